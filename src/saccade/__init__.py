@@ -1,0 +1,1 @@
+"""Vision attention that you can use, see and touch."""
