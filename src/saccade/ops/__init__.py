@@ -1,0 +1,26 @@
+"""Pure functions on tensors, without weights: attention, masks, positions, patches, text."""
+
+from saccade.ops.attention import attend, attention_weights, default_scale, score
+from saccade.ops.masks import causal_mask, padding_mask, window_mask
+from saccade.ops.patches import grid_of, patchify, unpatchify
+from saccade.ops.positions import interpolate, rotary_angles, rotate, sincos
+from saccade.ops.text import decode, encode
+
+__all__ = [
+    "attend",
+    "attention_weights",
+    "causal_mask",
+    "decode",
+    "default_scale",
+    "encode",
+    "grid_of",
+    "interpolate",
+    "padding_mask",
+    "patchify",
+    "rotary_angles",
+    "rotate",
+    "score",
+    "sincos",
+    "unpatchify",
+    "window_mask",
+]

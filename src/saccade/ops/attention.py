@@ -1,0 +1,157 @@
+"""Attention: a target attends to a source. The only softmax over scores in the project is here.
+
+Scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(s Q Kᵀ + mask) V with s = 1/√k. `score`
+is the argument of that softmax, `attention_weights` its value, `attend` the whole, fused.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from saccade.errors import SaccadeError
+
+# In bf16 on a CPU, PyTorch's fused backward is up to five times slower than three batched products
+# (benchmarks/vit.py). The products keep the weights for the backward pass, so they are used up to this size.
+PRODUCTS_AT_MOST = 256 * 2**20  # bytes of weights a call
+
+
+def attend(
+    q: Float[Tensor, "b h n k"],
+    k: Float[Tensor, "b g m k"],
+    v: Float[Tensor, "b g m c"],
+    mask: Shaped[Tensor, "..."] | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "b h n c"]:
+    """Mix the values of the source by how well its keys answer the target's queries, fused.
+
+    q: queries of the target. k, v: keys and values of the source; with g < h each serves h / g heads
+    (grouped-query attention, Ainslie et al. 2023), and h must be a multiple of g.
+    mask: broadcastable to (b h n m). Boolean: True where the target may attend. Float: added to the scores.
+    scale: factor of q·k; default 1/√k.
+    causal: target i sees sources 0 to i only (aligned at the first token, as PyTorch does).
+
+    Returns zeros for targets that may attend to nothing. Raises SaccadeError if shapes do not fit together.
+    """
+    if has_torch_function((q, k, v)):  # also true inside a TorchFunctionMode: this is how the lens sees the call
+        return handle_torch_function(
+            attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal
+        )
+    _check(q, k, v)
+    q, k, v = _in_autocast_dtype(q, k, v)
+    if _products_are_faster(q, k, v):
+        # Autocast would run this softmax in fp32 and cast its inputs and outputs, for no gain in the result.
+        with torch.autocast("cpu", enabled=False):
+            return _grouped(attention_weights(q, k, mask, scale, causal), v)
+    if causal and mask is not None:
+        mask = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device))
+        causal = False
+    if mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(q.dtype)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+    )
+
+
+def attention_weights(
+    q: Float[Tensor, "b h n k"],
+    k: Float[Tensor, "b g m k"],
+    mask: Shaped[Tensor, "..."] | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "b h n m"]:
+    """How much each target token attends to each source token: between 0 and 1, summing to 1 over m.
+
+    The readable definition that `attend` mixes values with; arguments as there. It holds all n x m weights of
+    every head in memory. A target that may attend to nothing gets a row of zeros.
+    """
+    s = score(q, k, mask, scale, causal)
+    if mask is None:
+        return torch.softmax(s, dim=-1)
+    # A row with nothing to attend to would be 0/0. Give it finite scores, so that gradients stay finite as
+    # well, and then no weight.
+    empty = torch.isneginf(s).all(dim=-1, keepdim=True)
+    return torch.softmax(s.masked_fill(empty, 0.0), dim=-1).masked_fill(empty, 0.0)
+
+
+def score(
+    q: Float[Tensor, "b h n k"],
+    k: Float[Tensor, "b g m k"],
+    mask: Shaped[Tensor, "..."] | None = None,
+    scale: float | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "b h n m"]:
+    """Scaled and masked scores s q·k + mask, before the softmax; -inf where the target may not attend."""
+    _check(q, k, k)
+    s = _grouped(q * (default_scale(q) if scale is None else scale), k.transpose(-1, -2))
+    if causal:
+        s = s.masked_fill(~causal_mask(s.shape[-2], s.shape[-1], s.device), -math.inf)
+    if mask is None:
+        return s
+    if mask.dtype == torch.bool:
+        return s.masked_fill(~mask, -math.inf)
+    return s + mask.to(s.dtype)
+
+
+def default_scale(q: Float[Tensor, "... k"]) -> float:
+    """1/√k, which keeps the variance of q·k at 1 for unit-variance entries (Vaswani et al. 2017, 3.2.1)."""
+    return 1.0 / math.sqrt(q.shape[-1])
+
+
+def causal_mask(n: int, m: int, device: torch.device | None = None) -> Tensor:
+    """(n, m) boolean: target i may attend to sources 0 to i."""
+    return torch.ones(n, m, dtype=torch.bool, device=device).tril()
+
+
+def _grouped(
+    left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]
+) -> Shaped[Tensor, "b h n r"]:
+    """Matrix product in which each of the g right heads serves h / g left heads, without repeating it."""
+    (b, h, n, p), g = left.shape, right.shape[1]
+    if g == h:
+        return left @ right
+    return (left.reshape(b, g, h // g * n, p) @ right).reshape(b, h, n, right.shape[-1])
+
+
+def _both(mask: Tensor, allowed: Tensor) -> Tensor:
+    if mask.dtype == torch.bool:
+        return mask & allowed
+    return mask.masked_fill(~allowed, -math.inf) if mask.shape[-2:] == allowed.shape else (
+        mask + torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, -math.inf)
+    )
+
+
+def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+        return False
+    if not (q.requires_grad or k.requires_grad or v.requires_grad):
+        return False
+    b, h, n, _ = q.shape
+    return b * h * n * k.shape[2] * q.element_size() <= PRODUCTS_AT_MOST
+
+
+def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
+    device = tensors[0].device.type
+    if torch.is_autocast_enabled(device) and tensors[0].dtype != torch.float64:
+        dtype = torch.get_autocast_dtype(device)
+        return tuple(t.to(dtype) for t in tensors)
+    return tensors
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
+    fits = (
+        q.ndim == k.ndim == v.ndim == 4
+        and q.shape[0] == k.shape[0] == v.shape[0]
+        and q.shape[3] == k.shape[3]
+        and k.shape[1:3] == v.shape[1:3]
+        and q.shape[1] % k.shape[1] == 0
+    )
+    if not fits:
+        raise SaccadeError(
+            f"q, k, v of shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)} do not fit together: expected "
+            "q (b h n k), k (b g m k), v (b g m c) with h a multiple of g. Split heads before calling."
+        )

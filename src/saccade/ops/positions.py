@@ -1,0 +1,90 @@
+"""Where tokens are: sine-cosine tables, rotary angles and learned tables on another grid.
+
+A grid is the number of tokens along each axis in the order they are flattened: (m,) for text, (rows, columns)
+for a picture, (frames, rows, columns) for a film. One function each serves 1, 2 and 3 dimensions.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+
+
+def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[Tensor, "n d"]:
+    """Fixed sine-cosine position table (Vaswani et al. 2017, 3.5; for 2-D as in MAE, He et al. 2021).
+
+    Each axis takes an equal share of the width, half sines and half cosines; `width` must be a multiple of
+    twice the number of axes. Add the result to tokens.
+    """
+    if width % (2 * len(grid)):
+        raise SaccadeError(
+            f"a sine-cosine table over {len(grid)} axes needs a width that is a multiple of {2 * len(grid)}, "
+            f"not {width}"
+        )
+    each = width // (2 * len(grid))
+    frequency = period ** (-torch.arange(each) / each)
+    angle = _places(grid)[:, :, None] * frequency  # (n axes each)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+def rotary_angles(
+    grid: tuple[int, ...], width: int, prefix: int = 0, period: float = 100.0
+) -> Float[Tensor, "n half"]:
+    """Angles by which `rotate` turns the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
+    3-D as in Heo et al. 2024).
+
+    width: of one head, even; half = width / 2. Every axis takes an equal share of the pairs, and pairs that are
+    left over do not turn. `prefix` tokens before the grid (cls, registers) have no place and do not turn.
+    """
+    if width % 2:
+        raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
+    each = width // (2 * len(grid))
+    frequency = period ** (-torch.arange(each) / max(each, 1))
+    angle = (_places(grid)[:, :, None] * frequency).flatten(1)
+    return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
+
+
+def rotate(x: Float[Tensor, "b h n k"], angles: Float[Tensor, "n half"]) -> Float[Tensor, "b h n k"]:
+    """Turn the pairs (i, i + k/2) of every vector by its token's angles; keeps lengths, so that the product of
+    a rotated query and key depends on where they are only through the difference of their places."""
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def interpolate(
+    table: Float[Tensor, "n d"],
+    grid: tuple[int, int],
+    to: tuple[int, int],
+    antialias: bool = False,
+    offset: float = 0.0,
+) -> Float[Tensor, "m d"]:
+    """A learned position table made for one grid of patches, bicubic on another.
+
+    antialias: smooth when the grid shrinks (timm, DINOv2 with registers; HF ViT does not).
+    offset: added to the target size in the scale factor, 0.1 in the original DINOv2.
+    """
+    if grid == to:
+        return table
+    picture = rearrange(table.float(), "(y x) d -> 1 d y x", y=grid[0], x=grid[1])
+    if offset:
+        factors = [(n + offset) / g for n, g in zip(to, grid, strict=True)]
+        picture = F.interpolate(picture, scale_factor=factors, mode="bicubic", antialias=antialias)
+        if picture.shape[-2:] != to:
+            raise SaccadeError(f"positions of grid {grid} came out as {tuple(picture.shape[-2:])}, not {to}")
+    else:
+        picture = F.interpolate(picture, size=to, mode="bicubic", antialias=antialias)
+    return rearrange(picture, "1 d y x -> (y x) d").to(table.dtype)
+
+
+def _places(grid: tuple[int, ...]) -> Float[Tensor, "n axes"]:
+    """The coordinates of every token, in the order in which they are flattened."""
+    if not grid or math.prod(grid) < 1:
+        raise SaccadeError(f"a grid of {grid} has no tokens")
+    axes = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) for size in grid), indexing="ij")
+    return torch.stack([axis.flatten() for axis in axes], dim=-1)
