@@ -37,10 +37,10 @@ def attend(
 
     Returns zeros for targets that may attend to nothing. Raises SaccadeError if shapes do not fit together.
     """
-    if has_torch_function((q, k, v)):  # also true inside a TorchFunctionMode: this is how the lens sees the call
-        return handle_torch_function(
-            attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal
-        )
+    if has_torch_function(
+        (q, k, v)
+    ):  # also true inside a TorchFunctionMode: this is how the lens sees the call
+        return handle_torch_function(attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal)
     _check(q, k, v)
     q, k, v = _in_autocast_dtype(q, k, v)
     if _products_are_faster(q, k, v):
@@ -107,9 +107,7 @@ def causal_mask(n: int, m: int, device: torch.device | None = None) -> Tensor:
     return torch.ones(n, m, dtype=torch.bool, device=device).tril()
 
 
-def _grouped(
-    left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]
-) -> Shaped[Tensor, "b h n r"]:
+def _grouped(left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]) -> Shaped[Tensor, "b h n r"]:
     """Matrix product in which each of the g right heads serves h / g left heads, without repeating it."""
     (b, h, n, p), g = left.shape, right.shape[1]
     if g == h:
@@ -120,8 +118,10 @@ def _grouped(
 def _both(mask: Tensor, allowed: Tensor) -> Tensor:
     if mask.dtype == torch.bool:
         return mask & allowed
-    return mask.masked_fill(~allowed, -math.inf) if mask.shape[-2:] == allowed.shape else (
-        mask + torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, -math.inf)
+    return (
+        mask.masked_fill(~allowed, -math.inf)
+        if mask.shape[-2:] == allowed.shape
+        else (mask + torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, -math.inf))
     )
 
 

@@ -25,7 +25,9 @@ def encode(texts: list[str], length: int | None = None) -> tuple[Int[Tensor, "b 
         raise SaccadeError(
             f"the text {text[:40]!r} takes {longest} tokens (bytes + 2), more than {length}: shorten it"
         )
-    ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.long).view(len(rows), length)
+    ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.long).view(
+        len(rows), length
+    )
     return ids, ids != PAD
 
 

@@ -1,0 +1,71 @@
+"""The attention layer: W_q turns the target into queries, W_k and W_v the source into keys and values."""
+
+from einops import rearrange
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from saccade.errors import SaccadeError
+from saccade.layers.norm import RMSNorm
+from saccade.ops import attend, rotate
+
+
+class Attention(nn.Module):
+    """Multi-head attention of a target to a source (Vaswani et al. 2017, 3.2.2).
+
+    Without a source the target attends to itself: self-attention is the case in which the target is its own
+    source.
+
+    kv_heads: heads of keys and values, a divisor of `heads` (grouped queries). source_width: width of the
+    source's tokens where it differs. qk_norm: RMS-normalise queries and keys a head (Henry et al. 2020), which
+    keeps scores bounded.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        kv_heads: int | None = None,
+        source_width: int | None = None,
+        bias: bool = True,
+        qk_norm: bool = False,
+    ):
+        super().__init__()
+        kv_heads, source_width = kv_heads or heads, source_width or width
+        if width % heads or heads % kv_heads:
+            raise SaccadeError(
+                f"a width of {width} with {heads} heads and {kv_heads} key-value heads does not divide evenly"
+            )
+        self.head_width = width // heads
+        self.query = nn.Linear(width, width, bias=bias)  # W_q
+        self.key = nn.Linear(source_width, kv_heads * self.head_width, bias=bias)  # W_k
+        self.value = nn.Linear(source_width, kv_heads * self.head_width, bias=bias)  # W_v
+        self.out = nn.Linear(width, width, bias=bias)
+        self.query_norm = RMSNorm(self.head_width) if qk_norm else nn.Identity()
+        self.key_norm = RMSNorm(self.head_width) if qk_norm else nn.Identity()
+
+    def forward(
+        self,
+        target: Float[Tensor, "b n d"],
+        source: Float[Tensor, "b m e"] | None = None,
+        mask: Shaped[Tensor, "..."] | None = None,
+        angles: Float[Tensor, "n half"] | None = None,
+        source_angles: Float[Tensor, "m half"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "b n d"]:
+        """mask, causal: as in `saccade.attend`. angles, source_angles: rotary positions of target and source
+        (`saccade.ops.rotary_angles`); in self-attention the source's are the target's."""
+        if source is None:
+            source, source_angles = target, angles
+        q = self.query_norm(self._heads(self.query(target)))
+        k = self.key_norm(self._heads(self.key(source)))
+        v = self._heads(self.value(source))
+        if angles is not None:
+            q = rotate(q, angles)
+        if source_angles is not None:
+            k = rotate(k, source_angles)
+        mixed = attend(q, k, v, mask=mask, causal=causal)
+        return self.out(rearrange(mixed, "b h n k -> b n (h k)"))
+
+    def _heads(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n k"]:
+        return rearrange(x, "b n (h k) -> b h n k", k=self.head_width)

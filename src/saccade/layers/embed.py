@@ -1,0 +1,68 @@
+"""From a picture to tokens: patches through one linear map, and where each of them is."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saccade.ops import grid_of, interpolate, rotary_angles, sincos
+
+
+class PatchEmbed(nn.Module):
+    """Flatten every patch to a vector and map it to the width of the tokens (Dosovitskiy et al. 2021, eq. 1).
+
+    Written as a convolution with stride = patch, which is the same map. `window` > patch lets each patch see
+    as much of its surroundings on every side (overlapping patches); the grid stays that of `grid_of`.
+    """
+
+    def __init__(self, channels: int, width: int, patch: int, window: int | None = None, bias: bool = True):
+        super().__init__()
+        window = window or patch
+        self.patch = patch
+        self.project = nn.Conv2d(
+            channels, width, window, stride=patch, padding=(window - patch) // 2, bias=bias
+        )
+
+    def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n d"]:
+        rows, columns = grid_of(picture.shape[2], picture.shape[3], self.patch)
+        whole = picture[:, :, : rows * self.patch, : columns * self.patch]
+        return rearrange(self.project(whole), "b d r s -> b (r s) d")
+
+
+class LearnedPositions(nn.Module):
+    """One learned vector a patch of a native grid, interpolated to any other grid.
+
+    antialias, offset: as in `saccade.ops.interpolate`.
+    """
+
+    def __init__(self, grid: tuple[int, int], width: int, antialias: bool = True, offset: float = 0.0):
+        super().__init__()
+        self.grid, self.antialias, self.offset = grid, antialias, offset
+        self.table = nn.Parameter(torch.randn(grid[0] * grid[1], width) * 0.02)
+
+    def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
+        return interpolate(self.table, self.grid, grid, self.antialias, self.offset)
+
+
+class SinCosPositions(nn.Module):
+    """A fixed table for any grid."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows the device
+
+    def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
+        return sincos(grid, self.width).to(self.anchor)
+
+
+class RotaryPositions(nn.Module):
+    """Angles for the queries and keys of every layer, for any grid; `prefix` tokens do not turn."""
+
+    def __init__(self, head_width: int, prefix: int):
+        super().__init__()
+        self.head_width, self.prefix = head_width, prefix
+        self.register_buffer("anchor", torch.zeros(()), persistent=False)
+
+    def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n half"]:
+        return rotary_angles(grid, self.head_width, self.prefix).to(self.anchor.device)

@@ -1,0 +1,7 @@
+"""Whole networks."""
+
+from saccade.models.classifier import Classifier, ClassifierConfig
+from saccade.models.presets import PRESETS, preset
+from saccade.models.vit import ViT, ViTConfig
+
+__all__ = ["PRESETS", "Classifier", "ClassifierConfig", "ViT", "ViTConfig", "preset"]

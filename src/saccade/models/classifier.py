@@ -1,0 +1,53 @@
+"""Image classification: what the ViT's tokens say about the whole picture."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from saccade.layers import NORMS
+from saccade.models.vit import ViT, ViTConfig
+
+
+class ClassifierConfig(BaseModel):
+    """An encoder and a linear head over its class token ("cls"), over the mean of its patches ("mean"), over
+    both side by side ("cls+mean", as DINOv2's), or the mean of two heads over the first two tokens
+    ("distilled", DeiT's). `pool_norm` normalises what was pooled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vit: ViTConfig
+    classes: int = Field(gt=0)
+    pool: Literal["cls", "mean", "cls+mean", "distilled"] = "cls"
+    pool_norm: bool = False
+    head_bias: bool = True
+
+
+class Classifier(nn.Module):
+    """A picture in, one logit a class out."""
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__()
+        self.config = config
+        block = config.vit.block
+        self.vit = ViT(config.vit)
+        self.pool_norm = NORMS[block.norm](block.width, eps=block.eps) if config.pool_norm else nn.Identity()
+        width = block.width * (2 if config.pool == "cls+mean" else 1)
+        self.head = nn.Linear(width, config.classes, bias=config.head_bias)
+        self.distilled_head = nn.Linear(width, config.classes) if config.pool == "distilled" else None
+        nn.init.zeros_(self.head.weight)  # the first predictions are uniform
+
+    def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:
+        tokens = self.vit(picture)
+        if self.distilled_head is not None:
+            return (self.head(tokens[:, 0]) + self.distilled_head(tokens[:, 1])) / 2
+        return self.head(self.pool_norm(self.pooled(tokens)))
+
+    def pooled(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b e"]:
+        """What the head sees of the tokens."""
+        if self.config.pool == "cls":
+            return tokens[:, 0]
+        mean = tokens[:, self.vit.prefix :].mean(dim=1)
+        return mean if self.config.pool == "mean" else torch.cat([tokens[:, 0], mean], dim=-1)

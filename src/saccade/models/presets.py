@@ -1,0 +1,34 @@
+"""Shapes with names, as plain dicts."""
+
+from typing import Any
+
+from saccade.errors import SaccadeError
+from saccade.models.vit import ViTConfig
+
+# Ours: RMSNorm, QK-norm, no biases, learned and rotary positions.
+_OURS: dict[str, Any] = {"positions": ("learned", "rotary"), "grid": (8, 8), "window": 8, "patch": 4}
+# The original ViT's block.
+_CLASSIC = {"norm": "layer", "bias": True, "qk_norm": False}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {**_OURS, "depth": 9, "block": {"width": 128, "heads": 2, "hidden": 256}},
+    "small": {**_OURS, "depth": 9, "block": {"width": 192, "heads": 3, "hidden": 384}},
+    "vit-s/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 384, "heads": 6, "hidden": 1536}},
+    "vit-b/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 768, "heads": 12, "hidden": 3072}},
+    "vit-b/32": {
+        "depth": 12,
+        "patch": 32,
+        "grid": (7, 7),
+        "block": {**_CLASSIC, "width": 768, "heads": 12, "hidden": 3072},
+    },
+    "vit-l/16": {"depth": 24, "patch": 16, "block": {**_CLASSIC, "width": 1024, "heads": 16, "hidden": 4096}},
+}
+
+
+def preset(name: str, **changes: Any) -> ViTConfig:
+    """The named shape, with fields of ViTConfig changed; `block={...}` changes fields of the block."""
+    if name not in PRESETS:
+        raise SaccadeError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
+    fields = {**PRESETS[name], **changes}
+    fields["block"] = {**PRESETS[name]["block"], **changes.get("block", {})}
+    return ViTConfig.model_validate(fields)
