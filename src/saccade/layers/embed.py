@@ -19,9 +19,7 @@ class PatchEmbed(nn.Module):
         super().__init__()
         window = window or patch
         self.patch = patch
-        self.project = nn.Conv2d(
-            channels, width, window, stride=patch, padding=(window - patch) // 2, bias=bias
-        )
+        self.project = nn.Conv2d(channels, width, window, stride=patch, padding=(window - patch) // 2, bias=bias)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n d"]:
         rows, columns = grid_of(picture.shape[2], picture.shape[3], self.patch)

@@ -49,9 +49,7 @@ class ViT(nn.Module):
         width, norm = c.block.width, NORMS[c.block.norm]
         self.embed = PatchEmbed(c.channels, width, c.patch, c.window, c.patch_bias)
         self.prefix_tokens = nn.Parameter(torch.randn(self.prefix, width) * 0.02)
-        self.learned = (
-            LearnedPositions(c.grid, width, c.antialias, c.offset) if "learned" in c.positions else None
-        )
+        self.learned = LearnedPositions(c.grid, width, c.antialias, c.offset) if "learned" in c.positions else None
         self.sincos = SinCosPositions(width) if "sincos" in c.positions else None
         head_width = width // c.block.heads
         self.rotary = RotaryPositions(head_width, self.prefix) if "rotary" in c.positions else None
@@ -87,6 +85,5 @@ def _deepening_drop_path(config: ViTConfig) -> list[BlockConfig]:
     """Drop-path rises linearly from 0 at the first block to its full value at the last (Huang et al. 2016)."""
     full = config.block.drop_path
     return [
-        config.block.model_copy(update={"drop_path": full * i / max(config.depth - 1, 1)})
-        for i in range(config.depth)
+        config.block.model_copy(update={"drop_path": full * i / max(config.depth - 1, 1)}) for i in range(config.depth)
     ]

@@ -37,9 +37,7 @@ def attend(
 
     Returns zeros for targets that may attend to nothing. Raises SaccadeError if shapes do not fit together.
     """
-    if has_torch_function(
-        (q, k, v)
-    ):  # also true inside a TorchFunctionMode: this is how the lens sees the call
+    if has_torch_function((q, k, v)):  # also true inside a TorchFunctionMode: this is how the lens sees the call
         return handle_torch_function(attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal)
     _check(q, k, v)
     q, k, v = _in_autocast_dtype(q, k, v)

@@ -34,9 +34,7 @@ def patchify(picture: Shaped[Tensor, "b c y x"], patch: int) -> Shaped[Tensor, "
     return rearrange(whole, "b c (r p) (s q) -> b (r s) (p q c)", p=patch, q=patch)
 
 
-def unpatchify(
-    tokens: Shaped[Tensor, "b n p"], grid: tuple[int, int], patch: int
-) -> Shaped[Tensor, "b c y x"]:
+def unpatchify(tokens: Shaped[Tensor, "b n p"], grid: tuple[int, int], patch: int) -> Shaped[Tensor, "b c y x"]:
     """Put patches back into a picture: the inverse of `patchify` for sizes that divide."""
     rows, columns = grid
     if tokens.shape[1] != rows * columns or tokens.shape[2] % patch**2:

@@ -22,18 +22,13 @@ def encode(texts: list[str], length: int | None = None) -> tuple[Int[Tensor, "b 
     length = longest if length is None else length
     if longest > length:
         text = max(texts, key=lambda t: len(t.encode("utf-8")))
-        raise SaccadeError(
-            f"the text {text[:40]!r} takes {longest} tokens (bytes + 2), more than {length}: shorten it"
-        )
-    ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.long).view(
-        len(rows), length
-    )
+        raise SaccadeError(f"the text {text[:40]!r} takes {longest} tokens (bytes + 2), more than {length}: shorten it")
+    ids = torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.long).view(len(rows), length)
     return ids, ids != PAD
 
 
 def decode(ids: Int[Tensor, "b m"]) -> list[str]:
     """The texts of token ids; bytes that are no valid UTF-8 become the replacement character."""
     return [
-        bytes(i - FIRST_BYTE for i in row if i >= FIRST_BYTE).decode("utf-8", errors="replace")
-        for row in ids.tolist()
+        bytes(i - FIRST_BYTE for i in row if i >= FIRST_BYTE).decode("utf-8", errors="replace") for row in ids.tolist()
     ]
