@@ -1,0 +1,57 @@
+"""What a run tells: a progress bar for people, JSON lines as the truth, TensorBoard for curves."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from tqdm.auto import tqdm
+
+
+class RunLog:
+    """Writes log.jsonl and TensorBoard events into the run's folder, and moves the bar. Silent off the main
+    process."""
+
+    def __init__(self, folder: Path, steps: int, start: int, main: bool):
+        self.main = main
+        if not main:
+            return
+        self.lines = (folder / "log.jsonl").open("a", buffering=1)
+        self.board = SummaryWriter(str(folder), purge_step=start or None)
+        self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
+        self.begun = time.monotonic()
+
+    def step(self, step: int, loss: float, **numbers: float) -> None:
+        """One update is done."""
+        if not self.main:
+            return
+        self.bar.update(step - self.bar.n)
+        self.bar.set_postfix(loss=f"{loss:.3f}", **{k: f"{v:.3g}" for k, v in numbers.items()}, refresh=False)
+        if step % 20 == 0 or step == self.bar.total:
+            self._write(step, {"loss": loss, **numbers})
+
+    def scores(self, step: int, epoch: int, scores: dict[str, float]) -> None:
+        """The model was validated."""
+        if not self.main:
+            return
+        shown = "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
+        self.bar.write(f"epoch {epoch}: {shown}")
+        self._write(step, {"epoch": epoch, **{f"val/{k}": v for k, v in scores.items()}})
+
+    def say(self, line: str) -> None:
+        """A line for the person, above the bar."""
+        if self.main:
+            self.bar.write(line)
+
+    def close(self) -> None:
+        if self.main:
+            self.bar.close()
+            self.board.close()
+            self.lines.close()
+
+    def _write(self, step: int, values: dict[str, Any]) -> None:
+        seconds = round(time.monotonic() - self.begun, 1)
+        self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
+        for key, value in values.items():
+            self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)

@@ -1,0 +1,211 @@
+"""The training loop, the same for every task and for one process or many."""
+
+import json
+import math
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from saccade.errors import SaccadeError
+from saccade.train.config import SHARDS, TrainConfig
+from saccade.train.device import Device, join, leave
+from saccade.train.log import RunLog
+from saccade.train.optim import averaged, optimizers, schedulers
+from saccade.train.state import load_state, save_state
+
+
+class Trainable(Protocol):
+    """What the loop needs of a task."""
+
+    model: nn.Module
+    judged_by: str  # the score that decides which weights are kept; higher is better
+
+    def __len__(self) -> int:
+        """Training samples an epoch."""
+
+    def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> Any:
+        """Samples at `indices`, augmented with random numbers of `generator` alone. progress: 0 to 1 over
+        the run."""
+
+    def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
+        """Mean loss over all samples of the batches."""
+
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+        """Scores on the validation samples."""
+
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+        """Write the trained model as users load it."""
+
+
+class Interrupted(SaccadeError):
+    """The person stopped the run; it was saved."""
+
+
+def train(task: Trainable, config: TrainConfig, folder: Path, resume: bool = False) -> dict[str, float]:
+    """Train and validate after every epoch; keep the best averaged weights in `folder`/model.
+
+    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. Returns the scores of the
+    weights kept. Raises SaccadeError on a loss that is not finite (before the update it would spoil), and
+    Interrupted after saving, when the person stops it.
+    """
+    device = join(config.device, config.precision)
+    try:
+        return _Run(task, config, folder, device, resume).go()
+    finally:
+        leave(device)
+
+
+class _Run:
+    def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, resume: bool):
+        _check(task, config, device)
+        self.task, self.config, self.folder, self.device = task, config, folder, device
+        torch.use_deterministic_algorithms(config.deterministic)
+        self.per_epoch = len(task) // config.batch
+        self.steps = self.per_epoch * config.epochs
+        self.model = task.model.to(device.device)
+        self.average = averaged(self.model, config.ema)
+        self.optimizers = optimizers(self.model, config)
+        self.kept: dict[str, float] = {}
+        self.step = self._resume() if resume else 0
+        self.schedulers = schedulers(self.optimizers, self.steps, config.warmup, self.step)
+        self.forward = self._wrapped()
+
+    def go(self) -> dict[str, float]:
+        if self.device.main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "config.json").write_text(json.dumps(self.config.model_dump(), indent=1))
+        self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
+        self.log.say(f"training on {self.device}: {len(self.task)} samples, {self.steps} steps")
+        try:
+            with _stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
+                for batches in self._batches(ahead):
+                    self._update(batches)
+                    if asked():
+                        self._save()
+                        raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
+                    if self.step % self.per_epoch == 0:
+                        self._validate()
+                        self._save()
+        finally:
+            self.log.close()
+        return self.kept
+
+    def _batches(self, ahead: ThreadPoolExecutor) -> Iterator[list[Any]]:
+        """This process's share of every remaining batch, prepared while the step before it computes."""
+        pending = ahead.submit(self._prepare, self.step)
+        for step in range(self.step, self.steps):
+            now = pending.result()
+            if step + 1 < self.steps:
+                pending = ahead.submit(self._prepare, step + 1)
+            yield now
+
+    def _prepare(self, step: int) -> list[Any]:
+        epoch, place = divmod(step, self.per_epoch)
+        order = torch.randperm(len(self.task), generator=torch.Generator().manual_seed(_mix(self.config.seed, epoch)))
+        indices = order[place * self.config.batch : (place + 1) * self.config.batch].chunk(SHARDS)
+        mine = range(self.device.rank, SHARDS, self.device.world)
+        return [
+            self.task.batch(
+                indices[shard],
+                torch.Generator().manual_seed(_mix(self.config.seed, step, shard)),
+                step / self.steps,
+            )
+            for shard in mine
+        ]
+
+    def _update(self, batches: list[Any]) -> None:
+        torch.manual_seed(_mix(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
+        self.model.train()
+        with self.device.precision():
+            loss = self.task.loss(self.forward, batches, self.device.device)
+        loss.backward()
+        value = self.device.mean(loss.detach()).item()
+        if not math.isfinite(value):
+            raise SaccadeError(
+                f"the loss of step {self.step} (epoch {self.step // self.per_epoch + 1}) is {value}: stopped before "
+                f"the update, so what {self.folder} holds is sound. Lower --lr, or look at the pictures of that batch"
+            )
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        for scheduler in self.schedulers:
+            scheduler.step()
+        self.average.update_parameters(self.model)
+        self.step += 1
+        self.log.step(self.step, value, lr=self.schedulers[0].get_last_lr()[0])
+
+    def _validate(self) -> None:
+        judged = self.average.module.eval()
+        scores = self.task.evaluate(judged, self.device)
+        self.log.scores(self.step, self.step // self.per_epoch, scores)
+        if scores[self.task.judged_by] >= self.kept.get(self.task.judged_by, -math.inf):
+            self.kept = scores
+            if self.device.main:
+                self.task.save(judged, self.folder / "model", scores)
+
+    def _save(self) -> None:
+        if self.device.main:
+            modules = {"weights": self.model, "average": self.average}
+            save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
+
+    def _resume(self) -> int:
+        modules = {"weights": self.model, "average": self.average}
+        state = load_state(self.folder / "state", modules, self.optimizers)
+        if state is None:
+            raise SaccadeError(f"{self.folder} holds no complete state to resume from; start it without --resume")
+        self.kept = state["kept"]
+        return state["step"]
+
+    def _wrapped(self) -> nn.Module:
+        model: Any = self.model
+        if self.config.compile == "yes" or (self.config.compile == "auto" and self.device.device.type == "cuda"):
+            model = torch.compile(model)
+        if self.device.world > 1:
+            model = DistributedDataParallel(model)
+        return model
+
+
+def _check(task: Trainable, config: TrainConfig, device: Device) -> None:
+    if config.batch > len(task):
+        raise SaccadeError(f"a batch of {config.batch} is more than the {len(task)} training samples: lower --batch")
+    if config.batch % SHARDS or SHARDS % device.world:
+        raise SaccadeError(
+            f"a batch of {config.batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
+            f"processes a divisor of {SHARDS}"
+        )
+
+
+def _mix(*numbers: int) -> int:
+    """One seed from several, well spread (the 64-bit FNV-1a hash)."""
+    value = 0xCBF29CE484222325
+    for number in numbers:
+        for byte in int(number).to_bytes(8, "little", signed=True):
+            value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value >> 1
+
+
+@contextmanager
+def _stop_at_the_end_of_the_step() -> Iterator[Any]:
+    """While inside, the first Ctrl-C or SIGTERM only asks; a second one stops at once."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: Any) -> None:
+        asked.append(number)
+        signal.signal(number, before[number])
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever runs us handles signals
+        before = {}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,56 @@
+"""Muon on the matrices inside the blocks, AdamW on the rest, rates over the run, averaged weights."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from saccade.train.config import TrainConfig
+
+
+def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for hidden matrices, AdamW for embeddings, heads, norms and biases.
+
+    Muon beats AdamW for ViTs under heavy augmentation (arXiv 2605.24770). Vectors are not decayed.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in trained if p.ndim == 2 and "blocks." in name]
+    hidden = {id(p) for p in matrices}
+    rest = [p for _, p in trained if id(p) not in hidden]
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW([g for g in groups if g["params"]], lr=config.adam_lr, betas=(0.9, 0.95), fused=True)
+    ]
+    if matrices:
+        found.insert(0, torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.weight_decay))
+    return found
+
+
+def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, done: int = 0) -> list[LambdaLR]:
+    """A linear rise over the first `warmup` of the steps, then a half cosine down to 0 (Loshchilov 2017).
+
+    done: steps that a resumed run has behind it."""
+    rise = max(1, round(steps * warmup))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+
+    return [LambdaLR(optimizer, factor, last_epoch=done - 1) for optimizer in found]
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of the weights, which follows quickly while the run is young."""
+
+    @torch.no_grad()
+    def update(average: list[Tensor], current: list[Tensor], seen: Tensor | int) -> None:
+        now = min(decay, (1 + int(seen)) / (10 + int(seen)))
+        torch._foreach_lerp_(average, current, 1 - now)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=False)
