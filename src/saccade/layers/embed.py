@@ -55,12 +55,15 @@ class SinCosPositions(nn.Module):
 
 
 class RotaryPositions(nn.Module):
-    """Angles for the queries and keys of every layer, for any grid; `prefix` tokens do not turn."""
+    """Angles for the queries and keys of every layer, for any grid; `prefix` tokens do not turn.
 
-    def __init__(self, head_width: int, prefix: int):
+    Places are measured on the native grid, so that a picture at another resolution keeps its places.
+    """
+
+    def __init__(self, head_width: int, prefix: int, native: tuple[int, int]):
         super().__init__()
-        self.head_width, self.prefix = head_width, prefix
+        self.head_width, self.prefix, self.native = head_width, prefix, native
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n half"]:
-        return rotary_angles(grid, self.head_width, self.prefix).to(self.anchor.device)
+        return rotary_angles(grid, self.head_width, self.prefix, self.native).to(self.anchor.device)

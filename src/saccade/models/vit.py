@@ -32,7 +32,9 @@ class ViTConfig(BaseModel):
     cls: bool = Field(True, description="a class token before the patches")
     registers: int = Field(0, ge=0, description="register tokens after cls (Darcet et al. 2024)")
     positions: tuple[Literal["learned", "sincos", "rotary"], ...] = ("learned",)
-    grid: tuple[int, int] = Field((14, 14), description="native (rows, columns) of learned positions")
+    grid: tuple[int, int] = Field(
+        (14, 14), description="native (rows, columns), on which positions are learned or measured"
+    )
     antialias: bool = Field(True, description="smooth learned positions when a grid shrinks")
     offset: float = Field(0.0, description="of the position interpolation, 0.1 in the original DINOv2")
     patch_bias: bool = True
@@ -52,7 +54,7 @@ class ViT(nn.Module):
         self.learned = LearnedPositions(c.grid, width, c.antialias, c.offset) if "learned" in c.positions else None
         self.sincos = SinCosPositions(width) if "sincos" in c.positions else None
         head_width = width // c.block.heads
-        self.rotary = RotaryPositions(head_width, self.prefix) if "rotary" in c.positions else None
+        self.rotary = RotaryPositions(head_width, self.prefix, c.grid) if "rotary" in c.positions else None
         self.stem_norm = norm(width, eps=c.block.eps) if c.stem_norm else nn.Identity()
         self.blocks = nn.ModuleList(Block(block) for block in _deepening_drop_path(c))
         self.final_norm = norm(width, eps=c.block.eps) if c.final_norm else nn.Identity()

@@ -38,12 +38,17 @@ def rotary_angles(grid: tuple[int, ...], width: int, prefix: int = 0, period: fl
 
     width: of one head, even; half = width / 2. Every axis takes an equal share of the pairs, and pairs that are
     left over do not turn. `prefix` tokens before the grid (cls, registers) have no place and do not turn.
+    extent: how long each axis is, default one unit a token. With the extent of the grid that a model was trained
+    on, the same picture cut more finely keeps its places.
     """
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
     each = width // (2 * len(grid))
     frequency = period ** (-torch.arange(each) / max(each, 1))
-    angle = (_places(grid)[:, :, None] * frequency).flatten(1)
+    places = _places(grid)
+    if extent is not None:
+        places = (places + 0.5) * (torch.tensor(extent) / torch.tensor(grid))
+    angle = (places[:, :, None] * frequency).flatten(1)
     return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
 
 
