@@ -1,0 +1,178 @@
+"""Imports point one way, heavy libraries are not imported until they are needed, and nothing unpickles."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "saccade"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# What each room of the library may import from. "" is the face, saccade/__init__.py, which re-exports from all.
+GROUND = {"errors", "ops"}
+MAY_IMPORT = {
+    "errors": set(),
+    "ops": {"errors"},
+    "layers": GROUND,
+    "models": GROUND | {"layers"},
+    "lens": GROUND,
+    "data": GROUND,
+    "checkpoints": GROUND | {"layers", "models", "data"},
+    "tasks": GROUND | {"layers", "models", "lens", "data", "checkpoints"},
+    "train": GROUND | {"layers", "models", "lens", "data", "checkpoints", "tasks"},
+    "studio": GROUND | {"layers", "models", "lens", "data", "checkpoints", "tasks", "train"},
+    "cli": GROUND | {"", "layers", "models", "lens", "data", "checkpoints", "tasks", "train", "studio"},
+    "__main__": {"cli"},
+    "": GROUND | {"layers", "models", "lens", "data", "checkpoints", "tasks", "train", "studio"},
+}
+# Not needed by the library itself: imported, if at all, inside the function that needs them.
+OPTIONAL = {"transformers", "torchvision", "timm", "diffusers", "open_clip"}
+# Modules and functions that can run code found in a file.
+UNPICKLES = {
+    "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal",
+    "torch.load", "torch.save", "torch.serialization", "torch.hub", "torch.package", "torch.distributed.checkpoint",
+    "pandas.read_pickle", "numpy.core.multiarray",
+}  # fmt: skip
+
+
+def imported(tree: ast.AST, package: str) -> Iterator[tuple[ast.stmt, str]]:
+    """Every import of a module of `package` (dotted), with the full dotted name of what it brings in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((node, f"{base}.{alias.name}") for alias in node.names)
+
+
+def room(dotted: str) -> str:
+    """The room of the library that a dotted name such as saccade.ops.attention lies in; "" is the face."""
+    parts = dotted.split(".")
+    known = len(parts) > 1 and (parts[1] in MAY_IMPORT or (SOURCE / parts[1]).is_dir())
+    return parts[1] if known else ""
+
+
+def wrong_directions(source: str, module: str, package: str) -> list[str]:
+    here = room(module)
+    if here not in MAY_IMPORT:
+        return [f"{module}: say in this test what the new room {here!r} may import"]
+    return [
+        f"{module}: {here or 'the face'} imports {name}"
+        for _, name in imported(ast.parse(source), package)
+        if name.split(".")[0] == "saccade" and room(name) not in MAY_IMPORT[here] | {here}
+    ]
+
+
+def early_imports(source: str, module: str, package: str) -> list[str]:
+    """Imports of optional libraries that run when the module is imported: outside any function."""
+    tree = ast.parse(source)
+    inside = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for child in ast.walk(node)
+    }
+    return [
+        f"{module}: {name}"
+        for statement, name in imported(tree, package)
+        if name.split(".")[0] in OPTIONAL and id(statement) not in inside
+    ]
+
+
+def unpickling(source: str, module: str, package: str) -> list[str]:
+    tree = ast.parse(source)
+    imports = list(imported(tree, package))
+    alias = {"torch": "torch", "np": "numpy", "pd": "pandas"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            alias |= {each.asname: each.name for each in node.names if each.asname}
+    used = [name for _, name in imports]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            first, _, rest = ast.unparse(node).partition(".")
+            used.append(f"{alias.get(first, first)}.{rest}")
+    found = [name for name in used if any(f"{name}.".startswith(f"{bad}.") for bad in UNPICKLES)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+            found.append("allow_pickle")
+    return [f"{module}: {name}" for name in found]
+
+
+def over_the_source(check) -> list[str]:
+    found = []
+    for file in FILES:
+        parts = ("saccade", *file.relative_to(SOURCE).with_suffix("").parts)
+        package = ".".join(parts[:-1])
+        module = package if parts[-1] == "__init__" else ".".join(parts)
+        found += check(file.read_text(encoding="utf-8"), module, package)
+    return found
+
+
+@pytest.mark.parametrize("check", [wrong_directions, early_imports, unpickling])
+def test_source(check):
+    assert len(FILES) > 15, "the source tree was not found"
+    assert over_the_source(check) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("saccade.ops.attention", "from saccade.layers import Attention"),
+        ("saccade.ops.attention", "from ..layers.attention import Attention"),
+        ("saccade.ops.attention", "def f():\n    import saccade.models.vit"),
+        ("saccade.layers.block", "from saccade import models"),
+        ("saccade.layers.block", "from saccade import attend"),
+        ("saccade.lens.trace", "from saccade.layers import Block"),
+        ("saccade.data.folder", "from saccade.tasks import classify"),
+        ("saccade.tasks.classify", "from saccade.train import fit"),
+        ("saccade.train.loop", "from saccade.cli import main"),
+        ("saccade.checkpoints.hf", "from saccade.tasks import load"),
+    ],
+)
+def test_a_planted_wrong_import_is_found(module, source):
+    assert wrong_directions(source, module, module.rpartition(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("saccade.models.vit", "from saccade.layers import Block\nfrom saccade.ops import grid_of\nimport torch"),
+        ("saccade.ops.masks", "from .attention import causal_mask\nfrom ..errors import SaccadeError"),
+        ("saccade.lens.trace", "from saccade.errors import SaccadeError\nfrom saccade import ops"),
+        ("saccade.cli", "import saccade\nfrom saccade.studio.page import write_page"),
+    ],
+)
+def test_a_right_import_is_not(module, source):
+    assert wrong_directions(source, module, module.rpartition(".")[0]) == []
+
+
+def test_a_planted_early_import_is_found():
+    assert early_imports("import transformers.models", "m", "saccade")
+    assert early_imports("class A:\n    from timm import create_model", "m", "saccade")
+    assert early_imports("try:\n    import diffusers\nexcept ImportError:\n    pass", "m", "saccade")
+    assert not early_imports("def f():\n    import transformers", "m", "saccade")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch\ntorch.load('x')",
+        "import torch as t\nt.load('x')",
+        "from torch import load",
+        "torch.hub.load('x', 'y')",
+        "import torch.distributed.checkpoint as dcp",
+        "from torch.distributed import checkpoint",
+        "import numpy as np\nnp.load('x', allow_pickle=True)",
+    ],
+)
+def test_planted_unpickling_is_found(source):
+    assert unpickling(source, "m", "saccade")
+
+
+def test_safetensors_are_not_unpickling():
+    source = "from safetensors.torch import load_file\nload_file('x')\nimport json\njson.load(f)"
+    assert unpickling(source, "m", "saccade") == []
