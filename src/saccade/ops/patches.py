@@ -39,6 +39,6 @@ def unpatchify(tokens: Shaped[Tensor, "b n p"], grid: tuple[int, int], patch: in
     rows, columns = grid
     if tokens.shape[1] != rows * columns or tokens.shape[2] % patch**2:
         raise SaccadeError(
-            f"tokens of shape {tuple(tokens.shape)} do not make a grid of {rows} x {columns} patches of {patch} x {patch}"
+            f"tokens of shape {tuple(tokens.shape)} do not make {rows} x {columns} patches of {patch} x {patch}"
         )
     return rearrange(tokens, "b (r s) (p q c) -> b c (r p) (s q)", r=rows, p=patch, q=patch)

@@ -32,7 +32,13 @@ def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
-def rotary_angles(grid: tuple[int, ...], width: int, prefix: int = 0, period: float = 100.0) -> Float[Tensor, "n half"]:
+def rotary_angles(
+    grid: tuple[int, ...],
+    width: int,
+    prefix: int = 0,
+    extent: tuple[float, ...] | None = None,
+    period: float = 100.0,
+) -> Float[Tensor, "n half"]:
     """Angles by which `rotate` turns the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
     3-D as in Heo et al. 2024).
 
