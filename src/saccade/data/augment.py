@@ -1,0 +1,249 @@
+"""Training augmentation for classification, on whole batches: uint8 pictures in, normalised pictures and soft
+labels out.
+
+Crops and flips are written here as tensor operations, because a small model's whole budget is about 3 ms a picture
+and kornia's crops take 9 to 16 ms at 224 x 224 on two cores; its TrivialAugment is used as it is.
+Every random number comes from one generator, so one seed gives the same pictures on any device.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from torch import Generator, Tensor
+
+from saccade.errors import DataError
+
+Crop = Literal["pad", "resized", "none"]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+ASPECT = (3 / 4, 4 / 3)  # width / height of resized crops and erased boxes
+TRIVIAL_GROUPS = 8  # kornia draws one operation a call, so a batch is divided for variety
+
+
+class Augment:
+    """Random crop, flip, TrivialAugment, erasing, then MixUp or CutMix.
+
+    Args:
+        size: (rows, columns) of the result.
+        classes: number of classes of the soft labels.
+        crop: "pad" moves the picture by up to 1/8 of its size over its mirrored border; "resized" takes a part
+            of `scale` of its area and stretches it (Szegedy et al., arXiv 1409.4842, section 6); "none" only resizes.
+        scale: least and greatest share of the area that a resized crop keeps.
+        flip: mirror left and right, half of the time.
+        trivial: one random operation of colour or shape a picture (TrivialAugment, arXiv 2103.10158).
+        erase: chance 0..1 that a box of a picture is blanked (arXiv 1708.04896).
+        mixup, cutmix: alpha of Beta(alpha, alpha) for the share of each picture, 0 for off (MixUp arXiv
+            1710.09412, CutMix arXiv 1905.04899). With both on, each batch takes one of them.
+        mix: chance 0..1 that a batch is mixed at all.
+        smoothing: share 0..1 of every label spread over all classes (arXiv 1512.00567, section 7).
+        mean, std: of the normalisation (x / 255 - mean) / std, a number a channel.
+
+    Raises:
+        DataError: a number outside its range.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        classes: int,
+        crop: Crop = "resized",
+        scale: tuple[float, float] = (0.35, 1.0),
+        flip: bool = True,
+        trivial: bool = False,
+        erase: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        mix: float = 1.0,
+        smoothing: float = 0.0,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ):
+        for name, share in (("erase", erase), ("mix", mix), ("smoothing", smoothing)):
+            if not 0 <= share <= 1:
+                raise DataError(f"{name}={share} was given; 0 to 1 expected")
+        if mixup < 0 or cutmix < 0:
+            raise DataError(f"mixup={mixup} and cutmix={cutmix} were given; 0 (off) or more expected")
+        if crop not in ("pad", "resized", "none"):
+            raise DataError(f'crop={crop!r} was given; "pad", "resized" or "none" expected')
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise DataError(f"scale={scale} was given; 0 < least <= greatest <= 1 expected")
+        self.size, self.classes, self.crop, self.scale, self.flip = size, classes, crop, scale, flip
+        self.trivial = _trivial() if trivial else None
+        self.erase, self.mixup, self.cutmix, self.mix = erase, mixup, cutmix, mix
+        self.smoothing, self.mean, self.std = smoothing, mean, std
+
+    def __call__(
+        self, pictures: UInt8[Tensor, "b c y x"], labels: Int64[Tensor, "b"], generator: Generator
+    ) -> tuple[Float[Tensor, "b c y x"], Float[Tensor, "b classes"]]:
+        """One augmented batch on the pictures' device: float32 pictures, and labels that sum to 1."""
+        if pictures.dtype != torch.uint8:
+            raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
+        x = self._cropped(pictures, generator)
+        if self.trivial is not None:
+            x = _varied(x, self.trivial, generator)
+        x = _normalised(x, self.mean, self.std)
+        if self.erase:
+            x = _erased(x, self.erase, generator)
+        return self._mixed(x, smooth_labels(labels, self.classes, self.smoothing), generator)
+
+    def _cropped(self, pictures: Tensor, generator: Generator) -> Tensor:
+        """-> float (b c y x), 0..1, of `size`."""
+        if self.crop == "resized":
+            return _resized_crop(pictures, self.size, self.scale, self.flip, generator)
+        x = _padded_crop(pictures, self.crop == "pad", self.flip, generator).float().div_(255)
+        if tuple(x.shape[2:]) == tuple(self.size):
+            return x
+        return F.interpolate(x, self.size, mode="bilinear", antialias=True)
+
+    def _mixed(self, x: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        coin, choice = _uniform(2, generator).tolist()
+        if coin >= self.mix or not (self.mixup or self.cutmix):
+            return x, labels
+        other = torch.randperm(len(x), generator=generator).to(x.device)
+        if self.mixup and (not self.cutmix or choice < 0.5):
+            share = _beta(self.mixup, generator)
+            x = torch.lerp(x[other], x, share)
+        else:
+            x, share = _cut_in(x, x[other], _beta(self.cutmix, generator), generator)
+        return x, torch.lerp(labels[other], labels, share)
+
+
+def normalise(
+    pictures: UInt8[Tensor, "b c y x"],
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> Float[Tensor, "b c y x"]:
+    """(x / 255 - mean) / std: what a model is given outside training."""
+    return _normalised(pictures.float().div_(255), mean, std)
+
+
+def smooth_labels(labels: Int64[Tensor, "b"], classes: int, smoothing: float) -> Float[Tensor, "b classes"]:
+    """1 - smoothing for the true class, and smoothing / classes for each; rows sum to 1.
+
+    Raises:
+        DataError: a label outside 0..classes - 1.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise DataError(f"labels lie in {int(labels.min())}..{int(labels.max())}; 0..{classes - 1} expected")
+    return F.one_hot(labels, classes).float().mul_(1 - smoothing).add_(smoothing / classes)
+
+
+def _normalised(x: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    m, s = (torch.tensor(v, device=x.device).view(1, -1, 1, 1) for v in (mean, std))
+    return x.sub_(m).div_(s)
+
+
+def _uniform(n: int, generator: Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
+    return torch.rand(n, generator=generator, device=generator.device).mul_(high - low).add_(low)
+
+
+def _beta(alpha: float, generator: Generator) -> float:
+    """Beta(alpha, alpha): torch draws it from the global state only, numpy from a seed."""
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    return float(np.random.default_rng(seed).beta(alpha, alpha))
+
+
+def _padded_crop(x: Tensor, move: bool, flip: bool, generator: Generator) -> Tensor:
+    """Shift over the mirrored border and flip, in one gather; keeps size and type."""
+    b, c, height, width = x.shape
+    rows, columns = torch.arange(height).expand(b, -1), torch.arange(width).expand(b, -1)
+    if move:
+        rows = _mirror(rows + _shift(b, height // 8, generator), height)
+        columns = _mirror(columns + _shift(b, width // 8, generator), width)
+    if flip:
+        turned = (_uniform(b, generator).cpu() < 0.5)[:, None]
+        columns = torch.where(turned, columns.flip(1), columns)
+    if not (move or flip):
+        return x
+    source = (rows[:, :, None] * width + columns[:, None, :]).to(x.device)
+    return x.flatten(2).gather(2, source.view(b, 1, -1).expand(b, c, -1)).view_as(x)
+
+
+def _shift(b: int, most: int, generator: Generator) -> Tensor:
+    return torch.randint(-most, most + 1, (b, 1), generator=generator, device=generator.device).cpu()
+
+
+def _mirror(index: Tensor, n: int) -> Tensor:
+    """-1 -> 1, n -> n - 2: the border pixel itself is not repeated."""
+    return (n - 1) - (n - 1 - index.abs()).abs()
+
+
+def _boxes(b: int, share: tuple[float, float], size: tuple[int, int], generator: Generator) -> Tensor:
+    """Random boxes (b 4): top, left, height, width in pixels, of `share` of the area, inside the picture."""
+    height, width = size
+    area = _uniform(b, generator, *share) * (height * width)
+    aspect = _uniform(b, generator, math.log(ASPECT[0]), math.log(ASPECT[1])).exp()
+    h = (area / aspect).sqrt().clamp(1, height)
+    w = (area * aspect).sqrt().clamp(1, width)
+    top, left = _uniform(b, generator) * (height - h), _uniform(b, generator) * (width - w)
+    return torch.stack([top, left, h, w], dim=1).cpu()
+
+
+def _resized_crop(
+    x: Tensor, size: tuple[int, int], scale: tuple[float, float], flip: bool, generator: Generator
+) -> Tensor:
+    """-> float 0..1. Bilinear resampling is separable: rows times picture times columns, one matrix each."""
+    b, _, height, width = x.shape
+    top, left, h, w = _boxes(b, scale, (height, width), generator).unbind(1)
+    down = _resampling(top, h, height, size[0])
+    across = _resampling(left, w, width, size[1])
+    if flip:
+        across = torch.where((_uniform(b, generator).cpu() < 0.5)[:, None, None], across.flip(1), across)
+    y = torch.matmul(x.float().div_(255), across.to(x.device).mT[:, None])
+    return torch.matmul(down.to(x.device)[:, None], y)
+
+
+def _resampling(start: Tensor, length: Tensor, n: int, out: int) -> Float[Tensor, "b out n"]:
+    """Weights of n pixels for each of `out`, evenly over [start, start + length): a triangle, widened where
+    pixels shrink so that nothing aliases. Rows sum to 1."""
+    step = (length / out)[:, None, None]
+    centre = start[:, None, None] + (torch.arange(out)[:, None] + 0.5) * step
+    distance = (torch.arange(n) + 0.5 - centre).abs() / step.clamp(min=1)
+    weight = (1 - distance).clamp(min=0)
+    return weight / weight.sum(-1, keepdim=True)
+
+
+def _erased(x: Tensor, chance: float, generator: Generator) -> Tensor:
+    """Boxes of 2 % to 33 % of the area become 0, the mean colour of normalised pictures."""
+    height, width = x.shape[2:]
+    boxes = _boxes(len(x), (0.02, 0.33), (height, width), generator).round()
+    boxes[_uniform(len(x), generator).cpu() >= chance] = 0
+    top, left, h, w = boxes.to(x.device)[:, :, None].unbind(1)
+    y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
+    rows, columns = (y >= top) & (y < top + h), (z >= left) & (z < left + w)
+    return x.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+
+
+def _cut_in(x: Tensor, other: Tensor, share: float, generator: Generator) -> tuple[Tensor, float]:
+    """CutMix: a box of about 1 - share of the area comes from `other`. Returns the share that x really keeps."""
+    height, width = x.shape[2:]
+    side = math.sqrt(1 - share)
+    h, w = round(height * side), round(width * side)
+    u, v = _uniform(2, generator).tolist()
+    # the centre lies anywhere, so the box may be cut by the border (algorithm 1 of the paper)
+    top, left = round(u * height - h / 2), round(v * width - w / 2)
+    rows = slice(max(top, 0), max(min(top + h, height), 0))
+    columns = slice(max(left, 0), max(min(left + w, width), 0))
+    x[:, :, rows, columns] = other[:, :, rows, columns]
+    cut = max(rows.stop - rows.start, 0) * max(columns.stop - columns.start, 0)
+    return x, 1 - cut / (height * width)
+
+
+def _trivial() -> torch.nn.Module:
+    from kornia.augmentation.auto import TrivialAugment  # two seconds to import: only where it is used
+
+    return TrivialAugment()
+
+
+def _varied(x: Tensor, operation: torch.nn.Module, generator: Generator) -> Tensor:
+    """kornia draws from the global state, which is set from the generator and then given back."""
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        torch.manual_seed(seed)
+        parts = [operation(part) for part in x.chunk(TRIVIAL_GROUPS)]
+    return torch.cat(parts).clamp_(0, 1)

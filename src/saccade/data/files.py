@@ -1,0 +1,134 @@
+"""Finding picture files: one path, folders, globs; natural order; messages that name what was found instead."""
+
+import difflib
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from saccade.errors import DataError
+
+SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
+
+
+def find_images(sources: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+    """Picture files named by paths, folders and globs, each file once, in the order given.
+
+    A folder is searched to any depth and sorted as a person would (`2.png` before `10.png`); hidden files are
+    left out. A file named by itself is taken whatever its suffix: whether it is a picture shows on reading it.
+
+    Raises:
+        DataError: a path that is not there (a near name is suggested), a folder without pictures (what it
+            holds instead is said), a glob that matches nothing.
+    """
+    if isinstance(sources, (str, os.PathLike)):
+        sources = [sources]
+    found: dict[Path, None] = {}  # a dict keeps order and drops repeats
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            found.update(dict.fromkeys(_pictures_in(path)))
+        elif path.exists() or not glob.has_magic(str(source)):
+            found[check_file(path)] = None
+        else:
+            found.update(dict.fromkeys(_matching(str(source))))
+    if not found:
+        raise DataError("no pictures were named: give files, folders or globs such as 'photos/*.jpg'")
+    return list(found)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file name has a picture's suffix and is not hidden (`.DS_Store`, macOS's `._x.jpg`)."""
+    base = name.rsplit("/", 1)[-1]
+    return not base.startswith(".") and SUFFIX.search(base) is not None
+
+
+def natural(name: object) -> tuple:
+    """Sort key under which `2` comes before `10`, letters ignoring case."""
+    parts = re.split(r"([0-9]+)", str(name))
+    return tuple((0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts)), str(name)
+
+
+def shown(name: object) -> str:
+    """A name made safe for one line of a terminal: unprintable characters escaped, a very long one cut."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+    return text if len(text) <= 300 else f"{text[:140]}…{text[-140:]}"
+
+
+def check_file(path: Path) -> Path:
+    """`path` itself if it is a regular file. Raises DataError that says what it is otherwise."""
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise DataError(f"{shown(path)} is a folder; a picture file was expected")
+        if path.exists():
+            raise DataError(f"{shown(path)} is not a regular file; a picture file was expected")
+        problem = missing(path)
+    except (OSError, ValueError) as error:  # no permission, a null byte, a name too long
+        if isinstance(error, DataError):
+            raise
+        problem = f"{shown(path)} cannot be opened ({_reason(error)})"
+    raise DataError(problem)
+
+
+def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """(relative folder, its file names) for a folder and all below it; links followed, never in a circle."""
+    seen = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [f for f in folders if not hidden(f)]
+        relative = os.path.relpath(here, folder).replace(os.sep, "/")
+        yield ("" if relative == "." else relative), names
+
+
+def hidden(folder: str) -> bool:
+    """Folders that tools leave behind and that hold no data of the user's."""
+    return folder.startswith(".") or folder == "__MACOSX"
+
+
+def contents(names: Iterable[str]) -> str:
+    """What a set of file names holds, in words: `3 .txt, 1 .csv` or `nothing`."""
+    counts = Counter(os.path.splitext(name)[1].lower() or "files without a suffix" for name in names)
+    return ", ".join(f"{n} {shown(kind)}" for kind, n in counts.most_common(4)) or "nothing"
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    files = [f"{at}/{name}" if at else name for at, names in walk(folder) for name in names]
+    pictures = sorted((f for f in files if is_picture(f)), key=natural)
+    if not pictures:
+        raise DataError(f"{shown(folder)} holds no pictures (found: {contents(files)})")
+    return [folder / name for name in pictures]
+
+
+def _matching(pattern: str) -> list[Path]:
+    names = sorted(glob.glob(pattern, recursive=True), key=natural)
+    pictures = [Path(n) for n in names if is_picture(n) and os.path.isfile(n)]
+    if not pictures:
+        instead = f" among {len(names)} matches: {contents(names)}" if names else ""
+        raise DataError(f"no picture matches {shown(pattern)!r}{instead}")
+    return pictures
+
+
+def missing(path: Path) -> str:
+    """Why nothing is found at `path`, with the nearest name that is there."""
+    text = str(path)
+    if re.match(r"[a-z]+:/", text):
+        return f"{shown(text)} is an address; download the picture and give its file"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{shown(path)} does not exist: there is no folder {shown(folder)}"
+    names = os.listdir(folder)
+    near = difflib.get_close_matches(path.name, names, n=1)
+    hint = f"; did you mean {shown(folder / near[0])}?" if near else ""
+    return f"{shown(path)} does not exist{hint}"
+
+
+def _reason(error: BaseException) -> str:
+    return shown(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -1,0 +1,202 @@
+"""One picture from anything a person hands over, as RGB, with a note of everything that was done to it."""
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, features
+
+from saccade.data.files import check_file, shown
+from saccade.data.pixels import Layout, from_array, from_tensor, sixteen_to_eight, unit_to_eight
+from saccade.errors import DataError
+
+# Only these decoders ever see the bytes: Pillow knows some forty more, several of them old and little tested.
+FORMATS: tuple[str, ...] = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+if features.check("avif"):
+    FORMATS += ("AVIF",)
+
+_warnings_lock = threading.Lock()  # Python's record of warnings is one for all threads
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        image: RGB, at least 1 x 1, upright.
+        name: file name or what stands for it, for messages and tables.
+        notes: what was done to it on the way, a sentence each ("turned upright as its EXIF says").
+    """
+
+    image: Image.Image
+    name: str = "picture"
+    notes: tuple[str, ...] = ()
+
+
+Source = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | np.ndarray | torch.Tensor | Picture
+
+
+def read_image(
+    source: Source,
+    layout: Layout | None = None,
+    name: str | None = None,
+    at_least: tuple[int, int] | None = None,
+) -> Picture:
+    """Decode a picture fully and make it upright RGB.
+
+    Args:
+        source: path, encoded bytes, open binary file, Pillow image, array (y x 3) or (y x), or tensor (3 y x).
+        layout: axes of an array or tensor, "hwc" or "chw", where they are not as above.
+        name: what to call it in messages; the path where there is one.
+        at_least: (rows, columns) that are enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
+            several times faster, though never below this.
+
+    16-bit pixels are scaled (not clipped), transparency is laid on white, EXIF orientation applied, the first
+    frame of an animation taken. Colour profiles are not applied.
+
+    Raises:
+        DataError: one line naming the picture: missing, a folder, not a picture, truncated, too large
+            (Pillow's decompression-bomb limit), no pixels, NaN, ambiguous axes, values out of range.
+    """
+    if isinstance(source, Picture):
+        return source
+    if isinstance(source, torch.Tensor):
+        return _finish(from_tensor(source, layout, name or "tensor"), name or "tensor", [])
+    if isinstance(source, np.ndarray):
+        return _finish(from_array(source, layout, name or "array"), name or "array", [])
+    if isinstance(source, Image.Image):
+        name = name or shown(getattr(source, "filename", "") or "picture")
+        return _decode(lambda: source, name, at_least=None)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        return _open(io.BytesIO(data), name or "picture", len(data), at_least)
+    if isinstance(source, (str, os.PathLike)):
+        return _read_path(Path(source), name, at_least)
+    if hasattr(source, "read"):
+        label = getattr(source, "name", None)
+        name = name or (shown(label) if isinstance(label, str) else "picture")
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise DataError(f'{name} was opened as text; open it with mode "rb"')
+        return _open(io.BytesIO(data), name, len(data), at_least)
+    raise DataError(
+        f"a picture cannot be read from {type(source).__name__}; "
+        "a path, bytes, an open file, a Pillow image, an array or a tensor was expected"
+    )
+
+
+def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -> Picture:
+    check_file(path)
+    try:
+        with path.open("rb") as file:
+            return _open(file, name or shown(path), path.stat().st_size, at_least)
+    except OSError as error:
+        raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
+
+
+def _open(file: IO[bytes], name: str, size: int, at_least: tuple[int, int] | None) -> Picture:
+    if size == 0:
+        raise DataError(f"{name} is empty (0 bytes); a picture was expected")
+    return _decode(lambda: Image.open(file, formats=FORMATS), name, at_least)
+
+
+def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, int] | None) -> Picture:
+    notes: list[str] = []
+    try:
+        with _pillow_warnings(notes):
+            image = opening()
+        _check_size(image.size, name)
+        if at_least is not None and image.format == "JPEG":
+            image.draft(None, (max(at_least), max(at_least)))  # EXIF may yet swap rows and columns
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            notes.append(f"{image.format}: its first frame was taken")
+        image.load()  # `verify` would let a truncated file pass
+        image = _upright(image, notes)
+        return _finish(image, name, notes)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise DataError(f"{name} is not a picture that can be read ({', '.join(FORMATS)} are)") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{name} is too large: {_limit()}") from error
+    except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged bytes
+        raise DataError(f"{name} is damaged or cut short ({shown(error) or type(error).__name__})") from error
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    columns, rows = size
+    if not columns or not rows:
+        raise DataError(f"{name} has no pixels ({columns} x {rows})")
+    if Image.MAX_IMAGE_PIXELS is not None and columns * rows > Image.MAX_IMAGE_PIXELS:
+        raise DataError(f"{name} is too large ({columns} x {rows}): {_limit()}")
+
+
+def _limit() -> str:
+    return f"at most {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels are decoded; make it smaller"
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    # asking costs a parse of the tags, so only pictures that carry any are asked
+    keys = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+    if image.format != "TIFF" and not any(key in image.info for key in keys):
+        return image
+    try:
+        with _pillow_warnings(notes):
+            orientation = image.getexif().get(0x0112, 1)
+            if orientation not in range(2, 9):
+                return image
+            image = ImageOps.exif_transpose(image)
+    except Exception as error:  # damaged tags spoil no pixels
+        notes.append(f"its EXIF could not be read ({shown(error)})")
+    else:
+        notes.append(f"turned upright (EXIF orientation {orientation})")
+    return image
+
+
+@contextmanager
+def _pillow_warnings(notes: list[str]) -> Iterator[None]:
+    """Pillow's warnings about odd headers become notes; its bomb warning is raised."""
+    with _warnings_lock, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+    notes.extend(f"Pillow: {shown(w.message)}" for w in caught)
+
+
+def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
+    """Any mode -> RGB, without clipping, and without showing colours hidden under full transparency."""
+    mode = image.mode
+    if mode == "F":
+        image = Image.fromarray(unit_to_eight(np.asarray(image), name))
+    elif mode == "I" or mode.startswith("I;16"):
+        image = _from_integers(image, name)
+        notes.append("16-bit pixels scaled to 8 bits")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
+            notes.append("transparency laid on white")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    elif mode == "CMYK":
+        notes.append("CMYK converted to RGB without its colour profile")
+    return Picture(image.convert("RGB"), name, tuple(notes))  # a copy even of RGB, free of the open file
+
+
+def _from_integers(image: Image.Image, name: str) -> Image.Image:
+    values = np.asarray(image)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise DataError(f"{name}: integer pixels lie in {low}..{high}; 0..65535 expected: rescale it")
+    grey = Image.fromarray(sixteen_to_eight(values))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # one grey value that stands for "nothing here"
+        grey.putalpha(Image.fromarray((values != clear).astype(np.uint8) * 255))
+    return grey

@@ -1,0 +1,139 @@
+"""A folder, or a tar of one, as the same thing: file names and their bytes. Nothing is unpacked to disk."""
+
+import os
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from saccade.data.files import hidden, missing, shown, walk
+from saccade.errors import DataError
+
+IN_MEMORY = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
+
+
+class Store(Protocol):
+    """Files under one root.
+
+    Attributes:
+        label: what to call the whole in messages.
+        files: every regular file, relative to the root, "/" between the parts.
+        folders: every folder likewise, the root itself left out.
+    """
+
+    label: str
+    files: list[str]
+    folders: set[str]
+
+    def read(self, name: str) -> Path | bytes:
+        """A file: its path, or its bytes."""
+
+    def full_name(self, name: str) -> str:
+        """The file's name with the root's, for messages."""
+
+
+def open_store(source: str | os.PathLike[str]) -> Store:
+    """A folder, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` as a Store.
+
+    Raises:
+        DataError: not there (a near name is suggested), neither a folder nor a tar, damaged, too large to be
+            held when compressed, or holding a name that points outside it.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return FolderStore(path)
+    if not path.is_file():
+        raise DataError(missing(path))
+    if not tarfile.is_tarfile(path):
+        raise DataError(f"{shown(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
+    return TarStore(path)
+
+
+class FolderStore:
+    """A folder on disk."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.label = shown(root)
+        self.files: list[str] = []
+        self.folders: set[str] = set()
+        for at, names in walk(root):
+            if at:
+                self.folders.add(at)
+            self.files += [f"{at}/{name}" if at else name for name in names]
+
+    def read(self, name: str) -> Path:
+        return self.root / name
+
+    def full_name(self, name: str) -> str:
+        return shown(self.root / name)
+
+
+class TarStore:
+    """A tar read in place: an uncompressed one at the files' offsets, a compressed one once, into memory.
+
+    Links, devices and the like are passed over; names only ever label pictures, so none reaches the disk.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.label = shown(path)
+        self.folders: set[str] = set()
+        self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
+        self._bytes: dict[str, bytes] = {}
+        try:
+            try:
+                self._index()
+            except tarfile.ReadError:
+                self._places.clear()
+                self._read_all()
+        except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.label} is damaged or cut short ({shown(error)})") from error
+        self.files = list(self._places or self._bytes)
+
+    def read(self, name: str) -> bytes:
+        if name in self._bytes:
+            return self._bytes[name]
+        offset, size = self._places[name]
+        with self.path.open("rb") as file:  # opened anew each time: threads and processes share no position
+            file.seek(offset)
+            return file.read(size)
+
+    def full_name(self, name: str) -> str:
+        return f"{self.label}:{shown(name)}"
+
+    def _index(self) -> None:
+        with tarfile.open(self.path, "r:") as tar:
+            for member in tar:
+                name = self._accept(member)
+                if name:
+                    self._places[name] = (member.offset_data, member.size)
+
+    def _read_all(self) -> None:
+        total = 0
+        with tarfile.open(self.path, "r|*") as tar:
+            for member in tar:
+                name = self._accept(member)
+                file = tar.extractfile(member) if name else None
+                if not name or file is None:
+                    continue
+                total += member.size
+                if total > IN_MEMORY:
+                    raise DataError(
+                        f"{self.label} holds more than {IN_MEMORY >> 30} GiB of files; "
+                        "decompress it to a plain .tar, which is read in place, or unpack it to a folder"
+                    )
+                self._bytes[name] = file.read()
+
+    def _accept(self, member: tarfile.TarInfo) -> str:
+        """The normalised name of a file to keep, or "" for anything else."""
+        path = PurePosixPath(member.name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts:
+            raise DataError(f"{self.label} holds {shown(member.name)!r}, a name that points outside it; refused")
+        parts = path.parts if member.isdir() else path.parts[:-1]
+        if any(hidden(part) for part in parts):
+            return ""
+        self.folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
+        return str(path) if member.isreg() and not member.issparse() else ""
