@@ -1,0 +1,245 @@
+"""One attention call, kept as q, k and the log-sum-exp of its scores, and every view of it, computed on demand.
+
+Row i of the map is exp(s q_i·K + mask_i − lse_i), so each view walks over tiles of target rows and holds O(m) numbers
+a row and never the n x m map, which only `weights` makes.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from saccade import ops
+from saccade.errors import SaccadeError
+from saccade.lens.kept import Kept, keep
+
+TILE = 128  # target rows at most in a tile
+TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
+
+# Beyond this size a log-sum-exp is too coarse in fp32: a row whose every source is masked by a huge negative number
+# loses the log of its sum altogether. Such calls keep the largest score and the log of the rest apart.
+COARSE = 256.0
+
+Rows = int | Sequence[int] | Int[Tensor, "i"]
+
+
+class Call:
+    """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
+
+    name: dotted path of the innermost module that was running. kind: "self" or "cross". run: which forward pass
+    within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it was asked for: as the kernel saw them,
+    in its dtype (under autocast not that of the model). mask: as given, broadcastable to (b h n m), or None.
+    scale: factor of q·k. causal: target i saw sources 0 to i only.
+
+    Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        q: Shaped[Tensor, "b h n k"],
+        k: Shaped[Tensor, "b g m k"],
+        v: Shaped[Tensor, "b g m c"] | None = None,
+        lse: Shaped[Tensor, "b h n"] | None = None,
+        mask: Shaped[Tensor, "..."] | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+        run: int = 0,
+    ) -> None:
+        self.name, self.kind, self.causal, self.run = name, kind, causal, run
+        self.scale = ops.default_scale(q) if scale is None else float(scale)
+        self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+        self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))
+        self._v = values[0] if values else None
+        self._mask = None if mask is None else Kept(mask)
+        self._lse = None if lse is None else lse.detach()
+        self._norm: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def q(self) -> Shaped[Tensor, "b h n k"]:
+        """Queries of the target."""
+        return self._q.value(f"q of {self.name!r}")
+
+    @property
+    def k(self) -> Shaped[Tensor, "b g m k"]:
+        """Keys of the source."""
+        return self._k.value(f"k of {self.name!r}")
+
+    @property
+    def v(self) -> Shaped[Tensor, "b g m c"] | None:
+        """Values of the source, if `watch(model, values=True)` kept them."""
+        return None if self._v is None else self._v.value(f"v of {self.name!r}")
+
+    @property
+    def mask(self) -> Shaped[Tensor, "..."] | None:
+        """The mask as it was given: boolean (True may attend) or float (added to the scores)."""
+        return None if self._mask is None else self._mask.value(f"the mask of {self.name!r}")
+
+    @property
+    def lse(self) -> Float[Tensor, "b h n"]:
+        """Natural log of the sum over sources of exp(score); 0 for a target that may attend to nothing.
+
+        From the kernel where it returns it, else computed once, in tiles.
+        """
+        if self._lse is None:
+            peak, rest = self._normalizer()
+            self._lse = peak + rest
+        return self._lse.masked_fill(~self._lse.isfinite(), 0.0)
+
+    def __repr__(self) -> str:
+        b, h, n, m = self.shape
+        return f"Call({self.name!r}, {self.kind}, b={b} h={h} n={n} m={m})"
+
+    # views
+
+    def weights(self) -> Float[Tensor, "b h n m"]:
+        """The whole map: 0 to 1, rows summing to 1 (to 0 for a target that may attend to nothing). n x m memory."""
+        b, h, n, m = self.shape
+        out = torch.empty(b, h, n, m, dtype=self._dtype, device=self.q.device)
+        for rows, w in self.tiles():
+            out[:, :, rows] = w
+        return out
+
+    def rows(self, idx: Rows) -> Float[Tensor, "b h i m"]:
+        """What the targets `idx` attend to. Negative indices count from the end."""
+        targets = _indices(idx, self.shape[2], "target", self)
+        return torch.cat([w for _, w in self.tiles(targets)], dim=2)
+
+    def columns(self, idx: Rows) -> Float[Tensor, "b h n i"]:
+        """How much every target attends to the sources `idx`. Negative indices count from the end."""
+        sources = _indices(idx, self.shape[3], "source", self).to(self.q.device)
+        k = self.k[:, :, sources].to(self._dtype)
+        every = torch.arange(self.shape[2], device=k.device)
+        return torch.cat([self._exp(every[a:z], k, sources) for a, z in self._spans(len(every), len(sources))], dim=2)
+
+    def received(self) -> Float[Tensor, "b h m"]:
+        """How much attention each source gets: the mean of its column over all targets."""
+        b, h, n, m = self.shape
+        total = torch.zeros(b, h, m, dtype=self._dtype, device=self.q.device)
+        for _, w in self.tiles():
+            total += w.sum(dim=2)
+        return total / n
+
+    def entropy(self) -> Float[Tensor, "b h n"]:
+        """Entropy of each target's weights in nats: 0 (one source) to log m (all sources alike)."""
+        return torch.cat([torch.special.entr(w).sum(dim=-1) for _, w in self.tiles()], dim=2)
+
+    def top(self, k: int) -> tuple[Float[Tensor, "b h n k"], Int[Tensor, "b h n k"]]:
+        """The k largest weights of each target, largest first, and the sources they go to."""
+        if not 1 <= k <= self.shape[3]:
+            raise SaccadeError(f"top({k}) of {self.name!r}: it has {self.shape[3]} sources, ask for 1 to that many")
+        best = [w.topk(k, dim=-1) for _, w in self.tiles()]
+        return torch.cat([t.values for t in best], dim=2), torch.cat([t.indices for t in best], dim=2)
+
+    def distance(self, grid: tuple[int, int], prefix: int | None = None) -> Float[Tensor, "b h"]:
+        """Mean attention distance of each head, in patches: the reach of its receptive field.
+
+        The distance from a patch to what it attends to, weighted by attention, averaged over patches (Dosovitskiy
+        et al. 2021, appendix D.7 and fig. 7; Raghu et al. 2021). Weights are renormalised over the patches; a patch
+        that attends to none is left out.
+
+        grid: (rows, columns) of patches, row-major after the prefix. prefix: tokens before them (cls, registers);
+        default n − rows·columns. Raises SaccadeError if the grid does not fit the call.
+        """
+        first = self._prefix(grid, prefix)
+        rows, columns = grid
+        spots = torch.arange(rows * columns, device=self.q.device)
+        places = torch.stack([spots // columns, spots % columns], dim=-1).to(self._dtype)
+        total = torch.zeros(self.shape[:2], dtype=self._dtype, device=places.device)
+        count = torch.zeros_like(total)
+        for targets, w in self.tiles(spots + first):
+            among = w[..., first:]
+            mass = among.sum(dim=-1)  # (b h t)
+            steps = torch.cdist(places[targets - first], places, compute_mode="donot_use_mm_for_euclid_dist")
+            far = (among * steps).sum(dim=-1)
+            total += torch.where(mass > 0, far / mass.clamp_min(torch.finfo(w.dtype).tiny), 0.0).sum(dim=-1)
+            count += (mass > 0).sum(dim=-1)
+        return total / count
+
+    # how the views are computed
+
+    def tiles(self, targets: Int[Tensor, "n"] | None = None) -> Iterator[tuple[Int[Tensor, "t"], Tensor]]:
+        """Walk over the map: the targets of each tile, and their weights (b h t m). Default: all targets."""
+        if targets is None:
+            targets = torch.arange(self.shape[2])
+        targets = targets.to(self.q.device)
+        k = self.k.to(self._dtype)
+        for a, z in self._spans(len(targets), self.shape[3]):
+            yield targets[a:z], self._exp(targets[a:z], k)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.promote_types(self.q.dtype, torch.float32)
+
+    def _spans(self, n: int, m: int) -> Iterator[tuple[int, int]]:
+        b, h = self.shape[:2]
+        tile = max(1, min(TILE, TILE_NUMBERS // max(1, b * h * m)))
+        for a in range(0, max(n, 1), tile):  # at least one, so that no targets gives an empty view, not an error
+            yield a, min(a + tile, n)
+
+    def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        with torch.no_grad(), torch.autocast(k.device.type, enabled=False):
+            s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
+            if self.causal:
+                of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
+                s = s.masked_fill(of > targets[:, None], -math.inf)
+            return s
+
+    def _mask_at(self, targets: Tensor, sources: Tensor | None) -> Tensor | None:
+        mask = self.mask
+        if mask is None:
+            return None
+        if mask.ndim >= 2 and mask.shape[-2] > 1:
+            mask = mask[..., targets, :]
+        if sources is not None and mask.shape[-1] > 1:
+            mask = mask[..., sources]
+        return mask
+
+    def _exp(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        peak, rest = self._normalizer()
+        s = self._scores(targets, k, sources)
+        return (s - peak[:, :, targets, None]).sub_(rest[:, :, targets, None]).exp_()
+
+    def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:
+        """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded."""
+        if self._norm is None:
+            if self._lse is not None and bool((self.lse.abs() < COARSE).all()):
+                lse = self.lse.to(self._dtype)
+                self._norm = lse, torch.zeros((), device=lse.device).expand(lse.shape)
+            else:
+                self._norm = self._peaks()
+        return self._norm
+
+    def _peaks(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:
+        k, every = self.k.to(self._dtype), torch.arange(self.shape[2], device=self.q.device)
+        peaks, rests = [], []
+        for a, z in self._spans(len(every), self.shape[3]):
+            s = self._scores(every[a:z], k)
+            peak = s.amax(dim=-1)
+            peak = peak.masked_fill(peak.isneginf(), 0.0)
+            sums = (s - peak[..., None]).exp_().sum(dim=-1)
+            peaks.append(peak)
+            rests.append(torch.where(sums > 0, sums, 1.0).log())
+        return torch.cat(peaks, dim=2), torch.cat(rests, dim=2)
+
+    def _prefix(self, grid: tuple[int, int], prefix: int | None) -> int:
+        _, _, n, m = self.shape
+        patches = grid[0] * grid[1]
+        first = n - patches if prefix is None else prefix
+        if n != m or min(grid) < 1 or first < 0 or first + patches != n:
+            asked = f"a grid of {grid[0]} x {grid[1]}" + ("" if prefix is None else f" after {prefix} tokens")
+            raise SaccadeError(
+                f"distance of {self.name!r}: {asked} does not fit {n} targets and {m} sources; expected one target "
+                "and one source a patch, after the prefix tokens (cls, registers)"
+            )
+        return first
+
+
+def _indices(idx: Rows, length: int, what: str, call: Call) -> Int[Tensor, "i"]:
+    out = torch.as_tensor(idx, dtype=torch.long).reshape(-1)
+    if len(out) and not (-length <= int(out.min()) and int(out.max()) < length):
+        raise SaccadeError(f"{what} {out.tolist()} of {call.name!r}: it has {length} {what}s, 0 to {length - 1}")
+    return out % length

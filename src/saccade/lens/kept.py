@@ -1,0 +1,47 @@
+"""Keep tensors of a running model: without a copy where that is safe, and never with a value that has changed."""
+
+import torch
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+
+
+class Kept:
+    """A detached tensor that notices if somebody has written into it since it was kept.
+
+    Queries and keys are fresh activations that hardly any model writes into afterwards; the exception is a cache of
+    keys that the next step overwrites. So nothing is copied for fear of it: the version that PyTorch counts for each
+    tensor is remembered, and compared when the tensor is used.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor.detach()
+        self._version = -1 if tensor.is_inference() else tensor._version
+
+    def value(self, what: str) -> Tensor:
+        """The tensor. Raises SaccadeError, naming it as `what`, if it was written into after it was kept."""
+        if self._version >= 0 and self._tensor._version != self._version:
+            raise SaccadeError(
+                f"{what} was overwritten in place after the attention call (a cache of keys does that), so what the "
+                "call saw is gone: read the trace before the next step, or watch one step at a time"
+            )
+        return self._tensor
+
+
+def keep(*tensors: Tensor) -> list[Kept]:
+    """Keep the tensors of one attention call, copying only those that must be.
+
+    A view of a larger storage (one projection for q, k and v, of which v is not wanted) would hold all of that
+    storage in memory, so it is copied. Tensors made in inference mode have no version to compare: copied too.
+    """
+    wanted: dict[int, int] = {}
+    for tensor in tensors:
+        start = tensor.untyped_storage().data_ptr()
+        wanted[start] = wanted.get(start, 0) + tensor.numel() * tensor.element_size()
+    kept = []
+    for tensor in tensors:
+        storage = tensor.untyped_storage()
+        copy = tensor.is_inference() or storage.nbytes() > wanted[storage.data_ptr()]
+        with torch.no_grad():
+            kept.append(Kept(tensor.clone() if copy else tensor))
+    return kept

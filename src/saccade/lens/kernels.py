@@ -1,0 +1,83 @@
+"""What the attention kernels saw and returned, read below autograd and autocast.
+
+`F.scaled_dot_product_attention` chooses a kernel by device, dtype and shape, casts under autocast and pads. A dispatch
+mode around the original call sees the kernel that was really taken: its q and k in its dtype, and the log-sum-exp it
+returns anyway. Nothing is computed twice and no choice is guessed, so the output is that of the original call.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+
+
+@dataclass(eq=False)
+class Seen:
+    """One call of a fused kernel. lse is None where the kernel was not asked for it."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None
+    causal: bool
+    scale: float | None
+    lse: Tensor | None
+
+
+def _flash(q, k, v, dropout_p=0.0, is_causal=False, *_, attn_mask=None, scale=None, **__):
+    return Seen(q, k, v, attn_mask, is_causal, scale, None)
+
+
+def _biased(q, k, v, attn_bias, compute_log_sumexp, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
+    return Seen(q, k, v, attn_bias, is_causal, scale, None)
+
+
+def _overrideable(q, k, v, attn_bias=None, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
+    return Seen(q, k, v, attn_bias, is_causal, scale, None)
+
+
+# Each returns (output, log-sum-exp, ...).
+KERNELS: dict[Any, Callable[..., Seen]] = {
+    aten._scaled_dot_product_flash_attention_for_cpu.default: _flash,
+    aten._scaled_dot_product_flash_attention.default: _flash,
+    aten._scaled_dot_product_efficient_attention.default: _biased,
+    aten._scaled_dot_product_cudnn_attention.default: _biased,
+    aten._scaled_dot_product_fused_attention_overrideable.default: _overrideable,
+}
+
+# Whole layers of torch.nn in one operation, which return neither q and k nor a log-sum-exp.
+WHOLE = (aten._native_multi_head_attention.default, aten._transformer_encoder_layer_fwd.default)
+
+
+class KernelRecorder(TorchDispatchMode):
+    """While active, calls `seen` for every fused attention kernel and `whole` for every fused layer."""
+
+    def __init__(self, seen: Callable[[Seen], None], whole: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._seen, self._whole = seen, whole
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if func in KERNELS:
+            call = KERNELS[func](*args, **kwargs)
+            call.lse = _fitting(out[1], call.q)
+            self._seen(call)
+        elif func in WHOLE:
+            self._whole()
+        return out
+
+
+def _fitting(lse: Tensor, q: Tensor) -> Tensor | None:
+    """The log-sum-exp as (b h n), whatever the kernel pads it to; None where it left it out."""
+    b, h, n, _ = q.shape
+    if lse.ndim == 4 and lse.shape[-1] == 1:
+        lse = lse[..., 0]
+    if lse.ndim != 3 or lse.shape[:2] != (b, h) or lse.shape[2] < n:
+        return None
+    return lse[:, :, :n]

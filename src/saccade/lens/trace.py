@@ -1,0 +1,159 @@
+"""What a watched model attended to: its attention calls in order, and what only all of them together tell."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from os import PathLike
+from typing import overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.lens import storage
+from saccade.lens.call import Call
+
+
+class Trace(Sequence[Call]):
+    """Attention calls in the order they were made.
+
+    `trace[3]` is a call, `trace[2:5]` and `trace["*.layer.3.*"]` (a pattern of module names, as in the shell) are
+    smaller traces. missed: name of each module that attended in a way that could not be seen, and why.
+    """
+
+    def __init__(self, calls: Sequence[Call] = (), missed: dict[str, str] | None = None, hint: str = "") -> None:
+        self._calls = list(calls)
+        self.missed = dict(missed or {})
+        self._hint = hint
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def append(self, call: Call) -> None:
+        """Add a call at the end."""
+        self._calls.append(call)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    @overload
+    def __getitem__(self, key: int) -> Call: ...
+    @overload
+    def __getitem__(self, key: slice | str) -> "Trace": ...
+
+    def __getitem__(self, key: int | slice | str) -> "Call | Trace":
+        """A call by index; a smaller trace by slice or by module-name pattern (empty if none matches).
+
+        Raises SaccadeError if the trace is empty, or for an index that it does not have an IndexError.
+        """
+        if isinstance(key, slice):
+            return Trace(self._calls[key], self.missed, self._hint)
+        if not self._calls:
+            raise SaccadeError(self._nothing())
+        if isinstance(key, str):
+            found = [call for call in self._calls if fnmatchcase(call.name, key)]
+            missed = {name: why for name, why in self.missed.items() if fnmatchcase(name, key)}
+            return Trace(found, missed, f"No name matches {key!r}; there are {_some(c.name for c in self._calls)}.")
+        if not -len(self) <= key < len(self):
+            raise IndexError(f"trace[{key}]: it holds {len(self)} calls")
+        return self._calls[key]
+
+    def rollout(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
+        """How much each input token flows into `token` of the last layer, through all self-attention calls.
+
+        Attention rollout (Abnar & Zuidema 2020, section 3): the layers' A = ½·mean over heads + ½·identity, rows
+        summing to 1, multiplied. Computed as a chain of vector products rᵀA from the last layer to the first, in
+        tiles. token: index of a target token, or (n,) weights over them, 0 or more, which are scaled to sum to 1
+        (mean-pooled models: `torch.ones(n)`). Returns (b, m), summing to 1 over m.
+
+        Raises SaccadeError unless the self-attention calls are of one forward pass and one (b, n).
+        """
+        layers = self._layers()
+        b, _, n, _ = layers[0].shape
+        r = _weighting(token, n).to(layers[0].q.device).expand(b, n)
+        for call in reversed(layers):
+            r = _back(r, call)
+        return r
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write q, k, lse, masks (and v if kept) of every call to a safetensors file."""
+        storage.save(path, self._calls, self.missed)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> "Trace":
+        """Read a trace that `save` wrote. Raises DataError if there is no such file, CheckpointError if it is
+        damaged or not a trace."""
+        return cls(*storage.load(path))
+
+    def __repr__(self) -> str:
+        lines = [f"Trace of {len(self)} attention call{'s' * (len(self) != 1)}"]
+        if self._calls:
+            width = max(4, *(len(call.name) for call in self._calls))
+            lines.append(f"{'':>4}  {'name':<{width}}  kind   {'b':>4} {'h':>4} {'n':>6} {'m':>6}")
+            for i, call in enumerate(self._calls):
+                b, h, n, m = call.shape
+                lines.append(f"{i:>4}  {call.name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
+        lines += [f"missed: {name}: {why}" for name, why in self.missed.items()]
+        if not self._calls and self._hint:
+            lines.append(self._hint)
+        return "\n".join(lines)
+
+    def _layers(self) -> list[Call]:
+        if not self._calls:
+            raise SaccadeError(self._nothing())
+        layers = [call for call in self._calls if call.kind == "self"]
+        advice = 'Choose the calls of one encoder first, such as trace["vision_model.*"].rollout().'
+        if not layers:
+            raise SaccadeError(f"rollout needs self-attention; all {len(self)} calls are cross-attention")
+        if len({call.run for call in layers}) > 1:
+            raise SaccadeError(
+                f"rollout needs one forward pass; the trace holds {len({call.run for call in layers})}. "
+                "Watch one pass at a time, or choose the calls of one by slicing the trace."
+            )
+        sizes = Counter((call.shape[0], call.shape[2]) for call in layers)
+        if len(sizes) > 1:
+            found = ", ".join(f"{times} of {n} tokens (batch {b})" for (b, n), times in sizes.items())
+            raise SaccadeError(f"rollout needs self-attention calls of one size; found {found}. {advice}")
+        return layers
+
+    def _nothing(self) -> str:
+        if not self.missed:
+            return f"The trace is empty: no attention call was made while it was watched. {self._hint}".strip()
+        (name, why), *others = self.missed.items()
+        more = f" (and {len(others)} more modules)" if others else ""
+        return f"The trace is empty: what attended could not be seen. {name}{more}: {why}. {self._hint}".strip()
+
+
+def _back(r: Float[Tensor, "b n"], call: Call) -> Float[Tensor, "b m"]:
+    """rᵀA for A = ½·mean over heads + ½·identity, its rows scaled to sum to 1, in tiles of rows."""
+    targets = (r != 0).any(dim=0).nonzero()[:, 0]  # the first product needs one row only
+    out = torch.zeros_like(r)
+    for rows, w in call.tiles(targets):
+        heads = w.shape[1]
+        # A target that may attend to nothing has weights of 0: then its row of A is the identity alone.
+        share = r[:, rows] / (1 + w.sum(dim=-1).mean(dim=1))  # (b t)
+        out[:, rows] += share
+        mixed = share[:, None, None, :].expand(-1, heads, -1, -1) @ w / heads  # (b h 1 m)
+        out += mixed.sum(dim=(1, 2))
+    return out
+
+
+def _weighting(token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
+    if isinstance(token, int):
+        if not -n <= token < n:
+            raise SaccadeError(f"rollout of token {token}: there are {n} tokens, 0 to {n - 1}")
+        one = torch.zeros(n)
+        one[token] = 1.0
+        return one
+    weights = torch.as_tensor(token, dtype=torch.float32)
+    if weights.shape != (n,) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
+        raise SaccadeError(
+            f"rollout weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
+        )
+    return weights / weights.sum()
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
+    different = list(dict.fromkeys(names))
+    return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")

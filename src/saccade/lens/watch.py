@@ -1,0 +1,213 @@
+"""Watch a model: see every attention call it makes, without changing the model or what it computes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from saccade import ops
+from saccade.lens import unseen
+from saccade.lens.call import Call
+from saccade.lens.kernels import KernelRecorder, Seen
+from saccade.lens.names import Names
+from saccade.lens.shapes import Asked, as_asked, as_seen
+from saccade.lens.trace import Trace
+
+
+@contextmanager
+def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
+    """See what a model attends to while it runs inside the block.
+
+        with saccade.watch(model) as trace:
+            model(x)
+        trace["*.layer.3.*"].rollout()
+
+    Every call of `F.scaled_dot_product_attention` or `saccade.attend` that a module of the model makes becomes a
+    `Call` of the trace: q, k and the log-sum-exp of its scores, never a map. The output is bit for bit that of the
+    unwatched model: the same kernels run, in training and evaluation, with autocast, masks and dropout.
+
+    values: keep v as well. Names come from `model.named_modules()`; a module that runs several times gives several
+    calls. Attention that cannot be seen is named in `trace.missed`: a softmax of scores and a product with values
+    as separate operations ("eager"), fused layers and kernels of other libraries. Not seen: calls made while none
+    of the model's modules is running, and calls in threads other than the one that entered the block (the replicas
+    of DataParallel), whose modules are named in `missed`. Recomputation in a backward pass (activation
+    checkpointing) is not recorded a second time. Watches may be nested.
+
+    After the block the model is as before: it holds no hook and no reference to the trace.
+    """
+    trace = Trace(hint=_hint(model))
+    watcher = Watcher(model, trace, values)
+    with ExitStack() as undo:
+        watcher.attach(model, undo)
+        undo.enter_context(watcher)
+        try:
+            yield trace
+        finally:
+            trace.missed.update(watcher.names.unseen())
+
+
+class Watcher(TorchFunctionMode):
+    """The function mode of one watch: receives every torch function that the thread calls."""
+
+    def __init__(self, model: nn.Module, trace: Trace, values: bool) -> None:
+        super().__init__()
+        self.trace, self.values = trace, values
+        self.names = Names(model)
+        self._products = unseen.Products()
+        self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
+
+    def attach(self, model: nn.Module, undo: ExitStack) -> None:
+        """Follow the model's modules until `undo` is closed."""
+        fused: set[nn.Module] = set()
+        for name, module in model.named_modules():
+            if isinstance(module, nn.TransformerEncoderLayer):
+                fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
+            if isinstance(module, unseen.PYTORCH):
+                self._wrap(module, name, undo)
+            elif module not in fused:
+                self.names.attach(module, name, undo)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in ASKED:
+            return self._attention(func, args, kwargs)
+        if torch.compiler.is_compiling():
+            return func(*args, **kwargs)
+        if _other_attention(func):
+            return self._other(func, args, kwargs)
+        out = func(*args, **kwargs)
+        if func in unseen.FOLLOWED and (why := self._products.follow(func, args, kwargs, out)):
+            self._miss(why)
+        return out
+
+    def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        if torch.compiler.is_compiling():  # a dispatch mode means nothing to the compiler: no kernel is seen
+            out = func(*args, **kwargs)
+            self._record(ASKED[func](*args, **kwargs), None)
+            return out
+        kernels: list[Seen] = []
+        with KernelRecorder(kernels.append):
+            out = func(*args, **kwargs)
+        self._record(ASKED[func](*args, **kwargs), kernels[0] if len(kernels) == 1 else None)
+        return out
+
+    def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        """Any other function with attention in its name: keep the kernels under it, or say that it was missed."""
+        kernels: list[Seen] = []
+        with KernelRecorder(kernels.append):
+            out = func(*args, **kwargs)
+        for seen in kernels:
+            self._record(Asked.of(seen), seen)
+        if not kernels:
+            name = getattr(func, "__name__", str(func))
+            self._miss(f"{name} computed it in a way that shows neither q and k nor their log-sum-exp")
+        return out
+
+    def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+        """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
+
+        So its forward runs exactly as unwatched, under a kernel recorder only.
+        """
+        forward, own = module.forward, "forward" in module.__dict__
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self.names.thread or torch.compiler.is_compiling():
+                self.names.enter(module, name)
+                return forward(*args, **kwargs)
+            self.names.enter(module, name)
+            frame = self.names.stack[-1]
+            try:
+                with ExitStack() as scope:
+                    if not self._within_pytorch:
+                        self._within_pytorch = True
+                        scope.callback(setattr, self, "_within_pytorch", False)
+                        scope.enter_context(unseen.without(Watcher))
+                        scope.enter_context(KernelRecorder(self._kernel, lambda: self._miss(unseen.FAST_PATH)))
+                    out = forward(*args, **kwargs)
+                if isinstance(module, nn.MultiheadAttention) and not frame.seen:
+                    self._miss(unseen.SEPARATE)
+                return out
+            finally:
+                self.names.leave(module)
+
+        module.forward = watched
+        undo.callback(setattr, module, "forward", forward) if own else undo.callback(delattr, module, "forward")
+
+    def _kernel(self, seen: Seen) -> None:
+        self._record(Asked.of(seen), seen)
+
+    def _miss(self, why: str) -> None:
+        """The module that is running attends in a way that cannot be seen."""
+        if self.names.stack and not _in_backward():
+            self.names.met()
+            self.trace.missed.setdefault(self.names.stack[-1].name, why)
+
+    def _record(self, asked: Asked, seen: Seen | None) -> None:
+        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw."""
+        compiling = torch.compiler.is_compiling()
+        if not compiling and _in_backward():
+            return
+        if not self.names.stack:
+            self.trace.missed.setdefault("(outside)", OUTSIDE)
+            return
+        if not compiling and (why := _not_plain(asked)):
+            self._miss(why)
+            return
+        self.names.met()
+        q, k, v, mask = as_asked(asked) if compiling else as_seen(asked, seen)
+        frame = self.names.stack[-1]
+        kind = "self" if q.shape[2] == k.shape[2] else "cross"
+        lse = None if seen is None else seen.lse
+        self.trace.append(
+            Call(frame.name, kind, q, k, v if self.values else None, lse, mask, asked.scale, asked.causal, frame.run)
+        )
+
+
+OUTSIDE = (
+    "attention was called while no module of the watched model was running; call the model itself (not its .forward), "
+    "or watch the model that made the call"
+)
+
+
+def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
+    return Asked(query, key, value, attn_mask, scale, is_causal)
+
+
+def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
+    return Asked(q, k, v, mask, scale, causal)
+
+
+ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _sdpa, ops.attend: _attend}
+
+
+@lru_cache(maxsize=4096)
+def _other_attention(func: Callable) -> bool:
+    return "attention" in str(getattr(func, "__name__", func)).lower()
+
+
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1
+
+
+def _not_plain(asked: Asked) -> str:
+    """Why q and k cannot be kept, or "" if they can."""
+    if asked.q.is_nested or asked.k.is_nested:
+        return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
+    return ""
+
+
+def _hint(model: nn.Module) -> str:
+    if hasattr(model, "set_attn_implementation"):
+        return 'Call model.set_attn_implementation("sdpa") before watching.'
+    return (
+        "Only attention through F.scaled_dot_product_attention or saccade.attend can be seen: use one of them in "
+        f"{type(model).__name__}."
+    )
