@@ -39,7 +39,7 @@ def attend(
     """
     if has_torch_function((q, k, v)):  # also true inside a TorchFunctionMode: this is how the lens sees the call
         return handle_torch_function(attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal)
-    _check(q, k, v)
+    _check(q, k, v, mask)
     q, k, v = _in_autocast_dtype(q, k, v)
     if _products_are_faster(q, k, v):
         # Autocast would run this softmax in fp32 and cast its inputs and outputs, for no gain in the result.
@@ -48,8 +48,8 @@ def attend(
     if causal and mask is not None:
         mask = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device))
         causal = False
-    if mask is not None and mask.dtype != torch.bool:
-        mask = mask.to(q.dtype)
+    if mask is not None:
+        mask = torch.atleast_2d(mask if mask.dtype == torch.bool else mask.to(q.dtype))
     return F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
     )
@@ -84,7 +84,7 @@ def score(
     causal: bool = False,
 ) -> Float[Tensor, "b h n m"]:
     """Scaled and masked scores s q·k + mask, before the softmax; -inf where the target may not attend."""
-    _check(q, k, k)
+    _check(q, k, k, mask)
     s = _grouped(q * (default_scale(q) if scale is None else scale), k.transpose(-1, -2))
     if causal:
         s = s.masked_fill(~causal_mask(s.shape[-2], s.shape[-1], s.device), -math.inf)
@@ -114,13 +114,7 @@ def _grouped(left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]) 
 
 
 def _both(mask: Tensor, allowed: Tensor) -> Tensor:
-    if mask.dtype == torch.bool:
-        return mask & allowed
-    return (
-        mask.masked_fill(~allowed, -math.inf)
-        if mask.shape[-2:] == allowed.shape
-        else (mask + torch.zeros_like(allowed, dtype=mask.dtype).masked_fill(~allowed, -math.inf))
-    )
+    return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, -math.inf)
 
 
 def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
@@ -134,22 +128,37 @@ def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
 
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
     device = tensors[0].device.type
-    if torch.is_autocast_enabled(device) and tensors[0].dtype != torch.float64:
+    available = torch.amp.is_autocast_available(device)  # not on the meta device, where asking more is an error
+    if available and torch.is_autocast_enabled(device) and tensors[0].dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
         return tuple(t.to(dtype) for t in tensors)
     return tensors
 
 
-def _check(q: Tensor, k: Tensor, v: Tensor) -> None:
+def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:
     fits = (
         q.ndim == k.ndim == v.ndim == 4
         and q.shape[0] == k.shape[0] == v.shape[0]
         and q.shape[3] == k.shape[3]
         and k.shape[1:3] == v.shape[1:3]
+        and k.shape[1] > 0
         and q.shape[1] % k.shape[1] == 0
     )
     if not fits:
         raise SaccadeError(
             f"q, k, v of shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)} do not fit together: expected "
             "q (b h n k), k (b g m k), v (b g m c) with h a multiple of g. Split heads before calling."
+        )
+    if mask is None:
+        return
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise SaccadeError(
+            f"a mask is boolean (True where the target may attend) or float (added to the scores), not {mask.dtype}: "
+            "convert it with mask.bool()"
+        )
+    scores = (*q.shape[:3], k.shape[2])
+    sizes = zip(reversed(mask.shape), reversed(scores), strict=False)
+    if mask.ndim > 4 or any(size not in (1, full) for size, full in sizes):
+        raise SaccadeError(
+            f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores (b h n m) = {tuple(scores)}"
         )
