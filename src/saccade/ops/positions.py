@@ -21,6 +21,7 @@ def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[
     Each axis takes an equal share of the width, half sines and half cosines; `width` must be a multiple of
     twice the number of axes. Add the result to tokens.
     """
+    places = _places(grid)
     if width % (2 * len(grid)):
         raise SaccadeError(
             f"a sine-cosine table over {len(grid)} axes needs a width that is a multiple of {2 * len(grid)}, "
@@ -28,7 +29,7 @@ def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[
         )
     each = width // (2 * len(grid))
     frequency = period ** (-torch.arange(each) / each)
-    angle = _places(grid)[:, :, None] * frequency  # (n axes each)
+    angle = places[:, :, None] * frequency  # (n axes each)
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
@@ -36,7 +37,7 @@ def rotary_angles(
     grid: tuple[int, ...],
     width: int,
     prefix: int = 0,
-    extent: tuple[float, ...] | None = None,
+    extent: tuple[int, ...] | None = None,
     period: float = 100.0,
 ) -> Float[Tensor, "n half"]:
     """Angles by which `rotate` turns the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
@@ -47,11 +48,11 @@ def rotary_angles(
     extent: how long each axis is, default one unit a token. With the extent of the grid that a model was trained
     on, the same picture cut more finely keeps its places.
     """
+    places = _places(grid)
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
     each = width // (2 * len(grid))
     frequency = period ** (-torch.arange(each) / max(each, 1))
-    places = _places(grid)
     if extent is not None:
         places = (places + 0.5) * (torch.tensor(extent) / torch.tensor(grid))
     angle = (places[:, :, None] * frequency).flatten(1)
@@ -80,7 +81,8 @@ def interpolate(
     """
     if grid == to:
         return table
-    picture = rearrange(table.float(), "(y x) d -> 1 d y x", y=grid[0], x=grid[1])
+    exact = table if table.dtype == torch.float64 else table.float()
+    picture = rearrange(exact, "(y x) d -> 1 d y x", y=grid[0], x=grid[1])
     if offset:
         factors = [(n + offset) / g for n, g in zip(to, grid, strict=True)]
         picture = F.interpolate(picture, scale_factor=factors, mode="bicubic", antialias=antialias)
