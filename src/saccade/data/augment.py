@@ -1,8 +1,7 @@
 """Training augmentation for classification, on whole batches: uint8 pictures in, normalised pictures and soft
 labels out.
 
-Crops and flips are written here as tensor operations, because a small model's whole budget is about 3 ms a picture
-and kornia's crops take 9 to 16 ms at 224 x 224 on two cores; its TrivialAugment is used as it is.
+A small model's whole budget is about 3 ms a picture on two cores, so everything here works on a batch at a time.
 Every random number comes from one generator, so one seed gives the same pictures on any device.
 """
 
@@ -16,12 +15,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
+from saccade.data.trivial import trivial_augment
 from saccade.errors import DataError
 
 Crop = Literal["pad", "resized", "none"]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ASPECT = (3 / 4, 4 / 3)  # width / height of resized crops and erased boxes
-TRIVIAL_GROUPS = 8  # kornia draws one operation a call, so a batch is divided for variety
 
 
 class Augment:
@@ -72,7 +71,7 @@ class Augment:
         if not 0 < scale[0] <= scale[1] <= 1:
             raise DataError(f"scale={scale} was given; 0 < least <= greatest <= 1 expected")
         self.size, self.classes, self.crop, self.scale, self.flip = size, classes, crop, scale, flip
-        self.trivial = _trivial() if trivial else None
+        self.trivial = trivial
         self.erase, self.mixup, self.cutmix, self.mix = erase, mixup, cutmix, mix
         self.smoothing, self.mean, self.std = smoothing, mean, std
 
@@ -83,8 +82,8 @@ class Augment:
         if pictures.dtype != torch.uint8:
             raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
         x = self._cropped(pictures, generator)
-        if self.trivial is not None:
-            x = _varied(x, self.trivial, generator)
+        if self.trivial:
+            x = trivial_augment(x, generator)
         x = _normalised(x, self.mean, self.std)
         if self.erase:
             x = _erased(x, self.erase, generator)
@@ -94,10 +93,12 @@ class Augment:
         """-> float (b c y x), 0..1, of `size`."""
         if self.crop == "resized":
             return _resized_crop(pictures, self.size, self.scale, self.flip, generator)
-        x = _padded_crop(pictures, self.crop == "pad", self.flip, generator).float().div_(255)
+        x = _padded_crop(pictures, self.crop == "pad", self.flip, generator)
         if tuple(x.shape[2:]) == tuple(self.size):
-            return x
-        return F.interpolate(x, self.size, mode="bilinear", antialias=True)
+            return x.float().div_(255)
+        if x.device.type == "cpu":  # where bytes are resized several times faster than floats
+            return F.interpolate(x, self.size, mode="bilinear", antialias=True).float().div_(255)
+        return F.interpolate(x.float().div_(255), self.size, mode="bilinear", antialias=True)
 
     def _mixed(self, x: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         coin, choice = _uniform(2, generator).tolist()
@@ -177,41 +178,62 @@ def _boxes(b: int, share: tuple[float, float], size: tuple[int, int], generator:
     height, width = size
     area = _uniform(b, generator, *share) * (height * width)
     aspect = _uniform(b, generator, math.log(ASPECT[0]), math.log(ASPECT[1])).exp()
-    h = (area / aspect).sqrt().clamp(1, height)
-    w = (area * aspect).sqrt().clamp(1, width)
-    top, left = _uniform(b, generator) * (height - h), _uniform(b, generator) * (width - w)
-    return torch.stack([top, left, h, w], dim=1).cpu()
+    h = (area / aspect).sqrt().round().clamp(1, height)
+    w = (area * aspect).sqrt().round().clamp(1, width)
+    top = (_uniform(b, generator) * (height - h + 1)).floor().clamp(max=height - h)
+    left = (_uniform(b, generator) * (width - w + 1)).floor().clamp(max=width - w)
+    return torch.stack([top, left, h, w], dim=1).long().cpu()
 
 
 def _resized_crop(
     x: Tensor, size: tuple[int, int], scale: tuple[float, float], flip: bool, generator: Generator
 ) -> Tensor:
-    """-> float 0..1. Bilinear resampling is separable: rows times picture times columns, one matrix each."""
-    b, _, height, width = x.shape
-    top, left, h, w = _boxes(b, scale, (height, width), generator).unbind(1)
-    down = _resampling(top, h, height, size[0])
-    across = _resampling(left, w, width, size[1])
-    if flip:
-        across = torch.where((_uniform(b, generator).cpu() < 0.5)[:, None, None], across.flip(1), across)
-    y = torch.matmul(x.float().div_(255), across.to(x.device).mT[:, None])
-    return torch.matmul(down.to(x.device)[:, None], y)
+    """-> float 0..1 of `size`: a random box of each picture, stretched (bilinear, antialiased)."""
+    boxes = _boxes(len(x), scale, (x.shape[2], x.shape[3]), generator)
+    turned = (_uniform(len(x), generator) < 0.5).cpu() & flip
+    resample = _resample_each if x.device.type == "cpu" else _resample_all
+    return resample(x, boxes, turned, size)
+
+
+def _resample_each(x: Tensor, boxes: Tensor, turned: Tensor, size: tuple[int, int]) -> Tensor:
+    """On a processor: bytes one picture after another, by far the fastest."""
+    out = x.new_empty(len(x), x.shape[1], *size)
+    for i, ((top, left, h, w), turn) in enumerate(zip(boxes.tolist(), turned.tolist(), strict=True)):
+        part = x[i : i + 1, :, top : top + h, left : left + w]
+        part = F.interpolate(part, size, mode="bilinear", antialias=True)[0]
+        out[i] = part.flip(-1) if turn else part
+    return out.float().div_(255)
+
+
+def _resample_all(x: Tensor, boxes: Tensor, turned: Tensor, size: tuple[int, int]) -> Tensor:
+    """On a GPU: all at once, as rows times picture times columns, which is what separable resampling is.
+    Differs from `_resample_each` by rounding to bytes only."""
+    (b, c, height, width), (y, z) = x.shape, size
+    top, left, h, w = boxes.to(x.device).unbind(1)
+    down, across = _resampling(top, h, height, y), _resampling(left, w, width, z)
+    across = torch.where(turned.to(x.device)[:, None, None], across.flip(1), across)
+    x = x.permute(0, 2, 1, 3).float().div_(255).reshape(b, height, c * width)
+    x = torch.bmm(down, x).view(b, y * c, width)
+    return torch.bmm(x, across.mT).view(b, y, c, z).permute(0, 2, 1, 3).contiguous()
 
 
 def _resampling(start: Tensor, length: Tensor, n: int, out: int) -> Float[Tensor, "b out n"]:
     """Weights of n pixels for each of `out`, evenly over [start, start + length): a triangle, widened where
     pixels shrink so that nothing aliases. Rows sum to 1."""
     step = (length / out)[:, None, None]
-    centre = start[:, None, None] + (torch.arange(out)[:, None] + 0.5) * step
-    distance = (torch.arange(n) + 0.5 - centre).abs() / step.clamp(min=1)
-    weight = (1 - distance).clamp(min=0)
+    pixels = torch.arange(n, device=start.device)
+    centre = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * step
+    weight = (1 - (pixels + 0.5 - centre).abs() / step.clamp(min=1)).clamp(min=0)
+    inside = (pixels >= start[:, None]) & (pixels < (start + length)[:, None])
+    weight = weight * inside[:, None]
     return weight / weight.sum(-1, keepdim=True)
 
 
 def _erased(x: Tensor, chance: float, generator: Generator) -> Tensor:
     """Boxes of 2 % to 33 % of the area become 0, the mean colour of normalised pictures."""
     height, width = x.shape[2:]
-    boxes = _boxes(len(x), (0.02, 0.33), (height, width), generator).round()
-    boxes[_uniform(len(x), generator).cpu() >= chance] = 0
+    boxes = _boxes(len(x), (0.02, 0.33), (height, width), generator)
+    boxes[_uniform(len(x), generator).cpu() >= chance] = 0  # nothing to blank
     top, left, h, w = boxes.to(x.device)[:, :, None].unbind(1)
     y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     rows, columns = (y >= top) & (y < top + h), (z >= left) & (z < left + w)
@@ -231,19 +253,3 @@ def _cut_in(x: Tensor, other: Tensor, share: float, generator: Generator) -> tup
     x[:, :, rows, columns] = other[:, :, rows, columns]
     cut = max(rows.stop - rows.start, 0) * max(columns.stop - columns.start, 0)
     return x, 1 - cut / (height * width)
-
-
-def _trivial() -> torch.nn.Module:
-    from kornia.augmentation.auto import TrivialAugment  # two seconds to import: only where it is used
-
-    return TrivialAugment()
-
-
-def _varied(x: Tensor, operation: torch.nn.Module, generator: Generator) -> Tensor:
-    """kornia draws from the global state, which is set from the generator and then given back."""
-    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.no_grad():
-        torch.manual_seed(seed)
-        parts = [operation(part) for part in x.chunk(TRIVIAL_GROUPS)]
-    return torch.cat(parts).clamp_(0, 1)

@@ -19,7 +19,8 @@ from saccade.data.pixels import Layout, from_array, from_tensor, sixteen_to_eigh
 from saccade.errors import DataError
 
 # Only these decoders ever see the bytes: Pillow knows some forty more, several of them old and little tested.
-FORMATS: tuple[str, ...] = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+# MPO, what some phones and stereo cameras write, is opened by JPEG's.
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 if features.check("avif"):
     FORMATS += ("AVIF",)
 

@@ -1,10 +1,12 @@
-"""Which module is running: forward hooks keep a stack, so that every attention call knows its name."""
+"""Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from saccade.lens.origins import Origins, address, token_inputs
 
 ELSEWHERE = (
     "it ran in another thread (DataParallel does that), where calls cannot be seen; run the model in the thread that "
@@ -13,15 +15,20 @@ ELSEWHERE = (
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
-@dataclass(eq=False)
 class Frame:
-    """One running module. seen: attention was met in it. within: a module named like attention ran inside it."""
+    """One running module of the watched model."""
 
-    name: str
-    module: nn.Module
-    run: int
-    seen: bool = False
-    within: bool = False
+    def __init__(self, name: str, module: nn.Module, run: int, args: tuple, kwargs: dict) -> None:
+        self.name, self.module, self.run = name, module, run
+        self.met = False  # attention was met in it
+        self.within = False  # a module named like attention ran inside it
+        self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
+        self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
+
+    def given(self, *tensors: Tensor) -> bool:
+        """Whether any of the tensors is an input of the module, or a view of one."""
+        own = {t.untyped_storage().data_ptr() for t in self.inputs}
+        return any(t.untyped_storage().data_ptr() in own for t in tensors)
 
 
 class Names:
@@ -33,56 +40,81 @@ class Names:
 
     def __init__(self, model: nn.Module) -> None:
         self.stack: list[Frame] = []
-        self.thread = threading.get_ident()
+        self.following: list[Origins] = []  # those of the running modules that have several inputs
+        self._thread = threading.get_ident()
         self._runs = 0
-        self._root = type(model).__name__
-        self._elsewhere: dict[str, str] = {}
+        self._root = type(getattr(model, "_orig_mod", model)).__name__
+        self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
         self._met: set[str] = set()  # modules in which attention was met, seen or missed
 
     def attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module until `undo` is closed."""
 
-        def enter(module: nn.Module, args: tuple) -> None:
-            self.enter(module, name)
+        def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            self.enter(module, name, args, kwargs)
 
         def leave(module: nn.Module, args: tuple, output: object) -> None:
             self.leave(module)
 
-        undo.callback(module.register_forward_pre_hook(enter, prepend=True).remove)
+        undo.callback(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True).remove)
         # always_call: also when the forward raises, so that the stack stays right after a caught exception
         undo.callback(module.register_forward_hook(leave, always_call=True).remove)
 
-    def enter(self, module: nn.Module, name: str) -> None:
-        """A module begins its forward."""
+    def enter(self, module: nn.Module, name: str, args: tuple, kwargs: dict) -> Frame | None:
+        """A module begins its forward. None if that is not followed: in another thread, or again in a backward
+        pass (activation checkpointing)."""
+        if in_backward():
+            return None
         name = name or self._root
-        if threading.get_ident() != self.thread:
-            if _like_attention(module):
-                self._elsewhere[name] = ELSEWHERE
-            return
+        if threading.get_ident() != self._thread:
+            self._elsewhere[name] = _like_attention(module)
+            return None
         if not self.stack:
             self._runs += 1
-        self.stack.append(Frame(name, module, self._runs - 1))
+        frame = Frame(name, module, self._runs - 1, args, kwargs)
+        self.stack.append(frame)
+        if frame.origins is not None:
+            self.following.append(frame.origins)
+        return frame
 
     def leave(self, module: nn.Module) -> None:
         """A module ends its forward, also by an exception."""
-        if threading.get_ident() != self.thread or all(frame.module is not module for frame in self.stack):
+        if in_backward() or threading.get_ident() != self._thread:
             return
-        while True:
+        while any(frame.module is module for frame in self.stack):
             frame = self.stack.pop()
+            if frame.origins is not None:
+                self.following.remove(frame.origins)
             if _like_attention(frame.module):
-                if not (frame.seen or frame.within):
+                if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
                 for outer in self.stack:
                     outer.within = True
             if frame.module is module:
                 return
 
-    def met(self) -> None:
+    def meet(self) -> None:
         """Attention was met in the module that is running, and so in all around it."""
         for frame in self.stack:
-            frame.seen = True
+            frame.met = True
         self._met.add(self.stack[-1].name)
+
+    def kind(self, q: Tensor, k: Tensor) -> str:
+        """ "self" if q and k have the same length and come from the same inputs of the module that made them, else
+        "cross". That module is the innermost that was not itself given q or k; if it has one input, there is no
+        other source."""
+        if q.shape[-2] != k.shape[-2]:
+            return "cross"
+        maker = next((frame for frame in reversed(self.stack) if not frame.given(q, k)), None)
+        if maker is None or maker.origins is None or maker.origins.alike(q, k):
+            return "self"
+        return "cross"
+
+    def kind_of_inputs(self) -> str:
+        """The same for a module that is given query, key, value before it projects them."""
+        query, *key = self.stack[-1].inputs[:2]
+        return "cross" if key and address(key[0]) != address(query) else "self"
 
     def unseen(self) -> dict[str, str]:
         """Modules named like attention that ran without any being met, in them or directly in a module around
@@ -92,9 +124,15 @@ class Names:
             for name, why in self._silent.items()
             if not any(name == met or name.startswith(f"{met}.") for met in self._met)
         }
-        return silent | self._elsewhere
+        attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
+        return silent | dict.fromkeys(attending, ELSEWHERE)
+
+
+def in_backward() -> bool:
+    """Whether autograd is running a backward pass in this thread."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _like_attention(module: nn.Module) -> bool:
-    name = type(module).__name__.lower()
+    name = str(getattr(module, "original_name", type(module).__name__)).lower()  # scripted modules keep the original
     return "attention" in name or "attn" in name

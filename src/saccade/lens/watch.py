@@ -1,6 +1,6 @@
 """Watch a model: see every attention call it makes, without changing the model or what it computes."""
 
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -15,8 +15,8 @@ from saccade import ops
 from saccade.lens import unseen
 from saccade.lens.call import Call
 from saccade.lens.kernels import KernelRecorder, Seen
-from saccade.lens.names import Names
-from saccade.lens.shapes import Asked, as_asked, as_seen
+from saccade.lens.names import Names, in_backward
+from saccade.lens.shapes import Asked, as_seen
 from saccade.lens.trace import Trace
 
 
@@ -37,7 +37,8 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
     as separate operations ("eager"), fused layers and kernels of other libraries. Not seen: calls made while none
     of the model's modules is running, and calls in threads other than the one that entered the block (the replicas
     of DataParallel), whose modules are named in `missed`. Recomputation in a backward pass (activation
-    checkpointing) is not recorded a second time. Watches may be nested.
+    checkpointing) is not recorded a second time. Watches may be nested. What `torch.compile` made runs uncompiled
+    inside the block, because a compiled graph shows no calls: its output is that of the model before compilation.
 
     After the block the model is as before: it holds no hook and no reference to the trace.
     """
@@ -45,6 +46,8 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
     watcher = Watcher(model, trace, values)
     with ExitStack() as undo:
         watcher.attach(model, undo)
+        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
+            undo.enter_context(torch.compiler.set_stance("force_eager"))
         undo.enter_context(watcher)
         try:
             yield trace
@@ -66,6 +69,7 @@ class Watcher(TorchFunctionMode):
         """Follow the model's modules until `undo` is closed."""
         fused: set[nn.Module] = set()
         for name, module in model.named_modules():
+            name = name.replace("_orig_mod.", "").replace("_orig_mod", "")  # the wrapping that torch.compile adds
             if isinstance(module, nn.TransformerEncoderLayer):
                 fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
             if isinstance(module, unseen.PYTORCH):
@@ -77,25 +81,25 @@ class Watcher(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in ASKED:
             return self._attention(func, args, kwargs)
-        if torch.compiler.is_compiling():
-            return func(*args, **kwargs)
         if _other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
+        self._follow(args, kwargs, out)
         if func in unseen.FOLLOWED and (why := self._products.follow(func, args, kwargs, out)):
             self._miss(why)
         return out
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
-        if torch.compiler.is_compiling():  # a dispatch mode means nothing to the compiler: no kernel is seen
-            out = func(*args, **kwargs)
-            self._record(ASKED[func](*args, **kwargs), None)
-            return out
         kernels: list[Seen] = []
         with KernelRecorder(kernels.append):
             out = func(*args, **kwargs)
         self._record(ASKED[func](*args, **kwargs), kernels[0] if len(kernels) == 1 else None)
+        self._follow(args, kwargs, out)
         return out
+
+    def _follow(self, args: tuple, kwargs: dict, out: Any) -> None:
+        for origins in self.names.following:
+            origins.follow(args, kwargs, out)
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep the kernels under it, or say that it was missed."""
@@ -117,11 +121,9 @@ class Watcher(TorchFunctionMode):
         forward, own = module.forward, "forward" in module.__dict__
 
         def watched(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self.names.thread or torch.compiler.is_compiling():
-                self.names.enter(module, name)
+            frame = self.names.enter(module, name, args, kwargs)
+            if frame is None:
                 return forward(*args, **kwargs)
-            self.names.enter(module, name)
-            frame = self.names.stack[-1]
             try:
                 with ExitStack() as scope:
                     if not self._within_pytorch:
@@ -130,7 +132,7 @@ class Watcher(TorchFunctionMode):
                         scope.enter_context(unseen.without(Watcher))
                         scope.enter_context(KernelRecorder(self._kernel, lambda: self._miss(unseen.FAST_PATH)))
                     out = forward(*args, **kwargs)
-                if isinstance(module, nn.MultiheadAttention) and not frame.seen:
+                if isinstance(module, nn.MultiheadAttention) and not frame.met:
                     self._miss(unseen.SEPARATE)
                 return out
             finally:
@@ -144,25 +146,27 @@ class Watcher(TorchFunctionMode):
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
-        if self.names.stack and not _in_backward():
-            self.names.met()
+        if self.names.stack and not in_backward():
+            self.names.meet()
             self.trace.missed.setdefault(self.names.stack[-1].name, why)
 
     def _record(self, asked: Asked, seen: Seen | None) -> None:
         """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw."""
-        compiling = torch.compiler.is_compiling()
-        if not compiling and _in_backward():
+        if in_backward():
             return
         if not self.names.stack:
             self.trace.missed.setdefault("(outside)", OUTSIDE)
             return
-        if not compiling and (why := _not_plain(asked)):
+        if why := _not_plain(asked):
             self._miss(why)
             return
-        self.names.met()
-        q, k, v, mask = as_asked(asked) if compiling else as_seen(asked, seen)
+        self.names.meet()
         frame = self.names.stack[-1]
-        kind = "self" if q.shape[2] == k.shape[2] else "cross"
+        if isinstance(frame.module, nn.MultiheadAttention) and asked.q.shape[-2] == asked.k.shape[-2]:
+            kind = self.names.kind_of_inputs()
+        else:
+            kind = self.names.kind(asked.q, asked.k)
+        q, k, v, mask = as_seen(asked, seen)
         lse = None if seen is None else seen.lse
         self.trace.append(
             Call(frame.name, kind, q, k, v if self.values else None, lse, mask, asked.scale, asked.causal, frame.run)
@@ -189,10 +193,6 @@ ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _
 @lru_cache(maxsize=4096)
 def _other_attention(func: Callable) -> bool:
     return "attention" in str(getattr(func, "__name__", func)).lower()
-
-
-def _in_backward() -> bool:
-    return torch._C._current_graph_task_id() != -1
 
 
 def _not_plain(asked: Asked) -> str:

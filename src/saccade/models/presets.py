@@ -5,8 +5,8 @@ from typing import Any
 from saccade.errors import SaccadeError
 from saccade.models.vit import ViTConfig
 
-# Ours: RMSNorm, QK-norm, no biases, learned and rotary positions.
-_OURS: dict[str, Any] = {"positions": ("learned", "rotary"), "grid": (8, 8), "window": 8, "patch": 4}
+# Ours: RMSNorm, QK-norm, no biases, rotary positions, patches that see half a patch beyond their border.
+_OURS: dict[str, Any] = {"positions": ("rotary",), "grid": (8, 8), "window": 8, "patch": 4}
 # The original ViT's block.
 _CLASSIC = {"norm": "layer", "bias": True, "qk_norm": False}
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from saccade.device import Device, join, leave
 from saccade.errors import SaccadeError
 from saccade.train.config import SHARDS, TrainConfig
-from saccade.train.device import Device, join, leave
 from saccade.train.log import RunLog
 from saccade.train.optim import averaged, optimizers, schedulers
 from saccade.train.state import load_state, save_state
@@ -126,7 +126,7 @@ class _Run:
         with self.device.precision():
             loss = self.task.loss(self.forward, batches, self.device.device)
         loss.backward()
-        value = self.device.mean(loss.detach()).item()
+        value = self.device.sum(loss.detach()).item() / self.device.world
         if not math.isfinite(value):
             raise SaccadeError(
                 f"the loss of step {self.step} (epoch {self.step // self.per_epoch + 1}) is {value}: stopped before "

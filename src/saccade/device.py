@@ -29,13 +29,13 @@ class Device:
         """The context in which forward passes run."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean of a number over all processes."""
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
         if self.world == 1:
             return value
         total = value.detach().clone()
         dist.all_reduce(total)
-        return total / self.world
+        return total
 
     def __str__(self) -> str:
         many = f" x {self.world} processes" if self.world > 1 else ""

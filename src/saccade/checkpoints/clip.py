@@ -1,0 +1,264 @@
+"""CLIP's image tower (Radford et al. 2021): transformers' files and open_clip's, alone or within the whole model."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from saccade.checkpoints.family import (
+    OPENAI_CLIP,
+    Config,
+    Described,
+    Family,
+    Written,
+    heads_for,
+    id2label,
+    interpolation_of,
+    labels_of,
+    pair,
+    prefix_before,
+    vit_of,
+)
+from saccade.checkpoints.files import Source
+from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.checkpoints.processors import centre, read_processor, write_processor
+from saccade.checkpoints.vit_hf import ACTIVATIONS, activation_of, heads_of, places
+from saccade.data.preprocess import Preprocess
+from saccade.errors import CheckpointError
+from saccade.layers import BlockConfig
+from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig
+
+# ------------------------------------------------------------------------------------------------- transformers
+
+_HF: Table = {
+    "{p}embeddings.patch_embedding.{s}": ("vit.embed.project.{s}",),
+    "{p}pre_layrnorm.{s}": ("vit.stem_norm.{s}",),  # as it is spelt
+    "{p}encoder.layers.{i}.layer_norm1.{s}": ("vit.blocks.{i}.attention_norm.{s}",),
+    "{p}encoder.layers.{i}.self_attn.q_proj.{s}": ("vit.blocks.{i}.attention.query.{s}",),
+    "{p}encoder.layers.{i}.self_attn.k_proj.{s}": ("vit.blocks.{i}.attention.key.{s}",),
+    "{p}encoder.layers.{i}.self_attn.v_proj.{s}": ("vit.blocks.{i}.attention.value.{s}",),
+    "{p}encoder.layers.{i}.self_attn.out_proj.{s}": ("vit.blocks.{i}.attention.out.{s}",),
+    "{p}encoder.layers.{i}.layer_norm2.{s}": ("vit.blocks.{i}.mlp_norm.{s}",),
+    "{p}encoder.layers.{i}.mlp.fc1.{s}": ("vit.blocks.{i}.mlp.up.{s}",),
+    "{p}encoder.layers.{i}.mlp.fc2.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+    "{p}post_layernorm.{s}": ("vit.final_norm.{s}",),
+    "visual_projection.weight": ("project.weight",),
+    "classifier.{s}": ("head.{s}",),
+}
+_TEXT = ("text_model.*", "text_projection.weight", "logit_scale", "{p}embeddings.position_ids")
+_PATCHES = "embeddings.patch_embedding.weight"
+
+
+def _looks_like_hf(keys: Iterable[str]) -> bool:
+    return all(prefix_before(keys, name) is not None for name in (_PATCHES, "pre_layrnorm.weight"))
+
+
+def _hf_names(config: Config) -> Names:
+    tokens = Tokens(("{p}embeddings.class_embedding",), "{p}embeddings.position_embedding.weight", 1, batched=False)
+    # transformers' classification head reads the mean of tokens that were not normalised.
+    unread = ("{p}post_layernorm.*",) if isinstance(config, ClassifierConfig) else ()
+    return Names(_HF, tokens, ignored=_TEXT + unread)
+
+
+def _describe_hf(source: Source) -> Described:
+    weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
+    vision = {**config, **(config.get("vision_config") or {}), **(config.get("vision_config_dict") or {})}
+    prefix = prefix_before(weights, _PATCHES) or ""
+    embed = f"{prefix}embeddings.patch_embedding"
+    shape = measure(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
+    classifies = "classifier.weight" in weights
+    if not config:
+        notes.append("no config says whether GELU or QuickGELU: taken as QuickGELU, as in OpenAI's")
+    vit = ViTConfig(
+        block=BlockConfig(
+            width=shape.width,
+            heads=heads_of(vision, shape.width, where, notes),
+            hidden=shape.hidden,
+            norm="layer",
+            eps=vision.get("layer_norm_eps", 1e-5),
+            activation=activation_of(vision.get("hidden_act", "quick_gelu"), where),
+            bias=True,
+            qk_norm=False,
+        ),
+        depth=shape.depth,
+        patch=shape.patch,
+        channels=shape.channels,
+        grid=native_grid(
+            places(weights, f"{prefix}embeddings.position_embedding.weight", where) - 1,
+            pair(vision.get("image_size")),
+            shape.patch,
+            where,
+        ),
+        antialias=False,
+        patch_bias=shape.patch_bias,
+        stem_norm=True,
+        final_norm=not classifies,
+    )
+    model: Config = vit
+    labels = None
+    if classifies:
+        model = ClassifierConfig(vit=vit, classes=weights["classifier.weight"].shape[0], pool="mean")
+        labels = labels_of(config, model.classes, notes)
+    elif "visual_projection.weight" in weights:
+        model = EmbedderConfig(vit=vit, width=weights["visual_projection.weight"].shape[0])
+    if any(key.startswith("text_model.") for key in weights):
+        notes.append("the text tower is left out")
+    native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    usual = centre(native, **OPENAI_CLIP)
+    preprocess = read_processor(source.config("preprocessor_config.json"), usual, "CLIP", notes)
+    return Described(model, _hf_names(model), prefix, preprocess, labels, notes)
+
+
+def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    vit = vit_of(config)
+    vision = {
+        "model_type": "clip_vision_model",
+        "hidden_size": vit.block.width,
+        "intermediate_size": vit.block.hidden,
+        "num_hidden_layers": vit.depth,
+        "num_attention_heads": vit.block.heads,
+        "num_channels": vit.channels,
+        "image_size": vit.grid[0] * vit.patch,
+        "patch_size": vit.patch,
+        "hidden_act": next((hf for hf, ours in ACTIVATIONS.items() if ours == vit.block.activation), "gelu"),
+        "layer_norm_eps": vit.block.eps,
+    }
+    json: dict[str, Any] = {"architectures": ["CLIPVisionModel"], **vision}
+    also = {}
+    if isinstance(config, EmbedderConfig):
+        json |= {"architectures": ["CLIPVisionModelWithProjection"], "projection_dim": config.width}
+    if isinstance(config, ClassifierConfig):
+        names = labels or [f"LABEL_{i}" for i in range(config.classes)]
+        json = {"architectures": ["CLIPForImageClassification"], "model_type": "clip", **id2label(names)}
+        json["vision_config"] = vision
+        norm = {"weight": torch.ones(vit.block.width), "bias": torch.zeros(vit.block.width)}
+        also = {f"vision_model.post_layernorm.{name}": tensor for name, tensor in norm.items()}
+    files = {"config.json": json, "preprocessor_config.json": write_processor(preprocess)}
+    return Written(_hf_names(config), "vision_model.", files, also)
+
+
+# ------------------------------------------------------------------------------------------------- open_clip
+
+_BLOCK, _OURS = "{p}transformer.resblocks.{i}", "vit.blocks.{i}"
+_OPEN: Table = {
+    "{p}conv1.{s}": ("vit.embed.project.{s}",),
+    "{p}ln_pre.{s}": ("vit.stem_norm.{s}",),
+    f"{_BLOCK}.ln_1.{{s}}": (f"{_OURS}.attention_norm.{{s}}",),
+    f"{_BLOCK}.attn.in_proj_{{s}}": tuple(f"{_OURS}.attention.{name}.{{s}}" for name in ("query", "key", "value")),
+    f"{_BLOCK}.attn.out_proj.{{s}}": (f"{_OURS}.attention.out.{{s}}",),
+    f"{_BLOCK}.ls_1.gamma": (f"{_OURS}.attention_branch.scale",),
+    f"{_BLOCK}.ln_2.{{s}}": (f"{_OURS}.mlp_norm.{{s}}",),
+    f"{_BLOCK}.mlp.c_fc.{{s}}": (f"{_OURS}.mlp.up.{{s}}",),
+    f"{_BLOCK}.mlp.c_proj.{{s}}": (f"{_OURS}.mlp.down.{{s}}",),
+    f"{_BLOCK}.ls_2.gamma": (f"{_OURS}.mlp_branch.scale",),
+    "{p}ln_post.{s}": ("vit.final_norm.{s}",),
+    "{p}proj": ("project.weight",),
+}
+# The text tower, in open_clip's two layouts, and the numbers beside it.
+_OPEN_TEXT = (
+    "text.*", "transformer.*", "token_embedding.weight", "positional_embedding", "ln_final.*", "text_projection*",
+    "logit_scale", "logit_bias", "attn_mask", "input_resolution", "context_length", "vocab_size",
+)  # fmt: skip
+_OPEN_TOKENS = Tokens(("{p}class_embedding",), "{p}positional_embedding", placed=1, batched=False)
+
+
+def _looks_like_open(keys: Iterable[str]) -> bool:
+    names = ("conv1.weight", "class_embedding", "transformer.resblocks.0.attn.in_proj_weight")
+    return all(prefix_before(keys, name) is not None for name in names)
+
+
+def _open_names(prefix: str) -> Names:
+    # In a file that holds the image tower alone, names without prefix are its own and none may be ignored.
+    return Names(_OPEN, _OPEN_TOKENS, ignored=_OPEN_TEXT if prefix else (), transposed=("{p}proj",))
+
+
+def _refuse_other_pooling(vision: Mapping[str, Any], where: str) -> None:
+    usual = {"pool_type": "tok", "final_ln_after_pool": False, "attentional_pool": False, "timm_model_name": None}
+    for name, value in usual.items():
+        if vision.get(name, value) != value:
+            raise CheckpointError(f"{where}: an image tower with {name} {vision[name]!r} is not supported")
+
+
+def _describe_open(source: Source) -> Described:
+    weights, config, where, notes = source.weights, source.config("open_clip_config.json"), source.name, list[str]()
+    said = config.get("model_cfg", {})
+    vision, prepared = said.get("vision_cfg", {}), config.get("preprocess_cfg", {})
+    _refuse_other_pooling(vision, where)
+    prefix = prefix_before(weights, "class_embedding") or ""
+    shape = measure(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
+    if not said:
+        notes.append(
+            "no open_clip_config.json says whether GELU or QuickGELU: taken as GELU, though OpenAI's use Quick"
+        )
+    heads = shape.width // vision.get("head_width", 64) if said else heads_for(shape.width, notes)
+    vit = ViTConfig(
+        block=BlockConfig(
+            width=shape.width,
+            heads=heads,
+            hidden=shape.hidden,
+            norm="layer",
+            eps=1e-5,
+            activation="quick_gelu" if said.get("quick_gelu") else "gelu",
+            bias=True,
+            qk_norm=False,
+            layer_scale=f"{prefix}transformer.resblocks.0.ls_1.gamma" in weights,
+        ),
+        depth=shape.depth,
+        patch=shape.patch,
+        channels=shape.channels,
+        grid=native_grid(
+            places(weights, f"{prefix}positional_embedding", where) - 1,
+            pair(vision.get("image_size")),
+            shape.patch,
+            where,
+        ),
+        patch_bias=shape.patch_bias,
+        stem_norm=f"{prefix}ln_pre.weight" in weights,
+    )
+    model: Config = vit
+    if f"{prefix}proj" in weights:
+        model = EmbedderConfig(vit=vit, width=weights[f"{prefix}proj"].shape[1])
+    if any(key.endswith("token_embedding.weight") for key in weights):
+        notes.append("the text tower is left out")
+    native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    preprocess = Preprocess(
+        native,
+        "stretch" if prepared.get("resize_mode") == "squash" else "crop",
+        None if prepared.get("resize_mode") == "squash" else min(native),
+        interpolation_of(prepared.get("interpolation", "bicubic"), notes),
+        tuple(map(float, prepared.get("mean", OPENAI_CLIP["mean"]))),
+        tuple(map(float, prepared.get("std", OPENAI_CLIP["std"]))),
+    )
+    return Described(model, _open_names(prefix), prefix, preprocess, None, notes)
+
+
+def _write_open(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    """The image tower alone, with the part of open_clip's config that concerns it."""
+    vit = vit_of(config)
+    vision = {
+        "image_size": [side * vit.patch for side in vit.grid],
+        "layers": vit.depth,
+        "width": vit.block.width,
+        "head_width": vit.block.width // vit.block.heads,
+        "mlp_ratio": vit.block.hidden / vit.block.width,
+        "patch_size": vit.patch,
+        "no_ln_pre": not vit.stem_norm,
+        "ls_init_value": 1.0 if vit.block.layer_scale else None,
+    }
+    model = {"vision_cfg": vision, "quick_gelu": vit.block.activation == "quick_gelu"}
+    if isinstance(config, EmbedderConfig):
+        model["embed_dim"] = config.width
+    prepared = {
+        "mean": list(preprocess.mean),
+        "std": list(preprocess.std),
+        "interpolation": preprocess.interpolation,
+        "resize_mode": "shortest" if preprocess.resize == "crop" else "squash",
+    }
+    files = {"open_clip_config.json": {"model_cfg": model, "preprocess_cfg": prepared}}
+    return Written(_open_names("visual."), "visual.", files)
+
+
+CLIP = Family("clip", "pre_layrnorm.weight", _looks_like_hf, _describe_hf, _write_hf)
+OPEN_CLIP = Family(
+    "open_clip", "visual.transformer.resblocks.0.attn.in_proj_weight", _looks_like_open, _describe_open, _write_open
+)

@@ -1,0 +1,185 @@
+"""DINOv2 (Oquab et al. 2024), with and without registers (Darcet et al. 2024): its authors' files and transformers'."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from saccade.checkpoints.family import (
+    Config,
+    Described,
+    Family,
+    Written,
+    heads_for,
+    labels_of,
+    pair,
+    prefix_before,
+    vit_of,
+)
+from saccade.checkpoints.files import Source
+from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.checkpoints.processors import centre, read_processor, write_processor
+from saccade.checkpoints.timm import MLP, table
+from saccade.checkpoints.vit_hf import COMMON, PATCHES, activation_of, heads_of, hf_config, places
+from saccade.data.preprocess import Preprocess
+from saccade.layers import BlockConfig
+from saccade.models import ClassifierConfig, ViTConfig
+
+_HF: Table = COMMON | {
+    "{p}encoder.layer.{i}.norm1.{s}": ("vit.blocks.{i}.attention_norm.{s}",),
+    "{p}encoder.layer.{i}.layer_scale1.lambda1": ("vit.blocks.{i}.attention_branch.scale",),
+    "{p}encoder.layer.{i}.norm2.{s}": ("vit.blocks.{i}.mlp_norm.{s}",),
+    "{p}encoder.layer.{i}.layer_scale2.lambda1": ("vit.blocks.{i}.mlp_branch.scale",),
+    "classifier.{s}": ("head.{s}",),
+}
+_HF_MLP: Table = {
+    "{p}encoder.layer.{i}.mlp.fc1.{s}": ("vit.blocks.{i}.mlp.up.{s}",),
+    "{p}encoder.layer.{i}.mlp.fc2.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+}
+_HF_SWIGLU: Table = {
+    "{p}encoder.layer.{i}.mlp.weights_in.{s}": ("vit.blocks.{i}.mlp.gate.{s}", "vit.blocks.{i}.mlp.up.{s}"),
+    "{p}encoder.layer.{i}.mlp.weights_out.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+}
+_SWIGLU: Table = {
+    "{p}blocks.{i}.mlp.w12.{s}": ("vit.blocks.{i}.mlp.gate.{s}", "vit.blocks.{i}.mlp.up.{s}"),
+    "{p}blocks.{i}.mlp.w3.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+}
+
+
+def _usual(patch: int, grid: tuple[int, int]) -> Preprocess:
+    """224 of 256 pixels, in whole patches, though positions were learned for more."""
+    side = min(224 // patch, *grid) * patch
+    return centre((side, side), 224 / 256)
+
+
+def _mask(vit: ViTConfig) -> Tensor:
+    return torch.zeros(1, vit.block.width)
+
+
+# ------------------------------------------------------------------------------------------------- transformers
+
+
+def _looks_like_hf(keys: Iterable[str]) -> bool:
+    return all(prefix_before(keys, name) is not None for name in (PATCHES, "encoder.layer.0.layer_scale1.lambda1"))
+
+
+def _hf_names(config: Config) -> Names:
+    vit = vit_of(config)
+    singles = ("{p}embeddings.cls_token", "{p}embeddings.register_tokens")[: 1 + bool(vit.registers)]
+    tokens = Tokens(singles, "{p}embeddings.position_embeddings", placed=1)
+    mlp = _HF_SWIGLU if vit.block.activation == "swiglu" else _HF_MLP
+    return Names(_HF | mlp, tokens, ignored=("{p}embeddings.mask_token",))
+
+
+def _describe_hf(source: Source) -> Described:
+    weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
+    prefix = prefix_before(weights, PATCHES) or ""
+    swiglu = f"{prefix}encoder.layer.0.mlp.weights_in.weight" in weights
+    down = f"{prefix}encoder.layer.{{i}}.mlp." + ("weights_out" if swiglu else "fc2")
+    shape = measure(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
+    registers = f"{prefix}embeddings.register_tokens"
+    vit = ViTConfig(
+        block=BlockConfig(
+            width=shape.width,
+            heads=heads_of(config, shape.width, where, notes),
+            hidden=shape.hidden,
+            norm="layer",
+            eps=config.get("layer_norm_eps", 1e-6),
+            activation="swiglu" if swiglu else activation_of(config.get("hidden_act", "gelu"), where),
+            bias=True,
+            qk_norm=False,
+            layer_scale=True,
+        ),
+        depth=shape.depth,
+        patch=shape.patch,
+        channels=shape.channels,
+        registers=weights[registers].shape[1] if registers in weights else 0,
+        grid=native_grid(
+            places(weights, f"{prefix}embeddings.position_embeddings", where) - 1,
+            pair(config.get("image_size")),
+            shape.patch,
+            where,
+        ),
+        antialias=registers in weights,
+    )
+    model: Config = vit
+    if "classifier.weight" in weights:
+        model = ClassifierConfig(vit=vit, classes=weights["classifier.weight"].shape[0], pool="cls+mean")
+    labels = labels_of(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
+    usual = _usual(vit.patch, vit.grid)
+    preprocess = read_processor(source.config("preprocessor_config.json"), usual, "Bit", notes)
+    return Described(model, _hf_names(model), prefix, preprocess, labels, notes)
+
+
+def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    vit = vit_of(config)
+    kind, name = ("dinov2_with_registers", "Dinov2WithRegisters") if vit.registers else ("dinov2", "Dinov2")
+    classifies = isinstance(config, ClassifierConfig)
+    swiglu = vit.block.activation == "swiglu"
+    # transformers computes the hidden width from this ratio; of SwiGLU's it takes two thirds, to the next 8.
+    ratio = round(vit.block.hidden / vit.block.width * (1.5 if swiglu else 1))
+    json = {
+        "architectures": [name + ("ForImageClassification" if classifies else "Model")],
+        "model_type": kind,
+        "mlp_ratio": ratio,
+        "use_swiglu_ffn": swiglu,
+        **({"num_register_tokens": vit.registers} if vit.registers else {}),
+        **hf_config(config, labels),
+    }
+    files = {"config.json": json, "preprocessor_config.json": write_processor(preprocess)}
+    prefix = f"{kind}." if classifies else ""
+    return Written(_hf_names(config), prefix, files, {f"{prefix}embeddings.mask_token": _mask(vit)})
+
+
+# ------------------------------------------------------------------------------------------------- the authors'
+
+
+def _looks_like(keys: Iterable[str]) -> bool:
+    ours = prefix_before(keys, "patch_embed.proj.weight") is not None
+    return ours and any(prefix_before(keys, name) is not None for name in ("mask_token", "register_tokens"))
+
+
+def _names(config: Config) -> Names:
+    vit = vit_of(config)
+    singles = ("{p}cls_token", "{p}register_tokens")[: 1 + bool(vit.registers)]
+    mlp = _SWIGLU if vit.block.activation == "swiglu" else MLP
+    return Names(table() | mlp, Tokens(singles, "{p}pos_embed", placed=1), ignored=("{p}mask_token",))
+
+
+def _describe(source: Source) -> Described:
+    weights, where, notes = source.weights, source.name, list[str]()
+    prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
+    swiglu = f"{prefix}blocks.0.mlp.w12.weight" in weights
+    down = f"{prefix}blocks.{{i}}.mlp." + ("w3" if swiglu else "fc2")
+    shape = measure(weights, f"{prefix}patch_embed.proj", down, where)
+    registers = f"{prefix}register_tokens"
+    vit = ViTConfig(
+        block=BlockConfig(
+            width=shape.width,
+            heads=source.config().get("num_heads") or heads_for(shape.width, notes),
+            hidden=shape.hidden,
+            norm="layer",
+            activation="swiglu" if swiglu else "gelu",
+            bias=True,
+            qk_norm=False,
+            layer_scale=True,
+        ),
+        depth=shape.depth,
+        patch=shape.patch,
+        channels=shape.channels,
+        registers=weights[registers].shape[1] if registers in weights else 0,
+        grid=native_grid(places(weights, f"{prefix}pos_embed", where) - 1, None, shape.patch, where),
+        antialias=registers in weights,
+        offset=0.0 if registers in weights else 0.1,
+    )
+    return Described(vit, _names(vit), prefix, _usual(vit.patch, vit.grid), None, notes)
+
+
+def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    """The authors' files are weights only; heads are what ours cannot do without."""
+    vit = vit_of(config)
+    return Written(_names(config), "", {"config.json": {"num_heads": vit.block.heads}}, {"mask_token": _mask(vit)})
+
+
+DINOV2_HF = Family("dinov2-hf", "encoder.layer.0.layer_scale1.lambda1", _looks_like_hf, _describe_hf, _write_hf)
+DINOV2 = Family("dinov2", "mask_token", _looks_like, _describe, _write)

@@ -1,0 +1,167 @@
+"""Finding and opening weight files: a folder, a file, or a name on the Hugging Face hub. Safetensors only."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from saccade.errors import CheckpointError
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+CONVERT = (
+    "convert it on a machine that trusts it: "
+    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
+)
+# In this order: what transformers and timm write, then open_clip's.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
+CONFIGS = ("config.json", "open_clip_config.json", "preprocessor_config.json")
+
+
+class Weights(Mapping[str, Tensor]):
+    """The tensors of one or more safetensors files by name, each read when it is asked for."""
+
+    def __init__(self, files: list[Path]):
+        self._files = {}
+        for path in files:
+            opened = _open(path)
+            self._files.update(dict.fromkeys(opened.keys(), (path, opened)))
+
+    def __getitem__(self, key: str) -> Tensor:
+        path, opened = self._files[key]
+        try:
+            return opened.get_tensor(key)
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(path, error) from error
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+@dataclass
+class Source:
+    """An opened checkpoint: where it is, its weights, and the JSON files beside them by name ({} if absent)."""
+
+    name: str
+    weights: Mapping[str, Tensor]
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def config(self, name: str = "config.json") -> dict[str, Any]:
+        return self.configs.get(name, {})
+
+
+def open_checkpoint(spec: str | Path) -> Source:
+    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. Raises CheckpointError."""
+    text = str(spec)
+    if text.startswith(("hf:", "timm:")):
+        from saccade.checkpoints.hub import fetch
+
+        hub, _, name = text.partition(":")
+        path = fetch(name if hub == "hf" else f"timm/{name}")
+    else:
+        path = Path(spec).expanduser()
+    if path.is_dir():
+        files, folder = _weight_files(path, text), path
+    elif path.exists():
+        files, folder = [_safe(path)], path.parent
+    else:
+        raise CheckpointError(
+            f"{text}: no such file or folder; expected a folder with {WEIGHTS[0]} and config.json, a .safetensors "
+            "file, hf:owner/name or timm:name"
+        )
+    configs = {name: _json(folder / name) for name in CONFIGS if (folder / name).is_file()}
+    return Source(text, Weights(files), configs)
+
+
+def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:
+    """A folder that `open_checkpoint` opens. An open_clip config makes the weights carry open_clip's file name."""
+    folder = Path(folder).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"{folder} is a file, expected a folder to write a checkpoint to")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "open_clip_model.safetensors" if "open_clip_config.json" in configs else "model.safetensors"
+    save_file(weights, folder / name, metadata={"format": "pt"})
+    for file, content in configs.items():
+        (folder / file).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    for candidate in WEIGHTS:
+        path = folder / candidate
+        if path.is_file():
+            return _shards(path) if path.suffix == ".json" else [path]
+    there = sorted(path for path in folder.iterdir() if path.is_file())
+    safe = [path for path in there if path.suffix == ".safetensors"]
+    if len(safe) == 1:
+        return safe
+    if safe:
+        names = ", ".join(path.name for path in safe[:4])
+        raise CheckpointError(f"{name}: several weight files ({names}); name the one to load")
+    pickles = [path for path in there if path.suffix in PICKLES]
+    if pickles:
+        raise CheckpointError(
+            f"{name}: only {pickles[0].name}, a pickle, which can run code when loaded; expected safetensors: {CONVERT}"
+        )
+    raise CheckpointError(f"{name}: no weights in this folder; expected {WEIGHTS[0]}")
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files a sharded checkpoint's index names. Names that lead out of the folder are refused."""
+    places = _json(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise CheckpointError(f"{index}: expected a weight_map from tensor names to files")
+    files = sorted({str(place) for place in places.values()})
+    for file in files:
+        if Path(file).name != file:
+            raise CheckpointError(f"{index}: the file {file!r} lies outside the folder")
+        if not (index.parent / file).is_file():
+            raise CheckpointError(
+                f"{index.parent}: {file} is missing, one of the {len(files)} files {index.name} names"
+            )
+    return [_safe(index.parent / file) for file in files]
+
+
+def _safe(path: Path) -> Path:
+    if path.suffix in PICKLES:
+        raise CheckpointError(f"{path} is a pickle, which can run code when loaded; expected safetensors: {CONVERT}")
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: expected a .safetensors file, found {path.suffix or 'no extension'}")
+    return path
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        return CheckpointError(f"{path} is a Git LFS pointer, not the weights themselves: run git lfs pull")
+    reason = " ".join(str(error).split())
+    return CheckpointError(
+        f"{path} is not a whole safetensors file ({path.stat().st_size} bytes: {reason}); fetch it again"
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content

@@ -1,0 +1,223 @@
+"""How a family names a ViT's weights in its files: one table, read both ways.
+
+A line of the table says what one tensor of the file is of ours:
+
+    "{p}blocks.{i}.attn.qkv.{s}": ("vit.blocks.{i}.attention.query.{s}", ... key ..., ... value ...)
+
+{p} stands for the prefix of the encoder's names in this file, {i} for the number of a block, {s} for weight and
+bias. Several names of ours mean that the file stacks them along the first axis.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor
+
+from saccade.errors import CheckpointError
+
+Table = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Where a file keeps the tokens before the patches, in their order, and the table of positions.
+
+    singles: names of tokens, of which cls is the first; each holds one or more.
+    placed: how many of the tokens, from the first, have a position of their own at the head of the table.
+    batched: whether the file gives these tensors a first axis of length 1.
+    """
+
+    singles: tuple[str, ...]
+    positions: str
+    placed: int
+    batched: bool = True
+
+
+@dataclass(frozen=True)
+class Names:
+    """A family's table, its tokens, the names that may be left unread and the names whose matrix lies transposed."""
+
+    table: Table
+    tokens: Tokens
+    ignored: tuple[str, ...] = ()
+    transposed: tuple[str, ...] = ()
+
+
+def read_weights(
+    weights: Mapping[str, Tensor], names: Names, prefix: str, ours: Mapping[str, torch.Size], where: str
+) -> dict[str, Tensor]:
+    """The weights of a file under our names, in fp32.
+
+    ours: shape of every weight that is wanted. where: the file, for messages.
+    Raises CheckpointError for a weight that is missing, of another shape, or that nothing uses.
+    """
+    found: dict[str, Tensor] = {}
+    used, missing = set(), []
+    for theirs, parts in expand(names.table, prefix, _depth(ours)):
+        if parts[0] not in ours:
+            continue
+        shapes = [ours[part] for part in parts]
+        if theirs in weights:
+            used.add(theirs)
+            tensor = weights[theirs].float()
+            tensor = tensor.T if _matches(theirs, names.transposed, prefix) else tensor
+            found.update(zip(parts, _split(tensor, shapes, theirs, where), strict=True))
+        elif _never_there(theirs, weights) and _is_input_bias(parts[0]):
+            found.update({part: torch.zeros(shape) for part, shape in zip(parts, shapes, strict=True)})
+        else:
+            missing.append(theirs)
+    tokens = [names.tokens.positions, *names.tokens.singles]
+    tokens = [name.replace("{p}", prefix) for name in tokens]
+    missing += [name for name in tokens if name not in weights]
+    if not missing:
+        used.update(tokens)
+        found |= _read_tokens(weights, names.tokens, prefix, ours, where)
+    unused = [key for key in weights if key not in used and not _matches(key, names.ignored, prefix)]
+    _refuse_gaps(where, missing, unused)
+    return found
+
+
+def write_weights(ours: Mapping[str, Tensor], names: Names, prefix: str) -> dict[str, Tensor]:
+    """Our weights under the names of a family: the inverse of `read_weights`.
+
+    Raises CheckpointError if the family has no name for one of them.
+    """
+    out, used = {}, {"vit.prefix_tokens", "vit.learned.table"}
+    for theirs, parts in expand(names.table, prefix, _depth(ours)):
+        if parts[0] not in ours:
+            continue
+        tensor = torch.cat([ours[part] for part in parts]) if len(parts) > 1 else ours[parts[0]]
+        out[theirs] = tensor.T if _matches(theirs, names.transposed, prefix) else tensor
+        used.update(parts)
+    nameless = [name for name in ours if name not in used]
+    if nameless or "vit.learned.table" not in ours:
+        what = _few(nameless) if nameless else "positions that are not learned"
+        raise CheckpointError(f"this family of checkpoints has no place for {what}; save with another family")
+    out |= _write_tokens(ours, names.tokens, prefix)
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in out.items()}
+
+
+def expand(table: Table, prefix: str, depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every line of a table, written out for a prefix and a number of blocks."""
+    for theirs, parts in table.items():
+        for i in range(depth) if "{i}" in theirs else [0]:
+            for s in ("weight", "bias") if "{s}" in theirs else [""]:
+                yield theirs.format(p=prefix, i=i, s=s), tuple(part.format(i=i, s=s) for part in parts)
+
+
+def _depth(ours: Mapping[str, object]) -> int:
+    blocks = [int(found[1]) for name in ours if (found := re.match(r"vit\.blocks\.(\d+)\.", name))]
+    return max(blocks, default=-1) + 1
+
+
+def _split(tensor: Tensor, shapes: list[torch.Size], theirs: str, where: str) -> list[Tensor]:
+    expected = torch.Size([sum(shape[0] for shape in shapes), *shapes[0][1:]])
+    if tensor.shape != expected:
+        raise CheckpointError(f"{where}: {theirs} has shape {tuple(tensor.shape)}, expected {tuple(expected)}")
+    return [part.clone() for part in tensor.split([shape[0] for shape in shapes])]
+
+
+def _is_input_bias(ours: str) -> bool:
+    return re.search(r"attention\.(query|key|value)\.bias$", ours) is not None
+
+
+def _never_there(theirs: str, weights: Mapping[str, Tensor]) -> bool:
+    """Whether no block of the file has this tensor. Models whose queries, keys and values have no bias are the
+    same as models with a bias of zero; a bias that only some blocks have was lost."""
+    pattern = re.compile(re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(theirs)))
+    return not any(pattern.fullmatch(key) for key in weights)
+
+
+def _read_tokens(
+    weights: Mapping[str, Tensor], tokens: Tokens, prefix: str, ours: Mapping[str, torch.Size], where: str
+) -> dict[str, Tensor]:
+    """Our prefix tokens hold their own positions: added once here rather than at every picture."""
+    count, width = ours["vit.prefix_tokens"]
+    flat = [weights[name.replace("{p}", prefix)].float().reshape(-1, width) for name in tokens.singles]
+    singles = torch.cat(flat) if flat else torch.zeros(0, width)
+    positions = weights[tokens.positions.replace("{p}", prefix)].float().reshape(-1, width)
+    expected = tokens.placed + ours["vit.learned.table"][0]
+    if len(singles) != count or len(positions) != expected:
+        raise CheckpointError(
+            f"{where}: found {len(singles)} tokens before the patches and {len(positions)} positions, expected "
+            f"{count} and {expected}"
+        )
+    own = torch.cat([positions[: tokens.placed], torch.zeros(count - tokens.placed, width)])
+    return {"vit.prefix_tokens": singles + own, "vit.learned.table": positions[tokens.placed :].clone()}
+
+
+def _write_tokens(ours: Mapping[str, Tensor], tokens: Tokens, prefix: str) -> dict[str, Tensor]:
+    """The positions of the prefix tokens are written as zeros, because the tokens hold them already."""
+    singles, table = ours["vit.prefix_tokens"], ours["vit.learned.table"]
+    positions = torch.cat([torch.zeros(tokens.placed, table.shape[1]).to(table), table])
+    ends = [*range(1, len(tokens.singles)), len(singles)]  # all but the last are one token each
+    parts = [singles[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    out = {tokens.positions: positions[None] if tokens.batched else positions}
+    for name, part in zip(tokens.singles, parts, strict=False):
+        out[name] = part[None] if tokens.batched else part[0]
+    return {name.replace("{p}", prefix): tensor for name, tensor in out.items()}
+
+
+def _matches(key: str, patterns: tuple[str, ...], prefix: str) -> bool:
+    return any(fnmatchcase(key, pattern.replace("{p}", prefix)) for pattern in patterns)
+
+
+def _refuse_gaps(where: str, missing: list[str], unused: list[str]) -> None:
+    said = []
+    if missing:
+        said.append(f"{len(missing)} weights are missing: {_few(missing)}")
+    if unused:
+        said.append(f"{len(unused)} weights are of no use to this family: {_few(unused)}")
+    if said:
+        raise CheckpointError(f"{where}: {'; '.join(said)}")
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What can be read off the tensors of a ViT, whatever the family."""
+
+    width: int
+    hidden: int
+    depth: int
+    patch: int
+    channels: int
+    patch_bias: bool
+
+
+def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
+    """embed: name of the patch embedding without .weight. down: the same of the MLP's last matrix, with {i}."""
+    width, channels, rows, columns = _shape(weights, f"{embed}.weight", 4, where)
+    if rows != columns:
+        raise CheckpointError(f"{where}: patches of {rows} x {columns} pixels, expected square ones")
+    hidden = _shape(weights, f"{down.replace('{i}', '0')}.weight", 2, where)[1]
+    block = re.compile(re.escape(f"{down}.weight").replace(r"\{i\}", r"(\d+)"))
+    depth = 1 + max(int(found[1]) for key in weights if (found := block.fullmatch(key)))
+    return Shape(width, hidden, depth, rows, channels, f"{embed}.bias" in weights)
+
+
+def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> tuple[int, ...]:
+    if name not in weights:
+        raise CheckpointError(f"{where}: 1 weights are missing: {name}")
+    shape = tuple(weights[name].shape)
+    if len(shape) != dims:
+        raise CheckpointError(f"{where}: {name} has shape {shape}, expected {dims} axes")
+    return shape
+
+
+def native_grid(places: int, picture: tuple[int, int] | None, patch: int, where: str) -> tuple[int, int]:
+    """(rows, columns) of a table of positions: those of the native picture (height, width) if they fit, or else
+    a square."""
+    if picture and (picture[0] // patch) * (picture[1] // patch) == places:
+        return picture[0] // patch, picture[1] // patch
+    side = math.isqrt(places)
+    if side * side != places or not places:
+        raise CheckpointError(f"{where}: {places} positions do not make a square grid, and no config says which")
+    return side, side

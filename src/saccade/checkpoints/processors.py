@@ -1,0 +1,87 @@
+"""Preprocessing as transformers' preprocessor_config.json says it."""
+
+from typing import Any
+
+from saccade.checkpoints.family import IMAGENET, OPENAI_CLIP, interpolation_of, pair
+from saccade.data.preprocess import Preprocess
+
+_HALF = [0.5, 0.5, 0.5]
+_CLIP = {name: list(values) for name, values in OPENAI_CLIP.items()}
+# What transformers' image processors take for what their file leaves out.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "ViT": {"size": {"height": 224, "width": 224}, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
+    "DeiT": {
+        "size": {"height": 256, "width": 256},
+        "do_center_crop": True,
+        "crop_size": 224,
+        "resample": 3,
+        "image_mean": _HALF,
+        "image_std": _HALF,
+    },
+    "CLIP": {
+        "size": {"shortest_edge": 224},
+        "do_center_crop": True,
+        "crop_size": 224,
+        "resample": 3,
+        "image_mean": _CLIP["mean"],
+        "image_std": _CLIP["std"],
+    },
+}
+_DEFAULTS["Bit"] = _DEFAULTS["CLIP"]
+
+
+def read_processor(said: dict[str, Any], default: Preprocess, kind: str, notes: list[str]) -> Preprocess:
+    """said: the file, empty if there is none, which gives `default`. kind: what a file without type is taken for."""
+    if not said:
+        notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
+        return default
+    named = str(said.get("image_processor_type") or said.get("feature_extractor_type") or kind)
+    kind = next((known for known in ("DeiT", "ViT", "CLIP", "Bit") if named.startswith(known)), kind)
+    fields = {**_DEFAULTS[kind], **said}
+    mean, std = fields["image_mean"], fields["image_std"]
+    if fields.get("do_normalize") is False:
+        mean, std = [0.0] * len(mean), [1.0] * len(std)
+    common: dict[str, Any] = {
+        "interpolation": interpolation_of(fields["resample"], notes),
+        "mean": tuple(map(float, mean)),
+        "std": tuple(map(float, std)),
+    }
+    size = fields["size"]
+    if isinstance(size, int):  # files older than transformers 4.26
+        size = {"height": size, "width": size} if kind in ("ViT", "DeiT") else {"shortest_edge": size}
+    crop = pair(fields.get("crop_size")) if fields.get("do_center_crop") else None
+    if "shortest_edge" in size:
+        short = int(size["shortest_edge"])
+        return Preprocess(crop or (short, short), "crop", short, **common)
+    stretched = pair(size) or default.size
+    if crop is None or crop == stretched:
+        return Preprocess(stretched, **common)
+    return Preprocess(crop, "stretch", stretched[0], **common)
+
+
+def write_processor(preprocess: Preprocess) -> dict[str, Any]:
+    """The same the other way round, in the form of the processor that crops or does not."""
+    numbers = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
+    height, width = preprocess.size
+    common = {
+        "do_resize": True,
+        "resample": numbers[preprocess.interpolation],
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(preprocess.mean),
+        "image_std": list(preprocess.std),
+    }
+    crop = {"do_center_crop": True, "crop_size": {"height": height, "width": width}}
+    if preprocess.resize == "crop":
+        size = {"shortest_edge": preprocess.shortest or min(preprocess.size)}
+        return {"image_processor_type": "CLIPImageProcessor", "size": size, **crop, **common}
+    if preprocess.shortest is None:
+        return {"image_processor_type": "ViTImageProcessor", "size": {"height": height, "width": width}, **common}
+    size = {"height": preprocess.shortest, "width": preprocess.shortest}
+    return {"image_processor_type": "DeiTImageProcessor", "size": size, **crop, **common}
+
+
+def centre(size: tuple[int, int], share: float = 1.0, **normalise: tuple[float, ...]) -> Preprocess:
+    """The usual way: shorter side to size / share, centre cut out, bicubic; ImageNet's mean and std by default."""
+    return Preprocess(size, "crop", int(min(size) / share), "bicubic", **(normalise or IMAGENET))

@@ -1,0 +1,142 @@
+"""Loading a checkpoint of whatever family, and saving one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from saccade.checkpoints.clip import CLIP, OPEN_CLIP
+from saccade.checkpoints.dinov2 import DINOV2, DINOV2_HF
+from saccade.checkpoints.family import Config, Described, Family, Model, build, short, state_of, vit_of
+from saccade.checkpoints.files import Source, open_checkpoint, write_checkpoint
+from saccade.checkpoints.names import read_weights, write_weights
+from saccade.checkpoints.timm import TIMM
+from saccade.checkpoints.vit_hf import DEIT, VIT
+from saccade.data.preprocess import Preprocess
+from saccade.errors import CheckpointError
+from saccade.models import ViT
+
+# Asked in this order whether a file is theirs.
+FAMILIES: Mapping[str, Family] = {
+    family.name: family for family in (DINOV2_HF, DEIT, VIT, CLIP, OPEN_CLIP, DINOV2, TIMM)
+}
+
+
+@dataclass
+class Loaded:
+    """A model with what its authors say about using it.
+
+    Attributes:
+        model: in fp32 and evaluation mode. A Classifier where the file has a classification head, an Embedder
+            where it has CLIP's projection, otherwise a ViT.
+        labels: names of the classes in order, where the checkpoint gives them.
+        preprocess: from a PIL picture to the model's input.
+        family: which of FAMILIES named the weights.
+        name: short, for people.
+        notes: what was assumed or left out, one sentence each.
+    """
+
+    model: Model
+    labels: list[str] | None
+    preprocess: Preprocess
+    family: str
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def vit(self) -> ViT:
+        """The encoder of whatever model this is."""
+        return self.model if isinstance(self.model, ViT) else self.model.vit
+
+
+def load_checkpoint(spec: str | Path) -> Loaded:
+    """Load other people's weights.
+
+    spec: "hf:owner/name" or "timm:name" (fetched once, then from the cache), a folder with config.json and
+    model.safetensors (or its shards), or a safetensors file. The family is recognised by the names of the weights.
+    What a file without config does not say is taken from the family's defaults, and said in `notes`.
+
+    Raises CheckpointError, in one line, for anything else: pickles, damaged files, unknown families, weights that
+    are missing or that nothing uses.
+    """
+    source = open_checkpoint(spec)
+    family = _recognise(source)
+    described = family.describe(source)
+    model = _filled(described, source)
+    return Loaded(model, described.labels, described.preprocess, family.name, short(source.name), described.notes)
+
+
+def save_checkpoint(
+    model: Model,
+    folder: str | Path,
+    family: str,
+    labels: list[str] | None = None,
+    preprocess: Preprocess | None = None,
+) -> None:
+    """Write weights and configuration into `folder` so that the family's own library, and `load_checkpoint`,
+    load them again.
+
+    preprocess: default: stretched to the model's native size, mean and std 0.5.
+    Raises CheckpointError if the family cannot hold this model, before anything is written.
+    """
+    if family not in FAMILIES:
+        raise CheckpointError(f"no family of checkpoints is called {family!r}; there are {', '.join(FAMILIES)}")
+    vit = vit_of(model.config)
+    native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    written = FAMILIES[family].write(model.config, labels, preprocess or Preprocess(native))
+    weights = write_weights(state_of(model), written.names, written.prefix) | dict(written.also)
+    _refuse_changes(model.config, weights, dict(written.configs), FAMILIES[family])
+    write_checkpoint(folder, weights, written.configs)
+
+
+def _recognise(source: Source) -> Family:
+    for family in FAMILIES.values():
+        if family.looks_like(source.weights):
+            return family
+    found = ", ".join(list(source.weights)[:3]) or "nothing"
+    expected = ", ".join(f"{family.anchor} ({family.name})" for family in FAMILIES.values())
+    kind = source.config().get("model_type") or source.config().get("architecture")
+    said = f" (its config says {kind})" if kind else ""
+    raise CheckpointError(
+        f"{source.name}{said}: not a vision transformer that can be read here; found weights like {found}, "
+        f"expected one of {expected}"
+    )
+
+
+def _filled(described: Described, source: Source) -> Model:
+    with torch.device("meta"):  # no time spent on first values that the file replaces
+        model = build(described.config)
+    wanted = {name: tensor.shape for name, tensor in state_of(model).items()}
+    state = read_weights(source.weights, described.names, described.prefix, wanted, source.name)
+    if isinstance(model, ViT):
+        state = {name.removeprefix("vit."): tensor for name, tensor in state.items()}
+    model.load_state_dict(state, assign=True)
+    return model.eval()
+
+
+def _refuse_changes(config: Config, weights: dict[str, Tensor], configs: dict, family: Family) -> None:
+    """A family's files cannot say everything our configuration can: read back, they must describe this model."""
+    back = family.describe(Source("what was to be saved", weights, configs)).config
+    mine, theirs = _flat(config), _flat(back)
+    changed = [
+        f"{name} {mine.get(name)} would come back as {theirs.get(name)}"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name) and not name.endswith("drop_path")
+    ]
+    if changed:
+        raise CheckpointError(f"family {family.name} cannot hold this model: {'; '.join(changed[:3])}")
+
+
+def _flat(config: Config) -> dict[str, object]:
+    out: dict[str, object] = {}
+    waiting = [("", config.model_dump())]
+    while waiting:
+        start, fields = waiting.pop()
+        for name, value in fields.items():
+            if isinstance(value, dict):
+                waiting.append((f"{start}{name}.", value))
+            else:
+                out[f"{start}{name}"] = value
+    return out

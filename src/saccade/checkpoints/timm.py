@@ -1,0 +1,247 @@
+"""Vision transformers as timm's files hold them (timm.models.vision_transformer and its DeiT)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from saccade.checkpoints.family import (
+    IMAGENET,
+    OPENAI_CLIP,
+    Config,
+    Described,
+    Family,
+    Written,
+    heads_for,
+    interpolation_of,
+    pair,
+    prefix_before,
+    vit_of,
+)
+from saccade.checkpoints.files import Source
+from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.data.preprocess import Preprocess
+from saccade.errors import CheckpointError
+from saccade.layers import BlockConfig
+from saccade.models import ClassifierConfig, ViTConfig
+
+MLP: Table = {
+    "{p}blocks.{i}.mlp.fc1.{s}": ("vit.blocks.{i}.mlp.up.{s}",),
+    "{p}blocks.{i}.mlp.fc2.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+}
+_SWIGLU: Table = {
+    "{p}blocks.{i}.mlp.fc1.{s}": ("vit.blocks.{i}.mlp.gate.{s}", "vit.blocks.{i}.mlp.up.{s}"),
+    "{p}blocks.{i}.mlp.fc2.{s}": ("vit.blocks.{i}.mlp.down.{s}",),
+}
+# timm's SigLIP models were trained with two GELUs; these are the ones with the tanh.
+_TANH = re.compile(r"giantopt_.*siglip|so400m_patch16_siglip|base_patch32_siglip|large_patch16_siglip_(gap_)?512")
+_RESIDUAL_POST_NORM = "_rpn_"  # same names of weights, another order of computation
+
+
+def table() -> Table:
+    """All but the MLP, which DINOv2's authors, whose names these are too, name in two ways."""
+    block = "vit.blocks.{i}.attention"
+    return {
+        "{p}patch_embed.proj.{s}": ("vit.embed.project.{s}",),
+        "{p}norm_pre.{s}": ("vit.stem_norm.{s}",),
+        "{p}blocks.{i}.norm1.{s}": (f"{block}_norm.{{s}}",),
+        "{p}blocks.{i}.attn.qkv.{s}": (f"{block}.query.{{s}}", f"{block}.key.{{s}}", f"{block}.value.{{s}}"),
+        "{p}blocks.{i}.attn.proj.{s}": (f"{block}.out.{{s}}",),
+        "{p}blocks.{i}.ls1.gamma": (f"{block}_branch.scale",),
+        "{p}blocks.{i}.norm2.{s}": ("vit.blocks.{i}.mlp_norm.{s}",),
+        "{p}blocks.{i}.ls2.gamma": ("vit.blocks.{i}.mlp_branch.scale",),
+        "{p}norm.{s}": ("vit.final_norm.{s}",),
+        "{p}fc_norm.{s}": ("pool_norm.{s}",),
+        "{p}head.{s}": ("head.{s}",),
+        "{p}head_dist.{s}": ("distilled_head.{s}",),
+    }
+
+
+def _looks_like(keys: Iterable[str]) -> bool:
+    names = ("patch_embed.proj.weight", "blocks.0.attn.qkv.weight")
+    return all(prefix_before(keys, name) is not None for name in names)
+
+
+def _names(config: Config, placed: int) -> Names:
+    vit = vit_of(config)
+    # A distillation token and registers never come together.
+    second = "{p}dist_token" if isinstance(config, ClassifierConfig) and config.pool == "distilled" else "{p}reg_token"
+    singles = ("{p}cls_token",) * vit.cls + (second,) * bool(vit.registers)
+    mlp = _SWIGLU if vit.block.activation == "swiglu" else MLP
+    return Names(table() | mlp, Tokens(singles, "{p}pos_embed", placed))
+
+
+def _tokens(weights: Mapping[str, Tensor], prefix: str) -> tuple[bool, int]:
+    """Whether there is a class token, and how many tokens after it stand before the patches."""
+    after = [weights[key].shape[1] for name in ("reg", "dist") if (key := f"{prefix}{name}_token") in weights]
+    return f"{prefix}cls_token" in weights, sum(after)
+
+
+def _grid_and_placed(
+    count: int, tokens: int, picture: tuple[int, int] | None, patch: int, where: str
+) -> tuple[tuple[int, int], int]:
+    """Positions are learned for the patches alone (no_embed_class) or for all tokens; the count tells which."""
+    for placed in (tokens, 0):
+        if picture and (picture[0] // patch) * (picture[1] // patch) == count - placed:
+            return native_grid(count - placed, picture, patch, where), placed
+    for placed in (tokens, 0):
+        try:
+            return native_grid(count - placed, None, patch, where), placed
+        except CheckpointError:
+            continue
+    raise CheckpointError(f"{where}: {count} positions and {tokens} tokens before the patches make no square grid")
+
+
+def _activation(weights: Mapping[str, Tensor], prefix: str, architecture: str) -> str:
+    up, down = (weights[f"{prefix}blocks.0.mlp.fc{i}.weight"] for i in (1, 2))
+    if up.shape[0] == 2 * down.shape[1]:
+        return "swiglu"
+    if "quickgelu" in architecture:
+        return "quick_gelu"
+    return "gelu_tanh" if _TANH.search(architecture) else "gelu"
+
+
+def _heads(config: Mapping[str, Any], architecture: str, width: int, notes: list[str]) -> int:
+    said = config.get("model_args", {}).get("num_heads")
+    if isinstance(said, int):
+        return said
+    known = bool(architecture)  # the architecture's name fixes them
+    return 16 if "giantopt" in architecture else heads_for(width, [] if known else notes)
+
+
+def _describe(source: Source) -> Described:
+    weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
+    said = config.get("pretrained_cfg", {})
+    architecture = str(config.get("architecture", ""))
+    if _RESIDUAL_POST_NORM in architecture:
+        raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
+    prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
+    shape = measure(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
+    for name in (f"{prefix}pos_embed", f"{prefix}blocks.0.mlp.fc1.weight"):
+        if name not in weights:
+            raise CheckpointError(f"{where}: 1 weights are missing: {name}")
+    cls, after = _tokens(weights, prefix)
+    grid, placed = _grid_and_placed(
+        weights[f"{prefix}pos_embed"].shape[1], cls + after, pair(said.get("input_size")), shape.patch, where
+    )
+    clip = f"{prefix}norm_pre.weight" in weights
+    vit = ViTConfig(
+        block=BlockConfig(
+            width=shape.width,
+            heads=_heads(config, architecture, shape.width, notes),
+            hidden=shape.hidden,
+            norm="layer",
+            eps=1e-5 if clip else 1e-6,
+            activation=_activation(weights, prefix, architecture),
+            bias=True,
+            qk_norm=False,
+            layer_scale=f"{prefix}blocks.0.ls1.gamma" in weights,
+        ),
+        depth=shape.depth,
+        patch=shape.patch,
+        channels=shape.channels,
+        cls=cls,
+        registers=after,
+        grid=grid,
+        patch_bias=shape.patch_bias,
+        stem_norm=clip,
+        final_norm=f"{prefix}norm.weight" in weights,
+    )
+    model = _with_head(vit, weights, prefix, config)
+    if clip and not architecture:
+        notes.append("no config says whether GELU or QuickGELU: taken as GELU")
+    if clip and isinstance(model, ClassifierConfig) and "_ft_" not in str(said.get("tag", "_ft_")):
+        notes.append("the head is CLIP's projection: its outputs are a vector to compare with texts, not classes")
+    preprocess = _preprocess(said, vit, clip, notes)
+    return Described(model, _names(model, placed), prefix, preprocess, _labels(config, model, notes), notes)
+
+
+def _with_head(vit: ViTConfig, weights: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]) -> Config:
+    head, normed = f"{prefix}head.weight", f"{prefix}fc_norm.weight" in weights
+    if head not in weights:
+        return vit
+    pool = "cls" if vit.cls and not normed else "mean"
+    if config.get("global_pool") in ("avg", "token"):
+        pool = {"avg": "mean", "token": "cls"}[config["global_pool"]]
+    if f"{prefix}head_dist.weight" in weights:
+        pool = "distilled"
+    classes, bias = weights[head].shape[0], f"{prefix}head.bias" in weights
+    return ClassifierConfig.model_validate(
+        {"vit": vit, "classes": classes, "pool": pool, "pool_norm": normed, "head_bias": bias}
+    )
+
+
+def _labels(config: Mapping[str, Any], model: Config, notes: list[str]) -> list[str] | None:
+    if not isinstance(model, ClassifierConfig):
+        return None
+    named = config.get("label_names")
+    if isinstance(named, list) and len(named) == model.classes:
+        described = config.get("label_descriptions")
+        texts = described if isinstance(described, dict) else {}
+        return [str(texts.get(name, name)) for name in named]
+    notes.append(f"timm's config does not name the {model.classes} classes: they stay numbers")
+    return None
+
+
+def _preprocess(said: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list[str]) -> Preprocess:
+    if not said:
+        notes.append("no config says how pictures are prepared: as is usual for this family")
+    usual = OPENAI_CLIP if clip else IMAGENET if vit.block.layer_scale else {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    size = pair(said.get("input_size")) or (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    share = said.get("crop_pct", 0.9)
+    return Preprocess(
+        size,
+        "stretch" if said.get("crop_mode") == "squash" else "crop",
+        int(min(size) / share),
+        interpolation_of(said.get("interpolation", "bicubic"), notes),
+        tuple(map(float, said.get("mean", usual["mean"]))),
+        tuple(map(float, said.get("std", usual["std"]))),
+    )
+
+
+def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    vit = vit_of(config)
+    classes = config.classes if isinstance(config, ClassifierConfig) else 0
+    shortest = preprocess.shortest or min(preprocess.size)
+    quick = "_quickgelu" if vit.block.activation == "quick_gelu" else ""
+    mean = isinstance(config, ClassifierConfig) and config.pool == "mean"
+    said = {
+        "input_size": [vit.channels, vit.grid[0] * vit.patch, vit.grid[1] * vit.patch],
+        "interpolation": preprocess.interpolation,
+        "crop_pct": min(preprocess.size) / shortest,
+        "crop_mode": "center" if preprocess.resize == "crop" else "squash",
+        "mean": list(preprocess.mean),
+        "std": list(preprocess.std),
+        "num_classes": classes,
+        "first_conv": "patch_embed.proj",
+        "classifier": "head",
+    }
+    arguments = {
+        "img_size": said["input_size"][1:],
+        "patch_size": vit.patch,
+        "embed_dim": vit.block.width,
+        "depth": vit.depth,
+        "num_heads": vit.block.heads,
+        "mlp_ratio": vit.block.hidden * (2 if vit.block.activation == "swiglu" else 1) / vit.block.width,
+        "class_token": vit.cls,
+        "reg_tokens": vit.registers,
+        "no_embed_class": True,
+        "pre_norm": vit.stem_norm,
+        "final_norm": vit.final_norm or mean,
+        "fc_norm": mean and not vit.final_norm,
+        "init_values": 1e-5 if vit.block.layer_scale else None,
+    }
+    json = {
+        "architecture": f"vit_base_patch{vit.patch}{quick}_224",
+        "num_classes": classes,
+        "num_features": vit.block.width,
+        "global_pool": "avg" if mean else "token",
+        **({"label_names": labels} if labels else {}),
+        "pretrained_cfg": said,
+        "model_args": arguments,
+    }
+    return Written(_names(config, placed=0), "", {"config.json": json})
+
+
+TIMM = Family("timm", "blocks.0.attn.qkv.weight", _looks_like, _describe, _write)

@@ -1,0 +1,89 @@
+"""From a PIL picture to what a model takes, as the model's authors did it."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from saccade.errors import DataError
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+
+# A picture longer than this many times its short side is first cut to its middle: resized to a given short
+# side it would grow without bound, and a centre crop sees its middle only.
+LONGEST = 16
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Resize, cut out the centre, scale to 0-1, normalise a channel.
+
+    size: (height, width) in pixels of the result.
+    resize: "stretch" ignores the picture's proportions; "crop" keeps them and brings the shorter side to
+        `shortest`. What then exceeds `size` is cut off around the centre, what falls short is padded with black.
+    shortest: pixels of the side after resizing; None means `size` itself.
+    mean, std: a channel, of values between 0 and 1. One of them means grey pictures, three RGB.
+    detail: shorter side in pixels to which the picture is first reduced, where a model was trained on enlarged
+        small pictures: finer detail would be new to it.
+    """
+
+    size: tuple[int, int]
+    resize: Literal["stretch", "crop"] = "stretch"
+    shortest: int | None = None
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    detail: int | None = None
+
+    def __call__(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
+        """What the model takes. Raises DataError for a picture without pixels."""
+        pixels = np.asarray(self.seen(picture), dtype=np.float32) / 255
+        channels_first = torch.from_numpy(pixels.reshape(*self.size, len(self.mean))).permute(2, 0, 1)
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return ((channels_first - mean) / std).contiguous()
+
+    def seen(self, picture: Image.Image) -> Image.Image:
+        """The part of the picture that the model sees, at the size at which it sees it."""
+        if 0 in picture.size:
+            raise DataError(f"a picture of {picture.width} x {picture.height} pixels has nothing to see")
+        picture = picture.convert("L" if len(self.mean) == 1 else "RGB")
+        if self.resize == "crop":
+            picture = _middle(picture)
+        if self.detail is not None and min(picture.size) > self.detail:
+            factor = self.detail / min(picture.size)
+            reduced = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+            picture = picture.resize(reduced, Image.Resampling[self.interpolation.upper()])
+        picture = picture.resize(self._resized(picture.size), Image.Resampling[self.interpolation.upper()])
+        height, width = self.size
+        left, top = (picture.width - width) // 2, (picture.height - height) // 2
+        return picture.crop((left, top, left + width, top + height))
+
+    def at(self, side: int) -> "Preprocess":
+        """The same for square pictures of another size, with the same share cut off."""
+        factor = side / min(self.size)
+        shortest = None if self.shortest is None else round(self.shortest * factor)
+        return replace(self, size=(side, side), shortest=shortest)
+
+    def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) before the cut."""
+        if self.resize == "stretch":
+            height, width = self.size if self.shortest is None else (self.shortest, self.shortest)
+            return width, height
+        width, height = size
+        short = self.shortest or min(self.size)
+        if width <= height:
+            return short, int(short * height / width)
+        return int(short * width / height), short
+
+
+def _middle(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    most = min(width, height) * LONGEST
+    if max(width, height) <= most:
+        return picture
+    left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
+    return picture.crop((left, top, left + min(width, most), top + min(height, most)))

@@ -1,0 +1,30 @@
+"""One vector a picture: the image side of a model that compares pictures with texts."""
+
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from saccade.models.vit import ViT, ViTConfig
+
+
+class EmbedderConfig(BaseModel):
+    """An encoder, and the width of the space in which pictures and texts are compared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vit: ViTConfig
+    width: int = Field(gt=0)
+
+
+class Embedder(nn.Module):
+    """A picture's class token, projected into the space shared with text (CLIP, Radford et al. 2021, figure 3)."""
+
+    def __init__(self, config: EmbedderConfig):
+        super().__init__()
+        self.config = config
+        self.vit = ViT(config.vit)
+        self.project = nn.Linear(config.vit.block.width, config.width, bias=False)
+
+    def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e"]:
+        """The vector before normalisation; cosine similarity is the product of normalised ones."""
+        return self.project(self.vit(picture)[:, 0])

@@ -1,0 +1,124 @@
+"""How many bits a page can afford: the smallest error of a weight that fits, in all layers if that is possible."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.lens import Call
+from saccade.studio.pack import Balanced, Packed, Rounded, balance, encode
+
+FINEST, COARSEST = 0.01, 0.25  # error of a score, which is that of a weight as a fraction of itself
+FEW_VALUES = 8
+SAMPLED_ROWS = 16  # a head, to measure errors
+
+
+@dataclass(frozen=True)
+class Look:
+    """The self-attention calls of one picture, and the grid of its patches."""
+
+    calls: Sequence[Call]
+    grid: tuple[int, int]
+    mean: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.calls[0].shape[2]
+
+    @property
+    def prefix(self) -> int:
+        return self.tokens - self.grid[0] * self.grid[1]
+
+    @cached_property
+    def balanced(self) -> list[Balanced]:
+        return [balance(call.q[0], call.k[0], call.scale) for call in self.calls]
+
+    def values(self, layer: int, components: int) -> Tensor | None:
+        v = self.calls[layer].v
+        return None if v is None else v[0, :, :, :components]
+
+    def weighting(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
+        if target != "mean":
+            return target
+        return (torch.arange(self.tokens) >= self.prefix).float()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Packed calls (None: left out), what was chosen and measured, and the facts for the page to say in words."""
+
+    layers: list[Packed | None]
+    bits: float
+    error_typical: float
+    error_largest: float
+    words: dict[str, Any]
+
+
+def fit(look: Look, budget: int) -> Fitted:
+    """Pack the calls into at most `budget` bytes: all values and the finest error first, then a coarser error,
+
+    then fewer layers, spread evenly and with the last one among them.
+    """
+    width = max((call.v.shape[-1] for call in look.calls if call.v is not None), default=0)
+    error, values, kept = FINEST, width, list(range(len(look.calls)))
+    while (size := _estimate(look, error, values)) > budget and error < COARSEST:
+        if values > FEW_VALUES:
+            values = FEW_VALUES
+        else:
+            error = min(error * 2**0.25, COARSEST)
+    if size > budget:
+        kept = _spread(len(look.calls), max(1, int(len(look.calls) * budget / size)))
+    packed = _pack(look, kept, error, values)
+    while sum(len(p.data) for p, _ in packed.values()) > budget and (error < COARSEST or len(kept) > 1):
+        if error < COARSEST:
+            error = min(error * 1.1, COARSEST)
+        else:
+            kept = _spread(len(look.calls), len(kept) - 1)
+        packed = _pack(look, kept, error, values)
+    return _measured(look, packed, values, width)
+
+
+def _estimate(look: Look, error: float, values: int) -> float:
+    """Bytes of all layers, from three of them."""
+    count = len(look.calls)
+    sample = sorted({0, count // 2, count - 1})
+    found = sum(len(encode(look.balanced[i], error, look.grid, look.values(i, values), lse=False)[0].data) for i in sample)
+    sums = look.tokens * sum(call.shape[1] for call in look.calls)  # about a byte each
+    return found / len(sample) * count + sums
+
+
+def _pack(look: Look, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
+    return {i: encode(look.balanced[i], error, look.grid, look.values(i, values)) for i in kept}
+
+
+def _spread(count: int, keep: int) -> list[int]:
+    """`keep` of `count` layers, evenly, the last one always and the first one if there are two."""
+    if keep == 1:
+        return [count - 1]
+    return sorted({round(i * (count - 1) / (keep - 1)) for i in range(keep)})
+
+
+def _measured(look: Look, packed: dict[int, tuple[Packed, Rounded]], values: int, width: int) -> Fitted:
+    rows = torch.linspace(0, look.tokens - 1, min(SAMPLED_ROWS, look.tokens)).long().tolist()
+    relative, largest = [], 0.0
+    for i, (_, rounded) in packed.items():
+        exact = look.calls[i].rows(rows)[0].double()
+        ours = rounded.scores(rows).double().softmax(-1)
+        wrong = (ours - exact).abs()
+        largest = max(largest, float(wrong.max()))
+        relative.append((wrong / exact)[exact > 1 / look.tokens])
+    numbers = sum(look.calls[i].q[0].numel() + look.calls[i].k[0].numel() for i in packed)
+    bytes_ = sum(len(p.data) for p, _ in packed.values())
+    typical = torch.cat(relative).quantile(0.5).item() if sum(map(len, relative)) else 0.0
+    return Fitted(
+        layers=[packed[i][0] if i in packed else None for i in range(len(look.calls))],
+        bits=8 * bytes_ / numbers,
+        error_typical=typical,
+        error_largest=largest,
+        words={"bits": 8 * bytes_ / numbers, "typical": typical, "largest": largest, "values": values, "width": width},
+    )

@@ -1,0 +1,204 @@
+"""Pack queries and keys into few bytes, from which a page recomputes attention weights row by row.
+
+Only the scores q·k matter, and three changes leave every softmax row alone or make its numbers cheaper:
+
+1. A vector added to all keys adds a constant to each row: the mean of k is taken out.
+2. q·k = (qA)·(kA⁻ᵀ) for any invertible A. From the singular value decomposition QKᵀ = UΣVᵀ come the coordinates
+   U√Σ and V√Σ, which sort what a head says by how much it says, most first.
+3. All coordinates are rounded with steps that add the same error to the scores; directions whose whole contribution
+   is below that error are left out. This is reverse water-filling (Cover & Thomas, section 10.3.3).
+
+What is left are small whole numbers, many of them 0, that vary slowly over the picture: each is stored as the
+difference from its left and upper neighbours where this is smaller, and Huffman-coded by deflate.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+# A direction is left out when its rounded numbers would have a standard deviation below this.
+WORTH_KEEPING = 0.4
+LARGEST = 32000  # whole numbers are read as 16 bits
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """Queries (h n r) and keys (g m r) of one call in coordinates sorted by importance, with q·k unchanged up to
+
+    the constant of each row, `shift` (h n) = q·(mean of k).
+    """
+
+    q: Float[Tensor, "h n r"]
+    k: Float[Tensor, "g m r"]
+    shift: Float[Tensor, "h n"]
+    scale: float
+    width: int
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """Whole numbers q (h n r), k (g m r) and the worth of each direction: q·k = Σ gain·q·k (gain 0: left out)."""
+
+    q: Float[Tensor, "h n r"]
+    k: Float[Tensor, "g m r"]
+    gain: Float[Tensor, "g r"]
+    scale: float
+
+    def scores(self, targets: slice | Sequence[int] = slice(None)) -> Float[Tensor, "h i m"]:
+        """Scaled scores of some targets, as the page computes them (without each row's constant)."""
+        group = self.q.shape[0] // self.k.shape[0]
+        q = self.q[:, targets] * self.gain.repeat_interleave(group, 0)[:, None]
+        return q @ self.k.repeat_interleave(group, 0).transpose(1, 2) * self.scale
+
+    def lse(self, rows: int = 64) -> Float[Tensor, "h n"]:
+        """Log of the sum of exp(score) over each row, in tiles of rows."""
+        starts = range(0, self.q.shape[1], rows)
+        return torch.cat([self.scores(slice(i, i + rows)).logsumexp(-1) for i in starts], 1)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One call, packed: deflated planes of whole numbers and what is needed to read them (plain, for JSON)."""
+
+    data: bytes
+    meta: dict
+
+
+def balance(q: Float[Tensor, "h n k"], k: Float[Tensor, "g m k"], scale: float) -> Balanced:
+    """Rotate queries and keys together so that q·k is unchanged and its directions come most important first."""
+    q, k = q.double(), k.double()
+    mean = k.mean(1, keepdim=True)
+    stacked = q.reshape(k.shape[0], -1, q.shape[-1])  # heads that share keys share the rotation
+    r_q, whiten_q = _square_root(stacked)
+    r_k, whiten_k = _square_root(k - mean)
+    u, s, vt = torch.linalg.svd(r_q @ r_k.transpose(1, 2))
+    root = s.sqrt()[:, None]
+    shift = (stacked * mean).sum(-1)
+    return Balanced(
+        q=(stacked @ (whiten_q @ u * root)).reshape(q.shape[0], q.shape[1], -1).float(),
+        k=((k - mean) @ (whiten_k @ vt.transpose(1, 2) * root)).float(),
+        shift=shift.reshape(q.shape[:2]).float(),
+        scale=scale,
+        width=q.shape[-1],
+    )
+
+
+def _square_root(x: Float[Tensor, "g n k"]) -> tuple[Float[Tensor, "g k k"], Float[Tensor, "g k k"]]:
+    """r and w with x = (x w) r and orthonormal columns x w, from the small xᵀx; directions without content are 0."""
+    power, axes = torch.linalg.eigh(x.transpose(1, 2) @ x)
+    size = power.clamp_min(0).sqrt()[:, None]  # (g 1 k)
+    present = size > 1e-6 * size.amax(-1, keepdim=True)
+    return (axes * size * present).transpose(1, 2), axes * torch.where(present, 1 / size, 0.0)
+
+
+def round_to(call: Balanced, error: float) -> Rounded:
+    """Round so that the root mean square error of a score is about `error` (weights: that fraction of themselves)."""
+    groups = call.k.shape[0]
+    stacked = call.q.reshape(groups, -1, call.q.shape[-1])
+    power_q, power_k = stacked.square().mean(1), call.k.square().mean(1)  # (g r)
+    # Error of q·k over all directions: k * (power_k step_q² + power_q step_k²) / 12 = (error / scale)²
+    level = 6 * (error / call.scale) ** 2 / call.width
+    kept = (power_q * power_k).sqrt() > WORTH_KEEPING * math.sqrt(level)
+    kept[:, 0] |= ~kept.any(1)
+    floor = torch.finfo(torch.float32).tiny
+    step_q = torch.maximum((level / power_k.clamp_min(floor)).sqrt(), stacked.abs().amax(1) / LARGEST)
+    step_k = torch.maximum((level / power_q.clamp_min(floor)).sqrt(), call.k.abs().amax(1) / LARGEST)
+    per_head = (kept / step_q).repeat_interleave(call.q.shape[0] // groups, 0)
+    return Rounded(
+        q=(call.q * per_head[:, None]).round(),
+        k=(call.k * (kept / step_k)[:, None]).round(),
+        gain=torch.where(kept, step_q * step_k, 0.0),
+        scale=call.scale,
+    )
+
+
+def encode(
+    call: Balanced,
+    error: float,
+    grid: tuple[int, int],
+    values: Float[Tensor, "g m c"] | None = None,
+    lse: bool = True,
+) -> tuple[Packed, Rounded]:
+    """Pack one call with about `error` on its scores.
+
+    Planes, in order. For each head: its kept directions of q, then shift, then lse. For each group: its kept
+    directions of k, then the components of `values`. lse=False leaves the sums out (to estimate a size quickly).
+    """
+    rounded = round_to(call, error)
+    shift_step, lse_step = error / call.scale, error / 4
+    heads, group = call.q.shape[0], call.q.shape[0] // call.k.shape[0]
+    kept = [torch.nonzero(row)[:, 0] for row in rounded.gain]
+    sums = rounded.lse() if lse else torch.zeros(call.q.shape[:2])
+    planes: list[Tensor] = []
+    for h in range(heads):
+        planes += [rounded.q[h][:, kept[h // group]].T, _whole(call.shift[h], shift_step)[None]]
+        planes += [_whole(sums[h], lse_step)[None]]
+    steps: list[list[float]] = []
+    for g in range(call.k.shape[0]):
+        planes.append(rounded.k[g][:, kept[g]].T)
+        if values is not None:
+            v = values[g].float()
+            step = (v.std(0, correction=0) * max(2.5 * error, 1 / 64)).clamp_min(v.abs().amax() / LARGEST + 1e-12)
+            planes.append(_whole(v, step).T)
+            steps.append([_short(x) for x in step.tolist()])
+    data, kinds = deflate(torch.cat(planes).to(torch.int32).numpy(), grid)
+    meta = {
+        "gain": [[_short(float(x)) for x in row[row > 0]] for row in rounded.gain],
+        "shiftStep": _short(shift_step),
+        "lseStep": _short(lse_step),
+        "valueStep": steps,
+        "planes": kinds,
+    }
+    return Packed(data, meta), rounded
+
+
+def deflate(planes: Int[np.ndarray, "p n"], grid: tuple[int, int]) -> tuple[bytes, list[int]]:
+    """Deflate planes of 16-bit whole numbers over tokens: the prefix, then a grid of patches.
+
+    Returns the bytes and, for each plane, three numbers: what was subtracted, 1 if differences from the mean of the
+    left and upper neighbour are stored, 1 if a number takes two bytes (all low ones, then all high ones).
+    """
+    offset = np.rint(planes.mean(1)).astype(np.int32)
+    plain = planes - offset[:, None]
+    patches = grid[0] * grid[1]
+    prefix = planes.shape[1] - patches
+    change = plain.copy()
+    change[:, prefix:] -= _guess(plain[:, prefix:].reshape(-1, *grid)).reshape(-1, patches)
+    differs = np.abs(change).sum(1) < np.abs(plain).sum(1)
+    stored = np.where(differs[:, None], change, plain)
+    wide = np.abs(stored).max(1) > 127
+    # Huffman only: repeated strings hardly occur, and a fresh table a plane fits each plane's own spread.
+    machine = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_HUFFMAN_ONLY)
+    parts = []
+    for row, two in zip(stored, wide, strict=True):
+        parts.append(machine.compress((row & 255).astype(np.uint8).tobytes()))
+        if two:
+            parts.append(machine.flush(zlib.Z_BLOCK))
+            parts.append(machine.compress((row >> 8 & 255).astype(np.uint8).tobytes()))
+        parts.append(machine.flush(zlib.Z_BLOCK))
+    parts.append(machine.flush())
+    kinds = np.stack([offset, differs.astype(np.int32), wide.astype(np.int32)], 1)
+    return b"".join(parts), kinds.reshape(-1).tolist()
+
+
+def _guess(x: Int[np.ndarray, "p y x"]) -> Int[np.ndarray, "p y x"]:
+    """Each number guessed from its left and upper neighbour: their mean, rounded down; the one there is at edges."""
+    guess = np.zeros_like(x)
+    guess[:, 0, 1:] = x[:, 0, :-1]
+    guess[:, 1:, 0] = x[:, :-1, 0]
+    guess[:, 1:, 1:] = (x[:, 1:, :-1] + x[:, :-1, 1:]) >> 1
+    return guess
+
+
+def _whole(x: Tensor, step: float | Tensor) -> Tensor:
+    return (x / step).round().clamp(-LARGEST, LARGEST)
+
+
+def _short(x: float) -> float:
+    return float(f"{x:.7g}")

@@ -1,0 +1,200 @@
+"""One self-contained HTML page in which a person sees where a model looks: no network, no server, no build step."""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from saccade.errors import DataError
+from saccade.lens import Call, Trace
+from saccade.studio.budget import Look, fit
+
+BUDGET = 30_000_000
+SCRIPTS = ("attend.js", "colour.js", "words.js", "charts.js", "viewer.js")
+
+
+@dataclass
+class PageInput:
+    """What a page shows.
+
+    picture: as the model saw it: the area that the grid of patches covers. grid: (rows, columns) of patches.
+    trace: calls of one forward pass over one picture; values=True in `watch` adds the weighted sum to the page.
+    prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
+    target: the token that speaks for the prediction, or "mean" if the model averages its patches. model: facts to
+    show, in order (name, parameters, picture size ...). notes: lines to show.
+    """
+
+    picture: Image.Image
+    grid: tuple[int, int]
+    trace: Trace
+    title: str = "Where does it look?"
+    prefix: Sequence[str] = ()
+    predictions: Sequence[tuple[str, float]] = ()
+    target: int | Literal["mean"] = 0
+    model: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PageReport:
+    """How a page came out. error_typical is a fraction of a weight, error_largest a part of a row's total of 1."""
+
+    path: Path
+    bytes: int
+    layers: int
+    layers_kept: int
+    bits: float
+    error_typical: float
+    error_largest: float
+    notes: list[str]
+
+
+def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageReport:
+    """Write the page to `path` (its folder must exist), in at most `budget` bytes.
+
+    Queries and keys are stored with as few bits as the budget asks for, then in fewer layers; the page says how exact
+    its weights are. Raises DataError if no self-attention call of the trace fits the grid, or the path cannot be
+    written.
+    """
+    path = Path(path)
+    calls, notes = _fitting(page)
+    notes = [*page.notes, *notes]
+    look = Look(calls, page.grid, page.target == "mean")
+    shell = len(_document({}, [], page.title)) + len(_picture(page.picture)) + 100_000
+    packed = fit(look, (budget - shell) * 3 // 4)
+    document = _document(_content(page, look, packed, notes), packed.layers, page.title)
+    try:
+        path.write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: the page cannot be written there ({error.strerror}); choose another path") from error
+    return PageReport(
+        path=path,
+        bytes=path.stat().st_size,
+        layers=len(calls),
+        layers_kept=sum(layer is not None for layer in packed.layers),
+        bits=packed.bits,
+        error_typical=packed.error_typical,
+        error_largest=packed.error_largest,
+        notes=notes,
+    )
+
+
+def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
+    """The self-attention calls over this picture's tokens, and what to say of the others."""
+    tokens = len(page.prefix) + page.grid[0] * page.grid[1]
+    reasons: dict[str, Callable[[Call], bool]] = {
+        "it is cross-attention": lambda call: call.kind != "self",
+        f"its tokens are not the picture's {tokens}": lambda call: call.shape[2:] != (tokens, tokens),
+        "it holds more than one picture": lambda call: call.shape[0] != 1,
+        "it has a mask": lambda call: call.mask is not None or call.causal,
+    }
+    fitting, left = [], []
+    for call in page.trace:
+        reason = next((text for text, found in reasons.items() if found(call)), None)
+        if reason is None:
+            fitting.append(call)
+        else:
+            left.append(f"Not shown: {call.name}: {reason}.")
+    left += [f"Not seen: {name}: {why}." for name, why in page.trace.missed.items()]
+    if not fitting:
+        found = " ".join(left[:3]) or "The trace is empty."
+        raise DataError(
+            f"No attention call fits a picture of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
+            f"other tokens. {found} Expected self-attention over {tokens} tokens of one picture: check grid and prefix"
+        )
+    return fitting, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
+
+
+def _content(page: PageInput, look: Look, packed: Any, notes: list[str]) -> dict:
+    """All that the viewer reads, except the packed bytes."""
+    layers = [
+        {
+            "name": call.name,
+            "heads": call.shape[1],
+            "groups": call.k.shape[1],
+            "width": call.q.shape[-1],
+            "scale": call.scale,
+            "entropy": _rounded(call.entropy()[0].mean(-1)),
+            "distance": _rounded(call.distance(page.grid)[0]),
+            **(layer.meta if layer else {}),
+        }
+        for call, layer in zip(look.calls, packed.layers, strict=True)
+    ]
+    return {
+        "title": page.title,
+        "picture": {"src": _picture(page.picture), "width": page.picture.width, "height": page.picture.height},
+        "grid": list(page.grid),
+        "prefix": list(page.prefix),
+        "predictions": [[str(label), float(p)] for label, p in page.predictions],
+        "target": page.target,
+        "model": {str(k): str(v) for k, v in page.model.items()},
+        "notes": notes,
+        "layers": layers,
+        "rollout": _rounded(Trace(look.calls).rollout(look.weighting(page.target))[0], 5),
+        "precision": packed.words,
+    }
+
+
+def _document(content: dict, layers: Sequence[Any], title: str) -> str:
+    folder = files("saccade.studio") / "viewer"
+    script = "".join(_plain((folder / name).read_text(encoding="utf-8")) for name in SCRIPTS)
+    style = (folder / "viewer.css").read_text(encoding="utf-8")
+    packed = "".join(
+        f'<script type="text/plain" id="layer-{i}">{base64.b64encode(layer.data).decode()}</script>\n'
+        for i, layer in enumerate(layers)
+        if layer
+    )
+    parts = {
+        "title": html.escape(title),
+        "script-hash": _hash(script),
+        "style-hash": _hash(style),
+        "style": style,
+        "content": _json(content),
+        "layers": packed,
+        "script": script,
+    }
+    template = (folder / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda found: parts[found[1]], template)
+
+
+def _plain(module: str) -> str:
+    """A module's text for one joint inline script: without its imports and the word export."""
+    module = re.sub(r"^import [^;]*;\n", "", module, flags=re.MULTILINE)
+    return re.sub(r"^export ", "", module, flags=re.MULTILINE)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(value: dict) -> str:
+    """JSON that may stand inside a script element, whatever the strings in it say."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _picture(picture: Image.Image) -> str:
+    """A data URL: PNG where it is small, so that pixels stay as they are, else JPEG."""
+    picture = picture.convert("RGB")
+    kind, options = ("png", {}) if max(picture.size) <= 128 else ("jpeg", {"quality": 90})
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def _rounded(x: Tensor, digits: int = 4) -> list[float]:
+    x = torch.nan_to_num(x.double())
+    return [float(f"{value:.{digits}g}") for value in x.tolist()]

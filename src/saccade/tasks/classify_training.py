@@ -1,0 +1,150 @@
+"""How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from saccade.data import Arrays, Augment, ImageFolder, Streamed, prepare
+from saccade.data.preprocess import Preprocess
+from saccade.device import Device
+from saccade.errors import SaccadeError
+from saccade.models import Classifier, ClassifierConfig, preset
+from saccade.tasks.classify import ClassifyTask, probabilities, score
+
+
+class ClassifyRecipe(BaseModel):
+    """The model and the augmentation. The defaults suit some hundreds to some hundred thousand pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = "small"
+    """Preset of the encoder."""
+    size: Annotated[int, Field(gt=0)] = 64
+    """Side of the pictures the trained model sees, in pixels."""
+    detail: Annotated[int | None, Field(gt=0)] = None
+    """Side at which pictures are kept, where they hold no more detail than that; default 9/8 of the size."""
+    grow: bool = True
+    """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
+    crop: str = "resized"
+    """Random crops: "resized" (parts of a picture), "pad" (small shifts), "none"."""
+    trivial: bool = False
+    """TrivialAugment: a random change of colour or shape a picture."""
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Chance to blank a box of a picture."""
+    mixup: Annotated[float, Field(ge=0)] = 0.2
+    """Alpha of MixUp; 0 for off."""
+    cutmix: Annotated[float, Field(ge=0)] = 1.0
+    """Alpha of CutMix; 0 for off."""
+    mix: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Chance that a batch is mixed."""
+    calm: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Last part of the run, trained without mixing."""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Label smoothing."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance to skip the last block's branches in training, less for earlier blocks."""
+
+    def size_at(self, progress: float) -> int:
+        """Side of the training pictures at a point of the run, 0 to 1: half, two thirds, then all of it."""
+        if not self.grow:
+            return self.size
+        share = 1 / 2 if progress < 0.6 else 2 / 3 if progress < 0.9 else 1
+        return max(1, round(self.size * share))
+
+
+class ClassifyTraining:
+    """Training and validation pictures, a new classifier for their classes, and its loss."""
+
+    judged_by = "top1"
+
+    def __init__(self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0):
+        self.recipe, self.labels = recipe, train.classes
+        torch.manual_seed(seed)
+        config = ClassifierConfig(vit=self._encoder(), classes=len(self.labels))
+        self.model: nn.Module = Classifier(config)
+        kept = recipe.detail or math.ceil(recipe.size * 9 / 8)
+        self.data = prepare(train, (kept, kept), "crop", "bilinear")
+        self.val: Arrays | Streamed = prepare(val, (kept, kept), "crop", "bilinear")
+        mean, std = self._colours()
+        self.preprocess = Preprocess(
+            (recipe.size, recipe.size), "crop", mean=mean, std=std, detail=kept if kept < recipe.size else None
+        )
+        self._augments: dict[tuple[int, bool], Augment] = {}
+
+    def _encoder(self) -> Any:
+        grid = preset(self.recipe.model).patch
+        rows = self.recipe.size // grid
+        if rows < 1:
+            raise SaccadeError(
+                f"a size of {self.recipe.size} pixels is less than one patch of {grid}: use a larger --size"
+            )
+        return preset(self.recipe.model, grid=(rows, rows), block={"drop_path": self.recipe.drop_path})
+
+    def _colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation a channel of (up to 5,000 of) the training pictures, 0 to 1."""
+        every = max(1, len(self.data) // 5000)
+        pictures = self.data[torch.arange(0, len(self.data), every)][0].float() / 255
+        deviation, mean = torch.std_mean(pictures, dim=(0, 2, 3))
+        return tuple(round(v, 4) for v in mean.tolist()), tuple(max(round(v, 4), 0.01) for v in deviation.tolist())
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> tuple[Tensor, Tensor]:
+        """Augmented pictures (b 3 y x) and soft labels (b classes)."""
+        augment = self._augment(self.recipe.size_at(progress), progress >= 1 - self.recipe.calm)
+        return augment(*self.data[indices], generator)
+
+    def loss(self, model: nn.Module, batches: list[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:
+        """Cross-entropy with the soft labels."""
+        pictures = torch.cat([x for x, _ in batches]).to(device, non_blocking=True)
+        labels = torch.cat([y for _, y in batches]).to(device, non_blocking=True)
+        return F.cross_entropy(model(pictures).float(), labels)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+        """top1, top5, loss and calibration error on the validation pictures, shared among the processes."""
+        said = torch.zeros(len(self.val), len(self.labels), device=device.device)
+        truth = torch.zeros(len(self.val), dtype=torch.long, device=device.device)
+        for at in list(torch.arange(len(self.val)).split(250))[device.rank :: device.world]:
+            pictures, labels = self.val[at]
+            with device.precision():
+                said[at] = probabilities(model, self._resized(pictures).to(device.device))
+            truth[at] = labels.to(device.device)
+        return score(device.sum(said).cpu(), device.sum(truth).cpu())
+
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+        """Write the model as `saccade.load` reads it."""
+        assert isinstance(model, Classifier)
+        task = ClassifyTask(model, self.labels, self.preprocess, name=folder.parent.name)
+        task.save(folder, scores=scores, recipe=json.loads(self.recipe.model_dump_json()))
+
+    def _resized(self, pictures: Tensor) -> Tensor:
+        p = self.preprocess
+        x = F.interpolate(pictures.float() / 255, p.size, mode="bilinear", antialias=True)
+        mean, std = (torch.tensor(values)[:, None, None] for values in (p.mean, p.std))
+        return (x - mean) / std
+
+    def _augment(self, size: int, calm: bool) -> Augment:
+        if (size, calm) not in self._augments:
+            r, p = self.recipe, self.preprocess
+            self._augments[size, calm] = Augment(
+                (size, size),
+                len(self.labels),
+                crop=r.crop,
+                trivial=r.trivial,
+                erase=r.erase,
+                mixup=r.mixup,
+                cutmix=r.cutmix,
+                mix=0.0 if calm else r.mix,
+                smoothing=r.smoothing,
+                mean=p.mean,
+                std=p.std,
+            )
+        return self._augments[size, calm]
