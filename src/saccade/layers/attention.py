@@ -31,8 +31,9 @@ class Attention(nn.Module):
         qk_norm: bool = False,
     ):
         super().__init__()
-        kv_heads, source_width = kv_heads or heads, source_width or width
-        if width % heads or heads % kv_heads:
+        kv_heads = heads if kv_heads is None else kv_heads
+        source_width = width if source_width is None else source_width
+        if heads < 1 or kv_heads < 1 or width % heads or heads % kv_heads:
             raise SaccadeError(
                 f"a width of {width} with {heads} heads and {kv_heads} key-value heads does not divide evenly"
             )

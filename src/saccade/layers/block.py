@@ -69,6 +69,6 @@ class Branch(nn.Module):
         if self.scale is not None:
             x = x * self.scale
         if self.training and self.drop_path > 0:
-            kept = torch.rand(len(x), 1, 1, device=x.device) >= self.drop_path
+            kept = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.drop_path
             x = x * (kept / (1 - self.drop_path)).to(x.dtype)
         return x

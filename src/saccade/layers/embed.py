@@ -5,6 +5,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from saccade.errors import SaccadeError
 from saccade.ops import grid_of, interpolate, rotary_angles, sincos
 
 
@@ -12,16 +13,27 @@ class PatchEmbed(nn.Module):
     """Flatten every patch to a vector and map it to the width of the tokens (Dosovitskiy et al. 2021, eq. 1).
 
     Written as a convolution with stride = patch, which is the same map. `window` > patch lets each patch see
-    as much of its surroundings on every side (overlapping patches); the grid stays that of `grid_of`.
+    as much of its surroundings on every side (overlapping patches), so the two differ by an even number; the
+    grid stays that of `grid_of`.
     """
 
     def __init__(self, channels: int, width: int, patch: int, window: int | None = None, bias: bool = True):
         super().__init__()
-        window = window or patch
+        window = patch if window is None else window
+        if window < patch or (window - patch) % 2:
+            raise SaccadeError(
+                f"a window of {window} pixels does not reach equally far on every side of a patch of {patch}: it must "
+                f"be {patch}, {patch + 2}, {patch + 4} or so on"
+            )
         self.patch = patch
         self.project = nn.Conv2d(channels, width, window, stride=patch, padding=(window - patch) // 2, bias=bias)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n d"]:
+        if picture.ndim != 4 or picture.shape[1] != self.project.in_channels:
+            raise SaccadeError(
+                f"pictures of shape {tuple(picture.shape)} were given: expected (b c y x) with "
+                f"{self.project.in_channels} channels"
+            )
         rows, columns = grid_of(picture.shape[2], picture.shape[3], self.patch)
         whole = picture[:, :, : rows * self.patch, : columns * self.patch]
         return rearrange(self.project(whole), "b d r s -> b (r s) d")
@@ -45,6 +57,8 @@ class LearnedPositions(nn.Module):
 class SinCosPositions(nn.Module):
     """A fixed table for any grid."""
 
+    anchor: Tensor
+
     def __init__(self, width: int):
         super().__init__()
         self.width = width
@@ -59,6 +73,8 @@ class RotaryPositions(nn.Module):
 
     Places are measured on the native grid, so that a picture at another resolution keeps its places.
     """
+
+    anchor: Tensor
 
     def __init__(self, head_width: int, prefix: int, native: tuple[int, int]):
         super().__init__()

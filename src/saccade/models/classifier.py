@@ -1,12 +1,13 @@
 """Image classification: what the ViT's tokens say about the whole picture."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from saccade.errors import SaccadeError
 from saccade.layers import NORMS
 from saccade.models.vit import ViT, ViTConfig
 
@@ -24,6 +25,18 @@ class ClassifierConfig(BaseModel):
     pool_norm: bool = False
     head_bias: bool = True
 
+    @model_validator(mode="after")
+    def _has_the_tokens_it_pools(self) -> Self:
+        if self.pool != "mean" and not self.vit.cls:
+            raise SaccadeError(
+                f"pool {self.pool!r} reads the class token, and the vit has none: set cls, or pool 'mean'"
+            )
+        if self.pool == "distilled" and (self.vit.registers < 1 or self.pool_norm):
+            raise SaccadeError(
+                "pool 'distilled' reads a second token and does not normalise: registers 1, no pool_norm"
+            )
+        return self
+
 
 class Classifier(nn.Module):
     """A picture in, one logit a class out."""
@@ -33,11 +46,13 @@ class Classifier(nn.Module):
         self.config = config
         block = config.vit.block
         self.vit = ViT(config.vit)
-        self.pool_norm = NORMS[block.norm](block.width, eps=block.eps) if config.pool_norm else nn.Identity()
         width = block.width * (2 if config.pool == "cls+mean" else 1)
+        self.pool_norm = NORMS[block.norm](width, eps=block.eps) if config.pool_norm else nn.Identity()
         self.head = nn.Linear(width, config.classes, bias=config.head_bias)
-        self.distilled_head = nn.Linear(width, config.classes) if config.pool == "distilled" else None
-        nn.init.zeros_(self.head.weight)  # the first predictions are uniform
+        two_heads = config.pool == "distilled"
+        self.distilled_head = nn.Linear(width, config.classes, bias=config.head_bias) if two_heads else None
+        for head in filter(None, (self.head, self.distilled_head)):
+            nn.init.zeros_(head.weight)  # the first predictions do not depend on the picture
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:
         tokens = self.vit(picture)
