@@ -87,7 +87,9 @@ def _estimate(look: Look, error: float, values: int) -> float:
     """Bytes of all layers, from three of them."""
     count = len(look.calls)
     sample = sorted({0, count // 2, count - 1})
-    found = sum(len(encode(look.balanced[i], error, look.grid, look.values(i, values), lse=False)[0].data) for i in sample)
+    found = sum(
+        len(encode(look.balanced[i], error, look.grid, look.values(i, values), lse=False)[0].data) for i in sample
+    )
     sums = look.tokens * sum(call.shape[1] for call in look.calls)  # about a byte each
     return found / len(sample) * count + sums
 

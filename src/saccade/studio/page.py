@@ -21,7 +21,7 @@ from saccade.lens import Call, Trace
 from saccade.studio.budget import Look, fit
 
 BUDGET = 30_000_000
-SCRIPTS = ("attend.js", "colour.js", "words.js", "charts.js", "viewer.js")
+SCRIPTS = ("attend.js", "colour.js", "words.js", "charts.js", "stage.js", "maps.js", "how.js", "viewer.js")
 
 
 @dataclass
