@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from saccade.lens.origins import Origins, address, token_inputs
+from saccade.lens.origins import Origins, address, memory, token_inputs
 
 ELSEWHERE = (
     "it ran in another thread (DataParallel does that), where calls cannot be seen; run the model in the thread that "
@@ -27,8 +27,8 @@ class Frame:
 
     def given(self, *tensors: Tensor) -> bool:
         """Whether any of the tensors is an input of the module, or a view of one."""
-        own = {t.untyped_storage().data_ptr() for t in self.inputs}
-        return any(t.untyped_storage().data_ptr() in own for t in tensors)
+        own = {memory(t) for t in self.inputs}
+        return any(memory(t) in own for t in tensors)
 
 
 class Names:

@@ -42,7 +42,18 @@ def token_inputs(args: tuple, kwargs: dict) -> list[Tensor]:
 
 def address(t: Tensor) -> tuple:
     """Equal for two tensors that show the same memory in the same way."""
-    return t.data_ptr(), tuple(t.shape), t.stride(), t.dtype
+    try:
+        return t.data_ptr(), tuple(t.shape), t.stride(), t.dtype
+    except RuntimeError:  # no memory of its own: within a torch.func transform, fake, nested
+        return (id(t),)
+
+
+def memory(t: Tensor) -> int:
+    """Equal for two views of the same memory."""
+    try:
+        return t.untyped_storage().data_ptr()
+    except RuntimeError:
+        return id(t)
 
 
 def tensors(args: tuple, kwargs: dict) -> Iterator[Tensor]:

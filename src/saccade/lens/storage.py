@@ -67,7 +67,10 @@ def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str]]:
             f"{path}: a trace of version {metadata.get('version')!r}, this library reads {VERSION!r}; update saccade"
         )
     try:
-        calls = [_call(i, about, tensors) for i, about in enumerate(json.loads(metadata["calls"]))]
+        header = json.loads(metadata["calls"])
+        if not isinstance(header, list):
+            raise TypeError("its list of calls is not a list")
+        calls = [_call(i, about, tensors) for i, about in enumerate(header)]
         missed = {str(name): str(why) for name, why in json.loads(metadata["missed"]).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: the trace is damaged ({error!r}); save it again") from error

@@ -1,0 +1,164 @@
+"""Traces: looking up calls, rollout, and files."""
+
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from saccade.errors import CheckpointError, DataError, SaccadeError
+from saccade.lens import Call, Trace, watch
+
+from .models import Attend, Stack, eager
+from .test_call import Largest
+
+
+def call(name="blocks.0.attention", kind="self", n=7, m=7, b=2, **options):
+    return Call(name, kind, torch.randn(b, 3, n, 5), torch.randn(b, 1, m, 5), **options)
+
+
+def test_looking_up_calls():
+    calls = [call(f"encoder.layer.{i}.attention") for i in (0, 1, 10)] + [call("decoder.cross", "cross", 3, 7)]
+    trace = Trace(calls)
+    assert len(trace) == 4
+    assert list(trace) == calls
+    assert trace[1] is calls[1]
+    assert trace[-1] is calls[3]
+    assert list(trace["*.layer.1.*"]) == [calls[1]]
+    assert list(trace["encoder.*"][1:]) == calls[1:3]
+    assert len(trace["nothing"]) == 0
+    with pytest.raises(IndexError, match=re.escape("trace[4]: it holds 4 calls")):
+        trace[4]
+    with pytest.raises(SaccadeError, match=r"No name matches 'nothing'; there are encoder.layer.0.a.* 1 more"):
+        trace["nothing"].rollout()
+
+
+def test_repr_is_a_table():
+    trace = Trace([call("a"), call("b.c", "cross", 3, 7)], {"d": "because"})
+    assert repr(trace).splitlines() == [
+        "Trace of 2 attention calls",
+        "      name  kind      b    h      n      m",
+        "   0  a     self      2    3      7      7",
+        "   1  b.c   cross     2    3      3      7",
+        "missed: d: because",
+    ]
+    assert repr(trace[1]) == "Call('b.c', cross, b=2 h=3 n=3 m=7)"
+
+
+def test_an_empty_trace_says_what_was_found_and_what_to_do():
+    model = Stack(a=Attend(how=eager), b=Attend(how=eager))
+    model.set_attn_implementation = lambda name: None
+    with watch(model) as trace:
+        model(torch.randn(2, 5, 14))
+    expected = r"blocks.a \(and 1 more modules\): softmax of scores .* Call model.set_attn_implementation\(\"sdpa\"\)"
+    for ask in (lambda: trace[0], lambda: trace["*"], trace.rollout):
+        with pytest.raises(SaccadeError, match=expected):
+            ask()
+    with watch(torch.nn.Linear(3, 2)) as trace:
+        pass
+    with pytest.raises(SaccadeError, match=r"no attention call was made while .* use one of them in Linear"):
+        trace[0]
+
+
+@pytest.mark.parametrize("token", [0, 3, -1, "weighted"])
+def test_rollout_against_the_product_of_matrices(token):
+    allowed = torch.rand(7, 7) > 0.3
+    allowed[2] = False  # attends to nothing, so it stays itself
+    trace = Trace([call(), call(kind="cross", m=11), call(mask=allowed), call(causal=True)])
+    r = torch.eye(7)
+    for each in (trace[0], trace[2], trace[3]):
+        a = 0.5 * each.weights().mean(dim=1) + 0.5 * torch.eye(7)
+        r = a / a.sum(-1, keepdim=True) @ r
+    weighting = torch.rand(7) if token == "weighted" else torch.eye(7)[token]
+    expected = weighting / weighting.sum() @ r
+    got = trace.rollout(weighting if token == "weighted" else token)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(got.sum(-1), torch.ones(2))
+
+
+def test_rollout_makes_no_tensor_of_n_times_n():
+    trace = Trace([call(n=521, m=521, b=1), call(n=521, m=521, b=1)])
+    with Largest() as largest:
+        trace.rollout()
+    assert largest.elements < 3 * 521 * 521 / 4
+
+
+@pytest.mark.parametrize(
+    ("calls", "token", "message"),
+    [
+        ([("self", 7, 7, 0), ("self", 5, 5, 0)], 0, r"of one size; found 1 of 7 tokens \(batch 2\), 1 of 5 tokens"),
+        ([("cross", 7, 5, 0)], 0, "all 1 calls are cross-attention"),
+        ([("self", 7, 7, 0), ("self", 7, 7, 1)], 0, "one forward pass; the trace holds 2"),
+        ([("self", 7, 7, 0)], 7, "rollout of token 7: there are 7 tokens, 0 to 6"),
+        ([("self", 7, 7, 0)], torch.ones(5), r"weights of shape \(5,\): expected \(7,\)"),
+        ([("self", 7, 7, 0)], torch.zeros(7), "not all 0"),
+        ([("self", 7, 7, 0)], -torch.ones(7), "0 or more"),
+    ],
+)
+def test_rollout_refuses_what_it_cannot_mean(calls, token, message):
+    trace = Trace([call(kind=kind, n=n, m=m, run=run) for kind, n, m, run in calls])
+    with pytest.raises(SaccadeError, match=message):
+        trace.rollout(token)
+
+
+def test_save_and_load(tmp_path):
+    mask = torch.rand(7, 7) > 0.2
+    options = [{}, {"mask": mask, "scale": 0.3}, {"mask": mask, "causal": True}, {"mask": torch.randn(2, 1, 1, 7)}]
+    trace = Trace([call(f"layers.{i}", run=i, **o) for i, o in enumerate(options)], {"other": "reason"})
+    q = torch.randn(2, 7, 3, 5, dtype=torch.bfloat16).transpose(1, 2)
+    trace.append(Call("층.4", "cross", q, q, q))  # one tensor three times, not contiguous; a name in Korean
+    path = tmp_path / "look.safetensors"
+    trace.save(path)
+    loaded = Trace.load(path)
+    assert repr(loaded) == repr(trace)
+    assert loaded.missed == trace.missed
+    for a, b in zip(trace, loaded, strict=True):
+        assert (a.scale, a.causal, a.run) == (b.scale, b.causal, b.run)
+        assert torch.equal(a.q, b.q)
+        assert torch.equal(a.lse, b.lse)
+        assert (a.v is None) == (b.v is None)
+        torch.testing.assert_close(a.weights(), b.weights())
+
+
+def test_load_refuses_other_files(tmp_path):
+    path = tmp_path / "look.safetensors"
+    with pytest.raises(DataError, match="there is no such file"):
+        Trace.load(path)
+    with pytest.raises(DataError, match="cannot be written"):
+        Trace([call()]).save(tmp_path / "missing" / "look.safetensors")
+    Trace([call()]).save(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:-7], whole[:20], b"", b"\x80\x04pickle", b"PNG" * 100):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="truncated, damaged or not a safetensors file"):
+            Trace.load(path)
+    save_file({"layer.weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match=r"a safetensors file of 'layer.weight', not a trace"):
+        Trace.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": "2"}, "a trace of version '2', this library reads '1'"),
+        ({"calls": "[{"}, "damaged"),
+        ({"calls": "{}"}, "damaged"),
+        ({"calls": json.dumps([{"name": "a", "kind": "self"}])}, "damaged"),
+        ({"calls": json.dumps([{"name": "a", "kind": "no", "scale": 1, "causal": False, "run": 0}])}, "damaged"),
+        ({"missed": "[]"}, "damaged"),
+    ],
+)
+def test_load_refuses_a_damaged_header(tmp_path, change, message):
+    path = tmp_path / "look.safetensors"
+    about = {"name": "a", "kind": "self", "scale": 1.0, "causal": False, "run": 0}
+    metadata = {"format": "saccade.trace", "version": "1", "calls": json.dumps([about]), "missed": "{}"}
+    tensors = {"0.q": torch.zeros(1, 2, 3, 5), "0.k": torch.zeros(1, 1, 7, 5), "0.lse": torch.zeros(1, 2, 3)}
+    save_file(tensors, path, metadata)
+    assert Trace.load(path)[0].shape == (1, 2, 3, 7)
+    save_file(tensors, path, metadata | change)
+    with pytest.raises(CheckpointError, match=message):
+        Trace.load(path)
+    save_file(tensors | {"0.k": torch.zeros(1, 1, 7, 2)}, path, metadata)
+    with pytest.raises(CheckpointError, match="do not fit together"):
+        Trace.load(path)
