@@ -17,6 +17,7 @@ from saccade.checkpoints.family import (
     labels_of,
     pair,
     prefix_before,
+    vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
@@ -25,8 +26,7 @@ from saccade.checkpoints.processors import centre, read_processor, write_process
 from saccade.checkpoints.vit_hf import ACTIVATIONS, activation_of, heads_of, places
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
-from saccade.layers import BlockConfig
-from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig
+from saccade.models import ClassifierConfig, EmbedderConfig
 
 # ------------------------------------------------------------------------------------------------- transformers
 
@@ -69,28 +69,15 @@ def _describe_hf(source: Source) -> Described:
     classifies = "classifier.weight" in weights
     if not config:
         notes.append("no config says whether GELU or QuickGELU: taken as QuickGELU, as in OpenAI's")
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=heads_of(vision, shape.width, where, notes),
-            hidden=shape.hidden,
-            norm="layer",
-            eps=vision.get("layer_norm_eps", 1e-5),
-            activation=activation_of(vision.get("hidden_act", "quick_gelu"), where),
-            bias=True,
-            qk_norm=False,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
-        grid=native_grid(
-            places(weights, f"{prefix}embeddings.position_embedding.weight", where) - 1,
-            pair(vision.get("image_size")),
-            shape.patch,
-            where,
-        ),
+    count = places(weights, f"{prefix}embeddings.position_embedding.weight", where) - 1
+    vit = vit_config(
+        shape,
+        native_grid(count, pair(vision.get("image_size")), shape.patch, where),
+        heads=heads_of(vision, shape.width, where, notes),
+        eps=vision.get("layer_norm_eps", 1e-5),
+        activation=activation_of(vision.get("hidden_act", "quick_gelu"), where),
         antialias=False,
-        patch_bias=shape.patch_bias,
+        patch_bias=False,
         stem_norm=True,
         final_norm=not classifies,
     )
@@ -104,7 +91,7 @@ def _describe_hf(source: Source) -> Described:
     if any(key.startswith("text_model.") for key in weights):
         notes.append("the text tower is left out")
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    usual = centre(native, **OPENAI_CLIP)
+    usual = centre(native, normalise=OPENAI_CLIP)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, "CLIP", notes)
     return Described(model, _hf_names(model), prefix, preprocess, labels, notes)
 
@@ -191,28 +178,15 @@ def _describe_open(source: Source) -> Described:
             "no open_clip_config.json says whether GELU or QuickGELU: taken as GELU, though OpenAI's use Quick"
         )
     heads = shape.width // vision.get("head_width", 64) if said else heads_for(shape.width, notes)
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=heads,
-            hidden=shape.hidden,
-            norm="layer",
-            eps=1e-5,
-            activation="quick_gelu" if said.get("quick_gelu") else "gelu",
-            bias=True,
-            qk_norm=False,
-            layer_scale=f"{prefix}transformer.resblocks.0.ls_1.gamma" in weights,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
-        grid=native_grid(
-            places(weights, f"{prefix}positional_embedding", where) - 1,
-            pair(vision.get("image_size")),
-            shape.patch,
-            where,
-        ),
-        patch_bias=shape.patch_bias,
+    count = places(weights, f"{prefix}positional_embedding", where) - 1
+    vit = vit_config(
+        shape,
+        native_grid(count, pair(vision.get("image_size")), shape.patch, where),
+        heads=heads,
+        eps=1e-5,
+        activation="quick_gelu" if said.get("quick_gelu") else "gelu",
+        layer_scale=f"{prefix}transformer.resblocks.0.ls_1.gamma" in weights,
+        patch_bias=False,
         stem_norm=f"{prefix}ln_pre.weight" in weights,
     )
     model: Config = vit

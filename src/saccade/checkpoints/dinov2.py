@@ -14,6 +14,7 @@ from saccade.checkpoints.family import (
     labels_of,
     pair,
     prefix_before,
+    vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
@@ -22,7 +23,7 @@ from saccade.checkpoints.processors import centre, read_processor, write_process
 from saccade.checkpoints.timm import MLP, table
 from saccade.checkpoints.vit_hf import COMMON, PATCHES, activation_of, heads_of, hf_config, places
 from saccade.data.preprocess import Preprocess
-from saccade.layers import BlockConfig
+from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, ViTConfig
 
 _HF: Table = COMMON | {
@@ -78,28 +79,17 @@ def _describe_hf(source: Source) -> Described:
     down = f"{prefix}encoder.layer.{{i}}.mlp." + ("weights_out" if swiglu else "fc2")
     shape = measure(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
     registers = f"{prefix}embeddings.register_tokens"
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=heads_of(config, shape.width, where, notes),
-            hidden=shape.hidden,
-            norm="layer",
-            eps=config.get("layer_norm_eps", 1e-6),
-            activation="swiglu" if swiglu else activation_of(config.get("hidden_act", "gelu"), where),
-            bias=True,
-            qk_norm=False,
-            layer_scale=True,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
+    if config.get("num_register_tokens") and registers not in weights:
+        raise CheckpointError(f"{where}: 1 weights are missing: {registers}")
+    count = places(weights, f"{prefix}embeddings.position_embeddings", where) - 1
+    vit = vit_config(
+        shape,
+        native_grid(count, pair(config.get("image_size")), shape.patch, where),
+        heads=heads_of(config, shape.width, where, notes),
+        eps=config.get("layer_norm_eps", 1e-6),
+        activation="swiglu" if swiglu else activation_of(config.get("hidden_act", "gelu"), where),
+        layer_scale=True,
         registers=weights[registers].shape[1] if registers in weights else 0,
-        grid=native_grid(
-            places(weights, f"{prefix}embeddings.position_embeddings", where) - 1,
-            pair(config.get("image_size")),
-            shape.patch,
-            where,
-        ),
         antialias=registers in weights,
     )
     model: Config = vit
@@ -153,22 +143,14 @@ def _describe(source: Source) -> Described:
     down = f"{prefix}blocks.{{i}}.mlp." + ("w3" if swiglu else "fc2")
     shape = measure(weights, f"{prefix}patch_embed.proj", down, where)
     registers = f"{prefix}register_tokens"
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=source.config().get("num_heads") or heads_for(shape.width, notes),
-            hidden=shape.hidden,
-            norm="layer",
-            activation="swiglu" if swiglu else "gelu",
-            bias=True,
-            qk_norm=False,
-            layer_scale=True,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
+    vit = vit_config(
+        shape,
+        native_grid(places(weights, f"{prefix}pos_embed", where) - 1, None, shape.patch, where),
+        heads=source.config().get("num_heads") or heads_for(shape.width, notes),
+        eps=1e-6,
+        activation="swiglu" if swiglu else "gelu",
+        layer_scale=True,
         registers=weights[registers].shape[1] if registers in weights else 0,
-        grid=native_grid(places(weights, f"{prefix}pos_embed", where) - 1, None, shape.patch, where),
         antialias=registers in weights,
         offset=0.0 if registers in weights else 0.1,
     )

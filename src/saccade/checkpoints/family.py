@@ -8,7 +8,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names
+from saccade.checkpoints.names import Names, Shape
 from saccade.data.preprocess import Interpolation, Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ClassifierConfig, Embedder, EmbedderConfig, ViT, ViTConfig
@@ -121,6 +121,25 @@ def interpolation_of(value: Any, notes: list[str]) -> Interpolation:
         return value
     notes.append(f"unknown interpolation {value!r}: bicubic instead")
     return "bicubic"
+
+
+def vit_config(
+    shape: Shape,
+    grid: tuple[int, int],
+    *,
+    heads: int,
+    eps: float,
+    activation: str,
+    layer_scale: bool = False,
+    **others: Any,
+) -> ViTConfig:
+    """The configuration that all these families share: LayerNorm, biases, learned positions. others: of ViTConfig."""
+    block = {
+        "width": shape.width, "heads": heads, "hidden": shape.hidden, "norm": "layer", "eps": eps,
+        "activation": activation, "bias": True, "qk_norm": False, "layer_scale": layer_scale,
+    }  # fmt: skip
+    read = {"depth": shape.depth, "patch": shape.patch, "channels": shape.channels}
+    return ViTConfig.model_validate({"block": block, "grid": grid, **read, **others})
 
 
 def vit_of(config: Config) -> ViTConfig:

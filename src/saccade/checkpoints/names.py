@@ -19,7 +19,7 @@ from torch import Tensor
 
 from saccade.errors import CheckpointError
 
-Table = Mapping[str, tuple[str, ...]]
+Table = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,6 @@ class Shape:
     depth: int
     patch: int
     channels: int
-    patch_bias: bool
 
 
 def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
@@ -200,7 +199,7 @@ def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) ->
     hidden = _shape(weights, f"{down.replace('{i}', '0')}.weight", 2, where)[1]
     block = re.compile(re.escape(f"{down}.weight").replace(r"\{i\}", r"(\d+)"))
     depth = 1 + max(int(found[1]) for key in weights if (found := block.fullmatch(key)))
-    return Shape(width, hidden, depth, rows, channels, f"{embed}.bias" in weights)
+    return Shape(width, hidden, depth, rows, channels)
 
 
 def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> tuple[int, ...]:

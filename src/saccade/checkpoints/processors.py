@@ -1,5 +1,6 @@
 """Preprocessing as transformers' preprocessor_config.json says it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from saccade.checkpoints.family import IMAGENET, OPENAI_CLIP, interpolation_of, pair
@@ -82,6 +83,6 @@ def write_processor(preprocess: Preprocess) -> dict[str, Any]:
     return {"image_processor_type": "DeiTImageProcessor", "size": size, **crop, **common}
 
 
-def centre(size: tuple[int, int], share: float = 1.0, **normalise: tuple[float, ...]) -> Preprocess:
-    """The usual way: shorter side to size / share, centre cut out, bicubic; ImageNet's mean and std by default."""
-    return Preprocess(size, "crop", int(min(size) / share), "bicubic", **(normalise or IMAGENET))
+def centre(size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET) -> Preprocess:
+    """The usual way: shorter side to size / share, centre cut out, bicubic."""
+    return Preprocess(size, "crop", int(min(size) / share), "bicubic", **normalise)

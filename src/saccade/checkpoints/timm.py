@@ -17,13 +17,13 @@ from saccade.checkpoints.family import (
     interpolation_of,
     pair,
     prefix_before,
+    vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
 from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
-from saccade.layers import BlockConfig
 from saccade.models import ClassifierConfig, ViTConfig
 
 MLP: Table = {
@@ -126,25 +126,16 @@ def _describe(source: Source) -> Described:
         weights[f"{prefix}pos_embed"].shape[1], cls + after, pair(said.get("input_size")), shape.patch, where
     )
     clip = f"{prefix}norm_pre.weight" in weights
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=_heads(config, architecture, shape.width, notes),
-            hidden=shape.hidden,
-            norm="layer",
-            eps=1e-5 if clip else 1e-6,
-            activation=_activation(weights, prefix, architecture),
-            bias=True,
-            qk_norm=False,
-            layer_scale=f"{prefix}blocks.0.ls1.gamma" in weights,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
+    vit = vit_config(
+        shape,
+        grid,
+        heads=_heads(config, architecture, shape.width, notes),
+        eps=1e-5 if clip else 1e-6,
+        activation=_activation(weights, prefix, architecture),
+        layer_scale=f"{prefix}blocks.0.ls1.gamma" in weights,
         cls=cls,
         registers=after,
-        grid=grid,
-        patch_bias=shape.patch_bias,
+        patch_bias=not clip,
         stem_norm=clip,
         final_norm=f"{prefix}norm.weight" in weights,
     )
@@ -206,8 +197,9 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
     shortest = preprocess.shortest or min(preprocess.size)
     quick = "_quickgelu" if vit.block.activation == "quick_gelu" else ""
     mean = isinstance(config, ClassifierConfig) and config.pool == "mean"
+    native = [vit.grid[0] * vit.patch, vit.grid[1] * vit.patch]
     said = {
-        "input_size": [vit.channels, vit.grid[0] * vit.patch, vit.grid[1] * vit.patch],
+        "input_size": [vit.channels, *native],
         "interpolation": preprocess.interpolation,
         "crop_pct": min(preprocess.size) / shortest,
         "crop_mode": "center" if preprocess.resize == "crop" else "squash",
@@ -218,7 +210,7 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
         "classifier": "head",
     }
     arguments = {
-        "img_size": said["input_size"][1:],
+        "img_size": native,
         "patch_size": vit.patch,
         "embed_dim": vit.block.width,
         "depth": vit.depth,

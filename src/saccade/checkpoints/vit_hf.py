@@ -16,6 +16,7 @@ from saccade.checkpoints.family import (
     labels_of,
     pair,
     prefix_before,
+    vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
@@ -23,8 +24,7 @@ from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
 from saccade.checkpoints.processors import read_processor, write_processor
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
-from saccade.layers import BlockConfig
-from saccade.models import ClassifierConfig, ViTConfig
+from saccade.models import ClassifierConfig
 
 # Names that transformers gives to embeddings and attention in all of its ViTs.
 COMMON: Table = {
@@ -106,22 +106,13 @@ def _describe(source: Source) -> Described:
         weights, f"{prefix}embeddings.patch_embeddings.projection", f"{prefix}encoder.layer.{{i}}.output.dense", where
     )
     count = places(weights, f"{prefix}embeddings.position_embeddings", where) - 1 - distilled
-    vit = ViTConfig(
-        block=BlockConfig(
-            width=shape.width,
-            heads=heads_of(config, shape.width, where, notes),
-            hidden=shape.hidden,
-            norm="layer",
-            eps=config.get("layer_norm_eps", 1e-12),
-            activation=activation_of(config.get("hidden_act", "gelu"), where),
-            bias=True,
-            qk_norm=False,
-        ),
-        depth=shape.depth,
-        patch=shape.patch,
-        channels=shape.channels,
+    vit = vit_config(
+        shape,
+        native_grid(count, pair(config.get("image_size")), shape.patch, where),
+        heads=heads_of(config, shape.width, where, notes),
+        eps=config.get("layer_norm_eps", 1e-12),
+        activation=activation_of(config.get("hidden_act", "gelu"), where),
         registers=int(distilled),
-        grid=native_grid(count, pair(config.get("image_size")), shape.patch, where),
         antialias=False,
     )
     if distilled:
@@ -129,15 +120,16 @@ def _describe(source: Source) -> Described:
     model: Config = vit
     head = "cls_classifier.weight" if "cls_classifier.weight" in weights else "classifier.weight"
     if head in weights:
-        pool = "distilled" if head.startswith("cls_") else "cls"
-        model = ClassifierConfig(vit=vit, classes=weights[head].shape[0], pool=pool)
+        distils = head.startswith("cls_")
+        model = ClassifierConfig(vit=vit, classes=weights[head].shape[0], pool="distilled" if distils else "cls")
     if any(key.startswith(f"{prefix}pooler.") for key in weights):
         notes.append("the pooler, a layer on the class token, is left out")
     labels = labels_of(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    usual = Preprocess(native, "stretch", native[0] * 256 // 224, "bicubic", **IMAGENET) if distilled else None
-    processor = source.config("preprocessor_config.json")
-    preprocess = read_processor(processor, usual or Preprocess(native), "DeiT" if distilled else "ViT", notes)
+    mean, std = IMAGENET["mean"], IMAGENET["std"]
+    deit = Preprocess(native, "stretch", native[0] * 256 // 224, "bicubic", mean, std)
+    usual, kind = (deit, "DeiT") if distilled else (Preprocess(native), "ViT")
+    preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind, notes)
     return Described(model, _names(model), prefix, preprocess, labels, notes)
 
 
