@@ -1,6 +1,6 @@
 """Image classification: what the ViT's tokens say about the whole picture."""
 
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -26,7 +26,7 @@ class ClassifierConfig(BaseModel):
     head_bias: bool = True
 
     @model_validator(mode="after")
-    def _has_the_tokens_it_pools(self) -> Self:
+    def _has_the_tokens_it_pools(self) -> "ClassifierConfig":
         if self.pool != "mean" and not self.vit.cls:
             raise SaccadeError(
                 f"pool {self.pool!r} reads the class token, and the vit has none: set cls, or pool 'mean'"
