@@ -1,9 +1,8 @@
-"""Decoded pictures for training: all in memory where they fit, otherwise decoded ahead of the training step."""
+"""Decoded pictures for training: all in memory where they fit, otherwise decoded batch by batch."""
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from saccade.data.files import shown
 from saccade.data.folders import ImageFolder
 from saccade.errors import DataError
 
@@ -55,34 +55,31 @@ def to_arrays(
     """Decode a whole set once: uint8 pictures of size (rows, columns), and labels.
 
     Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
+    threads: how many decode side by side; default: one a processor.
 
     Raises:
         DataError: an unreadable picture under bad="fail"; a class with no readable picture.
     """
-    reader = Streamed(dataset, size, resize, filter)
     pictures = np.empty((len(dataset), 3, *size), dtype=np.uint8)
 
-    def fill(span: range) -> list[int]:
-        return [i for i in span if reader.read_into(i, pictures[i])]
+    def read(index: int) -> None:
+        pictures[index] = _decoded(dataset, index, size, resize, filter)
 
-    spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
-    kept: list[int] = []
-    with (
-        ThreadPoolExecutor(threads or _threads()) as pool,
-        tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
-    ):
-        try:
-            for span, good in zip(spans, pool.map(fill, spans), strict=True):
-                kept += good
-                bar.update(len(span))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    labels = dataset.labels[kept]
-    for label in set(range(len(dataset.classes))) - set(labels.tolist()):
-        raise DataError(f"no picture of class {dataset.classes[label]!r} could be read: {_first(dataset)}")
+    kept = _for_each(dataset, read, threads)
     arrays = torch.from_numpy(pictures)
-    return (arrays if len(kept) == len(dataset) else arrays[kept]), labels
+    return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
+
+
+def readable(dataset: ImageFolder) -> ImageFolder:
+    """`dataset` without its unreadable pictures, which `skipped` then names; every picture is decoded to know.
+
+    Raises:
+        DataError: an unreadable picture under bad="fail"; a class with no readable picture.
+    """
+    kept = _for_each(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
+    part = dataset.subset(kept)
+    part.skipped = dataset.skipped
+    return part
 
 
 class Arrays(torch.utils.data.Dataset):
@@ -104,9 +101,9 @@ class Arrays(torch.utils.data.Dataset):
 
 
 class Streamed(torch.utils.data.Dataset):
-    """A set decoded as it is asked for, same items and batches as `Arrays`; safe to use from many threads.
+    """A set decoded as it is asked for; the same items and batches as `Arrays`.
 
-    A batch leaves out pictures that cannot be read (recorded in `dataset.skipped`) under bad="skip".
+    A batch is decoded by several threads, so that one thread asking ahead keeps all processors busy.
     """
 
     def __init__(
@@ -117,35 +114,23 @@ class Streamed(torch.utils.data.Dataset):
         filter: Filter = "bicubic",
     ):
         self.dataset, self.size, self.resize, self.filter = dataset, size, resize, filter
+        self.labels = dataset.labels
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        single = isinstance(index, int)
-        wanted = [index] if isinstance(index, int) else [int(i) for i in index]
-        out = np.empty((len(wanted), 3, *self.size), dtype=np.uint8)
-        good = [row for row, i in enumerate(wanted) if self.read_into(i, out[row])]
-        if not good:
-            raise DataError(f"no picture of the batch could be read: {_first(self.dataset)}")
-        pictures = torch.from_numpy(out if len(good) == len(wanted) else out[good])
-        labels = self.dataset.labels[[wanted[row] for row in good]]
-        return (pictures[0], labels[0]) if single else (pictures, labels)
+        """Raises DataError for a picture that cannot be read (see `readable`)."""
+        if isinstance(index, int):
+            return torch.from_numpy(self._decode(index)), self.labels[index]
+        wanted = [int(i) for i in index]
+        # a pool a batch costs little beside the decoding, and survives neither a fork nor an error
+        with ThreadPoolExecutor(_threads()) as pool:
+            pictures = list(pool.map(self._decode, wanted))
+        return torch.from_numpy(np.stack(pictures)), self.labels[wanted]
 
-    def read_into(self, index: int, out: np.ndarray) -> bool:
-        """Decode one picture into `out` (3 y x). False if it cannot be read and such are skipped."""
-        rows, columns = self.size
-        try:
-            # a JPEG decoded at no less than twice the size wanted, then reduced, keeps the same detail
-            picture = self.dataset.picture(index, at_least=(2 * rows, 2 * columns))
-        except DataError as error:
-            if self.dataset.bad == "fail":
-                raise
-            self.dataset.skipped[self.dataset.names[index]] = str(error)
-            return False
-        image = resize_image(picture.image, self.size, self.resize, self.filter)
-        out[:] = np.asarray(image).transpose(2, 0, 1)
-        return True
+    def _decode(self, index: int) -> np.ndarray:
+        return _decoded(self.dataset, index, self.size, self.resize, self.filter)
 
 
 def prepare(
@@ -155,37 +140,63 @@ def prepare(
     filter: Filter = "bicubic",
     budget: int = BUDGET,
 ) -> Arrays | Streamed:
-    """The set decoded into memory if that takes at most `budget` bytes, else decoded batch by batch."""
+    """The set decoded into memory if that takes at most `budget` bytes, else decoded batch by batch.
+
+    Either way its unreadable pictures are known before training starts: left out and recorded in
+    `dataset.skipped` under bad="skip". Under "fail" the first one met raises.
+    """
     if len(dataset) * 3 * size[0] * size[1] <= budget:
         return Arrays(*to_arrays(dataset, size, resize, filter))
-    return Streamed(dataset, size, resize, filter)
+    return Streamed(readable(dataset) if dataset.bad == "skip" else dataset, size, resize, filter)
 
 
-def batches(
-    data: Arrays | Streamed, indices: Iterable[Sequence[int] | Tensor], threads: int | None = None
-) -> Iterator[tuple[UInt8[Tensor, "b c y x"], Int64[Tensor, "b"]]]:
-    """`data[i]` for each batch of indices, in order; a streamed set is decoded some batches ahead by threads."""
-    if isinstance(data, Arrays):
-        yield from (data[index] for index in indices)
-        return
-    count = threads or _threads()
-    waiting: deque[Future] = deque()
-    pool = ThreadPoolExecutor(count)
+def _decoded(
+    dataset: ImageFolder, index: int, size: tuple[int, int], resize: Resize, filter: Filter
+) -> UInt8[np.ndarray, "c y x"]:
+    # a JPEG decoded at no less than twice the size wanted, then reduced, keeps the same detail
+    picture = dataset.picture(index, at_least=(2 * size[0], 2 * size[1]))
+    image = resize_image(picture.image, size, resize, filter)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def _for_each(dataset: ImageFolder, read: Callable[[int], object], threads: int | None = None) -> list[int]:
+    """Call `read` for every item, in threads, with a progress bar; the items that could be read."""
+
+    def read_some(span: range) -> list[int]:
+        return [index for index in span if _try(dataset, read, index)]
+
+    spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
+    kept: list[int] = []
+    with (
+        ThreadPoolExecutor(threads or _threads()) as pool,
+        tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
+    ):
+        try:
+            for span, good in zip(spans, pool.map(read_some, spans), strict=True):
+                kept += good
+                bar.update(len(span))
+        except BaseException:  # also Ctrl-C: do not read the rest first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
+        reason = next(iter(dataset.skipped.values()))
+        raise DataError(f"no picture of class {shown(dataset.classes[label])} could be read: {reason}")
+    return kept
+
+
+def _try(dataset: ImageFolder, read: Callable[[int], object], index: int) -> bool:
     try:
-        for index in indices:
-            waiting.append(pool.submit(data.__getitem__, index))
-            if len(waiting) > 2 * count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # also when the caller stops early
-        pool.shutdown(wait=False, cancel_futures=True)
+        read(index)
+    except DataError as error:
+        if dataset.bad == "fail":
+            raise
+        dataset.skipped[dataset.names[index]] = str(error)
+        return False
+    return True
 
 
 def _threads() -> int:
     # Pillow decodes and resizes outside Python's lock, so threads do run side by side
+    if torch.utils.data.get_worker_info() is not None:  # a loader's workers are many already
+        return 1
     return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def _first(dataset: ImageFolder) -> str:
-    return next(iter(dataset.skipped.values()), "nothing was read")

@@ -112,7 +112,7 @@ def _matching(pattern: str) -> list[Path]:
     pictures = [Path(n) for n in names if is_picture(n) and os.path.isfile(n)]
     if not pictures:
         instead = f" among {len(names)} matches: {contents(names)}" if names else ""
-        raise DataError(f"no picture matches {shown(pattern)!r}{instead}")
+        raise DataError(f"no picture matches '{shown(pattern)}'{instead}")
     return pictures
 
 

@@ -26,8 +26,8 @@ class ImageFolder(torch.utils.data.Dataset):
         source: the root, or a tar of it (.tar, .tar.gz, ...). One folder around all of it is looked through.
         classes: class names in label order; found folders must be exactly these. Default: sorted by name, as
             torchvision does.
-        bad: what an unreadable picture does: "fail" raises, "skip" leaves it out of `to_arrays` and `batches`
-            and records it in `skipped`.
+        bad: what an unreadable picture does: "fail" raises, "skip" has `prepare`, `to_arrays` and `readable`
+            leave it out and record it in `skipped`.
         split: folder to read where the source holds several ("train", "val", ...).
 
     Attributes:
@@ -144,7 +144,7 @@ def _hold_out(whole: ImageFolder, fraction: float, seed: int) -> tuple[ImageFold
     for label, name in enumerate(whole.classes):
         members = (whole.labels == label).nonzero().flatten().numpy()
         if len(members) < 2:
-            raise DataError(f"class {shown(name)!r} has one picture; two are needed to hold one out for validation")
+            raise DataError(f"class '{shown(name)}' has one picture; two are needed to hold one out for validation")
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         held += sorted(rng.permutation(members)[:count].tolist())
     rest = sorted(set(range(len(whole))) - set(held))
@@ -183,7 +183,7 @@ def _find_split(store: Store, root: str, split: str) -> str:
     top = _top_folders(store, root)
     if split not in top:
         found = ", ".join(map(shown, top)) or "none"
-        raise DataError(f"{_label(store, root)} has no folder {shown(split)!r} (found: {found})")
+        raise DataError(f"{_label(store, root)} has no folder '{shown(split)}' (found: {found})")
     return _join(root, split)
 
 
@@ -221,7 +221,7 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
             kind[path.parts[0]].append(str(path))
     for name, pictures in by_class.items():
         if not name.isprintable():
-            raise DataError(f"{where} has a class folder with an unprintable name ({shown(name)!r}); rename it")
+            raise DataError(f"{where} has a class folder with an unprintable name ('{shown(name)}'); rename it")
         if not pictures:
             raise DataError(
                 f"class folder {name!r} of {where} holds no pictures (found: {contents(others[name])}); "

@@ -1,5 +1,8 @@
 """A folder, or a tar of one, as the same thing: file names and their bytes. Nothing is unpacked to disk."""
 
+import bz2
+import gzip
+import lzma
 import os
 import tarfile
 import zlib
@@ -9,6 +12,13 @@ from typing import Protocol
 from saccade.data.files import hidden, missing, shown, walk
 from saccade.errors import DataError
 
+# first bytes of a compressed file -> its reader, which unlike tarfile's own notices a missing end
+Reader = type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]
+COMPRESSED: dict[bytes, Reader] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
 IN_MEMORY = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
 
 
@@ -44,9 +54,15 @@ def open_store(source: str | os.PathLike[str]) -> Store:
         return FolderStore(path)
     if not path.is_file():
         raise DataError(missing(path))
-    if not tarfile.is_tarfile(path):
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+    except OSError as error:
+        raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
+    reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
+    if reader is None and not tarfile.is_tarfile(path):
         raise DataError(f"{shown(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
-    return TarStore(path)
+    return TarStore(path, reader)
 
 
 class FolderStore:
@@ -75,21 +91,20 @@ class TarStore:
     Links, devices and the like are passed over; names only ever label pictures, so none reaches the disk.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, reader: Reader | None):
         self.path = path
         self.label = shown(path)
         self.folders: set[str] = set()
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
         try:
-            try:
+            if reader is None:
                 self._index()
-            except tarfile.ReadError:
-                self._places.clear()
-                self._read_all()
-        except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+            else:
+                self._read_all(reader)
+        except DataError:
+            raise
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
             raise DataError(f"{self.label} is damaged or cut short ({shown(error)})") from error
         self.files = list(self._places or self._bytes)
 
@@ -110,10 +125,14 @@ class TarStore:
                 name = self._accept(member)
                 if name:
                     self._places[name] = (member.offset_data, member.size)
+        with self.path.open("rb") as file:  # every tar ends in empty blocks; tarfile does not mind their absence
+            file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
+            if any(file.read()):
+                raise tarfile.ReadError("no end mark")
 
-    def _read_all(self) -> None:
+    def _read_all(self, reader: Reader) -> None:
         total = 0
-        with tarfile.open(self.path, "r|*") as tar:
+        with reader(self.path) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
             for member in tar:
                 name = self._accept(member)
                 file = tar.extractfile(member) if name else None
@@ -131,7 +150,7 @@ class TarStore:
         """The normalised name of a file to keep, or "" for anything else."""
         path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{self.label} holds {shown(member.name)!r}, a name that points outside it; refused")
+            raise DataError(f"{self.label} holds '{shown(member.name)}', a name that points outside it; refused")
         parts = path.parts if member.isdir() else path.parts[:-1]
         if any(hidden(part) for part in parts):
             return ""

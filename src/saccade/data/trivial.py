@@ -41,8 +41,8 @@ def trivial_augment(x: Float[Tensor, "b 3 y x"], generator: Generator) -> Float[
 def _affine(kind: Tensor, m: Tensor, aspect: float) -> Float[Tensor, "b 2 3"]:
     """Output coordinates -> input coordinates, -1..1 along both sides, for the operations of REACH in order."""
     reach = m * torch.tensor(list(REACH.values()), device=m.device)[kind]
-    is_ = [(kind == i) * reach for i in range(len(REACH))]  # every other operation gets 0: no effect
-    turn, shear_x, shear_y, move_x, move_y = is_
+    # an operation that a picture did not draw gets 0: no effect
+    turn, shear_x, shear_y, move_x, move_y = ((kind == i) * reach for i in range(len(REACH)))
     cos, sin = turn.cos(), turn.sin()
     # `aspect` (width / height) keeps angles right where the sides differ
     first = torch.stack([cos, (sin + shear_x) / aspect, 2 * move_x], dim=1)
@@ -82,7 +82,9 @@ def sharpness(x: Tensor, m: Tensor) -> Tensor:
     """Away from or towards its smoothed self, (sum of 3 x 3 + 4 times the middle) / 13; the border stays."""
     base = x.clone()
     if min(x.shape[2:]) > 2:
-        base[:, :, 1:-1, 1:-1] = (9 * F.avg_pool2d(x, 3, 1) + 4 * x[:, :, 1:-1, 1:-1]) / 13
+        three = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]  # sums, several times faster than a pooling
+        nine = three[..., :-2] + three[..., 1:-1] + three[..., 2:]
+        base[:, :, 1:-1, 1:-1] = (nine + 4 * x[:, :, 1:-1, 1:-1]) / 13
     return _blend(base, x, m)
 
 

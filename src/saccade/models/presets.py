@@ -11,7 +11,7 @@ _OURS: dict[str, Any] = {"positions": ("rotary",), "grid": (8, 8), "window": 8, 
 _CLASSIC = {"norm": "layer", "bias": True, "qk_norm": False}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {**_OURS, "depth": 9, "block": {"width": 128, "heads": 2, "hidden": 256}},
+    "tiny": {**_OURS, "depth": 9, "block": {"width": 128, "heads": 4, "hidden": 256}},
     "small": {**_OURS, "depth": 9, "block": {"width": 192, "heads": 3, "hidden": 384}},
     "vit-s/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 384, "heads": 6, "hidden": 1536}},
     "vit-b/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 768, "heads": 12, "hidden": 3072}},

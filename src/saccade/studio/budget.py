@@ -1,6 +1,5 @@
 """How many bits a page can afford: the smallest error of a weight that fits, in all layers if that is possible."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,42 +59,50 @@ class Fitted:
 
 
 def fit(look: Look, budget: int) -> Fitted:
-    """Pack the calls into at most `budget` bytes: all values and the finest error first, then a coarser error,
+    """Pack the calls into at most `budget` bytes.
 
-    then fewer layers, spread evenly and with the last one among them.
+    First choice: all numbers of the values and the finest error. Then a coarser error and few numbers of the values.
+    Then fewer layers, spread evenly and with the last one among them.
     """
     width = max((call.v.shape[-1] for call in look.calls if call.v is not None), default=0)
     error, values, kept = FINEST, width, list(range(len(look.calls)))
-    while (size := _estimate(look, error, values)) > budget and error < COARSEST:
-        if values > FEW_VALUES:
-            values = FEW_VALUES
-        else:
-            error = min(error * 2**0.25, COARSEST)
+    size = _estimate(look, error, values)
+    if size > budget:
+        values = min(width, FEW_VALUES)
+        error = _coarser(look, budget, values)
+        size = _estimate(look, error, values)
     if size > budget:
         kept = _spread(len(look.calls), max(1, int(len(look.calls) * budget / size)))
     packed = _pack(look, kept, error, values)
     while sum(len(p.data) for p, _ in packed.values()) > budget and (error < COARSEST or len(kept) > 1):
         if error < COARSEST:
-            error = min(error * 1.1, COARSEST)
+            error = min(error * 1.06, COARSEST)
         else:
             kept = _spread(len(look.calls), len(kept) - 1)
         packed = _pack(look, kept, error, values)
     return _measured(look, packed, values, width)
 
 
+def _coarser(look: Look, budget: int, values: int) -> float:
+    """The smallest error that fits, to about 6 %; the coarsest if none does."""
+    low, high = FINEST, COARSEST
+    while high / low > 1.06:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if _estimate(look, middle, values) <= budget else (middle, high)
+    return high
+
+
 def _estimate(look: Look, error: float, values: int) -> float:
     """Bytes of all layers, from three of them."""
     count = len(look.calls)
     sample = sorted({0, count // 2, count - 1})
-    found = sum(
-        len(encode(look.balanced[i], error, look.grid, look.values(i, values), lse=False)[0].data) for i in sample
-    )
-    sums = look.tokens * sum(call.shape[1] for call in look.calls)  # about a byte each
-    return found / len(sample) * count + sums
+    drafts = (encode(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample)
+    rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
+    return sum(len(draft.data) for draft in drafts) / len(sample) * count + rows * (1 + look.mean)
 
 
 def _pack(look: Look, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
-    return {i: encode(look.balanced[i], error, look.grid, look.values(i, values)) for i in kept}
+    return {i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean) for i in kept}
 
 
 def _spread(count: int, keep: int) -> list[int]:

@@ -29,9 +29,9 @@ LARGEST = 32000  # whole numbers are read as 16 bits
 
 @dataclass(frozen=True)
 class Balanced:
-    """Queries (h n r) and keys (g m r) of one call in coordinates sorted by importance, with q·k unchanged up to
+    """Queries (h n r) and keys (g m r) of one call in coordinates sorted by importance.
 
-    the constant of each row, `shift` (h n) = q·(mean of k).
+    q·k is unchanged but for a constant in each row, `shift` (h n) = q·(mean of k), which changes no weight.
     """
 
     q: Float[Tensor, "h n r"]
@@ -56,10 +56,15 @@ class Rounded:
         q = self.q[:, targets] * self.gain.repeat_interleave(group, 0)[:, None]
         return q @ self.k.repeat_interleave(group, 0).transpose(1, 2) * self.scale
 
-    def lse(self, rows: int = 64) -> Float[Tensor, "h n"]:
-        """Log of the sum of exp(score) over each row, in tiles of rows."""
-        starts = range(0, self.q.shape[1], rows)
-        return torch.cat([self.scores(slice(i, i + rows)).logsumexp(-1) for i in starts], 1)
+    def sums(self, first: int, rows: int = 64) -> tuple[Float[Tensor, "h n"], Float[Tensor, "h m"]]:
+        """Log of the sum of exp(score) over each row, and the mean row of the targets from `first` on, in tiles."""
+        lse, total = [], torch.zeros(self.q.shape[0], self.k.shape[1])
+        for start in range(0, self.q.shape[1], rows):
+            scores = self.scores(slice(start, start + rows))
+            lse.append(scores.logsumexp(-1))
+            weights = scores.sub_(lse[-1][..., None]).exp_()
+            total += weights[:, max(first - start, 0) :].sum(1)
+        return torch.cat(lse, 1), total / (self.q.shape[1] - first)
 
 
 @dataclass(frozen=True)
@@ -123,36 +128,40 @@ def encode(
     error: float,
     grid: tuple[int, int],
     values: Float[Tensor, "g m c"] | None = None,
-    lse: bool = True,
+    spoken: bool = False,
+    draft: bool = False,
 ) -> tuple[Packed, Rounded]:
     """Pack one call with about `error` on its scores.
 
-    Planes, in order. For each head: its kept directions of q, then shift, then lse. For each group: its kept
-    directions of k, then the components of `values`. lse=False leaves the sums out (to estimate a size quickly).
+    Planes, in order. For each head: its kept directions of q, then shift, then lse, then if `spoken` the log of the
+    patches' mean row. For each group: its kept directions of k, then the components of `values`. draft=True skips
+    lse and the mean row, which take the longest (to estimate a size).
     """
     rounded = round_to(call, error)
+    group = call.q.shape[0] // call.k.shape[0]
+    kept = (rounded.gain > 0).numpy()
     shift_step, lse_step = error / call.scale, error / 4
-    heads, group = call.q.shape[0], call.q.shape[0] // call.k.shape[0]
-    kept = [torch.nonzero(row)[:, 0] for row in rounded.gain]
-    sums = rounded.lse() if lse else torch.zeros(call.q.shape[:2])
-    planes: list[Tensor] = []
-    for h in range(heads):
-        planes += [rounded.q[h][:, kept[h // group]].T, _whole(call.shift[h], shift_step)[None]]
-        planes += [_whole(sums[h], lse_step)[None]]
-    steps: list[list[float]] = []
-    for g in range(call.k.shape[0]):
-        planes.append(rounded.k[g][:, kept[g]].T)
-        if values is not None:
-            v = values[g].float()
-            step = (v.std(0, correction=0) * max(2.5 * error, 1 / 64)).clamp_min(v.abs().amax() / LARGEST + 1e-12)
-            planes.append(_whole(v, step).T)
-            steps.append([_short(x) for x in step.tolist()])
-    data, kinds = deflate(torch.cat(planes).to(torch.int32).numpy(), grid)
+    per_head = [_whole(call.shift, shift_step)]
+    if not draft:
+        lse, mean = rounded.sums(call.k.shape[1] - grid[0] * grid[1])
+        per_head.append(_whole(lse, lse_step))
+        per_head += [_whole(mean.clamp_min(1e-30).log(), error)] if spoken else []
+    q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
+    planes = [x for h in range(len(q)) for x in (q[h][kept[h // group]], *(numbers[h, None] for numbers in per_head))]
+    steps = torch.zeros(0)
+    if values is not None:
+        steps = values.float().std(1, correction=0) * max(2.5 * error, 1 / 64)
+        steps = torch.maximum(steps, values.float().abs().amax(1) / LARGEST).clamp_min(1e-12)
+        v = _whole(values.float(), steps[:, None]).swapaxes(1, 2)
+    for g in range(len(k)):
+        planes += [k[g][kept[g]]] + ([v[g]] if values is not None else [])
+    data, kinds = deflate(np.concatenate(planes), grid)
     meta = {
         "gain": [[_short(float(x)) for x in row[row > 0]] for row in rounded.gain],
         "shiftStep": _short(shift_step),
         "lseStep": _short(lse_step),
-        "valueStep": steps,
+        "spokenStep": error if spoken else 0,
+        "valueStep": [[_short(x) for x in row] for row in steps.tolist()],
         "planes": kinds,
     }
     return Packed(data, meta), rounded
@@ -196,8 +205,8 @@ def _guess(x: Int[np.ndarray, "p y x"]) -> Int[np.ndarray, "p y x"]:
     return guess
 
 
-def _whole(x: Tensor, step: float | Tensor) -> Tensor:
-    return (x / step).round().clamp(-LARGEST, LARGEST)
+def _whole(x: Tensor, step: float | Tensor = 1.0) -> Int[np.ndarray, "..."]:
+    return (x / step).round().clamp(-LARGEST, LARGEST).to(torch.int32).numpy()
 
 
 def _short(x: float) -> float:

@@ -1,0 +1,8 @@
+"""What models are used for: prediction, scores, training."""
+
+from saccade.tasks.classify import Classification, ClassifyTask
+from saccade.tasks.classify_training import ClassifyRecipe, ClassifyTraining
+from saccade.tasks.load import embedded, load
+from saccade.tasks.task import Task
+
+__all__ = ["Classification", "ClassifyRecipe", "ClassifyTask", "ClassifyTraining", "Task", "embedded", "load"]

@@ -23,6 +23,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.errors import CheckpointError, DataError
 from saccade.models import Classifier, ClassifierConfig
+from saccade.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,14 @@ class Classification:
 
 
 @dataclass
-class ClassifyTask:
-    """A classifier with the names of its classes and the way its pictures are prepared.
+class ClassifyTask(Task):
+    """A classifier with the names of its classes.
 
     `predict` on a picture, `val` on a folder of labelled ones, `save` and `ClassifyTask.open` for its folder.
     """
 
     model: Classifier
-    labels: list[str]
-    preprocess: Preprocess
-    name: str = "classifier"
-    notes: list[str] = field(default_factory=list)
-    card: dict[str, Any] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
 
     def predict(self, source: Source, top: int = 5) -> Classification:
         """The `top` most likely classes of one picture: a path, bytes, Pillow image, array or tensor.
@@ -155,7 +152,7 @@ class ClassifyTask:
         except (OSError, KeyError, TypeError, ValueError, ValidationError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"{folder} is not a whole Saccade model: {type(error).__name__}: {reason}") from error
-        return cls(model.eval(), labels, preprocess, name or folder.name, card=config.get("card", {}))
+        return cls(model.eval(), preprocess, name or folder.name, card=config.get("card", {}), labels=labels)
 
 
 def probabilities(model: nn.Module, pictures: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from saccade.tasks.classify import ClassifyTask, probabilities, score
 class ClassifyRecipe(BaseModel):
     """The model and the augmentation. The defaults suit some hundreds to some hundred thousand pictures."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     model: str = "small"
     """Preset of the encoder."""
@@ -31,7 +31,7 @@ class ClassifyRecipe(BaseModel):
     """Side at which pictures are kept, where they hold no more detail than that; default 9/8 of the size."""
     grow: bool = True
     """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    crop: str = "resized"
+    crop: Literal["resized", "pad", "none"] = "resized"
     """Random crops: "resized" (parts of a picture), "pad" (small shifts), "none"."""
     trivial: bool = False
     """TrivialAugment: a random change of colour or shape a picture."""
@@ -122,7 +122,7 @@ class ClassifyTraining:
     def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
         """Write the model as `saccade.load` reads it."""
         assert isinstance(model, Classifier)
-        task = ClassifyTask(model, self.labels, self.preprocess, name=folder.parent.name)
+        task = ClassifyTask(model, self.preprocess, folder.parent.name, labels=self.labels)
         task.save(folder, scores=scores, recipe=json.loads(self.recipe.model_dump_json()))
 
     def _resized(self, pictures: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What a training run can be told; the same schema for the command line and for the run's config.json."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,12 +13,12 @@ SHARDS = 8
 class TrainConfig(BaseModel):
     """How to train. Rates are for the default batch."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    epochs: Annotated[int, Field(gt=0)] = 30
-    """Passes over the training pictures."""
-    batch: Annotated[int, Field(gt=0)] = 256
-    """Pictures an update, over all processes together."""
+    epochs: Annotated[int | None, Field(gt=0)] = None
+    """Passes over the training pictures; default: 30, or as many as 1,000 updates take."""
+    batch: Annotated[int | None, Field(gt=0)] = None
+    """Pictures an update, over all processes together; default: 256, less for small sets."""
     lr: Annotated[float, Field(gt=0)] = 0.02
     """Peak learning rate of Muon, which trains the matrices inside the blocks."""
     adam_lr: Annotated[float, Field(gt=0)] = 2e-3
@@ -35,6 +36,12 @@ class TrainConfig(BaseModel):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """bf16 where the processor computes in it, unless told otherwise."""
     compile: Literal["auto", "yes", "no"] = "auto"
-    """Use torch.compile; auto: on a GPU."""
+    """Use torch.compile; auto: where a compiler is found, unless the run is too short to earn it back."""
     deterministic: bool = False
     """Ask PyTorch for deterministic algorithms throughout."""
+
+    def fitted(self, samples: int) -> "TrainConfig":
+        """With a batch and a number of epochs that suit this many training samples, where none were given."""
+        batch = self.batch or max(SHARDS, min(256, samples // 8 // SHARDS * SHARDS))
+        epochs = self.epochs or max(30, math.ceil(1000 / max(1, samples // batch)))
+        return self.model_copy(update={"batch": batch, "epochs": epochs})

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -64,11 +65,14 @@ def train(task: Trainable, config: TrainConfig, folder: Path, resume: bool = Fal
 
 class _Run:
     def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, resume: bool):
-        _check(task, config, device)
+        config = config.fitted(len(task))
+        assert config.batch and config.epochs
+        _check(len(task), config.batch, device)
+        self.batch, self.epochs = config.batch, config.epochs
         self.task, self.config, self.folder, self.device = task, config, folder, device
         torch.use_deterministic_algorithms(config.deterministic)
-        self.per_epoch = len(task) // config.batch
-        self.steps = self.per_epoch * config.epochs
+        self.per_epoch = len(task) // self.batch
+        self.steps = self.per_epoch * self.epochs
         self.model = task.model.to(device.device)
         self.average = averaged(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
@@ -82,7 +86,10 @@ class _Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "config.json").write_text(json.dumps(self.config.model_dump(), indent=1))
         self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
-        self.log.say(f"training on {self.device}: {len(self.task)} samples, {self.steps} steps")
+        self.log.say(
+            f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
+            f"{self.batch}; results go to {self.folder}"
+        )
         try:
             with _stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
                 for batches in self._batches(ahead):
@@ -109,7 +116,7 @@ class _Run:
     def _prepare(self, step: int) -> list[Any]:
         epoch, place = divmod(step, self.per_epoch)
         order = torch.randperm(len(self.task), generator=torch.Generator().manual_seed(_mix(self.config.seed, epoch)))
-        indices = order[place * self.config.batch : (place + 1) * self.config.batch].chunk(SHARDS)
+        indices = order[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
         mine = range(self.device.rank, SHARDS, self.device.world)
         return [
             self.task.batch(
@@ -139,7 +146,7 @@ class _Run:
             scheduler.step()
         self.average.update_parameters(self.model)
         self.step += 1
-        self.log.step(self.step, value, lr=self.schedulers[0].get_last_lr()[0])
+        self.log.step(self.step, value, lr=float(self.schedulers[0].get_last_lr()[0]))
 
     def _validate(self) -> None:
         judged = self.average.module.eval()
@@ -165,21 +172,29 @@ class _Run:
 
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
-        if self.config.compile == "yes" or (self.config.compile == "auto" and self.device.device.type == "cuda"):
+        if _pays_to_compile(self.config, self.device, self.steps):
             model = torch.compile(model)
         if self.device.world > 1:
             model = DistributedDataParallel(model)
         return model
 
 
-def _check(task: Trainable, config: TrainConfig, device: Device) -> None:
-    if config.batch > len(task):
-        raise SaccadeError(f"a batch of {config.batch} is more than the {len(task)} training samples: lower --batch")
-    if config.batch % SHARDS or SHARDS % device.world:
+def _check(samples: int, batch: int, device: Device) -> None:
+    if batch > samples:
+        raise SaccadeError(f"a batch of {batch} is more than the {samples} training samples: lower --batch")
+    if batch % SHARDS or SHARDS % device.world:
         raise SaccadeError(
-            f"a batch of {config.batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
+            f"a batch of {batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
             f"processes a divisor of {SHARDS}"
         )
+
+
+def _pays_to_compile(config: TrainConfig, device: Device, steps: int) -> bool:
+    """Compiling takes a minute or two for each picture size, and makes steps 2 to 8 times faster."""
+    if config.compile != "auto":
+        return config.compile == "yes"
+    compiler = device.device.type == "cuda" or any(map(shutil.which, ("g++", "clang++")))
+    return compiler and steps > 500
 
 
 def _mix(*numbers: int) -> int:
@@ -201,7 +216,7 @@ def _stop_at_the_end_of_the_step() -> Iterator[Any]:
         signal.signal(number, before[number])
 
     try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread: whoever runs us handles signals
         before = {}
     try:

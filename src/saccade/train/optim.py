@@ -9,6 +9,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from saccade.train.config import TrainConfig
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for hidden matrices, AdamW for embeddings, heads, norms and biases.
@@ -49,7 +51,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of the weights, which follows quickly while the run is young."""
 
     @torch.no_grad()
-    def update(average: list[Tensor], current: list[Tensor], seen: Tensor | int) -> None:
+    def update(average: Tensors, current: Tensors, seen: Tensor | int) -> None:
         now = min(decay, (1 + int(seen)) / (10 + int(seen)))
         torch._foreach_lerp_(average, current, 1 - now)
 

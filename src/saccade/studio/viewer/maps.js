@@ -1,123 +1,104 @@
 // Small multiples: one map a layer and head for the chosen token, filled in slices so that the page stays awake.
 import { column, mean, row } from './attend.js';
 import { paint } from './colour.js';
+import { ARROWS, h } from './dom.js';
 
 const SLICE = 8; // milliseconds of work a frame
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
-/** The grid of small maps. choose(layer, head) with head −1 for the mean; load(layer) gives a promise of its data. */
-export function makeMaps(element, { page, first, load, choose, say }) {
-  const heads = Math.max(...page.layers.map((l) => l.heads));
-  const cells = page.layers.map(() => []);
-  let maps = page.layers.map(() => []);
-  let turn = 0;
-  let focus = null;
+/** The grid of small maps. choose(layer, head): head is −1 for the mean of the heads. */
+export class Maps {
+  constructor(element, look, choose) {
+    Object.assign(this, { element, look, choose, turn: 0, focus: null });
+    this.cells = look.page.layers.map(() => []);
+    this.maps = look.page.layers.map(() => []); // [layer][0: mean, then heads] -> { weights, peak }
+    element.addEventListener('keydown', (event) => this.#move(event));
+  }
 
-  const label = (role, text) => {
-    const node = document.createElement('span');
-    node.setAttribute('role', role);
-    node.textContent = text;
-    return node;
-  };
-  const cell = (l, head) => {
-    const button = document.createElement('button');
-    const canvas = document.createElement('canvas');
-    button.type = 'button';
-    button.tabIndex = -1;
-    button.setAttribute('role', 'gridcell');
-    button.append(canvas);
-    button.style.aspectRatio = `${page.picture.width} / ${page.picture.height}`;
-    button.disabled = !page.layers[l].planes;
-    button.addEventListener('click', () => choose(l, head));
-    cells[l][head + 1] = button;
-    return button;
-  };
-  const line = (...children) => {
-    const node = document.createElement('div');
-    node.setAttribute('role', 'row');
-    node.append(...children);
-    return node;
-  };
-
-  function build() {
-    element.style.setProperty('--heads', heads + 1);
-    const numbers = Array.from({ length: heads }, (_, h) => label('columnheader', h + 1));
-    element.replaceChildren(line(label('columnheader', ''), label('columnheader', say('mean')), ...numbers));
-    page.layers.forEach((info, l) => {
-      const buttons = Array.from({ length: info.heads + 1 }, (_, i) => cell(l, i - 1));
-      element.append(line(label('rowheader', l + 1), ...buttons));
-      buttons.forEach((button, i) => {
-        const head = i ? say('headName', { head: i }) : say('mean');
-        button.setAttribute('aria-label', `${say('layer')} ${l + 1}, ${head}${info.planes ? '' : `: ${say('missing')}`}`);
-        button.title = button.getAttribute('aria-label');
+  /** Lay out the buttons; again after a change of language. */
+  build(say) {
+    const { layers } = this.look.page;
+    const heads = Math.max(...layers.map((info) => info.heads));
+    const title = (role, text) => h('span', { role }, String(text));
+    const line = (...children) => h('div', { role: 'row' }, ...children);
+    this.element.style.setProperty('--columns', heads + 1);
+    const numbers = Array.from({ length: heads }, (_, i) => title('columnheader', i + 1));
+    this.element.replaceChildren(line(title('columnheader', ''), title('columnheader', say('mean')), ...numbers));
+    layers.forEach((info, l) => {
+      const missing = info.planes ? '' : `: ${say('missing')}`;
+      this.cells[l] = Array.from({ length: info.heads + 1 }, (_, i) => {
+        const name = `${say('layer')} ${l + 1}, ${i ? say('headName', { head: i }) : say('mean')}${missing}`;
+        return this.#cell(l, i - 1, name);
       });
+      this.element.append(line(title('rowheader', l + 1), ...this.cells[l]));
     });
   }
 
-  function select(l, head) {
-    focus?.removeAttribute('aria-selected');
-    if (focus) focus.tabIndex = -1;
-    focus = cells[l][head + 1] ?? cells[l][0];
-    focus.setAttribute('aria-selected', 'true');
-    focus.tabIndex = 0;
+  #cell(l, head, name) {
+    const { picture, layers } = this.look.page;
+    const button = h('button', {
+      type: 'button', tabIndex: -1, role: 'gridcell', title: name, 'aria-label': name, disabled: !layers[l].planes,
+      onclick: () => this.choose(l, head),
+    }, h('canvas'));
+    button.style.aspectRatio = `${picture.width} / ${picture.height}`;
+    return button;
   }
 
-  element.addEventListener('keydown', (event) => {
-    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!move) return;
+  #move(event) {
+    const move = ARROWS[event.key];
+    const l = this.cells.findIndex((buttons) => buttons.includes(document.activeElement));
+    if (!move || l < 0) return;
     event.preventDefault();
-    const l = cells.findIndex((buttons) => buttons.includes(document.activeElement));
-    const next = l < 0 ? null : cells[l + move[0]]?.[cells[l].indexOf(document.activeElement) + move[1]];
-    next?.focus();
-  });
+    this.cells[l + move[0]]?.[this.cells[l].indexOf(document.activeElement) + move[1]]?.focus();
+  }
 
-  /** Largest weight on a patch. */
-  const peak = (map) => map.reduce((most, w, j) => (j >= first && w > most ? w : most), 0);
+  select(l, head) {
+    if (this.focus) this.focus.tabIndex = -1;
+    this.focus?.setAttribute('aria-selected', 'false');
+    this.focus = this.cells[l][head + 1];
+    this.focus.setAttribute('aria-selected', 'true');
+    this.focus.tabIndex = 0;
+  }
 
-  /** The common end of the colour scale: that of the map which nine of ten stay under, so that one does not rule. */
-  function common() {
-    const peaks = maps.flat().map((map) => map.peak).sort((a, b) => a - b);
+  /** The common end of the colour scale: nine of ten maps stay under it, so that one sharp head does not rule all. */
+  common() {
+    const peaks = this.maps.flat().map((map) => map.peak).sort((a, b) => a - b);
     return peaks.length ? peaks[Math.floor(0.9 * (peaks.length - 1))] : 0;
   }
 
-  function draw(l, i, end, log) {
-    const { weights, peak: own } = maps[l][i];
-    paint(cells[l][i].firstChild, weights, first, page.grid, end ?? own, log);
+  redraw({ shared, log }) {
+    const end = shared ? this.common() : null;
+    this.maps.forEach((line, l) => line.forEach((_, i) => this.#draw(l, i, end, log)));
   }
 
-  function redraw(shared, log) {
-    const end = shared ? common() : null;
-    maps.forEach((line, l) => line.forEach((_, i) => draw(l, i, end, log)));
+  #draw(l, i, end, log) {
+    const { weights, peak } = this.maps[l][i];
+    paint(this.cells[l][i].firstChild, weights, this.look.first, this.look.page.grid, end ?? peak, log);
   }
 
-  /** Compute all maps of a token, the layers nearest to `layer` first. progress(part done); a new call stops this one. */
-  async function show({ token, layer, view, shared, log }, progress) {
-    const mine = ++turn;
-    const look = view === 'column' ? column : row;
-    const order = page.layers.map((_, l) => l).filter((l) => page.layers[l].planes);
+  /** Compute all maps of a token, the layers nearest to `layer` first; progress(part done). A new call stops this. */
+  async show({ token, layer, view, shared, log }, progress) {
+    const mine = ++this.turn;
+    const see = view === 'column' ? column : row;
+    const order = [...this.look.page.layers.keys()].filter((l) => this.look.kept(l));
     order.sort((a, b) => Math.abs(a - layer) - Math.abs(b - layer));
-    const fresh = page.layers.map(() => []);
-    let end = shared ? common() : null;
+    const end = shared ? this.common() : 0; // until all are there, that of the token before
     let since = 0;
     for (const [done, l] of order.entries()) {
-      const data = await load(l);
+      const data = await this.look.load(l);
+      const fresh = [];
       for (let head = 0; head < data.heads; head++) {
         if (performance.now() - since > SLICE) {
           await frame();
           since = performance.now();
         }
-        if (mine !== turn) return;
-        fresh[l][head + 1] = { weights: look(data, head, token) };
+        if (mine !== this.turn) return;
+        fresh.push(see(data, head, token));
       }
-      fresh[l][0] = { weights: mean(fresh[l].slice(1).map((m) => m.weights)) };
-      fresh[l].forEach((map) => (map.peak = peak(map.weights)));
-      maps[l] = fresh[l];
-      maps[l].forEach((_, i) => draw(l, i, end, log));
+      this.maps[l] = [mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights) }));
+      this.maps[l].forEach((_, i) => this.#draw(l, i, end || null, log));
       progress((done + 1) / order.length);
     }
-    if (shared) redraw(true, log);
-    return true;
+    if (shared) this.redraw({ shared, log });
   }
-
-  return { build, select, show, redraw, common };
 }

@@ -1,0 +1,133 @@
+"""Look at a picture: what a model sees in it, where it looks, and the page on which to go and see."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from saccade.data import Picture
+from saccade.errors import SaccadeError
+from saccade.lens import Trace, watch
+from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.tasks import Classification, ClassifyTask, Task
+
+_SHOWN = 1024  # longest side in pixels of the picture on the page
+
+
+@dataclass
+class Look:
+    """One picture looked at.
+
+    picture: what of it the model saw. heat: how much each patch contributes to the answer, by attention rollout
+    (its parts sum to 1 less what the prefix tokens keep). prediction: None for a model without a head.
+    """
+
+    task: Task
+    picture: Image.Image
+    prediction: Classification | None
+    trace: Trace
+    grid: tuple[int, int]
+    heat: Float[Tensor, "y x"]
+    notes: list[str]
+    seconds: float
+
+    def page(self, path: Path) -> PageReport:
+        """Write the page."""
+        labels = (
+            () if self.prediction is None else zip(self.prediction.labels, self.prediction.probabilities, strict=True)
+        )
+        pixels = self.grid[1] * self.task.vit.config.patch, self.grid[0] * self.task.vit.config.patch
+        facts = {
+            "name": self.task.name,
+            "parameters": f"{self.task.parameters / 1e6:.1f} million",
+            "picture": f"{pixels[0]} x {pixels[1]} pixels",
+            "patch": f"{self.task.vit.config.patch} x {self.task.vit.config.patch} pixels",
+            "tokens": len(self.task.prefix) + self.grid[0] * self.grid[1],
+            "precision": "fp32",
+        }
+        return write_page(
+            path,
+            PageInput(
+                picture=self.picture,
+                grid=self.grid,
+                trace=self.trace,
+                prefix=self.task.prefix,
+                predictions=[] if said is None else list(zip(said.labels, said.probabilities, strict=True)),
+                target=self.task.target,
+                model=facts,
+                notes=self.notes,
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: prediction, grid, and the heat map row by row."""
+        return {
+            "model": self.task.name,
+            "prediction": None if self.prediction is None else self.prediction.to_dict(),
+            "grid": list(self.grid),
+            "heat": [[round(value, 6) for value in row] for row in self.heat.tolist()],
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@torch.no_grad()
+def look(task: Task, picture: Picture, size: int | None = None, top: int = 5) -> Look:
+    """Run the model on one picture and keep what it attended to.
+
+    size: side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
+    Raises SaccadeError if less than one patch fits, or the model's attention cannot be seen.
+    """
+    preprocess, notes = task.preprocess, [*picture.notes, *task.notes]
+    patch = task.vit.config.patch
+    if size is not None:
+        if size < patch:
+            raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
+        preprocess = replace(preprocess.at(size - size % patch), detail=None)
+        if size % patch:
+            notes.append(f"size {size} is not a multiple of the patch: {size - size % patch} is used")
+    started = time.perf_counter()
+    model = task.model.eval()
+    inputs = preprocess(picture.image)[None].to(next(model.parameters()).device)
+    with watch(model, values=True) as trace:
+        out = model(inputs)
+    grid = task.vit.grid(inputs)
+    heat = _heat(trace, task, grid)
+    prediction = _prediction(task, out, picture, top)
+    if prediction is None:
+        notes.append("this model has no classifier: it shows where it looks, and names nothing")
+    seconds = time.perf_counter() - started
+    return Look(task, _shown(preprocess, picture.image, grid, patch), prediction, trace, grid, heat, notes, seconds)
+
+
+def _heat(trace: Trace, task: Task, grid: tuple[int, int]) -> Tensor:
+    prefix, patches = len(task.prefix), grid[0] * grid[1]
+    token: int | Tensor = 0
+    if task.target == "mean":
+        token = torch.cat([torch.zeros(prefix), torch.ones(patches)])
+    return trace.rollout(token)[0, prefix:].view(grid).cpu()
+
+
+def _prediction(task: Task, out: Tensor, picture: Picture, top: int) -> Classification | None:
+    if not isinstance(task, ClassifyTask):
+        return None
+    said, order = out[0].float().softmax(-1).topk(min(top, len(task.labels)))
+    return Classification(picture.name, tuple(task.labels[i] for i in order), tuple(said.tolist()), picture.notes)
+
+
+def _shown(preprocess: Any, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
+    """What the grid covers, as sharp as the picture has it."""
+    height, width = preprocess.size
+    finer = max(1.0, min(_SHOWN, min(picture.size)) / max(height, width))
+    sharp = replace(
+        preprocess,
+        size=(round(height * finer), round(width * finer)),
+        shortest=None if preprocess.shortest is None else round(preprocess.shortest * finer),
+        detail=None,
+    ).seen(picture)
+    return sharp.crop((0, 0, round(grid[1] * patch * finer), round(grid[0] * patch * finer)))

@@ -1,0 +1,59 @@
+"""A small picture in the terminal, and where a model looks in it."""
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+# Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
+_RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
+_SHADES = " .:-=+*#%@"
+
+
+def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
+    """The picture and, beside it, the picture under its heat map (any scale, 0 or more).
+
+    In colour two pixels make one character; without colour the heat map alone is drawn in shades.
+    """
+    columns = max(8, min(width, (console.width - 4) // 2))
+    rows = max(4, round(columns * picture.height / picture.width / 2) * 2)
+    warm = heat.float().numpy() / max(float(heat.max()), 1e-12)
+    if not console.is_terminal or console.color_system is None:
+        console.print(_shaded(warm), highlight=False, markup=False)
+        return
+    small = np.asarray(picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX), dtype=float)
+    shown = Image.fromarray(warm.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR)
+    hot = np.clip(np.asarray(shown), 0, 1)[:, :, None]
+    laid = 0.35 * small + 0.65 * _colour(hot[:, :, 0])
+    table = Table.grid(padding=(0, 2))
+    table.add_row(_blocks(small), _blocks(laid))
+    table.add_row(Text("the picture", style="dim"), Text("where it looks", style="dim"))
+    console.print(table)
+
+
+def _colour(heat: np.ndarray) -> np.ndarray:
+    place = heat * (len(_RAMP) - 1)
+    low = np.floor(place).astype(int).clip(0, len(_RAMP) - 2)
+    share = (place - low)[..., None]
+    return _RAMP[low] * (1 - share) + _RAMP[low + 1] * share
+
+
+def _blocks(pixels: np.ndarray) -> Text:
+    """Upper half blocks: the character's colour is the pixel above, its background the one below."""
+    text = Text()
+    for y in range(0, len(pixels) - 1, 2):
+        for above, below in zip(pixels[y].astype(int), pixels[y + 1].astype(int), strict=True):
+            text.append("▀", style=f"rgb({above[0]},{above[1]},{above[2]}) on rgb({below[0]},{below[1]},{below[2]})")
+        if y + 2 < len(pixels):
+            text.append("\n")
+    return text
+
+
+def _shaded(heat: np.ndarray) -> str:
+    step = max(1, -(-heat.shape[1] // 40))
+    picked = heat[::step, ::step]
+    levels = (picked * (len(_SHADES) - 1)).round().astype(int)
+    return "\n".join("".join(_SHADES[level] * 2 for level in row) for row in levels)

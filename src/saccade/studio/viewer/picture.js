@@ -1,0 +1,70 @@
+// The picture as a field of patches: outlines, pointer, keys, thumbnails.
+import { ARROWS, svg } from './dom.js';
+
+/**
+ * Make an element with an <img> and an <svg> a field of patches. hover(token or null) follows the pointer,
+ * pick(token) a click, go(token) the arrow keys, which start from `from()`. Tokens are counted with the prefix.
+ */
+export function makePicture(element, { page, first }, { hover, pick, go, from }) {
+  const [rows, columns] = page.grid;
+  const img = element.querySelector('img');
+  const marks = element.querySelector('svg');
+  img.src = page.picture.src;
+  img.classList.toggle('pixels', page.picture.width < 160);
+  element.style.aspectRatio = `${page.picture.width} / ${page.picture.height}`;
+  marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
+  marks.setAttribute('preserveAspectRatio', 'none');
+  const tokenAt = (event) => {
+    const box = element.getBoundingClientRect();
+    const x = Math.floor(((event.clientX - box.left) / box.width) * columns);
+    const y = Math.floor(((event.clientY - box.top) / box.height) * rows);
+    return x < 0 || y < 0 || x >= columns || y >= rows ? null : first + y * columns + x;
+  };
+  element.addEventListener('pointermove', (event) => event.pointerType === 'mouse' && hover(tokenAt(event)));
+  element.addEventListener('pointerleave', () => hover(null));
+  element.addEventListener('click', (event) => tokenAt(event) !== null && pick(tokenAt(event)));
+  element.addEventListener('keydown', (event) => {
+    const next = step(event.key, from(), page.grid, first);
+    if (next === null) return;
+    event.preventDefault();
+    go(next);
+  });
+  const outline = (token, kind) => {
+    if (token === null || token < first || token >= first + rows * columns) return [];
+    const place = { x: (token - first) % columns, y: Math.floor((token - first) / columns), width: 1, height: 1 };
+    return [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })];
+  };
+  return (chosen, pointed) => marks.replaceChildren(...outline(chosen, 'chosen'), ...outline(pointed, 'pointed'));
+}
+
+/** Where an arrow key, Home or End leads from `token` on a grid; null for other keys. */
+export function step(key, token, [rows, columns], first) {
+  const last = first + rows * columns - 1;
+  if (key === 'Home') return first;
+  if (key === 'End') return last;
+  const move = ARROWS[key];
+  if (!move) return null;
+  if (token === null || token < first || token > last) return first;
+  const y = Math.floor((token - first) / columns) + move[0];
+  const x = ((token - first) % columns) + move[1];
+  return y < 0 || x < 0 || y >= rows || x >= columns ? token : first + y * columns + x;
+}
+
+/** A patch, framed, with one patch of its surroundings on each side. */
+export function thumbnail(img, token, { page, first }) {
+  const [rows, columns] = page.grid;
+  const [w, h] = [page.picture.width / columns, page.picture.height / rows];
+  const [y, x] = [Math.floor((token - first) / columns), (token - first) % columns];
+  const canvas = document.createElement('canvas');
+  canvas.className = 'thumb';
+  canvas.width = canvas.height = 84;
+  const context = canvas.getContext('2d');
+  context.imageSmoothingEnabled = w >= 8;
+  context.drawImage(img, (x - 1) * w, (y - 1) * h, 3 * w, 3 * h, 0, 0, 84, 84);
+  for (const [width, colour] of [[5, '#000b'], [2, '#fff']]) {
+    context.lineWidth = width;
+    context.strokeStyle = colour;
+    context.strokeRect(28, 28, 28, 28);
+  }
+  return canvas;
+}

@@ -1,0 +1,55 @@
+"""One way to a model, whatever it is called and wherever it lies."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from saccade.checkpoints import load_checkpoint
+from saccade.errors import CheckpointError
+from saccade.models import Classifier
+from saccade.tasks.classify import ClassifyTask
+from saccade.tasks.task import Task
+
+DEFAULT = "cifar"
+
+
+def embedded() -> list[str]:
+    """Names of the models that come with the library."""
+    root = files("saccade") / "weights"
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+
+
+def load(spec: str | Path = DEFAULT) -> Task:
+    """A task, ready for `predict` where it has a head to predict with.
+
+    spec: the name of an embedded model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
+    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file.
+
+    Raises CheckpointError, in one line, if there is no such model or it cannot be read.
+    """
+    name = str(spec)
+    if name in embedded():
+        with as_file(files("saccade") / "weights" / name) as folder:
+            return ClassifyTask.open(folder)
+    folder = Path(name)
+    for place in (folder, folder / "model"):
+        if _is_ours(place):
+            return ClassifyTask.open(place, name=folder.name)
+    if not folder.exists() and ":" not in name and "/" not in name:
+        raise CheckpointError(
+            f"there is no model {name!r}: embedded are {', '.join(embedded()) or 'none'}; else give hf:owner/name, "
+            "timm:name, a folder or a safetensors file"
+        )
+    loaded = load_checkpoint(spec)
+    if not isinstance(loaded.model, Classifier):
+        return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
+    classes = loaded.model.config.classes
+    notes = list(loaded.notes)
+    if loaded.labels is None:
+        notes.append(f"the checkpoint does not name its {classes} classes: they are numbered from 0")
+    labels = loaded.labels or [f"class {i}" for i in range(classes)]
+    return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
+
+
+def _is_ours(folder: Path) -> bool:
+    config = folder / "config.json"
+    return config.is_file() and '"saccade"' in config.read_text(errors="replace")[:200]
