@@ -1,0 +1,62 @@
+"""Finding picture files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from saccade.data import find_images
+from saccade.data.files import natural, shown
+from saccade.errors import DataError
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("10.png", "2.PNG", "1.jpg", "notes.txt", "sub/3.webp", ".hidden.png", "__MACOSX/4.png", "sub/._3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_folder_in_natural_order(tree: Path):
+    assert [p.relative_to(tree).as_posix() for p in find_images(tree)] == ["1.jpg", "2.PNG", "10.png", "sub/3.webp"]
+
+
+def test_files_globs_and_repeats(tree: Path):
+    found = find_images([tree / "notes.txt", f"{tree}/*.png", str(tree / "10.png"), f"{tree}/**/*.webp"])
+    assert [p.name for p in found] == ["notes.txt", "10.png", "3.webp"]
+
+
+def test_a_file_whose_name_looks_like_a_glob(tmp_path: Path):
+    (tmp_path / "a[1].png").touch()
+    assert find_images(tmp_path / "a[1].png") == [tmp_path / "a[1].png"]
+
+
+def test_links_in_a_circle(tree: Path):
+    os.symlink(tree, tree / "sub" / "loop")
+    assert len(find_images(tree)) == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [("none", "does not exist"), ("*.gif", "no picture matches"), ("*.txt", "1 .txt"), ("empty", "found: nothing")],
+)
+def test_errors(tree: Path, pattern: str, words: str):
+    (tree / "empty").mkdir()
+    with pytest.raises(DataError, match=words.replace(".", r"\.")):
+        find_images(tree / pattern)
+    with pytest.raises(DataError, match="no pictures were named"):
+        find_images([])
+
+
+def test_folder_says_what_it_holds_instead(tmp_path: Path):
+    for name in ("a.txt", "b.txt", "c.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"no pictures \(found: 2 \.txt, 1 \.csv\)"):
+        find_images(tmp_path)
+
+
+def test_names():
+    assert sorted(["b10", "B2", "a", "b1"], key=natural) == ["a", "b1", "B2", "b10"]
+    assert shown("a\x1b[1m\n강") == r"a\x1b[1m\n강"
+    assert len(shown("x" * 5000)) < 300

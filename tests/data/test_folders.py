@@ -1,0 +1,207 @@
+"""Class folders, from a folder and from a tar of it, and their splits."""
+
+import gzip
+import io
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from saccade.data import ImageFolder, splits, store
+from saccade.errors import DataError
+
+from .conftest import encoded, noise, pack
+
+Make = Callable[..., Path]
+COUNTS = {"cat": 11, "dog": 7, "eel": 13}
+
+
+def items(dataset: ImageFolder) -> list[tuple[str, int, bytes]]:
+    read = (dataset[i] for i in range(len(dataset)))
+    return [(name, label, p.image.tobytes()) for name, (p, label) in zip(dataset.names, read, strict=True)]
+
+
+def test_folder(make_folder: Make):
+    data = ImageFolder(make_folder(COUNTS))
+    assert data.classes == ["cat", "dog", "eel"]
+    assert len(data) == 31
+    assert data.labels.dtype == torch.int64
+    assert data.labels.bincount().tolist() == [11, 7, 13]
+    assert data.names[:11] == [f"cat/{i}.png" for i in range(1, 12)]
+    picture, label = data[12]
+    assert (label, picture.name.endswith("dog/2.png"), picture.image.size) == (1, True, (7, 5))
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tar.xz", "w:xz")])
+@pytest.mark.parametrize("prefix", [".", "train", "my pictures"])
+def test_tar_gives_the_same_items(make_folder: Make, tmp_path: Path, suffix: str, mode: str, prefix: str):
+    folder = make_folder(COUNTS)
+    before = {p.name for p in tmp_path.iterdir()}
+    tar = pack(folder, tmp_path / f"set.{suffix}", mode, prefix)
+    assert items(ImageFolder(tar)) == items(ImageFolder(folder))
+    assert {p.name for p in tmp_path.iterdir()} == before | {tar.name}
+
+
+def test_nested_pictures_and_other_files(make_folder: Make):
+    folder = make_folder(COUNTS)
+    (folder / "README.md").touch()
+    (folder / "cat" / "labels.txt").touch()
+    (folder / ".cache").mkdir()
+    (folder / "cat" / "more").mkdir()
+    noise(5, 7).save(folder / "cat" / "more" / "1.png")
+    data = ImageFolder(folder)
+    assert data.labels.bincount().tolist() == [12, 7, 13]
+    assert "cat/more/1.png" in data.names
+
+
+def test_given_classes_set_the_order(make_folder: Make):
+    folder = make_folder(COUNTS)
+    data = ImageFolder(folder, classes=["eel", "cat", "dog"])
+    assert data.labels.bincount().tolist() == [13, 11, 7]
+    assert data.names[0] == "eel/1.png"
+    with pytest.raises(DataError, match=r"lacks ant and adds eel"):
+        ImageFolder(folder, classes=["cat", "dog", "ant"])
+
+
+def test_folder_errors(make_folder: Make, tmp_path: Path):
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    with pytest.raises(DataError, match="no class folders"):
+        ImageFolder(loose)
+    noise(5, 7).save(loose / "1.png")
+    with pytest.raises(DataError, match="1 loose pictures"):
+        ImageFolder(loose)
+    mixed = make_folder(COUNTS, "mixed")
+    noise(5, 7).save(mixed / "1.png")
+    with pytest.raises(DataError, match="beside its class folders"):
+        ImageFolder(mixed)
+    with pytest.raises(DataError, match="one class only"):
+        ImageFolder(make_folder({"cat": 2}, "single"))
+    empty = make_folder({"cat": 2, "dog": 0}, "empty")
+    (empty / "dog" / "a.txt").touch()
+    with pytest.raises(DataError, match=r"'dog'.*no pictures \(found: 1 \.txt\)"):
+        ImageFolder(empty)
+    with pytest.raises(DataError, match="did you mean"):
+        ImageFolder(tmp_path / "mixd")
+    with pytest.raises(DataError, match="neither a folder nor a tar"):
+        ImageFolder(loose / "1.png")
+    with pytest.raises(DataError, match="skip"):
+        ImageFolder(mixed, bad="maybe")
+
+
+def test_damaged_tars(make_folder: Make, tmp_path: Path):
+    tar = pack(make_folder(COUNTS), tmp_path / "a.tar.gz", "w:gz")
+    data = tar.read_bytes()
+    plain = gzip.decompress(data)
+    middle = plain.index(b"dog/") if plain.index(b"dog/") % 512 == 0 else plain.index(b"./dog/")  # between two files
+    for cut in (data[: len(data) // 2], data[:100], plain[:middle], plain[: middle + 99], plain[: len(plain) // 2]):
+        tar.write_bytes(cut)
+        with pytest.raises(DataError, match=r"a\.tar\.gz is (damaged or cut short|neither)"):
+            ImageFolder(tar)
+
+
+def hostile(tar: Path, *members: tuple[str, bytes, bytes]) -> Path:
+    with tarfile.open(tar, "w") as file:
+        for name, kind, body in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, len(body), "/etc/passwd"
+            file.addfile(info, io.BytesIO(body))
+    return tar
+
+
+@pytest.mark.parametrize("name", ["../cat/1.png", "/tmp/cat/1.png", "cat/../../x.png", "cat\\..\\x.png"])
+def test_names_that_point_outside(tmp_path: Path, name: str):
+    with pytest.raises(DataError, match="points outside"):
+        ImageFolder(hostile(tmp_path / "a.tar", (name, tarfile.REGTYPE, encoded(noise(3, 3)))))
+
+
+def test_links_and_devices_are_passed_over(tmp_path: Path):
+    body = encoded(noise(3, 3))
+    good = [(f"{c}/1.png", tarfile.REGTYPE, body) for c in ("cat", "dog")]
+    odd = [(f"cat/{k}.png", kind, b"") for k, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE))]
+    assert ImageFolder(hostile(tmp_path / "a.tar", *good, *odd)).names == ["cat/1.png", "dog/1.png"]
+    escape = hostile(tmp_path / "b.tar", *good, ("\x1b[31m/1.png", tarfile.REGTYPE, body))
+    with pytest.raises(DataError, match=r"unprintable name \('\\x1b\[31m'\)"):
+        ImageFolder(escape)
+
+
+def test_compressed_tar_over_the_limit(make_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tar = pack(make_folder(COUNTS), tmp_path / "a.tar.gz", "w:gz")
+    monkeypatch.setattr(store, "IN_MEMORY", 1000)
+    with pytest.raises(DataError, match=r"plain \.tar"):
+        ImageFolder(tar)
+
+
+def test_hold_out_is_stratified_and_deterministic(make_folder: Make, tmp_path: Path):
+    folder = make_folder({"cat": 29, "dog": 11, "eel": 2})
+    train, val = splits(folder, fraction=0.2, seed=3)
+    assert val.labels.bincount().tolist() == [6, 2, 1]
+    assert train.labels.bincount().tolist() == [23, 9, 1]
+    assert not set(train.names) & set(val.names)
+    assert "held out" in val.notes[-1]
+    again, other = splits(folder, fraction=0.2, seed=3)[1], splits(folder, fraction=0.2, seed=4)[1]
+    assert again.names == val.names != other.names
+    packed = splits(pack(folder, tmp_path / "a.tar.gz", "w:gz", "all"), fraction=0.2, seed=3)[1]
+    assert items(packed) == items(val)
+    with pytest.raises(DataError, match="fraction"):
+        splits(folder, fraction=1.0)
+
+
+def test_one_picture_cannot_be_divided(make_folder: Make):
+    with pytest.raises(DataError, match="'dog' has one picture"):
+        splits(make_folder({"cat": 5, "dog": 1}))
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "test"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: bool):
+    make_folder(COUNTS, "data/train")
+    make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
+    source = tmp_path / "data"
+    if packed:
+        source = pack(source, tmp_path / "data.tar.gz", "w:gz", "data")
+    train, val = splits(source)
+    assert (train.labels.bincount().tolist(), val.labels.bincount().tolist()) == ([11, 7, 13], [1, 2, 3])
+    assert f"{name}/ folder" in val.notes[-1]
+    assert val[0][0].image.size == (7, 5)
+    with pytest.raises(DataError, match="holds splits"):
+        ImageFolder(source)
+    assert len(ImageFolder(source, split=name)) == 6
+    with pytest.raises(DataError, match=rf"no folder 'dev' \(found: .*{name}"):
+        ImageFolder(source, split="dev")
+
+
+def test_val_is_preferred_to_test_and_may_be_elsewhere(make_folder: Make, tmp_path: Path):
+    for part, count in (("train", 5), ("test", 3), ("val", 2)):
+        make_folder({"cat": count, "dog": count}, f"data/{part}")
+    assert len(splits(tmp_path / "data")[1]) == 4
+    elsewhere = make_folder({"cat": 1, "dog": 1}, "elsewhere")
+    train, val = splits(tmp_path / "data", val=elsewhere)
+    assert (len(train), len(val)) == (10, 2)
+
+
+def test_classes_that_differ_between_splits(make_folder: Make, tmp_path: Path):
+    make_folder(COUNTS, "data/train")
+    make_folder({"cat": 2, "dog": 2, "fox": 2}, "data/val")
+    with pytest.raises(DataError, match=r"validation split .* lacks eel and adds fox"):
+        splits(tmp_path / "data")
+
+
+def test_only_a_train_folder(make_folder: Make, tmp_path: Path):
+    make_folder(COUNTS, "data/train")
+    data = ImageFolder(tmp_path / "data")
+    assert (len(data), "train/" in data.notes[0]) == (31, True)
+    assert len(ImageFolder(tmp_path / "data", split="train")) == 31
+    shutil.rmtree(tmp_path / "data" / "train" / "cat")
+    assert ImageFolder(tmp_path / "data").classes == ["dog", "eel"]
+
+
+def test_subset(make_folder: Make):
+    data = ImageFolder(make_folder(COUNTS))
+    part = data.subset([30, 0, 11])
+    assert (part.labels.tolist(), part.classes) == ([2, 0, 1], data.classes)
+    np.testing.assert_array_equal(np.asarray(part[1][0].image), np.asarray(data[0][0].image))
