@@ -38,9 +38,7 @@ class Look:
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
-        labels = (
-            () if self.prediction is None else zip(self.prediction.labels, self.prediction.probabilities, strict=True)
-        )
+        said = self.prediction
         pixels = self.grid[1] * self.task.vit.config.patch, self.grid[0] * self.task.vit.config.patch
         facts = {
             "name": self.task.name,

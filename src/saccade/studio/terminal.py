@@ -1,5 +1,7 @@
 """A small picture in the terminal, and where a model looks in it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
@@ -11,6 +13,16 @@ from torch import Tensor
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
 _SHADES = " .:-=+*#%@"
+
+
+def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Table:
+    """A bar and a percentage for each label. shares: 0 to 1."""
+    table = Table.grid(padding=(0, 1))
+    for label, share in zip(labels, shares, strict=True):
+        full = round(share * width)
+        bar = Text("█" * full, style="cyan").append("·" * (width - full), style="dim")
+        table.add_row(Text(label), bar, Text(f"{share:6.1%}"))
+    return table
 
 
 def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:

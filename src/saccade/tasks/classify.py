@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -147,8 +147,7 @@ class ClassifyTask(Task):
             model = Classifier(ClassifierConfig.model_validate(config["model"]))
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
             model.load_state_dict(weights)
-            fields = {k: tuple(v) if isinstance(v, list) else v for k, v in config["preprocess"].items()}
-            preprocess, labels = Preprocess(**fields), list(config["labels"])
+            preprocess, labels = TypeAdapter(Preprocess).validate_python(config["preprocess"]), list(config["labels"])
         except (OSError, KeyError, TypeError, ValueError, ValidationError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"{folder} is not a whole Saccade model: {type(error).__name__}: {reason}") from error

@@ -16,6 +16,7 @@ from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.models import Classifier, ClassifierConfig, preset
 from saccade.tasks.classify import ClassifyTask, probabilities, score
+from saccade.tasks.task import Task
 
 
 class ClassifyRecipe(BaseModel):
@@ -63,11 +64,15 @@ class ClassifyTraining:
 
     judged_by = "top1"
 
-    def __init__(self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0):
+    def __init__(
+        self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0, start: Task | None = None
+    ):
         self.recipe, self.labels = recipe, train.classes
         torch.manual_seed(seed)
-        config = ClassifierConfig(vit=self._encoder(), classes=len(self.labels))
-        self.model: nn.Module = Classifier(config)
+        encoder = self._encoder() if start is None else start.vit.config
+        self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels)))
+        if start is not None:
+            self.model.vit.load_state_dict(start.vit.state_dict())
         kept = recipe.detail or math.ceil(recipe.size * 9 / 8)
         self.data = prepare(train, (kept, kept), "crop", "bilinear")
         self.val: Arrays | Streamed = prepare(val, (kept, kept), "crop", "bilinear")

@@ -1,0 +1,5 @@
+"""`python -m saccade`, which torchrun needs."""
+
+from saccade.cli import main
+
+main()

@@ -1,0 +1,260 @@
+"""`saccade train classify`, `val`, `predict` and `models`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter, validators
+from rich.console import Console
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from saccade.errors import SaccadeError
+from saccade.tasks import ClassifyRecipe, ClassifyTask, embedded, load
+from saccade.train import TrainConfig
+
+Share = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def train(
+    *,
+    data: Path,
+    val: Path | None = None,
+    hold_out: Share = 0.1,
+    start: str | None = None,
+    name: str = "classify",
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    bad: Literal["skip", "fail"] = "skip",
+    recipe: Annotated[ClassifyRecipe | None, Parameter(name="*", group="Model and augmentation")] = None,
+    config: Annotated[TrainConfig | None, Parameter(name="*", group="Training")] = None,
+) -> None:
+    """Train a classifier on pictures in one folder a class (or a tar of them).
+
+    The result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what
+    --resume needs in state/. On several processors or machines, start it with torchrun.
+
+    Examples:
+
+        saccade train classify --data pets/ --name pets
+
+        saccade train classify --data pets/ --name pets --start cifar --epochs 50
+
+        torchrun --nproc-per-node 8 -m saccade train classify --data pets/
+
+    Parameters
+    ----------
+    data
+        Folder (or .tar, .tar.gz) with one folder a class; if it holds train/ and val/ or test/, those are used.
+    val
+        Validation pictures, in the same layout.
+    hold_out
+        Share of each class held out for validation, where there is no validation set.
+    start
+        A model to start from: its encoder's weights are taken over.
+    name
+        Name of the run.
+    resume
+        Go on with the run of this name.
+    bad
+        What to do with a picture that cannot be read.
+    """
+    from saccade.data import splits
+    from saccade.tasks import ClassifyTraining
+    from saccade.train import train as run
+
+    console = Console(stderr=True)
+    recipe, config = recipe or ClassifyRecipe(), config or TrainConfig()
+    folder = Path("runs") / name
+    if (folder / "state").exists() and not resume:
+        raise SaccadeError(f"{folder} already holds a run: --resume goes on with it, another --name starts a new one")
+    training, held = splits(data, val, fraction=hold_out, bad=bad)
+    for note in dict.fromkeys([*training.notes, *held.notes]):
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    task = ClassifyTraining(training, held, recipe, config.seed, load(start) if start else None)
+    scores = run(task, config, folder, resume)
+    for dataset in (training, held):
+        _say_skipped(console, dataset.skipped)
+    print(f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+
+
+def val(
+    data: Path,
+    *,
+    model: str = "cifar",
+    out: Path | None = None,
+    split: str | None = None,
+    bad: Literal["skip", "fail"] = "skip",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "bf16", "fp32"] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a classifier on labelled pictures: top1, top5, every class, confusion matrix, calibration.
+
+    Example:
+
+        saccade val pets/test --model runs/pets
+
+    Parameters
+    ----------
+    data
+        Folder or tar with one folder a class.
+    model
+        As for look.
+    out
+        Folder for confusion.png, calibration.png and scores.json; default runs/val-MODEL.
+    split
+        Which folder of the data to use, where it holds several.
+    bad
+        What to do with a picture that cannot be read.
+    """
+    from saccade.data import ImageFolder
+    from saccade.device import join
+    from saccade.tasks.classify import confusion, score
+    from saccade.tasks.pictures import draw_calibration, draw_confusion
+
+    task = _classifier(model)
+    dataset = ImageFolder(data, classes=task.labels, bad=bad, split=split)
+    place = join(device, precision)
+    said, truth = task.val(dataset, place)
+    matrix, scores = confusion(said, truth), score(said, truth)
+    each = (matrix.diagonal() / matrix.sum(dim=1).clamp(min=1)).tolist()
+    per_class = dict(zip(task.labels, each, strict=True))
+    result = {**scores, "pictures": len(truth), "per_class": per_class, "skipped": dataset.skipped}
+    out = out or Path("runs") / f"val-{task.name}"
+    out.mkdir(parents=True, exist_ok=True)
+    draw_confusion(matrix, task.labels).save(out / "confusion.png")
+    draw_calibration(said, truth).save(out / "calibration.png")
+    (out / "scores.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(f"{task.name} on {len(truth)} pictures, {place}", highlight=False)
+    console.print("  ".join(f"{key} [bold]{value:.4f}[/bold]" for key, value in scores.items()), highlight=False)
+    from saccade.studio.terminal import bars
+
+    console.print(bars(list(per_class), list(per_class.values())))
+    _say_skipped(console, dataset.skipped)
+    console.print(f"Pictures of the confusion and the calibration are in {out}", highlight=False)
+
+
+def predict(
+    pictures: Annotated[list[str], Parameter(negative=())],
+    *,
+    model: str = "cifar",
+    top: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    bad: Literal["skip", "fail"] = "skip",
+    as_json: Json = False,
+    as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
+) -> None:
+    """Name what is in pictures: files, folders, or patterns such as "holiday/*.jpg".
+
+    Examples:
+
+        saccade predict photo.jpg
+
+        saccade predict photos/ --csv --out names.csv
+
+    Parameters
+    ----------
+    pictures
+        Files, folders (with all that is in them) or patterns.
+    model
+        As for look.
+    top
+        How many classes a picture.
+    out
+        File to write to instead of the screen.
+    bad
+        What to do with a picture that cannot be read: skip it, counted and named, or fail.
+    as_json
+        A JSON list.
+    as_csv
+        A CSV table.
+    """
+    from saccade.data import find_images
+    from saccade.tasks.classify import to_csv
+
+    if as_json and as_csv:
+        raise SaccadeError("--json and --csv exclude each other: choose one")
+    task = _classifier(model)
+    skipped: dict[str, str] = {}
+    files = find_images(pictures)
+    bar = tqdm(files, unit="pictures", delay=1, disable=None)
+    results = list(task.predict_all(_readable(bar, bad, skipped), top))
+    if not results:
+        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
+    if as_json:
+        said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
+    elif as_csv:
+        said = to_csv(results).rstrip("\n")
+    else:
+        said = ""
+    if out is not None:
+        out.write_text((said or "\n".join(map(str, results))) + "\n", encoding="utf-8")
+    elif said:
+        print(said)
+    else:
+        Console().print(_table(results))
+    _say_skipped(Console(stderr=True), skipped)
+
+
+def models(*, as_json: Json = False) -> None:
+    """List the embedded models with what their cards say.
+
+    Example:
+
+        saccade models --json
+    """
+    found = {name: load(name) for name in embedded()}
+    if as_json:
+        print(json.dumps({name: {"parameters": t.parameters, **t.card} for name, t in found.items()}))
+        return
+    table = Table("name", "task", "parameters", "picture", "scores")
+    for name, task in found.items():
+        scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())
+        size = " x ".join(map(str, reversed(task.preprocess.size)))
+        table.add_row(name, "classify", f"{task.parameters / 1e6:.1f} M", size, scores)
+    Console().print(table)
+    Console().print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
+
+
+def _classifier(model: str) -> ClassifyTask:
+    task = load(model)
+    if not isinstance(task, ClassifyTask):
+        raise SaccadeError(f"{model} has no classifier to predict with; `saccade look` can look into it")
+    for note in task.notes:
+        Console(stderr=True).print(f"note: {note}", style="dim", markup=False, highlight=False)
+    return task
+
+
+def _readable(files, bad: str, skipped: dict[str, str]):
+    from saccade.data import read_image
+    from saccade.errors import DataError
+
+    for file in files:
+        try:
+            yield read_image(file)
+        except DataError as error:
+            if bad == "fail":
+                raise
+            skipped[str(file)] = str(error)
+
+
+def _table(results) -> Table:
+    table = Table("picture", *(f"{i + 1}." for i in range(len(results[0].labels))))
+    for result in results:
+        pairs = zip(result.labels, result.probabilities, strict=True)
+        table.add_row(result.name, *(f"{label} {share:.0%}" for label, share in pairs))
+    return table
+
+
+def _say_skipped(console: Console, skipped: dict[str, str]) -> None:
+    if skipped:
+        first = next(iter(skipped.values()))
+        many = f"{len(skipped)} pictures were" if len(skipped) > 1 else "1 picture was"
+        console.print(f"{many} left out: {first}", style="yellow", markup=False, highlight=False)
+        if len(skipped) > 1:
+            console.print(f"and {len(skipped) - 1} more", style="yellow", highlight=False)

@@ -1,0 +1,105 @@
+"""`saccade look`."""
+
+import json
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+from rich.console import Console
+
+from saccade.data import Picture, read_image
+from saccade.errors import SaccadeError
+
+
+def look(
+    picture: Path | None = None,
+    *,
+    model: str = "cifar",
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
+    size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    text: str | None = None,
+    open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Say what a model sees in a picture and where it looks, and write a page on which to explore it.
+
+    The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
+    and head, and how each weight is computed.
+
+    Examples:
+
+        saccade look photo.jpg
+
+        saccade look photo.jpg --model hf:google/vit-base-patch16-224 --open
+
+    Parameters
+    ----------
+    picture
+        A picture file. Without one, a picture is drawn for you.
+    model
+        An embedded model's name, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file.
+    out
+        Where the page goes.
+    size
+        Side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
+    text
+        Words to look for in the picture; not there yet.
+    open_page
+        Open the page in the browser.
+    as_json
+        Print prediction, grid and heat map as JSON instead.
+    """
+    if text is not None:
+        raise SaccadeError(
+            "--text is not there yet: matching words with places in a picture comes with a later version"
+        )
+    from saccade.studio.look import look as look_at
+    from saccade.tasks import load
+
+    console = Console(stderr=as_json)
+    seen = _picture(picture, console)
+    found = look_at(load(model), seen, size)
+    report = found.page(out)
+    if as_json:
+        page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
+        json.dump({**found.to_dict(), "page": page}, sys.stdout, ensure_ascii=False)
+        print()
+    else:
+        _print(console, found, report)
+    if open_page:
+        webbrowser.open(out.resolve().as_uri())
+
+
+def _picture(path: Path | None, console: Console) -> Picture:
+    if path is not None:
+        return read_image(path)
+    from saccade.studio.sample import sample_picture
+
+    console.print("No picture was given: looking at one drawn for you.", style="dim")
+    return Picture(sample_picture(), "a drawn picture")
+
+
+def _print(console: Console, found, report) -> None:
+    from saccade.studio.terminal import bars, draw_look
+
+    task = found.task
+    rows, columns = found.grid
+    console.print(
+        f"[bold]{task.name}[/bold], {task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches, "
+        f"{found.seconds:.2f} s in fp32",
+        highlight=False,
+    )
+    if found.prediction is not None:
+        console.print(bars(found.prediction.labels, found.prediction.probabilities))
+    draw_look(console, found.picture, found.heat)
+    for note in found.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
+    console.print(
+        f"The page: [bold]{report.path}[/bold] ({report.bytes / 1e6:.1f} MB{kept}). "
+        "Open it in a browser and click a patch.",
+        highlight=False,
+        soft_wrap=True,
+    )
