@@ -169,7 +169,6 @@ def test_every_weight_learns():
     layer = Attention(WIDTH, HEADS, kv_heads=2, source_width=SOURCE_WIDTH, qk_norm=True)
     layer(torch.randn(2, 5, WIDTH), torch.randn(2, 7, SOURCE_WIDTH)).square().sum().backward()
     for name, parameter in layer.named_parameters():
-        # A bias of the keys adds the same score to every source token, unless keys are normalised afterwards.
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
 
