@@ -1,9 +1,10 @@
 """One vector a picture: the image side of a model that compares pictures with texts."""
 
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from saccade.errors import SaccadeError
 from saccade.models.vit import ViT, ViTConfig
 
 
@@ -14,6 +15,12 @@ class EmbedderConfig(BaseModel):
 
     vit: ViTConfig
     width: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _has_a_class_token(self) -> "EmbedderConfig":
+        if not self.vit.cls:
+            raise SaccadeError("an embedder reads the class token, and the vit has none: set cls")
+        return self
 
 
 class Embedder(nn.Module):
