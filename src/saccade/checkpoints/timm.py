@@ -93,17 +93,18 @@ def _grid_and_placed(
     raise CheckpointError(f"{where}: {count} positions and {tokens} tokens before the patches make no square grid")
 
 
-def _activation(weights: Mapping[str, Tensor], prefix: str, architecture: str) -> str:
+def _activation(weights: Mapping[str, Tensor], prefix: str, said: str | None, architecture: str) -> str:
     up, down = (weights[f"{prefix}blocks.0.mlp.fc{i}.weight"] for i in (1, 2))
     if up.shape[0] == 2 * down.shape[1]:
         return "swiglu"
+    if said in ("gelu", "gelu_tanh", "quick_gelu", "relu"):
+        return said
     if "quickgelu" in architecture:
         return "quick_gelu"
     return "gelu_tanh" if _TANH.search(architecture) else "gelu"
 
 
-def _heads(config: Mapping[str, Any], architecture: str, width: int, notes: list[str]) -> int:
-    said = config.get("model_args", {}).get("num_heads")
+def _heads(said: Any, architecture: str, width: int, notes: list[str]) -> int:
     if isinstance(said, int):
         return said
     known = bool(architecture)  # the architecture's name fixes them
@@ -112,7 +113,7 @@ def _heads(config: Mapping[str, Any], architecture: str, width: int, notes: list
 
 def _describe(source: Source) -> Described:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
-    said = config.get("pretrained_cfg", {})
+    said, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
     architecture = str(config.get("architecture", ""))
     if _RESIDUAL_POST_NORM in architecture:
         raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
@@ -122,16 +123,15 @@ def _describe(source: Source) -> Described:
         if name not in weights:
             raise CheckpointError(f"{where}: 1 weights are missing: {name}")
     cls, after = _tokens(weights, prefix)
-    grid, placed = _grid_and_placed(
-        weights[f"{prefix}pos_embed"].shape[1], cls + after, pair(said.get("input_size")), shape.patch, where
-    )
+    native = pair(arguments.get("img_size") or said.get("input_size"))
+    grid, placed = _grid_and_placed(weights[f"{prefix}pos_embed"].shape[1], cls + after, native, shape.patch, where)
     clip = f"{prefix}norm_pre.weight" in weights
     vit = vit_config(
         shape,
         grid,
-        heads=_heads(config, architecture, shape.width, notes),
+        heads=_heads(arguments.get("num_heads"), architecture, shape.width, notes),
         eps=1e-5 if clip else 1e-6,
-        activation=_activation(weights, prefix, architecture),
+        activation=_activation(weights, prefix, arguments.get("act_layer"), architecture),
         layer_scale=f"{prefix}blocks.0.ls1.gamma" in weights,
         cls=cls,
         registers=after,
@@ -191,49 +191,60 @@ def _preprocess(said: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list
     )
 
 
-def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _architecture(config: Config) -> str:
+    """One of timm's that differs from ours only in what its arguments can say."""
     vit = vit_of(config)
+    if isinstance(config, ClassifierConfig) and config.pool == "distilled":
+        return "deit_base_distilled_patch16_224"
+    if vit.block.activation == "swiglu":
+        return "vit_giant_patch14_dinov2"
+    return "vit_base_patch16_clip_224" if vit.stem_norm else "vit_base_patch16_224"
+
+
+def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+    vit, block = vit_of(config), vit_of(config).block
     classes = config.classes if isinstance(config, ClassifierConfig) else 0
-    shortest = preprocess.shortest or min(preprocess.size)
-    quick = "_quickgelu" if vit.block.activation == "quick_gelu" else ""
     mean = isinstance(config, ClassifierConfig) and config.pool == "mean"
+    distilled = isinstance(config, ClassifierConfig) and config.pool == "distilled"
     native = [vit.grid[0] * vit.patch, vit.grid[1] * vit.patch]
     said = {
-        "input_size": [vit.channels, *native],
+        "input_size": [vit.channels, *preprocess.size],
         "interpolation": preprocess.interpolation,
-        "crop_pct": min(preprocess.size) / shortest,
+        "crop_pct": min(preprocess.size) / (preprocess.shortest or min(preprocess.size)),
         "crop_mode": "center" if preprocess.resize == "crop" else "squash",
         "mean": list(preprocess.mean),
         "std": list(preprocess.std),
         "num_classes": classes,
         "first_conv": "patch_embed.proj",
-        "classifier": "head",
+        "classifier": ["head", "head_dist"] if distilled else "head",
     }
     arguments = {
         "img_size": native,
         "patch_size": vit.patch,
-        "embed_dim": vit.block.width,
+        "in_chans": vit.channels,
+        "embed_dim": block.width,
         "depth": vit.depth,
-        "num_heads": vit.block.heads,
-        "mlp_ratio": vit.block.hidden * (2 if vit.block.activation == "swiglu" else 1) / vit.block.width,
-        "class_token": vit.cls,
-        "reg_tokens": vit.registers,
-        "no_embed_class": True,
-        "pre_norm": vit.stem_norm,
+        "num_heads": block.heads,
+        "mlp_ratio": block.hidden * (2 if block.activation == "swiglu" else 1) / block.width,
+        "init_values": 1e-5 if block.layer_scale else None,
         "final_norm": vit.final_norm or mean,
-        "fc_norm": mean and not vit.final_norm,
-        "init_values": 1e-5 if vit.block.layer_scale else None,
-    }
-    json = {
-        "architecture": f"vit_base_patch{vit.patch}{quick}_224",
-        "num_classes": classes,
-        "num_features": vit.block.width,
         "global_pool": "avg" if mean else "token",
+    }
+    if block.activation != "swiglu":
+        arguments["act_layer"] = block.activation
+    if not distilled:
+        arguments |= {"class_token": vit.cls, "reg_tokens": vit.registers, "no_embed_class": True}
+        arguments["fc_norm"] = mean and not vit.final_norm
+    json = {
+        "architecture": _architecture(config),
+        "num_classes": classes,
+        "num_features": block.width,
+        "global_pool": arguments["global_pool"],
         **({"label_names": labels} if labels else {}),
         "pretrained_cfg": said,
         "model_args": arguments,
     }
-    return Written(_names(config, placed=0), "", {"config.json": json})
+    return Written(_names(config, placed=2 if distilled else 0), "", {"config.json": json})
 
 
 TIMM = Family("timm", "blocks.0.attn.qkv.weight", _looks_like, _describe, _write)
