@@ -21,9 +21,9 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.checkpoints.names import Names, Table, Tokens, agree, measure, native_grid
 from saccade.checkpoints.processors import centre, read_processor, write_processor
-from saccade.checkpoints.vit_hf import ACTIVATIONS, activation_of, heads_of, places
+from saccade.checkpoints.vit_hf import ACTIVATIONS, activation_of, heads_of, hf_agree, places
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig
@@ -66,6 +66,7 @@ def _describe_hf(source: Source) -> Described:
     prefix = prefix_before(weights, _PATCHES) or ""
     embed = f"{prefix}embeddings.patch_embedding"
     shape = measure(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
+    hf_agree(shape, vision, where)
     classifies = "classifier.weight" in weights
     if not config:
         notes.append("no config says whether GELU or QuickGELU: taken as QuickGELU, as in OpenAI's")
@@ -173,6 +174,7 @@ def _describe_open(source: Source) -> Described:
     _refuse_other_pooling(vision, where)
     prefix = prefix_before(weights, "class_embedding") or ""
     shape = measure(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
+    agree(shape, vision, where, width="width", depth="layers", patch="patch_size")
     if not said:
         notes.append(
             "no open_clip_config.json says whether GELU or QuickGELU: taken as GELU, though OpenAI's use Quick"

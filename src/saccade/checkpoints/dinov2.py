@@ -21,7 +21,7 @@ from saccade.checkpoints.files import Source
 from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
 from saccade.checkpoints.processors import centre, read_processor, write_processor
 from saccade.checkpoints.timm import MLP, table
-from saccade.checkpoints.vit_hf import COMMON, PATCHES, activation_of, heads_of, hf_config, places
+from saccade.checkpoints.vit_hf import COMMON, PATCHES, activation_of, heads_of, hf_agree, hf_config, places
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, ViTConfig
@@ -78,6 +78,7 @@ def _describe_hf(source: Source) -> Described:
     swiglu = f"{prefix}encoder.layer.0.mlp.weights_in.weight" in weights
     down = f"{prefix}encoder.layer.{{i}}.mlp." + ("weights_out" if swiglu else "fc2")
     shape = measure(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
+    hf_agree(shape, config, where)
     registers = f"{prefix}embeddings.register_tokens"
     if config.get("num_register_tokens") and registers not in weights:
         raise CheckpointError(f"{where}: 1 weights are missing: {registers}")

@@ -211,6 +211,17 @@ def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> t
     return shape
 
 
+def agree(shape: Shape, said: Mapping[str, object], where: str, **fields: str) -> None:
+    """Refuse a config that is of another model than the weights. fields: of Shape, with the config's names."""
+    for mine, theirs in fields.items():
+        value = said.get(theirs)
+        if isinstance(value, int) and value != getattr(shape, mine):
+            raise CheckpointError(
+                f"{where}: the config says {theirs} {value} and the weights have {getattr(shape, mine)}: they belong to "
+                "different models, or weights are missing"
+            )
+
+
 def native_grid(places: int, picture: tuple[int, int] | None, patch: int, where: str) -> tuple[int, int]:
     """(rows, columns) of a table of positions: those of the native picture (height, width) if they fit, or else
     a square."""

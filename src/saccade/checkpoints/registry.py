@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from saccade.checkpoints.clip import CLIP, OPEN_CLIP
@@ -63,7 +64,7 @@ def load_checkpoint(spec: str | Path) -> Loaded:
     """
     source = open_checkpoint(spec)
     family = _recognise(source)
-    described = family.describe(source)
+    described = _described(family, source)
     model = _filled(described, source)
     return Loaded(model, described.labels, described.preprocess, family.name, short(source.name), described.notes)
 
@@ -103,6 +104,17 @@ def _recognise(source: Source) -> Family:
         f"{source.name}{said}: not a vision transformer that can be read here; found weights like {found}, "
         f"expected one of {expected}"
     )
+
+
+def _described(family: Family, source: Source) -> Described:
+    try:
+        return family.describe(source)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{source.name}: its config cannot be read: {field}: {first['msg']}") from error
+    except (TypeError, AttributeError, KeyError) as error:  # a config that holds something else than expected
+        raise CheckpointError(f"{source.name}: its config cannot be read: {error}") from error
 
 
 def _filled(described: Described, source: Source) -> Model:

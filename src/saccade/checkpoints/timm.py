@@ -21,7 +21,7 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.checkpoints.names import Names, Table, Tokens, agree, measure, native_grid
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, ViTConfig
@@ -119,6 +119,7 @@ def _describe(source: Source) -> Described:
         raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
     shape = measure(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
+    agree(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
     for name in (f"{prefix}pos_embed", f"{prefix}blocks.0.mlp.fc1.weight"):
         if name not in weights:
             raise CheckpointError(f"{where}: 1 weights are missing: {name}")

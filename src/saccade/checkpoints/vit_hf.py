@@ -20,7 +20,7 @@ from saccade.checkpoints.family import (
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
+from saccade.checkpoints.names import Names, Shape, Table, Tokens, agree, measure, native_grid
 from saccade.checkpoints.processors import read_processor, write_processor
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
@@ -71,6 +71,11 @@ def heads_of(config: Mapping[str, Any], width: int, where: str, notes: list[str]
     return heads
 
 
+def hf_agree(shape: Shape, config: Mapping[str, Any], where: str) -> None:
+    """Refuse a transformers config of another model than these weights'."""
+    agree(shape, config, where, width="hidden_size", depth="num_hidden_layers", patch="patch_size")
+
+
 def places(weights: Mapping[str, Tensor], name: str, where: str) -> int:
     """How many positions a table of them holds."""
     if name not in weights:
@@ -105,6 +110,7 @@ def _describe(source: Source) -> Described:
     shape = measure(
         weights, f"{prefix}embeddings.patch_embeddings.projection", f"{prefix}encoder.layer.{{i}}.output.dense", where
     )
+    hf_agree(shape, config, where)
     count = places(weights, f"{prefix}embeddings.position_embeddings", where) - 1 - distilled
     vit = vit_config(
         shape,

@@ -21,7 +21,19 @@ from saccade.lens import Call, Trace
 from saccade.studio.budget import Look, fit
 
 BUDGET = 30_000_000
-SCRIPTS = ("attend.js", "colour.js", "words.js", "charts.js", "stage.js", "maps.js", "how.js", "viewer.js")
+# In the order in which they need each other.
+SCRIPTS = (
+    "dom.js",
+    "words.js",
+    "attend.js",
+    "colour.js",
+    "picture.js",
+    "charts.js",
+    "how.js",
+    "maps.js",
+    "look.js",
+    "viewer.js",
+)
 
 
 @dataclass

@@ -26,15 +26,17 @@ def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Tab
 
 
 def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
-    """The picture and, beside it, the picture under its heat map (any scale, 0 or more).
+    """The picture and, beside it, the picture under its heat map (any scale), from its least to its most.
 
     In colour two pixels make one character; without colour the heat map alone is drawn in shades.
     """
     columns = max(8, min(width, (console.width - 4) // 2))
     rows = max(4, round(columns * picture.height / picture.width / 2) * 2)
-    warm = heat.float().numpy() / max(float(heat.max()), 1e-12)
+    least, most = float(heat.min()), float(heat.max())
+    warm = (heat.float().numpy() - least) / max(most - least, 1e-12)
     if not console.is_terminal or console.color_system is None:
         console.print(_shaded(warm), highlight=False, markup=False)
+        console.print(f"where it looks: {_scale(least, most)}", highlight=False)
         return
     small = np.asarray(picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX), dtype=float)
     shown = Image.fromarray(warm.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR)
@@ -42,8 +44,12 @@ def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"]
     laid = 0.35 * small + 0.65 * _colour(hot[:, :, 0])
     table = Table.grid(padding=(0, 2))
     table.add_row(_blocks(small), _blocks(laid))
-    table.add_row(Text("the picture", style="dim"), Text("where it looks", style="dim"))
+    table.add_row(Text("the picture", style="dim"), Text(f"where it looks: {_scale(least, most)}", style="dim"))
     console.print(table)
+
+
+def _scale(least: float, most: float) -> str:
+    return f"dark {least:.2%} to bright {most:.2%} a patch"
 
 
 def _colour(heat: np.ndarray) -> np.ndarray:

@@ -66,7 +66,8 @@ def train(task: Trainable, config: TrainConfig, folder: Path, resume: bool = Fal
 class _Run:
     def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, resume: bool):
         config = config.fitted(len(task))
-        assert config.batch and config.epochs
+        assert config.batch is not None
+        assert config.epochs is not None
         _check(len(task), config.batch, device)
         self.batch, self.epochs = config.batch, config.epochs
         self.task, self.config, self.folder, self.device = task, config, folder, device

@@ -56,15 +56,18 @@ export function place(weight, end, log) {
 /** The weight at a place of the scale: the inverse of `place`. */
 export const weightAt = (t, end, log) => (log ? end * 2 ** (8 * (t - 1)) : end * t);
 
+/** The colour of a weight, for CSS. */
+export const css = (weight, end, log) => `rgb(${COLOURS[Math.round(255 * place(weight, end, log))].join(' ')})`;
+
+const PIXELS = Uint32Array.from(COLOURS, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+
 /** Paint weights (from `first` on) of a grid into a canvas, one pixel a patch; CSS makes it large. */
 export function paint(canvas, weights, first, [rows, columns], end, log) {
   if (canvas.width !== columns) canvas.width = columns;
   if (canvas.height !== rows) canvas.height = rows;
   const context = canvas.getContext('2d');
   const image = context.createImageData(columns, rows);
-  for (let i = 0; i < rows * columns; i++) {
-    const [r, g, b] = COLOURS[Math.round(255 * place(weights[first + i], end, log))];
-    image.data.set([r, g, b, 255], 4 * i);
-  }
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = PIXELS[Math.round(255 * place(weights[first + i], end, log))];
   context.putImageData(image, 0, 0);
 }

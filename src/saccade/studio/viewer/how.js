@@ -33,10 +33,10 @@ const list = (numbers) => `[ ${Array.from(numbers, (x) => figure(x, 2)).join(', 
 const cell = (...children) => h('td', { className: 'number' }, ...children);
 
 /** One line: how a target's query and a source's key become a weight. */
-function pairLine(layer, head, { target, source, numbers, lse }, marked, draw, count) {
+function pairLine(layer, head, { target, source, numbers, lse }, most, marked, draw, count) {
   const weight = Math.exp(numbers.score - lse);
   const bar = h('i', { className: 'bar', title: percent(weight) });
-  bar.style.width = `${Math.min(100, 100 * weight)}%`;
+  bar.style.width = `${100 * Math.min(1, weight / most)}%`;
   const formula = `exp(${figure(numbers.score)} − ${figure(lse).replace('−', '−\u2060')})`;
   const line = h('tr', { className: marked ? 'pointed' : '' }, draw(target), draw(source));
   line.append(cell(figure(numbers.dot)), cell(figure(numbers.score)), cell(formula), cell(h('b', {}, figure(weight)), bar));
@@ -70,7 +70,7 @@ export function explain(nodes, layer, { token, head, view, weights, pointed }, {
   const count = Math.min(SHOWN, value(layer, head, 0)?.length ?? 0);
   const heads = [say('from'), say('to'), 'q·k', say('score', { scale: figure(layer.scale) }), 'exp(score − lse)', say('weight')];
   if (count) heads.push(say('times', { count }));
-  const body = h('tbody', {}, ...lines.map((l) => pairLine(layer, head, l, l.other === pointed, draw, count)));
+  const body = h('tbody', {}, ...lines.map((l) => pairLine(layer, head, l, weights[shown[0]], l.other === pointed, draw, count)));
   if (view !== 'column') body.append(sumLine(layer, head, token, count, say));
   nodes.numbers.replaceChildren(h('thead', {}, h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)))), body);
   const facts = { width: layer.width, scale: figure(layer.scale), tokens: layer.tokens, lse: figure(lines[0].lse) };

@@ -3,7 +3,7 @@ import { column, mean, row } from './attend.js';
 import { paint } from './colour.js';
 import { ARROWS, h } from './dom.js';
 
-const SLICE = 8; // milliseconds of work a frame
+const MAPS_SLICE = 8; // milliseconds of work a frame
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
 /** The grid of small maps. choose(layer, head): head is −1 for the mean of the heads. */
@@ -88,14 +88,14 @@ export class Maps {
       const data = await this.look.load(l);
       const fresh = [];
       for (let head = 0; head < data.heads; head++) {
-        if (performance.now() - since > SLICE) {
+        if (performance.now() - since > MAPS_SLICE) {
           await frame();
           since = performance.now();
         }
         if (mine !== this.turn) return;
         fresh.push(see(data, head, token));
       }
-      this.maps[l] = [mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights) }));
+      this.maps[l] = [mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
       this.maps[l].forEach((_, i) => this.#draw(l, i, end || null, log));
       progress((done + 1) / order.length);
     }

@@ -34,7 +34,8 @@ export function makePicture(element, { page, first }, { hover, pick, go, from })
     const place = { x: (token - first) % columns, y: Math.floor((token - first) / columns), width: 1, height: 1 };
     return [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })];
   };
-  return (chosen, pointed) => marks.replaceChildren(...outline(chosen, 'chosen'), ...outline(pointed, 'pointed'));
+  const lines = svg('path', { d: edges(rows, columns), class: 'edges' });
+  return (chosen, pointed) => marks.replaceChildren(lines, ...outline(chosen, 'chosen'), ...outline(pointed, 'pointed'));
 }
 
 /** Where an arrow key, Home or End leads from `token` on a grid; null for other keys. */
@@ -48,6 +49,13 @@ export function step(key, token, [rows, columns], first) {
   const y = Math.floor((token - first) / columns) + move[0];
   const x = ((token - first) % columns) + move[1];
   return y < 0 || x < 0 || y >= rows || x >= columns ? token : first + y * columns + x;
+}
+
+/** The edges of all patches as one SVG path; none where they would be denser than a reader can use. */
+function edges(rows, columns) {
+  if (columns > 40) return '';
+  const down = Array.from({ length: columns - 1 }, (_, x) => `M${x + 1} 0V${rows}`);
+  return [...down, ...Array.from({ length: rows - 1 }, (_, y) => `M0 ${y + 1}H${columns}`)].join('');
 }
 
 /** A patch, framed, with one patch of its surroundings on each side. */

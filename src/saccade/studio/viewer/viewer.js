@@ -1,416 +1,360 @@
-// The page: its state, its controls, and what is redrawn when something is chosen.
-import { column, inflate, mean, readLayer, rollout, rolloutCost, row, top } from './attend.js';
+// The page: what is chosen, and what is redrawn when something else is.
+import { top } from './attend.js';
 import { strips } from './charts.js';
-import { COLOURS, paint, place, weightAt } from './colour.js';
+import { COLOURS, css, paint, place, weightAt } from './colour.js';
+import { get, h, segmented } from './dom.js';
 import { explain } from './how.js';
-import { makeMaps } from './maps.js';
-import { makeStage, step, thumbnail } from './stage.js';
+import { Look } from './look.js';
+import { Maps } from './maps.js';
+import { makePicture, thumbnail } from './picture.js';
 import { figure, fill, percent } from './words.js';
 
-const get = (id) => document.getElementById(id);
-const MOST_WORK = 5e8; // multiply-adds of a rollout that the page does itself
+const VIEWS = ['row', 'column', 'rollout'];
 
-/** Layers, unpacked when first asked for. */
-function makeStore(page, tokens) {
-  const layers = page.layers.map(() => null);
-  const coming = page.layers.map(() => null);
-  const load = (l) => {
-    coming[l] ??= inflate(get(`layer-${l}`).textContent).then((bytes) => {
-      get(`layer-${l}`).remove();
-      layers[l] = readLayer(bytes, page.layers[l], page.grid, tokens);
-      delete page.layers[l].bytes;
-      return layers[l];
-    });
-    return coming[l];
-  };
-  return { load, ready: (l) => layers[l], kept: (l) => Boolean(page.layers[l].planes) };
-}
-
-export function start(page) {
-  const first = page.prefix.length;
-  const tokens = first + page.grid[0] * page.grid[1];
-  const MEAN = tokens; // stands for the mean of all patches
-  const place2 = { picture: page.picture, grid: page.grid, first };
-  const store = makeStore(page, tokens);
-  const last = page.layers.findLastIndex((_, l) => store.kept(l));
-  const speaker = page.target === 'mean' ? MEAN : page.target;
-  const whole = page.layers.every((_, l) => store.kept(l));
-  const rollouts = new Map([[speaker, Float32Array.from(page.rollout)]]);
-  const state = {
-    token: speaker, layer: last, head: -1, view: 'row', shared: false, log: false,
-    preview: null, pointed: null, named: 0, language: navigator.language?.startsWith('ko') ? 'ko' : 'en', theme: 'auto',
-  };
-  const say = (key, facts) => fill(state.language, key, facts);
-  const name = (token) => {
-    if (token === MEAN) return say('meanToken');
-    if (token < first) return page.prefix[token];
-    const at = token - first;
-    return say('patch', { row: Math.floor(at / page.grid[1]) + 1, column: (at % page.grid[1]) + 1 });
-  };
-  let shown = null; // the weights on the large map
-  const img = get('picture').querySelector('img');
-
-  const stage = makeStage(get('picture'), place2, { hover: (t) => preview(t), pick: (t) => pick(t) });
-  const mapStage = makeStage(get('map'), place2, { hover: (t) => point(t), pick: (t) => point(t) });
-  const maps = makeMaps(get('maps'), { page, first, load: store.load, say, choose: (l, head) => choose(l, head) });
-
-  // what is chosen
-
-  function pick(token) {
-    Object.assign(state, { token, preview: null, pointed: null });
-    refresh();
-    get('live').textContent = `${say('chosen', { token: name(token) })} ${shown ? get('readout').textContent : ''}`;
+export class Viewer {
+  constructor(page, packed) {
+    this.page = page;
+    this.look = new Look(page, packed);
+    this.canvas = get('map').querySelector('canvas');
+    this.shown = null; // the weights on the large map
+    this.pointed = null; // the token under the pointer on the large map
+    this.peeked = null; // the token under the pointer on the picture
+    this.state = {
+      token: this.look.speaker, layer: page.layers.findLastIndex((_, l) => this.look.kept(l)), head: -1, named: 0,
+      view: page.target === 'mean' ? 'rollout' : 'row', shared: false, log: false, theme: 'auto',
+      language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
+    };
+    this.recall();
+    const peek = (token) => this.peek(token);
+    const point = (token) => this.point(token);
+    const pick = (token) => this.pick(token);
+    this.mark = makePicture(get('picture'), this.look, { hover: peek, pick, go: pick, from: () => this.state.token });
+    this.markMap = makePicture(get('map'), this.look, { hover: point, pick: point, go: point, from: () => this.pointed });
+    this.maps = new Maps(get('maps'), this.look, (layer, head) => this.choose(layer, head));
+    this.listen();
+    get('look').hidden = false;
+    this.write();
   }
-  function preview(token) {
-    if (token === state.preview) return;
-    state.preview = token;
-    refreshMap();
+
+  listen() {
+    const heads = (l) => this.page.layers[l].heads;
+    get('layer').oninput = ({ target }) => this.choose(target.value - 1, Math.min(this.state.head, heads(target.value - 1) - 1));
+    get('head').onchange = ({ target }) => this.choose(this.state.layer, Number(target.value));
+    get('opacity').oninput = () => this.blend();
+    get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
+    this.blend();
   }
-  function point(token) {
-    if (token === state.pointed) return;
-    state.pointed = token;
-    mark();
-    readout();
-    how();
+
+  say(key, facts) {
+    return fill(this.state.language, key, facts);
   }
-  function choose(layer, head) {
-    Object.assign(state, { layer, head });
-    if (head >= 0) state.named = head;
-    if (state.view === 'rollout') state.view = 'row';
-    controls();
-    refresh(false);
+
+  name(token) {
+    if (token === this.look.mean) return this.say('meanToken');
+    if (token < this.look.first) return this.page.prefix[token];
+    const [at, columns] = [token - this.look.first, this.page.grid[1]];
+    return this.say('patch', { row: Math.floor(at / columns) + 1, column: (at % columns) + 1 });
+  }
+
+  get token() {
+    return this.peeked ?? this.state.token;
+  }
+
+  // what a person does
+
+  pick(token) {
+    Object.assign(this, { peeked: null, pointed: null });
+    this.state.token = token;
+    this.refresh();
+    get('live').textContent = `${get('chosen').textContent}. ${get('readout').textContent}`;
+  }
+
+  peek(token) {
+    if (token === this.peeked) return;
+    this.peeked = token;
+    this.showMap();
+  }
+
+  point(token) {
+    if (token === this.pointed) return;
+    this.pointed = token;
+    this.markMap(this.token, token);
+    this.readout();
+    this.how();
+  }
+
+  choose(layer, head) {
+    Object.assign(this.state, { layer, head, view: this.state.view === 'rollout' ? 'row' : this.state.view });
+    if (head >= 0) this.state.named = head;
+    this.controls();
+    this.charts();
+    this.refresh();
+  }
+
+  set(key, value) {
+    this.state[key] = value;
+    if (key === 'language') return this.write();
+    if (key === 'theme') document.documentElement.dataset.theme = value;
+    this.controls();
+    if (key === 'view') this.refresh();
+    if (key === 'log' || key === 'shared') {
+      this.maps.redraw(this.state);
+      this.showMap();
+    }
+    return undefined;
+  }
+
+  /** Redraw what depends on the token, layer, head or view. */
+  refresh() {
+    const { token, layer, head, view, shared, log } = this.state;
+    this.showMap();
+    this.chips();
+    this.maps.select(layer, head);
+    this.remember();
+    const kind = view === 'column' && token !== this.look.mean ? 'column' : 'row';
+    const filled = `${token} ${kind}`;
+    if (filled === this.filled) return;
+    this.filled = filled;
+    this.maps.show({ token, layer, view: kind, shared, log }, (part) => {
+      get('progress').textContent = part < 1 ? this.say('computing', { percent: Math.round(100 * part) }) : '';
+      if (part === 1) this.controls();
+      if (part === 1 && shared) this.showMap();
+    }).catch(fail);
   }
 
   // the large map
 
-  const current = () => state.preview ?? state.token;
-  function weightsOf(layer, token) {
-    const look = state.view === 'column' && token !== MEAN ? column : row;
-    if (state.head >= 0) return look(layer, Math.min(state.head, layer.heads - 1), token);
-    return mean(Array.from({ length: layer.heads }, (_, head) => look(layer, head, token)));
+  async showMap() {
+    const { token } = this;
+    const { layer, head, view } = this.state;
+    const still = () => token === this.token && layer === this.state.layer && head === this.state.head && view === this.state.view;
+    this.mark(this.state.token, this.peeked);
+    this.markMap(token, this.pointed);
+    get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(token) });
+    if (view === 'rollout') return this.showRollout(token, still);
+    if (!this.look.kept(layer)) return this.draw(null, this.say('notKept', { layer: layer + 1 }));
+    if (!this.look.layers[layer]) await this.look.load(layer);
+    return still() ? this.draw(this.look.weights(layer, head, token, token === this.look.mean ? 'row' : view)) : undefined;
   }
 
-  async function refreshMap() {
-    const token = current();
-    const { layer, view } = state;
-    mark();
-    get('chosen').textContent = say(state.preview === null ? 'chosen' : 'peek', { token: name(token) });
-    if (view === 'rollout') return showRollout(token);
-    if (!store.kept(layer)) return showMap(null, say('notKept', { layer: layer + 1 }));
-    const data = store.ready(layer) ?? (await store.load(layer));
-    if (token !== current() || layer !== state.layer || view !== state.view) return; // chosen anew meanwhile
-    showMap(weightsOf(data, token));
-  }
-
-  async function showRollout(token) {
-    if (rollouts.has(token)) return showMap(rollouts.get(token));
-    const limit = whole ? 'rolloutOnly' : 'rolloutFew';
-    const possible = whole && token !== MEAN && rolloutCost(page.layers, tokens) <= MOST_WORK;
-    if (!possible) return showMap(null, say(limit, { token: name(speaker) }));
-    if (state.preview !== null) return; // only for a token that is kept: it takes a second
-    showMap(null, say('computing', { percent: 0 }));
-    const layers = await Promise.all(page.layers.map((_, l) => store.load(l)));
-    const work = rollout(layers, token);
-    for (let at = work.next(); ; at = work.next()) {
-      if (at.done) rollouts.set(token, at.value);
-      if (at.done) break;
-      const until = performance.now() + 10;
-      while (!at.done && performance.now() < until) at = work.next();
-      if (at.done) { rollouts.set(token, at.value); break; }
-      await new Promise((done) => setTimeout(done));
-      if (token !== state.token || state.view !== 'rollout') return;
+  async showRollout(token, still) {
+    const known = this.look.rollouts.get(token);
+    if (known) return this.draw(known);
+    if (!this.look.canRollOut(token)) {
+      return this.draw(null, this.say(this.look.whole ? 'rolloutOnly' : 'rolloutFew', { token: this.name(this.look.speaker) }));
     }
-    if (token === current() && state.view === 'rollout') showMap(rollouts.get(token));
+    this.draw(null, this.say('computing', { percent: '' }));
+    const weights = this.peeked === null && (await this.look.rollout(token, still));
+    return weights && still() ? this.draw(weights) : undefined;
   }
 
-  const peak = (weights) => weights.reduce((most, w, j) => (j >= first && w > most ? w : most), 0);
-  const scaleEnd = () => (state.shared && state.view !== 'rollout' && maps.common()) || peak(shown);
-
-  function showMap(weights, trouble = '') {
-    shown = weights;
-    const canvas = get('map').querySelector('canvas');
-    canvas.hidden = !weights;
-    if (weights) paint(canvas, weights, first, page.grid, scaleEnd(), state.log);
-    legend();
-    readout(trouble);
-    outside();
-    how();
-    get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${get('readout').textContent}`);
+  draw(weights, trouble = '') {
+    this.shown = weights;
+    this.canvas.hidden = !weights;
+    this.end = weights && ((this.state.shared && this.state.view !== 'rollout' && this.maps.common()) || this.look.peak(weights, this.token));
+    if (weights) paint(this.canvas, weights, this.look.first, this.page.grid, this.end, this.state.log);
+    this.legend();
+    this.readout(trouble);
+    this.outside();
+    this.how();
   }
 
-  function legend() {
+  /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */
+  blend() {
+    const opacity = get('opacity').value / 100;
+    this.canvas.style.opacity = opacity;
+    get('legend').style.opacity = opacity;
+  }
+
+  legend() {
     const context = get('legend').getContext('2d');
-    COLOURS.forEach(([r, g, b], i) => {
-      context.fillStyle = `rgb(${r} ${g} ${b})`;
+    COLOURS.forEach((colour, i) => {
+      context.fillStyle = `rgb(${colour.join(' ')})`;
       context.fillRect(i, 0, 1, 1);
     });
-    get('ticks').replaceChildren();
-    if (!shown) return;
-    const end = scaleEnd();
-    const ticks = [0, 0.5, 1].map((t) => [t, percent(weightAt(t, end, state.log))]);
-    if (state.log) ticks[0][1] = `≤ ${ticks[0][1]}`;
-    if (peak(shown) > end * 1.001) ticks[2][1] = `≥ ${ticks[2][1]}`;
-    ticks.push([place(1 / tokens, end, state.log), say('even'), 'even']);
-    for (const [t, text, kind] of ticks) {
-      const node = document.createElement('span');
-      node.textContent = text;
-      node.className = kind ?? '';
+    const { end, state: { log } } = this;
+    const below = log ? '≤ ' : '';
+    const above = this.shown && this.look.peak(this.shown, null) > end * 1.001 ? '≥ ' : '';
+    const tick = (t, text, kind = '') => {
+      const node = h('span', { className: kind }, text);
       node.style.left = `${100 * t}%`;
       node.style.transform = `translateX(${-100 * t}%)`;
-      get('ticks').append(node);
-    }
+      return node;
+    };
+    const ticks = [0, 0.5, 1].map((t) => tick(t, (t ? '' : below) + (t === 1 ? above : '') + percent(weightAt(t, end, log))));
+    const even = tick(place(1 / this.look.tokens, end, log), this.say('even', { even: percent(1 / this.look.tokens) }), 'even');
+    get('ticks').replaceChildren(...(this.shown ? [...ticks, even] : []));
   }
 
-  function readout(trouble = '') {
-    if (!shown) return (get('readout').textContent = trouble);
-    const told = (key, token) => say(key, {
-      token: name(token), share: percent(shown[token]), times: `${figure(shown[token] * tokens, 2)}×`,
+  readout(trouble = '') {
+    const told = (key, token) => this.say(key, {
+      token: this.name(token), share: percent(this.shown[token]), times: figure(this.shown[token] * this.look.tokens, 2),
     });
-    const most = top(shown, 1)[0];
-    get('readout').textContent = state.pointed !== null ? told('readout', state.pointed) : told('highest', most);
-    return undefined;
+    const text = !this.shown ? trouble : this.pointed === null ? told('highest', top(this.shown, 1)[0]) : told('readout', this.pointed);
+    get('readout').textContent = text;
+    get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text} ${this.say('mapHelp')}`);
   }
 
-  /** Weights on tokens that have no place in the picture. */
-  function outside() {
-    const chips = shown ? page.prefix.map((label, t) => {
-      const chip = document.createElement('span');
-      const [r, g, b] = COLOURS[Math.round(255 * place(shown[t], scaleEnd(), state.log))];
-      const swatch = document.createElement('i');
-      swatch.style.background = `rgb(${r} ${g} ${b})`;
-      chip.className = 'chip';
-      chip.append(swatch, say('outside', { name: label, share: percent(shown[t]) }));
-      return chip;
-    }) : [];
-    get('outside').replaceChildren(...chips);
-  }
-
-  function mark() {
-    stage.mark(state.token, state.preview);
-    mapStage.mark(current(), state.pointed);
+  /** Weights on the tokens that have no place in the picture. */
+  outside() {
+    get('outside').replaceChildren(...(this.shown ? this.page.prefix : []).map((label, token) => {
+      const swatch = h('i');
+      swatch.style.background = css(this.shown[token], this.end, this.state.log);
+      return h('span', { className: 'chip' }, swatch, `${label} ${percent(this.shown[token])}`);
+    }));
   }
 
   // the numbers
 
-  const head = () => Math.min(state.head >= 0 ? state.head : state.named, page.layers[state.layer].heads - 1);
+  how() {
+    const { token, look: { layers } } = this;
+    const { layer, head: chosen, named, view } = this.state;
+    const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
+    const head = Math.min(chosen < 0 ? named : chosen, this.page.layers[layer].heads - 1);
+    const where = this.say('howWhere', { target: this.name(token), layer: layer + 1, head: head + 1 });
+    const why = view === 'rollout' ? this.say('howRollout') : chosen < 0 ? this.say('howMean', { head: head + 1 }) : '';
+    if (!layers[layer] || token === this.look.mean) {
+      Object.values(nodes).forEach((node) => node.replaceChildren());
+      get('how-where').textContent = token === this.look.mean ? this.say('howSpoken') : '';
+      return;
+    }
+    get('how-where').textContent = `${where} ${why}`;
+    const kind = view === 'column' ? 'column' : 'row';
+    const weights = this.look.weights(layer, head, token, kind);
+    const words = { draw: (t) => this.tokenCell(t), name: (t) => this.name(t), say: (key, facts) => this.say(key, facts) };
+    explain(nodes, layers[layer], { token, head, view: kind, weights, pointed: this.pointed }, words);
+  }
 
-  function tokenCell(token) {
-    const cell = document.createElement('td');
-    cell.className = 'token';
-    if (token >= first) cell.append(thumbnail(img, token, place2));
-    const label = document.createElement('span');
-    label.textContent = name(token);
-    cell.append(label);
+  tokenCell(token) {
+    const cell = h('td', { className: 'token' }, h('span', {}, this.name(token)));
+    if (token >= this.look.first) cell.prepend(thumbnail(get('picture').querySelector('img'), token, this.look));
     return cell;
   }
 
-  function how() {
-    const data = store.ready(state.layer);
-    const token = current();
-    const where = { target: name(token), layer: state.layer + 1, head: head() + 1 };
-    const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
-    get('how-where').textContent = say('howWhere', where);
-    if (!data || token === MEAN) {
-      Object.values(nodes).forEach((node) => node.replaceChildren());
-      if (token === MEAN) get('how-where').textContent = say('howSpoken');
-      return;
-    }
-    if (state.head < 0) get('how-where').textContent += ` ${say('howMean', where)}`;
-    const view = state.view === 'column' ? 'column' : 'row';
-    const weights = (view === 'column' ? column : row)(data, head(), token);
-    explain(nodes, data, { token, head: head(), view, weights, pointed: state.pointed, name }, tokenCell, say);
-  }
-
-  function charts() {
-    const [rows, columns] = page.grid;
-    const most = Math.log(tokens);
-    const even = evenDistance(rows, columns);
-    const draw = (id, values, reference, end, digits, more) => strips(get(id), page.layers.map((l) => l[values]), {
-      chosen: { layer: state.layer, head: state.head }, reference, end, choose,
+  charts() {
+    const { layers, grid: [rows, columns], picture } = this.page;
+    const { layer, head } = this.state;
+    const [most, even] = [Math.log(this.look.tokens), evenDistance(rows, columns)];
+    const facts = { tokens: this.look.tokens, most: most.toFixed(2), pixels: figure(picture.width / columns) };
+    const far = 1.1 * Math.max(even, ...layers.flatMap((info) => info.distance));
+    const draw = (id, reference, end, digits) => strips(get(id), layers.map((info) => info[id]), {
+      chosen: { layer, head }, reference, end, choose: (l, one) => this.choose(l, one),
       words: {
-        title: say(id), unit: say(`${id}Unit`), help: say(`${id}Help`, { tokens, most: most.toFixed(2) }),
-        reference: say(`${id}Even`, { tokens }), layer: say('layer'), meanLine: say('meanLine'), ...more,
-        name: (l, h, v) => say('dotName', { layer: l + 1, head: h + 1, value: v.toFixed(digits) }),
+        ...Object.fromEntries(['Title', 'Help', 'High', 'Low', 'Even'].map((x) => [x.toLowerCase(), this.say(id + x, facts)])),
+        reference: this.say(`${id}Even`, facts), layer: this.say('layer'), key: this.say('chartKey'),
+        name: (l, one, v) => this.say('dotName', { layer: l + 1, head: one + 1, value: v.toFixed(digits) }),
       },
     });
-    const far = Math.max(even, ...page.layers.flatMap((l) => l.distance)) * 1.1;
-    draw('distance', 'distance', even, far, 1, { high: say('long'), low: say('short') });
-    draw('entropy', 'entropy', most, most * 1.08, 2, { high: '', low: say('oneToken') });
+    draw('distance', even, far, 1);
+    draw('entropy', most, 1.1 * most, 2);
   }
 
-  // everything
+  // words and controls
 
-  function refresh(fresh = true) {
-    refreshMap();
-    chips();
-    charts();
-    maps.select(state.layer, state.head);
-    remember();
-    if (!fresh) return;
-    const token = state.token;
-    const view = state.view === 'column' && token !== MEAN ? 'column' : 'row';
-    maps.show({ ...state, token, view }, (part) => {
-      get('progress').textContent = part < 1 ? say('computing', { percent: Math.round(100 * part) }) : '';
-      if (part === 1 && state.shared) refreshMap();
-    }).catch(fail);
+  /** All texts, in the chosen language. */
+  write() {
+    const { page, look } = this;
+    document.documentElement.lang = this.state.language;
+    const facts = { rows: page.grid[0], columns: page.grid[1] };
+    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = this.say(node.dataset.say, facts)));
+    document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', this.say(node.dataset.label)));
+    const special = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
+    get('what3').textContent = special && this.say(special, { name: this.name(look.speaker) });
+    get('title').textContent = page.title;
+    const told = Object.entries(page.model).map(([key, x]) => (key === 'name' ? x : `${this.say(`fact ${key}`)} ${x}`));
+    get('facts').textContent = [...told, this.say('tokens', { ...facts, tokens: look.tokens })].join(' · ');
+    get('predictions').replaceChildren(...this.predictions());
+    get('exact').replaceChildren(...this.exactness().map((text) => h('p', {}, text)));
+    this.maps.build((key, more) => this.say(key, more));
+    this.filled = '';
+    this.controls();
+    this.charts();
+    this.refresh();
   }
 
-  function chips() {
-    const list = [...page.prefix.keys(), ...(speaker === MEAN ? [MEAN] : [])];
+  controls() {
+    const { layer, head, view, shared, log, language, theme } = this.state;
+    const { layers } = this.page;
+    const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
+    Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
+    get('layer-name').textContent = this.say('layerName', { layer: layer + 1, count: layers.length });
+    get('head').replaceChildren(...[-1, ...Array(layers[layer].heads).keys()].map(
+      (one) => new Option(one < 0 ? this.say('mean') : one + 1, one, false, one === head),
+    ));
+    on('view', VIEWS.map((key) => [key, this.say(key)]), view);
+    on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
+    const end = percent(Number(this.maps.common().toPrecision(2)));
+    on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
+    on('language', [['en', 'EN'], ['ko', 'KO']], language);
+    on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
+    get('map-name').textContent = this.say(`${view}Name`);
+    get('view-help').textContent = this.say(`${view}Help`);
+  }
+
+  chips() {
     const held = document.activeElement?.dataset?.token;
-    get('chips').replaceChildren(...list.map((token) => {
-      const chip = document.createElement('button');
-      chip.type = 'button';
-      chip.className = 'chip';
-      chip.textContent = name(token);
+    const tokens = [...this.page.prefix.keys(), ...(this.look.speaker === this.look.mean ? [this.look.mean] : [])];
+    get('chips').replaceChildren(...tokens.map((token) => {
+      const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, this.name(token));
       chip.dataset.token = token;
-      chip.setAttribute('aria-pressed', String(token === state.token));
-      chip.addEventListener('click', () => pick(token));
-      chip.addEventListener('pointerenter', (event) => event.pointerType === 'mouse' && preview(token));
-      chip.addEventListener('pointerleave', () => preview(null));
+      chip.setAttribute('aria-pressed', String(token === this.state.token));
+      chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
+      chip.onpointerleave = () => this.peek(null);
       return chip;
     }));
-    get('chips').querySelector(`[data-token="${held}"]`)?.focus();
+    if (held) get('chips').querySelector(`[data-token="${held}"]`)?.focus();
   }
 
-  /** A row of buttons of which one is on. */
-  function segmented(id, options, on, set) {
-    const box = get(id);
-    const held = box.contains(document.activeElement);
-    box.setAttribute('aria-label', say(box.dataset.label));
-    box.replaceChildren(...options.map(([key, text]) => {
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.setAttribute('role', 'radio');
-      button.setAttribute('aria-checked', String(key === on));
-      button.tabIndex = key === on ? 0 : -1;
-      button.textContent = text;
-      button.addEventListener('click', () => set(key));
-      return button;
-    }));
-    box.onkeydown = (event) => {
-      const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!move) return;
-      event.preventDefault();
-      const at = options.findIndex(([key]) => key === on);
-      set(options[(at + move + options.length) % options.length][0]);
-    };
-    if (held) box.querySelector('[aria-checked=true]').focus();
-  }
-
-  function controls() {
-    const layers = page.layers.length;
-    const set = (key, fresh) => (x) => { state[key] = x; controls(); refresh(fresh); };
-    get('layer').max = layers;
-    get('layer').value = state.layer + 1;
-    get('layer-name').textContent = say('layerName', { layer: state.layer + 1, count: layers });
-    const options = [-1, ...Array(page.layers[state.layer].heads).keys()];
-    get('head').replaceChildren(...options.map((h) => new Option(h < 0 ? say('mean') : h + 1, h, false, h === state.head)));
-    segmented('view', ['row', 'column', 'rollout'].map((v) => [v, say(v)]), state.view, set('view'));
-    const capital = { row: 'Row', column: 'Column', rollout: 'Rollout' }[state.view];
-    get('map-name').textContent = say(`look${capital}`);
-    get('view-help').textContent = say(`help${capital}`);
-    const redraw = (key) => (x) => { state[key] = x; controls(); maps.redraw(state.shared, state.log); refreshMap(); };
-    segmented('steps', [[false, say('linear')], [true, say('log')]], state.log, redraw('log'));
-    const end = percent(maps.common());
-    segmented('compare', [[false, say('each')], [true, say('shared', { end })]], state.shared, redraw('shared'));
-    segmented('language', [['en', 'EN'], ['ko', 'KO']], state.language, (x) => { state.language = x; words(); });
-    segmented('theme', ['auto', 'light', 'dark'].map((t) => [t, say(t)]), state.theme, (x) => {
-      state.theme = x;
-      document.documentElement.dataset.theme = x;
-      controls();
+  predictions() {
+    const list = this.page.predictions.slice(0, 5);
+    if (!list.length) return [this.say('noPredictions')];
+    return list.map(([label, p]) => {
+      const bar = h('i');
+      bar.style.width = `${100 * p}%`;
+      return h('div', { className: 'prediction' }, bar, h('span', {}, label), h('span', {}, percent(p)));
     });
   }
 
-  /** All texts, in the chosen language. */
-  function words() {
-    document.documentElement.lang = state.language;
-    const facts = { rows: page.grid[0], columns: page.grid[1] };
-    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(node.dataset.say, facts)));
-    document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
-    const special = speaker === MEAN ? 'whatMean' : 'whatCls';
-    get('what3').textContent = speaker < first || speaker === MEAN ? say(special, { name: name(speaker) }) : '';
-    get('title').textContent = page.title;
-    get('facts').textContent = Object.entries(page.model).map(([key, x]) => (key === 'name' ? x : `${key} ${x}`)).join(' · ');
-    predictions();
-    exactness();
-    maps.build();
-    controls();
-    refresh();
-  }
-
-  function predictions() {
-    if (!page.predictions.length) return (get('predictions').textContent = say('noPredictions'));
-    const most = Math.max(...page.predictions.map(([, p]) => p));
-    get('predictions').replaceChildren(...page.predictions.slice(0, 5).map(([label, p]) => {
-      const line = document.createElement('div');
-      line.className = 'prediction';
-      const bar = document.createElement('i');
-      bar.style.width = `${(100 * p) / Math.max(most, 1e-9)}%`;
-      const texts = [label, percent(Number(p.toPrecision(3)))].map((text) => Object.assign(document.createElement('span'), { textContent: text }));
-      line.append(bar, ...texts);
-      return line;
-    }));
-    return undefined;
-  }
-
-  function exactness() {
-    const { bits, typical, largest, values, width } = page.precision;
-    const kept = page.layers.map((_, l) => l + 1).filter((l) => store.kept(l - 1));
-    const count = page.layers.length;
-    const lines = [
-      say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
-      say(whole ? 'exactAll' : 'exactFew', { count, kept: kept.length, names: kept.join(', ') }),
-      width ? say('exactValues', { values: Math.min(values, width), width }) : say('noValues'),
-      ...page.notes,
+  exactness() {
+    const { precision: { bits, typical, largest, values, width }, layers, notes } = this.page;
+    const kept = [...layers.keys()].filter((l) => this.look.kept(l)).map((l) => l + 1);
+    return [
+      this.say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
+      this.say(this.look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
+      width ? this.say('exactValues', { values, width }) : this.say('noValues'),
+      ...notes,
     ];
-    get('exact').replaceChildren(...lines.map((text) => Object.assign(document.createElement('p'), { textContent: text })));
   }
 
   // the address keeps what is chosen, so that a view can be passed on
 
-  function remember() {
-    const { token, layer, head: h, view } = state;
-    const address = new URLSearchParams({ token, layer: layer + 1, head: h + 1, view, language: state.language });
-    try { history.replaceState(null, '', `#${address}`); } catch { /* a viewer inside a frame may forbid it */ }
+  remember() {
+    const { token, layer, head, view, language } = this.state;
+    const address = new URLSearchParams({ token, layer: layer + 1, head: head + 1, view, language });
+    try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
   }
-  function recall() {
+
+  recall() {
     const from = new URLSearchParams(location.hash.slice(1));
-    const whole2 = (key, low, high) => {
+    const read = (key, low, high, otherwise) => {
       const x = from.has(key) ? Number(from.get(key)) : NaN;
-      return Number.isInteger(x) && x >= low && x <= high ? x : null;
+      return Number.isInteger(x) && x >= low && x <= high ? x : otherwise;
     };
-    state.token = whole2('token', 0, speaker === MEAN ? MEAN : tokens - 1) ?? state.token;
-    state.layer = (whole2('layer', 1, page.layers.length) ?? state.layer + 1) - 1;
-    state.head = (whole2('head', 0, page.layers[state.layer].heads) ?? state.head + 1) - 1;
-    if (state.head >= 0) state.named = state.head;
-    if (['row', 'column', 'rollout'].includes(from.get('view'))) state.view = from.get('view');
+    const { state, look, page } = this;
+    state.token = read('token', 0, look.tokens - (look.speaker === look.mean ? 0 : 1), state.token);
+    state.layer = read('layer', 1, page.layers.length, state.layer + 1) - 1;
+    state.head = read('head', 0, page.layers[state.layer].heads, state.head + 1) - 1;
+    state.named = Math.max(state.head, 0);
+    if (VIEWS.includes(from.get('view'))) state.view = from.get('view');
     if (['en', 'ko'].includes(from.get('language'))) state.language = from.get('language');
   }
-
-  get('picture').addEventListener('keydown', (event) => {
-    const token = step(event.key, state.token, place2);
-    if (token === null) return;
-    event.preventDefault();
-    pick(token);
-  });
-  get('layer').addEventListener('input', (event) => choose(Number(event.target.value) - 1, Math.min(state.head, page.layers[event.target.value - 1].heads - 1)));
-  get('head').addEventListener('change', (event) => choose(state.layer, Number(event.target.value)));
-  get('opacity').addEventListener('input', (event) => (get('map').querySelector('canvas').style.opacity = event.target.value / 100));
-  get('map').querySelector('canvas').style.opacity = 0.8;
-  img.addEventListener('load', how);
-  recall();
-  get('look').hidden = false;
-  words();
 }
 
-/** Mean distance in patches between two patches of a grid chosen at random: what even attention would show. */
+/** Mean distance in patches between two patches taken at random: what even attention would show. */
 export function evenDistance(rows, columns) {
   let sum = 0;
   for (let y = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) {
-      sum += Math.hypot(x, y) * (y ? 2 * (rows - y) : rows) * (x ? 2 * (columns - x) : columns);
-    }
+    for (let x = 0; x < columns; x++) sum += Math.hypot(x, y) * (y ? 2 : 1) * (rows - y) * (x ? 2 : 1) * (columns - x);
   }
   return sum / (rows * columns) ** 2;
 }
@@ -428,5 +372,11 @@ if (typeof document !== 'undefined' && get('content')) {
   if (typeof DecompressionStream === 'undefined') {
     get('trouble').hidden = false;
     get('trouble').textContent = `${fill('en', 'noDecompression')} ${fill('ko', 'noDecompression')}`;
-  } else start(JSON.parse(get('content').textContent));
+  } else {
+    new Viewer(JSON.parse(get('content').textContent), (l) => {
+      const text = get(`layer-${l}`).textContent;
+      get(`layer-${l}`).remove(); // 30 MB of text need not stay
+      return text;
+    });
+  }
 }
