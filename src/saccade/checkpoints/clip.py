@@ -74,7 +74,7 @@ def _describe_hf(source: Source) -> Described:
     vit = vit_config(
         shape,
         native_grid(count, pair(vision.get("image_size")), shape.patch, where),
-        heads=heads_of(vision, shape.width, where, notes),
+        heads=heads_of(vision, shape.width, notes),
         eps=vision.get("layer_norm_eps", 1e-5),
         activation=activation_of(vision.get("hidden_act", "quick_gelu"), where),
         antialias=False,

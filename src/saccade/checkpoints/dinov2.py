@@ -86,7 +86,7 @@ def _describe_hf(source: Source) -> Described:
     vit = vit_config(
         shape,
         native_grid(count, pair(config.get("image_size")), shape.patch, where),
-        heads=heads_of(config, shape.width, where, notes),
+        heads=heads_of(config, shape.width, notes),
         eps=config.get("layer_norm_eps", 1e-6),
         activation="swiglu" if swiglu else activation_of(config.get("hidden_act", "gelu"), where),
         layer_scale=True,

@@ -134,6 +134,8 @@ def vit_config(
     **others: Any,
 ) -> ViTConfig:
     """The configuration that all these families share: LayerNorm, biases, learned positions. others: of ViTConfig."""
+    if not isinstance(heads, int) or heads < 1 or shape.width % heads:
+        raise ValueError(f"a width of {shape.width} does not divide among {heads!r} heads")
     block = {
         "width": shape.width, "heads": heads, "hidden": shape.hidden, "norm": "layer", "eps": eps,
         "activation": activation, "bias": True, "qk_norm": False, "layer_scale": layer_scale,

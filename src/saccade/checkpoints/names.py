@@ -217,8 +217,8 @@ def agree(shape: Shape, said: Mapping[str, object], where: str, **fields: str) -
         value = said.get(theirs)
         if isinstance(value, int) and value != getattr(shape, mine):
             raise CheckpointError(
-                f"{where}: the config says {theirs} {value} and the weights have {getattr(shape, mine)}: they belong to "
-                "different models, or weights are missing"
+                f"{where}: the config says {theirs} {value} and the weights have {getattr(shape, mine)}: they "
+                "belong to different models, or weights are missing"
             )
 
 

@@ -109,12 +109,17 @@ def _recognise(source: Source) -> Family:
 def _described(family: Family, source: Source) -> Described:
     try:
         return family.describe(source)
+    except CheckpointError:
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{source.name}: its config cannot be read: {field}: {first['msg']}") from error
-    except (TypeError, AttributeError, KeyError) as error:  # a config that holds something else than expected
-        raise CheckpointError(f"{source.name}: its config cannot be read: {error}") from error
+        raise CheckpointError(
+            f"{source.name}: its config does not describe a model: {field}: {first['msg']}"
+        ) from error
+    except (ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
+        # Configs are other people's JSON: any field may hold anything.
+        raise CheckpointError(f"{source.name}: its config does not describe a model: {error}") from error
 
 
 def _filled(described: Described, source: Source) -> Model:

@@ -105,7 +105,7 @@ def _activation(weights: Mapping[str, Tensor], prefix: str, said: str | None, ar
 
 
 def _heads(said: Any, architecture: str, width: int, notes: list[str]) -> int:
-    if isinstance(said, int):
+    if said is not None:
         return said
     known = bool(architecture)  # the architecture's name fixes them
     return 16 if "giantopt" in architecture else heads_for(width, [] if known else notes)
