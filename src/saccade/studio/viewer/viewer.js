@@ -232,10 +232,10 @@ export class Viewer {
   }
 
   charts() {
-    const { layers, grid: [rows, columns], picture } = this.page;
+    const { layers, grid: [rows, columns] } = this.page;
     const { layer, head } = this.state;
     const [most, even] = [Math.log(this.look.tokens), evenDistance(rows, columns)];
-    const facts = { tokens: this.look.tokens, most: most.toFixed(2), pixels: figure(picture.width / columns) };
+    const facts = { tokens: this.look.tokens, most: most.toFixed(2) };
     const far = 1.1 * Math.max(even, ...layers.flatMap((info) => info.distance));
     const draw = (id, reference, end, digits) => strips(get(id), layers.map((info) => info[id]), {
       chosen: { layer, head }, reference, end, choose: (l, one) => this.choose(l, one),
@@ -261,7 +261,7 @@ export class Viewer {
     const special = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
     get('what3').textContent = special && this.say(special, { name: this.name(look.speaker) });
     get('title').textContent = page.title;
-    const told = Object.entries(page.model).map(([key, x]) => (key === 'name' ? x : `${this.say(`fact ${key}`)} ${x}`));
+    const told = Object.entries(page.model).filter(([key]) => key !== 'tokens').map(([key, x]) => (key === 'name' ? x : `${this.say(`fact ${key}`)} ${x}`));
     get('facts').textContent = [...told, this.say('tokens', { ...facts, tokens: look.tokens })].join(' · ');
     get('predictions').replaceChildren(...this.predictions());
     get('exact').replaceChildren(...this.exactness().map((text) => h('p', {}, text)));
