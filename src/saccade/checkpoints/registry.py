@@ -115,7 +115,7 @@ def _described(family: Family, source: Source) -> Described:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise CheckpointError(
-            f"{source.name}: its config does not describe a model: {field}: {first['msg']}"
+            f"{source.name}: the config does not describe a model: {field}: {first['msg']}"
         ) from error
     except (ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
         # Configs are other people's JSON: any field may hold anything.
