@@ -1,30 +1,118 @@
-"""The page: its size, its escaping, what it says."""
+"""The page: that it holds what it promises, in the bytes it promises, whatever names people give."""
 
+import base64
+import hashlib
+import json
+import re
+
+import pytest
 import torch
 from PIL import Image
 
+from saccade.errors import DataError
 from saccade.lens import Call, Trace
-from saccade.studio.page import PageInput, write_page
+from saccade.studio.page import write_page
+
+from .made_up import page, trace
 
 
-def made_up(rows=3, columns=5, prefix=2, layers=2, heads=3, groups=3, width=7, values=True):
-    n = prefix + rows * columns
-    calls = [
-        Call(
-            f"blocks.{i}.attn",
-            "self",
-            torch.randn(1, heads, n, width),
-            torch.randn(1, groups, n, width),
-            torch.randn(1, groups, n, width) if values else None,
-        )
-        for i in range(layers)
-    ]
-    return Trace(calls)
+def content(path) -> dict:
+    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', path.read_text(), re.DOTALL)
+    return json.loads(found[1])
 
 
-def test_write(tmp_path):
-    page = PageInput(Image.new("RGB", (50, 30), "teal"), (3, 5), made_up(), prefix=["cls", "register 1"])
-    report = write_page(tmp_path / "look.html", page)
-    assert report.bytes < 200_000
+def test_report(tmp_path):
+    report = write_page(tmp_path / "look.html", page(trace()))
+    assert report.bytes == report.path.stat().st_size < 200_000
     assert report.layers_kept == report.layers == 2
-    assert report.error_typical < 0.02
+    assert 0 < report.error_typical < 0.02
+    assert report.error_largest < 0.05
+    said = content(report.path)
+    assert [len(layer["entropy"]) for layer in said["layers"]] == [4, 4]
+    assert sum(said["rollout"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_numbers_of_heads(tmp_path):
+    calls = trace()
+    said = content(write_page(tmp_path / "look.html", page(calls)).path)
+    for layer, call in zip(said["layers"], calls, strict=True):
+        assert layer["entropy"] == pytest.approx(call.entropy()[0].mean(-1).tolist(), rel=1e-3)
+        assert layer["distance"] == pytest.approx(call.distance((3, 5))[0].tolist(), rel=1e-3)
+
+
+def test_budget_takes_bits_then_layers(tmp_path):
+    calls = trace(rows=13, columns=11, layers=5, heads=2, groups=2, width=8)
+    free, tight, tiny = (
+        write_page(tmp_path / "look.html", page(calls, 13, 11), budget) for budget in (10**7, 130_000, 100_000)
+    )
+    assert free.layers_kept == tight.layers_kept == 5
+    assert tight.bytes <= 130_000 < free.bytes
+    assert tight.bits < free.bits
+    assert free.error_typical < tight.error_typical < 0.2
+    assert tiny.layers_kept < 5
+    assert tiny.bytes <= 100_000
+    said = content(tiny.path)
+    assert [bool(layer.get("planes")) for layer in said["layers"]].count(True) == tiny.layers_kept
+    assert said["layers"][-1]["planes"], "the last layer, from which the prediction is read, stays"
+    assert said["precision"]["typical"] == tiny.error_typical
+
+
+NASTY = "</script><script>alert(1)</script><!-- \"quotes\" 'single' & \u2028 \x00 한글 \ud83d\ude00".encode(
+    "utf-16", "surrogatepass"
+).decode("utf-16")
+
+
+def test_whatever_names_say(tmp_path):
+    shown = page(
+        trace(),
+        prefix=[NASTY, "r"],
+        title=NASTY,
+        predictions=[(NASTY, 0.5)],
+        model={"name": NASTY, NASTY: NASTY},
+        notes=[NASTY],
+    )
+    text = write_page(tmp_path / "look.html", shown).path.read_text(encoding="utf-8")
+    assert text.count("<script") == text.count("</script>") == 1 + 2 + 1  # content, two layers, the viewer
+    assert "<!--" not in text
+    said = content(tmp_path / "look.html")
+    assert [said["title"], said["prefix"][0], said["predictions"][0][0], said["notes"][0]] == [NASTY] * 4
+
+
+def test_nothing_from_outside_and_only_our_script(tmp_path):
+    text = write_page(tmp_path / "look.html", page(trace())).path.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=[\"']?(?!data:)\w", text)
+    assert not re.search(r"https?://(?!www\.w3\.org/)", text), "no address but that of SVG's name"
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for kind, tag in (("script-src", r'<script type="module">'), ("style-src", "<style>")):
+        inline = re.search(f"{tag}(.*?)</", text, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+
+
+def test_calls_that_do_not_fit_are_named(tmp_path):
+    calls = list(trace())
+    odd = [
+        Call("text.attn", "self", torch.randn(1, 2, 9, 7), torch.randn(1, 2, 9, 7)),
+        Call("cross", "cross", torch.randn(1, 2, 17, 7), torch.randn(1, 2, 17, 7)),
+        Call("masked", "self", *torch.randn(2, 1, 2, 17, 7), mask=torch.zeros(17, 17)),
+    ]
+    report = write_page(tmp_path / "look.html", page(Trace([*calls, *odd], {"glimpse": "its own softmax"})))
+    assert report.layers == 2
+    for name in ("text.attn", "cross", "masked", "glimpse"):
+        assert any(name in note for note in report.notes)
+
+
+def test_errors(tmp_path):
+    with pytest.raises(DataError, match=r"4 x 5 patches after 2.*17 targets|check grid and prefix"):
+        write_page(tmp_path / "look.html", page(trace(), rows=3, prefix=["a", "b", "c"]))
+    with pytest.raises(DataError, match="cannot be written"):
+        write_page(tmp_path / "no folder" / "look.html", page(trace()))
+
+
+def test_pictures(tmp_path):
+    for mode in ("L", "RGBA", "P", "CMYK"):
+        shown = page(trace())
+        shown.picture = Image.new(mode, (7, 5))
+        assert content(write_page(tmp_path / "look.html", shown).path)["picture"]["src"].startswith("data:image/")

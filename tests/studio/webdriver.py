@@ -11,10 +11,16 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def missing() -> str:
@@ -61,7 +67,10 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run the body of an async function in the page and return what it returns."""
-        body = f"const [done, args] = [arguments[arguments.length - 1], [...arguments]]; (async () => {{ {script} }})().then(done, (e) => done('failed: ' + e));"
+        body = (
+            "const done = arguments[arguments.length - 1], args = [...arguments];"
+            f"(async () => {{ {script} }})().then(done, (error) => done('failed: ' + error));"
+        )
         return self._ask("POST", "/execute/async", {"script": body, "args": list(arguments)})
 
     def wait(self, condition: str, seconds: float = 20) -> None:
@@ -92,7 +101,9 @@ class Browser:
 
     def _ask(self, method: str, path: str, body: dict | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._session + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            self._session + path, data, {"Content-Type": "application/json"}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.load(answer)["value"]

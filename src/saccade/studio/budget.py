@@ -59,7 +59,7 @@ class Fitted:
 
 
 def fit(look: Look, budget: int) -> Fitted:
-    """Pack the calls into at most `budget` bytes.
+    """Pack the calls into at most `budget` bytes of a page.
 
     First choice: all numbers of the values and the finest error. Then a coarser error and few numbers of the values.
     Then fewer layers, spread evenly and with the last one among them.
@@ -74,7 +74,7 @@ def fit(look: Look, budget: int) -> Fitted:
     if size > budget:
         kept = _spread(len(look.calls), max(1, int(len(look.calls) * budget / size)))
     packed = _pack(look, kept, error, values)
-    while sum(len(p.data) for p, _ in packed.values()) > budget and (error < COARSEST or len(kept) > 1):
+    while sum(p.size for p, _ in packed.values()) > budget and (error < COARSEST or len(kept) > 1):
         if error < COARSEST:
             error = min(error * 1.06, COARSEST)
         else:
@@ -98,7 +98,7 @@ def _estimate(look: Look, error: float, values: int) -> float:
     sample = sorted({0, count // 2, count - 1})
     drafts = (encode(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample)
     rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
-    return sum(len(draft.data) for draft in drafts) / len(sample) * count + rows * (1 + look.mean)
+    return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
 
 
 def _pack(look: Look, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
@@ -121,13 +121,12 @@ def _measured(look: Look, packed: dict[int, tuple[Packed, Rounded]], values: int
         wrong = (ours - exact).abs()
         largest = max(largest, float(wrong.max()))
         relative.append((wrong / exact)[exact > 1 / look.tokens])
-    numbers = sum(look.calls[i].q[0].numel() + look.calls[i].k[0].numel() for i in packed)
-    bytes_ = sum(len(p.data) for p, _ in packed.values())
+    bits = sum(p.bits for p, _ in packed.values()) / len(packed)
     typical = torch.cat(relative).quantile(0.5).item() if sum(map(len, relative)) else 0.0
     return Fitted(
         layers=[packed[i][0] if i in packed else None for i in range(len(look.calls))],
-        bits=8 * bytes_ / numbers,
+        bits=bits,
         error_typical=typical,
         error_largest=largest,
-        words={"bits": 8 * bytes_ / numbers, "typical": typical, "largest": largest, "values": values, "width": width},
+        words={"bits": bits, "typical": typical, "largest": largest, "values": values, "width": width},
     )

@@ -12,6 +12,7 @@ What is left are small whole numbers, many of them 0, that vary slowly over the 
 difference from its left and upper neighbours where this is smaller, and Huffman-coded by deflate.
 """
 
+import json
 import math
 import zlib
 from collections.abc import Sequence
@@ -73,6 +74,12 @@ class Packed:
 
     data: bytes
     meta: dict
+    bits: float  # of data, for each number of q and k
+
+    @property
+    def size(self) -> int:
+        """Bytes on a page: the data in base64, the rest as JSON."""
+        return (len(self.data) + 2) // 3 * 4 + len(json.dumps(self.meta, separators=(",", ":")))
 
 
 def balance(q: Float[Tensor, "h n k"], k: Float[Tensor, "g m k"], scale: float) -> Balanced:
@@ -133,29 +140,28 @@ def encode(
 ) -> tuple[Packed, Rounded]:
     """Pack one call with about `error` on its scores.
 
-    Planes, in order. For each head: its kept directions of q, then shift, then lse, then if `spoken` the log of the
-    patches' mean row. For each group: its kept directions of k, then the components of `values`. draft=True skips
-    lse and the mean row, which take the longest (to estimate a size).
+    Planes, in order: each head's kept directions of q; each group's of k; each head's shift, lse, and if `spoken` the
+    log of the patches' mean row; each group's components of `values`. draft=True leaves out lse and the mean row,
+    which take the longest (to estimate a size).
     """
     rounded = round_to(call, error)
     group = call.q.shape[0] // call.k.shape[0]
     kept = (rounded.gain > 0).numpy()
-    shift_step, lse_step = error / call.scale, error / 4
-    per_head = [_whole(call.shift, shift_step)]
+    q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
+    planes = [x[kept[h // group]] for h, x in enumerate(q)] + [x[kept[g]] for g, x in enumerate(k)]
+    said = sum(len(x) for x in planes)
+    shift_step, lse_step, steps = error / call.scale, error / 4, torch.zeros(0)
+    planes.append(_whole(call.shift, shift_step))
     if not draft:
         lse, mean = rounded.sums(call.k.shape[1] - grid[0] * grid[1])
-        per_head.append(_whole(lse, lse_step))
-        per_head += [_whole(mean.clamp_min(1e-30).log(), error)] if spoken else []
-    q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
-    planes = [x for h in range(len(q)) for x in (q[h][kept[h // group]], *(numbers[h, None] for numbers in per_head))]
-    steps = torch.zeros(0)
+        planes.append(_whole(lse, lse_step))
+        planes += [_whole(mean.clamp_min(1e-30).log(), error)] if spoken else []
     if values is not None:
-        steps = values.float().std(1, correction=0) * max(2.5 * error, 1 / 64)
-        steps = torch.maximum(steps, values.float().abs().amax(1) / LARGEST).clamp_min(1e-12)
-        v = _whole(values.float(), steps[:, None]).swapaxes(1, 2)
-    for g in range(len(k)):
-        planes += [k[g][kept[g]]] + ([v[g]] if values is not None else [])
-    data, kinds = deflate(np.concatenate(planes), grid)
+        values = values.float()
+        steps = values.std(1, correction=0) * max(2.5 * error, 1 / 64)
+        steps = torch.maximum(steps, values.abs().amax(1) / LARGEST).clamp_min(1e-12)
+        planes += [*_whole(values, steps[:, None]).swapaxes(1, 2)]
+    data, kinds, ends = deflate(np.concatenate(planes), grid)
     meta = {
         "gain": [[_short(float(x)) for x in row[row > 0]] for row in rounded.gain],
         "shiftStep": _short(shift_step),
@@ -164,14 +170,17 @@ def encode(
         "valueStep": [[_short(x) for x in row] for row in steps.tolist()],
         "planes": kinds,
     }
-    return Packed(data, meta), rounded
+    return Packed(
+        data, meta, bits=8 * ends[said - 1] / (call.width * (q.shape[0] * q.shape[2] + k[:, 0].size))
+    ), rounded
 
 
-def deflate(planes: Int[np.ndarray, "p n"], grid: tuple[int, int]) -> tuple[bytes, list[int]]:
+def deflate(planes: Int[np.ndarray, "p n"], grid: tuple[int, int]) -> tuple[bytes, list[int], list[int]]:
     """Deflate planes of 16-bit whole numbers over tokens: the prefix, then a grid of patches.
 
-    Returns the bytes and, for each plane, three numbers: what was subtracted, 1 if differences from the mean of the
-    left and upper neighbour are stored, 1 if a number takes two bytes (all low ones, then all high ones).
+    Returns the bytes; for each plane three numbers: what was subtracted, 1 if differences from the mean of the left
+    and upper neighbour are stored, 1 if a number takes two bytes (all low ones, then all high ones); and where in the
+    bytes each plane ends.
     """
     offset = np.rint(planes.mean(1)).astype(np.int32)
     plain = planes - offset[:, None]
@@ -184,16 +193,14 @@ def deflate(planes: Int[np.ndarray, "p n"], grid: tuple[int, int]) -> tuple[byte
     wide = np.abs(stored).max(1) > 127
     # Huffman only: repeated strings hardly occur, and a fresh table a plane fits each plane's own spread.
     machine = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_HUFFMAN_ONLY)
-    parts = []
+    out, ends = bytearray(), []
     for row, two in zip(stored, wide, strict=True):
-        parts.append(machine.compress((row & 255).astype(np.uint8).tobytes()))
-        if two:
-            parts.append(machine.flush(zlib.Z_BLOCK))
-            parts.append(machine.compress((row >> 8 & 255).astype(np.uint8).tobytes()))
-        parts.append(machine.flush(zlib.Z_BLOCK))
-    parts.append(machine.flush())
+        for byte in (row, row >> 8) if two else (row,):
+            out += machine.compress((byte & 255).astype(np.uint8).tobytes()) + machine.flush(zlib.Z_BLOCK)
+        ends.append(len(out))
+    out += machine.flush()
     kinds = np.stack([offset, differs.astype(np.int32), wide.astype(np.int32)], 1)
-    return b"".join(parts), kinds.reshape(-1).tolist()
+    return bytes(out), kinds.reshape(-1).tolist(), ends
 
 
 def _guess(x: Int[np.ndarray, "p y x"]) -> Int[np.ndarray, "p y x"]:

@@ -83,9 +83,13 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     calls, notes = _fitting(page)
     notes = [*page.notes, *notes]
     look = Look(calls, page.grid, page.target == "mean")
-    shell = len(_document({}, [], page.title)) + len(_picture(page.picture)) + 100_000
-    packed = fit(look, (budget - shell) * 3 // 4)
-    document = _document(_content(page, look, packed, notes), packed.layers, page.title)
+    content = _content(page, look, notes)
+    rest = len(_document(content, [], page.title).encode()) + 1000  # and a few words on how it was packed
+    packed = fit(look, budget - rest)
+    content["precision"] = packed.words
+    for shown, layer in zip(content["layers"], packed.layers, strict=True):
+        shown.update(layer.meta if layer else {})
+    document = _document(content, packed.layers, page.title)
     try:
         path.write_text(document, encoding="utf-8")
     except OSError as error:
@@ -128,8 +132,8 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
     return fitting, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
 
 
-def _content(page: PageInput, look: Look, packed: Any, notes: list[str]) -> dict:
-    """All that the viewer reads, except the packed bytes."""
+def _content(page: PageInput, look: Look, notes: list[str]) -> dict:
+    """All that the viewer reads, except what is packed."""
     layers = [
         {
             "name": call.name,
@@ -139,9 +143,8 @@ def _content(page: PageInput, look: Look, packed: Any, notes: list[str]) -> dict
             "scale": call.scale,
             "entropy": _rounded(call.entropy()[0].mean(-1)),
             "distance": _rounded(call.distance(page.grid)[0]),
-            **(layer.meta if layer else {}),
         }
-        for call, layer in zip(look.calls, packed.layers, strict=True)
+        for call in look.calls
     ]
     return {
         "title": page.title,
@@ -154,7 +157,6 @@ def _content(page: PageInput, look: Look, packed: Any, notes: list[str]) -> dict
         "notes": notes,
         "layers": layers,
         "rollout": _rounded(Trace(look.calls).rollout(look.weighting(page.target))[0], 5),
-        "precision": packed.words,
     }
 
 

@@ -42,18 +42,15 @@ export function readLayer(bytes, info, grid, tokens) {
     }
     return out;
   };
-  const layer = { ...info, tokens, q: [], shift: [], lse: [], k: [], v: [], spoken: [] };
   const group = info.heads / info.groups;
-  for (let h = 0; h < info.heads; h++) {
-    layer.q.push(take(info.gain[Math.floor(h / group)].length));
-    layer.shift.push(take(1));
-    layer.lse.push(Float32Array.from(take(1), (x) => x * info.lseStep));
-    if (info.spokenStep) layer.spoken.push(Float32Array.from(take(1), (x) => Math.exp(x * info.spokenStep)));
-  }
-  for (let g = 0; g < info.groups; g++) {
-    layer.k.push(take(info.gain[g].length));
-    layer.v.push(info.valueStep[g] ? take(info.valueStep[g].length) : null);
-  }
+  const heads = [...Array(info.heads).keys()];
+  const layer = { ...info, tokens };
+  layer.q = heads.map((h) => take(info.gain[Math.floor(h / group)].length));
+  layer.k = info.gain.map((gain) => take(gain.length));
+  layer.shift = heads.map(() => take(1));
+  layer.lse = heads.map(() => Float32Array.from(take(1), (x) => x * info.lseStep));
+  layer.spoken = info.spokenStep ? heads.map(() => Float32Array.from(take(1), (x) => Math.exp(x * info.spokenStep))) : [];
+  layer.v = info.valueStep.map((steps) => take(steps.length));
   return layer;
 }
 
@@ -126,14 +123,14 @@ export function pair(layer, head, target, source) {
 /** The packed components of one source's value. */
 export function value(layer, head, source) {
   const g = groupOf(layer, head);
-  if (!layer.v[g]) return null;
+  if (!layer.v.length) return null;
   return Float32Array.from(layer.valueStep[g], (step, c) => step * layer.v[g][c * layer.tokens + source]);
 }
 
 /** Σ weight · value over all sources: what the head hands to the target. */
 export function weightedSum(layer, head, weights) {
   const g = groupOf(layer, head);
-  if (!layer.v[g]) return null;
+  if (!layer.v.length) return null;
   const n = layer.tokens;
   return Float32Array.from(layer.valueStep[g], (step, c) => {
     let sum = 0;
