@@ -281,6 +281,13 @@ def test_nan_in_a_query_is_not_hidden_in_the_weights():
         assert not rows[0, 0, 4].isnan().any()
 
 
+@pytest.mark.xfail(reason="PyTorch's fused kernel for CPUs gives zeros for a query of NaN, unless there is a mask")
+def test_nan_in_a_query_is_not_hidden_by_attend():
+    q, k, v = tensors()
+    q[0, 0, 3, 0] = math.nan
+    assert attend(q, k, v)[0, 0, 3].isnan().all()
+
+
 def test_one_source_token_gets_all_the_weight():
     q, k, v = tensors(m=1)
     torch.testing.assert_close(attend(q, k, v), v.repeat_interleave(2, dim=1).expand(-1, -1, 7, -1))
