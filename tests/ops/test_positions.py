@@ -152,14 +152,15 @@ def test_interpolate_is_bicubic(to, antialias):
     torch.testing.assert_close(result, expected[0].flatten(1).T)
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("to", [(3, 5), (5, 3), (11, 13), (16, 16), (37, 37), (1, 2)])
-def test_interpolate_with_an_offset_is_the_original_dinov2(to):
+def test_interpolate_with_an_offset_is_the_original_dinov2(to, antialias):
     """facebookresearch/dinov2, vision_transformer.py: scale factors (to + 0.1) / native."""
     table = torch.randn(7 * 7, 3)
     factors = tuple((size + 0.1) / 7 for size in to)
-    expected = F.interpolate(as_picture(table, (7, 7)), scale_factor=factors, mode="bicubic")
+    expected = F.interpolate(as_picture(table, (7, 7)), scale_factor=factors, mode="bicubic", antialias=antialias)
     assert expected.shape[-2:] == to
-    torch.testing.assert_close(interpolate(table, (7, 7), to, offset=0.1), expected[0].flatten(1).T)
+    torch.testing.assert_close(interpolate(table, (7, 7), to, antialias, offset=0.1), expected[0].flatten(1).T)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.1])
