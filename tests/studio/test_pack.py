@@ -48,6 +48,20 @@ def test_few_directions_suffice_for_keys_of_low_rank():
     assert int((round_to(balance(q, k, 0.2), 0.01).gain > 0).sum()) == 3
 
 
+def test_tokens_of_the_prefix_are_more_exact():
+    """The first token asks in a direction of its own, in which the keys differ but no other token asks."""
+    q, k = torch.randn(2, 200, 16), torch.randn(2, 200, 16)
+    q[:, 1:, 8:] *= 0.01
+    q[:, 0, :8] = 0
+    exact = exact_scores(q, k, 0.5)
+
+    def wrong(prefix):
+        scores = round_to(balance(q, k, 0.5, prefix), 0.1).scores().double()
+        return (scores.softmax(-1) - exact.softmax(-1))[:, 0].abs().max()
+
+    assert wrong(prefix=1) < 0.5 * wrong(prefix=0)
+
+
 def test_sums_are_those_of_the_rounded_numbers(qk):
     rounded = round_to(balance(*qk, 0.3), 0.05)
     lse, mean = rounded.sums(first=0, rows=4)

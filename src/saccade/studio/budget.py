@@ -35,11 +35,11 @@ class Look:
 
     @cached_property
     def balanced(self) -> list[Balanced]:
-        return [balance(call.q[0], call.k[0], call.scale) for call in self.calls]
+        return [balance(call.q[0].cpu(), call.k[0].cpu(), call.scale, self.prefix) for call in self.calls]
 
     def values(self, layer: int, components: int) -> Tensor | None:
         v = self.calls[layer].v
-        return None if v is None else v[0, :, :, :components]
+        return None if v is None else v[0, :, :, :components].cpu()
 
     def weighting(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
         if target != "mean":
@@ -116,7 +116,7 @@ def _measured(look: Look, packed: dict[int, tuple[Packed, Rounded]], values: int
     rows = torch.linspace(0, look.tokens - 1, min(SAMPLED_ROWS, look.tokens)).long().tolist()
     relative, largest = [], 0.0
     for i, (_, rounded) in packed.items():
-        exact = look.calls[i].rows(rows)[0].double()
+        exact = look.calls[i].rows(rows)[0].cpu().double()
         ours = rounded.scores(rows).double().softmax(-1)
         wrong = (ours - exact).abs()
         largest = max(largest, float(wrong.max()))
