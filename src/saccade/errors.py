@@ -11,3 +11,9 @@ class DataError(SaccadeError):
 
 class CheckpointError(SaccadeError):
     """A weight file that is missing, unreadable, refused or of another family than expected."""
+
+
+def in_one_line(error: BaseException, most: int = 300) -> str:
+    """What an error of another library says, as part of a message of ours."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= most else f"{said[:most]}…"

@@ -1,9 +1,10 @@
 """What a run tells: a progress bar for people, JSON lines as the truth, TensorBoard for curves."""
 
 import json
+import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
@@ -17,7 +18,7 @@ class RunLog:
         self.main = main
         if not main:
             return
-        self.lines = (folder / "log.jsonl").open("a", buffering=1)
+        self.lines = _continued(folder / "log.jsonl", start)
         self.board = SummaryWriter(str(folder), purge_step=start or None)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
@@ -55,3 +56,19 @@ class RunLog:
         self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
         for key, value in values.items():
             self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
+
+
+def _continued(file: Path, start: int) -> TextIO:
+    """The lines of a run up to the step it goes on from: what was done after that state was saved, or written in
+    part when the run was killed, is done again."""
+    kept = []
+    if start and file.is_file():
+        for line in file.read_text().splitlines():
+            try:
+                kept += [line + "\n"] if json.loads(line)["step"] <= start else []
+            except (ValueError, LookupError, TypeError):
+                continue
+    whole = file.with_suffix(".partial")
+    whole.write_text("".join(kept))
+    os.replace(whole, file)
+    return file.open("a", buffering=1)

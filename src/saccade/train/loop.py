@@ -4,18 +4,19 @@ import json
 import math
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from saccade.device import Device, join, leave
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, in_one_line
 from saccade.train.config import SHARDS, TrainConfig
 from saccade.train.log import RunLog
 from saccade.train.optim import averaged, optimizers, schedulers
@@ -27,6 +28,10 @@ class Trainable(Protocol):
 
     model: nn.Module
     judged_by: str  # the score that decides which weights are kept; higher is better
+
+    @property
+    def recipe(self) -> BaseModel:
+        """What it was told; kept with the run."""
 
     def __len__(self) -> int:
         """Training samples an epoch."""
@@ -45,6 +50,10 @@ class Trainable(Protocol):
         """Write the trained model as users load it."""
 
 
+# Options under which a run may be resumed though it was started with others: they change no result but rounding.
+_MAY_CHANGE = {"device", "precision", "compile"}
+
+
 class Interrupted(SaccadeError):
     """The person stopped the run; it was saved."""
 
@@ -58,7 +67,8 @@ def train(task: Trainable, config: TrainConfig, folder: Path, resume: bool = Fal
     """
     device = join(config.device, config.precision)
     try:
-        return _Run(task, config, folder, device, resume).go()
+        with _deterministic(config.deterministic):
+            return _Run(task, config, folder, device, resume).go()
     finally:
         leave(device)
 
@@ -71,7 +81,6 @@ class _Run:
         _check(len(task), config.batch, device)
         self.batch, self.epochs = config.batch, config.epochs
         self.task, self.config, self.folder, self.device = task, config, folder, device
-        torch.use_deterministic_algorithms(config.deterministic)
         self.per_epoch = len(task) // self.batch
         self.steps = self.per_epoch * self.epochs
         self.model = task.model.to(device.device)
@@ -85,7 +94,8 @@ class _Run:
     def go(self) -> dict[str, float]:
         if self.device.main:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "config.json").write_text(json.dumps(self.config.model_dump(), indent=1))
+            if not self.step:
+                (self.folder / "config.json").write_text(json.dumps(self._options(), indent=1))
         self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
         self.log.say(
             f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
@@ -94,13 +104,14 @@ class _Run:
         try:
             with _stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
                 for batches in self._batches(ahead):
-                    self._update(batches)
-                    if asked():
-                        self._save()
-                        raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
-                    if self.step % self.per_epoch == 0:
+                    stop = self._update(batches, asked)
+                    ended = self.step % self.per_epoch == 0
+                    if ended:
                         self._validate()
+                    if ended or stop:
                         self._save()
+                    if stop and self.step < self.steps:
+                        raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
         finally:
             self.log.close()
         return self.kept
@@ -128,18 +139,16 @@ class _Run:
             for shard in mine
         ]
 
-    def _update(self, batches: list[Any]) -> None:
+    def _update(self, batches: list[Any], asked: Callable[[], bool]) -> bool:
+        """One step. Returns whether to stop after it, on which all processes agree."""
         torch.manual_seed(_mix(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
         self.model.train()
         with self.device.precision():
             loss = self.task.loss(self.forward, batches, self.device.device)
         loss.backward()
-        value = self.device.sum(loss.detach()).item() / self.device.world
-        if not math.isfinite(value):
-            raise SaccadeError(
-                f"the loss of step {self.step} (epoch {self.step // self.per_epoch + 1}) is {value}: stopped before "
-                f"the update, so what {self.folder} holds is sound. Lower --lr, or look at the pictures of that batch"
-            )
+        total, stops = self.device.sum(torch.stack([loss.detach(), loss.new_tensor(float(asked()))])).tolist()
+        value = total / self.device.world
+        self._refuse_to_spoil(value)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -148,6 +157,19 @@ class _Run:
         self.average.update_parameters(self.model)
         self.step += 1
         self.log.step(self.step, value, lr=float(self.schedulers[0].get_last_lr()[0]))
+        return stops > 0
+
+    def _refuse_to_spoil(self, loss: float) -> None:
+        """A finite loss may yet have a gradient that is not (0 * inf, the root of 0)."""
+        slopes = [p.grad for p in self.model.parameters() if p.grad is not None]
+        found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(slopes).item()}
+        for name, value in found.items():
+            if not math.isfinite(value):
+                raise SaccadeError(
+                    f"the {name} of step {self.step} (epoch {self.step // self.per_epoch + 1}) is {value}: stopped "
+                    f"before the update, so what {self.folder} holds is sound. Lower --lr, or look at the pictures of "
+                    "that batch"
+                )
 
     def _validate(self) -> None:
         judged = self.average.module.eval()
@@ -163,7 +185,26 @@ class _Run:
             modules = {"weights": self.model, "average": self.average}
             save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
 
+    def _options(self) -> dict[str, Any]:
+        return {**self.config.model_dump(), "recipe": self.task.recipe.model_dump()}
+
+    def _refuse_other_options(self) -> None:
+        """Rates, order and pictures follow from the options: with others it would be no run at all."""
+        file = self.folder / "config.json"
+        try:
+            before = _flat(json.loads(file.read_text()))
+        except (OSError, ValueError, AttributeError) as error:
+            raise SaccadeError(f"{file} of the run to resume cannot be read: {in_one_line(error)}") from error
+        for name, value in _flat(json.loads(json.dumps(self._options()))).items():
+            if name not in _MAY_CHANGE and before.get(name, value) != value:
+                raise SaccadeError(
+                    f"{self.folder} was started with {name} {before[name]}, and is now given {value}: resume it with "
+                    "the options it was started with"
+                )
+
     def _resume(self) -> int:
+        if (self.folder / "state").is_dir():
+            self._refuse_other_options()
         modules = {"weights": self.model, "average": self.average}
         state = load_state(self.folder / "state", modules, self.optimizers)
         if state is None:
@@ -181,6 +222,8 @@ class _Run:
 
 
 def _check(samples: int, batch: int, device: Device) -> None:
+    if samples < SHARDS:
+        raise SaccadeError(f"there are {samples} training samples: at least {SHARDS} are needed")
     if batch > samples:
         raise SaccadeError(f"a batch of {batch} is more than the {samples} training samples: lower --batch")
     if batch % SHARDS or SHARDS % device.world:
@@ -198,6 +241,10 @@ def _pays_to_compile(config: TrainConfig, device: Device, steps: int) -> bool:
     return compiler and steps > 500
 
 
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}
+
+
 def _mix(*numbers: int) -> int:
     """One seed from several, well spread (the 64-bit FNV-1a hash)."""
     value = 0xCBF29CE484222325
@@ -208,7 +255,18 @@ def _mix(*numbers: int) -> int:
 
 
 @contextmanager
-def _stop_at_the_end_of_the_step() -> Iterator[Any]:
+def _deterministic(wanted: bool) -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@contextmanager
+def _stop_at_the_end_of_the_step() -> Iterator[Callable[[], bool]]:
     """While inside, the first Ctrl-C or SIGTERM only asks; a second one stops at once."""
     asked: list[int] = []
 

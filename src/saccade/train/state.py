@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from saccade.errors import CheckpointError
+from saccade.errors import CheckpointError, in_one_line
 
 _KEPT = 2  # complete checkpoints kept, so that a damaged newest one does not lose the run
 
@@ -56,9 +56,11 @@ def load_state(
             saved = state["optimizers"][i]
             restored = _join_state(load_file(newest / f"optimizer-{i}.safetensors"), saved["numbers"])
             optimizer.load_state_dict({"state": restored, "param_groups": saved["groups"]})
-    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+        if type(state["step"]) is not int:
+            raise TypeError(f"step {state['step']!r} is no number")
+    except (OSError, LookupError, TypeError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{newest} cannot be resumed: {str(error).splitlines()[0]}. If the run was started with another model or "
+            f"{newest} cannot be resumed: {in_one_line(error)}. If the run was started with another model or "
             "other options, use another --name; if the folder is damaged, delete it and the one before it is used"
         ) from error
     return state

@@ -1,0 +1,290 @@
+"""The loop: it learns, repeats itself, goes on where it stopped, and stops before anything is spoilt."""
+
+import json
+import math
+import signal
+import threading
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from saccade.errors import SaccadeError
+from saccade.train import Interrupted, train
+from saccade.train import loop as loop_module
+
+from .points import Points, quick
+
+
+def weights(folder, kind="weights"):
+    newest = sorted((folder / "state").glob("step-*"))[-1]
+    return load_file(newest / f"{kind}.safetensors")
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=0, atol=0, msg=key)
+
+
+def test_it_learns_and_says_so(tmp_path):
+    task = Points()
+    scores = train(task, quick(epochs=15), tmp_path / "run")
+    assert sum(task.losses[-8:]) < 0.4 * sum(task.losses[:8])
+    assert scores["top1"] > 0.9
+    said = lines(tmp_path / "run")
+    validated = [line for line in said if "val/top1" in line]
+    assert [line["epoch"] for line in validated] == list(range(1, 16))
+    assert max(line["val/top1"] for line in validated) == scores["top1"]
+    assert [line["step"] for line in said if "loss" in line] == [20, 40, 60, 80, 100, 120]
+    assert all(line["seconds"] >= 0 and math.isfinite(line.get("loss", 0)) for line in said)
+    assert next((tmp_path / "run").glob("events.out.tfevents.*")).stat().st_size > 1000
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["epochs"] == 15
+
+
+def test_the_weights_kept_are_the_best_averaged_ones(tmp_path):
+    task = Points()
+    given = iter([0.3, 0.7, 0.7, 0.1])
+    averages = []
+
+    def evaluate(model, device):
+        averages.append({k: v.clone() for k, v in model.state_dict().items()})
+        assert not model.training
+        return {"top1": next(given)}
+
+    task.evaluate = evaluate
+    assert train(task, quick(epochs=4), tmp_path) == {"top1": 0.7}
+    assert_same(load_file(tmp_path / "model" / "model.safetensors"), averages[2])  # of equals, the later
+    assert_same({k: v for k, v in weights(tmp_path, "average").items() if k == "module.table"},
+                {"module.table": averages[3]["table"]})  # fmt: skip
+
+
+def test_progress_runs_from_0_towards_1(tmp_path):
+    task = Points()
+    train(task, quick(epochs=2), tmp_path)
+    assert task.progress == [step / 16 for step in range(16) for _ in range(8)]
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 8, 11])
+def test_resumed_is_as_if_never_interrupted(tmp_path, stop_at):
+    straight = train(Points(), quick(epochs=2), tmp_path / "straight")
+
+    class Stopped(Points):
+        def loss(self, *given):
+            if len(self.losses) + 1 == stop_at:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(*given)
+
+    task = Stopped()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match=f"step {stop_at};.*--resume"):
+        train(task, quick(epochs=2), tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(task.losses) == stop_at  # the step is finished, and no other begun
+    resumed = train(Points(seed=9), quick(epochs=2), tmp_path / "run", resume=True)
+    assert resumed == straight
+    for kind in ("weights", "average", "optimizer-0", "optimizer-1"):
+        assert_same(weights(tmp_path / "run", kind), weights(tmp_path / "straight", kind))
+    assert_same(*(load_file(tmp_path / run / "model" / "model.safetensors") for run in ("run", "straight")))
+    scored = {
+        run: [(e["step"], e["val/top1"]) for e in lines(tmp_path / run) if "epoch" in e] for run in ("run", "straight")
+    }
+    assert scored["run"] == scored["straight"]
+
+
+def test_interrupted_at_the_last_step_the_run_is_simply_done(tmp_path):
+    class Stopped(Points):
+        def loss(self, *given):
+            if len(self.losses) == 7:
+                signal.raise_signal(signal.SIGINT)
+            return super().loss(*given)
+
+    scores = train(Stopped(), quick(), tmp_path)
+    assert "top1" in scores
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_sigterm_is_as_good_as_ctrl_c(tmp_path):
+    class Stopped(Points):
+        def loss(self, *given):
+            signal.raise_signal(signal.SIGTERM)
+            return super().loss(*given)
+
+    with pytest.raises(Interrupted):
+        train(Stopped(), quick(), tmp_path)
+    assert weights(tmp_path)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    class Stopped(Points):
+        def loss(self, *given):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("still running")
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopped(), quick(), tmp_path)
+
+
+def test_a_finished_run_resumed_gives_its_scores(tmp_path):
+    scores = train(Points(), quick(epochs=2), tmp_path)
+    before = weights(tmp_path)
+    assert train(Points(), quick(epochs=2), tmp_path, resume=True) == scores
+    assert_same(weights(tmp_path), before)
+
+
+def test_outside_the_main_thread_it_runs_without_handling_signals(tmp_path):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(train(Points(), quick(), tmp_path)))
+    thread.start()
+    thread.join(60)
+    assert result
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path, bad):
+    task = Points()
+    sound = task.loss
+
+    def spoilt(*given):
+        return sound(*given) * (bad if len(task.losses) == 11 else 1.0)
+
+    task.loss = spoilt
+    with pytest.raises(SaccadeError, match=r"step 10 \(epoch 2\) is (nan|inf).*--lr"):
+        train(task, quick(epochs=3), tmp_path)
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())
+    for kind in ("weights", "average", "optimizer-0", "optimizer-1"):
+        assert all(torch.isfinite(v).all() for v in weights(tmp_path, kind).values())
+    assert all(torch.isfinite(v).all() for v in load_file(tmp_path / "model" / "model.safetensors").values())
+
+
+def test_gradients_that_are_not_finite_do_not_reach_the_weights(tmp_path):
+    task = Points()
+    task.loss = lambda model, batches, device: sum((p * 0).sum().sqrt() for p in model.parameters())
+    with pytest.raises(SaccadeError, match="gradient"):
+        train(task, quick(), tmp_path)
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())
+
+
+def test_same_seed_same_run_other_seed_another(tmp_path):
+    runs = {name: train_once(tmp_path / name, seed) for name, seed in (("a", 3), ("b", 3), ("c", 4))}
+    assert_same(runs["a"], runs["b"])
+    assert any(not torch.equal(runs["a"][k], runs["c"][k]) for k in runs["a"])
+
+
+def train_once(folder, seed):
+    train(Points(), quick(seed=seed), folder)  # the same first weights: the order and the noise differ
+    return weights(folder)
+
+
+def test_deterministic_algorithms_are_asked_for_and_no_longer_after(tmp_path):
+    asked = []
+
+    class Watched(Points):
+        def loss(self, *given):
+            asked.append(torch.are_deterministic_algorithms_enabled())
+            return super().loss(*given)
+
+    train(Watched(), quick(deterministic=True), tmp_path / "yes")
+    assert all(asked)
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        train(Points(), quick(), tmp_path / "as the caller has it")
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch", "said"),
+    [(16, 24, "batch of 24.*16 training samples"), (64, 12, "multiple of 8"), (5, None, "5 training samples")],
+)
+def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, said):
+    with pytest.raises(SaccadeError, match=said):
+        train(Points(samples), quick(batch=batch), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_samples_are_not_told_to_lower_the_batch(tmp_path):
+    with pytest.raises(SaccadeError) as error:
+        train(Points(5), quick(batch=None), tmp_path / "run")
+    assert "--batch" not in str(error.value)
+    assert "8" in str(error.value)
+
+
+def test_what_is_left_of_an_epoch_is_drawn_in_another(tmp_path):
+    """19 samples in batches of 8: two steps an epoch, three samples left out, others each time."""
+    task, seen = Points(19), []
+    batch = task.batch
+    task.batch = lambda indices, *rest: (seen.append(indices.tolist()), batch(indices, *rest))[1]
+    train(task, quick(epochs=20), tmp_path)
+    epochs = [[i for part in seen[e * 16 : (e + 1) * 16] for i in part] for e in range(20)]
+    assert all(len(set(epoch)) == 16 for epoch in epochs)
+    assert set().union(*epochs) == set(range(19))
+
+
+def test_resume_without_a_run(tmp_path):
+    with pytest.raises(SaccadeError, match="no complete state to resume"):
+        train(Points(), quick(), tmp_path / "run", resume=True)
+
+
+def test_resume_refuses_other_options_by_name(tmp_path):
+    train(Points(), quick(epochs=2, lr=0.01), tmp_path)
+    with pytest.raises(SaccadeError, match=r"lr.*0\.01.*0\.5"):
+        train(Points(), quick(epochs=2, lr=0.5), tmp_path, resume=True)
+    with pytest.raises(SaccadeError, match=r"samples 64.*71"):
+        train(Points(71), quick(epochs=2, lr=0.01), tmp_path, resume=True)
+    train(Points(), quick(epochs=2, lr=0.01, compile="auto"), tmp_path, resume=True)  # changes no result
+
+
+@pytest.mark.parametrize("junk", [None, "{", "[]"])
+def test_resume_without_the_options_of_the_run(tmp_path, junk):
+    train(Points(), quick(), tmp_path)
+    (tmp_path / "config.json").unlink()
+    if junk is not None:
+        (tmp_path / "config.json").write_text(junk)
+    with pytest.raises(SaccadeError, match=r"config\.json.*cannot be read"):
+        train(Points(), quick(), tmp_path, resume=True)
+
+
+def test_lines_beyond_the_state_resumed_from_are_dropped(tmp_path):
+    class Killed(Points):
+        def loss(self, *given):
+            if len(self.losses) == 30:
+                raise OSError("power cut")
+            return super().loss(*given)
+
+    with pytest.raises(OSError, match="power cut"):
+        train(Killed(), quick(epochs=8, batch=16), tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 47, "los')  # killed while writing
+    train(Points(), quick(epochs=8, batch=16), tmp_path, resume=True)
+    steps = [line["step"] for line in lines(tmp_path) if "loss" in line]
+    assert steps == sorted(set(steps))
+
+
+def test_a_new_run_does_not_continue_the_log_of_one_that_left_no_state(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 20, "loss": 3}\n')
+    train(Points(), quick(epochs=3), tmp_path)
+    assert [line["step"] for line in lines(tmp_path) if "loss" in line] == [20, 24]
+    assert lines(tmp_path)[0]["step"] == 8
+
+
+def test_compile_is_chosen_by_hardware_and_length(monkeypatch):
+    from saccade.device import Device
+
+    cpu, cuda = (Device(torch.device(kind), False, 0, 1) for kind in ("cpu", "cuda"))
+    monkeypatch.setattr(loop_module.shutil, "which", lambda name: None)
+    pays = loop_module._pays_to_compile
+    assert not pays(quick(compile="auto"), cpu, 10**6)
+    assert pays(quick(compile="auto"), cuda, 10**6)
+    monkeypatch.setattr(loop_module.shutil, "which", lambda name: "/usr/bin/" + name)
+    assert pays(quick(compile="auto"), cpu, 10**6)
+    assert not pays(quick(compile="auto"), cuda, 100)
+    assert pays(quick(compile="yes"), cpu, 1)
+    assert not pays(quick(compile="no"), cuda, 10**6)

@@ -1,0 +1,147 @@
+"""A run on disk: whole or not there, and clear about damage."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from saccade.errors import CheckpointError
+from saccade.train import train
+from saccade.train.optim import averaged, optimizers
+from saccade.train.state import load_state, save_state
+
+from .points import Net, Points, quick
+from .test_loop import assert_same, lines, weights
+
+FILES = ["weights.safetensors", "average.safetensors", "optimizer-0.safetensors", "optimizer-1.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two epochs, with the states after both."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(Points(), quick(epochs=2), folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def parts(seed=0):
+    torch.manual_seed(seed)
+    model = Net()
+    return {"weights": model, "average": averaged(model, 0.9)}, optimizers(model, quick())
+
+
+def a_step(modules, found):
+    modules["weights"](torch.randn(5, 7)).pow(2).sum().backward()
+    for optimizer in found:
+        optimizer.step()
+    modules["average"].update_parameters(modules["weights"])
+
+
+def test_round_trip(tmp_path):
+    modules, found = parts()
+    a_step(modules, found)
+    save_state(tmp_path, 7, modules, found, {"kept": {"top1": 0.5}})
+    others, fresh = parts(seed=1)
+    state = load_state(tmp_path, others, fresh)
+    assert (state["step"], state["kept"]) == (7, {"top1": 0.5})
+    for name in modules:
+        assert_same(modules[name].state_dict(), others[name].state_dict())
+    for before, after in zip(found, fresh, strict=True):
+        a, b = before.state_dict(), after.state_dict()
+        assert json.dumps(a["param_groups"]) == json.dumps(b["param_groups"])
+        assert a["state"].keys() == b["state"].keys()
+        for index in a["state"]:
+            assert_same(a["state"][index], b["state"][index])
+
+
+def test_two_are_kept_and_leftovers_swept(tmp_path):
+    modules, found = parts()
+    (tmp_path / "partial-3").mkdir()
+    (tmp_path / "partial-3" / "weights.safetensors").write_bytes(b"cut")
+    for step in (5, 10, 100):
+        save_state(tmp_path, step, modules, found, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000010", "step-000000100"]
+
+
+def test_only_safetensors_and_json(finished):
+    files = [p for p in (finished / "state").rglob("*") if p.is_file()]
+    assert files
+    assert {p.suffix for p in files} == {".safetensors", ".json"}
+
+
+def test_nothing_there(tmp_path):
+    assert load_state(tmp_path / "none", *parts()) is None
+
+
+def test_killed_while_saving_goes_on_from_the_one_before(run, finished):
+    newest = run / "state" / "step-000000016"
+    newest.rename(run / "state" / "partial-16")  # as if killed before it was whole
+    (run / "state" / "partial-16" / "state.json").unlink()
+    train(Points(), quick(epochs=2), run, resume=True)
+    assert_same(weights(run), weights(finished))
+    assert not list((run / "state").glob("partial-*"))
+    assert [e["step"] for e in lines(run) if "epoch" in e] == [8, 16]
+
+
+def test_a_step_without_its_last_file_is_not_complete(run, finished):
+    (run / "state" / "step-000000016" / "state.json").unlink()
+    train(Points(), quick(epochs=2), run, resume=True)
+    assert_same(weights(run), weights(finished))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "junk"])
+def test_a_damaged_newest_state_is_named(run, file, damage):
+    path = run / "state" / "step-000000016" / file
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "junk": b"\xff" * 64}[damage])
+    with pytest.raises(CheckpointError, match=r"step-000000016 cannot be resumed.*delete it") as error:
+        train(Points(), quick(epochs=2), run, resume=True)
+    assert "\n" not in str(error.value)
+    shutil.rmtree(path.parent)  # what the message advises
+    assert train(Points(), quick(epochs=2), run, resume=True)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["", "{", "[]", "7", "null", '{"step": 16}', '{"step": 16, "optimizers": [], "kept": {}}',
+     '{"step": 16, "optimizers": 5, "kept": {}}', '{"step": "x", "optimizers": [{}, {}]}', "\udcff"],
+)  # fmt: skip
+def test_a_damaged_state_json_is_named(run, junk):
+    path = run / "state" / "step-000000016" / "state.json"
+    path.write_bytes(junk.encode("utf-8", "surrogateescape"))
+    with pytest.raises(CheckpointError, match=r"step-000000016 cannot be resumed"):
+        train(Points(), quick(epochs=2), run, resume=True)
+
+
+def test_another_model_is_named(run):
+    task = Points()
+    task.model.head = torch.nn.Linear(11, 4)
+    with pytest.raises(CheckpointError, match=r"head.*(size mismatch|shape)|(size mismatch|shape).*head") as error:
+        train(task, quick(epochs=2), run, resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
+    from saccade.train import state
+
+    modules, found = parts()
+    save_state(tmp_path, 5, modules, found, {})
+
+    def full(tensors, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        save_state(tmp_path, 10, modules, found, {})
+    assert load_state(tmp_path, *parts())["step"] == 5
