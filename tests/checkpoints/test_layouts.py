@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from saccade.checkpoints import load_checkpoint, save_checkpoint
 from saccade.errors import CheckpointError
+from saccade.models import Classifier, ClassifierConfig, Embedder, ViT, preset
 
 from .plain_vits import (
     open_clip_forward,
@@ -241,14 +242,22 @@ def test_architectures_of_timm_that_compute_otherwise(tmp_path):
 
 
 def test_clip_projection_as_timm_head(tmp_path):
-    save_file(random_weights(timm_shapes(**SHAPE, classes=11, clip=True)), tmp_path / "model.safetensors")
+    """timm keeps CLIP's projection as its head, with a bias of zeros: it is not a classifier's."""
+    weights = random_weights(timm_shapes(**SHAPE, classes=11, clip=True))
+    weights["head.bias"] = torch.zeros(11)
+    save_file(weights, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(timm_config("vit_base_patch32_clip_224", tag="laion2b")))
-    assert any("projection" in note for note in load_checkpoint(tmp_path).notes)
+    loaded = load_checkpoint(tmp_path)
+    assert isinstance(loaded.model, Embedder)
+    check(loaded, timm_forward, weights, heads=HEADS, eps=1e-5)
+    save_checkpoint(loaded.model, tmp_path / "ours", "timm", preprocess=loaded.preprocess)
+    assert load_file(tmp_path / "ours" / "model.safetensors").keys() == weights.keys()
+    assert load_checkpoint(tmp_path / "ours").model.config == loaded.model.config
+    (tmp_path / "config.json").write_text(json.dumps(timm_config("vit_base_patch32_clip_224", tag="laion2b_ft_in1k")))
+    assert isinstance(load_checkpoint(tmp_path).model, Classifier)
 
 
 def test_a_model_that_a_family_cannot_hold(tmp_path):
-    from saccade.models import Classifier, ClassifierConfig, ViT, preset
-
     with pytest.raises(CheckpointError, match="no place for"):
         save_checkpoint(ViT(preset("tiny")), tmp_path / "a", "vit")
     classic = Classifier(ClassifierConfig(vit=preset("vit-s/16", depth=1), classes=3))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from saccade.checkpoints.family import (
@@ -24,7 +25,7 @@ from saccade.checkpoints.files import Source
 from saccade.checkpoints.names import Names, Table, Tokens, agree, measure, native_grid
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
-from saccade.models import ClassifierConfig, ViTConfig
+from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig
 
 MLP: Table = {
     "{p}blocks.{i}.mlp.fc1.{s}": ("vit.blocks.{i}.mlp.up.{s}",),
@@ -68,8 +69,12 @@ def _names(config: Config, placed: int) -> Names:
     # A distillation token and registers never come together.
     second = "{p}dist_token" if isinstance(config, ClassifierConfig) and config.pool == "distilled" else "{p}reg_token"
     singles = ("{p}cls_token",) * vit.cls + (second,) * bool(vit.registers)
-    mlp = _SWIGLU if vit.block.activation == "swiglu" else MLP
-    return Names(table() | mlp, Tokens(singles, "{p}pos_embed", placed))
+    lines = table() | (_SWIGLU if vit.block.activation == "swiglu" else MLP)
+    unread: tuple[str, ...] = ()
+    if isinstance(config, EmbedderConfig):
+        del lines["{p}head.{s}"]
+        lines["{p}head.weight"], unread = ("project.weight",), ("{p}head.bias",)
+    return Names(lines, Tokens(singles, "{p}pos_embed", placed), unread)
 
 
 def _tokens(weights: Mapping[str, Tensor], prefix: str) -> tuple[bool, int]:
@@ -143,10 +148,8 @@ def _describe(source: Source) -> Described:
     model = _with_head(vit, weights, prefix, config)
     if clip and not architecture:
         notes.append("no config says whether GELU or QuickGELU: taken as GELU")
-    if clip and isinstance(model, ClassifierConfig) and "_ft_" not in str(said.get("tag", "_ft_")):
-        notes.append("the head is CLIP's projection: its outputs are a vector to compare with texts, not classes")
     preprocess = _preprocess(said, vit, clip, notes)
-    return Described(model, _names(model, placed), prefix, preprocess, _labels(config, model, notes), notes)
+    return Described(model, _names(model, placed), prefix, preprocess, _labels(config, model), notes)
 
 
 def _with_head(vit: ViTConfig, weights: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]) -> Config:
@@ -158,22 +161,25 @@ def _with_head(vit: ViTConfig, weights: Mapping[str, Tensor], prefix: str, confi
         pool = {"avg": "mean", "token": "cls"}[config["global_pool"]]
     if f"{prefix}head_dist.weight" in weights:
         pool = "distilled"
-    classes, bias = weights[head].shape[0], f"{prefix}head.bias" in weights
+    classes, bias = weights[head].shape[0], weights.get(f"{prefix}head.bias")
+    # CLIP's projection, as timm keeps it unless a tag such as laion2b_ft_in1k says that a classifier replaced it
+    tag = str((config.get("pretrained_cfg") or {}).get("tag") or "_ft_")
+    if vit.stem_norm and "_ft_" not in tag and (bias is None or not bias.any()):
+        return EmbedderConfig(vit=vit, width=classes)
     return ClassifierConfig.model_validate(
-        {"vit": vit, "classes": classes, "pool": pool, "pool_norm": normed, "head_bias": bias}
+        {"vit": vit, "classes": classes, "pool": pool, "pool_norm": normed, "head_bias": bias is not None}
     )
 
 
-def _labels(config: Mapping[str, Any], model: Config, notes: list[str]) -> list[str] | None:
+def _labels(config: Mapping[str, Any], model: Config) -> list[str] | None:
     if not isinstance(model, ClassifierConfig):
         return None
     named = config.get("label_names")
-    if isinstance(named, list) and len(named) == model.classes:
-        described = config.get("label_descriptions")
-        texts = described if isinstance(described, dict) else {}
-        return [str(texts.get(name, name)) for name in named]
-    notes.append(f"timm's config does not name the {model.classes} classes: they stay numbers")
-    return None
+    if not isinstance(named, list) or len(named) != model.classes:
+        return None
+    described = config.get("label_descriptions")
+    texts = described if isinstance(described, dict) else {}
+    return [str(texts.get(name, name)) for name in named]
 
 
 def _preprocess(said: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list[str]) -> Preprocess:
@@ -204,7 +210,8 @@ def _architecture(config: Config) -> str:
 
 def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
     vit, block = vit_of(config), vit_of(config).block
-    classes = config.classes if isinstance(config, ClassifierConfig) else 0
+    embedded = config.width if isinstance(config, EmbedderConfig) else 0
+    classes = config.classes if isinstance(config, ClassifierConfig) else embedded
     mean = isinstance(config, ClassifierConfig) and config.pool == "mean"
     distilled = isinstance(config, ClassifierConfig) and config.pool == "distilled"
     native = [vit.grid[0] * vit.patch, vit.grid[1] * vit.patch]
@@ -215,6 +222,7 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
         "crop_mode": "center" if preprocess.resize == "crop" else "squash",
         "mean": list(preprocess.mean),
         "std": list(preprocess.std),
+        **({"tag": "clip"} if embedded else {}),
         "num_classes": classes,
         "first_conv": "patch_embed.proj",
         "classifier": ["head", "head_dist"] if distilled else "head",
@@ -245,7 +253,8 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
         "pretrained_cfg": said,
         "model_args": arguments,
     }
-    return Written(_names(config, placed=2 if distilled else 0), "", {"config.json": json})
+    also = {"head.bias": torch.zeros(classes)} if embedded else {}
+    return Written(_names(config, placed=2 if distilled else 0), "", {"config.json": json}, also)
 
 
 TIMM = Family("timm", "blocks.0.attn.qkv.weight", _looks_like, _describe, _write)
