@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, ViT, ViTConfig, preset
+from saccade.ops import interpolate
 
 BLOCK = {"width": 12, "heads": 3, "hidden": 7}
 EVERYTHING = {
@@ -82,6 +83,26 @@ def test_one_token_a_patch_after_the_prefix(patch, height, width, positions, cls
     assert model.prefix == cls + registers
     assert model.grid(picture) == (height // patch, width // patch)
     assert model(picture).shape == (2, model.prefix + (height // patch) * (width // patch), 12)
+
+
+def test_learned_positions_are_interpolated_as_configured():
+    picture = torch.randn(1, 3, 28, 36)  # a grid of 7 x 9, made from 3 x 5
+    for antialias, offset in [(False, 0.0), (True, 0.0), (False, 0.1)]:
+        model = vit(antialias=antialias, offset=offset)
+        seen = []
+        model.blocks[0].register_forward_pre_hook(lambda module, args, seen=seen: seen.append(args[0]))
+        model(picture)
+        table = interpolate(model.learned.table, (3, 5), (7, 9), antialias, offset)
+        torch.testing.assert_close(seen[0][:, 1:], model.embed(picture) + table)
+
+
+def test_parts_that_can_be_left_out():
+    names = set(vit(patch_bias=False, final_norm=False).state_dict())
+    assert set(vit(stem_norm=True).state_dict()) - names == {
+        "embed.project.bias",
+        "final_norm.weight",
+        "stem_norm.weight",
+    }
 
 
 def test_rotary_positions_need_pairs():
