@@ -18,6 +18,9 @@ jaxtyping.install_import_hook(["saccade.ops", "saccade.layers", "saccade.models"
 settings.register_profile("saccade", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("saccade")
 
+# Tests are made of tiny operations, which several threads only slow down.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
