@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.page import write_page
+from saccade.studio.page import PageInput, write_page
 
 from .made_up import page, trace
 
@@ -78,6 +78,11 @@ def test_whatever_names_say(tmp_path):
     assert [said["title"], said["prefix"][0], said["predictions"][0][0], said["notes"][0]] == [NASTY] * 4
 
 
+def test_half_characters(tmp_path):
+    report = write_page(tmp_path / "look.html", page(trace(), title="undecodable \udcff.jpg"))
+    assert content(report.path)["title"] == "undecodable ?.jpg"
+
+
 def test_nothing_from_outside_and_only_our_script(tmp_path):
     text = write_page(tmp_path / "look.html", page(trace())).path.read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"']?(?!data:)\w", text)
@@ -96,17 +101,20 @@ def test_calls_that_do_not_fit_are_named(tmp_path):
     odd = [
         Call("text.attn", "self", torch.randn(1, 2, 9, 7), torch.randn(1, 2, 9, 7)),
         Call("cross", "cross", torch.randn(1, 2, 17, 7), torch.randn(1, 2, 17, 7)),
+        Call("broken", "self", torch.full((1, 2, 17, 7), torch.nan), torch.randn(1, 2, 17, 7)),
         Call("masked", "self", *torch.randn(2, 1, 2, 17, 7), mask=torch.zeros(17, 17)),
     ]
     report = write_page(tmp_path / "look.html", page(Trace([*calls, *odd], {"glimpse": "its own softmax"})))
     assert report.layers == 2
-    for name in ("text.attn", "cross", "masked", "glimpse"):
+    for name in ("text.attn", "cross", "broken", "masked", "glimpse"):
         assert any(name in note for note in report.notes)
 
 
 def test_errors(tmp_path):
     with pytest.raises(DataError, match=r"4 x 5 patches after 2.*17 targets|check grid and prefix"):
         write_page(tmp_path / "look.html", page(trace(), rows=3, prefix=["a", "b", "c"]))
+    with pytest.raises(SaccadeError, match="no attention call was made"):
+        write_page(tmp_path / "look.html", PageInput(Image.new("RGB", (5, 5)), (1, 1), Trace()))
     with pytest.raises(DataError, match="cannot be written"):
         write_page(tmp_path / "no folder" / "look.html", page(trace()))
 

@@ -18,7 +18,7 @@ SAMPLED_ROWS = 16  # a head, to measure errors
 
 
 @dataclass(frozen=True)
-class Look:
+class Attention:
     """The self-attention calls of one picture, and the grid of its patches."""
 
     calls: Sequence[Call]
@@ -58,7 +58,7 @@ class Fitted:
     words: dict[str, Any]
 
 
-def fit(look: Look, budget: int) -> Fitted:
+def fit(look: Attention, budget: int) -> Fitted:
     """Pack the calls into at most `budget` bytes of a page.
 
     First choice: all numbers of the values and the finest error. Then a coarser error and few numbers of the values.
@@ -83,7 +83,7 @@ def fit(look: Look, budget: int) -> Fitted:
     return _measured(look, packed, values, width)
 
 
-def _coarser(look: Look, budget: int, values: int) -> float:
+def _coarser(look: Attention, budget: int, values: int) -> float:
     """The smallest error that fits, to about 6 %; the coarsest if none does."""
     low, high = FINEST, COARSEST
     while high / low > 1.06:
@@ -92,7 +92,7 @@ def _coarser(look: Look, budget: int, values: int) -> float:
     return high
 
 
-def _estimate(look: Look, error: float, values: int) -> float:
+def _estimate(look: Attention, error: float, values: int) -> float:
     """Bytes of all layers, from three of them."""
     count = len(look.calls)
     sample = sorted({0, count // 2, count - 1})
@@ -101,7 +101,7 @@ def _estimate(look: Look, error: float, values: int) -> float:
     return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
 
 
-def _pack(look: Look, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
+def _pack(look: Attention, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
     return {i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean) for i in kept}
 
 
@@ -112,7 +112,7 @@ def _spread(count: int, keep: int) -> list[int]:
     return sorted({round(i * (count - 1) / (keep - 1)) for i in range(keep)})
 
 
-def _measured(look: Look, packed: dict[int, tuple[Packed, Rounded]], values: int, width: int) -> Fitted:
+def _measured(look: Attention, packed: dict[int, tuple[Packed, Rounded]], values: int, width: int) -> Fitted:
     rows = torch.linspace(0, look.tokens - 1, min(SAMPLED_ROWS, look.tokens)).long().tolist()
     relative, largest = [], 0.0
     for i, (_, rounded) in packed.items():

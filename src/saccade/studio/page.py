@@ -5,6 +5,7 @@ import hashlib
 import html
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,22 +19,11 @@ from torch import Tensor
 
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
-from saccade.studio.budget import Look, fit
+from saccade.studio.budget import Attention, fit
 
 BUDGET = 30_000_000
 # In the order in which they need each other.
-SCRIPTS = (
-    "dom.js",
-    "words.js",
-    "attend.js",
-    "colour.js",
-    "picture.js",
-    "charts.js",
-    "how.js",
-    "maps.js",
-    "look.js",
-    "viewer.js",
-)
+SCRIPTS = ["dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "large", "viewer"]
 
 
 @dataclass
@@ -82,16 +72,16 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     path = Path(path)
     calls, notes = _fitting(page)
     notes = [*page.notes, *notes]
-    look = Look(calls, page.grid, page.target == "mean")
+    look = Attention(calls, page.grid, page.target == "mean")
     content = _content(page, look, notes)
-    rest = len(_document(content, [], page.title).encode()) + 1000  # and a few words on how it was packed
+    rest = len(_encoded(_document(content, [], page.title))) + 1000  # and a few words on how it was packed
     packed = fit(look, budget - rest)
     content["precision"] = packed.words
     for shown, layer in zip(content["layers"], packed.layers, strict=True):
         shown.update(layer.meta if layer else {})
     document = _document(content, packed.layers, page.title)
     try:
-        path.write_text(document, encoding="utf-8")
+        path.write_bytes(_encoded(document))
     except OSError as error:
         raise DataError(f"{path}: the page cannot be written there ({error.strerror}); choose another path") from error
     return PageReport(
@@ -109,11 +99,16 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
     """The self-attention calls over this picture's tokens, and what to say of the others."""
     tokens = len(page.prefix) + page.grid[0] * page.grid[1]
+    if not page.trace:
+        page.trace[0]  # raises, and says why the trace is empty
     reasons: dict[str, Callable[[Call], bool]] = {
         "it is cross-attention": lambda call: call.kind != "self",
         f"its tokens are not the picture's {tokens}": lambda call: call.shape[2:] != (tokens, tokens),
         "it holds more than one picture": lambda call: call.shape[0] != 1,
         "it has a mask": lambda call: call.mask is not None or call.causal,
+        "its queries or keys are not all finite": lambda call: (
+            not bool(call.q.isfinite().all() and call.k.isfinite().all())
+        ),
     }
     fitting, left = [], []
     for call in page.trace:
@@ -124,7 +119,7 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
             left.append(f"Not shown: {call.name}: {reason}.")
     left += [f"Not seen: {name}: {why}." for name, why in page.trace.missed.items()]
     if not fitting:
-        found = " ".join(left[:3]) or "The trace is empty."
+        found = " ".join(left[:3])
         raise DataError(
             f"No attention call fits a picture of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
             f"other tokens. {found} Expected self-attention over {tokens} tokens of one picture: check grid and prefix"
@@ -132,7 +127,7 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
     return fitting, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
 
 
-def _content(page: PageInput, look: Look, notes: list[str]) -> dict:
+def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
     """All that the viewer reads, except what is packed."""
     layers = [
         {
@@ -151,7 +146,7 @@ def _content(page: PageInput, look: Look, notes: list[str]) -> dict:
         "picture": {"src": _picture(page.picture), "width": page.picture.width, "height": page.picture.height},
         "grid": list(page.grid),
         "prefix": list(page.prefix),
-        "predictions": [[str(label), float(p)] for label, p in page.predictions],
+        "predictions": [[str(label), float(p)] for label, p in page.predictions if math.isfinite(p)],
         "target": page.target,
         "model": {str(k): str(v) for k, v in page.model.items()},
         "notes": notes,
@@ -162,7 +157,7 @@ def _content(page: PageInput, look: Look, notes: list[str]) -> dict:
 
 def _document(content: dict, layers: Sequence[Any], title: str) -> str:
     folder = files("saccade.studio") / "viewer"
-    script = "".join(_plain((folder / name).read_text(encoding="utf-8")) for name in SCRIPTS)
+    script = "".join(_plain((folder / f"{name}.js").read_text(encoding="utf-8")) for name in SCRIPTS)
     style = (folder / "viewer.css").read_text(encoding="utf-8")
     packed = "".join(
         f'<script type="text/plain" id="layer-{i}">{base64.b64encode(layer.data).decode()}</script>\n'
@@ -180,6 +175,11 @@ def _document(content: dict, layers: Sequence[Any], title: str) -> str:
     }
     template = (folder / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{([a-z-]+)\}\}", lambda found: parts[found[1]], template)
+
+
+def _encoded(document: str) -> bytes:
+    """In UTF-8; half characters, as undecodable file names have them, become question marks."""
+    return document.encode("utf-8", errors="replace")
 
 
 def _plain(module: str) -> str:

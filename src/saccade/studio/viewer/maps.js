@@ -4,6 +4,7 @@ import { paint } from './colour.js';
 import { ARROWS, h } from './dom.js';
 
 const MAPS_SLICE = 8; // milliseconds of work a frame
+const TALLEST = 500; // pixels that all rows together may take
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
 /** The grid of small maps. choose(layer, head): head is −1 for the mean of the heads. */
@@ -17,11 +18,13 @@ export class Maps {
 
   /** Lay out the buttons; again after a change of language. */
   build(say) {
-    const { layers } = this.look.page;
+    const { layers, picture, grid } = this.look.page;
     const heads = Math.max(...layers.map((info) => info.heads));
     const title = (role, text) => h('span', { role }, String(text));
     const line = (...children) => h('div', { role: 'row' }, ...children);
     this.element.style.setProperty('--columns', heads + 1);
+    this.element.style.setProperty('--widest', `${Math.max(24, (TALLEST / layers.length) * (picture.width / picture.height))}px`);
+    this.element.classList.toggle('fine', grid[1] > 30); // more patches than a small map has pixels
     const numbers = Array.from({ length: heads }, (_, i) => title('columnheader', i + 1));
     this.element.replaceChildren(line(title('columnheader', ''), title('columnheader', say('mean')), ...numbers));
     layers.forEach((info, l) => {

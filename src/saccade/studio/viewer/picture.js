@@ -11,7 +11,9 @@ export function makePicture(element, { page, first }, { hover, pick, go, from })
   const marks = element.querySelector('svg');
   img.src = page.picture.src;
   img.classList.toggle('pixels', page.picture.width < 160);
-  element.style.aspectRatio = `${page.picture.width} / ${page.picture.height}`;
+  const shape = page.picture.width / page.picture.height;
+  element.style.aspectRatio = shape;
+  element.style.width = `min(100%, ${75 * shape}vh)`;
   marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
   marks.setAttribute('preserveAspectRatio', 'none');
   const tokenAt = (event) => {

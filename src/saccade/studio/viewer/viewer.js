@@ -1,13 +1,12 @@
 // The page: what is chosen, and what is redrawn when something else is.
-import { top } from './attend.js';
-import { strips } from './charts.js';
-import { COLOURS, css, paint, place, weightAt } from './colour.js';
 import { get, h, segmented } from './dom.js';
+import { showCharts, showFacts } from './facts.js';
 import { explain } from './how.js';
+import { LargeMap } from './large.js';
 import { Look } from './look.js';
 import { Maps } from './maps.js';
 import { makePicture, thumbnail } from './picture.js';
-import { figure, fill, percent } from './words.js';
+import { fill, percent } from './words.js';
 
 const VIEWS = ['row', 'column', 'rollout'];
 
@@ -15,49 +14,48 @@ export class Viewer {
   constructor(page, packed) {
     this.page = page;
     this.look = new Look(page, packed);
-    this.canvas = get('map').querySelector('canvas');
-    this.shown = null; // the weights on the large map
-    this.pointed = null; // the token under the pointer on the large map
     this.peeked = null; // the token under the pointer on the picture
+    this.pointed = null; // the one under the pointer on the large map
     this.state = {
       token: this.look.speaker, layer: page.layers.findLastIndex((_, l) => this.look.kept(l)), head: -1, named: 0,
       view: page.target === 'mean' ? 'rollout' : 'row', shared: false, log: false, theme: 'auto',
       language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
     this.recall();
-    const peek = (token) => this.peek(token);
-    const point = (token) => this.point(token);
     const pick = (token) => this.pick(token);
-    this.mark = makePicture(get('picture'), this.look, { hover: peek, pick, go: pick, from: () => this.state.token });
-    this.markMap = makePicture(get('map'), this.look, { hover: point, pick: point, go: point, from: () => this.pointed });
+    const hover = (token) => this.peek(token);
+    this.mark = makePicture(get('picture'), this.look, { hover, pick, go: pick, from: () => this.state.token });
     this.maps = new Maps(get('maps'), this.look, (layer, head) => this.choose(layer, head));
+    this.large = new LargeMap(this, (token) => this.point(token));
     this.listen();
     get('look').hidden = false;
     this.write();
   }
 
   listen() {
-    const heads = (l) => this.page.layers[l].heads;
-    get('layer').oninput = ({ target }) => this.choose(target.value - 1, Math.min(this.state.head, heads(target.value - 1) - 1));
+    const { layers } = this.page;
+    const fit = (l, head) => Math.min(head, layers[l].heads - 1);
+    get('layer').oninput = ({ target }) => this.choose(target.value - 1, fit(target.value - 1, this.state.head));
     get('head').onchange = ({ target }) => this.choose(this.state.layer, Number(target.value));
-    get('opacity').oninput = () => this.blend();
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
-    this.blend();
   }
 
-  say(key, facts) {
-    return fill(this.state.language, key, facts);
-  }
+  say = (key, facts) => fill(this.state.language, key, facts);
 
-  name(token) {
+  name = (token) => {
     if (token === this.look.mean) return this.say('meanToken');
     if (token < this.look.first) return this.page.prefix[token];
     const [at, columns] = [token - this.look.first, this.page.grid[1]];
     return this.say('patch', { row: Math.floor(at / columns) + 1, column: (at % columns) + 1 });
-  }
+  };
 
   get token() {
     return this.peeked ?? this.state.token;
+  }
+
+  /** Of which side of the maps the weights are; rollout has none, the small maps and numbers beside it show rows. */
+  get kind() {
+    return this.state.view === 'column' && this.token !== this.look.mean ? 'column' : 'row';
   }
 
   // what a person does
@@ -78,8 +76,8 @@ export class Viewer {
   point(token) {
     if (token === this.pointed) return;
     this.pointed = token;
-    this.markMap(this.token, token);
-    this.readout();
+    this.large.mark(this.token, token);
+    this.large.readout();
     this.how();
   }
 
@@ -106,14 +104,13 @@ export class Viewer {
 
   /** Redraw what depends on the token, layer, head or view. */
   refresh() {
-    const { token, layer, head, view, shared, log } = this.state;
+    const { token, kind, state: { layer, head, shared, log } } = this;
     this.showMap();
     this.chips();
     this.maps.select(layer, head);
     this.remember();
-    const kind = view === 'column' && token !== this.look.mean ? 'column' : 'row';
     const filled = `${token} ${kind}`;
-    if (filled === this.filled) return;
+    if (filled === this.filled) return; // the small maps are those of all layers and heads already
     this.filled = filled;
     this.maps.show({ token, layer, view: kind, shared, log }, (part) => {
       get('progress').textContent = part < 1 ? this.say('computing', { percent: Math.round(100 * part) }) : '';
@@ -122,107 +119,29 @@ export class Viewer {
     }).catch(fail);
   }
 
-  // the large map
-
-  async showMap() {
-    const { token } = this;
-    const { layer, head, view } = this.state;
-    const still = () => token === this.token && layer === this.state.layer && head === this.state.head && view === this.state.view;
+  showMap() {
     this.mark(this.state.token, this.peeked);
-    this.markMap(token, this.pointed);
-    get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(token) });
-    if (view === 'rollout') return this.showRollout(token, still);
-    if (!this.look.kept(layer)) return this.draw(null, this.say('notKept', { layer: layer + 1 }));
-    if (!this.look.layers[layer]) await this.look.load(layer);
-    return still() ? this.draw(this.look.weights(layer, head, token, token === this.look.mean ? 'row' : view)) : undefined;
-  }
-
-  async showRollout(token, still) {
-    const known = this.look.rollouts.get(token);
-    if (known) return this.draw(known);
-    if (!this.look.canRollOut(token)) {
-      return this.draw(null, this.say(this.look.whole ? 'rolloutOnly' : 'rolloutFew', { token: this.name(this.look.speaker) }));
-    }
-    this.draw(null, this.say('computing', { percent: '' }));
-    const weights = this.peeked === null && (await this.look.rollout(token, still));
-    return weights && still() ? this.draw(weights) : undefined;
-  }
-
-  draw(weights, trouble = '') {
-    this.shown = weights;
-    this.canvas.hidden = !weights;
-    this.end = weights && ((this.state.shared && this.state.view !== 'rollout' && this.maps.common()) || this.look.peak(weights, this.token));
-    if (weights) paint(this.canvas, weights, this.look.first, this.page.grid, this.end, this.state.log);
-    this.legend();
-    this.readout(trouble);
-    this.outside();
-    this.how();
-  }
-
-  /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */
-  blend() {
-    const opacity = get('opacity').value / 100;
-    this.canvas.style.opacity = opacity;
-    get('legend').style.opacity = opacity;
-  }
-
-  legend() {
-    const context = get('legend').getContext('2d');
-    COLOURS.forEach((colour, i) => {
-      context.fillStyle = `rgb(${colour.join(' ')})`;
-      context.fillRect(i, 0, 1, 1);
-    });
-    const { end, state: { log } } = this;
-    const below = log ? '≤ ' : '';
-    const above = this.shown && this.look.peak(this.shown, null) > end * 1.001 ? '≥ ' : '';
-    const tick = (t, text, kind = '') => {
-      const node = h('span', { className: kind }, text);
-      node.style.left = `${100 * t}%`;
-      node.style.transform = `translateX(${-100 * t}%)`;
-      return node;
-    };
-    const ticks = [0, 0.5, 1].map((t) => tick(t, (t ? '' : below) + (t === 1 ? above : '') + percent(weightAt(t, end, log))));
-    const even = tick(place(1 / this.look.tokens, end, log), this.say('even', { even: percent(1 / this.look.tokens) }), 'even');
-    get('ticks').replaceChildren(...(this.shown ? [...ticks, even] : []));
-  }
-
-  readout(trouble = '') {
-    const told = (key, token) => this.say(key, {
-      token: this.name(token), share: percent(this.shown[token]), times: figure(this.shown[token] * this.look.tokens, 2),
-    });
-    const text = !this.shown ? trouble : this.pointed === null ? told('highest', top(this.shown, 1)[0]) : told('readout', this.pointed);
-    get('readout').textContent = text;
-    get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text} ${this.say('mapHelp')}`);
-  }
-
-  /** Weights on the tokens that have no place in the picture. */
-  outside() {
-    get('outside').replaceChildren(...(this.shown ? this.page.prefix : []).map((label, token) => {
-      const swatch = h('i');
-      swatch.style.background = css(this.shown[token], this.end, this.state.log);
-      return h('span', { className: 'chip' }, swatch, `${label} ${percent(this.shown[token])}`);
-    }));
+    get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(this.token) });
+    this.large.show().catch(fail);
   }
 
   // the numbers
 
   how() {
-    const { token, look: { layers } } = this;
+    const { token, kind, look, say, name, pointed } = this;
     const { layer, head: chosen, named, view } = this.state;
     const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
-    const head = Math.min(chosen < 0 ? named : chosen, this.page.layers[layer].heads - 1);
-    const where = this.say('howWhere', { target: this.name(token), layer: layer + 1, head: head + 1 });
-    const why = view === 'rollout' ? this.say('howRollout') : chosen < 0 ? this.say('howMean', { head: head + 1 }) : '';
-    if (!layers[layer] || token === this.look.mean) {
+    if (!look.layers[layer] || token === look.mean) {
       Object.values(nodes).forEach((node) => node.replaceChildren());
-      get('how-where').textContent = token === this.look.mean ? this.say('howSpoken') : '';
+      get('how-where').textContent = token === look.mean ? say('howSpoken') : '';
       return;
     }
-    get('how-where').textContent = `${where} ${why}`;
-    const kind = view === 'column' ? 'column' : 'row';
-    const weights = this.look.weights(layer, head, token, kind);
-    const words = { draw: (t) => this.tokenCell(t), name: (t) => this.name(t), say: (key, facts) => this.say(key, facts) };
-    explain(nodes, layers[layer], { token, head, view: kind, weights, pointed: this.pointed }, words);
+    const head = Math.min(chosen < 0 ? named : chosen, this.page.layers[layer].heads - 1);
+    const why = view === 'rollout' ? say('howRollout') : chosen < 0 ? say('howMean', { head: head + 1 }) : '';
+    get('how-where').textContent = `${say('howWhere', { target: name(token), layer: layer + 1, head: head + 1 })} ${why}`;
+    const weights = look.weights(layer, head, token, kind);
+    const draw = (one) => this.tokenCell(one);
+    explain(nodes, look.layers[layer], { token, head, view: kind, weights, pointed }, { draw, name, say });
   }
 
   tokenCell(token) {
@@ -231,45 +150,25 @@ export class Viewer {
     return cell;
   }
 
-  charts() {
-    const { layers, grid: [rows, columns] } = this.page;
-    const { layer, head } = this.state;
-    const [most, even] = [Math.log(this.look.tokens), evenDistance(rows, columns)];
-    const facts = { tokens: this.look.tokens, most: most.toFixed(2) };
-    const far = 1.1 * Math.max(even, ...layers.flatMap((info) => info.distance));
-    const draw = (id, reference, end, digits) => strips(get(id), layers.map((info) => info[id]), {
-      chosen: { layer, head }, reference, end, choose: (l, one) => this.choose(l, one),
-      words: {
-        ...Object.fromEntries(['Title', 'Help', 'High', 'Low', 'Even'].map((x) => [x.toLowerCase(), this.say(id + x, facts)])),
-        reference: this.say(`${id}Even`, facts), layer: this.say('layer'), key: this.say('chartKey'),
-        name: (l, one, v) => this.say('dotName', { layer: l + 1, head: one + 1, value: v.toFixed(digits) }),
-      },
-    });
-    draw('distance', even, far, 1);
-    draw('entropy', most, 1.1 * most, 2);
-  }
-
   // words and controls
 
   /** All texts, in the chosen language. */
   write() {
-    const { page, look } = this;
+    const { page, say } = this;
     document.documentElement.lang = this.state.language;
     const facts = { rows: page.grid[0], columns: page.grid[1] };
-    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = this.say(node.dataset.say, facts)));
-    document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', this.say(node.dataset.label)));
-    const special = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
-    get('what3').textContent = special && this.say(special, { name: this.name(look.speaker) });
-    get('title').textContent = page.title;
-    const told = Object.entries(page.model).filter(([key]) => key !== 'tokens').map(([key, x]) => (key === 'name' ? x : `${this.say(`fact ${key}`)} ${x}`));
-    get('facts').textContent = [...told, this.say('tokens', { ...facts, tokens: look.tokens })].join(' · ');
-    get('predictions').replaceChildren(...this.predictions());
-    get('exact').replaceChildren(...this.exactness().map((text) => h('p', {}, text)));
-    this.maps.build((key, more) => this.say(key, more));
+    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(node.dataset.say, facts)));
+    document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
+    showFacts(this);
+    this.maps.build(say);
     this.filled = '';
     this.controls();
     this.charts();
     this.refresh();
+  }
+
+  charts() {
+    showCharts(this, this.state, (layer, head) => this.choose(layer, head));
   }
 
   controls() {
@@ -305,27 +204,6 @@ export class Viewer {
     if (held) get('chips').querySelector(`[data-token="${held}"]`)?.focus();
   }
 
-  predictions() {
-    const list = this.page.predictions.slice(0, 5);
-    if (!list.length) return [this.say('noPredictions')];
-    return list.map(([label, p]) => {
-      const bar = h('i');
-      bar.style.width = `${100 * p}%`;
-      return h('div', { className: 'prediction' }, bar, h('span', {}, label), h('span', {}, percent(p)));
-    });
-  }
-
-  exactness() {
-    const { precision: { bits, typical, largest, values, width }, layers, notes } = this.page;
-    const kept = [...layers.keys()].filter((l) => this.look.kept(l)).map((l) => l + 1);
-    return [
-      this.say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
-      this.say(this.look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
-      width ? this.say('exactValues', { values, width }) : this.say('noValues'),
-      ...notes,
-    ];
-  }
-
   // the address keeps what is chosen, so that a view can be passed on
 
   remember() {
@@ -348,15 +226,6 @@ export class Viewer {
     if (VIEWS.includes(from.get('view'))) state.view = from.get('view');
     if (['en', 'ko'].includes(from.get('language'))) state.language = from.get('language');
   }
-}
-
-/** Mean distance in patches between two patches taken at random: what even attention would show. */
-export function evenDistance(rows, columns) {
-  let sum = 0;
-  for (let y = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) sum += Math.hypot(x, y) * (y ? 2 : 1) * (rows - y) * (x ? 2 : 1) * (columns - x);
-  }
-  return sum / (rows * columns) ** 2;
 }
 
 /** Say on the page what went wrong, rather than only in the console. */

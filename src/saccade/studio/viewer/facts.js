@@ -1,0 +1,60 @@
+// What does not change with the chosen token: predictions, charts over layers, how exact the numbers are.
+import { strips } from './charts.js';
+import { get, h } from './dom.js';
+import { figure, percent } from './words.js';
+
+export function showFacts({ page, look, say, name }) {
+  const sizes = { rows: page.grid[0], columns: page.grid[1], tokens: look.tokens };
+  const told = Object.entries(page.model).filter(([key]) => key !== 'tokens');
+  const words = told.map(([key, x]) => (key === 'name' ? x : `${say(`fact ${key}`)} ${x}`));
+  get('title').textContent = page.title;
+  get('facts').textContent = [...words, say('tokens', sizes)].join(' · ');
+  const special = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
+  get('what3').textContent = special && say(special, { name: name(look.speaker) });
+  get('predictions').replaceChildren(...predictions(page, say));
+  get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
+}
+
+function predictions(page, say) {
+  if (!page.predictions.length) return [say('noPredictions')];
+  return page.predictions.slice(0, 5).map(([label, p]) => {
+    const bar = h('i');
+    bar.style.width = `${100 * p}%`;
+    return h('div', { className: 'prediction' }, bar, h('span', {}, label), h('span', {}, percent(p)));
+  });
+}
+
+function exactness({ precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
+  const kept = [...layers.keys()].filter((l) => look.kept(l)).map((l) => l + 1);
+  return [
+    say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
+    say(look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
+    width ? say('exactValues', { values, width }) : say('noValues'),
+    ...notes,
+  ];
+}
+
+/** Mean attention distance and entropy of every head, by layer. */
+export function showCharts({ page, look, say }, { layer, head }, choose) {
+  const [most, even] = [Math.log(look.tokens), evenDistance(...page.grid)];
+  const facts = { tokens: look.tokens, most: most.toFixed(2) };
+  const draw = (id, reference, end, digits) => strips(get(id), page.layers.map((info) => info[id]), {
+    chosen: { layer, head }, reference, end, choose,
+    words: {
+      ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(id + part, facts)])),
+      reference: say(`${id}Even`, facts), layer: say('layer'), key: say('chartKey'),
+      name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: x.toFixed(digits) }),
+    },
+  });
+  draw('distance', even, 1.1 * Math.max(even, ...page.layers.flatMap((info) => info.distance)), 1);
+  draw('entropy', most, 1.1 * most, 2);
+}
+
+/** Mean distance in patches between two patches taken at random: what even attention would show. */
+export function evenDistance(rows, columns) {
+  let sum = 0;
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) sum += Math.hypot(x, y) * (y ? 2 : 1) * (rows - y) * (x ? 2 : 1) * (columns - x);
+  }
+  return sum / (rows * columns) ** 2;
+}

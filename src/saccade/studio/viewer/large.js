@@ -1,0 +1,112 @@
+// The large map: where the chosen token looks, laid over the picture, with its colour scale and numbers.
+import { top } from './attend.js';
+import { COLOURS, css, paint, place, weightAt } from './colour.js';
+import { get, h } from './dom.js';
+import { makePicture } from './picture.js';
+import { figure, percent } from './words.js';
+
+export class LargeMap {
+  /** viewer gives what is chosen and its texts; pointed(token or null) is called when the pointer or arrow keys move. */
+  constructor(viewer, pointed) {
+    Object.assign(this, { viewer, look: viewer.look, weights: null, end: 0 });
+    this.canvas = get('map').querySelector('canvas');
+    const go = (token) => {
+      pointed(token);
+      get('live').textContent = get('readout').textContent;
+    };
+    this.mark = makePicture(get('map'), this.look, { hover: pointed, pick: pointed, go, from: () => viewer.pointed });
+    get('opacity').oninput = () => this.blend();
+    this.blend();
+    this.paintLegend();
+  }
+
+  /** Show what is chosen now. What is not computed yet comes later, unless something else is chosen by then. */
+  async show() {
+    const { viewer, look } = this;
+    const { token, state: { layer, head, view } } = viewer;
+    const now = () => [viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view].join();
+    const asked = now();
+    const still = () => now() === asked;
+    this.mark(token, viewer.pointed);
+    if (view === 'rollout') return this.showRollout(token, still);
+    if (!look.kept(layer)) return this.draw(null, viewer.say('notKept', { layer: layer + 1 }));
+    if (!look.layers[layer]) await look.load(layer);
+    return still() ? this.draw(look.weights(layer, head, token, viewer.kind)) : undefined;
+  }
+
+  async showRollout(token, still) {
+    const { viewer, look } = this;
+    const known = look.rollouts.get(token);
+    if (known) return this.draw(known);
+    if (!look.canRollOut(token)) {
+      return this.draw(null, viewer.say(look.whole ? 'rolloutOnly' : 'rolloutFew', { token: viewer.name(look.speaker) }));
+    }
+    this.draw(null, viewer.say('computing', { percent: '' }));
+    const weights = viewer.peeked === null && (await look.rollout(token, still));
+    return weights && still() ? this.draw(weights) : undefined;
+  }
+
+  draw(weights, trouble = '') {
+    const { viewer, look } = this;
+    const { shared, view, log } = viewer.state;
+    this.weights = weights;
+    this.canvas.hidden = !weights;
+    this.end = weights && ((shared && view !== 'rollout' && viewer.maps.common()) || look.peak(weights, viewer.token));
+    if (weights) paint(this.canvas, weights, look.first, look.page.grid, this.end, log);
+    this.ticks();
+    this.readout(trouble);
+    this.outside();
+    viewer.how();
+  }
+
+  /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */
+  blend() {
+    const opacity = get('opacity').value / 100;
+    this.canvas.style.opacity = opacity;
+    get('legend').style.opacity = opacity;
+  }
+
+  paintLegend() {
+    const context = get('legend').getContext('2d');
+    COLOURS.forEach((colour, i) => {
+      context.fillStyle = `rgb(${colour.join(' ')})`;
+      context.fillRect(i, 0, 1, 1);
+    });
+  }
+
+  ticks() {
+    const { end, look, viewer: { say, state: { log } } } = this;
+    if (!this.weights) return get('ticks').replaceChildren();
+    const tick = (t, text, kind = '') => {
+      const node = h('span', { className: kind }, text);
+      node.style.left = `${100 * t}%`;
+      node.style.transform = `translateX(${-100 * t}%)`;
+      return node;
+    };
+    const beyond = look.peak(this.weights, null) > end * 1.001;
+    const sign = (t) => (t === 0 && log ? '≤ ' : t === 1 && beyond ? '≥ ' : '');
+    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + percent(weightAt(t, end, log))));
+    const even = 1 / look.tokens;
+    return get('ticks').replaceChildren(...ticks, tick(place(even, end, log), say('even', { even: percent(even) }), 'even'));
+  }
+
+  readout(trouble = '') {
+    const { viewer, weights, look } = this;
+    const told = (key, token) => viewer.say(key, {
+      token: viewer.name(token), share: percent(weights[token]), times: figure(weights[token] * look.tokens, 2),
+    });
+    let text = trouble;
+    if (weights) text = viewer.pointed === null ? told('highest', top(weights, 1)[0]) : told('readout', viewer.pointed);
+    get('readout').textContent = text;
+    get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text}. ${viewer.say('mapHelp')}`);
+  }
+
+  /** Weights on the tokens that have no place in the picture. */
+  outside() {
+    get('outside').replaceChildren(...(this.weights ? this.look.page.prefix : []).map((label, token) => {
+      const swatch = h('i');
+      swatch.style.background = css(this.weights[token], this.end, this.viewer.state.log);
+      return h('span', { className: 'chip' }, swatch, `${label} ${percent(this.weights[token])}`);
+    }));
+  }
+}
