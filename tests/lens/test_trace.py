@@ -51,7 +51,7 @@ def test_an_empty_trace_says_what_was_found_and_what_to_do():
     model.set_attn_implementation = lambda name: None
     with watch(model) as trace:
         model(torch.randn(2, 5, 14))
-    expected = r"blocks.a \(and 1 more modules\): softmax of scores .* Call model.set_attn_implementation\(\"sdpa\"\)"
+    expected = r"blocks.a \(and 1 more\): softmax of scores .* Call model.set_attn_implementation\(\"sdpa\"\)"
     for ask in (lambda: trace[0], lambda: trace["*"], trace.rollout):
         with pytest.raises(SaccadeError, match=expected):
             ask()
@@ -75,6 +75,12 @@ def test_rollout_against_the_product_of_matrices(token):
     got = trace.rollout(weighting if token == "weighted" else token)
     torch.testing.assert_close(got, expected)
     torch.testing.assert_close(got.sum(-1), torch.ones(2))
+
+
+def test_rollout_in_float64():
+    q = torch.randn(2, 3, 7, 5, dtype=torch.float64)
+    trace = Trace([Call("a", "self", q, q), call()])
+    assert trace.rollout().dtype == torch.float64
 
 
 def test_rollout_makes_no_tensor_of_n_times_n():

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import watch
 
@@ -148,3 +149,38 @@ def test_vmap_is_named_as_missed():
         assert torch.equal(torch.func.vmap(model)(x, x + 1), plain)
     assert len(trace) == 0
     assert "torch.func" in trace.missed["blocks.cross"]
+
+
+@pytest.mark.filterwarnings("ignore:.*flex_attention")
+def test_flex_attention_is_named_as_missed():
+    flex = pytest.importorskip("torch.nn.attention.flex_attention").flex_attention
+    model, x = Stack(a=Attend(how=flex)), torch.randn(2, 5, 14)
+    with torch.no_grad():
+        plain = model(x)
+        with watch(model) as trace:
+            assert torch.equal(model(x), plain)
+    assert len(trace) == 0
+    assert "flex_attention" in trace.missed["blocks.a"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_scripted_modules_are_named_as_missed():
+    model, x = Stack(a=Attend(), b=torch.jit.trace(Attend(), torch.randn(2, 5, 14))), torch.randn(2, 5, 14)
+    plain = model(x)
+    with watch(model) as trace:
+        assert torch.equal(model(x), plain)
+    assert [c.name for c in trace] == ["blocks.a"]
+    assert list(trace.missed) == ["blocks.b"]
+    with watch(model.blocks["b"]) as trace:
+        model.blocks["b"](x)
+    assert "torch.jit" in next(iter(trace.missed.values()))
+
+
+def test_the_math_kernel_is_seen_without_its_lse():
+    model, x = Stack(a=Attend()), torch.randn(2, 5, 14)
+    with sdpa_kernel(SDPBackend.MATH):
+        plain = model(x)
+        with watch(model) as trace:
+            assert torch.equal(model(x), plain)
+    assert trace[0]._lse is None
+    assert trace[0].lse.shape == (2, 2, 5)

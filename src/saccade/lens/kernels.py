@@ -66,14 +66,14 @@ class KernelRecorder(TorchDispatchMode):
         out = func(*args, **kwargs)
         if func in KERNELS:
             call = KERNELS[func](*args, **kwargs)
-            call.lse = _fitting(out[1], call.q)
+            call.lse = fitting(out[1], call.q)
             self._seen(call)
         elif func in WHOLE:
             self._whole()
         return out
 
 
-def _fitting(lse: Tensor, q: Tensor) -> Tensor | None:
+def fitting(lse: Tensor, q: Tensor) -> Tensor | None:
     """The log-sum-exp as (b h n), whatever the kernel pads it to; None where it left it out."""
     b, h, n, _ = q.shape
     if lse.ndim == 4 and lse.shape[-1] == 1:

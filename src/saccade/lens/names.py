@@ -66,7 +66,7 @@ class Names:
         pass (activation checkpointing)."""
         if in_backward():
             return None
-        name = name or self._root
+        name = self.full(name)
         if threading.get_ident() != self._thread:
             self._elsewhere[name] = _like_attention(module)
             return None
@@ -77,6 +77,10 @@ class Names:
         if frame.origins is not None:
             self.following.append(frame.origins)
         return frame
+
+    def full(self, name: str) -> str:
+        """The name of a module as people are told it: that of the model itself is its class."""
+        return name or self._root
 
     def leave(self, module: nn.Module) -> None:
         """A module ends its forward, also by an exception."""

@@ -50,8 +50,6 @@ def as_asked(asked: Asked) -> Four:
     mask = asked.mask
     if mask is not None and mask.dtype != torch.bool:
         mask = _autocast(mask)
-    if most == 4 and q.shape[0] == k.shape[0] == v.shape[0]:
-        return q, k, v, mask
     if most <= 3:
         q, k, v = (t[(None,) * (3 - most)].unsqueeze(1) for t in (q, k, v))
         if mask is not None and mask.ndim == 3:
@@ -60,8 +58,10 @@ def as_asked(asked: Asked) -> Four:
     if mask is not None and mask.ndim > 4:
         alike = all(size == 1 for size in mask.shape[:-3])
         mask = mask.expand(*([1] * len(lead) if alike else lead), *mask.shape[-3:]).flatten(0, -4)
-    q, k, v = (t.expand(*lead, *t.shape[-3:]).flatten(0, -4) for t in (q, k, v))
-    return q, k, v, mask
+    q, k, v = (t.expand(*lead, *t.shape[-3:]) for t in (q, k, v))
+    if q.shape[-3] == 1:  # one head of queries for several of keys
+        q = q.expand(*lead, k.shape[-3], -1, -1)
+    return q.flatten(0, -4), k.flatten(0, -4), v.flatten(0, -4), mask
 
 
 def _pick(asked: Tensor, seen: Tensor) -> Tensor:

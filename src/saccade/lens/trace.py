@@ -71,7 +71,8 @@ class Trace(Sequence[Call]):
         """
         layers = self._layers()
         b, _, n, _ = layers[0].shape
-        r = _weighting(token, n).to(layers[0].q.device).expand(b, n)
+        q = layers[0].q
+        r = _weighting(token, n).to(q.device, torch.promote_types(q.dtype, torch.float32)).expand(b, n)
         for call in reversed(layers):
             r = _back(r, call)
         return r
@@ -121,7 +122,7 @@ class Trace(Sequence[Call]):
         if not self.missed:
             return f"The trace is empty: no attention call was made while it was watched. {self._hint}".strip()
         (name, why), *others = self.missed.items()
-        more = f" (and {len(others)} more modules)" if others else ""
+        more = f" (and {len(others)} more)" if others else ""
         return f"The trace is empty: what attended could not be seen. {name}{more}: {why}. {self._hint}".strip()
 
 
@@ -129,7 +130,8 @@ def _back(r: Float[Tensor, "b n"], call: Call) -> Float[Tensor, "b m"]:
     """rᵀA for A = ½·mean over heads + ½·identity, its rows scaled to sum to 1, in tiles of rows."""
     targets = (r != 0).any(dim=0).nonzero()[:, 0]  # the first product needs one row only
     out = torch.zeros_like(r)
-    for rows, w in call.tiles(targets):
+    for rows, tile in call.tiles(targets):
+        w = tile.to(r.dtype)
         heads = w.shape[1]
         # A target that may attend to nothing has weights of 0: then its row of A is the identity alone.
         share = r[:, rows] / (1 + w.sum(dim=-1).mean(dim=1))  # (b t)

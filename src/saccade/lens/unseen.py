@@ -49,6 +49,7 @@ SEPARATE = (
     "torch.nn.MultiheadAttention computed its weights as separate operations (need_weights=True, or dropout while "
     "training), not a fused call"
 )
+SCRIPTED = "code compiled by torch.jit shows no attention calls; watch the model it was made from"
 PYTORCH = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
 
 

@@ -68,13 +68,18 @@ class Watcher(TorchFunctionMode):
     def attach(self, model: nn.Module, undo: ExitStack) -> None:
         """Follow the model's modules until `undo` is closed."""
         fused: set[nn.Module] = set()
+        scripted: set[str] = set()
         for name, module in model.named_modules():
             name = name.replace("_orig_mod.", "").replace("_orig_mod", "")  # the wrapping that torch.compile adds
             if isinstance(module, nn.TransformerEncoderLayer):
                 fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
-            if isinstance(module, unseen.PYTORCH):
+            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                if not any(name.startswith(f"{other}.") or not other for other in scripted):
+                    self.trace.missed[self.names.full(name)] = unseen.SCRIPTED
+                scripted.add(name)
+            elif isinstance(module, unseen.PYTORCH):
                 self._wrap(module, name, undo)
-            elif module not in fused:
+            elif module is model or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
                 self.names.attach(module, name, undo)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -104,8 +109,11 @@ class Watcher(TorchFunctionMode):
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep the kernels under it, or say that it was missed."""
         kernels: list[Seen] = []
-        with KernelRecorder(kernels.append):
+        if isinstance(func, torch._ops.HigherOrderOperator):  # flex_attention, which refuses dispatch modes
             out = func(*args, **kwargs)
+        else:
+            with KernelRecorder(kernels.append):
+                out = func(*args, **kwargs)
         for seen in kernels:
             self._record(Asked.of(seen), seen)
         if not kernels:
