@@ -1,5 +1,7 @@
 """Errors that a user can cause. Each message names the thing, what was found, what was expected, what to do."""
 
+from pydantic import ValidationError
+
 
 class SaccadeError(ValueError):
     """Base of every error that a user of the library can cause."""
@@ -15,5 +17,10 @@ class CheckpointError(SaccadeError):
 
 def in_one_line(error: BaseException, most: int = 300) -> str:
     """What an error of another library says, as part of a message of ours."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        said = f"{place}: {first['msg']}" if place else first["msg"]
+    said = " ".join(said.split()) or type(error).__name__
     return said if len(said) <= most else f"{said[:most]}…"

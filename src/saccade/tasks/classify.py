@@ -11,17 +11,18 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import ImageFolder, Picture, read_image
+from saccade.data.files import shown
 from saccade.data.images import Source
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
-from saccade.errors import CheckpointError, DataError
+from saccade.errors import CheckpointError, DataError, in_one_line
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.task import Task
 
@@ -47,6 +48,21 @@ class Classification:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+class _Config(BaseModel):
+    """What config.json holds."""
+
+    model: ClassifierConfig
+    labels: list[str]
+    preprocess: Preprocess
+    card: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _names_every_class(self) -> "_Config":
+        if len(self.labels) != self.model.classes:
+            raise ValueError(f"there are {len(self.labels)} labels for {self.model.classes} classes")
+        return self
 
 
 @dataclass
@@ -96,8 +112,8 @@ class ClassifyTask(Task):
         """
         if data.classes != self.labels:
             raise DataError(
-                f"{data.store.label} has the classes {', '.join(data.classes[:12])}; the model {self.name} knows "
-                f"{', '.join(self.labels[:12])}: they must be the same"
+                f"the classes of {data.store.label} are not those of the model {self.name}: "
+                f"{_difference(data.classes, self.labels)}; name its folders as the model's classes"
             )
         model = self.model.to(device.device).eval()
         said, truth = [], []
@@ -137,21 +153,25 @@ class ClassifyTask(Task):
             "card": {**self.card, **card},
         }
         save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False))
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> "ClassifyTask":
         """Read what `save` wrote. Raises CheckpointError naming the file and what is wrong with it."""
         try:
-            config = json.loads((folder / "config.json").read_text())
-            model = Classifier(ClassifierConfig.model_validate(config["model"]))
+            config = _Config.model_validate_json((folder / "config.json").read_bytes())
+            model = Classifier(config.model)
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
             model.load_state_dict(weights)
-            preprocess, labels = TypeAdapter(Preprocess).validate_python(config["preprocess"]), list(config["labels"])
-        except (OSError, KeyError, TypeError, ValueError, ValidationError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"{folder} is not a whole Saccade model: {type(error).__name__}: {reason}") from error
-        return cls(model.eval(), preprocess, name or folder.name, card=config.get("card", {}), labels=labels)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+        return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, labels=config.labels)
+
+
+def _difference(found: list[str], expected: list[str]) -> str:
+    lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
+    said = [f"{what} {', '.join(map(shown, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
+    return f"it {' and '.join(said)}" if said else "they come in another order"
 
 
 def probabilities(model: nn.Module, pictures: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:

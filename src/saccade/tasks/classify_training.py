@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from saccade.data import Arrays, Augment, ImageFolder, Streamed, prepare
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.errors import SaccadeError
-from saccade.models import Classifier, ClassifierConfig, preset
+from saccade.models import Classifier, ClassifierConfig, ViTConfig, preset
 from saccade.tasks.classify import ClassifyTask, probabilities, score
 from saccade.tasks.task import Task
 
@@ -69,8 +69,10 @@ class ClassifyTraining:
     ):
         self.recipe, self.labels = recipe, train.classes
         torch.manual_seed(seed)
-        encoder = self._encoder() if start is None else start.vit.config
-        self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels)))
+        encoder = self._encoder(start)
+        self._patch = encoder.patch
+        pool: Literal["cls", "mean"] = "cls" if encoder.cls else "mean"
+        self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels), pool=pool))
         if start is not None:
             self.model.vit.load_state_dict(start.vit.state_dict())
         kept = recipe.detail or math.ceil(recipe.size * 9 / 8)
@@ -82,14 +84,15 @@ class ClassifyTraining:
         )
         self._augments: dict[tuple[int, bool], Augment] = {}
 
-    def _encoder(self) -> Any:
-        grid = preset(self.recipe.model).patch
-        rows = self.recipe.size // grid
+    def _encoder(self, start: Task | None) -> ViTConfig:
+        shape = preset(self.recipe.model) if start is None else start.vit.config
+        rows = self.recipe.size // shape.patch
         if rows < 1:
             raise SaccadeError(
-                f"a size of {self.recipe.size} pixels is less than one patch of {grid}: use a larger --size"
+                f"a size of {self.recipe.size} pixels is less than one patch of {shape.patch}: use a larger --size"
             )
-        return preset(self.recipe.model, grid=(rows, rows), block={"drop_path": self.recipe.drop_path})
+        block = shape.block.model_copy(update={"drop_path": self.recipe.drop_path})
+        return shape.model_copy(update={"block": block, "grid": (rows, rows) if start is None else shape.grid})
 
     def _colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation a channel of (up to 5,000 of) the training pictures, 0 to 1."""
@@ -103,7 +106,8 @@ class ClassifyTraining:
 
     def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> tuple[Tensor, Tensor]:
         """Augmented pictures (b 3 y x) and soft labels (b classes)."""
-        augment = self._augment(self.recipe.size_at(progress), progress >= 1 - self.recipe.calm)
+        size = max(self.recipe.size_at(progress), self._patch)
+        augment = self._augment(size, progress >= 1 - self.recipe.calm)
         return augment(*self.data[indices], generator)
 
     def loss(self, model: nn.Module, batches: list[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:

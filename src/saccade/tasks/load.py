@@ -33,7 +33,7 @@ def load(spec: str | Path = DEFAULT) -> Task:
     folder = Path(name)
     for place in (folder, folder / "model"):
         if _is_ours(place):
-            return ClassifyTask.open(place, name=folder.name)
+            return ClassifyTask.open(place, name=folder.resolve().name)
     if not folder.exists() and ":" not in name and "/" not in name:
         raise CheckpointError(
             f"there is no model {name!r}: embedded are {', '.join(embedded()) or 'none'}; else give hf:owner/name, "
