@@ -24,7 +24,7 @@ def test_two_residual_lines(norm, activation, layer_scale):
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.5)
     x, angles, mask = torch.randn(2, 7, 12), rotary_angles((7,), 4), torch.rand(7, 7) > 0.3
-    scales = [1.0 if b.scale is None else b.scale for b in (block.attention_branch, block.mlp_branch)]
+    scales = [1.0 if b.layer_scale is None else b.layer_scale for b in (block.attention_branch, block.mlp_branch)]
     after_attention = x + scales[0] * block.attention(block.attention_norm(x), mask=mask, angles=angles)
     expected = after_attention + scales[1] * block.mlp(block.mlp_norm(after_attention))
     torch.testing.assert_close(block(x, mask=mask, angles=angles), expected)

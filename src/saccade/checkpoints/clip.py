@@ -134,11 +134,11 @@ _OPEN: Table = {
     f"{_BLOCK}.ln_1.{{s}}": (f"{_OURS}.attention_norm.{{s}}",),
     f"{_BLOCK}.attn.in_proj_{{s}}": tuple(f"{_OURS}.attention.{name}.{{s}}" for name in ("query", "key", "value")),
     f"{_BLOCK}.attn.out_proj.{{s}}": (f"{_OURS}.attention.out.{{s}}",),
-    f"{_BLOCK}.ls_1.gamma": (f"{_OURS}.attention_branch.scale",),
+    f"{_BLOCK}.ls_1.gamma": (f"{_OURS}.attention_branch.layer_scale",),
     f"{_BLOCK}.ln_2.{{s}}": (f"{_OURS}.mlp_norm.{{s}}",),
     f"{_BLOCK}.mlp.c_fc.{{s}}": (f"{_OURS}.mlp.up.{{s}}",),
     f"{_BLOCK}.mlp.c_proj.{{s}}": (f"{_OURS}.mlp.down.{{s}}",),
-    f"{_BLOCK}.ls_2.gamma": (f"{_OURS}.mlp_branch.scale",),
+    f"{_BLOCK}.ls_2.gamma": (f"{_OURS}.mlp_branch.layer_scale",),
     "{p}ln_post.{s}": ("vit.final_norm.{s}",),
     "{p}proj": ("project.weight",),
 }

@@ -28,9 +28,9 @@ from saccade.models import ClassifierConfig, ViTConfig
 
 _HF: Table = COMMON | {
     "{p}encoder.layer.{i}.norm1.{s}": ("vit.blocks.{i}.attention_norm.{s}",),
-    "{p}encoder.layer.{i}.layer_scale1.lambda1": ("vit.blocks.{i}.attention_branch.scale",),
+    "{p}encoder.layer.{i}.layer_scale1.lambda1": ("vit.blocks.{i}.attention_branch.layer_scale",),
     "{p}encoder.layer.{i}.norm2.{s}": ("vit.blocks.{i}.mlp_norm.{s}",),
-    "{p}encoder.layer.{i}.layer_scale2.lambda1": ("vit.blocks.{i}.mlp_branch.scale",),
+    "{p}encoder.layer.{i}.layer_scale2.lambda1": ("vit.blocks.{i}.mlp_branch.layer_scale",),
     "classifier.{s}": ("head.{s}",),
 }
 _HF_MLP: Table = {

@@ -55,7 +55,8 @@ class Attention(nn.Module):
         causal: bool = False,
     ) -> Float[Tensor, "b n d"]:
         """mask, causal: as in `saccade.attend`. angles, source_angles: rotary positions of target and source
-        (`saccade.ops.rotary_angles`); in self-attention the source's are the target's."""
+        (`saccade.ops.rotary_angles`). Without a source its angles are the target's; a source that is given brings
+        its own, also where it is the target."""
         if source is None:
             source, source_angles = target, angles
         q = self.query_norm(self._heads(self.query(target)))

@@ -62,12 +62,12 @@ class Branch(nn.Module):
 
     def __init__(self, width: int, layer_scale: bool, drop_path: float):
         super().__init__()
-        self.scale = nn.Parameter(torch.full((width,), 1e-5)) if layer_scale else None
+        self.layer_scale = nn.Parameter(torch.full((width,), 1e-5)) if layer_scale else None
         self.drop_path = drop_path
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
-        if self.scale is not None:
-            x = x * self.scale
+        if self.layer_scale is not None:
+            x = x * self.layer_scale
         if self.training and self.drop_path > 0:
             kept = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.drop_path
             x = x * (kept / (1 - self.drop_path)).to(x.dtype)

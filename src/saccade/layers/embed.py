@@ -62,7 +62,8 @@ class SinCosPositions(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.width = width
-        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # knows the device
+        # The table has no weights: a number that moves with the model tells on which device and in which dtype it is.
+        self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
         return sincos(grid, self.width).to(self.anchor)
@@ -71,7 +72,9 @@ class SinCosPositions(nn.Module):
 class RotaryPositions(nn.Module):
     """Angles for the queries and keys of every layer, for any grid; `prefix` tokens do not turn.
 
-    Places are measured on the native grid, so that a picture at another resolution keeps its places.
+    Places are measured on the native grid, from its edge to its edge, so that a picture at another resolution or of
+    other proportions keeps its places. Angles stay in fp32 whatever the model computes in: rounded angles would be
+    other places.
     """
 
     anchor: Tensor

@@ -30,5 +30,5 @@ def preset(name: str, **changes: Any) -> ViTConfig:
     if name not in PRESETS:
         raise SaccadeError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
     fields = {**PRESETS[name], **changes}
-    fields["block"] = {**PRESETS[name]["block"], **changes.get("block", {})}
+    fields["block"] = {**PRESETS[name]["block"], **dict(changes.get("block", {}))}
     return ViTConfig.model_validate(fields)

@@ -27,7 +27,7 @@ def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[
             f"a sine-cosine table over {len(grid)} axes needs a width that is a multiple of {2 * len(grid)}, "
             f"not {width}"
         )
-    each = width // (2 * len(grid))
+    each = width // (2 * len(grid))  # pairs an axis
     frequency = period ** (-torch.arange(each) / each)
     angle = places[:, :, None] * frequency  # (n axes each)
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(1)
@@ -45,13 +45,14 @@ def rotary_angles(
 
     width: of one head, even; half = width / 2. Every axis takes an equal share of the pairs, and pairs that are
     left over do not turn. `prefix` tokens before the grid (cls, registers) have no place and do not turn.
-    extent: how long each axis is, default one unit a token. With the extent of the grid that a model was trained
-    on, the same picture cut more finely keeps its places.
+    extent: how long each axis is from edge to edge, with tokens at the centres of equal parts; default one unit a
+    token, the first at 0. With the extent of the grid that a model was trained on, the same picture cut more finely
+    keeps its places.
     """
     places = _places(grid)
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
-    each = width // (2 * len(grid))
+    each = width // (2 * len(grid))  # pairs an axis
     frequency = period ** (-torch.arange(each) / max(each, 1))
     if extent is not None:
         places = (places + 0.5) * (torch.tensor(extent) / torch.tensor(grid))

@@ -28,7 +28,9 @@ def encode(texts: list[str], length: int | None = None) -> tuple[Int[Tensor, "b 
 
 
 def decode(ids: Int[Tensor, "b m"]) -> list[str]:
-    """The texts of token ids; bytes that are no valid UTF-8 become the replacement character."""
+    """The texts of token ids, 0 to 258; bytes that are no valid UTF-8 become the replacement character."""
+    if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < VOCABULARY:
+        raise SaccadeError(f"token ids lie in {int(ids.min())} to {int(ids.max())}: 0 to {VOCABULARY - 1} expected")
     return [
         bytes(i - FIRST_BYTE for i in row if i >= FIRST_BYTE).decode("utf-8", errors="replace") for row in ids.tolist()
     ]
