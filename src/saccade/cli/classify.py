@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
-from rich.console import Console
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from saccade.cli import say
 from saccade.errors import SaccadeError
 from saccade.tasks import ClassifyRecipe, ClassifyTask, embedded, load
 from saccade.train import TrainConfig
@@ -63,19 +63,19 @@ def train(
     from saccade.tasks import ClassifyTraining
     from saccade.train import train as run
 
-    console = Console(stderr=True)
+    console = say.to(stderr=True)
     recipe, config = recipe or ClassifyRecipe(), config or TrainConfig()
     folder = Path("runs") / name
     if (folder / "state").exists() and not resume:
         raise SaccadeError(f"{folder} already holds a run: --resume goes on with it, another --name starts a new one")
     training, held = splits(data, val, fraction=hold_out, bad=bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        say.note(console, note)
     task = ClassifyTraining(training, held, recipe, config.seed, load(start) if start else None)
     scores = run(task, config, folder, resume)
     for dataset in (training, held):
-        _say_skipped(console, dataset.skipped)
-    print(f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+        say.skipped(console, dataset.skipped)
+    print(f"{say.printable(folder / 'model')}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 
 def val(
@@ -125,18 +125,18 @@ def val(
     out.mkdir(parents=True, exist_ok=True)
     draw_confusion(matrix, task.labels).save(out / "confusion.png")
     draw_calibration(said, truth).save(out / "calibration.png")
-    (out / "scores.json").write_text(json.dumps(result, ensure_ascii=False, indent=1))
+    (out / "scores.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
         return
-    console = Console()
-    console.print(f"{task.name} on {len(truth)} pictures, {place}", highlight=False)
-    console.print("  ".join(f"{key} [bold]{value:.4f}[/bold]" for key, value in scores.items()), highlight=False)
     from saccade.studio.terminal import bars
 
+    console = say.to()
+    say.line(console, f"{task.name} on {len(truth)} pictures, {place}")
+    say.line(console, *(p for key, value in scores.items() for p in (f"{key} ", (f"{value:.4f}", "bold"), "  ")))
     console.print(bars(list(per_class), list(per_class.values())))
-    _say_skipped(console, dataset.skipped)
-    console.print(f"Pictures of the confusion and the calibration are in {out}", highlight=False)
+    say.skipped(console, dataset.skipped)
+    say.line(console, f"Pictures of the confusion and the calibration are in {out}")
 
 
 def predict(
@@ -178,7 +178,7 @@ def predict(
     from saccade.tasks.classify import to_csv
 
     if as_json and as_csv:
-        raise SaccadeError("--json and --csv exclude each other: choose one")
+        raise say.UsageError("--json and --csv exclude each other: choose one")
     task = _classifier(model)
     skipped: dict[str, str] = {}
     files = find_images(pictures)
@@ -197,16 +197,21 @@ def predict(
     elif said:
         print(said)
     else:
-        Console().print(_table(results))
-    _say_skipped(Console(stderr=True), skipped)
+        say.to().print(_table(results))
+    say.skipped(say.to(stderr=True), skipped)
 
 
 def models(*, as_json: Json = False) -> None:
     """List the embedded models with what their cards say.
 
-    Example:
+    For example:
 
         saccade models --json
+
+    Parameters
+    ----------
+    as_json
+        As JSON, with all that the cards hold.
     """
     found = {name: load(name) for name in embedded()}
     if as_json:
@@ -217,8 +222,9 @@ def models(*, as_json: Json = False) -> None:
         scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())
         size = " x ".join(map(str, reversed(task.preprocess.size)))
         table.add_row(name, "classify", f"{task.parameters / 1e6:.1f} M", size, scores)
-    Console().print(table)
-    Console().print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
+    console = say.to()
+    console.print(table)
+    console.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
 
 
 def _classifier(model: str) -> ClassifyTask:
@@ -226,7 +232,7 @@ def _classifier(model: str) -> ClassifyTask:
     if not isinstance(task, ClassifyTask):
         raise SaccadeError(f"{model} has no classifier to predict with; `saccade look` can look into it")
     for note in task.notes:
-        Console(stderr=True).print(f"note: {note}", style="dim", markup=False, highlight=False)
+        say.note(say.to(stderr=True), note)
     return task
 
 
@@ -247,14 +253,5 @@ def _table(results) -> Table:
     table = Table("picture", *(f"{i + 1}." for i in range(len(results[0].labels))))
     for result in results:
         pairs = zip(result.labels, result.probabilities, strict=True)
-        table.add_row(result.name, *(f"{label} {share:.0%}" for label, share in pairs))
+        table.add_row(say.printable(result.name), *(f"{say.printable(label)} {share:.0%}" for label, share in pairs))
     return table
-
-
-def _say_skipped(console: Console, skipped: dict[str, str]) -> None:
-    if skipped:
-        first = next(iter(skipped.values()))
-        many = f"{len(skipped)} pictures were" if len(skipped) > 1 else "1 picture was"
-        console.print(f"{many} left out: {first}", style="yellow", markup=False, highlight=False)
-        if len(skipped) > 1:
-            console.print(f"and {len(skipped) - 1} more", style="yellow", highlight=False)

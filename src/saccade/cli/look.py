@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 from rich.console import Console
 
+from saccade.cli import say
 from saccade.data import Picture, read_image
 from saccade.errors import SaccadeError
 
@@ -58,7 +59,7 @@ def look(
     from saccade.studio.look import look as look_at
     from saccade.tasks import load
 
-    console = Console(stderr=as_json)
+    console = say.to(stderr=as_json)
     seen = _picture(picture, console)
     found = look_at(load(model), seen, size)
     report = found.page(out)
@@ -86,20 +87,13 @@ def _print(console: Console, found, report) -> None:
 
     task = found.task
     rows, columns = found.grid
-    console.print(
-        f"[bold]{task.name}[/bold], {task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches, "
-        f"{found.seconds:.2f} s in fp32",
-        highlight=False,
-    )
+    size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
+    say.line(console, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
     if found.prediction is not None:
         console.print(bars(found.prediction.labels, found.prediction.probabilities))
     draw_look(console, found.picture, found.heat)
     for note in found.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        say.note(console, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
-    console.print(
-        f"The page: [bold]{report.path}[/bold] ({report.bytes / 1e6:.1f} MB{kept}). "
-        "Open it in a browser and click a patch.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click a patch."
+    say.line(console, "The page: ", (str(report.path), "bold"), size)

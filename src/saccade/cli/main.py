@@ -1,13 +1,15 @@
 """The command `saccade`: what it offers, and what it says when something goes wrong."""
 
+import os
 import sys
 import traceback
 
 import cyclopts
-from rich.console import Console
+from pydantic import ValidationError
 
-from saccade.cli import classify, look
-from saccade.errors import SaccadeError
+from saccade.cli import classify, look, say
+from saccade.errors import SaccadeError, in_one_line
+from saccade.train import Interrupted
 
 app = cyclopts.App(
     name="saccade",
@@ -16,6 +18,7 @@ app = cyclopts.App(
     "After an error, --debug shows where it came from.",
     help_format="markdown",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.command(look.look)
 train = cyclopts.App(name="train", help="Train a model on your own pictures.")
@@ -25,41 +28,51 @@ app.command(classify.val)
 app.command(classify.predict)
 app.command(classify.models)
 
-_NO_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
+_NO_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave: exit code 0; 2 for a wrong command line; 1 for data that cannot be used and
     everything else that goes wrong, in one line; 130 when interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
+    options = arguments.index("--") if "--" in arguments else len(arguments)
+    debug = "--debug" in arguments[:options]
+    arguments = [a for a in arguments[:options] if a != "--debug"] + arguments[options:]
     try:
-        app([a for a in arguments if a != "--debug"], exit_on_error=False, print_error=False)
-    except cyclopts.CycloptsError as error:
-        _stop(2, f"{_first_line(error)} (see saccade --help)", debug)
-    except KeyboardInterrupt as error:
-        _stop(130, str(error) or "interrupted", debug)
-    except (SaccadeError, OSError) as error:
-        _stop(1, _first_line(error), debug)
-    except RuntimeError as error:
-        if any(sign in str(error).lower() for sign in _NO_MEMORY):
-            _stop(1, "there is not enough memory for this: use a smaller --size or --batch", debug)
-        _unexpected(error, debug)
-    except Exception as error:
-        _unexpected(error, debug)
+        app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        code, said = _judged(error)
+        say.line(say.to(stderr=True), (f"saccade: {said}", "red"))
+        sys.exit(code)
 
 
-def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _judged(error: BaseException) -> tuple[int, str]:
+    """The exit code for an error, and what to say of it."""
+    said = in_one_line(error, most=2000)
+    if isinstance(error, cyclopts.CycloptsError):
+        wrong = error.__cause__
+        return 2, f"{_wrong_option(wrong) if isinstance(wrong, ValidationError) else said} (see saccade --help)"
+    if isinstance(error, say.UsageError):
+        return 2, said
+    if isinstance(error, Interrupted):
+        return 130, said
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{said} ".lower() for sign in _NO_MEMORY):
+        return 1, "there is not enough memory for this: use a smaller --size or --batch"
+    if isinstance(error, SaccadeError | OSError):
+        return 1, said
+    said = f"{type(error).__name__}: {in_one_line(error)}"
+    return 1, f"this should not have happened: {said}. Please report it, with what --debug shows"
 
 
-def _unexpected(error: BaseException, debug: bool) -> None:
-    said = f"{type(error).__name__}: {_first_line(error)[:300]}"
-    _stop(1, f"this should not have happened: {said}. Please report it, with what --debug shows", debug)
-
-
-def _stop(code: int, line: str, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    Console(stderr=True, soft_wrap=True).print(f"saccade: {line}", style="red", markup=False, highlight=False)
-    sys.exit(code)
+def _wrong_option(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"])).replace("_", "-")
+    return f"--{name} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from saccade.data.files import shown
+
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
 _SHADES = " .:-=+*#%@"
@@ -21,7 +23,7 @@ def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Tab
     for label, share in zip(labels, shares, strict=True):
         full = round(share * width)
         bar = Text("█" * full, style="cyan").append("·" * (width - full), style="dim")
-        table.add_row(Text(label), bar, Text(f"{share:6.1%}"))
+        table.add_row(Text(shown(label)), bar, Text(f"{share:6.1%}"))
     return table
 
 

@@ -1,0 +1,43 @@
+"""How commands speak: names of files, labels and models are shown as they are, never taken as markup or as codes
+that a terminal obeys."""
+
+from rich.console import Console
+from rich.text import Text
+
+from saccade.errors import SaccadeError
+
+
+class UsageError(SaccadeError):
+    """Options that do not go together."""
+
+
+def to(stderr: bool = False) -> Console:
+    """The screen, or where errors and notes go."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def printable(text: object) -> str:
+    """One line, unprintable characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def note(console: Console, text: str) -> None:
+    """What was assumed, and is good to know."""
+    console.print(f"note: {printable(text)}", style="dim", soft_wrap=True)
+
+
+def line(console: Console, *parts: str | tuple[str, str]) -> None:
+    """A line of plain parts and of (text, style)."""
+    console.print(
+        Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts)),
+        soft_wrap=True,
+    )
+
+
+def skipped(console: Console, reasons: dict[str, str]) -> None:
+    """How many pictures were left out, and why the first one was."""
+    if not reasons:
+        return
+    many = f"{len(reasons)} pictures were" if len(reasons) > 1 else "1 picture was"
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    line(console, (f"{many} left out: {next(iter(reasons.values()))}{more}", "yellow"))

@@ -1,0 +1,135 @@
+"""`saccade look`."""
+
+import json
+
+import pytest
+
+from ..tasks import tiny
+
+
+def test_it_says_what_it_sees_and_writes_the_page(saccade, model, red, tmp_path):
+    said = saccade("look", red, "--model", model)
+    assert (said.code, said.err) == (0, "")
+    for part in ("tiny", "4 x 4 patches", *tiny.COLOURS, "where it looks", "saccade-look.html"):
+        assert part in said.out
+    page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_json(saccade, model, red, tmp_path):
+    said = saccade("look", red, "--model", model, "--json", "-o", "page.html")
+    assert said.code == 0
+    result = json.loads(said.out)
+    assert result["grid"] == [4, 4]
+    assert [len(row) for row in result["heat"]] == [4] * 4
+    assert 0 < sum(map(sum, result["heat"])) <= 1
+    assert sorted(result["prediction"]["labels"]) == sorted(tiny.COLOURS)
+    assert result["page"]["path"] == "page.html"
+    assert result["page"]["bytes"] == (tmp_path / "page.html").stat().st_size
+    assert json.loads(saccade("look", red, "--model", model, "--json").out)["heat"] == result["heat"]
+
+
+def test_without_a_picture_one_is_drawn(saccade, model):
+    said = saccade("look", "--model", model)
+    assert said.code == 0
+    assert "No picture was given" in said.out
+    quiet = saccade("look", "--model", model, "--json")
+    assert "No picture was given" in quiet.err
+    assert json.loads(quiet.out)["prediction"]["name"] == "a drawn picture"
+
+
+def test_the_embedded_model_looks(saccade, red):
+    from saccade.tasks import embedded
+
+    if not embedded():
+        assert "embedded are none" in saccade("look", red).line
+        pytest.skip("no model is embedded in this copy of the library")
+    said = saccade("look", red)
+    assert said.code == 0
+    assert "cifar" in said.out
+
+
+def test_text_is_not_there_yet(saccade, model, red):
+    for value in ("a cat", ""):
+        said = saccade("look", red, "--model", model, "--text", value)
+        assert said.code == 1
+        assert "--text is not there yet" in said.line
+
+
+def test_size(saccade, model, red):
+    finer = json.loads(saccade("look", red, "--model", model, "--size", "24", "--json").out)
+    assert finer["grid"] == [6, 6]
+    assert finer["notes"] == []
+    odd = json.loads(saccade("look", red, "--model", model, "--size", "27", "--json").out)
+    assert odd["grid"] == [6, 6]
+    assert odd["heat"] == finer["heat"]
+    assert "24 is used" in odd["notes"][0]
+    assert "27 is not a multiple of the patch" in saccade("look", red, "--model", model, "--size", "27").out
+    small = saccade("look", red, "--model", model, "--size", "3")
+    assert small.code == 1
+    assert "less than one patch of 4" in small.line
+
+
+def test_notes_of_the_picture_are_said(saccade, model, tmp_path):
+    tiny.picture("red").convert("RGBA").save(tmp_path / "clear.png")
+    picture = tiny.picture("red").convert("RGBA")
+    picture.putalpha(99)
+    picture.save(tmp_path / "clear.png")
+    assert "transparency laid on white" in saccade("look", "clear.png", "--model", model).out
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_a_picture_that_cannot_be_read(saccade, model, tmp_path, content):
+    (tmp_path / "bad.png").write_bytes(content)
+    said = saccade("look", "bad.png", "--model", model)
+    assert said.code == 1
+    assert "bad.png" in said.line
+
+
+def test_a_folder_is_no_picture(saccade, model, photos):
+    said = saccade("look", photos, "--model", model)
+    assert said.code == 1
+    assert "is a folder" in said.line
+
+
+@pytest.mark.parametrize("out", ["nowhere/page.html", ".", "/proc/page.html"])
+def test_a_page_that_cannot_be_written(saccade, model, red, out):
+    said = saccade("look", red, "--model", model, "--out", out)
+    assert said.code == 1
+    assert out in said.line
+
+
+def test_pickles_and_other_files_are_refused(saccade, red, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"\x80\x04cos\nsystem\n")
+    said = saccade("look", red, "--model", "weights.pth")
+    assert said.code == 1
+    assert "pickle" in said.line
+    assert saccade("look", red, "--model", red).code == 1
+    (tmp_path / "cut.safetensors").write_bytes(b"\xff\0\0\0\0\0\0\0{")
+    said = saccade("look", red, "--model", "cut.safetensors")
+    assert said.code == 1
+    assert "not a whole safetensors file" in said.line
+
+
+def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):
+    from saccade.checkpoints import save_checkpoint
+
+    task = tiny.task(positions=("learned",), antialias=False, block={
+        "width": 16, "heads": 2, "hidden": 24, "norm": "layer", "bias": True, "qk_norm": False,
+    })  # fmt: skip
+    save_checkpoint(task.vit, tmp_path / "bare", "vit")
+    said = saccade("look", red, "--model", "bare")
+    assert said.code == 0
+    assert "has no classifier" in said.out
+    assert json.loads(saccade("look", red, "--model", "bare", "--json").out)["prediction"] is None
+    refused = saccade("predict", red, "--model", "bare")
+    assert refused.code == 1
+    assert "has no classifier to predict with" in refused.line
+
+
+def test_open_opens_the_page(saccade, model, red, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert saccade("look", red, "--model", model, "--open", "-o", "my page.html").code == 0
+    assert opened == [(tmp_path / "my page.html").resolve().as_uri()]

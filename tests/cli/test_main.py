@@ -1,0 +1,180 @@
+"""What every command shares: help, exit codes, one line on what went wrong."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from saccade.cli import classify, look
+from saccade.cli import main as main_function
+
+COMMANDS = [["look"], ["train", "classify"], ["val"], ["predict"], ["models"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(saccade, command):
+    said = saccade(*command, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert re.search(r"[Ee]xamples?:", said.out)
+    assert "saccade " + " ".join(command) in said.out
+
+
+def test_help_lists_the_commands(saccade):
+    for arguments in ([], ["--help"], ["-h"]):
+        said = saccade(*arguments)
+        assert said.code == 0
+        for command in ("look", "models", "predict", "train", "val"):
+            assert re.search(rf"^│ {command} ", said.out, re.MULTILINE)
+
+
+def test_version(saccade):
+    import saccade as library
+
+    assert saccade("--version").out.strip() == library.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["fly"], "fly"),
+        (["look", "--colour", "red"], "--colour"),
+        (["look", "a.png", "b.png"], "b.png"),
+        (["look", "--size", "big"], "--size"),
+        (["look", "--size", "0"], "--size"),
+        (["look", "--size"], "--size"),
+        (["predict"], "pictures"),
+        (["predict", "x.png", "--top", "0"], "--top"),
+        (["predict", "x.png", "--top", "few"], "--top"),
+        (["predict", "x.png", "--json", "--csv"], "exclude each other"),
+        (["predict", "x.png", "--bad", "ignore"], "--bad"),
+        (["val"], "data"),
+        (["val", "x", "--device", "tpu"], "--device"),
+        (["train", "classify"], "--data"),
+        (["train", "fly"], "fly"),
+        (["train", "classify", "--data", "x", "--epochs", "0"], "--epochs 0"),
+        (["train", "classify", "--data", "x", "--epochs", "many"], "--epochs many"),
+        (["train", "classify", "--data", "x", "--adam-lr", "-1"], "--adam-lr -1"),
+        (["train", "classify", "--data", "x", "--crop", "round"], "--crop round"),
+        (["train", "classify", "--data", "x", "--hold-out", "1"], "--hold-out"),
+    ],
+)
+def test_a_wrong_command_line_is_2_and_says_what(saccade, arguments, named):
+    said = saccade(*arguments)
+    assert said.code == 2
+    assert named in said.line
+    assert "pydantic" not in said.line
+    assert "nullable" not in said.line
+
+
+@pytest.mark.parametrize("arguments", [["look", "none.png"], ["predict", "none.png"], ["val", "none"]])
+def test_data_that_is_not_there_is_1(saccade, model, arguments):
+    said = saccade(*arguments, "--model", model)
+    assert said.code == 1
+    assert "none" in said.line
+    assert "does not exist" in said.line
+
+
+@pytest.mark.parametrize("command", [["look"], ["predict"], ["val"]])
+def test_a_model_that_is_not_there_is_1(saccade, red, command):
+    said = saccade(*command, red, "--model", "nosuch")
+    assert said.code == 1
+    assert "no model 'nosuch'" in said.line
+
+
+def test_debug_shows_where_it_came_from(saccade):
+    plain, debug = saccade("look", "none.png"), saccade("look", "none.png", "--debug")
+    assert "Traceback" not in plain.err
+    assert "Traceback" in debug.err
+    assert "DataError" in debug.err
+    assert debug.err.splitlines()[-1] == plain.line
+    assert debug.code == plain.code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 3 GiB"), 1, "not enough memory.*--size"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), 1, "not enough memory"),
+        (RuntimeError("odd\nthings"), 1, "should not have happened: RuntimeError: odd things"),
+        (ZeroDivisionError(), 1, "should not have happened: ZeroDivisionError"),
+        (PermissionError(13, "Permission denied", "x"), 1, "Permission denied.*x"),
+    ],
+)
+def test_whatever_happens_is_one_line(saccade, monkeypatch, red, error, code, said):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(look, "read_image", fail)
+    result = saccade("look", red)
+    assert result.code == code
+    assert re.search(said, result.line)
+
+
+def test_an_error_is_no_markup_and_no_terminal_codes(saccade):
+    said = saccade("look", "[red]no[/red] \x1b[31m\nthere.png")
+    assert "[red]no[/red]" in said.line
+    assert "\x1b" not in said.err
+
+
+def test_models_lists_what_is_embedded(saccade, monkeypatch, model):
+    from saccade.tasks import load
+
+    monkeypatch.setattr(classify, "embedded", lambda: ["tiny"])
+    monkeypatch.setattr(classify, "load", lambda name: load(model))
+    said = saccade("models")
+    assert said.code == 0
+    for part in ("tiny", "classify", "16 x 16", "top1 0.500"):
+        assert part in said.out
+    import json
+
+    assert json.loads(saccade("models", "--json").out)["tiny"]["scores"] == {"top1": 0.5}
+
+
+def process(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "saccade", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        **options,
+    )
+
+
+def test_as_a_program_in_a_plain_locale(tmp_path):
+    plain = {**os.environ, "LC_ALL": "C", "COLUMNS": "200"}
+    said = process("look", "한 글.png", cwd=tmp_path, env=plain)
+    assert said.returncode == 1
+    assert said.stdout == ""
+    assert re.fullmatch(r"saccade: .*does not exist.*\n", said.stderr)
+
+
+def test_a_closed_pipe_is_no_error(tmp_path, model):
+    from ..tasks import tiny
+
+    tiny.folder(tmp_path / "photos", each=2)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        said = subprocess.run(
+            [sys.executable, "-m", "saccade", "predict", "photos", "--csv", "--model", str(model)],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            timeout=240,
+            check=False,
+        )
+    assert said.stderr == ""
+    assert said.returncode not in (2, 120)
+
+
+def test_main_is_what_the_script_calls():
+    from importlib.metadata import entry_points
+
+    (script,) = entry_points(group="console_scripts", name="saccade")
+    assert script.load() is main_function

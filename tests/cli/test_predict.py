@@ -1,0 +1,176 @@
+"""`saccade predict` and `saccade val`."""
+
+import csv
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from saccade.tasks import load
+
+from ..tasks import tiny
+
+
+def test_a_table(saccade, model, photos):
+    said = saccade("predict", photos, "--model", model)
+    assert (said.code, said.err) == (0, "")
+    for name in ("blue/0.png", "green/1.png", "red/1.png"):
+        assert name in said.out
+    assert said.out.count("%") == 6 * 3
+
+
+def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
+    result = json.loads(saccade("predict", photos, "--model", model, "--json", "--top", "2").out)
+    assert [entry["name"] for entry in result] == [str(p) for p in sorted(photos.rglob("*.png"))]
+    task = load(model)
+    for entry in result:
+        alone = task.predict(entry["name"], top=2)
+        assert tuple(entry["labels"]) == alone.labels
+        assert entry["probabilities"] == pytest.approx(alone.probabilities, abs=1e-5)
+    rows = list(csv.DictReader(io.StringIO(saccade("predict", photos, "--model", model, "--csv", "--top", "2").out)))
+    assert [row["name"] for row in rows] == [entry["name"] for entry in result]
+    assert [row["label_1"] for row in rows] == [entry["labels"][0] for entry in result]
+    for flag, ending in (("--json", "json"), ("--csv", "csv"), (None, "txt")):
+        flags = [flag] if flag else []
+        said = saccade("predict", photos, "--model", model, *flags, "--out", f"names.{ending}", "--top", "2")
+        assert (said.code, said.out) == (0, "")
+    assert json.loads((tmp_path / "names.json").read_text()) == result
+    assert list(csv.DictReader(io.StringIO((tmp_path / "names.csv").read_text()))) == rows
+    assert len((tmp_path / "names.txt").read_text().splitlines()) == 6
+
+
+def test_files_folders_and_patterns(saccade, model, photos, red):
+    said = saccade("predict", red, "photos/*/0.png", photos / "blue", "--model", model, "--json")
+    names = [entry["name"] for entry in json.loads(said.out)]
+    assert names == [
+        str(red), "photos/blue/0.png", "photos/green/0.png", "photos/red/0.png",
+        str(photos / "blue/0.png"), str(photos / "blue/1.png"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "said"), [("*.tiff", "no picture matches"), ("empty", "holds no pictures")])
+def test_nothing_to_predict(saccade, model, tmp_path, given, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("x")
+    result = saccade("predict", given, "--model", model)
+    assert result.code == 1
+    assert said in result.line
+
+
+def test_unreadable_pictures_are_left_out_and_counted(saccade, model, photos):
+    (photos / "blue" / "0.png").write_bytes(b"junk")
+    (photos / "green" / "1.png").write_bytes(b"")
+    said = saccade("predict", photos, "--model", model, "--json")
+    assert said.code == 0
+    assert len(json.loads(said.out)) == 4
+    assert "2 pictures were left out" in said.err
+    assert "blue/0.png" in said.err
+    failed = saccade("predict", photos, "--model", model, "--bad", "fail")
+    assert failed.code == 1
+    assert "blue/0.png" in failed.line
+
+
+def test_nothing_readable_at_all(saccade, model, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"junk")
+    said = saccade("predict", "a.png", "--model", model)
+    assert said.code == 1
+    assert "none of 1 pictures could be read" in said.line
+
+
+@pytest.mark.parametrize("out", ["nowhere/names.csv", "."])
+def test_an_out_that_cannot_be_written(saccade, model, red, out):
+    said = saccade("predict", red, "--model", model, "--out", out)
+    assert said.code == 1
+    assert out in said.line
+
+
+HOSTILE = [
+    "with space.png", "[bold]red.png", "[red on blue]x[red].png", "[link=x]y.png", ":smile:.png",
+    "고양이.png", "two\nlines.png", "bell\a\x1b[31m.png", "'; rm -rf x.png", "100% {x} \\n.png",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_shown_as_they_are(saccade, model, tmp_path, name):
+    tiny.picture("red").save(tmp_path / name)
+    readable = name.replace("\n", "\\n").replace("\a", "\\x07").replace("\x1b", "\\x1b")
+    table = saccade("predict", tmp_path / name, "--model", model)
+    assert (table.code, table.err) == (0, "")
+    assert readable in table.out
+    assert "\x1b" not in table.out
+    assert "\a" not in table.out
+    (entry,) = json.loads(saccade("predict", tmp_path / name, "--model", model, "--json").out)
+    assert entry["name"].endswith(readable)
+    look = saccade("look", tmp_path / name, "--model", model, "--out", tmp_path / f"{name}.html")
+    assert look.code == 0
+    assert f"{readable}.html" in look.out
+    assert "\x1b" not in look.out
+    assert (tmp_path / f"{name}.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["--json", "-x", "--debug"])
+def test_names_like_options(saccade, model, tmp_path, name):
+    tiny.picture("red").save(tmp_path / name, format="PNG")
+    for arguments in ([f"./{name}", "--model", model], ["--model", model, "--", name]):
+        said = saccade("predict", *arguments)
+        assert said.code == 0, said.err
+        assert name in said.out
+
+
+def test_hostile_labels_and_model_names_are_shown_as_they_are(saccade, tmp_path, red):
+    labels = ("[red]a[/red]", "[/b]", "x\x1b[31m")
+    tiny.task(labels).save(tmp_path / "[bold]m")
+    for command in ("predict", "look"):
+        said = saccade(command, red, "--model", "[bold]m")
+        assert said.code == 0, said.err
+        assert "[red]a[/red]" in said.out
+        assert "[/b]" in said.out
+        assert "\x1b" not in said.out
+    assert "[bold]m" in said.out
+
+
+def test_val(saccade, model, photos, tmp_path):
+    said = saccade("val", photos, "--model", model, "--out", "scores")
+    assert said.code == 0
+    for part in ("tiny on 6 pictures", "top1", "top5", "ece", *tiny.COLOURS, "scores"):
+        assert part in said.out
+    for name in ("confusion.png", "calibration.png"):
+        with Image.open(tmp_path / "scores" / name) as drawn:
+            drawn.load()
+    result = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert result["pictures"] == 6
+    assert result["skipped"] == {}
+    assert result["top1"] == pytest.approx(sum(result["per_class"].values()) / 3)
+    task = load(model)
+    right = [task.predict(p).label == p.parent.name for p in sorted(photos.rglob("*.png"))]
+    assert result["top1"] == pytest.approx(sum(right) / 6)
+    assert json.loads(saccade("val", photos, "--model", model, "--json").out) == result
+    assert (tmp_path / "runs" / "val-tiny" / "scores.json").is_file()
+
+
+def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
+    tiny.folder(tmp_path / "set" / "train", each=2)
+    tiny.folder(tmp_path / "set" / "test", each=3)
+    (tmp_path / "set" / "test" / "red" / "2.png").write_bytes(b"junk")
+    assert "splits" in saccade("val", "set", "--model", model).line
+    said = saccade("val", "set", "--split", "test", "--model", model, "--json")
+    assert json.loads(said.out)["pictures"] == 8
+    assert list(json.loads(said.out)["skipped"]) == ["red/2.png"]
+    assert "1 picture was left out" in saccade("val", "set", "--split", "test", "--model", model).out
+    failed = saccade("val", "set", "--split", "test", "--model", model, "--bad", "fail")
+    assert failed.code == 1
+    assert "red/2.png" in failed.line
+
+
+def test_val_of_other_classes(saccade, model, tmp_path):
+    tiny.folder(tmp_path / "set", classes=("blue", "red"))
+    said = saccade("val", "set", "--model", model)
+    assert said.code == 1
+    assert "lacks green" in said.line
+
+
+def test_val_with_an_out_that_cannot_be_made(saccade, model, photos, red):
+    said = saccade("val", photos, "--model", model, "--out", red)
+    assert said.code == 1
+    assert "red.png" in said.line

@@ -1,0 +1,127 @@
+"""`saccade train classify`, from pictures to predictions."""
+
+import json
+import signal
+
+import pytest
+
+from saccade.models import PRESETS
+from saccade.tasks import ClassifyTraining
+
+from ..tasks import tiny
+
+
+@pytest.fixture
+def train(saccade, monkeypatch, tmp_path):
+    toy = {"depth": 2, "patch": 4, "positions": ("rotary",), "block": {"width": 16, "heads": 2, "hidden": 24}}
+    monkeypatch.setitem(PRESETS, "toy", toy)
+    tiny.folder(tmp_path / "set", each=8)
+    quick = {
+        "--data": "set", "--model": "toy", "--size": "16", "--epochs": "2", "--batch": "8", "--precision": "fp32",
+        "--compile": "no", "--device": "cpu", "--hold-out": "0.25",
+    }  # fmt: skip
+
+    def run(*arguments):
+        usual = [part for option, value in quick.items() if option not in arguments for part in (option, value)]
+        return saccade("train", "classify", *usual, *arguments)
+
+    return run
+
+
+def test_from_pictures_to_predictions(train, saccade, tmp_path):
+    said = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-grow")
+    assert said.code == 0, said.err
+    assert "6 pictures (25% of each class" in said.err
+    assert "runs/colours/model: top1" in said.out
+    run = tmp_path / "runs" / "colours"
+    assert {p.name.split(".")[0] for p in run.iterdir()} == {"config", "log", "events", "model", "state"}
+    assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
+    scores = json.loads(saccade("val", "set", "--model", run, "--json").out)
+    assert scores["top1"] > 0.8
+    said = json.loads(saccade("predict", "set", "--model", "runs/colours", "--json", "--top", "1").out)
+    right = [entry["labels"][0] in entry["name"] for entry in said]
+    assert sum(right) / len(right) == pytest.approx(scores["top1"])
+    assert saccade("look", "set/red/0.png", "--model", run).code == 0
+    again = train("--name", "from", "--start", "runs/colours", "--epochs", "1")
+    assert again.code == 0
+
+
+def test_a_name_taken_needs_resume(train):
+    assert train().code == 0
+    said = train()
+    assert said.code == 1
+    assert "runs/classify already holds a run: --resume" in said.line
+    resumed = train("--resume")
+    assert resumed.code == 0
+    assert "runs/classify/model: top1" in resumed.out
+    other = train("--resume", "--lr", "0.5")
+    assert other.code == 1
+    assert "started with lr 0.02, and is now given 0.5" in other.err
+    assert "mixup" in train("--resume", "--mixup", "0.9").err
+
+
+def test_interrupted_is_130_and_resumes(train, monkeypatch, tmp_path):
+    loss, steps = ClassifyTraining.loss, []
+
+    def interrupted(self, *given):
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return loss(self, *given)
+
+    monkeypatch.setattr(ClassifyTraining, "loss", interrupted)
+    said = train()
+    assert said.code == 130
+    assert said.err.splitlines()[-1].startswith("saccade: stopped after step 3; runs/classify can be resumed")
+    assert "Traceback" not in said.err
+    assert train("--resume").code == 0
+    assert len(steps) == 4  # 18 pictures: two steps an epoch
+
+
+def test_nothing_to_resume(train):
+    said = train("--resume")
+    assert said.code == 1
+    assert "runs/classify holds no complete state to resume from" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--batch", "12"], "multiple of 8"),
+        (["--batch", "64"], "more than the 18 training samples"),
+        (["--model", "huge"], "no preset is called 'huge'"),
+        (["--size", "2"], "less than one patch"),
+        (["--start", "nosuch"], "no model 'nosuch'"),
+        (["--data", "nosuch"], "nosuch does not exist"),
+        (["--val", "nosuch"], "nosuch does not exist"),
+        (["--device", "mps"], "no device 'mps'"),
+    ],
+)
+def test_runs_that_cannot_be_leave_nothing_behind(train, tmp_path, arguments, said):
+    result = train(*arguments)
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith("saccade: ")
+    assert said in result.err
+    assert "Traceback" not in result.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_unreadable_pictures_are_left_out_and_counted(train, tmp_path):
+    (tmp_path / "set" / "red" / "0.png").write_bytes(b"junk")
+    said = train("--epochs", "1")
+    assert said.code == 0, said.err
+    assert "1 picture was left out" in said.err
+    failed = train("--bad", "fail", "--name", "strict")
+    assert failed.code == 1
+    assert "red/0.png" in failed.err
+
+
+def test_a_tar_and_separate_validation_pictures(train, tmp_path):
+    import tarfile
+
+    tiny.folder(tmp_path / "held", each=2, first=40)
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "set", "set")
+    said = train("--data", "set.tar.gz", "--val", "held", "--epochs", "1")
+    assert said.code == 0, said.err
+    assert "validation: held" in said.err
