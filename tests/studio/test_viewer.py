@@ -105,7 +105,7 @@ def test_page_in_chromium(tmp_path):
         assert browser.run("return document.getElementById('chosen').textContent").endswith("row 3, column 3")
         column = weights[:, token - 1]
         assert browser.run(READ_TABLE)[0][1] == pytest.approx(float(column.max()), abs=report.error_largest + 1e-3)
-        browser.wait("document.getElementById('progress').textContent === ''")
+        browser.wait("document.getElementById('maps').ariaBusy === 'false'")
         assert browser.console() == []
 
 

@@ -86,8 +86,11 @@ export function logSumExp(scores) {
 export function row(layer, head, target) {
   if (target === layer.tokens) return layer.spoken[head]; // the mean of all patches, packed as it is
   const out = rowScores(layer, head, target);
-  const lse = logSumExp(out);
-  for (let j = 0; j < out.length; j++) out[j] = Math.exp(out[j] - lse);
+  let top = -Infinity;
+  for (const s of out) if (s > top) top = s;
+  let sum = 0;
+  for (let j = 0; j < out.length; j++) sum += out[j] = Math.exp(out[j] - top);
+  for (let j = 0; j < out.length; j++) out[j] /= sum;
   return out;
 }
 

@@ -12,11 +12,10 @@ function bars(numbers, name, y) {
   const width = 600 / numbers.length;
   const group = svg('g', { transform: `translate(84 ${y})` }, svg('text', { x: -10, y: 4, 'text-anchor': 'end' }, name));
   group.append(svg('line', { class: 'rule', x1: 0, x2: 600, y1: 0, y2: 0 }));
-  numbers.forEach((x, i) => {
-    const size = (19 * Math.abs(x)) / most;
-    const box = { x: (i + 0.1) * width, width: 0.8 * width, y: x > 0 ? -size : 0, height: size };
-    group.append(svg('rect', { ...box, class: x > 0 ? 'plus' : 'minus' }, svg('title', {}, `${i + 1}: ${figure(x)}`)));
-  });
+  for (const sign of [1, -1]) {
+    const boxes = numbers.map((x, i) => (sign * x > 0 ? `M${(i + 0.1) * width} 0h${0.8 * width}v${(-19 * x) / most}h${-0.8 * width}z` : ''));
+    group.append(svg('path', { d: boxes.join(''), class: sign > 0 ? 'plus' : 'minus' }));
+  }
   return group;
 }
 

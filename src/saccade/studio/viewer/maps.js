@@ -86,7 +86,9 @@ export class Maps {
     const order = [...this.look.page.layers.keys()].filter((l) => this.look.kept(l));
     order.sort((a, b) => Math.abs(a - layer) - Math.abs(b - layer));
     const end = shared ? this.common() : 0; // until all are there, that of the token before
-    let since = 0;
+    await frame(); // the large map first
+    await frame();
+    let since = performance.now();
     for (const [done, l] of order.entries()) {
       const data = await this.look.load(l);
       const fresh = [];

@@ -112,7 +112,9 @@ export class Viewer {
     const filled = `${token} ${kind}`;
     if (filled === this.filled) return; // the small maps are those of all layers and heads already
     this.filled = filled;
+    get('maps').setAttribute('aria-busy', 'true');
     this.maps.show({ token, layer, view: kind, shared, log }, (part) => {
+      get('maps').setAttribute('aria-busy', String(part < 1));
       get('progress').textContent = part < 1 ? this.say('computing', { percent: Math.round(100 * part) }) : '';
       if (part === 1) this.controls();
       if (part === 1 && shared) this.showMap();
@@ -146,7 +148,7 @@ export class Viewer {
 
   tokenCell(token) {
     const cell = h('td', { className: 'token' }, h('span', {}, this.name(token)));
-    if (token >= this.look.first) cell.prepend(thumbnail(get('picture').querySelector('img'), token, this.look));
+    if (token >= this.look.first && token !== this.token) cell.prepend(thumbnail(get('picture').querySelector('img'), token, this.look));
     return cell;
   }
 
@@ -209,7 +211,10 @@ export class Viewer {
   remember() {
     const { token, layer, head, view, language } = this.state;
     const address = new URLSearchParams({ token, layer: layer + 1, head: head + 1, view, language });
-    try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
+    clearTimeout(this.remembering); // not at every key of a walk: browsers ration it
+    this.remembering = setTimeout(() => {
+      try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
+    }, 300);
   }
 
   recall() {
