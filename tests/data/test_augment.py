@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saccade.data import Augment, normalise, smooth_labels
+from saccade.data import IMAGENET_MEAN, IMAGENET_STD, Augment, Preprocess, smooth_labels
 from saccade.data import augment as module
 from saccade.errors import DataError
 
@@ -58,7 +58,7 @@ def test_one_seed_one_result_whatever_the_global_state(crop: str):
 def test_nothing_on_is_plain_normalisation():
     pictures, labels = batch()
     x, y = Augment((23, 29), 7, crop="none", flip=False)(pictures, labels, seeded())
-    assert torch.equal(x, normalise(pictures))
+    assert torch.equal(x, Preprocess((1, 1), mean=IMAGENET_MEAN, std=IMAGENET_STD).normalised(pictures))
     assert torch.equal(y, F.one_hot(labels, 7).float())
     mean, std = torch.tensor(module.IMAGENET_MEAN), torch.tensor(module.IMAGENET_STD)
     expected = (pictures.permute(0, 2, 3, 1) / 255 - mean) / std

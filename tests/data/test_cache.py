@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import Arrays, ImageFolder, Streamed, prepare, readable, resize_image, to_arrays, to_tensor
+from saccade.data import Arrays, ImageFolder, Preprocess, Streamed, prepare, readable, to_arrays
 from saccade.errors import DataError
 
 from .conftest import noise
@@ -19,17 +19,20 @@ COUNTS = {"cat": 11, "dog": 7, "eel": 13}
 
 def test_arrays_hold_the_pictures(make_folder: Make):
     data = ImageFolder(make_folder(COUNTS))
-    pictures, labels = to_arrays(data, (5, 7))
+    pictures, labels = to_arrays(data, Preprocess((5, 7)))
     assert (pictures.shape, pictures.dtype, labels.dtype) == ((31, 3, 5, 7), torch.uint8, torch.int64)
     assert labels.tolist() == data.labels.tolist()
     for i in (0, 12, 30):
-        assert torch.equal(pictures[i], to_tensor(data[i][0].image))
+        assert torch.equal(pictures[i], pixels(data[i][0].image))
 
 
 def test_streamed_equals_arrays(make_folder: Make):
     data = ImageFolder(make_folder(COUNTS))
     need = 31 * 3 * 13 * 11
-    held, streamed = prepare(data, (13, 11), budget=need), prepare(data, (13, 11), budget=need - 1)
+    held, streamed = (
+        prepare(data, Preprocess((13, 11)), budget=need),
+        prepare(data, Preprocess((13, 11)), budget=need - 1),
+    )
     assert isinstance(held, Arrays)
     assert isinstance(streamed, Streamed)
     assert len(held) == len(streamed) == 31
@@ -42,7 +45,7 @@ def test_streamed_equals_arrays(make_folder: Make):
 
 
 def test_streamed_in_an_ordinary_loader(make_folder: Make):
-    streamed = Streamed(ImageFolder(make_folder(COUNTS)), (5, 7))
+    streamed = Streamed(ImageFolder(make_folder(COUNTS)), Preprocess((5, 7)))
     load = torch.utils.data.DataLoader
     whole = torch.utils.data.BatchSampler(range(31), 4, drop_last=False)  # asks for a batch at a time
     for loader in (load(streamed, batch_size=4), load(streamed, batch_size=None, sampler=whole)):
@@ -59,27 +62,27 @@ def test_unreadable_pictures_fail_or_are_skipped_and_named(make_folder: Make):
     folder = make_folder(COUNTS)
     spoil(folder)
     with pytest.raises(DataError, match=r"cat/2\.png is not a picture"):
-        to_arrays(ImageFolder(folder), (5, 7))
+        to_arrays(ImageFolder(folder), Preprocess((5, 7)))
     data = ImageFolder(folder, bad="skip")
-    pictures, labels = to_arrays(data, (5, 7))
+    pictures, labels = to_arrays(data, Preprocess((5, 7)))
     assert len(pictures) == len(labels) == 29
     assert labels.bincount().tolist() == [10, 6, 13]
     assert sorted(data.skipped) == ["cat/2.png", "dog/1.png"]
     assert "cut short" in data.skipped["dog/1.png"]
-    assert torch.equal(pictures[1], to_tensor(data[2][0].image))
+    assert torch.equal(pictures[1], pixels(data[2][0].image))
 
     with pytest.raises(DataError, match=r"dog/1\.png is damaged"):
-        Streamed(ImageFolder(folder), (5, 7))[[0, 11]]
+        Streamed(ImageFolder(folder), Preprocess((5, 7)))[[0, 11]]
 
 
 def test_a_streamed_set_leaves_unreadable_pictures_out_beforehand(make_folder: Make):
     folder = make_folder(COUNTS)
     spoil(folder)
     data = ImageFolder(folder, bad="skip")
-    streamed = prepare(data, (5, 7), budget=0)
+    streamed = prepare(data, Preprocess((5, 7)), budget=0)
     assert len(streamed) == 29
     assert sorted(data.skipped) == ["cat/2.png", "dog/1.png"]
-    assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, bad="skip"), (5, 7))[0])
+    assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, bad="skip"), Preprocess((5, 7)))[0])
     with pytest.raises(DataError, match=r"cat/2\.png is not a picture"):
         readable(ImageFolder(folder))
 
@@ -88,22 +91,26 @@ def test_a_class_without_readable_pictures(make_folder: Make):
     folder = make_folder({"cat": 2, "dog": 1})
     (folder / "dog" / "1.png").write_bytes(b"x")
     with pytest.raises(DataError, match="no picture of class dog could be read"):
-        to_arrays(ImageFolder(folder, bad="skip"), (5, 7))
+        to_arrays(ImageFolder(folder, bad="skip"), Preprocess((5, 7)))
 
 
-def test_resize_image():
-    image = noise(40, 20)
-    assert resize_image(image, (40, 20)) is image
-    stretched = resize_image(image, (10, 10), "stretch", "bilinear")
-    assert list(stretched.getdata()) == list(image.resize((10, 10), Image.Resampling.BILINEAR).getdata())
-    middle = resize_image(image, (20, 20), "crop")
-    np.testing.assert_array_equal(np.asarray(middle), np.asarray(image.crop((0, 10, 20, 30))))
-    assert resize_image(noise(1, 1), (3, 5), "crop").size == (5, 3)
+def test_a_draft_is_near(tmp_path: Path):
+    """Only large JPEGs are decoded smaller, and then never below twice the size wanted."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        noise(97, 89).resize((970, 890), Image.Resampling.BICUBIC).save(tmp_path / name / "1.jpg", quality=95)
+    data, fit = ImageFolder(tmp_path), Preprocess((31, 29))
+    exact, draft = to_arrays(data, fit)[0].float(), to_arrays(data, fit, draft=True)[0].float()
+    assert 0 < (exact - draft).abs().mean() < 6
 
 
-def test_antialiasing():
-    stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[:, ::2] = 255
-    small = np.asarray(resize_image(Image.fromarray(stripes), (8, 8), filter="bilinear"))
-    assert abs(int(small.min()) - 127) < 9
-    assert abs(int(small.max()) - 127) < 9
+def test_what_is_kept_is_what_a_model_is_given(make_folder: Make):
+    data = ImageFolder(make_folder(COUNTS))
+    fit = Preprocess((13, 11), "crop", mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.7))
+    pictures, _ = to_arrays(data, fit)
+    for i in (0, 12, 30):
+        assert torch.equal(fit.normalised(pictures[i]), fit(data[i][0].image))
+
+
+def pixels(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)

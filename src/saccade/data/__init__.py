@@ -1,10 +1,11 @@
 """Readers of the picture formats people have, and augmentation. Imports no model."""
 
-from saccade.data.augment import IMAGENET_MEAN, IMAGENET_STD, Augment, normalise, smooth_labels
-from saccade.data.cache import Arrays, Streamed, prepare, readable, resize_image, to_arrays, to_tensor
+from saccade.data.augment import IMAGENET_MEAN, IMAGENET_STD, Augment, smooth_labels
+from saccade.data.cache import Arrays, Streamed, prepare, readable, to_arrays
 from saccade.data.files import find_images
 from saccade.data.folders import ImageFolder, splits
 from saccade.data.images import Picture, read_image
+from saccade.data.preprocess import Preprocess
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -13,15 +14,13 @@ __all__ = [
     "Augment",
     "ImageFolder",
     "Picture",
+    "Preprocess",
     "Streamed",
     "find_images",
-    "normalise",
     "prepare",
     "read_image",
     "readable",
-    "resize_image",
     "smooth_labels",
     "splits",
     "to_arrays",
-    "to_tensor",
 ]

@@ -113,15 +113,6 @@ class Augment:
         return x, torch.lerp(labels[other], labels, share)
 
 
-def normalise(
-    pictures: UInt8[Tensor, "b c y x"],
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-) -> Float[Tensor, "b c y x"]:
-    """(x / 255 - mean) / std: what a model is given outside training."""
-    return _normalised(pictures.float().div_(255), mean, std)
-
-
 def smooth_labels(labels: Int64[Tensor, "b"], classes: int, smoothing: float) -> Float[Tensor, "b classes"]:
     """1 - smoothing for the true class, and smoothing / classes for each; rows sum to 1.
 

@@ -3,69 +3,38 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from saccade.data.files import shown
 from saccade.data.folders import ImageFolder
+from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 
-Resize = Literal["stretch", "crop"]
-Filter = Literal["bilinear", "bicubic"]
 BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
-FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-
-
-def resize_image(
-    image: Image.Image, size: tuple[int, int], resize: Resize = "stretch", filter: Filter = "bicubic"
-) -> Image.Image:
-    """`image` at size (rows, columns), antialiased by Pillow.
-
-    resize: "stretch" takes the whole picture, its proportions changed; "crop" keeps them and takes the middle.
-    """
-    rows, columns = size
-    if image.size == (columns, rows):
-        return image
-    box = (0.0, 0.0, float(image.width), float(image.height))
-    if resize == "crop":
-        scale = min(image.width / columns, image.height / rows)
-        left, top = (image.width - columns * scale) / 2, (image.height - rows * scale) / 2
-        box = (left, top, image.width - left, image.height - top)
-    return image.resize((columns, rows), FILTERS[filter], box=box)
-
-
-def to_tensor(image: Image.Image) -> UInt8[Tensor, "c y x"]:
-    """RGB image -> uint8 tensor (3 y x), 0..255."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def to_arrays(
-    dataset: ImageFolder,
-    size: tuple[int, int],
-    resize: Resize = "stretch",
-    filter: Filter = "bicubic",
-    threads: int | None = None,
+    dataset: ImageFolder, fit: Preprocess, draft: bool = False
 ) -> tuple[UInt8[Tensor, "n c y x"], Int64[Tensor, "n"]]:
-    """Decode a whole set once: uint8 pictures of size (rows, columns), and labels.
+    """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and labels.
 
-    Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
-    threads: how many decode side by side; default: one a processor.
+    draft: as in `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, as
+    `dataset.bad` says.
 
     Raises:
         DataError: an unreadable picture under bad="fail"; a class with no readable picture.
     """
-    pictures = np.empty((len(dataset), 3, *size), dtype=np.uint8)
+    pictures = np.empty((len(dataset), 3, *fit.size), dtype=np.uint8)
 
     def read(index: int) -> None:
-        pictures[index] = _decoded(dataset, index, size, resize, filter)
+        pictures[index] = _decoded(dataset, index, fit, draft)
 
-    kept = _for_each(dataset, read, threads)
+    kept = _for_each(dataset, read)
     arrays = torch.from_numpy(pictures)
     return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
 
@@ -106,14 +75,8 @@ class Streamed(torch.utils.data.Dataset):
     A batch is decoded by several threads, so that one thread asking ahead keeps all processors busy.
     """
 
-    def __init__(
-        self,
-        dataset: ImageFolder,
-        size: tuple[int, int],
-        resize: Resize = "stretch",
-        filter: Filter = "bicubic",
-    ):
-        self.dataset, self.size, self.resize, self.filter = dataset, size, resize, filter
+    def __init__(self, dataset: ImageFolder, fit: Preprocess, draft: bool = False):
+        self.dataset, self.fit, self.draft = dataset, fit, draft
         self.labels = dataset.labels
 
     def __len__(self) -> int:
@@ -130,36 +93,31 @@ class Streamed(torch.utils.data.Dataset):
         return torch.from_numpy(np.stack(pictures)), self.labels[wanted]
 
     def _decode(self, index: int) -> np.ndarray:
-        return _decoded(self.dataset, index, self.size, self.resize, self.filter)
+        return _decoded(self.dataset, index, self.fit, self.draft)
 
 
-def prepare(
-    dataset: ImageFolder,
-    size: tuple[int, int],
-    resize: Resize = "stretch",
-    filter: Filter = "bicubic",
-    budget: int = BUDGET,
-) -> Arrays | Streamed:
-    """The set decoded into memory if that takes at most `budget` bytes, else decoded batch by batch.
+def prepare(dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: int = BUDGET) -> Arrays | Streamed:
+    """The set as `fit` lets a model see it, decoded into memory if that takes at most `budget` bytes, else batch
+    by batch.
+
+    draft: decode large JPEGs at 1/2, 1/4 or 1/8 of their size where that is still twice the size wanted: several
+    times faster, and good enough to train on. Scores are taken without.
 
     Either way its unreadable pictures are known before training starts: left out and recorded in
     `dataset.skipped` under bad="skip". Under "fail" the first one met raises.
     """
-    if len(dataset) * 3 * size[0] * size[1] <= budget:
-        return Arrays(*to_arrays(dataset, size, resize, filter))
-    return Streamed(readable(dataset) if dataset.bad == "skip" else dataset, size, resize, filter)
+    if len(dataset) * 3 * fit.size[0] * fit.size[1] <= budget:
+        return Arrays(*to_arrays(dataset, fit, draft))
+    return Streamed(readable(dataset) if dataset.bad == "skip" else dataset, fit, draft)
 
 
-def _decoded(
-    dataset: ImageFolder, index: int, size: tuple[int, int], resize: Resize, filter: Filter
-) -> UInt8[np.ndarray, "c y x"]:
-    # a JPEG decoded at no less than twice the size wanted, then reduced, keeps the same detail
-    picture = dataset.picture(index, at_least=(2 * size[0], 2 * size[1]))
-    image = resize_image(picture.image, size, resize, filter)
+def _decoded(dataset: ImageFolder, index: int, fit: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
+    enough = (2 * fit.size[0], 2 * fit.size[1]) if draft else None
+    image = fit.seen(dataset.picture(index, at_least=enough).image)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def _for_each(dataset: ImageFolder, read: Callable[[int], object], threads: int | None = None) -> list[int]:
+def _for_each(dataset: ImageFolder, read: Callable[[int], object]) -> list[int]:
     """Call `read` for every item, in threads, with a progress bar; the items that could be read."""
 
     def read_some(span: range) -> list[int]:
@@ -168,7 +126,7 @@ def _for_each(dataset: ImageFolder, read: Callable[[int], object], threads: int 
     spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
     kept: list[int] = []
     with (
-        ThreadPoolExecutor(threads or _threads()) as pool,
+        ThreadPoolExecutor(_threads()) as pool,
         tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
     ):
         try:

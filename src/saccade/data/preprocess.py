@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -41,10 +41,13 @@ class Preprocess:
 
     def __call__(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
         """What the model takes. Raises DataError for a picture without pixels."""
-        pixels = np.asarray(self.seen(picture), dtype=np.float32) / 255
-        channels_first = torch.from_numpy(pixels.reshape(*self.size, len(self.mean))).permute(2, 0, 1)
-        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return ((channels_first - mean) / std).contiguous()
+        pixels = np.array(self.seen(picture)).reshape(*self.size, len(self.mean))
+        return self.normalised(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
+
+    def normalised(self, pixels: UInt8[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
+        """(pixels / 255 - mean) / std, a channel."""
+        mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
+        return (pixels.float() / 255 - mean) / std
 
     def seen(self, picture: Image.Image) -> Image.Image:
         """The part of the picture that the model sees, at the size at which it sees it."""

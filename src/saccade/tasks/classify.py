@@ -22,7 +22,7 @@ from saccade.data.files import shown
 from saccade.data.images import Source
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
-from saccade.errors import CheckpointError, DataError, in_one_line
+from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.task import Task
 
@@ -175,8 +175,16 @@ def _difference(found: list[str], expected: list[str]) -> str:
 
 
 def probabilities(model: nn.Module, pictures: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:
-    """The model's probabilities in fp32."""
-    return model(pictures).float().softmax(dim=-1)
+    """The model's probabilities in fp32. Raises SaccadeError if they are not finite."""
+    return shares(model(pictures))
+
+
+def shares(logits: Float[Tensor, "b classes"]) -> Float[Tensor, "b classes"]:
+    """Probabilities of logits, in fp32. Raises SaccadeError if they are not finite."""
+    said = logits.float().softmax(dim=-1)
+    if not said.isfinite().all():
+        raise SaccadeError("the model's answer is not a number: its weights are damaged, fetch or train it again")
+    return said
 
 
 def score(said: Float[Tensor, "n classes"], truth: Int[Tensor, "n"]) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,8 +54,7 @@ class ClassifyRecipe(BaseModel):
         """Side of the training pictures at a point of the run, 0 to 1: half, two thirds, then all of it."""
         if not self.grow:
             return self.size
-        share = 1 / 2 if progress < 0.6 else 2 / 3 if progress < 0.9 else 1
-        return max(1, round(self.size * share))
+        return round(self.size * (1 / 2 if progress < 0.6 else 2 / 3 if progress < 0.9 else 1))
 
 
 class ClassifyTraining:
@@ -67,38 +65,47 @@ class ClassifyTraining:
     def __init__(
         self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0, start: Task | None = None
     ):
-        self.recipe, self.labels = recipe, train.classes
+        self.recipe, self.labels, self.start = recipe, train.classes, start
         torch.manual_seed(seed)
-        encoder = self._encoder(start)
-        self._patch = encoder.patch
-        pool: Literal["cls", "mean"] = "cls" if encoder.cls else "mean"
+        encoder = self._encoder()
+        self._patch, size = encoder.patch, _whole_patches(recipe.size, encoder.patch)
+        pool: Literal["cls", "mean"] = "mean" if start is not None and start.target == "mean" else "cls"
         self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels), pool=pool))
         if start is not None:
             self.model.vit.load_state_dict(start.vit.state_dict())
-        kept = recipe.detail or math.ceil(recipe.size * 9 / 8)
-        self.data = prepare(train, (kept, kept), "crop", "bilinear")
-        self.val: Arrays | Streamed = prepare(val, (kept, kept), "crop", "bilinear")
-        mean, std = self._colours()
-        self.preprocess = Preprocess(
-            (recipe.size, recipe.size), "crop", mean=mean, std=std, detail=kept if kept < recipe.size else None
-        )
+        kept = recipe.detail or math.ceil(size * 9 / 8)
+        self.data = prepare(train, Preprocess((kept, kept), "crop"), draft=True)
+        mean, std = self._colours() if start is None else (start.preprocess.mean, start.preprocess.std)
+        self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=kept if kept < size else None)
+        self.val: Arrays | Streamed = prepare(val, self.preprocess)
+        self.about = {
+            "data": train.store.label,
+            "validated on": val.store.label,
+            "pictures": len(self.data),
+            "validation pictures": len(self.val),
+            "start": None if start is None else start.name,
+        }
         self._augments: dict[tuple[int, bool], Augment] = {}
 
-    def _encoder(self, start: Task | None) -> ViTConfig:
-        shape = preset(self.recipe.model) if start is None else start.vit.config
-        rows = self.recipe.size // shape.patch
-        if rows < 1:
-            raise SaccadeError(
-                f"a size of {self.recipe.size} pixels is less than one patch of {shape.patch}: use a larger --size"
-            )
+    def _encoder(self) -> ViTConfig:
+        """The preset's shape, or that of the model to start from, whose native grid stays."""
+        start, patch = self.start, preset(self.recipe.model).patch
+        shape = preset(self.recipe.model, grid=(self.recipe.size // patch,) * 2) if start is None else start.vit.config
+        _whole_patches(self.recipe.size, shape.patch)
         block = shape.block.model_copy(update={"drop_path": self.recipe.drop_path})
-        return shape.model_copy(update={"block": block, "grid": (rows, rows) if start is None else shape.grid})
+        return shape.model_copy(update={"block": block})
 
     def _colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation a channel of (up to 5,000 of) the training pictures, 0 to 1."""
-        every = max(1, len(self.data) // 5000)
-        pictures = self.data[torch.arange(0, len(self.data), every)][0].float() / 255
-        deviation, mean = torch.std_mean(pictures, dim=(0, 2, 3))
+        chosen = torch.arange(0, len(self.data), math.ceil(len(self.data) / 5000))
+        sums, squares, n = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
+        for some in chosen.split(250):  # a batch at a time: large pictures would not fit together in fp32
+            pictures = self.data[some][0].double() / 255
+            sums += pictures.sum(dim=(0, 2, 3))
+            squares += pictures.square().sum(dim=(0, 2, 3))
+            n += pictures.numel() // 3
+        mean = sums / n
+        deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
         return tuple(round(v, 4) for v in mean.tolist()), tuple(max(round(v, 4), 0.01) for v in deviation.tolist())
 
     def __len__(self) -> int:
@@ -106,7 +113,7 @@ class ClassifyTraining:
 
     def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> tuple[Tensor, Tensor]:
         """Augmented pictures (b 3 y x) and soft labels (b classes)."""
-        size = max(self.recipe.size_at(progress), self._patch)
+        size = max(self._patch, self.recipe.size_at(progress) // self._patch * self._patch)
         augment = self._augment(size, progress >= 1 - self.recipe.calm)
         return augment(*self.data[indices], generator)
 
@@ -124,7 +131,7 @@ class ClassifyTraining:
         for at in list(torch.arange(len(self.val)).split(250))[device.rank :: device.world]:
             pictures, labels = self.val[at]
             with device.precision():
-                said[at] = probabilities(model, self._resized(pictures).to(device.device))
+                said[at] = probabilities(model, self.preprocess.normalised(pictures.to(device.device)))
             truth[at] = labels.to(device.device)
         return score(device.sum(said).cpu(), device.sum(truth).cpu())
 
@@ -132,13 +139,7 @@ class ClassifyTraining:
         """Write the model as `saccade.load` reads it."""
         assert isinstance(model, Classifier)
         task = ClassifyTask(model, self.preprocess, folder.parent.name, labels=self.labels)
-        task.save(folder, scores=scores, recipe=json.loads(self.recipe.model_dump_json()))
-
-    def _resized(self, pictures: Tensor) -> Tensor:
-        p = self.preprocess
-        x = F.interpolate(pictures.float() / 255, p.size, mode="bilinear", antialias=True)
-        mean, std = (torch.tensor(values)[:, None, None] for values in (p.mean, p.std))
-        return (x - mean) / std
+        task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
 
     def _augment(self, size: int, calm: bool) -> Augment:
         if (size, calm) not in self._augments:
@@ -157,3 +158,10 @@ class ClassifyTraining:
                 std=p.std,
             )
         return self._augments[size, calm]
+
+
+def _whole_patches(size: int, patch: int) -> int:
+    """The size, or what is left of it in whole patches: the model would not see the rest."""
+    if size < patch:
+        raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger --size")
+    return size // patch * patch
