@@ -40,7 +40,7 @@ def saccade_vit(size: Size) -> Classifier:
     return model
 
 
-def hf_vit(size: Size, attention: str = "sdpa") -> nn.Module:
+def hf_vit(size: Size, attention: str = "sdpa", classes: int = CLASSES) -> nn.Module:
     """transformers'; attention: "sdpa", its default, or "eager"."""
     from transformers import ViTConfig as HFConfig
     from transformers import ViTForImageClassification
@@ -52,7 +52,7 @@ def hf_vit(size: Size, attention: str = "sdpa") -> nn.Module:
         "intermediate_size": size.hidden,
         "image_size": size.picture,
         "patch_size": size.patch,
-        "num_labels": CLASSES,
+        "num_labels": classes,
         "layer_norm_eps": EPS,
         "attn_implementation": attention,
     }
