@@ -184,7 +184,7 @@ export class Viewer {
     ));
     on('view', VIEWS.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
-    const end = percent(Number(this.maps.common().toPrecision(2)));
+    const end = this.maps.common() ? percent(Number(this.maps.common().toPrecision(2))) : '…';
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
