@@ -118,7 +118,8 @@ def val(
     place = join(device, precision)
     said, truth = task.val(dataset, place)
     matrix, scores = confusion(said, truth), score(said, truth)
-    each = (matrix.diagonal() / matrix.sum(dim=1).clamp(min=1)).tolist()
+    counts = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
+    each = [right / there if there else None for right, there in counts]  # a class without pictures has no score
     per_class = dict(zip(task.labels, each, strict=True))
     result = {**scores, "pictures": len(truth), "per_class": per_class, "skipped": dataset.skipped}
     out = out or Path("runs") / f"val-{task.name}"
@@ -134,7 +135,8 @@ def val(
     console = say.to()
     say.line(console, f"{task.name} on {len(truth)} pictures, {place}")
     say.line(console, *(p for key, value in scores.items() for p in (f"{key} ", (f"{value:.4f}", "bold"), "  ")))
-    console.print(bars(list(per_class), list(per_class.values())))
+    scored = {label: share for label, share in per_class.items() if share is not None}
+    console.print(bars(list(scored), list(scored.values())))
     say.skipped(console, dataset.skipped)
     say.line(console, f"Pictures of the confusion and the calibration are in {out}")
 

@@ -65,7 +65,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted"
     if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{said} ".lower() for sign in _NO_MEMORY):
-        return 1, "there is not enough memory for this: use a smaller --size or --batch"
+        return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
     if isinstance(error, SaccadeError | OSError):
         return 1, said
     said = f"{type(error).__name__}: {in_one_line(error)}"

@@ -12,8 +12,11 @@ class UsageError(SaccadeError):
 
 
 def to(stderr: bool = False) -> Console:
-    """The screen, or where errors and notes go."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    """The screen, or where errors and notes go. Into a file or another program, no line is broken to a width."""
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    return console
 
 
 def printable(text: object) -> str:

@@ -6,6 +6,7 @@ a row and never the n x m map, which only `weights` makes.
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -181,7 +182,7 @@ class Call:
             yield a, min(a + tile, n)
 
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
-        with torch.no_grad(), torch.autocast(k.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(k.device.type, enabled=False), _full_precision():
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
             if self.causal:
                 of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
@@ -238,8 +239,22 @@ class Call:
         return first
 
 
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """fp32 products in fp32, whatever a training script allowed: with less, rows would not sum to 1."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def _indices(idx: Rows, length: int, what: str, call: Call) -> Int[Tensor, "i"]:
-    out = torch.as_tensor(idx, dtype=torch.long).reshape(-1)
+    given = torch.as_tensor(idx).reshape(-1)
+    if len(given) and (given.dtype == torch.bool or given.is_floating_point()):
+        raise SaccadeError(f"{what} numbers of {call.name!r} must be whole numbers, not {given.dtype}")
+    out = given.long()
     if len(out) and not (-length <= int(out.min()) and int(out.max()) < length):
         raise SaccadeError(f"{what} {out.tolist()} of {call.name!r}: it has {length} {what}s, 0 to {length - 1}")
     return out % length

@@ -72,7 +72,7 @@ def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str]]:
             raise TypeError("its list of calls is not a list")
         calls = [_call(i, about, tensors) for i, about in enumerate(header)]
         missed = {str(name): str(why) for name, why in json.loads(metadata["missed"]).items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the trace is damaged ({error!r}); save it again") from error
     return calls, missed
 

@@ -122,7 +122,7 @@ def _measured(look: Attention, packed: dict[int, tuple[Packed, Rounded]], values
         largest = max(largest, float(wrong.max()))
         relative.append((wrong / exact)[exact > 1 / look.tokens])
     bits = sum(p.bits for p, _ in packed.values()) / len(packed)
-    typical = torch.cat(relative).quantile(0.5).item() if sum(map(len, relative)) else 0.0
+    typical = torch.cat(relative).median().item() if sum(map(len, relative)) else 0.0
     return Fitted(
         layers=[packed[i][0] if i in packed else None for i in range(len(look.calls))],
         bits=bits,

@@ -15,6 +15,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.tasks import Classification, ClassifyTask, Task
+from saccade.tasks.classify import shares
 
 _SHOWN = 1024  # longest side in pixels of the picture on the page
 
@@ -23,8 +24,8 @@ _SHOWN = 1024  # longest side in pixels of the picture on the page
 class Look:
     """One picture looked at.
 
-    picture: what of it the model saw. heat: how much each patch contributes to the answer, by attention rollout
-    (its parts sum to 1 less what the prefix tokens keep). prediction: None for a model without a head.
+    picture: what of it the model saw. prediction: None for a model without a head. rollout: how much each token flows
+    into the one that speaks for the picture, summing to 1. seconds: of the model's forward pass, in fp32.
     """
 
     task: Task
@@ -32,9 +33,14 @@ class Look:
     prediction: Classification | None
     trace: Trace
     grid: tuple[int, int]
-    heat: Float[Tensor, "y x"]
+    rollout: Float[Tensor, "n"]
     notes: list[str]
     seconds: float
+
+    @property
+    def heat(self) -> Float[Tensor, "y x"]:
+        """The rollout over the patches alone: its sum is 1 less what the prefix tokens keep."""
+        return self.rollout[len(self.task.prefix) :].view(self.grid)
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
@@ -48,6 +54,8 @@ class Look:
             "tokens": len(self.task.prefix) + self.grid[0] * self.grid[1],
             "precision": "fp32",
         }
+        if self.task.preprocess.detail is not None:
+            facts["detail"] = f"reduced to {self.task.preprocess.detail} pixels first, as in training"
         return write_page(
             path,
             PageInput(
@@ -57,6 +65,7 @@ class Look:
                 prefix=self.task.prefix,
                 predictions=[] if said is None else list(zip(said.labels, said.probabilities, strict=True)),
                 target=self.task.target,
+                rollout=self.rollout,
                 model=facts,
                 notes=self.notes,
             ),
@@ -86,36 +95,38 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5) ->
     if size is not None:
         if size < patch:
             raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
-        preprocess = replace(preprocess.at(size - size % patch), detail=None)
+        preprocess = preprocess.at(size - size % patch)
         if size % patch:
             notes.append(f"size {size} is not a multiple of the patch: {size - size % patch} is used")
-    started = time.perf_counter()
     model = task.model.eval()
     inputs = preprocess(picture.image)[None].to(next(model.parameters()).device)
+    started = time.perf_counter()
     with watch(model, values=True) as trace:
         out = model(inputs)
+    seconds = time.perf_counter() - started
     grid = task.vit.grid(inputs)
-    heat = _heat(trace, task, grid)
+    rollout = _rollout(trace, task, grid)
     prediction = _prediction(task, out, picture, top)
     if prediction is None:
         notes.append("this model has no classifier: it shows where it looks, and names nothing")
-    seconds = time.perf_counter() - started
-    return Look(task, _shown(preprocess, picture.image, grid, patch), prediction, trace, grid, heat, notes, seconds)
+    return Look(task, _shown(preprocess, picture.image, grid, patch), prediction, trace, grid, rollout, notes, seconds)
 
 
-def _heat(trace: Trace, task: Task, grid: tuple[int, int]) -> Tensor:
+def _rollout(trace: Trace, task: Task, grid: tuple[int, int]) -> Tensor:
     prefix, patches = len(task.prefix), grid[0] * grid[1]
     token: int | Tensor = 0
     if task.target == "mean":
         token = torch.cat([torch.zeros(prefix), torch.ones(patches)])
-    return trace.rollout(token)[0, prefix:].view(grid).cpu()
+    rollout = trace.rollout(token)[0].cpu()
+    if not rollout.isfinite().all():
+        raise SaccadeError(f"the attention of {task.name} is not a number: its weights are damaged, fetch it again")
+    return rollout
 
 
 def _prediction(task: Task, out: Tensor, picture: Picture, top: int) -> Classification | None:
     if not isinstance(task, ClassifyTask):
         return None
-    said, order = out[0].float().softmax(-1).topk(min(top, len(task.labels)))
-    return Classification(picture.name, tuple(task.labels[i] for i in order), tuple(said.tolist()), picture.notes)
+    return task.named(shares(out)[0].cpu(), picture.name, picture.notes, top)
 
 
 def _shown(preprocess: Any, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:

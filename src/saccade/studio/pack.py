@@ -165,10 +165,12 @@ def encode(
     q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
     planes = [x[kept[h // group]] for h, x in enumerate(q)] + [x[kept[g]] for g, x in enumerate(k)]
     said = sum(len(x) for x in planes)
-    shift_step, lse_step, steps = error / call.scale, error / 4, torch.zeros(0)
+    # Steps no finer than the largest number needs: clipping one would spoil its whole row or column.
+    shift_step, lse_step, steps = _step(call.shift, error / call.scale), 0.0, torch.zeros(0)
     planes.append(_whole(call.shift, shift_step))
     if not draft:
         lse, mean = rounded.sums(call.k.shape[1] - grid[0] * grid[1])
+        lse_step = _step(lse, error / 4)
         planes.append(_whole(lse, lse_step))
         planes += [_whole(mean.clamp_min(1e-30).log(), error)] if spoken else []
     if values is not None:
@@ -225,6 +227,10 @@ def _guess(x: Int[np.ndarray, "p y x"]) -> Int[np.ndarray, "p y x"]:
     guess[:, 1:, 0] = x[:, :-1, 0]
     guess[:, 1:, 1:] = (x[:, 1:, :-1] + x[:, :-1, 1:]) >> 1
     return guess
+
+
+def _step(numbers: Tensor, wanted: float) -> float:
+    return max(wanted, numbers.abs().max().item() / LARGEST)
 
 
 def _whole(x: Tensor, step: float | Tensor = 1.0) -> Int[np.ndarray, "..."]:

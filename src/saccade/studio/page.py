@@ -33,8 +33,9 @@ class PageInput:
     picture: as the model saw it: the area that the grid of patches covers. grid: (rows, columns) of patches.
     trace: calls of one forward pass over one picture; values=True in `watch` adds the weighted sum to the page.
     prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
-    target: the token that speaks for the prediction, or "mean" if the model averages its patches. model: facts to
-    show, in order (name, parameters, picture size ...). notes: lines to show.
+    target: the token that speaks for the prediction, or "mean" if the model averages its patches. rollout: of the
+    target, (n,), where the caller has it already. model: facts to show, in order (name, parameters, picture size
+    ...). notes: lines to show.
     """
 
     picture: Image.Image
@@ -44,6 +45,7 @@ class PageInput:
     prefix: Sequence[str] = ()
     predictions: Sequence[tuple[str, float]] = ()
     target: int | Literal["mean"] = 0
+    rollout: Tensor | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -129,6 +131,9 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
 
 def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
     """All that the viewer reads, except what is packed."""
+    rollout = page.rollout
+    if rollout is None:
+        rollout = Trace(look.calls).rollout(look.weighting(page.target))[0]
     layers = [
         {
             "name": call.name,
@@ -151,7 +156,7 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
         "model": {str(k): str(v) for k, v in page.model.items()},
         "notes": notes,
         "layers": layers,
-        "rollout": _rounded(Trace(look.calls).rollout(look.weighting(page.target))[0], 5),
+        "rollout": _rounded(rollout, 5),
     }
 
 

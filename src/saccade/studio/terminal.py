@@ -30,10 +30,11 @@ def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Tab
 def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
     """The picture and, beside it, the picture under its heat map (any scale), from its least to its most.
 
-    In colour two pixels make one character; without colour the heat map alone is drawn in shades.
+    In colour two pixels make one character, and a picture is drawn at most three times as high as wide; without
+    colour the heat map alone is drawn in shades.
     """
     columns = max(8, min(width, (console.width - 4) // 2))
-    rows = max(4, round(columns * picture.height / picture.width / 2) * 2)
+    rows = min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
     least, most = float(heat.min()), float(heat.max())
     warm = (heat.float().numpy() - least) / max(most - least, 1e-12)
     if not console.is_terminal or console.color_system is None:

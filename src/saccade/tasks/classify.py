@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from saccade.data import ImageFolder, Picture, read_image
+from saccade.data import ImageFolder, read_image
 from saccade.data.files import shown
 from saccade.data.images import Source
 from saccade.data.preprocess import Preprocess
@@ -84,24 +85,18 @@ class ClassifyTask(Task):
 
     def predict_all(self, sources: Iterable[Source], top: int = 5, batch: int = 32) -> Iterator[Classification]:
         """`predict` for many, in batches, in order."""
-        waiting: list[Picture] = []
-        for source in sources:
-            waiting.append(read_image(source))
-            if len(waiting) == batch:
-                yield from self._predict(waiting, top)
-                waiting = []
-        if waiting:
-            yield from self._predict(waiting, top)
-
-    @torch.no_grad()
-    def _predict(self, pictures: list[Picture], top: int) -> Iterator[Classification]:
         device = next(self.model.parameters()).device
-        inputs = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
-        said = probabilities(self.model.eval(), inputs).cpu()
-        best, order = said.topk(min(top, len(self.labels)), dim=-1)
-        for picture, values, classes in zip(pictures, best.tolist(), order.tolist(), strict=True):
-            labels = tuple(self.labels[i] for i in classes)
-            yield Classification(picture.name, labels, tuple(values), picture.notes)
+        # Only what the model takes is kept of a picture: a batch of large photographs would fill the memory.
+        fitted = ((picture.name, picture.notes, self.preprocess(picture.image)) for picture in map(read_image, sources))
+        while some := list(islice(fitted, batch)):
+            with torch.no_grad():
+                said = probabilities(self.model.eval(), torch.stack([x for *_, x in some]).to(device)).cpu()
+            yield from (self.named(row, name, notes, top) for row, (name, notes, _) in zip(said, some, strict=True))
+
+    def named(self, said: Float[Tensor, "classes"], name: str, notes: tuple[str, ...], top: int) -> Classification:
+        """The `top` most likely classes of one picture, from the probabilities of all."""
+        best, order = said.topk(min(top, len(self.labels)))
+        return Classification(name, tuple(self.labels[i] for i in order), tuple(best.tolist()), notes)
 
     @torch.no_grad()
     def val(self, data: ImageFolder, device: Device, batch: int = 250) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
 
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Annotated, Literal
@@ -85,6 +87,7 @@ class ClassifyTraining:
             "validation pictures": len(self.val),
             "start": None if start is None else start.name,
         }
+        self._names = [train.names, val.names]
         self._augments: dict[tuple[int, bool], Augment] = {}
 
     def _encoder(self) -> ViTConfig:
@@ -107,6 +110,12 @@ class ClassifyTraining:
         mean = sums / n
         deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
         return tuple(round(v, 4) for v in mean.tolist()), tuple(max(round(v, 4), 0.01) for v in deviation.tolist())
+
+    @property
+    def identity(self) -> str:
+        """A digest of the classes, of the names of all pictures in both sets, and of the start."""
+        told = [self.labels, self._names, None if self.start is None else self.start.name]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.data)

@@ -33,6 +33,10 @@ class Trainable(Protocol):
     def recipe(self) -> BaseModel:
         """What it was told; kept with the run."""
 
+    @property
+    def identity(self) -> str:
+        """The same for the same training and validation samples and the same start, else another."""
+
     def __len__(self) -> int:
         """Training samples an epoch."""
 
@@ -87,6 +91,7 @@ class _Run:
         self.average = averaged(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
         self.kept: dict[str, float] = {}
+        self._ordered: tuple[int, Tensor] | None = None
         self.step = self._resume() if resume else 0
         self.schedulers = schedulers(self.optimizers, self.steps, config.warmup, self.step)
         self.forward = self._wrapped()
@@ -127,8 +132,7 @@ class _Run:
 
     def _prepare(self, step: int) -> list[Any]:
         epoch, place = divmod(step, self.per_epoch)
-        order = torch.randperm(len(self.task), generator=torch.Generator().manual_seed(_mix(self.config.seed, epoch)))
-        indices = order[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
+        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
         mine = range(self.device.rank, SHARDS, self.device.world)
         return [
             self.task.batch(
@@ -138,6 +142,12 @@ class _Run:
             )
             for shard in mine
         ]
+
+    def _order(self, epoch: int) -> Tensor:
+        if self._ordered is None or self._ordered[0] != epoch:
+            generator = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
+            self._ordered = epoch, torch.randperm(len(self.task), generator=generator)
+        return self._ordered[1]
 
     def _update(self, batches: list[Any], asked: Callable[[], bool]) -> bool:
         """One step. Returns whether to stop after it, on which all processes agree."""
@@ -186,7 +196,11 @@ class _Run:
             save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
 
     def _options(self) -> dict[str, Any]:
-        return {**self.config.model_dump(), "recipe": self.task.recipe.model_dump()}
+        return {
+            **self.config.model_dump(),
+            "data": self.task.identity,
+            "recipe": self.task.recipe.model_dump(),
+        }
 
     def _refuse_other_options(self) -> None:
         """Rates, order and pictures follow from the options: with others it would be no run at all."""
