@@ -31,7 +31,6 @@ class Said:
 def saccade(capsys, tmp_path, monkeypatch) -> Callable[..., Said]:
     """saccade("look", picture) -> its exit code and what it said; the current folder is tmp_path."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: object) -> Said:
         capsys.readouterr()

@@ -130,6 +130,12 @@ def test_hostile_labels_and_model_names_are_shown_as_they_are(saccade, tmp_path,
     assert "[bold]m" in said.out
 
 
+def test_a_long_name_stays_on_its_line(saccade, model, tmp_path):
+    name = "a" * 200 + ".png"
+    tiny.picture("red").save(tmp_path / name)
+    assert name in saccade("predict", tmp_path / name, "--model", model).out
+
+
 def test_val(saccade, model, photos, tmp_path):
     said = saccade("val", photos, "--model", model, "--out", "scores")
     assert said.code == 0

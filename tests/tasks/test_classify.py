@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from saccade.data import ImageFolder, read_image
 from saccade.device import join
-from saccade.errors import CheckpointError, DataError
+from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import Classification, ClassifyTask
 from saccade.tasks.classify import confusion, score, to_csv
 
@@ -111,6 +111,13 @@ def test_a_picture_that_cannot_be_read_is_named(task, tmp_path):
     for source in (None, 3, [1, 2]):
         with pytest.raises(DataError):
             task.predict(source)
+
+
+def test_a_model_of_nonsense_is_refused(task):
+    broken = tiny.task()
+    torch.nn.init.constant_(broken.model.head.weight, torch.inf)
+    with pytest.raises(SaccadeError, match="not a number"):
+        broken.predict(tiny.picture("red"))
 
 
 def test_predicting_leaves_no_gradient_and_does_not_train(task):

@@ -4,11 +4,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from saccade.data import ImageFolder
-from saccade.device import join
+from saccade.data import Arrays, ImageFolder
+from saccade.device import Device, join
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
 from saccade.tasks import ClassifyRecipe, ClassifyTask, ClassifyTraining, Task
+from saccade.tasks.classify import score
 from saccade.train import TrainConfig, train
 
 from . import tiny
@@ -102,6 +103,20 @@ def test_evaluation_is_what_val_says(sets, tmp_path):
     assert scores["loss"] == pytest.approx(torch.nn.functional.nll_loss(said.log(), truth).item(), abs=1e-2)
     assert task.card["scores"] == scores
     assert ClassifyRecipe.model_validate(task.card["recipe"]) == recipe(detail=16)
+
+
+def test_evaluation_is_shared_among_processes(sets, monkeypatch):
+    training = ClassifyTraining(*sets, recipe())
+    torch.nn.init.normal_(training.model.head.weight)
+    training.val = Arrays(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)
+    alone = training.evaluate(training.model.eval(), join("cpu", "fp32"))
+    parts: list[torch.Tensor] = []
+    monkeypatch.setattr(Device, "sum", lambda device, value: parts.append(value) or value)
+    for rank in range(2):
+        training.evaluate(training.model, Device(torch.device("cpu"), False, rank, 2))
+    said, truth = parts[0] + parts[2], parts[1] + parts[3]
+    assert (parts[0].any(dim=1) != parts[2].any(dim=1)).all()
+    assert score(said, truth) == pytest.approx(alone, abs=1e-6)
 
 
 def test_it_learns_colours(sets, tmp_path):

@@ -51,6 +51,10 @@ class Points:
         self.progress: list[float] = []
         self.losses: list[float] = []
 
+    @property
+    def identity(self) -> str:
+        return f"{len(self)} points"
+
     def __len__(self) -> int:
         return len(self.x)
 

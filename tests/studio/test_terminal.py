@@ -1,0 +1,114 @@
+"""Pictures and bars made of characters."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from saccade.studio.terminal import bars, draw_look
+
+ENOUGH = 120
+
+
+def terminal(width=ENOUGH, **options):
+    return Console(file=io.StringIO(), width=width, **{"force_terminal": True, "color_system": "truecolor", **options})
+
+
+def paper(width=ENOUGH):
+    return Console(file=io.StringIO(), width=width, force_terminal=False)
+
+
+def said(console):
+    return console.file.getvalue()
+
+
+def test_bars():
+    console = paper()
+    console.print(bars(["cat", "[red]dog[/red]", "a\x1b[31m\nb"], [1.0, 0.25, 0.0]))
+    lines = said(console).splitlines()
+    assert len(lines) == 3
+    assert lines[0].count("█") == 24
+    assert (lines[1].count("█"), lines[1].count("·")) == (6, 18)
+    assert "25.0%" in lines[1]
+    assert "[red]dog[/red]" in lines[1]
+    assert lines[2].count("·") == 24
+    assert "\x1b" not in said(console)
+
+
+def test_on_paper_the_heat_map_alone_in_shades():
+    heat = torch.tensor([[0.0, 0.5], [0.25, 1.0]]) / 4
+    console = paper()
+    draw_look(console, Image.new("RGB", (8, 8), "teal"), heat)
+    first, second, scale = said(console).splitlines()
+    assert first.rstrip() == "    ==" or first.startswith("  ")
+    assert second.endswith("@@")
+    assert scale == "where it looks: dark 0.00% to bright 25.00% a patch"
+    assert "\x1b" not in said(console)
+
+
+@pytest.mark.parametrize("grid", [(64, 64), (3, 200), (200, 3)])
+def test_large_grids_fit_the_paper(grid):
+    console = paper()
+    draw_look(console, Image.new("RGB", (8, 8)), torch.rand(grid))
+    assert max(len(line) for line in said(console).splitlines()) <= 80
+
+
+def blocks(text):
+    """The colours (above, below) of every half block, line by line."""
+    found = []
+    for line in text.splitlines():
+        pairs = re.findall(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m(▀+)", line)
+        row = [tuple(map(int, p[:6])) for p in pairs for _ in p[6]]
+        if row:
+            found.append(row)
+    return found
+
+
+def test_in_colour_the_picture_and_where_it_looks():
+    picture = Image.new("RGB", (40, 40), (200, 0, 0))
+    picture.paste((0, 0, 200), (0, 20, 40, 40))
+    heat = torch.zeros(4, 4)
+    heat[0, 0] = 1
+    console = terminal()
+    draw_look(console, picture, heat)
+    rows = blocks(said(console))
+    assert len(rows) == 18
+    assert all(len(row) == 2 * 36 for row in rows)
+    left = np.array([row[:36] for row in rows])
+    assert (left[0] == [200, 0, 0] * 2).all()
+    assert (left[-1] == [0, 0, 200] * 2).all()
+    right = np.array([row[36:] for row in rows])[..., :3].sum(-1)
+    assert right[0, 0] == right[:, :].max()
+    assert right[0, 0] > 2 * right[-1, -1]
+    assert "where it looks: dark 0.00% to bright 100.00% a patch" in said(console)
+
+
+@pytest.mark.parametrize("width", [10, 20, 40, 79])
+def test_narrow_terminals(width):
+    console = terminal(width)
+    draw_look(console, Image.new("RGB", (40, 30), "red"), torch.rand(3, 4))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said(console))
+    assert max(map(len, plain.splitlines())) <= max(width, 18)
+
+
+def test_a_map_of_one_value_is_no_division_by_zero():
+    for console in (paper(), terminal()):
+        draw_look(console, Image.new("RGB", (4, 4)), torch.full((2, 2), 0.25))
+        assert "25.00%" in said(console)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1)])
+def test_pictures_of_any_shape(shape):
+    for console in (paper(), terminal()):
+        draw_look(console, Image.new("L", shape), torch.rand(2, 3))
+        assert len(said(console).splitlines()) < 700
+
+
+def test_a_dumb_terminal_gets_no_codes():
+    console = terminal(color_system=None)
+    draw_look(console, Image.new("RGB", (4, 4)), torch.rand(2, 2))
+    assert "\x1b" not in said(console)

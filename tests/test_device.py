@@ -1,0 +1,84 @@
+"""Which processor, which precision, which processes."""
+
+import pytest
+import torch
+
+from saccade import device as device_module
+from saccade.device import Device, computes_bf16, join, leave, pick_device
+from saccade.errors import SaccadeError
+
+CPU = torch.device("cpu")
+
+
+def having(monkeypatch, *kinds):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in kinds)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in kinds)
+
+
+@pytest.mark.parametrize(("kinds", "best"), [((), "cpu"), (("mps",), "mps"), (("cuda",), "cuda")])
+def test_the_best_there_is(monkeypatch, kinds, best):
+    having(monkeypatch, *kinds)
+    assert pick_device().type == best
+    assert pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps", "tpu", ""])
+def test_what_is_not_there_is_named_with_what_is(monkeypatch, name):
+    having(monkeypatch)
+    with pytest.raises(SaccadeError, match=f"no device '{name}' here; there is cpu"):
+        pick_device(name)
+
+
+@pytest.mark.parametrize(("avx", "amx"), [(False, False), (True, False), (False, True)])
+def test_bf16_is_chosen_where_the_processor_computes_in_it(monkeypatch, avx, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert computes_bf16(CPU) == (avx or amx)
+    assert join("cpu").bf16 == (avx or amx)
+    assert join("cpu", "bf16").bf16  # asked for, it is emulated
+    assert not join("cpu", "fp32").bf16
+    assert not computes_bf16(torch.device("mps"))
+
+
+def test_bf16_of_a_gpu_is_not_its_emulation(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert not computes_bf16(torch.device("cuda"))
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_precision_of_a_forward_pass(precision, expected):
+    layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
+    with join("cpu", precision).precision():
+        assert layer(x).dtype == expected
+    assert layer(x).dtype == torch.float32
+
+
+def test_alone_it_is_the_whole_world(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    alone = join("cpu", "fp32")
+    assert (alone.rank, alone.world, alone.main) == (0, 1, True)
+    x = torch.ones(2)
+    assert alone.sum(x) is x
+    leave(alone)
+    assert str(alone) == "cpu in fp32"
+
+
+def test_it_takes_the_place_torchrun_gives(monkeypatch):
+    started = []
+    monkeypatch.setattr(device_module.dist, "init_process_group", started.append)
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    place = join("cpu", "bf16")
+    assert (place.rank, place.world, place.main) == (3, 4, False)
+    assert started == ["gloo"]
+    assert str(place) == "cpu x 4 processes in bf16"
+
+
+def test_a_sum_leaves_what_was_given(monkeypatch):
+    monkeypatch.setattr(device_module.dist, "all_reduce", lambda x: x.mul_(2))
+    x = torch.ones(2, requires_grad=True)
+    total = Device(CPU, False, 0, 2).sum(x)
+    assert total.tolist() == [2, 2]
+    assert x.tolist() == [1, 1]
+    assert not total.requires_grad
