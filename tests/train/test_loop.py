@@ -237,8 +237,12 @@ def test_resume_refuses_other_options_by_name(tmp_path):
     train(Points(), quick(epochs=2, lr=0.01), tmp_path)
     with pytest.raises(SaccadeError, match=r"lr.*0\.01.*0\.5"):
         train(Points(), quick(epochs=2, lr=0.5), tmp_path, resume=True)
-    with pytest.raises(SaccadeError, match=r"samples 64.*71"):
+    with pytest.raises(SaccadeError, match=r"data 64 points.*71 points"):
         train(Points(71), quick(epochs=2, lr=0.01), tmp_path, resume=True)
+    other = Points()
+    other.recipe.samples = 65
+    with pytest.raises(SaccadeError, match=r"samples 64.*65"):
+        train(other, quick(epochs=2, lr=0.01), tmp_path, resume=True)
     train(Points(), quick(epochs=2, lr=0.01, compile="auto"), tmp_path, resume=True)  # changes no result
 
 
