@@ -75,6 +75,14 @@ def test_it_takes_the_place_torchrun_gives(monkeypatch):
     assert str(place) == "cpu x 4 processes in bf16"
 
 
+@pytest.mark.parametrize(("rank", "first"), [(None, True), ("0", True), ("5", False)])
+def test_the_first_process(monkeypatch, rank, first):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert device_module.first_process() == first
+
+
 def test_a_sum_leaves_what_was_given(monkeypatch):
     monkeypatch.setattr(device_module.dist, "all_reduce", lambda x: x.mul_(2))
     x = torch.ones(2, requires_grad=True)

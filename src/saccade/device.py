@@ -37,6 +37,11 @@ class Device:
         dist.all_reduce(total)
         return total
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.world > 1:
+            self.sum(torch.zeros((), device=self.device)).item()
+
     def __str__(self) -> str:
         many = f" x {self.world} processes" if self.world > 1 else ""
         return f"{self.device.type}{many} in {'bf16' if self.bf16 else 'fp32'}"
@@ -60,6 +65,11 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return False
+
+
+def first_process() -> bool:
+    """Whether this is the only process, or the one of torchrun's that prints and writes."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def join(device: str = "auto", precision: str = "auto") -> Device:

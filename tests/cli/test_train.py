@@ -78,6 +78,12 @@ def test_interrupted_is_130_and_resumes(train, monkeypatch, tmp_path):
     assert len(steps) == 4  # 18 pictures: two steps an epoch
 
 
+def test_of_several_processes_one_speaks(train, monkeypatch):
+    monkeypatch.setenv("RANK", "1")  # of a world of one: all else is as ever
+    said = train("--epochs", "1")
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
 def test_nothing_to_resume(train):
     said = train("--resume")
     assert said.code == 1

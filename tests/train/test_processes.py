@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from saccade.train import train
+from saccade.train import loop, train
 
 from .points import Points, quick
 from .test_loop import lines, weights
@@ -55,9 +55,18 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
 def test_processes_that_do_not_divide_the_shards_are_refused(tmp_path, monkeypatch):
     from saccade.device import Device
     from saccade.errors import SaccadeError
-    from saccade.train import loop
 
     monkeypatch.setattr(loop, "join", lambda *_: Device(torch.device("cpu"), False, 0, 3))
     monkeypatch.setattr(loop, "leave", lambda device: None)
     with pytest.raises(SaccadeError, match=r"3 processes.*divisor of 8"):
         train(Points(), quick(), tmp_path)
+
+
+def test_no_process_leaves_before_the_state_is_saved(tmp_path, monkeypatch):
+    from saccade.device import Device
+
+    done = []
+    monkeypatch.setattr(loop, "save_state", lambda *_: done.append("saved"))
+    monkeypatch.setattr(Device, "wait", lambda device: done.append("met"))
+    train(Points(), quick(epochs=2), tmp_path)
+    assert done == ["saved", "met"] * 2

@@ -60,10 +60,12 @@ def train(
         What to do with a picture that cannot be read.
     """
     from saccade.data import splits
+    from saccade.device import first_process
     from saccade.tasks import ClassifyTraining
     from saccade.train import train as run
 
-    console = say.to(stderr=True)
+    console, screen = say.to(stderr=True), say.to()
+    console.quiet = screen.quiet = not first_process()
     recipe, config = recipe or ClassifyRecipe(), config or TrainConfig()
     folder = Path("runs") / name
     if (folder / "state").exists() and not resume:
@@ -75,7 +77,7 @@ def train(
     scores = run(task, config, folder, resume)
     for dataset in (training, held):
         say.skipped(console, dataset.skipped)
-    print(f"{say.printable(folder / 'model')}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+    say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 
 def val(

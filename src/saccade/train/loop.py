@@ -194,6 +194,7 @@ class _Run:
         if self.device.main:
             modules = {"weights": self.model, "average": self.average}
             save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
+        self.device.wait()  # torchrun ends all processes when one of them ends
 
     def _options(self) -> dict[str, Any]:
         return {
