@@ -19,6 +19,7 @@ CONVERT = (
 )
 # In this order: what transformers and timm write, then open_clip's.
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
+EXPECTED = f"a folder with {WEIGHTS[0]} and config.json, a .safetensors file, hf:owner/name or timm:name"
 CONFIGS = ("config.json", "open_clip_config.json", "preprocessor_config.json")
 
 
@@ -63,29 +64,29 @@ class Source:
 def open_checkpoint(spec: str | Path) -> Source:
     """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. Raises CheckpointError."""
     text = str(spec)
+    if not text.strip():
+        raise CheckpointError(f"the name of the checkpoint is empty; expected {EXPECTED}")
     if text.startswith(("hf:", "timm:")):
         from saccade.checkpoints.hub import fetch
 
         hub, _, name = text.partition(":")
         path = fetch(name if hub == "hf" else f"timm/{name}")
     else:
-        path = Path(spec).expanduser()
-    if path.is_dir():
-        files, folder = _weight_files(path, text), path
-    elif path.exists():
-        files, folder = [_safe(path)], path.parent
-    else:
-        raise CheckpointError(
-            f"{text}: no such file or folder; expected a folder with {WEIGHTS[0]} and config.json, a .safetensors "
-            "file, hf:owner/name or timm:name"
-        )
+        path = _at_home(spec)
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise CheckpointError(f"{text[:300]!r} cannot be opened ({error.strerror})") from error
+    if not is_there:
+        raise CheckpointError(f"{text}: no such file or folder; expected {EXPECTED}")
+    files, folder = (_weight_files(path, text), path) if is_folder else ([_safe(path)], path.parent)
     configs = {name: _json(folder / name) for name in CONFIGS if (folder / name).is_file()}
     return Source(text, Weights(files), configs)
 
 
 def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:
     """A folder that `open_checkpoint` opens. An open_clip config makes the weights carry open_clip's file name."""
-    folder = Path(folder).expanduser()
+    folder = _at_home(folder)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file, expected a folder to write a checkpoint to")
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +94,14 @@ def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Ma
     save_file(weights, folder / name, metadata={"format": "pt"})
     for file, content in configs.items():
         (folder / file).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _at_home(path: str | Path) -> Path:
+    """The path with ~ and ~name written out."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: there is no such user, so ~ stands for no folder; write it out") from error
 
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
@@ -136,6 +145,8 @@ def _safe(path: Path) -> Path:
         raise CheckpointError(f"{path} is a pickle, which can run code when loaded; expected safetensors: {CONVERT}")
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: expected a .safetensors file, found {path.suffix or 'no extension'}")
+    if not path.is_file():  # opening a named pipe would wait for ever
+        raise CheckpointError(f"{path} is not a regular file; expected a .safetensors file")
     return path
 
 
@@ -160,7 +171,7 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not readable JSON: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object, found {type(content).__name__}")

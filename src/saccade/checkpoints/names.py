@@ -198,8 +198,12 @@ def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) ->
         raise CheckpointError(f"{where}: patches of {rows} x {columns} pixels, expected square ones")
     hidden = _shape(weights, f"{down.replace('{i}', '0')}.weight", 2, where)[1]
     block = re.compile(re.escape(f"{down}.weight").replace(r"\{i\}", r"(\d+)"))
-    depth = 1 + max(int(found[1]) for key in weights if (found := block.fullmatch(key)))
-    return Shape(width, hidden, depth, rows, channels)
+    numbers = {found[1] for key in weights if (found := block.fullmatch(key))}
+    missing = [i for i in map(str, range(len(numbers))) if i not in numbers]
+    if missing:  # a depth is believed only where every block is there: one name must not make it a billion
+        named = _few([f"{down.replace('{i}', i)}.weight" for i in missing])
+        raise CheckpointError(f"{where}: {len(numbers)} blocks, and of block {missing[0]} weights are missing: {named}")
+    return Shape(width, hidden, len(numbers), rows, channels)
 
 
 def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from saccade.cli import say
+from saccade.data import output
 from saccade.errors import SaccadeError
 from saccade.tasks import ClassifyRecipe, ClassifyTask, embedded, load
 from saccade.train import TrainConfig
@@ -67,8 +68,10 @@ def train(
     console, screen = say.to(stderr=True), say.to()
     console.quiet = screen.quiet = not first_process()
     recipe, config = recipe or ClassifyRecipe(), config or TrainConfig()
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise say.UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name
-    if (folder / "state").exists() and not resume:
+    if not resume and any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
         raise SaccadeError(f"{folder} already holds a run: --resume goes on with it, another --name starts a new one")
     training, held = splits(data, val, fraction=hold_out, bad=bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
@@ -183,9 +186,11 @@ def predict(
 
     if as_json and as_csv:
         raise say.UsageError("--json and --csv exclude each other: choose one")
+    files = find_images(pictures)
+    if out is not None:
+        output.check(out, files)
     task = _classifier(model)
     skipped: dict[str, str] = {}
-    files = find_images(pictures)
     bar = tqdm(files, unit="pictures", delay=1, disable=None)
     results = list(task.predict_all(_readable(bar, bad, skipped), top))
     if not results:
@@ -197,7 +202,7 @@ def predict(
     else:
         said = ""
     if out is not None:
-        out.write_text((said or "\n".join(map(str, results))) + "\n", encoding="utf-8")
+        output.write(out, ((said or "\n".join(map(str, results))) + "\n").encode())
     elif said:
         print(said)
     else:

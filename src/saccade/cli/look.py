@@ -10,7 +10,7 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from saccade.cli import say
-from saccade.data import Picture, read_image
+from saccade.data import Picture, output, read_image
 from saccade.errors import SaccadeError
 
 
@@ -60,6 +60,7 @@ def look(
     from saccade.tasks import load
 
     console = say.to(stderr=as_json)
+    output.check(out, [] if picture is None else [picture])
     seen = _picture(picture, console)
     found = look_at(load(model), seen, size)
     report = found.page(out)

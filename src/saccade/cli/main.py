@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = [a for a in arguments[:options] if a != "--debug"] + arguments[options:]
     try:
         app(arguments, exit_on_error=False, print_error=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
 from saccade.studio.budget import Attention, fit
@@ -82,10 +83,7 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     for shown, layer in zip(content["layers"], packed.layers, strict=True):
         shown.update(layer.meta if layer else {})
     document = _document(content, packed.layers, page.title)
-    try:
-        path.write_bytes(_encoded(document))
-    except OSError as error:
-        raise DataError(f"{path}: the page cannot be written there ({error.strerror}); choose another path") from error
+    output.write(path, _encoded(document))
     return PageReport(
         path=path,
         bytes=path.stat().st_size,

@@ -63,6 +63,9 @@ class _Config(BaseModel):
     def _names_every_class(self) -> "_Config":
         if len(self.labels) != self.model.classes:
             raise ValueError(f"there are {len(self.labels)} labels for {self.model.classes} classes")
+        odd = [name for i, name in enumerate(self.labels) if not name.isprintable() or name in ("", *self.labels[:i])]
+        if odd:
+            raise ValueError(f"labels must be printable and different from each other, not {odd[0]!a}")
         return self
 
 
@@ -155,8 +158,10 @@ class ClassifyTask(Task):
         """Read what `save` wrote. Raises CheckpointError naming the file and what is wrong with it."""
         try:
             config = _Config.model_validate_json((folder / "config.json").read_bytes())
-            model = Classifier(config.model)
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+            with torch.device("meta"):  # without memory, until it is known to be of the size of the file
+                Classifier(config.model).load_state_dict(weights)
+            model = Classifier(config.model)
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error

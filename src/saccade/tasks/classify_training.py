@@ -23,7 +23,7 @@ from saccade.tasks.task import Task
 class ClassifyRecipe(BaseModel):
     """The model and the augmentation. The defaults suit some hundreds to some hundred thousand pictures."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     model: str = "small"
     """Preset of the encoder."""

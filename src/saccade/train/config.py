@@ -13,7 +13,7 @@ SHARDS = 8
 class TrainConfig(BaseModel):
     """How to train. Rates are for the default batch."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     epochs: Annotated[int | None, Field(gt=0)] = None
     """Passes over the training pictures; default: 30, or as many as 1,000 updates take."""
@@ -29,7 +29,7 @@ class TrainConfig(BaseModel):
     """Part of the run over which rates rise from 0; afterwards they fall as a half cosine."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
     """Decay of the moving average of the weights, which is what is validated and kept."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random in the run."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""

@@ -208,7 +208,7 @@ class _Run:
         file = self.folder / "config.json"
         try:
             before = _flat(json.loads(file.read_text()))
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise SaccadeError(f"{file} of the run to resume cannot be read: {in_one_line(error)}") from error
         for name, value in _flat(json.loads(json.dumps(self._options()))).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
@@ -224,7 +224,7 @@ class _Run:
         state = load_state(self.folder / "state", modules, self.optimizers)
         if state is None:
             raise SaccadeError(f"{self.folder} holds no complete state to resume from; start it without --resume")
-        self.kept = state["kept"]
+        self.kept = state.get("kept", {})
         return state["step"]
 
     def _wrapped(self) -> nn.Module:
