@@ -1,6 +1,7 @@
 """What a person may point at by mistake: each is one line that says what was found and what was expected."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -70,6 +71,26 @@ def test_several_weight_files(tmp_path):
     refused(tmp_path, "several weight files", "a.safetensors, b.safetensors")
 
 
+def test_what_is_no_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    refused(tmp_path / "pipe.safetensors", "not a regular file")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [("", "is empty"), (" ", "is empty"), ("~nosuchuser/x", "no such user"), ("x" * 300, "cannot be opened")],
+)
+def test_names_of_nothing(spec, message):
+    refused(spec, message)
+
+
+def test_blocks_are_counted_from_the_first_without_gaps(tmp_path):
+    weights = random_weights(timm_shapes(**SHAPE, classes=11))
+    for number in ("999999999", "9" * 5000, "3", "02"):
+        save_file({**weights, f"blocks.{number}.mlp.fc2.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
+        refused(tmp_path, "3 blocks", "blocks.2.mlp.fc2.weight")
+
+
 def test_text_model(tmp_path):
     weights = {f"bert.encoder.layer.0.attention.self.{name}.weight": torch.zeros(4, 4) for name in ("query", "key")}
     save_file(weights, tmp_path / "model.safetensors")
@@ -82,7 +103,7 @@ def test_empty_file(tmp_path):
     refused(tmp_path, "found weights like nothing")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "\xff\xfe", "3"])
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", "\xff\xfe", "3", "[" * 100_000])
 def test_broken_config(content, model_file):
     (model_file.parent / "config.json").write_text(content, encoding="latin-1")
     refused(model_file.parent, "config.json")
