@@ -129,6 +129,36 @@ def test_links_and_devices_are_passed_over(tmp_path: Path):
         ImageFolder(escape)
 
 
+def header(kind: bytes, size: int, name: str = "cat/1.png") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def record(key: str, value: str) -> bytes:
+    text = f" {key}={value}\n"
+    length = len(text) + 2
+    return f"{length}{text}".encode().ljust(512, b"\0")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        *((header(kind, (1 << 20) + 1), "a header of 1048577 bytes") for kind in (b"x", b"g", b"X", b"L", b"K")),
+        (header(b"0", -512), "negative size"),
+        (header(b"x", len("13 size=-512\n")) + record("size", "-512") + header(b"0", 0), "negative size"),
+        (b"".join(header(b"L", 5) + b"name\0".ljust(512, b"\0") for _ in range(1500)), "recursion"),
+    ],
+)
+def test_headers_that_lie(tmp_path: Path, compressed: bool, head: bytes, message: str):
+    whole = head + bytes(10240)
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(gzip.compress(whole) if compressed else whole)
+    with pytest.raises(DataError, match=rf"a\.tar is damaged .*{message}"):
+        ImageFolder(tar)
+
+
 def test_compressed_tar_over_the_limit(make_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tar = pack(make_folder(COUNTS), tmp_path / "a.tar.gz", "w:gz")
     monkeypatch.setattr(store, "IN_MEMORY", 1000)

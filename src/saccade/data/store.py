@@ -19,6 +19,16 @@ COMPRESSED: dict[bytes, Reader] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
 }
+LONG_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+LONGEST_HEADER = 1 << 20  # bytes of a member's long name or pax records
+# What tarfile and the readers raise for damaged or hostile bytes; a chain of headers is read by recursion.
+DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, IndexError, RecursionError)
 IN_MEMORY = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
 
 
@@ -60,9 +70,32 @@ def open_store(source: str | os.PathLike[str]) -> Store:
     except OSError as error:
         raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
     reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
-    if reader is None and not tarfile.is_tarfile(path):
+    if reader is None and not _is_tar(path):
         raise DataError(f"{shown(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
     return TarStore(path, reader)
+
+
+class Header(tarfile.TarInfo):
+    """A tar header whose claims are checked before tarfile believes them."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> "Header":
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0:
+            raise ValueError("a member of negative size")
+        if header.type in LONG_HEADERS and header.size > LONGEST_HEADER:  # tarfile reads these whole
+            raise ValueError(f"a header of {header.size} bytes, at most {LONGEST_HEADER} are read")
+        return header
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        tarfile.open(path, "r:", tarinfo=Header).close()
+    except tarfile.TarError:
+        return False
+    except DAMAGED:  # a tar, of which TarStore says what is wrong
+        pass
+    return True
 
 
 class FolderStore:
@@ -104,7 +137,7 @@ class TarStore:
                 self._read_all(reader)
         except DataError:
             raise
-        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+        except DAMAGED as error:
             raise DataError(f"{self.label} is damaged or cut short ({shown(error)})") from error
         self.files = list(self._places or self._bytes)
 
@@ -120,7 +153,7 @@ class TarStore:
         return f"{self.label}:{shown(name)}"
 
     def _index(self) -> None:
-        with tarfile.open(self.path, "r:") as tar:
+        with tarfile.open(self.path, "r:", tarinfo=Header) as tar:
             for member in tar:
                 name = self._accept(member)
                 if name:
@@ -132,7 +165,7 @@ class TarStore:
 
     def _read_all(self, reader: Reader) -> None:
         total = 0
-        with reader(self.path) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with reader(self.path) as plain, tarfile.open(fileobj=plain, mode="r|", tarinfo=Header) as tar:
             for member in tar:
                 name = self._accept(member)
                 file = tar.extractfile(member) if name else None
@@ -148,6 +181,8 @@ class TarStore:
 
     def _accept(self, member: tarfile.TarInfo) -> str:
         """The normalised name of a file to keep, or "" for anything else."""
+        if member.size < 0:  # as pax records may say, which tarfile follows backwards
+            raise ValueError("a member of negative size")
         path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise DataError(f"{self.label} holds '{shown(member.name)}', a name that points outside it; refused")
