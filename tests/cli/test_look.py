@@ -93,11 +93,23 @@ def test_a_folder_is_no_picture(saccade, model, photos):
     assert "is a folder" in said.line
 
 
-@pytest.mark.parametrize("out", ["nowhere/page.html", ".", "/proc/page.html"])
-def test_a_page_that_cannot_be_written(saccade, model, red, out):
+@pytest.mark.parametrize(
+    ("out", "named"),
+    [("nowhere/page.html", "nowhere is no folder"), (".", "."), ("/proc/page.html", "/proc/page.html")],
+)
+def test_a_page_that_cannot_be_written(saccade, model, red, out, named):
     said = saccade("look", red, "--model", model, "--out", out)
     assert said.code == 1
-    assert out in said.line
+    assert named in said.line
+
+
+def test_the_page_does_not_replace_the_picture(saccade, model, red):
+    before = red.read_bytes()
+    for command in ("look", "predict"):
+        said = saccade(command, red, "--model", model, "--out", red)
+        assert said.code == 1
+        assert "would destroy it" in said.line
+    assert red.read_bytes() == before
 
 
 def test_pickles_and_other_files_are_refused(saccade, red, tmp_path):

@@ -1,6 +1,7 @@
 """`saccade train classify`, from pictures to predictions."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -58,6 +59,23 @@ def test_a_name_taken_needs_resume(train):
     assert other.code == 1
     assert "started with lr 0.02, and is now given 0.5" in other.err
     assert "mixup" in train("--resume", "--mixup", "0.9").err
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "/tmp/x"])
+def test_a_name_is_no_path(train, name, tmp_path):
+    said = train(f"--name={name}")
+    assert said.code == 2
+    assert "--name" in said.line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_saved_nothing_is_not_resumed(train, tmp_path):
+    (tmp_path / "runs" / "classify").mkdir(parents=True)
+    (tmp_path / "runs" / "classify" / "log.jsonl").write_text("")
+    for arguments in ([], ["--resume"]):
+        said = train(*arguments)
+        assert said.code == 1
+        assert re.search("no (complete )?state.*name", said.err)
 
 
 def test_interrupted_is_130_and_resumes(train, monkeypatch, tmp_path):

@@ -94,6 +94,12 @@ def test_less_than_a_patch(size):
         look(tiny.task(), red(), size)
 
 
+@pytest.mark.parametrize("size", [1028, 100_000, 10**20])
+def test_more_patches_than_fit_the_memory(size):
+    with pytest.raises(SaccadeError, match=r"65536 can be looked at.*smaller"):
+        look(tiny.task(), red(), size)
+
+
 def test_more_pixels_keep_the_detail_a_model_was_trained_with():
     task = tiny.task()
     task.preprocess = Preprocess((16, 16), "crop", detail=8)

@@ -138,7 +138,7 @@ def test_save_and_open_predict_the_same(task, saved):
 
 
 def test_names_of_any_script_survive(tmp_path):
-    labels = ("고양이", "chien à poil", "a\nb", '"<b>"')
+    labels = ("고양이", "chien à poil", "=1+1", '"<b>"')
     tiny.task(labels).save(tmp_path)
     assert tuple(ClassifyTask.open(tmp_path).labels) == labels
 
@@ -213,6 +213,9 @@ def test_junk_in_place_of_the_config(saved, junk):
         ({"labels": "abc"}, "labels"),
         ({"labels": None}, "labels"),
         ({"labels": [1, 2, 3]}, "labels"),
+        ({"labels": ["a", "b", "a"]}, "different"),
+        ({"labels": ["a", "b", ""]}, "printable"),
+        ({"labels": ["a", "b", "c\n\x1b[31m"]}, "'c\\n\\x1b[31m'"),
         ({"preprocess": {"size": "big"}}, "size"),
         ({"preprocess": {"size": [16, 16], "interpolation": "magic"}}, "interpolation"),
         ({"preprocess": None}, ""),

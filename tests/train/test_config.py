@@ -46,6 +46,9 @@ def test_fitted_keeps_what_was_given():
         ("precision", "fp16"),
         ("compile", True),
         ("seed", "one"),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("lr", float("inf")),
         ("learning_rate", 0.1),  # no such field
     ],
 )

@@ -72,7 +72,8 @@ def train(
         raise say.UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name
     if not resume and any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
-        raise SaccadeError(f"{folder} already holds a run: --resume goes on with it, another --name starts a new one")
+        way = "--resume goes on with it" if (folder / "state").exists() else "it saved no state to go on from"
+        raise SaccadeError(f"{folder} already holds a run: {way}, another --name starts a new one")
     training, held = splits(data, val, fraction=hold_out, bad=bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
         say.note(console, note)

@@ -17,6 +17,7 @@ from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
 
+_MOST = 256 * 256  # patches: their queries, keys and values of 12 layers of a ViT-B take 7 GB
 _SHOWN = 1024  # longest side in pixels of the picture on the page
 
 
@@ -88,13 +89,18 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5) ->
     """Run the model on one picture and keep what it attended to.
 
     size: side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
-    Raises SaccadeError if less than one patch fits, or the model's attention cannot be seen.
+    Raises SaccadeError if less than one patch fits, or more than 65,536 do, or the model's attention cannot be seen.
     """
     preprocess, notes = task.preprocess, [*picture.notes, *task.notes]
     patch = task.vit.config.patch
     if size is not None:
         if size < patch:
             raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
+        if (size // patch) ** 2 > _MOST:
+            raise SaccadeError(
+                f"a size of {size} pixels makes {size // patch} x {size // patch} patches: at most {_MOST} can be "
+                "looked at, use a smaller size"
+            )
         preprocess = preprocess.at(size - size % patch)
         if size % patch:
             notes.append(f"size {size} is not a multiple of the patch: {size - size % patch} is used")

@@ -160,7 +160,7 @@ class ClassifyTask(Task):
             config = _Config.model_validate_json((folder / "config.json").read_bytes())
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
             with torch.device("meta"):  # without memory, until it is known to be of the size of the file
-                Classifier(config.model).load_state_dict(weights)
+                Classifier(config.model).load_state_dict(weights, assign=True)
             model = Classifier(config.model)
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:

@@ -223,7 +223,7 @@ class _Run:
         modules = {"weights": self.model, "average": self.average}
         state = load_state(self.folder / "state", modules, self.optimizers)
         if state is None:
-            raise SaccadeError(f"{self.folder} holds no complete state to resume from; start it without --resume")
+            raise SaccadeError(f"{self.folder} holds no complete state to resume from: start a run under a new name")
         self.kept = state.get("kept", {})
         return state["step"]
 
