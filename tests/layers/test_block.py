@@ -71,6 +71,10 @@ def test_drop_path_keeps_the_dtype():
         ({"activation": "tanh"}, "activation"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"eps": 0}, "eps"),
+        ({"eps": math.inf}, "eps"),
+        ({"width": 65537}, "width"),
+        ({"hidden": 65537}, "hidden"),
+        ({"heads": 1025}, "heads"),
         ({"dropout": 0.1}, "dropout"),
     ],
 )

@@ -1,5 +1,6 @@
 """From a PIL picture to what a model takes, as the model's authors did it."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,13 +10,14 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 # A picture longer than this many times its short side is first cut to its middle: resized to a given short
 # side it would grow without bound, and a centre crop sees its middle only.
 LONGEST = 16
+MOST = 16384  # pixels a side, several times what any model takes
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Preprocess:
     mean, std: a channel, of values between 0 and 1. One of them means grey pictures, three RGB.
     detail: shorter side in pixels to which the picture is first reduced, where a model was trained on enlarged
         small pictures: finer detail would be new to it.
+
+    Raises SaccadeError, naming the field, for sides that are no whole numbers from 1 to 16384, for other than one or
+    three means and deviations, and for those that are not finite or, of deviations, not above 0.
     """
 
     size: tuple[int, int]
@@ -38,6 +43,22 @@ class Preprocess:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     detail: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2:
+            raise SaccadeError(f"size is {self.size}; expected (height, width)")
+        sides = [("size", side) for side in self.size]
+        sides += [(name, getattr(self, name)) for name in ("shortest", "detail") if getattr(self, name) is not None]
+        for name, side in sides:
+            if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= MOST:
+                raise SaccadeError(f"{name} holds {side!r}; expected whole numbers of pixels from 1 to {MOST}")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise SaccadeError(
+                f"mean has {len(self.mean)} and std {len(self.std)} values; expected one (grey) or three (RGB) each"
+            )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if not all(math.isfinite(value) for value in values) or (name == "std" and min(values) <= 0):
+                raise SaccadeError(f"{name} is {values}; expected finite numbers{' above 0' * (name == 'std')}")
 
     def __call__(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
         """What the model takes. Raises DataError for a picture without pixels."""

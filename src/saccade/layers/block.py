@@ -17,11 +17,11 @@ class BlockConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    width: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    hidden: int = Field(gt=0, description="width of the MLP's hidden layer")
+    width: int = Field(gt=0, le=65536)
+    heads: int = Field(gt=0, le=1024)
+    hidden: int = Field(gt=0, le=65536, description="width of the MLP's hidden layer")
     norm: Literal["rms", "layer"] = "rms"
-    eps: float = Field(1e-6, gt=0)
+    eps: float = Field(1e-6, gt=0, allow_inf_nan=False)
     activation: Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "swiglu"] = "gelu"
     bias: bool = False
     qk_norm: bool = True

@@ -1,6 +1,6 @@
 """The Vision Transformer (Dosovitskiy et al. 2021, figure 1): patches, positions, encoder; every token returned."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,25 +18,34 @@ from saccade.layers import (
 )
 from saccade.ops import grid_of
 
+Side = Annotated[int, Field(gt=0, le=1024)]  # of a grid, in patches
+
 
 class ViTConfig(BaseModel):
-    """An encoder's shape; `block` says what each of its `depth` blocks is made of."""
+    """An encoder's shape; `block` says what each of its `depth` blocks is made of.
+
+    Bounds lie far above every published model: a config that comes with a file must not take all memory.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     block: BlockConfig
-    depth: int = Field(gt=0)
-    patch: int = Field(gt=0, description="pixels along each side of a patch")
-    window: int | None = Field(None, description="pixels each patch is computed from, if more than its own")
-    channels: int = Field(3, gt=0)
+    depth: int = Field(gt=0, le=1000)
+    patch: int = Field(gt=0, le=1024, description="pixels along each side of a patch")
+    window: int | None = Field(
+        None, gt=0, le=1024, description="pixels each patch is computed from, if more than its own"
+    )
+    channels: int = Field(3, gt=0, le=1024)
     cls: bool = Field(True, description="a class token before the patches")
-    registers: int = Field(0, ge=0, description="register tokens after cls (Darcet et al. 2024)")
+    registers: int = Field(0, ge=0, le=1024, description="register tokens after cls (Darcet et al. 2024)")
     positions: tuple[Literal["learned", "sincos", "rotary"], ...] = ("learned",)
-    grid: tuple[int, int] = Field(
+    grid: tuple[Side, Side] = Field(
         (14, 14), description="native (rows, columns), on which positions are learned or measured"
     )
     antialias: bool = Field(True, description="smooth learned positions when a grid shrinks")
-    offset: float = Field(0.0, description="of the position interpolation, 0.1 in the original DINOv2")
+    offset: float = Field(
+        0.0, allow_inf_nan=False, description="of the position interpolation, 0.1 in the original DINOv2"
+    )
     patch_bias: bool = True
     stem_norm: bool = Field(False, description="normalise tokens before the first block (CLIP)")
     final_norm: bool = Field(True, description="normalise tokens after the last block")
