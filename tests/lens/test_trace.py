@@ -1,10 +1,13 @@
 """Traces: looking up calls, rollout, and files."""
 
 import json
+import math
 import re
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
@@ -46,6 +49,12 @@ def test_repr_is_a_table():
     assert repr(trace[1]) == "Call('b.c', cross, b=2 h=3 n=3 m=7)"
 
 
+def test_repr_escapes_names():
+    said = repr(Trace([call("a\x1b[31m\nb")], {"c\n": "d\x07"}))
+    assert said.splitlines()[2].startswith(r"   0  a\x1b[31m\nb  self")
+    assert said.splitlines()[3:] == [r"missed: c\n: d\x07"]
+
+
 def test_an_empty_trace_says_what_was_found_and_what_to_do():
     model = Stack(a=Attend(how=eager), b=Attend(how=eager))
     model.set_attn_implementation = lambda name: None
@@ -77,6 +86,12 @@ def test_rollout_against_the_product_of_matrices(token):
     torch.testing.assert_close(got.sum(-1), torch.ones(2))
 
 
+def test_rollout_of_numbers_of_other_libraries():
+    trace = Trace([call(), call()])
+    for token in (np.int64(3), torch.tensor(3), np.uint8(3)):
+        assert torch.equal(trace.rollout(token), trace.rollout(3))
+
+
 def test_rollout_in_float64():
     q = torch.randn(2, 3, 7, 5, dtype=torch.float64)
     trace = Trace([Call("a", "self", q, q), call()])
@@ -100,6 +115,11 @@ def test_rollout_makes_no_tensor_of_n_times_n():
         ([("self", 7, 7, 0)], torch.ones(5), r"weights of shape \(5,\): expected \(7,\)"),
         ([("self", 7, 7, 0)], torch.zeros(7), "not all 0"),
         ([("self", 7, 7, 0)], -torch.ones(7), "0 or more"),
+        ([("self", 7, 7, 0)], np.int64(7), "rollout of token 7"),
+        ([("self", 7, 7, 0)], torch.tensor(1.0), r"weights of shape \(\)"),
+        ([("self", 7, 7, 0)], torch.tensor([1]), r"weights of shape \(1,\)"),
+        ([("self", 7, 7, 0)], "a", "rollout of 'a': expected the index of a token"),
+        ([("self", 7, 7, 0)], None, "rollout of None"),
     ],
 )
 def test_rollout_refuses_what_it_cannot_mean(calls, token, message):
@@ -125,6 +145,35 @@ def test_save_and_load(tmp_path):
         assert torch.equal(a.lse, b.lse)
         assert (a.v is None) == (b.v is None)
         torch.testing.assert_close(a.weights(), b.weights())
+
+
+def about(**changes):
+    return json.dumps([{"name": "a", "kind": "cross", "scale": 1.0, "causal": False, "run": 0} | changes])
+
+
+@pytest.mark.parametrize("kind", ["none", "bool", "float", "causal", "huge"])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_load_refuses_a_log_sum_exp_of_others(tmp_path, kind, groups):
+    path = tmp_path / "look.safetensors"
+    mask = {"bool": torch.rand(1, 7, 7) > 0.5, "float": torch.randn(2, 1, 1, 7)}.get(kind)
+    if kind == "bool":
+        mask[:, 2] = False
+    elif kind == "huge":
+        mask = torch.full((7,), -1e30)
+    q, k = torch.randn(2, 6, 7, 5), torch.randn(2, groups, 7, 5)
+    Trace([Call("a", "self", q, k, mask=mask, causal=kind == "causal")]).save(path)
+    assert torch.equal(Trace.load(path)[0].q, q)
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    far = 1e28 if kind == "huge" else 0.1
+    for wrong in (tensors["0.lse"] * 1.1 + far, tensors["0.lse"].flip(0) + far, tensors["0.lse"] * math.nan):
+        save_file(tensors | {"0.lse": wrong}, path, metadata)
+        with pytest.raises(CheckpointError, match="log-sum-exp of call 0 does not belong"):
+            Trace.load(path)
+    for name in ("0.q", "0.k", "0.lse"):
+        save_file(tensors | {name: tensors[name].long()}, path, metadata)
+        with pytest.raises(CheckpointError, match="do not fit together"):
+            Trace.load(path)
 
 
 def test_load_refuses_other_files(tmp_path):
@@ -153,13 +202,18 @@ def test_load_refuses_other_files(tmp_path):
         ({"calls": json.dumps([{"name": "a", "kind": "self"}])}, "damaged"),
         ({"calls": json.dumps([{"name": "a", "kind": "no", "scale": 1, "causal": False, "run": 0}])}, "damaged"),
         ({"missed": "[]"}, "damaged"),
+        ({"calls": about(kind="self")}, "do not fit together"),
+        ({"calls": about(scale=math.inf)}, "the scale of call 0 is inf"),
     ],
 )
 def test_load_refuses_a_damaged_header(tmp_path, change, message):
     path = tmp_path / "look.safetensors"
-    about = {"name": "a", "kind": "self", "scale": 1.0, "causal": False, "run": 0}
-    metadata = {"format": "saccade.trace", "version": "1", "calls": json.dumps([about]), "missed": "{}"}
-    tensors = {"0.q": torch.zeros(1, 2, 3, 5), "0.k": torch.zeros(1, 1, 7, 5), "0.lse": torch.zeros(1, 2, 3)}
+    metadata = {"format": "saccade.trace", "version": "1", "calls": about(), "missed": "{}"}
+    tensors = {
+        "0.q": torch.zeros(1, 2, 3, 5),
+        "0.k": torch.zeros(1, 1, 7, 5),
+        "0.lse": torch.full((1, 2, 3), math.log(7)),
+    }
     save_file(tensors, path, metadata)
     assert Trace.load(path)[0].shape == (1, 2, 3, 7)
     save_file(tensors, path, metadata | change)

@@ -5,6 +5,7 @@ metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON o
 """
 
 import json
+import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ from saccade.errors import CheckpointError, DataError
 from saccade.lens.call import Call
 
 FORMAT, VERSION = "saccade.trace", "1"
+CHECKED = 8  # rows of each call whose stored lse is computed anew on loading
 
 
 def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str]) -> None:
@@ -46,7 +48,8 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
 
 
 def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str]]:
-    """The calls and the missed modules of a file that `save` wrote."""
+    """The calls and the missed modules of a file that `save` wrote. Of each call a few rows are computed anew, so
+    that a log-sum-exp of other tensors is noticed."""
     if not Path(path).is_file():
         raise DataError(f"{path}: there is no such file; expected a trace that Trace.save wrote")
     try:
@@ -82,12 +85,37 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     mask = tensors[about["mask"]] if "mask" in about else None
     fits = q.ndim == k.ndim == 4 and q.shape[::3] == k.shape[::3] and q.shape[1] % k.shape[1] == 0
     fits = fits and lse.shape == q.shape[:3] and (v is None or v.shape[:3] == k.shape[:3])
+    n, m = (q.shape[2], k.shape[2]) if fits else (0, 0)
     if fits and mask is not None:
-        fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], k.shape[2])) == (*q.shape[:3], k.shape[2])
+        fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], m)) == (*q.shape[:3], m)
+    fits = fits and all(t.is_floating_point() for t in (q, k, lse)) and (about["kind"] != "self" or n == m)
     if not fits or about["kind"] not in ("self", "cross"):
         raise ValueError(f"the tensors of call {i} do not fit together")
     name, kind, scale, causal, run = (about[key] for key in ("name", "kind", "scale", "causal", "run"))
+    if not math.isfinite(float(scale)):
+        raise ValueError(f"the scale of call {i} is {scale}")
+    _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
     return Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run))
+
+
+def _check_lse(i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, scale: float, causal: bool) -> None:
+    """Refuse a log-sum-exp under which the weights of a row would not sum to 1. Rows that may attend to nothing, or
+    whose scores are not finite, have none."""
+    b, h, n, _ = q.shape
+    m = k.shape[2]
+    count = min(CHECKED, b * h * n)
+    for row in {r * (b * h * n - 1) // max(1, count - 1) for r in range(count)} if m else ():
+        picture, head, target = row // (h * n), row // n % h, row % n
+        one = (slice(picture, picture + 1), slice(head, head + 1), slice(target, target + 1))
+        group = head * k.shape[1] // h
+        sources = min(m, target + 1) if causal else m
+        keys = k[one[0], group : group + 1, :sources]
+        seen = None if mask is None else mask.expand(b, h, n, m)[one][..., :sources]
+        # A call of one row, without its lse, computes it itself.
+        alone = Call("", "cross", q[one], keys, mask=seen, scale=scale)
+        true, found = float(alone.lse), float(lse[picture, head, target])
+        if bool(alone.weights().sum() > 0) and not abs(true - found) <= 1e-3 * max(1.0, abs(true)):
+            raise ValueError(f"the log-sum-exp of call {i} does not belong to its queries and keys")
 
 
 def _few(names: list[str]) -> str:

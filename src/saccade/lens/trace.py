@@ -1,5 +1,6 @@
 """What a watched model attended to: its attention calls in order, and what only all of them together tell."""
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -90,12 +91,13 @@ class Trace(Sequence[Call]):
     def __repr__(self) -> str:
         lines = [f"Trace of {len(self)} attention call{'s' * (len(self) != 1)}"]
         if self._calls:
-            width = max(4, *(len(call.name) for call in self._calls))
+            names = [_printable(call.name) for call in self._calls]
+            width = max(4, *map(len, names))
             lines.append(f"{'':>4}  {'name':<{width}}  kind   {'b':>4} {'h':>4} {'n':>6} {'m':>6}")
-            for i, call in enumerate(self._calls):
+            for i, (name, call) in enumerate(zip(names, self._calls, strict=True)):
                 b, h, n, m = call.shape
-                lines.append(f"{i:>4}  {call.name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
-        lines += [f"missed: {name}: {why}" for name, why in self.missed.items()]
+                lines.append(f"{i:>4}  {name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
+        lines += [f"missed: {_printable(name)}: {_printable(why)}" for name, why in self.missed.items()]
         if not self._calls and self._hint:
             lines.append(self._hint)
         return "\n".join(lines)
@@ -141,19 +143,40 @@ def _back(r: Float[Tensor, "b n"], call: Call) -> Float[Tensor, "b m"]:
     return out
 
 
+def _whole(token: object) -> int | None:
+    """The index that a whole number of any library is; None for anything else."""
+    if getattr(token, "ndim", 0):  # torch takes a list of one for a number
+        return None
+    try:
+        return operator.index(token)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError):
+        return None
+
+
 def _weighting(token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
-    if isinstance(token, int):
-        if not -n <= token < n:
-            raise SaccadeError(f"rollout of token {token}: there are {n} tokens, 0 to {n - 1}")
+    place = _whole(token)
+    if place is not None:
+        if not -n <= place < n:
+            raise SaccadeError(f"rollout of token {place}: there are {n} tokens, 0 to {n - 1}")
         one = torch.zeros(n)
-        one[token] = 1.0
+        one[place] = 1.0
         return one
-    weights = torch.as_tensor(token, dtype=torch.float32)
+    try:
+        weights = torch.as_tensor(token, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SaccadeError(
+            f"rollout of {token!r}: expected the index of a token or ({n},) weights over them"
+        ) from error
     if weights.shape != (n,) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
         raise SaccadeError(
             f"rollout weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
         )
     return weights / weights.sum()
+
+
+def _printable(text: str) -> str:
+    """One line, whatever names a file of a trace holds: unprintable characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _some(names: Iterable[str], most: int = 3) -> str:
