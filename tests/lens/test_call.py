@@ -120,6 +120,26 @@ def test_distance_refuses_a_grid_that_does_not_fit(grid, prefix):
         seen.distance(grid, prefix)
 
 
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda seen: seen.rows("a"), "target numbers of 'a.b' must be whole numbers, not 'a'"),
+        (lambda seen: seen.rows(None), "target numbers of 'a.b' must be whole numbers, not None"),
+        (lambda seen: seen.columns([[1], [2, 3]]), "source numbers of 'a.b' must be whole numbers"),
+        (lambda seen: seen.columns(1j), "source numbers of 'a.b' must be whole numbers"),
+        (lambda seen: seen.top(1.5), r"top\(1.5\) of 'a.b': expected whole numbers"),
+        (lambda seen: seen.top(None), r"top\(None\) of 'a.b': expected whole numbers"),
+        (lambda seen: seen.distance(4), r"a grid of 4; expected \(rows, columns\)"),
+        (lambda seen: seen.distance((2, 2, 1)), r"a grid of \(2, 2, 1\); expected \(rows, columns\)"),
+        (lambda seen: seen.distance((2.0, 3.0)), r"a grid of \(2.0, 3.0\): expected whole numbers"),
+        (lambda seen: seen.distance((2, 3), 1.0), "a prefix of 1.0: expected whole numbers"),
+    ],
+)
+def test_what_is_no_index_is_refused(ask, message):
+    with pytest.raises(SaccadeError, match=message):
+        ask(Call("a.b", "self", torch.zeros(1, 1, 7, 2), torch.zeros(1, 1, 7, 2)))
+
+
 def test_indices_out_of_range_are_refused():
     seen = Call("a.b", "cross", torch.zeros(1, 1, 7, 2), torch.zeros(1, 1, 5, 2))
     with pytest.raises(SaccadeError, match=r"target \[7\] of 'a.b': it has 7 targets"):

@@ -5,6 +5,7 @@ a row and never the n x m map, which only `weights` makes.
 """
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -130,6 +131,7 @@ class Call:
 
     def top(self, k: int) -> tuple[Float[Tensor, "b h n k"], Int[Tensor, "b h n k"]]:
         """The k largest weights of each target, largest first, and the sources they go to."""
+        k = _whole(k, f"top({k!r}) of {self.name!r}")
         if not 1 <= k <= self.shape[3]:
             raise SaccadeError(f"top({k}) of {self.name!r}: it has {self.shape[3]} sources, ask for 1 to that many")
         best = [w.topk(k, dim=-1) for _, w in self.tiles()]
@@ -145,8 +147,7 @@ class Call:
         grid: (rows, columns) of patches, row-major after the prefix. prefix: tokens before them (cls, registers);
         default n − rows·columns. Raises SaccadeError if the grid does not fit the call.
         """
-        first = self._prefix(grid, prefix)
-        rows, columns = grid
+        rows, columns, first = self._patches(grid, prefix)
         spots = torch.arange(rows * columns, device=self.q.device)
         places = torch.stack([spots // columns, spots % columns], dim=-1).to(self._dtype)
         total = torch.zeros(self.shape[:2], dtype=self._dtype, device=places.device)
@@ -226,17 +227,29 @@ class Call:
             rests.append(torch.where(sums > 0, sums, 1.0).log())
         return torch.cat(peaks, dim=2), torch.cat(rests, dim=2)
 
-    def _prefix(self, grid: tuple[int, int], prefix: int | None) -> int:
+    def _patches(self, grid: tuple[int, int], prefix: int | None) -> tuple[int, int, int]:
+        """Rows and columns of the grid, and the token it starts at."""
         _, _, n, m = self.shape
-        patches = grid[0] * grid[1]
-        first = n - patches if prefix is None else prefix
-        if n != m or min(grid) < 1 or first < 0 or first + patches != n:
-            asked = f"a grid of {grid[0]} x {grid[1]}" + ("" if prefix is None else f" after {prefix} tokens")
+        what = f"distance of {self.name!r}: a grid of {grid!r}"
+        if not isinstance(grid, Sequence) or len(grid) != 2:
+            raise SaccadeError(f"{what}; expected (rows, columns) of patches")
+        rows, columns = (_whole(side, what) for side in grid)
+        patches = rows * columns
+        first = n - patches if prefix is None else _whole(prefix, f"distance of {self.name!r}: a prefix of {prefix!r}")
+        if n != m or min(rows, columns) < 1 or first < 0 or first + patches != n:
+            asked = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
             raise SaccadeError(
                 f"distance of {self.name!r}: {asked} does not fit {n} targets and {m} sources; expected one target "
                 "and one source a patch, after the prefix tokens (cls, registers)"
             )
-        return first
+        return rows, columns, first
+
+
+def _whole(value: object, what: str) -> int:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError) as error:
+        raise SaccadeError(f"{what}: expected whole numbers") from error
 
 
 @contextmanager
@@ -251,8 +264,11 @@ def _full_precision() -> Iterator[None]:
 
 
 def _indices(idx: Rows, length: int, what: str, call: Call) -> Int[Tensor, "i"]:
-    given = torch.as_tensor(idx).reshape(-1)
-    if len(given) and (given.dtype == torch.bool or given.is_floating_point()):
+    try:
+        given = torch.as_tensor(idx).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SaccadeError(f"{what} numbers of {call.name!r} must be whole numbers, not {idx!r}") from error
+    if len(given) and (given.dtype == torch.bool or given.is_floating_point() or given.is_complex()):
         raise SaccadeError(f"{what} numbers of {call.name!r} must be whole numbers, not {given.dtype}")
     out = given.long()
     if len(out) and not (-length <= int(out.min()) and int(out.max()) < length):
