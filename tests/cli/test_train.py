@@ -115,6 +115,7 @@ def test_nothing_to_resume(train):
         (["--batch", "64"], "more than the 18 training samples"),
         (["--model", "huge"], "no preset is called 'huge'"),
         (["--size", "2"], "less than one patch"),
+        (["--size", "5000"], "saccade: grid.0: Input should be less than"),
         (["--start", "nosuch"], "no model 'nosuch'"),
         (["--data", "nosuch"], "nosuch does not exist"),
         (["--val", "nosuch"], "nosuch does not exist"),

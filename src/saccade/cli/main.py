@@ -67,7 +67,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return 130, "interrupted"
     if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{said} ".lower() for sign in _NO_MEMORY):
         return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
-    if isinstance(error, SaccadeError | OSError):
+    if isinstance(error, SaccadeError | OSError | ValidationError):
         return 1, said
     said = f"{type(error).__name__}: {in_one_line(error)}"
     return 1, f"this should not have happened: {said}. Please report it, with what --debug shows"

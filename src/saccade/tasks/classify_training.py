@@ -92,9 +92,10 @@ class ClassifyTraining:
 
     def _encoder(self) -> ViTConfig:
         """The preset's shape, or that of the model to start from, whose native grid stays."""
-        start, patch = self.start, preset(self.recipe.model).patch
-        shape = preset(self.recipe.model, grid=(self.recipe.size // patch,) * 2) if start is None else start.vit.config
-        _whole_patches(self.recipe.size, shape.patch)
+        shape = preset(self.recipe.model) if self.start is None else self.start.vit.config
+        rows = _whole_patches(self.recipe.size, shape.patch) // shape.patch
+        if self.start is None:
+            shape = preset(self.recipe.model, grid=(rows, rows))
         block = shape.block.model_copy(update={"drop_path": self.recipe.drop_path})
         return shape.model_copy(update={"block": block})
 
