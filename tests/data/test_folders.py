@@ -125,8 +125,20 @@ def test_links_and_devices_are_passed_over(tmp_path: Path):
     odd = [(f"cat/{k}.png", kind, b"") for k, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE))]
     assert ImageFolder(hostile(tmp_path / "a.tar", *good, *odd)).names == ["cat/1.png", "dog/1.png"]
     escape = hostile(tmp_path / "b.tar", *good, ("\x1b[31m/1.png", tarfile.REGTYPE, body))
-    with pytest.raises(DataError, match=r"unprintable name \('\\x1b\[31m'\)"):
+    with pytest.raises(DataError, match=r"control characters in its name \('\\x1b\[31m'\)"):
         ImageFolder(escape)
+
+
+def test_class_names_of_every_script(tmp_path: Path):
+    classes = ["a\u00a0b", "\u0645\u06cc\u200c\u062e"]  # a space that does not break, a joiner
+    body = encoded(noise(3, 3))
+    tar = hostile(tmp_path / "a.tar", *((f"{c}/1.png", tarfile.REGTYPE, body) for c in classes))
+    data = ImageFolder(tar)
+    assert data.classes == classes
+    assert data[0][0].name == f"{tar}:a\u00a0b/1.png"
+    bad = hostile(tmp_path / "b.tar", *((f"{c}/1.png", tarfile.REGTYPE, body) for c in ("a", "b\udcff")))
+    with pytest.raises(DataError, match=r"control characters in its name \('b\\udcff'\)"):
+        ImageFolder(bad)
 
 
 def header(kind: bytes, size: int, name: str = "cat/1.png") -> bytes:

@@ -243,6 +243,33 @@ def test_missing_file_suggests_a_near_name(tmp_path: Path):
     fails("\x1b[31mred.jpg", r"\x1b")
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("at 3\u202fPM.png", "at 3\u202fPM.png"),
+        ("\u0645\u06cc\u200c.png", "\u0645\u06cc\u200c.png"),
+        ("\udcff.png", "\\xff.png"),
+        ("\x1b.png", "\x1b.png"),
+    ],
+)
+def test_names_are_data_and_messages_escape_them(tmp_path: Path, name: str, told: str):
+    path = tmp_path / ("x" * 200) / ("y" * 200) / name
+    path.parent.mkdir(parents=True)
+    noise(5, 7).save(path)
+    expected = f"{path.parent}/{told}"
+    assert read_image(path).name == expected
+    with path.open("rb") as file:
+        assert read_image(file).name == expected
+    with Image.open(path) as image:
+        assert read_image(image).name == expected
+    assert read_image(path.read_bytes(), name=name).name == told
+    assert read_image(np.zeros((3, 5)), name=name).name == told
+    path.write_bytes(b"no picture")
+    message = fails(path, "\u2026", "is not a picture")
+    assert message.isprintable()
+    assert fails(np.zeros((3, 5, 2)), "channels", name=name).isprintable()
+
+
 def test_what_is_no_file(tmp_path: Path):
     fails(tmp_path, "is a folder")
     fails(io.StringIO("text"), "opened as text")

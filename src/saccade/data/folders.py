@@ -2,6 +2,7 @@
 
 import copy
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Literal
@@ -156,7 +157,7 @@ def _join(root: str, name: str) -> str:
 
 
 def _label(store: Store, root: str) -> str:
-    return store.full_name(root) if root else store.label
+    return shown(store.full_name(root)) if root else store.label
 
 
 def _below(root: str, names: Sequence[str]) -> list[PurePosixPath]:
@@ -220,8 +221,11 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
             kind = by_class if is_picture(path.name) else others
             kind[path.parts[0]].append(str(path))
     for name, pictures in by_class.items():
-        if not name.isprintable():
-            raise DataError(f"{where} has a class folder with an unprintable name ('{shown(name)}'); rename it")
+        # Of what is unprintable, scripts need joiners and spaces that do not break. Cs: bytes that are no text.
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise DataError(
+                f"{where} has a class folder with control characters in its name ('{shown(name)}'); rename it"
+            )
         if not pictures:
             raise DataError(
                 f"class folder {name!r} of {where} holds no pictures (found: {contents(others[name])}); "

@@ -33,7 +33,8 @@ class Picture:
 
     Attributes:
         image: RGB, at least 1 x 1, upright.
-        name: file name or what stands for it, for messages and tables.
+        name: file name or what stands for it, as it is; bytes in it that are no text as "\\xff". Whoever prints
+            it to a terminal escapes what is unprintable.
         notes: what was done to it on the way, a sentence each ("turned upright as its EXIF says").
     """
 
@@ -69,12 +70,13 @@ def read_image(
     """
     if isinstance(source, Picture):
         return source
+    name = name and _true_name(name)
     if isinstance(source, torch.Tensor):
-        return _finish(from_tensor(source, layout, name or "tensor"), name or "tensor", [])
+        return _finish(from_tensor(source, layout, shown(name or "tensor")), name or "tensor", [])
     if isinstance(source, np.ndarray):
-        return _finish(from_array(source, layout, name or "array"), name or "array", [])
+        return _finish(from_array(source, layout, shown(name or "array")), name or "array", [])
     if isinstance(source, Image.Image):
-        name = name or shown(getattr(source, "filename", "") or "picture")
+        name = name or _true_name(getattr(source, "filename", "") or "picture")
         return _decode(lambda: source, name, at_least=None)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -83,10 +85,10 @@ def read_image(
         return _read_path(Path(source), name, at_least)
     if hasattr(source, "read"):
         label = getattr(source, "name", None)
-        name = name or (shown(label) if isinstance(label, str) else "picture")
+        name = name or (_true_name(label) if isinstance(label, str) else "picture")
         data = source.read()
         if not isinstance(data, bytes):
-            raise DataError(f'{name} was opened as text; open it with mode "rb"')
+            raise DataError(f'{shown(name)} was opened as text; open it with mode "rb"')
         return _open(io.BytesIO(data), name, len(data), at_least)
     raise DataError(
         f"a picture cannot be read from {type(source).__name__}; "
@@ -94,27 +96,36 @@ def read_image(
     )
 
 
+def _true_name(name: str | bytes | os.PathLike) -> str:
+    """A file's name as text that can be written anywhere."""
+    try:
+        return os.fsencode(name).decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half a character, which no file's name holds
+        return shown(name)
+
+
 def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -> Picture:
     check_file(path)
     try:
         with path.open("rb") as file:
-            return _open(file, name or shown(path), path.stat().st_size, at_least)
+            return _open(file, name or _true_name(path), path.stat().st_size, at_least)
     except OSError as error:
         raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
 
 
 def _open(file: IO[bytes], name: str, size: int, at_least: tuple[int, int] | None) -> Picture:
     if size == 0:
-        raise DataError(f"{name} is empty (0 bytes); a picture was expected")
+        raise DataError(f"{shown(name)} is empty (0 bytes); a picture was expected")
     return _decode(lambda: Image.open(file, formats=FORMATS), name, at_least)
 
 
 def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, int] | None) -> Picture:
     notes: list[str] = []
+    said = shown(name)
     try:
         with _pillow_warnings(notes):
             image = opening()
-        _check_size(image.size, name)
+        _check_size(image.size, said)
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (max(at_least), max(at_least)))  # EXIF may yet swap rows and columns
         if image.format != "MPO" and getattr(image, "is_animated", False):
@@ -125,11 +136,11 @@ def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, 
     except DataError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise DataError(f"{name} is not a picture that can be read ({', '.join(FORMATS)} are)") from error
+        raise DataError(f"{said} is not a picture that can be read ({', '.join(FORMATS)} are)") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name} is too large: {_limit()}") from error
+        raise DataError(f"{said} is too large: {_limit()}") from error
     except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged bytes
-        raise DataError(f"{name} is damaged or cut short ({shown(error) or type(error).__name__})") from error
+        raise DataError(f"{said} is damaged or cut short ({shown(error) or type(error).__name__})") from error
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -176,9 +187,9 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     """Any mode -> RGB, without clipping, and without showing colours hidden under full transparency."""
     mode = image.mode
     if mode == "F":
-        image = Image.fromarray(unit_to_eight(np.asarray(image), name))
+        image = Image.fromarray(unit_to_eight(np.asarray(image), shown(name)))
     elif mode == "I" or mode.startswith("I;16"):
-        image = _from_integers(image, name)
+        image = _from_integers(image, shown(name))
         notes.append("16-bit pixels scaled to 8 bits")
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -49,7 +49,7 @@ class Store(Protocol):
         """A file: its path, or its bytes."""
 
     def full_name(self, name: str) -> str:
-        """The file's name with the root's, for messages."""
+        """The file's name with the root's, as it is: messages escape it."""
 
 
 def open_store(source: str | os.PathLike[str]) -> Store:
@@ -79,7 +79,7 @@ class Header(tarfile.TarInfo):
     """A tar header whose claims are checked before tarfile believes them."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> "Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0:
             raise ValueError("a member of negative size")
@@ -115,7 +115,7 @@ class FolderStore:
         return self.root / name
 
     def full_name(self, name: str) -> str:
-        return shown(self.root / name)
+        return str(self.root / name)
 
 
 class TarStore:
@@ -150,7 +150,7 @@ class TarStore:
             return file.read(size)
 
     def full_name(self, name: str) -> str:
-        return f"{self.label}:{shown(name)}"
+        return f"{self.path}:{name}"
 
     def _index(self) -> None:
         with tarfile.open(self.path, "r:", tarinfo=Header) as tar:
