@@ -25,11 +25,13 @@ _SHOWN = 1024  # longest side in pixels of the picture on the page
 class Look:
     """One picture looked at.
 
-    picture: what of it the model saw. prediction: None for a model without a head. rollout: how much each token flows
-    into the one that speaks for the picture, summing to 1. seconds: of the model's forward pass, in fp32.
+    name: of the picture's file, or what stands for it. picture: what of it the model saw. prediction: None for a
+    model without a head. rollout: how much each token flows into the one that speaks for the picture, summing to 1.
+    seconds: of the model's forward pass, in fp32.
     """
 
     task: Task
+    name: str
     picture: Image.Image
     prediction: Classification | None
     trace: Trace
@@ -63,6 +65,7 @@ class Look:
                 picture=self.picture,
                 grid=self.grid,
                 trace=self.trace,
+                title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
                 prefix=self.task.prefix,
                 predictions=[] if said is None else list(zip(said.labels, said.probabilities, strict=True)),
                 target=self.task.target,
@@ -115,7 +118,8 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5) ->
     prediction = _prediction(task, out, picture, top)
     if prediction is None:
         notes.append("this model has no classifier: it shows where it looks, and names nothing")
-    return Look(task, _shown(preprocess, picture.image, grid, patch), prediction, trace, grid, rollout, notes, seconds)
+    shown = _shown(preprocess, picture.image, grid, patch)
+    return Look(task, picture.name, shown, prediction, trace, grid, rollout, notes, seconds)
 
 
 def _rollout(trace: Trace, task: Task, grid: tuple[int, int]) -> Tensor:
