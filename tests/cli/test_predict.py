@@ -101,7 +101,7 @@ def test_hostile_names_are_shown_as_they_are(saccade, model, tmp_path, name):
     assert "\x1b" not in table.out
     assert "\a" not in table.out
     (entry,) = json.loads(saccade("predict", tmp_path / name, "--model", model, "--json").out)
-    assert entry["name"].endswith(readable)
+    assert entry["name"].endswith(name)
     look = saccade("look", tmp_path / name, "--model", model, "--out", tmp_path / f"{name}.html")
     assert look.code == 0
     assert f"{readable}.html" in look.out

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -44,7 +45,7 @@ class Classification:
 
     def __str__(self) -> str:
         said = "  ".join(f"{label} {p:.0%}" for label, p in zip(self.labels, self.probabilities, strict=True))
-        return f"{self.name}: {said}"
+        return shown(f"{self.name}: {said}")
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -63,9 +64,9 @@ class _Config(BaseModel):
     def _names_every_class(self) -> "_Config":
         if len(self.labels) != self.model.classes:
             raise ValueError(f"there are {len(self.labels)} labels for {self.model.classes} classes")
-        odd = [name for i, name in enumerate(self.labels) if not name.isprintable() or name in ("", *self.labels[:i])]
-        if odd:
-            raise ValueError(f"labels must be printable and different from each other, not {odd[0]!a}")
+        for i, name in enumerate(self.labels):
+            if name in ("", *self.labels[:i]) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+                raise ValueError(f"labels must differ and hold no control characters; one is {name!a}")
         return self
 
 
