@@ -87,7 +87,7 @@ class Racer:
         for scheduler in self.rates.schedulers:
             scheduler.step()
         self.average.update_parameters(self.model)
-        self.step, self.loss = self.step + 1, float(loss)
+        self.step, self.loss = self.step + 1, float(loss.detach())
 
     def _next(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.samples // self.run.batch)

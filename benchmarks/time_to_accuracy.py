@@ -53,8 +53,8 @@ OURS, PEER = "Saccade", "transformers"
 class Settings:
     """How the race is run.
 
-    data: folder of cifar10-train.tar.gz and cifar10-test.tar.gz. model: our preset,
-    and the size of both. batch: pictures an update. epochs: of our schedule.
+    data: folder of cifar10-train.tar.gz and cifar10-test.tar.gz. model: our preset, and the size of both. batch:
+    pictures an update. epochs: of our schedule.
     peer_epochs: of a cosine for the peer, 0 for its constant rate. turn: seconds. every: steps between measurements.
     patience: how long the peer may go on, in times of ours. compile: use torch.compile, for both.
     quick: a few generated pictures and tiny models, to prove that the script works; its figures mean nothing.
