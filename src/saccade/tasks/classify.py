@@ -66,9 +66,7 @@ class _Config(BaseModel):
             raise ValueError(f"there are {len(self.labels)} labels for {self.model.classes} classes")
         for i, name in enumerate(self.labels):
             if name in ("", *self.labels[:i]) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-                raise ValueError(
-                    f"labels must be printable, without control characters, and different from each other; one is {name!a}"
-                )
+                raise ValueError(f"labels must be printable and different from each other; one is {name!a}")
         return self
 
 
