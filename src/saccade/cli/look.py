@@ -62,8 +62,11 @@ def look(
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
     seen = _picture(picture, console)
-    found = look_at(load(model), seen, size)
-    report = found.page(out)
+    waiting = say.to(stderr=True)
+    with waiting.status("running the model"):
+        found = look_at(load(model), seen, size)
+    with waiting.status("writing the page"):
+        report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
         json.dump({**found.to_dict(), "page": page}, sys.stdout, ensure_ascii=False)
