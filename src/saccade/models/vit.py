@@ -78,13 +78,13 @@ class ViT(nn.Module):
         return grid_of(picture.shape[2], picture.shape[3], self.config.patch)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n d"]:
-        x = self.embed(picture)
-        grid = self.grid(picture)
+        x = self.embed(picture)  # under autocast in bf16; what is added next is fp32, and so the running sum of the
+        grid = self.grid(picture)  # blocks is as well, without which gradients would be several times less exact
         if self.learned is not None:
-            x = x + self.learned(grid).to(x.dtype)
+            x = x + self.learned(grid)
         if self.sincos is not None:
-            x = x + self.sincos(grid).to(x.dtype)
-        x = torch.cat([self.prefix_tokens.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
+            x = x + self.sincos(grid)
+        x = torch.cat([self.prefix_tokens.expand(x.shape[0], -1, -1), x], dim=1)
         x = self.stem_norm(x)
         angles = self.rotary(grid) if self.rotary is not None else None
         for block in self.blocks:
