@@ -15,6 +15,11 @@ class CheckpointError(SaccadeError):
     """A weight file that is missing, unreadable, refused or of another family than expected."""
 
 
+def printable(text: object) -> str:
+    """One line that a terminal shows and does not obey: unprintable characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 def in_one_line(error: BaseException, most: int = 300) -> str:
     """What an error of another library says, as part of a message of ours."""
     said = str(error)

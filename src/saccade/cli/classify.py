@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from saccade.cli import say
 from saccade.data import output
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, printable
 from saccade.tasks import ClassifyRecipe, ClassifyTask, embedded, load
 from saccade.train import TrainConfig
 
@@ -263,5 +263,5 @@ def _table(results) -> Table:
     table = Table("picture", *(f"{i + 1}." for i in range(len(results[0].labels))))
     for result in results:
         pairs = zip(result.labels, result.probabilities, strict=True)
-        table.add_row(say.printable(result.name), *(f"{say.printable(label)} {share:.0%}" for label, share in pairs))
+        table.add_row(printable(result.name), *(f"{printable(label)} {share:.0%}" for label, share in pairs))
     return table

@@ -4,7 +4,7 @@ that a terminal obeys."""
 from rich.console import Console
 from rich.text import Text
 
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, printable
 
 
 class UsageError(SaccadeError):
@@ -17,11 +17,6 @@ def to(stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = 10_000
     return console
-
-
-def printable(text: object) -> str:
-    """One line, unprintable characters escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def note(console: Console, text: str) -> None:

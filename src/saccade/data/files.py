@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from saccade.errors import DataError
+from saccade.errors import DataError, printable
 
 SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
 
@@ -53,7 +53,7 @@ def natural(name: object) -> tuple:
 
 def shown(name: object) -> str:
     """A name made safe for one line of a terminal: unprintable characters escaped, a very long one cut."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+    text = printable(name)
     return text if len(text) <= 300 else f"{text[:140]}…{text[-140:]}"
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, printable
 from saccade.lens import storage
 from saccade.lens.call import Call
 
@@ -91,13 +91,13 @@ class Trace(Sequence[Call]):
     def __repr__(self) -> str:
         lines = [f"Trace of {len(self)} attention call{'s' * (len(self) != 1)}"]
         if self._calls:
-            names = [_printable(call.name) for call in self._calls]
+            names = [printable(call.name) for call in self._calls]
             width = max(4, *map(len, names))
             lines.append(f"{'':>4}  {'name':<{width}}  kind   {'b':>4} {'h':>4} {'n':>6} {'m':>6}")
             for i, (name, call) in enumerate(zip(names, self._calls, strict=True)):
                 b, h, n, m = call.shape
                 lines.append(f"{i:>4}  {name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
-        lines += [f"missed: {_printable(name)}: {_printable(why)}" for name, why in self.missed.items()]
+        lines += [f"missed: {printable(name)}: {printable(why)}" for name, why in self.missed.items()]
         if not self._calls and self._hint:
             lines.append(self._hint)
         return "\n".join(lines)
@@ -172,11 +172,6 @@ def _weighting(token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
             f"rollout weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
         )
     return weights / weights.sum()
-
-
-def _printable(text: str) -> str:
-    """One line, whatever names a file of a trace holds: unprintable characters escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _some(names: Iterable[str], most: int = 3) -> str:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.lens.origins import tensors
+
 SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
 PRODUCTS = {torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.bmm, Tensor.__matmul__}
 PASSING = {  # what models do to the weights between the softmax and the product with the values
@@ -34,7 +36,7 @@ class Products:
             return ""
         if not self._weights:
             return ""
-        shape = next((self._weights[t] for t in _tensors(args, kwargs) if t in self._weights), None)
+        shape = next((self._weights[t] for t in tensors(args, kwargs) if t in self._weights), None)
         if shape is None:
             return ""
         if func in PRODUCTS:
@@ -69,11 +71,3 @@ def without(kind: type) -> Iterator[None]:
             _pop_mode()
         for mode in modes:
             _push_mode(mode)
-
-
-def _tensors(args: tuple, kwargs: dict) -> Iterator[Tensor]:
-    for arg in (*args, *kwargs.values()):
-        if isinstance(arg, Tensor):
-            yield arg
-        elif isinstance(arg, (list, tuple)):
-            yield from (item for item in arg if isinstance(item, Tensor))
