@@ -1,0 +1,93 @@
+"""The objects of a picture, in one typed form, whatever format they were read from."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from saccade.data.images import Picture
+from saccade.errors import DataError
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What is in one picture and where.
+
+    Attributes:
+        boxes: left, top, right, bottom in pixels of the picture. Coordinates are continuous: the first pixel of a
+            row covers 0 to 1, so a box around the whole picture is (0, 0, width, height).
+        labels: index of each object's class.
+        size: (height, width) of the picture in pixels.
+        crowd: objects that it is neither right nor wrong to find (COCO's iscrowd, VOC's difficult). Default: none.
+        masks: the visible pixels of each object.
+        relations: (subject, relation, object): two indices of objects around one of a relation.
+
+    Raises DataError, naming the object, for boxes that are not finite, inverted, empty or outside the picture,
+    negative labels, and parts that do not belong together.
+    """
+
+    boxes: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, "n"]
+    size: tuple[int, int]
+    crowd: Bool[Tensor, "n"] | None = None
+    masks: Bool[Tensor, "n y x"] | None = None
+    relations: Int64[Tensor, "r 3"] | None = None
+
+    def __post_init__(self) -> None:
+        n, (height, width) = len(self.boxes), self.size
+        if self.crowd is None:
+            object.__setattr__(self, "crowd", torch.zeros(n, dtype=torch.bool))
+        assert self.crowd is not None
+        if len(self.labels) != n or len(self.crowd) != n or (self.masks is not None and len(self.masks) != n):
+            raise DataError(f"there are {n} boxes and {len(self.labels)} labels; one of each an object expected")
+        if self.masks is not None and tuple(self.masks.shape[1:]) != self.size:
+            found = " x ".join(map(str, reversed(self.masks.shape[1:])))
+            raise DataError(f"the masks are of {found} pixels and the picture of {width} x {height}")
+        edges = torch.tensor([width, height, width, height])
+        sound = (self.boxes.isfinite() & (self.boxes >= 0) & (self.boxes <= edges)).all(dim=1)
+        sound &= (self.boxes[:, 2:] > self.boxes[:, :2]).all(dim=1) & (self.labels >= 0)
+        if not sound.all():
+            i = int((~sound).nonzero()[0])
+            raise DataError(
+                f"object {i} has the box {self.boxes[i].tolist()} and the class {int(self.labels[i])}; expected left < "
+                f"right and top < bottom inside the picture of {width} x {height} pixels, and a class from 0"
+            )
+        if self.relations is not None and len(self.relations):
+            ends = self.relations[:, [0, 2]]
+            if int(ends.min()) < 0 or int(ends.max()) >= n:
+                raise DataError(f"a relation names object {int(ends.max())}; there are {n}, counted from 0")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class ObjectSet(Protocol):
+    """Pictures with their objects: what detection trains and scores on.
+
+    Attributes:
+        label: what to call the set in messages.
+        classes: names that `Objects.labels` index.
+        relations: names that the middle column of `Objects.relations` indexes; empty where none are known.
+        names: a name a picture, unique.
+        bad: what an unreadable picture does: "skip" or "fail".
+        skipped: unreadable pictures and refused annotations met so far, name -> reason.
+        notes: what was assumed on the way, a sentence each.
+    """
+
+    label: str
+    classes: list[str]
+    relations: list[str]
+    names: list[str]
+    bad: str
+    skipped: dict[str, str]
+    notes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def picture(self, index: int) -> Picture:
+        """Raises DataError if it cannot be read."""
+
+    def objects(self, index: int) -> Objects:
+        """What is in it, in pixels of `picture(index)`."""
