@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from saccade.data.placement import Placement
 from saccade.errors import DataError, SaccadeError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -22,12 +23,14 @@ MOST = 16384  # pixels a side, several times what any model takes
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize, cut out the centre, scale to 0-1, normalise a channel.
+    """Resize, cut out the centre or pad, scale to 0-1, normalise a channel.
 
     size: (height, width) in pixels of the result.
     resize: "stretch" ignores the picture's proportions; "crop" keeps them and brings the shorter side to
         `shortest`. What then exceeds `size` is cut off around the centre, what falls short is padded with black.
-    shortest: pixels of the side after resizing; None means `size` itself.
+        "letterbox" keeps them too and brings the whole picture into `size`, in the middle; the rest is filled
+        with the mean colour.
+    shortest: pixels of the side after resizing; None means `size` itself. Not with "letterbox".
     mean, std: a channel, of values between 0 and 1. One of them means grey pictures, three RGB.
     detail: shorter side in pixels to which the picture is first reduced, where a model was trained on enlarged
         small pictures: finer detail would be new to it.
@@ -37,7 +40,7 @@ class Preprocess:
     """
 
     size: tuple[int, int]
-    resize: Literal["stretch", "crop"] = "stretch"
+    resize: Literal["stretch", "crop", "letterbox"] = "stretch"
     shortest: int | None = None
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -52,6 +55,8 @@ class Preprocess:
         for name, side in sides:
             if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= MOST:
                 raise SaccadeError(f"{name} holds {side!r}; expected whole numbers of pixels from 1 to {MOST}")
+        if self.resize == "letterbox" and self.shortest is not None:
+            raise SaccadeError(f"shortest is {self.shortest}; a letterboxed picture is as large as fits: leave it out")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
             raise SaccadeError(
                 f"mean has {len(self.mean)} and std {len(self.std)} values; expected one (grey) or three (RGB) each"
@@ -75,16 +80,50 @@ class Preprocess:
         if 0 in picture.size:
             raise DataError(f"a picture of {picture.width} x {picture.height} pixels has nothing to see")
         picture = picture.convert("L" if len(self.mean) == 1 else "RGB")
-        if self.resize == "crop":
-            picture = _middle(picture)
-        if self.detail is not None and min(picture.size) > self.detail:
-            factor = self.detail / min(picture.size)
-            reduced = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-            picture = picture.resize(reduced, Image.Resampling[self.interpolation.upper()])
-        picture = picture.resize(self._resized(picture.size), Image.Resampling[self.interpolation.upper()])
+        method = Image.Resampling[self.interpolation.upper()]
+        part, reduced, resized = self._steps(picture.size)
+        if part != (0, 0, *picture.size):
+            picture = picture.crop(part)
+        if reduced is not None:
+            picture = picture.resize(reduced, method)
+        picture = picture.resize(resized, method)
+        (height, width), (left, top) = self.size, self._corner(resized)
+        if self.resize != "letterbox":
+            return picture.crop((-left, -top, width - left, height - top))
+        fill = tuple(min(255, max(0, round(value * 255))) for value in self.mean)
+        canvas = Image.new(picture.mode, (width, height), fill if len(fill) == 3 else fill[0])
+        canvas.paste(picture, (left, top))
+        return canvas
+
+    def placement(self, height: int, width: int) -> Placement:
+        """Where `seen` puts the pixels of a picture of height x width."""
+        (left, top, right, bottom), _, resized = self._steps((width, height))
+        scale_x, scale_y = resized[0] / (right - left), resized[1] / (bottom - top)
+        x, y = self._corner(resized)
+        return Placement(scale_x, scale_y, x - left * scale_x, y - top * scale_y)
+
+    def _steps(
+        self, size: tuple[int, int]
+    ) -> tuple[tuple[int, int, int, int], tuple[int, int] | None, tuple[int, int]]:
+        """For a picture of (width, height): the part of it that is taken, the size to which that is first reduced,
+        if it is, and the size to which it is then resized."""
+        part = _middle(*size) if self.resize == "crop" else (0, 0, *size)
+        width, height = part[2] - part[0], part[3] - part[1]
+        reduced = None
+        if self.detail is not None and min(width, height) > self.detail:
+            factor = self.detail / min(width, height)
+            reduced = (max(1, round(width * factor)), max(1, round(height * factor)))
+        # of the part itself in a letterbox, whose scale the rounding of `reduced` shall not bend
+        return (
+            part,
+            reduced,
+            self._resized((width, height) if self.resize == "letterbox" else reduced or (width, height)),
+        )
+
+    def _corner(self, resized: tuple[int, int]) -> tuple[int, int]:
+        """Where the left and top edge of the resized picture lie in the result."""
         height, width = self.size
-        left, top = (picture.width - width) // 2, (picture.height - height) // 2
-        return picture.crop((left, top, left + width, top + height))
+        return -((resized[0] - width) // 2), -((resized[1] - height) // 2)
 
     def at(self, side: int) -> "Preprocess":
         """The same for square pictures of another size, with the same share cut off."""
@@ -98,16 +137,17 @@ class Preprocess:
             height, width = self.size if self.shortest is None else (self.shortest, self.shortest)
             return width, height
         width, height = size
+        if self.resize == "letterbox":
+            factor = min(self.size[0] / height, self.size[1] / width)
+            return max(1, round(width * factor)), max(1, round(height * factor))
         short = self.shortest or min(self.size)
         if width <= height:
             return short, int(short * height / width)
         return int(short * width / height), short
 
 
-def _middle(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
+def _middle(width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what is left of a picture longer than LONGEST."""
     most = min(width, height) * LONGEST
-    if max(width, height) <= most:
-        return picture
     left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
-    return picture.crop((left, top, left + min(width, most), top + min(height, most)))
+    return left, top, left + min(width, most), top + min(height, most)
