@@ -61,6 +61,45 @@ def test_a_name_taken_needs_resume(train):
     assert "mixup" in train("--resume", "--mixup", "0.9").err
 
 
+def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp_path):
+    tiny.folder(tmp_path / "held", each=2, first=40)
+    tiny.folder(tmp_path / "other", each=7)
+    assert train("--name", "base", "--epochs", "1").code == 0
+    started = ["--name", "on", "--lr", "0.01", "--no-grow", "--val", "held", "--bad", "fail", "--start", "runs/base"]
+    assert train(*started).code == 0
+    config = (tmp_path / "runs" / "on" / "config.json").read_text()
+    resumed = saccade("train", "classify", "--name", "on", "--resume")
+    assert resumed.code == 0, resumed.err
+    assert "runs/on/model: top1" in resumed.out
+    assert (tmp_path / "runs" / "on" / "config.json").read_text() == config
+    assert saccade("train", "classify", "--name", "on", "--resume", "--compile", "auto", "--no-grow").code == 0
+    for given, said in (
+        (["--lr", "0.02"], "started with lr 0.01, and is now given 0.02"),
+        (["--grow"], "started with grow False, and is now given True"),
+        (["--epochs", "3"], "started with epochs 2, and is now given 3"),
+        (["--data", "other"], "started with data"),
+        (["--start", "runs/nosuch"], "nosuch"),
+    ):
+        other = saccade("train", "classify", "--name", "on", "--resume", *given)
+        assert other.code == 1
+        assert said in other.err
+
+
+def test_a_run_that_does_not_say_where_its_pictures_are(train, saccade, tmp_path):
+    assert train().code == 0
+    file = tmp_path / "runs" / "classify" / "config.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in told.items() if key != "source"}))
+    said = saccade("train", "classify", "--resume")
+    assert said.code == 2
+    assert "--data is not given" in said.line
+    assert train("--resume").code == 0
+    file.write_text(json.dumps({**told, "lr": "high"}))
+    said = saccade("train", "classify", "--resume")
+    assert said.code == 1
+    assert "runs/classify/config.json of the run to resume: lr" in said.line
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "/tmp/x"])
 def test_a_name_is_no_path(train, name, tmp_path):
     said = train(f"--name={name}")

@@ -9,24 +9,20 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from saccade.cli import say
+from saccade.cli.source import Source
 from saccade.data import output
 from saccade.errors import SaccadeError, printable
 from saccade.tasks import ClassifyRecipe, ClassifyTask, embedded, load
-from saccade.train import TrainConfig
+from saccade.train import TrainConfig, as_started
 
-Share = Annotated[float, Parameter(validator=validators.Number(gt=0, lt=1))]
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 def train(
     *,
-    data: Path,
-    val: Path | None = None,
-    hold_out: Share = 0.1,
-    start: str | None = None,
     name: str = "classify",
     resume: Annotated[bool, Parameter(negative=())] = False,
-    bad: Literal["skip", "fail"] = "skip",
+    source: Annotated[Source | None, Parameter(name="*", group="Data")] = None,
     recipe: Annotated[ClassifyRecipe | None, Parameter(name="*", group="Model and augmentation")] = None,
     config: Annotated[TrainConfig | None, Parameter(name="*", group="Training")] = None,
 ) -> None:
@@ -41,24 +37,16 @@ def train(
 
         saccade train classify --data pets/ --name pets --start cifar --epochs 50
 
+        saccade train classify --name pets --resume
+
         torchrun --nproc-per-node 8 -m saccade train classify --data pets/
 
     Parameters
     ----------
-    data
-        Folder (or .tar, .tar.gz) with one folder a class; if it holds train/ and val/ or test/, those are used.
-    val
-        Validation pictures, in the same layout.
-    hold_out
-        Share of each class held out for validation, where there is no validation set.
-    start
-        A model to start from: its encoder's weights are taken over.
     name
         Name of the run.
     resume
-        Go on with the run of this name.
-    bad
-        What to do with a picture that cannot be read.
+        Go on with the run of this name, with the options it was started with.
     """
     from saccade.data import splits
     from saccade.device import first_process
@@ -67,18 +55,24 @@ def train(
 
     console, screen = say.to(stderr=True), say.to()
     console.quiet = screen.quiet = not first_process()
-    recipe, config = recipe or ClassifyRecipe(), config or TrainConfig()
+    source, recipe, config = source or Source(), recipe or ClassifyRecipe(), config or TrainConfig()
     if name in ("", ".", "..") or Path(name).name != name:
         raise say.UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name
     if not resume and any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
         way = "--resume goes on with it" if (folder / "state").exists() else "it saved no state to go on from"
         raise SaccadeError(f"{folder} already holds a run: {way}, another --name starts a new one")
-    training, held = splits(data, val, fraction=hold_out, bad=bad)
+    if resume:
+        config, recipe = as_started(folder, config), as_started(folder, recipe, "recipe")
+        source = as_started(folder, source, "source")
+    if source.data is None:
+        raise say.UsageError("--data is not given: a folder (or a tar) with one folder a class is needed")
+    training, held = splits(source.data, source.val, fraction=source.hold_out, bad=source.bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
         say.note(console, note)
-    task = ClassifyTraining(training, held, recipe, config.seed, load(start) if start else None)
-    scores = run(task, config, folder, resume)
+    start = None if source.start is None else load(source.start)
+    task = ClassifyTraining(training, held, recipe, config.seed, start)
+    scores = run(task, config, folder, resume, source)
     for dataset in (training, held):
         say.skipped(console, dataset.skipped)
     say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))

@@ -1,13 +1,19 @@
 """What a training run can be told; the same schema for the command line and for the run's config.json."""
 
+import json
 import math
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from saccade.errors import SaccadeError, in_one_line
 
 # The parts into which every batch is cut, the same for any number of processes: each part has its own random
 # numbers, so that one process and several compute the same pictures and the same losses.
 SHARDS = 8
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class TrainConfig(BaseModel):
@@ -45,3 +51,35 @@ class TrainConfig(BaseModel):
         batch = self.batch or max(SHARDS, min(256, samples // 8 // SHARDS * SHARDS))
         epochs = self.epochs or max(30, math.ceil(1000 / max(1, samples // batch)))
         return self.model_copy(update={"batch": batch, "epochs": epochs})
+
+
+def started_with(folder: Path) -> dict[str, Any]:
+    """What config.json of a run says: the fields of its TrainConfig, "recipe" and "source" (both objects), and
+    "data", the task's identity. Raises SaccadeError if there is no run to resume, or it cannot be read."""
+    if not (folder / "state").is_dir():
+        raise SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
+    file = folder / "config.json"
+    try:
+        before = json.loads(file.read_text())
+        if not all(isinstance(part, dict) for part in (before, before.get("recipe", {}), before.get("source", {}))):
+            raise TypeError("it does not hold the options of a run")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise SaccadeError(f"{file} of the run to resume cannot be read: {in_one_line(error)}") from error
+    return before
+
+
+def as_started(folder: Path, given: Options, part: Literal["recipe", "source"] | None = None) -> Options:
+    """`given`, and where it leaves a field open, that of the run in `folder`: what a resumed run is told.
+
+    part: where config.json holds these options; None for those of TrainConfig. A field is open if it was not set when
+    `given` was made. Raises SaccadeError as `started_with` does, and for options that are none.
+    """
+    before = started_with(folder)
+    if part is None:
+        before = {name: before[name] for name in type(given).model_fields if name in before}
+    else:
+        before = before.get(part, {})
+    try:
+        return type(given).model_validate({**before, **given.model_dump(include=given.model_fields_set)})
+    except ValueError as error:
+        raise SaccadeError(f"{folder / 'config.json'} of the run to resume: {in_one_line(error)}") from error

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from saccade.device import Device, join, leave
-from saccade.errors import SaccadeError, in_one_line
-from saccade.train.config import SHARDS, TrainConfig
+from saccade.errors import SaccadeError
+from saccade.train.config import SHARDS, TrainConfig, started_with
 from saccade.train.log import RunLog
 from saccade.train.optim import averaged, optimizers, schedulers
 from saccade.train.state import load_state, save_state
@@ -62,17 +62,20 @@ class Interrupted(SaccadeError):
     """The person stopped the run; it was saved."""
 
 
-def train(task: Trainable, config: TrainConfig, folder: Path, resume: bool = False) -> dict[str, float]:
+def train(
+    task: Trainable, config: TrainConfig, folder: Path, resume: bool = False, source: BaseModel | None = None
+) -> dict[str, float]:
     """Train and validate after every epoch; keep the best averaged weights in `folder`/model.
 
-    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. Returns the scores of the
-    weights kept. Raises SaccadeError on a loss that is not finite (before the update it would spoil), and
-    Interrupted after saving, when the person stops it.
+    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: what the task was made
+    from, kept with the run for whoever resumes it (`as_started`). Returns the scores of the weights kept. Raises
+    SaccadeError on a loss that is not finite (before the update it would spoil), and Interrupted after saving, when
+    the person stops it.
     """
     device = join(config.device, config.precision)
     try:
         with _deterministic(config.deterministic):
-            return _Run(task, config, folder, device, resume).go()
+            return _Run(task, config, folder, device, resume).go(source)
     finally:
         leave(device)
 
@@ -96,11 +99,12 @@ class _Run:
         self.schedulers = schedulers(self.optimizers, self.steps, config.warmup, self.step)
         self.forward = self._wrapped()
 
-    def go(self) -> dict[str, float]:
+    def go(self, source: BaseModel | None) -> dict[str, float]:
         if self.device.main:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not self.step:
-                (self.folder / "config.json").write_text(json.dumps(self._options(), indent=1))
+                made = {} if source is None else {"source": source.model_dump(mode="json")}
+                (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
         self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
         self.log.say(
             f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
@@ -205,11 +209,7 @@ class _Run:
 
     def _refuse_other_options(self) -> None:
         """Rates, order and pictures follow from the options: with others it would be no run at all."""
-        file = self.folder / "config.json"
-        try:
-            before = _flat(json.loads(file.read_text()))
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise SaccadeError(f"{file} of the run to resume cannot be read: {in_one_line(error)}") from error
+        before = _flat(started_with(self.folder))
         for name, value in _flat(json.loads(json.dumps(self._options()))).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
                 raise SaccadeError(
@@ -218,8 +218,7 @@ class _Run:
                 )
 
     def _resume(self) -> int:
-        if (self.folder / "state").is_dir():
-            self._refuse_other_options()
+        self._refuse_other_options()
         modules = {"weights": self.model, "average": self.average}
         state = load_state(self.folder / "state", modules, self.optimizers)
         if state is None:
