@@ -35,7 +35,7 @@ def test_from_pictures_to_predictions(train, saccade, tmp_path):
     assert "6 pictures (25% of each class" in said.err
     assert "runs/colours/model: top1" in said.out
     run = tmp_path / "runs" / "colours"
-    assert {p.name.split(".")[0] for p in run.iterdir()} == {"config", "log", "events", "model", "state"}
+    assert {p.name.split(".")[0] for p in run.glob("[!.]*")} == {"config", "log", "events", "model", "state"}
     assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
     scores = json.loads(saccade("val", "set", "--model", run, "--json").out)
     assert scores["top1"] > 0.8

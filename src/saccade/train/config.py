@@ -53,11 +53,16 @@ class TrainConfig(BaseModel):
         return self.model_copy(update={"batch": batch, "epochs": epochs})
 
 
+def nothing_to_resume(folder: Path) -> SaccadeError:
+    """What to say of a folder from which no run can go on."""
+    return SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
+
+
 def started_with(folder: Path) -> dict[str, Any]:
     """What config.json of a run says: the fields of its TrainConfig, "recipe" and "source" (both objects), and
     "data", the task's identity. Raises SaccadeError if there is no run to resume, or it cannot be read."""
     if not (folder / "state").is_dir():
-        raise SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
+        raise nothing_to_resume(folder)
     file = folder / "config.json"
     try:
         before = json.loads(file.read_text())

@@ -3,10 +3,8 @@
 import json
 import math
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,10 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from saccade.device import Device, join, leave
 from saccade.errors import SaccadeError
-from saccade.train.config import SHARDS, TrainConfig, started_with
+from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, started_with
+from saccade.train.guards import deterministic, only_one, stop_at_the_end_of_the_step
 from saccade.train.log import RunLog
 from saccade.train.optim import averaged, optimizers, schedulers
-from saccade.train.state import load_state, save_state
+from saccade.train.state import complete, load_state, save_state
 
 
 class Trainable(Protocol):
@@ -74,14 +73,14 @@ def train(
     """
     device = join(config.device, config.precision)
     try:
-        with _deterministic(config.deterministic):
-            return _Run(task, config, folder, device, resume).go(source)
+        with deterministic(config.deterministic):
+            return _Run(task, config, folder, device).go(resume, source)
     finally:
         leave(device)
 
 
 class _Run:
-    def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, resume: bool):
+    def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device):
         config = config.fitted(len(task))
         assert config.batch is not None
         assert config.epochs is not None
@@ -95,35 +94,46 @@ class _Run:
         self.optimizers = optimizers(self.model, config)
         self.kept: dict[str, float] = {}
         self._ordered: tuple[int, Tensor] | None = None
-        self.step = self._resume() if resume else 0
-        self.schedulers = schedulers(self.optimizers, self.steps, config.warmup, self.step)
-        self.forward = self._wrapped()
+        self.step = 0
 
-    def go(self, source: BaseModel | None) -> dict[str, float]:
-        if self.device.main:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not self.step:
-                made = {} if source is None else {"source": source.model_dump(mode="json")}
-                (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
+    def go(self, resume: bool, source: BaseModel | None) -> dict[str, float]:
+        if resume:
+            self._refuse_other_options()
+        with only_one(self.folder, self.device):
+            self._begin(resume, source)
+            try:
+                self._train()
+            finally:
+                self.log.close()
+        return self.kept
+
+    def _begin(self, resume: bool, source: BaseModel | None) -> None:
+        if resume:
+            self._resume()
+        elif complete(self.folder / "state"):
+            raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
+        elif self.device.main:
+            made = {} if source is None else {"source": source.model_dump(mode="json")}
+            (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
+        self.schedulers = schedulers(self.optimizers, self.steps, self.config.warmup, self.step)
+        self.forward = self._wrapped()
         self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
         self.log.say(
             f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
             f"{self.batch}; results go to {self.folder}"
         )
-        try:
-            with _stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
-                for batches in self._batches(ahead):
-                    stop = self._update(batches, asked)
-                    ended = self.step % self.per_epoch == 0
-                    if ended:
-                        self._validate()
-                    if ended or stop:
-                        self._save()
-                    if stop and self.step < self.steps:
-                        raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
-        finally:
-            self.log.close()
-        return self.kept
+
+    def _train(self) -> None:
+        with stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
+            for batches in self._batches(ahead):
+                stop = self._update(batches, asked)
+                ended = self.step % self.per_epoch == 0
+                if ended:
+                    self._validate()
+                if ended or stop:
+                    self._save()
+                if stop and self.step < self.steps:
+                    raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
 
     def _batches(self, ahead: ThreadPoolExecutor) -> Iterator[list[Any]]:
         """This process's share of every remaining batch, prepared while the step before it computes."""
@@ -217,14 +227,12 @@ class _Run:
                     "the options it was started with"
                 )
 
-    def _resume(self) -> int:
-        self._refuse_other_options()
+    def _resume(self) -> None:
         modules = {"weights": self.model, "average": self.average}
         state = load_state(self.folder / "state", modules, self.optimizers)
         if state is None:
-            raise SaccadeError(f"{self.folder} holds no complete state to resume from: start a run under a new name")
-        self.kept = state.get("kept", {})
-        return state["step"]
+            raise nothing_to_resume(self.folder)
+        self.kept, self.step = state.get("kept", {}), state["step"]
 
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
@@ -266,34 +274,3 @@ def _mix(*numbers: int) -> int:
         for byte in int(number).to_bytes(8, "little", signed=True):
             value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
     return value >> 1
-
-
-@contextmanager
-def _deterministic(wanted: bool) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if wanted:
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-
-
-@contextmanager
-def _stop_at_the_end_of_the_step() -> Iterator[Callable[[], bool]]:
-    """While inside, the first Ctrl-C or SIGTERM only asks; a second one stops at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: Any) -> None:
-        asked.append(number)
-        signal.signal(number, before[number])
-
-    try:
-        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us handles signals
-        before = {}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

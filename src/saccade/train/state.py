@@ -36,7 +36,7 @@ def save_state(
     whole = folder / f"step-{step:09d}"
     shutil.rmtree(whole, ignore_errors=True)
     os.replace(partial, whole)
-    for old in _complete(folder)[:-_KEPT] + list(folder.glob("partial-*")):
+    for old in complete(folder)[:-_KEPT] + list(folder.glob("partial-*")):
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -44,7 +44,7 @@ def load_state(
     folder: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
 ) -> dict[str, Any] | None:
     """Restore the newest complete checkpoint of `folder`; None if there is none. Returns what state.json holds."""
-    found = _complete(folder)
+    found = complete(folder)
     if not found:
         return None
     newest = found[-1]
@@ -66,7 +66,7 @@ def load_state(
     return state
 
 
-def _complete(folder: Path) -> list[Path]:
+def complete(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("step-*") if (p / "state.json").is_file())
 
 
