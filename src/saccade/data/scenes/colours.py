@@ -1,0 +1,43 @@
+"""The ten colours, by name."""
+
+from saccade.data.scenes.stream import Stream
+
+Colour = tuple[float, float, float]  # red, green, blue, 0 to 1
+
+COLOURS: dict[str, Colour] = {
+    "red": (0.86, 0.11, 0.13),
+    "orange": (0.98, 0.53, 0.06),
+    "yellow": (0.98, 0.87, 0.14),
+    "green": (0.16, 0.62, 0.20),
+    "turquoise": (0.12, 0.78, 0.78),
+    "blue": (0.12, 0.27, 0.84),
+    "purple": (0.52, 0.16, 0.70),
+    "pink": (0.98, 0.52, 0.72),
+    "brown": (0.44, 0.25, 0.11),
+    "white": (0.97, 0.97, 0.97),
+}
+
+
+def shade(stream: Stream, name: str) -> Colour:
+    """The colour of that name, a little lighter or darker and a little off."""
+    light = stream.between(0.98 if name == "white" else 0.88, 1.06)  # a darker white is grey
+    red, green, blue = (min(1.0, light * (part + stream.between(-0.035, 0.035))) for part in COLOURS[name])
+    return red, green, blue
+
+
+def second(stream: Stream, colour: Colour) -> Colour:
+    """The other tone of a texture: of the same colour, clearly lighter or darker."""
+    luma = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
+    share = stream.between(0.32, 0.5) * (0.65 if luma > 0.9 else 1.0)
+    towards = 1.0 if luma < 0.45 and stream.chance(0.7) else 0.0
+    red, green, blue = (part + share * (towards - part) for part in colour)
+    return red, green, blue
+
+
+def nearest(colour: Colour) -> str:
+    """The name of the colour next to this one."""
+
+    def apart(name: str) -> float:
+        return sum((a - b) * (a - b) for a, b in zip(COLOURS[name], colour, strict=True))
+
+    return min(COLOURS, key=apart)

@@ -1,0 +1,76 @@
+"""How objects of a scene relate: six relations, each decided by what can be seen.
+
+Lengths are in shares of the picture's shorter side. Boxes are those of the visible pixels.
+
+- left of: the subject's box ends before the object's begins, with at most `NEAR` between them; and from centre to
+  centre it is at least `DOMINATES` times as far across as down.
+- above: the same, downwards.
+- inside: all that can be seen of the subject lies in the hole of the object, a ring or a frame.
+- in front of: the subject hides at least `HIDES` of the object's pixels.
+- bigger than: `BIGGER` times as many pixels of the subject can be seen, and the boxes are at most `CLOSE` apart.
+- same colour: both have the same colour's name, and the boxes are at most `NEAR` apart; said both ways.
+
+Of the first four at most one holds for a pair: inside before in front of, that before the other two.
+"""
+
+from collections.abc import Sequence
+
+RELATIONS = ("left of", "above", "inside", "in front of", "bigger than", "same colour")
+LEFT_OF, ABOVE, INSIDE, IN_FRONT_OF, BIGGER_THAN, SAME_COLOUR = range(6)
+NEAR, DOMINATES, HIDES, BIGGER, CLOSE = 0.2, 2.0, 0.05, 3.0, 0.03
+
+Box = Sequence[float]
+Triplet = tuple[int, int, int]
+
+
+def relations(
+    boxes: Sequence[Box],
+    colours: Sequence[str],
+    seen: Sequence[int],
+    full: Sequence[int],
+    hidden: Sequence[Sequence[int]],
+    held: Sequence[Sequence[int]],
+    side: int,
+) -> list[Triplet]:
+    """(subject, relation, object), sorted by subject, then object.
+
+    boxes: left, top, right, bottom in pixels. seen, full: visible pixels, and all pixels, of each. hidden[i][j]:
+    pixels of i that show j. held[i][j]: pixels in i's hole that show j. side: the picture's shorter side.
+    """
+    found: list[Triplet] = []
+    for i in range(len(boxes)):
+        for j in range(len(boxes)):
+            if i == j:
+                continue
+            place = _place(boxes[i], boxes[j], side)
+            if held[j][i] == seen[i]:
+                place = INSIDE
+            elif held[i][j] == seen[j]:
+                place = None  # said of the pair the other way round
+            elif hidden[j][i] >= HIDES * full[j]:
+                place = IN_FRONT_OF
+            elif hidden[i][j]:
+                place = None
+            if place is not None:
+                found.append((i, place, j))
+            apart = _apart(boxes[i], boxes[j])
+            if seen[i] >= BIGGER * seen[j] and apart <= CLOSE * side:
+                found.append((i, BIGGER_THAN, j))
+            if colours[i] == colours[j] and apart <= NEAR * side:
+                found.append((i, SAME_COLOUR, j))
+    return found
+
+
+def _place(a: Box, b: Box, side: int) -> int | None:
+    """Whether a is left of b, or above it."""
+    across, down = (b[0] + b[2] - a[0] - a[2]) / 2, (b[1] + b[3] - a[1] - a[3]) / 2
+    if 0 <= b[0] - a[2] <= NEAR * side and across >= DOMINATES * abs(down):
+        return LEFT_OF
+    if 0 <= b[1] - a[3] <= NEAR * side and down >= DOMINATES * abs(across):
+        return ABOVE
+    return None
+
+
+def _apart(a: Box, b: Box) -> float:
+    """The wider of the gaps between two boxes, across and down; 0 where they overlap."""
+    return max(0.0, a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])

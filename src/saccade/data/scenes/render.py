@@ -1,0 +1,151 @@
+"""From an object's description to pixels: its stencil (where it is) and its painting (what it looks like)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from saccade.data.scenes import shapes
+from saccade.data.scenes.colours import Colour
+from saccade.data.scenes.sprites import Sprite
+from saccade.data.scenes.stream import Turn
+from saccade.data.scenes.textures import Texture, weave
+
+Window = tuple[slice, slice]  # rows, columns
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of a scene, as it was drawn by lot.
+
+    x, y: its centre, and radius, in pixels. turn: from upright, clockwise. tones: its colour, and its texture's
+    other one. colour: the colour's name. sprite: the picture to show in place of a shape.
+    """
+
+    name: str
+    colour: str
+    x: float
+    y: float
+    radius: float
+    turn: Turn
+    tones: tuple[Colour, Colour]
+    texture: Texture
+    sprite: Sprite | None = None
+
+    @property
+    def reach(self) -> float:
+        """Radius, in pixels, of a circle around it."""
+        return self.radius * (self.sprite.reach if self.sprite else shapes.REACH.get(self.name, 1.01))
+
+
+@dataclass(frozen=True)
+class Light:
+    """across, down: the direction the light comes from, of length 1. strength: of the shading, 0 to 1. shadow: its
+    darkness, 0 to 1. fall: how far shadows fall, in radii. brightness: of the whole picture."""
+
+    across: float
+    down: float
+    strength: float
+    shadow: float
+    fall: float
+    brightness: float
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Where an object is, were nothing in front of it, in a window of the picture.
+
+    u, v: places from its centre, along its own axes, in radii. distance: pixels to its outline, negative inside.
+    alpha: how much of each pixel it covers. mask: the pixels it covers by half or more.
+    """
+
+    window: Window
+    u: np.ndarray
+    v: np.ndarray
+    distance: np.ndarray
+    alpha: np.ndarray
+    mask: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def _centres(count: int) -> np.ndarray:
+    """Middles of pixels: 0.5, 1.5, ..."""
+    return np.arange(count, dtype=np.float32) + 0.5
+
+
+def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
+    """The object's stencil, in a window that has room for its shadow too."""
+    room = item.reach + item.radius * light.fall + 3
+    top, bottom = max(0, int(item.y - room)), min(height, int(item.y + room) + 1)
+    left, right = max(0, int(item.x - room)), min(width, int(item.x + room) + 1)
+    scale = 1 / item.radius
+    x = (_centres(width)[left:right] - item.x) * scale
+    y = ((_centres(height)[top:bottom] - item.y) * scale)[:, None]
+    cosine, sine = item.turn
+    u, v = cosine * x + sine * y, cosine * y - sine * x
+    if item.sprite:
+        alpha = item.sprite.alpha(u, v, item.radius)
+        distance = (0.5 - alpha) * 2
+        mask = alpha >= 0.5
+    else:
+        distance = shapes.SHAPES[item.name](u, v) * item.radius
+        alpha = unit(0.5 - distance)
+        mask = distance <= 0
+    return Stencil((slice(top, bottom), slice(left, right)), u, v, distance, alpha, mask)
+
+
+def hole(item: Item, drawn: Stencil) -> np.ndarray:
+    """The pixels of the window that lie in the hole of a ring or frame."""
+    return shapes.hole(item.name, drawn.u, drawn.v) <= 0
+
+
+def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
+    """Lay the object and its shadow on the canvas, float32 (3 y x)."""
+    under = canvas[:, drawn.window[0], drawn.window[1]]
+    under *= 1 - light.shadow * _shadow(item, drawn.distance, light)
+    if item.sprite:
+        colour = item.sprite.colour(drawn.u, drawn.v, item.radius)
+    else:
+        first, second = (np.array(tone, np.float32)[:, None, None] for tone in item.tones)
+        woven = weave(item.texture, drawn.u, drawn.v, item.radius)
+        colour = first if woven is None else first + woven * (second - first)
+    colour = colour * _shading(item, drawn, light)
+    colour -= under
+    colour *= drawn.alpha
+    under += colour
+
+
+def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
+    """How bright each pixel of the object is: towards the light more, near the outline less."""
+    cosine, sine = item.turn
+    across, down = light.across * cosine + light.down * sine, light.down * cosine - light.across * sine
+    lit = drawn.u * (light.strength * across) + drawn.v * (light.strength * down)
+    if item.sprite:
+        return 1 + lit * 0.5
+    rim = max(1.0, item.radius * 0.1)
+    edge = unit(drawn.distance * (1 / rim) + 1)
+    return 1 + lit - 0.42 * edge * edge
+
+
+def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
+    """The shadow, 0 to 1: the outline moved away from the light and softened."""
+    height, width = distance.shape
+    fall = item.radius * light.fall
+    dx, dy = (int(abs(part) * fall + 0.5) * (1 if part > 0 else -1) for part in (-light.across, -light.down))
+    moved = np.full_like(distance, 1e6)
+    rows, columns = _overlap(dy, height), _overlap(dx, width)
+    moved[rows[0], columns[0]] = distance[rows[1], columns[1]]
+    soft = max(2.0, item.radius * 0.16)
+    return unit(0.5 - moved * (0.5 / soft))
+
+
+def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+    """Where something lands, and where it was, if moved by `shift`."""
+    if shift >= 0:
+        return slice(shift, length), slice(0, length - shift)
+    return slice(0, length + shift), slice(-shift, length)
+
+
+def unit(plane: np.ndarray) -> np.ndarray:
+    """Clipped to 0 to 1."""
+    return np.minimum(np.maximum(plane, 0), 1)
