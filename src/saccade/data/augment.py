@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
+from saccade.data.resample import resample
 from saccade.data.trivial import trivial_augment
 from saccade.errors import DataError
 
@@ -182,42 +183,7 @@ def _resized_crop(
     """-> float 0..1 of `size`: a random box of each picture, stretched (bilinear, antialiased)."""
     boxes = _boxes(len(x), scale, (x.shape[2], x.shape[3]), generator)
     turned = (_uniform(len(x), generator) < 0.5).cpu() & flip
-    resample = _resample_each if x.device.type == "cpu" else _resample_all
-    return resample(x, boxes, turned, size)
-
-
-def _resample_each(x: Tensor, boxes: Tensor, turned: Tensor, size: tuple[int, int]) -> Tensor:
-    """On a processor: bytes one picture after another, by far the fastest."""
-    out = x.new_empty(len(x), x.shape[1], *size)
-    for i, ((top, left, h, w), turn) in enumerate(zip(boxes.tolist(), turned.tolist(), strict=True)):
-        part = x[i : i + 1, :, top : top + h, left : left + w]
-        part = F.interpolate(part, size, mode="bilinear", antialias=True)[0]
-        out[i] = part.flip(-1) if turn else part
-    return out.float().div_(255)
-
-
-def _resample_all(x: Tensor, boxes: Tensor, turned: Tensor, size: tuple[int, int]) -> Tensor:
-    """On a GPU: all at once, as rows times picture times columns, which is what separable resampling is.
-    Differs from `_resample_each` by rounding to bytes only."""
-    (b, c, height, width), (y, z) = x.shape, size
-    top, left, h, w = boxes.to(x.device).unbind(1)
-    down, across = _resampling(top, h, height, y), _resampling(left, w, width, z)
-    across = torch.where(turned.to(x.device)[:, None, None], across.flip(1), across)
-    x = x.permute(0, 2, 1, 3).float().div_(255).reshape(b, height, c * width)
-    x = torch.bmm(down, x).view(b, y * c, width)
-    return torch.bmm(x, across.mT).view(b, y, c, z).permute(0, 2, 1, 3).contiguous()
-
-
-def _resampling(start: Tensor, length: Tensor, n: int, out: int) -> Float[Tensor, "b out n"]:
-    """Weights of n pixels for each of `out`, evenly over [start, start + length): a triangle, widened where
-    pixels shrink so that nothing aliases. Rows sum to 1."""
-    step = (length / out)[:, None, None]
-    pixels = torch.arange(n, device=start.device)
-    centre = start[:, None, None] + (torch.arange(out, device=start.device)[:, None] + 0.5) * step
-    weight = (1 - (pixels + 0.5 - centre).abs() / step.clamp(min=1)).clamp(min=0)
-    inside = (pixels >= start[:, None]) & (pixels < (start + length)[:, None])
-    weight = weight * inside[:, None]
-    return weight / weight.sum(-1, keepdim=True)
+    return resample(x, boxes, size, mirrored=turned)
 
 
 def _erased(x: Tensor, chance: float, generator: Generator) -> Tensor:

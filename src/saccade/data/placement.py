@@ -38,8 +38,11 @@ class Placement:
         under its centre, false in the padding."""
         rows, inside_rows = _under(size[0], masks.shape[1], self.scale_y, self.offset_y)
         columns, inside_columns = _under(size[1], masks.shape[2], self.scale_x, self.offset_x)
-        inside = inside_rows[:, None] & inside_columns
-        return masks[:, rows][:, :, columns] & inside.to(masks.device)
+        # numpy picks bytes out of rows several times faster than torch
+        taken = masks.numpy(force=True).take(rows.numpy(), axis=1).take(columns.numpy(), axis=2)
+        taken[:, ~inside_rows.numpy()] = False
+        taken[:, :, ~inside_columns.numpy()] = False
+        return torch.from_numpy(taken).to(masks.device)
 
     def _scale(self, boxes: Tensor) -> Tensor:
         return boxes.new_tensor([self.scale_x, self.scale_y] * 2)

@@ -1,0 +1,139 @@
+"""Training augmentation for detection, on whole batches: pictures, boxes, masks and relations move together.
+
+Every random number comes from one generator, so one seed gives the same pictures on any device.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Generator, Tensor
+
+from saccade.data.object_moves import mirror, place, transpose, turn_over
+from saccade.data.objects import Objects
+from saccade.data.placement import Placement
+from saccade.data.resample import resample
+from saccade.data.trivial import GREY
+from saccade.errors import DataError
+
+
+class ObjectAugment:
+    """Random zoom in or out, flips, quarter turns, then brightness, contrast and colour.
+
+    Args:
+        size: (rows, columns) of the result.
+        scale: least and greatest zoom. Above 1, a part of the picture with 1 / zoom of its sides is taken from a
+            random place; below 1, the whole picture is laid at a random place on the batch's mean colour. Drawn
+            evenly on a logarithmic scale, a picture.
+        least_visible: share 0..1 of an object that must be left for it to stay, where the zoom cuts it.
+        flip: mirror left and right, half of the time.
+        upside_down: mirror above and below, half of the time.
+        quarter_turns: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
+        colour: brightness, contrast and saturation change by a factor of up to 1 - colour to 1 + colour. 0 for off.
+        relations: names of the objects' relations, of which those of place change with the picture
+            (`data/object_moves.py`).
+
+    Raises:
+        DataError: a number outside its range; quarter turns of pictures that are not square.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        scale: tuple[float, float] = (0.5, 1.5),
+        least_visible: float = 0.25,
+        flip: bool = True,
+        upside_down: bool = False,
+        quarter_turns: bool = False,
+        colour: float = 0.3,
+        relations: Sequence[str] = (),
+    ):
+        if not 0 < scale[0] <= scale[1]:
+            raise DataError(f"scale={scale} was given; 0 < least <= greatest expected")
+        for name, share in (("least_visible", least_visible), ("colour", colour)):
+            if not 0 <= share <= 1:
+                raise DataError(f"{name}={share} was given; 0 to 1 expected")
+        if quarter_turns and size[0] != size[1]:
+            raise DataError(f"quarter_turns were asked for and size={tuple(size)}; equal sides expected")
+        self.size, self.scale, self.least_visible = (int(size[0]), int(size[1])), scale, least_visible
+        self.flip, self.upside_down, self.quarter_turns = flip, upside_down, quarter_turns
+        self.colour, self.relations = colour, list(relations)
+
+    def __call__(
+        self, pictures: UInt8[Tensor, "b c y x"], objects: Sequence[Objects], generator: Generator
+    ) -> tuple[Float[Tensor, "b c rows columns"], list[Objects]]:
+        """One augmented batch on the pictures' device: float32 0..1, and where its objects are now."""
+        if pictures.dtype != torch.uint8:
+            raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
+        height, width = pictures.shape[2:]
+        wrong = next((o.size for o in objects if o.size != (height, width)), None)
+        if wrong is not None or len(objects) != len(pictures):
+            found = f"objects of {wrong[1]} x {wrong[0]} pixels" if wrong else f"objects for {len(objects)}"
+            raise DataError(
+                f"{len(pictures)} pictures of {width} x {height} pixels came with {found}; the same expected"
+            )
+        source, target = self._windows(len(pictures), height, width, generator)
+        wanted = torch.tensor([[self.flip], [self.upside_down], [self.quarter_turns]])
+        turns = (_uniform((3, len(pictures)), generator) < 0.5) & wanted
+        fill = _mean_colour(pictures)
+        x = resample(pictures, source, self.size, target, mirrored=turns[0], fill=fill)
+        x = _turned(x, turns[1].to(x.device), turns[2].to(x.device))
+        if self.colour:
+            x = _jittered(x, self.colour, generator)
+        parts = zip(objects, source.tolist(), target.tolist(), turns.T.tolist(), strict=True)
+        return x, [self._moved(*each) for each in parts]
+
+    def _windows(self, b: int, height: int, width: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Of each picture the part taken, and the part of the result that it fills: (b 4) each, top, left, height,
+        width in pixels."""
+        low, high = math.log(self.scale[0]), math.log(self.scale[1])
+        zoom = (_uniform((b,), generator) * (high - low) + low).exp()
+        at = _uniform((b, 2), generator)
+        source = _window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
+        return source, _window(at, torch.tensor(self.size), zoom.clamp(max=1))
+
+    def _moved(self, objects: Objects, source: list[int], target: list[int], turns: list[bool]) -> Objects:
+        (top, left, h, w), (row, column, rows, columns) = source, target
+        scale_x, scale_y = columns / w, rows / h
+        placement = Placement(scale_x, scale_y, column - left * scale_x, row - top * scale_y)
+        moved = place(objects, placement, self.size, self.least_visible, self.relations)
+        for turn, move in zip(turns, (mirror, turn_over, transpose), strict=True):
+            moved = move(moved, self.relations) if turn else moved
+        return moved
+
+
+def _window(at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]) -> Int64[Tensor, "b 4"]:
+    """Boxes with `share` of the sides of `whole`, at a place in it that `at` (0..1) tells."""
+    sides = (whole * share[:, None]).round().clamp(min=1).long()
+    free = whole - sides
+    return torch.cat([torch.minimum((at * (free + 1)).long(), free), sides], dim=1)
+
+
+def _uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device).cpu()
+
+
+def _mean_colour(pictures: UInt8[Tensor, "b c y x"]) -> list[float]:
+    few = pictures[:, :, ::4, ::4]  # enough to know it by
+    return (few.float().mean((0, 2, 3)) / 255).tolist()
+
+
+def _turned(x: Tensor, over: Tensor, across: Tensor) -> Tensor:
+    for chosen, turn in ((over, lambda part: part.flip(-2)), (across, lambda part: part.mT)):
+        if chosen.any():
+            x[chosen] = turn(x[chosen])
+    return x
+
+
+def _jittered(x: Float[Tensor, "b c y x"], strength: float, generator: Generator) -> Float[Tensor, "b c y x"]:
+    """Saturation, brightness and contrast, each by its own factor, as one matrix over the channels."""
+    b, c, height, width = x.shape
+    factors = 1 + (2 * _uniform((b, 3), generator).to(x.device) - 1) * strength
+    saturation, brightness, contrast = factors[:, :, None, None].unbind(1)
+    weights = x.new_tensor(GREY) if c == 3 else x.new_full((c,), 1 / c)
+    matrix = saturation * torch.eye(c, device=x.device) + (1 - saturation) * weights.expand(c, c)
+    mean = (x.mean((2, 3)) @ weights).view(b, 1, 1)
+    shift = ((1 - contrast) * brightness * mean).expand(b, c, 1)
+    x = torch.baddbmm(shift, contrast * brightness * matrix, x.flatten(2))
+    return x.clamp_(0, 1).view(b, c, height, width)

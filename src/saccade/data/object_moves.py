@@ -1,0 +1,153 @@
+"""Boxes, masks and relations that move with their picture.
+
+Relations are known by their names: those that speak of left and right or of above and below change with the picture,
+all others stay as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from saccade.data.objects import Objects
+from saccade.data.placement import Placement
+from saccade.errors import DataError
+
+FORWARD = {"left of": 0, "to the left of": 0, "above": 1, "over": 1}  # subject before object, along x (0) or y (1)
+BACKWARD = {"right of": 0, "to the right of": 0, "below": 1, "under": 1, "beneath": 1}
+SLIVER = 1e-3  # pixels: a side cut down to less is none
+
+
+def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
+    """The objects marked in `keep`, and the relations between them."""
+    if bool(keep.all()):
+        return objects
+    assert objects.crowd is not None
+    relations = objects.relations
+    if relations is not None:
+        relations = relations[keep[relations[:, 0]] & keep[relations[:, 2]]]
+        place = keep.cumsum(0) - 1  # where each object now stands
+        relations = torch.stack([place[relations[:, 0]], relations[:, 1], place[relations[:, 2]]], dim=1)
+    return replace(
+        objects,
+        boxes=objects.boxes[keep],
+        labels=objects.labels[keep],
+        crowd=objects.crowd[keep],
+        masks=None if objects.masks is None else objects.masks[keep],
+        relations=relations,
+    )
+
+
+def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
+    """Left and right exchanged. `names` of relations: of "left of" and the like, subject and object change places."""
+    left, top, right, bottom = objects.boxes.unbind(1)
+    boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
+    masks = None if objects.masks is None else objects.masks.flip(-1)
+    return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=0))
+
+
+def turn_over(objects: Objects, names: Sequence[str] = ()) -> Objects:
+    """Above and below exchanged, and with them subject and object of "above" and the like."""
+    left, top, right, bottom = objects.boxes.unbind(1)
+    boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
+    masks = None if objects.masks is None else objects.masks.flip(-2)
+    return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=1))
+
+
+def transpose(objects: Objects, names: Sequence[str] = ()) -> Objects:
+    """Rows become columns: with `mirror` or `turn_over` after it, a quarter turn. Relations of place are dropped,
+    as what is "above" in a picture that hangs askew depends on what it shows."""
+    relations = objects.relations
+    if relations is not None and len(relations):
+        relations = relations[_axes(relations, names) < 0]
+    return replace(
+        objects,
+        boxes=objects.boxes[:, [1, 0, 3, 2]],
+        size=(objects.size[1], objects.size[0]),
+        masks=None if objects.masks is None else objects.masks.mT,
+        relations=relations,
+    )
+
+
+def place(
+    objects: Objects,
+    placement: Placement,
+    size: tuple[int, int],
+    least_visible: float = 0.0,
+    names: Sequence[str] = (),
+) -> Objects:
+    """The objects as they lie in a picture of `size` (rows, columns) into which `placement` brings theirs.
+
+    What is cut off leaves a box around the rest: around the rest of the mask where there is one, else the part of
+    the box inside the picture. Objects of which less than `least_visible` (0..1 of the mask's or box's area) is
+    left vanish, and with them their relations; so do relations of place that the cut boxes contradict.
+    """
+    moved = placement.to_model(objects.boxes)
+    boxes = torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
+    cut = ((boxes - moved).abs() > SLIVER).any(dim=1)
+    share = _area(boxes) / _area(moved)
+    masks = None
+    if objects.masks is not None:
+        masks = placement.masks_to_model(objects.masks, size)
+        for i in cut.nonzero().flatten().tolist():
+            boxes[i], share[i] = _rest(objects, i, placement, size)
+    keep = ((boxes[:, 2:] - boxes[:, :2]) > SLIVER).all(dim=1) & (~cut | (share >= least_visible))
+    relations = objects.relations
+    if relations is not None and len(relations) and bool(cut.any()):
+        relations = relations[~_contradicted(relations, names, objects.boxes, boxes)]
+    # those that vanish are given any sound box, for the moment between the two steps
+    boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
+    return select(replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations), keep)
+
+
+def _rest(objects: Objects, i: int, placement: Placement, size: tuple[int, int]) -> tuple[Float[Tensor, "4"], Tensor]:
+    """The box around what is left of a mask in a picture of `size`, and the share that is left."""
+    assert objects.masks is not None
+    mask = objects.masks[i]
+    height, width = mask.shape
+    window = placement.to_picture(torch.tensor([[0.0, 0.0, size[1], size[0]]], dtype=torch.float64))[0]
+    left, top = (int(v) for v in (window[:2] + SLIVER).floor().clamp(min=0).tolist())
+    right, bottom = (int(v) for v in (window[2:] - SLIVER).ceil().tolist())
+    part = mask[top : min(bottom, height), left : min(right, width)]
+    rows, columns = part.any(1).nonzero().flatten(), part.any(0).nonzero().flatten()
+    if not len(rows):
+        return objects.boxes.new_zeros(4), objects.boxes.new_zeros(())
+    around = objects.boxes.new_tensor([left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1])
+    low, high = torch.maximum(around[:2], objects.boxes[i, :2]), torch.minimum(around[2:], objects.boxes[i, 2:])
+    box = placement.to_model(torch.cat([low, high])[None])[0].clamp(min=0)
+    return torch.minimum(box, box.new_tensor([size[1], size[0]] * 2)), part.sum() / mask.sum()
+
+
+def _area(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n"]:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+
+
+def _axes(relations: Tensor, names: Sequence[str]) -> Tensor:
+    """A relation: 0 if it speaks of left and right, 1 of above and below, -1 of neither."""
+    if int(relations[:, 1].max()) >= len(names):
+        raise DataError(f"relation {int(relations[:, 1].max())} was given and {len(names)} names; name every relation")
+    known = FORWARD | BACKWARD
+    return torch.tensor([known.get(name.lower(), -1) for name in names], dtype=torch.int64)[relations[:, 1]]
+
+
+def _swapped(objects: Objects, names: Sequence[str], axis: int) -> Tensor | None:
+    relations = objects.relations
+    if relations is None or not len(relations):
+        return relations
+    swap = _axes(relations, names) == axis
+    return torch.where(swap[:, None], relations.flip(1), relations)
+
+
+def _contradicted(
+    relations: Tensor, names: Sequence[str], before: Float[Tensor, "n 4"], after: Float[Tensor, "n 4"]
+) -> Bool[Tensor, "r"]:
+    """Relations of place whose two boxes' centres have changed their order."""
+    axis = _axes(relations, names)
+    swapped = []
+    for boxes in (before, after):
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        ahead = centres[relations[:, 0]] < centres[relations[:, 2]]
+        swapped.append(ahead.gather(1, axis.clamp(min=0)[:, None])[:, 0])
+    return (axis >= 0) & (swapped[0] != swapped[1])
