@@ -1,5 +1,6 @@
 """A run on disk: whole or not there, and clear about damage."""
 
+import hashlib
 import json
 import shutil
 
@@ -48,7 +49,8 @@ def test_round_trip(tmp_path):
     a_step(modules, found)
     save_state(tmp_path, 7, modules, found, {"kept": {"top1": 0.5}})
     others, fresh = parts(seed=1)
-    state = load_state(tmp_path, others, fresh)
+    state, notes = load_state(tmp_path, others, fresh)
+    assert notes == []
     assert (state["step"], state["kept"]) == (7, {"top1": 0.5})
     for name in modules:
         assert_same(modules[name].state_dict(), others[name].state_dict())
@@ -95,20 +97,36 @@ def test_a_step_without_its_last_file_is_not_complete(run, finished):
     assert_same(weights(run), weights(finished))
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "junk"])
-def test_a_damaged_newest_state_is_named(run, file, damage):
-    path = run / "state" / "step-000000016" / file
+def damage(path, how):
     whole = path.read_bytes()
-    if damage == "missing":
+    flipped = bytes([*whole[:-3], whole[-3] ^ 1, *whole[-2:]])
+    if how == "missing":
         path.unlink()
     else:
-        path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "junk": b"\xff" * 64}[damage])
-    with pytest.raises(CheckpointError, match=r"step-000000016 cannot be resumed.*delete it") as error:
+        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "junk": b"\xff" * 64, "a bit": flipped}[how])
+
+
+@pytest.mark.parametrize("file", [*FILES, "state.json", "sha256.json"])
+@pytest.mark.parametrize("how", ["cut", "empty", "missing", "junk", "a bit"])
+def test_a_damaged_newest_state_is_left_out_and_named(run, finished, capsys, file, how):
+    damage(run / "state" / "step-000000016" / file, how)
+    train(Points(), quick(epochs=2), run, resume=True)
+    said = [line for line in (out for text in capsys.readouterr() for out in text.splitlines()) if "note:" in line]
+    assert len(said) == 1
+    assert "step-000000016 is damaged" in said[0]
+    assert "left out" in said[0]
+    assert_same(weights(run), weights(finished))
+    assert [e["step"] for e in lines(run) if "epoch" in e] == [8, 16]
+    assert load_state(run / "state", *parts())[1] == []  # and what is there now is sound
+
+
+@pytest.mark.parametrize("file", [*FILES, "state.json", "sha256.json"])
+def test_where_all_states_are_damaged_the_newest_is_named(run, file):
+    for step in ("step-000000008", "step-000000016"):
+        damage(run / "state" / step / file, "cut")
+    with pytest.raises(CheckpointError, match=r"step-000000016 is damaged.*no other state is sound") as error:
         train(Points(), quick(epochs=2), run, resume=True)
     assert "\n" not in str(error.value)
-    shutil.rmtree(path.parent)  # what the message advises
-    assert train(Points(), quick(epochs=2), run, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +134,12 @@ def test_a_damaged_newest_state_is_named(run, file, damage):
     ["", "{", "[]", "7", "null", '{"step": 16}', '{"step": 16, "optimizers": [], "kept": {}}',
      '{"step": 16, "optimizers": 5, "kept": {}}', '{"step": "x", "optimizers": [{}, {}]}', "\udcff"],
 )  # fmt: skip
-def test_a_damaged_state_json_is_named(run, junk):
-    path = run / "state" / "step-000000016" / "state.json"
-    path.write_bytes(junk.encode("utf-8", "surrogateescape"))
+def test_a_state_json_that_is_none_is_named(run, junk):
+    folder = run / "state" / "step-000000016"
+    (folder / "state.json").write_bytes(junk.encode("utf-8", "surrogateescape"))
+    sums = json.loads((folder / "sha256.json").read_text())
+    sums["state.json"] = hashlib.sha256((folder / "state.json").read_bytes()).hexdigest()
+    (folder / "sha256.json").write_text(json.dumps(sums))
     with pytest.raises(CheckpointError, match=r"step-000000016 cannot be resumed"):
         train(Points(), quick(epochs=2), run, resume=True)
 
@@ -144,4 +165,4 @@ def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(OSError, match="No space"):
         save_state(tmp_path, 10, modules, found, {})
-    assert load_state(tmp_path, *parts())["step"] == 5
+    assert load_state(tmp_path, *parts())[0]["step"] == 5

@@ -19,7 +19,7 @@ from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, started
 from saccade.train.guards import deterministic, only_one, stop_at_the_end_of_the_step
 from saccade.train.log import RunLog
 from saccade.train.optim import averaged, optimizers, schedulers
-from saccade.train.state import complete, load_state, save_state
+from saccade.train.state import load_state, save_state, states
 
 
 class Trainable(Protocol):
@@ -108,19 +108,19 @@ class _Run:
         return self.kept
 
     def _begin(self, resume: bool, source: BaseModel | None) -> None:
+        notes: list[str] = []
         if resume:
-            self._resume()
-        elif complete(self.folder / "state"):
-            raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
-        elif self.device.main:
-            made = {} if source is None else {"source": source.model_dump(mode="json")}
-            (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
+            notes = self._resume()
+        else:
+            self._write_options(source)
         self.schedulers = schedulers(self.optimizers, self.steps, self.config.warmup, self.step)
         self.forward = self._wrapped()
         self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
+        for note in notes:
+            self.log.say(f"note: {note}")
         self.log.say(
             f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
-            f"{self.batch}; results go to {self.folder}"
+            f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
 
     def _train(self) -> None:
@@ -210,6 +210,13 @@ class _Run:
             save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
         self.device.wait()  # torchrun ends all processes when one of them ends
 
+    def _write_options(self, source: BaseModel | None) -> None:
+        if states(self.folder / "state"):
+            raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
+        if self.device.main:
+            made = {} if source is None else {"source": source.model_dump(mode="json")}
+            (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
+
     def _options(self) -> dict[str, Any]:
         return {
             **self.config.model_dump(),
@@ -227,12 +234,15 @@ class _Run:
                     "the options it was started with"
                 )
 
-    def _resume(self) -> None:
+    def _resume(self) -> list[str]:
+        """Go back to the newest sound state. Returns what there is to say about it."""
         modules = {"weights": self.model, "average": self.average}
-        state = load_state(self.folder / "state", modules, self.optimizers)
-        if state is None:
+        found = load_state(self.folder / "state", modules, self.optimizers)
+        if found is None:
             raise nothing_to_resume(self.folder)
+        state, notes = found
         self.kept, self.step = state.get("kept", {}), state["step"]
+        return notes
 
     def _wrapped(self) -> nn.Module:
         model: Any = self.model

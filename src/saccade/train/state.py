@@ -1,5 +1,6 @@
-"""A run on disk: everything needed to go on with it, in safetensors and JSON, complete or not there at all."""
+"""A run on disk: everything needed to go on with it, in safetensors and JSON, and how to tell that it is sound."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,13 +14,15 @@ from torch import Tensor, nn
 
 from saccade.errors import CheckpointError, in_one_line
 
-_KEPT = 2  # complete checkpoints kept, so that a damaged newest one does not lose the run
+_KEPT = 2  # states kept, so that a damaged newest one does not lose the run
+_SUMS = "sha256.json"  # the digest of every other file of a state, written last
 
 
 def save_state(
     folder: Path, step: int, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer], extra: dict
 ) -> None:
-    """Write `folder`/step-N. It is built under another name and moved when whole; older ones are swept."""
+    """Write `folder`/step-N with the digests of its files. It is built under another name and moved when whole; older
+    ones are swept."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"partial-{step}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -33,41 +36,73 @@ def save_state(
         save_file(tensors, partial / f"optimizer-{i}.safetensors")
         groups.append({"numbers": numbers, "groups": state["param_groups"]})
     (partial / "state.json").write_text(json.dumps({"step": step, "optimizers": groups, **extra}))
+    sums = {file.name: _digest(file) for file in sorted(partial.iterdir())}
+    (partial / _SUMS).write_text(json.dumps(sums, indent=1))
     whole = folder / f"step-{step:09d}"
     shutil.rmtree(whole, ignore_errors=True)
     os.replace(partial, whole)
-    for old in complete(folder)[:-_KEPT] + list(folder.glob("partial-*")):
+    for old in states(folder)[:-_KEPT] + list(folder.glob("partial-*")):
         shutil.rmtree(old, ignore_errors=True)
 
 
 def load_state(
     folder: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
-) -> dict[str, Any] | None:
-    """Restore the newest complete checkpoint of `folder`; None if there is none. Returns what state.json holds."""
-    found = complete(folder)
-    if not found:
+) -> tuple[dict[str, Any], list[str]] | None:
+    """Restore the newest sound state of `folder`; None if it holds none at all.
+
+    Returns what state.json holds, and a line on each newer state that was left out because it is damaged. Raises
+    CheckpointError if all are, or if the sound one is of another model.
+    """
+    damaged: list[tuple[Path, str]] = []
+    for place in reversed(states(folder)):
+        why = _damage(place)
+        if not why:
+            said = [f"{place} is damaged ({why}) and left out" for place, why in damaged]
+            return _restored(place, modules, optimizers), said
+        damaged.append((place, why))
+    if not damaged:
         return None
-    newest = found[-1]
+    newest, why = damaged[0]
+    raise CheckpointError(f"{newest} is damaged ({why}), and no other state is sound: start a run under a new name")
+
+
+def states(folder: Path) -> list[Path]:
+    """The states of a run, oldest first."""
+    return sorted(folder.glob("step-*"))
+
+
+def _restored(place: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]) -> dict[str, Any]:
     try:
         for name, module in modules.items():
-            module.load_state_dict(load_file(newest / f"{name}.safetensors"))
-        state = json.loads((newest / "state.json").read_text())
+            module.load_state_dict(load_file(place / f"{name}.safetensors"))
+        state = json.loads((place / "state.json").read_text())
         for i, optimizer in enumerate(optimizers):
             saved = state["optimizers"][i]
-            restored = _join_state(load_file(newest / f"optimizer-{i}.safetensors"), saved["numbers"])
+            restored = _join_state(load_file(place / f"optimizer-{i}.safetensors"), saved["numbers"])
             optimizer.load_state_dict({"state": restored, "param_groups": saved["groups"]})
         if type(state["step"]) is not int:
             raise TypeError(f"step {state['step']!r} is no number")
     except (OSError, LookupError, TypeError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
-            f"{newest} cannot be resumed: {in_one_line(error)}. If the run was started with another model or "
-            "other options, use another --name; if the folder is damaged, delete it and the one before it is used"
+            f"{place} cannot be resumed: {in_one_line(error)}. If the run was started with another model or other "
+            "options, use another --name"
         ) from error
     return state
 
 
-def complete(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("step-*") if (p / "state.json").is_file())
+def _damage(place: Path) -> str:
+    """What is wrong with the files of a state; "" if they are as they were written."""
+    try:
+        sums = json.loads((place / _SUMS).read_text())
+        changed = [name for name in {**sums, "state.json": ""} if sums[name] != _digest(place / name)]
+    except (OSError, LookupError, TypeError, AttributeError, ValueError) as error:
+        return in_one_line(error)
+    return f"{', '.join(changed)} not as written" if changed else ""
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _flat(module: nn.Module) -> dict[str, Tensor]:
