@@ -13,7 +13,7 @@ from saccade.errors import SaccadeError
 from saccade.train import Interrupted, train
 from saccade.train import loop as loop_module
 
-from .points import Points, quick
+from .points import Points, Recipe, quick
 
 
 def weights(folder, kind="weights"):
@@ -61,6 +61,24 @@ def test_the_weights_kept_are_the_best_averaged_ones(tmp_path):
     assert_same(load_file(tmp_path / "model" / "model.safetensors"), averages[2])  # of equals, the later
     assert_same({k: v for k, v in weights(tmp_path, "average").items() if k == "module.table"},
                 {"module.table": averages[3]["table"]})  # fmt: skip
+
+
+def test_while_pictures_grow_the_scores_say_at_which_size_it_was_trained(tmp_path, capsys):
+    class Growing(Recipe):
+        def size_at(self, progress):
+            return 32 if progress < 0.5 else 64
+
+    task = Points()
+    task.recipe = Growing(samples=64)
+    train(task, quick(epochs=4), tmp_path)
+    assert [line.get("size") for line in lines(tmp_path) if "epoch" in line] == [32, 32, None, None]
+    said = [line for text in capsys.readouterr() for line in text.splitlines() if line.startswith("epoch ")]
+    assert ["still trained at 32 pixels, and judged at full size" in line for line in said] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_progress_runs_from_0_towards_1(tmp_path):

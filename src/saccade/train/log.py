@@ -32,13 +32,15 @@ class RunLog:
         if step % 20 == 0 or step == self.bar.total:
             self._write(step, {"loss": loss, **numbers})
 
-    def scores(self, step: int, epoch: int, scores: dict[str, float]) -> None:
-        """The model was validated."""
+    def scores(self, step: int, epoch: int, scores: dict[str, float], size: int | None = None) -> None:
+        """The model was validated, at full size. size: that of the pictures it was just trained on, where smaller."""
         if not self.main:
             return
         shown = "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
-        self.bar.write(f"epoch {epoch}: {shown}")
-        self._write(step, {"epoch": epoch, **{f"val/{k}": v for k, v in scores.items()}})
+        smaller = {} if size is None else {"size": size}
+        lags = f"  (still trained at {size} pixels, and judged at full size)" if smaller else ""
+        self.bar.write(f"epoch {epoch}: {shown}{lags}")
+        self._write(step, {"epoch": epoch, **smaller, **{f"val/{k}": v for k, v in scores.items()}})
 
     def say(self, line: str) -> None:
         """A line for the person, above the bar."""

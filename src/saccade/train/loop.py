@@ -196,13 +196,24 @@ class _Run:
                 )
 
     def _validate(self) -> None:
+        """Judge the average as it will be used, at full size even while training pictures are smaller: scores of
+        another size would choose weights for another use. Until they have grown the curve lags, which the log says.
+        """
         judged = self.average.module.eval()
         scores = self.task.evaluate(judged, self.device)
-        self.log.scores(self.step, self.step // self.per_epoch, scores)
+        self.log.scores(self.step, self.step // self.per_epoch, scores, self._smaller())
         if scores[self.task.judged_by] >= self.kept.get(self.task.judged_by, -math.inf):
             self.kept = scores
             if self.device.main:
                 self.task.save(judged, self.folder / "model", scores)
+
+    def _smaller(self) -> int | None:
+        """Side of the pictures of the last step, while they are to grow."""
+        size_at = getattr(self.task.recipe, "size_at", None)
+        if size_at is None:
+            return None
+        size = size_at((self.step - 1) / self.steps)
+        return size if size < size_at(1.0) else None
 
     def _save(self) -> None:
         if self.device.main:
