@@ -18,7 +18,7 @@ def test_confusion_has_a_cell_for_each_pair(n):
     assert drawn.mode == "RGB"
     assert drawn.width > n * cell
     assert drawn.height > n * cell
-    assert max(drawn.size) < n * cell + 300
+    assert max(drawn.size) < max(n * cell, 400) + 300  # what stands below is never cut off
 
 
 def test_confusion_changes_with_the_data_and_the_names():

@@ -1,0 +1,171 @@
+"""What pictures of results are drawn with: colours, letters, boxes with labels that stay readable, arrows."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+INK, PAPER, FAINT, ACCENT, WRONG = (28, 30, 38), (255, 255, 255), (214, 218, 226), (33, 92, 168), (190, 60, 40)
+Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
+
+# Told apart from their neighbours in this order, and from most of what pictures show.
+PALETTE: tuple[Colour, ...] = (
+    (255, 96, 80), (64, 160, 255), (255, 208, 48), (72, 208, 112), (214, 112, 255), (255, 150, 40),
+    (64, 224, 224), (255, 128, 190), (170, 230, 60), (150, 140, 255), (224, 176, 140), (200, 200, 210),
+)  # fmt: skip
+
+# Pillow's own letters are Latin. These are what systems usually have for Korean, and mostly for more.
+_WIDE = (
+    "NotoSansCJK-Regular.ttc", "NotoSansKR-Regular.otf", "NotoSansKR-Regular.ttf", "NotoSansCJKkr-Regular.otf",
+    "NanumGothic.ttf", "malgun.ttf", "AppleSDGothicNeo.ttc", "AppleGothic.ttf", "UnDotum.ttf",
+    "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf",
+)  # fmt: skip
+
+
+def colour(index: int) -> Colour:
+    """Of a class, by its index."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def ink_on(background: Colour) -> Colour:
+    """Black or white, whichever is read more easily on it."""
+    red, green, blue = background
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else PAPER
+
+
+def font(size: float, text: str = "") -> Any:
+    """Letters of this size in pixels that can write `text`; where the system has none for it, Pillow's own."""
+    wide = any(ord(letter) > 0x24F and letter not in "–—…→−" for letter in text)
+    return _font(max(6, round(size)), wide)
+
+
+@lru_cache(maxsize=256)
+def _font(size: int, wide: bool) -> Any:
+    for name in _WIDE if wide else ():
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:  # not on this system
+            continue
+    return ImageFont.load_default(size)
+
+
+def short(text: str, most: int = 18) -> str:
+    """On one line, cut to so many letters."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def enlarged(picture: Image.Image, least: int = 640) -> tuple[Image.Image, float]:
+    """RGB, with a longer side of `least` pixels or somewhat more, and how many times larger it now is.
+
+    Whole times, so that each pixel of a small picture stays a square of pixels.
+    """
+    times = max(1, round(least / max(picture.size)))
+    picture = picture.convert("RGB")
+    if times == 1:
+        return picture, 1.0
+    way = Image.Resampling.NEAREST if times > 8 else Image.Resampling.BICUBIC
+    return picture.resize((picture.width * times, picture.height * times), way), float(times)
+
+
+class Overlay:
+    """A transparent sheet over a picture, finer than it where it can be, so that edges are smooth.
+
+    Coordinates are in pixels of the picture; `unit` is a length that looks alike on every picture: 1 where its
+    longer side has 640 pixels.
+    """
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.picture = picture
+        self.unit = max(picture.size) / 640
+        self.fine = 2 if max(picture.size) <= 2000 else 1
+        self._sheet = Image.new("RGBA", (picture.width * self.fine, picture.height * self.fine), (0, 0, 0, 0))
+        self._draw = ImageDraw.Draw(self._sheet)
+        self._taken: list[Box] = []
+
+    def result(self) -> Image.Image:
+        """The picture with all that was drawn on it."""
+        sheet = self._sheet.reduce(self.fine) if self.fine > 1 else self._sheet
+        return Image.alpha_composite(self.picture.convert("RGBA"), sheet).convert("RGB")
+
+    def box(self, box: Box, colour: Colour, width: float = 2.0, dashed: bool = False) -> None:
+        """Its edge lies on the box's; a dark edge around it sets it off from any picture."""
+        left, top, right, bottom = box
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+        for ink, wide in (((0, 0, 0, 150), width + 1.6), ((*colour, 255), width)):
+            for start, end in pairwise(corners):
+                for a, b in _dashes(start, end, 8 * self.unit) if dashed else [(start, end)]:
+                    self._bar(a, b, ink, wide)
+
+    def arrow(self, points: Sequence[tuple[float, float]], colour: Colour, width: float = 2.5) -> None:
+        """Along the points, with its head at the last one."""
+        (x0, y0), (x1, y1) = points[-2:]
+        angle = math.atan2(y1 - y0, x1 - x0)
+        size = (5 + 2.5 * width) * self.unit
+        self._taken.append((x1 - size, y1 - size, x1 + size, y1 + size))  # no tag shall hide where it points
+        tip = [(x1 - size * math.cos(angle + t), y1 - size * math.sin(angle + t)) for t in (-0.45, 0.45)]
+        for ink, wide, grow in (((0, 0, 0, 170), width + 2.5, 1.5), ((*colour, 255), width, 0)):
+            self._line([*points[:-1], (x1 - size / 2 * math.cos(angle), y1 - size / 2 * math.sin(angle))], ink, wide)
+            head = self._scaled([(x1, y1), *tip])
+            self._draw.polygon(head, fill=ink)
+            if grow:
+                self._draw.line([*head, head[0]], fill=ink, width=round(grow * 2 * self.unit * self.fine))
+        x, y = points[0]
+        dot = (2 + width) * self.unit
+        self._draw.ellipse(self._scaled([(x - dot, y - dot), (x + dot, y + dot)]), (*colour, 255), (0, 0, 0, 170))
+
+    def label(self, text: str, places: Sequence[tuple[float, float, str]], colour: Colour, size: float) -> None:
+        """Write on a tag at the first of the places (x, y, anchor as Pillow names it) where it covers no other tag
+        and lies within the picture; else where it covers least."""
+        letters = font(size * self.unit * self.fine, text)
+        pad = 3 * self.unit
+        wide, high = letters.getlength(text) / self.fine + 2 * pad, 1.25 * size * self.unit + pad
+        tags = [self._inside(_anchored(x, y, wide, high, anchor)) for x, y, anchor in places]
+        tag = min(tags, key=lambda one: round(sum(_shared(one, other) for other in self._taken)))  # the first of equals
+        self._taken.append(tag)
+        self._draw.rounded_rectangle(self._scaled([tag[:2], tag[2:]]), round(2 * self.unit * self.fine), (*colour, 235))
+        middle = self._scaled([((tag[0] + tag[2]) / 2, (tag[1] + tag[3]) / 2)])[0]
+        self._draw.text(middle, text, (*ink_on(colour), 255), letters, anchor="mm")
+
+    def _inside(self, tag: Box) -> Box:
+        """Moved, not cut, to lie within the picture where it can."""
+        right = max(0.0, min(self.picture.width - (tag[2] - tag[0]), tag[0]))
+        down = max(0.0, min(self.picture.height - (tag[3] - tag[1]), tag[1]))
+        return right, down, right + tag[2] - tag[0], down + tag[3] - tag[1]
+
+    def _line(self, points: Sequence[tuple[float, float]], ink: tuple[int, ...], width: float) -> None:
+        wide = max(1, round(width * self.unit * self.fine))
+        self._draw.line(self._scaled(points), fill=ink, width=wide, joint="curve")
+
+    def _bar(self, a: tuple[float, float], b: tuple[float, float], ink: tuple[int, ...], width: float) -> None:
+        """An upright or level line, square at its ends, whose middle is exactly between its sides."""
+        half = max(1, round(width * self.unit * self.fine)) / 2
+        (x0, y0), (x1, y1) = self._scaled(sorted([a, b]))
+        self._draw.rectangle([round(v) for v in (x0 - half, y0 - half, x1 + half - 1, y1 + half - 1)], ink)
+
+    def _scaled(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(x * self.fine, y * self.fine) for x, y in points]
+
+
+def _anchored(x: float, y: float, wide: float, high: float, anchor: str) -> Box:
+    left = {"l": x, "m": x - wide / 2, "r": x - wide}[anchor[0]]
+    top = {"t": y, "m": y - high / 2, "b": y - high}[anchor[1]]
+    return left, top, left + wide, top + high
+
+
+def _shared(a: Box, b: Box) -> float:
+    """Area that two boxes have in common."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def _dashes(start: tuple[float, float], end: tuple[float, float], length: float) -> Iterator[tuple]:
+    """Pieces of a line, as long as the gaps between them, with one at each end."""
+    (x0, y0), (x1, y1) = start, end
+    pieces = 2 * max(1, round(math.hypot(x1 - x0, y1 - y0) / length / 2)) + 1
+    for i in range(0, pieces, 2):
+        a, b = i / pieces, (i + 1) / pieces
+        yield (x0 + a * (x1 - x0), y0 + a * (y1 - y0)), (x0 + b * (x1 - x0), y0 + b * (y1 - y0))
