@@ -1,10 +1,88 @@
-"""What a scene shows, in words."""
+"""What a scene shows, in words: every object is named, and every relation that the names do not tell already.
+
+    A red disc, a blue star and a white ring. The red disc is left of the blue star and inside the white ring.
+    빨간 원, 파란 별, 흰 고리가 있다. 빨간 원은 파란 별의 왼쪽에 있고 흰 고리의 안에 있다.
+
+Of the six relations "same colour" is left out: colours are named.
+"""
 
 from collections.abc import Sequence
 
-from saccade.data.scenes.relations import Triplet
+from saccade.data.scenes import korean
+from saccade.data.scenes.relations import ABOVE, BIGGER_THAN, IN_FRONT_OF, INSIDE, LEFT_OF, RELATIONS, Triplet
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+# How a relation to "파란 별" is said, in a clause that ends the sentence and in one that goes on.
+_KOREAN = {
+    LEFT_OF: ("{}의 왼쪽에 있다", "{}의 왼쪽에 있고"),
+    ABOVE: ("{}의 위쪽에 있다", "{}의 위쪽에 있고"),
+    INSIDE: ("{}의 안에 있다", "{}의 안에 있고"),
+    IN_FRONT_OF: ("{}의 앞에 있다", "{}의 앞에 있고"),
+    BIGGER_THAN: ("{}보다 크다", "{}보다 크고"),
+}
 
 
 def captions(names: Sequence[str], colours: Sequence[str], triplets: Sequence[Triplet]) -> dict[str, str]:
-    said = ", ".join(f"a {colour} {name}" for name, colour in zip(names, colours, strict=True))
-    return {"en": said, "ko": said}
+    """Captions in English ("en") and Korean ("ko") of objects, hindmost first, and how they relate."""
+    said: dict[int, dict[int, list[int]]] = {}  # subject -> relation -> objects
+    for subject, relation, other in triplets:
+        if relation in _KOREAN:
+            said.setdefault(subject, {}).setdefault(relation, []).append(other)
+    return {"en": _english(names, colours, said), "ko": _korean(names, colours, said)}
+
+
+def _english(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[int, list[int]]]) -> str:
+    called = [f"the {phrase}" for phrase in phrases(names, colours)]
+    sentences = [_begun(f"{_and([article(phrase) for phrase in phrases(names, colours)])}.")]
+    for subject, found in said.items():
+        clauses = [f"{RELATIONS[r]} {_and([called[other] for other in others])}" for r, others in found.items()]
+        sentences.append(_begun(f"{called[subject]} is {_and(clauses, ', and ' if len(clauses) > 1 else '')}."))
+    return " ".join(sentences)
+
+
+def _korean(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[int, list[int]]]) -> str:
+    called = korean_phrases(names, colours)
+    sentences = [f"{korean.particle(', '.join(called), korean.SUBJECT)} 있다."]
+    for subject, found in said.items():
+        clauses = []
+        for i, (relation, others) in enumerate(found.items()):
+            ends = i == len(found) - 1
+            clauses.append(_KOREAN[relation][0 if ends else 1].format(korean.listed([called[o] for o in others])))
+        sentences.append(f"{korean.particle(called[subject], korean.TOPIC)} {' '.join(clauses)}.")
+    return " ".join(sentences)
+
+
+def phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:
+    """What to call each object in English, without article: "red disc"; "second red disc" where there are more."""
+    plain = [f"{colour} {name}".strip() for name, colour in zip(names, colours, strict=True)]
+    return _numbered(plain, _ORDINALS, "{} {}")
+
+
+def korean_phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:
+    """What to call each object in Korean: "빨간 원"; "두 번째 빨간 원" where there are more."""
+    words = [
+        f"{korean.COLOURS.get(colour, '')} {korean.SHAPES.get(name, name)}".strip()
+        for name, colour in zip(names, colours, strict=True)
+    ]
+    return _numbered(words, korean.ORDINALS, "{} 번째 {}")
+
+
+def _numbered(plain: list[str], ordinals: Sequence[str], pattern: str) -> list[str]:
+    counted = [plain[:i].count(phrase) for i, phrase in enumerate(plain)]
+    return [
+        pattern.format(ordinals[before], phrase) if plain.count(phrase) > 1 else phrase
+        for phrase, before in zip(plain, counted, strict=True)
+    ]
+
+
+def article(phrase: str) -> str:
+    return f"{'an' if phrase[:1].lower() in tuple('aeiou') else 'a'} {phrase}"
+
+
+def _and(parts: list[str], last: str = "") -> str:
+    """a, b and c; with `last` between the last two where it is given."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last or ' and '}{parts[-1]}"
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

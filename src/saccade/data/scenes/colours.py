@@ -28,16 +28,7 @@ def shade(stream: Stream, name: str) -> Colour:
 def second(stream: Stream, colour: Colour) -> Colour:
     """The other tone of a texture: of the same colour, clearly lighter or darker."""
     luma = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
-    share = stream.between(0.32, 0.5) * (0.65 if luma > 0.9 else 1.0)
+    share = stream.between(0.28, 0.44) * (0.7 if luma > 0.9 else 1.0)
     towards = 1.0 if luma < 0.45 and stream.chance(0.7) else 0.0
     red, green, blue = (part + share * (towards - part) for part in colour)
     return red, green, blue
-
-
-def nearest(colour: Colour) -> str:
-    """The name of the colour next to this one."""
-
-    def apart(name: str) -> float:
-        return sum((a - b) * (a - b) for a, b in zip(COLOURS[name], colour, strict=True))
-
-    return min(COLOURS, key=apart)

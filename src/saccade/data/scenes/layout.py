@@ -4,7 +4,7 @@ Each new object lies over those before it. One that would leave another, or itse
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from saccade.data.scenes.colours import COLOURS, second, shade
 from saccade.data.scenes.render import Item, Light, Stencil, stencil
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream
-from saccade.data.scenes.textures import draw_texture
+from saccade.data.scenes.textures import Texture, draw_texture
 
 FEWEST, MOST = 3, 8
 SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
@@ -57,13 +57,23 @@ class Layout:
                 return False
             if lost and (lost < EVIDENT * full or seen - lost < max(least, KEPT * full)):
                 return False
+        self._lay(item, drawn, covered)
+        return True
+
+    def add(self, item: Item) -> None:
+        """Put it in front of all others, whatever it hides."""
+        drawn = stencil(item, self.height, self.width, self.light)
+        beneath = self.owner[drawn.window][drawn.mask]
+        self._lay(item, drawn, np.bincount(beneath + 1, minlength=len(self.items) + 1)[1:].tolist())
+
+    def _lay(self, item: Item, drawn: Stencil, covered: Sequence[int]) -> None:
+        """covered: pixels that each of the others loses by it."""
         self.owner[drawn.window][drawn.mask] = len(self.items)
         self.seen = [seen - lost for seen, lost in zip(self.seen, covered, strict=True)]
         self.items.append(item)
         self.stencils.append(drawn)
-        self.full.append(len(beneath))
-        self.seen.append(len(beneath))
-        return True
+        self.full.append(int(np.count_nonzero(drawn.mask)))
+        self.seen.append(self.full[-1])
 
 
 def draw_light(stream: Stream) -> Light:
@@ -79,7 +89,8 @@ def draw_light(stream: Stream) -> Light:
 
 
 def draw_layout(stream: Stream, height: int, width: int, sprites: Sequence[Sprite] = ()) -> Layout:
-    """A layout of 3 to 8 objects; what does not fit is left out, never below 3."""
+    """A layout of 3 to 8 objects; what does not fit is left out, never below 3. Half of them, about, are sprites
+    where there are any."""
     layout = Layout(height, width, draw_light(stream))
     count = FEWEST + stream.whole(MOST - FEWEST + 1)
     if stream.chance(0.42):
@@ -136,8 +147,7 @@ def draw_item(
     if sprites and name is None and stream.chance(0.5):
         sprite = stream.choice(sprites)
         white = (1.0, 1.0, 1.0)
-        texture = draw_texture(stream, 1.0)
-        return Item(sprite.name, sprite.shade, 0, 0, radius, stream.turn(0.2), (white, white), texture, sprite)
+        return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
     used = [item.colour for item in layout.items]
     once = [colour for colour in used if used.count(colour) == 1]
     while True:
@@ -152,7 +162,7 @@ def draw_item(
 
 def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
     """The same object elsewhere, and of another radius."""
-    return Item(item.name, item.colour, x, y, radius or item.radius, item.turn, item.tones, item.texture, item.sprite)
+    return replace(item, x=x, y=y, radius=radius or item.radius)
 
 
 def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
@@ -179,5 +189,5 @@ def _free(layout: Layout, item: Item) -> bool:
         apart = 0.8 * (item.radius + other.radius)
         x, y = item.x - other.x, item.y - other.y
         if x * x + y * y < apart * apart:
-            return other.name in shapes.HOLES and item.radius < 0.6 * other.radius
+            return other.holed and item.radius < 0.6 * other.radius
     return True

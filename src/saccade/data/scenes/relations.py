@@ -8,7 +8,7 @@ Lengths are in shares of the picture's shorter side. Boxes are those of the visi
 - inside: all that can be seen of the subject lies in the hole of the object, a ring or a frame.
 - in front of: the subject hides at least `HIDES` of the object's pixels.
 - bigger than: `BIGGER` times as many pixels of the subject can be seen, and the boxes are at most `CLOSE` apart.
-- same colour: both have the same colour's name, and the boxes are at most `NEAR` apart; said both ways.
+- same colour: the colours have the same name, and the boxes are at most `NEAR` apart; said both ways.
 
 Of the first four at most one holds for a pair: inside before in front of, that before the other two.
 """
@@ -34,8 +34,9 @@ def relations(
 ) -> list[Triplet]:
     """(subject, relation, object), sorted by subject, then object.
 
-    boxes: left, top, right, bottom in pixels. seen, full: visible pixels, and all pixels, of each. hidden[i][j]:
-    pixels of i that show j. held[i][j]: pixels in i's hole that show j. side: the picture's shorter side.
+    boxes: left, top, right, bottom in pixels. colours: names, "" for many colours. seen, full: visible pixels, and
+    all pixels, of each. hidden[i][j]: pixels of i that show j. held[i][j]: pixels in i's hole that show j. side: the
+    picture's shorter side.
     """
     found: list[Triplet] = []
     for i in range(len(boxes)):
@@ -56,7 +57,7 @@ def relations(
             apart = _apart(boxes[i], boxes[j])
             if seen[i] >= BIGGER * seen[j] and apart <= CLOSE * side:
                 found.append((i, BIGGER_THAN, j))
-            if colours[i] == colours[j] and apart <= NEAR * side:
+            if colours[i] and colours[i] == colours[j] and apart <= NEAR * side:
                 found.append((i, SAME_COLOUR, j))
     return found
 

@@ -33,6 +33,11 @@ class Item:
     sprite: Sprite | None = None
 
     @property
+    def holed(self) -> bool:
+        """Whether it is a ring or a frame."""
+        return self.sprite is None and self.name in shapes.HOLES
+
+    @property
     def reach(self) -> float:
         """Radius, in pixels, of a circle around it."""
         return self.radius * (self.sprite.reach if self.sprite else shapes.REACH.get(self.name, 1.01))
@@ -56,7 +61,7 @@ class Stencil:
     """Where an object is, were nothing in front of it, in a window of the picture.
 
     u, v: places from its centre, along its own axes, in radii. distance: pixels to its outline, negative inside.
-    alpha: how much of each pixel it covers. mask: the pixels it covers by half or more.
+    alpha: how much of each pixel it covers. mask: the pixels it covers by half or more. colours: a sprite's (3 y x).
     """
 
     window: Window
@@ -65,6 +70,7 @@ class Stencil:
     distance: np.ndarray
     alpha: np.ndarray
     mask: np.ndarray
+    colours: np.ndarray | None = None
 
 
 @lru_cache(maxsize=8)
@@ -83,15 +89,12 @@ def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
     y = ((_centres(height)[top:bottom] - item.y) * scale)[:, None]
     cosine, sine = item.turn
     u, v = cosine * x + sine * y, cosine * y - sine * x
+    window = (slice(top, bottom), slice(left, right))
     if item.sprite:
-        alpha = item.sprite.alpha(u, v, item.radius)
-        distance = (0.5 - alpha) * 2
-        mask = alpha >= 0.5
-    else:
-        distance = shapes.SHAPES[item.name](u, v) * item.radius
-        alpha = unit(0.5 - distance)
-        mask = distance <= 0
-    return Stencil((slice(top, bottom), slice(left, right)), u, v, distance, alpha, mask)
+        alpha, colours = item.sprite.sample(u, v, item.radius)
+        return Stencil(window, u, v, (0.5 - alpha) * 3, alpha, alpha >= 0.5, colours)
+    distance = shapes.SHAPES[item.name](u, v) * item.radius
+    return Stencil(window, u, v, distance, unit(0.5 - distance), distance <= 0)
 
 
 def hole(item: Item, drawn: Stencil) -> np.ndarray:
@@ -103,8 +106,8 @@ def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
     """Lay the object and its shadow on the canvas, float32 (3 y x)."""
     under = canvas[:, drawn.window[0], drawn.window[1]]
     under *= 1 - light.shadow * _shadow(item, drawn.distance, light)
-    if item.sprite:
-        colour = item.sprite.colour(drawn.u, drawn.v, item.radius)
+    if drawn.colours is not None:
+        colour = drawn.colours
     else:
         first, second = (np.array(tone, np.float32)[:, None, None] for tone in item.tones)
         woven = weave(item.texture, drawn.u, drawn.v, item.radius)

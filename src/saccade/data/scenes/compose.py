@@ -1,0 +1,85 @@
+"""From a layout to its picture, and to all that is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from saccade.data.objects import Objects
+from saccade.data.scenes.background import background
+from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.relations import Triplet, relations
+from saccade.data.scenes.render import hole, paint
+from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.textures import noise
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """What is behind the objects, float32 (3 y x), and what lies over all: grain, float32 (y x)."""
+
+    canvas: np.ndarray
+    grain: np.ndarray
+
+
+def draw_backdrop(stream: Stream, height: int, width: int) -> Backdrop:
+    canvas = background(stream, height, width)
+    grain = noise(height, width, (stream.unit(), stream.unit()), fine=True)
+    return Backdrop(canvas, grain * stream.between(0.0, 7.0) + 0.5)
+
+
+def painted(layout: Layout, backdrop: Backdrop) -> np.ndarray:
+    """The picture, uint8 (y x 3): background, objects, light over all of it, grain. Paints over the backdrop."""
+    canvas, light = backdrop.canvas, layout.light
+    for item, drawn in zip(layout.items, layout.stencils, strict=True):
+        paint(canvas, item, drawn, light)
+    x = np.arange(layout.width, dtype=np.float32) * (light.across * 0.24 / layout.width)
+    y = np.arange(layout.height, dtype=np.float32) * (light.down * 0.24 / layout.height)
+    middle = light.brightness - 0.12 * (light.across + light.down)
+    canvas *= (x + (y + middle)[:, None]) * 255
+    canvas += backdrop.grain
+    np.minimum(np.maximum(canvas, 0, out=canvas), 255, out=canvas)
+    return np.ascontiguousarray(canvas.astype(np.uint8).transpose(1, 2, 0))
+
+
+def found(layout: Layout, classes: dict[str, int]) -> tuple[Objects, list[int]]:
+    """The objects that can be seen, hindmost first, and their places among the layout's items.
+
+    classes: name -> index.
+    """
+    shown = [i for i, seen in enumerate(layout.seen) if seen]
+    boxes = [_box(layout.owner, layout.stencils[i].window, i) for i in shown]
+    objects = Objects(
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor([classes[layout.items[i].name] for i in shown], dtype=torch.int64),
+        size=(layout.height, layout.width),
+        masks=torch.from_numpy(layout.owner[None] == np.array(shown, np.int16)[:, None, None]),
+        relations=torch.tensor(_triplets(layout, shown, boxes), dtype=torch.int64).reshape(-1, 3),
+    )
+    return objects, shown
+
+
+def _triplets(layout: Layout, shown: Sequence[int], boxes: Sequence[Sequence[int]]) -> list[Triplet]:
+    hidden, held = [], []
+    for i in shown:
+        item, drawn = layout.items[i], layout.stencils[i]
+        hidden.append(_owners(layout, drawn.window, drawn.mask, shown))
+        held.append(_owners(layout, drawn.window, hole(item, drawn), shown) if item.holed else [0] * len(shown))
+    colours = [layout.items[i].colour for i in shown]
+    seen, full = [layout.seen[i] for i in shown], [layout.full[i] for i in shown]
+    return relations(boxes, colours, seen, full, hidden, held, layout.side)
+
+
+def _owners(layout: Layout, window: tuple[slice, slice], mask: np.ndarray, shown: Sequence[int]) -> list[int]:
+    """How many of the pixels show each object."""
+    counts = np.bincount(layout.owner[window][mask] + 1, minlength=len(layout.items) + 1).tolist()
+    return [counts[i + 1] for i in shown]
+
+
+def _box(owner: np.ndarray, window: tuple[slice, slice], i: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that show object i, all of which lie in the window."""
+    mask = owner[window] == i
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = window[0].start, window[1].start
+    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1

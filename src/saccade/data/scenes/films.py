@@ -1,0 +1,169 @@
+"""Films: each object moves in one way, as the caption says."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saccade.data.objects import Objects
+from saccade.data.scenes import korean, shapes
+from saccade.data.scenes.captions import korean_phrases, phrases
+from saccade.data.scenes.compose import Backdrop, draw_backdrop, found, painted
+from saccade.data.scenes.layout import Layout, draw_item, draw_light
+from saccade.data.scenes.render import Item
+from saccade.data.scenes.sprites import Sprite
+from saccade.data.scenes.stream import Stream, turn
+
+# What a motion is called, and where it leads.
+WAYS = {
+    "moves right": (1, 0),
+    "moves left": (-1, 0),
+    "moves up": (0, -1),
+    "moves down": (0, 1),
+    "turns clockwise": (0, 0),
+    "turns counterclockwise": (0, 0),
+    "grows": (0, 0),
+    "shrinks": (0, 0),
+    "stays still": (0, 0),
+}
+_KOREAN = {
+    "moves right": "오른쪽으로 움직인다",
+    "moves left": "왼쪽으로 움직인다",
+    "moves up": "위로 움직인다",
+    "moves down": "아래로 움직인다",
+    "turns clockwise": "시계 방향으로 돈다",
+    "turns counterclockwise": "시계 반대 방향으로 돈다",
+    "grows": "커진다",
+    "shrinks": "작아진다",
+    "stays still": "가만히 있다",
+}
+FEWEST, MOST = 2, 5
+TURNED = 0.55  # tangent of a quarter of the angle by which an object turns: 115 degrees in all
+GROWN = 1.7  # times
+LOOKS = 9  # moments at which paths are compared
+TRIES = 40
+
+
+@dataclass(frozen=True)
+class Film:
+    """Attributes:
+    frames: uint8 (t y x 3).
+    objects: of each frame, those that can be seen, hindmost first, as in a `Scene`.
+    tracks: of each frame, for each of its objects, which object of the film it is.
+    names, colours, motions: of the film's objects; a motion is one of WAYS.
+    captions: "en" and "ko": how each object moves.
+    """
+
+    frames: np.ndarray
+    objects: list[Objects]
+    tracks: list[list[int]]
+    names: list[str]
+    colours: list[str]
+    motions: list[str]
+    captions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """An object and how it moves. far: how many pixels it goes in all."""
+
+    item: Item
+    motion: str
+    far: float
+
+    def at(self, moment: float) -> Item:
+        """The object at a moment from 0 to 1."""
+        item = self.item
+        if self.far:
+            across, down = WAYS[self.motion]
+            return replace(item, x=item.x + across * self.far * moment, y=item.y + down * self.far * moment)
+        if self.motion.startswith("turns"):
+            cosine, sine = turn((2 * moment - 1) * TURNED * (1 if self.motion == "turns clockwise" else -1))
+            c, s = item.turn
+            return replace(item, turn=(c * cosine - s * sine, s * cosine + c * sine))
+        if self.motion in ("grows", "shrinks"):
+            done = moment if self.motion == "grows" else 1 - moment
+            return replace(item, radius=item.radius * (1 + (GROWN - 1) * done))
+        return item
+
+
+def draw_film(
+    stream: Stream, size: tuple[int, int], frames: int, classes: dict[str, int], sprites: Sequence[Sprite]
+) -> Film:
+    """A film of 2 to 5 objects, some of them of `sprites`. classes: name -> index."""
+    height, width = size
+    light = draw_light(stream)
+    actors = _cast(stream, Layout(height, width, light), sprites)
+    backdrop = draw_backdrop(stream, height, width)
+    pictures, objects, tracks = [], [], []
+    for frame in range(frames):
+        layout = Layout(height, width, light)
+        for actor in actors:
+            layout.add(actor.at(frame / (frames - 1)))
+        pictures.append(painted(layout, Backdrop(backdrop.canvas.copy(), backdrop.grain)))
+        here, shown = found(layout, classes)
+        objects.append(here)
+        tracks.append(shown)
+    names, colours = [a.item.name for a in actors], [a.item.colour for a in actors]
+    motions = [a.motion for a in actors]
+    return Film(np.stack(pictures), objects, tracks, names, colours, motions, _captions(names, colours, motions))
+
+
+def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> list[Actor]:
+    """Objects whose paths stay in the picture and never lead one right over another."""
+    count = FEWEST + stream.whole(MOST - FEWEST + 1)
+    actors: list[Actor] = []
+    for _ in range(TRIES * count):
+        actor = _draw_actor(stream, layout, sprites)
+        if all(_clear(actor, other) for other in actors):
+            actors.append(actor)
+            layout.items.append(actor.item)  # that the next has another shape or colour
+        if len(actors) == count:
+            break
+    if len(actors) < FEWEST or all(actor.motion == "stays still" for actor in actors):
+        layout.items.clear()
+        return _cast(stream, layout, sprites)
+    return actors
+
+
+def _draw_actor(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> Actor:
+    """An object and a motion that both fit into the picture."""
+    side = layout.side
+    item = draw_item(stream, layout, side * stream.between(0.07, 0.17), sprites)
+    ways = [way for way in WAYS if not (way.startswith("turns") and item.name in shapes.ROUND and not item.sprite)]
+    motion = stream.choice(ways)
+    across, down = WAYS[motion]
+    far = side * stream.between(0.22, 0.5) if across or down else 0.0
+    margin = item.reach * (GROWN if motion in ("grows", "shrinks") else 1) + 1
+    margin = min(margin, side / 2)
+    far = min(far, (layout.width if across else layout.height) - 2 * margin) if far else 0.0
+    x, y = (
+        _start(stream, length, margin, far * way) for length, way in ((layout.width, across), (layout.height, down))
+    )
+    return Actor(replace(item, x=x, y=y), motion, far)
+
+
+def _start(stream: Stream, length: int, margin: float, path: float) -> float:
+    """Where to begin a path of so many pixels, so that all of it keeps the margin."""
+    return stream.between(margin + max(0.0, -path), length - margin - max(0.0, path))
+
+
+def _clear(one: Actor, other: Actor) -> bool:
+    """Whether at no moment one hides much of the other: centres stay farther apart than the larger one reaches."""
+    for look in range(LOOKS):
+        a, b = one.at(look / (LOOKS - 1)), other.at(look / (LOOKS - 1))
+        x, y = a.x - b.x, a.y - b.y
+        if math.sqrt(x * x + y * y) < max(a.reach, b.reach) + 0.4 * min(a.reach, b.reach):
+            return False
+    return True
+
+
+def _captions(names: Sequence[str], colours: Sequence[str], motions: Sequence[str]) -> dict[str, str]:
+    in_english = [f"The {phrase} {motion}." for phrase, motion in zip(phrases(names, colours), motions, strict=True)]
+    called = korean_phrases(names, colours)
+    in_korean = [
+        f"{korean.particle(phrase, korean.SUBJECT)} {_KOREAN[motion]}."
+        for phrase, motion in zip(called, motions, strict=True)
+    ]
+    return {"en": " ".join(in_english), "ko": " ".join(in_korean)}
