@@ -1,9 +1,14 @@
 """Vision attention that you can use, see and touch."""
 
-from saccade.errors import CheckpointError, DataError, SaccadeError
-from saccade.lens import Call, Trace, watch
-from saccade.ops import attend, attention_weights
-from saccade.tasks import load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saccade.errors import CheckpointError, DataError, SaccadeError
+    from saccade.lens import Call, Trace
+    from saccade.lens.watch import watch
+    from saccade.ops import attend, attention_weights
+    from saccade.tasks import load
 
 __version__ = "0.1.0"
 
@@ -18,3 +23,32 @@ __all__ = [
     "load",
     "watch",
 ]
+
+# Rooms, and what the face shows of them, are loaded when first asked for: PyTorch takes a second or two, in which the
+# command line already answers Ctrl-C.
+_ROOMS = {
+    "errors": ("CheckpointError", "DataError", "SaccadeError"),
+    "ops": ("attend", "attention_weights"),
+    "layers": (),
+    "models": (),
+    "lens": ("Call", "Trace", "watch"),
+    "data": (),
+    "checkpoints": (),
+    "tasks": ("load",),
+    "train": (),
+    "studio": (),
+}
+
+if not TYPE_CHECKING:  # with it, mypy would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        for room, shown in _ROOMS.items():
+            if name == room or name in shown:
+                module = import_module(f"saccade.{room}")
+                globals()[name] = module if name == room else getattr(module, name)
+                return globals()[name]
+        raise AttributeError(f"module 'saccade' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

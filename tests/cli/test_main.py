@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -171,6 +172,46 @@ def test_a_closed_pipe_is_no_error(tmp_path, model):
         )
     assert said.stderr == ""
     assert said.returncode not in (2, 120)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+@pytest.mark.parametrize("module", ["cyclopts", "torch", "torch.nn", "saccade.tasks.classify"])
+def test_ctrl_c_while_the_library_is_loaded_is_one_line(tmp_path, module):
+    """Python imports `module` a moment after the signal, which comes while the one before it is being loaded."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.abc, os, signal, sys\n"
+        "class Interrupts(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+    )
+    said = process("--version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (said.returncode, said.stdout, said.stderr) == (130, "", "saccade: interrupted\n")
+
+
+def test_loading_the_commands_leaves_ctrl_c_as_it_was():
+    import signal
+
+    from saccade.cli.early import interruptible
+
+    before = signal.getsignal(signal.SIGINT)
+    with interruptible():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(interruptible().__enter__).exception() is None
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_face_shows_what_it_promises_and_loads_it_late():
+    ask = (
+        "import sys, saccade; assert 'torch' not in sys.modules; assert not set(saccade.__all__) - set(dir(saccade)); "
+        "from saccade import *; print(all(name in globals() for name in saccade.__all__)); "
+        "print(saccade.ops.attend is attend, saccade.lens.watch is watch, hasattr(saccade, 'wath'))"
+    )
+    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=240, check=False)
+    assert (said.stdout.split(), said.stderr) == (["True", "True", "True", "False"], "")
 
 
 def test_main_is_what_the_script_calls():
