@@ -2,6 +2,7 @@
 
 from saccade.layers.attention import Attention
 from saccade.layers.block import Block, BlockConfig
+from saccade.layers.decode import BoxBias, DecoderBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
 from saccade.layers.mlp import MLP, SwiGLU
 from saccade.layers.norm import NORMS, RMSNorm
@@ -12,6 +13,8 @@ __all__ = [
     "Attention",
     "Block",
     "BlockConfig",
+    "BoxBias",
+    "DecoderBlock",
     "LearnedPositions",
     "PatchEmbed",
     "RMSNorm",

@@ -13,6 +13,15 @@ _CLASSIC = {"norm": "layer", "bias": True, "qk_norm": False}
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {**_OURS, "depth": 9, "block": {"width": 128, "heads": 4, "hidden": 256}},
     "small": {**_OURS, "depth": 9, "block": {"width": 192, "heads": 3, "hidden": 384}},
+    # for finding things in pictures of some hundred pixels: coarser tokens, so that there are not too many
+    "small/8": {
+        **_OURS,
+        "depth": 6,
+        "patch": 8,
+        "window": 16,
+        "grid": (16, 16),
+        "block": {"width": 192, "heads": 3, "hidden": 384},
+    },
     "vit-s/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 384, "heads": 6, "hidden": 1536}},
     "vit-b/16": {"depth": 12, "patch": 16, "block": {**_CLASSIC, "width": 768, "heads": 12, "hidden": 3072}},
     "vit-b/32": {

@@ -2,31 +2,26 @@
 
 import csv
 import io
-import json
-import unicodedata
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import ImageFolder, read_image
 from saccade.data.files import shown
 from saccade.data.images import Source
-from saccade.data.preprocess import Preprocess
+from saccade.data.output import csv_cell
 from saccade.device import Device
-from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
+from saccade.errors import DataError, SaccadeError
 from saccade.models import Classifier, ClassifierConfig
-from saccade.tasks.task import Task
+from saccade.tasks.saved import TrainedTask
 
 
 @dataclass(frozen=True)
@@ -52,33 +47,18 @@ class Classification:
         return asdict(self)
 
 
-class _Config(BaseModel):
-    """What config.json holds."""
-
-    model: ClassifierConfig
-    labels: list[str]
-    preprocess: Preprocess
-    card: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _names_every_class(self) -> "_Config":
-        if len(self.labels) != self.model.classes:
-            raise ValueError(f"there are {len(self.labels)} labels for {self.model.classes} classes")
-        for i, name in enumerate(self.labels):
-            if name in ("", *self.labels[:i]) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-                raise ValueError(f"labels must be printable and different from each other; one is {name!a}")
-        return self
-
-
 @dataclass
-class ClassifyTask(Task):
+class ClassifyTask(TrainedTask):
     """A classifier with the names of its classes.
 
     `predict` on a picture, `val` on a folder of labelled ones, `save` and `ClassifyTask.open` for its folder.
     """
 
     model: Classifier
-    labels: list[str] = field(default_factory=list)
+
+    kind: ClassVar[str] = "classify"
+    network: ClassVar[type[nn.Module]] = Classifier
+    network_config: ClassVar[type[BaseModel]] = ClassifierConfig
 
     def predict(self, source: Source, top: int = 5) -> Classification:
         """The `top` most likely classes of one picture: a path, bytes, Pillow image, array or tensor.
@@ -140,34 +120,6 @@ class ClassifyTask(Task):
             return None
         return self.preprocess(picture.image), label
 
-    def save(self, folder: Path, **card: Any) -> None:
-        """Write model.safetensors and config.json; `card` is kept with them (scores, recipe, data)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "saccade": 1,
-            "task": "classify",
-            "model": self.model.config.model_dump(),
-            "labels": self.labels,
-            "preprocess": asdict(self.preprocess),
-            "card": {**self.card, **card},
-        }
-        save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "model.safetensors")
-        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
-
-    @classmethod
-    def open(cls, folder: Path, name: str | None = None) -> "ClassifyTask":
-        """Read what `save` wrote. Raises CheckpointError naming the file and what is wrong with it."""
-        try:
-            config = _Config.model_validate_json((folder / "config.json").read_bytes())
-            weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
-            with torch.device("meta"):  # without memory, until it is known to be of the size of the file
-                Classifier(config.model).load_state_dict(weights, assign=True)
-            model = Classifier(config.model)
-            model.load_state_dict(weights)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
-        return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, labels=config.labels)
-
 
 def _difference(found: list[str], expected: list[str]) -> str:
     lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
@@ -211,7 +163,8 @@ def confusion(said: Float[Tensor, "n classes"], truth: Int[Tensor, "n"]) -> Int[
 
 
 def to_csv(results: Iterable[Classification]) -> str:
-    """A line a picture: name, then label and probability for each class listed."""
+    """A line a picture: name, then label and probability for each class listed. Names and labels that a spreadsheet
+    would take for formulas have an apostrophe in front (`csv_cell`)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for i, result in enumerate(results):
@@ -219,5 +172,6 @@ def to_csv(results: Iterable[Classification]) -> str:
             ranks = range(1, len(result.labels) + 1)
             writer.writerow(["name", *(f"{what}_{r}" for r in ranks for what in ("label", "probability"))])
         pairs = zip(result.labels, result.probabilities, strict=True)
-        writer.writerow([result.name, *(cell for label, p in pairs for cell in (label, f"{p:.6f}"))])
+        cells = (cell for label, p in pairs for cell in (csv_cell(label), f"{p:.6f}"))
+        writer.writerow([csv_cell(result.name), *cells])
     return out.getvalue()

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from saccade.data import Arrays, Augment, ImageFolder, Streamed, prepare
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
-from saccade.errors import SaccadeError
-from saccade.models import Classifier, ClassifierConfig, ViTConfig, preset
+from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.classify import ClassifyTask, probabilities, score
+from saccade.tasks.encoders import colours, encoder_for, whole_patches
 from saccade.tasks.task import Task
 
 
@@ -69,15 +69,16 @@ class ClassifyTraining:
     ):
         self.recipe, self.labels, self.start = recipe, train.classes, start
         torch.manual_seed(seed)
-        encoder = self._encoder()
-        self._patch, size = encoder.patch, _whole_patches(recipe.size, encoder.patch)
+        encoder = encoder_for(recipe.model, (recipe.size, recipe.size), recipe.drop_path, start)
+        self._patch, size = encoder.patch, whole_patches((recipe.size, recipe.size), encoder.patch)[0]
         pool: Literal["cls", "mean"] = "mean" if start is not None and start.target == "mean" else "cls"
         self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels), pool=pool))
         if start is not None:
             self.model.vit.load_state_dict(start.vit.state_dict())
         kept = recipe.detail or math.ceil(size * 9 / 8)
         self.data = prepare(train, Preprocess((kept, kept), "crop"), draft=True)
-        mean, std = self._colours() if start is None else (start.preprocess.mean, start.preprocess.std)
+        known = (start.preprocess.mean, start.preprocess.std) if start is not None else None
+        mean, std = known or colours(lambda some: self.data[some][0], len(self.data))
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=kept if kept < size else None)
         self.val: Arrays | Streamed = prepare(val, self.preprocess)
         self.about = {
@@ -89,28 +90,6 @@ class ClassifyTraining:
         }
         self._names = [train.names, val.names]
         self._augments: dict[tuple[int, bool], Augment] = {}
-
-    def _encoder(self) -> ViTConfig:
-        """The preset's shape, or that of the model to start from, whose native grid stays."""
-        shape = preset(self.recipe.model) if self.start is None else self.start.vit.config
-        rows = _whole_patches(self.recipe.size, shape.patch) // shape.patch
-        if self.start is None:
-            shape = preset(self.recipe.model, grid=(rows, rows))
-        block = shape.block.model_copy(update={"drop_path": self.recipe.drop_path})
-        return shape.model_copy(update={"block": block})
-
-    def _colours(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation a channel of (up to 5,000 of) the training pictures, 0 to 1."""
-        chosen = torch.arange(0, len(self.data), math.ceil(len(self.data) / 5000))
-        sums, squares, n = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
-        for some in chosen.split(250):  # a batch at a time: large pictures would not fit together in fp32
-            pictures = self.data[some][0].double() / 255
-            sums += pictures.sum(dim=(0, 2, 3))
-            squares += pictures.square().sum(dim=(0, 2, 3))
-            n += pictures.numel() // 3
-        mean = sums / n
-        deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
-        return tuple(round(v, 4) for v in mean.tolist()), tuple(max(round(v, 4), 0.01) for v in deviation.tolist())
 
     @property
     def identity(self) -> str:
@@ -168,10 +147,3 @@ class ClassifyTraining:
                 std=p.std,
             )
         return self._augments[size, calm]
-
-
-def _whole_patches(size: int, patch: int) -> int:
-    """The size, or what is left of it in whole patches: the model would not see the rest."""
-    if size < patch:
-        raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger --size")
-    return size // patch * patch

@@ -7,9 +7,12 @@ from saccade.checkpoints import load_checkpoint
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.classify import ClassifyTask
+from saccade.tasks.detect import DetectTask
+from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.task import Task
 
 DEFAULT = "cifar"
+KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask)}
 
 
 def embedded() -> list[str]:
@@ -29,11 +32,11 @@ def load(spec: str | Path = DEFAULT) -> Task:
     name = str(spec)
     if name in embedded():
         with as_file(files("saccade") / "weights" / name) as folder:
-            return ClassifyTask.open(folder)
+            return _open(folder, name)
     folder = Path(name)
     for place in (folder, folder / "model"):
-        if _is_ours(place):
-            return ClassifyTask.open(place, name=folder.resolve().name)
+        if kind_in(place) is not None:
+            return _open(place, folder.resolve().name)
     if not folder.exists() and ":" not in name and "/" not in name:
         raise CheckpointError(
             f"there is no model {name!r}: embedded are {', '.join(embedded()) or 'none'}; else give hf:owner/name, "
@@ -50,6 +53,11 @@ def load(spec: str | Path = DEFAULT) -> Task:
     return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
 
 
-def _is_ours(folder: Path) -> bool:
-    config = folder / "config.json"
-    return config.is_file() and '"saccade"' in config.read_text(errors="replace")[:200]
+def _open(folder: Path, name: str) -> TrainedTask:
+    kind = kind_in(folder)
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"{folder} holds a model for the task {kind!r}, which this version does not know; it knows "
+            f"{', '.join(KINDS)}: install a newer saccade"
+        )
+    return KINDS[kind].open(folder, name)

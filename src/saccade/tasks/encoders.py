@@ -1,0 +1,46 @@
+"""What the training of every task starts with: an encoder, and the colours of its pictures."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.models import ViTConfig, preset
+from saccade.tasks.task import Task
+
+Colours = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def encoder_for(model: str, size: tuple[int, int], drop_path: float, start: Task | None) -> ViTConfig:
+    """The preset's shape for pictures of `size` (height, width), or that of the model to start from, whose native grid
+    stays."""
+    shape = preset(model) if start is None else start.vit.config
+    if start is None:
+        rows, columns = (side // shape.patch for side in whole_patches(size, shape.patch))
+        shape = preset(model, grid=(rows, columns))
+    block = shape.block.model_copy(update={"drop_path": drop_path})
+    return shape.model_copy(update={"block": block})
+
+
+def whole_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
+    """The size, or what is left of it in whole patches: the model would not see the rest."""
+    if min(size) < patch:
+        raise SaccadeError(f"a size of {min(size)} pixels is less than one patch of {patch}: use a larger --size")
+    return size[0] // patch * patch, size[1] // patch * patch
+
+
+def colours(pictures: Callable[[Tensor], UInt8[Tensor, "b c y x"]], count: int) -> Colours:
+    """Mean and deviation a channel, 0 to 1, of (up to 5,000 of) `count` pictures, which are asked for by index."""
+    chosen = torch.arange(0, count, math.ceil(count / 5000))
+    sums, squares, n = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
+    for some in chosen.split(250):  # a batch at a time: large pictures would not fit together in fp32
+        values = pictures(some).double() / 255
+        sums += values.sum(dim=(0, 2, 3))
+        squares += values.square().sum(dim=(0, 2, 3))
+        n += values.numel() // 3
+    mean = sums / n
+    deviation = (squares / n - mean.square()).clamp(min=0).sqrt()
+    return tuple(round(v, 4) for v in mean.tolist()), tuple(max(round(v, 4), 0.01) for v in deviation.tolist())

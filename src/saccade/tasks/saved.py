@@ -1,0 +1,108 @@
+"""The folder a trained model lives in: model.safetensors beside a config.json that says what it is."""
+
+import json
+import unicodedata
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from saccade.data.preprocess import Preprocess
+from saccade.errors import CheckpointError, in_one_line
+from saccade.tasks.task import Task
+
+NAME = "config.json"
+
+
+class _Config(BaseModel):
+    """What config.json holds; `model` is read by the task's own network."""
+
+    task: str
+    model: dict[str, Any]
+    labels: list[str]
+    relations: list[str] = []
+    preprocess: Preprocess
+    card: dict[str, Any] = {}
+
+
+@dataclass
+class TrainedTask(Task):
+    """A model that names classes, and keeps itself in a folder.
+
+    A task of this kind says its `kind`, the `network` it uses and that network's config, whose `classes` and
+    `relations` count the names.
+
+    Attributes:
+        labels: names of the classes.
+        relations: names of the relations between objects that it tells; most tasks have none.
+    """
+
+    labels: list[str] = field(default_factory=list)
+    relations: list[str] = field(default_factory=list)
+
+    kind: ClassVar[str]
+    network: ClassVar[type[nn.Module]]
+    network_config: ClassVar[type[BaseModel]]
+
+    def save(self, folder: Path, **card: Any) -> None:
+        """Write model.safetensors and config.json; `card` is kept with them (scores, recipe, data)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "saccade": 1,
+            "task": self.kind,
+            "model": self.model.config.model_dump(),  # type: ignore[union-attr, operator]
+            "labels": self.labels,
+            **({"relations": self.relations} if self.relations else {}),
+            "preprocess": asdict(self.preprocess),
+            "card": {**self.card, **card},
+        }
+        save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "model.safetensors")
+        (folder / NAME).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path, name: str | None = None) -> Self:
+        """Read what `save` wrote. Raises CheckpointError naming the folder and what is wrong with it."""
+        try:
+            config = _Config.model_validate_json((folder / NAME).read_bytes())
+            shape: Any = cls.network_config.model_validate(config.model)
+            if config.task != cls.kind:
+                raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
+            _check("labels", config.labels, shape.classes)
+            _check("relations", config.relations, getattr(shape, "relations", 0))
+            weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+            with torch.device("meta"):  # without memory, until it is known to be of the size of the file
+                cls.network(shape).load_state_dict(weights, assign=True)
+            model = cls.network(shape)
+            model.load_state_dict(weights)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+        known = {"labels": config.labels, "relations": config.relations}
+        return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, **known)
+
+
+def kind_in(folder: Path) -> str | None:
+    """The task of the model that `save` wrote into a folder, None where there is no such. Raises CheckpointError for a
+    config.json that began as one and is damaged."""
+    file = folder / NAME
+    if not file.is_file():
+        return None
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if '"saccade"' not in text[:200]:
+        return None
+    try:
+        return _Config.model_validate_json(text).task
+    except ValidationError as error:
+        raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+
+
+def _check(what: str, names: list[str], count: int) -> None:
+    if len(names) != count:
+        raise ValueError(f"there are {len(names)} {what} for the {count} of the model")
+    for i, name in enumerate(names):
+        if name in ("", *names[:i]) or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise ValueError(f"{what} must be printable and different from each other; one is {name!a}")
