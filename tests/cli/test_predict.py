@@ -118,6 +118,18 @@ def test_names_like_options(saccade, model, tmp_path, name):
         assert name in said.out
 
 
+def test_names_and_labels_are_no_formulas_in_a_table(saccade, tmp_path):
+    tiny.task(("=HYPERLINK(1)", "@cat", "dog")).save(tmp_path / "m")
+    tiny.picture("red").save(tmp_path / "=1+1.png")
+    said = saccade("predict", "=1+1.png", "--model", "m", "--csv")
+    (row,) = csv.reader(io.StringIO(said.out.split("\n", 1)[1]))
+    assert row[0] == "'=1+1.png"
+    assert sorted(row[1::2]) == ["'=HYPERLINK(1)", "'@cat", "dog"]
+    assert all(0 < float(share) < 1 for share in row[2::2])
+    (entry,) = json.loads(saccade("predict", "=1+1.png", "--model", "m", "--json").out)
+    assert entry["name"] == "=1+1.png"  # a program reads it as it is
+
+
 def test_hostile_labels_and_model_names_are_shown_as_they_are(saccade, tmp_path, red):
     labels = ("[red]a[/red]", "[/b]", ":smile:")
     tiny.task(labels).save(tmp_path / "[bold]m")

@@ -48,3 +48,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_devices_are_written_to(tmp_path):
     output.write(type(tmp_path)("/dev/null"), b"gone")
     assert not os.path.isfile("/dev/null")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x.png", "@sum", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_a_cell_is_no_formula(text):
+    assert output.csv_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "a.png", "a=b", "1-2", "'=1", " =1", "고양이"])
+def test_other_cells_stay(text):
+    assert output.csv_cell(text) == text

@@ -174,7 +174,7 @@ def predict(
     as_json
         A JSON list.
     as_csv
-        A CSV table.
+        A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
     """
     from saccade.data import find_images
     from saccade.tasks.classify import to_csv

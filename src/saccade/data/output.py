@@ -8,6 +8,8 @@ from pathlib import Path
 from saccade.data.files import shown
 from saccade.errors import DataError
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full-width ones too
+
 
 def check(out: Path, inputs: Iterable[Path] = ()) -> None:
     """Find out before any work whether `out` can be written. Raises DataError if it is a folder, lies in no folder,
@@ -45,3 +47,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def csv_cell(text: str) -> str:
+    """A name or a label as a cell of a CSV table that nothing executes.
+
+    Spreadsheets take cells that begin with = + - @, a tab or a line break for formulas, which a hostile file name can
+    be. Such cells get an apostrophe in front, which spreadsheets hide; other programs must take it off themselves.
+    """
+    return f"'{text}" if text.startswith(_FORMULAS) else text
