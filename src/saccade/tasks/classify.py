@@ -18,7 +18,6 @@ from saccade.data import ImageFolder, read_image
 from saccade.data.files import shown
 from saccade.data.images import Source
 from saccade.data.output import csv_cell
-from saccade.data.output import csv_cell
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
 from saccade.models import Classifier, ClassifierConfig
