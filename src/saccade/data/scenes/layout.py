@@ -15,7 +15,7 @@ from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import Texture, draw_texture
 
-FEWEST, MOST = 3, 8
+FEWEST, COUNTS = 3, (3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 8)
 SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
 KEPT = 0.35  # of an object's pixels, at least, can be seen
 PIXELS = 40 / 128**2  # that can be seen of an object, at least, as a share of the shorter side squared
@@ -92,7 +92,7 @@ def draw_layout(stream: Stream, height: int, width: int, sprites: Sequence[Sprit
     """A layout of 3 to 8 objects; what does not fit is left out, never below 3. Half of them, about, are sprites
     where there are any."""
     layout = Layout(height, width, draw_light(stream))
-    count = FEWEST + stream.whole(MOST - FEWEST + 1)
+    count = stream.choice(COUNTS)
     if stream.chance(0.42):
         _put_inside(stream, layout)
     while len(layout.items) < count:
@@ -106,7 +106,7 @@ def _put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> bool:
     share = stream.unit()
     radius = layout.side * (SMALLEST + (LARGEST - SMALLEST) * share * share)
     item = draw_item(stream, layout, radius, sprites)
-    over = bool(layout.items) and stream.chance(0.38)
+    over = bool(layout.items) and stream.chance(0.34)
     for tries in range(TRIES):
         x, y = _beside(stream, layout, item) if over and tries < 6 else _anywhere(stream, layout, item)
         item = moved(item, x, y)
@@ -152,7 +152,7 @@ def draw_item(
     once = [colour for colour in used if used.count(colour) == 1]
     while True:
         shape = name or stream.choice(tuple(shapes.SHAPES))
-        colour = stream.choice(once) if once and stream.chance(0.1) else stream.choice(tuple(COLOURS))
+        colour = stream.choice(once) if once and stream.chance(0.05) else stream.choice(tuple(COLOURS))
         if (shape, colour) not in taken and used.count(colour) < SAME:
             break
     first = shade(stream, colour)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 RELATIONS = ("left of", "above", "inside", "in front of", "bigger than", "same colour")
 LEFT_OF, ABOVE, INSIDE, IN_FRONT_OF, BIGGER_THAN, SAME_COLOUR = range(6)
-NEAR, DOMINATES, HIDES, BIGGER, CLOSE = 0.2, 2.0, 0.05, 3.0, 0.03
+NEAR, DOMINATES, HIDES, BIGGER, CLOSE = 0.2, 2.0, 0.05, 3.0, 0.02
 
 Box = Sequence[float]
 Triplet = tuple[int, int, int]

@@ -125,7 +125,7 @@ def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
     lit = drawn.u * (light.strength * across) + drawn.v * (light.strength * down)
     if item.sprite:
         return 1 + lit * 0.5
-    rim = max(1.0, item.radius * 0.1)
+    rim = max(1.0, item.radius * 0.075)
     edge = unit(drawn.distance * (1 / rim) + 1)
     return 1 + lit - 0.42 * edge * edge
 
