@@ -33,7 +33,9 @@ def captions(names: Sequence[str], colours: Sequence[str], triplets: Sequence[Tr
 
 def _english(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[int, list[int]]]) -> str:
     called = [f"the {phrase}" for phrase in phrases(names, colours)]
-    sentences = [_begun(f"{_and([article(phrase) for phrase in phrases(names, colours)])}.")]
+    plain = _plain(names, colours)
+    first = [f"another {each}" if each in plain[:i] else article(each) for i, each in enumerate(plain)]
+    sentences = [_begun(f"{_and(first)}.")]
     for subject, found in said.items():
         clauses = [f"{RELATIONS[r]} {_and([called[other] for other in others])}" for r, others in found.items()]
         sentences.append(_begun(f"{called[subject]} is {_and(clauses, ', and ' if len(clauses) > 1 else '')}."))
@@ -54,8 +56,11 @@ def _korean(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[i
 
 def phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:
     """What to call each object in English, without article: "red disc"; "second red disc" where there are more."""
-    plain = [f"{colour} {name}".strip() for name, colour in zip(names, colours, strict=True)]
-    return _numbered(plain, _ORDINALS, "{} {}")
+    return _numbered(_plain(names, colours), _ORDINALS, "{} {}")
+
+
+def _plain(names: Sequence[str], colours: Sequence[str]) -> list[str]:
+    return [f"{colour} {name}".strip() for name, colour in zip(names, colours, strict=True)]
 
 
 def korean_phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:

@@ -92,7 +92,8 @@ def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
     window = (slice(top, bottom), slice(left, right))
     if item.sprite:
         alpha, colours = item.sprite.sample(u, v, item.radius)
-        return Stencil(window, u, v, (0.5 - alpha) * 3, alpha, alpha >= 0.5, colours)
+        blurred, _ = item.sprite.sample(u, v, item.radius / 6)  # of few pixels, which stands in for a distance
+        return Stencil(window, u, v, (1 - 2 * blurred) * _softness(item), alpha, alpha >= 0.5, colours)
     distance = shapes.SHAPES[item.name](u, v) * item.radius
     return Stencil(window, u, v, distance, unit(0.5 - distance), distance <= 0)
 
@@ -127,7 +128,7 @@ def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
         return 1 + lit * 0.5
     rim = max(1.0, item.radius * 0.075)
     edge = unit(drawn.distance * (1 / rim) + 1)
-    return 1 + lit - 0.42 * edge * edge
+    return 1 + lit - 0.4 * min(1.0, item.radius / 14) * edge * edge  # of small ones, all is near the outline
 
 
 def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
@@ -138,8 +139,12 @@ def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
     moved = np.full_like(distance, 1e6)
     rows, columns = _overlap(dy, height), _overlap(dx, width)
     moved[rows[0], columns[0]] = distance[rows[1], columns[1]]
-    soft = max(2.0, item.radius * 0.16)
-    return unit(0.5 - moved * (0.5 / soft))
+    return unit(0.5 - moved * (0.5 / _softness(item)))
+
+
+def _softness(item: Item) -> float:
+    """How many pixels, on either side of its outline, a shadow takes to fade."""
+    return max(2.0, item.radius * 0.16)
 
 
 def _overlap(shift: int, length: int) -> tuple[slice, slice]:
