@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,18 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 
 BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
+
+
+class Pictures(Protocol):
+    """What `for_each` needs to know of a set."""
+
+    names: list[str]
+    skipped: dict[str, str]
+
+    @property
+    def bad(self) -> str: ...
+
+    def __len__(self) -> int: ...
 
 
 def to_arrays(
@@ -34,7 +47,8 @@ def to_arrays(
     def read(index: int) -> None:
         pictures[index] = _decoded(dataset, index, fit, draft)
 
-    kept = _for_each(dataset, read)
+    kept = for_each(dataset, read)
+    _check_classes(dataset, kept)
     arrays = torch.from_numpy(pictures)
     return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
 
@@ -45,7 +59,8 @@ def readable(dataset: ImageFolder) -> ImageFolder:
     Raises:
         DataError: an unreadable picture under bad="fail"; a class with no readable picture.
     """
-    kept = _for_each(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
+    kept = for_each(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
+    _check_classes(dataset, kept)
     part = dataset.subset(kept)
     part.skipped = dataset.skipped
     return part
@@ -88,7 +103,7 @@ class Streamed(torch.utils.data.Dataset):
             return torch.from_numpy(self._decode(index)), self.labels[index]
         wanted = [int(i) for i in index]
         # a pool a batch costs little beside the decoding, and survives neither a fork nor an error
-        with ThreadPoolExecutor(_threads()) as pool:
+        with ThreadPoolExecutor(threads()) as pool:
             pictures = list(pool.map(self._decode, wanted))
         return torch.from_numpy(np.stack(pictures)), self.labels[wanted]
 
@@ -117,8 +132,9 @@ def _decoded(dataset: ImageFolder, index: int, fit: Preprocess, draft: bool) -> 
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def _for_each(dataset: ImageFolder, read: Callable[[int], object]) -> list[int]:
-    """Call `read` for every item, in threads, with a progress bar; the items that could be read."""
+def for_each(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
+    """Call `read` for every item, in threads, with a progress bar; the items that could be read. The others are
+    recorded in `dataset.skipped` under bad="skip", else the first DataError is raised."""
 
     def read_some(span: range) -> list[int]:
         return [index for index in span if _try(dataset, read, index)]
@@ -126,7 +142,7 @@ def _for_each(dataset: ImageFolder, read: Callable[[int], object]) -> list[int]:
     spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
     kept: list[int] = []
     with (
-        ThreadPoolExecutor(_threads()) as pool,
+        ThreadPoolExecutor(threads()) as pool,
         tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
     ):
         try:
@@ -136,13 +152,16 @@ def _for_each(dataset: ImageFolder, read: Callable[[int], object]) -> list[int]:
         except BaseException:  # also Ctrl-C: do not read the rest first
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
-        reason = next(iter(dataset.skipped.values()))
-        raise DataError(f"no picture of class {shown(dataset.classes[label])} could be read: {reason}")
     return kept
 
 
-def _try(dataset: ImageFolder, read: Callable[[int], object], index: int) -> bool:
+def _check_classes(dataset: ImageFolder, kept: list[int]) -> None:
+    for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
+        reason = next(iter(dataset.skipped.values()))
+        raise DataError(f"no picture of class {shown(dataset.classes[label])} could be read: {reason}")
+
+
+def _try(dataset: Pictures, read: Callable[[int], object], index: int) -> bool:
     try:
         read(index)
     except DataError as error:
@@ -153,7 +172,7 @@ def _try(dataset: ImageFolder, read: Callable[[int], object], index: int) -> boo
     return True
 
 
-def _threads() -> int:
+def threads() -> int:
     # Pillow decodes and resizes outside Python's lock, so threads do run side by side
     if torch.utils.data.get_worker_info() is not None:  # a loader's workers are many already
         return 1

@@ -96,6 +96,25 @@ def read_image(
     )
 
 
+def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
+    """(height, width) as the file stores it, and its EXIF orientation 1..8: 5 to 8 swap the two when it is made
+    upright. Only the header is read. Raises DataError as `read_image`."""
+    said = shown(name)
+    if isinstance(source, Path):
+        check_file(source)
+    try:
+        with _pillow_warnings([]):
+            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+        with image:
+            _check_size(image.size, said)
+            orientation = _orientation(image, [])
+            width, height = image.size
+            # of a TIFF, Pillow gives the upright size
+            return ((width, height) if image.format == "TIFF" and orientation > 4 else (height, width)), orientation
+    except Exception as error:
+        raise _explained(error, said) from error
+
+
 def _true_name(name: str | bytes | os.PathLike) -> str:
     """A file's name as text that can be written anywhere."""
     try:
@@ -133,14 +152,20 @@ def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, 
         image.load()  # `verify` would let a truncated file pass
         image = _upright(image, notes)
         return _finish(image, name, notes)
-    except DataError:
-        raise
-    except Image.UnidentifiedImageError as error:
-        raise DataError(f"{said} is not a picture that can be read ({', '.join(FORMATS)} are)") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{said} is too large: {_limit()}") from error
-    except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged bytes
-        raise DataError(f"{said} is damaged or cut short ({shown(error) or type(error).__name__})") from error
+    except Exception as error:
+        raise _explained(error, said) from error
+
+
+def _explained(error: Exception, said: str) -> DataError:
+    """What went wrong with the picture called `said`."""
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, Image.UnidentifiedImageError):
+        return DataError(f"{said} is not a picture that can be read ({', '.join(FORMATS)} are)")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return DataError(f"{said} is too large: {_limit()}")
+    # Pillow's decoders raise a dozen kinds for damaged bytes
+    return DataError(f"{said} is damaged or cut short ({shown(error) or type(error).__name__})")
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -156,21 +181,32 @@ def _limit() -> str:
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    # asking costs a parse of the tags, so only pictures that carry any are asked
-    keys = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-    if image.format != "TIFF" and not any(key in image.info for key in keys):
+    orientation = _orientation(image, notes)
+    if orientation == 1:
         return image
     try:
         with _pillow_warnings(notes):
-            orientation = image.getexif().get(0x0112, 1)
-            if orientation not in range(2, 9):
-                return image
             image = ImageOps.exif_transpose(image)
     except Exception as error:  # damaged tags spoil no pixels
         notes.append(f"its EXIF could not be read ({shown(error)})")
     else:
         notes.append(f"turned upright (EXIF orientation {orientation})")
     return image
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    """EXIF's 1 (upright) to 8."""
+    # asking costs a parse of the tags, so only pictures that carry any are asked
+    keys = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+    if image.format != "TIFF" and not any(key in image.info for key in keys):
+        return 1
+    try:
+        with _pillow_warnings(notes):
+            orientation = image.getexif().get(0x0112, 1)
+    except Exception as error:
+        notes.append(f"its EXIF could not be read ({shown(error)})")
+        return 1
+    return orientation if orientation in range(2, 9) else 1
 
 
 @contextmanager
