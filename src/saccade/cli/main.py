@@ -7,7 +7,7 @@ import traceback
 import cyclopts
 from pydantic import ValidationError
 
-from saccade.cli import classify, look, say
+from saccade.cli import classify, look, say, scenes
 from saccade.errors import SaccadeError, in_one_line
 from saccade.train import Interrupted
 
@@ -27,6 +27,7 @@ app.command(train)
 app.command(classify.val)
 app.command(classify.predict)
 app.command(classify.models)
+app.command(scenes.scenes)
 
 _NO_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 

@@ -32,6 +32,7 @@ class Scene:
         objects: from the hindmost to the foremost: boxes around the visible pixels, exactly; masks of the visible
             pixels; relations as `saccade.data.scenes.relations` defines them.
         semantic: uint8 (y x): 0 for the background, else the class plus 1.
+        instances: uint8 (y x): 0 for the background, else the object's place in `objects` plus 1.
         colours: a name an object; "" for a sprite of many colours.
         captions: "en" and "ko": every object, and how they relate.
     """
@@ -39,6 +40,7 @@ class Scene:
     pixels: np.ndarray
     objects: Objects
     semantic: np.ndarray
+    instances: np.ndarray
     colours: list[str]
     captions: dict[str, str]
 
@@ -135,4 +137,5 @@ class Scenes:
         names, colours = [item.name for item in layout.items], [item.colour for item in layout.items]
         assert objects.relations is not None
         said = captions(names, colours, [(a, b, c) for a, b, c in objects.relations.tolist()])
-        return Scene(pixels, objects, codes[layout.owner + 1], colours, said)
+        owner = layout.owner + 1
+        return Scene(pixels, objects, codes[owner], owner.astype(np.uint8), colours, said)

@@ -1,0 +1,116 @@
+"""Scenes as files that any other tool reads: into an empty folder, in one of six formats."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Literal, get_args
+
+from PIL import Image
+
+from saccade.data.files import shown
+from saccade.data.scenes import write_coco, write_voc, write_yolo
+from saccade.data.scenes.palette import index_picture
+from saccade.data.scenes.scenes import Scenes
+from saccade.errors import DataError
+
+Format = Literal["coco", "voc", "yolo", "masks", "captions", "films"]
+VALIDATION = 0.1  # of the scenes, the last ones, in formats that name splits
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, progress: Progress = iter) -> dict:
+    """Write all scenes into the folder `out`, which is made, or is empty.
+
+    coco: images/, annotations.json with boxes, masks as run lengths, and relations.
+    voc: JPEGImages/, Annotations/, ImageSets/Main/{train,val}.txt. yolo: images/ and labels/ with train/ and val/ in
+    each, data.yaml. The last tenth of the scenes is for validation.
+    masks: images/, masks/ (class) and instances/ (object) as index PNGs, classes.txt in the order of their indices.
+    captions: images/, captions.jsonl with "file_name", "en", "ko".
+    films: frames/film-000000/00.png, ..., and captions.jsonl, a line a film, with its objects, motions and boxes.
+
+    progress: wraps the indices, as tqdm does. Returns counts: "scenes" (or "films"), "objects".
+
+    Raises DataError if `out` is a file or holds something, or there is no scene to write.
+    """
+    if format not in get_args(Format):
+        raise DataError(f"format={format!r} was given; one of {', '.join(get_args(Format))} expected")
+    if not len(scenes):
+        raise DataError("there is no scene to write; 1 or more expected")
+    _claim(out)
+    indices, held = iter(progress(range(len(scenes)))), _held(len(scenes))
+    writers: dict[str, Callable[[], int]] = {
+        "coco": lambda: write_coco.write(scenes, out, indices),
+        "voc": lambda: write_voc.write(scenes, out, indices, held),
+        "yolo": lambda: write_yolo.write(scenes, out, indices, held),
+        "masks": lambda: _masks(scenes, out, indices),
+        "captions": lambda: _captions(scenes, out, indices),
+        "films": lambda: _films(scenes, out, frames, indices),
+    }
+    return {"films" if format == "films" else "scenes": len(scenes), "objects": writers[format]()}
+
+
+def _held(count: int) -> int:
+    """How many scenes, the last ones, are for validation: none of one."""
+    return min(max(1, round(VALIDATION * count)), count - 1)
+
+
+def _claim(out: Path) -> None:
+    """Make the folder. Nothing that is there is ever written over."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        first = next(out.iterdir(), None)
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(f"{shown(out)} is a file, or lies below one; a folder to make was expected") from None
+    except OSError as error:
+        raise DataError(f"{shown(out)} cannot be made or read ({error.strerror}); choose another folder") from error
+    if first is not None:
+        raise DataError(f"{shown(out)} is not empty (it holds {shown(first.name)}); give a new or empty folder")
+
+
+def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
+    for folder in ("images", "masks", "instances"):
+        (out / folder).mkdir()
+    (out / "classes.txt").write_text("\n".join(["background", *scenes.classes]) + "\n", encoding="utf-8")
+    objects = 0
+    for i in indices:
+        scene, name = scenes.scene(i), f"{scenes.names[i]}.png"
+        Image.fromarray(scene.pixels).save(out / "images" / name)
+        index_picture(scene.semantic).save(out / "masks" / name)
+        index_picture(scene.instances).save(out / "instances" / name)
+        objects += len(scene.objects)
+    return objects
+
+
+def _captions(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
+    (out / "images").mkdir()
+    objects = 0
+    with (out / "captions.jsonl").open("w", encoding="utf-8") as file:
+        for i in indices:
+            scene, name = scenes.scene(i), f"images/{scenes.names[i]}.png"
+            Image.fromarray(scene.pixels).save(out / name)
+            file.write(json.dumps({"file_name": name, **scene.captions}, ensure_ascii=False) + "\n")
+            objects += len(scene.objects)
+    return objects
+
+
+def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> int:
+    objects = 0
+    (out / "frames").mkdir()
+    digits = max(2, len(str(frames - 1)))
+    with (out / "captions.jsonl").open("w", encoding="utf-8") as file:
+        for i in indices:
+            film, folder = scenes.film(i, frames), f"frames/film-{i:06d}"
+            (out / folder).mkdir()
+            for t, frame in enumerate(film.frames):
+                Image.fromarray(frame).save(out / folder / f"{t:0{digits}d}.png")
+            # where each object is in each frame; null where nothing of it can be seen
+            boxes: list[list] = [[None] * frames for _ in film.names]
+            for t, (here, tracks) in enumerate(zip(film.objects, film.tracks, strict=True)):
+                for box, track in zip(here.boxes.tolist(), tracks, strict=True):
+                    boxes[track][t] = box
+            cast = zip(film.names, film.colours, film.motions, boxes, strict=True)
+            said = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
+            line = {"folder": folder, "frames": frames, **film.captions, "objects": said}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            objects += len(said)
+    return objects
