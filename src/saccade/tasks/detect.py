@@ -1,9 +1,9 @@
 """Object detection: pictures in, objects with their boxes and relations out."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -84,6 +84,11 @@ class DetectTask(TrainedTask):
     network: ClassVar[type[nn.Module]] = Detector
     network_config: ClassVar[type[BaseModel]] = DetectorConfig
 
+    @property
+    def target(self) -> Literal["mean"]:
+        """No token speaks for the picture: the patches are what its queries look at."""
+        return "mean"
+
     def predict(self, source: Source, threshold: float = 0.5) -> Detection:
         """The objects of one picture that are at least as sure as `threshold` (0 to 1), and the relations among
         them: a path, bytes, Pillow image, array or tensor.
@@ -105,7 +110,7 @@ class DetectTask(TrainedTask):
         device = next(self.model.parameters()).device
         fitted = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
         raw = detections(self.model.eval()(fitted), self.preprocess.size)
-        return [self._back(one, picture) for one, picture in zip(raw, pictures, strict=True)]
+        return [self.to_picture(one, picture) for one, picture in zip(raw, pictures, strict=True)]
 
     def named(self, found: Detections, picture: Picture) -> Detection:
         """With names of classes and relations."""
@@ -152,13 +157,13 @@ class DetectTask(TrainedTask):
             data.skipped[data.names[index]] = str(error)
             return None
 
-    def _back(self, found: Detections, picture: Picture) -> Detections:
+    def to_picture(self, found: Detections, picture: Picture) -> Detections:
         """From pixels of what the model sees to those of the picture, and not outside it."""
         height, width = picture.image.height, picture.image.width
         boxes = self.preprocess.placement(height, width).to_picture(found.boxes)
         edges = boxes.new_tensor([width, height, width, height])
         boxes = torch.minimum(boxes.clamp(min=0), edges)
-        return Detections(boxes, found.scores, found.labels, found.relations, found.relation_scores)
+        return replace(found, boxes=boxes)
 
 
 def detections(found: Found, size: tuple[int, int]) -> list[Detections]:
@@ -178,7 +183,7 @@ def detections(found: Found, size: tuple[int, int]) -> list[Detections]:
         told, related = None, None
         if found.relations is not None:
             told, related = _triplets(found.relations[i][ranked][:, ranked].float().sigmoid().cpu(), scores)
-        result.append(Detections(boxes[i, ranked].cpu(), scores, labels[i, ranked].cpu(), told, related))
+        result.append(Detections(boxes[i, ranked].cpu(), scores, labels[i, ranked].cpu(), told, related, ranked.cpu()))
     return result
 
 
@@ -194,9 +199,9 @@ def _triplets(chance: Float[Tensor, "n n r"], scores: Float[Tensor, "n"]) -> tup
 def kept(found: Detections, threshold: float, related: float) -> Detections:
     """Objects at least as sure as `threshold`, and relations among them as sure as `related`."""
     n = int((found.scores >= threshold).sum())
+    queries = None if found.queries is None else found.queries[:n]
+    sure = Detections(found.boxes[:n], found.scores[:n], found.labels[:n], queries=queries)
     if found.relations is None or found.relation_scores is None:
-        return Detections(found.boxes[:n], found.scores[:n], found.labels[:n])
+        return sure
     stay = (found.relation_scores >= related) & (found.relations[:, [0, 2]] < n).all(dim=1)
-    return Detections(
-        found.boxes[:n], found.scores[:n], found.labels[:n], found.relations[stay], found.relation_scores[stay]
-    )
+    return replace(sure, relations=found.relations[stay], relation_scores=found.relation_scores[stay])

@@ -16,6 +16,7 @@ class Detections:
         labels: index of each object's class.
         relations: (subject, relation, object), indices as in `Objects.relations`, surest first.
         relation_scores: how sure it is of each relation, 0 to 1.
+        queries: index of the detector's query that found each object, where that is known.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -23,6 +24,7 @@ class Detections:
     labels: Int64[Tensor, "n"]
     relations: Int64[Tensor, "r 3"] | None = None
     relation_scores: Float[Tensor, "r"] | None = None
+    queries: Int64[Tensor, "n"] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
