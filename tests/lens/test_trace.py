@@ -86,6 +86,48 @@ def test_rollout_against_the_product_of_matrices(token):
     torch.testing.assert_close(got.sum(-1), torch.ones(2))
 
 
+@pytest.mark.parametrize("token", [0, 3, "weighted"])
+@pytest.mark.parametrize("kind", ["plain", "mask", "rows", "causal", "float64"])
+def test_a_summary_is_what_its_parts_are_one_by_one(token, kind):
+    n, grid = 11, (3, 3)
+    allowed = torch.rand(n, n) > 0.3
+    allowed[2] = kind != "rows"  # a target that may attend to nothing
+    options = {"mask": {"mask": allowed}, "rows": {"mask": allowed}, "causal": {"causal": True}}.get(kind, {})
+    if kind == "float64":
+        q = torch.randn(2, 3, n, 5, dtype=torch.float64)
+        calls = [Call("a", "self", q, q), call(n=n, m=n)]
+    else:
+        calls = [call(n=n, m=n, **options), call(kind="cross", n=n, m=5), call(n=n, m=n)]
+    trace = Trace(calls)
+    token = torch.rand(n) if token == "weighted" else token
+    got = trace.summary(grid, token)
+    assert got.calls == [each for each in calls if each.kind == "self"]
+    torch.testing.assert_close(got.rollout, trace.rollout(token))
+    for each, entropy, distance in zip(got.calls, got.entropy, got.distance, strict=True):
+        torch.testing.assert_close(entropy, each.entropy())
+        torch.testing.assert_close(distance, each.distance(grid))
+
+
+def test_a_summary_walks_over_each_map_once(monkeypatch):
+    trace, tiles = Trace([call(n=300, m=300), call(n=300, m=300)]), []
+    logs = Call._logs
+    monkeypatch.setattr(Call, "_logs", lambda self, *given: tiles.append(self) or logs(self, *given))
+    trace.summary((10, 30))
+    assert tiles == [trace[1]] * 3 + [trace[0]] * 3
+    with Largest() as largest:
+        trace.summary((10, 30))
+    assert largest.elements < 2 * 3 * 300 * 300 / 2
+
+
+def test_views_under_autocast_are_exact():
+    seen = call(n=14, m=14)
+    expected = seen.entropy(), seen.distance((2, 6)), seen.received(), Trace([seen, seen]).rollout()
+    with torch.autocast("cpu", torch.bfloat16):
+        got = seen.entropy(), seen.distance((2, 6)), seen.received(), Trace([seen, seen]).rollout()
+    for a, b in zip(got, expected, strict=True):
+        assert torch.equal(a, b)
+
+
 def test_rollout_of_numbers_of_other_libraries():
     trace = Trace([call(), call()])
     for token in (np.int64(3), torch.tensor(3), np.uint8(3)):

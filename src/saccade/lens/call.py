@@ -16,6 +16,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.kept import Kept, keep
+from saccade.lens.views import Distance, Entropy, Received, View
 
 TILE = 128  # target rows at most in a tile
 TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
@@ -119,15 +120,15 @@ class Call:
 
     def received(self) -> Float[Tensor, "b h m"]:
         """How much attention each source gets: the mean of its column over all targets."""
-        b, h, n, m = self.shape
-        total = torch.zeros(b, h, m, dtype=self._dtype, device=self.q.device)
-        for _, w in self.tiles():
-            total += w.sum(dim=2)
-        return total / n
+        received = Received()
+        self.walk(received)
+        return received.value() / self.shape[2]
 
     def entropy(self) -> Float[Tensor, "b h n"]:
         """Entropy of each target's weights in nats: 0 (one source) to log m (all sources alike)."""
-        return torch.cat([torch.special.entr(w).sum(dim=-1) for _, w in self.tiles()], dim=2)
+        entropy = Entropy()
+        self.walk(entropy)
+        return entropy.value()
 
     def top(self, k: int) -> tuple[Float[Tensor, "b h n k"], Int[Tensor, "b h n k"]]:
         """The k largest weights of each target, largest first, and the sources they go to."""
@@ -147,19 +148,14 @@ class Call:
         grid: (rows, columns) of patches, row-major after the prefix. prefix: tokens before them (cls, registers);
         default n − rows·columns. Raises SaccadeError if the grid does not fit the call.
         """
+        distance = self.distance_view(grid, prefix)
+        self.walk(distance, targets=torch.arange(distance.first, self.shape[2]))
+        return distance.value()
+
+    def distance_view(self, grid: tuple[int, int], prefix: int | None = None) -> Distance:
+        """`distance` as a part of a walk."""
         rows, columns, first = self._patches(grid, prefix)
-        spots = torch.arange(rows * columns, device=self.q.device)
-        places = torch.stack([spots // columns, spots % columns], dim=-1).to(self._dtype)
-        total = torch.zeros(self.shape[:2], dtype=self._dtype, device=places.device)
-        count = torch.zeros_like(total)
-        for targets, w in self.tiles(spots + first):
-            among = w[..., first:]
-            mass = among.sum(dim=-1)  # (b h t)
-            steps = torch.cdist(places[targets - first], places, compute_mode="donot_use_mm_for_euclid_dist")
-            far = (among * steps).sum(dim=-1)
-            total += torch.where(mass > 0, far / mass.clamp_min(torch.finfo(w.dtype).tiny), 0.0).sum(dim=-1)
-            count += (mass > 0).sum(dim=-1)
-        return total / count
+        return Distance((rows, columns), first)
 
     # how the views are computed
 
@@ -172,6 +168,19 @@ class Call:
         for a, z in self._spans(len(targets), self.shape[3]):
             yield targets[a:z], self._exp(targets[a:z], k)
 
+    def walk(self, *views: View, targets: Int[Tensor, "n"] | None = None) -> None:
+        """Walk over the map once and show every tile to several views. Default: all targets."""
+        targets = (torch.arange(self.shape[2]) if targets is None else targets).to(self.q.device)
+        k = self.k.to(self._dtype)
+        weights = k.new_empty(0)
+        with _exactly(k.device):
+            for a, z in self._spans(len(targets), self.shape[3]):
+                logs = self._logs(targets[a:z], k)
+                weights = torch.exp(logs, out=weights if weights.shape == logs.shape else None)
+                logs.clamp_min_(torch.finfo(logs.dtype).min)  # 0 * -inf is not a number
+                for view in views:
+                    view.add(targets[a:z], weights, logs)
+
     @property
     def _dtype(self) -> torch.dtype:
         return torch.promote_types(self.q.dtype, torch.float32)
@@ -183,7 +192,7 @@ class Call:
             yield a, min(a + tile, n)
 
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
-        with torch.no_grad(), torch.autocast(k.device.type, enabled=False), _full_precision():
+        with _exactly(k.device):
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
             if self.causal:
                 of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
@@ -201,9 +210,12 @@ class Call:
         return mask
 
     def _exp(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        return self._logs(targets, k, sources).exp_()
+
+    def _logs(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
         peak, rest = self._normalizer()
         s = self._scores(targets, k, sources)
-        return (s - peak[:, :, targets, None]).sub_(rest[:, :, targets, None]).exp_()
+        return s.sub_(peak[:, :, targets, None]).sub_(rest[:, :, targets, None])
 
     def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:
         """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded."""
@@ -253,12 +265,13 @@ def _whole(value: object, what: str) -> int:
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def _exactly(device: torch.device) -> Iterator[None]:
     """fp32 products in fp32, whatever a training script allowed: with less, rows would not sum to 1."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        yield
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 

@@ -3,6 +3,7 @@
 import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from os import PathLike
 from typing import overload
@@ -14,6 +15,18 @@ from torch import Tensor
 from saccade.errors import SaccadeError, printable
 from saccade.lens import storage
 from saccade.lens.call import Call
+from saccade.lens.views import Entropy
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What all self-attention calls of a trace do, in their order. rollout (b m); for each call entropy (b h n) in
+    nats and mean attention distance (b h) in patches."""
+
+    calls: list[Call]
+    rollout: Float[Tensor, "b m"]
+    entropy: list[Float[Tensor, "b h n"]]
+    distance: list[Float[Tensor, "b h"]]
 
 
 class Trace(Sequence[Call]):
@@ -71,12 +84,28 @@ class Trace(Sequence[Call]):
         Raises SaccadeError unless the self-attention calls are of one forward pass and one (b, n).
         """
         layers = self._layers()
-        b, _, n, _ = layers[0].shape
-        q = layers[0].q
-        r = _weighting(token, n).to(q.device, torch.promote_types(q.dtype, torch.float32)).expand(b, n)
+        r = _first_row(token, layers[0])
         for call in reversed(layers):
-            r = _back(r, call)
+            step = _Back(r)
+            call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])  # the first product needs one row only
+            r = step.row
         return r
+
+    def summary(
+        self, grid: tuple[int, int], token: int | Float[Tensor, "n"] = 0, prefix: int | None = None
+    ) -> "Summary":
+        """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
+        half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
+        layers = self._layers()
+        r = _first_row(token, layers[0])
+        entropy, distance = [], []
+        for call in reversed(layers):
+            step, spread, reach = _Back(r), Entropy(), call.distance_view(grid, prefix)
+            call.walk(step, spread, reach)
+            r = step.row
+            entropy.append(spread.value())
+            distance.append(reach.value())
+        return Summary(layers, r, entropy[::-1], distance[::-1])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write q, k, lse, masks (and v if kept) of every call to a safetensors file."""
@@ -128,19 +157,26 @@ class Trace(Sequence[Call]):
         return f"The trace is empty: what attended could not be seen. {name}{more}: {why}. {self._hint}".strip()
 
 
-def _back(r: Float[Tensor, "b n"], call: Call) -> Float[Tensor, "b m"]:
-    """rᵀA for A = ½·mean over heads + ½·identity, its rows scaled to sum to 1, in tiles of rows."""
-    targets = (r != 0).any(dim=0).nonzero()[:, 0]  # the first product needs one row only
-    out = torch.zeros_like(r)
-    for rows, tile in call.tiles(targets):
-        w = tile.to(r.dtype)
+class _Back:
+    """rᵀA for A = ½·mean over heads + ½·identity, its rows scaled to sum to 1, as a part of a walk."""
+
+    def __init__(self, r: Float[Tensor, "b n"]) -> None:
+        self._r, self.row = r, torch.zeros_like(r)
+
+    def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
+        w = weights.to(self.row.dtype)
         heads = w.shape[1]
         # A target that may attend to nothing has weights of 0: then its row of A is the identity alone.
-        share = r[:, rows] / (1 + w.sum(dim=-1).mean(dim=1))  # (b t)
-        out[:, rows] += share
+        share = self._r[:, targets] / (1 + w.sum(dim=-1).mean(dim=1))  # (b t)
+        self.row[:, targets] += share
         mixed = share[:, None, None, :].expand(-1, heads, -1, -1) @ w / heads  # (b h 1 m)
-        out += mixed.sum(dim=(1, 2))
-    return out
+        self.row += mixed.sum(dim=(1, 2))
+
+
+def _first_row(token: int | Float[Tensor, "n"], call: Call) -> Float[Tensor, "b n"]:
+    b, _, n, _ = call.shape
+    dtype = torch.promote_types(call.q.dtype, torch.float32)
+    return _weighting(token, n).to(call.q.device, dtype).expand(b, n)
 
 
 def _whole(token: object) -> int | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
+from saccade.lens.trace import Summary
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
@@ -26,8 +27,8 @@ class Look:
     """One picture looked at.
 
     name: of the picture's file, or what stands for it. picture: what of it the model saw. prediction: None for a
-    model without a head. rollout: how much each token flows into the one that speaks for the picture, summing to 1.
-    seconds: of the model's forward pass, in fp32.
+    model without a head. summary: what all layers do; its rollout says how much each token flows into the one that
+    speaks for the picture, summing to 1. seconds: of the model's forward pass, in fp32.
     """
 
     task: Task
@@ -36,14 +37,14 @@ class Look:
     prediction: Classification | None
     trace: Trace
     grid: tuple[int, int]
-    rollout: Float[Tensor, "n"]
+    summary: Summary
     notes: list[str]
     seconds: float
 
     @property
     def heat(self) -> Float[Tensor, "y x"]:
         """The rollout over the patches alone: its sum is 1 less what the prefix tokens keep."""
-        return self.rollout[len(self.task.prefix) :].view(self.grid)
+        return self.summary.rollout[0, len(self.task.prefix) :].view(self.grid).cpu()
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
@@ -69,7 +70,7 @@ class Look:
                 prefix=self.task.prefix,
                 predictions=[] if said is None else list(zip(said.labels, said.probabilities, strict=True)),
                 target=self.task.target,
-                rollout=self.rollout,
+                summary=self.summary,
                 model=facts,
                 notes=self.notes,
             ),
@@ -114,23 +115,23 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5) ->
         out = model(inputs)
     seconds = time.perf_counter() - started
     grid = task.vit.grid(inputs)
-    rollout = _rollout(trace, task, grid)
+    summary = _summary(trace, task, grid)
     prediction = _prediction(task, out, picture, top)
     if prediction is None:
         notes.append("this model has no classifier: it shows where it looks, and names nothing")
     shown = _shown(preprocess, picture.image, grid, patch)
-    return Look(task, picture.name, shown, prediction, trace, grid, rollout, notes, seconds)
+    return Look(task, picture.name, shown, prediction, trace, grid, summary, notes, seconds)
 
 
-def _rollout(trace: Trace, task: Task, grid: tuple[int, int]) -> Tensor:
+def _summary(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     prefix, patches = len(task.prefix), grid[0] * grid[1]
     token: int | Tensor = 0
     if task.target == "mean":
         token = torch.cat([torch.zeros(prefix), torch.ones(patches)])
-    rollout = trace.rollout(token)[0].cpu()
-    if not rollout.isfinite().all():
+    summary = trace.summary(grid, token)
+    if not summary.rollout.isfinite().all():
         raise SaccadeError(f"the attention of {task.name} is not a number: its weights are damaged, fetch it again")
-    return rollout
+    return summary
 
 
 def _prediction(task: Task, out: Tensor, picture: Picture, top: int) -> Classification | None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
+from saccade.lens.trace import Summary
 from saccade.studio.budget import Attention, fit
 
 BUDGET = 30_000_000
@@ -34,9 +35,9 @@ class PageInput:
     picture: as the model saw it: the area that the grid of patches covers. grid: (rows, columns) of patches.
     trace: calls of one forward pass over one picture; values=True in `watch` adds the weighted sum to the page.
     prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
-    target: the token that speaks for the prediction, or "mean" if the model averages its patches. rollout: of the
-    target, (n,), where the caller has it already. model: facts to show, in order (name, parameters, picture size
-    ...). notes: lines to show.
+    target: the token that speaks for the prediction, or "mean" if the model averages its patches. summary: of these
+    calls and this target, where the caller has it already. model: facts to show, in order (name, parameters, picture
+    size ...). notes: lines to show.
     """
 
     picture: Image.Image
@@ -46,7 +47,7 @@ class PageInput:
     prefix: Sequence[str] = ()
     predictions: Sequence[tuple[str, float]] = ()
     target: int | Literal["mean"] = 0
-    rollout: Tensor | None = None
+    summary: Summary | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -129,9 +130,9 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
 
 def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
     """All that the viewer reads, except what is packed."""
-    rollout = page.rollout
-    if rollout is None:
-        rollout = Trace(look.calls).rollout(look.weighting(page.target))[0]
+    summary = page.summary
+    if summary is None or summary.calls != look.calls:
+        summary = Trace(look.calls).summary(page.grid, look.weighting(page.target))
     layers = [
         {
             "name": call.name,
@@ -139,10 +140,10 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
             "groups": call.k.shape[1],
             "width": call.q.shape[-1],
             "scale": call.scale,
-            "entropy": _rounded(call.entropy()[0].mean(-1)),
-            "distance": _rounded(call.distance(page.grid)[0]),
+            "entropy": _rounded(entropy[0].mean(-1)),
+            "distance": _rounded(distance[0]),
         }
-        for call in look.calls
+        for call, entropy, distance in zip(summary.calls, summary.entropy, summary.distance, strict=True)
     ]
     return {
         "title": page.title,
@@ -154,7 +155,7 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
         "model": {str(k): str(v) for k, v in page.model.items()},
         "notes": notes,
         "layers": layers,
-        "rollout": _rounded(rollout, 5),
+        "rollout": _rounded(summary.rollout[0], 5),
     }
 
 

@@ -1,0 +1,77 @@
+"""What is summed up over a whole map, as parts of one walk over its tiles: several views cost little more than one."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class View(Protocol):
+    """Something that a walk over a map adds up."""
+
+    def add(self, targets: Int[Tensor, "t"], weights: Float[Tensor, "b h t m"], logs: Float[Tensor, "b h t m"]) -> None:
+        """Take in the weights of some targets and their natural logs, finite where a weight is 0. Neither is kept:
+        the next tile overwrites them."""
+
+
+class Received:
+    """How much attention each source gets: the sum of its column."""
+
+    def __init__(self) -> None:
+        self._total: Tensor | float = 0.0
+
+    def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
+        self._total = self._total + weights.sum(dim=2)
+
+    def value(self) -> Float[Tensor, "b h m"]:
+        assert isinstance(self._total, Tensor)
+        return self._total
+
+
+class Entropy:
+    """Entropy of each target's weights in nats."""
+
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+
+    def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
+        # The logs are there already: taking them anew would cost as much as the products q·k.
+        self._rows.append((weights * logs).sum(dim=-1).neg_().clamp_min_(0.0))
+
+    def value(self) -> Float[Tensor, "b h n"]:
+        return torch.cat(self._rows, dim=2)
+
+
+class Distance:
+    """Mean distance in patches from a patch to what it attends to among the patches.
+
+    grid: (rows, columns), row-major, from token `first` on."""
+
+    def __init__(self, grid: Sequence[int], first: int) -> None:
+        self.grid, self.first = grid, first
+        self._total: Tensor | float = 0.0
+        self._count: Tensor | float = 0.0
+
+    def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
+        patches = targets >= self.first
+        if not patches.all():
+            targets, weights = targets[patches], weights[:, :, patches]
+        among = weights[..., self.first :]
+        mass = among.sum(dim=-1)  # (b h t)
+        far = torch.einsum("bhtm,tm->bht", among, self._steps(targets, among.dtype))
+        far = torch.where(mass > 0, far / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0)
+        self._total = self._total + far.sum(dim=-1)
+        self._count = self._count + (mass > 0).sum(dim=-1)
+
+    def value(self) -> Float[Tensor, "b h"]:
+        assert isinstance(self._total, Tensor)
+        return self._total / self._count
+
+    def _steps(self, targets: Tensor, dtype: torch.dtype) -> Float[Tensor, "t m"]:
+        """From each target to every patch."""
+        rows, columns = self.grid
+        spots = torch.arange(rows * columns, device=targets.device)
+        places = torch.stack([spots // columns, spots % columns], dim=-1).to(dtype)
+        return torch.cdist(places[targets - self.first], places, compute_mode="donot_use_mm_for_euclid_dist")
