@@ -50,7 +50,7 @@ def relations(
                 place = None  # said of the pair the other way round
             elif hidden[j][i] >= HIDES * full[j]:
                 place = IN_FRONT_OF
-            elif hidden[i][j]:
+            elif hidden[i][j] >= HIDES * full[i]:
                 place = None
             if place is not None:
                 found.append((i, place, j))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def run_lengths(mask: np.ndarray) -> list[int]:
     flat = mask.T.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = [0, *changes.tolist(), len(flat)]
-    runs = [b - a for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    runs = [b - a for a, b in pairwise(edges)]
     return [0, *runs] if flat[0] else runs
 
 

@@ -19,9 +19,8 @@ def write(scenes: Scenes, out: Path, indices: Iterable[int], held: int) -> int:
         for split in ("train", "val"):
             (out / kind / split).mkdir(parents=True)
     names = "\n".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(scenes.classes))
-    (out / "data.yaml").write_text(
-        f"path: .\ntrain: images/train\nval: images/val\nnames:\n{names}\n", encoding="utf-8"
-    )
+    # no "path": tools then take the folder that data.yaml is in
+    (out / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}\n", encoding="utf-8")
     cut, objects = len(scenes) - held, 0
     height, width = scenes.size
     for i in indices:
