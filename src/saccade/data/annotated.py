@@ -1,0 +1,211 @@
+"""What an annotation file says of its pictures, as written: one form for all formats, judged but not yet repaired.
+
+The readers of COCO, VOC and YOLO fill it; data sets for training and the doctor both build on it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from saccade.data.files import is_picture, natural, shown
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+Box = tuple[float, float, float, float]
+MOST_TEXT = 1 << 31  # bytes of one annotation file
+
+TRAIN = ("train", "training")
+VAL = ("val", "valid", "validation")
+TEST = ("test", "testing")
+
+# Of a box's side, in pixels or in shares of a side that is given as 1: less is no side, and coordinates further than
+# this outside the picture are not the mere rounding of a text file.
+LEAST = {False: 1e-3, True: 1e-6}
+ROUNDING = {False: 0.01, True: 1e-4}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with the annotations that no picture's objects show.
+
+    kind: a few words under which the doctor counts it. where: file, and the place in it. text: what is wrong and
+    what to do. fatal: no policy can go on from here.
+    """
+
+    kind: str
+    where: str
+    text: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """where: its place in the annotation file, in words ("object 3", "line 2", "annotation 17"). box: left, top, right,
+    bottom, continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or, in a set with `unit`, in shares
+    of its sides. label: index of its class. shape: COCO's segmentation. row: its place as an index from 0."""
+
+    where: str
+    box: Box
+    label: int
+    crowd: bool = False
+    id: int | None = None
+    shape: object = None
+    row: int = 0
+
+
+@dataclass
+class RawPicture:
+    """name: file in the store. where: the annotation file, "" if there is none. size: (height, width) that the
+    annotation claims. relations: (index of an object, relation, index of an object)."""
+
+    name: str
+    where: str
+    objects: list[RawObject] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    relations: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Annotations:
+    """A whole set, or a split of one, as its files say. format: "COCO", "VOC" or "YOLO". root: the folder around it
+    in the store, by which names are not shown. unlabelled: pictures that lie there and that no annotation names."""
+
+    label: str
+    format: str
+    store: Store
+    root: str
+    classes: list[str]
+    relations: list[str] = field(default_factory=list)
+    pictures: list[RawPicture] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unit: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A box: what is wrong with it ("" if nothing), in a kind and in words; itself, cut at the picture's edges; and
+    by how much it reached beyond them."""
+
+    kind: str
+    text: str
+    box: Box
+    outside: float = 0.0
+
+
+def judge(box: Box, size: tuple[int, int] | None, unit: bool) -> Judged:
+    """Judge a box as it is written. size: (height, width) of the picture where known; of no use with `unit`."""
+    left, top, right, bottom = box
+    numbers = ", ".join(f"{value:g}" for value in box)
+    if not all(math.isfinite(value) for value in box):
+        return Judged("box not finite", f"its box ({numbers}) has a coordinate that is no finite number", box)
+    if right < left or bottom < top:
+        return Judged("box inverted", f"its box ({numbers}) ends before it begins; left < right and top < bottom", box)
+    if min(right - left, bottom - top) < LEAST[unit]:
+        return Judged(
+            "box empty", f"its box ({numbers}) has no {'width' if right - left < LEAST[unit] else 'height'}", box
+        )
+    if size is None and not unit:
+        return Judged("", "", box)
+    height, width = (1.0, 1.0) if unit or size is None else size
+    cut = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
+    if min(cut[2] - cut[0], cut[3] - cut[1]) < LEAST[unit]:
+        whole = "0 to 1" if unit else f"{width} x {height} pixels"
+        return Judged("box outside", f"its box ({numbers}) lies outside the picture ({whole})", box)
+    return Judged("", "", cut, max(-left, -top, right - width, bottom - height, 0.0))
+
+
+def judged(annotations: Annotations) -> Iterator[tuple[RawPicture, list[Judged]]]:
+    """Every picture with a verdict on each of its objects."""
+    for picture in annotations.pictures:
+        yield picture, [judge(each.box, picture.size, annotations.unit) for each in picture.objects]
+
+
+def number(value: object) -> float:
+    """A float; what is no number is NaN, which `judge` refuses."""
+    if isinstance(value, str):
+        value = value.strip()
+    elif not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def read_bytes(store: Store, name: str) -> bytes:
+    """Raises DataError for a file that cannot be opened."""
+    source = store.read(name)
+    if not isinstance(source, Path):
+        return source
+    try:
+        if source.stat().st_size > MOST_TEXT:
+            raise DataError(f"{shown(source)} is larger than {MOST_TEXT >> 30} GiB; no annotation file is")
+        return source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{shown(source)} cannot be opened ({error.strerror})") from error
+
+
+def read_text(store: Store, name: str) -> str:
+    """UTF-8, a byte order mark left out. Raises DataError for other bytes."""
+    try:
+        return read_bytes(store, name).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{shown(store.full_name(name))} is not UTF-8 text (byte {error.start}); convert it") from error
+
+
+def join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def below(root: str, name: str) -> str:
+    """A file's name without that of the folder around everything."""
+    return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name
+
+
+def folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def pictures_in(store: Store, folder: str) -> list[str]:
+    """All pictures below a folder, as a person would sort them."""
+    inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
+    return sorted(inside, key=natural)
+
+
+def role(name: str) -> str | None:
+    """ "train", "val" or "test" if a file's or folder's name says so: `valid`, `instances_train2017.json`."""
+    words = PurePosixPath(name.lower()).name
+    for mark in "0123456789._-":
+        words = words.replace(mark, " ")
+    for kind, known in (("train", TRAIN), ("val", VAL), ("test", TEST)):
+        if any(word in known for word in words.split()):
+            return kind
+    return None
+
+
+def pick(splits: Sequence[str], split: str, label: str) -> str:
+    """The split asked for: by its own name, or "train", "val" or "test" by another usual one."""
+    if split in splits:
+        return split
+    named = [name for name in splits if role(name) is not None and role(name) == role(split)]
+    if len(named) == 1:
+        return named[0]
+    raise DataError(f"{label} has no split '{shown(split)}' (found: {', '.join(map(shown, splits)) or 'none'})")
+
+
+def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str) -> list[str]:
+    """The classes to use: those asked for, of which the set may lack some but has no others.
+
+    Raises DataError naming what it adds."""
+    if asked is None:
+        return list(found)
+    extra = [name for name in found if name not in asked]
+    if extra:
+        raise DataError(
+            f"{where} has the classes {', '.join(map(shown, extra))}, which are not among the expected "
+            f"({', '.join(map(shown, asked))})"
+        )
+    return list(asked)

@@ -1,0 +1,304 @@
+"""COCO JSON: one file for all pictures of a split, with boxes as left, top, width, height in continuous pixels.
+
+Read are `images`, `annotations`, `categories`; beyond the format, relations: `relations` holds for an image's id (as
+text) a list of {"subject": annotation id, "relation": name, "object": annotation id}, `relation_names` all names.
+"""
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from saccade.data import annotated
+from saccade.data.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
+from saccade.data.files import is_picture, natural, shown
+from saccade.data.store import Store
+from saccade.errors import DataError, in_one_line
+
+# Files that stand beside instances_*.json in COCO's own annotations/, and hold no boxes of classes.
+OTHERS = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
+
+
+@dataclass
+class COCO:
+    """files: split -> its JSON; the one of a set without splits is called ""."""
+
+    store: Store
+    root: str
+    files: dict[str, str]
+    format: str = "COCO"
+    _loaded: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> list[str]:
+        return [name for name in self.files if name]
+
+    def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
+        """A split, or the only one there is."""
+        name = self.files[split or next(iter(self.files))]
+        label = self.store.label + (f", {split}" if split else "")
+        data = self.document(name)
+        return _Reader(self.store, self.root, name, label, data, classes).result
+
+    def document(self, name: str) -> dict:
+        """A JSON file, read once."""
+        if name not in self._loaded:
+            self._loaded[name] = load(self.store, name)
+        return self._loaded[name]
+
+    def orphans(self) -> list[str]:
+        """Pictures that no file names are those of `Annotations.unlabelled` already."""
+        return []
+
+
+class _Reader:
+    """One JSON file -> Annotations."""
+
+    def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
+        self.said = shown(annotated.below(root, name))
+        names = self._categories(data)
+        self.result = Annotations(
+            label, "COCO", store, root, annotated.number_classes(list(names.values()), classes, label)
+        )
+        index = {name: i for i, name in enumerate(self.result.classes)}
+        self.label_of = {key: index[name] for key, name in names.items()}
+        self.pictures = self._images(data, name)
+        self._annotations(data)
+        self._relations(data)
+        taken = {picture.name for picture in self.result.pictures}
+        folders = {annotated.folder_of(name) for name in taken}
+        self.result.unlabelled = [
+            n for n in store.files if annotated.folder_of(n) in folders and is_picture(n) and n not in taken
+        ]
+
+    def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
+        self.result.problems.append(Problem(kind, f"{self.said}, {where}", f"{self.said}, {where} {text}", fatal))
+
+    def _categories(self, data: dict) -> dict[Any, str]:
+        """Category id -> name, in the order of the ids."""
+        found: dict[Any, str] = {}
+        for each in _dicts(data, "categories", self.said):
+            key, name = each.get("id"), each.get("name")
+            if not _is_id(key) or not isinstance(name, str) or not name:
+                raise DataError(f"{self.said} has a category {shown(each)}; an id and a name expected")
+            if key in found or name in found.values():
+                raise DataError(
+                    f"{self.said} names the category {shown(key)} ('{shown(name)}') twice; one each expected"
+                )
+            found[key] = name
+        return dict(sorted(found.items(), key=lambda item: natural(item[0])))
+
+    def _images(self, data: dict, name: str) -> dict[Any, RawPicture | None]:
+        """Image id -> picture, None for those without a file."""
+        found: dict[Any, RawPicture | None] = {}
+        images = _dicts(data, "images", self.said)
+        files = [_file_name(each.get("file_name")) for each in images]
+        prefix = _prefix(self.result.store, name, [file for file in files if file])
+        there = set(self.result.store.files)
+        by_name: dict[str, RawPicture] = {}
+        for each, file in zip(images, files, strict=True):
+            key = each.get("id")
+            where = f"image {shown(key)}"
+            if not _is_id(key) or key in found:
+                self._problem("id repeated", where, "has an id that is missing or another image's", fatal=True)
+                continue
+            found[key] = None
+            full = join(prefix, file or "")
+            if file is None:
+                text = f"has the file name '{shown(each.get('file_name'))}', which points outside the set; refused"
+                self._problem("path refused", where, text, fatal=True)
+            elif full not in there:
+                self._problem("picture missing", where, f"is {shown(file)}, which is not there; add or remove it")
+            elif full in by_name:
+                self._problem("picture listed twice", where, f"is {shown(file)} again; the objects of both were joined")
+                found[key] = by_name[full]
+            else:
+                size = (number(each.get("height")), number(each.get("width")))
+                claimed = (int(size[0]), int(size[1])) if all(map(math.isfinite, size)) and min(size) >= 1 else None
+                found[key] = by_name[full] = RawPicture(full, self.said, size=claimed)
+        self.result.pictures = list(by_name.values())
+        return found
+
+    def _annotations(self, data: dict) -> None:
+        self.places: dict[Any, tuple[RawPicture, int]] = {}
+        for i, each in enumerate(_dicts(data, "annotations", self.said)):
+            key = each.get("id")
+            where = f"annotation {shown(key)}" if _is_id(key) else f"annotation number {i + 1}"
+            image, category = each.get("image_id"), each.get("category_id")
+            if not _is_id(image) or image not in self.pictures:
+                self._problem(
+                    "annotation without picture", where, f"belongs to image {shown(image)}, which is not listed"
+                )
+                continue
+            if not _is_id(category) or category not in self.label_of:
+                text = f"has the category {shown(category)}; {len(self.label_of)} others are listed"
+                self._problem("class unknown", where, text, fatal=True)
+                continue
+            if _is_id(key) and key in self.places:
+                self._problem("id repeated", where, "has an id that another annotation has, too")
+            picture = self.pictures[image]
+            if picture is not None:
+                identity = key if isinstance(key, int) else None
+                label, shape = self.label_of[category], each.get("segmentation") or None
+                crowd = bool(each.get("iscrowd"))
+                picture.objects.append(RawObject(where, _box(each.get("bbox")), label, crowd, identity, shape, i))
+                if _is_id(key):
+                    self.places.setdefault(key, (picture, len(picture.objects) - 1))
+
+    def _relations(self, data: dict) -> None:
+        by_image = data.get("relations") or {}
+        if not isinstance(by_image, dict):
+            raise DataError(f"{self.said} has relations that are no lists by image id, {{id: [...]}}")
+        said = list(by_image.items())
+        names = data.get("relation_names")
+        if names is None:
+            rows = [row for _, rows in said if isinstance(rows, list) for row in rows if isinstance(row, dict)]
+            names = sorted({str(row.get("relation")) for row in rows})
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f"{self.said} has relation_names that are no list of names")
+        self.result.relations = names
+        for key, rows in said:
+            for row in rows if isinstance(rows, list) else [rows]:
+                ends = [self.places.get(_hashable(_get(row, end))) for end in ("subject", "object")]
+                if None in ends or ends[0][0] is not ends[1][0] or _get(row, "relation") not in names:  # type: ignore[index]
+                    text = f"has the relation {shown(row)}; two of its annotations and a known name expected"
+                    self._problem("relation broken", f"image {shown(key)}", text)
+                    continue
+                (picture, subject), (_, other) = ends  # type: ignore[misc]
+                picture.relations.append((subject, names.index(row["relation"]), other))
+
+
+def find(store: Store, only: str | None = None) -> COCO | None:
+    """The set in a store, or None if there is none. only: its JSON file, where the store holds several."""
+    names = (
+        [only]
+        if only
+        else [n for n in store.files if n.endswith(".json") and not PurePosixPath(n).name.startswith(".")]
+    )
+    likely = [n for n in names if not PurePosixPath(n).name.startswith(OTHERS)] or names
+    likely = [n for n in sorted(likely, key=natural) if only or _looks_right(annotated.read_bytes(store, n))]
+    if not likely:
+        return None
+    if len(likely) == 1:
+        return COCO(store, _root(likely[0]), {"": likely[0]})
+    titles = [_title(name) for name in likely]
+    twice = Counter(titles)
+    files = {title if twice[title] == 1 else n: n for title, n in zip(titles, likely, strict=True)}
+    return COCO(store, _root(likely[0]), files)
+
+
+def load(store: Store, name: str) -> dict:
+    """A COCO document. Raises DataError for what is none."""
+    said = shown(store.full_name(name))
+    try:
+        data = json.loads(annotated.read_bytes(store, name))
+    except (ValueError, RecursionError) as error:  # of encodings, too
+        raise DataError(f"{said} is not sound JSON ({in_one_line(error)})") from error
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise DataError(f"{said} is no COCO file: images, annotations and categories expected in it")
+    return data
+
+
+def masks(objects: list[RawObject], size: tuple[int, int]):
+    """uint8 (n y x) numpy masks of polygons and run lengths; None unless every object has one.
+
+    Raises DataError, to be read after the picture's name, for run lengths of another size than the picture."""
+    import numpy as np
+    from faster_coco_eval.core import mask as coder
+
+    if not objects or any(each.shape is None for each in objects):
+        return None
+    drawn = np.zeros((len(objects), *size), dtype=np.uint8)
+    for i, each in enumerate(objects):
+        shape = each.shape
+        if isinstance(shape, dict) and list(shape.get("size", ())) != list(size):
+            raise DataError(
+                f"{each.where} has a mask of {shown(shape.get('size'))} (rows, columns); {list(size)} expected"
+            )
+        try:
+            drawn[i] = coder.decode(coder.segmToRle(_clipped(shape, size), size[1], size[0]))
+        except (ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError) as error:
+            raise DataError(f"{each.where} has a segmentation that cannot be drawn ({in_one_line(error)})") from error
+    return drawn
+
+
+def _clipped(shape: Any, size: tuple[int, int]) -> Any:
+    """Polygons kept near the picture: far corners would take memory by their distance."""
+    if isinstance(shape, dict):
+        return shape
+    if not isinstance(shape, list) or not all(isinstance(part, list) and len(part) >= 6 for part in shape):
+        raise ValueError("a list of polygons of three corners or more expected")
+    limits = (size[1], size[0])
+    rows = [[number(value) for value in part] for part in shape]
+    if not all(math.isfinite(value) for row in rows for value in row):
+        raise ValueError("a corner is no finite number")
+    return [[min(max(value, 0.0), float(limits[i % 2])) for i, value in enumerate(row)] for row in rows]
+
+
+def _box(value: object) -> Box:
+    if not isinstance(value, list) or len(value) != 4:
+        return (math.nan,) * 4
+    left, top, width, height = (number(each) for each in value)
+    return (left, top, left + width, top + height)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _get(row: object, key: str) -> object:
+    return row.get(key) if isinstance(row, dict) else None
+
+
+def _hashable(value: object) -> object:
+    return value if _is_id(value) else None
+
+
+def _dicts(data: dict, key: str, said: str) -> list[dict]:
+    rows = data[key]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{said} has {key} that are no list of objects in braces")
+    return rows
+
+
+def _file_name(value: object) -> str | None:
+    """A picture's name below some folder, or None if it would point outside."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    path = PurePosixPath(value.replace("\\", "/"))
+    return None if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] else str(path)
+
+
+def _prefix(store: Store, document: str, files: list[str]) -> str:
+    """The folder below which the file names of a document are found: the one with most of the first few, of several
+    the one named after the same split, of those the nearest to the document."""
+    there, few = set(store.files), files[:50]
+    here, split = annotated.folder_of(document), annotated.role(document) or annotated.role(_title(document))
+
+    def fits(folder: str) -> tuple:
+        found = sum(join(folder, name) in there for name in few)
+        named = [annotated.role(part) for part in PurePosixPath(folder).parts]
+        return found, split is not None and split in named, folder == here, -len(folder)
+
+    return max(sorted({"", *store.folders}), key=fits)
+
+
+def _looks_right(data: bytes) -> bool:
+    return b'"images"' in data and b'"annotations"' in data
+
+
+def _title(name: str) -> str:
+    """What to call the split that a file holds: instances_train2017.json, train/_annotations.coco.json."""
+    path = PurePosixPath(name)
+    stem = path.name.split(".")[0].removeprefix("instances_")
+    return stem if annotated.role(stem) or not annotated.role(path.parent.name) else path.parent.name
+
+
+def _root(name: str) -> str:
+    """The folder around the set that a document belongs to."""
+    parts = list(PurePosixPath(name).parts[:-1])
+    while parts and (parts[-1] == "annotations" or annotated.role(parts[-1])):
+        parts.pop()
+    return "/".join(parts)

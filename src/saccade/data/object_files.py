@@ -1,0 +1,162 @@
+"""Annotated picture files as a data set: bad boxes left out or refused, boxes and masks in upright pixels."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from saccade.data import annotated
+from saccade.data.annotated import Annotations, Judged, RawPicture, judge
+from saccade.data.files import shown
+from saccade.data.images import Picture, read_image, read_size
+from saccade.data.object_moves import mirror, transpose, turn_over
+from saccade.data.objects import Objects
+from saccade.errors import DataError
+
+# How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
+UPRIGHT = {
+    2: (mirror,),
+    3: (mirror, turn_over),
+    4: (turn_over,),
+    5: (transpose,),
+    6: (transpose, mirror),
+    7: (transpose, mirror, turn_over),
+    8: (transpose, turn_over),
+}
+
+
+class ObjectFiles:
+    """An `ObjectSet` of pictures in files, from what was read of their annotations.
+
+    Boxes that are not finite, inverted, empty or wholly outside their picture are left out and recorded in `skipped`,
+    or raise, as `bad` says; those that reach beyond it are cut at its edges, and counted in `notes`.
+
+    Where the annotation claims the size that the file stores, and EXIF has the picture turned, its boxes are those of
+    the unturned pixels and turn with it. Boxes in shares of the sides are taken to be those of the upright picture.
+
+    Raises:
+        DataError: a problem after which no policy can go on (a class that is not listed, a listed picture without
+            annotation, ...); any problem under bad="fail"; no picture left.
+    """
+
+    def __init__(self, annotations: Annotations, bad: str = "skip"):
+        if bad not in ("skip", "fail"):
+            raise DataError(f'bad={bad!r} was given; "skip" or "fail" expected')
+        self.label, self.bad = annotations.label, bad
+        self.classes, self.relations = annotations.classes, annotations.relations
+        self.notes, self.skipped = list(annotations.notes), dict[str, str]()
+        self._store, self._root, self._unit = annotations.store, annotations.root, annotations.unit
+        for problem in annotations.problems:
+            if problem.fatal or bad == "fail":
+                raise DataError(f"{annotations.label}: {problem.text}")
+            self.skipped[problem.where] = problem.text
+        cut: list[float] = []
+        self._pictures = [self._sound(picture, verdicts, cut) for picture, verdicts in annotated.judged(annotations)]
+        if not self._pictures:
+            reason = next(iter(self.skipped.values()), "no annotation names one")
+            raise DataError(f"{annotations.label} has no pictures to read: {reason}")
+        if cut:
+            unit = " of a side" if self._unit else " pixels"
+            self.notes.append(
+                f"{len(cut)} boxes reach beyond their picture, the farthest by {max(cut):.3g}{unit}; cut at its edges"
+            )
+        self.names = [annotated.below(self._root, picture.name) for picture in self._pictures]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
+        """The picture, upright. `at_least`: as in `read_image`. Raises DataError if it cannot be read."""
+        name = self._pictures[index].name
+        return read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
+
+    def objects(self, index: int) -> Objects:
+        """What is in it, in pixels of `picture(index)`. Only the header of the picture is read.
+
+        Raises DataError for a picture that is missing or of another size than its annotation claims, and for
+        masks that cannot be drawn."""
+        raw = self._pictures[index]
+        stored, orientation = read_size(self._store.read(raw.name), self._store.full_name(raw.name))
+        upright = stored[::-1] if orientation > 4 else stored
+        if raw.size is not None and raw.size not in (stored, upright):
+            claimed, found = (f"{width} x {height}" for height, width in (raw.size, stored))
+            raise DataError(
+                f"{shown(self.names[index])} has {found} pixels and its annotation ({shown(raw.where)}) is of "
+                f"{claimed}; annotate it anew or put back the picture that was annotated"
+            )
+        turn = orientation > 1 and raw.size == stored
+        objects = self._typed(raw, stored if turn else upright, index)
+        if turn:
+            for move in UPRIGHT[orientation]:
+                objects = move(objects, self.relations)
+            note = "EXIF turns some pictures whose annotations are of the size before: their boxes were turned, too"
+            if note not in self.notes:
+                self.notes.append(note)
+        return objects
+
+    def subset(self, indices: Sequence[int]) -> "ObjectFiles":
+        """The same classes with the pictures at `indices` only."""
+        part = copy.copy(self)
+        part._pictures = [self._pictures[i] for i in indices]
+        part.names = [self.names[i] for i in indices]
+        part.notes, part.skipped = list(self.notes), {}
+        return part
+
+    def _sound(self, raw: RawPicture, verdicts: list[Judged], cut: list[float]) -> RawPicture:
+        """The picture with its sound objects, their boxes cut to it."""
+        keep, objects = [], []
+        for i, (each, verdict) in enumerate(zip(raw.objects, verdicts, strict=True)):
+            if verdict.kind:
+                self._refuse(raw, each.where, verdict)
+                continue
+            keep.append(i)
+            if verdict.outside > annotated.ROUNDING[self._unit]:
+                cut.append(verdict.outside)
+            objects.append(each if verdict.box == each.box else replace(each, box=verdict.box))
+        place = {old: new for new, old in enumerate(keep)}
+        relations = [(place[s], r, place[o]) for s, r, o in raw.relations if s in place and o in place]
+        return RawPicture(raw.name, raw.where, objects, raw.size, relations)
+
+    def _refuse(self, raw: RawPicture, where: str, verdict: Judged) -> None:
+        said = f"{annotated.below(self._root, raw.name)}, {where}"
+        text = f"{shown(raw.where)}, {where}: {verdict.text}; left out"
+        if self.bad == "fail":
+            raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
+        self.skipped[said] = text
+
+    def _typed(self, raw: RawPicture, size: tuple[int, int], index: int) -> Objects:
+        """The objects in a picture of `size`, which is known only now."""
+        boxes, objects, relations = [], [], raw.relations
+        scale = (size[1], size[0]) * 2 if self._unit else (1, 1, 1, 1)
+        for each in raw.objects:
+            left, top, right, bottom = (value * factor for value, factor in zip(each.box, scale, strict=True))
+            verdict = judge((left, top, right, bottom), size, unit=False)
+            if verdict.kind:  # an annotation that claims no size, or shares of less than a pixel
+                self._refuse(raw, each.where, verdict)
+            boxes.append(verdict.box)
+            objects.append((each, not verdict.kind))
+        kept = [i for i, (_, sound) in enumerate(objects) if sound]
+        place = {old: new for new, old in enumerate(kept)}
+        triplets = [(place[s], r, place[o]) for s, r, o in relations if s in place and o in place]
+        chosen = [objects[i][0] for i in kept]
+        return Objects(
+            torch.tensor([boxes[i] for i in kept], dtype=torch.float32).view(-1, 4),
+            torch.tensor([each.label for each in chosen], dtype=torch.int64),
+            size,
+            torch.tensor([each.crowd for each in chosen], dtype=torch.bool),
+            self._masks(chosen, size, index),
+            torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
+        )
+
+    def _masks(self, objects: list[annotated.RawObject], size: tuple[int, int], index: int) -> Tensor | None:
+        if not objects or any(each.shape is None for each in objects):
+            return None
+        from saccade.data.coco import masks
+
+        try:
+            drawn = masks(objects, size)
+        except DataError as error:
+            raise DataError(f"{shown(self.names[index])}: {error}") from error
+        return None if drawn is None else torch.from_numpy(drawn).bool()

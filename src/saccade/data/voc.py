@@ -1,0 +1,219 @@
+"""Pascal VOC: an XML file a picture in Annotations/, pictures in JPEGImages/, splits in ImageSets/Main/*.txt.
+
+Its coordinates are whole pixels counted from 1, the last one inside the box (the devkit's definition, which most
+labelling tools follow at least nominally): xmin, ymin, xmax, ymax become left = xmin - 1, top = ymin - 1, right =
+xmax, bottom = ymax. A box with xmin = xmax or ymin = ymax, by that definition one pixel wide, is a click without a
+drag in every tool that writes this format, and is judged as empty.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from saccade.data import annotated
+from saccade.data.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
+from saccade.data.files import is_picture, natural, shown
+from saccade.data.store import Store
+from saccade.errors import DataError, in_one_line
+
+ROLES = annotated.TRAIN + annotated.VAL + annotated.TEST + ("trainval",)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One XML file. objects: (place, class, box, difficult)."""
+
+    size: tuple[int, int] | None
+    objects: list[tuple[str, str, Box, bool]]
+
+
+@dataclass
+class VOC:
+    """Where the parts of a set lie. folders: split -> folder of XML files; several only where each split has its own.
+    lists: split -> its file in ImageSets/Main, by which one folder is divided."""
+
+    store: Store
+    root: str
+    folders: dict[str, str]
+    lists: dict[str, str]
+    format: str = "VOC"
+    _parsed: dict[str, Parsed | Problem] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> list[str]:
+        return list(self.lists) or (list(self.folders) if len(self.folders) > 1 else [])
+
+    def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
+        """All of it, or a split. Classes: those given, else all that any XML file names, sorted."""
+        label = f"{self.store.label}" + (f", {split}" if split else "")
+        folder = self.folders[split] if split in self.folders else next(iter(self.folders.values()))
+        where = {each: _by_key(self.store, each) for each in self.folders.values()}
+        for files in where.values():
+            for name in files.values():
+                self._parse(name)
+        sound = [each for each in self._parsed.values() if isinstance(each, Parsed)]
+        found = sorted({name for each in sound for _, name, _, _ in each.objects})
+        result = Annotations(label, "VOC", self.store, self.root, annotated.number_classes(found, classes, label))
+        files, pictures = where[folder], self._pictures(folder)
+        wanted = list(files)
+        if split in self.lists:
+            wanted = self._listed(self.lists[split], files, result.problems)
+        taken = {key for key in wanted if self._add(key, files, pictures, result)}
+        if split not in self.lists:
+            result.unlabelled = [name for key, name in pictures.items() if key not in taken and key not in files]
+        return result
+
+    def orphans(self) -> list[str]:
+        """Pictures and XML files that no list of a split names."""
+        if not self.lists:
+            return []
+        named = {key for name in self.lists.values() for key in self._listed(name, {}, [])}
+        folder = next(iter(self.folders.values()))
+        both = _by_key(self.store, folder) | self._pictures(folder)
+        return [name for key, name in both.items() if key not in named]
+
+    def _parse(self, name: str) -> Parsed | Problem:
+        if name not in self._parsed:
+            said = shown(annotated.below(self.root, name))
+            try:
+                self._parsed[name] = parse(annotated.read_bytes(self.store, name))
+            except DataError as error:
+                self._parsed[name] = Problem("annotation broken", said, f"{said} {error}")
+        return self._parsed[name]
+
+    def _pictures(self, folder: str) -> dict[str, str]:
+        """Key -> picture, for the pictures that may belong to a folder of XML files."""
+        around = annotated.folder_of(folder) if _is_annotations(folder) else folder
+        for place in (join(around, "JPEGImages"), join(around, "images"), around):
+            found = annotated.pictures_in(self.store, place)
+            if found:
+                return {_key(name, place): name for name in found}
+        return {}
+
+    def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
+        """The keys that a list of a split holds, each once."""
+        said, keys = shown(annotated.below(self.root, name)), {}
+        for i, line in enumerate(annotated.read_text(self.store, name).splitlines(), start=1):
+            key = (line.split() or [""])[0]
+            if key not in files and is_picture(key):
+                key = str(PurePosixPath(key).with_suffix(""))
+            if key in keys:
+                problems.append(
+                    Problem("picture listed twice", said, f"{said}, line {i}: {shown(key)} is listed again")
+                )
+            elif key:
+                keys[key] = i
+        return list(keys)
+
+    def _add(self, key: str, files: dict[str, str], pictures: dict[str, str], result: Annotations) -> bool:
+        name = files.get(key)
+        if name is None:
+            text = f"{shown(key)} is in the list of {result.label} and has no {shown(key)}.xml; "
+            text += "a picture without objects needs one too"
+            result.problems.append(Problem("annotation missing", shown(key), text, fatal=True))
+            return key in pictures
+        parsed, said = self._parse(name), annotated.below(self.root, name)
+        picture = pictures.get(key) or pictures.get(PurePosixPath(key).name)
+        if isinstance(parsed, Problem):
+            result.problems.append(parsed)
+        elif picture is None:
+            result.problems.append(
+                Problem("picture missing", said, f"{shown(said)} has no picture beside it; add or remove it")
+            )
+        else:
+            index = {name: i for i, name in enumerate(result.classes)}
+            objects = [
+                RawObject(where, box, index[c], crowd, row=i) for i, (where, c, box, crowd) in enumerate(parsed.objects)
+            ]
+            result.pictures.append(RawPicture(picture, said, objects, parsed.size))
+        return picture is not None
+
+
+def find(store: Store) -> VOC | None:
+    """The set in a store, or None if there is none.
+
+    Raises DataError for several sets that are not the splits of one."""
+    folders = {annotated.folder_of(name) for name in store.files if name.endswith(".xml")}
+    named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural)
+    if not named:
+        # beside the pictures, as some labelling tools leave them
+        keys = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
+        beside = {annotated.folder_of(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
+        named = sorted(beside, key=natural)
+    if not named:
+        return None
+    around = [annotated.folder_of(folder) if _is_annotations(folder) else folder for folder in named]
+    if len(named) > 1 and not all(annotated.role(folder) for folder in around):
+        raise DataError(
+            f"{store.label} holds {len(named)} VOC sets ({', '.join(map(shown, around[:4]))}); give the folder of one"
+        )
+    if len(named) > 1:
+        names = [PurePosixPath(folder).name for folder in around]
+        return VOC(store, annotated.folder_of(around[0]), dict(zip(names, named, strict=True)), {})
+    lists = _lists(store, join(around[0], "ImageSets/Main"))
+    return VOC(store, around[0], {"": named[0]}, lists)
+
+
+def parse(data: bytes) -> Parsed:
+    """Raises DataError, to be read after the file's name, for what is no VOC annotation."""
+    try:
+        root = fromstring(data)
+    except DefusedXmlException as error:
+        raise DataError("declares entities, with which a file can attack its reader; refused") from error
+    except (ParseError, ValueError, LookupError) as error:  # of encodings, too
+        raise DataError(f"is not sound XML ({in_one_line(error)})") from error
+    if root.tag != "annotation":
+        raise DataError(f"holds <{shown(root.tag)}>; <annotation> expected")
+    objects = []
+    for i, each in enumerate(root.findall("object"), start=1):
+        name = (each.findtext("name") or "").strip()
+        if not name:
+            raise DataError(f"has an object (object {i}) without a <name>")
+        difficult = (each.findtext("difficult") or "0").strip() not in ("", "0", "false", "False")
+        objects.append((f"object {i}", name, _box(each), difficult))
+    return Parsed(_size(root), objects)
+
+
+def _box(each: Element) -> Box:
+    xmin, ymin, xmax, ymax = (number(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax"))
+    # equal ends: see the module's docstring
+    return (xmin - (xmin != xmax), ymin - (ymin != ymax), xmax, ymax)
+
+
+def _size(root: Element) -> tuple[int, int] | None:
+    height, width = (number(root.findtext(f"size/{key}")) for key in ("height", "width"))
+    if not (math.isfinite(height) and math.isfinite(width)) or min(height, width) < 1:
+        return None  # some tools write 0 for unknown
+    return int(height), int(width)
+
+
+def _is_annotations(folder: str) -> bool:
+    return PurePosixPath(folder).name.lower() == "annotations"
+
+
+def _key(name: str, folder: str) -> str:
+    return str(PurePosixPath(annotated.below(folder, name)).with_suffix(""))
+
+
+def _by_key(store: Store, folder: str) -> dict[str, str]:
+    inside = (n for n in store.files if n.endswith(".xml") and (not folder or n.startswith(f"{folder}/")))
+    visible = (n for n in inside if not PurePosixPath(n).name.startswith("."))
+    return {_key(name, folder): name for name in sorted(visible, key=natural)}
+
+
+def _lists(store: Store, folder: str) -> dict[str, str]:
+    found = {}
+    for name in sorted(store.files, key=natural):
+        path = PurePosixPath(name)
+        # beside train.txt the original has cat_train.txt: the same pictures, with a verdict on one class
+        if (
+            str(path.parent) == folder
+            and path.suffix == ".txt"
+            and not ("_" in path.stem and path.stem.rsplit("_", 1)[1] in ROLES)
+        ):
+            found[path.stem] = name
+    return found

@@ -1,0 +1,256 @@
+"""YOLO: a text file a picture, a line an object: class, then centre x, centre y, width, height in shares of the
+picture's sides; or class, then the corners of a polygon, of which the box around is taken.
+
+labels/.../a.txt belongs to images/.../a.jpg; where no folder is called images, both lie side by side. data.yaml names
+classes and splits; without one, classes.txt (or obj.names) names the classes and the folders' names the splits.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import yaml
+
+from saccade.data import annotated
+from saccade.data.annotated import Annotations, Problem, RawObject, RawPicture, join, number
+from saccade.data.files import is_picture, natural, shown
+from saccade.data.store import Store
+from saccade.errors import DataError, in_one_line
+
+CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
+LARGEST_YAML = 1 << 20
+
+
+@dataclass
+class YOLO:
+    """splits: split -> its pictures. names: classes by number, or None where nothing names them."""
+
+    store: Store
+    root: str
+    pictures: dict[str, list[str]]
+    names: list[str] | None
+    notes: list[str] = field(default_factory=list)
+    format: str = "YOLO"
+    _counts: list[str] | None = None
+
+    @property
+    def splits(self) -> list[str]:
+        return [name for name in self.pictures if name]
+
+    def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
+        """A split, or the only part there is."""
+        label = self.store.label + (f", {split}" if split else "")
+        pictures = self.pictures[split or next(iter(self.pictures))]
+        notes = list(self.notes)
+        names = self.names
+        if names is None:
+            names = self._numbered()
+            notes.append(f"no file names the classes; the {len(names)} numbers found stand for them")
+        result = Annotations(
+            label,
+            "YOLO",
+            self.store,
+            self.root,
+            annotated.number_classes(names, classes, label),
+            notes=notes,
+            unit=True,
+        )
+        index = [result.classes.index(name) for name in names]
+        files = set(self.store.files)
+        for name in pictures:
+            text = label_of(name)
+            result.pictures.append(RawPicture(name, annotated.below(self.root, text) if text in files else ""))
+            if text in files:
+                self._fill(result, text, index)
+            else:
+                result.unlabelled.append(name)
+        if result.unlabelled:
+            count = len(result.unlabelled)
+            notes.append(f"{count} pictures have no label file and were taken to hold no objects")
+        return result
+
+    def orphans(self) -> list[str]:
+        """Label files without a picture, and pictures in no split."""
+        taken = {name for names in self.pictures.values() for name in names}
+        there = {label_of(name) for name in self.store.files if is_picture(name)}
+        texts = [n for n in self.store.files if _is_label(n) and n not in there]
+        texts = [n for n in texts if "labels" in PurePosixPath(n).parts]
+        inside = {annotated.folder_of(name) for name in taken}
+        return texts + [
+            n for n in self.store.files if is_picture(n) and n not in taken and annotated.folder_of(n) in inside
+        ]
+
+    def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
+        picture = result.pictures[-1]
+        said = shown(picture.where)
+        try:
+            lines = annotated.read_text(self.store, file).splitlines()
+        except DataError as error:
+            result.problems.append(Problem("annotation broken", said, str(error)))
+            result.pictures.pop()
+            return
+        for i, line in enumerate(lines, start=1):
+            values, where = [number(word) for word in line.split()], f"{said}, line {i}"
+            if not values:
+                continue
+            if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
+                text = f"{where} has {len(values)} values; a class and a box's 4, or a polygon's corners, expected"
+                result.problems.append(Problem("annotation broken", where, text))
+            elif not (values[0].is_integer() and 0 <= values[0] < len(index)):
+                text = f"{where} has the class {shown(line.split()[0])}; there are {len(index)}, counted from 0"
+                result.problems.append(Problem("class unknown", where, text, fatal=True))
+            else:
+                picture.objects.append(RawObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
+
+    def _numbered(self) -> list[str]:
+        """Class numbers found in any label file, up to the greatest, as names."""
+        if self._counts is None:
+            most, files = -1, set(self.store.files)
+            for name in (label_of(picture) for part in self.pictures.values() for picture in part):
+                if name in files:
+                    for line in annotated.read_bytes(self.store, name).decode(errors="replace").splitlines():
+                        value = number((line.split() or [""])[0])
+                        most = max(most, int(value)) if value.is_integer() and value < 1e5 else most
+            self._counts = [str(i) for i in range(most + 1)]
+        return self._counts
+
+
+def label_of(picture: str) -> str:
+    """The label file that belongs to a picture's name."""
+    parts = list(PurePosixPath(picture).with_suffix(".txt").parts)
+    for i in range(len(parts) - 2, -1, -1):
+        if parts[i] == "images":
+            parts[i] = "labels"
+            break
+    return "/".join(parts)
+
+
+def find(store: Store, only: str | None = None) -> YOLO | None:
+    """The set in a store, or None if there is none. only: its data.yaml, where the store holds several."""
+    files = set(store.files)
+    sheets = [only] if only else sorted((n for n in files if n.endswith((".yaml", ".yml"))), key=natural)
+    for sheet in sheets:
+        data = _sheet(store, sheet)
+        if data is not None:
+            return _from_sheet(store, sheet, data)
+    labelled = [n for n in store.files if is_picture(n) and label_of(n) in files and _is_label(label_of(n))]
+    if not labelled:
+        return None
+    # only folders that hold labels: a stray picture elsewhere is not part of the set
+    tops = {_top(n) for n in labelled}
+    pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural)
+    root = _common(pictures)
+    splits: dict[str, list[str]] = {}
+    for name in pictures:
+        words = PurePosixPath(annotated.below(root, name)).parts[:-1]
+        splits.setdefault(next((word for word in words if annotated.role(word)), ""), []).append(name)
+    return YOLO(store, root, splits, _class_file(store, root))
+
+
+def _box(values: list[float]) -> tuple[float, float, float, float]:
+    if len(values) == 4:
+        x, y, width, height = values
+        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    if not all(map(math.isfinite, values)):
+        return (math.nan,) * 4
+    return (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+
+
+def _is_label(name: str) -> bool:
+    base = PurePosixPath(name).name
+    return base.endswith(".txt") and base not in CLASS_FILES and not base.startswith(".")
+
+
+def _top(name: str) -> str:
+    """The folder called images that a picture lies in, or its own."""
+    parts = PurePosixPath(name).parts[:-1]
+    last = max((i for i, part in enumerate(parts) if part == "images"), default=None)
+    return "/".join(parts if last is None else parts[: last + 1])
+
+
+def _common(names: list[str]) -> str:
+    """The folder around all pictures, without the names that carry meaning."""
+    shared: list[str] = []
+    for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
+        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or annotated.role(parts[0]):
+            break
+        shared.append(parts[0])
+    return "/".join(shared)
+
+
+def _class_file(store: Store, root: str) -> list[str] | None:
+    places = (root, join(root, "labels"), annotated.folder_of(root))
+    name = next((join(p, c) for p in places for c in CLASS_FILES if join(p, c) in store.files), None)
+    if name is None:
+        return None
+    return _checked(
+        [line.strip() for line in annotated.read_text(store, name).splitlines() if line.strip()], store, name
+    )
+
+
+def _checked(names: list[str], store: Store, file: str) -> list[str]:
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None or not names:
+        what = f"names the class '{shown(twice)}' twice" if twice else "names no class"
+        raise DataError(f"{shown(store.full_name(file))} {what}; one name a class expected")
+    return names
+
+
+def _sheet(store: Store, name: str) -> dict | None:
+    """What a .yaml says, if it describes a set."""
+    data = annotated.read_bytes(store, name)
+    if len(data) > LARGEST_YAML:
+        return None
+    try:
+        found = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        if b"names" in data:
+            raise DataError(f"{shown(store.full_name(name))} is not sound YAML ({in_one_line(error)})") from error
+        return None
+    return found if isinstance(found, dict) and "names" in found else None
+
+
+def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
+    root, where = annotated.folder_of(sheet), shown(store.full_name(sheet))
+    names = data["names"]
+    if isinstance(names, dict):
+        numbers = sorted(int(key) for key in names if str(key).isdigit())
+        if numbers != list(range(len(names))):
+            raise DataError(f"{where} numbers its classes {shown(list(names)[:9])}; 0 to {len(names) - 1} expected")
+        names = [names.get(i, names.get(str(i))) for i in numbers]
+    if not isinstance(names, list):
+        raise DataError(f"{where} has names of the type {type(names).__name__}; a list of class names expected")
+    names = _checked([str(name) for name in names], store, sheet)
+    notes, pictures = [], {}
+    if isinstance(data.get("nc"), int) and data["nc"] != len(names):
+        notes.append(f"{where} says nc: {data['nc']} and names {len(names)} classes; the names were taken")
+    for split in ("train", "val", "valid", "test"):
+        if data.get(split):
+            places = data[split] if isinstance(data[split], list) else [data[split]]
+            pictures[split] = [n for place in places for n in _pictures(store, root, str(place), f"{where}, {split}")]
+    if not pictures:
+        raise DataError(f"{where} names no pictures; train: or val: with a folder of them expected")
+    return YOLO(store, root, pictures, names, notes)
+
+
+def _pictures(store: Store, root: str, place: str, where: str) -> list[str]:
+    """The pictures of a folder or list, which data.yaml may give from wherever its author kept the set: the longest
+    end of the path that is there counts. Only names inside the store are ever looked up."""
+    parts = [part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    files = set(store.files)
+    for i in range(max(1, len(parts))):
+        path = join(root, *parts[i:])
+        if path in store.folders or not path:
+            return annotated.pictures_in(store, path)
+        if path in files:
+            lines = [line.strip() for line in annotated.read_text(store, path).splitlines() if line.strip()]
+            return [_named(files, root, line, shown(store.full_name(path))) for line in lines]
+    raise DataError(f"{where}: '{shown(place)}' is neither a folder nor a file of {store.label}")
+
+
+def _named(files: set[str], root: str, line: str, where: str) -> str:
+    parts = [part for part in PurePosixPath(line.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    found = next((path for i in range(len(parts)) if (path := join(root, *parts[i:])) in files), None)
+    if found is None:
+        raise DataError(f"{where} lists '{shown(line)}', which is not there")
+    return found
