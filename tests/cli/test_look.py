@@ -137,7 +137,7 @@ def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):
     assert json.loads(saccade("look", red, "--model", "bare", "--json").out)["prediction"] is None
     refused = saccade("predict", red, "--model", "bare")
     assert refused.code == 1
-    assert "has no classifier to predict with" in refused.line
+    assert "has no head to predict with" in refused.line
 
 
 def test_open_opens_the_page(saccade, model, red, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import traceback
 import cyclopts
 from pydantic import ValidationError
 
-from saccade.cli import classify, look, say, scenes
+from saccade.cli import classify, detect, look, models, say, scenes
 from saccade.errors import SaccadeError, in_one_line
 from saccade.train import Interrupted
 
@@ -23,10 +23,11 @@ app = cyclopts.App(
 app.command(look.look)
 train = cyclopts.App(name="train", help="Train a model on your own pictures.")
 train.command(classify.train, name="classify")
+train.command(detect.train, name="detect")
 app.command(train)
-app.command(classify.val)
-app.command(classify.predict)
-app.command(classify.models)
+app.command(models.val)
+app.command(models.predict)
+app.command(models.models)
 app.command(scenes.scenes)
 
 _NO_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")

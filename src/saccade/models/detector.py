@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from saccade.layers import NORMS, BoxBias, DecoderBlock
+from saccade.layers import NORMS, BlockConfig, BoxBias, DecoderBlock
 from saccade.models.relations import RelationHead
 from saccade.models.vit import ViT, ViTConfig
 
@@ -79,7 +79,7 @@ class Detector(nn.Module):
         self.query = nn.Linear(width, width)
         self.known = nn.Embedding(config.classes + 1, width)
         self.place = nn.Sequential(nn.Linear(8 * WAVES, width), nn.GELU(), nn.Linear(width, width))
-        self.decoder = nn.ModuleDict({"blocks": nn.ModuleList(DecoderBlock(block) for _ in range(config.depth))})
+        self.decoder = Decoder(block, config.depth)
         self.bias = nn.ModuleList(BoxBias(block.heads) for _ in range(config.depth))
         self.heads = nn.ModuleList(Head(width, config.classes) for _ in range(config.depth))
         self.relate = RelationHead(width, config.depth, config.relations) if config.relations else None
@@ -95,7 +95,8 @@ class Detector(nn.Module):
             boxes = torch.cat([noised.boxes, boxes], dim=1)
             mask = _within_groups(noised.group, queries)
         logits, refined, looks = [], [], []
-        for block, bias, head in zip(self.decoder["blocks"], self.bias, self.heads, strict=True):
+        for block, bias, head in zip(self.decoder.blocks, self.bias, self.heads, strict=True):
+            assert isinstance(block, DecoderBlock)
             place = self.place(waves(boxes, WAVES))
             looks.append(block.self_queries_and_keys(x[:, -queries:], place[:, -queries:]))
             x = block(x, place, source, bias(boxes, grid), mask)
@@ -116,38 +117,59 @@ class Detector(nn.Module):
         return self.query(source.gather(1, order.expand(-1, -1, source.shape[2]))), boxes
 
 
+class Decoder(nn.Module):
+    """The decoder's blocks, under the name by which optimizers know hidden matrices."""
+
+    def __init__(self, block: BlockConfig, depth: int):
+        super().__init__()
+        self.blocks = nn.ModuleList(DecoderBlock(block) for _ in range(depth))
+
+
 class Propose(nn.Module):
     """Classes and a box for every token of the picture."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
         self.within, self.chosen = _classifier(width, classes), _classifier(width, classes)
-        self.shift = _mender(width)
+        self.shift = Shift(width)
 
     def forward(self, tokens: Float[Tensor, "b m d"], grid: tuple[int, int]) -> Proposals:
-        with torch.autocast(tokens.device.type, enabled=False):
-            tokens = tokens.float()
-            rows, columns = ((torch.arange(n, device=tokens.device) + 0.5) / n for n in grid)
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            centres = torch.stack([x, y], dim=-1).flatten(0, 1)
-            first = torch.cat([centres, torch.full_like(centres, FIRST_SIDE)], dim=-1)
-            return Proposals(self.within(tokens), self.chosen(tokens), mended(first, self.shift(tokens)), centres)
+        rows, columns = ((torch.arange(n, device=tokens.device) + 0.5) / n for n in grid)
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        centres = torch.stack([x, y], dim=-1).flatten(0, 1)
+        first = torch.cat([centres, torch.full_like(centres, FIRST_SIDE)], dim=-1)
+        return Proposals(self.within(tokens).float(), self.chosen(tokens).float(), self.shift(tokens, first), centres)
 
 
 class Head(nn.Module):
-    """Classes of every query, and its box mended. In fp32: an edge is to be exact to a part of a pixel."""
+    """Classes of every query, and its box mended."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
         self.norm = NORMS["rms"](width)
-        self.classify, self.shift = _classifier(width, classes), _mender(width)
+        self.classify, self.shift = _classifier(width, classes), Shift(width)
 
     def forward(
         self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "b n 4"]
     ) -> tuple[Float[Tensor, "b n classes"], Float[Tensor, "b n 4"]]:
-        with torch.autocast(x.device.type, enabled=False):
-            x = self.norm(x.float())
-            return self.classify(x), mended(boxes, self.shift(x))
+        x = self.norm(x)
+        return self.classify(x).float(), self.shift(x, boxes)
+
+
+class Shift(nn.Module):
+    """Mend boxes by what their tokens say: by nothing before anything is learned."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.last = nn.Linear(width, 4)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "*b 4"]) -> Float[Tensor, "b n 4"]:
+        hidden = self.hidden(x)
+        with torch.autocast(x.device.type, enabled=False):  # an edge is to be exact to a part of a pixel
+            return mended(boxes, self.last(hidden.float()))
 
 
 def mended(boxes: Float[Tensor, "*b 4"], shift: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
@@ -168,14 +190,6 @@ def _classifier(width: int, classes: int) -> nn.Linear:
     nn.init.normal_(head.weight, std=0.01)
     nn.init.constant_(head.bias, RARE)
     return head
-
-
-def _mender(width: int) -> nn.Sequential:
-    """A shift of four numbers, 0 before anything is learned."""
-    last = nn.Linear(width, 4)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), last)
 
 
 def _within_groups(group: Int64[Tensor, "b p"], queries: int) -> Bool[Tensor, "b 1 n n"]:

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from saccade.ops.boxes import iou, to_corners
 
+RARE = -3.0  # logit of 5 %: most pairs are not related
+
 
 class RelationHead(nn.Module):
     """A logit for each (subject, object, kind of relation).
@@ -20,8 +22,9 @@ class RelationHead(nn.Module):
         self.subject = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(blocks))
         self.object = nn.ModuleList(nn.Linear(width, hidden, bias=False) for _ in range(blocks))
         self.geometry = nn.Linear(_GEOMETRY, hidden)
-        self.mix = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, relations))
-        nn.init.constant_(self.mix[-1].bias, -3.0)
+        last = nn.Linear(hidden, relations)
+        nn.init.constant_(last.bias, RARE)
+        self.mix = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last)
 
     def forward(
         self,

@@ -2,7 +2,21 @@
 
 from saccade.tasks.classify import Classification, ClassifyTask
 from saccade.tasks.classify_training import ClassifyRecipe, ClassifyTraining
+from saccade.tasks.detect import Detection, DetectTask
+from saccade.tasks.detect_training import DetectRecipe, DetectTraining
 from saccade.tasks.load import embedded, load
 from saccade.tasks.task import Task
 
-__all__ = ["Classification", "ClassifyRecipe", "ClassifyTask", "ClassifyTraining", "Task", "embedded", "load"]
+__all__ = [
+    "Classification",
+    "ClassifyRecipe",
+    "ClassifyTask",
+    "ClassifyTraining",
+    "DetectRecipe",
+    "DetectTask",
+    "DetectTraining",
+    "Detection",
+    "Task",
+    "embedded",
+    "load",
+]

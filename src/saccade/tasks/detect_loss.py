@@ -65,7 +65,8 @@ def detection_loss(
         real, zero = (noised.group >= 0).float(), torch.zeros(())
         blocks = zip(found.logits, found.boxes, strict=True)
         mended = [(said[:, :spoilt].float(), boxes[:, :spoilt]) for said, boxes in blocks]
-        parts["denoised"] = sum((_set_loss(*m, targets, denoise, real) for m in mended), zero)
+        copies = max(1.0, spoilt * len(targets.labels) / each)  # of each object: together they count once
+        parts["denoised"] = sum((_set_loss(*m, targets, denoise, real) for m in mended), zero) / copies
     if found.relations is not None and targets.relations is not None:
         parts["related"] = RELATION * _relation_loss(found.relations, targets.relations, matches[-1])
     return {name: part / each for name, part in parts.items()}

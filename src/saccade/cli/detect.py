@@ -1,0 +1,157 @@
+"""`saccade train detect`, and what `val` and `predict` do with a detector."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from saccade.cli import runs, say
+from saccade.cli.source import Source
+from saccade.data.objects import ObjectSet
+from saccade.data.output import csv_cell
+from saccade.device import Device
+from saccade.errors import DataError, printable
+from saccade.tasks import DetectRecipe, load
+from saccade.tasks.detect import Detection, DetectTask
+from saccade.train import TrainConfig
+
+EPOCH = 20_000  # scenes
+HELD_OUT = 500  # scenes, of another seed than any that is trained on
+
+
+def train(
+    *,
+    name: str = "detect",
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    source: Annotated[Source | None, Parameter(name="*", group="Data")] = None,
+    recipe: Annotated[DetectRecipe | None, Parameter(name="*", group="Model and augmentation")] = None,
+    config: Annotated[TrainConfig | None, Parameter(name="*", group="Training")] = None,
+) -> None:
+    """Train a detector on pictures with boxes: COCO JSON, Pascal VOC or YOLO files.
+
+    --data scenes trains on pictures drawn without end, scenes:5000 with 5,000 of them an epoch. The result is in
+    runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs in state/.
+
+    Examples:
+
+        saccade train detect --data cells/ --name cells --start scenes
+
+        saccade train detect --data scenes --size 128 --queries 30 --name scenes
+
+        saccade train detect --name cells --resume
+
+    Parameters
+    ----------
+    name
+        Name of the run.
+    resume
+        Go on with the run of this name, with the options it was started with.
+    """
+    from saccade.data.object_sets import object_splits
+    from saccade.data.scenes import Scenes
+    from saccade.device import first_process
+    from saccade.tasks.detect_training import DetectTraining
+    from saccade.train import train as run
+
+    console, screen = say.to(stderr=True), say.to()
+    console.quiet = screen.quiet = not first_process()
+    folder, source, recipe, config = runs.begin(name, resume, source, recipe or DetectRecipe(), config)
+    assert source.data is not None
+    training: ObjectSet
+    held: ObjectSet
+    drawn = scenes_asked_for(source.data)
+    if drawn is not None:
+        training, held = Scenes(drawn, recipe.size, seed=config.seed + 1), Scenes(HELD_OUT, recipe.size, seed=0)
+    else:
+        training, held = object_splits(source.data, source.val, source.hold_out, bad=source.bad)
+    for note in dict.fromkeys([*training.notes, *held.notes]):
+        say.note(console, note)
+    start = None if source.start is None else load(source.start)
+    task = DetectTraining(training, held, recipe, config.seed, start)
+    scores = run(task, config, folder, resume, source)
+    for dataset in (training, held):
+        say.skipped(console, dataset.skipped)
+    say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+
+
+def scenes_asked_for(data: Path) -> int | None:
+    """How many scenes "scenes" or "scenes:N" asks for; None for anything else."""
+    word, _, count = str(data).partition(":")
+    if word != "scenes" or data.exists():
+        return None
+    if count and not (count.isdecimal() and int(count) > 0):
+        raise say.UsageError(f"--data {str(data)!r}: a whole number from 1 is expected after the colon")
+    return int(count or EPOCH)
+
+
+def val(
+    task: DetectTask, data: Path, split: str | None, bad: str, place: Device, out: Path
+) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
+    from saccade.data.object_sets import open_objects
+    from saccade.data.scenes import Scenes
+    from saccade.tasks.detect_matches import detection_confusion
+    from saccade.tasks.detect_mistakes import draw_mistakes
+    from saccade.tasks.detect_pictures import draw_detection_confusion, draw_pr_curves
+    from saccade.tasks.detect_scores import detection_scores, pr_curves, relation_scores
+
+    drawn = scenes_asked_for(data)
+    dataset: ObjectSet
+    if drawn is not None:
+        dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, task.preprocess.size, seed=0)
+    else:
+        dataset = open_objects(data, split=split, bad=bad, classes=task.labels)
+    found, truth = task.val(dataset, place)
+    result: dict[str, Any] = detection_scores(found, truth, task.labels)
+    if task.relations and dataset.relations == task.relations:
+        result |= relation_scores(found, truth, task.relations)
+    draw_pr_curves(pr_curves(found, truth, task.labels)).save(out / "curves.png")
+    draw_detection_confusion(detection_confusion(found, truth, task.labels), task.labels).save(out / "confusion.png")
+    pictures = [i for i in range(len(dataset)) if dataset.names[i] not in dataset.skipped]
+    draw_mistakes(lambda i: dataset.picture(pictures[i]).image, found, truth, task.labels).save(out / "mistakes.png")
+    result |= {"pictures": len(truth), "skipped": dataset.skipped}
+    each = {name: one["mAP50"] for name, one in result["per_class"].items()}
+    return result, each
+
+
+def table(results: list[Detection]) -> Table:
+    """An object a line."""
+    shown = Table("picture", "object", "sure", "left", "top", "right", "bottom")
+    for result in results:
+        rows = zip(result.labels, result.found.scores.tolist(), result.found.boxes.tolist(), strict=True)
+        lines = [(printable(label), f"{score:.0%}", *(f"{edge:.1f}" for edge in box)) for label, score, box in rows]
+        for i, line in enumerate(lines or [("nothing found", "", "", "", "", "")]):
+            shown.add_row(printable(result.name) if i == 0 else "", *line)
+    return shown
+
+
+def to_csv(results: Iterable[Detection]) -> str:
+    """A line an object: name, label, score, left, top, right, bottom."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["name", "label", "score", "left", "top", "right", "bottom"])
+    for result in results:
+        for label, score, box in zip(
+            result.labels, result.found.scores.tolist(), result.found.boxes.tolist(), strict=True
+        ):
+            edges = [f"{edge:.2f}" for edge in box]
+            writer.writerow([csv_cell(result.name), csv_cell(label), f"{score:.6f}", *edges])
+    return out.getvalue()
+
+
+def draw(task: DetectTask, results: Iterable[Detection], folder: Path) -> None:
+    """Each picture with its boxes, in `folder`."""
+    from saccade.data import read_image
+    from saccade.tasks.detect_pictures import draw_detections
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        picture = read_image(result.name).image
+        target = folder / f"{Path(result.name).stem}.png"
+        if target.exists():
+            raise DataError(f"{target} is there already: give another folder to --draw")
+        draw_detections(picture, result.found, task.labels, task.relations, threshold=0).save(target)

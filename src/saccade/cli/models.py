@@ -1,0 +1,215 @@
+"""`saccade val`, `predict` and `models`: what there is to do with a trained model, whatever its task."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter, validators
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from saccade.cli import classify, detect, say
+from saccade.data import Picture, output
+from saccade.errors import DataError, SaccadeError
+from saccade.tasks import ClassifyTask, DetectTask, embedded, load
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+Where = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def val(
+    data: Path,
+    *,
+    model: str = "cifar",
+    out: Path | None = None,
+    split: str | None = None,
+    bad: Literal["skip", "fail"] = "skip",
+    device: Where = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score a model on pictures of which the truth is known.
+
+    A classifier: top1, top5, every class, calibration, on one folder a class. A detector: mAP, every class, relations,
+    on COCO JSON, Pascal VOC or YOLO files.
+
+    Examples:
+
+        saccade val pets/test --model runs/pets
+
+        saccade val cells/ --split test --model runs/cells
+
+        saccade val scenes --model scenes
+
+    Parameters
+    ----------
+    data
+        Folder or tar; for a detector also a COCO .json, or scenes:N for N drawn pictures.
+    model
+        As for look.
+    out
+        Folder for scores.json and pictures of the scores; default runs/val-MODEL.
+    split
+        Which part of the data to use, where it holds several.
+    bad
+        What to do with a picture that cannot be read.
+    """
+    from saccade.device import join
+
+    task = _trained(model)
+    place = join(device, precision)
+    out = out or Path("runs") / f"val-{task.name}"
+    out.mkdir(parents=True, exist_ok=True)
+    if isinstance(task, DetectTask):
+        result, each = detect.val(task, data, split, bad, place, out)
+    else:
+        result, each = classify.val(task, data, split, bad, place, out)
+    (out / "scores.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+        return
+    from saccade.studio.terminal import bars
+
+    console = say.to()
+    say.line(console, f"{task.name} on {result['pictures']} pictures, {place}")
+    scores = {key: value for key, value in result.items() if isinstance(value, float)}
+    say.line(console, *(p for key, value in scores.items() for p in (f"{key} ", (f"{value:.4f}", "bold"), "  ")))
+    scored = {label: share for label, share in each.items() if share is not None}
+    console.print(bars(list(scored), list(scored.values())))
+    say.skipped(console, result["skipped"])
+    say.line(console, f"Pictures of the scores are in {out}")
+
+
+def predict(
+    pictures: Annotated[list[str], Parameter(negative=())],
+    *,
+    model: str = "cifar",
+    top: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 3,
+    threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    draw: Path | None = None,
+    bad: Literal["skip", "fail"] = "skip",
+    device: Where = "auto",
+    as_json: Json = False,
+    as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
+) -> None:
+    """Say what is in pictures, and where: files, folders, or patterns such as "holiday/*.jpg".
+
+    Examples:
+
+        saccade predict photo.jpg
+
+        saccade predict photos/ --csv --out names.csv
+
+        saccade predict slides/ --model runs/cells --draw found/
+
+    Parameters
+    ----------
+    pictures
+        Files, folders (with all that is in them) or patterns.
+    model
+        As for look.
+    top
+        Of a classifier: how many classes a picture.
+    threshold
+        Of a detector: how sure an object must be, 0 to 1.
+    out
+        File to write to instead of the screen.
+    draw
+        Of a detector: folder for the pictures with their boxes.
+    bad
+        What to do with a picture that cannot be read: skip it, counted and named, or fail.
+    device
+        Where to compute, in fp32.
+    as_json
+        A JSON list.
+    as_csv
+        A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
+    """
+    from saccade.data import find_images
+    from saccade.device import pick_device
+    from saccade.tasks.classify import to_csv
+
+    if as_json and as_csv:
+        raise say.UsageError("--json and --csv exclude each other: choose one")
+    files = find_images(pictures)
+    if out is not None:
+        output.check(out, files)
+    task = _trained(model)
+    if draw is not None and not isinstance(task, DetectTask):
+        raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
+    task.model.to(pick_device(device))
+    skipped: dict[str, str] = {}
+    read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped)
+    results: list[Any]
+    if isinstance(task, DetectTask):
+        results = list(task.predict_all(read, threshold))
+        csv, table = detect.to_csv, detect.table
+    else:
+        results = list(task.predict_all(read, top))
+        csv, table = to_csv, classify.table  # type: ignore[assignment]
+    if not results:
+        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
+    if draw is not None and isinstance(task, DetectTask):
+        detect.draw(task, results, draw)
+    said = ""
+    if as_json:
+        said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
+    elif as_csv:
+        said = csv(results).rstrip("\n")
+    if out is not None:
+        output.write(out, ((said or "\n".join(map(str, results))) + "\n").encode())
+    elif said:
+        print(said)
+    else:
+        say.to().print(table(results))
+    say.skipped(say.to(stderr=True), skipped)
+
+
+def models(*, as_json: Json = False) -> None:
+    """List the embedded models with what their cards say.
+
+    For example:
+
+        saccade models --json
+
+    Parameters
+    ----------
+    as_json
+        As JSON, with all that the cards hold.
+    """
+    found = {name: load(name) for name in embedded()}
+    if as_json:
+        print(json.dumps({name: {"parameters": t.parameters, **t.card} for name, t in found.items()}))
+        return
+    table = Table("name", "task", "parameters", "picture", "scores")
+    for name, task in found.items():
+        scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())
+        size = " x ".join(map(str, reversed(task.preprocess.size)))
+        table.add_row(name, getattr(task, "kind", ""), f"{task.parameters / 1e6:.1f} M", size, scores)
+    console = say.to()
+    console.print(table)
+    console.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
+
+
+def _trained(model: str) -> ClassifyTask | DetectTask:
+    task = load(model)
+    if not isinstance(task, ClassifyTask | DetectTask):
+        raise SaccadeError(f"{model} has no head to predict with; `saccade look` can look into it")
+    for note in task.notes:
+        say.note(say.to(stderr=True), note)
+    return task
+
+
+def _readable(files: Iterable[Path], bad: str, skipped: dict[str, str]) -> Iterator[Picture]:
+    from saccade.data import read_image
+
+    for file in files:
+        try:
+            yield read_image(file)
+        except DataError as error:
+            if bad == "fail":
+                raise
+            skipped[str(file)] = str(error)
