@@ -60,17 +60,21 @@ class Rounded:
     def scores(self, targets: slice | Sequence[int] = slice(None)) -> Float[Tensor, "h i m"]:
         """Scaled scores of some targets, as the page computes them (without each row's constant)."""
         group = self.q.shape[0] // self.k.shape[0]
-        q = self.q[:, targets] * self.gain.repeat_interleave(group, 0)[:, None]
-        return q @ self.k.repeat_interleave(group, 0).transpose(1, 2) * self.scale
+        used = self.gain.any(dim=0)  # most directions are left out of most pages
+        q = self.q[:, targets][..., used] * (self.gain[:, used] * self.scale).repeat_interleave(group, 0)[:, None]
+        return q @ self.k[..., used].repeat_interleave(group, 0).transpose(1, 2)
 
     def sums(self, first: int, rows: int = 64) -> tuple[Float[Tensor, "h n"], Float[Tensor, "h m"]]:
         """Log of the sum of exp(score) over each row, and the mean row of the targets from `first` on, in tiles."""
         lse, total = [], torch.zeros(self.q.shape[0], self.k.shape[1])
         for start in range(0, self.q.shape[1], rows):
             scores = self.scores(slice(start, start + rows))
-            lse.append(scores.logsumexp(-1))
-            weights = scores.sub_(lse[-1][..., None]).exp_()
-            total += weights[:, max(first - start, 0) :].sum(1)
+            peak = scores.amax(-1, keepdim=True)
+            powers = scores.sub_(peak).exp_()
+            sums = powers.sum(-1)
+            lse.append(peak[..., 0] + sums.log())
+            patches = max(first - start, 0)
+            total += ((1 / sums)[:, None, patches:] @ powers[:, patches:])[:, 0]
         return torch.cat(lse, 1), total / (self.q.shape[1] - first)
 
 
