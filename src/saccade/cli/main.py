@@ -7,7 +7,7 @@ import traceback
 import cyclopts
 from pydantic import ValidationError
 
-from saccade.cli import classify, detect, look, models, say, scenes
+from saccade.cli import classify, detect, doctor, look, models, say, scenes
 from saccade.errors import SaccadeError, in_one_line
 from saccade.train import Interrupted
 
@@ -29,6 +29,7 @@ app.command(models.val)
 app.command(models.predict)
 app.command(models.models)
 app.command(scenes.scenes)
+app.command(doctor.doctor)
 
 _NO_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 

@@ -57,13 +57,15 @@ class RawObject:
 @dataclass
 class RawPicture:
     """name: file in the store. where: the annotation file, "" if there is none. size: (height, width) that the
-    annotation claims. relations: (index of an object, relation, index of an object)."""
+    annotation claims. relations: (index of an object, relation, index of an object). row: its place among the pictures
+    of the annotation file, from 0."""
 
     name: str
     where: str
     objects: list[RawObject] = field(default_factory=list)
     size: tuple[int, int] | None = None
     relations: list[tuple[int, int, int]] = field(default_factory=list)
+    row: int = 0
 
 
 @dataclass

@@ -98,7 +98,7 @@ class _Reader:
         prefix = _prefix(self.result.store, name, [file for file in files if file])
         there = set(self.result.store.files)
         by_name: dict[str, RawPicture] = {}
-        for each, file in zip(images, files, strict=True):
+        for i, (each, file) in enumerate(zip(images, files, strict=True)):
             key = each.get("id")
             where = f"image {shown(key)}"
             if not _is_id(key) or key in found:
@@ -117,7 +117,7 @@ class _Reader:
             else:
                 size = (number(each.get("height")), number(each.get("width")))
                 claimed = (int(size[0]), int(size[1])) if all(map(math.isfinite, size)) and min(size) >= 1 else None
-                found[key] = by_name[full] = RawPicture(full, self.said, size=claimed)
+                found[key] = by_name[full] = RawPicture(full, self.said, size=claimed, row=i)
         self.result.pictures = list(by_name.values())
         return found
 

@@ -1,0 +1,126 @@
+"""`saccade doctor`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
+
+from saccade.cli import say
+from saccade.errors import printable
+
+if TYPE_CHECKING:
+    from saccade.data.doctor import Report
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+MOST_CLASSES = 12
+
+
+def doctor(
+    data: Path,
+    *,
+    split: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    fix: Path | None = None,
+) -> None:
+    """Say what is wrong with a data set, how often and where: pictures in one folder a class, COCO, VOC or YOLO.
+
+    Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
+    and for validation, classes. The exit code is 1 if there are errors, 0 if there are none.
+
+    Examples:
+
+        saccade doctor pets/
+
+        saccade doctor blood.tar --json
+
+        saccade doctor blood/ --fix blood-clean/
+
+    Parameters
+    ----------
+    data
+        Folder or tar, or a COCO .json or YOLO data.yaml.
+    split
+        Examine one split only.
+    as_json
+        The whole report as JSON.
+    fix
+        A new folder for a clean copy in the same format, without what is bad. The set itself is not changed.
+    """
+    from saccade.data.doctor import KINDS, check_empty, examine, write_clean
+
+    if fix is not None:
+        check_empty(fix, data)
+    examined = examine(data, split)
+    report, changes = examined.report, {}
+    if fix is not None:
+        changes = write_clean(examined, fix)
+    if as_json:
+        print(
+            json.dumps(report.to_dict() | ({"fixed": {"to": str(fix), **changes}} if fix else {}), ensure_ascii=False)
+        )
+    else:
+        _show(report, {kind: (each.what, each.advice) for kind, each in KINDS.items()})
+        if fix is not None:
+            done = ", ".join(f"{count} x {change}" for change, count in changes.items()) or "nothing to change"
+            say.line(say.to(), f"A clean copy is in {fix} ({done}).")
+    if not report.sound:
+        sys.stdout.flush()
+        sys.exit(1)
+
+
+def _show(report: "Report", words: dict[str, tuple[str, str]]) -> None:
+    console = say.to()
+    pictures = sum(report.sizes.values())
+    say.line(
+        console, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
+    )
+    console.print(_splits(report))
+    say.line(console, _sizes(report))
+    console.print()
+    for each in report.findings:
+        what, advice = words[each.kind]
+        mark = (f"{each.severity:8}", COLOURS[each.severity])
+        say.line(console, mark, (f"{each.count:6} ", "bold"), f"{what}: {advice}")
+        for place in each.places:
+            say.line(console, (f"{'':15} {place}", "dim"))
+        if each.count > len(each.places):
+            say.line(console, (f"{'':15} and {each.count - len(each.places)} more", "dim"))
+    counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
+    said = ", ".join(f"{count} kind{'s' * (count > 1)} of {severity}" for severity, count in counts if count)
+    say.line(console, (said or "nothing is wrong with it", "green" if report.sound else "red"))
+
+
+def _splits(report: "Report") -> Table:
+    """Examples of each class a split; of many classes the most and the least frequent."""
+    splits = report.splits
+    total: dict[str, int] = {}
+    for split in splits.values():
+        for name, count in split.objects.items():
+            total[name] = total.get(name, 0) + count
+    names = sorted(total, key=lambda name: -total[name])
+    table = Table("", *(printable(name) for name in splits), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
+    half = MOST_CLASSES // 2
+    shown = names if len(names) <= MOST_CLASSES else names[:half] + names[-half:]
+    for i, name in enumerate(shown):
+        if len(names) > MOST_CLASSES and i == half:
+            table.add_row(Text(f"… {len(names) - MOST_CLASSES} more classes", style="dim"))
+        table.add_row(Text(printable(name)), *(str(split.objects.get(name, 0)) for split in splits.values()))
+    return table
+
+
+def _sizes(report: "Report") -> str:
+    if not report.sizes:
+        return "no readable pictures"
+    if len(report.sizes) == 1:
+        ((height, width),) = report.sizes
+        return f"all of {width} x {height} pixels"
+    (height, width), count = max(report.sizes.items(), key=lambda item: item[1])
+    low, high = min(map(min, report.sizes)), max(map(max, report.sizes))
+    return f"{len(report.sizes)} sizes, sides of {low} to {high} pixels, most often {width} x {height} ({count})"

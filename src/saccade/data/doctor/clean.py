@@ -1,0 +1,214 @@
+"""A clean copy of a data set, in the format it came in. The source is only read."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from xml.etree.ElementTree import tostring
+
+from defusedxml.ElementTree import fromstring
+
+from saccade.data import annotated, coco, voc, yolo
+from saccade.data.annotated import RawPicture, read_bytes
+from saccade.data.doctor.examine import Examination
+from saccade.data.doctor.findings import KINDS
+from saccade.data.doctor.subject import Part
+from saccade.data.files import shown
+from saccade.data.store import FolderStore
+from saccade.errors import DataError
+
+DROPPED = {kind for kind, each in KINDS.items() if each.severity == "error"} | {"box repeated"}
+
+
+def write_clean(examined: Examination, out: Path) -> dict[str, int]:
+    """Write to the folder `out` what of a set can be used, and say what was left out or changed, how often.
+
+    Left out are pictures that cannot be decoded, are not of the annotated size, are there twice, are in two classes,
+    or are for training and for validation or test (they stay in the latter); boxes that are not finite, inverted,
+    empty, wholly outside or there twice. Boxes that reach beyond their picture are cut at its edges; COCO's
+    annotations are numbered from 1, and it loses the masks of boxes that were cut.
+
+    Raises DataError for an `out` that holds something, lies inside the set or around it, and for a set of which
+    nothing would be left."""
+    store = examined.subject.store
+    if isinstance(store, FolderStore):
+        check_empty(out, store.root)
+    changes: Counter[str] = Counter()
+    parts = {part.name: _kept(examined, part, changes) for part in examined.subject.parts}
+    if not any(parts.values()):
+        raise DataError(f"nothing of {store.label} can be used, so there is nothing to write")
+    writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
+    for name in dict.fromkeys(name for names in parts.values() for name in names):
+        _copy(examined, name, out)
+    if examined.subject.layout is not None:
+        writers[examined.subject.format](examined, parts, out, changes)
+    return dict(changes)
+
+
+def check_empty(out: Path, source: Path) -> None:
+    """Raises DataError for a place where no clean copy of `source` can be written."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{shown(out)} is not an empty folder; a clean copy is written to a new one")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{shown(out)} lies inside {shown(source)}, which is never written to; choose another folder")
+
+
+def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
+    """The pictures of a part that are copied."""
+    kept, held = [], annotated.role(part.name) in ("val", "test")
+    for name in part.pictures:
+        kind = examined.unusable.get(name)
+        if kind is None or (kind == "leak" and held):
+            kept.append(name)
+        else:
+            changes[f"{kind}: left out"] += 1
+    return kept
+
+
+def _copy(examined: Examination, name: str, out: Path) -> None:
+    _write(out, examined.subject.said(name), read_bytes(examined.subject.store, name))
+
+
+def _write(out: Path, name: str, data: bytes) -> None:
+    path = out / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _repairs(examined: Examination, picture: RawPicture, changes: Counter[str]) -> dict[int, annotated.Box | None]:
+    """row -> the box that is to stand there, None to leave it out; rows that stay as they are, are not named."""
+    found: dict[int, annotated.Box | None] = {}
+    for each, (kind, verdict) in zip(picture.objects, examined.objects[picture.name], strict=True):
+        if kind in DROPPED:
+            found[each.row] = None
+            changes[f"{kind}: left out"] += 1
+        elif kind == "box beyond":
+            found[each.row] = verdict.box
+            changes[f"{kind}: cut"] += 1
+    return found
+
+
+def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, changes: Counter[str]) -> None:
+    subject, layout = examined.subject, examined.subject.layout
+    assert isinstance(layout, voc.VOC)
+    done: set[str] = set()
+    keys: dict[str, str] = {}  # picture -> what lists call it
+    for part in subject.parts:
+        assert part.annotations is not None
+        for picture in part.annotations.pictures:
+            file = annotated.join(subject.root, picture.where)
+            folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
+            keys[picture.name] = annotated.below(folder, file).removesuffix(".xml")
+            if picture.name in parts[part.name] and picture.where not in done:
+                done.add(picture.where)
+                data = read_bytes(subject.store, file)
+                repairs = _repairs(examined, picture, changes)
+                _write(out, picture.where, _mended_xml(data, repairs) if repairs else data)
+    for name, file in layout.lists.items():
+        if name in parts:
+            text = "".join(f"{keys[each]}\n" for each in parts[name])
+            _write(out, subject.said(file), text.encode())
+
+
+def _mended_xml(data: bytes, repairs: dict[int, annotated.Box | None]) -> bytes:
+    root = fromstring(data)
+    for row, each in enumerate(root.findall("object")):
+        box = repairs.get(row, ())
+        if box is None:
+            root.remove(each)
+        elif box:
+            left, top, right, bottom = box
+            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), (left + 1, top + 1, right, bottom), strict=True):
+                place = each.find(f"bndbox/{key}")
+                assert place is not None
+                place.text = f"{value:g}"
+    return tostring(root, encoding="utf-8")
+
+
+def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, changes: Counter[str]) -> None:
+    subject, layout = examined.subject, examined.subject.layout
+    assert isinstance(layout, yolo.YOLO)
+    done: set[str] = set()
+    for part in subject.parts:
+        assert part.annotations is not None
+        for picture in part.annotations.pictures:
+            if picture.name in parts[part.name] and picture.where and picture.where not in done:
+                done.add(picture.where)
+                text = _mended_lines(examined, picture, changes)
+                _write(out, picture.where, text.encode())
+    names = layout.names
+    if names is None:
+        return
+    if not layout.splits:
+        _write(out, "classes.txt", "".join(f"{name}\n" for name in names).encode())
+        return
+    # a new one, as the author's may name places of another machine, or lists
+    sheet = "".join(f"{name}: {name}.txt\n" for name in parts)
+    sheet += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
+    _write(out, "data.yaml", sheet.encode())
+    for name, pictures in parts.items():
+        _write(out, f"{name}.txt", "".join(f"./{subject.said(each)}\n" for each in pictures).encode())
+
+
+def _mended_lines(examined: Examination, picture: RawPicture, changes: Counter[str]) -> str:
+    """The lines of objects only: others could not be read."""
+    file = annotated.join(examined.subject.root, picture.where)
+    lines = annotated.read_text(examined.subject.store, file).splitlines()
+    repairs = _repairs(examined, picture, changes)
+    kept = []
+    for each in picture.objects:
+        line = lines[each.row].strip()
+        box = repairs.get(each.row, ())
+        if box:
+            left, top, right, bottom = box
+            shares = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+            words = line.split()
+            if len(words) > 5:  # a polygon: its corners are cut
+                shares = [min(max(annotated.number(word), 0.0), 1.0) for word in words[1:]]
+            line = " ".join([words[0], *(f"{share:.8f}" for share in shares)])
+        if box is not None:
+            kept.append(f"{line}\n")
+    return "".join(kept)
+
+
+def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, changes: Counter[str]) -> None:
+    subject, layout = examined.subject, examined.subject.layout
+    assert isinstance(layout, coco.COCO)
+    for part in subject.parts:
+        assert part.annotations is not None
+        file = layout.files[part.name]
+        data = dict(layout.document(file))
+        pictures = [each for each in part.annotations.pictures if each.name in set(parts[part.name])]
+        data.update(_mended_coco(examined, data, pictures, changes, part.annotations.relations))
+        _write(out, subject.said(file), json.dumps(data, ensure_ascii=False).encode())
+
+
+def _mended_coco(
+    examined: Examination, data: dict, pictures: list[RawPicture], changes: Counter[str], names: list[str]
+) -> dict:
+    """images, annotations and relations anew, with ids from 1; the file names are as they were."""
+    rows = data["annotations"]
+    images: list[dict] = []
+    annotations: list[dict] = []
+    relations: dict[str, list[dict]] = {}
+    for i, picture in enumerate(pictures, start=1):
+        images.append(dict(data["images"][picture.row], id=i))
+        repairs = _repairs(examined, picture, changes)
+        new_ids: dict[int, int] = {}
+        for place, each in enumerate(picture.objects):
+            box = repairs.get(each.row, ())
+            if box is None:
+                continue
+            annotation = dict(rows[each.row], id=len(annotations) + 1, image_id=i)
+            if box:
+                left, top, right, bottom = box
+                annotation.update(bbox=[left, top, right - left, bottom - top], area=(right - left) * (bottom - top))
+                annotation.pop("segmentation", None)
+            new_ids[place] = annotation["id"]
+            annotations.append(annotation)
+        relations[str(i)] = [
+            {"subject": new_ids[s], "relation": names[r], "object": new_ids[o]}
+            for s, r, o in picture.relations
+            if s in new_ids and o in new_ids
+        ]
+    result: dict = {"images": images, "annotations": annotations}
+    return result | ({"relations": relations, "relation_names": names} if names else {})

@@ -1,0 +1,163 @@
+"""Examine a data set: what is wrong with it, how often and where."""
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from saccade.data.annotated import RawPicture, role
+from saccade.data.doctor.boxes import verdicts
+from saccade.data.doctor.findings import KINDS, Findings, Report, Split
+from saccade.data.doctor.pictures import Seen, copies, look_at, similar
+from saccade.data.doctor.subject import Part, Subject, open_subject
+
+RARE = 10
+BALANCE = 20
+HELD = ("val", "test")
+
+
+@dataclass
+class Examination:
+    """A report, and what is needed to write a clean copy. objects: picture -> kind of finding ("" for none) and
+    verdict on each of its objects. unusable: pictures that a clean copy leaves out, with the kind of finding."""
+
+    subject: Subject
+    report: Report
+    seen: dict[str, Seen]
+    objects: dict[str, list] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+
+
+def examine(source: str | os.PathLike[str], split: str | None = None) -> Examination:
+    """Read all annotations and decode every picture of a set, or of one of its splits.
+
+    Raises DataError for what is no data set of a known kind, cannot be opened or has no such split."""
+    start = time.perf_counter()
+    findings = Findings()
+    subject = open_subject(source, split, findings)
+    names = list(dict.fromkeys(name for part in subject.parts for name in part.pictures))
+    seen = look_at(subject.store, names)
+    sizes = Counter(each.size for each in seen.values() if not each.error)
+    report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))
+    result = Examination(subject, report, seen)
+    for name, each in seen.items():
+        if each.error:
+            findings.add("picture unreadable", f"{subject.said(name)}: {each.error}")
+            result.unusable[name] = "picture unreadable"
+    for part in subject.parts:
+        if part.annotations is not None:
+            _examine_annotations(result, part, findings)
+        report.splits[part.name or "all"] = Split(len(part.pictures), _count(result, part))
+    _examine_copies(result, findings)
+    _examine_classes(subject.parts, list(report.splits.values()), findings)
+    report.findings = findings.all()
+    report.seconds = time.perf_counter() - start
+    return result
+
+
+def _examine_annotations(result: Examination, part: Part, findings: Findings) -> None:
+    annotations, subject = part.annotations, result.subject
+    assert annotations is not None
+    for problem in annotations.problems:
+        findings.add(problem.kind, problem.text)
+    findings.extend("picture unlabelled", map(subject.said, annotations.unlabelled))
+    for picture in annotations.pictures:
+        if picture.name not in result.objects:
+            _examine_picture(result, picture, annotations.unit, findings)
+
+
+def _examine_picture(result: Examination, picture: RawPicture, unit: bool, findings: Findings) -> None:
+    said, seen = result.subject.said(picture.name), result.seen[picture.name]
+    size = None
+    if not seen.error:
+        upright = seen.size[::-1] if seen.orientation > 4 else seen.size
+        if picture.size is not None and picture.size not in (seen.size, upright):
+            (h, w), (rows, columns) = picture.size, seen.size
+            findings.add("picture size", f"{said}: {columns} x {rows}, annotated as {w} x {h}")
+            result.unusable[picture.name] = "picture size"
+        elif seen.orientation > 1 and picture.size == seen.size and picture.objects:
+            findings.add("picture turned", said)
+        size = picture.size or upright
+    if not picture.objects and picture.where:
+        findings.add("picture empty", said)
+    result.objects[picture.name] = verdicts(picture, size, unit)
+    for each, (kind, verdict) in zip(picture.objects, result.objects[picture.name], strict=True):
+        if kind:
+            text = f": {verdict.text}" if verdict.text else ""
+            findings.add(kind, f"{said}, {each.where}{text}")
+        if each.id == 0:
+            findings.add("id zero", f"{said}, {each.where}")
+
+
+def _count(result: Examination, part: Part) -> dict[str, int]:
+    """Sound examples of each class."""
+    counts = dict.fromkeys(part.classes, 0)
+    if part.annotations is None:
+        for label in part.label_of.values():
+            counts[label] += 1
+        return counts
+    for picture in part.annotations.pictures:
+        for each, (kind, _) in zip(picture.objects, result.objects[picture.name], strict=True):
+            if not kind or KINDS[kind].severity != "error":
+                counts[part.classes[each.label]] += 1
+    return counts
+
+
+def _examine_copies(result: Examination, findings: Findings) -> None:
+    subject = result.subject
+    roles: dict[str, set[str | None]] = {}
+    for part in subject.parts:
+        for name in part.pictures:
+            roles.setdefault(name, set()).add(role(part.name))
+    label_of = {name: label for part in subject.parts for name, label in part.label_of.items()}
+
+    def leaks(*names: str) -> bool:
+        met = {each for name in names for each in roles[name]}
+        return "train" in met and any(each in met for each in HELD)
+
+    for name in roles:
+        if leaks(name):
+            findings.add("leak", f"{subject.said(name)} is in both lists")
+            result.unusable.setdefault(name, "leak")
+    for group in copies(result.seen):
+        said = " = ".join(map(subject.said, group))
+        if len({label_of.get(name) for name in group}) > 1:
+            findings.add("picture in two classes", said)
+            result.unusable.update(dict.fromkeys(group, "picture in two classes"))
+        elif leaks(*group):
+            findings.add("leak", said)
+            trained = [name for name in group if "train" in roles[name]]
+            result.unusable.update({name: "leak" for name in trained if name not in result.unusable})
+        else:
+            findings.extend("picture repeated", (f"{subject.said(n)} = {subject.said(group[0])}" for n in group[1:]))
+            result.unusable.update({name: "picture repeated" for name in group[1:] if name not in result.unusable})
+    for one, other in similar(result.seen):
+        kind = "similar leak" if leaks(one, other) else "picture similar"
+        findings.add(kind, f"{subject.said(one)} ~ {subject.said(other)}")
+
+
+def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings) -> None:
+    if not parts:
+        return
+    for part in parts[1:]:
+        extra, lacking = (
+            sorted(set(a) - set(b)) for a, b in ((part.classes, parts[0].classes), (parts[0].classes, part.classes))
+        )
+        if extra or lacking:
+            text = " and ".join(
+                f"{word} {', '.join(names)}" for word, names in (("adds", extra), ("lacks", lacking)) if names
+            )
+            findings.add("classes differ", f"{part.name or 'all'} {text}")
+    total: Counter[str] = Counter()
+    for each in splits:
+        total.update(each.objects)
+    findings.extend("class unused", (name for name, count in total.items() if not count))
+    train = next((s for p, s in zip(parts, splits, strict=True) if role(p.name) == "train"), splits[0])
+    there = {name: count for name, count in train.objects.items() if count}
+    findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))
+    most = max(there.values(), default=0)
+    small = {name: count for name, count in there.items() if count * BALANCE < most}
+    findings.extend("class balance", (f"{name}: {count} of {most}" for name, count in small.items()))
+    for part, each in zip(parts, splits, strict=True):
+        absent = [name for name, count in each.objects.items() if count and not train.objects.get(name)]
+        findings.extend("class absent", (f"{name} in {part.name}" for name in absent))

@@ -1,0 +1,129 @@
+"""Every picture of a set decoded once, for what is wrong with it and for copies of it."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from tqdm.auto import tqdm
+
+from saccade.data.cache import threads
+from saccade.data.images import read_image, read_size
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+THUMB = 16  # pixels a side of the small grey copy by which pictures are compared
+NEIGHBOURS = 64  # of each picture in an order by its hash, among which similar ones are looked for
+BITS, LEVELS, FLAT = 4, 5.0, 6.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One picture. error: why it cannot be decoded, "" if it can. size: (height, width) as stored. orientation: EXIF's
+    1..8. digest: of the file's bytes. hash: 64 bits, whether each of 8 x 8 places is darker than the one to its
+    right. thumb: THUMB x THUMB grey pixels."""
+
+    error: str = ""
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+    digest: bytes = b""
+    hash: int = 0
+    thumb: bytes = b""
+
+
+def look_at(store: Store, names: Sequence[str]) -> dict[str, Seen]:
+    """Decode all pictures in full, in threads, with a progress bar."""
+    spans = [names[i : i + 64] for i in range(0, len(names), 64)]
+    found: dict[str, Seen] = {}
+    with (
+        ThreadPoolExecutor(threads()) as pool,
+        tqdm(total=len(names), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
+    ):
+        try:
+            for span, seen in zip(spans, pool.map(lambda span: [_look(store, n) for n in span], spans), strict=True):
+                found.update(zip(span, seen, strict=True))
+                bar.update(len(span))
+        except BaseException:  # also Ctrl-C: do not read the rest first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
+
+
+def _look(store: Store, name: str) -> Seen:
+    said = os.path.basename(name)
+    try:
+        source = store.read(name)
+        data = source.read_bytes() if isinstance(source, Path) else source
+        picture = read_image(data, name=said)
+        image, size, orientation = picture.image, picture.image.size[::-1], 1
+        if any("upright" in note for note in picture.notes):
+            size, orientation = read_size(data, said)
+    except OSError as error:
+        return Seen(f"{said} cannot be opened ({error.strerror})")
+    except DataError as error:
+        return Seen(str(error))
+    grey = image.convert("L")
+    small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    bits = np.packbits(small[:, 1:] > small[:, :-1])
+    thumb = grey.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    return Seen("", size, orientation, digest, int.from_bytes(bits.tobytes(), "big"), thumb)
+
+
+def copies(seen: dict[str, Seen]) -> list[list[str]]:
+    """Groups of pictures whose files are the same bytes."""
+    groups: dict[bytes, list[str]] = {}
+    for name, each in seen.items():
+        if not each.error:
+            groups.setdefault(each.digest, []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def similar(seen: dict[str, Seen]) -> list[tuple[str, str]]:
+    """Pairs of pictures that look alike and are not the same bytes: at most BITS of their hashes differ, and their
+    thumbs, each shifted to the same mean, by at most LEVELS (of 255) on average. Flat pictures (deviation below FLAT)
+    all look alike and are passed over.
+
+    Of each picture only the NEIGHBOURS next to it in four orders of the hashes are compared, each by other 16 bits
+    first: two hashes that differ in BITS or fewer places share one of four parts, or nearly so."""
+    names = [name for name, each in seen.items() if not each.error]
+    if len(names) < 2:
+        return []
+    hashes = np.array([seen[name].hash for name in names], dtype=np.uint64)
+    thumbs = np.frombuffer(b"".join(seen[name].thumb for name in names), dtype=np.uint8).reshape(len(names), -1)
+    pairs = _close(hashes)
+    kept = []
+    for first in range(0, len(pairs), 1 << 14):
+        some = pairs[first : first + (1 << 14)]
+        a, b = (thumbs[some[:, i]].astype(np.float32) for i in (0, 1))
+        a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+        alike = (np.abs(a - b).mean(1) <= LEVELS) & (a.std(1) > FLAT) & (b.std(1) > FLAT)
+        kept += [(names[i], names[j]) for i, j in some[alike].tolist()]
+    return [(a, b) for a, b in kept if seen[a].digest != seen[b].digest]
+
+
+def _close(hashes: np.ndarray) -> Int64[np.ndarray, "p 2"]:
+    """Pairs of indices of hashes that differ in at most BITS places."""
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for turn in (0, 16, 32, 48):
+        turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
+        order = np.argsort(turned, kind="stable")
+        for step in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
+            a, b = order[:-step], order[step:]
+            # in this order those that begin alike stand together; once none do, further ones do not either
+            alike = (turned[a] >> np.uint64(48)) == (turned[b] >> np.uint64(48))
+            if not alike.any():
+                break
+            a, b = a[alike], b[alike]
+            close = _ones((hashes[a] ^ hashes[b])[:, None].view(np.uint8)) <= BITS
+            found.append(np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1)[close])
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _ones(data: UInt8[np.ndarray, "n 8"]) -> np.ndarray:
+    return np.unpackbits(data, axis=1).sum(1)

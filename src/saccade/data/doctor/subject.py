@@ -1,0 +1,105 @@
+"""The set that is examined: its splits, with annotations or with classes by folder.
+
+A further kind of data (masks, captions, films) gets a function here that recognises it, and a place in FINDERS.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from saccade.data import annotated, folders
+from saccade.data.annotated import Annotations
+from saccade.data.doctor.findings import Findings
+from saccade.data.files import contents, is_picture
+from saccade.data.object_sets import Layout, find_layout
+from saccade.data.store import Store, open_store
+from saccade.errors import DataError
+
+
+@dataclass
+class Part:
+    """A split, "" for all there is. pictures: their files in the store. annotations: of a set with boxes.
+    label_of: picture -> class, of a set for classification."""
+
+    name: str
+    classes: list[str]
+    pictures: list[str]
+    annotations: Annotations | None = None
+    label_of: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Subject:
+    """layout: of a set with boxes, from which its files can be read again."""
+
+    store: Store
+    root: str
+    format: str
+    parts: list[Part]
+    layout: Layout | None = None
+
+    def said(self, name: str) -> str:
+        """A file's name as findings show it."""
+        return annotated.below(self.root, name)
+
+
+def open_subject(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject:
+    """Recognise a set and read all of its annotations. What cannot be read becomes a finding.
+
+    Raises DataError for what is no set of a known kind, and for a split that is not there."""
+    for find in FINDERS:
+        subject = find(source, split, findings)
+        if subject is not None:
+            return subject
+    store = open_store(source)
+    raise DataError(
+        f"{store.label} is no data set of a known kind (found: {contents(store.files)}); one folder a class, COCO "
+        "JSON, Pascal VOC or YOLO expected"
+    )
+
+
+def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+    layout = find_layout(source)
+    if layout is None:
+        return None
+    names: list[str | None] = list(layout.splits) or [None]
+    if split is not None:
+        names = [annotated.pick(layout.splits, split, layout.store.label)]
+    subject = Subject(layout.store, layout.root, layout.format, [], layout)
+    for name in names:
+        try:
+            found = layout.read(name)
+        except DataError as error:
+            findings.add("structure", str(error))
+            continue
+        pictures = [each.name for each in found.pictures]
+        subject.parts.append(Part(name or "", found.classes, pictures, found))
+    if split is None:
+        findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
+    return subject
+
+
+def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+    store = open_store(source)
+    if not any(is_picture(name) for name in store.files):
+        return None
+    root = folders._root(store)
+    found: list[str | None] = list(folders._split_folders(store, root).values()) or [None]
+    subject = Subject(store, root, "class folders", [])
+    for name in [split] if split else found:
+        try:
+            dataset = folders._dataset(store, None, "skip", name)
+        except DataError as error:
+            if split:
+                raise
+            findings.add("structure", str(error))
+            continue
+        where = annotated.join(root, name or "")
+        files = [annotated.join(where, each) for each in dataset.names]
+        labels = [dataset.classes[label] for label in dataset.labels.tolist()]
+        subject.parts.append(Part(name or "", dataset.classes, files, None, dict(zip(files, labels, strict=True))))
+    return subject
+
+
+Finder = Callable[[str | os.PathLike[str], str | None, Findings], Subject | None]
+FINDERS: tuple[Finder, ...] = (_with_boxes, _by_folder)
