@@ -21,10 +21,12 @@ from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
 from saccade.lens.trace import Summary
-from saccade.studio.budget import Attention, fit
+from saccade.studio.budget import Attention, Fitted, fit
+from saccade.studio.objects import FoundObjects, fitting, objects_content
 
 BUDGET = 30_000_000
 # In the order in which they need each other.
+OBJECTS_SHARE = 1 / 3  # of the bytes of a page at most
 SCRIPTS = ["dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "large", "viewer"]
 
 
@@ -37,7 +39,7 @@ class PageInput:
     prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
     target: the token that speaks for the prediction, or "mean" if the model averages its patches. summary: of these
     calls and this target, where the caller has it already. model: facts to show, in order (name, parameters, picture
-    size ...). notes: lines to show.
+    size ...). notes: lines to show. objects: that a detector found, with the maps of their queries.
     """
 
     picture: Image.Image
@@ -50,6 +52,12 @@ class PageInput:
     summary: Summary | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    objects: FoundObjects | None = None
+
+    @property
+    def mapped(self) -> bool:
+        """Whether there are maps of objects, without which a page needs self-attention to show."""
+        return self.objects is not None and len(self.objects) > 0 and bool(self.objects.layers)
 
 
 @dataclass(frozen=True)
@@ -78,29 +86,40 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     notes = [*page.notes, *notes]
     look = Attention(calls, page.grid, page.target == "mean")
     content = _content(page, look, notes)
-    rest = len(_encoded(_document(content, [], page.title))) + 1000  # and a few words on how it was packed
-    packed = fit(look, budget - rest)
-    content["precision"] = packed.words
-    for shown, layer in zip(content["layers"], packed.layers, strict=True):
+    data = _add_objects(content, page.objects, budget)
+    rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
+    chosen = fit(look, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
+    content["precision"] = chosen.words
+    for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
-    document = _document(content, packed.layers, page.title)
-    output.write(path, _encoded(document))
+    data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
+    output.write(path, _encoded(_document(content, data, page.title)))
     return PageReport(
         path=path,
         bytes=path.stat().st_size,
         layers=len(calls),
-        layers_kept=sum(layer is not None for layer in packed.layers),
-        bits=packed.bits,
-        error_typical=packed.error_typical,
-        error_largest=packed.error_largest,
-        notes=notes,
+        layers_kept=sum(layer is not None for layer in chosen.layers),
+        bits=chosen.bits,
+        error_typical=chosen.error_typical,
+        error_largest=chosen.error_largest,
+        notes=content["notes"],
     )
+
+
+def _add_objects(content: dict, objects: FoundObjects | None, budget: int) -> dict[str, bytes]:
+    """Put what a detector found into the content; their maps as bytes, by name."""
+    if objects is None:
+        return {}
+    objects = fitting(objects, budget * OBJECTS_SHARE)
+    content["objects"], maps = objects_content(objects)
+    content["notes"] = list(dict.fromkeys([*content["notes"], *objects.notes]))
+    return {f"objects-{i}": data for i, data in enumerate(maps)}
 
 
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
     """The self-attention calls over this picture's tokens, and what to say of the others."""
     tokens = len(page.prefix) + page.grid[0] * page.grid[1]
-    if not page.trace:
+    if not page.trace and not page.mapped:
         page.trace[0]  # raises, and says why the trace is empty
     reasons: dict[str, Callable[[Call], bool]] = {
         "it is cross-attention": lambda call: call.kind != "self",
@@ -111,27 +130,29 @@ def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
             not bool(call.q.isfinite().all() and call.k.isfinite().all())
         ),
     }
-    fitting, left = [], []
+    fits, left = [], []
     for call in page.trace:
         reason = next((text for text, found in reasons.items() if found(call)), None)
         if reason is None:
-            fitting.append(call)
+            fits.append(call)
         else:
             left.append(f"Not shown: {call.name}: {reason}.")
     left += [f"Not seen: {name}: {why}." for name, why in page.trace.missed.items()]
-    if not fitting:
+    if not fits and not page.mapped:
         found = " ".join(left[:3])
         raise DataError(
             f"No attention call fits a picture of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
             f"other tokens. {found} Expected self-attention over {tokens} tokens of one picture: check grid and prefix"
         )
-    return fitting, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
+    return fits, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
 
 
 def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
     """All that the viewer reads, except what is packed."""
     summary = page.summary
-    if summary is None or summary.calls != look.calls:
+    if not look.calls:
+        summary = Summary([], torch.zeros(1, 0), [], [])
+    elif summary is None or summary.calls != look.calls:
         summary = Trace(look.calls).summary(page.grid, look.weighting(page.target))
     layers = [
         {
@@ -159,14 +180,13 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
     }
 
 
-def _document(content: dict, layers: Sequence[Any], title: str) -> str:
+def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:
     folder = files("saccade.studio") / "viewer"
     script = "".join(_plain((folder / f"{name}.js").read_text(encoding="utf-8")) for name in SCRIPTS)
     style = (folder / "viewer.css").read_text(encoding="utf-8")
     packed = "".join(
-        f'<script type="text/plain" id="layer-{i}">{base64.b64encode(layer.data).decode()}</script>\n'
-        for i, layer in enumerate(layers)
-        if layer
+        f'<script type="text/plain" id="{name}">{base64.b64encode(some).decode()}</script>\n'
+        for name, some in data.items()
     )
     parts = {
         "title": html.escape(title),
@@ -214,5 +234,5 @@ def _picture(picture: Image.Image) -> str:
 
 
 def _rounded(x: Tensor, digits: int = 4) -> list[float]:
-    x = torch.nan_to_num(x.double())
+    x = torch.nan_to_num(x.cpu().double())  # not every device has float64
     return [float(f"{value:.{digits}g}") for value in x.tolist()]
