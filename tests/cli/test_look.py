@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from ..tasks import tiny
 
@@ -69,6 +70,16 @@ def test_size(saccade, model, red):
     small = saccade("look", red, "--model", model, "--size", "3")
     assert small.code == 1
     assert "less than one patch of 4" in small.line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("command", ["look", "predict"])
+def test_a_device_that_is_not_there(saccade, model, red, tmp_path, command):
+    said = saccade(command, red, "--model", model, "--device", "cuda")
+    assert said.code == 1
+    assert "no device 'cuda' here; there is cpu" in said.line
+    assert not (tmp_path / "saccade-look.html").exists()
+    assert saccade(command, red, "--model", model, "--device", "cpu").code == 0
 
 
 def test_notes_of_the_picture_are_said(saccade, model, tmp_path):

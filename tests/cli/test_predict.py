@@ -40,6 +40,19 @@ def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
     assert len((tmp_path / "names.txt").read_text().splitlines()) == 6
 
 
+def test_precision(saccade, model, photos):
+    def shares(*options):
+        said = saccade("predict", photos, "--model", model, "--json", *options)
+        assert said.code == 0, said.err
+        found = [dict(zip(e["labels"], e["probabilities"], strict=True)) for e in json.loads(said.out)]
+        return [entry[colour] for entry in found for colour in tiny.COLOURS]
+
+    exact, coarse = shares(), shares("--precision", "bf16")
+    assert shares("--precision", "fp32") == exact
+    assert coarse != exact
+    assert coarse == pytest.approx(exact, abs=0.05)
+
+
 def test_files_folders_and_patterns(saccade, model, photos, red):
     said = saccade("predict", red, "photos/*/0.png", photos / "blue", "--model", model, "--json")
     names = [entry["name"] for entry in json.loads(said.out)]

@@ -4,7 +4,7 @@ import json
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.console import Console
@@ -21,6 +21,7 @@ def look(
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     text: str | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
@@ -47,6 +48,8 @@ def look(
         Side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
     text
         Words to look for in the picture; not there yet.
+    device
+        Where to compute, in fp32: the page shows numbers.
     open_page
         Open the page in the browser.
     as_json
@@ -56,15 +59,18 @@ def look(
         raise SaccadeError(
             "--text is not there yet: matching words with places in a picture comes with a later version"
         )
+    from saccade.device import pick_device
     from saccade.studio.look import look as look_at
     from saccade.tasks import load
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
-    seen = _picture(picture, console)
+    seen, place = _picture(picture, console), pick_device(device)
     waiting = say.to(stderr=True)
     with waiting.status("running the model"):
-        found = look_at(load(model), seen, size)
+        task = load(model)
+        task.model.to(place)
+        found = look_at(task, seen, size)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:

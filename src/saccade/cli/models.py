@@ -92,6 +92,7 @@ def predict(
     draw: Path | None = None,
     bad: Literal["skip", "fail"] = "skip",
     device: Where = "auto",
+    precision: Precision = "fp32",
     as_json: Json = False,
     as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
 ) -> None:
@@ -122,14 +123,16 @@ def predict(
     bad
         What to do with a picture that cannot be read: skip it, counted and named, or fail.
     device
-        Where to compute, in fp32.
+        Where to compute.
+    precision
+        auto: bf16 where the processor computes in it, which is faster and changes the last digits.
     as_json
         A JSON list.
     as_csv
         A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
     """
     from saccade.data import find_images
-    from saccade.device import pick_device
+    from saccade.device import join
     from saccade.tasks.classify import to_csv
 
     if as_json and as_csv:
@@ -140,16 +143,18 @@ def predict(
     task = _trained(model)
     if draw is not None and not isinstance(task, DetectTask):
         raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
-    task.model.to(pick_device(device))
+    place = join(device, precision)
+    task.model.to(place.device)
     skipped: dict[str, str] = {}
     read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped)
     results: list[Any]
-    if isinstance(task, DetectTask):
-        results = list(task.predict_all(read, threshold))
-        csv, table = detect.to_csv, detect.table
-    else:
-        results = list(task.predict_all(read, top))
-        csv, table = to_csv, classify.table  # type: ignore[assignment]
+    with place.precision():
+        if isinstance(task, DetectTask):
+            results = list(task.predict_all(read, threshold))
+            csv, table = detect.to_csv, detect.table
+        else:
+            results = list(task.predict_all(read, top))
+            csv, table = to_csv, classify.table  # type: ignore[assignment]
     if not results:
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
     if draw is not None and isinstance(task, DetectTask):
