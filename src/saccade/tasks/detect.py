@@ -71,23 +71,17 @@ class Detection:
         }
 
 
-@dataclass
-class DetectTask(TrainedTask):
-    """A detector with the names of its classes and relations.
+class FindsObjects:
+    """What every detector does once it can `detect`: `predict` on a picture, `val` on a set of annotated ones."""
 
-    `predict` on a picture, `val` on a set of annotated ones, `save` and `DetectTask.open` for its folder.
-    """
+    model: nn.Module
+    name: str
+    labels: list[str]
+    relations: list[str]
 
-    model: Detector
-
-    kind: ClassVar[str] = "detect"
-    network: ClassVar[type[nn.Module]] = Detector
-    network_config: ClassVar[type[BaseModel]] = DetectorConfig
-
-    @property
-    def target(self) -> Literal["mean"]:
-        """No token speaks for the picture: the patches are what its queries look at."""
-        return "mean"
+    def detect(self, pictures: list[Picture]) -> list[Detections]:
+        """All that the model proposes, in pixels of each picture, however unsure."""
+        raise NotImplementedError
 
     def predict(self, source: Source, threshold: float = 0.5) -> Detection:
         """The objects of one picture that are at least as sure as `threshold` (0 to 1), and the relations among
@@ -103,14 +97,6 @@ class DetectTask(TrainedTask):
         while some := list(islice(pictures, batch)):
             for picture, found in zip(some, self.detect(some), strict=True):
                 yield self.named(kept(found, threshold, threshold), picture)
-
-    @torch.no_grad()
-    def detect(self, pictures: list[Picture]) -> list[Detections]:
-        """All that the model proposes, in pixels of each picture, however unsure."""
-        device = next(self.model.parameters()).device
-        fitted = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
-        raw = detections(self.model.eval()(fitted), self.preprocess.size)
-        return [self.to_picture(one, picture) for one, picture in zip(raw, pictures, strict=True)]
 
     def named(self, found: Detections, picture: Picture) -> Detection:
         """With names of classes and relations."""
@@ -156,6 +142,30 @@ class DetectTask(TrainedTask):
                 raise
             data.skipped[data.names[index]] = str(error)
             return None
+
+
+@dataclass
+class DetectTask(FindsObjects, TrainedTask):
+    """A detector of ours with the names of its classes and relations; `save` and `DetectTask.open` for its folder."""
+
+    model: Detector
+
+    kind: ClassVar[str] = "detect"
+    network: ClassVar[type[nn.Module]] = Detector
+    network_config: ClassVar[type[BaseModel]] = DetectorConfig
+
+    @property
+    def target(self) -> Literal["mean"]:
+        """No token speaks for the picture: the patches are what its queries look at."""
+        return "mean"
+
+    @torch.no_grad()
+    def detect(self, pictures: list[Picture]) -> list[Detections]:
+        """All that the model proposes, in pixels of each picture, however unsure."""
+        device = next(self.model.parameters()).device
+        fitted = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
+        raw = detections(self.model.eval()(fitted), self.preprocess.size)
+        return [self.to_picture(one, picture) for one, picture in zip(raw, pictures, strict=True)]
 
     def to_picture(self, found: Detections, picture: Picture) -> Detections:
         """From pixels of what the model sees to those of the picture, and not outside it."""
