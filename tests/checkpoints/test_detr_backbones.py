@@ -150,7 +150,8 @@ def test_a_detector_with_timm_s_resnet(said, tmp_path):
     save_file(old, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({**DETR, **said}))
     ours = load_detector(tmp_path)
-    assert any("in place of timm's" in note for note in ours.notes)
+    assert ["in place of timm's" in note for note in ours.notes] == [True, False]  # and no word of unused weights
+    assert "no preprocessor_config.json" in ours.notes[1]
     state = ours.model.state_dict()
     assert all(torch.equal(state[key], tensor) for key, tensor in rest.items())
     x = torch.randn(1, 3, 75, 94)

@@ -219,7 +219,8 @@ def _model(
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
     if missing := sorted(loaded["missing_keys"]):
         raise CheckpointError(f"{where}: {len(missing)} weights are missing: {', '.join(missing[:3])}")
-    if unused := sorted(loaded["unexpected_keys"]):
+    # how many batches a norm has seen is of no use outside training
+    if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
         notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
     if model.config._attn_implementation == "eager":  # sdpa is the default where transformers has it
         notes.append("its attention is not computed by a fused kernel, so it cannot be looked into")
