@@ -1,0 +1,67 @@
+"""`saccade doctor`."""
+
+import json
+
+from PIL import Image
+
+from saccade.data.object_sets import open_objects
+
+from ..data.annotated_sets import write_coco, write_voc, xml
+
+
+def test_a_sound_set(saccade, tmp_path):
+    root = write_coco(tmp_path / "set")
+    said = saccade("doctor", root)
+    assert (said.code, said.err) == (0, "")
+    assert f"{root}: COCO, 5 readable pictures" in said.out
+    assert "5 sizes, sides of 41 to 83 pixels" in said.out
+    assert "note         1 pictures without objects: fine" in said.out
+    assert "error" not in said.out
+
+
+def test_errors_are_said_in_words_and_as_json(saccade, tmp_path):
+    root = write_voc(tmp_path / "set", {"train": "abc", "val": "de"})
+    (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))
+    said = saccade("doctor", root)
+    assert said.code == 1
+    assert "1 boxes without width or height: remove them; often a click without a drag" in said.out
+    assert "JPEGImages/b.png, object 1: its box (7, 7, 7, 7) has no width" in said.out
+    assert said.out.splitlines()[-1].startswith("1 kind of error, ")
+    said = saccade("doctor", root, "--json")
+    report = json.loads(said.out)
+    assert (said.code, report["sound"], report["format"]) == (1, False, "VOC")
+    assert report["splits"]["train"] == {"pictures": 3, "objects": {"ant": 1, "bee": 0, "cat": 1}}
+    first = report["findings"][0]
+    assert (first["severity"], first["kind"], first["count"]) == ("error", "box empty", 1)
+    assert saccade("doctor", root, "--split", "val", "--json").code == 0
+
+
+def test_a_clean_copy(saccade, tmp_path):
+    root = write_voc(tmp_path / "set")
+    (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7)), ("cat", (1, 1, 99, 9))]))
+    said = saccade("doctor", root, "--fix", "clean")
+    assert said.code == 1  # the set itself still has them
+    assert said.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
+    assert saccade("doctor", "clean").code == 0
+    assert open_objects(tmp_path / "clean", bad="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
+    assert saccade("doctor", root, "--fix", "clean").line.endswith("a clean copy is written to a new one")
+    assert "lies inside" in saccade("doctor", root, "--fix", root / "clean").line
+
+
+def test_class_folders_and_hostile_names(saccade, photos):
+    Image.new("RGB", (3, 3)).save(photos / "red" / "a\x1b[31m.png")
+    (photos / "red" / "b\x1b[31m.png").write_bytes(b"")
+    said = saccade("doctor", photos)
+    assert said.code == 1
+    assert "class folders" in said.out
+    assert "\x1b" not in said.out
+    assert r"b\x1b[31m.png is empty (0 bytes)" in said.out
+
+
+def test_nothing_to_examine(saccade, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("x")
+    said = saccade("doctor", "notes")
+    assert said.code == 1
+    assert "is no data set of a known kind (found: 1 .txt)" in said.line
+    assert "does not exist" in saccade("doctor", "gone").line

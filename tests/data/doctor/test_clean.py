@@ -1,0 +1,136 @@
+"""A clean copy has no errors left, holds what was sound as it was, and the source is not touched."""
+
+import hashlib
+import json
+
+import pytest
+
+from saccade.data.doctor import check_empty, examine, write_clean
+from saccade.data.object_sets import open_objects
+from saccade.errors import DataError
+
+from ..annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
+from .test_examine import spoil_coco
+
+
+def digest(root) -> dict[str, str]:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def cleaned(root, out, split=None) -> dict[str, int]:
+    """Write a clean copy; the counts of what was changed."""
+    before = digest(root)
+    changes = write_clean(examine(root, split), out)
+    assert digest(root) == before
+    report = examine(out).report
+    assert report.sound, report.findings
+    assert not {"box beyond", "box repeated", "picture repeated", "id zero"} & {f.kind for f in report.findings}
+    return changes
+
+
+def boxes(dataset) -> list:
+    return [dataset.objects(i).boxes.tolist() for i in range(len(dataset))]
+
+
+def test_coco(tmp_path):
+    root = spoil_coco(tmp_path / "set")
+    changes = cleaned(root, tmp_path / "out")
+    assert changes == {
+        "picture size: left out": 1, "picture unreadable: left out": 1, "box not finite: left out": 1,
+        "box inverted: left out": 1, "box empty: left out": 1, "box outside: left out": 1, "box beyond: cut": 1,
+        "box repeated: left out": 1,
+    }  # fmt: skip
+    clean, spoilt = open_objects(tmp_path / "out", bad="fail"), coco()
+    assert [name[-5:] for name in clean.names] == ["a.png", "c.png", "d.png"]
+    assert clean.objects(0).boxes.tolist() == [[3, 5, 20, 31], [30, 7, 71, 53], [60, 1, 71, 51], [1, 1, 10, 10]]
+    assert clean.classes == ["ant", "bee", "cat", "dog"]
+    data = json.loads((tmp_path / "out" / "annotations" / "instances.json").read_text())
+    assert [each["id"] for each in data["annotations"]] == list(range(1, 8))
+    assert [each["id"] for each in data["images"]] == [1, 2, 3]
+    assert data["annotations"][0] | {"id": 0, "image_id": 100} == spoilt["annotations"][0]
+
+
+def test_coco_relations_follow_their_objects(tmp_path):
+    relations = {"103": [{"subject": 5, "relation": "on", "object": 3}, {"subject": 3, "relation": "on", "object": 4}]}
+    data = coco(relations=relations, relation_names=["on"])
+    data["annotations"][4]["bbox"] = [1, 1, 0, 0]
+    write_coco(tmp_path / "set", data)
+    assert cleaned(tmp_path / "set", tmp_path / "out") == {"box empty: left out": 1}
+    clean = open_objects(tmp_path / "out", bad="fail")
+    assert clean.objects(3).labels.tolist() == [1, 0]
+    assert clean.objects(3).relations.tolist() == [[1, 0, 0]]
+
+
+def test_voc(tmp_path):
+    root = write_voc(tmp_path / "set", {"train": "abc", "val": "cd", "trainval": "abcd", "test": "e"})
+    own = [("ant", (4, 6, 20, 31)), ("bee", (9, 9, 9, 9)), ("cat", (31, 8, 80, 53)), ("ant", (4, 6, 20, 31))]
+    (root / "Annotations" / "a.xml").write_text(xml(0, objects=own).replace("<object>", "<object><pose>left</pose>"))
+    (root / "Annotations" / "b.xml").write_text("<annotation>")
+    changes = cleaned(root, tmp_path / "out")
+    assert changes == {
+        "leak: left out": 2, "box empty: left out": 1, "box beyond: cut": 1, "box repeated: left out": 1,
+    }  # fmt: skip
+    names = {split: open_objects(tmp_path / "out", split).names for split in ("train", "val", "trainval", "test")}
+    assert {split: "".join(name[-5] for name in each) for split, each in names.items()} == {
+        "train": "a", "val": "cd", "trainval": "ad", "test": "e",
+    }  # fmt: skip
+    clean = open_objects(tmp_path / "out", "train", bad="fail")
+    assert clean.objects(0).boxes.tolist() == [[3, 5, 20, 31], [30, 7, 71, 53]]
+    text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert text.count("<pose>left</pose>") == 2
+    # what is sound stays as it was, to the byte
+    for name in ("Annotations/d.xml", "JPEGImages/d.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (root / name).read_bytes()
+
+
+@pytest.mark.parametrize("sheet", [True, False])
+@pytest.mark.parametrize("splits", [None, {"train": "abc", "val": "de"}])
+def test_yolo(tmp_path, splits, sheet):
+    root = write_yolo(tmp_path / "set", splits, sheet)
+    first = "train" if splits else ""
+    with (root / "labels" / first / "a.txt").open("a") as file:
+        file.write("1 0.5 0.5\n9 0.5 0.5 0.1 0.1\n1 0.9 0.5 0.4 0.2\n1 0.9 0.1 1.1 0.1 1.1 0.3\n1 2 2 0.1 0.1\n")
+    changes = cleaned(root, tmp_path / "out")
+    assert changes == {"box beyond: cut": 2, "box outside: left out": 1}
+    split = "train" if splits or sheet else None
+    clean = open_objects(tmp_path / "out", split, bad="fail")
+    assert clean.classes == ["ant", "bee", "cat"]
+    assert len(clean) == (3 if splits else 5)
+    expected = [[3, 5, 20, 31], [30, 7, 71, 53], [0.7 * 71, 0.4 * 53, 71, 0.6 * 53], [0.9 * 71, 5.3, 71, 0.3 * 53]]
+    for box, other in zip(boxes(clean)[0], expected, strict=True):
+        assert box == pytest.approx(other, abs=1e-3)
+    if splits:
+        assert len(open_objects(tmp_path / "out", "val", bad="fail")) == 2
+        assert cleaned(root, tmp_path / "part", "val") == {}
+        assert len(open_objects(tmp_path / "part", "val", bad="fail")) == 2
+
+
+def test_class_folders(tmp_path):
+    for folder in ("cat", "dog"):
+        save_pictures(
+            tmp_path / "set" / folder, [f"{folder}{letter}" for letter in ("abc" if folder == "cat" else "bde")]
+        )
+    (tmp_path / "set" / "cat" / "copy.png").write_bytes((tmp_path / "set" / "cat" / "cata.png").read_bytes())
+    (tmp_path / "set" / "dog" / "doge.png").write_bytes(b"")
+    changes = cleaned(tmp_path / "set", tmp_path / "out")
+    assert sum(changes.values()) == 2
+    assert changes["picture unreadable: left out"] == changes["picture repeated: left out"] == 1
+    assert sum(1 for p in (tmp_path / "out").rglob("*.png")) == 5
+
+
+def test_places_that_are_refused(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    with pytest.raises(DataError, match=r"lies inside .*set, which is never written to"):
+        write_clean(examine(root), root / "clean")
+    (tmp_path / "out").mkdir()
+    check_empty(tmp_path / "out", root)
+    (tmp_path / "out" / "x").write_text("x")
+    with pytest.raises(DataError, match="is not an empty folder"):
+        write_clean(examine(root), tmp_path / "out")
+    with pytest.raises(DataError, match="is not an empty folder"):
+        check_empty(tmp_path / "out" / "x", root)
+    for name in "abcde":
+        (root / "images" / f"{name}.png").write_bytes(b"")
+    with pytest.raises(DataError, match="so there is nothing to write"):
+        write_clean(examine(root), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,225 @@
+"""What the doctor finds in sets that were spoiled on purpose, one way at a time and all at once."""
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+from saccade.data.annotated import RawObject, RawPicture, judge
+from saccade.data.doctor import KINDS, examine
+from saccade.data.doctor.boxes import repeated
+from saccade.data.doctor.pictures import Seen, _close, look_at, similar
+from saccade.data.store import open_store
+from saccade.errors import DataError
+
+from ..annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
+
+# The sets that tests are made of are too small for the doctor's taste.
+SMALL = {"class rare"}
+
+
+def found(root, split=None) -> dict[str, int]:
+    report = examine(root, split).report
+    assert {each.kind for each in report.findings} <= set(KINDS)
+    assert all(0 < len(each.places) <= 5 for each in report.findings)
+    return {each.kind: each.count for each in report.findings if each.kind not in SMALL}
+
+
+@pytest.mark.parametrize("write", [write_coco, write_voc, write_yolo])
+def test_sound_sets(tmp_path, write):
+    root = write(tmp_path / "set")
+    expected = {"picture empty": 1, "box tiny": 1} | ({"id zero": 1} if write is write_coco else {})
+    assert found(root) == expected
+    report = examine(root).report
+    assert report.sound
+    (split,) = report.splits.values()
+    assert (split.pictures, split.objects) == (5, {"ant": 2, "bee": 3, "cat": 2})
+    assert sum(report.sizes.values()) == 5
+    json.dumps(report.to_dict())
+
+
+def spoil_coco(root):
+    data = coco()
+    rows, images = data["annotations"], data["images"]
+
+    def add(**more):
+        rows.append({"id": len(rows) + 100, "image_id": 100, "category_id": 3, "bbox": [1, 1, 9, 9]} | more)
+
+    add(bbox=[1, 1, float("nan"), 5])
+    add(bbox=[1, 1, -5, 5])
+    add(bbox=[1, 1, 0, 5])
+    add(bbox=[100, 1, 5, 5])
+    add(bbox=[60, 1, 50, 50])
+    add(bbox=[3.1, 5, 17, 26])  # the first one again
+    add(image_id=3)
+    add(category_id=8)
+    add(id=2)
+    images.append({"id": 7, "file_name": "gone.png", "height": 3, "width": 3})
+    images[1]["height"] = 62
+    data["categories"].append({"id": 99, "name": "dog"})
+    write_coco(root, data)
+    save_pictures(root / "images", ["z"])  # that no annotation names
+    (root / "images" / "e.png").write_bytes((root / "images" / "e.png").read_bytes()[:-40])
+    return root
+
+
+def test_every_fault_of_a_coco_set_is_found(tmp_path):
+    root = spoil_coco(tmp_path / "set")
+    assert found(root) == {
+        "box not finite": 1, "box inverted": 1, "box empty": 1, "box outside": 1, "box beyond": 1, "box repeated": 1,
+        "annotation without picture": 1, "class unknown": 1, "id repeated": 1, "id zero": 1, "picture missing": 1,
+        "picture size": 1, "picture unreadable": 1, "picture unlabelled": 1, "class unused": 1, "picture empty": 1,
+        "box tiny": 1,
+    }  # fmt: skip
+    report = examine(root).report
+    assert not report.sound
+    severities = [each.severity for each in report.findings]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+    places = {each.kind: each.places[0] for each in report.findings}
+    assert places["box empty"].startswith("images/a.png, annotation 109: its box (1, 1, 1, 6) has no width")
+    assert places["picture size"] == "images/b.png: 43 x 61, annotated as 43 x 62"
+    assert places["picture unreadable"].startswith("images/e.png: e.png is damaged or cut short")
+
+
+def test_voc_and_its_splits(tmp_path):
+    root = write_voc(tmp_path / "set", {"train": "abc", "val": "cd", "trainval": "abcd"})
+    (root / "Annotations" / "b.xml").write_text("<annotation>")
+    (root / "ImageSets/Main/train.txt").write_text("a\nb\nb\nx\nc\n")
+    assert found(root) == {
+        "annotation broken": 1, "annotation missing": 1, "picture listed twice": 1, "leak": 1, "in no split": 1,
+        "picture empty": 1, "class absent": 1, "box tiny": 1,
+    }  # fmt: skip
+    assert found(root, "val") == {"picture empty": 1, "class unused": 1, "box tiny": 1}
+    with pytest.raises(DataError, match="has no split 'test'"):
+        examine(root, "test")
+    report = examine(root).report
+    assert {name: split.pictures for name, split in report.splits.items()} == {"train": 2, "trainval": 3, "val": 2}
+
+
+def test_exif(tmp_path):
+    root = write_voc(tmp_path / "set")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "JPEGImages" / "a.png").save(root / "JPEGImages" / "a.jpg", exif=exif)
+    (root / "JPEGImages" / "a.png").unlink()
+    assert found(root)["picture turned"] == 1
+    (root / "Annotations" / "a.xml").write_text(xml(0, objects=[("ant", (1, 1, 9, 9))], size=(71, 53)))
+    assert "picture turned" not in found(root)
+
+
+def test_yolo(tmp_path):
+    root = write_yolo(tmp_path / "set", {"train": "abc", "val": "de"})
+    (root / "labels" / "train" / "b.txt").unlink()
+    (root / "labels" / "train" / "x.txt").write_text("0 0.5 0.5 1 1\n")
+    with (root / "labels" / "val" / "d.txt").open("a") as file:
+        file.write("0 0.5 0.5\n7 0.5 0.5 1 1\n0 0.5 0.5 1.2 1\n")
+    assert found(root) == {
+        "picture unlabelled": 1, "in no split": 1, "annotation broken": 1, "class unknown": 1, "box beyond": 1,
+        "picture empty": 1, "class absent": 1, "box tiny": 1,
+    }  # fmt: skip
+
+
+def test_what_cannot_be_read_at_all_is_said(tmp_path):
+    root = write_coco(tmp_path / "set")
+    (root / "annotations" / "instances.json").write_text('{"images": [], "annotations": []}')
+    report = examine(root).report
+    assert [each.kind for each in report.findings] == ["structure"]
+    assert "is no COCO file" in report.findings[0].places[0]
+
+
+def test_class_folders_copies_and_leaks(tmp_path):
+    root = tmp_path / "set"
+    for folder in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (root / folder).mkdir(parents=True)
+        for i in range(3):
+            g = np.random.default_rng([i, *folder.encode()])
+            small = Image.fromarray(g.integers(0, 256, (7, 9, 3), dtype=np.uint8))
+            small.resize((61, 53), Image.Resampling.BICUBIC).save(root / folder / f"{i}.png")
+    assert found(root) == {}
+    assert {each.kind for each in examine(root).report.findings} == {"class rare"}
+
+    def copy(a, b):
+        (root / b).write_bytes((root / a).read_bytes())
+
+    copy("train/cat/0.png", "train/cat/5.png")
+    copy("train/cat/1.png", "train/dog/5.png")
+    copy("train/dog/0.png", "test/dog/5.png")
+    image = Image.open(root / "train/dog/1.png").convert("RGB")
+    image.filter(ImageFilter.GaussianBlur(0.7)).save(root / "test/dog/6.jpg", quality=80)
+    image.resize((101, 89)).save(root / "train/dog/6.jpg", quality=80)
+    (root / "test/cat/0.png").write_bytes(b"")
+    assert found(root) == {
+        "picture repeated": 1, "picture in two classes": 1, "leak": 1, "similar leak": 2, "picture similar": 1,
+        "picture unreadable": 1,
+    }  # fmt: skip
+    report = examine(root).report
+    assert report.format == "class folders"
+    assert report.splits["train"].objects == {"cat": 4, "dog": 5}
+    places = {each.kind: each.places for each in report.findings}
+    assert places["leak"] == ["train/dog/0.png = test/dog/5.png"]
+    assert places["picture similar"] == ["train/dog/1.png ~ train/dog/6.jpg"]
+    (root / "test/dog").rename(root / "test/fox")
+    assert found(root)["classes differ"] == 1
+
+
+def test_class_balance(tmp_path):
+    for name, count in (("cat", 21), ("dog", 1), ("fox", 2)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.random.default_rng(i + 100 * count).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{i}.png")
+    report = examine(tmp_path / "set").report
+    assert {each.kind: each.places for each in report.findings} == {
+        "class rare": ["dog: 1", "fox: 2"],
+        "class balance": ["dog: 1 of 21"],
+    }
+
+
+def test_from_a_tar(tmp_path):
+    root = spoil_coco(tmp_path / "set")
+    with tarfile.open(tmp_path / "set.tar", "w") as file:
+        file.add(root, arcname="around")
+    assert found(tmp_path / "set.tar") == found(root)
+
+
+def test_what_is_no_set(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match=r"is no data set of a known kind \(found: 1 \.txt\)"):
+        examine(tmp_path)
+    with pytest.raises(DataError, match="does not exist"):
+        examine(tmp_path / "gone")
+
+
+def test_boxes_that_are_there_twice():
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 9.6), (0, 0, 10, 9.4), (0, 0, 10, 10), (5, 5, 4, 4)]
+    labels = [0, 0, 0, 1, 0]
+    rows = [RawObject("", box, label) for box, label in zip(boxes, labels, strict=True)]
+    assert repeated(RawPicture("", "", rows), [judge(row.box, (20, 20), False) for row in rows]) == [1, 2]
+
+
+def test_close_hashes_against_all_pairs():
+    g = np.random.default_rng(0)
+    hashes = g.integers(0, 2**63, 300, dtype=np.uint64)
+    for i in range(60):  # planted: up to four bits changed
+        flips = sum(1 << int(b) for b in g.choice(64, size=i % 6, replace=False))
+        hashes[100 + i] = hashes[i] ^ np.uint64(flips)
+    expected = {
+        (i, j) for i in range(300) for j in range(i + 1, 300) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 4
+    }
+    got = set(map(tuple, _close(hashes).tolist()))
+    assert got <= expected
+    # four bits may fall one into each of the four parts; that is rare
+    assert len(got) >= 0.9 * len(expected) > 40
+
+
+def test_flat_pictures_are_not_alike(tmp_path):
+    for i in range(4):
+        Image.new("RGB", (11, 13), (i * 20,) * 3).save(tmp_path / f"{i}.png")
+    seen = look_at(open_store(tmp_path), [f"{i}.png" for i in range(4)])
+    assert len(seen) == 4
+    assert all(isinstance(each, Seen) and not each.error for each in seen.values())
+    assert similar(seen) == []
+    assert torch.equal(torch.tensor([each.size for each in seen.values()]), torch.tensor([[13, 11]] * 4))

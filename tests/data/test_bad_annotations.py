@@ -1,0 +1,389 @@
+"""Annotations as they should not be: refused, skipped and recorded, cut and counted, or an error that says where."""
+
+import json
+import math
+
+import pytest
+import torch
+import yaml
+
+from saccade.data.annotated import judge, pick, role
+from saccade.data.object_sets import open_objects
+from saccade.errors import DataError
+
+from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml
+
+# what is written, in continuous pixels of the first picture (53 x 71), and what is said of it
+BAD = [
+    ((math.nan, 5, 20, 31), "no finite number"),
+    ((3, 5, math.inf, 31), "no finite number"),
+    ((20, 5, 3, 31), "ends before it begins"),
+    ((3, 31, 20, 5), "ends before it begins"),
+    ((3, 5, 3, 31), "has no width"),
+    ((3, 5, 20, 5), "has no height"),
+    ((71, 5, 90, 31), "lies outside the picture"),
+    ((-20, -31, -3, -5), "lies outside the picture"),
+]
+
+
+def written(kind: str, root, box):
+    """A set of `kind` whose first picture has one object more than usual."""
+    left, top, right, bottom = box
+    if kind == "COCO":
+        data = coco()
+        bbox = [left, top, right - left, bottom - top]
+        data["annotations"].append({"id": 77, "image_id": 100, "category_id": 10, "bbox": bbox})
+        return write_coco(root, data)
+    if kind == "VOC":
+        write_voc(root)
+        own = [(CLASSES[c], (x + 1, y + 1, u, v)) for c, (x, y, u, v) in OBJECTS[0]]
+        # the devkit's xmin = xmax is written by tools for boxes without width
+        more = (left + (left != right), top + (top != bottom), right, bottom)
+        (root / "Annotations" / "a.xml").write_text(xml(0, objects=[*own, ("bee", more)]))
+        return root
+    write_yolo(root)
+    shares = ((left + right) / 2 / 71, (top + bottom) / 2 / 53, (right - left) / 71, (bottom - top) / 53)
+    with (root / "labels" / "a.txt").open("a") as file:
+        file.write(" ".join(map(str, (1, *shares))))
+    return root
+
+
+@pytest.mark.parametrize("kind", ["COCO", "VOC", "YOLO"])
+@pytest.mark.parametrize(("box", "said"), BAD)
+def test_bad_boxes_are_refused(tmp_path, kind, box, said):
+    root = written(kind, tmp_path / "set", box)
+    dataset = open_objects(root, bad="skip")
+    assert dataset.objects(0).labels.tolist() == [0, 2]
+    ((place, reason),) = dataset.skipped.items()
+    assert "a.png, " in place
+    assert place.rpartition(", ")[2] in ("annotation 77", "object 3", "line 3")
+    assert said in reason
+    with pytest.raises(DataError, match=f"{said}.*; mend or remove it"):
+        open_objects(root, bad="fail")
+
+
+@pytest.mark.parametrize("kind", ["COCO", "VOC", "YOLO"])
+def test_boxes_that_reach_beyond_are_cut_and_counted(tmp_path, kind):
+    dataset = open_objects(written(kind, tmp_path / "set", (60, -2, 75.5, 30)), bad="fail")
+    torch.testing.assert_close(dataset.objects(0).boxes[2], torch.tensor([60.0, 0, 71, 30]), atol=1e-4, rtol=0)
+    farthest = "0.0634 of a side" if kind == "YOLO" else "4.5 pixels"
+    assert dataset.notes[1:] == [f"1 boxes reach beyond their picture, the farthest by {farthest}; cut at its edges"]
+
+
+def test_an_unclaimed_size_is_found_out_late(tmp_path):
+    data = coco()
+    for image in data["images"]:
+        del image["width"]
+    data["annotations"][0]["bbox"] = [72, 3, 10, 10]
+    data["annotations"][1]["bbox"] = [60, 3, 20, 10]
+    dataset = open_objects(write_coco(tmp_path / "set", data))
+    assert dataset.objects(0).boxes.tolist() == [[60, 3, 71, 13]]
+    assert list(dataset.skipped) == ["images/a.png, annotation 0"]
+
+
+def test_judging_is_exact_at_the_edges():
+    assert judge((0, 0, 71, 53), (53, 71), unit=False).kind == ""
+    assert judge((70.5, 0, 75, 53), (53, 71), unit=False).box == (70.5, 0, 71, 53)
+    assert judge((71, 0, 75, 53), (53, 71), unit=False).kind == "box outside"
+    assert judge((0, 0, 1.0000001, 1), None, unit=True).box == (0, 0, 1, 1)
+
+
+# ---------------------------------------------------------------- COCO
+
+
+def change(key: str, index: int, **fields):
+    def apply(data):
+        data[key][index].update(fields)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("apply", "message"),
+    [
+        (change("images", 1, file_name="../a.png"), r"has the file name '\.\./a.png', which points outside the set"),
+        (change("images", 1, file_name="/etc/a.png"), "points outside the set"),
+        (change("images", 1, file_name="C:\\a.png"), "points outside the set"),
+        (change("images", 1, file_name=None), "points outside the set"),
+        (change("images", 1, id=100), "another image's"),
+        (change("images", 1, id=None), "missing"),
+        (change("annotations", 1, category_id=99), "annotation 1 has the category 99; 3 others are listed"),
+        (change("categories", 1, id=3), "names the category 3"),
+        (change("categories", 1, name="ant"), r"names the category 10 \('ant'\) twice"),
+        (change("categories", 1, name=7), "an id and a name expected"),
+        (lambda data: data.update(annotations={}), "annotations that are no list"),
+        (lambda data: data.update(images=[3]), "images that are no list"),
+        (lambda data: data.update(relations=[3]), "relations that are no lists by image id"),
+        (lambda data: data.update(relation_names="on"), "relation_names that are no list of names"),
+    ],
+)
+def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
+    data = coco()
+    apply(data)
+    with pytest.raises(DataError, match=message):
+        open_objects(write_coco(tmp_path / "set", data), bad="skip")
+
+
+@pytest.mark.parametrize(
+    ("apply", "reason", "left"),
+    [
+        (change("images", 1, file_name="gone.png"), "is gone.png, which is not there", 4),
+        (change("images", 1, file_name="a.png"), "is a.png again", 4),
+        (change("annotations", 1, image_id=5), "belongs to image 5, which is not listed", 5),
+        (change("annotations", 1, id=0), "has an id that another annotation has", 5),
+        (change("annotations", 1, bbox=[1, 2, 3]), "no finite number", 5),
+        (change("annotations", 1, bbox=[1, 2, "x", None]), "no finite number", 5),
+        (change("annotations", 1, bbox=[1, 2, 10**400, 1]), "no finite number", 5),
+        (lambda data: data["annotations"][1].pop("bbox"), "no finite number", 5),
+    ],
+)
+def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
+    data = coco()
+    apply(data)
+    root = write_coco(tmp_path / "set", data)
+    dataset = open_objects(root)
+    assert len(dataset) == left
+    ((_, said),) = dataset.skipped.items()
+    assert reason in said
+    with pytest.raises(DataError, match=reason):
+        open_objects(root, bad="fail")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"images": [], "annotations": []}', "\xff"])
+def test_what_is_no_coco_file(tmp_path, text):
+    (tmp_path / "x.json").write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match=r"is not sound JSON|is no COCO file"):
+        open_objects(tmp_path / "x.json")
+
+
+def test_coco_masks(tmp_path):
+    data = coco()
+    data["annotations"][0]["segmentation"] = [[3, 5, 20, 5, 20, 31, 3, 31]]
+    # down the columns: 30 columns off; then of each 7 rows off and 46 on
+    data["annotations"][1]["segmentation"] = {"size": [53, 71], "counts": [30 * 53 + 7, 46] + [7, 46] * 40}
+    dataset = open_objects(write_coco(tmp_path / "set", data))
+    objects = dataset.objects(0)
+    expected = torch.zeros(2, 53, 71, dtype=torch.bool)
+    expected[0, 5:31, 3:20] = True
+    expected[1, 7:, 30:] = True
+    assert torch.equal(objects.masks, expected)
+    assert dataset.objects(1).masks is None
+    assert dataset.objects(1).boxes.tolist() == [[0, 0, 43, 61]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"size": [71, 53], "counts": [71 * 53]}, r"has a mask of \[71, 53\] \(rows, columns\); \[53, 71\] expected"),
+        ({"size": [53, 71], "counts": [10, 10**9]}, "cannot be drawn"),
+        ({"size": [53, 71], "counts": "\x00!"}, "cannot be drawn"),
+        ({"counts": [1]}, "has a mask of None"),
+        ([[1, 2]], "a list of polygons of three corners or more"),
+        ([[1, 2, 3, 4, 5, math.nan]], "no finite number"),
+        ("mask", "a list of polygons"),
+    ],
+)
+def test_coco_masks_that_cannot_be(tmp_path, shape, said):
+    data = coco()
+    for annotation in data["annotations"][:2]:
+        annotation["segmentation"] = shape
+    with pytest.raises(DataError, match=f"images/a.png: annotation 0 .*{said}"):
+        open_objects(write_coco(tmp_path / "set", data)).objects(0)
+
+
+def test_a_far_corner_takes_no_memory(tmp_path):
+    data = coco()
+    for annotation in data["annotations"][:2]:
+        annotation["segmentation"] = [[0, 0, 1e12, 0, 1e12, 1e12, 0, 1e12]]
+    assert open_objects(write_coco(tmp_path / "set", data)).objects(0).masks.all()
+
+
+def test_coco_relations(tmp_path):
+    relations = {
+        "100": [{"subject": 1, "relation": "above", "object": 0}, {"subject": 0, "relation": "holds", "object": 1}],
+        "103": [{"subject": 5, "relation": "holds", "object": 3}],
+    }
+    data = coco(relations=relations, relation_names=["holds", "above"])
+    dataset = open_objects(write_coco(tmp_path / "set", data), bad="fail")
+    assert dataset.relations == ["holds", "above"]
+    assert [dataset.objects(i).relations.tolist() for i in (0, 1, 3)] == [[[1, 1, 0], [0, 0, 1]], [], [[2, 0, 0]]]
+    data["annotations"][0]["bbox"] = [0, 0, 0, 0]  # with it go its relations
+    (tmp_path / "set" / "annotations" / "instances.json").write_text(json.dumps(data))
+    assert open_objects(tmp_path / "set").objects(0).relations.shape == (0, 3)
+    for broken in (
+        {"subject": 1, "relation": "near", "object": 0},
+        {"subject": 1, "relation": "above", "object": 3},
+        5,
+    ):
+        data["relations"] = {"100": [broken]}
+        (tmp_path / "set" / "annotations" / "instances.json").write_text(json.dumps(data))
+        with pytest.raises(DataError, match="two of its annotations and a known name expected"):
+            open_objects(tmp_path / "set", bad="fail")
+
+
+# ---------------------------------------------------------------- VOC
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
+)
+FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation><filename>&b;</filename></annotation>'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "declares entities"),
+        (FILE, "declares entities"),
+        ("<annotation>", "is not sound XML"),
+        ("", "is not sound XML"),
+        ("<html/>", "holds <html>; <annotation> expected"),
+        ("<annotation><object/></annotation>", r"has an object \(object 1\) without a <name>"),
+        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not sound XML"),
+    ],
+)
+def test_voc_files_that_cannot_be_read(tmp_path, text, reason):
+    root = write_voc(tmp_path / "set")
+    (root / "Annotations" / "b.xml").write_text(text)
+    dataset = open_objects(root)
+    assert dataset.names == [f"JPEGImages/{name}.png" for name in "acde"]
+    ((place, _),) = dataset.skipped.items()
+    assert place == "Annotations/b.xml"
+    with pytest.raises(DataError, match=f"Annotations/b.xml {reason}"):
+        open_objects(root, bad="fail")
+
+
+def test_voc_lists(tmp_path):
+    root = write_voc(tmp_path / "set", {"train": "abc", "val": "de", "ant_train": "ab"})
+    assert open_objects(root, "train").names == [f"JPEGImages/{name}.png" for name in "abc"]
+    lists = root / "ImageSets" / "Main"
+    lists.joinpath("train.txt").write_text("a.png 1\nb\nb\n\n")
+    dataset = open_objects(root, "train")
+    assert len(dataset) == 2
+    assert list(dataset.skipped.values()) == ["ImageSets/Main/train.txt, line 3: b is listed again"]
+    lists.joinpath("train.txt").write_text("a\n../../b\n")
+    with pytest.raises(
+        DataError, match=r"\.\./\.\./b is in the list of .* and has no \.\./\.\./b.xml; a picture without"
+    ):
+        open_objects(root, "train")
+
+
+def test_voc_pictures_that_are_missing(tmp_path):
+    root = write_voc(tmp_path / "set")
+    (root / "JPEGImages" / "b.png").unlink()
+    dataset = open_objects(root)
+    assert len(dataset) == 4
+    assert dataset.skipped == {"Annotations/b.xml": "Annotations/b.xml has no picture beside it; add or remove it"}
+
+
+def test_voc_beside_the_pictures_and_without_sizes(tmp_path):
+    save_pictures(tmp_path / "set")
+    for i, name in enumerate(NAMES):
+        (tmp_path / "set" / f"{name}.xml").write_text(xml(i, size=(0, 0)))
+    dataset = open_objects(tmp_path / "set", bad="fail")
+    assert dataset.objects(3).size == (59, 83)
+
+
+def test_several_voc_sets(tmp_path):
+    write_voc(tmp_path / "VOC2007")
+    write_voc(tmp_path / "VOC2012")
+    with pytest.raises(DataError, match=r"holds 2 VOC sets \(VOC2007, VOC2012\); give the folder of one"):
+        open_objects(tmp_path)
+
+
+# ---------------------------------------------------------------- YOLO
+
+
+def sheet(root, **changes):
+    file = root / "data.yaml"
+    data = yaml.safe_load(file.read_text())
+    data.update(changes)
+    file.write_text(yaml.safe_dump({key: value for key, value in data.items() if value is not None}))
+
+
+@pytest.mark.parametrize("names", [CLASSES, {str(i): name for i, name in enumerate(CLASSES)}])
+@pytest.mark.parametrize(
+    "train", ["images", "./images/", "../images", "/content/elsewhere/set/images", ["images"], "list.txt"]
+)
+def test_ways_to_write_a_data_yaml(tmp_path, names, train):
+    root = write_yolo(tmp_path / "set")
+    (root / "list.txt").write_text("".join(f"./images/{name}.png\n" for name in NAMES))
+    sheet(root, names=names, train=train, nc=3)
+    assert len(open_objects(root, bad="fail")) == 5
+    assert open_objects(root / "data.yaml").classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": "nowhere"}, "'nowhere' is neither a folder nor a file"),
+        ({"train": None}, "names no pictures; train: or val:"),
+        ({"names": "ant"}, "names of the type str"),
+        ({"names": {1: "ant", 2: "bee"}}, "0 to 1 expected"),
+        ({"names": ["ant", "ant", "bee"]}, "names the class 'ant' twice"),
+        ({"names": []}, "names no class"),
+        ({"names": ["ant", "bee"]}, r"line 2 has the class 2; there are 2, counted from 0"),
+    ],
+)
+def test_data_yaml_as_it_cannot_be(tmp_path, changes, message):
+    root = write_yolo(tmp_path / "set")
+    sheet(root, **changes)
+    with pytest.raises(DataError, match=message):
+        open_objects(root)
+
+
+def test_a_data_yaml_that_would_run_code(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    (root / "data.yaml").write_text('names: !!python/object/apply:os.system ["touch hacked"]\ntrain: images\n')
+    with pytest.raises(DataError, match="is not sound YAML"):
+        open_objects(root)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1 0.5 0.5 0.2", "has 4 values"),
+        ("1 0.5 0.5 0.2 0.2 0.9", "has 6 values"),
+        ("1 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "has 8 values"),
+        ("3 0.5 0.5 0.2 0.2", "has the class 3; there are 3"),
+        ("-1 0.5 0.5 0.2 0.2", "has the class -1"),
+        ("0.5 0.5 0.5 0.2 0.2", "has the class 0.5"),
+        ("ant 0.5 0.5 0.2 0.2", "has the class ant"),
+    ],
+)
+def test_yolo_lines_as_they_cannot_be(tmp_path, line, said):
+    root = write_yolo(tmp_path / "set")
+    (root / "labels" / "c.txt").write_text(f"\n{line}\n")
+    with pytest.raises(DataError, match=f"labels/c.txt, line 2 {said}"):
+        open_objects(root, bad="fail")
+    if "class" not in said:
+        assert list(open_objects(root).skipped) == ["labels/c.txt, line 2"]
+
+
+def test_yolo_polygons_empty_and_missing_files(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    (root / "labels" / "c.txt").write_text("2 0.5 0.25 0.75 0.5 0.5 0.75 0.25 0.5\n")
+    (root / "labels" / "a.txt").write_text("")
+    (root / "labels" / "b.txt").unlink()
+    dataset = open_objects(root, bad="fail")
+    torch.testing.assert_close(dataset.objects(2).boxes, torch.tensor([[0.25, 0.25, 0.75, 0.75]]) * 47)
+    assert [len(dataset.objects(i)) for i in (0, 1)] == [0, 0]
+    assert dataset.notes[1] == "1 pictures have no label file and were taken to hold no objects"
+
+
+def test_yolo_classes_that_nothing_names(tmp_path):
+    root = write_yolo(tmp_path / "set", sheet=False)
+    (root / "classes.txt").unlink()
+    dataset = open_objects(root)
+    assert dataset.classes == ["0", "1", "2"]
+    assert "no file names the classes; the 3 numbers found stand for them" in dataset.notes
+
+
+# ---------------------------------------------------------------- names of splits
+
+
+def test_roles():
+    names = ["train", "train2017", "valid", "instances_val2017.json", "a/testing", "trainval", "values", "latest"]
+    assert [role(name) for name in names] == ["train", "train", "val", "val", "test", None, None, None]
+    assert pick(["train2017", "val2017"], "validation", "it") == "val2017"
+    with pytest.raises(DataError, match=r"it has no split 'x\\n' \(found: a\)"):
+        pick(["a"], "x\n", "it")
