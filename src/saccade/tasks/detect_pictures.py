@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.tasks.detect_scores import Curve
 from saccade.tasks.detections import Detections
-from saccade.tasks.drawing import FAINT, INK, PAPER, Overlay, colour, enlarged, font, ink_on, short
+from saccade.tasks.drawing import FAINT, INK, PALETTE, PAPER, Overlay, colour, enlarged, font, ink_on, short
 from saccade.tasks.pictures import draw_confusion
 
 _CROWDED = 12  # boxes from which on labels are smaller
@@ -49,11 +49,14 @@ def draw_detections(
     return overlay.result()
 
 
-def draw_pr_curves(curves: Mapping[str, Curve | None]) -> Image.Image:
-    """Precision against recall of each class, with the mean of its precision (AP), the best first."""
+def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Image.Image:
+    """Precision against recall of each class, with the mean of its precision (AP), the best first.
+
+    Of many classes the best and the worst have a colour and a name. iou: that of `curves`, to say so.
+    """
     known = sorted(((name, curve) for name, curve in curves.items() if curve), key=lambda each: -each[1].ap)
-    side, edge, fine = 460, 64, 2
-    named = known if len(known) <= 16 else [*known[:8], *known[-8:]]
+    side, edge, fine, half = 460, 64, 2, len(PALETTE) // 2
+    named = known if len(known) <= 2 * half else [*known[:half], *known[-half:]]
     lines = [f"{curve.ap:.3f}  {short(name, 24)}" for name, curve in named]
     wide = max([150, *(int(font(14, line).getlength(line)) for line in lines)])
     canvas = Image.new("RGB", ((side + 2 * edge + wide + 30) * fine, (side + 2 * edge) * fine), PAPER)
@@ -64,26 +67,28 @@ def draw_pr_curves(curves: Mapping[str, Curve | None]) -> Image.Image:
         draw.line([edge * fine, y * fine, (edge + side) * fine, y * fine], FAINT, fine)
         draw.text((x * fine, (edge + side + 8) * fine), f"{tick:g}", INK, font(13 * fine), anchor="mt")
         draw.text(((edge - 8) * fine, y * fine), f"{tick:g}", INK, font(13 * fine), anchor="rm")
-    for rank, (_, curve) in reversed(list(enumerate(known))):
+    ranks = {name: rank for rank, (name, _) in enumerate(named)}
+    for name, curve in sorted(known, key=lambda each: -ranks.get(each[0], len(known))):  # the best on top
         points = [
             ((edge + r * side) * fine, (edge + (1 - p) * side) * fine)
             for r, p in zip(curve.recall, curve.precision, strict=True)
         ]
-        draw.line(points, _dark(rank), 2 * fine, joint="curve")
+        draw.line(points, _dark(ranks[name]) if name in ranks else (190, 194, 204), 2 * fine, joint="curve")
     if not known:
         middle = ((edge + side / 2) * fine, (edge + side / 2) * fine)
         draw.text(middle, "no objects to find", INK, font(15 * fine), anchor="mm")
     draw.text(((edge + side / 2) * fine, (edge + side + 32) * fine), "recall", INK, font(14 * fine), anchor="mt")
-    title = "precision, at an IoU of 0.5" if known else "precision"
-    draw.text((edge * fine, (edge - 12) * fine), title, INK, font(14 * fine), anchor="lb")
-    x = edge + side + 28
-    if known:
-        draw.text((x * fine, (edge - 12) * fine), "AP     class", INK, font(14 * fine), anchor="lb")
-    ranks = {name: rank for rank, (name, _) in enumerate(known)}
-    for row, ((name, _), line) in enumerate(zip(named, lines, strict=True)):
-        y, rank = edge + 12 + row * 24, ranks[name]
-        draw.rounded_rectangle([v * fine for v in (x, y - 5, x + 14, y + 5)], 2 * fine, _dark(rank))
+    draw.text((edge * fine, (edge - 12) * fine), f"precision, at an IoU of {iou:g}", INK, font(14 * fine), anchor="lb")
+    x, heading = edge + side + 28, "AP     class" if known else ""
+    draw.text((x * fine, (edge - 12) * fine), heading, INK, font(14 * fine), anchor="lb")
+    for row, line in enumerate(lines):
+        y = edge + 12 + row * 24 + (24 if len(known) > len(named) and row >= half else 0)
+        draw.rounded_rectangle([v * fine for v in (x, y - 5, x + 14, y + 5)], 2 * fine, _dark(row))
         draw.text(((x + 22) * fine, y * fine), line, INK, font(14 * fine, line), anchor="lm")
+    if rest := len(known) - len(named):
+        draw.text(
+            ((x + 22) * fine, (edge + 12 + half * 24) * fine), f"{rest} more, grey", INK, font(13 * fine), anchor="lm"
+        )
     return canvas.reduce(fine)
 
 
