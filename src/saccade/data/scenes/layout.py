@@ -106,11 +106,12 @@ def _put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> bool:
     share = stream.unit()
     radius = layout.side * (SMALLEST + (LARGEST - SMALLEST) * share * share)
     item = draw_item(stream, layout, radius, sprites)
-    over = bool(layout.items) and stream.chance(0.34)
+    whole = [other for other, seen, full in zip(layout.items, layout.seen, layout.full, strict=True) if seen == full]
+    over = bool(whole) and stream.chance(0.3)
     for tries in range(TRIES):
-        x, y = _beside(stream, layout, item) if over and tries < 6 else _anywhere(stream, layout, item)
-        item = moved(item, x, y)
         covers = over and tries < 6
+        x, y = _beside(stream, layout, item, whole) if covers else _anywhere(stream, layout, item)
+        item = moved(item, x, y)
         if (covers or _free(layout, item)) and layout.put(item, covers):
             return True
         if tries % 4 == 3:
@@ -148,7 +149,7 @@ def draw_item(
         sprite = stream.choice(sprites)
         white = (1.0, 1.0, 1.0)
         return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
-    used = [item.colour for item in layout.items]
+    used = [item.colour for item in layout.items if item.colour]
     once = [colour for colour in used if used.count(colour) == 1]
     while True:
         shape = name or stream.choice(tuple(shapes.SHAPES))
@@ -172,9 +173,9 @@ def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]
     return stream.between(margin, layout.width - margin), stream.between(margin, layout.height - margin)
 
 
-def _beside(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
-    """A place where it covers part of another."""
-    other = stream.choice(layout.items)
+def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
+    """A place where it covers part of one that nothing covers yet, so that heaps stay low."""
+    other = stream.choice(whole)
     away = (item.radius + other.radius) * stream.between(0.5, 0.95)
     across, down = stream.any_turn()
     return (

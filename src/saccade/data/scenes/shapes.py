@@ -90,7 +90,7 @@ SHAPES: dict[str, Distance] = {
     "arrow": arrow,
 }
 # How far from the centre a shape reaches, in radii.
-REACH = {"square": 1.22, "triangle": 1.13, "frame": 1.31, "heart": 1.08, "crescent": 1.22}
+REACH = {"square": 1.22, "triangle": 1.13, "frame": 1.31, "heart": 1.12, "crescent": 1.22}
 # Radius of the disc that fits into the hole.
 HOLES = {"ring": RING_HOLE, "frame": FRAME_HOLE}
 ROUND = ("disc", "ring")  # nobody sees these turn

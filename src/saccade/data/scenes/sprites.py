@@ -39,9 +39,9 @@ class Sprite:
         level = next((each for each in reversed(self.levels) if max(each.shape[:2]) - 2 >= 2 * radius), self.levels[0])
         height, width, _ = level.shape
         half = (max(height, width) - 2) / 2
-        x = np.minimum(np.maximum(u * half + (width / 2 - 0.5), 0), width - 1.001)
-        y = np.minimum(np.maximum(v * half + (height / 2 - 0.5), 0), height - 1.001)
-        column, row = x.astype(np.int32), y.astype(np.int32)
+        x = np.minimum(np.maximum(u * half + (width / 2 - 0.5), 0), width - 1)
+        y = np.minimum(np.maximum(v * half + (height / 2 - 0.5), 0), height - 1)
+        column, row = np.minimum(x.astype(np.int32), width - 2), np.minimum(y.astype(np.int32), height - 2)
         across, down = (x - column)[..., None], (y - row)[..., None]
         at = row * width + column
         pixels = level.reshape(-1, 4)

@@ -40,7 +40,7 @@ def weave(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.n
     if texture.kind == "noise":
         height, width = u.shape
         soft = noise(height, width, texture.shift)
-        return _edge(soft * 1.6)
+        return _edge(soft * 1.6) * 0.75
     step = radius / texture.pitch  # pixels a repeat
     across = _wave(u * texture.pitch + texture.shift[0])
     if texture.kind == "stripes":

@@ -1,0 +1,75 @@
+"""saccade scenes."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.data.scenes import Scenes
+
+
+def test_writes_what_was_asked_for(saccade, tmp_path):
+    said = saccade("scenes", "world", "--n", 3, "--size", "83x61", "--seed", 4, "--format", "captions")
+    assert said.code == 0
+    assert said.out.startswith("world: 3 scenes with ")
+    assert said.out.endswith(" objects, as captions\n")
+    with Image.open(tmp_path / "world" / "images" / "scene-000002.png") as image:
+        assert image.size == (83, 61)
+        assert np.array_equal(np.asarray(image), Scenes(3, (61, 83), seed=4).scene(2).pixels)
+
+
+@pytest.mark.parametrize(
+    ("kind", "holds"),
+    [
+        ("coco", {"images", "annotations.json"}),
+        ("voc", {"JPEGImages", "Annotations", "ImageSets", "SegmentationClass", "SegmentationObject"}),
+        ("yolo", {"images", "labels", "data.yaml"}),
+        ("masks", {"images", "masks", "instances", "classes.txt"}),
+        ("films", {"frames", "captions.jsonl"}),
+    ],
+)
+def test_every_format(saccade, tmp_path, kind, holds):
+    said = saccade("scenes", "world", "--n", 2, "--size", 32, "--format", kind, "--frames", 2, "--json")
+    assert said.code == 0
+    found = json.loads(said.out)
+    assert found["format"] == kind
+    assert found["size"] == [32, 32]
+    assert found["films" if kind == "films" else "scenes"] == 2
+    assert {path.name for path in (tmp_path / "world").iterdir()} == holds
+
+
+def test_sprites(saccade, tmp_path):
+    (tmp_path / "mine").mkdir()
+    Image.new("RGBA", (20, 20), (250, 10, 10, 255)).save(tmp_path / "mine" / "stamp.png")
+    said = saccade("scenes", "world", "--n", 2, "--sprites", "mine", "--format", "masks", "--json")
+    assert json.loads(said.out)["classes"][-1] == "stamp"
+    assert "stamp" in (tmp_path / "world" / "classes.txt").read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "what"),
+    [
+        (["--size", "12"], 1, "12 x 12 pixels were asked for; sides of 32 to 8192 pixels expected"),
+        (["--size", "big"], 2, "--size big: pixels of a side expected, as in 128, or WIDTHxHEIGHT"),
+        (["--n", "0"], 2, "--n"),
+        (["--n", "-5"], 2, "--n"),
+        (["--format", "mpeg"], 2, "mpeg"),
+        (["--format", "films", "--frames", "1"], 2, "--frames"),
+        (["--sprites", "nowhere"], 1, "nowhere is no folder; a folder of PNGs"),
+    ],
+)
+def test_what_cannot_be(saccade, tmp_path, options, code, what):
+    said = saccade("scenes", "world", *options)
+    assert said.code == code
+    assert what in said.line
+    assert not (tmp_path / "world").exists()
+
+
+def test_a_folder_that_holds_something_is_left_alone(saccade, tmp_path):
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / "mine.txt").write_text("mine")
+    said = saccade("scenes", "world", "--n", 1)
+    assert said.code == 1
+    assert "world is not empty (it holds mine.txt)" in said.line
+    assert [path.name for path in (tmp_path / "world").iterdir()] == ["mine.txt"]
