@@ -100,23 +100,28 @@ class Judged:
 def judge(box: Box, size: tuple[int, int] | None, unit: bool) -> Judged:
     """Judge a box as it is written. size: (height, width) of the picture where known; of no use with `unit`."""
     left, top, right, bottom = box
-    numbers = ", ".join(f"{value:g}" for value in box)
-    if not all(math.isfinite(value) for value in box):
-        return Judged("box not finite", f"its box ({numbers}) has a coordinate that is no finite number", box)
+    if not all(map(math.isfinite, box)):
+        return Judged("box not finite", f"its box {_said(box)} has a coordinate that is no finite number", box)
     if right < left or bottom < top:
-        return Judged("box inverted", f"its box ({numbers}) ends before it begins; left < right and top < bottom", box)
-    if min(right - left, bottom - top) < LEAST[unit]:
-        return Judged(
-            "box empty", f"its box ({numbers}) has no {'width' if right - left < LEAST[unit] else 'height'}", box
-        )
+        text = f"its box {_said(box)} ends before it begins; left < right and top < bottom expected"
+        return Judged("box inverted", text, box)
+    if right - left < LEAST[unit] or bottom - top < LEAST[unit]:
+        side = "width" if right - left < LEAST[unit] else "height"
+        return Judged("box empty", f"its box {_said(box)} has no {side}", box)
     if size is None and not unit:
         return Judged("", "", box)
     height, width = (1.0, 1.0) if unit or size is None else size
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+        return Judged("", "", box)
     cut = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
     if min(cut[2] - cut[0], cut[3] - cut[1]) < LEAST[unit]:
         whole = "0 to 1" if unit else f"{width} x {height} pixels"
-        return Judged("box outside", f"its box ({numbers}) lies outside the picture ({whole})", box)
-    return Judged("", "", cut, max(-left, -top, right - width, bottom - height, 0.0))
+        return Judged("box outside", f"its box {_said(box)} lies outside the picture ({whole})", box)
+    return Judged("", "", cut, max(-left, -top, right - width, bottom - height))
+
+
+def _said(box: Box) -> str:
+    return f"({', '.join(f'{value:g}' for value in box)})"
 
 
 def judged(annotations: Annotations) -> Iterator[tuple[RawPicture, list[Judged]]]:
@@ -127,12 +132,10 @@ def judged(annotations: Annotations) -> Iterator[tuple[RawPicture, list[Judged]]
 
 def number(value: object) -> float:
     """A float; what is no number is NaN, which `judge` refuses."""
-    if isinstance(value, str):
-        value = value.strip()
-    elif not isinstance(value, int | float) or isinstance(value, bool):
+    if type(value) not in (int, float, str):  # a bool is no number
         return math.nan
     try:
-        return float(value)
+        return float(value)  # type: ignore[arg-type]
     except (ValueError, OverflowError):
         return math.nan
 

@@ -125,7 +125,7 @@ class _Reader:
         self.places: dict[Any, tuple[RawPicture, int]] = {}
         for i, each in enumerate(_dicts(data, "annotations", self.said)):
             key = each.get("id")
-            where = f"annotation {shown(key)}" if _is_id(key) else f"annotation number {i + 1}"
+            where = f"annotation {key}" if type(key) is int else f"annotation number {i + 1}"
             image, category = each.get("image_id"), each.get("category_id")
             if not _is_id(image) or image not in self.pictures:
                 self._problem(
@@ -245,7 +245,7 @@ def _box(value: object) -> Box:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return type(value) in (int, str)  # True is no id
 
 
 def _get(row: object, key: str) -> object:
