@@ -141,3 +141,30 @@ def place(name: str) -> int:
         return ["cls", "register 1"].index(name)
     row, column = (int(word) for word in name.removeprefix("patch at row ").split(", column "))
     return 2 + (row - 1) * 5 + column - 1
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("predictions", "speaker", "key"),
+    [
+        ([["cat", 0.9]], 0, "whatCls"),
+        ([], 0, "whatClsBare"),
+        ([["cat", 0.9]], -1, "whatMean"),
+        ([], -1, "whatMeanBare"),
+        ([], 5, ""),
+    ],
+)
+def test_a_model_without_a_head_is_not_said_to_predict(node_viewer, predictions, speaker, key):
+    page, look = {"predictions": predictions}, {"speaker": speaker, "mean": -1, "first": 1}
+    program = (
+        "import { speaker } from './facts.js'; import { fill } from './words.js';"
+        f"const key = speaker({json.dumps(page)}, {json.dumps(look)});"
+        "console.log(JSON.stringify([key, ...['en', 'ko'].map((one) => key && fill(one, key, { name: 'cls' }))]));"
+    )
+    command = ["node", "--input-type=module", "-e", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=node_viewer)
+    assert done.returncode == 0, done.stderr
+    found, english, korean = json.loads(done.stdout)
+    assert found == key
+    assert english != korean or key == ""
+    assert ("predict" in english) == (bool(predictions) and key != "")

@@ -9,10 +9,16 @@ export function showFacts({ page, look, say, name }) {
   const words = told.map(([key, x]) => (key === 'name' ? x : `${say(`fact ${key}`)} ${x}`));
   get('title').textContent = page.title;
   get('facts').textContent = [...words, say('tokens', sizes)].join(' · ');
-  const special = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
+  const special = speaker(page, look);
   get('what3').textContent = special && say(special, { name: name(look.speaker) });
   get('predictions').replaceChildren(...predictions(page, say));
   get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
+}
+
+/** Which words tell of the token that speaks for the picture; '' for none. Without a head nothing is predicted from it. */
+export function speaker(page, look) {
+  const kind = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
+  return kind && !page.predictions.length ? `${kind}Bare` : kind;
 }
 
 function predictions(page, say) {
