@@ -7,7 +7,7 @@ are parts of one self-attention (YOLOS).
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,12 +152,12 @@ def _unlike(others: Trace, count: int, patches: int) -> list[str]:
 class FoundObjects:
     """The objects found in one picture, surest first, and where their queries looked.
 
-    names: of their classes, numbered where one comes twice. boxes: left, top, right, bottom in shares of the picture
+    labels: of their classes. boxes: left, top, right, bottom in shares of the picture
     that the grid covers. relations: (subject, name, object, score). found: how many there are in all, if more than
     these. queries: of the detector. threshold: the least score of an object.
     """
 
-    names: list[str]
+    labels: list[str]
     scores: list[float]
     boxes: Float[Tensor, "n 4"]
     relations: list[tuple[int, str, int, float]]
@@ -170,7 +170,16 @@ class FoundObjects:
     notes: list[str]
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.labels)
+
+    @property
+    def names(self) -> list[str]:
+        """To tell them apart by: the label, numbered where it comes twice."""
+        many, met, names = Counter(self.labels), Counter[str](), list[str]()
+        for label in self.labels:
+            met[label] += 1
+            names.append(f"{label} {met[label]}" if many[label] > 1 else label)
+        return names
 
     @property
     def cover(self) -> Float[Tensor, "n m"]:
@@ -184,7 +193,7 @@ class FoundObjects:
         ]
         return replace(
             self,
-            names=self.names[:n],
+            labels=self.labels[:n],
             scores=self.scores[:n],
             boxes=self.boxes[:n],
             relations=[told for told in self.relations if max(told[0], told[2]) < n],
@@ -200,15 +209,6 @@ class FoundObjects:
             {"attention_in_box": [round(layer[i], 4) for layer in inside], "box_share": round(float(area), 4)}
             for i, area in enumerate(cover.mean(dim=1))
         ]
-
-
-def numbered(labels: Sequence[str]) -> list[str]:
-    """Names to tell objects apart by: a class that comes twice is followed by a number."""
-    many, met, names = Counter(labels), Counter[str](), list[str]()
-    for label in labels:
-        met[label] += 1
-        names.append(f"{label} {met[label]}" if many[label] > 1 else label)
-    return names
 
 
 def find_objects(
@@ -239,7 +239,7 @@ def find_objects(
     scores = [] if sure.relation_scores is None else sure.relation_scores.tolist()
     relations = [(i, name, j, score) for (i, name, j), score in zip(said.relations, scores, strict=True)]
     objects = FoundObjects(
-        names=numbered(said.labels),
+        labels=list(said.labels),
         scores=sure.scores.tolist(),
         boxes=(sure.boxes / edges).clamp(0, 1),
         relations=relations,
@@ -274,6 +274,7 @@ def objects_content(objects: FoundObjects) -> tuple[dict[str, Any], list[bytes]]
         )
     content = {
         "names": objects.names,
+        "labels": objects.labels,
         "scores": _rounded(torch.tensor(objects.scores)),
         "boxes": _rounded(objects.boxes, 5),
         "area": _rounded(cover.mean(dim=1)),

@@ -27,7 +27,10 @@ from saccade.studio.objects import FoundObjects, fitting, objects_content
 BUDGET = 30_000_000
 # In the order in which they need each other.
 OBJECTS_SHARE = 1 / 3  # of the bytes of a page at most
-SCRIPTS = ["dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "large", "viewer"]
+SCRIPTS = [
+    "dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "objects", "scene",
+    "large", "viewer",
+]  # fmt: skip
 
 
 @dataclass

@@ -3,12 +3,13 @@ import { strips } from './charts.js';
 import { get, h } from './dom.js';
 import { figure, percent } from './words.js';
 
-export function showFacts({ page, look, say, name }) {
+export function showFacts({ page, looks, say, name }) {
+  const look = looks.self ?? looks.cross;
   const sizes = { rows: page.grid[0], columns: page.grid[1], tokens: look.tokens };
   const told = Object.entries(page.model).filter(([key]) => key !== 'tokens');
   const words = told.map(([key, x]) => (key === 'name' ? x : `${say(`fact ${key}`)} ${x}`));
   get('title').textContent = page.title;
-  get('facts').textContent = [...words, say('tokens', sizes)].join(' · ');
+  get('facts').textContent = [...words, ...(page.layers.length ? [say('tokens', sizes)] : [])].join(' · ');
   const special = speaker(page, look);
   get('what3').textContent = special && say(special, { name: name(look.speaker) });
   get('predictions').replaceChildren(...predictions(page, say));
@@ -17,11 +18,13 @@ export function showFacts({ page, look, say, name }) {
 
 /** Which words tell of the token that speaks for the picture; '' for none. Without a head nothing is predicted from it. */
 export function speaker(page, look) {
+  if (page.objects) return '';
   const kind = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
   return kind && !page.predictions.length ? `${kind}Bare` : kind;
 }
 
 function predictions(page, say) {
+  if (page.objects) return [h('p', {}, found(page.objects, say))];
   if (!page.predictions.length) return [say('noPredictions')];
   return page.predictions.slice(0, 5).map(([label, p]) => {
     const bar = h('i');
@@ -30,9 +33,22 @@ function predictions(page, say) {
   });
 }
 
-function exactness({ precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
+/** "5 objects at 50 % or more: 2 × star, ring …" */
+function found({ labels, found: count, threshold }, say) {
+  const least = percent(threshold);
+  if (!count) return say('foundNothing', { least });
+  const kinds = new Map();
+  labels.forEach((kind) => kinds.set(kind, (kinds.get(kind) ?? 0) + 1));
+  const list = [...kinds].map(([kind, times]) => (times > 1 ? `${times} × ${kind}` : kind)).join(', ');
+  return say('found', { count, least, list: count > labels.length ? `${list}, …` : list });
+}
+
+function exactness({ objects, precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
   const kept = [...layers.keys()].filter((l) => look.kept(l)).map((l) => l + 1);
+  const maps = objects?.layers.length && objects.names.length ? [say('exactObjects', { count: objects.names.length })] : [];
+  if (!layers.length) return [...maps, ...notes];
   return [
+    ...maps,
     say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
     say(look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
     width ? say('exactValues', { values, width }) : say('noValues'),

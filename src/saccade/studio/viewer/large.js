@@ -8,23 +8,27 @@ import { figure, percent } from './words.js';
 export class LargeMap {
   /** viewer gives what is chosen and its texts; pointed(token or null) is called when the pointer or arrow keys move. */
   constructor(viewer, pointed) {
-    Object.assign(this, { viewer, look: viewer.look, weights: null, end: 0 });
+    Object.assign(this, { viewer, weights: null, end: 0 });
     this.canvas = get('map').querySelector('canvas');
     const go = (token) => {
       pointed(token);
       get('live').textContent = get('readout').textContent;
     };
-    this.mark = makePicture(get('map'), this.look, { hover: pointed, pick: pointed, go, from: () => viewer.pointed });
+    this.mark = makePicture(get('map'), () => viewer.look, { hover: pointed, pick: pointed, go, from: () => viewer.pointed });
     get('opacity').oninput = () => this.blend();
     this.blend();
     this.paintLegend();
+  }
+
+  get look() {
+    return this.viewer.look;
   }
 
   /** Show what is chosen now. What is not computed yet comes later, unless something else is chosen by then. */
   async show() {
     const { viewer, look } = this;
     const { token, state: { layer, head, view } } = viewer;
-    const now = () => [viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view].join();
+    const now = () => [viewer.state.mode, viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view].join();
     const asked = now();
     const still = () => now() === asked;
     this.mark(token, viewer.pointed);
@@ -93,7 +97,7 @@ export class LargeMap {
   readout(trouble = '') {
     const { viewer, weights, look } = this;
     const told = (key, token) => viewer.say(key, {
-      token: viewer.name(token), share: percent(weights[token]), times: figure(weights[token] * look.tokens, 2),
+      token: look.spot(token, viewer.say), share: percent(weights[token]), times: figure(weights[token] * look.tokens, 2),
     });
     let text = trouble;
     if (weights) text = viewer.pointed === null ? told('highest', top(weights, 1)[0]) : told('readout', viewer.pointed);
@@ -103,10 +107,11 @@ export class LargeMap {
 
   /** Weights on the tokens that have no place in the picture. */
   outside() {
-    get('outside').replaceChildren(...(this.weights ? this.look.page.prefix : []).map((label, token) => {
+    const others = this.weights ? this.look.outside(this.weights, this.viewer.say) : [];
+    get('outside').replaceChildren(...others.map(([label, weight]) => {
       const swatch = h('i');
-      swatch.style.background = css(this.weights[token], this.end, this.viewer.state.log);
-      return h('span', { className: 'chip' }, swatch, `${label} ${percent(this.weights[token])}`);
+      swatch.style.background = css(weight, this.end, this.viewer.state.log);
+      return h('span', { className: 'chip' }, swatch, `${label} ${percent(weight)}`);
     }));
   }
 }

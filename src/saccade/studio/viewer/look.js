@@ -1,5 +1,6 @@
 // What the page is about: its tokens, its layers (unpacked when first asked for), its rollouts.
 import { inflate, mean, readLayer, rollout, rolloutCost, row, column } from './attend.js';
+import { patch } from './picture.js';
 
 const MOST_WORK = 5e8; // multiply-adds of a rollout that the page does itself
 const ROLLOUT_SLICE = 10; // milliseconds of it at a time
@@ -7,9 +8,11 @@ const ROLLOUT_SLICE = 10; // milliseconds of it at a time
 export class Look {
   /** page: the content that Python wrote; packed(layer): that layer's bytes in base64. */
   constructor(page, packed) {
-    Object.assign(this, { page, packed, first: page.prefix.length });
+    Object.assign(this, { page, packed, first: page.prefix.length, prefix: page.prefix, infos: page.layers });
+    this.views = ['row', 'column', 'rollout'];
     this.tokens = this.first + page.grid[0] * page.grid[1];
     this.mean = this.tokens; // an index past the last token stands for the mean of all patches
+    this.last = this.tokens - (page.target === 'mean' ? 0 : 1);
     this.speaker = page.target === 'mean' ? this.mean : page.target;
     this.whole = page.layers.every((_, l) => this.kept(l));
     this.rollouts = new Map([[this.speaker, Float32Array.from(page.rollout)]]);
@@ -29,11 +32,42 @@ export class Look {
     return this.coming[l];
   }
 
-  /** Weights of one head, or with head −1 the mean of all, in a layer that is loaded. view: row or column. */
+  /** Weights of one head of a loaded layer. view: row or column. */
+  see(layer, head, token, view) {
+    return (view === 'column' ? column : row)(layer, head, token);
+  }
+
+  /** The same in layer l, or with head −1 the mean of all heads. */
   weights(l, head, token, view) {
-    const see = view === 'column' ? column : row;
     const heads = head < 0 ? [...Array(this.layers[l].heads).keys()] : [head];
-    return mean(heads.map((one) => see(this.layers[l], one, token)));
+    return mean(heads.map((one) => this.see(this.layers[l], one, token, view)));
+  }
+
+  name(token, say) {
+    if (token === this.mean) return say('meanToken');
+    if (token < this.first) return this.prefix[token];
+    const [at, columns] = [token - this.first, this.page.grid[1]];
+    return say('patch', { row: Math.floor(at / columns) + 1, column: (at % columns) + 1 });
+  }
+
+  /** What a weight is on, in words. */
+  spot(token, say) {
+    return this.name(token, say);
+  }
+
+  /** Tokens without a place in the picture, to be chosen by name. */
+  chips() {
+    return [...this.prefix.keys(), ...(this.speaker === this.mean ? [this.mean] : [])];
+  }
+
+  /** The patch of a token, in patches; null for one without a place. */
+  outline(token) {
+    return patch(token, this.first, this.page.grid);
+  }
+
+  /** Weights on tokens that have no place in the picture. */
+  outside(weights) {
+    return this.prefix.map((label, token) => [label, weights[token]]);
   }
 
   /**

@@ -1,5 +1,5 @@
 // Small multiples: one map a layer and head for the chosen token, filled in slices so that the page stays awake.
-import { column, mean, row } from './attend.js';
+import { mean } from './attend.js';
 import { paint } from './colour.js';
 import { ARROWS, h } from './dom.js';
 
@@ -11,14 +11,14 @@ const frame = () => new Promise((done) => requestAnimationFrame(done));
 export class Maps {
   constructor(element, look, choose) {
     Object.assign(this, { element, look, choose, turn: 0, focus: null });
-    this.cells = look.page.layers.map(() => []);
-    this.maps = look.page.layers.map(() => []); // [layer][0: mean, then heads] -> { weights, peak }
+    this.cells = look.infos.map(() => []);
+    this.maps = look.infos.map(() => []); // [layer][0: mean, then heads] -> { weights, peak }
     element.addEventListener('keydown', (event) => this.#move(event));
   }
 
   /** Lay out the buttons; again after a change of language. */
   build(say) {
-    const { layers, picture, grid } = this.look.page;
+    const { look: { infos: layers }, look: { page: { picture, grid } } } = this;
     const heads = Math.max(...layers.map((info) => info.heads));
     const title = (role, text) => h('span', { role }, String(text));
     const line = (...children) => h('div', { role: 'row' }, ...children);
@@ -28,7 +28,7 @@ export class Maps {
     const numbers = Array.from({ length: heads }, (_, i) => title('columnheader', i + 1));
     this.element.replaceChildren(line(title('columnheader', ''), title('columnheader', say('mean')), ...numbers));
     layers.forEach((info, l) => {
-      const missing = info.planes ? '' : `: ${say('missing')}`;
+      const missing = this.look.kept(l) ? '' : `: ${say('missing')}`;
       this.cells[l] = Array.from({ length: info.heads + 1 }, (_, i) => {
         const name = `${say('layer')} ${l + 1}, ${i ? say('headName', { head: i }) : say('mean')}${missing}`;
         return this.#cell(l, i - 1, name);
@@ -38,9 +38,9 @@ export class Maps {
   }
 
   #cell(l, head, name) {
-    const { picture, layers } = this.look.page;
+    const { picture } = this.look.page;
     const button = h('button', {
-      type: 'button', tabIndex: -1, role: 'gridcell', title: name, 'aria-label': name, disabled: !layers[l].planes,
+      type: 'button', tabIndex: -1, role: 'gridcell', title: name, 'aria-label': name, disabled: !this.look.kept(l),
       onclick: () => this.choose(l, head),
     }, h('canvas'));
     button.style.aspectRatio = `${picture.width} / ${picture.height}`;
@@ -69,6 +69,11 @@ export class Maps {
     return peaks.length ? peaks[Math.floor(0.9 * (peaks.length - 1))] : 0;
   }
 
+  /** Let go of what is being computed. */
+  stop() {
+    this.turn += 1;
+  }
+
   redraw({ shared, log }) {
     const end = shared ? this.common() : null;
     this.maps.forEach((line, l) => line.forEach((_, i) => this.#draw(l, i, end, log)));
@@ -82,8 +87,7 @@ export class Maps {
   /** Compute all maps of a token, the layers nearest to `layer` first; progress(part done). A new call stops this. */
   async show({ token, layer, view, shared, log }, progress) {
     const mine = ++this.turn;
-    const see = view === 'column' ? column : row;
-    const order = [...this.look.page.layers.keys()].filter((l) => this.look.kept(l));
+    const order = [...this.look.infos.keys()].filter((l) => this.look.kept(l));
     order.sort((a, b) => Math.abs(a - layer) - Math.abs(b - layer));
     const end = shared ? this.common() : 0; // until all are there, that of the token before
     await frame(); // the large map first
@@ -98,7 +102,7 @@ export class Maps {
           since = performance.now();
         }
         if (mine !== this.turn) return;
-        fresh.push(see(data, head, token));
+        fresh.push(this.look.see(data, head, token, view));
       }
       this.maps[l] = [mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
       this.maps[l].forEach((_, i) => this.#draw(l, i, end || null, log));

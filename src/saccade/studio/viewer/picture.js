@@ -3,9 +3,11 @@ import { ARROWS, svg } from './dom.js';
 
 /**
  * Make an element with an <img> and an <svg> a field of patches. hover(token or null) follows the pointer,
- * pick(token) a click, go(token) the arrow keys, which start from `from()`. Tokens are counted with the prefix.
+ * pick(token) a click, go(token) the arrow keys, which start from `from()`. Tokens are counted with the prefix of what
+ * is looked at now, `look()`.
  */
-export function makePicture(element, { page, first }, { hover, pick, go, from }) {
+export function makePicture(element, look, { hover, pick, go, from }) {
+  const { page } = look();
   const [rows, columns] = page.grid;
   const img = element.querySelector('img');
   const marks = element.querySelector('svg');
@@ -20,24 +22,26 @@ export function makePicture(element, { page, first }, { hover, pick, go, from })
     const box = element.getBoundingClientRect();
     const x = Math.floor(((event.clientX - box.left) / box.width) * columns);
     const y = Math.floor(((event.clientY - box.top) / box.height) * rows);
-    return x < 0 || y < 0 || x >= columns || y >= rows ? null : first + y * columns + x;
+    return x < 0 || y < 0 || x >= columns || y >= rows ? null : look().first + y * columns + x;
   };
   element.addEventListener('pointermove', (event) => event.pointerType === 'mouse' && hover(tokenAt(event)));
   element.addEventListener('pointerleave', () => hover(null));
   element.addEventListener('click', (event) => tokenAt(event) !== null && pick(tokenAt(event)));
   element.addEventListener('keydown', (event) => {
-    const next = step(event.key, from(), page.grid, first);
+    const next = step(event.key, from(), page.grid, look().first);
     if (next === null) return;
     event.preventDefault();
     go(next);
   });
-  const outline = (token, kind) => {
-    if (token === null || token < first || token >= first + rows * columns) return [];
-    const place = { x: (token - first) % columns, y: Math.floor((token - first) / columns), width: 1, height: 1 };
-    return [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })];
-  };
+  const outline = (place, kind) => (place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { class: kind, ...place })] : []);
   const lines = svg('path', { d: edges(rows, columns), class: 'edges' });
-  return (chosen, pointed) => marks.replaceChildren(lines, ...outline(chosen, 'chosen'), ...outline(pointed, 'pointed'));
+  return (chosen, pointed) => marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, look().first, page.grid), 'pointed'));
+}
+
+/** Where the patch of a token is, in patches; null for a token without a place. */
+export function patch(token, first, [rows, columns]) {
+  const at = token === null ? -1 : token - first;
+  return at < 0 || at >= rows * columns ? null : { x: at % columns, y: Math.floor(at / columns), width: 1, height: 1 };
 }
 
 /** Where an arrow key, Home or End leads from `token` on a grid; null for other keys. */

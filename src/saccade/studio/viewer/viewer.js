@@ -5,27 +5,35 @@ import { explain } from './how.js';
 import { LargeMap } from './large.js';
 import { Look } from './look.js';
 import { Maps } from './maps.js';
+import { ObjectLook } from './objects.js';
 import { makePicture, thumbnail } from './picture.js';
+import { Scene, showObjectCharts } from './scene.js';
 import { fill, percent } from './words.js';
 
-const VIEWS = ['row', 'column', 'rollout'];
-
 export class Viewer {
+  /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
   constructor(page, packed) {
     this.page = page;
-    this.look = new Look(page, packed);
+    this.looks = {}; // "self": patches that look at one another; "cross": a detector's objects that look at patches
+    if (page.objects?.layers.length && page.objects.names.length) this.looks.cross = new ObjectLook(page, (l) => packed(`objects-${l}`));
+    if (page.layers.length) this.looks.self = new Look(page, (l) => packed(`layer-${l}`));
     this.peeked = null; // the token under the pointer on the picture
     this.pointed = null; // the one under the pointer on the large map
+    this.chosen = Object.fromEntries(Object.entries(this.looks).map(([mode, look]) => [mode, {
+      token: look.speaker, layer: look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
+      view: mode === 'self' && page.target === 'mean' ? 'rollout' : 'row',
+    }]));
     this.state = {
-      token: this.look.speaker, layer: page.layers.findLastIndex((_, l) => this.look.kept(l)), head: -1, named: 0,
-      view: page.target === 'mean' ? 'rollout' : 'row', shared: false, log: false, theme: 'auto',
-      language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
+      mode: Object.keys(this.looks)[0], links: page.objects?.relations.length ? 'relations' : 'attention',
+      shared: false, log: false, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
     this.recall();
     const pick = (token) => this.pick(token);
     const hover = (token) => this.peek(token);
-    this.mark = makePicture(get('picture'), this.look, { hover, pick, go: pick, from: () => this.state.token });
-    this.maps = new Maps(get('maps'), this.look, (layer, head) => this.choose(layer, head));
+    this.mark = this.looks.self && makePicture(get('picture'), () => this.looks.self, { hover, pick, go: pick, from: () => this.state.token });
+    this.scene = this.looks.cross && new Scene(this, this.looks.cross);
+    const choose = (layer, head) => this.choose(layer, head);
+    this.grids = Object.fromEntries(Object.entries(this.looks).map(([mode, look]) => [mode, new Maps(get('maps'), look, choose)]));
     this.large = new LargeMap(this, (token) => this.point(token));
     this.listen();
     get('look').hidden = false;
@@ -33,8 +41,7 @@ export class Viewer {
   }
 
   listen() {
-    const { layers } = this.page;
-    const fit = (l, head) => Math.min(head, layers[l].heads - 1);
+    const fit = (l, head) => Math.min(head, this.look.infos[l].heads - 1);
     get('layer').oninput = ({ target }) => this.choose(target.value - 1, fit(target.value - 1, this.state.head));
     get('head').onchange = ({ target }) => this.choose(this.state.layer, Number(target.value));
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
@@ -42,12 +49,15 @@ export class Viewer {
 
   say = (key, facts) => fill(this.state.language, key, facts);
 
-  name = (token) => {
-    if (token === this.look.mean) return this.say('meanToken');
-    if (token < this.look.first) return this.page.prefix[token];
-    const [at, columns] = [token - this.look.first, this.page.grid[1]];
-    return this.say('patch', { row: Math.floor(at / columns) + 1, column: (at % columns) + 1 });
-  };
+  name = (token) => this.look.name(token, this.say);
+
+  get look() {
+    return this.looks[this.state.mode];
+  }
+
+  get maps() {
+    return this.grids[this.state.mode];
+  }
 
   get token() {
     return this.peeked ?? this.state.token;
@@ -90,8 +100,10 @@ export class Viewer {
   }
 
   set(key, value) {
+    if (key === 'mode') return this.turn(value);
     this.state[key] = value;
     if (key === 'language') return this.write();
+    if (key === 'links') this.scene.draw();
     if (key === 'theme') document.documentElement.dataset.theme = value;
     this.controls();
     if (key === 'view') this.refresh();
@@ -102,11 +114,22 @@ export class Viewer {
     return undefined;
   }
 
+  /** From patches to objects or back; what is chosen among either is kept. */
+  turn(mode) {
+    this.maps.stop();
+    const { token, layer, head, named, view } = this.state;
+    this.chosen[this.state.mode] = { token, layer, head, named, view };
+    Object.assign(this, { peeked: null, pointed: null });
+    Object.assign(this.state, this.chosen[mode], { mode });
+    this.write();
+  }
+
   /** Redraw what depends on the token, layer, head or view. */
   refresh() {
     const { token, kind, state: { layer, head, shared, log } } = this;
     this.showMap();
     this.chips();
+    if (this.state.mode === 'cross') this.charts(); // of the chosen object; those of patches are of all together
     this.maps.select(layer, head);
     this.remember();
     const filled = `${token} ${kind}`;
@@ -122,7 +145,8 @@ export class Viewer {
   }
 
   showMap() {
-    this.mark(this.state.token, this.peeked);
+    if (this.state.mode === 'cross') this.scene.show();
+    else this.mark(this.state.token, this.peeked);
     get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(this.token) });
     this.large.show().catch(fail);
   }
@@ -132,13 +156,14 @@ export class Viewer {
   how() {
     const { token, kind, look, say, name, pointed } = this;
     const { layer, head: chosen, named, view } = this.state;
+    if (this.state.mode === 'cross') return;
     const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
     if (!look.layers[layer] || token === look.mean) {
       Object.values(nodes).forEach((node) => node.replaceChildren());
       get('how-where').textContent = token === look.mean ? say('howSpoken') : '';
       return;
     }
-    const head = Math.min(chosen < 0 ? named : chosen, this.page.layers[layer].heads - 1);
+    const head = Math.min(chosen < 0 ? named : chosen, look.infos[layer].heads - 1);
     const why = view === 'rollout' ? say('howRollout') : chosen < 0 ? say('howMean', { head: head + 1 }) : '';
     get('how-where').textContent = `${say('howWhere', { target: name(token), layer: layer + 1, head: head + 1 })} ${why}`;
     const weights = look.weights(layer, head, token, kind);
@@ -158,8 +183,11 @@ export class Viewer {
   write() {
     const { page, say } = this;
     document.documentElement.lang = this.state.language;
-    const facts = { rows: page.grid[0], columns: page.grid[1] };
-    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(node.dataset.say, facts)));
+    const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.objects?.queries };
+    const { mode } = this.state;
+    document.querySelectorAll('[data-mode]').forEach((node) => (node.hidden = node.dataset.mode !== mode));
+    const key = ({ dataset }) => (mode === 'cross' && dataset.cross) || dataset.say;
+    document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(key(node), facts)));
     document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
     showFacts(this);
     this.maps.build(say);
@@ -170,33 +198,45 @@ export class Viewer {
   }
 
   charts() {
-    showCharts(this, this.state, (layer, head) => this.choose(layer, head));
+    if (this.state.mode === 'cross') return showObjectCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
+    return showCharts(this, this.state, (layer, head) => this.choose(layer, head));
   }
 
   controls() {
-    const { layer, head, view, shared, log, language, theme } = this.state;
-    const { layers } = this.page;
+    const { mode, layer, head, view, shared, log, links, language, theme } = this.state;
+    const { looks, look: { infos: layers, views } } = this;
     const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
     Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
     get('layer-name').textContent = this.say('layerName', { layer: layer + 1, count: layers.length });
     get('head').replaceChildren(...[-1, ...Array(layers[layer].heads).keys()].map(
       (one) => new Option(one < 0 ? this.say('mean') : one + 1, one, false, one === head),
     ));
-    on('view', VIEWS.map((key) => [key, this.say(key)]), view);
+    const both = looks.self && looks.cross;
+    get('mode').hidden = !both;
+    if (both) on('mode', [['cross', this.say('crossMode')], ['self', this.say('selfMode')]], mode);
+    if (looks.cross) on('links', this.linkKinds().map((key) => [key, this.say(`${key}Links`)]), links);
+    get('view').hidden = views.length < 2;
+    on('view', views.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
     const end = this.maps.common() ? percent(Number(this.maps.common().toPrecision(2))) : '…';
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
-    get('map-name').textContent = this.say(`${view}Name`);
-    get('view-help').textContent = this.say(`${view}Help`);
+    get('map-name').textContent = this.say(mode === 'cross' ? 'crossName' : `${view}Name`);
+    get('view-help').textContent = this.say(mode === 'cross' ? 'crossHelp' : `${view}Help`);
+  }
+
+  /** What lines on the picture can stand for. */
+  linkKinds() {
+    const { relations, layers } = this.page.objects;
+    return [...(relations.length ? ['relations'] : []), ...(layers.some((one) => one.among) ? ['attention'] : []), 'no'];
   }
 
   chips() {
     const held = document.activeElement?.dataset?.token;
-    const tokens = [...this.page.prefix.keys(), ...(this.look.speaker === this.look.mean ? [this.look.mean] : [])];
-    get('chips').replaceChildren(...tokens.map((token) => {
-      const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, this.name(token));
+    get('chips').replaceChildren(...this.look.chips().map((token) => {
+      const said = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
+      const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...said);
       chip.dataset.token = token;
       chip.setAttribute('aria-pressed', String(token === this.state.token));
       chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
@@ -209,8 +249,8 @@ export class Viewer {
   // the address keeps what is chosen, so that a view can be passed on
 
   remember() {
-    const { token, layer, head, view, language } = this.state;
-    const address = new URLSearchParams({ token, layer: layer + 1, head: head + 1, view, language });
+    const { mode, token, layer, head, view, language } = this.state;
+    const address = new URLSearchParams({ mode, token, layer: layer + 1, head: head + 1, view, language });
     clearTimeout(this.remembering); // not at every key of a walk: browsers ration it
     this.remembering = setTimeout(() => {
       try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
@@ -223,12 +263,15 @@ export class Viewer {
       const x = from.has(key) ? Number(from.get(key)) : NaN;
       return Number.isInteger(x) && x >= low && x <= high ? x : otherwise;
     };
-    const { state, look, page } = this;
-    state.token = read('token', 0, look.tokens - (look.speaker === look.mean ? 0 : 1), state.token);
-    state.layer = read('layer', 1, page.layers.length, state.layer + 1) - 1;
-    state.head = read('head', 0, page.layers[state.layer].heads, state.head + 1) - 1;
+    const { state } = this;
+    if (from.get('mode') in this.looks) state.mode = from.get('mode');
+    const { look } = this;
+    Object.assign(state, this.chosen[state.mode]);
+    state.token = read('token', 0, look.last, state.token);
+    state.layer = read('layer', 1, look.infos.length, state.layer + 1) - 1;
+    state.head = read('head', 0, look.infos[state.layer].heads, state.head + 1) - 1;
     state.named = Math.max(state.head, 0);
-    if (VIEWS.includes(from.get('view'))) state.view = from.get('view');
+    if (look.views.includes(from.get('view'))) state.view = from.get('view');
     if (['en', 'ko'].includes(from.get('language'))) state.language = from.get('language');
   }
 }
@@ -247,9 +290,9 @@ if (typeof document !== 'undefined' && get('content')) {
     get('trouble').hidden = false;
     get('trouble').textContent = `${fill('en', 'noDecompression')} ${fill('ko', 'noDecompression')}`;
   } else {
-    new Viewer(JSON.parse(get('content').textContent), (l) => {
-      const text = get(`layer-${l}`).textContent;
-      get(`layer-${l}`).remove(); // 30 MB of text need not stay
+    new Viewer(JSON.parse(get('content').textContent), (name) => {
+      const text = get(name).textContent;
+      get(name).remove(); // 30 MB of text need not stay
       return text;
     });
   }
