@@ -213,7 +213,7 @@ def masks(objects: list[RawObject], size: tuple[int, int]):
     drawn = np.zeros((len(objects), *size), dtype=np.uint8)
     for i, each in enumerate(objects):
         shape = each.shape
-        if isinstance(shape, dict) and list(shape.get("size", ())) != list(size):
+        if isinstance(shape, dict) and shape.get("size") != list(size):
             raise DataError(
                 f"{each.where} has a mask of {shown(shape.get('size'))} (rows, columns); {list(size)} expected"
             )

@@ -179,7 +179,7 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
         data = dict(layout.document(file))
         pictures = [each for each in part.annotations.pictures if each.name in set(parts[part.name])]
         data.update(_mended_coco(examined, data, pictures, changes, part.annotations.relations))
-        _write(out, subject.said(file), json.dumps(data, ensure_ascii=False).encode())
+        _write(out, subject.said(file), json.dumps(data).encode())
 
 
 def _mended_coco(

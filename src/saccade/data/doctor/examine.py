@@ -153,7 +153,7 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
         total.update(each.objects)
     findings.extend("class unused", (name for name, count in total.items() if not count))
     train = next((s for p, s in zip(parts, splits, strict=True) if role(p.name) == "train"), splits[0])
-    there = {name: count for name, count in train.objects.items() if count}
+    there = {name: count for name, count in sorted(train.objects.items(), key=lambda item: item[1]) if count}
     findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))
     most = max(there.values(), default=0)
     small = {name: count for name, count in there.items() if count * BALANCE < most}
