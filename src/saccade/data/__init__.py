@@ -5,6 +5,11 @@ from saccade.data.cache import Arrays, Streamed, prepare, readable, to_arrays
 from saccade.data.files import find_images
 from saccade.data.folders import ImageFolder, splits
 from saccade.data.images import Picture, read_image
+from saccade.data.object_arrays import to_object_arrays
+from saccade.data.object_augment import ObjectAugment
+from saccade.data.object_sets import object_splits, open_objects
+from saccade.data.objects import Objects, ObjectSet
+from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
 
 __all__ = [
@@ -13,14 +18,21 @@ __all__ = [
     "Arrays",
     "Augment",
     "ImageFolder",
+    "ObjectAugment",
+    "ObjectSet",
+    "Objects",
     "Picture",
+    "Placement",
     "Preprocess",
     "Streamed",
     "find_images",
+    "object_splits",
+    "open_objects",
     "prepare",
     "read_image",
     "readable",
     "smooth_labels",
     "splits",
     "to_arrays",
+    "to_object_arrays",
 ]
