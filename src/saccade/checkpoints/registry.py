@@ -52,7 +52,7 @@ class Loaded:
         return self.model if isinstance(self.model, ViT) else self.model.vit
 
 
-def load_checkpoint(spec: str | Path) -> Loaded:
+def load_checkpoint(spec: str | Path | Source) -> Loaded:
     """Load other people's weights.
 
     spec: "hf:owner/name" or "timm:name" (fetched once, then from the cache), a folder with config.json and
@@ -62,7 +62,7 @@ def load_checkpoint(spec: str | Path) -> Loaded:
     Raises CheckpointError, in one line, for anything else: pickles, damaged files, unknown families, weights that
     are missing or that nothing uses.
     """
-    source = open_checkpoint(spec)
+    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
     family = _recognise(source)
     described = _described(family, source)
     model = _filled(described, source)

@@ -10,7 +10,7 @@ from saccade.cli import runs, say
 from saccade.cli.source import Source
 from saccade.device import Device
 from saccade.errors import printable
-from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask, load
+from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask
 from saccade.train import TrainConfig
 
 
@@ -56,7 +56,7 @@ def train(
     training, held = splits(source.data, source.val, fraction=source.hold_out, bad=source.bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
         say.note(console, note)
-    start = None if source.start is None else load(source.start)
+    start = runs.start_from(source.start)
     task = ClassifyTraining(training, held, recipe, config.seed, start)
     scores = run(task, config, folder, resume, source)
     for dataset in (training, held):

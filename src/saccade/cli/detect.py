@@ -15,8 +15,8 @@ from saccade.data.objects import ObjectSet
 from saccade.data.output import csv_cell
 from saccade.device import Device
 from saccade.errors import DataError, printable
-from saccade.tasks import DetectRecipe, load
-from saccade.tasks.detect import Detection, DetectTask
+from saccade.tasks import DetectRecipe
+from saccade.tasks.detect import Detection, DetectTask, FindsObjects
 from saccade.train import TrainConfig
 
 EPOCH = 20_000  # scenes
@@ -70,7 +70,7 @@ def train(
         training, held = object_splits(source.data, source.val, source.hold_out, bad=source.bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
         say.note(console, note)
-    start = None if source.start is None else load(source.start)
+    start = runs.start_from(source.start)
     task = DetectTraining(training, held, recipe, config.seed, start)
     scores = run(task, config, folder, resume, source)
     for dataset in (training, held):
@@ -89,7 +89,7 @@ def scenes_asked_for(data: Path) -> int | None:
 
 
 def val(
-    task: DetectTask, data: Path, split: str | None, bad: str, place: Device, out: Path
+    task: FindsObjects, data: Path, split: str | None, bad: str, place: Device, out: Path
 ) -> tuple[dict[str, Any], dict[str, float | None]]:
     """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
     from saccade.data.object_sets import open_objects
@@ -102,7 +102,8 @@ def val(
     drawn = scenes_asked_for(data)
     dataset: ObjectSet
     if drawn is not None:
-        dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, task.preprocess.size, seed=0)
+        size = task.preprocess.size if isinstance(task, DetectTask) else 128
+        dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, size, seed=0)
     else:
         dataset = open_objects(data, split=split, bad=bad, classes=task.labels)
     found, truth = task.val(dataset, place)
@@ -143,7 +144,7 @@ def to_csv(results: Iterable[Detection]) -> str:
     return out.getvalue()
 
 
-def draw(task: DetectTask, results: Iterable[Detection], folder: Path) -> None:
+def draw(task: FindsObjects, results: Iterable[Detection], folder: Path) -> None:
     """Each picture with its boxes, in `folder`."""
     from saccade.data import read_image
     from saccade.tasks.detect_pictures import draw_detections

@@ -61,7 +61,7 @@ def look(
         )
     from saccade.device import pick_device
     from saccade.studio.look import look as look_at
-    from saccade.tasks import load
+    from saccade.tasks import Task, load
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
@@ -69,6 +69,8 @@ def look(
     waiting = say.to(stderr=True)
     with waiting.status("running the model"):
         task = load(model)
+        if not isinstance(task, Task):
+            raise SaccadeError(f"{model} is a detector of another library: predict and val work with it, look not yet")
         task.model.to(place)
         found = look_at(task, seen, size)
     with waiting.status("writing the page"):

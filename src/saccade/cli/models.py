@@ -12,7 +12,8 @@ from tqdm.auto import tqdm
 from saccade.cli import classify, detect, say
 from saccade.data import Picture, output
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks import ClassifyTask, DetectTask, embedded, load
+from saccade.tasks import ClassifyTask, Task, embedded, load
+from saccade.tasks.detect import FindsObjects
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Where = Literal["auto", "cpu", "cuda", "mps"]
@@ -62,7 +63,7 @@ def val(
     place = join(device, precision)
     out = out or Path("runs") / f"val-{task.name}"
     out.mkdir(parents=True, exist_ok=True)
-    if isinstance(task, DetectTask):
+    if isinstance(task, FindsObjects):
         result, each = detect.val(task, data, split, bad, place, out)
     else:
         result, each = classify.val(task, data, split, bad, place, out)
@@ -141,7 +142,7 @@ def predict(
     if out is not None:
         output.check(out, files)
     task = _trained(model)
-    if draw is not None and not isinstance(task, DetectTask):
+    if draw is not None and not isinstance(task, FindsObjects):
         raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
     place = join(device, precision)
     task.model.to(place.device)
@@ -149,7 +150,7 @@ def predict(
     read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped)
     results: list[Any]
     with place.precision():
-        if isinstance(task, DetectTask):
+        if isinstance(task, FindsObjects):
             results = list(task.predict_all(read, threshold))
             csv, table = detect.to_csv, detect.table
         else:
@@ -157,7 +158,7 @@ def predict(
             csv, table = to_csv, classify.table  # type: ignore[assignment]
     if not results:
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
-    if draw is not None and isinstance(task, DetectTask):
+    if draw is not None and isinstance(task, FindsObjects):
         detect.draw(task, results, draw)
     said = ""
     if as_json:
@@ -191,6 +192,7 @@ def models(*, as_json: Json = False) -> None:
         return
     table = Table("name", "task", "parameters", "picture", "scores")
     for name, task in found.items():
+        assert isinstance(task, Task)
         scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())
         size = " x ".join(map(str, reversed(task.preprocess.size)))
         table.add_row(name, getattr(task, "kind", ""), f"{task.parameters / 1e6:.1f} M", size, scores)
@@ -199,9 +201,9 @@ def models(*, as_json: Json = False) -> None:
     console.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
 
 
-def _trained(model: str) -> ClassifyTask | DetectTask:
+def _trained(model: str) -> ClassifyTask | FindsObjects:
     task = load(model)
-    if not isinstance(task, ClassifyTask | DetectTask):
+    if not isinstance(task, ClassifyTask | FindsObjects):
         raise SaccadeError(f"{model} has no head to predict with; `saccade look` can look into it")
     for note in task.notes:
         say.note(say.to(stderr=True), note)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from saccade.cli import say
 from saccade.cli.source import Source
 from saccade.errors import SaccadeError
+from saccade.tasks import Task, load
 from saccade.train import TrainConfig, as_started
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
@@ -31,3 +32,13 @@ def begin(
     if source.data is None:
         raise say.UsageError("--data is not given: the pictures to train on are needed")
     return folder, source, recipe, config
+
+
+def start_from(model: str | None) -> Task | None:
+    """The model whose encoder is taken over. Raises SaccadeError for one that has none of ours."""
+    if model is None:
+        return None
+    start = load(model)
+    if not isinstance(start, Task):
+        raise SaccadeError(f"--start {model}: a detector of another library, whose encoder cannot be taken over here")
+    return start

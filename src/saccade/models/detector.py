@@ -166,13 +166,13 @@ class Shift(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "*b 4"]) -> Float[Tensor, "b n 4"]:
+    def forward(self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "*#b 4"]) -> Float[Tensor, "b n 4"]:
         hidden = self.hidden(x)
         with torch.autocast(x.device.type, enabled=False):  # an edge is to be exact to a part of a pixel
             return mended(boxes, self.last(hidden.float()))
 
 
-def mended(boxes: Float[Tensor, "*b 4"], shift: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+def mended(boxes: Float[Tensor, "*#b 4"], shift: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*#b 4"]:
     """Move a centred box in shares of the picture by a shift of its logits, which keeps it between 0 and 1."""
     return torch.sigmoid(torch.logit(boxes, eps=1e-4) + shift)
 

@@ -78,6 +78,7 @@ class FindsObjects:
     name: str
     labels: list[str]
     relations: list[str]
+    notes: list[str]
 
     def detect(self, pictures: list[Picture]) -> list[Detections]:
         """All that the model proposes, in pixels of each picture, however unsure."""

@@ -82,9 +82,12 @@ def as_targets(objects: list[Objects], relations: int) -> Targets:
         height, width = o.size
         boxes[i, : len(c)] = to_centred(o.boxes[c]) / torch.tensor([width, height, width, height])
         labels[i, : len(c)] = o.labels[c]
-        if related is not None and o.relations is not None and len(c) == len(o):
-            subject, kind, object_ = o.relations.unbind(1)
-            related[i, subject, object_, kind] = True
+        if related is not None and o.relations is not None:
+            place = torch.full((len(o),), -1)  # of each object among those that are left
+            place[c] = torch.arange(len(c))
+            subject, kind, object_ = place[o.relations[:, 0]], o.relations[:, 1], place[o.relations[:, 2]]
+            both = (subject >= 0) & (object_ >= 0)
+            related[i, subject[both], object_[both], kind[both]] = True
     return Targets(boxes, labels, related)
 
 

@@ -4,10 +4,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from saccade.checkpoints import load_checkpoint
+from saccade.checkpoints.detectors import is_detector, load_detector
+from saccade.checkpoints.files import open_checkpoint
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.classify import ClassifyTask
 from saccade.tasks.detect import DetectTask
+from saccade.tasks.public_detect import PublicDetectTask
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.task import Task
 
@@ -21,7 +24,7 @@ def embedded() -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
 
 
-def load(spec: str | Path = DEFAULT) -> Task:
+def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask:
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of an embedded model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
@@ -42,7 +45,10 @@ def load(spec: str | Path = DEFAULT) -> Task:
             f"there is no model {name!r}: embedded are {', '.join(embedded()) or 'none'}; else give hf:owner/name, "
             "timm:name, a folder or a safetensors file"
         )
-    loaded = load_checkpoint(spec)
+    source = open_checkpoint(spec)
+    if is_detector(source):
+        return PublicDetectTask(load_detector(source))
+    loaded = load_checkpoint(source)
     if not isinstance(loaded.model, Classifier):
         return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
     classes = loaded.model.config.classes
