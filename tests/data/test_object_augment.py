@@ -181,6 +181,22 @@ def test_what_is_cut_keeps_the_box_of_its_visible_part_or_vanishes():
     assert gone.masks.shape == (0, 20, 5)
 
 
+def test_relations_that_a_cut_contradicts_are_dropped():
+    boxes = torch.tensor([[0.0, 0, 40, 10], [16, 0, 28, 10], [50, 0, 59, 10]])
+    names = ["left of", "bigger than", "same colour"]
+    relations = torch.tensor([[0, 0, 1], [0, 0, 2], [0, 1, 1], [0, 2, 1]])
+    objects = Objects(boxes, torch.tensor([0, 1, 2]), (10, 60), relations=relations)
+    whole = place(objects, Placement(1.0, 1.0, 0.0, 0.0), (10, 60), names=names)
+    assert torch.equal(whole.relations, relations)
+    # from column 24 on, 16 and 4 of the first two are left, with centres 32 and 26
+    cut = place(objects, Placement(1.0, 1.0, -24.0, 0.0), (10, 36), names=names)
+    assert cut.relations.tolist() == [[0, 0, 2], [0, 1, 1], [0, 2, 1]]
+    # of two with 40 and 20 columns, 10 and 20 are left
+    boxes = torch.tensor([[0.0, 0, 40, 10], [35, 0, 55, 10]])
+    two = Objects(boxes, torch.tensor([0, 1]), (10, 60), relations=torch.tensor([[0, 1, 1], [0, 2, 1]]))
+    assert place(two, Placement(1.0, 1.0, -30.0, 0.0), (10, 30), names=names).relations.tolist() == [[0, 2, 1]]
+
+
 def test_select_renumbers_relations():
     _, objects = scene(4)
     part = select(objects, torch.tensor([False, True, True, False, True]))

@@ -1,7 +1,7 @@
 """Boxes, masks and relations that move with their picture.
 
-Relations are known by their names: those that speak of left and right or of above and below change with the picture,
-all others stay as they are.
+Relations are known by their names: those that speak of left and right, of above and below or of size change with the
+picture, all others stay as they are.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from saccade.errors import DataError
 
 FORWARD = {"left of": 0, "to the left of": 0, "above": 1, "over": 1}  # subject before object, along x (0) or y (1)
 BACKWARD = {"right of": 0, "to the right of": 0, "below": 1, "under": 1, "beneath": 1}
+SIZES = {"bigger than", "larger than", "smaller than"}
 SLIVER = 1e-3  # pixels: a side cut down to less is none
 
 
@@ -82,7 +83,7 @@ def place(
 
     What is cut off leaves a box around the rest: around the rest of the mask where there is one, else the part of
     the box inside the picture. Objects of which less than `least_visible` (0..1 of the mask's or box's area) is
-    left vanish, and with them their relations; so do relations of place that the cut boxes contradict.
+    left vanish, and with them their relations; so do relations of place and size that the cut boxes contradict.
     """
     moved = placement.to_model(objects.boxes)
     boxes = torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
@@ -143,11 +144,13 @@ def _swapped(objects: Objects, names: Sequence[str], axis: int) -> Tensor | None
 def _contradicted(
     relations: Tensor, names: Sequence[str], before: Float[Tensor, "n 4"], after: Float[Tensor, "n 4"]
 ) -> Bool[Tensor, "r"]:
-    """Relations of place whose two boxes' centres have changed their order."""
+    """Relations of place whose two boxes' centres have changed their order, and of size whose areas have."""
     axis = _axes(relations, names)
-    swapped = []
+    sized = torch.tensor([name.lower() in SIZES for name in names])[relations[:, 1]]
+    first, second = relations[:, 0], relations[:, 2]
+    ahead, larger = [], []
     for boxes in (before, after):
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-        ahead = centres[relations[:, 0]] < centres[relations[:, 2]]
-        swapped.append(ahead.gather(1, axis.clamp(min=0)[:, None])[:, 0])
-    return (axis >= 0) & (swapped[0] != swapped[1])
+        ahead.append((centres[first] < centres[second]).gather(1, axis.clamp(min=0)[:, None])[:, 0])
+        larger.append(_area(boxes)[first] > _area(boxes)[second])
+    return ((axis >= 0) & (ahead[0] != ahead[1])) | (sized & (larger[0] != larger[1]))
