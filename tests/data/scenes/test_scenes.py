@@ -1,7 +1,11 @@
 """Scenes are what they say: the same everywhere, boxes and masks exact, objects well to be seen."""
 
 import hashlib
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +49,17 @@ def fingerprint(scene) -> str:
 @pytest.mark.parametrize("index", GOLDEN)
 def test_a_scene_is_the_same_on_every_machine(scenes, index):
     assert fingerprint(scenes.scene(index)) == GOLDEN[index]
+
+
+def test_vector_instructions_change_nothing():
+    """numpy has other code for other processors; here it is told to do without what this one has."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    script = "import test_scenes as t; from saccade.data.scenes import Scenes; s = Scenes(8, t.SIZE, seed=5)"
+    script += "; print({i: t.fingerprint(s.scene(i)) for i in t.GOLDEN})"
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(found)}
+    here = Path(__file__).parent
+    said = subprocess.run([sys.executable, "-c", script], env=environment, cwd=here, capture_output=True, text=True)
+    assert said.stdout.strip() == str(GOLDEN), said.stderr
 
 
 def test_a_scene_depends_on_seed_index_and_size_only(scenes):
