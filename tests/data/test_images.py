@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from saccade.data import read_image
-from saccade.data.images import FORMATS
+from saccade.data.images import FORMATS, read_size
 from saccade.errors import DataError
 
 from .conftest import encoded, noise
@@ -284,3 +284,26 @@ def test_reduced_decoding_is_never_below_what_was_asked():
     small = read_image(data, at_least=(100, 70)).image
     assert small.size == (120, 160)
     assert read_image(data, at_least=(300, 200)).image.size == (480, 640)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_stored_size_from_the_header(tmp_path, kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(noise(11, 17), kind, exif=exif)
+    (tmp_path / "a").write_bytes(data)
+    assert read_size(data, "a") == read_size(tmp_path / "a", "a") == ((11, 17), orientation)
+    upright = (17, 11) if orientation < 5 else (11, 17)
+    assert read_image(data).image.size == upright
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "is not a picture"), (b"text", "is not a picture"), (encoded(noise(5, 7))[:20], "damaged|not a")],
+)
+def test_sizes_of_what_is_no_picture(tmp_path, data, reason):
+    with pytest.raises(DataError, match=f"^a.png .*({reason})"):
+        read_size(data, "a.png")
+    with pytest.raises(DataError, match="does not exist"):
+        read_size(tmp_path / "gone.png", "gone.png")
