@@ -1,0 +1,53 @@
+"""Annotated pictures decoded into memory, as a detector takes them."""
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from saccade.data.cache import for_each
+from saccade.data.files import shown
+from saccade.data.object_moves import place
+from saccade.data.objects import Objects, ObjectSet
+from saccade.data.preprocess import Preprocess
+from saccade.errors import DataError
+
+
+def to_object_arrays(
+    dataset: ObjectSet, fit: Preprocess, masks: bool = True, least_visible: float = 0.1
+) -> tuple[UInt8[Tensor, "n c y x"], list[Objects]]:
+    """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and their objects in
+    pixels of those.
+
+    masks: False leaves them out: they take a byte a pixel and object. least_visible: share 0..1 of an object that
+    must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation cannot
+    be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
+
+    Raises:
+        DataError: an unreadable picture under bad="fail"; no readable picture at all.
+    """
+    channels = len(fit.mean)
+    pictures = np.empty((len(dataset), channels, *fit.size), dtype=np.uint8)
+    objects: list[Objects | None] = [None] * len(dataset)
+
+    def read(index: int) -> None:
+        found = dataset.objects(index)
+        image = dataset.picture(index).image
+        if image.size != found.size[::-1]:
+            raise DataError(
+                f"{shown(dataset.names[index])} has {image.width} x {image.height} pixels and its objects are of a "
+                f"picture of {found.size[1]} x {found.size[0]}"
+            )
+        if not masks and found.masks is not None:
+            found = Objects(found.boxes, found.labels, found.size, found.crowd, None, found.relations)
+        placement = fit.placement(*found.size)
+        objects[index] = place(found, placement, fit.size, least_visible, dataset.relations)
+        seen = np.asarray(fit.seen(image)).reshape(*fit.size, channels)
+        pictures[index] = seen.transpose(2, 0, 1)
+
+    kept = for_each(dataset, read)
+    if not kept:
+        reason = next(iter(dataset.skipped.values()), "it is empty")
+        raise DataError(f"no picture of {dataset.label} could be read: {reason}")
+    arrays = torch.from_numpy(pictures)
+    return (arrays if len(kept) == len(dataset) else arrays[kept]), [objects[i] for i in kept]  # type: ignore[misc]
