@@ -20,6 +20,7 @@ def look(
     model: str = "cifar",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
     text: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
@@ -28,7 +29,8 @@ def look(
     """Say what a model sees in a picture and where it looks, and write a page on which to explore it.
 
     The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
-    and head, and how each weight is computed.
+    and head, and how each weight is computed. Of a detector, click a found object and see where its query looked,
+    which other objects it attended to and how it relates to them.
 
     Examples:
 
@@ -46,6 +48,8 @@ def look(
         Where the page goes.
     size
         Side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
+    threshold
+        The least score, 0 to 1, of an object that a detector finds, and of a relation.
     text
         Words to look for in the picture; not there yet.
     device
@@ -72,7 +76,7 @@ def look(
         if not isinstance(task, Task):
             raise SaccadeError(f"{model} is a detector of another library: predict and val work with it, look not yet")
         task.model.to(place)
-        found = look_at(task, seen, size)
+        found = look_at(task, seen, size, threshold=threshold)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:
@@ -95,17 +99,25 @@ def _picture(path: Path | None, console: Console) -> Picture:
 
 
 def _print(console: Console, found, report) -> None:
-    from saccade.studio.terminal import bars, draw_look
+    from saccade.studio.terminal import bars, draw_look, draw_objects, objects_table, relation_lines
 
     task = found.task
     rows, columns = found.grid
     size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
     say.line(console, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
-    if found.prediction is not None:
-        console.print(bars(found.prediction.labels, found.prediction.probabilities))
-    draw_look(console, found.picture, found.heat)
+    if found.objects is not None:
+        if len(found.objects):
+            console.print(objects_table(found.prediction, found.objects))
+        if found.objects.relations:
+            console.print(relation_lines(found.objects))
+        draw_objects(console, found.picture, found.objects)
+    else:
+        if found.prediction is not None:
+            console.print(bars(found.prediction.labels, found.prediction.probabilities))
+        draw_look(console, found.picture, found.heat)
     for note in found.notes:
         say.note(console, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
-    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click a patch."
+    what = "an object" if found.objects else "a patch"
+    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {what}."
     say.line(console, "The page: ", (str(report.path), "bold"), size)

@@ -1,19 +1,23 @@
-"""A small picture in the terminal, and where a model looks in it."""
+"""A small picture in the terminal, and where a model looks in it, or what it finds."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
+from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
 from saccade.data.files import shown
+from saccade.studio.objects import FoundObjects
+from saccade.tasks.detect import Detection
 
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
+# Those of the page.
+_HUES = ["#ff6f61", "#3ecf76", "#5aaaff", "#ffc73b", "#cf8bff", "#19cfd0", "#ff94cc", "#b5d63d", "#ffa24d", "#9aa5ff"]
 _SHADES = " .:-=+*#%@"
 
 
@@ -25,6 +29,50 @@ def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Tab
         bar = Text("█" * full, style="cyan").append("·" * (width - full), style="dim")
         table.add_row(Text(shown(label)), bar, Text(f"{share:6.1%}"))
     return table
+
+
+def objects_table(found: Detection, objects: FoundObjects) -> Table:
+    """What a detector found, a line an object: name, score, box in pixels of the picture, and how much of its
+    attention in the last layer lies inside that box, beside the box's share of the picture."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption_style="dim", caption_justify="left")
+    for head in ("object", "score", "left", "top", "right", "bottom"):
+        table.add_column(head, justify="left" if head == "object" else "right")
+    shares = objects.shares()
+    if objects.layers:
+        table.caption = (
+            "attention inside: of its query's attention to the picture in the last layer, what lies in the box"
+        )
+        table.add_column("attention inside", justify="right")
+        table.add_column("box covers", justify="right")
+    for i, name in enumerate(objects.names):
+        row = [f"{float(found.found.scores[i]):.0%}", *(f"{edge:.1f}" for edge in found.found.boxes[i].tolist())]
+        if objects.layers:
+            row += [f"{shares[i]['attention_in_box'][-1]:.0%}", f"{shares[i]['box_share']:.1%}"]
+        table.add_row(Text(shown(name), style=f"bold {_HUES[i % len(_HUES)]}"), *row)
+    return table
+
+
+def relation_lines(objects: FoundObjects, most: int = 8) -> Table:
+    """The surest relations: two objects, what the one is to the other, and how sure all of it is."""
+    table = Table.grid(padding=(0, 2))
+    for i, name, j, score in objects.relations[:most]:
+        table.add_row(*(Text(shown(text)) for text in (objects.names[i], name, objects.names[j], f"{score:.0%}")))
+    return table
+
+
+def draw_objects(console: Console, picture: Image.Image, objects: FoundObjects, width: int = 48) -> None:
+    """The picture as the model saw it, with the boxes in the colours of the table; without colour nothing."""
+    if not console.is_terminal or console.color_system is None:
+        return
+    columns = max(8, min(width, console.width - 2))
+    rows = min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
+    small = picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX)
+    draw = ImageDraw.Draw(small)
+    for i, (left, top, right, bottom) in reversed(list(enumerate(objects.boxes.tolist()))):
+        corner = round(left * columns), round(top * rows)
+        other = max(corner[0], round(right * columns) - 1), max(corner[1], round(bottom * rows) - 1)
+        draw.rectangle([corner, other], outline=_HUES[i % len(_HUES)])
+    console.print(_blocks(np.asarray(small, dtype=float)))
 
 
 def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
