@@ -201,9 +201,9 @@ def detections(found: Found, size: tuple[int, int]) -> list[Detections]:
 def _triplets(chance: Float[Tensor, "n n r"], scores: Float[Tensor, "n"]) -> tuple[Tensor, Tensor]:
     """The surest triplets: a relation is as sure as it is itself, times both of its objects."""
     sure = chance * scores[:, None, None] * scores[None, :, None]
-    sure[torch.arange(len(scores)), torch.arange(len(scores))] = 0
-    best, at = sure.flatten().topk(min(MOST_RELATIONS, sure.numel()))
     _, n, r = sure.shape
+    sure[torch.arange(n), torch.arange(n)] = -1  # nothing relates to itself
+    best, at = sure.flatten().topk(min(MOST_RELATIONS, n * (n - 1) * r))
     return torch.stack([at // (n * r), at % r, at // r % n], dim=1), best
 
 
