@@ -166,7 +166,8 @@ def verdict(ours: Racer, peer: Racer, settings: Settings) -> str:
 
 def prepared(settings: Settings) -> ClassifyTraining:
     """Pictures, decoded, and our model."""
-    recipe = ClassifyRecipe(model="tiny" if settings.quick else settings.model, size=32, detail=32, crop="pad", grow=False)
+    model = "tiny" if settings.quick else settings.model
+    recipe = ClassifyRecipe(model=model, size=32, detail=32, crop="pad", grow=False)
     if not settings.quick:
         train, test = (ImageFolder(settings.data / f"cifar10-{part}.tar.gz") for part in ("train", "test"))
         return ClassifyTraining(train, test, recipe, settings.seed)
