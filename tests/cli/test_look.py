@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from ..studio import detectors
 from ..tasks import tiny
 
 
@@ -29,6 +30,26 @@ def test_json(saccade, model, red, tmp_path):
     assert result["page"]["path"] == "page.html"
     assert result["page"]["bytes"] == (tmp_path / "page.html").stat().st_size
     assert json.loads(saccade("look", red, "--model", model, "--json").out)["heat"] == result["heat"]
+
+
+def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
+    detectors.task().save(tmp_path / "finder")
+    detectors.noise().image.save(tmp_path / "noise.png")
+    said = saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3")
+    assert (said.code, said.err) == (0, "")
+    for part in ("finder", "attention inside", "box covers", *detectors.RELATIONS, "click an object"):
+        assert part in said.out
+    assert "no classifier" not in said.out
+    told = json.loads(saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3", "--json").out)
+    objects = told["prediction"]["objects"]
+    assert all(one["score"] >= 0.3 and len(one["attention_in_box"]) == 2 and one["box_share"] <= 1 for one in objects)
+    assert {one["relation"] for one in told["prediction"]["relations"]} <= set(detectors.RELATIONS)
+    page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
+    assert page.count('id="objects-') == 2
+    none = saccade("look", "noise.png", "--model", "finder", "--threshold", "1")
+    assert none.code == 0
+    assert "nothing is found at 100%" in none.out
+    assert saccade("look", "noise.png", "--model", "finder", "--threshold", "1.5").code == 1
 
 
 def test_without_a_picture_one_is_drawn(saccade, model):

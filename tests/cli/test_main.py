@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from saccade.cli import classify, look
+from saccade.cli import look, models
 from saccade.cli import main as main_function
 
-COMMANDS = [["look"], ["train", "classify"], ["val"], ["predict"], ["models"]]
+COMMANDS = [
+    ["look"], ["train", "classify"], ["train", "detect"], ["val"], ["predict"], ["models"], ["scenes"], ["doctor"]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -59,6 +61,8 @@ def test_version(saccade):
         (["train", "classify", "--data", "x", "--adam-lr", "-1"], "--adam-lr -1"),
         (["train", "classify", "--data", "x", "--crop", "round"], "--crop round"),
         (["train", "classify", "--data", "x", "--hold-out", "1"], "--hold-out"),
+        (["train", "detect"], "--data"),
+        (["train", "detect", "--data", "x", "--queries", "0"], "--queries 0"),
     ],
 )
 def test_a_wrong_command_line_is_2_and_says_what(saccade, arguments, named):
@@ -124,8 +128,8 @@ def test_an_error_is_no_markup_and_no_terminal_codes(saccade):
 def test_models_lists_what_is_embedded(saccade, monkeypatch, model):
     from saccade.tasks import load
 
-    monkeypatch.setattr(classify, "embedded", lambda: ["tiny"])
-    monkeypatch.setattr(classify, "load", lambda name: load(model))
+    monkeypatch.setattr(models, "embedded", lambda: ["tiny"])
+    monkeypatch.setattr(models, "load", lambda name: load(model))
     said = saccade("models")
     assert said.code == 0
     for part in ("tiny", "classify", "16 x 16", "top1 0.500"):

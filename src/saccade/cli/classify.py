@@ -11,7 +11,10 @@ from saccade.cli.source import Source
 from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask
+from saccade.tasks.classify import to_csv
 from saccade.train import TrainConfig
+
+__all__ = ["table", "to_csv", "train", "val"]
 
 
 def train(

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,15 +145,28 @@ def to_csv(results: Iterable[Detection]) -> str:
     return out.getvalue()
 
 
-def draw(task: FindsObjects, results: Iterable[Detection], folder: Path) -> None:
-    """Each picture with its boxes, in `folder`."""
+def targets(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Where each picture with its boxes is to go, by its name. Raises DataError if something is there already."""
+    found: dict[str, Path] = {}
+    taken: set[Path] = set()
+    for file in files:
+        stems = (file.stem if i == 1 else f"{file.stem}-{i}" for i in count(1))
+        found[str(file)] = next(place for stem in stems if (place := folder / f"{stem}.png") not in taken)
+        taken.add(found[str(file)])
+    there = next((place for place in found.values() if place.exists()), None)
+    if there is not None:
+        raise DataError(f"{there} is there already: give another folder to --draw")
+    return found
+
+
+def draw(task: FindsObjects, results: Iterable[Detection], places: dict[str, Path]) -> None:
+    """Each picture with its boxes, where `targets` said."""
     from saccade.data import read_image
     from saccade.tasks.detect_pictures import draw_detections
 
-    folder.mkdir(parents=True, exist_ok=True)
     for result in results:
-        picture = read_image(result.name).image
-        target = folder / f"{Path(result.name).stem}.png"
-        if target.exists():
-            raise DataError(f"{target} is there already: give another folder to --draw")
-        draw_detections(picture, result.found, task.labels, task.relations, threshold=0).save(target)
+        if result.name in places:
+            places[result.name].parent.mkdir(parents=True, exist_ok=True)
+            picture = read_image(result.name).image
+            drawn = draw_detections(picture, result.found, task.labels, task.relations, threshold=0)
+            drawn.save(places[result.name])

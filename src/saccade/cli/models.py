@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from saccade.cli import classify, detect, say
 from saccade.data import Picture, output
+from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
 from saccade.tasks import ClassifyTask, Task, embedded, load
 from saccade.tasks.detect import FindsObjects
@@ -134,7 +135,6 @@ def predict(
     """
     from saccade.data import find_images
     from saccade.device import join
-    from saccade.tasks.classify import to_csv
 
     if as_json and as_csv:
         raise say.UsageError("--json and --csv exclude each other: choose one")
@@ -144,34 +144,36 @@ def predict(
     task = _trained(model)
     if draw is not None and not isinstance(task, FindsObjects):
         raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
-    place = join(device, precision)
-    task.model.to(place.device)
+    targets = {} if draw is None else detect.targets(draw, files)
     skipped: dict[str, str] = {}
     read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped)
-    results: list[Any]
-    with place.precision():
-        if isinstance(task, FindsObjects):
-            results = list(task.predict_all(read, threshold))
-            csv, table = detect.to_csv, detect.table
-        else:
-            results = list(task.predict_all(read, top))
-            csv, table = to_csv, classify.table  # type: ignore[assignment]
+    results = _predicted(task, read, join(device, precision), top, threshold)
     if not results:
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
-    if draw is not None and isinstance(task, FindsObjects):
-        detect.draw(task, results, draw)
+    if isinstance(task, FindsObjects):
+        detect.draw(task, results, targets)
     said = ""
     if as_json:
         said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
     elif as_csv:
-        said = csv(results).rstrip("\n")
+        said = (detect if isinstance(task, FindsObjects) else classify).to_csv(results).rstrip("\n")
     if out is not None:
         output.write(out, ((said or "\n".join(map(str, results))) + "\n").encode())
     elif said:
         print(said)
     else:
-        say.to().print(table(results))
+        say.to().print((detect if isinstance(task, FindsObjects) else classify).table(results))
     say.skipped(say.to(stderr=True), skipped)
+
+
+def _predicted(
+    task: ClassifyTask | FindsObjects, read: Iterator[Picture], place: Device, top: int, threshold: float
+) -> list[Any]:
+    task.model.to(place.device)
+    with place.precision():
+        if isinstance(task, FindsObjects):
+            return list(task.predict_all(read, threshold))
+        return list(task.predict_all(read, top))
 
 
 def models(*, as_json: Json = False) -> None:

@@ -1,0 +1,112 @@
+"""`saccade train detect`, and val and predict with a detector."""
+
+import csv
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from saccade.models import PRESETS
+
+from ..data import annotated_sets
+from ..tasks import finder, tiny
+
+
+@pytest.fixture
+def train(saccade, monkeypatch, tmp_path):
+    monkeypatch.setitem(PRESETS, "toy", finder.TOY)
+    annotated_sets.write_voc(tmp_path / "set", {"train": "abcde" * 4, "val": "abd"})
+    quick = {
+        "--data": "set", "--model": "toy", "--size": "40", "--queries": "8", "--depth": "1", "--noised": "6",
+        "--epochs": "2", "--batch": "8", "--precision": "fp32", "--compile": "no", "--device": "cpu",
+    }  # fmt: skip
+
+    def run(*arguments):
+        usual = [part for option, value in quick.items() if option not in arguments for part in (option, value)]
+        return saccade("train", "detect", *usual, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def detector(tmp_path):
+    finder.task().save(tmp_path / "models" / "finder", scores={"mAP": 0.5})
+    return tmp_path / "models" / "finder"
+
+
+def test_from_scenes_to_boxes(train, saccade, tmp_path):
+    said = train("--data", "scenes:16", "--name", "drawn")
+    assert said.code == 0, said.err
+    assert "runs/drawn/model: mAP" in said.out
+    assert "recall@20" in said.out
+    assert saccade("scenes", "three", "--n", "3", "--size", "64", "--format", "coco").code == 0
+    scores = json.loads(saccade("val", "three", "--model", "runs/drawn", "--json").out)
+    assert scores["pictures"] == 3
+    assert 0 <= scores["mAP"] <= 1
+    assert "recall@20" in scores
+    assert len(scores["per_class"]) == 10
+    out = tmp_path / "runs" / "val-drawn"
+    assert {p.name for p in out.iterdir()} == {"scores.json", "curves.png", "confusion.png", "mistakes.png"}
+    for name in ("curves", "confusion", "mistakes"):
+        Image.open(out / f"{name}.png").load()
+    shown = saccade("val", "scenes:2", "--model", "runs/drawn")
+    assert "drawn on 2 pictures" in shown.out
+
+
+def test_a_set_of_ones_own_from_a_start(train, saccade, tmp_path):
+    tiny.task(patch=8, depth=2).save(tmp_path / "encoder")
+    said = train("--name", "own", "--start", "encoder")
+    assert said.code == 0, said.err
+    config = json.loads((tmp_path / "runs" / "own" / "model" / "config.json").read_text())
+    assert config["labels"] == annotated_sets.CLASSES
+    assert config["preprocess"]["resize"] == "letterbox"
+    resumed = train("--name", "own", "--start", "encoder", "--resume")
+    assert resumed.code == 0, resumed.err
+
+
+def test_boxes_as_table_json_csv_and_pictures(saccade, detector, red, tmp_path):
+    table = saccade("predict", red, "--model", detector, "--threshold", "0")
+    assert table.code == 0
+    assert "한글 이름" in table.out or "cat" in table.out or "dog" in table.out
+    (one,) = json.loads(saccade("predict", red, "--model", detector, "--threshold", "0", "--json").out)
+    assert len(one["objects"]) == 6
+    assert (one["width"], one["height"]) == Image.open(red).size
+    rows = list(
+        csv.DictReader(io.StringIO(saccade("predict", red, "--model", detector, "--threshold", "0", "--csv").out))
+    )
+    assert [row["label"] for row in rows] == [o["label"] for o in one["objects"]]
+    assert [float(row["left"]) for row in rows] == pytest.approx([o["box"][0] for o in one["objects"]], abs=0.01)
+    assert saccade("predict", red, "--model", detector, "--draw", "drawn", "--threshold", "0").code == 0
+    assert Image.open(tmp_path / "drawn" / "red.png").size[0] >= Image.open(red).size[0]
+    nothing = saccade("predict", red, "--model", detector, "--threshold", "1")
+    assert "nothing found" in nothing.out
+
+
+def test_pictures_drawn_before_are_not_lost(saccade, detector, red, tmp_path):
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "red.png").write_bytes(b"mine")
+    said = saccade("predict", red, "--model", detector, "--draw", "drawn")
+    assert said.code == 1
+    assert "red.png is there already" in said.err
+    assert (tmp_path / "drawn" / "red.png").read_bytes() == b"mine"
+
+
+def test_a_classifier_has_no_boxes_to_draw(saccade, model, red):
+    said = saccade("predict", red, "--model", model, "--draw", "drawn")
+    assert said.code == 2
+    assert "no boxes to draw" in said.line
+
+
+@pytest.mark.parametrize("data", ["scenes:0", "scenes:many", "scenes:-3"])
+def test_a_number_of_scenes_that_is_none(train, data):
+    said = train("--data", data)
+    assert said.code == 2
+    assert "whole number from 1" in said.line
+
+
+def test_val_on_other_classes(saccade, detector, tmp_path):
+    annotated_sets.write_coco(tmp_path / "set")
+    said = saccade("val", "set", "--model", detector)
+    assert said.code == 1
+    assert "ant" in said.line
