@@ -49,7 +49,7 @@ def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
     none = saccade("look", "noise.png", "--model", "finder", "--threshold", "1")
     assert none.code == 0
     assert "nothing is found at 100%" in none.out
-    assert saccade("look", "noise.png", "--model", "finder", "--threshold", "1.5").code == 1
+    assert saccade("look", "noise.png", "--model", "finder", "--threshold", "1.5").code == 2
 
 
 def test_without_a_picture_one_is_drawn(saccade, model):

@@ -96,6 +96,14 @@ export class ObjectLook {
     return { pairs, own: given[object], rest: Math.max(0, 1 - given.reduce((a, b) => a + b, 0)) };
   }
 
+  /** Whatever else its query could attend to, in words; empty if there is nothing. */
+  rest(say) {
+    const { queries, found, names } = this.objects;
+    const count = queries - names.length;
+    if (this.tokens !== this.patches) return say('restTokens');
+    return count && say(found > names.length ? 'restQueries' : 'nothing', { count });
+  }
+
   /** Relations of one object, surest first, those between the same two joined: { subject, object, names, score }. */
   relations(chosen) {
     const pairs = new Map();

@@ -32,9 +32,11 @@ export class Scene {
     return [...boxes.keys()].filter((i) => within(boxes[i])).sort((a, b) => area[a] - area[b]);
   }
 
-  /** A second click on the same place goes on to the box around. */
+  /** The smallest of the boxes there; a second click on the same place goes on to the box around. */
   click(objects) {
-    if (objects.length) this.viewer.pick(objects[(objects.indexOf(this.viewer.state.token) + 1) % objects.length]);
+    const again = this.clicked === objects.join();
+    this.clicked = objects.join();
+    if (objects.length) this.viewer.pick(objects[again ? (objects.indexOf(this.viewer.state.token) + 1) % objects.length : 0]);
   }
 
   key(event) {
@@ -135,8 +137,9 @@ export class Scene {
     const where = head < 0 ? say('meanHeads') : say('headName', { head: head + 1 });
     get('among-where').textContent = given ? say('amongWhere', { name: look.name(token), layer: layer + 1, head: where }) : say('noAmong');
     if (!given) return get('among').replaceChildren();
-    const nothing = look.objects.queries - look.objects.found;
-    const rows = [...given.pairs.map(([i, weight]) => [look.name(i), weight, i]), [say('itself'), given.own, token], [say('nothing', { count: nothing }), given.rest, null]];
+    const rows = [...given.pairs.map(([i, weight]) => [look.name(i), weight, i]), [say('itself'), given.own, token]];
+    const rest = look.rest(say);
+    if (rest) rows.push([rest, given.rest, null]);
     const most = Math.max(...rows.map(([, weight]) => weight));
     return get('among').replaceChildren(...rows.map(([name, weight, i]) => {
       const bar = h('b');
