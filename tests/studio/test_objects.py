@@ -11,7 +11,8 @@ from saccade.lens import Call, Trace
 from saccade.lens.scores import coverage
 from saccade.ops.boxes import to_corners
 from saccade.studio.look import look
-from saccade.studio.objects import MOST, ObjectLayer, fitting, query_layers
+from saccade.studio.objects import MOST, fitting
+from saccade.studio.queries import ObjectLayer, query_layers
 from saccade.tasks.detect import detections, kept
 
 from .detectors import CLASSES, noise, task

@@ -64,8 +64,11 @@ def look(
             "--text is not there yet: matching words with places in a picture comes with a later version"
         )
     from saccade.device import pick_device
+    from saccade.studio.look import Look
     from saccade.studio.look import look as look_at
-    from saccade.tasks import Task, load
+    from saccade.studio.public import PublicLook, look_public
+    from saccade.tasks import load
+    from saccade.tasks.public_detect import PublicDetectTask
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
@@ -73,10 +76,14 @@ def look(
     waiting = say.to(stderr=True)
     with waiting.status("running the model"):
         task = load(model)
-        if not isinstance(task, Task):
-            raise SaccadeError(f"{model} is a detector of another library: predict and val work with it, look not yet")
         task.model.to(place)
-        found = look_at(task, seen, size, threshold=threshold)
+        found: Look | PublicLook
+        if isinstance(task, PublicDetectTask):
+            if size is not None:
+                raise SaccadeError(f"--size is not for {model}: its own processor says at which size it sees pictures")
+            found = look_public(task, seen, threshold)
+        else:
+            found = look_at(task, seen, size, threshold=threshold)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:

@@ -50,9 +50,9 @@ class Look:
         """The rollout over the patches alone: its sum is 1 less what the prefix tokens keep."""
         return self.summary.rollout[0, len(self.task.prefix) :].view(self.grid).cpu()
 
-    def page(self, path: Path) -> PageReport:
-        """Write the page."""
-        said = self.prediction
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For the page."""
         pixels = self.grid[1] * self.task.vit.config.patch, self.grid[0] * self.task.vit.config.patch
         facts = {
             "name": self.task.name,
@@ -66,6 +66,11 @@ class Look:
             facts["detail"] = f"reduced to {self.task.preprocess.detail} pixels first, as in training"
         if self.objects is not None:
             facts["queries"] = str(self.objects.queries)
+        return facts
+
+    def page(self, path: Path) -> PageReport:
+        """Write the page."""
+        said = self.prediction
         named = []
         if isinstance(said, Classification):
             named = list(zip(said.labels, said.probabilities, strict=True))
@@ -80,7 +85,7 @@ class Look:
                 predictions=named,
                 target=self.task.target,
                 summary=self.summary,
-                model=facts,
+                model=self.facts,
                 notes=self.notes,
                 objects=self.objects,
             ),

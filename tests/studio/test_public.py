@@ -1,0 +1,78 @@
+"""Other people's detectors: the map of each object is its query's, or the reason why there is none is said."""
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from saccade.checkpoints.detectors import PublicDetector
+from saccade.errors import SaccadeError
+from saccade.studio.public import look_public
+from saccade.tasks.public_detect import PublicDetectTask
+
+from ..checkpoints.tiny_detectors import NAMES, processor, tiny
+from .detectors import noise
+from .test_page import content
+
+
+def public(family):
+    return PublicDetectTask(PublicDetector(tiny(family), list(NAMES), processor(family), family, f"tiny {family}"))
+
+
+def test_detr(tmp_path):
+    task, picture = public("detr"), noise(61, 43)
+    found = look_public(task, picture, 0.0)
+    objects = found.objects
+    order = _order(task, picture)
+    assert order != sorted(order), "else the test shows nothing"
+    for i, layer in enumerate(objects.layers):
+        cross = found.scene.trace[f"model.decoder.layers.{i}.encoder_attn"][0]
+        own = found.scene.trace[f"model.decoder.layers.{i}.self_attn"][0]
+        torch.testing.assert_close(layer.looks, cross.weights()[0][:, order])
+        torch.testing.assert_close(layer.among, own.weights()[0][:, order][:, :, order])
+    assert len(objects.layers) == 2
+    assert found.grid[0] * found.grid[1] == objects.layers[0].looks.shape[2]
+    report = found.page(tmp_path / "look.html")
+    assert report.layers == 2, "the encoder's own attention"
+    assert content(report.path)["objects"]["names"] == objects.names
+    assert found.to_dict()["prediction"]["objects"][0]["attention_in_box"]
+
+
+def test_yolos(tmp_path):
+    """Its queries are tokens after the patches of one self-attention."""
+    task, picture = public("yolos"), noise(61, 43)
+    found = look_public(task, picture, 0.0)
+    order = torch.tensor(_order(task, picture))
+    patches, call = found.grid[0] * found.grid[1], found.scene.trace[0]
+    weights = call.weights()[0][:, 1 + patches + order]
+    torch.testing.assert_close(found.objects.layers[0].looks, weights[..., 1 : 1 + patches])
+    torch.testing.assert_close(found.objects.layers[0].among, weights[..., 1 + patches + order])
+    assert found.scene.prefix == 1
+    assert any("attention of patches alone is not shown" in note for note in found.notes)
+    report = found.page(tmp_path / "look.html")
+    assert report.layers == 0, "patches, cls and queries attend together: there is no attention of patches alone"
+    assert content(report.path)["objects"]["layers"]
+
+
+def _order(task, picture):
+    with torch.no_grad():
+        out = task.model(**task.detector.preprocess([picture.image]))
+    scores = out.logits[0].softmax(-1)[:, :-1].amax(-1)
+    return scores.argsort(descending=True, stable=True).tolist()
+
+
+@torch.no_grad()
+def test_pairs_of_query_and_class():
+    """A query may stand for several objects: each has that query's map."""
+    task, picture = public("conditional_detr"), noise(61, 43)
+    found = look_public(task, picture, 0.0)
+    queries = found.prediction.found.queries
+    out = task.model(**task.detector.preprocess([picture.image]))
+    told = out.logits[0].sigmoid()[queries, found.prediction.found.labels]
+    torch.testing.assert_close(told, found.prediction.found.scores, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["deformable_detr", "rt_detr", "table-transformer"])
+def test_attention_that_cannot_be_seen_is_said_not_guessed(family):
+    with pytest.raises(SaccadeError, match=r"cannot be looked into: no attention of its \d+ queries to the patches"):
+        look_public(public(family), noise(61, 43))
