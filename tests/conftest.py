@@ -5,6 +5,7 @@ The hook must be there before anything imports those modules, so it is installed
 """
 
 import random
+import signal
 from collections.abc import Iterator
 
 import jaxtyping
@@ -17,6 +18,9 @@ jaxtyping.install_import_hook(["saccade.ops", "saccade.layers", "saccade.models"
 # The same examples on every run, and no deadline: machines that test are busy.
 settings.register_profile("saccade", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("saccade")
+
+# A job that a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests are made of tiny operations, which several threads only slow down.
 torch.set_num_threads(1)

@@ -7,6 +7,7 @@ import json
 import pytest
 from PIL import Image
 
+from saccade.data.scenes.shapes import SHAPES
 from saccade.models import PRESETS
 
 from ..data import annotated_sets
@@ -16,7 +17,6 @@ from ..tasks import finder, tiny
 @pytest.fixture
 def train(saccade, monkeypatch, tmp_path):
     monkeypatch.setitem(PRESETS, "toy", finder.TOY)
-    annotated_sets.write_voc(tmp_path / "set", {"train": "abcde" * 4, "val": "abd"})
     quick = {
         "--data": "set", "--model": "toy", "--size": "40", "--queries": "8", "--depth": "1", "--noised": "6",
         "--epochs": "2", "--batch": "8", "--precision": "fp32", "--compile": "no", "--device": "cpu",
@@ -49,17 +49,19 @@ def test_from_scenes_to_boxes(train, saccade, tmp_path):
     out = tmp_path / "runs" / "val-drawn"
     assert {p.name for p in out.iterdir()} == {"scores.json", "curves.png", "confusion.png", "mistakes.png"}
     for name in ("curves", "confusion", "mistakes"):
-        Image.open(out / f"{name}.png").load()
+        with Image.open(out / f"{name}.png") as picture:
+            picture.load()
     shown = saccade("val", "scenes:2", "--model", "runs/drawn")
     assert "drawn on 2 pictures" in shown.out
 
 
 def test_a_set_of_ones_own_from_a_start(train, saccade, tmp_path):
     tiny.task(patch=8, depth=2).save(tmp_path / "encoder")
+    assert saccade("scenes", "set", "--n", "40", "--size", "40", "--format", "voc").code == 0
     said = train("--name", "own", "--start", "encoder")
     assert said.code == 0, said.err
     config = json.loads((tmp_path / "runs" / "own" / "model" / "config.json").read_text())
-    assert config["labels"] == annotated_sets.CLASSES
+    assert config["labels"] == sorted(SHAPES)
     assert config["preprocess"]["resize"] == "letterbox"
     resumed = train("--name", "own", "--start", "encoder", "--resume")
     assert resumed.code == 0, resumed.err
@@ -71,14 +73,17 @@ def test_boxes_as_table_json_csv_and_pictures(saccade, detector, red, tmp_path):
     assert "한글 이름" in table.out or "cat" in table.out or "dog" in table.out
     (one,) = json.loads(saccade("predict", red, "--model", detector, "--threshold", "0", "--json").out)
     assert len(one["objects"]) == 6
-    assert (one["width"], one["height"]) == Image.open(red).size
+    with Image.open(red) as picture:
+        width, height = picture.size
+    assert (one["width"], one["height"]) == (width, height)
     rows = list(
         csv.DictReader(io.StringIO(saccade("predict", red, "--model", detector, "--threshold", "0", "--csv").out))
     )
     assert [row["label"] for row in rows] == [o["label"] for o in one["objects"]]
     assert [float(row["left"]) for row in rows] == pytest.approx([o["box"][0] for o in one["objects"]], abs=0.01)
     assert saccade("predict", red, "--model", detector, "--draw", "drawn", "--threshold", "0").code == 0
-    assert Image.open(tmp_path / "drawn" / "red.png").size[0] >= Image.open(red).size[0]
+    with Image.open(tmp_path / "drawn" / "red.png") as drawn:
+        assert drawn.width >= width
     nothing = saccade("predict", red, "--model", detector, "--threshold", "1")
     assert "nothing found" in nothing.out
 

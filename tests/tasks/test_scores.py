@@ -63,5 +63,6 @@ def test_csv_reads_back():
     results = [Classification(name, ("x, y", "z"), (0.75, 0.25)) for name in awkward]
     head, *rows = csv.reader(io.StringIO(to_csv(results)))
     assert head == ["name", "label_1", "probability_1", "label_2", "probability_2"]
+    awkward[-1] = "'=1+1"  # no formula
     assert rows == [[name, "x, y", "0.750000", "z", "0.250000"] for name in awkward]
     assert to_csv([]) == ""
