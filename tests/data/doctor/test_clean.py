@@ -10,7 +10,7 @@ from saccade.data.object_sets import open_objects
 from saccade.errors import DataError
 
 from ..annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
-from .test_examine import spoil_coco
+from .test_examine import spoil_coco, two_annotations_of_a_picture
 
 
 def digest(root) -> dict[str, str]:
@@ -59,6 +59,16 @@ def test_coco_relations_follow_their_objects(tmp_path):
     clean = open_objects(tmp_path / "out", bad="fail")
     assert clean.objects(3).labels.tolist() == [1, 0]
     assert clean.objects(3).relations.tolist() == [[1, 0, 0]]
+
+
+def test_coco_splits_that_annotate_one_picture_each_in_its_own_way(tmp_path):
+    root = two_annotations_of_a_picture(tmp_path / "set")
+    # in the list for validation it is of a wrong size, in that for training for validation, too
+    assert cleaned(root, tmp_path / "out") == {"leak: left out": 1, "picture size: left out": 1}
+    file = root / "annotations" / "val.json"
+    file.write_text(file.read_text().replace('"height": 60', '"height": 59'))
+    assert cleaned(root, tmp_path / "sized") == {"leak: left out": 1, "box empty: left out": 2}
+    assert boxes(open_objects(tmp_path / "sized", "val", bad="fail")) == [[[1, 1, 10, 10]], [[1, 2, 40, 66]]]
 
 
 def test_voc(tmp_path):

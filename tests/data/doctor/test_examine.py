@@ -99,6 +99,40 @@ def test_voc_and_its_splits(tmp_path):
     assert {name: split.pictures for name, split in report.splits.items()} == {"train": 2, "trainval": 3, "val": 2}
 
 
+def two_annotations_of_a_picture(root):
+    """COCO: d.png, with other objects (one of them empty) and another size in the list for validation."""
+    data = coco()
+    write_coco(root)
+    (root / "annotations" / "instances.json").unlink()
+    one = {"images": data["images"][:4], "annotations": [row for row in data["annotations"] if row["image_id"] < 104]}
+    other = {"images": [data["images"][3] | {"height": 60}, data["images"][4]]}
+    other["annotations"] = [
+        data["annotations"][i] | {"id": i, "bbox": box}
+        for i, box in ((5, [1, 1, 9, 9]), (4, [1, 1, 0, 9]), (6, [1, 2, 39, 64]), (0, [1, 1, 0, 9]))
+    ]
+    other["annotations"][3]["image_id"] = 103
+    for split, part in (("train", one), ("val", other)):
+        (root / "annotations" / f"{split}.json").write_text(json.dumps(data | part))
+    return root
+
+
+def test_splits_that_annotate_one_picture_each_in_its_own_way(tmp_path):
+    root = two_annotations_of_a_picture(tmp_path / "set")
+    report = examine(root).report
+    assert report.splits["train"].objects == {"ant": 2, "bee": 3, "cat": 1}
+    assert report.splits["val"].objects == {"ant": 1, "bee": 0, "cat": 1}
+    places = {each.kind: each.places for each in report.findings}
+    assert places["leak"] == ["images/d.png is in both lists"]
+    assert places["picture size"] == ["images/d.png in annotations/val.json: 83 x 59, annotated as 83 x 60"]
+    assert [place[:51] for place in places["box empty"]] == [
+        "images/d.png in annotations/val.json, annotation 4:",
+        "images/d.png in annotations/val.json, annotation 0:",
+    ]
+    assert places["id zero"] == [
+        "images/a.png, annotation 0", "images/d.png in annotations/val.json, annotation 0",
+    ]  # fmt: skip
+
+
 def test_exif(tmp_path):
     root = write_voc(tmp_path / "set")
     exif = Image.Exif()

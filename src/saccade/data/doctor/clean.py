@@ -56,7 +56,7 @@ def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]
     """The pictures of a part that are copied."""
     kept, held = [], annotated.role(part.name) in ("val", "test")
     for name in part.pictures:
-        kind = examined.unusable.get(name)
+        kind = "picture size" if (part.name, name) in examined.other_size else examined.unusable.get(name)
         if kind is None or (kind == "leak" and held):
             kept.append(name)
         else:
@@ -74,10 +74,12 @@ def _write(out: Path, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _repairs(examined: Examination, picture: RawPicture, changes: Counter[str]) -> dict[int, annotated.Box | None]:
+def _repairs(
+    examined: Examination, split: str, picture: RawPicture, changes: Counter[str]
+) -> dict[int, annotated.Box | None]:
     """row -> the box that is to stand there, None to leave it out; rows that stay as they are, are not named."""
     found: dict[int, annotated.Box | None] = {}
-    for each, (kind, verdict) in zip(picture.objects, examined.objects[picture.name], strict=True):
+    for each, (kind, verdict) in zip(picture.objects, examined.objects[split, picture.name], strict=True):
         if kind in DROPPED:
             found[each.row] = None
             changes[f"{kind}: left out"] += 1
@@ -101,7 +103,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
             if picture.name in parts[part.name] and picture.where not in done:
                 done.add(picture.where)
                 data = read_bytes(subject.store, file)
-                repairs = _repairs(examined, picture, changes)
+                repairs = _repairs(examined, part.name, picture, changes)
                 _write(out, picture.where, _mended_xml(data, repairs) if repairs else data)
     for name, file in layout.lists.items():
         if name in parts:
@@ -133,7 +135,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
         for picture in part.annotations.pictures:
             if picture.name in parts[part.name] and picture.where and picture.where not in done:
                 done.add(picture.where)
-                text = _mended_lines(examined, picture, changes)
+                text = _mended_lines(examined, part.name, picture, changes)
                 _write(out, picture.where, text.encode())
     names = layout.names
     if names is None:
@@ -149,11 +151,11 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
         _write(out, f"{name}.txt", "".join(f"./{subject.said(each)}\n" for each in pictures).encode())
 
 
-def _mended_lines(examined: Examination, picture: RawPicture, changes: Counter[str]) -> str:
+def _mended_lines(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> str:
     """The lines of objects only: others could not be read."""
     file = annotated.join(examined.subject.root, picture.where)
     lines = annotated.read_text(examined.subject.store, file).splitlines()
-    repairs = _repairs(examined, picture, changes)
+    repairs = _repairs(examined, split, picture, changes)
     kept = []
     for each in picture.objects:
         line = lines[each.row].strip()
@@ -177,22 +179,24 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
         assert part.annotations is not None
         file = layout.files[part.name]
         data = dict(layout.document(file))
-        pictures = [each for each in part.annotations.pictures if each.name in set(parts[part.name])]
-        data.update(_mended_coco(examined, data, pictures, changes, part.annotations.relations))
+        kept = set(parts[part.name])
+        pictures = [each for each in part.annotations.pictures if each.name in kept]
+        data.update(_mended_coco(examined, part, data, pictures, changes))
         _write(out, subject.said(file), json.dumps(data).encode())
 
 
 def _mended_coco(
-    examined: Examination, data: dict, pictures: list[RawPicture], changes: Counter[str], names: list[str]
+    examined: Examination, part: Part, data: dict, pictures: list[RawPicture], changes: Counter[str]
 ) -> dict:
     """images, annotations and relations anew, with ids from 1; the file names are as they were."""
-    rows = data["annotations"]
+    assert part.annotations is not None
+    rows, names = data["annotations"], part.annotations.relations
     images: list[dict] = []
     annotations: list[dict] = []
     relations: dict[str, list[dict]] = {}
     for i, picture in enumerate(pictures, start=1):
         images.append(dict(data["images"][picture.row], id=i))
-        repairs = _repairs(examined, picture, changes)
+        repairs = _repairs(examined, part.name, picture, changes)
         new_ids: dict[int, int] = {}
         for place, each in enumerate(picture.objects):
             box = repairs.get(each.row, ())

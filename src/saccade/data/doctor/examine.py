@@ -18,14 +18,18 @@ HELD = ("val", "test")
 
 @dataclass
 class Examination:
-    """A report, and what is needed to write a clean copy. objects: picture -> kind of finding ("" for none) and
-    verdict on each of its objects. unusable: pictures that a clean copy leaves out, with the kind of finding."""
+    """A report, and what is needed to write a clean copy.
+
+    objects: split and picture -> kind of finding ("" for none) and verdict on each of its objects; two splits may
+    annotate one picture each in its own way. unusable: pictures that a clean copy leaves out, with the kind of
+    finding. other_size: split and picture, where it is not of the size that this split's annotation claims."""
 
     subject: Subject
     report: Report
     seen: dict[str, Seen]
-    objects: dict[str, list] = field(default_factory=dict)
+    objects: dict[tuple[str, str], list] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    other_size: set[tuple[str, str]] = field(default_factory=set)
 
 
 def examine(source: str | os.PathLike[str], split: str | None = None) -> Examination:
@@ -44,9 +48,10 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
         if each.error:
             findings.add("picture unreadable", f"{subject.said(name)}: {each.error}")
             result.unusable[name] = "picture unreadable"
+    files: dict[str, str] = {}
     for part in subject.parts:
         if part.annotations is not None:
-            _examine_annotations(result, part, findings)
+            _examine_annotations(result, part, files, findings)
         report.splits[part.name or "all"] = Split(len(part.pictures), _count(result, part))
     _examine_copies(result, findings)
     _examine_classes(subject.parts, list(report.splits.values()), findings)
@@ -55,33 +60,37 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     return result
 
 
-def _examine_annotations(result: Examination, part: Part, findings: Findings) -> None:
+def _examine_annotations(result: Examination, part: Part, files: dict[str, str], findings: Findings) -> None:
+    """files: picture -> the annotation file it was first met in, filled on the way."""
     annotations, subject = part.annotations, result.subject
     assert annotations is not None
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
     findings.extend("picture unlabelled", map(subject.said, annotations.unlabelled))
     for picture in annotations.pictures:
-        if picture.name not in result.objects:
-            _examine_picture(result, picture, annotations.unit, findings)
+        said = subject.said(picture.name)
+        if files.setdefault(picture.name, picture.where) != picture.where:  # places of two files are two places
+            said = f"{said} in {picture.where}"
+        _examine_picture(result, (part.name, picture.name), said, picture, annotations.unit, findings)
 
 
-def _examine_picture(result: Examination, picture: RawPicture, unit: bool, findings: Findings) -> None:
-    said, seen = result.subject.said(picture.name), result.seen[picture.name]
-    size = None
+def _examine_picture(
+    result: Examination, key: tuple[str, str], said: str, picture: RawPicture, unit: bool, findings: Findings
+) -> None:
+    seen, size = result.seen[picture.name], None
     if not seen.error:
         upright = seen.size[::-1] if seen.orientation > 4 else seen.size
         if picture.size is not None and picture.size not in (seen.size, upright):
             (h, w), (rows, columns) = picture.size, seen.size
             findings.add("picture size", f"{said}: {columns} x {rows}, annotated as {w} x {h}")
-            result.unusable[picture.name] = "picture size"
+            result.other_size.add(key)
         elif seen.orientation > 1 and picture.size == seen.size and picture.objects:
             findings.add("picture turned", said)
         size = picture.size or upright
     if not picture.objects and picture.where:
         findings.add("picture empty", said)
-    result.objects[picture.name] = verdicts(picture, size, unit)
-    for each, (kind, verdict) in zip(picture.objects, result.objects[picture.name], strict=True):
+    result.objects[key] = verdicts(picture, size, unit)
+    for each, (kind, verdict) in zip(picture.objects, result.objects[key], strict=True):
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
             findings.add(kind, f"{said}, {each.where}{text}")
@@ -97,7 +106,7 @@ def _count(result: Examination, part: Part) -> dict[str, int]:
             counts[label] += 1
         return counts
     for picture in part.annotations.pictures:
-        for each, (kind, _) in zip(picture.objects, result.objects[picture.name], strict=True):
+        for each, (kind, _) in zip(picture.objects, result.objects[part.name, picture.name], strict=True):
             if not kind or KINDS[kind].severity != "error":
                 counts[part.classes[each.label]] += 1
     return counts
