@@ -50,7 +50,7 @@ def test_detections_know_their_queries():
         assert found.queries is not None
         assert sorted(found.queries.tolist()) == list(range(7))
         torch.testing.assert_close(out.logits[-1][i, found.queries].sigmoid().amax(-1), found.scores)
-        fewer = kept(found, float(found.scores[2]), 0.0)
+        fewer = kept(found, float(found.scores[2]))
         assert fewer.queries.tolist() == found.queries[:3].tolist()
 
 

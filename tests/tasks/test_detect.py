@@ -58,7 +58,7 @@ def test_a_threshold_keeps_objects_and_relations_among_them():
     logits = torch.tensor([[[2.0], [0.0], [-2.0]]])
     relations = torch.full((1, 3, 3, 1), 6.0)
     (found,) = detections(finder.answer(logits, torch.rand(1, 3, 4), relations), (30, 40))
-    less = kept(found, 0.4, 0.3)
+    less = kept(found, 0.4)
     assert len(less) == 2
     assert less.relations is not None
     assert sorted(less.relations.tolist()) == [[0, 0, 1], [1, 0, 0]]

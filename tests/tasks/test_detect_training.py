@@ -92,8 +92,34 @@ def test_a_start_gives_its_encoder_or_all_that_fits():
     assert other.preprocess.mean == encoder.preprocess.mean
 
 
+def test_more_queries_than_the_evaluator_counts_and_relations_among_them():
+    task = training(queries=120, size=96)
+    with torch.no_grad():
+        scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    assert 0 <= scores["recall@50"] <= 1
+
+
+def test_without_denoising_every_weight_that_is_trained_has_a_gradient():
+    """Processes wait for the gradients of all of them."""
+    task = training(noised=0)
+    batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
+    assert batch.noised is None
+    task.loss(task.model, [batch], torch.device("cpu")).backward()
+    assert [n for n, p in task.model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_answers_that_are_no_numbers_stop_the_run_in_words():
+    task = training()
+    torch.nn.init.constant_(task.model.get_parameter("propose.shift.last.bias"), torch.nan)
+    batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
+    with pytest.raises(SaccadeError, match="lower --lr"):
+        task.loss(task.model, [batch], torch.device("cpu"))
+
+
 def test_what_cannot_be_trained_is_refused():
     with pytest.raises(DataError, match="the same"):
         DetectTraining(Scenes(16, 40), Odd(finder.LABELS), recipe())
+    with pytest.raises(SaccadeError, match="fewer than 32"):
+        training(size=48, grow=True)
     with pytest.raises(SaccadeError, match="less than one patch"):
         DetectTraining(Odd(finder.LABELS), Odd(finder.LABELS), recipe(size=7))

@@ -21,7 +21,8 @@ from saccade.tasks.detect import Detection, DetectTask, FindsObjects
 from saccade.train import TrainConfig
 
 EPOCH = 20_000  # scenes
-HELD_OUT = 500  # scenes, of another seed than any that is trained on
+HELD_OUT = 500  # scenes
+CHOOSING, JUDGING = 0, 1_000_003  # seeds of those that choose the weights of a run, and of those that score a model
 
 
 def train(
@@ -66,7 +67,7 @@ def train(
     held: ObjectSet
     drawn = scenes_asked_for(source.data)
     if drawn is not None:
-        training, held = Scenes(drawn, recipe.size, seed=config.seed + 1), Scenes(HELD_OUT, recipe.size, seed=0)
+        training, held = Scenes(drawn, recipe.size, seed=config.seed + 1), Scenes(HELD_OUT, recipe.size, seed=CHOOSING)
     else:
         training, held = object_splits(source.data, source.val, source.hold_out, bad=source.bad)
     for note in dict.fromkeys([*training.notes, *held.notes]):
@@ -104,7 +105,7 @@ def val(
     dataset: ObjectSet
     if drawn is not None:
         size = task.preprocess.size if isinstance(task, DetectTask) else 128
-        dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, size, seed=0)
+        dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, size, seed=JUDGING)
     else:
         dataset = open_objects(data, split=split, bad=bad, classes=task.labels)
     found, truth = task.val(dataset, place)

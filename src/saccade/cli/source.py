@@ -12,12 +12,12 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     data: Path | None = None
-    """Folder (or .tar, .tar.gz) with one folder a class; if it holds train/ and val/ or test/, those are used.
-    Needed, but for --resume."""
+    """Folder (or .tar, .tar.gz) of the pictures, as the task takes them; if it holds train and val or test, those are
+    used. Needed, but for --resume."""
     val: Path | None = None
     """Validation pictures, in the same layout."""
     hold_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of each class held out for validation, where there is no validation set."""
+    """Share of the pictures (of each class) held out for validation, where there is no validation set."""
     start: str | None = None
     """A model to start from: its encoder's weights are taken over."""
     bad: Literal["skip", "fail"] = "skip"

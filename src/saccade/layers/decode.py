@@ -15,7 +15,8 @@ class DecoderBlock(nn.Module):
     """x + self-attention, x + cross-attention to the source, x + MLP, each over normalised tokens (Carion et al.
     2020, figure 10, pre-norm).
 
-    `place` says where each query's box is; it is added to what the attentions see, in every block anew.
+    `place` says where each query's box is; it is added to what the attentions see, in every block anew. Layer scale
+    and drop-path are for deep stacks: a config that asks for them gets them in the encoder alone.
     """
 
     def __init__(self, config: BlockConfig):

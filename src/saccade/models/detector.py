@@ -98,7 +98,8 @@ class Detector(nn.Module):
         for block, bias, head in zip(self.decoder.blocks, self.bias, self.heads, strict=True):
             assert isinstance(block, DecoderBlock)
             place = self.place(waves(boxes, WAVES))
-            looks.append(block.self_queries_and_keys(x[:, -queries:], place[:, -queries:]))
+            if self.relate is not None:
+                looks.append(block.self_queries_and_keys(x[:, -queries:], place[:, -queries:]))
             x = block(x, place, source, bias(boxes, grid), mask)
             said, boxes = head(x, boxes)
             logits.append(said)
@@ -114,7 +115,8 @@ class Detector(nn.Module):
         sure = proposals.chosen.detach().amax(dim=-1)
         order = sure.topk(min(self.config.queries, sure.shape[1]), dim=1).indices[..., None]
         boxes = proposals.boxes.detach().gather(1, order.expand(-1, -1, 4))
-        return self.query(source.gather(1, order.expand(-1, -1, source.shape[2]))), boxes
+        x = self.query(source.gather(1, order.expand(-1, -1, source.shape[2])))
+        return x.float(), boxes  # the running sum of the blocks is fp32 under autocast, as the encoder's
 
 
 class Decoder(nn.Module):

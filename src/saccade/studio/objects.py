@@ -96,7 +96,7 @@ def find_objects(
     """What a detector says of one picture, and where the queries of the surest MOST objects looked."""
     sized = replace(task, preprocess=preprocess)
     raw = detections(out, preprocess.size)[0]
-    sure = kept(raw, threshold, threshold)
+    sure = kept(raw, threshold)
     patch = task.vit.config.patch
     edges = torch.tensor([grid[1], grid[0], grid[1], grid[0]]) * patch
     said = sized.named(sized.to_picture(sure, picture), picture)
@@ -186,9 +186,10 @@ def objects_content(objects: FoundObjects) -> tuple[dict[str, Any], list[bytes]]
 
 def fitting(objects: FoundObjects, budget: float) -> FoundObjects:
     """As many of the surest objects as take at most `budget` bytes of a page, and at least one."""
-    size = sum(len(layer.packed()[0]) for layer in objects.layers) * 4 / 3
-    if size <= budget or len(objects) < 2:
+    fewer = objects
+    while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
+        fewer = objects.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
+    if fewer is objects:
         return objects
-    fewer = max(1, int(len(objects) * budget / size))
-    note = f"the page shows the {fewer} surest of {objects.found} objects, to stay small"
-    return fitting(replace(objects.first(fewer), notes=[*objects.notes, note]), budget)
+    note = f"the page shows the {len(fewer)} surest of {objects.found} objects, to stay small"
+    return replace(fewer, notes=[*objects.notes, note])

@@ -104,7 +104,7 @@ def look_public(task: PublicDetectTask, picture: Picture, threshold: float = 0.5
     scene = _scene(trace, logits.shape[1], pixels, task.name)
     found = detector.read(logits, shares, [(image.height, image.width)])[0]
     raw = Detections(*found, queries=_queries(detector.family, logits))
-    said = task.named(kept(raw, threshold, threshold), picture)
+    said = task.named(kept(raw, threshold), picture)
     boxes = said.found.boxes / torch.tensor([image.width, image.height, image.width, image.height])
     objects = surveyed(task, said, boxes, raw, scene, threshold)
     if not objects.layers:

@@ -85,8 +85,8 @@ class FindsObjects:
         raise NotImplementedError
 
     def predict(self, source: Source, threshold: float = 0.5) -> Detection:
-        """The objects of one picture that are at least as sure as `threshold` (0 to 1), and the relations among
-        them: a path, bytes, Pillow image, array or tensor.
+        """The objects of one picture that are at least as sure as `threshold` (0 to 1), and the relations between
+        them that are, each as sure as itself times both of its objects: a path, bytes, Pillow image, array or tensor.
 
         Raises DataError for a picture that cannot be read.
         """
@@ -97,7 +97,7 @@ class FindsObjects:
         pictures = map(read_image, sources)
         while some := list(islice(pictures, batch)):
             for picture, found in zip(some, self.detect(some), strict=True):
-                yield self.named(kept(found, threshold, threshold), picture)
+                yield self.named(kept(found, threshold), picture)
 
     def named(self, found: Detections, picture: Picture) -> Detection:
         """With names of classes and relations."""
@@ -207,12 +207,12 @@ def _triplets(chance: Float[Tensor, "n n r"], scores: Float[Tensor, "n"]) -> tup
     return torch.stack([at // (n * r), at % r, at // r % n], dim=1), best
 
 
-def kept(found: Detections, threshold: float, related: float) -> Detections:
-    """Objects at least as sure as `threshold`, and relations among them as sure as `related`."""
+def kept(found: Detections, threshold: float) -> Detections:
+    """Objects at least as sure as `threshold`, and relations between them that are."""
     n = int((found.scores >= threshold).sum())
     queries = None if found.queries is None else found.queries[:n]
     sure = Detections(found.boxes[:n], found.scores[:n], found.labels[:n], queries=queries)
     if found.relations is None or found.relation_scores is None:
         return sure
-    stay = (found.relation_scores >= related) & (found.relations[:, [0, 2]] < n).all(dim=1)
+    stay = (found.relation_scores >= threshold) & (found.relations[:, [0, 2]] < n).all(dim=1)
     return replace(sure, relations=found.relations[stay], relation_scores=found.relation_scores[stay])

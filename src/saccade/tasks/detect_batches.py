@@ -17,7 +17,15 @@ from saccade.tasks.detect_loss import Match, Targets
 
 
 class Source(Protocol):
-    """Where training pictures come from, at any size."""
+    """Where training pictures come from, at any size.
+
+    Attributes:
+        label: what to call them.
+        usual: objects in a picture, on average.
+    """
+
+    label: str
+    usual: float
 
     def __len__(self) -> int: ...
 
@@ -36,6 +44,9 @@ class FromSet:
     def __init__(self, data: ObjectSet, fit: Preprocess, augmentation: dict[str, Any]):
         self.pictures, self.objects = to_object_arrays(data, fit, masks=False)
         self.augmentation = {**augmentation, "relations": data.relations}
+        self.label = data.label
+        crowds = sum(int(o.crowd.sum()) for o in self.objects if o.crowd is not None)
+        self.usual = (sum(map(len, self.objects)) - crowds) / len(self.objects)
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -49,7 +60,9 @@ class FromScenes:
     """Scenes never seen before: each is drawn for its one use, so there is nothing to augment."""
 
     def __init__(self, scenes: Scenes):
-        self.scenes = scenes
+        self.scenes, self.label = scenes, "scenes, each drawn for its one use"
+        some = range(min(64, len(scenes)))
+        self.usual = sum(len(scenes.objects(i)) for i in some) / max(1, len(some))
 
     def __len__(self) -> int:
         return len(self.scenes)

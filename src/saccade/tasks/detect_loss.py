@@ -7,12 +7,14 @@ take long to (Zhang et al. 2021; Li et al. 2022).
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from saccade.errors import SaccadeError
 from saccade.models.detector import Found, Noised, Proposals
 from saccade.ops.boxes import giou, iou, to_corners
 
@@ -80,6 +82,10 @@ def match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets
     far = torch.cdist(boxes, targets.boxes, p=1)
     overlap = giou(to_corners(boxes)[:, :, None], to_corners(targets.boxes)[:, None, :])
     cost = (CLASS_COST * wrong + EDGES * far - OVERLAP * overlap).cpu().numpy()
+    if not np.isfinite(cost).all():
+        raise SaccadeError(
+            "the detector's answers are no numbers any more: start again with a lower --lr and --adam-lr"
+        )
     pairs = []
     for picture, count in enumerate(targets.there.sum(dim=1).tolist()):
         queries, objects = linear_sum_assignment(cost[picture, :, :count])
@@ -156,9 +162,11 @@ def _relation_loss(
     logits: Float[Tensor, "b n n r"], relations: Bool[Tensor, "b t t r"], pairs: Match
 ) -> Float[Tensor, ""]:
     """Cross-entropy of every relation between every two matched queries."""
-    same = pairs.picture[:, None] == pairs.picture[None, :]
-    same &= ~torch.eye(len(pairs.picture), dtype=torch.bool, device=same.device)
-    i, j = same.nonzero(as_tuple=True)
-    said = logits[pairs.picture[i], pairs.query[i], pairs.query[j]].float()
-    truth = relations[pairs.picture[i], pairs.object[i], pairs.object[j]].to(said.dtype)
-    return F.binary_cross_entropy_with_logits(said, truth, reduction="sum")
+    b, t = relations.shape[:2]
+    query = torch.zeros(b, t, dtype=torch.long, device=logits.device)  # that has each object
+    found = torch.zeros(b, t, dtype=torch.bool, device=logits.device)
+    query[pairs.picture, pairs.object] = pairs.query
+    found[pairs.picture, pairs.object] = True
+    both = found[:, :, None] & found[:, None, :] & ~torch.eye(t, dtype=torch.bool, device=logits.device)
+    said = logits[torch.arange(b, device=logits.device)[:, None, None], query[:, :, None], query[:, None, :]].float()
+    return F.binary_cross_entropy_with_logits(said[both], relations[both].to(said.dtype), reduction="sum")

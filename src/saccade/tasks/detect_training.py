@@ -14,10 +14,11 @@ from saccade.data.object_arrays import to_object_arrays
 from saccade.data.objects import ObjectSet
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
+from saccade.data.scenes.scenes import LEAST
 from saccade.device import Device
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.models.detector import Detector, DetectorConfig, Found
-from saccade.tasks.detect import DetectTask, detections
+from saccade.tasks.detect import MOST_RELATIONS, DetectTask, detections
 from saccade.tasks.detect_batches import Batch, FromScenes, FromSet, Source, as_targets, joined, spoilt
 from saccade.tasks.detect_loss import detection_loss
 from saccade.tasks.detect_scores import detection_scores, relation_scores
@@ -59,11 +60,11 @@ class DetectRecipe(BaseModel):
         turned = {"upside_down": self.upside_down, "quarter_turns": self.quarter_turns}
         return {"scale": self.zoom, "colour": self.colour, **turned}
 
-    def share_at(self, progress: float) -> float:
-        """Side of the training pictures at a point of the run, 0 to 1, as a share of the full side."""
+    def size_at(self, progress: float) -> int:
+        """Longer side of the training pictures at a point of the run, 0 to 1: half, three quarters, then all of it."""
         if not self.grow:
-            return 1.0
-        return 1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1.0
+            return self.size
+        return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
 
 
 class DetectTraining:
@@ -79,6 +80,8 @@ class DetectTraining:
             raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
         torch.manual_seed(seed)
         self.size = fitting_size(train, recipe)
+        if isinstance(train, Scenes) and min(self.size) * recipe.size_at(0) < LEAST * recipe.size_at(1):
+            raise SaccadeError(f"a size of {min(self.size)} pixels with grow begins with scenes of fewer than {LEAST}")
         encoder = encoder_for(recipe.model, self.size, recipe.drop_path, start)
         self._patch = encoder.patch
         self.size = whole_patches(self.size, encoder.patch)
@@ -86,6 +89,8 @@ class DetectTraining:
         model = Detector(DetectorConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
             take_over(model, start)
+        if not recipe.noised:  # then nothing asks for them, and processes that share gradients would wait for theirs
+            model.known.requires_grad_(False)
         self.model: nn.Module = model
         fit = Preprocess(self.size, "letterbox")
         self.source: Source = (
@@ -95,9 +100,9 @@ class DetectTraining:
         mean, std = known or self._colours(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False)
-        self.each = max(1.0, sum(map(len, self.val_objects)) / max(1, len(self.val_objects)))
+        self.each = max(1.0, self.source.usual)
         self.about = {
-            "data": train.label,
+            "data": self.source.label,
             "validated on": val.label,
             "pictures": len(self.source),
             "validation pictures": len(self.val_objects),
@@ -124,7 +129,7 @@ class DetectTraining:
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
         """Augmented pictures with their objects, plain and spoilt."""
-        share = self.recipe.share_at(progress)
+        share = self.recipe.size_at(progress) / self.recipe.size_at(1)
         size = whole_patches((round(self.size[0] * share), round(self.size[1] * share)), self._patch)
         pictures, objects = self.source.samples(indices, size, generator)
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.preprocess.mean, self.preprocess.std))
@@ -147,15 +152,15 @@ class DetectTraining:
         """mAP, mAP50, mAP75 and recall of relations on the validation pictures, shared among the processes; boxes
         in pixels of what the model sees."""
         assert isinstance(model, Detector)
-        count, most = len(self.val_objects), min(100, self.recipe.queries)
-        told = torch.zeros(count, most, 6, device=device.device)
-        related = torch.zeros(count, 100, 4, device=device.device)
+        count = len(self.val_objects)
+        told = torch.zeros(count, self.recipe.queries, 6, device=device.device)
+        related = torch.zeros(count, MOST_RELATIONS, 4, device=device.device)
         for at in list(torch.arange(count).split(50))[device.rank :: device.world]:
             pictures = self.preprocess.normalised(self.val_pictures[at].to(device.device))
             with device.precision():
                 found = detections(model(pictures), self.size)
             for i, one in zip(at.tolist(), found, strict=True):
-                rows = torch.cat([one.boxes, one.scores[:, None], one.labels[:, None]], dim=1)[:most]
+                rows = torch.cat([one.boxes, one.scores[:, None], one.labels[:, None]], dim=1)
                 told[i, : len(rows)] = rows.to(device.device)
                 if one.relations is not None and one.relation_scores is not None:
                     lines = torch.cat([one.relations, one.relation_scores[:, None]], dim=1)
