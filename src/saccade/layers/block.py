@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from saccade.layers.attention import Attention
-from saccade.layers.mlp import MLP, SwiGLU
+from saccade.layers.mlp import mlp_of
 from saccade.layers.norm import NORMS
 
 
@@ -38,11 +38,7 @@ class Block(nn.Module):
         self.attention_norm = norm(c.width, eps=c.eps)
         self.attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
         self.mlp_norm = norm(c.width, eps=c.eps)
-        self.mlp = (
-            SwiGLU(c.width, c.hidden, bias=c.bias)
-            if c.activation == "swiglu"
-            else MLP(c.width, c.hidden, c.activation, bias=c.bias)
-        )
+        self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
         self.attention_branch = Branch(c.width, c.layer_scale, c.drop_path)
         self.mlp_branch = Branch(c.width, c.layer_scale, c.drop_path)
 

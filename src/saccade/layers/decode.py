@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from saccade.layers.attention import Attention
 from saccade.layers.block import BlockConfig
-from saccade.layers.mlp import MLP, SwiGLU
+from saccade.layers.mlp import mlp_of
 from saccade.layers.norm import NORMS
 from saccade.ops.boxes import edge_offsets
 
@@ -27,11 +27,7 @@ class DecoderBlock(nn.Module):
         self.cross_norm = norm(c.width, eps=c.eps)
         self.cross_attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
         self.mlp_norm = norm(c.width, eps=c.eps)
-        self.mlp = (
-            SwiGLU(c.width, c.hidden, bias=c.bias)
-            if c.activation == "swiglu"
-            else MLP(c.width, c.hidden, c.activation, bias=c.bias)
-        )
+        self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
 
     def forward(
         self,

@@ -49,3 +49,8 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b n d"]:
         return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+def mlp_of(width: int, hidden: int, activation: str, bias: bool) -> MLP | SwiGLU:
+    """The network that a block's config names: "swiglu", or an activation between two maps."""
+    return SwiGLU(width, hidden, bias=bias) if activation == "swiglu" else MLP(width, hidden, activation, bias=bias)
