@@ -120,6 +120,25 @@ def test_another_validation_set_uses_the_classes_of_training(tmp_path):
         object_splits(train, other)
 
 
+def test_a_validation_set_uses_the_relations_of_training(tmp_path):
+    def write(name, image, *relations):
+        row = {"subject": 1, "object": 0} if image == 100 else {"subject": 5, "object": 3}
+        return write_coco(tmp_path / name, coco(relations={str(image): [row | {"relation": r} for r in relations]}))
+
+    train, other = write("train", 100, "above", "left of"), write("other", 103, "left of")
+    first, val = object_splits(train, other)
+    assert first.relations == val.relations == ["above", "left of"]
+    assert val.objects(3).relations.tolist() == [[2, 1, 0]]
+    assert open_objects(other).relations == ["left of"]
+    assert open_objects(other, relations=["on", "left of"]).objects(3).relations.tolist() == [[2, 1, 0]]
+    _, val = object_splits(train, write_voc(tmp_path / "voc"))  # a format that knows none
+    assert val.relations == ["above", "left of"]
+    assert val.objects(0).relations.shape == (0, 3)
+    said = r"has the relations near, which are not among the expected \(above, left of\)"
+    with pytest.raises(DataError, match=said):
+        object_splits(train, write("near", 103, "near", "above"))
+
+
 def test_subset(tmp_path):
     part = open_objects(write_voc(tmp_path / "set")).subset([3, 0])
     assert part.names == ["JPEGImages/d.png", "JPEGImages/a.png"]

@@ -201,8 +201,8 @@ def pick(splits: Sequence[str], split: str, label: str) -> str:
     raise DataError(f"{label} has no split '{shown(split)}' (found: {', '.join(map(shown, splits)) or 'none'})")
 
 
-def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str) -> list[str]:
-    """The classes to use: those asked for, of which the set may lack some but has no others.
+def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:
+    """The classes (or `what`) to use: those asked for, of which the set may lack some but has no others.
 
     Raises DataError naming what it adds."""
     if asked is None:
@@ -210,7 +210,16 @@ def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str
     extra = [name for name in found if name not in asked]
     if extra:
         raise DataError(
-            f"{where} has the classes {', '.join(map(shown, extra))}, which are not among the expected "
-            f"({', '.join(map(shown, asked))})"
+            f"{where} has the {what} {', '.join(map(shown, extra))}, which are not among the expected "
+            f"({', '.join(map(shown, asked)) or 'none'})"
         )
     return list(asked)
+
+
+def number_relations(annotations: Annotations, asked: Sequence[str]) -> None:
+    """Make relations index the names asked for, of which the set may lack some. Raises DataError if it has others."""
+    names = number_classes(annotations.relations, asked, annotations.label, "relations")
+    index = [names.index(name) for name in annotations.relations]
+    for picture in annotations.pictures:
+        picture.relations = [(s, index[r], o) for s, r, o in picture.relations]
+    annotations.relations = names

@@ -56,7 +56,11 @@ def look_into(store: Store) -> Layout | None:
 
 
 def open_objects(
-    source: str | os.PathLike[str], split: str | None = None, bad: str = "skip", classes: Sequence[str] | None = None
+    source: str | os.PathLike[str],
+    split: str | None = None,
+    bad: str = "skip",
+    classes: Sequence[str] | None = None,
+    relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
     """Pictures with their objects.
 
@@ -66,11 +70,12 @@ def open_objects(
         bad: what an unreadable picture or a bad box does: "skip" leaves it out and records it, "fail" raises.
         classes: names in label order; the set may use some of them, and no others. Default: as its files have it
             (COCO's categories by id, YOLO's list, the names found in VOC's files, sorted).
+        relations: likewise, of relations. Default: a COCO file's list of them, or the names found in it, sorted.
 
     Raises:
         DataError: nothing of the kind found; a split that is not there or was not named; see `ObjectFiles`.
     """
-    return _opened(_layout(source), split, bad, classes)
+    return _opened(_layout(source), split, bad, classes, relations)
 
 
 def object_splits(
@@ -87,21 +92,21 @@ def object_splits(
     out, the same for the same seed. The notes of the validation set say which.
 
     Raises:
-        DataError: as open_objects; classes in the validation set that the training set does not have.
+        DataError: as open_objects; classes or relations in the validation set that the training set does not have.
     """
     layout = _layout(source)
     first = {kind: _of_role(layout, kind) for kind in ("train", "val", "test")}
     if layout.splits and first["train"] is None:
         raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
-    train = _opened(layout, first["train"], bad, None)
+    train = _opened(layout, first["train"], bad)
     held = first["val"] or first["test"]
     if val is not None:
         other = _layout(val)
         name = next((found for kind in ("val", "test", "train") if (found := _of_role(other, kind))), None)
-        result = _opened(other, name, bad, train.classes)
+        result = _opened(other, name, bad, train.classes, train.relations)
         result.notes.append(f"validation: {result.label}")
     elif held is not None:
-        result = _opened(layout, held, bad, train.classes)
+        result = _opened(layout, held, bad, train.classes, train.relations)
         result.notes.append(f"validation: the split {held}")
     else:
         train, result = hold_out(train, fraction, seed)
@@ -136,7 +141,13 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     return layout
 
 
-def _opened(layout: Layout, split: str | None, bad: str, classes: Sequence[str] | None) -> ObjectFiles:
+def _opened(
+    layout: Layout,
+    split: str | None,
+    bad: str,
+    classes: Sequence[str] | None = None,
+    relations: Sequence[str] | None = None,
+) -> ObjectFiles:
     if split is not None:
         split = annotated.pick(layout.splits, split, layout.store.label)
     elif len(layout.splits) > 1:
@@ -144,7 +155,10 @@ def _opened(layout: Layout, split: str | None, bad: str, classes: Sequence[str] 
             f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
             f"name one (split={layout.splits[0]!r}) or use object_splits(...)"
         )
-    dataset = ObjectFiles(layout.read(split, None if classes is None else list(classes)), bad)
+    found = layout.read(split, None if classes is None else list(classes))
+    if relations is not None:
+        annotated.number_relations(found, relations)
+    dataset = ObjectFiles(found, bad)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     return dataset
