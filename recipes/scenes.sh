@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# The embedded model "scenes": a detector of ten shapes and six relations between them, from scratch on drawn scenes.
+# A detector of ten shapes and six relations between them, from scratch on drawn scenes.
 #
 # command    recipes/scenes.sh
 # hardware   two CPU cores with bf16 arithmetic (AMD Zen 5)
-# time       TIME
-# score      SCORE
+# time, score  not measured yet: no run of it has come to its end
 set -euo pipefail
 
 # No scene is seen twice. Pictures of 64 pixels come first, then 96, then 128: the first half of the steps costs a

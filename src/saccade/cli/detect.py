@@ -40,7 +40,7 @@ def train(
 
     Examples:
 
-        saccade train detect --data cells/ --name cells --start scenes
+        saccade train detect --data cells/ --name cells --start runs/scenes
 
         saccade train detect --data scenes --size 128 --queries 30 --name scenes
 
