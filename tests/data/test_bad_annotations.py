@@ -7,7 +7,9 @@ import pytest
 import torch
 import yaml
 
+from saccade.data import Preprocess
 from saccade.data.annotated import judge, pick, role
+from saccade.data.object_arrays import to_object_arrays
 from saccade.data.object_sets import open_objects
 from saccade.errors import DataError
 
@@ -189,6 +191,23 @@ def test_coco_masks_that_cannot_be(tmp_path, shape, said):
         annotation["segmentation"] = shape
     with pytest.raises(DataError, match=f"images/a.png: annotation 0 .*{said}"):
         open_objects(write_coco(tmp_path / "set", data)).objects(0)
+
+
+def test_a_mask_that_cannot_be_drawn_matters_only_where_masks_are_asked_for(tmp_path):
+    data = coco()
+    for annotation in data["annotations"]:
+        annotation["segmentation"] = [[0, 0, 9, 0, 9, 9]]
+    data["annotations"][0]["segmentation"] = [[1, 2]]
+    dataset = open_objects(write_coco(tmp_path / "set", data))
+    objects = dataset.objects(0, masks=False)
+    assert objects.masks is None
+    assert objects.boxes.tolist() == [[3, 5, 20, 31], [30, 7, 71, 53]]
+    _, boxed = to_object_arrays(dataset, Preprocess((31, 37)), masks=False)
+    assert (len(boxed), dataset.skipped) == (5, {})
+    assert all(each.masks is None for each in boxed)
+    _, drawn = to_object_arrays(dataset, Preprocess((31, 37)))
+    assert (len(drawn), list(dataset.skipped)) == (4, ["images/a.png"])
+    assert drawn[0].masks is not None
 
 
 def test_a_far_corner_takes_no_memory(tmp_path):

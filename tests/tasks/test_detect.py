@@ -145,7 +145,7 @@ class Odd:
     def picture(self, index: int) -> Picture:
         return self.scenes.picture(index)
 
-    def objects(self, index: int) -> Objects:
+    def objects(self, index: int, masks: bool = True) -> Objects:
         if index in self.broken:
             raise DataError(f"{self.names[index]} is broken")
         found = self.scenes.objects(index)

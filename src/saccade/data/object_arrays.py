@@ -19,9 +19,9 @@ def to_object_arrays(
     """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and their objects in
     pixels of those.
 
-    masks: False leaves them out: they take a byte a pixel and object. least_visible: share 0..1 of an object that
-    must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation cannot
-    be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
+    masks: False leaves them out, undrawn: they take a byte a pixel and object. least_visible: share 0..1 of an object
+    that must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation
+    cannot be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
 
     Raises:
         DataError: an unreadable picture under bad="fail"; no readable picture at all.
@@ -31,15 +31,13 @@ def to_object_arrays(
     objects: list[Objects | None] = [None] * len(dataset)
 
     def read(index: int) -> None:
-        found = dataset.objects(index)
+        found = dataset.objects(index, masks)
         image = dataset.picture(index).image
         if image.size != found.size[::-1]:
             raise DataError(
                 f"{shown(dataset.names[index])} has {image.width} x {image.height} pixels and its objects are of a "
                 f"picture of {found.size[1]} x {found.size[0]}"
             )
-        if not masks and found.masks is not None:
-            found = Objects(found.boxes, found.labels, found.size, found.crowd, None, found.relations)
         placement = fit.placement(*found.size)
         objects[index] = place(found, placement, fit.size, least_visible, dataset.relations)
         seen = np.asarray(fit.seen(image)).reshape(*fit.size, channels)

@@ -72,8 +72,9 @@ class ObjectFiles:
         name = self._pictures[index].name
         return read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
 
-    def objects(self, index: int) -> Objects:
-        """What is in it, in pixels of `picture(index)`. Only the header of the picture is read.
+    def objects(self, index: int, masks: bool = True) -> Objects:
+        """What is in it, in pixels of `picture(index)`. Only the header of the picture is read. masks: False leaves
+        them out, and draws none.
 
         Raises DataError for a picture that is missing or of another size than its annotation claims, and for
         masks that cannot be drawn."""
@@ -87,7 +88,7 @@ class ObjectFiles:
                 f"{claimed}; annotate it anew or put back the picture that was annotated"
             )
         turn = orientation > 1 and raw.size == stored
-        objects = self._typed(raw, stored if turn else upright, index)
+        objects = self._typed(raw, stored if turn else upright, index, masks)
         if turn:
             for move in UPRIGHT[orientation]:
                 objects = move(objects, self.relations)
@@ -126,7 +127,7 @@ class ObjectFiles:
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
         self.skipped[said] = text
 
-    def _typed(self, raw: RawPicture, size: tuple[int, int], index: int) -> Objects:
+    def _typed(self, raw: RawPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`, which is known only now."""
         boxes, objects, relations = [], [], raw.relations
         scale = (size[1], size[0]) * 2 if self._unit else (1, 1, 1, 1)
@@ -146,7 +147,7 @@ class ObjectFiles:
             torch.tensor([each.label for each in chosen], dtype=torch.int64),
             size,
             torch.tensor([each.crowd for each in chosen], dtype=torch.bool),
-            self._masks(chosen, size, index),
+            self._masks(chosen, size, index) if masks else None,
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
         )
 

@@ -79,15 +79,19 @@ class ObjectSet(Protocol):
     label: str
     classes: list[str]
     relations: list[str]
-    names: list[str]
     bad: str
     skipped: dict[str, str]
     notes: list[str]
+
+    @property
+    def names(self) -> list[str]: ...
 
     def __len__(self) -> int: ...
 
     def picture(self, index: int) -> Picture:
         """Raises DataError if it cannot be read."""
 
-    def objects(self, index: int) -> Objects:
-        """What is in it, in pixels of `picture(index)`."""
+    def objects(self, index: int, masks: bool = True) -> Objects:
+        """What is in it, in pixels of `picture(index)`. masks: False leaves them out, and draws none.
+
+        Raises DataError if it cannot be told."""

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_objects_can_be_seen(size):
     scenes = Scenes(40, size, seed=2)
     counts = []
     for i in range(40):
-        layout = draw_layout(scenes._stream(0, i), *scenes.size)
+        layout = draw_layout(Stream(scenes.seed, 0, i, *scenes.size), *scenes.size)
         objects, colours = scenes.objects(i), scenes.scene(i).colours
         areas = objects.masks.sum(dim=(1, 2)).tolist()
         assert areas == layout.seen
@@ -166,6 +167,34 @@ def test_picture_and_objects_are_of_one_scene(scenes):
     assert picture.name == scenes.names[3]
     assert np.array_equal(np.asarray(picture.image), scenes.scene(3).pixels)
     assert objects is scenes.scene(3).objects
+    bare = scenes.objects(3, masks=False)
+    assert bare.masks is None
+    assert torch.equal(bare.boxes, objects.boxes)
+    assert torch.equal(bare.relations, objects.relations)
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**62])
+@pytest.mark.parametrize("size", [SIZE, (64, 48)])
+def test_a_fresh_scene_is_scene_0_of_its_seed_and_size(scenes, size, seed):
+    before = scenes.scene(4)
+    assert fingerprint(scenes.fresh(size, seed)) == fingerprint(Scenes(1, size, seed).scene(0))
+    assert scenes.scene(4) is before
+
+
+def test_a_fresh_scene_that_cannot_be(scenes):
+    with pytest.raises(DataError, match="sides of 32 to 8192"):
+        scenes.fresh((64, 31), 1)
+    with pytest.raises(DataError, match="the seed of the scenes is -1"):
+        scenes.fresh((64, 64), -1)
+
+
+def test_a_set_of_very_many_takes_no_memory_for_them():
+    tracemalloc.start()
+    scenes = Scenes(2**40, 32)
+    assert scenes.picture(2**40 - 1).name == f"scene-{2**40 - 1}"
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 24
 
 
 def test_scenes_go_to_other_processes(scenes):

@@ -84,6 +84,17 @@ def test_sprites_stand_in_scenes(folder):
     assert 0.3 < sprites / sum(map(len, found.values())) < 0.6
 
 
+def test_fresh_scenes_have_the_same_sprites(folder):
+    scenes = Scenes(1, 64, sprites=folder)
+    known = scenes.sprites
+    drawn = [scenes.fresh((48, 80), seed) for seed in range(20)]
+    assert scenes.sprites is known
+    assert any(label >= len(SHAPES) for scene in drawn for label in scene.objects.labels.tolist())
+    expected = Scenes(1, (48, 80), seed=7, sprites=folder).scene(0)
+    assert np.array_equal(drawn[7].pixels, expected.pixels)
+    assert drawn[7].captions == expected.captions
+
+
 def test_a_sprite_may_be_called_like_a_shape(tmp_path):
     picture(tmp_path / "ring.png", (240, 20, 20, 255))
     scenes = Scenes(20, 64, sprites=tmp_path)

@@ -1,6 +1,7 @@
 """The procedural world: unlimited pictures of which everything is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +65,8 @@ class Scenes:
     def __init__(self, n: int, size: int | tuple[int, int] = 128, seed: int = 0, sprites: str | Path | None = None):
         if n < 0:
             raise DataError(f"{n} scenes were asked for; 0 or more expected")
-        if seed < 0:
-            raise DataError(f"the seed of the scenes is {seed}; 0 or more expected")
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        if min(self.size) < LEAST or max(self.size) > GREATEST:
-            raise DataError(
-                f"scenes of {self.size[1]} x {self.size[0]} pixels were asked for; "
-                f"sides of {LEAST} to {GREATEST} pixels expected"
-            )
+        _check_world(self.size, seed)
         self.n, self.seed = n, seed
         self.sprites: list[Sprite] = read_sprites(sprites) if sprites is not None else []
         self.label = f"scenes of seed {seed}"
@@ -82,7 +77,6 @@ class Scenes:
                 "put sprites of one class into one sub-folder"
             )
         self.relations = list(RELATIONS)
-        self.names = [f"scene-{i:06d}" for i in range(n)]
         self.bad = "fail"
         self.skipped: dict[str, str] = {}
         self.notes: list[str] = []
@@ -92,21 +86,36 @@ class Scenes:
     def __len__(self) -> int:
         return self.n
 
+    @cached_property
+    def names(self) -> list[str]:
+        """A name a scene; made when they are first asked for, as a set may be of many millions."""
+        return [_name(i) for i in range(self.n)]
+
     def picture(self, index: int) -> Picture:
         """The picture alone."""
-        return Picture(Image.fromarray(self.scene(index).pixels), self.names[index])
+        return Picture(Image.fromarray(self.scene(index).pixels), _name(index))
 
-    def objects(self, index: int) -> Objects:
-        """What is in it."""
-        return self.scene(index).objects
+    def objects(self, index: int, masks: bool = True) -> Objects:
+        """What is in it. masks: False leaves them out."""
+        objects = self.scene(index).objects
+        return objects if masks else replace(objects, masks=None)
 
     def scene(self, index: int) -> Scene:
         """Scene `index`, from 0. Raises IndexError beyond the last."""
         self._check(index)
         last = self._last
         if last is None or last[0] != index:
-            last = self._last = (index, self._draw(index))  # picture(i) and objects(i) are asked for one by one
+            # picture(i) and objects(i) are asked for one by one
+            last = self._last = (index, self._draw(self.seed, index, self.size))
         return last[1]
+
+    def fresh(self, size: tuple[int, int], seed: int) -> Scene:
+        """A scene of the same world, with the same sprites, of another size (height, width) and any seed: scene 0 of
+        that seed. It is drawn anew each time.
+
+        Raises DataError for a size or seed that `Scenes` would refuse."""
+        _check_world(size, seed)
+        return self._draw(seed, 0, size)
 
     def film(self, index: int, frames: int = 16) -> Film:
         """Film `index`, of objects that move as its captions say; another world than scene `index`.
@@ -118,18 +127,15 @@ class Scenes:
         self._check(index)
         if frames < 2:
             raise DataError(f"a film of {frames} frames was asked for; 2 or more expected")
-        return draw_film(self._stream(_FILM, index), self.size, frames, self._indices, self.sprites)
+        return draw_film(Stream(self.seed, _FILM, index, *self.size), self.size, frames, self._indices, self.sprites)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self.n:
             raise IndexError(f"scene {index} was asked for; there are {self.n}, counted from 0")
 
-    def _stream(self, kind: int, index: int) -> Stream:
-        return Stream(self.seed, kind, index, *self.size)
-
-    def _draw(self, index: int) -> Scene:
-        height, width = self.size
-        stream = self._stream(_SCENE, index)
+    def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
+        height, width = size
+        stream = Stream(seed, _SCENE, index, height, width)
         layout = draw_layout(stream, height, width, self.sprites)
         pixels = painted(layout, draw_backdrop(stream, height, width))
         objects, _ = found(layout, self._indices)
@@ -139,3 +145,16 @@ class Scenes:
         said = captions(names, colours, [(a, b, c) for a, b, c in objects.relations.tolist()])
         owner = layout.owner + 1
         return Scene(pixels, objects, codes[owner], owner.astype(np.uint8), colours, said)
+
+
+def _name(index: int) -> str:
+    return f"scene-{index:06d}"
+
+
+def _check_world(size: tuple[int, int], seed: int) -> None:
+    if seed < 0:
+        raise DataError(f"the seed of the scenes is {seed}; 0 or more expected")
+    if min(size) < LEAST or max(size) > GREATEST:
+        raise DataError(
+            f"scenes of {size[1]} x {size[0]} pixels were asked for; sides of {LEAST} to {GREATEST} pixels expected"
+        )
