@@ -22,8 +22,10 @@ BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32
 class Pictures(Protocol):
     """What `for_each` needs to know of a set."""
 
-    names: list[str]
     skipped: dict[str, str]
+
+    @property
+    def names(self) -> list[str]: ...
 
     @property
     def bad(self) -> str: ...
