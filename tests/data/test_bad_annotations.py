@@ -332,9 +332,56 @@ def test_ways_to_write_a_data_yaml(tmp_path, names, train):
 
 
 @pytest.mark.parametrize(
+    ("folder", "base", "train"),
+    [
+        ("", "blood", "images/train"),
+        ("", "./blood/", "images/train"),
+        ("", "/home/someone/blood", "images/train"),  # the author's own place
+        ("", "../../blood", "images/train"),
+        ("", "blood", "train.txt"),
+        ("cfg", "../blood", "images/train"),
+        ("cfg", None, "../blood/images/train"),
+    ],
+)
+def test_the_path_of_a_data_yaml(tmp_path, folder, base, train):
+    inner = write_yolo(tmp_path / "set" / "blood", {"train": "abc", "val": "de"})
+    sheet(inner, path=base, train=train, val=train.replace("train", "val"))
+    for split, names in (("train", "abc"), ("val", "de")):
+        (inner / f"{split}.txt").write_text("".join(f"images/{split}/{name}.png\n" for name in names))
+    (tmp_path / "set" / folder).mkdir(exist_ok=True)
+    (inner / "data.yaml").rename(tmp_path / "set" / folder / "data.yaml")
+    # of the same names, and not meant
+    save_pictures(tmp_path / "set" / "other" / "images" / "train")
+    dataset = open_objects(tmp_path / "set", "train", bad="fail")
+    assert dataset.names == [f"blood/images/train/{name}.png" for name in "abc"]
+    assert [len(dataset.objects(i)) for i in range(3)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize("base", ["../out", "/out", "set/../../out"])
+def test_a_path_that_leads_outside_is_not_followed(tmp_path, base):
+    write_yolo(tmp_path / "out")
+    root = write_yolo(tmp_path / "set")
+    (root / "images").rename(root / "pictures")
+    sheet(root, path=base.replace("/out", str(tmp_path / "out")) if base == "/out" else base)
+    with pytest.raises(DataError, match=r"'images/' below the path '.*out' is neither a folder nor a file of"):
+        open_objects(root)
+
+
+def test_pictures_that_a_yolo_list_names_twice(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    (root / "list.txt").write_text("images/a.png\n\n./images/b.png\nimages/b.png\n")
+    sheet(root, train="list.txt")
+    dataset = open_objects(root)
+    assert dataset.names == ["images/a.png", "images/b.png"]
+    assert list(dataset.skipped.values()) == ["list.txt, line 4: b.png is listed again"]
+    with pytest.raises(DataError, match=r"list\.txt, line 4: b\.png is listed again"):
+        open_objects(root, bad="fail")
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": "nowhere"}, "'nowhere' is neither a folder nor a file"),
+        ({"train": "nowhere"}, "'nowhere' below the path '../somewhere' is neither a folder nor a file"),
         ({"train": None}, "names no pictures; train: or val:"),
         ({"names": "ant"}, "names of the type str"),
         ({"names": {1: "ant", 2: "bee"}}, "0 to 1 expected"),

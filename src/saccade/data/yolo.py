@@ -6,6 +6,8 @@ classes and splits; without one, classes.txt (or obj.names) names the classes an
 """
 
 import math
+import posixpath
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -23,13 +25,15 @@ LARGEST_YAML = 1 << 20
 
 @dataclass
 class YOLO:
-    """splits: split -> its pictures. names: classes by number, or None where nothing names them."""
+    """pictures: split -> its pictures. names: classes by number, or None where nothing names them. repeated: split ->
+    pictures that its lists name again."""
 
     store: Store
     root: str
     pictures: dict[str, list[str]]
     names: list[str] | None
     notes: list[str] = field(default_factory=list)
+    repeated: dict[str, list[Problem]] = field(default_factory=dict)
     format: str = "YOLO"
     _counts: list[str] | None = None
 
@@ -40,7 +44,8 @@ class YOLO:
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """A split, or the only part there is."""
         label = self.store.label + (f", {split}" if split else "")
-        pictures = self.pictures[split or next(iter(self.pictures))]
+        name = split or next(iter(self.pictures))
+        pictures = self.pictures[name]
         notes = list(self.notes)
         names = self.names
         if names is None:
@@ -52,6 +57,7 @@ class YOLO:
             self.store,
             self.root,
             annotated.number_classes(names, classes, label),
+            problems=list(self.repeated.get(name, ())),
             notes=notes,
             unit=True,
         )
@@ -221,36 +227,76 @@ def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
     if not isinstance(names, list):
         raise DataError(f"{where} has names of the type {type(names).__name__}; a list of class names expected")
     names = _checked([str(name) for name in names], store, sheet)
-    notes, pictures = [], {}
+    notes, pictures, repeated = [], {}, {}
     if isinstance(data.get("nc"), int) and data["nc"] != len(names):
         notes.append(f"{where} says nc: {data['nc']} and names {len(names)} classes; the names were taken")
     for split in ("train", "val", "valid", "test"):
         if data.get(split):
             places = data[split] if isinstance(data[split], list) else [data[split]]
-            pictures[split] = [n for place in places for n in _pictures(store, root, str(place), f"{where}, {split}")]
+            base = str(data.get("path") or "")
+            found = [each for place in places for each in _pictures(store, root, base, str(place), f"{where}, {split}")]
+            pictures[split], repeated[split] = _once(found)
     if not pictures:
         raise DataError(f"{where} names no pictures; train: or val: with a folder of them expected")
-    return YOLO(store, root, pictures, names, notes)
+    around = all(name.startswith(f"{root}/") for part in pictures.values() for name in part)
+    return YOLO(store, root if around else "", pictures, names, notes, repeated)
 
 
-def _pictures(store: Store, root: str, place: str, where: str) -> list[str]:
-    """The pictures of a folder or list, which data.yaml may give from wherever its author kept the set: the longest
-    end of the path that is there counts. Only names inside the store are ever looked up."""
-    parts = [part for part in PurePosixPath(place.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+def _once(found: list[tuple[str, str]]) -> tuple[list[str], list[Problem]]:
+    """Of pictures, each with the place that names it: every one once, and those that are named again."""
+    names: dict[str, None] = {}
+    again = []
+    for name, place in found:
+        if name in names:
+            where = f"{place}: {shown(PurePosixPath(name).name)}"
+            again.append(Problem("picture listed twice", where, f"{where} is listed again"))
+        names[name] = None
+    return list(names), again
+
+
+def _pictures(store: Store, root: str, base: str, place: str, where: str) -> list[tuple[str, str]]:
+    """The pictures of a folder or list, each with the place that names it.
+
+    root: folder of data.yaml. base: its `path`, below which it means all places. Both may be given from wherever its
+    author kept the set: where they lead out of the store, or to nothing, the longest end of them that is there
+    counts. Only names inside the store are ever looked up."""
     files = set(store.files)
-    for i in range(max(1, len(parts))):
-        path = join(root, *parts[i:])
+    for path in _ways(root, base, place):
+        said = shown(annotated.below(root, path))
         if path in store.folders or not path:
-            return annotated.pictures_in(store, path)
+            return [(name, said) for name in annotated.pictures_in(store, path)]
         if path in files:
-            lines = [line.strip() for line in annotated.read_text(store, path).splitlines() if line.strip()]
-            return [_named(files, root, line, shown(store.full_name(path))) for line in lines]
-    raise DataError(f"{where}: '{shown(place)}' is neither a folder nor a file of {store.label}")
+            lines = [line.strip() for line in annotated.read_text(store, path).splitlines()]
+            folders = (annotated.folder_of(path), next(_ways(root, base, ".")), root)
+            return [
+                (_named(files, folders, line, shown(store.full_name(path))), f"{said}, line {i}")
+                for i, line in enumerate(lines, start=1)
+                if line
+            ]
+    below = f" below the path '{shown(base)}'" if base else ""
+    raise DataError(f"{where}: '{shown(place)}'{below} is neither a folder nor a file of {store.label}")
 
 
-def _named(files: set[str], root: str, line: str, where: str) -> str:
-    parts = [part for part in PurePosixPath(line.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    found = next((path for i in range(len(parts)) if (path := join(root, *parts[i:])) in files), None)
+def _ways(root: str, base: str, place: str) -> Iterator[str]:
+    """Names inside the store that a place may mean: as it is written, then ever shorter ends of it below `root`."""
+    base, place = (text.replace("\\", "/") for text in (base, place))
+    whole = posixpath.normpath(posixpath.join(root, base, place))
+    if not whole.startswith(("/", "..")):
+        yield "" if whole == "." else whole
+    parts = _parts(posixpath.join(base, place))
+    for i in range(max(1, len(parts))):
+        yield join(root, *parts[i:])
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in PurePosixPath(path.replace("\\", "/")).parts if part not in ("/", "//", "..", ".")]
+
+
+def _named(files: set[str], folders: Sequence[str], line: str, where: str) -> str:
+    """The picture that a line means: the longest end of it that is in one of the folders."""
+    parts = _parts(line)
+    ways = (join(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
+    found = next((path for path in ways if path in files), None)
     if found is None:
         raise DataError(f"{where} lists '{shown(line)}', which is not there")
     return found

@@ -115,6 +115,19 @@ def test_yolo(tmp_path, splits, sheet):
         assert len(open_objects(tmp_path / "part", "val", bad="fail")) == 2
 
 
+def test_yolo_below_the_path_of_a_data_yaml_in_another_folder(tmp_path):
+    root = write_yolo(tmp_path / "set" / "blood")
+    (tmp_path / "set" / "cfg").mkdir()
+    text = (root / "data.yaml").read_text().replace("../somewhere", "../blood")
+    (tmp_path / "set" / "cfg" / "data.yaml").write_text(text)
+    (root / "data.yaml").unlink()
+    (root / "labels" / "a.txt").write_text("1 0.9 0.5 0.4 0.2\n")
+    assert cleaned(tmp_path / "set", tmp_path / "out") == {"box beyond: cut": 1}
+    clean = open_objects(tmp_path / "out", "train", bad="fail")
+    assert clean.names[0] == "blood/images/a.png"
+    assert boxes(clean)[0][0] == pytest.approx([0.7 * 71, 0.4 * 53, 71, 0.6 * 53], abs=1e-3)
+
+
 def test_class_folders(tmp_path):
     for folder in ("cat", "dog"):
         save_pictures(

@@ -156,6 +156,15 @@ def test_yolo(tmp_path):
     }  # fmt: skip
 
 
+def test_pictures_that_a_yolo_list_names_twice(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    (root / "list.txt").write_text("".join(f"images/{name}.png\n" for name in "abcdeba"))
+    sheet = root / "data.yaml"
+    sheet.write_text(sheet.read_text().replace("train: images/", "train: list.txt"))
+    assert found(root) == {"picture listed twice": 2, "picture empty": 1, "box tiny": 1}
+    assert examine(root).report.splits["train"].pictures == 5
+
+
 def test_what_cannot_be_read_at_all_is_said(tmp_path):
     root = write_coco(tmp_path / "set")
     (root / "annotations" / "instances.json").write_text('{"images": [], "annotations": []}')
