@@ -25,7 +25,8 @@ class Objects:
         relations: (subject, relation, object): two indices of objects around one of a relation.
 
     Raises DataError, naming the object, for boxes that are not finite, inverted, empty or outside the picture,
-    negative labels, and parts that do not belong together.
+    negative labels, relations of objects that are not there or of a negative kind, and parts that do not belong
+    together.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -55,9 +56,12 @@ class Objects:
                 f"right and top < bottom inside the picture of {width} x {height} pixels, and a class from 0"
             )
         if self.relations is not None and len(self.relations):
-            ends = self.relations[:, [0, 2]]
-            if int(ends.min()) < 0 or int(ends.max()) >= n:
-                raise DataError(f"a relation names object {int(ends.max())}; there are {n}, counted from 0")
+            ends, kinds = self.relations[:, [0, 2]], self.relations[:, 1]
+            wrong = ends[(ends < 0) | (ends >= n)]
+            if len(wrong):
+                raise DataError(f"a relation names object {int(wrong[0])}; there are {n}, counted from 0")
+            if int(kinds.min()) < 0:
+                raise DataError(f"a relation is of the kind {int(kinds.min())}; kinds are counted from 0")
 
     def __len__(self) -> int:
         return len(self.boxes)

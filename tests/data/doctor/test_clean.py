@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tarfile
 
 import pytest
 
@@ -152,6 +153,11 @@ def test_places_that_are_refused(tmp_path):
         write_clean(examine(root), tmp_path / "out")
     with pytest.raises(DataError, match="is not an empty folder"):
         check_empty(tmp_path / "out" / "x", root)
+    with tarfile.open(tmp_path / "set.tar", "w") as file:
+        file.add(root, arcname=".")
+    with pytest.raises(DataError, match="is not an empty folder"):
+        write_clean(examine(tmp_path / "set.tar"), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
     for name in "abcde":
         (root / "images" / f"{name}.png").write_bytes(b"")
     with pytest.raises(DataError, match="so there is nothing to write"):

@@ -30,8 +30,7 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     Raises DataError for an `out` that holds something, lies inside the set or around it, and for a set of which
     nothing would be left."""
     store = examined.subject.store
-    if isinstance(store, FolderStore):
-        check_empty(out, store.root)
+    check_empty(out, store.root if isinstance(store, FolderStore) else None)
     changes: Counter[str] = Counter()
     parts = {part.name: _kept(examined, part, changes) for part in examined.subject.parts}
     if not any(parts.values()):
@@ -44,11 +43,11 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     return dict(changes)
 
 
-def check_empty(out: Path, source: Path) -> None:
-    """Raises DataError for a place where no clean copy of `source` can be written."""
+def check_empty(out: Path, source: Path | None) -> None:
+    """Raises DataError for a place where no clean copy of `source` can be written. None: of no folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{shown(out)} is not an empty folder; a clean copy is written to a new one")
-    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+    if source is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise DataError(f"{shown(out)} lies inside {shown(source)}, which is never written to; choose another folder")
 
 
