@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from saccade.data.objects import Objects
 from saccade.data.scenes import Scenes
@@ -86,3 +87,11 @@ def test_scenes_are_drawn_anew_and_the_same_for_the_same_numbers():
     assert not torch.equal(first[0], other[0])
     assert first[0].min() >= 0
     assert first[0].max() <= 1
+
+
+def test_sprites_are_trained_on(tmp_path):
+    Image.new("RGBA", (20, 20), (200, 30, 30, 255)).save(tmp_path / "brick.png")
+    world = Scenes(4, 40, seed=1, sprites=tmp_path)
+    _, objects = FromScenes(world).samples(torch.arange(24), (40, 40), torch.Generator().manual_seed(0))
+    brick = world.classes.index("brick")
+    assert any((o.labels == brick).any() for o in objects)

@@ -137,7 +137,7 @@ class FindsObjects:
 
     def _read(self, data: ObjectSet, index: int) -> tuple[Picture, Objects] | None:
         try:
-            return data.picture(index), data.objects(index)
+            return data.picture(index), data.objects(index, masks=False)
         except DataError as error:
             if data.bad == "fail":
                 raise

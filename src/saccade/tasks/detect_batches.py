@@ -69,7 +69,7 @@ class FromScenes:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, list[Objects]]:
         seeds = torch.randint(2**62, (len(indices),), generator=generator).tolist()
-        drawn = [Scenes(1, size, seed).scene(0) for seed in seeds]
+        drawn = [self.scenes.fresh(size, seed) for seed in seeds]
         pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
         return pixels.permute(0, 3, 1, 2).float() / 255, [scene.objects for scene in drawn]
 
