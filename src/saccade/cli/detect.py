@@ -107,7 +107,7 @@ def val(
         size = task.preprocess.size if isinstance(task, DetectTask) else 128
         dataset = Scenes(drawn if ":" in str(data) else HELD_OUT, size, seed=JUDGING)
     else:
-        dataset = open_objects(data, split=split, bad=bad, classes=task.labels)
+        dataset = open_objects(data, split=split, bad=bad, classes=task.labels, relations=task.relations or None)
     found, truth = task.val(dataset, place)
     result: dict[str, Any] = detection_scores(found, truth, task.labels)
     if task.relations and dataset.relations == task.relations:

@@ -43,7 +43,7 @@ def val(
 
         saccade val cells/ --split test --model runs/cells
 
-        saccade val scenes --model scenes
+        saccade val scenes --model runs/scenes
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def val(
     say.line(console, f"{task.name} on {result['pictures']} pictures, {place}")
     scores = {key: value for key, value in result.items() if isinstance(value, float)}
     say.line(console, *(p for key, value in scores.items() for p in (f"{key} ", (f"{value:.4f}", "bold"), "  ")))
+    say.line(console, "mAP50 of each class:" if isinstance(task, FindsObjects) else "found of each class:")
     scored = {label: share for label, share in each.items() if share is not None}
     console.print(bars(list(scored), list(scored.values())))
     say.skipped(console, result["skipped"])
@@ -152,6 +153,8 @@ def predict(
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
     if isinstance(task, FindsObjects):
         detect.draw(task, results, targets)
+        if draw is not None:
+            say.line(say.to(stderr=True), f"The pictures with their boxes are in {draw}")
     said = ""
     if as_json:
         said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
@@ -192,7 +195,7 @@ def models(*, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({name: {"parameters": t.parameters, **t.card} for name, t in found.items()}))
         return
-    table = Table("name", "task", "parameters", "picture", "scores")
+    table = Table("name", "task", "parameters", "picture", "scores on held-out pictures")
     for name, task in found.items():
         assert isinstance(task, Task)
         scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())

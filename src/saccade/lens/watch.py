@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from saccade import ops
+from saccade.errors import SaccadeError
 from saccade.lens import unseen
 from saccade.lens.call import Call
 from saccade.lens.kernels import KernelRecorder, Seen
@@ -41,7 +42,12 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
     inside the block, because a compiled graph shows no calls: its output is that of the model before compilation.
 
     After the block the model is as before: it holds no hook and no reference to the trace.
+
+    Raises SaccadeError for anything but a module.
     """
+    if not isinstance(model, nn.Module):
+        more = ": give its .model" if isinstance(getattr(model, "model", None), nn.Module) else ""
+        raise SaccadeError(f"watch was given a {type(model).__name__}; expected a torch.nn.Module{more}")
     trace = Trace(hint=_hint(model))
     watcher = Watcher(model, trace, values)
     with ExitStack() as undo:

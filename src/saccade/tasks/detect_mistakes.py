@@ -145,7 +145,7 @@ def _caption(one: Match, found: Detections, truth: Objects, classes: Sequence[st
     if one.found is None:
         return true
     said = short(classes[int(found.labels[one.found])], 14)
-    sure = f"{said} {100 * float(found.scores[one.found]):.0f}"
+    sure = f"{said} {100 * float(found.scores[one.found]):.0f}%"
     if one.kind == "wrong class":
         return f"{sure}, is {true}"
     return sure if one.kind == "ghost" else f"{sure}, IoU {one.iou:.2f}"

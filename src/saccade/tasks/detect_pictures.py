@@ -40,7 +40,7 @@ def draw_detections(
     for curve in curves.values():
         overlay.arrow(curve, PAPER)
     for i in reversed(shown):
-        text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}"
+        text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
         overlay.label(text, _corners(boxes[i]), colour(int(found.labels[i])), size)
     for pair, names in links.items():
         curve = curves[pair]
