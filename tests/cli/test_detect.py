@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -115,3 +116,43 @@ def test_val_on_other_classes(saccade, detector, tmp_path):
     said = saccade("val", "set", "--model", detector)
     assert said.code == 1
     assert "ant" in said.line
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(saccade, detector, red, tmp_path):
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "red.png").symlink_to(tmp_path / "elsewhere.png")
+    assert saccade("predict", red, "--model", detector, "--draw", "drawn").code == 1
+    assert not (tmp_path / "elsewhere.png").exists()
+    said = saccade("predict", red, "--model", detector, "--draw", red)
+    assert (said.code, "is no folder" in said.line) == (1, True)
+
+
+def test_every_readable_picture_is_drawn_whatever_its_name(saccade, detector, red, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"plain.png", b"\xff\xfe.png", "한글.png".encode()):
+        (folder / os.fsdecode(name)).write_bytes(red.read_bytes())
+    (folder / "broken.png").write_bytes(b"no picture")
+    said = saccade("predict", "in", "--model", detector, "--draw", "drawn")
+    assert said.code == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 3
+
+
+def test_val_without_objects_has_no_scores(saccade, detector, tmp_path):
+    empty = {"images": [], "annotations": [], "categories": [{"id": i, "name": n} for i, n in enumerate(finder.LABELS)]}
+    (tmp_path / "set").mkdir()
+    for i in range(2):
+        tiny.picture("red", i).save(tmp_path / "set" / f"{i}.png")
+        empty["images"].append({"id": i, "file_name": f"{i}.png", "width": 23, "height": 19})
+    (tmp_path / "set" / "annotations.json").write_text(json.dumps(empty))
+    said = saccade("val", "set", "--model", detector)
+    assert said.code == 0, said.err
+    assert "mAP n/a" in said.out
+
+
+def test_a_size_that_would_take_all_memory_is_refused(saccade, detector, red):
+    file = detector / "config.json"
+    config = json.loads(file.read_text())
+    config["preprocess"]["size"] = [16384, 16384]
+    file.write_text(json.dumps(config))
+    assert "2048 x 2048 patches; at most" in saccade("predict", red, "--model", detector).line

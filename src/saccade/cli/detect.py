@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -76,7 +77,7 @@ def train(
     task = DetectTraining(training, held, recipe, config.seed, start)
     scores = run(task, config, folder, resume, source)
     for dataset in (training, held):
-        say.skipped(console, dataset.skipped)
+        say.skipped(console, dataset.skipped, "pictures or annotations")
     say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 
@@ -154,20 +155,23 @@ def targets(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
         stems = (file.stem if i == 1 else f"{file.stem}-{i}" for i in count(1))
         found[str(file)] = next(place for stem in stems if (place := folder / f"{stem}.png") not in taken)
         taken.add(found[str(file)])
-    there = next((place for place in found.values() if place.exists()), None)
+    there = next((place for place in found.values() if os.path.lexists(place)), None)  # a link that leads nowhere too
     if there is not None:
         raise DataError(f"{there} is there already: give another folder to --draw")
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is no folder: give one to --draw")
     return found
 
 
-def draw(task: FindsObjects, results: Iterable[Detection], places: dict[str, Path]) -> None:
-    """Each picture with its boxes, where `targets` said."""
+def draw(task: FindsObjects, results: Iterable[Detection], files: Iterable[Path], places: dict[str, Path]) -> None:
+    """The picture of each file with the boxes of its result, where `targets` said."""
     from saccade.data import read_image
     from saccade.tasks.detect_pictures import draw_detections
 
-    for result in results:
-        if result.name in places:
-            places[result.name].parent.mkdir(parents=True, exist_ok=True)
-            picture = read_image(result.name).image
-            drawn = draw_detections(picture, result.found, task.labels, task.relations, threshold=0)
-            drawn.save(places[result.name])
+    if not places:
+        return
+    for result, file in zip(results, files, strict=True):
+        place = places[str(file)]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        drawn = draw_detections(read_image(file).image, result.found, task.labels, task.relations, threshold=0)
+        drawn.save(place)

@@ -1,7 +1,6 @@
 """`saccade look`."""
 
 import json
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,8 +87,7 @@ def look(
         report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
-        json.dump({**found.to_dict(), "page": page}, sys.stdout, ensure_ascii=False)
-        print()
+        print(json.dumps({**found.to_dict(), "page": page}, ensure_ascii=False))
     else:
         _print(console, found, report)
     if open_page:

@@ -76,12 +76,13 @@ def val(
 
     console = say.to()
     say.line(console, f"{task.name} on {result['pictures']} pictures, {place}")
-    scores = {key: value for key, value in result.items() if isinstance(value, float)}
-    say.line(console, *(p for key, value in scores.items() for p in (f"{key} ", (f"{value:.4f}", "bold"), "  ")))
+    scores = {key: value for key, value in result.items() if value is None or isinstance(value, float)}
+    shown = {key: "n/a" if value is None else f"{value:.4f}" for key, value in scores.items()}
+    say.line(console, *(p for key, value in shown.items() for p in (f"{key} ", (value, "bold"), "  ")))
     say.line(console, "mAP50 of each class:" if isinstance(task, FindsObjects) else "found of each class:")
     scored = {label: share for label, share in each.items() if share is not None}
     console.print(bars(list(scored), list(scored.values())))
-    say.skipped(console, result["skipped"])
+    say.skipped(console, result["skipped"], "pictures or annotations" if isinstance(task, FindsObjects) else "pictures")
     say.line(console, f"Pictures of the scores are in {out}")
 
 
@@ -147,12 +148,13 @@ def predict(
         raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
     targets = {} if draw is None else detect.targets(draw, files)
     skipped: dict[str, str] = {}
-    read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped)
+    whole: list[Path] = []
+    read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped, whole)
     results = _predicted(task, read, join(device, precision), top, threshold)
     if not results:
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
     if isinstance(task, FindsObjects):
-        detect.draw(task, results, targets)
+        detect.draw(task, results, whole, targets)
         if draw is not None:
             say.line(say.to(stderr=True), f"The pictures with their boxes are in {draw}")
     said = ""
@@ -215,12 +217,15 @@ def _trained(model: str) -> ClassifyTask | FindsObjects:
     return task
 
 
-def _readable(files: Iterable[Path], bad: str, skipped: dict[str, str]) -> Iterator[Picture]:
+def _readable(files: Iterable[Path], bad: str, skipped: dict[str, str], whole: list[Path]) -> Iterator[Picture]:
+    """Pictures of the files that can be read, which are listed in `whole`; the others in `skipped`, with the reason."""
     from saccade.data import read_image
 
     for file in files:
         try:
-            yield read_image(file)
+            picture = read_image(file)
+            whole.append(file)
+            yield picture
         except DataError as error:
             if bad == "fail":
                 raise

@@ -32,10 +32,11 @@ def line(console: Console, *parts: str | tuple[str, str]) -> None:
     )
 
 
-def skipped(console: Console, reasons: dict[str, str]) -> None:
-    """How many pictures were left out, and why the first one was."""
+def skipped(console: Console, reasons: dict[str, str], what: str = "pictures") -> None:
+    """How many of what (in the plural) were left out, and why the first one was."""
     if not reasons:
         return
-    many = f"{len(reasons)} pictures were" if len(reasons) > 1 else "1 picture was"
+    one = " or ".join(word.removesuffix("s") for word in what.split(" or "))
+    many = f"{len(reasons)} {what} were" if len(reasons) > 1 else f"1 {one} was"
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     line(console, (f"{many} left out: {next(iter(reasons.values()))}{more}", "yellow"))

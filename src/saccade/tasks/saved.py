@@ -17,6 +17,7 @@ from saccade.errors import CheckpointError, in_one_line
 from saccade.tasks.task import Task
 
 NAME = "config.json"
+MOST_PATCHES = 256 * 256  # of a picture: far above any model, and below what would take all memory
 
 
 class _Config(BaseModel):
@@ -72,6 +73,9 @@ class TrainedTask(Task):
             shape: Any = cls.network_config.model_validate(config.model)
             if config.task != cls.kind:
                 raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
+            rows, columns = (side // shape.vit.patch for side in config.preprocess.size)
+            if rows * columns > MOST_PATCHES:
+                raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MOST_PATCHES} expected")
             _check("labels", config.labels, shape.classes)
             _check("relations", config.relations, getattr(shape, "relations", 0))
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
