@@ -7,6 +7,8 @@ import pytest
 
 from saccade.data import find_images
 from saccade.data.files import natural, shown
+from saccade.data.images import read_image
+from saccade.data.store import open_store
 from saccade.errors import DataError
 
 
@@ -35,6 +37,23 @@ def test_a_file_whose_name_looks_like_a_glob(tmp_path: Path):
 def test_links_in_a_circle(tree: Path):
     os.symlink(tree, tree / "sub" / "loop")
     assert len(find_images(tree)) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_and_devices_are_never_opened(tree: Path):
+    found = find_images(tree)
+    os.mkfifo(tree / "sub" / "pipe.png")
+    os.symlink(os.devnull, tree / "device.png")
+    assert find_images(tree) == found
+    assert not {"sub/pipe.png", "device.png"} & set(open_store(tree).files)
+    os.symlink(tree / "1.jpg", tree / "linked.jpg")
+    os.symlink(tree / "gone.jpg", tree / "nowhere.jpg")
+    assert {"linked.jpg", "nowhere.jpg"} <= set(open_store(tree).files)
+    for path in (tree / "sub" / "pipe.png", tree / "device.png"):
+        with pytest.raises(DataError, match="is not a regular file; a picture file was expected"):
+            read_image(path)
+        with pytest.raises(DataError, match="is neither a folder nor a regular file"):
+            open_store(path)
 
 
 @pytest.mark.parametrize(

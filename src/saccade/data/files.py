@@ -4,6 +4,7 @@ import difflib
 import glob
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -75,7 +76,10 @@ def check_file(path: Path) -> Path:
 
 
 def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """(relative folder, its file names) for a folder and all below it; links followed, never in a circle."""
+    """(relative folder, its file names) for a folder and all below it; links followed, never in a circle.
+
+    Pipes, devices and sockets are passed over: reading one may never end. A link that leads nowhere is named, so that
+    whoever reads it says so."""
     seen = set()
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
@@ -85,7 +89,15 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
         seen.add(real)
         folders[:] = [f for f in folders if not hidden(f)]
         relative = os.path.relpath(here, folder).replace(os.sep, "/")
-        yield ("" if relative == "." else relative), names
+        yield ("" if relative == "." else relative), [name for name in names if not _endless(f"{here}/{name}")]
+
+
+def _endless(path: str) -> bool:
+    """Whether something that is no regular file is there."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def hidden(folder: str) -> bool:

@@ -63,7 +63,8 @@ def open_store(source: str | os.PathLike[str]) -> Store:
     if path.is_dir():
         return FolderStore(path)
     if not path.is_file():
-        raise DataError(missing(path))
+        problem = f"{shown(path)} is neither a folder nor a regular file" if path.exists() else missing(path)
+        raise DataError(problem)
     try:
         with path.open("rb") as file:
             start = file.read(6)
