@@ -5,8 +5,10 @@ import json
 import tarfile
 
 import pytest
+from PIL import Image
 
 from saccade.data.doctor import check_empty, examine, write_clean
+from saccade.data.doctor.clean import _write
 from saccade.data.object_sets import open_objects
 from saccade.errors import DataError
 
@@ -70,6 +72,46 @@ def test_coco_splits_that_annotate_one_picture_each_in_its_own_way(tmp_path):
     file.write_text(file.read_text().replace('"height": 60', '"height": 59'))
     assert cleaned(root, tmp_path / "sized") == {"leak: left out": 1, "box empty: left out": 2}
     assert boxes(open_objects(tmp_path / "sized", "val", bad="fail")) == [[[1, 1, 10, 10]], [[1, 2, 40, 66]]]
+
+
+def one_picture(folder, file_name) -> None:
+    """A COCO set of one picture, of its own colours."""
+    data = coco()
+    data["images"] = [dict(data["images"][0], file_name=file_name)]
+    data["annotations"] = data["annotations"][:2]
+    (folder / "annotations").mkdir(parents=True)
+    split = "train" if folder.name == "a" else "val"
+    (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(data))
+    save_pictures(folder / "images", ["a"])
+
+
+def test_coco_files_in_different_folders(tmp_path):
+    root = tmp_path / "set"
+    one_picture(root / "a", "a/images/a.png")
+    one_picture(root, "images/a.png")
+    Image.open(root / "images" / "a.png").transpose(Image.Transpose.ROTATE_180).save(root / "images" / "a.png")
+    cleaned(root, tmp_path / "out")
+    for name in ("images/a.png", "a/images/a.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (root / name).read_bytes()
+    assert {split: open_objects(tmp_path / "out", split).names for split in ("train", "val")} == {
+        "train": ["images/a.png"], "val": ["images/a.png"],
+    }  # fmt: skip
+
+
+def test_two_files_are_never_written_to_one_place(tmp_path):
+    root = tmp_path / "set"
+    one_picture(root / "a", "a/images/a.png")
+    one_picture(root, "images/a.png")
+    Image.open(root / "images" / "a.png").transpose(Image.Transpose.ROTATE_180).save(root / "images" / "a.png")
+    examined = examine(root)
+    examined.subject.root = "a"
+    with pytest.raises(DataError, match=r"images/a\.png and .*images/a\.png would both be copied to images/a\.png"):
+        write_clean(examined, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    _write(tmp_path, "new/x", b"1")
+    with pytest.raises(DataError, match="would be written twice"):
+        _write(tmp_path, "new/x", b"2")
+    assert (tmp_path / "new" / "x").read_bytes() == b"1"
 
 
 def test_voc(tmp_path):

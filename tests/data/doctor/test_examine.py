@@ -41,6 +41,12 @@ def test_sound_sets(tmp_path, write):
     json.dumps(report.to_dict())
 
 
+def test_a_set_without_pictures_is_not_sound(tmp_path):
+    root = write_coco(tmp_path / "set", coco(images=[], annotations=[]))
+    assert found(root)["no pictures"] == 1
+    assert not examine(root).report.sound
+
+
 def spoil_coco(root):
     data = coco()
     rows, images = data["annotations"], data["images"]

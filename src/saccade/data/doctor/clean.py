@@ -27,8 +27,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     empty, wholly outside or there twice. Boxes that reach beyond their picture are cut at its edges; COCO's
     annotations are numbered from 1, and it loses the masks of boxes that were cut.
 
-    Raises DataError for an `out` that holds something, lies inside the set or around it, and for a set of which
-    nothing would be left."""
+    Raises DataError for an `out` that holds something, lies inside the set or around it, for a set of which nothing
+    would be left, and for two files that would be written to one place."""
     store = examined.subject.store
     check_empty(out, store.root if isinstance(store, FolderStore) else None)
     changes: Counter[str] = Counter()
@@ -36,8 +36,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     if not any(parts.values()):
         raise DataError(f"nothing of {store.label} can be used, so there is nothing to write")
     writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
-    for name in dict.fromkeys(name for names in parts.values() for name in names):
-        _copy(examined, name, out)
+    for said, name in _places(examined, parts).items():
+        _write(out, said, read_bytes(store, name))
     if examined.subject.layout is not None:
         writers[examined.subject.format](examined, parts, out, changes)
     return dict(changes)
@@ -63,14 +63,28 @@ def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]
     return kept
 
 
-def _copy(examined: Examination, name: str, out: Path) -> None:
-    _write(out, examined.subject.said(name), read_bytes(examined.subject.store, name))
+def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str]:
+    """Name in the copy -> picture, each once. Raises DataError for two pictures of one name."""
+    places: dict[str, str] = {}
+    for name in dict.fromkeys(name for names in parts.values() for name in names):
+        other = places.setdefault(examined.subject.said(name), name)
+        if other != name:
+            raise DataError(
+                f"{shown(other)} and {shown(name)} would both be copied to {shown(examined.subject.said(name))}; "
+                "nothing was written: rename one of their folders"
+            )
+    return places
 
 
 def _write(out: Path, name: str, data: bytes) -> None:
+    """Raises DataError for a place that was written to before."""
     path = out / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise DataError(f"{shown(path)} would be written twice: two files of the set go by this name") from None
 
 
 def _repairs(

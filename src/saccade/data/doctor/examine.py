@@ -40,6 +40,8 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     findings = Findings()
     subject = open_subject(source, split, findings)
     names = list(dict.fromkeys(name for part in subject.parts for name in part.pictures))
+    if subject.parts and not names:
+        findings.add("no pictures", subject.store.label)
     seen = look_at(subject.store, names)
     sizes = Counter(each.size for each in seen.values() if not each.error)
     report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))

@@ -23,6 +23,7 @@ KINDS: dict[str, Kind] = {
     "structure": Kind(
         "error", "parts of the set that cannot be read at all", "mend what is named; nothing of it was examined"
     ),
+    "no pictures": Kind("error", "sets without a picture", "check that this is the folder or file that was meant"),
     "annotation broken": Kind("error", "annotations that cannot be read", "mend or remove them"),
     "annotation missing": Kind(
         "error",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from saccade.data import annotated, folders
+from saccade.data import annotated, coco, folders
 from saccade.data.annotated import Annotations
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import contents, is_picture
@@ -74,9 +74,18 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
             continue
         pictures = [each.name for each in found.pictures]
         subject.parts.append(Part(name or "", found.classes, pictures, found))
+    if isinstance(layout, coco.COCO):
+        subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
     if split is None:
         findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
     return subject
+
+
+def _around(root: str, files: list[str]) -> str:
+    """The folder around all files: `root`, or one above it. COCO files of one set may lie in different folders."""
+    while root and not all(name.startswith(f"{root}/") for name in files):
+        root = annotated.folder_of(root)
+    return root
 
 
 def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
