@@ -56,6 +56,7 @@ def test_sprites(saccade, tmp_path):
         (["--n", "-5"], 2, "--n"),
         (["--format", "mpeg"], 2, "mpeg"),
         (["--format", "films", "--frames", "1"], 2, "--frames"),
+        (["--format", "films", "--frames", "1000000"], 2, "--frames"),
         (["--sprites", "nowhere"], 1, "nowhere is no folder; a folder of PNGs"),
     ],
 )

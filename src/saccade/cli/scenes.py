@@ -12,6 +12,8 @@ from saccade.cli import say
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 
+MOST_FRAMES = 1000
+
 
 def scenes(
     out: Path,
@@ -21,7 +23,7 @@ def scenes(
     seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     format: Literal["coco", "voc", "yolo", "masks", "captions", "films"] = "coco",
     sprites: Path | None = None,
-    frames: Annotated[int, Parameter(validator=validators.Number(gte=2))] = 16,
+    frames: Annotated[int, Parameter(validator=validators.Number(gte=2, lte=MOST_FRAMES))] = 16,
     as_json: Json = False,
 ) -> None:
     """Write pictures of a made-up world, of which everything is known, for this or any other tool to learn from.
@@ -54,7 +56,7 @@ def scenes(
     sprites
         Folder of PNGs with transparency, to stand among the shapes. A sub-folder is a class, or else the file's name.
     frames
-        Of a film.
+        Of a film, at most 1000: all of them are held in memory.
     as_json
         Say what was written as JSON.
     """
