@@ -1,6 +1,8 @@
 """`saccade doctor`."""
 
 import json
+import subprocess
+import sys
 
 from PIL import Image
 
@@ -34,6 +36,18 @@ def test_errors_are_said_in_words_and_as_json(saccade, tmp_path):
     first = report["findings"][0]
     assert (first["severity"], first["kind"], first["count"]) == ("error", "box empty", 1)
     assert saccade("doctor", root, "--split", "val", "--json").code == 0
+
+
+def test_a_closed_output(tmp_path):
+    root = write_voc(tmp_path / "set")
+    (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))
+    for options in ([], ["--json"]):
+        code = (
+            "import sys; sys.stdout = None; from saccade.cli.main import main; "
+            f"main({['doctor', str(root), *options]!r})"
+        )
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (said.returncode, said.stderr) == (1, "")
 
 
 def test_a_clean_copy(saccade, tmp_path):

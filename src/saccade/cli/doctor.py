@@ -68,7 +68,8 @@ def doctor(
             done = ", ".join(f"{count} x {change}" for change, count in changes.items()) or "nothing to change"
             say.line(say.to(), f"A clean copy is in {fix} ({done}).")
     if not report.sound:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
         sys.exit(1)
 
 
