@@ -234,3 +234,44 @@ def test_nothing_to_read(tmp_path):
         open_objects(tmp_path / "set")
     with pytest.raises(DataError, match=r'bad=.* was given; "skip" or "fail" expected'):
         open_objects(write_voc(tmp_path / "voc"), bad="ignore")
+
+
+def test_what_was_refused_stays_known_in_the_parts(tmp_path):
+    data = coco()
+    data["annotations"][0]["bbox"] = [3, 5, -3, 4]  # of a.png
+    data["annotations"][2]["bbox"] = [3, 5, 0, 4]  # of b.png
+    data["annotations"][6]["image_id"] = 999
+    whole = open_objects(write_coco(tmp_path / "set", data))
+    first, second = whole.subset([0, 2]), whole.subset([1, 3])
+    none = "instances.json, annotation 6"
+    assert [place.removeprefix("annotations/") for place in first.skipped] == [none, "images/a.png, annotation 0"]
+    assert [place.removeprefix("annotations/") for place in second.skipped] == [none, "images/b.png, annotation 2"]
+    train, held = object_splits(tmp_path / "set")
+    assert train.skipped | held.skipped == whole.skipped
+
+
+def test_annotations_of_which_nothing_is_left(tmp_path):
+    data = coco()
+    for annotation in data["annotations"]:
+        annotation["bbox"] = [5, 5, -3, 2]
+    root = write_coco(tmp_path / "set", data)
+    with pytest.raises(DataError, match=r"no object left: all were refused \(7 entries\).*ends before it begins"):
+        object_splits(root)
+    data["annotations"] = []
+    write_coco(tmp_path / "without", data)
+    assert len(open_objects(tmp_path / "without")) == 5  # pictures that hold nothing, and say so
+    lines = write_yolo(tmp_path / "lines")
+    for file in (lines / "labels").iterdir():
+        file.write_text("0 0.5 0.5\n")
+    with pytest.raises(DataError, match="no object left"):
+        open_objects(lines)
+
+
+def test_a_hold_out_that_leaves_training_without_objects(tmp_path):
+    data = coco()
+    data["annotations"] = data["annotations"][:1]  # of the first picture
+    root = write_coco(tmp_path / "set", data)
+    whole = open_objects(root)
+    seed = next(seed for seed in range(99) if hold_out(whole, 0.1, seed)[1].names == ["images/a.png"])
+    with pytest.raises(DataError, match="4 pictures that are left for training hold no object"):
+        object_splits(root, seed=seed)

@@ -26,6 +26,9 @@ UPRIGHT = {
     8: (transpose, turn_over),
 }
 
+# Kinds of problems with which annotated objects are lost.
+LOST = ("annotation broken", "annotation without picture")
+
 
 class ObjectFiles:
     """An `ObjectSet` of pictures in files, from what was read of their annotations.
@@ -38,7 +41,7 @@ class ObjectFiles:
 
     Raises:
         DataError: a problem after which no policy can go on (a class that is not listed, a listed picture without
-            annotation, ...); any problem under bad="fail"; no picture left.
+            annotation, ...); any problem under bad="fail"; no picture left; annotations, and no object left of them.
     """
 
     def __init__(self, annotations: Annotations, bad: str = "skip"):
@@ -47,6 +50,7 @@ class ObjectFiles:
         self.label, self.bad = annotations.label, bad
         self.classes, self.relations = annotations.classes, annotations.relations
         self.notes, self.skipped = list(annotations.notes), dict[str, str]()
+        self._owners: dict[str, str] = {}  # of what is skipped: the picture's name, where it is an object of one
         self._store, self._root, self._unit = annotations.store, annotations.root, annotations.unit
         for problem in annotations.problems:
             if problem.fatal or bad == "fail":
@@ -57,12 +61,22 @@ class ObjectFiles:
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no annotation names one")
             raise DataError(f"{annotations.label} has no pictures to read: {reason}")
+        if not self.any_objects and (self._owners or any(each.kind in LOST for each in annotations.problems)):
+            raise DataError(
+                f"{annotations.label} has no object left: all were refused ({len(self.skipped)} entries), "
+                f"the first because {next(iter(self.skipped.values()))}"
+            )
         if cut:
             unit = " of a side" if self._unit else " pixels"
             self.notes.append(
                 f"{len(cut)} boxes reach beyond their picture, the farthest by {max(cut):.3g}{unit}; cut at its edges"
             )
         self.names = [annotated.below(self._root, picture.name) for picture in self._pictures]
+
+    @property
+    def any_objects(self) -> bool:
+        """Whether any picture has an object, as far as the annotations say."""
+        return any(picture.objects for picture in self._pictures)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -98,11 +112,15 @@ class ObjectFiles:
         return objects
 
     def subset(self, indices: Sequence[int]) -> "ObjectFiles":
-        """The same classes with the pictures at `indices` only."""
+        """The same classes with the pictures at `indices` only, and of `skipped` what is not of another picture."""
         part = copy.copy(self)
         part._pictures = [self._pictures[i] for i in indices]
         part.names = [self.names[i] for i in indices]
-        part.notes, part.skipped = list(self.notes), {}
+        others = set(self.names).difference(part.names)
+        part.notes = list(self.notes)
+        part.skipped = {
+            place: why for place, why in self.skipped.items() if self._owners.get(place, place) not in others
+        }
         return part
 
     def _sound(self, raw: RawPicture, verdicts: list[Judged], cut: list[float]) -> RawPicture:
@@ -126,6 +144,7 @@ class ObjectFiles:
         if self.bad == "fail":
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
         self.skipped[said] = text
+        self._owners[said] = annotated.below(self._root, raw.name)
 
     def _typed(self, raw: RawPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`, which is known only now."""

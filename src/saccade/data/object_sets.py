@@ -92,7 +92,8 @@ def object_splits(
     out, the same for the same seed. The notes of the validation set say which.
 
     Raises:
-        DataError: as open_objects; classes or relations in the validation set that the training set does not have.
+        DataError: as open_objects; classes or relations in the validation set that the training set does not have;
+            no object in the pictures left for training.
     """
     layout = _layout(source)
     first = {kind: _of_role(layout, kind) for kind in ("train", "val", "test")}
@@ -109,7 +110,13 @@ def object_splits(
         result = _opened(layout, held, bad, train.classes, train.relations)
         result.notes.append(f"validation: the split {held}")
     else:
-        train, result = hold_out(train, fraction, seed)
+        whole = train
+        train, result = hold_out(whole, fraction, seed)
+        if whole.any_objects and not train.any_objects:
+            raise DataError(
+                f"{whole.label}: the {len(train)} pictures that are left for training hold no object "
+                f"({len(result)} were held out, seed {seed}); another seed or a validation set of its own expected"
+            )
         result.notes.append(
             f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
         )
