@@ -113,6 +113,12 @@ def change(key: str, index: int, **fields):
         (change("categories", 1, id=3), "names the category 3"),
         (change("categories", 1, name="ant"), r"names the category 10 \('ant'\) twice"),
         (change("categories", 1, name=7), "an id and a name expected"),
+        (change("categories", 1, name="a\x1b[31m"), r"is 'a\\x1b\[31m', which has characters that cannot be printed"),
+        (change("categories", 1, name="a\ud800"), "characters that cannot be printed"),
+        (change("images", 1, file_name="."), "points outside the set"),
+        (lambda data: data.update(categories=[]), "instances.json lists no categories"),
+        (lambda data: data.update(relation_names=["on", "on"]), "names 'on' twice among its relations"),
+        (lambda data: data.update(relation_names=["on", ""]), "number 1 of its relations is empty"),
         (lambda data: data.update(annotations={}), "annotations that are no list"),
         (lambda data: data.update(images=[3]), "images that are no list"),
         (lambda data: data.update(relations=[3]), "relations that are no lists by image id"),
@@ -133,6 +139,9 @@ def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
         (change("images", 1, file_name="a.png"), "is a.png again", 4),
         (change("annotations", 1, image_id=5), "belongs to image 5, which is not listed", 5),
         (change("annotations", 1, id=0), "has an id that another annotation has", 5),
+        (change("annotations", 1, iscrowd="0"), "annotation 1 has iscrowd: 0; 0 or 1 expected", 5),
+        (change("annotations", 1, iscrowd=math.nan), "has iscrowd: nan", 5),
+        (change("annotations", 1, iscrowd=[1]), "0 or 1 expected", 5),
         (change("annotations", 1, bbox=[1, 2, 3]), "no finite number", 5),
         (change("annotations", 1, bbox=[1, 2, "x", None]), "no finite number", 5),
         (change("annotations", 1, bbox=[1, 2, 10**400, 1]), "no finite number", 5),
@@ -156,6 +165,22 @@ def test_what_is_no_coco_file(tmp_path, text):
     (tmp_path / "x.json").write_text(text, encoding="latin-1")
     with pytest.raises(DataError, match=r"is not sound JSON|is no COCO file"):
         open_objects(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(("value", "crowd"), [(0, False), (1, True), (False, False), (True, True)])
+def test_what_coco_may_say_of_a_crowd(tmp_path, value, crowd):
+    data = coco()
+    data["annotations"][1]["iscrowd"] = value
+    dataset = open_objects(write_coco(tmp_path / "set", data), bad="fail")
+    assert dataset.objects(0).crowd.tolist() == [False, crowd]
+
+
+def test_an_error_about_many_classes_is_short(tmp_path):
+    data = coco(categories=[{"id": i, "name": f"class {i}"} for i in range(50_000)])
+    root = write_coco(tmp_path / "set", data)
+    with pytest.raises(DataError, match=r"class 8 and 49991 more, which are not among") as caught:
+        open_objects(root, classes=[f"kind {i}" for i in range(50_000)])
+    assert len(str(caught.value)) < 500
 
 
 def test_coco_masks(tmp_path):
@@ -385,8 +410,13 @@ def test_pictures_that_a_yolo_list_names_twice(tmp_path):
         ({"train": None}, "names no pictures; train: or val:"),
         ({"names": "ant"}, "names of the type str"),
         ({"names": {1: "ant", 2: "bee"}}, "0 to 1 expected"),
-        ({"names": ["ant", "ant", "bee"]}, "names the class 'ant' twice"),
+        ({"names": ["ant", "ant", "bee"]}, "names 'ant' twice among its classes"),
         ({"names": []}, "names no class"),
+        ({"names": ["", "bee", "cat"]}, "the name of number 0 of its classes is empty"),
+        ({"names": ["a\tb", "bee", "cat"]}, "characters that cannot be printed"),
+        ({"names": {0: None, 1: "bee"}}, "the class name null; text expected"),
+        ({"names": [["ant"], "bee"]}, "the class name .*ant.*; text expected"),
+        ({"names": {"\u00b2": "ant", 1: "bee"}}, "0 to 1 expected"),
         ({"names": ["ant", "bee"]}, r"line 2 has the class 2; there are 2, counted from 0"),
     ],
 )
@@ -401,6 +431,15 @@ def test_a_data_yaml_that_would_run_code(tmp_path):
     root = write_yolo(tmp_path / "set")
     (root / "data.yaml").write_text('names: !!python/object/apply:os.system ["touch hacked"]\ntrain: images\n')
     with pytest.raises(DataError, match="is not sound YAML"):
+        open_objects(root)
+
+
+def test_a_data_yaml_that_grows_in_memory(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+    (root / "data.yaml").write_text(f"{bomb}train: images\nnames: *a9\n")
+    with pytest.raises(DataError, match=r"is not sound YAML \(it has the alias \*a0"):
         open_objects(root)
 
 

@@ -4,6 +4,7 @@ The readers of COCO, VOC and YOLO fill it; data sets for training and the doctor
 """
 
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -204,22 +205,45 @@ def pick(splits: Sequence[str], split: str, label: str) -> str:
 def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:
     """The classes (or `what`) to use: those asked for, of which the set may lack some but has no others.
 
-    Raises DataError naming what it adds."""
+    Raises DataError naming what it adds, and for names that `check_names` refuses."""
+    check_names(found, where, what)
     if asked is None:
         return list(found)
-    extra = [name for name in found if name not in asked]
+    known = set(asked)
+    extra = [name for name in found if name not in known]
     if extra:
         raise DataError(
-            f"{where} has the {what} {', '.join(map(shown, extra))}, which are not among the expected "
-            f"({', '.join(map(shown, asked)) or 'none'})"
+            f"{where} has the {what} {_some(extra)}, which are not among the expected ({_some(asked) or 'none'})"
         )
     return list(asked)
+
+
+def check_names(names: Sequence[str], where: str, what: str = "classes") -> None:
+    """Raises DataError for names that a saved model could not hold: empty, repeated, or with control characters."""
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if not name:
+            raise DataError(f"{where}: the name of number {i} of its {what} is empty; a name each expected")
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+            raise DataError(
+                f"{where}: among its {what} is {name!a:.80}, which has characters that cannot be printed; rename it"
+            )
+        if name in seen:
+            raise DataError(f"{where} names '{shown(name)}' twice among its {what}; one name each expected")
+        seen.add(name)
+
+
+def _some(names: Sequence[str], most: int = 9) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more
 
 
 def number_relations(annotations: Annotations, asked: Sequence[str]) -> None:
     """Make relations index the names asked for, of which the set may lack some. Raises DataError if it has others."""
     names = number_classes(annotations.relations, asked, annotations.label, "relations")
-    index = [names.index(name) for name in annotations.relations]
+    place = {name: i for i, name in enumerate(names)}
+    index = [place[name] for name in annotations.relations]
     for picture in annotations.pictures:
         picture.relations = [(s, index[r], o) for s, r, o in picture.relations]
     annotations.relations = names

@@ -79,15 +79,19 @@ class _Reader:
     def _categories(self, data: dict) -> dict[Any, str]:
         """Category id -> name, in the order of the ids."""
         found: dict[Any, str] = {}
+        names: set[str] = set()
         for each in _dicts(data, "categories", self.said):
             key, name = each.get("id"), each.get("name")
             if not _is_id(key) or not isinstance(name, str) or not name:
                 raise DataError(f"{self.said} has a category {shown(each)}; an id and a name expected")
-            if key in found or name in found.values():
+            if key in found or name in names:
                 raise DataError(
                     f"{self.said} names the category {shown(key)} ('{shown(name)}') twice; one each expected"
                 )
             found[key] = name
+            names.add(name)
+        if not found:
+            raise DataError(f"{self.said} lists no categories; an id and a name for each class expected")
         return dict(sorted(found.items(), key=lambda item: natural(item[0])))
 
     def _images(self, data: dict, name: str) -> dict[Any, RawPicture | None]:
@@ -138,6 +142,10 @@ class _Reader:
                 continue
             if _is_id(key) and key in self.places:
                 self._problem("id repeated", where, "has an id that another annotation has, too")
+            if each.get("iscrowd") not in (None, 0, 1):  # True is 1; the text "0" would count as yes
+                text = f"has iscrowd: {shown(each['iscrowd'])}; 0 or 1 expected"
+                self._problem("annotation broken", where, text)
+                continue
             picture = self.pictures[image]
             if picture is not None:
                 identity = key if isinstance(key, int) else None
@@ -158,16 +166,19 @@ class _Reader:
             names = sorted({str(row.get("relation")) for row in rows})
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{self.said} has relation_names that are no list of names")
+        annotated.check_names(names, self.said, "relations")
         self.result.relations = names
+        index = {name: i for i, name in enumerate(names)}
         for key, rows in said:
             for row in rows if isinstance(rows, list) else [rows]:
                 ends = [self.places.get(_hashable(_get(row, end))) for end in ("subject", "object")]
-                if None in ends or ends[0][0] is not ends[1][0] or _get(row, "relation") not in names:  # type: ignore[index]
+                relation = index.get(_hashable(_get(row, "relation")))
+                if None in ends or ends[0][0] is not ends[1][0] or relation is None:  # type: ignore[index]
                     text = f"has the relation {shown(row)}; two of its annotations and a known name expected"
                     self._problem("relation broken", f"image {shown(key)}", text)
                     continue
                 (picture, subject), (_, other) = ends  # type: ignore[misc]
-                picture.relations.append((subject, names.index(row["relation"]), other))
+                picture.relations.append((subject, relation, other))
 
 
 def find(store: Store, only: str | None = None) -> COCO | None:
@@ -268,7 +279,7 @@ def _file_name(value: object) -> str | None:
     if not isinstance(value, str) or not value or "\0" in value:
         return None
     path = PurePosixPath(value.replace("\\", "/"))
-    return None if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] else str(path)
+    return None if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0] else str(path)
 
 
 def _prefix(store: Store, document: str, files: list[str]) -> str:

@@ -23,6 +23,15 @@ CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 LARGEST_YAML = 1 << 20
 
 
+class _Plain(yaml.SafeLoader):
+    """Without aliases, by which a few lines can stand for thousands of millions of values."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"it has the alias *{self.peek_event().anchor}; write out what it stands for")
+        return super().compose_node(parent, index)
+
+
 @dataclass
 class YOLO:
     """pictures: split -> its pictures. names: classes by number, or None where nothing names them. repeated: split ->
@@ -61,7 +70,8 @@ class YOLO:
             notes=notes,
             unit=True,
         )
-        index = [result.classes.index(name) for name in names]
+        place = {name: i for i, name in enumerate(result.classes)}
+        index = [place[name] for name in names]
         files = set(self.store.files)
         for name in pictures:
             text = label_of(name)
@@ -195,10 +205,10 @@ def _class_file(store: Store, root: str) -> list[str] | None:
 
 
 def _checked(names: list[str], store: Store, file: str) -> list[str]:
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None or not names:
-        what = f"names the class '{shown(twice)}' twice" if twice else "names no class"
-        raise DataError(f"{shown(store.full_name(file))} {what}; one name a class expected")
+    where = shown(store.full_name(file))
+    if not names:
+        raise DataError(f"{where} names no class; one name a class expected")
+    annotated.check_names(names, where)
     return names
 
 
@@ -208,7 +218,7 @@ def _sheet(store: Store, name: str) -> dict | None:
     if len(data) > LARGEST_YAML:
         return None
     try:
-        found = yaml.safe_load(data)
+        found = yaml.load(data, _Plain)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         if b"names" in data:
             raise DataError(f"{shown(store.full_name(name))} is not sound YAML ({in_one_line(error)})") from error
@@ -220,12 +230,15 @@ def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
     root, where = annotated.folder_of(sheet), shown(store.full_name(sheet))
     names = data["names"]
     if isinstance(names, dict):
-        numbers = sorted(int(key) for key in names if str(key).isdigit())
+        numbers = sorted(int(key) for key in names if str(key).isdecimal())
         if numbers != list(range(len(names))):
             raise DataError(f"{where} numbers its classes {shown(list(names)[:9])}; 0 to {len(names) - 1} expected")
         names = [names.get(i, names.get(str(i))) for i in numbers]
     if not isinstance(names, list):
         raise DataError(f"{where} has names of the type {type(names).__name__}; a list of class names expected")
+    odd = next((name for name in names if not isinstance(name, (str, int, float))), "")
+    if odd != "":
+        raise DataError(f"{where} has the class name {'null' if odd is None else shown(odd)}; text expected")
     names = _checked([str(name) for name in names], store, sheet)
     notes, pictures, repeated = [], {}, {}
     if isinstance(data.get("nc"), int) and data["nc"] != len(names):
