@@ -81,6 +81,10 @@ def test_an_unclaimed_size_is_found_out_late(tmp_path):
     dataset = open_objects(write_coco(tmp_path / "set", data))
     assert dataset.objects(0).boxes.tolist() == [[60, 3, 71, 13]]
     assert list(dataset.skipped) == ["images/a.png, annotation 0"]
+    said = "boxes of pictures whose annotation claims no size reach beyond them; cut at the edges"
+    assert dataset.notes[1:] == [said]
+    dataset.objects(0)
+    assert dataset.notes[1:] == [said]
 
 
 def test_judging_is_exact_at_the_edges():
@@ -325,6 +329,34 @@ def test_voc_beside_the_pictures_and_without_sizes(tmp_path):
         (tmp_path / "set" / f"{name}.xml").write_text(xml(i, size=(0, 0)))
     dataset = open_objects(tmp_path / "set", bad="fail")
     assert dataset.objects(3).size == (59, 83)
+
+
+def test_the_file_name_decides_between_voc_pictures_of_one_stem(tmp_path):
+    root = write_voc(tmp_path / "set")
+    pictures = root / "JPEGImages"
+    (pictures / "a.jpg").write_bytes((pictures / "a.png").read_bytes())
+    dataset = open_objects(root, bad="fail")
+    assert dataset.names == [f"JPEGImages/{name}.png" for name in NAMES]
+    file = root / "Annotations" / "a.xml"
+    file.write_text(xml(0).replace("a.png", "C:\\photos\\a.jpg"))
+    assert open_objects(root, bad="fail").names[0] == "JPEGImages/a.jpg"
+    file.write_text(xml(0).replace("a.png", "x.png"))
+    with pytest.raises(DataError, match=r"a\.xml may be of JPEGImages/a\.jpg, JPEGImages/a\.png, and .* 'x\.png' is"):
+        open_objects(root)
+
+
+def test_two_voc_files_of_one_picture(tmp_path):
+    root = write_voc(tmp_path / "set")
+    for folder in "xy":
+        (root / "Annotations" / folder).mkdir()
+        (root / "Annotations" / folder / "a.xml").write_text(xml(0))
+    (root / "Annotations" / "a.xml").unlink()
+    with pytest.raises(DataError, match=r"y/a\.xml and Annotations/x/a\.xml are both of the picture JPEGImages/a\.png"):
+        open_objects(root)
+    for folder in "xy":  # with a picture each they are two
+        (root / "JPEGImages" / folder).mkdir()
+        (root / "JPEGImages" / folder / "a.png").write_bytes((root / "JPEGImages" / "a.png").read_bytes())
+    assert open_objects(root, bad="fail").names[-2:] == ["JPEGImages/x/a.png", "JPEGImages/y/a.png"]
 
 
 def test_several_voc_sets(tmp_path):

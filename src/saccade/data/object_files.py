@@ -106,10 +106,14 @@ class ObjectFiles:
         if turn:
             for move in UPRIGHT[orientation]:
                 objects = move(objects, self.relations)
-            note = "EXIF turns some pictures whose annotations are of the size before: their boxes were turned, too"
-            if note not in self.notes:
-                self.notes.append(note)
+            self._note(
+                "EXIF turns some pictures whose annotations are of the size before: their boxes were turned, too"
+            )
         return objects
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def subset(self, indices: Sequence[int]) -> "ObjectFiles":
         """The same classes with the pictures at `indices` only, and of `skipped` what is not of another picture."""
@@ -155,6 +159,8 @@ class ObjectFiles:
             verdict = judge((left, top, right, bottom), size, unit=False)
             if verdict.kind:  # an annotation that claims no size, or shares of less than a pixel
                 self._refuse(raw, each.where, verdict)
+            elif verdict.outside > annotated.ROUNDING[False] and not self._unit:
+                self._note("boxes of pictures whose annotation claims no size reach beyond them; cut at the edges")
             boxes.append(verdict.box)
             objects.append((each, not verdict.kind))
         kept = [i for i, (_, sound) in enumerate(objects) if sound]

@@ -25,10 +25,11 @@ ROLES = annotated.TRAIN + annotated.VAL + annotated.TEST + ("trainval",)
 
 @dataclass(frozen=True)
 class Parsed:
-    """One XML file. objects: (place, class, box, difficult)."""
+    """One XML file. objects: (place, class, box, difficult). filename: the picture's, "" where it says none."""
 
     size: tuple[int, int] | None
     objects: list[tuple[str, str, Box, bool]]
+    filename: str = ""
 
 
 @dataclass
@@ -62,9 +63,14 @@ class VOC:
         wanted = list(files)
         if split in self.lists:
             wanted = self._listed(self.lists[split], files, result.problems)
-        taken = {key for key in wanted if self._add(key, files, pictures, result)}
+        taken: dict[str, str] = {}
+        for key in wanted:
+            self._add(key, files, pictures, taken, result)
         if split not in self.lists:
-            result.unlabelled = [name for key, name in pictures.items() if key not in taken and key not in files]
+            broken = {key for key in files if isinstance(self._parse(files[key]), Problem)}
+            result.unlabelled = [
+                name for key, names in pictures.items() if key not in broken for name in names if name not in taken
+            ]
         return result
 
     def orphans(self) -> list[str]:
@@ -73,8 +79,8 @@ class VOC:
             return []
         named = {key for name in self.lists.values() for key in self._listed(name, {}, [])}
         folder = next(iter(self.folders.values()))
-        both = _by_key(self.store, folder) | self._pictures(folder)
-        return [name for key, name in both.items() if key not in named]
+        both = {key: [name] for key, name in _by_key(self.store, folder).items()} | self._pictures(folder)
+        return [name for key, names in both.items() if key not in named for name in names]
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
@@ -85,13 +91,16 @@ class VOC:
                 self._parsed[name] = Problem("annotation broken", said, f"{said} {error}")
         return self._parsed[name]
 
-    def _pictures(self, folder: str) -> dict[str, str]:
-        """Key -> picture, for the pictures that may belong to a folder of XML files."""
+    def _pictures(self, folder: str) -> dict[str, list[str]]:
+        """Key -> pictures (a.jpg and a.png share one), for those that may belong to a folder of XML files."""
         around = annotated.folder_of(folder) if _is_annotations(folder) else folder
         for place in (join(around, "JPEGImages"), join(around, "images"), around):
             found = annotated.pictures_in(self.store, place)
             if found:
-                return {_key(name, place): name for name in found}
+                by_key: dict[str, list[str]] = {}
+                for name in found:
+                    by_key.setdefault(_key(name, place), []).append(name)
+                return by_key
         return {}
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
@@ -109,28 +118,49 @@ class VOC:
                 keys[key] = i
         return list(keys)
 
-    def _add(self, key: str, files: dict[str, str], pictures: dict[str, str], result: Annotations) -> bool:
+    def _add(
+        self,
+        key: str,
+        files: dict[str, str],
+        pictures: dict[str, list[str]],
+        taken: dict[str, str],
+        result: Annotations,
+    ) -> None:
+        """Add the picture of a key, or the problem with it. taken: picture -> its XML file, for those added so far."""
         name = files.get(key)
         if name is None:
             text = f"{shown(key)} is in the list of {result.label} and has no {shown(key)}.xml; "
             text += "a picture without objects needs one too"
             result.problems.append(Problem("annotation missing", shown(key), text, fatal=True))
-            return key in pictures
+            return
         parsed, said = self._parse(name), annotated.below(self.root, name)
-        picture = pictures.get(key) or pictures.get(PurePosixPath(key).name)
+        found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
         if isinstance(parsed, Problem):
             result.problems.append(parsed)
-        elif picture is None:
+            return
+        if len(found) > 1:
+            meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
+            both = ", ".join(shown(annotated.below(self.root, each)) for each in found)
+            found = [each for each in found if PurePosixPath(each).name == meant]
+            if not found:
+                text = f"{shown(said)} may be of {both}, and its <filename> '{shown(meant)}' is neither; correct it"
+                result.problems.append(Problem("picture unclear", said, text, fatal=True))
+                return
+        if not found:
             result.problems.append(
                 Problem("picture missing", said, f"{shown(said)} has no picture beside it; add or remove it")
             )
+        elif found[0] in taken:
+            text = f"{shown(said)} and {shown(taken[found[0]])} are both of the picture "
+            text += f"{shown(annotated.below(self.root, found[0]))}; keep one"
+            result.problems.append(Problem("picture annotated twice", said, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
             objects = [
                 RawObject(where, box, index[c], crowd, row=i) for i, (where, c, box, crowd) in enumerate(parsed.objects)
             ]
-            result.pictures.append(RawPicture(picture, said, objects, parsed.size))
-        return picture is not None
+            taken[found[0]] = said
+            result.pictures.append(RawPicture(found[0], said, objects, parsed.size))
 
 
 def find(store: Store) -> VOC | None:
@@ -175,7 +205,7 @@ def parse(data: bytes) -> Parsed:
             raise DataError(f"has an object (object {i}) without a <name>")
         difficult = (each.findtext("difficult") or "0").strip() not in ("", "0", "false", "False")
         objects.append((f"object {i}", name, _box(each), difficult))
-    return Parsed(_size(root), objects)
+    return Parsed(_size(root), objects, (root.findtext("filename") or "").strip())
 
 
 def _box(each: Element) -> Box:
