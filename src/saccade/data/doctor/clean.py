@@ -25,7 +25,7 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     Left out are pictures that cannot be decoded, are not of the annotated size, are there twice, are in two classes,
     or are for training and for validation or test (they stay in the latter); boxes that are not finite, inverted,
     empty, wholly outside or there twice. Boxes that reach beyond their picture are cut at its edges; COCO's
-    annotations are numbered from 1, and it loses the masks of boxes that were cut.
+    annotations are numbered from 1, and it loses the masks of boxes that were cut and those that are broken.
 
     Raises DataError for an `out` that holds something, lies inside the set or around it, for a set of which nothing
     would be left, and for two files that would be written to one place."""
@@ -220,6 +220,8 @@ def _mended_coco(
                 left, top, right, bottom = box
                 annotation.update(bbox=[left, top, right - left, bottom - top], area=(right - left) * (bottom - top))
                 annotation.pop("segmentation", None)
+            if (part.name, picture.name, each.row) in examined.broken_masks and annotation.pop("segmentation", None):
+                changes["mask broken: left out"] += 1
             new_ids[place] = annotation["id"]
             annotations.append(annotation)
         relations[str(i)] = [

@@ -9,6 +9,7 @@ from saccade.data.annotated import RawPicture, role
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.findings import KINDS, Findings, Report, Split
 from saccade.data.doctor.pictures import Seen, copies, look_at, similar
+from saccade.data.doctor.shapes import fault
 from saccade.data.doctor.subject import Part, Subject, open_subject
 
 RARE = 10
@@ -22,7 +23,8 @@ class Examination:
 
     objects: split and picture -> kind of finding ("" for none) and verdict on each of its objects; two splits may
     annotate one picture each in its own way. unusable: pictures that a clean copy leaves out, with the kind of
-    finding. other_size: split and picture, where it is not of the size that this split's annotation claims."""
+    finding. other_size: split and picture, where it is not of the size that this split's annotation claims.
+    broken_masks: split, picture and row of objects with a broken segmentation."""
 
     subject: Subject
     report: Report
@@ -30,6 +32,7 @@ class Examination:
     objects: dict[tuple[str, str], list] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     other_size: set[tuple[str, str]] = field(default_factory=set)
+    broken_masks: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 def examine(source: str | os.PathLike[str], split: str | None = None) -> Examination:
@@ -96,6 +99,10 @@ def _examine_picture(
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
             findings.add(kind, f"{said}, {each.where}{text}")
+        wrong = fault(each.shape, None if key in result.other_size else size)
+        if wrong:
+            findings.add("mask broken", f"{said}, {each.where}: {wrong}")
+            result.broken_masks.add((*key, each.row))
         if each.id == 0:
             findings.add("id zero", f"{said}, {each.where}")
 

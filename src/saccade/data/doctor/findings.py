@@ -56,6 +56,11 @@ KINDS: dict[str, Kind] = {
     "box outside": Kind(
         "error", "boxes wholly outside their picture", "remove them, or check whether sizes or units are mixed up"
     ),
+    "mask broken": Kind(
+        "error",
+        "segmentations that are no polygons or run lengths of their picture",
+        "annotate them anew, or remove them and keep the boxes",
+    ),
     "relation broken": Kind("error", "relations between objects that are not there", "correct their ids and names"),
     "id repeated": Kind("error", "ids that two entries share or that are missing", "number the entries anew"),
     "leak": Kind(

@@ -1,0 +1,62 @@
+"""Whether COCO's segmentations are sound, by their numbers alone: nothing is drawn."""
+
+import math
+from collections.abc import Sequence
+
+from saccade.data.annotated import number
+from saccade.data.files import shown
+
+MOST = 1 << 31  # rows, columns or pixels; no picture has as many
+
+
+def fault(shape: object, size: tuple[int, int] | None) -> str:
+    """What is wrong with a segmentation, "" for nothing. size: (height, width) of its picture, where known."""
+    if shape is None:
+        return ""
+    if isinstance(shape, list):
+        return _polygons(shape)
+    if not isinstance(shape, dict):
+        return f"its segmentation is {shown(shape)}; polygons or run lengths expected"
+    own, counts = shape.get("size"), shape.get("counts")
+    if not isinstance(own, list) or len(own) != 2 or not all(type(each) is int and 0 < each < MOST for each in own):
+        return f"its run lengths are of size {shown(own)}; [rows, columns] expected"
+    if size is not None and own != list(size):
+        return f"its run lengths are of {own[1]} x {own[0]} pixels, its picture has {size[1]} x {size[0]}"
+    runs = unpacked(counts) if isinstance(counts, str) else counts
+    if not isinstance(runs, list) or not all(type(each) is int and 0 <= each < MOST for each in runs):
+        return "its run lengths cannot be read"
+    if sum(runs) != own[0] * own[1]:
+        return f"its run lengths are of {sum(runs)} pixels in all; {own[1]} x {own[0]} expected"
+    return ""
+
+
+def _polygons(shape: Sequence[object]) -> str:
+    for part in shape:
+        if not isinstance(part, list) or len(part) < 6 or len(part) % 2:
+            return "its segmentation is no list of polygons [x, y, x, y, ...] of three corners or more"
+        if not all(math.isfinite(value if type(value) is float else number(value)) for value in part):
+            return "a corner of its segmentation is no finite number"
+    return ""
+
+
+def unpacked(text: str) -> list[int] | None:
+    """Run lengths from COCO's text, None for what is none.
+
+    A number is written as groups of 5 bits, the lowest first, in characters from 48 on; bit 6 says that more follow,
+    the highest bit of the last group is the sign. From the fourth number on, it is the difference to the number two
+    before (COCO API, maskApi.c, rleFrString)."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        group = ord(character) - 48
+        if not 0 <= group < 64 or shift > 60:
+            return None
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    return None if shift else runs
