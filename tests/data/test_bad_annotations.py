@@ -9,6 +9,7 @@ import yaml
 
 from saccade.data import Preprocess
 from saccade.data.annotated import judge, pick, role
+from saccade.data.doctor import examine
 from saccade.data.object_arrays import to_object_arrays
 from saccade.data.object_sets import open_objects
 from saccade.errors import DataError
@@ -143,7 +144,7 @@ def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
         (change("images", 1, file_name="a.png"), "is a.png again", 4),
         (change("annotations", 1, image_id=5), "belongs to image 5, which is not listed", 5),
         (change("annotations", 1, id=0), "has an id that another annotation has", 5),
-        (change("annotations", 1, iscrowd="0"), "annotation 1 has iscrowd: 0; 0 or 1 expected", 5),
+        (change("annotations", 1, iscrowd="0"), "annotation 1 has iscrowd: '0'; 0 or 1 expected", 5),
         (change("annotations", 1, iscrowd=math.nan), "has iscrowd: nan", 5),
         (change("annotations", 1, iscrowd=[1]), "0 or 1 expected", 5),
         (change("annotations", 1, bbox=[1, 2, 3]), "no finite number", 5),
@@ -353,6 +354,8 @@ def test_two_voc_files_of_one_picture(tmp_path):
     (root / "Annotations" / "a.xml").unlink()
     with pytest.raises(DataError, match=r"y/a\.xml and Annotations/x/a\.xml are both of the picture JPEGImages/a\.png"):
         open_objects(root)
+    broken = [each for each in examine(root).report.findings if each.kind == "annotation broken"]
+    assert [each.count for each in broken] == [1]
     for folder in "xy":  # with a picture each they are two
         (root / "JPEGImages" / folder).mkdir()
         (root / "JPEGImages" / folder / "a.png").write_bytes((root / "JPEGImages" / "a.png").read_bytes())

@@ -143,7 +143,7 @@ class _Reader:
             if _is_id(key) and key in self.places:
                 self._problem("id repeated", where, "has an id that another annotation has, too")
             if each.get("iscrowd") not in (None, 0, 1):  # True is 1; the text "0" would count as yes
-                text = f"has iscrowd: {shown(each['iscrowd'])}; 0 or 1 expected"
+                text = f"has iscrowd: {each['iscrowd']!a:.40}; 0 or 1 expected"
                 self._problem("annotation broken", where, text)
                 continue
             picture = self.pictures[image]

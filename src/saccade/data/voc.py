@@ -144,7 +144,7 @@ class VOC:
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
                 text = f"{shown(said)} may be of {both}, and its <filename> '{shown(meant)}' is neither; correct it"
-                result.problems.append(Problem("picture unclear", said, text, fatal=True))
+                result.problems.append(Problem("annotation broken", said, text, fatal=True))
                 return
         if not found:
             result.problems.append(
@@ -153,7 +153,7 @@ class VOC:
         elif found[0] in taken:
             text = f"{shown(said)} and {shown(taken[found[0]])} are both of the picture "
             text += f"{shown(annotated.below(self.root, found[0]))}; keep one"
-            result.problems.append(Problem("picture annotated twice", said, text, fatal=True))
+            result.problems.append(Problem("annotation broken", said, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
             objects = [
