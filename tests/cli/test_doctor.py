@@ -8,7 +8,7 @@ from PIL import Image
 
 from saccade.data.object_sets import open_objects
 
-from ..data.annotated_sets import write_coco, write_voc, xml
+from ..data.annotated_sets import coco, write_coco, write_voc, xml
 
 
 def test_a_sound_set(saccade, tmp_path):
@@ -54,12 +54,30 @@ def test_a_clean_copy(saccade, tmp_path):
     root = write_voc(tmp_path / "set")
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7)), ("cat", (1, 1, 99, 9))]))
     said = saccade("doctor", root, "--fix", "clean")
-    assert said.code == 1  # the set itself still has them
+    assert said.code == 0  # though the set itself still has them
+    assert "1 boxes without width or height" in said.out
     assert said.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
     assert saccade("doctor", "clean").code == 0
     assert open_objects(tmp_path / "clean", bad="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
+    said = saccade("doctor", root, "--fix", "other", "--json")
+    report = json.loads(said.out)
+    assert (said.code, report["sound"]) == (0, False)
+    assert report["fixed"] == {"to": "other", "sound": True, "box empty: left out": 1, "box beyond: cut": 1}
     assert saccade("doctor", root, "--fix", "clean").line.endswith("a clean copy is written to a new one")
     assert "lies inside" in saccade("doctor", root, "--fix", root / "clean").line
+
+
+def test_errors_that_no_copy_mends(saccade, tmp_path):
+    first, second = coco(), coco()
+    second["categories"].append({"id": 99, "name": "dog"})
+    second["images"], second["annotations"] = second["images"][4:], second["annotations"][6:]
+    first["images"], first["annotations"] = first["images"][:4], first["annotations"][:6]
+    root = write_coco(tmp_path / "set", first)
+    (root / "annotations" / "instances.json").rename(root / "annotations" / "instances_train.json")
+    (root / "annotations" / "instances_val.json").write_text(json.dumps(second))
+    said = saccade("doctor", root, "--fix", "clean")
+    assert said.code == 1
+    assert said.out.splitlines()[-1] == "still in it: 1 splits whose classes are not those of the first"
 
 
 def test_class_folders_and_hostile_names(saccade, photos):

@@ -29,7 +29,8 @@ def doctor(
     """Say what is wrong with a data set, how often and where: pictures in one folder a class, COCO, VOC or YOLO.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
-    and for validation, classes. The exit code is 1 if there are errors, 0 if there are none.
+    and for validation, classes. The exit code is 1 if there are errors, 0 if there are none; with --fix,
+    the clean copy is examined, too, and the errors left in it count.
 
     Examples:
 
@@ -55,19 +56,22 @@ def doctor(
     if fix is not None:
         check_empty(fix, data)
     examined = examine(data, split)
-    report, changes = examined.report, {}
+    report, changes, left = examined.report, {}, examined.report
     if fix is not None:
         changes = write_clean(examined, fix)
+        left = examine(fix).report
     if as_json:
-        print(
-            json.dumps(report.to_dict() | ({"fixed": {"to": str(fix), **changes}} if fix else {}), ensure_ascii=False)
-        )
+        fixed = {"fixed": {"to": str(fix), "sound": left.sound, **changes}} if fix else {}
+        print(json.dumps(report.to_dict() | fixed, ensure_ascii=False))
     else:
         _show(report, {kind: (each.what, each.advice) for kind, each in KINDS.items()})
         if fix is not None:
             done = ", ".join(f"{count} x {change}" for change, count in changes.items()) or "nothing to change"
             say.line(say.to(), f"A clean copy is in {fix} ({done}).")
-    if not report.sound:
+            for each in left.findings:
+                if each.severity == "error":
+                    say.line(say.to(), (f"still in it: {each.count} {KINDS[each.kind].what}", "red"))
+    if not left.sound:
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
         sys.exit(1)
