@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from saccade.device import Device
+from saccade.device import Device, end
 from saccade.train import TrainConfig, train
 
 
@@ -86,3 +86,4 @@ def quick(**changes: Any) -> TrainConfig:
 
 if __name__ == "__main__":
     train(Points(), quick(epochs=5), Path(sys.argv[1]))
+    end(0)
