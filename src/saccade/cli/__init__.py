@@ -3,6 +3,6 @@
 from saccade.cli.early import interruptible
 
 with interruptible():
-    from saccade.cli.main import app, main
+    from saccade.cli.main import app, main, one_of_several
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "one_of_several"]

@@ -56,6 +56,20 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(code)
 
 
+def one_of_several() -> None:
+    """`main`, as torchrun starts it: where there are other processes, this one ends at once when all is done."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return main()
+    from saccade.device import end
+
+    code = 0
+    try:
+        main()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    end(code)
+
+
 def _judged(error: BaseException) -> tuple[int, str]:
     """The exit code for an error, and what to say of it."""
     said = in_one_line(error, most=2000)
