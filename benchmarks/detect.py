@@ -165,7 +165,7 @@ class Theirs(Side):
         pictures, objects = self.task.source.samples(torch.arange(self.settings.batch), size, generator)
         scale = torch.tensor([size[1], size[0], size[1], size[0]])
         labels = [{"class_labels": o.labels, "boxes": to_centred(o.boxes) / scale} for o in objects]
-        return self.model(self.task.preprocess.normalised((pictures * 255).byte()), labels=labels).loss
+        return self.model(self.task.preprocess.standardised(pictures), labels=labels).loss
 
     def clip(self) -> None:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.1)  # as DETR's recipe has it

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from saccade.cli import runs, say
+from saccade.cli import runs
 from saccade.cli.source import Source
 from saccade.device import Device
 from saccade.errors import printable
@@ -48,23 +48,11 @@ def train(
         Go on with the run of this name, with the options it was started with.
     """
     from saccade.data import splits
-    from saccade.device import first_process
     from saccade.tasks import ClassifyTraining
-    from saccade.train import train as run
 
-    console, screen = say.to(stderr=True), say.to()
-    console.quiet = screen.quiet = not first_process()
-    folder, source, recipe, config = runs.begin(name, resume, source, recipe or ClassifyRecipe(), config)
-    assert source.data is not None
-    training, held = splits(source.data, source.val, fraction=source.hold_out, bad=source.bad)
-    for note in dict.fromkeys([*training.notes, *held.notes]):
-        say.note(console, note)
-    start = runs.start_from(source.start)
-    task = ClassifyTraining(training, held, recipe, config.seed, start)
-    scores = run(task, config, folder, resume, source)
-    for dataset in (training, held):
-        say.skipped(console, dataset.skipped)
-    say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+    run = runs.begin(name, resume, source, recipe or ClassifyRecipe(), config)
+    training, held = splits(run.data, run.source.val, fraction=run.source.hold_out, bad=run.source.bad)
+    run.train(training, held, ClassifyTraining)
 
 
 def val(

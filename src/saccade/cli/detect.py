@@ -56,29 +56,17 @@ def train(
     """
     from saccade.data.object_sets import object_splits
     from saccade.data.scenes import Scenes
-    from saccade.device import first_process
     from saccade.tasks.detect_training import DetectTraining
-    from saccade.train import train as run
 
-    console, screen = say.to(stderr=True), say.to()
-    console.quiet = screen.quiet = not first_process()
-    folder, source, recipe, config = runs.begin(name, resume, source, recipe or DetectRecipe(), config)
-    assert source.data is not None
+    run = runs.begin(name, resume, source, recipe or DetectRecipe(), config)
     training: ObjectSet
     held: ObjectSet
-    drawn = scenes_asked_for(source.data)
+    drawn, size = scenes_asked_for(run.data), run.recipe.size
     if drawn is not None:
-        training, held = Scenes(drawn, recipe.size, seed=config.seed + 1), Scenes(HELD_OUT, recipe.size, seed=CHOOSING)
+        training, held = Scenes(drawn, size, seed=run.config.seed + 1), Scenes(HELD_OUT, size, seed=CHOOSING)
     else:
-        training, held = object_splits(source.data, source.val, source.hold_out, bad=source.bad)
-    for note in dict.fromkeys([*training.notes, *held.notes]):
-        say.note(console, note)
-    start = runs.start_from(source.start)
-    task = DetectTraining(training, held, recipe, config.seed, start)
-    scores = run(task, config, folder, resume, source)
-    for dataset in (training, held):
-        say.skipped(console, dataset.skipped, "pictures or annotations")
-    say.line(screen, f"{folder / 'model'}: " + "  ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+        training, held = object_splits(run.data, run.source.val, run.source.hold_out, bad=run.source.bad)
+    run.train(training, held, DetectTraining, "pictures or annotations")
 
 
 def scenes_asked_for(data: Path) -> int | None:

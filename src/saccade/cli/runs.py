@@ -1,7 +1,9 @@
-"""What every `saccade train ...` begins with: a folder for the run, and the options of the run it goes on with."""
+"""What every `saccade train ...` does: it finds the run's folder and options, trains, and says what came of it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -9,15 +11,45 @@ from saccade.cli import say
 from saccade.cli.source import Source
 from saccade.errors import SaccadeError
 from saccade.tasks import Task, load
-from saccade.train import TrainConfig, as_started
+from saccade.train import Trainable, TrainConfig, as_started
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
 
-def begin(
-    name: str, resume: bool, source: Source | None, recipe: Recipe, config: TrainConfig | None
-) -> tuple[Path, Source, Recipe, TrainConfig]:
-    """The run's folder and what it is told. Raises SaccadeError for a name that is taken or is none, for a run that
+@dataclass(frozen=True)
+class Run(Generic[Recipe]):
+    """A run's folder and what it is told; `data` is where its pictures are."""
+
+    folder: Path
+    resume: bool
+    data: Path
+    source: Source
+    recipe: Recipe
+    config: TrainConfig
+
+    def train(self, training: Any, held: Any, task: Callable[..., Trainable], what: str = "pictures") -> None:
+        """Train on one set and validate on the other.
+
+        task: from both sets, the recipe, the seed and the model to start from. what: of the sets may be left out, in
+        the plural.
+        """
+        from saccade.device import first_process
+        from saccade.train import train
+
+        console, screen = say.to(stderr=True), say.to()
+        console.quiet = screen.quiet = not first_process()
+        for note in dict.fromkeys([*training.notes, *held.notes]):
+            say.note(console, note)
+        trainable = task(training, held, self.recipe, self.config.seed, start_from(self.source.start))
+        scores = train(trainable, self.config, self.folder, self.resume, self.source)
+        for dataset in (training, held):
+            say.skipped(console, dataset.skipped, what)
+        said = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
+        say.line(screen, f"{self.folder / 'model'}: {said}")
+
+
+def begin(name: str, resume: bool, source: Source | None, recipe: Recipe, config: TrainConfig | None) -> Run[Recipe]:
+    """A new run, or the one to go on with. Raises SaccadeError for a name that is taken or is none, for a run that
     cannot be resumed, and without data."""
     source, config = source or Source(), config or TrainConfig()
     if name in ("", ".", "..") or Path(name).name != name:
@@ -31,7 +63,7 @@ def begin(
         raise SaccadeError(f"{folder} already holds a run: {way}, another --name starts a new one")
     if source.data is None:
         raise say.UsageError("--data is not given: the pictures to train on are needed")
-    return folder, source, recipe, config
+    return Run(folder, resume, source.data, source, recipe, config)
 
 
 def start_from(model: str | None) -> Task | None:

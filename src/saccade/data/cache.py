@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,8 +19,11 @@ from saccade.errors import DataError
 BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
 
 
+Read = TypeVar("Read")
+
+
 class Pictures(Protocol):
-    """What `for_each` needs to know of a set."""
+    """What `for_each` and `unless_bad` need to know of a set."""
 
     skipped: dict[str, str]
 
@@ -139,7 +142,7 @@ def for_each(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
     recorded in `dataset.skipped` under bad="skip", else the first DataError is raised."""
 
     def read_some(span: range) -> list[int]:
-        return [index for index in span if _try(dataset, read, index)]
+        return [index for index in span if unless_bad(dataset, index, lambda i: (read(i),)) is not None]
 
     spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
     kept: list[int] = []
@@ -163,15 +166,16 @@ def _check_classes(dataset: ImageFolder, kept: list[int]) -> None:
         raise DataError(f"no picture of class {shown(dataset.classes[label])} could be read: {reason}")
 
 
-def _try(dataset: Pictures, read: Callable[[int], object], index: int) -> bool:
+def unless_bad(dataset: Pictures, index: int, read: Callable[[int], Read]) -> Read | None:
+    """What `read` makes of an item. A DataError is recorded in `dataset.skipped` under bad="skip", with None as the
+    answer, else raised."""
     try:
-        read(index)
+        return read(index)
     except DataError as error:
         if dataset.bad == "fail":
             raise
         dataset.skipped[dataset.names[index]] = str(error)
-        return False
-    return True
+        return None
 
 
 def threads() -> int:

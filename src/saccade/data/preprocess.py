@@ -72,8 +72,12 @@ class Preprocess:
 
     def normalised(self, pixels: UInt8[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
         """(pixels / 255 - mean) / std, a channel."""
+        return self.standardised(pixels.float() / 255)
+
+    def standardised(self, pixels: Float[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
+        """(pixels - mean) / std, a channel, of pixels from 0 to 1."""
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
-        return (pixels.float() / 255 - mean) / std
+        return (pixels - mean) / std
 
     def seen(self, picture: Image.Image) -> Image.Image:
         """The part of the picture that the model sees, at the size at which it sees it."""

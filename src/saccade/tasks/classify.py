@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import ImageFolder, read_image
+from saccade.data.cache import unless_bad
 from saccade.data.files import shown
 from saccade.data.images import Source
 from saccade.data.output import csv_cell
@@ -98,7 +99,8 @@ class ClassifyTask(TrainedTask):
         said, truth = [], []
         with ThreadPoolExecutor() as pool, tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for at in torch.arange(len(data)).split(batch):
-                read = [r for r in pool.map(lambda i: self._prepared(data, int(i)), at) if r is not None]
+                tried = pool.map(lambda i: unless_bad(data, int(i), lambda i: self._prepared(data, i)), at)
+                read = [r for r in tried if r is not None]
                 bar.update(len(at))
                 if not read:
                     continue
@@ -110,14 +112,8 @@ class ClassifyTask(TrainedTask):
             raise DataError(f"no picture of {data.store.label} could be read: {next(iter(data.skipped.values()))}")
         return torch.cat(said), torch.tensor(truth)
 
-    def _prepared(self, data: ImageFolder, index: int) -> tuple[Tensor, int] | None:
-        try:
-            picture, label = data[index]
-        except DataError as error:
-            if data.bad == "fail":
-                raise
-            data.skipped[data.names[index]] = str(error)
-            return None
+    def _prepared(self, data: ImageFolder, index: int) -> tuple[Tensor, int]:
+        picture, label = data[index]
         return self.preprocess(picture.image), label
 
 

@@ -1,7 +1,5 @@
 """How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
 
-import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +14,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.classify import ClassifyTask, probabilities, score
-from saccade.tasks.encoders import colours, encoder_for, whole_patches
+from saccade.tasks.encoders import colours, digest, encoder_for, whole_patches
 from saccade.tasks.task import Task
 
 
@@ -77,8 +75,7 @@ class ClassifyTraining:
             self.model.vit.load_state_dict(start.vit.state_dict())
         kept = recipe.detail or math.ceil(size * 9 / 8)
         self.data = prepare(train, Preprocess((kept, kept), "crop"), draft=True)
-        known = (start.preprocess.mean, start.preprocess.std) if start is not None else None
-        mean, std = known or colours(lambda some: self.data[some][0], len(self.data))
+        mean, std = colours(lambda some: self.data[some][0], len(self.data), start)
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=kept if kept < size else None)
         self.val: Arrays | Streamed = prepare(val, self.preprocess)
         self.about = {
@@ -94,8 +91,7 @@ class ClassifyTraining:
     @property
     def identity(self) -> str:
         """A digest of the classes, of the names of all pictures in both sets, and of the start."""
-        told = [self.labels, self._names, None if self.start is None else self.start.name]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return digest(self.labels, self._names, None if self.start is None else self.start.name)
 
     def __len__(self) -> int:
         return len(self.data)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import read_image
+from saccade.data.cache import unless_bad
 from saccade.data.files import shown
 from saccade.data.images import Picture, Source
 from saccade.data.objects import Objects, ObjectSet
@@ -124,7 +125,10 @@ class FindsObjects:
         truth: list[Objects] = []
         with tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for at in torch.arange(len(data)).split(batch):
-                read = [r for r in (self._read(data, int(i)) for i in at) if r is not None]
+                tried = (
+                    unless_bad(data, i, lambda i: (data.picture(i), data.objects(i, masks=False))) for i in at.tolist()
+                )
+                read = [r for r in tried if r is not None]
                 bar.update(len(at))
                 if read:
                     with device.precision():
@@ -134,15 +138,6 @@ class FindsObjects:
             why = next(iter(data.skipped.values()), "it is empty")
             raise DataError(f"no picture of {data.label} could be read: {why}")
         return found, truth
-
-    def _read(self, data: ObjectSet, index: int) -> tuple[Picture, Objects] | None:
-        try:
-            return data.picture(index), data.objects(index, masks=False)
-        except DataError as error:
-            if data.bad == "fail":
-                raise
-            data.skipped[data.names[index]] = str(error)
-            return None
 
 
 @dataclass

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from saccade.errors import SaccadeError
@@ -77,6 +76,8 @@ def detection_loss(
 @torch.no_grad()
 def match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets: Targets) -> Match:
     """The pairs of least total cost: how unsure of the object's class, how far its edges, how little overlap."""
+    from scipy.optimize import linear_sum_assignment  # a third of a second, which only training has to spend
+
     said = logits.sigmoid().gather(2, targets.labels.clamp(min=0)[:, None, :].expand(-1, logits.shape[1], -1))
     wrong = 0.25 * (1 - said) ** 2 * -(said + 1e-8).log() - 0.75 * said**2 * -(1 - said + 1e-8).log()  # focal loss
     far = torch.cdist(boxes, targets.boxes, p=1)

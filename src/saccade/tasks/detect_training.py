@@ -1,7 +1,6 @@
 """How a detector is trained on little data: what the loop of `saccade.train` asks for."""
 
-import hashlib
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from saccade.tasks.detect_batches import Batch, FromScenes, FromSet, Source, as_
 from saccade.tasks.detect_loss import detection_loss
 from saccade.tasks.detect_scores import detection_scores, relation_scores
 from saccade.tasks.detections import Detections
-from saccade.tasks.encoders import colours, encoder_for, whole_patches
+from saccade.tasks.encoders import colours, digest, encoder_for, whole_patches
 from saccade.tasks.task import Task
 
 
@@ -96,8 +95,7 @@ class DetectTraining:
         self.source: Source = (
             FromScenes(train) if isinstance(train, Scenes) else FromSet(train, fit, recipe.augmentation())
         )
-        known = (start.preprocess.mean, start.preprocess.std) if start is not None else None
-        mean, std = known or self._colours(seed)
+        mean, std = colours(self._pictures(seed), min(len(self.source), 1000), start)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False)
         self.each = max(1.0, self.source.usual)
@@ -110,19 +108,14 @@ class DetectTraining:
         }
         self._names = [train.names, val.names]
 
-    def _colours(self, seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _pictures(self, seed: int) -> Callable[[Tensor], UInt8[Tensor, "b c y x"]]:
         generator = torch.Generator().manual_seed(seed)
-
-        def pictures(some: Tensor) -> UInt8[Tensor, "b c y x"]:
-            return (self.source.samples(some, self.size, generator)[0] * 255).round().byte()
-
-        return colours(pictures, min(len(self.source), 1000))
+        return lambda some: (self.source.samples(some, self.size, generator)[0] * 255).round().byte()
 
     @property
     def identity(self) -> str:
         """A digest of the classes, of the names of all pictures in both sets, and of the start."""
-        told = [self.labels, self.relations, self._names, None if self.start is None else self.start.name]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return digest(self.labels, self.relations, self._names, None if self.start is None else self.start.name)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -132,10 +125,9 @@ class DetectTraining:
         share = self.recipe.size_at(progress) / self.recipe.size_at(1)
         size = whole_patches((round(self.size[0] * share), round(self.size[1] * share)), self._patch)
         pictures, objects = self.source.samples(indices, size, generator)
-        mean, std = (torch.tensor(values)[:, None, None] for values in (self.preprocess.mean, self.preprocess.std))
         targets = as_targets(objects, len(self.relations))
         noised, pairs = spoilt(targets, self.recipe.noised, len(self.labels), generator)
-        return Batch((pictures - mean) / std, targets, noised, pairs)
+        return Batch(self.preprocess.standardised(pictures), targets, noised, pairs)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """All parts of `detection_loss`."""

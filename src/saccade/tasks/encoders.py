@@ -1,5 +1,7 @@
 """What the training of every task starts with: an encoder, and the colours of its pictures."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable
 
@@ -32,8 +34,16 @@ def whole_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
     return size[0] // patch * patch, size[1] // patch * patch
 
 
-def colours(pictures: Callable[[Tensor], UInt8[Tensor, "b c y x"]], count: int) -> Colours:
-    """Mean and deviation a channel, 0 to 1, of (up to 5,000 of) `count` pictures, which are asked for by index."""
+def digest(*told: object) -> str:
+    """The same for the same told things, which go to JSON, else another."""
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def colours(pictures: Callable[[Tensor], UInt8[Tensor, "b c y x"]], count: int, start: Task | None) -> Colours:
+    """Mean and deviation a channel, 0 to 1: those of the model to start from, else of (up to 5,000 of) `count`
+    pictures, which are asked for by index."""
+    if start is not None:
+        return start.preprocess.mean, start.preprocess.std
     chosen = torch.arange(0, count, math.ceil(count / 5000))
     sums, squares, n = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
     for some in chosen.split(250):  # a batch at a time: large pictures would not fit together in fp32
