@@ -1,0 +1,46 @@
+"""What a segmenter says of one picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from saccade.data.files import shown
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The class of every pixel of one picture.
+
+    Attributes:
+        mask: index of each pixel's class, at the size of the picture.
+        classes: names that `mask` indexes.
+    """
+
+    name: str
+    mask: UInt8[Tensor, "y x"]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the picture's pixels, 0 to 1, of each class that is there, the largest first."""
+        counts = torch.bincount(self.mask.flatten().long(), minlength=len(self.classes))
+        order = counts.argsort(descending=True, stable=True).tolist()
+        return {self.classes[i]: counts[i].item() / self.mask.numel() for i in order if counts[i]}
+
+    def __str__(self) -> str:
+        said = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
+        return shown(f"{self.name}: {said}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the shares; the mask itself goes to a picture file."""
+        return {
+            "name": self.name,
+            "width": self.mask.shape[1],
+            "height": self.mask.shape[0],
+            "classes": {name: round(share, 6) for name, share in self.shares.items()},
+            "notes": list(self.notes),
+        }
