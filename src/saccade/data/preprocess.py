@@ -79,11 +79,18 @@ class Preprocess:
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
         return (pixels - mean) / std
 
+    def scaled(self, picture: Image.Image) -> Image.Image:
+        """The whole picture, with its shorter side as long as `shortest` (or `size`) says, its longer side at most
+        LONGEST times that: what a model sees in tiles."""
+        picture = self._converted(picture)
+        shortest = self.shortest or min(self.size)
+        factor = min(shortest / min(picture.size), LONGEST * shortest / max(picture.size))
+        width, height = (max(1, round(side * factor)) for side in picture.size)
+        return picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
+
     def seen(self, picture: Image.Image) -> Image.Image:
         """The part of the picture that the model sees, at the size at which it sees it."""
-        if 0 in picture.size:
-            raise DataError(f"a picture of {picture.width} x {picture.height} pixels has nothing to see")
-        picture = picture.convert("L" if len(self.mean) == 1 else "RGB")
+        picture = self._converted(picture)
         method = Image.Resampling[self.interpolation.upper()]
         part, reduced, resized = self._steps(picture.size)
         if part != (0, 0, *picture.size):
@@ -98,6 +105,11 @@ class Preprocess:
         canvas = Image.new(picture.mode, (width, height), fill if len(fill) == 3 else fill[0])
         canvas.paste(picture, (left, top))
         return canvas
+
+    def _converted(self, picture: Image.Image) -> Image.Image:
+        if 0 in picture.size:
+            raise DataError(f"a picture of {picture.width} x {picture.height} pixels has nothing to see")
+        return picture.convert("L" if len(self.mean) == 1 else "RGB")
 
     def placement(self, height: int, width: int) -> Placement:
         """Where `seen` puts the pixels of a picture of height x width."""

@@ -2,10 +2,11 @@
 
 from saccade.layers.attention import Attention
 from saccade.layers.block import Block, BlockConfig
-from saccade.layers.decode import BoxBias, DecoderBlock
+from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
 from saccade.layers.mlp import MLP, SwiGLU
 from saccade.layers.norm import NORMS, RMSNorm
+from saccade.layers.pixels import PixelDecoder
 
 __all__ = [
     "MLP",
@@ -14,9 +15,11 @@ __all__ = [
     "Block",
     "BlockConfig",
     "BoxBias",
+    "Decoder",
     "DecoderBlock",
     "LearnedPositions",
     "PatchEmbed",
+    "PixelDecoder",
     "RMSNorm",
     "RotaryPositions",
     "SinCosPositions",

@@ -1,4 +1,4 @@
-"""The decoder's block: object queries look at one another, then at the picture around their boxes."""
+"""The decoder: learned queries (for objects, for classes) look at one another, then at the picture."""
 
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -15,8 +15,9 @@ class DecoderBlock(nn.Module):
     """x + self-attention, x + cross-attention to the source, x + MLP, each over normalised tokens (Carion et al.
     2020, figure 10, pre-norm).
 
-    `place` says where each query's box is; it is added to what the attentions see, in every block anew. Layer scale
-    and drop-path are for deep stacks: a config that asks for them gets them in the encoder alone.
+    `place` says what each query is there for (where an object's box is, which class); it is added to what the
+    attentions see, in every block anew. Layer scale and drop-path are for deep stacks: a config that asks for them gets
+    them in the encoder alone.
     """
 
     def __init__(self, config: BlockConfig):
@@ -34,7 +35,7 @@ class DecoderBlock(nn.Module):
         x: Float[Tensor, "b n d"],
         place: Float[Tensor, "b n d"],
         source: Float[Tensor, "b m d"],
-        bias: Float[Tensor, "b h n m"],
+        bias: Float[Tensor, "b h n m"] | None = None,
         mask: Bool[Tensor, "b 1 n n"] | None = None,
     ) -> Float[Tensor, "b n d"]:
         """bias: added to the scores of the cross-attention. mask: which queries may see which."""
@@ -48,6 +49,14 @@ class DecoderBlock(nn.Module):
         """Of its self-attention, all heads side by side."""
         seen = self.self_norm(x) + place
         return self.self_attention.query(seen), self.self_attention.key(seen)
+
+
+class Decoder(nn.Module):
+    """The decoder's blocks, under the name by which optimizers know hidden matrices."""
+
+    def __init__(self, block: BlockConfig, depth: int):
+        super().__init__()
+        self.blocks = nn.ModuleList(DecoderBlock(block) for _ in range(depth))
 
 
 class BoxBias(nn.Module):

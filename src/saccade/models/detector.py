@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from saccade.layers import NORMS, BlockConfig, BoxBias, DecoderBlock
+from saccade.layers import NORMS, BoxBias, Decoder, DecoderBlock
 from saccade.models.relations import RelationHead
 from saccade.models.vit import ViT, ViTConfig
 
@@ -117,14 +117,6 @@ class Detector(nn.Module):
         boxes = proposals.boxes.detach().gather(1, order.expand(-1, -1, 4))
         x = self.query(source.gather(1, order.expand(-1, -1, source.shape[2])))
         return x.float(), boxes  # the running sum of the blocks is fp32 under autocast, as the encoder's
-
-
-class Decoder(nn.Module):
-    """The decoder's blocks, under the name by which optimizers know hidden matrices."""
-
-    def __init__(self, block: BlockConfig, depth: int):
-        super().__init__()
-        self.blocks = nn.ModuleList(DecoderBlock(block) for _ in range(depth))
 
 
 class Propose(nn.Module):

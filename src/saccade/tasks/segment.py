@@ -1,8 +1,13 @@
 """Semantic segmentation: pictures in, the class of every pixel out."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from jaxtyping import UInt8
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -12,7 +17,10 @@ from saccade.data.images import Picture, Source
 from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.errors import DataError
+from saccade.models.segmenter import Segmenter, SegmenterConfig
+from saccade.tasks.saved import TrainedTask
 from saccade.tasks.segmentation import Segmentation
+from saccade.tasks.tiles import classes_of_pixels
 
 
 class SegmentsPictures:
@@ -57,3 +65,38 @@ class SegmentsPictures:
         if not read:
             why = next(iter(data.skipped.values()), "it is empty")
             raise DataError(f"no picture of {data.label} could be read: {why}")
+
+
+@dataclass
+class SegmentTask(SegmentsPictures, TrainedTask):
+    """A segmenter with what it takes to use it on pictures, and the names of its classes.
+
+    `preprocess` says how large pictures are when they are segmented (their shorter side is `shortest`) and how much of
+    them the network sees at once (`size`): larger pictures are seen in tiles that overlap.
+    """
+
+    model: Segmenter
+
+    kind: ClassVar[str] = "segment"
+    network: ClassVar[type[nn.Module]] = Segmenter
+    network_config: ClassVar[type[BaseModel]] = SegmenterConfig
+
+    @torch.no_grad()
+    def segment(self, picture: Picture) -> UInt8[Tensor, "y x"]:
+        """The index of each pixel's class. Borders are as fine as the size at which the picture is segmented."""
+        image = self.preprocess.scaled(picture.image)
+        pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
+        size = (picture.image.height, picture.image.width)
+        return self.classes_of_pixels(self.preprocess.normalised(pixels), size)
+
+    def classes_of_pixels(
+        self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]
+    ) -> UInt8[Tensor, "rows columns"]:
+        """As `segment`, of a picture that is prepared."""
+        pixels = pixels.to(next(self.model.parameters()).device)
+        tile = self.preprocess.size
+        return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: self.model(tiles).pixels, size)
+
+    def at(self, shortest: int) -> "SegmentTask":
+        """The same for pictures whose shorter side is brought to another size, in pixels."""
+        return replace(self, preprocess=replace(self.preprocess, shortest=shortest))
