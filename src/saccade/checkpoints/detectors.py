@@ -4,10 +4,7 @@ transformers builds the network and prepares pictures; weights are read here (sa
 network says, to the last bit as the family's own image processor reads it. No code of a checkpoint is run.
 """
 
-import inspect
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +17,20 @@ from torch import Tensor, nn
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
 from saccade.checkpoints.family import short
 from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.public import (
+    class_names,
+    image_processor,
+    load_network,
+    network_config,
+    prepared,
+    refuse_quantised,
+    transformers_quietly,
+)
 from saccade.checkpoints.rf_detr import RfDetrPictures
 from saccade.data.files import shown
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
-from saccade.errors import CheckpointError, DataError, in_one_line
+from saccade.errors import CheckpointError
 from saccade.ops.boxes import to_corners
 
 
@@ -122,19 +128,7 @@ class PublicDetector:
     def preprocess(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
         """What the network takes: pixel_values (b 3 y x), and pixel_mask (b y x) where it takes one, which is 0
         where a picture was filled up to the size of the largest. Raises DataError for pictures it cannot prepare."""
-        try:
-            given = self.processor(
-                images=[picture.convert("RGB") for picture in pictures],
-                return_tensors="pt",
-                input_data_format="channels_last",  # else a picture three pixels high is misread
-            )
-        except Exception as error:  # whatever its arithmetic makes of odd sizes
-            sizes = ", ".join(f"{p.width} x {p.height}" for p in pictures[:3])
-            raise DataError(
-                f"pictures of {sizes} pixels cannot be prepared for {shown(self.name)} ({in_one_line(error)})"
-            ) from error
-        takes = inspect.signature(self.model.forward).parameters
-        return {name: tensor for name, tensor in given.items() if name in takes}
+        return prepared(self.processor, self.model, pictures, self.name)
 
     def read(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Found]:
         """What the network's logits (b queries classes) and boxes (b queries 4: centre, width and height, shares of
@@ -189,109 +183,15 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
             f"{source.name}: not a detector that can be read here: its config.json says model_type {family!r}; "
             f"expected one of {', '.join(KINDS)}"
         )
-    if "quantization_config" in said:
-        raise CheckpointError(f"{source.name}: its weights are quantised, which is not supported; take the original")
+    refuse_quantised(source)
     kind, weights = KINDS[family], dict(source.weights)
     if kind.resnet and timm_backbone(said) is not None:
         stages = [4] if said.get("num_feature_levels") == 1 else list(kind.resnet)
         said, weights = without_timm(said, weights, stages, source.name)
         notes.append("its ResNet is transformers' own in place of timm's: the same network")
-    with _quiet(source.name) as library:
-        model = _model(library, kind, _harmless(said), weights, source.name, notes)
-        processor = _processor(library, kind, source, notes)
-    return PublicDetector(model, _classes(model.config, notes), processor, family, short(source.name), notes)
-
-
-def _model(
-    library: Any, kind: Kind, said: dict[str, Any], weights: dict[str, Tensor], where: str, notes: list[str]
-) -> Any:
-    try:
-        network = getattr(library, kind.model)
-        config = network.config_class.from_dict(said)
-        model, loaded = network.from_pretrained(
-            None,
-            config=config,
-            state_dict=weights,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except Exception as error:  # other people's JSON and another library's reading of it
-        raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
-    if missing := sorted(loaded["missing_keys"]):
-        raise CheckpointError(f"{where}: {len(missing)} weights are missing: {', '.join(missing[:3])}")
-    # how many batches a norm has seen is of no use outside training
-    if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
-        notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
-    if model.config._attn_implementation == "eager":  # sdpa is the default where transformers has it
-        notes.append("its attention is not computed by a fused kernel, so it cannot be looked into")
-    return model.eval()
-
-
-def _processor(library: Any, kind: Kind, source: Source, notes: list[str]) -> Any:
-    said = dict(source.config("preprocessor_config.json"))
-    named = said.get("image_processor_type") or said.get("feature_extractor_type")
-    if not said:
-        notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
-    name = re.sub(r"FeatureExtractor$", "ImageProcessor", str(named or kind.processor)).removesuffix("Fast")
-    name = name.removesuffix("Pil")
-    if name not in PROCESSORS:
-        raise CheckpointError(
-            f"{source.name}: its pictures are prepared by {name}, which transformers offers only with torchvision, "
-            f"if at all; expected one of {', '.join(PROCESSORS)}"
-        )
-    try:
-        if name == "RfDetrImageProcessor":
-            return RfDetrPictures.from_dict(said)
-        return getattr(library, f"{name}Pil").from_dict(_harmless(said))
-    except Exception as error:  # other people's JSON and another library's reading of it
-        raise CheckpointError(
-            f"{source.name}: preprocessor_config.json does not say how to prepare pictures: {in_one_line(error)}"
-        ) from error
-
-
-def _harmless(said: Any) -> Any:
-    """A config without what would make transformers fetch or run code: auto_map, and attention kernels by name."""
-    if isinstance(said, list):
-        return [_harmless(value) for value in said]
-    if not isinstance(said, dict):
-        return said
-    return {
-        key: _harmless(value)
-        for key, value in said.items()
-        if key not in ("auto_map", "custom_pipelines") and "attn_implementation" not in key
-    }
-
-
-def _classes(config: Any, notes: list[str]) -> list[str]:
-    """Names of the classes in order; a name that comes again is followed by its number ("N/A (12)")."""
-    named = {int(i): str(name) for i, name in config.id2label.items()}
-    classes: list[str] = []
-    for i in range(config.num_labels):
-        name = named.get(i, f"class {i}")
-        classes.append(name if name not in classes else f"{name} ({i})")
-    if all(name == f"LABEL_{i}" for i, name in enumerate(classes)):
-        notes.append(f"the checkpoint does not name its {len(classes)} classes: they are numbered from 0")
-        return [f"class {i}" for i in range(len(classes))]
-    return classes
-
-
-@contextmanager
-def _quiet(where: str) -> Iterator[Any]:
-    """transformers, without its progress bars and its report of what it loaded."""
-    try:
-        import transformers
-        from transformers.utils import logging
-    except Exception as error:  # absent, or broken by another package
-        raise CheckpointError(
-            f"{where} is a detector of transformers, which cannot be imported ({in_one_line(error)}); "
-            "pip install 'saccade[hf]'"
-        ) from error
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield transformers
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+    with transformers_quietly(source.name) as library:
+        config = network_config(library, kind.model, said, source.name)
+        model = load_network(library, kind.model, config, weights, source.name, notes)
+        ours = {"RfDetrImageProcessor": RfDetrPictures.from_dict}
+        processor = image_processor(library, kind.processor, PROCESSORS, source, notes, ours)
+    return PublicDetector(model, class_names(model.config, notes), processor, family, short(source.name), notes)

@@ -1,0 +1,164 @@
+"""What public detectors and segmenters share: transformers' networks and image processors. Needs saccade[hf].
+
+transformers builds the network and prepares pictures; weights are read here, safetensors only. No code of a
+checkpoint is run.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from saccade.checkpoints.files import Source
+from saccade.data.files import shown
+from saccade.errors import CheckpointError, DataError, in_one_line
+
+
+@contextmanager
+def transformers_quietly(where: str) -> Iterator[Any]:
+    """transformers, without its progress bars and its report of what it loaded. where: the checkpoint, for messages.
+
+    Raises CheckpointError where it is not installed.
+    """
+    try:
+        import transformers
+        from transformers.utils import logging
+    except Exception as error:  # absent, or broken by another package
+        raise CheckpointError(
+            f"{where} is a model of transformers, which cannot be imported ({in_one_line(error)}); "
+            "pip install 'saccade[hf]'"
+        ) from error
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield transformers
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def refuse_quantised(source: Source) -> None:
+    """Raises CheckpointError for weights that only another library's kernels can compute with."""
+    if "quantization_config" in source.config():
+        raise CheckpointError(f"{source.name}: its weights are quantised, which is not supported; take the original")
+
+
+def network_config(library: Any, network: str, said: Mapping[str, Any], where: str) -> Any:
+    """transformers' config of its class `network` from what config.json said. Raises CheckpointError."""
+    try:
+        return getattr(library, network).config_class.from_dict(_harmless(said))
+    except Exception as error:  # other people's JSON and another library's reading of it
+        raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
+
+
+def load_network(
+    library: Any, network: str, config: Any, weights: Mapping[str, Tensor], where: str, notes: list[str]
+) -> Any:
+    """transformers' class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`.
+
+    Raises CheckpointError for weights of other shapes, and for missing ones.
+    """
+    try:
+        model, loaded = getattr(library, network).from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(weights),
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:  # other people's JSON and another library's reading of it
+        raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
+    if missing := sorted(loaded["missing_keys"]):
+        raise CheckpointError(f"{where}: {len(missing)} weights are missing: {', '.join(missing[:3])}")
+    # how many batches a norm has seen is of no use outside training
+    if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
+        notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
+    if model.config._attn_implementation == "eager":  # sdpa is the default where transformers has it
+        notes.append("its attention is not computed by a fused kernel, so it cannot be looked into")
+    return model.eval()
+
+
+def image_processor(
+    library: Any,
+    usual: str,
+    known: Sequence[str],
+    source: Source,
+    notes: list[str],
+    ours: Mapping[str, Callable[[Mapping[str, Any]], Any]] | None = None,
+) -> Any:
+    """transformers' image processor on Pillow and NumPy, as preprocessor_config.json says.
+
+    usual: the family's, where the file names none. known: those that may be named. ours: how those are made which
+    are written here. Appends to `notes`. Raises CheckpointError for any other, and for a file it cannot read.
+    """
+    said = dict(source.config("preprocessor_config.json"))
+    if not said:
+        notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
+    named = said.get("image_processor_type") or said.get("feature_extractor_type")
+    name = re.sub(r"FeatureExtractor$", "ImageProcessor", str(named or usual)).removesuffix("Fast").removesuffix("Pil")
+    if name not in known:
+        raise CheckpointError(
+            f"{source.name}: its pictures are prepared by {name}, which transformers offers only with torchvision, "
+            f"if at all; expected one of {', '.join(known)}"
+        )
+    try:
+        if ours and name in ours:
+            return ours[name](said)
+        return getattr(library, f"{name}Pil").from_dict(_harmless(said))
+    except Exception as error:  # other people's JSON and another library's reading of it
+        raise CheckpointError(
+            f"{source.name}: preprocessor_config.json does not say how to prepare pictures: {in_one_line(error)}"
+        ) from error
+
+
+def prepared(processor: Any, model: nn.Module, pictures: Sequence[Image.Image], name: str) -> dict[str, Any]:
+    """What `processor` makes of the pictures, as far as the model takes it: pixel_values (b 3 y x) and others.
+
+    Raises DataError for pictures it cannot prepare.
+    """
+    try:
+        given = processor(
+            images=[picture.convert("RGB") for picture in pictures],
+            return_tensors="pt",
+            input_data_format="channels_last",  # else a picture three pixels high is misread
+        )
+    except Exception as error:  # whatever its arithmetic makes of odd sizes
+        sizes = ", ".join(f"{p.width} x {p.height}" for p in pictures[:3])
+        raise DataError(
+            f"pictures of {sizes} pixels cannot be prepared for {shown(name)} ({in_one_line(error)})"
+        ) from error
+    takes = inspect.signature(model.forward).parameters
+    return {name: value for name, value in given.items() if name in takes}
+
+
+def class_names(config: Any, notes: list[str]) -> list[str]:
+    """Names of the classes in order; a name that comes again is followed by its number ("N/A (12)")."""
+    named = {int(i): str(name) for i, name in config.id2label.items()}
+    classes: list[str] = []
+    for i in range(config.num_labels):
+        name = named.get(i, f"class {i}")
+        classes.append(name if name not in classes else f"{name} ({i})")
+    if all(name == f"LABEL_{i}" for i, name in enumerate(classes)):
+        notes.append(f"the checkpoint does not name its {len(classes)} classes: they are numbered from 0")
+        return [f"class {i}" for i in range(len(classes))]
+    return classes
+
+
+def _harmless(said: Any) -> Any:
+    """A config without what would make transformers fetch or run code: auto_map, and attention kernels by name."""
+    if isinstance(said, list):
+        return [_harmless(value) for value in said]
+    if not isinstance(said, Mapping):
+        return said
+    return {
+        key: _harmless(value)
+        for key, value in said.items()
+        if key not in ("auto_map", "custom_pipelines") and "attn_implementation" not in key
+    }
