@@ -101,7 +101,7 @@ def test_pictures_drawn_before_are_not_lost(saccade, detector, red, tmp_path):
 def test_a_classifier_has_no_boxes_to_draw(saccade, model, red):
     said = saccade("predict", red, "--model", model, "--draw", "drawn")
     assert said.code == 2
-    assert "no boxes to draw" in said.line
+    assert "--draw is for detectors" in said.line
 
 
 @pytest.mark.parametrize("data", ["scenes:0", "scenes:many", "scenes:-3"])

@@ -1,5 +1,6 @@
 """`saccade train classify`, and what `val` and `predict` do with a classifier."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,14 +8,20 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from saccade.cli import runs
+from saccade.cli.asked import Asked
 from saccade.cli.source import Source
+from saccade.data import Picture
 from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask
 from saccade.tasks.classify import to_csv
 from saccade.train import TrainConfig
 
-__all__ = ["table", "to_csv", "train", "val"]
+__all__ = ["EACH", "SKIPS", "TAKES", "predicted", "table", "to_csv", "train", "val"]
+
+TAKES: tuple[str, ...] = ()  # options of `predict`
+SKIPS = "pictures"
+EACH = "found of each class"
 
 
 def train(
@@ -82,3 +89,10 @@ def table(results: list[Classification]) -> Table:
         pairs = zip(result.labels, result.probabilities, strict=True)
         shown.add_row(printable(result.name), *(f"{printable(label)} {share:.0%}" for label, share in pairs))
     return shown
+
+
+def predicted(
+    task: ClassifyTask, read: Iterable[Picture], files: Sequence[Path], asked: Asked
+) -> Iterator[Classification]:
+    """The likeliest classes of each picture."""
+    return task.predict_all(read, asked.top)

@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +10,20 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from saccade.cli import runs, say
+from saccade.cli.asked import Asked
 from saccade.cli.source import Source
+from saccade.data import Picture
 from saccade.data.objects import ObjectSet
 from saccade.data.output import csv_cell
 from saccade.device import Device
-from saccade.errors import DataError, printable
+from saccade.errors import printable
 from saccade.tasks import DetectRecipe
 from saccade.tasks.detect import Detection, DetectTask, FindsObjects
 from saccade.train import TrainConfig
+
+TAKES = ("draw",)  # options of `predict`
+SKIPS = "pictures or annotations"
+EACH = "mAP50 of each class"
 
 EPOCH = 20_000  # scenes
 HELD_OUT = 500  # scenes
@@ -66,7 +70,7 @@ def train(
         training, held = Scenes(drawn, size, seed=run.config.seed + 1), Scenes(HELD_OUT, size, seed=CHOOSING)
     else:
         training, held = object_splits(run.data, run.source.val, run.source.hold_out, bad=run.source.bad)
-    run.train(training, held, DetectTraining, "pictures or annotations")
+    run.train(training, held, DetectTraining, SKIPS)
 
 
 def scenes_asked_for(data: Path) -> int | None:
@@ -135,31 +139,14 @@ def to_csv(results: Iterable[Detection]) -> str:
     return out.getvalue()
 
 
-def targets(folder: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Where each picture with its boxes is to go, by its name. Raises DataError if something is there already."""
-    found: dict[str, Path] = {}
-    taken: set[Path] = set()
-    for file in files:
-        stems = (file.stem if i == 1 else f"{file.stem}-{i}" for i in count(1))
-        found[str(file)] = next(place for stem in stems if (place := folder / f"{stem}.png") not in taken)
-        taken.add(found[str(file)])
-    there = next((place for place in found.values() if os.path.lexists(place)), None)  # a link that leads nowhere too
-    if there is not None:
-        raise DataError(f"{there} is there already: give another folder to --draw")
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is no folder: give one to --draw")
-    return found
-
-
-def draw(task: FindsObjects, results: Iterable[Detection], files: Iterable[Path], places: dict[str, Path]) -> None:
-    """The picture of each file with the boxes of its result, where `targets` said."""
+def predicted(task: FindsObjects, read: Iterable[Picture], files: Sequence[Path], asked: Asked) -> Iterator[Detection]:
+    """What is found in each picture. With --draw its boxes are drawn as it comes."""
     from saccade.data import read_image
     from saccade.tasks.detect_pictures import draw_detections
 
-    if not places:
-        return
-    for result, file in zip(results, files, strict=True):
-        place = places[str(file)]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        drawn = draw_detections(read_image(file).image, result.found, task.labels, task.relations, threshold=0)
-        drawn.save(place)
+    for i, result in enumerate(task.predict_all(read, asked.threshold)):
+        if asked.draw is not None:
+            image = read_image(files[i]).image
+            drawn = draw_detections(image, result.found, task.labels, task.relations, threshold=0)
+            asked.save(drawn, "draw", files[i])
+        yield result

@@ -3,18 +3,18 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.table import Table
 from tqdm.auto import tqdm
 
-from saccade.cli import classify, detect, say
+from saccade.cli import say
+from saccade.cli.asked import Asked
+from saccade.cli.kinds import usable
 from saccade.data import Picture, output
-from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
-from saccade.tasks import ClassifyTask, Task, embedded, load
-from saccade.tasks.detect import FindsObjects
+from saccade.tasks import Task, embedded, load
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Where = Literal["auto", "cpu", "cuda", "mps"]
@@ -60,14 +60,11 @@ def val(
     """
     from saccade.device import join
 
-    task = _trained(model)
+    task, kind = usable(model)
     place = join(device, precision)
     out = out or Path("runs") / f"val-{task.name}"
     out.mkdir(parents=True, exist_ok=True)
-    if isinstance(task, FindsObjects):
-        result, each = detect.val(task, data, split, bad, place, out)
-    else:
-        result, each = classify.val(task, data, split, bad, place, out)
+    result, each = kind.val(task, data, split, bad, place, out)
     (out / "scores.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
@@ -79,10 +76,10 @@ def val(
     scores = {key: value for key, value in result.items() if value is None or isinstance(value, float)}
     shown = {key: "n/a" if value is None else f"{value:.4f}" for key, value in scores.items()}
     say.line(console, *(p for key, value in shown.items() for p in (f"{key} ", (value, "bold"), "  ")))
-    say.line(console, "mAP50 of each class:" if isinstance(task, FindsObjects) else "found of each class:")
+    say.line(console, f"{kind.EACH}:")
     scored = {label: share for label, share in each.items() if share is not None}
     console.print(bars(list(scored), list(scored.values())))
-    say.skipped(console, result["skipped"], "pictures or annotations" if isinstance(task, FindsObjects) else "pictures")
+    say.skipped(console, result["skipped"], kind.SKIPS)
     say.line(console, f"Pictures of the scores are in {out}")
 
 
@@ -143,42 +140,32 @@ def predict(
     files = find_images(pictures)
     if out is not None:
         output.check(out, files)
-    task = _trained(model)
-    if draw is not None and not isinstance(task, FindsObjects):
-        raise say.UsageError(f"--draw is for detectors; {model} is a classifier, which has no boxes to draw")
-    targets = {} if draw is None else detect.targets(draw, files)
+    task, kind = usable(model)
+    asked = Asked(top, threshold, draw)
+    asked.claim(files, kind.TAKES, model)
     skipped: dict[str, str] = {}
     whole: list[Path] = []
     read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped, whole)
-    results = _predicted(task, read, join(device, precision), top, threshold)
+    place = join(device, precision)
+    task.model.to(place.device)
+    with place.precision():
+        results = list(kind.predicted(task, read, whole, asked))
     if not results:
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
-    if isinstance(task, FindsObjects):
-        detect.draw(task, results, whole, targets)
-        if draw is not None:
-            say.line(say.to(stderr=True), f"The pictures with their boxes are in {draw}")
+    if draw is not None:
+        say.line(say.to(stderr=True), f"The pictures with what was found are in {draw}")
     said = ""
     if as_json:
         said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
     elif as_csv:
-        said = (detect if isinstance(task, FindsObjects) else classify).to_csv(results).rstrip("\n")
+        said = kind.to_csv(results).rstrip("\n")
     if out is not None:
         output.write(out, ((said or "\n".join(map(str, results))) + "\n").encode())
     elif said:
         print(said)
     else:
-        say.to().print((detect if isinstance(task, FindsObjects) else classify).table(results))
+        say.to().print(kind.table(results))
     say.skipped(say.to(stderr=True), skipped)
-
-
-def _predicted(
-    task: ClassifyTask | FindsObjects, read: Iterator[Picture], place: Device, top: int, threshold: float
-) -> list[Any]:
-    task.model.to(place.device)
-    with place.precision():
-        if isinstance(task, FindsObjects):
-            return list(task.predict_all(read, threshold))
-        return list(task.predict_all(read, top))
 
 
 def models(*, as_json: Json = False) -> None:
@@ -206,15 +193,6 @@ def models(*, as_json: Json = False) -> None:
     console = say.to()
     console.print(table)
     console.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
-
-
-def _trained(model: str) -> ClassifyTask | FindsObjects:
-    task = load(model)
-    if not isinstance(task, ClassifyTask | FindsObjects):
-        raise SaccadeError(f"{model} has no head to predict with; `saccade look` can look into it")
-    for note in task.notes:
-        say.note(say.to(stderr=True), note)
-    return task
 
 
 def _readable(files: Iterable[Path], bad: str, skipped: dict[str, str], whole: list[Path]) -> Iterator[Picture]:

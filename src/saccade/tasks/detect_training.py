@@ -1,6 +1,7 @@
 """How a detector is trained on little data: what the loop of `saccade.train` asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from saccade.tasks.detect_batches import Batch, FromScenes, FromSet, Source, as_
 from saccade.tasks.detect_loss import detection_loss
 from saccade.tasks.detect_scores import detection_scores, relation_scores
 from saccade.tasks.detections import Detections
-from saccade.tasks.encoders import colours, digest, encoder_for, whole_patches
+from saccade.tasks.encoders import colours, digest, encoder_for, fitting_size, take_over, whole_patches
 from saccade.tasks.task import Task
 
 
@@ -78,7 +79,7 @@ class DetectTraining:
         if val.classes != train.classes:
             raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
         torch.manual_seed(seed)
-        self.size = fitting_size(train, recipe)
+        self.size = train.size if isinstance(train, Scenes) else fitting_size(_sizes(train), recipe.size)
         if isinstance(train, Scenes) and min(self.size) * recipe.size_at(0) < LEAST * recipe.size_at(1):
             raise SaccadeError(f"a size of {min(self.size)} pixels with grow begins with scenes of fewer than {LEAST}")
         encoder = encoder_for(recipe.model, self.size, recipe.drop_path, start)
@@ -173,33 +174,11 @@ class DetectTraining:
         task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
 
 
-def fitting_size(data: ObjectSet, recipe: DetectRecipe) -> tuple[int, int]:
-    """(height, width): the longer side as the recipe says, the shorter in the middle proportion of the pictures."""
-    if isinstance(data, Scenes):
-        return data.size
-    step = max(1, len(data) // 100)
-    shapes = []
-    for i in range(0, len(data), step):
-        try:
-            height, width = data.objects(i).size
-        except DataError:  # told of when the pictures are read
-            continue
-        shapes.append(height / width)
-    ratio = torch.tensor(shapes or [1.0]).median().item()
-    if ratio <= 1:
-        return max(1, round(recipe.size * ratio)), recipe.size
-    return recipe.size, max(1, round(recipe.size / ratio))
-
-
-def take_over(model: Detector, start: Task) -> None:
-    """The encoder's weights; of another detector also all others that have the same shape, which are those that do not
-    depend on its classes."""
-    mine = model.state_dict()
-    known = {f"vit.{name}": value for name, value in start.vit.state_dict().items()}
-    if isinstance(start.model, Detector):
-        known = start.model.state_dict()
-    mine.update({name: value for name, value in known.items() if name in mine and mine[name].shape == value.shape})
-    model.load_state_dict(mine)
+def _sizes(data: ObjectSet) -> Iterator[tuple[int, int]]:
+    """(height, width) of up to some hundred pictures."""
+    for i in range(0, len(data), max(1, len(data) // 100)):
+        with suppress(DataError):  # told of when the pictures are read
+            yield data.objects(i, masks=False).size
 
 
 def _detections(boxes: Float[Tensor, "n 6"], lines: Float[Tensor, "r 4"]) -> Detections:

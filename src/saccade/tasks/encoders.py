@@ -3,11 +3,11 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
 from saccade.models import ViTConfig, preset
@@ -32,6 +32,26 @@ def whole_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
     if min(size) < patch:
         raise SaccadeError(f"a size of {min(size)} pixels is less than one patch of {patch}: use a larger --size")
     return size[0] // patch * patch, size[1] // patch * patch
+
+
+def fitting_size(sizes: Iterable[tuple[int, int]], longest: int) -> tuple[int, int]:
+    """(height, width) in pixels for pictures of these (height, width): the longer side as told, the shorter in their
+    middle proportion."""
+    ratio = torch.tensor([height / width for height, width in sizes] or [1.0]).median().item()
+    if ratio <= 1:
+        return max(1, round(longest * ratio)), longest
+    return longest, max(1, round(longest / ratio))
+
+
+def take_over(model: nn.Module, start: Task) -> None:
+    """The encoder's weights; of a network of the same kind also all others that have the same shape, which are those
+    that do not depend on its classes."""
+    mine = model.state_dict()
+    known = {f"vit.{name}": value for name, value in start.vit.state_dict().items()}
+    if type(start.model) is type(model):
+        known = start.model.state_dict()
+    mine.update({name: value for name, value in known.items() if name in mine and mine[name].shape == value.shape})
+    model.load_state_dict(mine)
 
 
 def digest(*told: object) -> str:
