@@ -33,7 +33,7 @@ class DecoderBlock(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b n d"],
-        place: Float[Tensor, "b n d"],
+        place: Float[Tensor, "#b n d"],
         source: Float[Tensor, "b m d"],
         bias: Float[Tensor, "b h n m"] | None = None,
         mask: Bool[Tensor, "b 1 n n"] | None = None,

@@ -59,9 +59,10 @@ class Segmenter(nn.Module):
             )
         grid = self.vit.grid(picture)
         source = self.vit(picture)[:, self.vit.prefix :]
-        x = self.classes.expand(len(picture), -1, -1)
+        place = self.classes[None]
+        x = place.expand(len(picture), -1, -1)
         for block in self.decoder.blocks:
-            x = block(x, self.classes, source)
+            x = block(x, place, source)
         x = self.norm(x)
         patches = source.unflatten(1, grid)
         coarse = self.of_patches(x, patches.permute(0, 3, 1, 2))

@@ -1,0 +1,69 @@
+"""The segmenter: shapes, odd sizes, and what its answer depends on."""
+
+import pytest
+import torch
+
+import saccade
+from saccade.errors import SaccadeError
+from saccade.layers import PixelDecoder
+from saccade.models import preset
+from saccade.models.segmenter import Segmenter, SegmenterConfig
+
+CLASSES = 5
+
+
+def tiny(patch=4, **changes) -> Segmenter:
+    torch.manual_seed(0)
+    vit = preset("tiny", depth=2, patch=patch, window=2 * patch, grid=(3, 5))
+    return Segmenter(SegmenterConfig(vit=vit, classes=CLASSES, **{"depth": 2, "fine": 8, **changes})).eval()
+
+
+@pytest.mark.parametrize("patch", [2, 4, 8, 16])
+def test_a_logit_a_class_for_every_pixel_and_patch(patch):
+    said = tiny(patch)(torch.randn(2, 3, 3 * patch, 7 * patch))
+    assert said.pixels.shape == (2, CLASSES, 3 * patch, 7 * patch)
+    assert said.patches.shape == (2, CLASSES, 3, 7)
+    assert said.pixels.dtype == torch.float32
+
+
+def test_pictures_do_not_see_one_another():
+    model, x = tiny(), torch.randn(3, 3, 12, 20)
+    both, alone = model(x).pixels, model(x[1:2]).pixels
+    torch.testing.assert_close(both[1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_one_pixel_moves_its_own_answer_the_most():
+    """The skips carry a pixel's own colour past the patches."""
+    model, x = tiny(), torch.randn(1, 3, 12, 20)
+    other = x.clone()
+    other[0, :, 5, 11] += 3
+    change = (model(other).pixels - model(x).pixels).abs().amax(dim=1)[0]
+    near = change[3:8, 9:14].mean()
+    assert near > 2 * change.mean()
+
+
+def test_class_tokens_look_at_every_patch():
+    model = tiny()
+    with saccade.watch(model) as trace:
+        model(torch.randn(1, 3, 12, 20))
+    crossed = [call for call in trace if call.kind == "cross"]
+    assert [call.shape for call in crossed] == [(1, 4, CLASSES, 15)] * 2
+    assert not trace.missed
+
+
+def test_sizes_that_do_not_divide_are_refused():
+    with pytest.raises(SaccadeError, match="13 x 12 pixels does not divide into patches of 4"):
+        tiny()(torch.randn(1, 3, 12, 13))
+
+
+@pytest.mark.parametrize(("patch", "fine", "said"), [(6, 16, "power of two"), (1, 16, "power of two"), (8, 12, "12")])
+def test_impossible_shapes_are_refused(patch, fine, said):
+    with pytest.raises(SaccadeError, match=said):
+        PixelDecoder(32, patch, fine)
+
+
+def test_gradients_reach_every_weight():
+    model = tiny().train()
+    said = model(torch.randn(2, 3, 12, 20))
+    (said.pixels.square().mean() + said.patches.square().mean()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
