@@ -32,14 +32,14 @@ def test_pictures_do_not_see_one_another():
     torch.testing.assert_close(both[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
-def test_one_pixel_moves_its_own_answer_the_most():
-    """The skips carry a pixel's own colour past the patches."""
-    model, x = tiny(), torch.randn(1, 3, 12, 20)
+def test_one_pixel_of_the_picture_moves_the_features_around_it():
+    """The skips carry a pixel past its patch's token, to its own place."""
+    torch.manual_seed(0)
+    decoder, patches, x = PixelDecoder(32, 4, fine=8), torch.randn(1, 5, 7, 32), torch.randn(1, 3, 20, 28)
     other = x.clone()
-    other[0, :, 5, 11] += 3
-    change = (model(other).pixels - model(x).pixels).abs().amax(dim=1)[0]
-    near = change[3:8, 9:14].mean()
-    assert near > 2 * change.mean()
+    other[0, :, 9, 17] += 3
+    change = (decoder(patches, other) - decoder(patches, x)).abs().amax(dim=1)[0]
+    assert change[7:12, 15:20].mean() > 5 * change.mean()
 
 
 def test_class_tokens_look_at_every_patch():
