@@ -7,14 +7,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
+from saccade.data.batch_parts import jittered, mean_colour, uniform, window
 from saccade.data.object_moves import mirror, place, transpose, turn_over
 from saccade.data.objects import Objects
 from saccade.data.placement import Placement
 from saccade.data.resample import resample
-from saccade.data.trivial import GREY
 from saccade.errors import DataError
 
 
@@ -75,12 +75,12 @@ class ObjectAugment:
             )
         source, target = self._windows(len(pictures), height, width, generator)
         wanted = torch.tensor([[self.flip], [self.upside_down], [self.quarter_turns]])
-        turns = (_uniform((3, len(pictures)), generator) < 0.5) & wanted
-        fill = _mean_colour(pictures)
+        turns = (uniform((3, len(pictures)), generator) < 0.5) & wanted
+        fill = mean_colour(pictures)
         x = resample(pictures, source, self.size, target, mirrored=turns[0], fill=fill)
         x = _turned(x, turns[1].to(x.device), turns[2].to(x.device))
         if self.colour:
-            x = _jittered(x, self.colour, generator)
+            x = jittered(x, self.colour, generator)
         parts = zip(objects, source.tolist(), target.tolist(), turns.T.tolist(), strict=True)
         return x, [self._moved(*each) for each in parts]
 
@@ -88,10 +88,10 @@ class ObjectAugment:
         """Of each picture the part taken, and the part of the result that it fills: (b 4) each, top, left, height,
         width in pixels."""
         low, high = math.log(self.scale[0]), math.log(self.scale[1])
-        zoom = (_uniform((b,), generator) * (high - low) + low).exp()
-        at = _uniform((b, 2), generator)
-        source = _window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
-        return source, _window(at, torch.tensor(self.size), zoom.clamp(max=1))
+        zoom = (uniform((b,), generator) * (high - low) + low).exp()
+        at = uniform((b, 2), generator)
+        source = window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
+        return source, window(at, torch.tensor(self.size), zoom.clamp(max=1))
 
     def _moved(self, objects: Objects, source: list[int], target: list[int], turns: list[bool]) -> Objects:
         (top, left, h, w), (row, column, rows, columns) = source, target
@@ -103,37 +103,8 @@ class ObjectAugment:
         return moved
 
 
-def _window(at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]) -> Int64[Tensor, "b 4"]:
-    """Boxes with `share` of the sides of `whole`, at a place in it that `at` (0..1) tells."""
-    sides = (whole * share[:, None]).round().clamp(min=1).long()
-    free = whole - sides
-    return torch.cat([torch.minimum((at * (free + 1)).long(), free), sides], dim=1)
-
-
-def _uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device).cpu()
-
-
-def _mean_colour(pictures: UInt8[Tensor, "b c y x"]) -> list[float]:
-    few = pictures[:, :, ::4, ::4]  # enough to know it by
-    return (few.float().mean((0, 2, 3)) / 255).tolist()
-
-
 def _turned(x: Tensor, over: Tensor, across: Tensor) -> Tensor:
     for chosen, turn in ((over, lambda part: part.flip(-2)), (across, lambda part: part.mT)):
         if chosen.any():
             x[chosen] = turn(x[chosen])
     return x
-
-
-def _jittered(x: Float[Tensor, "b c y x"], strength: float, generator: Generator) -> Float[Tensor, "b c y x"]:
-    """Saturation, brightness and contrast, each by its own factor, as one matrix over the channels."""
-    b, c, height, width = x.shape
-    factors = 1 + (2 * _uniform((b, 3), generator).to(x.device) - 1) * strength
-    saturation, brightness, contrast = factors[:, :, None, None].unbind(1)
-    weights = x.new_tensor(GREY) if c == 3 else x.new_full((c,), 1 / c)
-    matrix = saturation * torch.eye(c, device=x.device) + (1 - saturation) * weights.expand(c, c)
-    mean = (x.mean((2, 3)) @ weights).view(b, 1, 1)
-    shift = ((1 - contrast) * brightness * mean).expand(b, c, 1)
-    x = torch.baddbmm(shift, contrast * brightness * matrix, x.flatten(2))
-    return x.clamp_(0, 1).view(b, c, height, width)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -115,7 +116,7 @@ class ObjectFiles:
         if text not in self.notes:
             self.notes.append(text)
 
-    def subset(self, indices: Sequence[int]) -> "ObjectFiles":
+    def subset(self, indices: Sequence[int]) -> Self:
         """The same classes with the pictures at `indices` only, and of `skipped` what is not of another picture."""
         part = copy.copy(self)
         part._pictures = [self._pictures[i] for i in indices]

@@ -7,7 +7,7 @@ makes a data set of it.
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -123,7 +123,20 @@ def object_splits(
     return train, result
 
 
-def hold_out(whole: ObjectFiles, fraction: float, seed: int = 0) -> tuple[ObjectFiles, ObjectFiles]:
+class Divisible(Protocol):
+    """A set that parts can be taken of."""
+
+    label: str
+
+    def __len__(self) -> int: ...
+
+    def subset(self, indices: Sequence[int]) -> Self: ...
+
+
+Whole = TypeVar("Whole", bound=Divisible)
+
+
+def hold_out(whole: Whole, fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
     """The set without `fraction` of its pictures, and those, in the order of the set; the same for the same seed.
 
     Raises DataError for a fraction outside 0..1 and for a single picture."""

@@ -1,0 +1,128 @@
+"""Which value, or colour, of a mask is which class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import UInt8
+
+from saccade.data.masks_read import MaskPixels, grey_values, named_counts, pack
+from saccade.data.segment_known import Colour
+from saccade.data.segments import IGNORED
+from saccade.errors import DataError
+
+UNKNOWN = -1
+FULL = 65535  # the largest value of 16 bits: ignored there, as 255 is of 8
+
+
+@dataclass(frozen=True)
+class Coding:
+    """values, colours: to an index of `classes`, or IGNORED. Beside those listed, 255 is ignored, and 65535 in masks
+    of 16 bits."""
+
+    classes: list[str]
+    values: Mapping[int, int]
+    colours: Mapping[Colour, int] = field(default_factory=dict)
+
+    def indices(self, pixels: MaskPixels, said: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
+        """The class of every pixel, and a note of what was assumed, "" for nothing.
+
+        Values are taken by number, those of a palette too, unless only its colours agree with the table. Colours are
+        taken by the table; without one, grey ones by number.
+
+        Raises DataError that names the values or colours which are no class, and how many pixels have them."""
+        values, note = pixels.values, ""
+        if values is None:
+            assert pixels.colours is not None
+            by_colour = self._by_colour(pixels.colours) if self.colours else None
+            if by_colour is not None:
+                return by_colour, ""
+            values = None if self.colours else grey_values(pixels.colours)
+            if values is None:
+                raise DataError(self._unknown_colours(pixels.colours, said))
+            note = "masks in RGB with three equal parts a pixel were read by number"
+        elif pixels.palette is not None and self._palette_speaks(pixels):
+            found = self._by_colour(pixels.palette[np.minimum(values, len(pixels.palette) - 1)])
+            assert found is not None
+            return found, "the numbers in palette masks are not those of the list; their colours were taken instead"
+        table = self._sixteen if pixels.sixteen else self._table
+        found = table[values]
+        if int(found.min()) == UNKNOWN:
+            strange = named_counts(values[found == UNKNOWN], colours=False)
+            raise DataError(f"{said} has {strange}, which is no class; {self._expected()} expected")
+        return found.astype(np.uint8), note
+
+    def packed(self, classes: Sequence[str]) -> "Coding":
+        """The same for classes in another order, of which there may be more."""
+        place = {name: i for i, name in enumerate(classes)}
+        index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORED: IGNORED}
+        return Coding(
+            list(classes),
+            {value: index[i] for value, i in self.values.items()},
+            {colour: index[i] for colour, i in self.colours.items()},
+        )
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        table = np.full(FULL + 1, UNKNOWN, np.int16)
+        table[255] = IGNORED
+        for value, index in self.values.items():
+            table[value] = index
+        return table
+
+    @cached_property
+    def _sixteen(self) -> np.ndarray:
+        table = self._table.copy()
+        if FULL not in self.values:
+            table[FULL] = IGNORED
+        return table
+
+    @cached_property
+    def _colours(self) -> tuple[np.ndarray, np.ndarray]:
+        codes = pack(np.array(list(self.colours), np.uint8).reshape(-1, 3))
+        order = np.argsort(codes)
+        return codes[order], np.array(list(self.colours.values()), np.int16)[order]
+
+    def _look_up(self, colours: np.ndarray) -> np.ndarray:
+        codes, indices = self._colours
+        place = np.searchsorted(codes, colours).clip(max=len(codes) - 1)
+        return np.where(codes[place] == colours, indices[place], UNKNOWN)
+
+    def _by_colour(self, colours: np.ndarray) -> UInt8[np.ndarray, "y x"] | None:
+        """None if any colour is not in the table."""
+        # of neighbours most are equal: each run is looked up once
+        flat = colours.ravel()
+        starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
+        found = self._look_up(flat[starts])
+        if int(found.min()) == UNKNOWN:
+            return None
+        lengths = np.diff(np.append(starts, len(flat)))
+        return np.repeat(found.astype(np.uint8), lengths).reshape(colours.shape)
+
+    def _palette_speaks(self, pixels: MaskPixels) -> bool:
+        """Whether the colours of a palette are those of the table, and its numbers are not."""
+        if pixels.values is None or pixels.palette is None or not self.colours:
+            return False
+        used = np.unique(pixels.values)
+        if int(used.max()) >= len(pixels.palette):
+            return False
+        by_colour, by_value = self._look_up(pixels.palette[used]), self._table[used]
+        return bool((by_colour != UNKNOWN).all() and (by_colour != by_value).any())
+
+    def _unknown_colours(self, colours: np.ndarray, said: str) -> str:
+        if not self.colours:
+            return (
+                f"{said} is coloured, and nothing says which colour is which class; "
+                "a class_dict.csv with a line name,r,g,b for each expected beside the folders"
+            )
+        strange = named_counts(colours[self._look_up(colours) == UNKNOWN], colours=True)
+        return f"{said} has {strange}, which is no class; one of the {len(self.colours)} colours listed expected"
+
+    def _expected(self) -> str:
+        numbers = sorted(value for value, index in self.values.items() if index != IGNORED)
+        if not numbers:
+            return "255 (ignored)"
+        runs = numbers == list(range(numbers[0], numbers[-1] + 1))
+        span = f"{numbers[0]} to {numbers[-1]}" if runs else ", ".join(map(str, numbers))
+        return f"{span if len(span) < 120 else f'one of {len(numbers)} numbers'}, or 255 (ignored),"

@@ -1,0 +1,125 @@
+"""Mask files decoded: the values, or the colours, that they hold, pixel by pixel and exactly."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+
+from saccade.data.files import check_file, shown
+from saccade.data.images import FORMATS, _check_size, _explained, _orientation, _pillow_warnings
+from saccade.errors import DataError
+
+LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
+TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
+MOST_NAMED = 4  # values or colours that a message names
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """One mask file as it is stored.
+
+    Attributes:
+        values: of an index mask.
+        colours: of a coloured one, red x 65536 + green x 256 + blue.
+        palette: what the values of a palette PNG look like, coded as `colours` are. None for other files.
+        orientation: EXIF's 1..8 of the mask file itself.
+        sixteen: stored with 16 bits, where 65535 is the largest value.
+    """
+
+    values: UInt16[np.ndarray, "y x"] | None
+    colours: np.ndarray | None = None
+    palette: np.ndarray | None = None
+    orientation: int = 1
+    sixteen: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        pixels = self.values if self.values is not None else self.colours
+        assert pixels is not None
+        return pixels.shape[0], pixels.shape[1]
+
+
+def read_mask(source: Path | bytes, name: str) -> MaskPixels:
+    """Decode a mask fully. name: what messages call it.
+
+    Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
+    numbers from 0 to 65535."""
+    said = shown(name)
+    if isinstance(source, Path):
+        check_file(source)
+    elif not source:
+        raise DataError(f"{said} is empty (0 bytes); a mask was expected")
+    try:
+        with _pillow_warnings([]):
+            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+        with image:
+            _check_size(image.size, said)
+            if image.format in LOSSY or image.info.get("compression") in TIFF_JPEG:
+                kind = "JPEG" if image.format == "MPO" else image.format
+                raise DataError(
+                    f"{said} is a mask in {kind}, which changes values as it compresses; "
+                    "save masks as PNG, from what they were before"
+                )
+            orientation = _orientation(image, [])
+            image.load()
+            return _pixels(image, orientation, said)
+    except Exception as error:
+        raise _explained(error, said) from error
+
+
+def _pixels(image: Image.Image, orientation: int, said: str) -> MaskPixels:
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise DataError(f"{said} is partly transparent, so its classes there are unknown; save it without alpha")
+        image = image.convert("RGB" if image.mode in ("RGBA", "PA", "RGBa") else "L")
+    if image.mode == "RGB":
+        rgb = np.asarray(image)
+        return MaskPixels(None, pack(rgb), orientation=orientation)
+    if image.mode == "1":
+        return MaskPixels(np.asarray(image).astype(np.uint16), orientation=orientation)
+    if image.mode in ("P", "L"):
+        palette = None
+        if image.mode == "P" and image.palette is not None:
+            palette = pack(np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3))
+        return MaskPixels(np.asarray(image).astype(np.uint16), None, palette, orientation)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        if int(values.min()) < 0 or int(values.max()) > 65535:
+            raise DataError(f"{said} has values in {values.min()}..{values.max()}; 0..65535 expected in a mask")
+        return MaskPixels(values.astype(np.uint16), orientation=orientation, sixteen=True)
+    raise DataError(f"{said} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
+
+
+def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> np.ndarray:
+    """Colours as one whole number each, so that they compare at once."""
+    parts = rgb.astype(np.int32)
+    return (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
+
+
+def unpack(code: int) -> tuple[int, int, int]:
+    return code >> 16, (code >> 8) & 255, code & 255
+
+
+def grey_values(colours: np.ndarray) -> UInt16[np.ndarray, "y x"] | None:
+    """Of pixels whose three parts are all equal, that part; None if any pixel has a colour."""
+    blue = colours & 255
+    return blue.astype(np.uint16) if bool((colours == blue * 0x010101).all()) else None
+
+
+def counted(codes: np.ndarray) -> dict[int, int]:
+    """Value -> its pixels, the most frequent first."""
+    values, counts = np.unique(codes, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {int(values[i]): int(counts[i]) for i in order}
+
+
+def named_counts(codes: np.ndarray, colours: bool) -> str:
+    """What is there and how often, in words: "the value 73 (412 pixels) and 2 more"."""
+    found = counted(codes)
+    some = [f"{unpack(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MOST_NAMED]]
+    what = ("colour" if colours else "value") + "s" * (len(found) > 1)
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"the {what} {', '.join(some)}{more}"

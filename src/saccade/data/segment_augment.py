@@ -1,0 +1,116 @@
+"""Training augmentation for segmentation, on whole batches: pictures and masks move together, to the pixel.
+
+Every random number comes from one generator, so one seed gives the same pictures on any device.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Generator, Tensor
+
+from saccade.data.batch_parts import jittered, mean_colour, placed, uniform
+from saccade.data.resample import resample
+from saccade.data.segments import IGNORED
+from saccade.errors import DataError
+
+
+class SegmentAugment:
+    """Random zoom and crop, mirror, then brightness, contrast and colour.
+
+    A picture is zoomed with its proportions kept, and a window of `size` taken from a random place of it. Where it is
+    then smaller than the window, along one axis or both, it lies at a random place on the batch's mean colour, and
+    the mask around it is IGNORED.
+
+    Args:
+        size: (rows, columns) of the result.
+        scale: least and greatest zoom: at 1 each pixel of a picture stays one. Drawn evenly on a logarithmic scale, a
+            picture.
+        flip: mirror left and right, half of the time.
+        colour: brightness, contrast and saturation change by a factor of up to 1 - colour to 1 + colour. 0 for off.
+
+    Raises:
+        DataError: a number outside its range.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        scale: tuple[float, float] = (0.5, 2.0),
+        flip: bool = True,
+        colour: float = 0.3,
+    ):
+        if min(size) < 1:
+            raise DataError(f"size={tuple(size)} was given; 1 pixel or more a side expected")
+        if not 0 < scale[0] <= scale[1] < math.inf:
+            raise DataError(f"scale={tuple(scale)} was given; 0 < least <= greatest expected")
+        if not 0 <= colour <= 1:
+            raise DataError(f"colour={colour} was given; 0 to 1 expected")
+        self.size, self.scale = (int(size[0]), int(size[1])), scale
+        self.flip, self.colour = flip, colour
+
+    def __call__(
+        self, pictures: UInt8[Tensor, "b c y x"], masks: UInt8[Tensor, "b y x"], generator: Generator
+    ) -> tuple[Float[Tensor, "b c rows columns"], UInt8[Tensor, "b rows columns"]]:
+        """One augmented batch on the pictures' device: float32 0..1, and the class of each pixel: of the pixel of the
+        mask under its centre."""
+        for what, given in (("pictures", pictures), ("masks", masks)):
+            if given.dtype != torch.uint8:
+                raise DataError(f"{what} of type {given.dtype} were given; uint8 (0..255) expected")
+        b, (height, width) = len(pictures), pictures.shape[2:]
+        if masks.shape != (b, height, width):
+            raise DataError(
+                f"{b} pictures of {width} x {height} pixels came with masks of shape {tuple(masks.shape)}; "
+                f"{(b, height, width)} expected"
+            )
+        source, target = self._windows(b, height, width, generator)
+        mirrored = (uniform((b,), generator) < 0.5) & self.flip
+        x = resample(pictures, source, self.size, target, mirrored, mean_colour(pictures))
+        if self.colour:
+            x = jittered(x, self.colour, generator)
+        return x, nearest(masks, source, self.size, target, mirrored)
+
+    def _windows(
+        self, b: int, height: int, width: int, generator: Generator
+    ) -> tuple[Int64[Tensor, "b 4"], Int64[Tensor, "b 4"]]:
+        """Of each picture the part taken, and the part of the result that it fills: top, left, height, width in
+        pixels."""
+        low, high = math.log(self.scale[0]), math.log(self.scale[1])
+        zoom = (uniform((b, 1), generator) * (high - low) + low).exp()
+        at = uniform((b, 2), generator)
+        whole, out = torch.tensor([height, width]), torch.tensor(self.size)
+        # along each axis a window of the picture fills the result, or the whole picture a part of it
+        taken = torch.minimum(out / zoom, whole).round().clamp(min=1).long()
+        filled = torch.minimum(whole * zoom, out).round().clamp(min=1).long()
+        return torch.cat([placed(at, whole, taken), taken], 1), torch.cat([placed(at, out, filled), filled], 1)
+
+
+def nearest(
+    masks: UInt8[Tensor, "b y x"],
+    source: Int64[Tensor, "b 4"],
+    size: tuple[int, int],
+    target: Int64[Tensor, "b 4"],
+    mirrored: Tensor,
+) -> UInt8[Tensor, "b rows columns"]:
+    """What `resample` does to pictures, for masks: each pixel of the result takes the value of the one under its
+    centre; what `target` leaves free is IGNORED. Arguments as there."""
+    rows, inside_rows = _under(source[:, 0::2], target[:, 0::2], size[0])
+    columns, inside_columns = _under(source[:, 1::2], target[:, 1::2], size[1])
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    inside_columns = torch.where(mirrored[:, None], inside_columns.flip(1), inside_columns)
+    device, b, width = masks.device, len(masks), masks.shape[2]
+    # rows first: whole ones are copied fast, and then the columns of fewer
+    down = masks.gather(1, rows.to(device)[:, :, None].expand(b, size[0], width))
+    out = down.gather(2, columns.to(device)[:, None, :].expand(b, *size))
+    free = ~(inside_rows[:, :, None] & inside_columns[:, None, :])
+    return out.masked_fill_(free.to(device), IGNORED) if bool(free.any()) else out
+
+
+def _under(source: Int64[Tensor, "b 2"], target: Int64[Tensor, "b 2"], out: int) -> tuple[Tensor, Tensor]:
+    """Along one axis, for each of `out` pixels of each picture the one under its centre, and whether there is one.
+    source, target: start and length."""
+    place = torch.arange(out) - target[:, :1]
+    # (place + 1/2) * step, rounded down, in whole numbers: no rounding of floats moves an edge
+    index = source[:, :1] + (2 * place + 1) * source[:, 1:] // (2 * target[:, 1:])
+    inside = (place >= 0) & (place < target[:, 1:])
+    return torch.minimum(torch.maximum(index, source[:, :1]), source.sum(1, keepdim=True) - 1), inside

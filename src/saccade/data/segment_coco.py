@@ -1,0 +1,110 @@
+"""COCO JSON as masks of classes: what its polygons and run lengths draw, one over the other.
+
+Class 0 is "background", then come the categories in the order of their ids; a category that is itself called
+"background" is class 0. Larger objects are drawn first, so that smaller ones lie on them; of equal ones the later lies
+above. Crowd regions, and the boxes of objects without an outline, are ignored where no object is drawn.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from saccade.data import annotated
+from saccade.data.annotated import RawObject, RawPicture
+from saccade.data.coco import COCO, masks
+from saccade.data.files import shown
+from saccade.data.masks_coding import Coding
+from saccade.data.segment_raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.segments import IGNORED
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+BACKGROUND = "background"
+
+
+@dataclass
+class Drawn:
+    """A COCO set as one of masks."""
+
+    layout: COCO
+    format: str = "COCO"
+
+    @property
+    def store(self) -> Store:
+        return self.layout.store
+
+    @property
+    def root(self) -> str:
+        return self.layout.root
+
+    @property
+    def splits(self) -> list[str]:
+        return self.layout.splits
+
+    def orphans(self) -> list[str]:
+        return self.layout.orphans()
+
+    def read(
+        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+    ) -> MaskedSet:
+        """A split, or the only part there is. coding: unused, as a COCO file names its classes.
+
+        Raises DataError where no object has an outline."""
+        found = self.layout.read(split)
+        all_objects = [each for picture in found.pictures for each in picture.objects]
+        bare = sum(each.shape is None for each in all_objects)
+        if all_objects and bare == len(all_objects):
+            raise DataError(
+                f"{found.label} holds boxes only; a polygon or run lengths (segmentation) for each object expected"
+            )
+        names = [BACKGROUND, *(name for name in found.classes if name != BACKGROUND)]
+        names = annotated.number_classes(names, classes, found.label)
+        index = [names.index(name) for name in found.classes]
+        ground = names.index(BACKGROUND)
+
+        def read(picture: MaskedPicture, size: tuple[int, int]) -> Mask:
+            assert picture.drawn is not None
+            return Mask(_draw(picture.drawn, picture.drawn.size or size, index, ground, found.root))
+
+        pictures = [MaskedPicture(each.name, drawn=each) for each in found.pictures]
+        result = MaskedSet(found.label, self.format, found.store, found.root, names, read, pictures)
+        result.problems, result.unlabelled, result.notes = found.problems, found.unlabelled, list(found.notes)
+        result.notes.append("what no object covers is background; smaller objects lie on larger ones")
+        if bare:
+            result.notes.append(f"{bare} objects have no outline: their boxes are ignored")
+        if any(each.crowd for each in all_objects):
+            result.notes.append("crowd regions are ignored")
+        return result
+
+
+def _draw(
+    picture: RawPicture, size: tuple[int, int], index: list[int], ground: int, root: str
+) -> UInt8[np.ndarray, "y x"]:
+    """One object at a time: masks of all would take much memory. Raises DataError for one that cannot be drawn."""
+    canvas = np.full(size, ground, np.uint8)
+    drawn: list[tuple[int, RawObject, np.ndarray]] = []
+    for each in picture.objects:
+        if each.shape is None:
+            _ignore_box(canvas, each)
+            continue
+        try:
+            found = masks([each], size)
+        except DataError as error:
+            raise DataError(f"{shown(annotated.below(root, picture.name))}: {error}") from error
+        mask = found[0].astype(bool)
+        if each.crowd:
+            canvas[mask] = IGNORED
+        else:
+            drawn.append((int(mask.sum()), each, np.packbits(mask)))
+    for _, each, bits in sorted(drawn, key=lambda item: -item[0]):  # stable: of equal ones the later lies above
+        mask = np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(bool)
+        canvas[mask] = index[each.label]
+    return canvas
+
+
+def _ignore_box(canvas: np.ndarray, each: RawObject) -> None:
+    verdict = annotated.judge(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
+    if not verdict.kind:
+        left, top, right, bottom = verdict.box
+        canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORED

@@ -1,0 +1,271 @@
+"""How the masks of a set are read: by a list of its classes, by what is known of its kind, or by the values found."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from saccade.data import annotated
+from saccade.data.cache import threads
+from saccade.data.files import shown
+from saccade.data.images import read_size
+from saccade.data.masks_coding import FULL, Coding
+from saccade.data.masks_read import MaskPixels, grey_values, pack, read_mask
+from saccade.data.segment_known import (
+    CAMVID,
+    CAMVID_NAME,
+    CAMVID_SIZE,
+    CITYSCAPES,
+    CITYSCAPES_NUMBERS,
+    VOC,
+    VOC_BORDER,
+    Colour,
+    is_void,
+    voc_palette,
+)  # fmt: skip
+from saccade.data.segment_names import ClassList, Entry
+from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+PEEKED = 5  # masks looked at to know their kind
+SCANNED = 64  # masks by which 0 and 255 are known for two classes
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the files of a set tell before any is read: its pictures and masks, and the word of the masks' folders."""
+
+    pictures: list[str]
+    masks: list[str]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """coding: of all masks. coloured: whether they are in colours. listed: whether a file of the set names its
+    classes. void: names of the list that stand for no class, with their values and colours. where: the list."""
+
+    coding: Coding
+    notes: tuple[str, ...] = ()
+    coloured: bool = False
+    listed: bool = True
+    void: tuple[Entry, ...] = ()
+    where: str = ""
+
+    def for_classes(self, asked: Sequence[str] | None, other: Coding | None, label: str) -> "Decision":
+        """The same for the classes asked for, of which the set may lack some and has no others. other: the coding of
+        the set that has them, which also reads a set that names no classes itself.
+
+        Raises DataError for classes that were not asked for."""
+        if asked is None:
+            return self
+        kept = [each for each in self.void if each.name in asked]
+        if kept:  # a model may have learnt "void" as a class
+            return replace(self, coding=_coded(kept, self.coding), void=()).for_classes(asked, other, label)
+        if self.listed or set(self.coding.classes) <= set(asked):
+            names = annotated.number_classes(self.coding.classes, asked, label)
+            return replace(self, coding=self.coding.packed(names))
+        past = {v: i for v, i in self.coding.values.items() if i == IGNORED and v >= len(asked)}
+        coding = other or Coding(list(asked), {i: i for i in range(len(asked))} | past)
+        note = f"{label} names no classes: its values were taken for the numbers of the {len(asked)} expected ones"
+        return replace(self, coding=coding, notes=(note,))
+
+
+@dataclass
+class _Peek:
+    """A few masks. coloured: in RGB, and not merely grey. palette: VOC's, in all that have one."""
+
+    some: list[MaskPixels] = field(default_factory=list)
+
+    @property
+    def coloured(self) -> bool:
+        return any(each.colours is not None and grey_values(each.colours) is None for each in self.some)
+
+    @property
+    def voc_palette(self) -> bool:
+        known = pack(np.array(voc_palette(), np.uint8))
+        palettes = [each.palette for each in self.some if each.palette is not None]
+        return bool(palettes) and all((p[:21] == known[: len(p[:21])]).all() for p in palettes)
+
+
+def decide(store: Store, known: Known, lists: list[ClassList]) -> Decision:
+    """How to read the masks of a set. lists: of its classes, the likeliest first; one always wins.
+
+    Raises DataError for coloured masks of which nothing tells the classes, and where no mask can be read."""
+    peek = _Peek()
+    step = max(1, len(known.masks) // PEEKED)
+    for name in known.masks[::step]:
+        try:
+            peek.some.append(read_mask(store.read(name), store.full_name(name)))
+        except DataError:  # said when it is read in earnest
+            continue
+    if not lists:
+        return _without_list(store, known, peek)
+    chosen = next((each for each in lists if each.coloured), lists[0]) if peek.coloured else lists[0]
+    return _by_list(store, known, peek, chosen)
+
+
+def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Decision:
+    entries, notes = list(chosen.entries), []
+    if peek.coloured and not chosen.coloured:
+        if known.kind != "segmentationclass" or max(each.value for each in entries) > 255:
+            raise DataError(
+                f"{store.label} has coloured masks and {chosen.where} lists no colours; a line name,r,g,b for each "
+                "class expected"
+            )
+        entries = [Entry(each.name, each.value, voc_palette()[each.value]) for each in entries]
+        notes.append("the colours of the masks were taken to be those of VOC's palette")
+    elif chosen.coloured and not peek.coloured and _only_grey(peek, entries):
+        entries = [Entry(each.name, each.value) for each in entries]
+    void = [each for each in entries if is_void(each.name)]
+    if len({each.name for each in entries}) - len({each.name for each in void}) < 2:
+        void = []
+    coding = _coded(entries, Coding([], {}), void)
+    if void:
+        said = ", ".join(shown(name) for name in dict.fromkeys(each.name for each in void))
+        notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
+    last = max(coding.values)
+    if known.kind == "annot" and not coding.colours and not void and last + 1 == len(coding.classes):
+        coding = replace(coding, values={**coding.values, last + 1: IGNORED})
+        notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
+    if known.kind == "segmentationclass" and coding.colours and VOC_BORDER not in coding.colours:
+        coding = replace(coding, colours={**coding.colours, VOC_BORDER: IGNORED})
+    if set(coding.values) == {0, 1} and not coding.colours:
+        values = found_values(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
+        if set(values) == {0, 255}:
+            coding = Coding(coding.classes, {0: 0, 255: 1})
+            notes.append(f"masks hold 0 and 255 only: 255 was taken for {shown(coding.classes[1])}")
+    notes.insert(0, f"classes: {chosen.where}")
+    return Decision(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
+
+
+def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
+    """Whether RGB masks hold three equal parts a pixel that are numbers, not colours of the list."""
+    listed = pack(np.array([each.colour for each in entries], np.uint8))
+    rgb = [each.colours for each in peek.some if each.colours is not None]
+    return bool(rgb) and not all(np.isin(each, listed).all() for each in rgb)
+
+
+def _coded(entries: Iterable[Entry], before: Coding, void: Sequence[Entry] = ()) -> Coding:
+    """`before` with further classes, numbered as they come, without those that are void."""
+    names = list(before.classes)
+    values, colours = dict(before.values), dict[Colour, int](before.colours)
+    none = {each.name for each in void}
+    for each in entries:
+        if each.name not in none and each.name not in names:
+            names.append(each.name)
+        index = IGNORED if each.name in none else names.index(each.name)
+        values[each.value] = index
+        if each.colour is not None:
+            colours[each.colour] = index
+    return Coding(names, values, colours)
+
+
+def _without_list(store: Store, known: Known, peek: _Peek) -> Decision:
+    if known.kind == "gtfine":
+        return _cityscapes(known)
+    if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
+        entries = [Entry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
+        coding = _coded(entries, Coding([], {}, {VOC_BORDER: IGNORED}))
+        if not peek.coloured:
+            coding = Coding(coding.classes, coding.values)
+        return Decision(coding, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
+    if peek.coloured:
+        name = next(n for n in known.masks if PurePosixPath(n).suffix)
+        raise DataError(
+            f"{store.label} has coloured masks (such as {shown(name)}) and no file that says which colour is which "
+            "class; a class_dict.csv with a line name,r,g,b for each class expected"
+        )
+    values = found_values(store, known.masks)
+    if not values:
+        raise DataError(f"no mask of {store.label} can be read: {_why(store, known.masks)}")
+    numbers = sorted(set(values) - {255, FULL})
+    if len(numbers) > MOST_CLASSES:
+        raise DataError(
+            f"{store.label} has masks of {len(numbers)} different values; at most {MOST_CLASSES} classes expected: "
+            "are these masks of classes?"
+        )
+    if numbers and numbers[-1] <= len(CAMVID) and _is_camvid(store, known):
+        return _camvid(CAMVID)
+    if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
+        return _camvid([f"class {i}" for i in range(len(CAMVID))])
+    only = numbers == [0] and 255 in values
+    numbers += [255] * only
+    coding = Coding([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
+    said = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
+    note = f"no file names the classes; the {len(numbers)} values found stand for them ({said})"
+    return Decision(coding, (note,), listed=False)
+
+
+def _cityscapes(known: Known) -> Decision:
+    names = list(CITYSCAPES.values())
+    if "trainids" in known.masks[0].lower():
+        values = {i: i for i in range(len(names))}
+    else:
+        values = dict.fromkeys(range(CITYSCAPES_NUMBERS), IGNORED) | {v: i for i, v in enumerate(CITYSCAPES)}
+    note = "no file names the classes; Cityscapes' 19 were taken, its other numbers are ignored"
+    return Decision(Coding(names, values), (note,), listed=False)
+
+
+def _is_camvid(store: Store, known: Known) -> bool:
+    """By the names of its films' frames, or by SegNet's folders and size."""
+    named = sum(CAMVID_NAME.match(PurePosixPath(name).stem) is not None for name in known.pictures)
+    if 2 * named >= len(known.pictures):
+        return True
+    try:
+        size, _ = read_size(store.read(known.pictures[0]), known.pictures[0])
+    except DataError:
+        return False
+    return known.kind == "annot" and size == CAMVID_SIZE
+
+
+def _camvid(names: Sequence[str]) -> Decision:
+    count = len(names)
+    coding = Coding(list(names), {i: i for i in range(count)} | {count: IGNORED})
+    said = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
+    note = f"no file names the classes; {said}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
+    return Decision(coding, (note,), listed=False)
+
+
+def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
+    """Value -> its pixels, in all masks that can be read, decoded in threads with a progress bar.
+
+    Raises DataError for a coloured one."""
+
+    def count(name: str) -> np.ndarray | None:
+        try:
+            pixels = read_mask(store.read(name), store.full_name(name))
+        except DataError:  # said when it is read in earnest
+            return None
+        values = pixels.values
+        if values is None:
+            assert pixels.colours is not None
+            values = grey_values(pixels.colours)
+        if values is None:
+            raise DataError(f"{shown(name)} of {store.label} is coloured, and other masks are not; one kind expected")
+        return np.bincount(values.ravel(), minlength=FULL + 1)
+
+    total = np.zeros(FULL + 1, np.int64)
+    bar = {"total": len(masks), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
+    with ThreadPoolExecutor(threads()) as pool:
+        try:
+            for found in tqdm(pool.map(count, masks), **bar):
+                if found is not None:
+                    total += found
+        except BaseException:  # also Ctrl-C: do not read the rest first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {int(value): int(total[value]) for value in np.flatnonzero(total)}
+
+
+def _why(store: Store, masks: Sequence[str]) -> str:
+    for name in masks:
+        try:
+            read_mask(store.read(name), store.full_name(name))
+        except DataError as error:
+            return str(error)
+    return "there is none"

@@ -1,0 +1,154 @@
+"""A set of pictures with masks in files, as it was found: its pairs, its splits, its classes."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from saccade.data import annotated
+from saccade.data.annotated import Problem
+from saccade.data.files import shown
+from saccade.data.masks_coding import Coding
+from saccade.data.masks_read import read_mask
+from saccade.data.segment_coding import Decision, Known, decide
+from saccade.data.segment_lists import Finder, find_lists, listed
+from saccade.data.segment_names import find_lists as find_class_lists
+from saccade.data.segment_pairs import Paired, pair, root_of, split_of
+from saccade.data.segment_raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.store import Store
+
+
+@dataclass
+class Masks:
+    """lists: split -> the text files that name its pictures. folders: split -> its pictures, where folders tell."""
+
+    store: Store
+    root: str
+    paired: Paired
+    lists: dict[str, list[str]]
+    folders: dict[str, list[str]]
+    _listed: dict[str, tuple[list[MaskedPicture], list[Problem]]] = field(default_factory=dict)
+
+    @property
+    def voc(self) -> bool:
+        return self.paired.kind == "segmentationclass"
+
+    @property
+    def format(self) -> str:
+        kind = "coloured masks" if self.decision.coloured else "index masks"
+        return f"VOC's {kind}" if self.voc else kind
+
+    @property
+    def splits(self) -> list[str]:
+        """Those of which at least one picture has a mask."""
+        names = list(self.lists) or [name for name in self.folders if name]
+        return [name for name in names if any(each.mask for each in self._members(name)[0])]
+
+    @cached_property
+    def decision(self) -> Decision:
+        """How masks are read, decided once by all of them, whatever the split."""
+        masks = [mask for mask in self.paired.mask_of.values() if mask]
+        folders = {parent for mask in masks for parent in _above(mask, self.root)}
+        names = [name for name, mask in self.paired.mask_of.items() if mask]
+        lists = find_class_lists(self.store, self.root, folders)
+        return decide(self.store, Known(names, masks, self.paired.kind), lists)
+
+    def read(
+        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+    ) -> MaskedSet:
+        """A split, or the only part there is. coding: of another set, for one that names no classes itself."""
+        label = self.store.label + (f", {split}" if split else "")
+        decision = self.decision.for_classes(classes, coding, label)
+        coding = decision.coding
+        result = MaskedSet(
+            label, self.format, self.store, self.root, coding.classes, lambda picture, _: self._read(picture, coding)
+        )
+        result.coding, result.notes = coding, list(decision.notes)
+        members, problems = self._members(split)
+        result.problems += problems
+        for each in members:
+            said = shown(annotated.below(self.root, each.name))
+            if each.mask:
+                result.pictures.append(each)
+            elif each.line:
+                text = f"{said} is listed and has no mask; add one or take it off the list"
+                result.problems.append(Problem("mask missing", said, text))
+            else:
+                result.unlabelled.append(each.name)
+                result.problems.append(Problem("picture unlabelled", said, f"{said} has no mask; add one or remove it"))
+        if split is None or not self.lists:
+            near = [
+                name
+                for name in self.paired.masks
+                if split is None or any(split in p for p in PurePosixPath(name).parts)
+            ]
+            for name in near:
+                said = shown(annotated.below(self.root, name))
+                text = f"{said} is a mask without a picture; add the picture or remove it"
+                result.problems.append(Problem("mask without picture", said, text))
+        return result
+
+    def orphans(self) -> list[str]:
+        """Pictures and masks that belong to no split."""
+        if not self.splits:
+            return []
+        taken = {each.name for name in self.splits for each in self._members(name)[0]}
+        free = [name for name, mask in self.paired.mask_of.items() if name not in taken and (mask or not self.voc)]
+        return free + (self.paired.masks if self.lists else [])
+
+    def _members(self, split: str | None) -> tuple[list[MaskedPicture], list[Problem]]:
+        """The pictures of a split, or all, and what is wrong with its lists."""
+        if split not in self.lists:
+            names = list(self.paired.mask_of) if split is None else self.folders[split]
+            if self.voc:  # most of VOC's pictures have boxes only
+                names = [name for name in names if self.paired.mask_of[name]]
+            return [MaskedPicture(name, self.paired.mask_of[name]) for name in names], []
+        if split not in self._listed:
+            masks = Finder(mask for mask in [*self.paired.mask_of.values(), *self.paired.masks] if mask)
+            pictures = Finder(self.paired.mask_of)
+            found, problems = listed(self.store, self.root, split, self.lists[split], pictures, masks)
+            found = [replace(each, mask=each.mask or self.paired.mask_of[each.name]) for each in found]
+            self._listed[split] = found, problems
+        return self._listed[split]
+
+    def _read(self, picture: MaskedPicture, coding: Coding) -> Mask:
+        pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
+        indices, note = coding.indices(pixels, shown(annotated.below(self.root, picture.mask)))
+        return Mask(indices, pixels.orientation, note)
+
+
+def find(store: Store) -> Masks | None:
+    """The set in a store, or None if no picture there has a mask."""
+    paired = pair(store)
+    if paired is None:
+        return None
+    root = root_of(paired)
+    lists = find_lists(store, root, Finder(paired.mask_of))
+    folders: dict[str, list[str]] = {}
+    for name in paired.mask_of:
+        folders.setdefault(split_of(paired, root, name), []).append(name)
+    order = sorted(folders, key=lambda name: ("train", "val", "test", None).index(annotated.role(name)))
+    return Masks(store, root, paired, lists, {name: folders[name] for name in order})
+
+
+def plausible(layout: Masks) -> bool:
+    """Whether it is a set of masks, rather than one for classification in which a class is called "mask"."""
+    if layout.paired.certain:
+        return True
+    for mask in [mask for mask in layout.paired.mask_of.values() if mask][:3]:
+        source = layout.store.read(mask)
+        if Path(mask).suffix.lower() not in (".png", ".gif", ".bmp", ".tif", ".tiff"):
+            return False
+        pixels = read_mask(source, mask)
+        if pixels.colours is not None and len(set(pixels.colours.ravel().tolist())) > 256:
+            return False
+    return True
+
+
+def _above(name: str, root: str) -> list[str]:
+    """The folders from `root` down to a file."""
+    folder = annotated.folder_of(name)
+    found = []
+    while folder != root and folder:
+        found.append(folder)
+        folder = annotated.folder_of(folder)
+    return found

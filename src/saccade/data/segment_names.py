@@ -1,0 +1,215 @@
+"""Lists of a segmentation set's classes, in the forms people write them: names, numbers and colours."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from saccade.data import annotated
+from saccade.data.files import natural, shown
+from saccade.data.segment_known import Colour
+from saccade.data.segments import IGNORED
+from saccade.data.store import Store
+from saccade.errors import DataError, in_one_line
+
+# Files that list classes, in order of preference.
+STEMS = (
+    "classes", "_classes", "labels", "names", "class_names", "label_names", "classnames", "class_list", "codes",
+    "labelmap", "label_map", "id2label", "label2id", "categories", "class_dict", "label_colors", "label_colours",
+    "labels_colors", "class_colors", "colors", "colours", "palette",
+)  # fmt: skip
+SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".names")
+LARGEST = 1 << 20  # bytes
+
+GAP = r"[\s,;]+"
+RGB = rf"(?P<r>\d+){GAP}(?P<g>\d+){GAP}(?P<b>\d+)"
+NAME = r"(?P<name>\S.*?)"
+# Forms of a line, the most telling first; a file is read in the first one that all of its lines have.
+FORMS = tuple(
+    re.compile(form)
+    for form in (
+        r"(?P<name>[^:]+):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*",  # CVAT's labelmap.txt
+        rf"(?P<value>\d+){GAP}{RGB}{GAP}{NAME}",
+        rf"(?P<value>\d+){GAP}(?P<name>\S*[^\d\s,;].*?){GAP}{RGB}",
+        rf"{RGB}{GAP}{NAME}",
+        rf"{NAME}{GAP}{RGB}",
+        r"(?P<value>\d+)(\s*[,:=;]\s*|\s+)(?P<name>\S.*?)",
+        r"(?P<name>\S.*?)\s*[\t,:=;]\s*(?P<value>\d+)",
+        NAME,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A class as a list has it. value: its number in masks. colour: None where the list has none."""
+
+    name: str
+    value: int
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """where: the file, as messages show it. entries: in the order of their numbers."""
+
+    where: str
+    file: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def coloured(self) -> bool:
+        return all(each.colour is not None for each in self.entries)
+
+
+def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
+    """The lists in `root`, and in `folders` where it has none, the likeliest first. Raises DataError for a broken
+    one."""
+    found: dict[str, list[tuple[int, tuple, str]]] = {}
+    for name in store.files:
+        path = PurePosixPath(name)
+        stem = path.stem.lower()
+        if stem in STEMS and path.suffix.lower() in SUFFIXES:
+            found.setdefault(annotated.folder_of(name), []).append((STEMS.index(stem), natural(name), name))
+    places = [root, *sorted((each for each in folders if each != root), key=lambda each: (each.count("/"), each))]
+    for place in places:
+        lists = [read_list(store, name, root) for _, _, name in sorted(found.get(place, []))]
+        if any(each is not None for each in lists):
+            return [each for each in lists if each is not None]
+    return []
+
+
+def read_list(store: Store, name: str, root: str) -> ClassList | None:
+    """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
+    said = shown(annotated.below(root, name))
+    text = annotated.read_text(store, name)
+    if len(text) > LARGEST:
+        raise DataError(f"{said} is larger than {LARGEST >> 20} MiB; a list of classes expected")
+    rows = _from_json(text, said) if name.lower().endswith(".json") else _from_lines(text)
+    if rows is None:
+        return None
+    if not rows:
+        raise DataError(f"{said} lists no classes; a name a line expected")
+    entries = [_entry(row, number, said) for row, number in rows]
+    _check(entries, said)
+    return ClassList(said, name, tuple(sorted(entries, key=lambda each: each.value)))
+
+
+Row = dict[str, object]
+
+
+def _entry(row: Row, number: int, said: str) -> Entry:
+    value = number if row.get("value") is None else row["value"]
+    name, colour = str(row.get("name") or "").strip(" \t,;\"'"), row.get("colour")
+    if not isinstance(value, int) or not 0 <= value <= 65535:
+        raise DataError(f"{said} gives '{shown(name)}' the number {shown(value)}; a whole number from 0 expected")
+    if colour is None:
+        return Entry(name, value)
+    parts = list(colour) if isinstance(colour, list | tuple) else []
+    if len(parts) < 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
+        raise DataError(f"{said} gives '{shown(name)}' the colour {shown(colour)}; red, green, blue 0..255 expected")
+    return Entry(name, value, (parts[0], parts[1], parts[2]))
+
+
+def _check(entries: list[Entry], said: str) -> None:
+    """Numbers and colours stand for one class each. A class may have several colours."""
+    by_value, by_colour = dict[int, str](), dict[Colour, str]()
+    for each in entries:
+        other = by_value.setdefault(each.value, each.name)
+        if other != each.name:
+            raise DataError(f"{said} gives {each.value} to '{shown(other)}' and '{shown(each.name)}'; one class each")
+        if each.colour is not None and by_colour.setdefault(each.colour, each.name) != each.name:
+            raise DataError(
+                f"{said} gives the colour {each.colour} to '{shown(by_colour[each.colour])}' and "
+                f"'{shown(each.name)}'; one class each expected"
+            )
+    names: list[str] = []
+    for each in entries:
+        if each.colour is None or each.name not in names:
+            names.append(each.name)
+    annotated.check_names(names, said)
+    if len(set(names)) > IGNORED:
+        raise DataError(f"{said} lists {len(set(names))} classes; an index mask holds {IGNORED} at most")
+
+
+def _from_lines(text: str) -> list[tuple[Row, int]]:
+    lines = [line.strip().replace('"', "") for line in text.splitlines()]
+    lines = [line for line in lines if line.strip(" ,;\t") and not line.startswith("#")]
+    # labelme's lists open with __ignore__, which has no number: the next is number 0
+    first = next((i for i, line in enumerate(lines) if line == "__ignore__"), None)
+    if first == 0:
+        lines = lines[1:]
+    for form in FORMS:
+        for skip in (0, 1) if form is not FORMS[-1] else (0,):  # a header
+            found = [form.fullmatch(line.rstrip(" ,;\t")) for line in lines[skip:]]
+            if found and all(found) and (not skip or _is_header(lines[0])):
+                return [(_row(match.groupdict()), i) for i, match in enumerate(found) if match is not None]
+    return []
+
+
+def _is_header(line: str) -> bool:
+    words = {word.strip().lower() for word in re.split(r"[\s,;:]+", line)}
+    return bool(words & {"name", "class", "class_name", "label", "classes", "category"}) and len(words) > 1
+
+
+def _row(parts: dict[str, str | None]) -> Row:
+    row: Row = {"name": parts["name"]}
+    if parts.get("value") is not None:
+        row["value"] = _number(parts["value"])
+    if parts.get("r") is not None:
+        row["colour"] = [_number(parts[key]) for key in "rgb"]
+    return row
+
+
+def _number(text: object) -> object:
+    """A whole number, which may be given as text; anything else stays what it is."""
+    return int(text) if isinstance(text, str) and re.fullmatch(r"\d{1,6}", text.strip()) else text
+
+
+def _from_json(text: str, said: str) -> list[tuple[Row, int]] | None:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{said} is not sound JSON ({in_one_line(error)})") from error
+    while isinstance(data, dict):
+        inner = next((data[key] for key in ("classes", "labels", "names", "categories", "id2label") if key in data), 0)
+        if not isinstance(inner, list | dict):
+            break
+        data = inner
+    if isinstance(data, list):
+        rows = [{"name": each} if isinstance(each, str) else _described(each) for each in data]
+    elif isinstance(data, dict):
+        rows = [_pair(key, value) for key, value in data.items()]
+    else:
+        rows = [None]
+    if any(row is None for row in rows):
+        return None
+    return [(row, i) for i, row in enumerate(rows) if row is not None]
+
+
+def _pair(key: str, value: object) -> Row | None:
+    """{"0": "road"}, {"road": 0}, {"road": [128, 64, 128]} or {"0": {"name": "road", ...}}."""
+    if isinstance(value, str):
+        return {"name": value, "value": _number(key)}
+    if type(value) is int:
+        return {"name": key, "value": value}
+    if isinstance(value, list):
+        return {"name": key, "colour": value}
+    row = _described(value)
+    return row if row is None or row.get("value") is not None else row | {"value": _number(key)}
+
+
+def _described(each: object) -> Row | None:
+    """One object of a JSON list."""
+    if not isinstance(each, dict):
+        return None
+    take: Callable[..., object] = lambda *keys: next((each[key] for key in keys if key in each), None)  # noqa: E731
+    name = take("name", "label", "class", "readable")
+    if not isinstance(name, str):
+        return None
+    return {
+        "name": name,
+        "value": _number(take("value", "id", "index")),
+        "colour": take("color", "colour", "rgb"),
+    }

@@ -1,0 +1,53 @@
+"""What a segmentation set's files say, before any mask is decoded: pictures, where their masks are, what is wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import UInt8
+
+from saccade.data.annotated import Problem, RawPicture
+from saccade.data.masks_coding import Coding
+from saccade.data.store import Store
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask as it is stored. orientation: EXIF's 1..8 of its own file. note: what was assumed, "" for nothing."""
+
+    indices: UInt8[np.ndarray, "y x"]
+    orientation: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class MaskedPicture:
+    """name: of the picture's file in the store. mask: of the mask's. drawn: instead, objects whose outlines make it.
+    line: the line of a list that names it."""
+
+    name: str
+    mask: str = ""
+    drawn: RawPicture | None = None
+    line: str = ""
+
+
+# A picture, and its height and width upright -> its mask. Raises DataError.
+Reader = Callable[[MaskedPicture, tuple[int, int]], Mask]
+
+
+@dataclass
+class MaskedSet:
+    """A whole set, or a split of one. format: in words. root: the folder around it in the store, by which names are
+    not shown. coding: of masks in files. unlabelled: pictures that lie there without a mask, and that no list names."""
+
+    label: str
+    format: str
+    store: Store
+    root: str
+    classes: list[str]
+    read: Reader
+    pictures: list[MaskedPicture] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    coding: Coding | None = None

@@ -1,0 +1,167 @@
+"""Pictures with a class for every pixel, in a folder or a tar, in the formats people have: found by looking.
+
+- index PNGs (palette, grey, 16 bits, or RGB with three equal parts) beside pictures: images/ and masks/ (labels,
+  annotations, ...), train/ and trainannot/ (SegNet), leftImg8bit/ and gtFine/ (Cityscapes), a.jpg and a_mask.png;
+- coloured masks with a table of colours (class_dict.csv, label_colors.txt, labelmap.txt), or VOC's;
+- VOC's SegmentationClass/ with ImageSets/Segmentation/*.txt;
+- COCO JSON with polygons or run lengths (`data/segment_coco.py`).
+
+A list of classes (`data/segment_names.py`) always wins over what is known of a kind of set, and that over the values
+found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, wherever they stand in it.
+
+SegNet's copies of sets (folders called *annot) number what is unlabelled one past the classes, CamVid's 11 classes with
+11, as SegNet's own models and most code written for them leave out. So there, one past a list is ignored; and without a
+list, pictures that are CamVid's by their names or size have its 11 classes, and 11 is ignored.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from saccade.data import annotated, coco, segment_layout
+from saccade.data.files import contents, shown
+from saccade.data.masks_coding import Coding
+from saccade.data.object_sets import hold_out
+from saccade.data.segment_coco import Drawn
+from saccade.data.segment_files import SegmentFiles
+from saccade.data.segment_raw import MaskedSet
+from saccade.data.store import Store, open_store
+from saccade.errors import DataError
+
+
+class Layout(Protocol):
+    """A set as it was found: its format, and its splits if it has any."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def root(self) -> str: ...
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def splits(self) -> list[str]: ...
+
+    def read(
+        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+    ) -> MaskedSet: ...
+
+    def orphans(self) -> list[str]:
+        """Pictures and masks that belong to no split."""
+
+
+def find_segments(source: str | os.PathLike[str]) -> Layout | None:
+    """The set in a folder or tar, or that a COCO .json names; None if there is none.
+
+    Raises DataError for what cannot be opened, and for a set that contradicts itself."""
+    path = Path(source)
+    if path.suffix.lower() == ".json" and path.is_file():
+        folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+        found = coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
+        return None if found is None else Drawn(found)
+    store = open_store(source)
+    masks = segment_layout.find(store)
+    if masks is not None:
+        return masks
+    found = coco.find(store)
+    return None if found is None else Drawn(found)
+
+
+def open_segments(
+    source: str | os.PathLike[str],
+    split: str | None = None,
+    bad: str = "skip",
+    classes: Sequence[str] | None = None,
+) -> SegmentFiles:
+    """A `SegmentSet` of whatever format the source holds.
+
+    Args:
+        source: a folder, a tar, or a COCO .json.
+        split: "train", "val", "test" or as the set calls it; needed where there are several.
+        bad: what a picture without a mask does: "skip" leaves it out and records it, "fail" raises.
+        classes: names in the order of their indices; the set may use some of them, and no others. A set that names
+            none is read by number. Default: as the set's list has them, see above.
+
+    Raises:
+        DataError: nothing of the kind found; a split that is not there or was not named; see `SegmentFiles`.
+    """
+    return _opened(_layout(source), split, bad, classes)
+
+
+def segment_splits(
+    source: str | os.PathLike[str],
+    val: str | os.PathLike[str] | None = None,
+    fraction: float = 0.1,
+    seed: int = 0,
+    bad: str = "skip",
+) -> tuple[SegmentFiles, SegmentFiles]:
+    """Training and validation sets of one source.
+
+    With `val`, that source is the validation set; where it names no classes, its values are read as the training
+    set's. Otherwise, where the source has a split for training beside one for validation or test, those are taken (in
+    this order of preference); else `fraction` of its pictures is held out, the same for the same seed. The notes of
+    the validation set say which.
+
+    Raises:
+        DataError: as open_segments; classes in the validation set that the training set does not have.
+    """
+    layout = _layout(source)
+    first = {kind: _of_role(layout, kind) for kind in ("train", "val", "test")}
+    if layout.splits and first["train"] is None:
+        raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
+    train = _opened(layout, first["train"], bad)
+    held = first["val"] or first["test"]
+    if val is not None:
+        other = _layout(val)
+        name = next((found for kind in ("val", "test", "train") if (found := _of_role(other, kind))), None)
+        result = _opened(other, name, bad, train.classes, train.coding)
+        result.notes.append(f"validation: {result.label}")
+    elif held is not None:
+        result = _opened(layout, held, bad, train.classes, train.coding)
+        result.notes.append(f"validation: the split {held}")
+    else:
+        train, result = hold_out(train, fraction, seed)
+        result.notes.append(
+            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
+        )
+    return train, result
+
+
+def _layout(source: str | os.PathLike[str]) -> Layout:
+    layout = find_segments(source)
+    if layout is None:
+        store = open_store(source)
+        raise DataError(
+            f"{store.label} holds no masks that can be read (found: {contents(store.files)}); images/ beside masks/, "
+            "VOC's SegmentationClass/ or a COCO .json with outlines expected"
+        )
+    return layout
+
+
+def _opened(
+    layout: Layout,
+    split: str | None,
+    bad: str,
+    classes: Sequence[str] | None = None,
+    coding: Coding | None = None,
+) -> SegmentFiles:
+    if split is not None:
+        split = annotated.pick(layout.splits, split, layout.store.label)
+    elif len(layout.splits) > 1:
+        raise DataError(
+            f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
+            f"name one (split={layout.splits[0]!r}) or use segment_splits(...)"
+        )
+    found = layout.read(split, None if classes is None else list(classes), coding)
+    dataset = SegmentFiles(found, bad)
+    said = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
+    dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")
+    return dataset
+
+
+def _of_role(layout: Layout, kind: str) -> str | None:
+    named = [name for name in layout.splits if annotated.role(name) == kind]
+    return kind if kind in named else next(iter(named), None)
