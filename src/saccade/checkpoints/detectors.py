@@ -163,7 +163,7 @@ class PublicDetector:
 
 def is_detector(source: Source) -> bool:
     """Whether an opened checkpoint says that it is a detector of KINDS."""
-    return source.config().get("model_type") in KINDS
+    return str(source.config().get("model_type")) in KINDS
 
 
 def load_detector(spec: str | Path | Source) -> PublicDetector:

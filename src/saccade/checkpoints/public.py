@@ -80,7 +80,7 @@ def load_network(
     # how many batches a norm has seen is of no use outside training
     if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
         notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
-    if model.config._attn_implementation == "eager":  # sdpa is the default where transformers has it
+    if _without_fused_kernel(model):
         notes.append("its attention is not computed by a fused kernel, so it cannot be looked into")
     return model.eval()
 
@@ -151,8 +151,16 @@ def class_names(config: Any, notes: list[str]) -> list[str]:
     return classes
 
 
+def _without_fused_kernel(model: nn.Module) -> bool:
+    """Whether it attends, and nowhere by the fused kernel, which is transformers' default where it has one."""
+    attending = [part for part in model.modules() if "Attention" in type(part).__name__]
+    used = {getattr(getattr(part, "config", None), "_attn_implementation", "eager") for part in attending}
+    return used == {"eager"}
+
+
 def _harmless(said: Any) -> Any:
-    """A config without what would make transformers fetch or run code: auto_map, and attention kernels by name."""
+    """A config without what would make transformers fetch something or run code: auto_map, attention kernels by name,
+    and the file that OneFormer's masks for training are described in."""
     if isinstance(said, list):
         return [_harmless(value) for value in said]
     if not isinstance(said, Mapping):
@@ -160,5 +168,6 @@ def _harmless(said: Any) -> Any:
     return {
         key: _harmless(value)
         for key, value in said.items()
-        if key not in ("auto_map", "custom_pipelines") and "attn_implementation" not in key
+        if key not in ("auto_map", "custom_pipelines", "class_info_file", "repo_path")
+        and "attn_implementation" not in key
     }

@@ -6,11 +6,13 @@ from pathlib import Path
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.classify import ClassifyTask
 from saccade.tasks.detect import DetectTask
 from saccade.tasks.public_detect import PublicDetectTask
+from saccade.tasks.public_segment import PublicSegmentTask
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.task import Task
 
@@ -24,7 +26,7 @@ def embedded() -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
 
 
-def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask:
+def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask:
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of an embedded model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
@@ -46,6 +48,8 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask:
             "timm:name, a folder or a safetensors file"
         )
     source = open_checkpoint(spec)
+    if is_segmenter(source):  # first, as a panoptic DETR is a DETR too
+        return PublicSegmentTask(load_segmenter(source))
     if is_detector(source):
         return PublicDetectTask(load_detector(source))
     loaded = load_checkpoint(source)

@@ -1,0 +1,225 @@
+"""Public segmenters: SegFormer, Mask2Former and their kin, as transformers' checkpoints hold them. Needs saccade[hf].
+
+transformers builds the network and prepares pictures; weights are read here (safetensors only), and so is what the
+network says, to the last bit as the family's own image processor reads it. No code of a checkpoint is run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor, nn
+
+from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
+from saccade.checkpoints.family import short
+from saccade.checkpoints.files import Source, open_checkpoint
+from saccade.checkpoints.public import (
+    class_names,
+    image_processor,
+    load_network,
+    network_config,
+    prepared,
+    refuse_quantised,
+    transformers_quietly,
+)
+from saccade.checkpoints.segmenter_scores import Read, eomt, likeliest, mask2former, of_pixels, of_queries
+from saccade.data.files import shown
+from saccade.data.images import Source as PictureSource
+from saccade.data.images import read_image
+from saccade.data.segments import MOST_CLASSES
+from saccade.errors import CheckpointError, DataError, in_one_line
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of segmenters.
+
+    model: transformers' class. processor: its image processor, where the checkpoint does not say. scores: from what
+    the network answers to a score a class and pixel. alone: whether networks of its model_type do nothing else, so
+    that a config without `architectures` names a segmenter.
+    """
+
+    model: str
+    processor: str
+    scores: Read = of_pixels
+    alone: bool = False
+
+
+# By the model_type of config.json.
+KINDS: Mapping[str, Kind] = {
+    "segformer": Kind("SegformerForSemanticSegmentation", "SegformerImageProcessor"),
+    "upernet": Kind("UperNetForSemanticSegmentation", "SegformerImageProcessor", alone=True),
+    "beit": Kind("BeitForSemanticSegmentation", "BeitImageProcessor"),
+    "data2vec-vision": Kind("Data2VecVisionForSemanticSegmentation", "BeitImageProcessor"),
+    "dpt": Kind("DPTForSemanticSegmentation", "DPTImageProcessor"),
+    "mobilevit": Kind("MobileViTForSemanticSegmentation", "MobileViTImageProcessor"),
+    "mobilevitv2": Kind("MobileViTV2ForSemanticSegmentation", "MobileViTImageProcessor"),
+    "mobilenet_v2": Kind("MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
+    "maskformer": Kind("MaskFormerForInstanceSegmentation", "MaskFormerImageProcessor", of_queries, alone=True),
+    "mask2former": Kind("Mask2FormerForUniversalSegmentation", "Mask2FormerImageProcessor", mask2former, alone=True),
+    "oneformer": Kind("OneFormerForUniversalSegmentation", "OneFormerImageProcessor", of_queries, alone=True),
+    "eomt": Kind("EomtForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
+    "eomt_dinov3": Kind("EomtDinov3ForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
+    "detr": Kind("DetrForSegmentation", "DetrImageProcessor", of_queries),
+}
+# transformers' other networks for this, and why they are not read.
+REFUSED: Mapping[str, str] = {
+    "Sapiens2ForSemanticSegmentation": "transformers prepares its pictures only with torchvision",
+    "Tipsv2DptForSemanticSegmentation": "transformers prepares its pictures only with torchvision",
+    "VideomtForUniversalSegmentation": "it segments films, not pictures",
+}
+# Image processors that any family may name; EoMT's alone makes several pictures of one.
+PROCESSORS = (
+    "SegformerImageProcessor", "BeitImageProcessor", "DPTImageProcessor", "MobileViTImageProcessor",
+    "MobileNetV2ImageProcessor", "MaskFormerImageProcessor", "Mask2FormerImageProcessor", "OneFormerImageProcessor",
+    "DetrImageProcessor", "ViTImageProcessor", "ConvNextImageProcessor", "BitImageProcessor",
+)  # fmt: skip
+# "the task is semantic" in the tokens of CLIP's text encoder, which OneFormer is told its task in (Jain et al. 2023,
+# section 3.1); filled up with 0.
+SEMANTIC_TASK = (49406, 518, 10549, 533, 29119, 1550, 49407)
+
+
+@dataclass
+class PublicSegmenter:
+    """Somebody else's segmenter, ready to use.
+
+    Attributes:
+        model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
+        classes: names that a mask indexes, each once.
+        processor: transformers' image processor, on Pillow and NumPy.
+        family: which of KINDS it is.
+        name: short, for people.
+        notes: what was assumed when it was loaded, one sentence each.
+    """
+
+    model: nn.Module
+    classes: list[str]
+    processor: Any
+    family: str
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+    def preprocess(self, picture: Image.Image) -> dict[str, Any]:
+        """What the network takes: pixel_values (b 3 y x), where b is 1, or as many as EoMT's processor cuts the
+        picture into, and whatever else it asks for. Raises DataError for a picture that cannot be prepared."""
+        given = prepared(self.processor, self.model, [picture], self.name)
+        if self.family == "oneformer":
+            length: int = self.model.config.task_seq_len  # type: ignore[union-attr, assignment]
+            told = (*SEMANTIC_TASK, *[0] * length)[:length]
+            given["task_inputs"] = torch.tensor([told])
+        return given
+
+    @torch.no_grad()
+    def scores(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
+        """A score for each class and each cell of the network's own grid, which spans the whole picture.
+
+        Raises DataError for a picture that cannot be prepared or is of a size that the network cannot take.
+        """
+        device = next(self.model.parameters()).device
+        given = {
+            name: value.to(device) if isinstance(value, Tensor) else value
+            for name, value in self.preprocess(picture).items()
+        }
+        try:
+            out = self.model(**given)
+            with torch.autocast(device.type, enabled=False):  # half precision makes near ties ties
+                scores = KINDS[self.family].scores(out, self.processor, (picture.height, picture.width))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever its arithmetic makes of odd sizes
+            raise DataError(
+                f"a picture of {picture.width} x {picture.height} pixels cannot be segmented by {shown(self.name)} "
+                f"({in_one_line(error)})"
+            ) from error
+        if not scores.isfinite().all():
+            raise CheckpointError(f"{shown(self.name)}: its answer is not a number: its weights are damaged")
+        return scores
+
+    def segment(self, picture: PictureSource) -> UInt8[Tensor, "y x"]:
+        """The index of each pixel's class, at the size of the upright picture, on the CPU.
+
+        Raises DataError for a picture that cannot be read or prepared, CheckpointError for an answer that is not a
+        number.
+        """
+        image = read_image(picture).image
+        return likeliest(self.scores(image), (image.height, image.width)).cpu()
+
+
+def is_segmenter(source: Source) -> bool:
+    """Whether an opened checkpoint says that it is a segmenter: one of KINDS, or one of REFUSED."""
+    said = source.config()
+    named, kind = said.get("architectures"), KINDS.get(str(said.get("model_type")))
+    if not isinstance(named, list) or not named:
+        return kind is not None and kind.alone
+    return any(name in REFUSED or (kind is not None and name == kind.model) for name in map(str, named))
+
+
+def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
+    """Load a public segmenter.
+
+    spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or
+    what `open_checkpoint` opened. A ResNet of timm's under a panoptic DETR is read without timm.
+
+    Raises CheckpointError, in one line, for any other family, more classes than a mask can hold, pickles, damaged
+    or missing weights, and where transformers is not installed.
+    """
+    source = spec if isinstance(spec, Source) else open_checkpoint(spec)
+    said, weights, notes = dict(source.config()), source.weights, list[str]()
+    family = _family(said, source.name)
+    refuse_quantised(source)
+    kind = KINDS[family]
+    if family == "detr" and timm_backbone(said) is not None:
+        said, weights = without_timm(said, weights, [1, 2, 3, 4], source.name)
+        notes.append("its ResNet is transformers' own in place of timm's: the same network")
+    elif said.get("backbone") and not said.get("backbone_config"):
+        raise CheckpointError(
+            f"{source.name}: its config.json only names its backbone ({said['backbone']!r}), which would have to be "
+            "fetched; expected a backbone_config"
+        )
+    with transformers_quietly(source.name) as library:
+        config = network_config(library, kind.model, said, source.name)
+        if not 0 < config.num_labels <= MOST_CLASSES:
+            raise CheckpointError(
+                f"{source.name}: it has {config.num_labels} classes, and a mask of eight bits holds 1 to "
+                f"{MOST_CLASSES}; it cannot be used here"
+            )
+        model = load_network(library, kind.model, config, weights, source.name, notes)
+        known = PROCESSORS if kind.processor in PROCESSORS else (kind.processor,)
+        processor = image_processor(library, kind.processor, known, source, notes)
+    _note_the_frame(processor, notes)
+    return PublicSegmenter(model, class_names(model.config, notes), processor, family, short(source.name), notes)
+
+
+def _family(said: Mapping[str, Any], where: str) -> str:
+    named = said.get("architectures")
+    for name in map(str, named if isinstance(named, list) else []):
+        if name in REFUSED:
+            raise CheckpointError(
+                f"{where}: {name} is not read here: {REFUSED[name]}; take a model of one of {', '.join(KINDS)}"
+            )
+    family = str(said.get("model_type"))
+    if family not in KINDS:
+        raise CheckpointError(
+            f"{where}: not a segmenter that can be read here: its config.json says model_type {family!r}; "
+            f"expected one of {', '.join(KINDS)}"
+        )
+    return family
+
+
+def _note_the_frame(processor: Any, notes: list[str]) -> None:
+    """Say where transformers lays the mask of a part of the picture, or of more than it, over the whole."""
+    if getattr(processor, "do_center_crop", False):
+        notes.append(
+            "its image processor cuts out the picture's middle, and its mask is stretched over the whole picture, as "
+            "transformers does: what it shows is shifted towards the edges"
+        )
+    padded = getattr(processor, "do_pad", False) and not getattr(processor, "do_split_image", False)
+    if getattr(processor, "pad_size", None) or (padded and type(processor).__name__.startswith(("Eomt", "DPT"))):
+        notes.append(
+            "its image processor adds a margin to pictures, and its mask is stretched over the picture with it, as "
+            "transformers does: what it shows is shifted"
+        )
