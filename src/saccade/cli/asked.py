@@ -16,12 +16,15 @@ from saccade.errors import DataError
 class Asked:
     """Options of `predict`; which of them mean something depends on the model's task.
 
-    draw: folder for the pictures with what was found in them.
+    draw: folder for the pictures with what was found in them. masks: folder for the class of every pixel, as PNGs.
+    size: shorter side in pixels to which pictures are brought.
     """
 
     top: int
     threshold: float
     draw: Path | None = None
+    masks: Path | None = None
+    size: int | None = None
     _places: dict[str, dict[Path, Path]] = field(default_factory=dict)
 
     def claim(self, files: Iterable[Path], takes: Iterable[str], model: str) -> None:
@@ -29,13 +32,12 @@ class Asked:
 
         takes: the options that a model of this kind knows. Raises UsageError for others, DataError where something is
         in the way."""
-        for option in FOLDERS:
-            folder = getattr(self, option)
-            if folder is None:
-                continue
-            if option not in takes:
-                raise say.UsageError(f"--{option} {FOLDERS[option]}: {model} has nothing of the kind")
-            self._places[option] = _targets(folder, files, f"--{option}")
+        for option, whose in WHOSE.items():
+            given = getattr(self, option)
+            if given is not None and option not in takes:
+                raise say.UsageError(f"--{option} is for {whose}; {model} is none")
+            if isinstance(given, Path):
+                self._places[option] = _targets(given, files, f"--{option}")
 
     def save(self, picture: Image.Image, option: str, file: Path) -> None:
         """Write what belongs to a picture file into the folder of an option."""
@@ -44,8 +46,8 @@ class Asked:
         picture.save(place)
 
 
-# Options that name a folder -> whose they are.
-FOLDERS = {"draw": "is for detectors and segmenters, which have boxes or areas to draw"}
+# Options that not every model knows -> whose they are.
+WHOSE = {"draw": "detectors and segmenters", "masks": "segmenters", "size": "segmenters"}
 
 
 def _targets(folder: Path, files: Iterable[Path], option: str) -> dict[Path, Path]:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from saccade.cli import runs, say
+from saccade.cli import runs
 from saccade.cli.asked import Asked
+from saccade.cli.scenes import CHOOSING, HELD_OUT, JUDGING, scenes_asked_for
 from saccade.cli.source import Source
 from saccade.data import Picture
 from saccade.data.objects import ObjectSet
@@ -24,10 +25,6 @@ from saccade.train import TrainConfig
 TAKES = ("draw",)  # options of `predict`
 SKIPS = "pictures or annotations"
 EACH = "mAP50 of each class"
-
-EPOCH = 20_000  # scenes
-HELD_OUT = 500  # scenes
-CHOOSING, JUDGING = 0, 1_000_003  # seeds of those that choose the weights of a run, and of those that score a model
 
 
 def train(
@@ -71,16 +68,6 @@ def train(
     else:
         training, held = object_splits(run.data, run.source.val, run.source.hold_out, bad=run.source.bad)
     run.train(training, held, DetectTraining, SKIPS)
-
-
-def scenes_asked_for(data: Path) -> int | None:
-    """How many scenes "scenes" or "scenes:N" asks for; None for anything else."""
-    word, _, count = str(data).partition(":")
-    if word != "scenes" or data.exists():
-        return None
-    if count and not (count.isdecimal() and int(count) > 0):
-        raise say.UsageError(f"--data {str(data)!r}: a whole number from 1 is expected after the colon")
-    return int(count or EPOCH)
 
 
 def val(

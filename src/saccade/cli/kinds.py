@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from rich.table import Table
 
-from saccade.cli import classify, detect, say
+from saccade.cli import classify, detect, say, segment
 from saccade.cli.asked import Asked
 from saccade.data import Picture
 from saccade.device import Device
@@ -14,6 +14,7 @@ from saccade.errors import SaccadeError
 from saccade.tasks import load
 from saccade.tasks.classify import ClassifyTask
 from saccade.tasks.detect import FindsObjects
+from saccade.tasks.segment import SegmentsPictures
 
 
 class Kind(Protocol):
@@ -44,7 +45,11 @@ class Kind(Protocol):
         """For spreadsheets."""
 
 
-KINDS: tuple[tuple[type, Any], ...] = ((ClassifyTask, classify), (FindsObjects, detect))
+KINDS: tuple[tuple[type, Any], ...] = (
+    (ClassifyTask, classify),
+    (FindsObjects, detect),
+    (SegmentsPictures, segment),
+)
 
 
 def usable(model: str) -> tuple[Any, Kind]:

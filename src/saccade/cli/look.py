@@ -68,6 +68,7 @@ def look(
     from saccade.studio.public import PublicLook, look_public
     from saccade.tasks import load
     from saccade.tasks.public_detect import PublicDetectTask
+    from saccade.tasks.public_segment import PublicSegmentTask
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
@@ -81,6 +82,8 @@ def look(
             if size is not None:
                 raise SaccadeError(f"--size is not for {model}: its own processor says at which size it sees pictures")
             found = look_public(task, seen, threshold)
+        elif isinstance(task, PublicSegmentTask):
+            raise SaccadeError(f"{model}: no page is made of other libraries' segmenters; saccade.watch looks into it")
         else:
             found = look_at(task, seen, size, threshold=threshold)
     with waiting.status("writing the page"):

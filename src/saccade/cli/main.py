@@ -7,7 +7,7 @@ import traceback
 import cyclopts
 from pydantic import ValidationError
 
-from saccade.cli import classify, detect, doctor, look, models, say, scenes
+from saccade.cli import classify, detect, doctor, look, models, say, scenes, segment
 from saccade.errors import SaccadeError, in_one_line
 from saccade.train import Interrupted
 
@@ -24,6 +24,7 @@ app.command(look.look)
 train = cyclopts.App(name="train", help="Train a model on your own pictures.")
 train.command(classify.train, name="classify")
 train.command(detect.train, name="detect")
+train.command(segment.train, name="segment")
 app.command(train)
 app.command(models.val)
 app.command(models.predict)

@@ -35,7 +35,8 @@ def val(
     """Score a model on pictures of which the truth is known.
 
     A classifier: top1, top5, every class, calibration, on one folder a class. A detector: mAP, every class, relations,
-    on COCO JSON, Pascal VOC or YOLO files.
+    on COCO JSON, Pascal VOC or YOLO files. A segmenter: mIoU, every class, borders, on index PNGs, colour-coded masks
+    or COCO JSON.
 
     Examples:
 
@@ -48,7 +49,7 @@ def val(
     Parameters
     ----------
     data
-        Folder or tar; for a detector also a COCO .json, or scenes:N for N drawn pictures.
+        Folder or tar; for a detector or segmenter also a COCO .json, or scenes:N for N drawn pictures.
     model
         As for look.
     out
@@ -91,6 +92,8 @@ def predict(
     threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     draw: Path | None = None,
+    masks: Path | None = None,
+    size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     bad: Literal["skip", "fail"] = "skip",
     device: Where = "auto",
     precision: Precision = "fp32",
@@ -107,6 +110,8 @@ def predict(
 
         saccade predict slides/ --model runs/cells --draw found/
 
+        saccade predict street.jpg --model runs/streets --masks masks/
+
     Parameters
     ----------
     pictures
@@ -120,7 +125,12 @@ def predict(
     out
         File to write to instead of the screen.
     draw
-        Of a detector: folder for the pictures with their boxes.
+        Of a detector or segmenter: folder for the pictures with their boxes or areas.
+    masks
+        Of a segmenter: folder for PNGs that hold the index of each pixel's class.
+    size
+        Of a segmenter: shorter side in pixels to which pictures are brought before, as trained by default. More shows
+        finer borders and smaller things, and takes longer.
     bad
         What to do with a picture that cannot be read: skip it, counted and named, or fail.
     device
@@ -141,7 +151,7 @@ def predict(
     if out is not None:
         output.check(out, files)
     task, kind = usable(model)
-    asked = Asked(top, threshold, draw)
+    asked = Asked(top, threshold, draw, masks, size)
     asked.claim(files, kind.TAKES, model)
     skipped: dict[str, str] = {}
     whole: list[Path] = []

@@ -1,4 +1,4 @@
-"""`saccade scenes`."""
+"""`saccade scenes`, and scenes as the data of other commands."""
 
 import json
 import re
@@ -13,6 +13,9 @@ from saccade.cli import say
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 MOST_FRAMES = 1000
+EPOCH = 20_000  # scenes
+HELD_OUT = 500  # scenes
+CHOOSING, JUDGING = 0, 1_000_003  # seeds of those that choose the weights of a run, and of those that score a model
 
 
 def scenes(
@@ -80,3 +83,13 @@ def _size(said: str) -> tuple[int, int]:
         raise say.UsageError(f"--size {said}: pixels of a side expected, as in 128, or WIDTHxHEIGHT, as in 320x240")
     width, height = found.groups()
     return int(height or width), int(width)
+
+
+def scenes_asked_for(data: Path) -> int | None:
+    """How many scenes "scenes" or "scenes:N" asks for; None for anything else."""
+    word, _, count = str(data).partition(":")
+    if word != "scenes" or data.exists():
+        return None
+    if count and not (count.isdecimal() and int(count) > 0):
+        raise say.UsageError(f"--data {str(data)!r}: a whole number from 1 is expected after the colon")
+    return int(count or EPOCH)

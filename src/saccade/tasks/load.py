@@ -14,10 +14,11 @@ from saccade.tasks.detect import DetectTask
 from saccade.tasks.public_detect import PublicDetectTask
 from saccade.tasks.public_segment import PublicSegmentTask
 from saccade.tasks.saved import TrainedTask, kind_in
+from saccade.tasks.segment import SegmentTask
 from saccade.tasks.task import Task
 
 DEFAULT = "cifar"
-KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask)}
+KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask, SegmentTask)}
 
 
 def embedded() -> list[str]:

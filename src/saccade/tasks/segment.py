@@ -89,9 +89,7 @@ class SegmentTask(SegmentsPictures, TrainedTask):
         size = (picture.image.height, picture.image.width)
         return self.classes_of_pixels(self.preprocess.normalised(pixels), size)
 
-    def classes_of_pixels(
-        self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]
-    ) -> UInt8[Tensor, "rows columns"]:
+    def classes_of_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
         """As `segment`, of a picture that is prepared."""
         pixels = pixels.to(next(self.model.parameters()).device)
         tile = self.preprocess.size

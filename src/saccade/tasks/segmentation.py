@@ -11,6 +11,35 @@ from saccade.data.files import shown
 
 
 @dataclass(frozen=True)
+class Areas:
+    """How much of one picture is of which class.
+
+    Attributes:
+        size: (height, width) of the picture in pixels.
+        shares: of its pixels, 0 to 1, of each class that is there, the largest first.
+    """
+
+    name: str
+    size: tuple[int, int]
+    shares: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
+        return shown(f"{self.name}: {said}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "width": self.size[1],
+            "height": self.size[0],
+            "classes": {name: round(share, 6) for name, share in self.shares.items()},
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """The class of every pixel of one picture.
 
@@ -25,22 +54,16 @@ class Segmentation:
     notes: tuple[str, ...] = ()
 
     @property
-    def shares(self) -> dict[str, float]:
-        """Share of the picture's pixels, 0 to 1, of each class that is there, the largest first."""
-        counts = torch.bincount(self.mask.flatten().long(), minlength=len(self.classes))
+    def areas(self) -> Areas:
+        """The same without the mask."""
+        counts = torch.bincount(self.mask.flatten(), minlength=len(self.classes))
         order = counts.argsort(descending=True, stable=True).tolist()
-        return {self.classes[i]: counts[i].item() / self.mask.numel() for i in order if counts[i]}
+        shares = {self.classes[i]: counts[i].item() / self.mask.numel() for i in order if counts[i]}
+        return Areas(self.name, (self.mask.shape[0], self.mask.shape[1]), shares, self.notes)
 
     def __str__(self) -> str:
-        said = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
-        return shown(f"{self.name}: {said}")
+        return str(self.areas)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the shares; the mask itself goes to a picture file."""
-        return {
-            "name": self.name,
-            "width": self.mask.shape[1],
-            "height": self.mask.shape[0],
-            "classes": {name: round(share, 6) for name, share in self.shares.items()},
-            "notes": list(self.notes),
-        }
+        """For JSON: the areas; the mask itself goes to a picture file."""
+        return self.areas.to_dict()

@@ -1,0 +1,215 @@
+"""How a segmenter is trained on little data: what the loop of `saccade.train` asks for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Generator, Tensor, nn
+
+from saccade.data.preprocess import Preprocess
+from saccade.data.scenes.segments import SceneSegments
+from saccade.data.segment_arrays import to_segment_arrays
+from saccade.data.segment_augment import SegmentAugment
+from saccade.data.segments import SegmentSet
+from saccade.device import Device
+from saccade.errors import DataError
+from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig
+from saccade.tasks.encoders import colours, digest, encoder_for, fitting_size, take_over, whole_patches
+from saccade.tasks.segment import SegmentTask
+from saccade.tasks.segment_loss import segmentation_loss
+from saccade.tasks.segment_scores import SegmentScores
+from saccade.tasks.task import Task
+
+
+class SegmentRecipe(BaseModel):
+    """The model and the augmentation. The defaults suit some hundreds of pictures."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    model: str = "small/8"
+    """Preset of the encoder."""
+    size: Annotated[int, Field(gt=0)] = 480
+    """Longer side of the whole pictures as the model reads them, in pixels; the shorter follows from the training
+    pictures."""
+    crop: Annotated[int | None, Field(gt=0)] = 256
+    """Longer side of the part of a picture that the model sees at once; whole pictures are then seen in overlapping
+    tiles. Default of a size below it: whole pictures."""
+    depth: Annotated[int, Field(gt=0)] = 2
+    """Blocks of the decoder."""
+    fine: Annotated[int, Field(gt=0, multiple_of=8)] = 16
+    """Features of every pixel."""
+    grow: bool = False
+    """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
+    zoom: tuple[float, float] = (0.6, 1.6)
+    """Least and greatest random zoom."""
+    flip: bool = True
+    """Mirror left and right, half of the time."""
+    colour: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """Random change of brightness, contrast and saturation."""
+    border: Annotated[float, Field(ge=0)] = 2.0
+    """How much more a pixel beside another class counts."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+
+    def size_at(self, progress: float) -> int:
+        """Longer side of what the model sees at a point of the run, 0 to 1: half, three quarters, then all of it."""
+        full = min(self.size, self.crop or self.size)
+        if not self.grow:
+            return full
+        return round(full * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+
+
+class Batch(NamedTuple):
+    """What one step trains on: normalised pictures and the class of each of their pixels."""
+
+    pictures: Float[Tensor, "b c y x"]
+    masks: UInt8[Tensor, "b y x"]
+
+
+class Source(Protocol):
+    """Where training pictures come from, at any size."""
+
+    label: str
+
+    def __len__(self) -> int: ...
+
+    def samples(
+        self, indices: Tensor, size: tuple[int, int], generator: Generator
+    ) -> tuple[Float[Tensor, "b c y x"], UInt8[Tensor, "b y x"]]:
+        """Pictures 0 to 1 of `size` (height, width), and the class of each pixel."""
+
+
+class FromSet:
+    """Pictures with masks, decoded once and augmented each time. window: (height, width) that the model sees of them
+    at last: smaller pictures are seen of as large a part."""
+
+    def __init__(self, data: SegmentSet, fit: Preprocess, window: tuple[int, int], recipe: SegmentRecipe):
+        self.data = to_segment_arrays(data, fit)
+        self.label, self.window, self.recipe = data.label, window, recipe
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
+        least, greatest = (zoom * size[0] / self.window[0] for zoom in self.recipe.zoom)
+        augment = SegmentAugment(size, (least, greatest), self.recipe.flip, self.recipe.colour)
+        return augment(*self.data[indices], generator)
+
+
+class FromScenes:
+    """Scenes never seen before: each is drawn for its one use, so there is nothing to augment."""
+
+    def __init__(self, scenes: SceneSegments):
+        self.scenes, self.label = scenes.scenes, "scenes, each drawn for its one use"
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
+        seeds = torch.randint(2**62, (len(indices),), generator=generator).tolist()
+        drawn = [self.scenes.fresh(size, seed) for seed in seeds]
+        pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
+        masks = torch.stack([torch.from_numpy(scene.semantic) for scene in drawn])
+        return pixels.permute(0, 3, 1, 2).float() / 255, masks
+
+
+class SegmentTraining:
+    """Training and validation pictures, a new segmenter for their classes, and its loss."""
+
+    judged_by = "mIoU"
+
+    def __init__(
+        self, train: SegmentSet, val: SegmentSet, recipe: SegmentRecipe, seed: int = 0, start: Task | None = None
+    ):
+        self.recipe, self.labels, self.start = recipe, train.classes, start
+        if val.classes != train.classes:
+            raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
+        torch.manual_seed(seed)
+        whole = fitting_size(_sizes(train), recipe.size)
+        full = recipe.size_at(1)
+        window = (min(whole[0], full), min(whole[1], full))
+        encoder = encoder_for(recipe.model, window, recipe.drop_path, start)
+        self._patch, self.window = encoder.patch, _up_to_patches(window, encoder.patch)
+        shape = {"depth": recipe.depth, "fine": recipe.fine}
+        self.model: nn.Module = Segmenter(SegmenterConfig(vit=encoder, classes=len(self.labels), **shape))
+        if start is not None:
+            take_over(self.model, start)
+        fit = Preprocess(whole, "letterbox")
+        self.source: Source = (
+            FromScenes(train) if isinstance(train, SceneSegments) else FromSet(train, fit, self.window, recipe)
+        )
+        mean, std = colours(self._pictures(seed), min(len(self.source), 1000), start)
+        self.preprocess = Preprocess(self.window, "crop", shortest=min(whole), mean=mean, std=std)
+        self.val = to_segment_arrays(val, fit)
+        self.about = {
+            "data": self.source.label,
+            "validated on": val.label,
+            "pictures": len(self.source),
+            "validation pictures": len(self.val),
+            "start": None if start is None else start.name,
+        }
+        self._names = [train.names, val.names]
+
+    def _pictures(self, seed: int) -> Callable[[Tensor], UInt8[Tensor, "b c y x"]]:
+        generator = torch.Generator().manual_seed(seed)
+        return lambda some: (self.source.samples(some, self.window, generator)[0] * 255).round().byte()
+
+    @property
+    def identity(self) -> str:
+        """A digest of the classes, of the names of all pictures in both sets, and of the start."""
+        return digest(self.labels, self._names, None if self.start is None else self.start.name)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
+        """Augmented pictures with their masks."""
+        share = self.recipe.size_at(progress) / self.recipe.size_at(1)
+        size = whole_patches((round(self.window[0] * share), round(self.window[1] * share)), self._patch)
+        pictures, masks = self.source.samples(indices, size, generator)
+        return Batch(self.preprocess.standardised(pictures), masks)
+
+    def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
+        """All parts of `segmentation_loss`."""
+        pictures = torch.cat([batch.pictures for batch in batches]).to(device, non_blocking=True)
+        masks = torch.cat([batch.masks for batch in batches]).to(device, non_blocking=True)
+        parts = segmentation_loss(Segmented(*model(pictures)), masks, self.recipe.border)
+        return sum(parts.values(), torch.zeros((), device=device))
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+        """mIoU, accuracy of pixels, Dice and borders on the validation pictures, shared among the processes; at the
+        size at which the model segments them."""
+        assert isinstance(model, Segmenter)
+        task = SegmentTask(model, self.preprocess, labels=self.labels)
+        scores = SegmentScores(self.labels)
+        for i in range(device.rank, len(self.val), device.world):
+            picture, mask = self.val[i]
+            with device.precision():
+                said = task.classes_of_pixels(self.preprocess.normalised(picture), (mask.shape[0], mask.shape[1]))
+            scores.add(said, mask)
+        total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
+        return {name: value or 0.0 for name, value in total.result().items() if isinstance(value, float | None)}
+
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+        """Write the model as `saccade.load` reads it."""
+        assert isinstance(model, Segmenter)
+        task = SegmentTask(model, self.preprocess, folder.parent.name, labels=self.labels)
+        task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
+
+
+def _up_to_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
+    """The least whole patches that hold the size: no pixel of a picture goes unseen."""
+    return -(-size[0] // patch) * patch, -(-size[1] // patch) * patch
+
+
+def _sizes(data: SegmentSet) -> Iterator[tuple[int, int]]:
+    """(height, width) of up to some hundred pictures."""
+    for i in range(0, len(data), max(1, len(data) // 100)):
+        with suppress(DataError):  # told of when the pictures are read
+            mask = data.mask(i)
+            yield mask.shape[0], mask.shape[1]
