@@ -81,6 +81,11 @@ def test_while_pictures_grow_the_scores_say_at_which_size_it_was_trained(tmp_pat
     ]
 
 
+def test_a_run_of_many_short_epochs_is_validated_about_fifty_times(tmp_path):
+    train(Points(samples=8), quick(epochs=149), tmp_path)
+    assert [line["epoch"] for line in lines(tmp_path) if "epoch" in line] == [*range(3, 149, 3), 149]
+
+
 def test_progress_runs_from_0_towards_1(tmp_path):
     task = Points()
     train(task, quick(epochs=2), tmp_path)

@@ -57,6 +57,9 @@ class Trainable(Protocol):
 _MAY_CHANGE = {"device", "precision", "compile"}
 
 
+VALIDATIONS = 50  # at most about so many a run: epochs of a small set are short, and validating would take most time
+
+
 class Interrupted(SaccadeError):
     """The person stopped the run; it was saved."""
 
@@ -64,7 +67,8 @@ class Interrupted(SaccadeError):
 def train(
     task: Trainable, config: TrainConfig, folder: Path, resume: bool = False, source: BaseModel | None = None
 ) -> dict[str, float]:
-    """Train and validate after every epoch; keep the best averaged weights in `folder`/model.
+    """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
+    averaged weights in `folder`/model.
 
     Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: what the task was made
     from, kept with the run for whoever resumes it (`as_started`). Returns the scores of the weights kept. Raises
@@ -89,6 +93,7 @@ class _Run:
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = len(task) // self.batch
         self.steps = self.per_epoch * self.epochs
+        self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps from one validation to the next
         self.model = task.model.to(device.device)
         self.average = averaged(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
@@ -127,7 +132,7 @@ class _Run:
         with stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
             for batches in self._batches(ahead):
                 stop = self._update(batches, asked)
-                ended = self.step % self.per_epoch == 0
+                ended = self.step % self.between == 0 or self.step == self.steps
                 if ended:
                     self._validate()
                 if ended or stop:
