@@ -13,7 +13,7 @@ from saccade.cli import say
 from saccade.errors import printable
 
 if TYPE_CHECKING:
-    from saccade.data.doctor import Report
+    from saccade.data.doctor.findings import Report, Split
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 MOST_CLASSES = 12
@@ -26,7 +26,8 @@ def doctor(
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
     fix: Path | None = None,
 ) -> None:
-    """Say what is wrong with a data set, how often and where: pictures in one folder a class, COCO, VOC or YOLO.
+    """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC
+    or YOLO, or with masks.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
     and for validation, classes. The exit code is 1 if there are errors, 0 if there are none; with --fix,
@@ -107,7 +108,10 @@ def _splits(report: "Report") -> Table:
         for name, count in split.objects.items():
             total[name] = total.get(name, 0) + count
     names = sorted(total, key=lambda name: -total[name])
-    table = Table("", *(printable(name) for name in splits), box=None)
+    heads = [
+        printable(name) + ("" if split.pixels is None else ": in pictures, of pixels") for name, split in splits.items()
+    ]
+    table = Table("", *heads, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
@@ -116,8 +120,21 @@ def _splits(report: "Report") -> Table:
     for i, name in enumerate(shown):
         if len(names) > MOST_CLASSES and i == half:
             table.add_row(Text(f"… {len(names) - MOST_CLASSES} more classes", style="dim"))
-        table.add_row(Text(printable(name)), *(str(split.objects.get(name, 0)) for split in splits.values()))
+        table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
+    if any(split.ignored for split in splits.values()):
+        table.add_row(Text("ignored", style="dim"), *(_share(split, split.ignored or 0) for split in splits.values()))
     return table
+
+
+def _examples(split: "Split", name: str) -> str:
+    """How many there are of a class; with masks, in how many pictures it is and its share of the pixels."""
+    count = str(split.objects.get(name, 0))
+    return count if split.pixels is None else f"{count}  {_share(split, split.pixels.get(name, 0))}"
+
+
+def _share(split: "Split", pixels: int) -> str:
+    whole = sum((split.pixels or {}).values()) + (split.ignored or 0)
+    return f"{pixels / max(1, whole):7.2%}"
 
 
 def _sizes(report: "Report") -> str:

@@ -16,6 +16,10 @@ UNKNOWN = -1
 FULL = 65535  # the largest value of 16 bits: ignored there, as 255 is of 8
 
 
+class NoSuchClass(DataError):
+    """A mask holds values or colours that are no class."""
+
+
 @dataclass(frozen=True)
 class Coding:
     """values, colours: to an index of `classes`, or IGNORED. Beside those listed, 255 is ignored, and 65535 in masks
@@ -31,7 +35,7 @@ class Coding:
         Values are taken by number, those of a palette too, unless only its colours agree with the table. Colours are
         taken by the table; without one, grey ones by number.
 
-        Raises DataError that names the values or colours which are no class, and how many pixels have them."""
+        Raises NoSuchClass that names the values or colours which are no class, and how many pixels have them."""
         values, note = pixels.values, ""
         if values is None:
             assert pixels.colours is not None
@@ -40,7 +44,7 @@ class Coding:
                 return by_colour, ""
             values = None if self.colours else grey_values(pixels.colours)
             if values is None:
-                raise DataError(self._unknown_colours(pixels.colours, said))
+                raise NoSuchClass(self._unknown_colours(pixels.colours, said))
             note = "masks in RGB with three equal parts a pixel were read by number"
         elif pixels.palette is not None and self._palette_speaks(pixels):
             found = self._by_colour(pixels.palette[np.minimum(values, len(pixels.palette) - 1)])
@@ -50,7 +54,7 @@ class Coding:
         found = table[values]
         if int(found.min()) == UNKNOWN:
             strange = named_counts(values[found == UNKNOWN], colours=False)
-            raise DataError(f"{said} has {strange}, which is no class; {self._expected()} expected")
+            raise NoSuchClass(f"{said} has {strange}, which is no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
     def packed(self, classes: Sequence[str]) -> "Coding":

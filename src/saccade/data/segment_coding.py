@@ -139,7 +139,6 @@ def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Deci
         if set(values) == {0, 255}:
             coding = Coding(coding.classes, {0: 0, 255: 1})
             notes.append(f"masks hold 0 and 255 only: 255 was taken for {shown(coding.classes[1])}")
-    notes.insert(0, f"classes: {chosen.where}")
     return Decision(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
 
 

@@ -22,6 +22,10 @@ MOVES: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
 }  # fmt: skip
 
 
+class OtherSize(DataError):
+    """A mask is of another size than its picture."""
+
+
 class SegmentFiles:
     """A `SegmentSet` of pictures in files, from what was read of their folders.
 
@@ -102,14 +106,14 @@ def read_upright(
     """The mask of a picture whose file stores `stored` (height, width) under EXIF's `orientation` 1..8, upright;
     whether it was turned with its picture; and a note of what was assumed, "" for nothing.
 
-    Raises DataError as `SegmentFiles.mask`."""
+    Raises DataError as `SegmentFiles.mask`, of the kinds `OtherSize` and `NoSuchClass` where it is that."""
     upright = stored[::-1] if orientation > 4 else stored
     mask = masked.read(raw, upright)
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
         (h, w), (rows, columns) = indices.shape, upright
         said = shown(annotated.below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
-        raise DataError(
+        raise OtherSize(
             f"{said} is a mask of {w} x {h} pixels and its picture {shown(annotated.below(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )

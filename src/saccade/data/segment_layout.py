@@ -11,6 +11,7 @@ from saccade.data.masks_coding import Coding
 from saccade.data.masks_read import read_mask
 from saccade.data.segment_coding import Decision, Known, decide
 from saccade.data.segment_lists import Finder, find_lists, listed
+from saccade.data.segment_names import ClassList
 from saccade.data.segment_names import find_lists as find_class_lists
 from saccade.data.segment_pairs import Paired, pair, root_of, split_of
 from saccade.data.segment_raw import Mask, MaskedPicture, MaskedSet
@@ -40,17 +41,21 @@ class Masks:
     @property
     def splits(self) -> list[str]:
         """Those of which at least one picture has a mask."""
-        names = list(self.lists) or [name for name in self.folders if name]
+        names = sorted(self.lists, key=_order) or [name for name in self.folders if name]
         return [name for name in names if any(each.mask for each in self._members(name)[0])]
+
+    @cached_property
+    def class_lists(self) -> list[ClassList]:
+        """The files that list its classes, the likeliest first."""
+        masks = [mask for mask in self.paired.mask_of.values() if mask]
+        return find_class_lists(self.store, self.root, {above for mask in masks for above in _above(mask, self.root)})
 
     @cached_property
     def decision(self) -> Decision:
         """How masks are read, decided once by all of them, whatever the split."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
-        folders = {parent for mask in masks for parent in _above(mask, self.root)}
         names = [name for name, mask in self.paired.mask_of.items() if mask]
-        lists = find_class_lists(self.store, self.root, folders)
-        return decide(self.store, Known(names, masks, self.paired.kind), lists)
+        return decide(self.store, Known(names, masks, self.paired.kind), self.class_lists)
 
     def read(
         self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
@@ -62,7 +67,7 @@ class Masks:
         result = MaskedSet(
             label, self.format, self.store, self.root, coding.classes, lambda picture, _: self._read(picture, coding)
         )
-        result.coding, result.notes = coding, list(decision.notes)
+        result.coding, result.listed, result.notes = coding, decision.where, list(decision.notes)
         members, problems = self._members(split)
         result.problems += problems
         for each in members:
@@ -126,8 +131,7 @@ def find(store: Store) -> Masks | None:
     folders: dict[str, list[str]] = {}
     for name in paired.mask_of:
         folders.setdefault(split_of(paired, root, name), []).append(name)
-    order = sorted(folders, key=lambda name: ("train", "val", "test", None).index(annotated.role(name)))
-    return Masks(store, root, paired, lists, {name: folders[name] for name in order})
+    return Masks(store, root, paired, lists, {name: folders[name] for name in sorted(folders, key=_order)})
 
 
 def plausible(layout: Masks) -> bool:
@@ -142,6 +146,10 @@ def plausible(layout: Masks) -> bool:
         if pixels.colours is not None and len(set(pixels.colours.ravel().tolist())) > 256:
             return False
     return True
+
+
+def _order(split: str) -> int:
+    return ("train", "val", "test", None).index(annotated.role(split))
 
 
 def _above(name: str, root: str) -> list[str]:

@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class ClassList:
-    """where: the file, as messages show it. entries: in the order of their numbers."""
+    """where: the file, as messages show it. file: its name in the store. entries: in the order of their numbers."""
 
     where: str
     file: str
@@ -178,7 +178,7 @@ def _from_json(text: str, said: str) -> list[tuple[Row, int]] | None:
             break
         data = inner
     if isinstance(data, list):
-        rows = [{"name": each} if isinstance(each, str) else _described(each) for each in data]
+        rows: list[Row | None] = [{"name": each} if isinstance(each, str) else _described(each) for each in data]
     elif isinstance(data, dict):
         rows = [_pair(key, value) for key, value in data.items()]
     else:

@@ -69,7 +69,7 @@ def pair(store: Store) -> Paired | None:
     files = [name for name in store.files if is_picture(name)]
     files = [n for n in files if not any(OTHER_FOLDER.fullmatch(part) for part in PurePosixPath(n).parts[:-1])]
     files.sort(key=natural)
-    pictures, masks, picture_words = [], [], set()
+    pictures, masks, picture_words = list[_File](), list[_File](), set[str]()
     for name in files:
         file, worded = _file(name)
         (masks if file.kind else pictures).append(file)

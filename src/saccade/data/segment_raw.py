@@ -38,7 +38,8 @@ Reader = Callable[[MaskedPicture, tuple[int, int]], Mask]
 @dataclass
 class MaskedSet:
     """A whole set, or a split of one. format: in words. root: the folder around it in the store, by which names are
-    not shown. coding: of masks in files. unlabelled: pictures that lie there without a mask, and that no list names."""
+    not shown. listed: the file that lists its classes, "" for none. coding: of masks in files. unlabelled: pictures
+    that lie there without a mask, and that no list names."""
 
     label: str
     format: str
@@ -50,4 +51,5 @@ class MaskedSet:
     problems: list[Problem] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    listed: str = ""
     coding: Coding | None = None

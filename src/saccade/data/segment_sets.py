@@ -157,7 +157,7 @@ def _opened(
         )
     found = layout.read(split, None if classes is None else list(classes), coding)
     dataset = SegmentFiles(found, bad)
-    said = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
+    said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")
     return dataset
 

@@ -11,6 +11,7 @@ from saccade.data import annotated, coco, voc, yolo
 from saccade.data.annotated import RawPicture, read_bytes
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import KINDS
+from saccade.data.doctor.masks import write_masks
 from saccade.data.doctor.subject import Part
 from saccade.data.files import shown
 from saccade.data.store import FolderStore
@@ -22,10 +23,11 @@ DROPPED = {kind for kind, each in KINDS.items() if each.severity == "error"} | {
 def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     """Write to the folder `out` what of a set can be used, and say what was left out or changed, how often.
 
-    Left out are pictures that cannot be decoded, are not of the annotated size, are there twice, are in two classes,
-    or are for training and for validation or test (they stay in the latter); boxes that are not finite, inverted,
-    empty, wholly outside or there twice. Boxes that reach beyond their picture are cut at its edges; COCO's
-    annotations are numbered from 1, and it loses the masks of boxes that were cut and those that are broken.
+    Left out are pictures that cannot be decoded, are not of the annotated size, have no mask that can be used, are
+    there twice, are in two classes, or are for training and for validation or test (they stay in the latter); boxes
+    that are not finite, inverted, empty, wholly outside or there twice. Boxes that reach beyond their picture are cut
+    at its edges; COCO's annotations are numbered from 1, and it loses the masks of boxes that were cut and those that
+    are broken.
 
     Raises DataError for an `out` that holds something, lies inside the set or around it, for a set of which nothing
     would be left, and for two files that would be written to one place."""
@@ -40,6 +42,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
         _write(out, said, read_bytes(store, name))
     if examined.subject.layout is not None:
         writers[examined.subject.format](examined, parts, out, changes)
+    if examined.subject.masks is not None:
+        write_masks(examined.subject, parts, out, _write)
     return dict(changes)
 
 

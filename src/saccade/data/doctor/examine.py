@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from saccade.data.annotated import RawPicture, role
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.findings import KINDS, Findings, Report, Split
+from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.pictures import Seen, copies, look_at, similar
 from saccade.data.doctor.shapes import fault
 from saccade.data.doctor.subject import Part, Subject, open_subject
 
 RARE = 10
 BALANCE = 20
+SMALL = 1000
 HELD = ("val", "test")
 
 
@@ -57,7 +59,11 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     for part in subject.parts:
         if part.annotations is not None:
             _examine_annotations(result, part, files, findings)
-        report.splits[part.name or "all"] = Split(len(part.pictures), _count(result, part))
+        if part.masked is not None:
+            report.splits[part.name or "all"], bad = examine_masks(part.masked, seen, findings)
+            result.unusable.update({name: kind for name, kind in bad.items() if name not in result.unusable})
+        else:
+            report.splits[part.name or "all"] = Split(len(part.pictures), _count(result, part))
     _examine_copies(result, findings)
     _examine_classes(subject.parts, list(report.splits.values()), findings)
     report.findings = findings.all()
@@ -173,6 +179,11 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
     train = next((s for p, s in zip(parts, splits, strict=True) if role(p.name) == "train"), splits[0])
     there = {name: count for name, count in sorted(train.objects.items(), key=lambda item: item[1]) if count}
     findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))
+    if train.pixels is not None:
+        whole = sum(train.pixels.values())
+        small = sorted((count, name) for name, count in train.pixels.items() if 0 < count * SMALL < whole)
+        findings.extend("class small", (f"{name}: {count / whole:.4%}" for count, name in small))
+        there = {}
     most = max(there.values(), default=0)
     small = {name: count for name, count in there.items() if count * BALANCE < most}
     findings.extend("class balance", (f"{name}: {count} of {most}" for name, count in small.items()))

@@ -61,6 +61,15 @@ KINDS: dict[str, Kind] = {
         "segmentations that are no polygons or run lengths of their picture",
         "annotate them anew, or remove them and keep the boxes",
     ),
+    "mask missing": Kind("error", "listed pictures without a mask", "add one or take them off the list"),
+    "mask without picture": Kind("error", "masks of pictures that are not there", "add the pictures or remove them"),
+    "mask unreadable": Kind("error", "masks that cannot be read exactly", "save them anew, as PNG without alpha"),
+    "mask size": Kind("error", "masks of another size than their picture", "make masks of the pictures' size"),
+    "mask value": Kind(
+        "error",
+        "masks with values or colours that are no class",
+        "list the class, correct the masks, or set what is of no class to 255",
+    ),
     "relation broken": Kind("error", "relations between objects that are not there", "correct their ids and names"),
     "id repeated": Kind("error", "ids that two entries share or that are missing", "number the entries anew"),
     "leak": Kind(
@@ -81,6 +90,7 @@ KINDS: dict[str, Kind] = {
         "look at the pairs; remove those that are the same scene",
     ),
     "picture unlabelled": Kind("warning", "pictures that no annotation names", "annotate or remove them"),
+    "mask ignored": Kind("warning", "masks whose every pixel is ignored", "nothing is learnt from them; remove them"),
     "class rare": Kind("warning", "classes with fewer than 10 examples", "collect more, or join it with another"),
     "class absent": Kind(
         "warning", "classes that a split for validation or test has and training has not", "divide the set anew"
@@ -91,6 +101,13 @@ KINDS: dict[str, Kind] = {
     "picture turned": Kind(
         "note", "pictures that EXIF turns, with boxes of the pixels before", "reading turns the boxes with them"
     ),
+    "mask turned": Kind(
+        "note", "pictures that EXIF turns, with masks of the pixels before", "reading turns the masks with them"
+    ),
+    "class small": Kind(
+        "note", "classes with less than a thousandth of the pixels", "score each class by itself; mIoU counts them all"
+    ),
+    "assumed": Kind("note", "things assumed on reading it", "see whether they are so"),
     "class unused": Kind("note", "listed classes without an example", "remove them, if none are to come"),
     "class balance": Kind(
         "note", "classes with less than a twentieth of the most frequent one's examples", "score each class by itself"
@@ -150,10 +167,16 @@ class Findings:
 
 @dataclass
 class Split:
-    """pictures: how many. objects: how many of each class; of a set for classification, its pictures."""
+    """pictures: how many. objects: how many of each class; of a set for classification or with masks, its pictures.
+    pixels: of each class, in a set with masks. ignored: its pixels that are of no class."""
 
     pictures: int
     objects: dict[str, int]
+    pixels: dict[str, int] | None = None
+    ignored: int | None = None
+
+    def to_dict(self) -> dict:
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass
@@ -177,7 +200,7 @@ class Report:
             "source": self.source,
             "format": self.format,
             "sound": self.sound,
-            "splits": {name: asdict(split) for name, split in self.splits.items()},
+            "splits": {name: split.to_dict() for name, split in self.splits.items()},
             "sizes": [{"height": h, "width": w, "pictures": n} for (h, w), n in self.sizes.items()],
             "findings": [each.to_dict() for each in self.findings],
             "seconds": round(self.seconds, 2),

@@ -1,17 +1,19 @@
-"""The set that is examined: its splits, with annotations or with classes by folder.
+"""The set that is examined: its splits, with annotations, with masks or with classes by folder.
 
-A further kind of data (masks, captions, films) gets a function here that recognises it, and a place in FINDERS.
+A further kind of data (captions, films) gets a function here that recognises it, and a place in FINDERS.
 """
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from saccade.data import annotated, coco, folders
+from saccade.data import annotated, coco, folders, segment_layout
 from saccade.data.annotated import Annotations
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import contents, is_picture
 from saccade.data.object_sets import Layout, find_layout
+from saccade.data.segment_layout import Masks
+from saccade.data.segment_raw import MaskedSet
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -19,24 +21,26 @@ from saccade.errors import DataError
 @dataclass
 class Part:
     """A split, "" for all there is. pictures: their files in the store. annotations: of a set with boxes.
-    label_of: picture -> class, of a set for classification."""
+    label_of: picture -> class, of a set for classification. masked: of a set with masks."""
 
     name: str
     classes: list[str]
     pictures: list[str]
     annotations: Annotations | None = None
     label_of: dict[str, str] = field(default_factory=dict)
+    masked: MaskedSet | None = None
 
 
 @dataclass
 class Subject:
-    """layout: of a set with boxes, from which its files can be read again."""
+    """layout: of a set with boxes, masks: of one with masks, from which its files can be read again."""
 
     store: Store
     root: str
     format: str
     parts: list[Part]
     layout: Layout | None = None
+    masks: Masks | None = None
 
     def said(self, name: str) -> str:
         """A file's name as findings show it."""
@@ -54,7 +58,7 @@ def open_subject(source: str | os.PathLike[str], split: str | None, findings: Fi
     store = open_store(source)
     raise DataError(
         f"{store.label} is no data set of a known kind (found: {contents(store.files)}); one folder a class, COCO "
-        "JSON, Pascal VOC or YOLO expected"
+        "JSON, Pascal VOC, YOLO or pictures beside masks expected"
     )
 
 
@@ -76,6 +80,30 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
         subject.parts.append(Part(name or "", found.classes, pictures, found))
     if isinstance(layout, coco.COCO):
         subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
+    if split is None:
+        findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
+    return subject
+
+
+def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+    layout = segment_layout.find(open_store(source))
+    if layout is None or not segment_layout.plausible(layout):
+        return None
+    subject = Subject(layout.store, layout.root, "masks", [], masks=layout)
+    try:
+        subject.format = layout.format
+        names: list[str | None] = list(layout.splits) or [None]
+        if split is not None:
+            names = [annotated.pick(layout.splits, split, layout.store.label)]
+        for name in names:
+            found = layout.read(name)
+            subject.parts.append(Part(name or "", found.classes, [each.name for each in found.pictures], masked=found))
+    except DataError as error:
+        if split is not None:
+            raise
+        findings.add("structure", str(error))
+        return subject
+    findings.extend("assumed", (note for part in subject.parts[:1] if part.masked for note in part.masked.notes))
     if split is None:
         findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
     return subject
@@ -111,4 +139,4 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
 
 
 Finder = Callable[[str | os.PathLike[str], str | None, Findings], Subject | None]
-FINDERS: tuple[Finder, ...] = (_with_boxes, _by_folder)
+FINDERS: tuple[Finder, ...] = (_with_boxes, _with_masks, _by_folder)

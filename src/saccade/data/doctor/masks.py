@@ -1,0 +1,115 @@
+"""What is wrong with the masks of a set, which classes they hold, and a clean copy of them."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from saccade.data.annotated import below, read_bytes
+from saccade.data.cache import threads
+from saccade.data.doctor.findings import Findings, Split
+from saccade.data.doctor.pictures import Seen
+from saccade.data.doctor.subject import Subject
+from saccade.data.masks_coding import NoSuchClass
+from saccade.data.segment_files import OtherSize, read_upright
+from saccade.data.segment_lists import lines_of
+from saccade.data.segment_raw import MaskedPicture, MaskedSet
+from saccade.data.segments import IGNORED
+from saccade.errors import DataError
+
+
+@dataclass(frozen=True)
+class SeenMask:
+    """kind, text: of what is wrong with it, "" if nothing is. counts: pixels of each index 0 to 255."""
+
+    kind: str = ""
+    text: str = ""
+    counts: np.ndarray | None = None
+    turned: bool = False
+    note: str = ""
+
+
+def examine_masks(masked: MaskedSet, seen: Mapping[str, Seen], findings: Findings) -> tuple[Split, dict[str, str]]:
+    """Decode every mask of a split whose picture could be decoded. seen: the pictures, by their names.
+
+    Returns how many pictures and pixels of each class are sound, and the pictures whose masks cannot be used, with
+    the kind of finding."""
+    for problem in masked.problems:
+        findings.add(problem.kind, problem.text)
+    readable = [each for each in masked.pictures if not seen[each.name].error]
+    pictures, bad = Counter[int](), dict[str, str]()
+    pixels = np.zeros(256, np.int64)
+    for each, mask in zip(readable, _look_at(masked, readable, seen), strict=True):
+        said = below(masked.root, each.name)
+        if mask.counts is None:
+            findings.add(mask.kind, mask.text)
+            bad[each.name] = mask.kind
+            continue
+        if mask.counts[IGNORED] == mask.counts.sum():
+            findings.add("mask ignored", said)
+        if mask.turned:
+            findings.add("mask turned", said)
+        if mask.note:
+            findings.add("assumed", mask.note)
+        pixels += mask.counts
+        pictures.update(np.flatnonzero(mask.counts).tolist())
+    names = list(enumerate(masked.classes))
+    split = Split(
+        len(masked.pictures),
+        {name: pictures[i] for i, name in names},
+        {name: int(pixels[i]) for i, name in names},
+        int(pixels[IGNORED]),
+    )
+    return split, bad
+
+
+def _look_at(masked: MaskedSet, pictures: Sequence[MaskedPicture], seen: Mapping[str, Seen]) -> list[SeenMask]:
+    """In threads, with a progress bar."""
+    bar = {"total": len(pictures), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
+    with ThreadPoolExecutor(threads()) as pool:
+        try:
+            return list(tqdm(pool.map(lambda each: _look(masked, each, seen[each.name]), pictures), **bar))
+        except BaseException:  # also Ctrl-C: do not read the rest first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _look(masked: MaskedSet, picture: MaskedPicture, seen: Seen) -> SeenMask:
+    try:
+        indices, turned, note = read_upright(masked, picture, seen.size, seen.orientation)
+    except OtherSize as error:
+        return SeenMask("mask size", str(error))
+    except NoSuchClass as error:
+        return SeenMask("mask value", str(error))
+    except DataError as error:
+        return SeenMask("mask unreadable", str(error))
+    return SeenMask("", "", np.bincount(indices.ravel(), minlength=256), turned, note)
+
+
+def write_masks(
+    subject: Subject, parts: Mapping[str, list[str]], out: Path, write: Callable[[Path, str, bytes], None]
+) -> None:
+    """Copy the masks of the pictures that are kept in each part, the lists of classes, and what is left of the lists of
+    splits. write: puts a file into `out`."""
+    layout = subject.masks
+    assert layout is not None
+    masks: dict[str, None] = {}
+    lines: dict[str, set[str]] = {}
+    for part in subject.parts:
+        assert part.masked is not None
+        names = set(parts[part.name])
+        kept = [each for each in part.masked.pictures if each.name in names]
+        masks.update(dict.fromkeys(each.mask for each in kept))
+        lines[part.name] = {each.line for each in kept}
+    for name in masks:
+        write(out, subject.said(name), read_bytes(subject.store, name))
+    for listed in layout.class_lists:
+        write(out, subject.said(listed.file), read_bytes(subject.store, listed.file))
+    for split, files in layout.lists.items():
+        for file in files if split in lines else ():
+            left = dict.fromkeys(line for line in lines_of(subject.store, file) if line in lines[split])
+            write(out, subject.said(file), "".join(f"{line}\n" for line in left).encode())
