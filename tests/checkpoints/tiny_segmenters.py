@@ -1,7 +1,11 @@
 """Segmenters of every family that is read, tiny and with random weights, as transformers writes them."""
 
+import json
+import shutil
+
 import torch
 import transformers as hf
+from safetensors.torch import load_file, save_file
 
 from .tiny_detectors import DETR
 
@@ -138,3 +142,21 @@ def _even(model):
 def processor(family):
     name, options = PROCESSORS[family]
     return getattr(hf, name)(**options)
+
+
+def write(family, folder):
+    """A checkpoint of the family in `folder`, as transformers writes it."""
+    tiny(family).save_pretrained(folder)
+    processor(family).save_pretrained(folder)
+    return folder
+
+
+def changed(folder, to, weights=None, **config):
+    """A copy of a checkpoint with other weights or fields of its config (None: without it)."""
+    to.mkdir()
+    said = {**json.loads((folder / "config.json").read_text()), **config}
+    (to / "config.json").write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+    shutil.copy(folder / "preprocessor_config.json", to)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors if weights is None else weights(tensors), to / "model.safetensors")
+    return to

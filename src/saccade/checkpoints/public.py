@@ -93,12 +93,14 @@ def image_processor(
     notes: list[str],
     ours: Mapping[str, Callable[[Mapping[str, Any]], Any]] | None = None,
 ) -> Any:
-    """transformers' image processor on Pillow and NumPy, as preprocessor_config.json says.
+    """transformers' image processor on Pillow and NumPy, as preprocessor_config.json or processor_config.json says.
 
     usual: the family's, where the file names none. known: those that may be named. ours: how those are made which
     are written here. Appends to `notes`. Raises CheckpointError for any other, and for a file it cannot read.
     """
-    said = dict(source.config("preprocessor_config.json"))
+    # where there is a tokenizer too, transformers writes it into another file, which goes before
+    nested = source.config("processor_config.json").get("image_processor")
+    said = dict(nested) if isinstance(nested, Mapping) else dict(source.config("preprocessor_config.json"))
     if not said:
         notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
     named = said.get("image_processor_type") or said.get("feature_extractor_type")
