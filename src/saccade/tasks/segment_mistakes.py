@@ -78,7 +78,7 @@ def draw_worst_borders(
 
     picture: the picture of a number; only those shown are asked for. names: of the pictures, for captions; default:
     their numbers. colours: of the classes, as `draw_segmentation` takes them. Raises DataError for colours that are
-    not one a class.
+    not one a class, and for a picture of another size than its masks.
     """
     table, bare = colours_of(worst.classes, colours), unpainted(worst.classes, colours)
     heights = [max(_fitted(one.truth)[1], 124) + 2 * _GAP for one in worst.worst]
@@ -115,8 +115,11 @@ def border_mistakes(said: Mask, truth: Mask, distance: int) -> UInt8[np.ndarray,
 def _tiles(
     one: PictureBorders, picture: Image.Image, colours: Sequence[Colour], bare: set[int], distance: int
 ) -> list[Image.Image]:
-    size = _fitted(one.truth)
-    picture = picture.convert("RGB")
+    if picture.size != one.truth.shape[::-1]:
+        wide, high = one.truth.shape[::-1]
+        found = f"{picture.width} x {picture.height} pixels, and its mask {wide} x {high}"
+        raise DataError(f"picture {one.index} has {found}; expected the same size")
+    size, picture = _fitted(one.truth), picture.convert("RGB")
     small = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
     masks = [np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)) for mask in (one.truth, one.said)]
     kinds = border_mistakes(one.said, one.truth, distance)
