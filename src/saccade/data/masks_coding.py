@@ -54,7 +54,7 @@ class Coding:
         found = table[values]
         if int(found.min()) == UNKNOWN:
             strange = named_counts(values[found == UNKNOWN], colours=False)
-            raise NoSuchClass(f"{said} has {strange}, which is no class; {self._expected()} expected")
+            raise NoSuchClass(f"{said} has {strange}, of no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
     def packed(self, classes: Sequence[str]) -> "Coding":
@@ -121,7 +121,7 @@ class Coding:
                 "a class_dict.csv with a line name,r,g,b for each expected beside the folders"
             )
         strange = named_counts(colours[self._look_up(colours) == UNKNOWN], colours=True)
-        return f"{said} has {strange}, which is no class; one of the {len(self.colours)} colours listed expected"
+        return f"{said} has {strange}, of no class; one of the {len(self.colours)} colours listed expected"
 
     def _expected(self) -> str:
         numbers = sorted(value for value, index in self.values.items() if index != IGNORED)

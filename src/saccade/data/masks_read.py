@@ -48,9 +48,8 @@ def read_mask(source: Path | bytes, name: str) -> MaskPixels:
     Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
     numbers from 0 to 65535."""
     said = shown(name)
-    if isinstance(source, Path):
-        check_file(source)
-    elif not source:
+    size = check_file(source).stat().st_size if isinstance(source, Path) else len(source)
+    if not size:
         raise DataError(f"{said} is empty (0 bytes); a mask was expected")
     try:
         with _pillow_warnings([]):

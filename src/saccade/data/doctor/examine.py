@@ -181,8 +181,8 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
     findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))
     if train.pixels is not None:
         whole = sum(train.pixels.values())
-        small = sorted((count, name) for name, count in train.pixels.items() if 0 < count * SMALL < whole)
-        findings.extend("class small", (f"{name}: {count / whole:.4%}" for count, name in small))
+        few = sorted((count, name) for name, count in train.pixels.items() if 0 < count * SMALL < whole)
+        findings.extend("class small", (f"{name}: {count / whole:.4%}" for count, name in few))
         there = {}
     most = max(there.values(), default=0)
     small = {name: count for name, count in there.items() if count * BALANCE < most}

@@ -1,0 +1,88 @@
+"""Masks land where their pictures do; what cannot be read is left out; streams give what arrays give."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from saccade.data import Preprocess
+from saccade.data.placement import Placement
+from saccade.data.segment_arrays import SegmentStreamed, mask_to_model, to_segment_arrays
+from saccade.data.segment_sets import open_segments
+from saccade.errors import DataError
+
+from .masked_sets import SIZES, grey, indices, write
+
+FIT = Preprocess((29, 37), resize="letterbox")
+
+
+def slow(mask: np.ndarray, fit: Preprocess) -> np.ndarray:
+    """From the definition: each pixel of the result looks up the picture's pixel under its centre."""
+    place = fit.placement(*mask.shape)
+    out = np.full(fit.size, 255, np.uint8)
+    for row in range(fit.size[0]):
+        for column in range(fit.size[1]):
+            y = int(np.floor((row + 0.5 - place.offset_y) / place.scale_y))
+            x = int(np.floor((column + 0.5 - place.offset_x) / place.scale_x))
+            if 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1]:
+                out[row, column] = mask[y, x]
+    return out
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "crop"])
+@pytest.mark.parametrize("budget", [1 << 30, 100])
+def test_arrays(tmp_path, resize, budget):
+    dataset = open_segments(write(tmp_path / "set"))
+    fit = Preprocess((29, 37), resize=resize)
+    data = to_segment_arrays(dataset, fit, budget)
+    assert isinstance(data, SegmentStreamed) == (budget == 100)
+    assert (len(data), data.names) == (5, dataset.names)
+    pictures, masks = data[range(5)]
+    assert (pictures.shape, pictures.dtype) == ((5, 3, 29, 37), torch.uint8)
+    assert (masks.shape, masks.dtype) == ((5, 29, 37), torch.uint8)
+    for i in range(5):
+        assert np.array_equal(masks[i], slow(indices(i), fit))
+        assert np.array_equal(pictures[i].permute(1, 2, 0), fit.seen(dataset.picture(i).image))
+        assert all(torch.equal(a, b) for a, b in zip(data[i], (pictures[i], masks[i]), strict=True))
+    assert torch.equal(data[torch.tensor([3, 1])][1], masks[[3, 1]])
+
+
+def test_padding_is_ignored_and_nothing_else(tmp_path):
+    dataset = open_segments(write(tmp_path / "set", masks=lambda i: indices(i, ignored=False)))
+    for i in range(5):
+        _, mask = to_segment_arrays(dataset, FIT)[i]
+        height, width = SIZES[i]
+        factor = min(29 / height, 37 / width)
+        assert int((mask != 255).sum()) == round(height * factor) * round(width * factor)
+
+
+def test_an_exact_enlargement_repeats_pixels():
+    mask = torch.arange(6, dtype=torch.uint8).view(2, 3)
+    found = mask_to_model(mask, Placement(2.0, 2.0, 1.0, 0.0), (4, 8))
+    assert found.tolist() == [[255, 0, 0, 1, 1, 2, 2, 255]] * 2 + [[255, 3, 3, 4, 4, 5, 5, 255]] * 2
+
+
+@pytest.mark.parametrize("budget", [1 << 30, 100])
+def test_what_cannot_be_read_is_left_out(tmp_path, budget):
+    root = write(tmp_path / "set")
+    grey(indices(1)[1:]).save(root / "masks" / "b.png")
+    (root / "images" / "d.png").write_bytes(b"nothing")
+    dataset = open_segments(root)
+    data = to_segment_arrays(dataset, FIT, budget)
+    assert data.names == ["images/a.png", "images/c.png", "images/e.png"]
+    assert sorted(dataset.skipped) == ["images/b.png", "images/d.png"]
+    assert np.array_equal(data[[0, 1, 2]][1][2], slow(indices(4), FIT))
+    with pytest.raises(DataError, match=r"masks/b.png is a mask of|images/d.png is not a picture"):
+        to_segment_arrays(open_segments(root, bad="fail"), FIT, budget)
+    for i, name in enumerate("abcde"):
+        grey(indices(i) + 50).save(root / "masks" / f"{name}.png")
+    with pytest.raises(DataError, match=r"no picture of .*set could be read: masks/a.png has the values"):
+        to_segment_arrays(open_segments(root), FIT, budget)
+
+
+def test_a_set_whose_masks_have_other_sizes(tmp_path):
+    dataset = open_segments(write(tmp_path / "set"))
+    dataset.picture = lambda index: type("P", (), {"image": Image.new("RGB", (3, 5))})()
+    dataset.bad = "fail"
+    with pytest.raises(DataError, match=r"has 3 x 5 pixels and its mask \d+ x \d+; the same expected"):
+        to_segment_arrays(dataset, FIT)
