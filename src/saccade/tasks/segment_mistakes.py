@@ -13,7 +13,7 @@ from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, font, short
 from saccade.tasks.segment_borders import DISTANCES, Mask, near_borders
 from saccade.tasks.segment_colours import colours_of
 from saccade.tasks.segment_pictures import MOST_NAMED, NO_CLASS, legend_of, painted, shares, swatch_of, unpainted
-from saccade.tasks.segment_scores import SegmentScores, checked_masks
+from saccade.tasks.segment_scores import SegmentScores, boundary_f, checked_masks
 
 MISSED, INVENTED, RIGHT = (60, 190, 255), (255, 110, 30), (235, 235, 235)
 _FRAME = (255, 220, 60)  # around the worst place
@@ -54,15 +54,13 @@ class WorstBorders:
 
     def add(self, index: int, said: UInt8[Tensor, "y x"], truth: UInt8[Tensor, "y x"], name: str = "a picture") -> None:
         """Look at one picture's masks. Raises DataError as `SegmentScores.add` does."""
-        one, what = SegmentScores(self.classes), f"boundary_F@{self.distance}"
-        one.add(said, truth, name)
-        self.seen += 1
-        told = one.result()
-        score = told[what]
-        if score is None or (len(self.worst) == self.most and score >= self.worst[-1].score):
-            return
         mine, true = checked_masks(said, truth, len(self.classes), name)
-        per_class = {name: values[what] for name, values in told["per_class"].items() if values[what] is not None}
+        self.seen += 1
+        told = zip(self.classes, boundary_f(mine, true, len(self.classes), self.distance), strict=True)
+        per_class = {label: value for label, value in told if value is not None}
+        score = sum(per_class.values()) / max(1, len(per_class))
+        if not per_class or (len(self.worst) == self.most and score >= self.worst[-1].score):
+            return
         self.worst.append(PictureBorders(index, score, per_class, mine.copy(), true.copy()))
         self.worst = sorted(self.worst, key=lambda each: each.score)[: self.most]
 
