@@ -2,8 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from saccade.data.files import shown
 from saccade.errors import DataError
@@ -26,24 +28,52 @@ def check(out: Path, inputs: Iterable[Path] = ()) -> None:
 
 def write(out: Path, content: bytes) -> None:
     """Write `content` to `out`. What was there stays until all of it is written."""
+    try:
+        with whole(out) as file:
+            file.write(content)
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
+@contextmanager
+def whole(out: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, piece by piece, that is put at `out` when all of it is written. What was there stays until
+    then, and for good where an error ends the writing.
+
+    Raises DataError where it cannot be made or finished; what a write raises, `unwritable` explains."""
     if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
-        out.write_bytes(content)
+        with out.open("wb") as stream:
+            yield stream
         return
     try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.chmod(file.name, out.stat().st_mode if out.exists() else 0o666 & ~_umask())
-                os.replace(file.name, out)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+        file = tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False)  # noqa: SIM115
     except OSError as error:
-        raise DataError(f"{shown(out)} cannot be written there ({error.strerror}); choose another path") from error
+        raise unwritable(out, error) from error
+    with file:
+        try:
+            yield file
+            _finish(file, out)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
-def _umask() -> int:
+def _finish(file: IO[bytes], out: Path) -> None:
+    try:
+        file.flush()
+        os.chmod(file.name, out.stat().st_mode if out.exists() else 0o666 & ~umask())
+        os.replace(file.name, out)
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
+def unwritable(out: Path, error: OSError) -> DataError:
+    """What went wrong with a file that is written."""
+    return DataError(f"{shown(out)} cannot be written there ({error.strerror}); choose another path")
+
+
+def umask() -> int:
+    """The permissions that a new file is not to have."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,0 +1,116 @@
+"""The areas of a segmentation as COCO JSON, for other tools to read: exact to the pixel, holes included.
+
+A class that a picture shows is one annotation, in run lengths, as COCO's stuff annotations are: areas of a class are no
+objects to be told apart, a polygon holds no hole, and one on whole pixels is no shorter. pycocotools and
+faster-coco-eval read run lengths wherever they read polygons, with iscrowd 0 too.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from faster_coco_eval.core import mask as coder
+from jaxtyping import UInt8
+from torch import Tensor
+
+from saccade.data.output import unwritable, whole
+from saccade.data.segments import IGNORED
+from saccade.errors import DataError
+
+NOTHING = ("background", "void", "null", "unlabeled", "unlabelled")  # names of "no class", for class 0 only
+
+
+def covers_nothing(classes: Sequence[str]) -> bool:
+    """Whether class 0 stands for what is of no class: it gets no category then, and its pixels no annotation, as in
+    COCO what no annotation covers is background."""
+    return bool(classes) and classes[0].casefold() in NOTHING
+
+
+def categories(classes: Sequence[str]) -> dict[int, int]:
+    """Index of a class -> id of its COCO category, from 1. The two are equal where class 0 is left out."""
+    first = int(covers_nothing(classes))
+    return {i: i + 1 - first for i in range(first, len(classes))}
+
+
+def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dict[str, Any]]:
+    """For each class of a mask that has an id, in order: category_id, segmentation (compressed run lengths), area in
+    pixels, bbox (left, top, width, height in pixels), iscrowd 0. Ignored pixels (255) are in none.
+
+    Raises DataError for a value that is no class."""
+    indices = mask.cpu().numpy()
+    there = np.flatnonzero(np.bincount(indices.ravel(), minlength=256)).tolist()
+    known = max(ids, default=0)
+    for value in there:
+        if value != IGNORED and value > known:
+            raise DataError(f"the mask holds {value}; expected classes 0 to {known}, or {IGNORED}")
+        if value not in ids:
+            continue
+        area = coder.encode(np.asfortranarray(indices == value, np.uint8))
+        yield {
+            "category_id": ids[value],
+            "segmentation": {"size": [int(side) for side in area["size"]], "counts": _text(area["counts"])},
+            "area": int(coder.area(area)),
+            "bbox": [int(edge) for edge in coder.toBbox(area)],
+            "iscrowd": 0,
+        }
+
+
+class AreasFile:
+    """A COCO file that grows picture by picture; `writing_areas` opens it. However many there are, none is held.
+
+    Every method raises DataError where the file cannot be written on."""
+
+    def __init__(self, out: Path, file: IO[bytes], images: IO[bytes], classes: Sequence[str], about: str) -> None:
+        self._out, self._file, self._images, self.ids = out, file, images, categories(classes)
+        self.pictures = self.areas = 0
+        named = [{"id": number, "name": classes[i]} for i, number in self.ids.items()]
+        start = b'{"info": %s,\n"categories": %s,\n"annotations": [' % (_json({"description": about}), _json(named))
+        self._write(file, start)
+
+    def add(self, file_name: str, mask: UInt8[Tensor, "y x"]) -> None:
+        """The areas of one picture. file_name: of the picture, below the folder in which readers are to look."""
+        self.pictures += 1
+        height, width = mask.shape
+        image = {"id": self.pictures, "file_name": file_name, "width": width, "height": height}
+        self._write(self._images, (b",\n" if self.pictures > 1 else b"\n") + _json(image))
+        for area in annotations(mask, self.ids):
+            self.areas += 1
+            numbered = {"id": self.areas, "image_id": self.pictures, **area}
+            self._write(self._file, (b",\n" if self.areas > 1 else b"\n") + _json(numbered))
+
+    def finish(self) -> None:
+        """Pictures come last in the file, as all of them are only known at the end."""
+        self._write(self._file, b'],\n"images": [')
+        self._images.seek(0)
+        while piece := self._images.read(1 << 20):
+            self._write(self._file, piece)
+        self._write(self._file, b"]}\n")
+
+    def _write(self, file: IO[bytes], piece: bytes) -> None:
+        try:
+            file.write(piece)
+        except OSError as error:
+            raise unwritable(self._out, error) from error
+
+
+@contextmanager
+def writing_areas(out: Path, classes: Sequence[str], about: str = "") -> Iterator[AreasFile]:
+    """A COCO JSON of the areas of many pictures, put at `out` whole when all are added, or not at all.
+
+    about: its info.description. Raises DataError where it cannot be written."""
+    with whole(out) as file, tempfile.TemporaryFile() as images:
+        areas = AreasFile(out, file, images, classes, about)
+        yield areas
+        areas.finish()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _text(counts: bytes | str) -> str:
+    return counts if isinstance(counts, str) else counts.decode("ascii")
