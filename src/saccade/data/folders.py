@@ -32,6 +32,7 @@ class ImageFolder(torch.utils.data.Dataset):
         split: folder to read where the source holds several ("train", "val", ...).
 
     Attributes:
+        label: what to call the set in messages.
         classes: class names; `labels` index them.
         labels: int64 (n,), 0 to len(classes) - 1.
         names: file names below the class folders' root, in label order, then as a person would sort them.
@@ -55,7 +56,7 @@ class ImageFolder(torch.utils.data.Dataset):
     def _fill(self, store: Store, classes: Sequence[str] | None, bad: Bad, split: str | None) -> None:
         if bad not in ("skip", "fail"):
             raise DataError(f'bad={bad!r} was given; "skip" or "fail" expected')
-        self.store, self.bad = store, bad
+        self.store, self.label, self.bad = store, store.label, bad
         self.notes: list[str] = []
         self.skipped: dict[str, str] = {}
         root = _root(store)

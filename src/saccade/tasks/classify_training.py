@@ -1,7 +1,6 @@
 """How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
@@ -14,8 +13,9 @@ from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.classify import ClassifyTask, probabilities, score
-from saccade.tasks.encoders import colours, digest, encoder_for, whole_patches
+from saccade.tasks.encoders import colours, encoder_for, whole_patches
 from saccade.tasks.task import Task
+from saccade.tasks.training import Training
 
 
 class ClassifyRecipe(BaseModel):
@@ -57,16 +57,16 @@ class ClassifyRecipe(BaseModel):
         return round(self.size * (1 / 2 if progress < 0.6 else 2 / 3 if progress < 0.9 else 1))
 
 
-class ClassifyTraining:
+class ClassifyTraining(Training):
     """Training and validation pictures, a new classifier for their classes, and its loss."""
 
+    recipe: ClassifyRecipe
     judged_by = "top1"
 
     def __init__(
         self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0, start: Task | None = None
     ):
-        self.recipe, self.labels, self.start = recipe, train.classes, start
-        torch.manual_seed(seed)
+        super().__init__(train, val, recipe, seed, start)
         encoder = encoder_for(recipe.model, (recipe.size, recipe.size), recipe.drop_path, start)
         self._patch, size = encoder.patch, whole_patches((recipe.size, recipe.size), encoder.patch)[0]
         pool: Literal["cls", "mean"] = "mean" if start is not None and start.target == "mean" else "cls"
@@ -78,20 +78,8 @@ class ClassifyTraining:
         mean, std = colours(lambda some: self.data[some][0], len(self.data), start)
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=kept if kept < size else None)
         self.val: Arrays | Streamed = prepare(val, self.preprocess)
-        self.about = {
-            "data": train.store.label,
-            "validated on": val.store.label,
-            "pictures": len(self.data),
-            "validation pictures": len(self.val),
-            "start": None if start is None else start.name,
-        }
-        self._names = [train.names, val.names]
+        self.about |= {"pictures": len(self.data), "validation pictures": len(self.val)}
         self._augments: dict[tuple[int, bool], Augment] = {}
-
-    @property
-    def identity(self) -> str:
-        """A digest of the classes, of the names of all pictures in both sets, and of the start."""
-        return digest(self.labels, self._names, None if self.start is None else self.start.name)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -120,11 +108,10 @@ class ClassifyTraining:
             truth[at] = labels.to(device.device)
         return score(device.sum(said).cpu(), device.sum(truth).cpu())
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
-        """Write the model as `saccade.load` reads it."""
+    def trained(self, model: nn.Module, name: str) -> ClassifyTask:
+        """The classifier around a network."""
         assert isinstance(model, Classifier)
-        task = ClassifyTask(model, self.preprocess, folder.parent.name, labels=self.labels)
-        task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
+        return ClassifyTask(model, self.preprocess, name, labels=self.labels)
 
     def _augment(self, size: int, calm: bool) -> Augment:
         if (size, calm) not in self._augments:

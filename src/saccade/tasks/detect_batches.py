@@ -68,10 +68,8 @@ class FromScenes:
         return len(self.scenes)
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, list[Objects]]:
-        seeds = torch.randint(2**62, (len(indices),), generator=generator).tolist()
-        drawn = [self.scenes.fresh(size, seed) for seed in seeds]
-        pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
-        return pixels.permute(0, 3, 1, 2).float() / 255, [scene.objects for scene in drawn]
+        pictures, drawn = self.scenes.batch(len(indices), size, generator)
+        return pictures, [scene.objects for scene in drawn]
 
 
 class Batch(NamedTuple):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -23,8 +22,9 @@ from saccade.tasks.detect_batches import Batch, FromScenes, FromSet, Source, as_
 from saccade.tasks.detect_loss import detection_loss
 from saccade.tasks.detect_scores import detection_scores, relation_scores
 from saccade.tasks.detections import Detections
-from saccade.tasks.encoders import colours, digest, encoder_for, fitting_size, take_over, whole_patches
+from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
 from saccade.tasks.task import Task
+from saccade.tasks.training import Training
 
 
 class DetectRecipe(BaseModel):
@@ -67,18 +67,18 @@ class DetectRecipe(BaseModel):
         return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
 
 
-class DetectTraining:
+class DetectTraining(Training):
     """Training and validation pictures, a new detector for their classes, and its loss."""
 
+    recipe: DetectRecipe
     judged_by = "mAP"
 
     def __init__(
         self, train: ObjectSet, val: ObjectSet, recipe: DetectRecipe, seed: int = 0, start: Task | None = None
     ):
-        self.recipe, self.labels, self.relations, self.start = recipe, train.classes, train.relations, start
-        if val.classes != train.classes:
-            raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
-        torch.manual_seed(seed)
+        super().__init__(train, val, recipe, seed, start)
+        self.relations = train.relations
+        self._told.insert(1, self.relations)
         self.size = train.size if isinstance(train, Scenes) else fitting_size(_sizes(train), recipe.size)
         if isinstance(train, Scenes) and min(self.size) * recipe.size_at(0) < LEAST * recipe.size_at(1):
             raise SaccadeError(f"a size of {min(self.size)} pixels with grow begins with scenes of fewer than {LEAST}")
@@ -100,23 +100,15 @@ class DetectTraining:
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False)
         self.each = max(1.0, self.source.usual)
-        self.about = {
+        self.about |= {
             "data": self.source.label,
-            "validated on": val.label,
             "pictures": len(self.source),
             "validation pictures": len(self.val_objects),
-            "start": None if start is None else start.name,
         }
-        self._names = [train.names, val.names]
 
     def _pictures(self, seed: int) -> Callable[[Tensor], UInt8[Tensor, "b c y x"]]:
         generator = torch.Generator().manual_seed(seed)
         return lambda some: (self.source.samples(some, self.size, generator)[0] * 255).round().byte()
-
-    @property
-    def identity(self) -> str:
-        """A digest of the classes, of the names of all pictures in both sets, and of the start."""
-        return digest(self.labels, self.relations, self._names, None if self.start is None else self.start.name)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -167,11 +159,10 @@ class DetectTraining:
             said |= {name: value or 0.0 for name, value in recall.items() if isinstance(value, float | None)}
         return said
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
-        """Write the model as `saccade.load` reads it."""
+    def trained(self, model: nn.Module, name: str) -> DetectTask:
+        """The detector around a network."""
         assert isinstance(model, Detector)
-        task = DetectTask(model, self.preprocess, folder.parent.name, labels=self.labels, relations=self.relations)
-        task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
+        return DetectTask(model, self.preprocess, name, labels=self.labels, relations=self.relations)
 
 
 def _sizes(data: ObjectSet) -> Iterator[tuple[int, int]]:

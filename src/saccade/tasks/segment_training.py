@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
 
 import torch
@@ -18,11 +17,12 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.errors import DataError
 from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig
-from saccade.tasks.encoders import colours, digest, encoder_for, fitting_size, take_over, whole_patches
+from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
 from saccade.tasks.segment import SegmentTask
 from saccade.tasks.segment_loss import segmentation_loss
 from saccade.tasks.segment_scores import SegmentScores
 from saccade.tasks.task import Task
+from saccade.tasks.training import Training
 
 
 class SegmentRecipe(BaseModel):
@@ -110,25 +110,20 @@ class FromScenes:
         return len(self.scenes)
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
-        seeds = torch.randint(2**62, (len(indices),), generator=generator).tolist()
-        drawn = [self.scenes.fresh(size, seed) for seed in seeds]
-        pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
-        masks = torch.stack([torch.from_numpy(scene.semantic) for scene in drawn])
-        return pixels.permute(0, 3, 1, 2).float() / 255, masks
+        pictures, drawn = self.scenes.batch(len(indices), size, generator)
+        return pictures, torch.stack([torch.from_numpy(scene.semantic) for scene in drawn])
 
 
-class SegmentTraining:
+class SegmentTraining(Training):
     """Training and validation pictures, a new segmenter for their classes, and its loss."""
 
+    recipe: SegmentRecipe
     judged_by = "mIoU"
 
     def __init__(
         self, train: SegmentSet, val: SegmentSet, recipe: SegmentRecipe, seed: int = 0, start: Task | None = None
     ):
-        self.recipe, self.labels, self.start = recipe, train.classes, start
-        if val.classes != train.classes:
-            raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
-        torch.manual_seed(seed)
+        super().__init__(train, val, recipe, seed, start)
         whole = fitting_size(_sizes(train), recipe.size)
         full = recipe.size_at(1)
         window = (min(whole[0], full), min(whole[1], full))
@@ -145,23 +140,15 @@ class SegmentTraining:
         mean, std = colours(self._pictures(seed), min(len(self.source), 1000), start)
         self.preprocess = Preprocess(self.window, "crop", shortest=min(whole), mean=mean, std=std)
         self.val = to_segment_arrays(val, fit)
-        self.about = {
+        self.about |= {
             "data": self.source.label,
-            "validated on": val.label,
             "pictures": len(self.source),
             "validation pictures": len(self.val),
-            "start": None if start is None else start.name,
         }
-        self._names = [train.names, val.names]
 
     def _pictures(self, seed: int) -> Callable[[Tensor], UInt8[Tensor, "b c y x"]]:
         generator = torch.Generator().manual_seed(seed)
         return lambda some: (self.source.samples(some, self.window, generator)[0] * 255).round().byte()
-
-    @property
-    def identity(self) -> str:
-        """A digest of the classes, of the names of all pictures in both sets, and of the start."""
-        return digest(self.labels, self._names, None if self.start is None else self.start.name)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -184,8 +171,7 @@ class SegmentTraining:
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
         """mIoU, accuracy of pixels, Dice and borders on the validation pictures, shared among the processes; at the
         size at which the model segments them."""
-        assert isinstance(model, Segmenter)
-        task = SegmentTask(model, self.preprocess, labels=self.labels)
+        task = self.trained(model, "")
         scores = SegmentScores(self.labels)
         for i in range(device.rank, len(self.val), device.world):
             picture, mask = self.val[i]
@@ -195,11 +181,10 @@ class SegmentTraining:
         total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
         return {name: value or 0.0 for name, value in total.result().items() if isinstance(value, float | None)}
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
-        """Write the model as `saccade.load` reads it."""
+    def trained(self, model: nn.Module, name: str) -> SegmentTask:
+        """The segmenter around a network."""
         assert isinstance(model, Segmenter)
-        task = SegmentTask(model, self.preprocess, folder.parent.name, labels=self.labels)
-        task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
+        return SegmentTask(model, self.preprocess, name, labels=self.labels)
 
 
 def _up_to_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:

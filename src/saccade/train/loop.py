@@ -93,7 +93,7 @@ class _Run:
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = len(task) // self.batch
         self.steps = self.per_epoch * self.epochs
-        self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps from one validation to the next
+        self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps between validations
         self.model = task.model.to(device.device)
         self.average = averaged(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)

@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from PIL import Image
 
 from saccade.data.images import Picture
@@ -116,6 +118,15 @@ class Scenes:
         Raises DataError for a size or seed that `Scenes` would refuse."""
         _check_world(size, seed)
         return self._draw(seed, 0, size)
+
+    def batch(
+        self, n: int, size: tuple[int, int], generator: torch.Generator
+    ) -> tuple[Float[torch.Tensor, "n 3 y x"], list[Scene]]:
+        """`n` scenes as by `fresh`, of seeds from the generator: their pictures, 0 to 1, and they themselves."""
+        seeds = torch.randint(2**62, (n,), generator=generator).tolist()
+        drawn = [self.fresh(size, seed) for seed in seeds]
+        pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
+        return pixels.permute(0, 3, 1, 2).float() / 255, drawn
 
     def film(self, index: int, frames: int = 16) -> Film:
         """Film `index`, of objects that move as its captions say; another world than scene `index`.
