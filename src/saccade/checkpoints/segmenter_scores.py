@@ -19,10 +19,9 @@ def likeliest(scores: Float[Tensor, "c y x"], size: tuple[int, int], at_once: in
 
     Not more than `at_once` resized scores are held: 150 classes of a 12 megapixel photograph would be 7 GB.
     """
-    some = max(2, at_once // (size[0] * size[1]))  # a single map may be laid out in another way, and rounded in another
+    some = max(1, at_once // (size[0] * size[1]))
     best = mask = None
     for first in range(0, len(scores), some):
-        first = max(0, min(first, len(scores) - some))
         part = F.interpolate(scores[None, first : first + some], size=size, mode="bilinear", align_corners=False)[0]
         highest, index = part.max(dim=0)
         index = (index + first).to(torch.uint8)
