@@ -72,5 +72,5 @@ def start_from(model: str | None) -> Task | None:
         return None
     start = load(model)
     if not isinstance(start, Task):
-        raise SaccadeError(f"--start {model}: a detector of another library, whose encoder cannot be taken over here")
+        raise SaccadeError(f"--start {model}: a model of another library, whose encoder cannot be taken over here")
     return start

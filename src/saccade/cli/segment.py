@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from PIL import Image
 from rich.table import Table
 
 from saccade.cli import runs
@@ -20,12 +21,13 @@ from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import SegmentRecipe
 from saccade.tasks.segment import SegmentsPictures, SegmentTask
-from saccade.tasks.segmentation import Areas
+from saccade.tasks.segmentation import Areas, Segmentation
 from saccade.train import TrainConfig
 
-TAKES = ("draw", "masks", "size")  # options of `predict`
+TAKES = ("draw", "masks", "polygons", "size")  # options of `predict`
 SKIPS = "pictures or masks"
 EACH = "IoU of each class"
+IN_FRAMES = "mean share"
 
 
 def train(
@@ -98,27 +100,37 @@ def val(
         count += 1
     result = scores.result()
     draw_segment_confusion(scores.confusion, task.labels).save(out / "confusion.png")
-    draw_worst_borders(worst, lambda i: dataset.picture(i).image).save(out / "borders.png")
+    draw_worst_borders(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
     result |= {"pictures": count, "skipped": dataset.skipped}
     return result, {name: one["IoU"] for name, one in result["per_class"].items()}
 
 
-def predicted(task: SegmentsPictures, read: Iterable[Picture], files: Sequence[Path], asked: Asked) -> Iterator[Areas]:
-    """How much of each picture is of which class. With --masks and --draw the class of every pixel is written as it
-    comes: masks of many large pictures would not fit in memory together."""
-    from saccade.data import read_image
-    from saccade.tasks.segment_colours import index_png
-    from saccade.tasks.segment_pictures import draw_segmentation
-
+def predicted(task: SegmentsPictures, read: Iterable[Picture], asked: Asked) -> Iterator[Segmentation]:
+    """The class of every pixel of each picture."""
     if asked.size is not None and isinstance(task, SegmentTask):
         task = task.at(asked.size)
-    for i, result in enumerate(task.predict_all(read)):
-        if asked.masks is not None:
-            asked.save(index_png(result.mask), "masks", files[i])
-        if asked.draw is not None:
-            drawn = draw_segmentation(read_image(files[i]).image, result.mask, result.classes)
-            asked.save(drawn, "draw", files[i])
-        yield result.areas
+    return task.predict_all(read)
+
+
+def painter(task: SegmentsPictures, film: bool) -> Callable[[Image.Image, Segmentation], Image.Image]:
+    """Draws the classes on a picture."""
+    from saccade.tasks.segment_films import FilmOfSegments
+    from saccade.tasks.segment_pictures import draw_segmentation
+
+    if film:
+        frames = FilmOfSegments(task.labels)
+        return lambda image, result: frames.draw(image, result.mask)
+    return lambda image, result: draw_segmentation(image, result.mask, result.classes)
+
+
+def answer(result: Segmentation) -> Areas:
+    """How much there is of each class: masks of many large pictures would not fit in memory together."""
+    return result.areas
+
+
+def in_frame(result: Segmentation) -> dict[str, float]:
+    """The share of its pixels of each class that is there."""
+    return result.areas.shares
 
 
 def table(results: list[Areas]) -> Table:
@@ -130,12 +142,12 @@ def table(results: list[Areas]) -> Table:
     return shown
 
 
-def to_csv(results: Iterable[Areas]) -> str:
+def to_csv(results: Iterable[Segmentation]) -> str:
     """A line a class of a picture: name, class, share of the picture's pixels."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["name", "class", "share"])
     for result in results:
-        for label, share in result.shares.items():
+        for label, share in result.areas.shares.items():
             writer.writerow([csv_cell(result.name), csv_cell(label), f"{share:.6f}"])
     return out.getvalue()

@@ -61,7 +61,8 @@ class SegmentsPictures:
                 continue
             read += 1
             with device.precision():
-                yield i, self.segment(both[0]), both[1]
+                said = self.segment(both[0])
+            yield i, said, both[1]
         if not read:
             why = next(iter(data.skipped.values()), "it is empty")
             raise DataError(f"no picture of {data.label} could be read: {why}")
