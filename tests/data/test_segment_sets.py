@@ -410,3 +410,13 @@ def test_a_split_without_masks_is_none(tmp_path):
     train, held = segment_splits(root)
     assert held.notes[-1] == "validation: the split test"
     check(train, "abc")
+
+
+def test_camvids_frames_with_eleven_names_in_any_folders(tmp_path):
+    root = tmp_path / "set"
+    write(root, "images/0006R0_f0{name}.png", "masks/0006R0_f0{name}.png", masks=eleven, classes="\n".join(CAMVID))
+    for path in list(root.rglob("*.png")):
+        path.rename(path.with_name(f"0006R0_f{ord(path.stem[-1]):05}.png"))
+    dataset = open_segments(root, bad="fail")
+    assert dataset.classes == list(CAMVID)
+    assert all(np.array_equal(dataset.mask(i), void(i)) for i in range(5))

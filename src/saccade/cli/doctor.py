@@ -108,7 +108,7 @@ def _splits(report: "Report") -> Table:
         for name, count in split.objects.items():
             total[name] = total.get(name, 0) + count
     names = sorted(total, key=lambda name: -total[name])
-    said = {name: "" if split.pixels is None else ": in pictures, of pixels" for name, split in splits.items()}
+    said = {name: "" if split.pixels is None else ": pictures, pixels" for name, split in splits.items()}
     heads = [printable(name + end) for name, end in said.items()]
     table = Table("", *heads, box=None)
     for column in table.columns[1:]:

@@ -129,7 +129,8 @@ def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Deci
         said = ", ".join(shown(name) for name in dict.fromkeys(each.name for each in void))
         notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
     last = max(coding.values)
-    if known.kind == "annot" and not coding.colours and not void and last + 1 == len(coding.classes):
+    plain = not coding.colours and not void and last + 1 == len(coding.classes)
+    if plain and (known.kind == "annot" or (last + 1 == len(CAMVID) and _is_camvid(store, known))):
         coding = replace(coding, values={**coding.values, last + 1: IGNORED})
         notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
     if known.kind == "segmentationclass" and coding.colours and VOC_BORDER not in coding.colours:

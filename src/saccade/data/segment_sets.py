@@ -10,8 +10,9 @@ A list of classes (`data/segment_names.py`) always wins over what is known of a 
 found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, wherever they stand in it.
 
 SegNet's copies of sets (folders called *annot) number what is unlabelled one past the classes, CamVid's 11 classes with
-11, as SegNet's own models and most code written for them leave out. So there, one past a list is ignored; and without a
-list, pictures that are CamVid's by their names or size have its 11 classes, and 11 is ignored.
+11, as SegNet's own models and most code written for them leave out. So there, and in pictures that are CamVid's by
+their names, one past a list is ignored; and without a list, pictures that are CamVid's by their names or by SegNet's
+folders and size have its 11 classes, and 11 is ignored.
 """
 
 import os
