@@ -45,7 +45,7 @@ def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
     assert all(one["score"] >= 0.3 and len(one["attention_in_box"]) == 2 and one["box_share"] <= 1 for one in objects)
     assert {one["relation"] for one in told["prediction"]["relations"]} <= set(detectors.RELATIONS)
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
-    assert page.count('id="objects-') == 2
+    assert page.count('id="targets-') == 2
     none = saccade("look", "noise.png", "--model", "finder", "--threshold", "1")
     assert none.code == 0
     assert "nothing is found at 100%" in none.out

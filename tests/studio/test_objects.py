@@ -11,8 +11,8 @@ from saccade.lens import Call, Trace
 from saccade.lens.scores import coverage
 from saccade.ops.boxes import to_corners
 from saccade.studio.look import look
-from saccade.studio.objects import MOST, fitting
-from saccade.studio.queries import ObjectLayer, query_layers
+from saccade.studio.objects import MOST
+from saccade.studio.queries import QueryLayer, query_layers
 from saccade.tasks.detect import detections, kept
 
 from .detectors import CLASSES, noise, task
@@ -69,7 +69,7 @@ def test_boxes_lie_on_the_picture_that_is_shown(size):
 
 
 def test_the_share_inside_the_box():
-    layer = ObjectLayer("cross", torch.rand(3, 2, 20).softmax(-1) * 0.7, None, 25)
+    layer = QueryLayer("cross", torch.rand(3, 2, 20).softmax(-1) * 0.7, None, 25)
     boxes = torch.tensor([[0.0, 0.0, 0.4, 0.5], [0.3, 0.3, 0.9, 0.6]])
     cover = coverage(boxes, (4, 5))
     inside = layer.inside(cover)
@@ -84,7 +84,7 @@ def test_the_share_inside_the_box():
 
 def test_packed_maps_are_as_exact_as_the_page_says():
     looks = (4 * torch.randn(3, 5, 37)).softmax(-1)
-    data, largest = ObjectLayer("cross", looks, None, 37).packed()
+    data, largest = QueryLayer("cross", looks, None, 37).packed()
     coded = torch.frombuffer(bytearray(zlib.decompress(data)), dtype=torch.uint8).view(3, 5, 37).double()
     scale = torch.tensor(largest, dtype=torch.double)
     torch.testing.assert_close(scale.float(), looks.amax(-1), rtol=1e-5, atol=0)
@@ -146,8 +146,8 @@ def test_the_page_holds_them(tmp_path):
     text = report.path.read_text(encoding="utf-8")
     said = content(report.path)
     assert report.layers == report.layers_kept == 2, "the encoder's own attention is there as before"
-    assert text.count('id="objects-') == 2
-    objects = said["objects"]
+    assert text.count('id="targets-') == 2
+    objects = said["targets"]
     assert objects["names"] == found.objects.names
     assert len(set(objects["names"])) == len(objects["names"])
     assert set(objects["labels"]) <= set(CLASSES)
@@ -169,7 +169,7 @@ def test_nothing_found(tmp_path):
     assert len(found.objects) == 0
     assert "nothing is found at 100% or more; the surest is" in found.notes[0]
     said = content(found.page(tmp_path / "look.html").path)
-    assert said["objects"]["names"] == []
+    assert said["targets"]["names"] == []
     assert said["layers"]
 
 
@@ -186,11 +186,11 @@ def test_many_objects(tmp_path):
     assert "box_share" in told[MOST - 1]
     assert "box_share" not in told[MOST]
     whole = sum(len(layer.packed()[0]) for layer in found.objects.layers) * 4 / 3
-    fewer = fitting(found.objects, whole / 2)
+    fewer = found.objects.fitting(whole / 2)
     assert 1 <= len(fewer) <= 13
     assert "surest of 30 objects, to stay small" in fewer.notes[-1]
-    assert len(fitting(found.objects, 1)) == 1
-    assert fitting(found.objects, whole + 1) is found.objects
+    assert len(found.objects.fitting(1)) == 1
+    assert found.objects.fitting(whole + 1) is found.objects
 
 
 def test_names_tell_objects_apart():

@@ -34,7 +34,7 @@ def test_detr(tmp_path):
     assert found.grid[0] * found.grid[1] == objects.layers[0].looks.shape[2]
     report = found.page(tmp_path / "look.html")
     assert report.layers == 2, "the encoder's own attention"
-    assert content(report.path)["objects"]["names"] == objects.names
+    assert content(report.path)["targets"]["names"] == objects.names
     assert found.to_dict()["prediction"]["objects"][0]["attention_in_box"]
 
 
@@ -51,7 +51,7 @@ def test_yolos(tmp_path):
     assert any("attention of patches alone is not shown" in note for note in found.notes)
     report = found.page(tmp_path / "look.html")
     assert report.layers == 0, "patches, cls and queries attend together: there is no attention of patches alone"
-    assert content(report.path)["objects"]["layers"]
+    assert content(report.path)["targets"]["layers"]
 
 
 def _order(task, picture):

@@ -29,7 +29,8 @@ def look(
 
     The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
     and head, and how each weight is computed. Of a detector, click a found object and see where its query looked,
-    which other objects it attended to and how it relates to them.
+    which other objects it attended to and how it relates to them. Of a segmenter, click a class or its area and see
+    where its token looked, and any patch to see what it is taken for.
 
     Examples:
 
@@ -46,7 +47,8 @@ def look(
     out
         Where the page goes.
     size
-        Side in pixels at which the model sees the picture, instead of its own; more makes a finer grid.
+        Side in pixels (of a segmenter, the shorter one) at which the model sees the picture, instead of its own; more
+        makes a finer grid.
     threshold
         The least score, 0 to 1, of an object that a detector finds, and of a relation.
     text
@@ -107,7 +109,16 @@ def _picture(path: Path | None, console: Console) -> Picture:
 
 
 def _print(console: Console, found, report) -> None:
-    from saccade.studio.terminal import bars, draw_look, draw_objects, objects_table, relation_lines
+    from saccade.studio.look import Look
+    from saccade.studio.terminal import (
+        areas_table,
+        bars,
+        draw_areas,
+        draw_look,
+        draw_objects,
+        objects_table,
+        relation_lines,
+    )
 
     task = found.task
     rows, columns = found.grid
@@ -119,6 +130,9 @@ def _print(console: Console, found, report) -> None:
         if found.objects.relations:
             console.print(relation_lines(found.objects))
         draw_objects(console, found.picture, found.objects)
+    elif isinstance(found, Look) and found.areas is not None:
+        console.print(areas_table(found.areas))
+        draw_areas(console, found.picture, found.areas)
     else:
         if found.prediction is not None:
             console.print(bars(found.prediction.labels, found.prediction.probabilities))
@@ -126,6 +140,6 @@ def _print(console: Console, found, report) -> None:
     for note in found.notes:
         say.note(console, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
-    what = "an object" if found.objects else "a patch"
+    what = "a class" if getattr(found, "areas", None) else "an object" if found.objects else "a patch"
     size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {what}."
     say.line(console, "The page: ", (str(report.path), "bold"), size)

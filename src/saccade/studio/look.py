@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,17 +11,26 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.data import Picture
+from saccade.data.files import shown as named
+from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.lens.trace import Summary
+from saccade.studio.areas import ClassAreas, find_areas
+from saccade.studio.canvas import Canvas, laid_out
 from saccade.studio.objects import FoundObjects, find_objects
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
 from saccade.tasks.detect import Detection, DetectTask
+from saccade.tasks.segment import SegmentTask
+from saccade.tasks.segmentation import Segmentation
 
 _MOST = 256 * 256  # patches: their queries, keys and values of 12 layers of a ViT-B take 7 GB
+_LOGITS = 400_000_000  # of a segmenter's answer: a number a class and pixel
 _SHOWN = 1024  # longest side in pixels of the picture on the page
+
+Prediction = Classification | Detection | Segmentation
 
 
 @dataclass
@@ -30,20 +39,26 @@ class Look:
 
     name: of the picture's file, or what stands for it. picture: what of it the model saw. prediction: None for a
     model without a head. summary: what all layers of the encoder do; its rollout says how much each token flows into
-    the one that speaks for the picture, summing to 1. seconds: of the model's forward pass, in fp32. objects: where
-    a detector's queries looked.
+    the one that speaks for the picture, summing to 1. seconds: of the model's forward pass, in fp32. objects, areas:
+    where a detector's queries or a segmenter's class tokens looked.
     """
 
     task: Task
     name: str
     picture: Image.Image
-    prediction: Classification | Detection | None
+    prediction: Prediction | None
     trace: Trace
     grid: tuple[int, int]
     summary: Summary
     notes: list[str]
     seconds: float
     objects: FoundObjects | None = None
+    areas: ClassAreas | None = None
+
+    @property
+    def targets(self) -> FoundObjects | ClassAreas | None:
+        """What has queries."""
+        return self.areas if self.objects is None else self.objects
 
     @property
     def heat(self) -> Float[Tensor, "y x"]:
@@ -66,6 +81,8 @@ class Look:
             facts["detail"] = f"reduced to {self.task.preprocess.detail} pixels first, as in training"
         if self.objects is not None:
             facts["queries"] = str(self.objects.queries)
+        if self.areas is not None:
+            facts["classes"] = str(len(self.areas.classes))
         return facts
 
     def page(self, path: Path) -> PageReport:
@@ -79,24 +96,28 @@ class Look:
             PageInput(
                 picture=self.picture,
                 grid=self.grid,
-                trace=self.trace if self.objects is None else self.objects.others,
+                trace=self.trace if self.targets is None else self.targets.others,
                 title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
                 prefix=self.task.prefix,
                 predictions=named,
-                target=self.task.target,
+                target=_target(self.task),
                 summary=self.summary,
                 model=self.facts,
                 notes=self.notes,
-                objects=self.objects,
+                targets=self.targets,
             ),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: prediction, grid, and the heat map row by row; found objects with where their queries looked."""
+        """For JSON: prediction, grid, and the heat map row by row; found objects with where their queries looked, and
+        so the classes that are there."""
         said = None if self.prediction is None else self.prediction.to_dict()
         if said is not None and self.objects is not None:
             for one, share in zip(said["objects"], self.objects.shares(), strict=False):  # the surest MOST have them
                 one.update(share)
+        if said is not None and self.areas is not None:
+            told = zip(self.areas.names, self.areas.shares(), strict=False)
+            said["attention"] = {name: share for name, share in told if name in said["classes"]}
         return {
             "model": self.task.name,
             "prediction": said,
@@ -115,46 +136,127 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5, th
     threshold: the least score of an object that a detector finds, and of a relation, 0 to 1.
     Raises SaccadeError if less than one patch fits, or more than 65,536 do, or the model's attention cannot be seen.
     """
-    preprocess, notes = task.preprocess, [*picture.notes, *task.notes]
-    patch = task.vit.config.patch
-    if size is not None:
-        if size < patch:
-            raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
-        if (size // patch) ** 2 > _MOST:
-            raise SaccadeError(
-                f"a size of {size} pixels makes {size // patch} x {size // patch} patches: at most {_MOST} can be "
-                "looked at, use a smaller size"
-            )
-        preprocess = preprocess.at(size - size % patch)
-        if size % patch:
-            notes.append(f"size {size} is not a multiple of the patch: {size - size % patch} is used")
+    patch, notes = task.vit.config.patch, [*picture.notes, *task.notes]
+    side = None if size is None else _whole_patches(size, patch)
+    if size != side:
+        notes.append(f"size {size} is not a multiple of the patch: {side} is used")
+    if isinstance(task, SegmentTask):
+        return _look_at_areas(task, picture, side, notes)
+    preprocess = task.preprocess if side is None else task.preprocess.at(side)
+    watched = _watched(task, preprocess(picture.image)[None])
+    objects: FoundObjects | None = None
+    prediction: Prediction | None = None
+    if isinstance(task, DetectTask):
+        prediction, objects = find_objects(
+            task, preprocess, watched.out, picture, watched.trace, watched.grid, threshold
+        )
+        notes += objects.notes
+    elif isinstance(task, ClassifyTask):
+        prediction = task.named(shares(watched.out)[0].cpu(), picture.name, picture.notes, top)
+    else:
+        notes.append("this model has no classifier: it shows where it looks, and names nothing")
+    shown = _shown(preprocess, picture.image, watched.grid, patch)
+    return _looked(task, picture, shown, prediction, watched, notes, objects)
+
+
+def _look_at_areas(task: SegmentTask, picture: Picture, side: int | None, notes: list[str]) -> Look:
+    """A segmenter sees the whole picture in one piece, even one that `predict` would show it in tiles."""
+    patch, sized = task.vit.config.patch, task if side is None else task.at(side)
+    rows, columns = (edge // patch * patch for edge in task.preprocess.size)
+    canvas = laid_out(sized.preprocess, patch, picture.image, (rows, columns) if side is None else (0, 0))
+    (height, width), patches = canvas.padded, canvas.grid[0] * canvas.grid[1]
+    if patches > _MOST or height * width * len(task.labels) > _LOGITS:
+        raise SaccadeError(
+            f"{named(picture.name)} makes {canvas.grid[0]} x {canvas.grid[1]} patches at this size, more than can "
+            "be looked at in one piece: use a smaller size or a part of it"
+        )
+    watched = _watched(task, canvas.inputs)
+    prediction, areas = find_areas(task, watched.out, canvas, picture, watched.trace)
+    notes += areas.notes
+    if canvas.padded != task.preprocess.size:
+        notes.append(_differs(sized, picture, prediction, canvas))
+    return _looked(task, picture, canvas.shown, prediction, watched, notes, areas=areas)
+
+
+def _differs(task: SegmentTask, picture: Picture, here: Segmentation, canvas: Canvas) -> str:
+    """How much of the picture `predict`, which shows a model tiles of the size it was trained on, names otherwise."""
+    other = (task.segment(picture) != here.mask).float().mean().item()
+    (rows, columns), (height, width) = task.preprocess.size, canvas.padded
+    return (
+        f"here the model sees the picture in one piece of {width} x {height} pixels, and `predict` in pieces of "
+        f"{columns} x {rows}, which gives {other:.1%} of the pixels another class"
+    )
+
+
+@dataclass
+class _Watched:
+    """One forward pass over one picture."""
+
+    trace: Trace
+    out: Any
+    grid: tuple[int, int]
+    seconds: float
+
+
+def _watched(task: Task, inputs: Tensor) -> _Watched:
     model = task.model.eval()
-    inputs = preprocess(picture.image)[None].to(next(model.parameters()).device)
+    inputs = inputs.to(next(model.parameters()).device)
     started = time.perf_counter()
     with watch(model, values=True) as trace:
         out = model(inputs)
     if inputs.device.type != "cpu":
         torch.accelerator.synchronize(inputs.device)  # it returns before it has computed
-    seconds = time.perf_counter() - started
-    grid = task.vit.grid(inputs)
-    objects: FoundObjects | None = None
-    prediction: Classification | Detection | None = None
-    if isinstance(task, DetectTask):
-        prediction, objects = find_objects(task, preprocess, out, picture, trace, grid, threshold)
-        notes += objects.notes
-    elif isinstance(task, ClassifyTask):
-        prediction = task.named(shares(out)[0].cpu(), picture.name, picture.notes, top)
-    else:
-        notes.append("this model has no classifier: it shows where it looks, and names nothing")
-    summary = _summary(trace if objects is None else objects.others, task, grid)
-    shown = _shown(preprocess, picture.image, grid, patch)
-    return Look(task, picture.name, shown, prediction, trace, grid, summary, notes, seconds, objects)
+    return _Watched(trace, out, task.vit.grid(inputs), time.perf_counter() - started)
+
+
+def _looked(
+    task: Task,
+    picture: Picture,
+    shown: Image.Image,
+    prediction: Prediction | None,
+    watched: _Watched,
+    notes: list[str],
+    objects: FoundObjects | None = None,
+    areas: ClassAreas | None = None,
+) -> Look:
+    targets = areas if objects is None else objects
+    summary = _summary(watched.trace if targets is None else targets.others, task, watched.grid)
+    return Look(
+        task,
+        picture.name,
+        shown,
+        prediction,
+        watched.trace,
+        watched.grid,
+        summary,
+        notes,
+        watched.seconds,
+        objects,
+        areas,
+    )
+
+
+def _whole_patches(size: int, patch: int) -> int:
+    """What is left of a side in pixels in whole patches."""
+    if size < patch:
+        raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
+    if (size // patch) ** 2 > _MOST:
+        raise SaccadeError(
+            f"a size of {size} pixels makes {size // patch} x {size // patch} patches: at most {_MOST} can be "
+            "looked at, use a smaller size"
+        )
+    return size - size % patch
+
+
+def _target(task: Task) -> int | Literal["mean"]:
+    """The token that speaks for the picture; none does in a segmenter, whose class tokens look at all patches."""
+    return "mean" if isinstance(task, SegmentTask) else task.target
 
 
 def _summary(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     prefix, patches = len(task.prefix), grid[0] * grid[1]
     token: int | Tensor = 0
-    if task.target == "mean":
+    if _target(task) == "mean":
         token = torch.cat([torch.zeros(prefix), torch.ones(patches)])
     summary = trace.summary(grid, token)
     if not summary.rollout.isfinite().all():
@@ -162,7 +264,7 @@ def _summary(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     return summary
 
 
-def _shown(preprocess: Any, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
+def _shown(preprocess: Preprocess, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
     """What the grid covers, as sharp as the picture has it."""
     height, width = preprocess.size
     finer = max(1.0, min(_SHOWN, min(picture.size)) / max(height, width))

@@ -14,15 +14,16 @@ from saccade.data.preprocess import Preprocess
 from saccade.lens import Trace
 from saccade.lens.scores import coverage
 from saccade.models.detector import Found
-from saccade.studio.queries import ObjectLayer, query_layers, rounded
+from saccade.studio.queries import query_layers, rounded
+from saccade.studio.targets import Targets
 from saccade.tasks.detect import Detection, DetectTask, FindsObjects, detections, kept
 from saccade.tasks.detections import Detections
 
 MOST = 24  # objects with maps on a page: more than a person can click through, and 24 bytes a patch, layer and head
 
 
-@dataclass(frozen=True)
-class FoundObjects:
+@dataclass(frozen=True, kw_only=True)
+class FoundObjects(Targets):
     """The objects found in one picture, surest first, and where their queries looked.
 
     labels: of their classes. boxes: left, top, right, bottom in shares of the picture
@@ -30,17 +31,15 @@ class FoundObjects:
     these. queries: of the detector. threshold: the least score of an object.
     """
 
+    kind, place = "objects", "box"
+
     labels: list[str]
     scores: list[float]
     boxes: Float[Tensor, "n 4"]
     relations: list[tuple[int, str, int, float]]
-    layers: list[ObjectLayer]
-    others: Trace
-    grid: tuple[int, int]
     found: int
     queries: int
     threshold: float
-    notes: list[str]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,28 +59,28 @@ class FoundObjects:
 
     def first(self, n: int) -> "FoundObjects":
         """The n surest."""
-        layers = [
-            replace(one, looks=one.looks[:, :n], among=None if one.among is None else one.among[:, :n, :n])
-            for one in self.layers
-        ]
         return replace(
             self,
             labels=self.labels[:n],
             scores=self.scores[:n],
             boxes=self.boxes[:n],
             relations=[told for told in self.relations if max(told[0], told[2]) < n],
-            layers=layers,
+            layers=self._layers_of(n),
         )
 
-    def shares(self) -> list[dict[str, Any]]:
-        """For JSON, an object each: the share of its attention to patches that falls inside its box, a decoder layer
-        each (mean of the heads), beside the box's share of the picture."""
-        cover = self.cover
-        inside = [layer.inside(cover)[0].tolist() for layer in self.layers]
-        return [
-            {"attention_in_box": [round(layer[i], 4) for layer in inside], "box_share": round(float(area), 4)}
-            for i, area in enumerate(cover.mean(dim=1))
-        ]
+    def cut(self, n: int) -> str:
+        return f"the page shows the {n} surest of {self.found} objects, to stay small"
+
+    def details(self) -> dict[str, Any]:
+        return {
+            "labels": self.labels,
+            "scores": rounded(torch.tensor(self.scores)),
+            "boxes": rounded(self.boxes, 5),
+            "relations": [[i, name, j, float(f"{score:.3g}")] for i, name, j, score in self.relations],
+            "found": self.found,
+            "queries": self.queries,
+            "threshold": self.threshold,
+        }
 
 
 def find_objects(
@@ -149,47 +148,3 @@ def surveyed(
         notes=notes,
     ).first(MOST)
     return replace(objects, layers=seen.layers)
-
-
-def objects_content(objects: FoundObjects) -> tuple[dict[str, Any], list[bytes]]:
-    """What the page reads of them, and each layer's maps as bytes."""
-    cover = objects.cover
-    layers, maps = [], []
-    for layer in objects.layers:
-        data, largest = layer.packed()
-        maps.append(data)
-        layers.append(
-            {
-                "name": layer.name,
-                "heads": layer.looks.shape[0],
-                "tokens": layer.tokens,
-                "largest": largest,
-                "inside": rounded(layer.inside(cover)),
-                "entropy": rounded(layer.entropy()),
-                "among": None if layer.among is None else rounded(layer.among),
-            }
-        )
-    content = {
-        "names": objects.names,
-        "labels": objects.labels,
-        "scores": rounded(torch.tensor(objects.scores)),
-        "boxes": rounded(objects.boxes, 5),
-        "area": rounded(cover.mean(dim=1)),
-        "relations": [[i, name, j, float(f"{score:.3g}")] for i, name, j, score in objects.relations],
-        "found": objects.found,
-        "queries": objects.queries,
-        "threshold": objects.threshold,
-        "layers": layers,
-    }
-    return content, maps
-
-
-def fitting(objects: FoundObjects, budget: float) -> FoundObjects:
-    """As many of the surest objects as take at most `budget` bytes of a page, and at least one."""
-    fewer = objects
-    while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
-        fewer = objects.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
-    if fewer is objects:
-        return objects
-    note = f"the page shows the {len(fewer)} surest of {objects.found} objects, to stay small"
-    return replace(fewer, notes=[*objects.notes, note])

@@ -22,14 +22,14 @@ from saccade.errors import DataError
 from saccade.lens import Call, Trace
 from saccade.lens.trace import Summary
 from saccade.studio.budget import Attention, Fitted, fit
-from saccade.studio.objects import FoundObjects, fitting, objects_content
+from saccade.studio.targets import Targets
 
 BUDGET = 30_000_000
+TARGETS_SHARE = 1 / 3  # of the bytes of a page at most
 # In the order in which they need each other.
-OBJECTS_SHARE = 1 / 3  # of the bytes of a page at most
 SCRIPTS = [
-    "dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "objects", "scene",
-    "large", "viewer",
+    "dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "targets", "objects",
+    "classes", "tags", "scene", "boxes", "areas", "large", "address", "viewer",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ class PageInput:
     prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
     target: the token that speaks for the prediction, or "mean" if the model averages its patches. summary: of these
     calls and this target, where the caller has it already. model: facts to show, in order (name, parameters, picture
-    size ...). notes: lines to show. objects: that a detector found, with the maps of their queries.
+    size ...). notes: lines to show. targets: objects or classes, with the maps of their queries.
     """
 
     picture: Image.Image
@@ -55,12 +55,12 @@ class PageInput:
     summary: Summary | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    objects: FoundObjects | None = None
+    targets: Targets | None = None
 
     @property
     def mapped(self) -> bool:
-        """Whether there are maps of objects, without which a page needs self-attention to show."""
-        return self.objects is not None and len(self.objects) > 0 and bool(self.objects.layers)
+        """Whether there are maps of targets, without which a page needs self-attention to show."""
+        return self.targets is not None and len(self.targets) > 0 and bool(self.targets.layers)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     notes = [*page.notes, *notes]
     look = Attention(calls, page.grid, page.target == "mean")
     content = _content(page, look, notes)
-    data = _add_objects(content, page.objects, budget)
+    data = _add_targets(content, page.targets, budget)
     rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
     chosen = fit(look, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
@@ -109,14 +109,14 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     )
 
 
-def _add_objects(content: dict, objects: FoundObjects | None, budget: int) -> dict[str, bytes]:
-    """Put what a detector found into the content; their maps as bytes, by name."""
-    if objects is None:
+def _add_targets(content: dict, targets: Targets | None, budget: int) -> dict[str, bytes]:
+    """Put objects or classes into the content; their maps as bytes, by name."""
+    if targets is None:
         return {}
-    objects = fitting(objects, budget * OBJECTS_SHARE)
-    content["objects"], maps = objects_content(objects)
-    content["notes"] = list(dict.fromkeys([*content["notes"], *objects.notes]))
-    return {f"objects-{i}": data for i, data in enumerate(maps)}
+    targets = targets.fitting(budget * TARGETS_SHARE)
+    content["targets"], planes = targets.content()
+    content["notes"] = list(dict.fromkeys([*content["notes"], *targets.notes]))
+    return {f"targets-{name}": data for name, data in planes.items()}
 
 
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:

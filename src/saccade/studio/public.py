@@ -64,7 +64,7 @@ class PublicLook:
                 target="mean",
                 model=facts,
                 notes=self.notes,
-                objects=self.objects,
+                targets=self.objects,
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Where a detector's queries look, in every layer that can be seen.
+"""Where a decoder's queries look, one an object or one a class, in every layer that can be seen.
 
 Two kinds of network are known by the shapes of their calls alone. A decoder's queries attend to the picture's patches
 (cross-attention) and to one another (DETR and ours). Or the queries are tokens among the patches, after them, and both
@@ -20,8 +20,8 @@ _BYTE = 255
 
 
 @dataclass(frozen=True)
-class ObjectLayer:
-    """What the queries of n objects attended to in one layer.
+class QueryLayer:
+    """What n queries attended to in one layer.
 
     looks: weights over the m patches of the picture. among: weights over one another's queries, None where it could
     not be told. tokens: how many tokens a row of `looks` was shared over; more than m where queries and patches are
@@ -34,8 +34,8 @@ class ObjectLayer:
     tokens: int
 
     def inside(self, cover: Float[Tensor, "n m"]) -> Float[Tensor, "h+1 n"]:
-        """The share of what each object gives to the patches that falls inside its box: of the mean of the heads,
-        then of each head. cover: see `saccade.lens.scores.coverage`."""
+        """The share of what each query gives to the patches that lies in its place: of the mean of the heads,
+        then of each head. cover: the part of each patch that is its place, 0 to 1."""
         looks = torch.cat([self.looks.mean(dim=0, keepdim=True), self.looks])
         return (looks * cover).sum(dim=-1) / looks.sum(dim=-1).clamp(min=1e-12)
 
@@ -45,7 +45,7 @@ class ObjectLayer:
         return torch.special.entr(share).sum(dim=-1)
 
     def packed(self) -> tuple[bytes, list[list[float]]]:
-        """The maps as bytes, head by head and object by object, compressed, and the largest weight of each (h n).
+        """The maps as bytes, head by head and query by query, compressed, and the largest weight of each (h n).
 
         weight = largest · (byte / 255)²: off by at most 1/255 of the largest, and by less where weights are small.
         """
@@ -59,13 +59,13 @@ class QueryLayers:
     """The layers in which queries were seen to look at patches, the calls that are none of theirs, and what to say of
     those that could not be shown."""
 
-    layers: list[ObjectLayer]
+    layers: list[QueryLayer]
     others: Trace
     notes: list[str]
 
 
 def query_layers(trace: Trace, queries: Int64[Tensor, "n"], count: int, patches: int, prefix: int = 0) -> QueryLayers:
-    """What some of a detector's `count` queries attended to, in every layer of one forward pass over one picture.
+    """What some of `count` queries attended to, in every layer of one forward pass over one picture.
 
     queries: indices of those to keep. patches: of the picture, m. prefix: tokens before the patches where queries
     are tokens beside them. Calls are told by their kind and shape, and the self-attention of a decoder's layer by the
@@ -74,7 +74,7 @@ def query_layers(trace: Trace, queries: Int64[Tensor, "n"], count: int, patches:
     cross = [call for call in trace if call.kind == "cross" and call.shape[2:] == (count, patches)]
     tokens = prefix + patches + count
     joint = [call for call in trace if call.kind == "self" and call.shape[2:] == (tokens, tokens)]
-    layers, used, notes = list[ObjectLayer](), list[Call](), list[str]()
+    layers, used, notes = list[QueryLayer](), list[Call](), list[str]()
     for call in cross or joint:
         if why := _unfit(call, (cross or joint)[0]):
             notes.append(f"Not shown: {call.name}: {why}.")
@@ -120,15 +120,15 @@ def _holder(call: Call) -> str:
     return call.name.rpartition(".")[0]
 
 
-def _crossed(call: Call, own: Call | None, queries: Tensor) -> ObjectLayer:
+def _crossed(call: Call, own: Call | None, queries: Tensor) -> QueryLayer:
     among = None if own is None else own.rows(queries)[0][:, :, queries.to(own.q.device)].cpu()
-    return ObjectLayer(call.name, call.rows(queries)[0].cpu(), among, call.shape[3])
+    return QueryLayer(call.name, call.rows(queries)[0].cpu(), among, call.shape[3])
 
 
-def _joint(call: Call, queries: Tensor, patches: int, prefix: int) -> ObjectLayer:
+def _joint(call: Call, queries: Tensor, patches: int, prefix: int) -> QueryLayer:
     targets = queries + prefix + patches
     rows = call.rows(targets)[0].cpu()
-    return ObjectLayer(call.name, rows[..., prefix : prefix + patches], rows[..., targets.cpu()], call.shape[3])
+    return QueryLayer(call.name, rows[..., prefix : prefix + patches], rows[..., targets.cpu()], call.shape[3])
 
 
 def _unlike(others: Trace, count: int, patches: int) -> list[str]:

@@ -11,13 +11,16 @@ from rich.text import Text
 from torch import Tensor
 
 from saccade.data.files import shown
+from saccade.studio.areas import ClassAreas
 from saccade.studio.objects import FoundObjects
 from saccade.tasks.detect import Detection
+from saccade.tasks.segment_pictures import percent
 
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
 # Those of the page.
 _HUES = ["#ff6f61", "#3ecf76", "#5aaaff", "#ffc73b", "#cf8bff", "#19cfd0", "#ff94cc", "#b5d63d", "#ffa24d", "#9aa5ff"]
+_OPACITY = 0.7  # of the colours of classes
 _SHADES = " .:-=+*#%@"
 
 
@@ -64,8 +67,7 @@ def draw_objects(console: Console, picture: Image.Image, objects: FoundObjects, 
     """The picture as the model saw it, with the boxes in the colours of the table; without colour nothing."""
     if not console.is_terminal or console.color_system is None:
         return
-    columns = max(8, min(width, console.width - 2))
-    rows = min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
+    columns, rows = _size(picture, console.width - 2, width)
     small = picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX)
     draw = ImageDraw.Draw(small)
     for i, (left, top, right, bottom) in reversed(list(enumerate(objects.boxes.tolist()))):
@@ -75,14 +77,67 @@ def draw_objects(console: Console, picture: Image.Image, objects: FoundObjects, 
     console.print(_blocks(np.asarray(small, dtype=float)))
 
 
+def areas_table(areas: ClassAreas, width: int = 24) -> Table:
+    """What a segmenter says, a line for each class that is there: its share of the pixels, and how much of its
+    token's attention in the last layer lies inside its area, beside the area's share of what the model saw."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption_style="dim", caption_justify="left")
+    table.add_column("class")
+    table.add_column("")
+    table.add_column("share", justify="right")
+    if areas.layers:
+        table.caption = (
+            "attention inside: of its token's attention to the picture in the last layer, what lies in its area"
+        )
+        table.add_column("attention inside", justify="right")
+    told = areas.shares()
+    for i, name in enumerate(areas.names):
+        share = float(areas.pixels[i])
+        if share == 0:
+            break
+        full = max(1, round(share * width))
+        style = "white" if i in areas.bare else _hex(areas.colours[i])
+        bar = Text("█" * full, style=style).append("·" * (width - full), style="dim")
+        row = [Text(shown(name)), bar, Text(percent(share))]
+        if areas.layers and i < len(areas):
+            row.append(Text(f"{told[i]['attention_in_area'][-1]:.0%}"))
+        table.add_row(*row)
+    return table
+
+
+def draw_areas(console: Console, picture: Image.Image, areas: ClassAreas, width: int = 36) -> None:
+    """The picture and, beside it, the picture under the colours of its classes; without colour nothing."""
+    if not console.is_terminal or console.color_system is None:
+        return
+    columns, rows = _size(picture, (console.width - 4) // 2, width)
+    small = np.asarray(picture.convert("RGB").resize((columns, rows), Image.Resampling.BOX), dtype=float)
+    kinds = np.asarray(Image.fromarray(areas.mask.numpy()).resize((columns, rows), Image.Resampling.NEAREST))
+    painted = np.zeros((256, 4))  # red, green, blue and opacity of each class
+    painted[: len(areas.colours)] = [(*colour, _OPACITY) for colour in areas.colours]
+    painted[areas.bare] = 0
+    laid, opacity = painted[kinds][..., :3], painted[kinds][..., 3:]
+    table = Table.grid(padding=(0, 2))
+    table.add_row(_blocks(small), _blocks(opacity * laid + (1 - opacity) * small))
+    table.add_row(Text("the picture", style="dim"), Text("its classes, in the colours above", style="dim"))
+    console.print(table)
+
+
+def _size(picture: Image.Image, room: int, width: int) -> tuple[int, int]:
+    """Columns and an even number of rows of a small picture, at most three times as high as wide."""
+    columns = max(8, min(width, room))
+    return columns, min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def draw_look(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
     """The picture and, beside it, the picture under its heat map (any scale), from its least to its most.
 
     In colour two pixels make one character, and a picture is drawn at most three times as high as wide; without
     colour the heat map alone is drawn in shades.
     """
-    columns = max(8, min(width, (console.width - 4) // 2))
-    rows = min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
+    columns, rows = _size(picture, (console.width - 4) // 2, width)
     least, most = float(heat.min()), float(heat.max())
     warm = (heat.float().numpy() - least) / max(most - least, 1e-12)
     if not console.is_terminal or console.color_system is None:

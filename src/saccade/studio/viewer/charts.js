@@ -47,4 +47,5 @@ export function strips(figure, series, { chosen, reference, end, words, choose }
   });
   const caption = h('figcaption', {}, h('strong', {}, words.title), h('p', {}, words.help), h('p', { className: 'key' }, words.key));
   figure.replaceChildren(caption, root);
+  figure.hidden = false;
 }

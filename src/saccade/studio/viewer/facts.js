@@ -3,7 +3,9 @@ import { strips } from './charts.js';
 import { get, h } from './dom.js';
 import { figure, percent } from './words.js';
 
-export function showFacts({ page, looks, say, name }) {
+const MOST_CLASSES = 6; // told with their shares of the picture
+
+export function showFacts({ page, looks, scene, say, name }) {
   const look = looks.self ?? looks.cross;
   const sizes = { rows: page.grid[0], columns: page.grid[1], tokens: look.tokens };
   const told = Object.entries(page.model).filter(([key]) => key !== 'tokens');
@@ -11,20 +13,22 @@ export function showFacts({ page, looks, say, name }) {
   get('title').textContent = page.title;
   get('facts').textContent = [...words, ...(page.layers.length ? [say('tokens', sizes)] : [])].join(' · ');
   const special = speaker(page, look);
+  get('is').textContent = say('is');
   get('what3').textContent = special && say(special, { name: name(look.speaker) });
-  get('predictions').replaceChildren(...predictions(page, say));
+  get('predictions').replaceChildren(...predictions(page, say, scene));
   get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
 }
 
 /** Which words tell of the token that speaks for the picture; '' for none. Without a head nothing is predicted from it. */
 export function speaker(page, look) {
-  if (page.objects) return '';
+  if (page.targets) return '';
   const kind = look.speaker === look.mean ? 'whatMean' : look.speaker < look.first ? 'whatCls' : '';
   return kind && !page.predictions.length ? `${kind}Bare` : kind;
 }
 
-function predictions(page, say) {
-  if (page.objects) return [h('p', {}, found(page.objects, say))];
+function predictions(page, say, scene) {
+  if (page.targets?.kind === 'classes') return scene ? scene.list(MOST_CLASSES) : [];
+  if (page.targets) return [h('p', {}, found(page.targets, say))];
   if (!page.predictions.length) return [say('noPredictions')];
   return page.predictions.slice(0, 5).map(([label, p]) => {
     const bar = h('i');
@@ -43,9 +47,10 @@ function found({ labels, found: count, threshold }, say) {
   return say('found', { count, least, list: count > labels.length ? `${list}, …` : list });
 }
 
-function exactness({ objects, precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
+function exactness({ targets, precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
   const kept = [...layers.keys()].filter((l) => look.kept(l)).map((l) => l + 1);
-  const maps = objects?.layers.length && objects.names.length ? [say('exactObjects', { count: objects.names.length })] : [];
+  const count = targets?.count ?? targets?.names.length;
+  const maps = targets?.layers.length && count ? [say('exactMaps', { count })] : [];
   if (!layers.length) return [...maps, ...notes];
   return [
     ...maps,

@@ -14,6 +14,7 @@ export class Look {
     this.mean = this.tokens; // an index past the last token stands for the mean of all patches
     this.last = this.tokens - (page.target === 'mean' ? 0 : 1);
     this.speaker = page.target === 'mean' ? this.mean : page.target;
+    this.middle = this.first + Math.floor(page.grid[0] / 2) * page.grid[1] + Math.floor(page.grid[1] / 2);
     this.whole = page.layers.every((_, l) => this.kept(l));
     this.rollouts = new Map([[this.speaker, Float32Array.from(page.rollout)]]);
     this.coming = [];

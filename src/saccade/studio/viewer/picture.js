@@ -33,7 +33,8 @@ export function makePicture(element, look, { hover, pick, go, from }) {
     event.preventDefault();
     go(next);
   });
-  const outline = (place, kind) => (place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { class: kind, ...place })] : []);
+  const tag = (place) => ('d' in place ? 'path' : 'rect'); // of an area, or of a box or patch
+  const outline = (place, kind) => (place ? [svg(tag(place), { ...place, class: 'halo' }), svg(tag(place), { class: kind, ...place })] : []);
   const lines = svg('path', { d: edges(rows, columns), class: 'edges' });
   return (chosen, pointed) => marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, look().first, page.grid), 'pointed'));
 }

@@ -1,4 +1,8 @@
 // The page: what is chosen, and what is redrawn when something else is.
+import { recall, remember } from './address.js';
+import { AreaScene } from './areas.js';
+import { BoxScene } from './boxes.js';
+import { ClassLook } from './classes.js';
 import { get, h, segmented } from './dom.js';
 import { showCharts, showFacts } from './facts.js';
 import { explain } from './how.js';
@@ -7,15 +11,19 @@ import { Look } from './look.js';
 import { Maps } from './maps.js';
 import { ObjectLook } from './objects.js';
 import { makePicture, thumbnail } from './picture.js';
-import { Scene, showObjectCharts } from './scene.js';
+import { showTargetCharts } from './scene.js';
 import { fill, percent } from './words.js';
+
+const KINDS = { objects: [ObjectLook, BoxScene], classes: [ClassLook, AreaScene] }; // of what can be chosen by name
 
 export class Viewer {
   /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
   constructor(page, packed) {
     this.page = page;
-    this.looks = {}; // "self": patches that look at one another; "cross": a detector's objects that look at patches
-    if (page.objects?.layers.length && page.objects.names.length) this.looks.cross = new ObjectLook(page, (l) => packed(`objects-${l}`));
+    this.looks = {}; // "self": patches that look at one another; "cross": objects or classes that look at patches
+    const { targets } = page;
+    const [TargetLook, Scene] = KINDS[targets?.kind] ?? [];
+    if (targets?.layers.length && targets.names.length) this.looks.cross = new TargetLook(page, (name) => packed(`targets-${name}`));
     if (page.layers.length) this.looks.self = new Look(page, (l) => packed(`layer-${l}`));
     this.peeked = null; // the token under the pointer on the picture
     this.pointed = null; // the one under the pointer on the large map
@@ -23,11 +31,12 @@ export class Viewer {
       token: look.speaker, layer: look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
       view: mode === 'self' && page.target === 'mean' ? 'rollout' : 'row',
     }]));
+    if (targets?.kind === 'classes' && this.looks.self) Object.assign(this.chosen.self, { token: this.looks.self.middle, view: 'row' });
     this.state = {
-      mode: Object.keys(this.looks)[0], links: page.objects?.relations.length ? 'relations' : 'attention',
+      mode: Object.keys(this.looks)[0], links: targets?.relations?.length ? 'relations' : 'attention', areas: 'all',
       shared: false, log: false, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
-    this.recall();
+    recall(this.state, this.looks, this.chosen);
     const pick = (token) => this.pick(token);
     const hover = (token) => this.peek(token);
     this.mark = this.looks.self && makePicture(get('picture'), () => this.looks.self, { hover, pick, go: pick, from: () => this.state.token });
@@ -47,7 +56,7 @@ export class Viewer {
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
   }
 
-  say = (key, facts) => fill(this.state.language, key, facts);
+  say = (key, facts) => fill(this.state.language, key, facts, this.page.targets?.kind);
 
   name = (token) => this.look.name(token, this.say);
 
@@ -103,7 +112,7 @@ export class Viewer {
     if (key === 'mode') return this.turn(value);
     this.state[key] = value;
     if (key === 'language') return this.write();
-    if (key === 'links') this.scene.draw();
+    if (key === 'links' || key === 'areas') this.showMap();
     if (key === 'theme') document.documentElement.dataset.theme = value;
     this.controls();
     if (key === 'view') this.refresh();
@@ -114,7 +123,7 @@ export class Viewer {
     return undefined;
   }
 
-  /** From patches to objects or back; what is chosen among either is kept. */
+  /** From patches to objects or classes, or back; what is chosen among either is kept. */
   turn(mode) {
     this.maps.stop();
     const { token, layer, head, named, view } = this.state;
@@ -131,7 +140,7 @@ export class Viewer {
     this.chips();
     if (this.state.mode === 'cross') this.charts(); // of the chosen object; those of patches are of all together
     this.maps.select(layer, head);
-    this.remember();
+    remember(this.state);
     const filled = `${token} ${kind}`;
     if (filled === this.filled) return; // the small maps are those of all layers and heads already
     this.filled = filled;
@@ -147,6 +156,7 @@ export class Viewer {
   showMap() {
     if (this.state.mode === 'cross') this.scene.show();
     else this.mark(this.state.token, this.peeked);
+    if (this.state.mode === 'self') this.scene?.take?.(this.token);
     get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(this.token) });
     this.large.show().catch(fail);
   }
@@ -183,9 +193,10 @@ export class Viewer {
   write() {
     const { page, say } = this;
     document.documentElement.lang = this.state.language;
-    const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.objects?.queries };
+    const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.targets?.queries };
     const { mode } = this.state;
-    document.querySelectorAll('[data-mode]').forEach((node) => (node.hidden = node.dataset.mode !== mode));
+    const fits = ({ dataset }) => (dataset.mode ?? mode) === mode && (dataset.kind ?? page.targets?.kind) === page.targets?.kind;
+    document.querySelectorAll('[data-mode], [data-kind]').forEach((node) => (node.hidden = !fits(node)));
     const key = ({ dataset }) => (mode === 'cross' && dataset.cross) || dataset.say;
     document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(key(node), facts)));
     document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
@@ -198,12 +209,12 @@ export class Viewer {
   }
 
   charts() {
-    if (this.state.mode === 'cross') return showObjectCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
+    if (this.state.mode === 'cross') return showTargetCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
     return showCharts(this, this.state, (layer, head) => this.choose(layer, head));
   }
 
   controls() {
-    const { mode, layer, head, view, shared, log, links, language, theme } = this.state;
+    const { mode, layer, head, view, shared, log, links, areas, language, theme } = this.state;
     const { looks, look: { infos: layers, views } } = this;
     const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
     Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
@@ -214,7 +225,8 @@ export class Viewer {
     const both = looks.self && looks.cross;
     get('mode').hidden = !both;
     if (both) on('mode', [['cross', this.say('crossMode')], ['self', this.say('selfMode')]], mode);
-    if (looks.cross) on('links', this.linkKinds().map((key) => [key, this.say(`${key}Links`)]), links);
+    if (this.page.targets?.relations) on('links', this.linkKinds().map((key) => [key, this.say(`${key}Links`)]), links);
+    on('areas', ['all', 'one', 'no'].map((key) => [key, this.say(`${key}Areas`)]), areas);
     get('view').hidden = views.length < 2;
     on('view', views.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
@@ -228,51 +240,28 @@ export class Viewer {
 
   /** What lines on the picture can stand for. */
   linkKinds() {
-    const { relations, layers } = this.page.objects;
+    const { relations, layers } = this.page.targets;
     return [...(relations.length ? ['relations'] : []), ...(layers.some((one) => one.among) ? ['attention'] : []), 'no'];
   }
 
   chips() {
     const held = document.activeElement?.dataset?.token;
-    get('chips').replaceChildren(...this.look.chips().map((token) => {
-      const said = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
-      const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...said);
-      chip.dataset.token = token;
-      chip.setAttribute('aria-pressed', String(token === this.state.token));
-      chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
-      chip.onpointerleave = () => this.peek(null);
-      return chip;
-    }));
+    const tokens = this.look.chips();
+    const absent = tokens.find((token) => this.look.there?.(token) === false);
+    get('chips').replaceChildren(...tokens.flatMap((token) => [
+      ...(token === absent ? [h('span', { className: 'quiet' }, this.say('absent'))] : []), this.chip(token),
+    ]));
     if (held) get('chips').querySelector(`[data-token="${held}"]`)?.focus();
   }
 
-  // the address keeps what is chosen, so that a view can be passed on
-
-  remember() {
-    const { mode, token, layer, head, view, language } = this.state;
-    const address = new URLSearchParams({ mode, token, layer: layer + 1, head: head + 1, view, language });
-    clearTimeout(this.remembering); // not at every key of a walk: browsers ration it
-    this.remembering = setTimeout(() => {
-      try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
-    }, 300);
-  }
-
-  recall() {
-    const from = new URLSearchParams(location.hash.slice(1));
-    const read = (key, low, high, otherwise) => {
-      const x = from.has(key) ? Number(from.get(key)) : NaN;
-      return Number.isInteger(x) && x >= low && x <= high ? x : otherwise;
-    };
-    const { state } = this;
-    if (from.get('mode') in this.looks) state.mode = from.get('mode');
-    const { look } = this;
-    Object.assign(state, this.chosen[state.mode]);
-    state.token = read('token', 0, look.last, state.token);
-    state.layer = read('layer', 1, look.infos.length, state.layer + 1) - 1;
-    state.head = read('head', 0, look.infos[state.layer].heads, state.head + 1) - 1;
-    state.named = Math.max(state.head, 0);
-    if (look.views.includes(from.get('view'))) state.view = from.get('view');
-    if (['en', 'ko'].includes(from.get('language'))) state.language = from.get('language');
+  chip(token) {
+    const said = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
+    const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...said);
+    chip.dataset.token = token;
+    chip.setAttribute('aria-pressed', String(token === this.state.token));
+    chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
+    chip.onpointerleave = () => this.peek(null);
+    return chip;
   }
 }
 

@@ -82,7 +82,32 @@ export const WORDS = {
     inEven: 'the box’s share of the picture', wideTitle: 'Entropy', wideHigh: '↑ nats', wideLow: 'all on one patch',
     wideHelp: 'How widely {name} spreads its attention over the patches: from 0 to {most}.',
     wideEven: 'even over all patches',
-    exactObjects: 'The maps of the {count} surest objects are stored with 8 bits a weight: each is off by at most 0.4 % of the largest of its map. Shares inside boxes, entropies and weights between objects were computed before that.',
+    exactMaps: 'The maps of the {count} surest objects are stored with 8 bits a weight: each is off by at most 0.4 % of the largest of its map. Shares inside boxes, entropies and weights between objects were computed before that.',
+    is: 'Where a vision model looks in this picture: click a patch and see what it attends to.',
+    'objects is': 'What a detector found in this picture, and where it looked for each object.',
+    'classes is': 'Which class a segmenter gave to every pixel of this picture, and where it looked to tell.',
+    'classes crossMode': 'Classes look at the picture (cross-attention)', 'fact classes': 'classes:',
+    areas: '{count} of its {all} classes, with their shares of the picture’s pixels:', moreAreas: 'and {count} more: {share}',
+    'classes crossWhat1': 'The model cuts the picture into {rows} × {columns} patches and has {queries} tokens, one for each class it knows. In every layer of the decoder a token looks at the patches, and at the other tokens, to learn what its class looks like here; then each pixel goes to the class whose token it matches best. How much a token looks at each patch is a weight; together, one token’s weights make 100 %.',
+    'classes crossWhat2': '① Click an area of the picture, or a class below it. ② shows where the token of that class looked: dark is little, bright is much; the line is the edge of its area. ③ has one small map for each layer and each head, because a token looks in many ways at once. Click one to see it large.',
+    'classes what2': '① Click a patch: below the picture stands what it is taken for. ② shows which patches it drew on: dark is little, bright is much. ③ has one small map for each layer and each head, because the model looks in many ways at once. Click one to see it large.',
+    'classes chooseObject': 'Choose a class',
+    'classes sceneHelp': 'The picture under the colours of its classes. Arrow keys go from class to class, Home to the largest, End to the last.',
+    'classes others': 'Classes, or tokens without a place in the picture',
+    colours: 'Class colours', allAreas: 'all', oneAreas: 'the chosen', noAreas: 'none', cover: 'opacity',
+    absent: 'Not in this picture:',
+    taken: 'What this patch is taken for', takenWhere: 'How likely the model holds each class to be, as the mean over the patch’s pixels:',
+    takenNone: 'Choose a patch to see what it is taken for.', takenBeside: 'This patch lies beside the picture.',
+    'classes crossName': 'Where its token looked', 'classes crossHelp': 'The weights that the token of this class gives to the patches.',
+    'classes inside': '{share} of it lies inside the area of {name}, which covers {area} of the picture: {times} × an even share.',
+    'classes insideNone': 'The model gave no patch to {name}: its token looked all the same.',
+    'classes amongTitle': 'Which other classes it attended to',
+    'classes amongWhere': 'How the token of {name} shared its attention among the tokens of all classes in layer {layer}, {head}.',
+    'classes restQueries': '{count} other classes',
+    'classes crossByLayer': 'Does it look at its own area?', 'classes inTitle': 'Attention inside its area',
+    'classes inHelp': 'How much of what {name} gives to the patches lies inside its area.',
+    'classes inEven': 'the area’s share of the picture',
+    'classes exactMaps': 'The maps of {count} classes are stored with 8 bits a weight: each is off by at most 0.4 % of the largest of its map. Shares inside areas, entropies and weights between classes were computed before that.',
     failed: 'Something went wrong in this page: {error}',
   },
   ko: {
@@ -159,14 +184,43 @@ export const WORDS = {
     inTitle: '상자 안 어텐션', inHigh: '↑ 몫', inLow: '전혀 없음', inHelp: '{name}이(가) 조각들에 주는 가중치 중 상자 안에 있는 몫.',
     inEven: '그림에서 상자의 몫', wideTitle: '엔트로피', wideHigh: '↑ 내트', wideLow: '한 조각에만',
     wideHelp: '{name}이(가) 어텐션을 조각들에 얼마나 넓게 퍼뜨리는지: 0부터 {most}까지.', wideEven: '모든 조각에 균등하게',
-    exactObjects: '가장 확실한 물체 {count}개의 지도는 가중치 하나에 8비트로 담겼습니다. 오차는 그 지도의 가장 큰 값의 0.4 % 이하입니다. 상자 안의 몫, 엔트로피, 물체 사이의 가중치는 그 전에 계산했습니다.',
+    exactMaps: '가장 확실한 물체 {count}개의 지도는 가중치 하나에 8비트로 담겼습니다. 오차는 그 지도의 가장 큰 값의 0.4 % 이하입니다. 상자 안의 몫, 엔트로피, 물체 사이의 가중치는 그 전에 계산했습니다.',
+    is: '비전 모델이 이 그림에서 어디를 보는지 보여 줍니다. 조각을 클릭하면 그 조각이 무엇을 보는지 나타납니다.',
+    'objects is': '검출 모델이 이 그림에서 무엇을 찾았고, 물체마다 어디를 보았는지 보여 줍니다.',
+    'classes is': '분할 모델이 이 그림의 픽셀마다 어떤 클래스를 주었고, 그것을 알려고 어디를 보았는지 보여 줍니다.',
+    'classes crossMode': '클래스가 그림을 봄 (크로스 어텐션)', 'fact classes': '클래스:',
+    areas: '클래스 {all}개 가운데 {count}개, 그림의 픽셀에서 차지하는 몫:', moreAreas: '그 밖에 {count}개: {share}',
+    'classes crossWhat1': '모델은 그림을 {rows} × {columns}개의 조각(패치)으로 나누고, 아는 클래스마다 토큰을 하나씩 모두 {queries}개 둡니다. 디코더의 층마다 토큰은 조각들과 다른 토큰들을 보며 자기 클래스가 여기서 어떻게 생겼는지 알아냅니다. 그다음 각 픽셀은 가장 잘 맞는 토큰의 클래스가 됩니다. 각 조각을 얼마나 보는지가 가중치이며, 한 토큰의 가중치를 모두 더하면 100 %입니다.',
+    'classes crossWhat2': '① 그림의 영역이나 그 아래 클래스를 클릭하세요. ② 그 클래스의 토큰이 어디를 보았는지 나타납니다. 어두우면 조금, 밝으면 많이 본 것이고, 선은 그 영역의 가장자리입니다. ③ 토큰은 동시에 여러 방식으로 보기 때문에 층과 헤드마다 작은 지도가 하나씩 있습니다. 클릭하면 크게 보입니다.',
+    'classes what2': '① 조각을 클릭하세요. 무엇으로 보았는지 그림 아래에 나옵니다. ② 그 조각이 어떤 조각들을 보았는지 나타납니다. 어두우면 조금, 밝으면 많이 본 것입니다. ③ 모델은 동시에 여러 방식으로 보기 때문에 층과 헤드마다 작은 지도가 하나씩 있습니다. 클릭하면 크게 보입니다.',
+    'classes chooseObject': '클래스 선택',
+    'classes sceneHelp': '클래스의 색을 입힌 그림. 화살표 키로 클래스를 옮기고, Home은 가장 큰 클래스, End는 마지막 클래스로 갑니다.',
+    'classes others': '클래스 또는 그림 속에 자리가 없는 토큰',
+    colours: '클래스 색', allAreas: '모두', oneAreas: '선택한 것', noAreas: '없음', cover: '진하기',
+    absent: '이 그림에 없음:',
+    taken: '이 조각을 무엇으로 보았나요?', takenWhere: '모델이 본 클래스별 확률(조각의 픽셀 평균):',
+    takenNone: '조각을 선택하면 무엇으로 보았는지 나타납니다.', takenBeside: '이 조각은 그림 밖에 있습니다.',
+    'classes crossName': '토큰이 본 곳', 'classes crossHelp': '이 클래스의 토큰이 조각들에 주는 가중치입니다.',
+    'classes inside': '그중 {share}이(가) {name} 영역 안에 있습니다. 이 영역은 그림의 {area}이므로 균등한 몫의 {times}배입니다.',
+    'classes insideNone': '모델이 {name}에 준 조각은 없지만, 그 토큰도 그림을 보았습니다.',
+    'classes amongTitle': '어떤 다른 클래스를 보았나요?',
+    'classes amongWhere': '{layer}층, {head}: {name}의 토큰이 모든 클래스의 토큰에 나눈 어텐션.',
+    'classes restQueries': '다른 클래스 {count}개',
+    'classes crossByLayer': '자기 영역을 보고 있나요?', 'classes inTitle': '영역 안 어텐션',
+    'classes inHelp': '{name}이(가) 조각들에 주는 가중치 중 자기 영역 안에 있는 몫.',
+    'classes inEven': '그림에서 영역의 몫',
+    'classes exactMaps': '클래스 {count}개의 지도는 가중치 하나에 8비트로 담겼습니다. 오차는 그 지도의 가장 큰 값의 0.4 % 이하입니다. 영역 안의 몫, 엔트로피, 클래스 사이의 가중치는 그 전에 계산했습니다.',
     failed: '페이지에 문제가 생겼습니다: {error}',
   },
 };
 
-/** A text of one language with its {names} filled in. Keys that are no text ("fact gpu") are said as they are. */
-export function fill(language, key, facts = {}) {
-  const text = WORDS[language][key] ?? key.replace(/^fact /, '');
+/**
+ * A text of one language with its {names} filled in. Where a kind of page ("classes") has words of its own for a key,
+ * those are said. Keys that are no text ("fact gpu") are said as they are.
+ */
+export function fill(language, key, facts = {}, kind = '') {
+  const words = WORDS[language];
+  const text = words[`${kind} ${key}`] ?? words[key] ?? key.replace(/^fact /, '');
   return text.replace(/\{(\w+)\}/g, (all, name) => facts[name] ?? all);
 }
 
