@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "": BELOW_TASKS | {"tasks", "train", "studio"},
 }
 # Not needed by the library itself: imported, if at all, inside the function that needs them.
-OPTIONAL = {"transformers", "torchvision", "timm", "diffusers", "open_clip"}
+OPTIONAL = {"av", "transformers", "torchvision", "timm", "diffusers", "open_clip"}
 # Modules and functions that can run code found in a file.
 UNPICKLES = {
     "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal",

@@ -1,7 +1,7 @@
 """What `predict` is asked for beside the answer: how much of it, and which pictures of it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from saccade.cli import say
+from saccade.data import output
+from saccade.data.films import is_film
 from saccade.errors import DataError
 
 
@@ -17,17 +19,20 @@ class Asked:
     """Options of `predict`; which of them mean something depends on the model's task.
 
     draw: folder for the pictures with what was found in them. masks: folder for the class of every pixel, as PNGs.
-    size: shorter side in pixels to which pictures are brought.
+    polygons: COCO JSON for the areas of all pictures. size: shorter side in pixels to which pictures are brought.
+    batch: pictures that a detector sees at once.
     """
 
     top: int
     threshold: float
     draw: Path | None = None
     masks: Path | None = None
+    polygons: Path | None = None
     size: int | None = None
+    batch: int = 16
     _places: dict[str, dict[Path, Path]] = field(default_factory=dict)
 
-    def claim(self, files: Iterable[Path], takes: Iterable[str], model: str) -> None:
+    def claim(self, files: Sequence[Path], takes: Iterable[str], model: str) -> None:
         """Find a place for everything that is to be written, before any work.
 
         takes: the options that a model of this kind knows. Raises UsageError for others, DataError where something is
@@ -36,18 +41,35 @@ class Asked:
             given = getattr(self, option)
             if given is not None and option not in takes:
                 raise say.UsageError(f"--{option} is for {whose}; {model} is none")
-            if isinstance(given, Path):
-                self._places[option] = _targets(given, files, f"--{option}")
+            if given is not None and option in FRAMES:
+                self._places[option] = _targets(given, files, option)
+        if self.polygons is not None:
+            output.check(self.polygons, files)
 
-    def save(self, picture: Image.Image, option: str, file: Path) -> None:
-        """Write what belongs to a picture file into the folder of an option."""
+    def place(self, option: str, file: Path) -> Path:
+        """Where what belongs to a picture file, or to a film, goes; there is a folder for it."""
         place = self._places[option][file]
         place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def save(self, picture: Image.Image, option: str, file: Path, frame: int | None = None) -> None:
+        """Write what belongs to a picture file, or to a frame of a film, into the folder of an option."""
+        place = self.place(option, file)
+        if frame is not None:
+            place.mkdir(exist_ok=True)
+            place = place / f"{frame:06}.png"
         picture.save(place)
 
 
 # Options that not every model knows -> whose they are.
-WHOSE = {"draw": "detectors and segmenters", "masks": "segmenters", "size": "segmenters"}
+WHOSE = {
+    "draw": "detectors and segmenters",
+    "masks": "segmenters",
+    "polygons": "segmenters",
+    "size": "segmenters",
+}
+# Options that name a folder -> what a film becomes in it: a film, or a folder of its frames. A picture stays one.
+FRAMES = {"draw": ".mp4", "masks": ""}
 
 
 def _targets(folder: Path, files: Iterable[Path], option: str) -> dict[Path, Path]:
@@ -55,11 +77,12 @@ def _targets(folder: Path, files: Iterable[Path], option: str) -> dict[Path, Pat
     taken: set[Path] = set()
     for file in files:
         stems = (file.stem if i == 1 else f"{file.stem}-{i}" for i in count(1))
-        found[file] = next(place for stem in stems if (place := folder / f"{stem}.png") not in taken)
+        suffix = FRAMES[option] if is_film(file) else ".png"
+        found[file] = next(place for stem in stems if (place := folder / f"{stem}{suffix}") not in taken)
         taken.add(found[file])
     there = next((place for place in found.values() if os.path.lexists(place)), None)  # a link that leads nowhere too
     if there is not None:
-        raise DataError(f"{there} is there already: give another folder to {option}")
+        raise DataError(f"{there} is there already: give another folder to --{option}")
     if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is no folder: give one to {option}")
+        raise DataError(f"{folder} is no folder: give one to --{option}")
     return found

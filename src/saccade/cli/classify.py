@@ -1,8 +1,8 @@
 """`saccade train classify`, and what `val` and `predict` do with a classifier."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -17,11 +17,25 @@ from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask
 from saccade.tasks.classify import to_csv
 from saccade.train import TrainConfig
 
-__all__ = ["EACH", "SKIPS", "TAKES", "predicted", "table", "to_csv", "train", "val"]
+__all__ = [
+    "EACH",
+    "IN_FRAMES",
+    "SKIPS",
+    "TAKES",
+    "answer",
+    "in_frame",
+    "painter",
+    "predicted",
+    "table",
+    "to_csv",
+    "train",
+    "val",
+]
 
 TAKES: tuple[str, ...] = ()  # options of `predict`
 SKIPS = "pictures"
 EACH = "found of each class"
+IN_FRAMES = "frames"
 
 
 def train(
@@ -91,8 +105,21 @@ def table(results: list[Classification]) -> Table:
     return shown
 
 
-def predicted(
-    task: ClassifyTask, read: Iterable[Picture], files: Sequence[Path], asked: Asked
-) -> Iterator[Classification]:
+def predicted(task: ClassifyTask, read: Iterable[Picture], asked: Asked) -> Iterator[Classification]:
     """The likeliest classes of each picture."""
     return task.predict_all(read, asked.top)
+
+
+def painter(task: ClassifyTask, film: bool) -> NoReturn:
+    """A class has no place to draw."""
+    raise AssertionError("--draw is refused before")
+
+
+def answer(result: Classification) -> Classification:
+    """All of it."""
+    return result
+
+
+def in_frame(result: Classification) -> dict[str, float]:
+    """The likeliest class."""
+    return {result.label: 1.0}

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from PIL import Image
 from rich.table import Table
 
 from saccade.cli import runs
@@ -25,6 +26,7 @@ from saccade.train import TrainConfig
 TAKES = ("draw",)  # options of `predict`
 SKIPS = "pictures or annotations"
 EACH = "mAP50 of each class"
+IN_FRAMES = "frames with it"
 
 
 def train(
@@ -126,14 +128,23 @@ def to_csv(results: Iterable[Detection]) -> str:
     return out.getvalue()
 
 
-def predicted(task: FindsObjects, read: Iterable[Picture], files: Sequence[Path], asked: Asked) -> Iterator[Detection]:
-    """What is found in each picture. With --draw its boxes are drawn as it comes."""
-    from saccade.data import read_image
+def predicted(task: FindsObjects, read: Iterable[Picture], asked: Asked) -> Iterator[Detection]:
+    """What is found in each picture."""
+    return task.predict_all(read, asked.threshold, asked.batch)
+
+
+def painter(task: FindsObjects, film: bool) -> Callable[[Image.Image, Detection], Image.Image]:
+    """Draws boxes and relations on a picture."""
     from saccade.tasks.detect_pictures import draw_detections
 
-    for i, result in enumerate(task.predict_all(read, asked.threshold)):
-        if asked.draw is not None:
-            image = read_image(files[i]).image
-            drawn = draw_detections(image, result.found, task.labels, task.relations, threshold=0)
-            asked.save(drawn, "draw", files[i])
-        yield result
+    return lambda image, result: draw_detections(image, result.found, task.labels, task.relations, threshold=0)
+
+
+def answer(result: Detection) -> Detection:
+    """All of it."""
+    return result
+
+
+def in_frame(result: Detection) -> dict[str, float]:
+    """1 for each class that is there."""
+    return dict.fromkeys(result.labels, 1.0)

@@ -1,9 +1,10 @@
 """What the commands do with a model, by its task: for each task a module of this folder."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from PIL import Image
 from rich.table import Table
 
 from saccade.cli import classify, detect, say, segment
@@ -24,19 +25,30 @@ class Kind(Protocol):
         TAKES: options of `predict` that not every task knows.
         SKIPS: what of a data set may be left out, in the plural.
         EACH: the score of each class that `val` shows.
+        IN_FRAMES: what the mean of `in_frame` over a film is.
     """
 
     TAKES: tuple[str, ...]
     SKIPS: str
     EACH: str
+    IN_FRAMES: str
 
     def val(
         self, task: Any, data: Path, split: str | None, bad: str, place: Device, out: Path
     ) -> tuple[dict[str, Any], dict[str, float | None]]:
         """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
 
-    def predicted(self, task: Any, read: Iterable[Picture], files: Sequence[Path], asked: Asked) -> Iterator[Any]:
-        """An answer a picture. files: those of the pictures read so far, in order; it grows as `read` is read."""
+    def predicted(self, task: Any, read: Iterable[Picture], asked: Asked) -> Iterator[Any]:
+        """An answer a picture, in order."""
+
+    def painter(self, task: Any, film: bool) -> Callable[[Image.Image, Any], Image.Image]:
+        """Draws an answer on its picture; one of a film's frames all at the same size. Only where TAKES has "draw"."""
+
+    def answer(self, result: Any) -> Any:
+        """As much of it as can be kept of many."""
+
+    def in_frame(self, result: Any) -> dict[str, float]:
+        """How much of each class there is in a frame, 0 to 1."""
 
     def table(self, results: list[Any]) -> Table:
         """For the screen."""

@@ -1,19 +1,18 @@
 """`saccade val`, `predict` and `models`: what there is to do with a trained model, whatever its task."""
 
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.table import Table
-from tqdm.auto import tqdm
 
 from saccade.cli import say
 from saccade.cli.asked import Asked
 from saccade.cli.kinds import usable
-from saccade.data import Picture, output
-from saccade.errors import DataError, SaccadeError
+from saccade.data import output
+from saccade.data.films import is_film
+from saccade.errors import SaccadeError
 from saccade.tasks import Task, embedded, load
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
@@ -93,6 +92,7 @@ def predict(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     draw: Path | None = None,
     masks: Path | None = None,
+    polygons: Path | None = None,
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     bad: Literal["skip", "fail"] = "skip",
     device: Where = "auto",
@@ -100,7 +100,8 @@ def predict(
     as_json: Json = False,
     as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
 ) -> None:
-    """Say what is in pictures, and where: files, folders, or patterns such as "holiday/*.jpg".
+    """Say what is in pictures, and where: files, folders, or patterns such as "holiday/*.jpg". Films are seen frame
+    by frame.
 
     Examples:
 
@@ -110,12 +111,15 @@ def predict(
 
         saccade predict slides/ --model runs/cells --draw found/
 
-        saccade predict street.jpg --model runs/streets --masks masks/
+        saccade predict street.jpg --model runs/streets --masks masks/ --polygons areas.json
+
+        saccade predict drive.mp4 --model runs/streets --draw seen/ --json --out drive.json
 
     Parameters
     ----------
     pictures
-        Files, folders (with all that is in them) or patterns.
+        Files, folders (with all pictures in them) or patterns. Films (MP4, MOV, MKV, WebM, AVI and more) are named as
+        files or by a pattern, and need saccade[film]; an animated GIF is a picture.
     model
         As for look.
     top
@@ -125,57 +129,62 @@ def predict(
     out
         File to write to instead of the screen.
     draw
-        Of a detector or segmenter: folder for the pictures with their boxes or areas.
+        Of a detector or segmenter: folder for the pictures with their boxes or areas; of a film, an MP4 without
+        sound, its frames shown when the film's are.
     masks
-        Of a segmenter: folder for PNGs that hold the index of each pixel's class.
+        Of a segmenter: folder for PNGs that hold the index of each pixel's class; of a film, a folder in it with one
+        a frame, 000000.png and on.
+    polygons
+        Of a segmenter: file for the areas of all pictures as COCO JSON, exact to the pixel, holes too: an annotation in
+        run lengths for each class in a picture. A first class called background, void, null or unlabelled is left out.
     size
         Of a segmenter: shorter side in pixels to which pictures are brought before, as trained by default. More shows
         finer borders and smaller things, and takes longer.
     bad
-        What to do with a picture that cannot be read: skip it, counted and named, or fail.
+        What to do with a picture that cannot be read: skip it, counted and named, or fail. Of a film that is damaged
+        or cut short, skip uses the frames that there are, and says so.
     device
         Where to compute.
     precision
         auto: bf16 where the processor computes in it, which is faster and changes the last digits.
     as_json
-        A JSON list.
+        A JSON list, of a film with the index and the time in seconds of every frame.
     as_csv
         A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
     """
+    from saccade.cli.answers import Answers
+    from saccade.cli.keeping import Keeping
+    from saccade.cli.shots import Shots
     from saccade.data import find_images
     from saccade.device import join
 
     if as_json and as_csv:
         raise say.UsageError("--json and --csv exclude each other: choose one")
-    files = find_images(pictures)
+    if polygons is not None and out is not None and polygons.absolute() == out.absolute():
+        raise say.UsageError("--polygons and --out name the same file: choose another for one of them")
+    files = find_images(pictures, also=is_film)
     if out is not None:
         output.check(out, files)
+    shots = Shots(files, bad, keep=draw is not None)
     task, kind = usable(model)
-    asked = Asked(top, threshold, draw, masks, size)
+    # of a film, not more than a few frames are held
+    asked = Asked(top, threshold, draw, masks, polygons, size, batch=4 if shots.films else 16)
     asked.claim(files, kind.TAKES, model)
-    skipped: dict[str, str] = {}
-    whole: list[Path] = []
-    read = _readable(tqdm(files, unit="pictures", delay=1, disable=None), bad, skipped, whole)
+    answers = Answers(kind, "json" if as_json else "csv" if as_csv else "table" if out is None else "text")
     place = join(device, precision)
     task.model.to(place.device)
-    with place.precision():
-        results = list(kind.predicted(task, read, whole, asked))
-    if not results:
-        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
-    if draw is not None:
-        say.line(say.to(stderr=True), f"The pictures with what was found are in {draw}")
-    said = ""
-    if as_json:
-        said = json.dumps([result.to_dict() for result in results], ensure_ascii=False)
-    elif as_csv:
-        said = kind.to_csv(results).rstrip("\n")
-    if out is not None:
-        output.write(out, ((said or "\n".join(map(str, results))) + "\n").encode())
-    elif said:
-        print(said)
-    else:
-        say.to().print(kind.table(results))
-    say.skipped(say.to(stderr=True), skipped)
+    with place.precision(), Keeping(asked, task, kind, files) as kept:
+        for result in kind.predicted(task, shots, asked):
+            shot = shots.pending.popleft()
+            kept.add(shot, result)
+            answers.add(shot, result)
+        if not answers.count:
+            raise SaccadeError(f"none of {len(files)} {shots.what} could be read: {next(iter(shots.skipped.values()))}")
+    for option, what in (("draw", "pictures with what was found are"), ("polygons", "areas are")):
+        if (where := getattr(asked, option)) is not None:
+            say.line(say.to(stderr=True), f"The {what} in {where}")
+    answers.tell(out)
+    say.skipped(say.to(stderr=True), shots.skipped, shots.what)
 
 
 def models(*, as_json: Json = False) -> None:
@@ -203,18 +212,3 @@ def models(*, as_json: Json = False) -> None:
     console = say.to()
     console.print(table)
     console.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
-
-
-def _readable(files: Iterable[Path], bad: str, skipped: dict[str, str], whole: list[Path]) -> Iterator[Picture]:
-    """Pictures of the files that can be read, which are listed in `whole`; the others in `skipped`, with the reason."""
-    from saccade.data import read_image
-
-    for file in files:
-        try:
-            picture = read_image(file)
-            whole.append(file)
-            yield picture
-        except DataError as error:
-            if bad == "fail":
-                raise
-            skipped[str(file)] = str(error)

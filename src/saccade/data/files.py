@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from saccade.errors import DataError, printable
@@ -14,11 +14,14 @@ from saccade.errors import DataError, printable
 SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
 
 
-def find_images(sources: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
+def find_images(
+    sources: str | os.PathLike | Iterable[str | os.PathLike], also: Callable[[str], bool] | None = None
+) -> list[Path]:
     """Picture files named by paths, folders and globs, each file once, in the order given.
 
     A folder is searched to any depth and sorted as a person would (`2.png` before `10.png`); hidden files are
     left out. A file named by itself is taken whatever its suffix: whether it is a picture shows on reading it.
+    also: which other file names a glob may match.
 
     Raises:
         DataError: a path that is not there (a near name is suggested), a folder without pictures (what it
@@ -34,7 +37,7 @@ def find_images(sources: str | os.PathLike | Iterable[str | os.PathLike]) -> lis
         elif path.exists() or not glob.has_magic(str(source)):
             found[check_file(path)] = None
         else:
-            found.update(dict.fromkeys(_matching(str(source))))
+            found.update(dict.fromkeys(_matching(str(source), also)))
     if not found:
         raise DataError("no pictures were named: give files, folders or globs such as 'photos/*.jpg'")
     return list(found)
@@ -119,9 +122,9 @@ def _pictures_in(folder: Path) -> list[Path]:
     return [folder / name for name in pictures]
 
 
-def _matching(pattern: str) -> list[Path]:
+def _matching(pattern: str, also: Callable[[str], bool] | None) -> list[Path]:
     names = sorted(glob.glob(pattern, recursive=True), key=natural)
-    pictures = [Path(n) for n in names if is_picture(n) and os.path.isfile(n)]
+    pictures = [Path(n) for n in names if (is_picture(n) or (also and also(n))) and os.path.isfile(n)]
     if not pictures:
         instead = f" among {len(names)} matches: {contents(names)}" if names else ""
         raise DataError(f"no picture matches '{shown(pattern)}'{instead}")

@@ -1,0 +1,116 @@
+"""Films of pictures: H.264 in MP4, whole or not at all. Needs PyAV: saccade[film]."""
+
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from saccade.data.files import shown
+from saccade.data.films import pyav
+from saccade.data.output import umask
+from saccade.errors import DataError, in_one_line
+
+# Of x264: hardly a loss to see, and not many frames held to look ahead.
+_OPTIONS = {"crf": "18", "preset": "veryfast"}
+_BT709, _VIDEO_RANGE = 1, 1  # H.273's numbers, as FFmpeg has them
+_FINEST = 1 << 20  # of a rate's parts
+
+
+class FilmWriter:
+    """A film file that grows picture by picture: `with FilmWriter(out, rate, time_base) as film: film.add(...)`.
+
+    rate: frames a second, on average. time_base: seconds, of which the times of the frames are multiples. All frames
+    have the size of the first, others are brought to it; a row or column is repeated where its sides are odd, as the
+    format asks for even ones. Left by an error, or without a frame, it leaves no file.
+
+    Raises DataError where it cannot be written, SaccadeError without PyAV.
+    """
+
+    def __init__(self, out: Path, rate: Fraction, time_base: Fraction) -> None:
+        self._av = pyav()
+        self.out, self.time_base = out, time_base
+        self._rate = Fraction(rate).limit_denominator(_FINEST)
+        self._stream: Any = None
+        self._last: int | None = None
+        self._size = (0, 0)
+        try:
+            handle, self._place = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:40]}-", suffix=".mp4")
+            os.close(handle)
+        except OSError as error:
+            raise self._explained(error) from error
+        self._container = self._av.open(self._place, "w", format="mp4", options={"movflags": "faststart"})
+
+    def __enter__(self) -> "FilmWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None and self._stream is not None:
+            self.finish()
+        else:
+            self.drop()
+
+    def add(self, picture: Image.Image, time: Fraction) -> None:
+        """The next frame: RGB, shown from `time` on, in seconds. A time that is not after the last one is moved
+        behind it."""
+        try:
+            if self._stream is None:
+                self._begin(picture.size)
+            frame = self._frame(picture.convert("RGB"))
+            frame.time_base, frame.pts = self.time_base, round(time / self.time_base)
+            if self._last is not None:
+                frame.pts = max(frame.pts, self._last + 1)
+            self._last = frame.pts
+            self._container.mux(self._stream.encode(frame))
+        except (self._av.FFmpegError, OSError) as error:
+            raise self._explained(error) from error
+
+    def finish(self) -> None:
+        """Write what is left and put the film in its place."""
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            os.chmod(self._place, 0o666 & ~umask())
+            os.replace(self._place, self.out)
+        except (self._av.FFmpegError, OSError) as error:
+            self.drop()
+            raise self._explained(error) from error
+
+    def drop(self) -> None:
+        """Leave no file."""
+        try:
+            self._container.close()
+        except (self._av.FFmpegError, OSError):  # it was to be left unfinished, and what broke it is known already
+            pass
+        finally:
+            Path(self._place).unlink(missing_ok=True)
+
+    def _begin(self, size: tuple[int, int]) -> None:
+        x264 = "libx264" in self._av.codecs_available  # not in every build of FFmpeg
+        codec = "libx264" if x264 else "h264"
+        self._stream = self._container.add_stream(codec, rate=self._rate, options=_OPTIONS if x264 else {})
+        self._size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuv420p"
+        context = self._stream.codec_context
+        context.time_base = self.time_base
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _VIDEO_RANGE
+
+    def _frame(self, picture: Image.Image) -> Any:
+        width, height = self._size
+        if not (0 <= width - picture.width <= 1 and 0 <= height - picture.height <= 1):
+            picture = picture.resize(self._size)
+        pixels = np.asarray(picture)
+        more = ((0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0))
+        pixels = np.ascontiguousarray(np.pad(pixels, more, mode="edge"))
+        frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+
+    def _explained(self, error: BaseException) -> DataError:
+        why = getattr(error, "strerror", None) or in_one_line(error)
+        return DataError(f"{shown(self.out)} cannot be written ({why}); choose another path")

@@ -1,0 +1,223 @@
+"""Films frame by frame, in any format FFmpeg reads. Needs PyAV: saccade[film]."""
+
+import os
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from saccade.data.files import check_file, shown
+from saccade.data.images import Picture, read_image
+from saccade.errors import DataError, SaccadeError, in_one_line
+
+SUFFIX = re.compile(
+    r"\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|divx|mpe?g|m[12]v|vob|m?ts|m2ts|mxf|flv|f4v|wmv|asf|og[vm])$",
+    re.IGNORECASE,
+)
+# Only these demuxers ever see the bytes: FFmpeg knows three hundred more, among them lists of other files and of
+# addresses, which a file called .mp4 may hold. Nor is anything but a file opened.
+DEMUXERS = (
+    "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpeg", "mpegvideo", "mpegts", "mxf", "flv",
+    "asf", "ogg",
+)  # fmt: skip
+_OPENING = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
+
+READ = "MP4, MOV, MKV, WebM, AVI, MPEG, MXF, FLV, WMV and Ogg"
+
+EARLY = Fraction(1, 2)  # seconds by which a film that ends before what its header says is called cut short
+
+# The linear part of a display matrix, which says where a frame's x axis and y axis (downwards) lead -> what does so.
+_TURNS = {
+    (-1, 0, 0, -1): (Image.Transpose.ROTATE_180, "180°"),
+    (0, 1, -1, 0): (Image.Transpose.ROTATE_270, "90° clockwise"),
+    (0, -1, 1, 0): (Image.Transpose.ROTATE_90, "90° counterclockwise"),
+    (-1, 0, 0, 1): (Image.Transpose.FLIP_LEFT_RIGHT, "left and right swapped"),
+    (1, 0, 0, -1): (Image.Transpose.FLIP_TOP_BOTTOM, "top and bottom swapped"),
+    (0, 1, 1, 0): (Image.Transpose.TRANSPOSE, "rows and columns swapped"),
+    (0, -1, -1, 0): (Image.Transpose.TRANSVERSE, "rows and columns swapped, and 180°"),
+}
+
+
+class Frame(NamedTuple):
+    """time: seconds since the start of the film, as players count them, exactly. picture: upright RGB."""
+
+    time: Fraction
+    picture: Picture
+
+
+def is_film(name: object) -> bool:
+    """Whether a file name has a film's suffix. An animated GIF, PNG or WebP is a picture."""
+    return SUFFIX.search(str(name)) is not None
+
+
+def pyav() -> Any:
+    """The module `av`. Raises SaccadeError that says how to install it."""
+    try:
+        import av
+    except Exception as error:  # a build that does not fit the system raises others than ImportError
+        why = "is not installed" if isinstance(error, ModuleNotFoundError) else f"fails ({in_one_line(error)})"
+        raise SaccadeError(f"films are read and written with PyAV, which {why}: pip install 'saccade[film]'") from error
+    return av
+
+
+class Film:
+    """A film file, to be read once from its start to its end: `for time, picture in film`. One frame is held.
+
+    Attributes:
+        name: the file's.
+        rate: frames a second, on average.
+        time_base: seconds, of which every time of a frame is a multiple where the film has one stream.
+        count: frames to expect, or None; what a header says need not be so.
+        read: frames read so far.
+        notes: what was found wrong with it, or assumed, a sentence each; complete when it is read.
+
+    bad: "skip" uses what can be read of a film that is damaged or cut short and notes it, "fail" raises.
+
+    Raises DataError for what is no film or holds no video, SaccadeError without PyAV.
+    """
+
+    def __init__(self, path: Path, bad: Literal["skip", "fail"] = "skip") -> None:
+        self._av = pyav()
+        self.path, self.bad, self.said = path, bad, shown(path)
+        self.name = read_name(path)
+        self.notes: list[str] = []
+        self.read = 0
+        if not check_file(path).stat().st_size:
+            raise DataError(f"{self.said} is empty (0 bytes); a film was expected")
+        try:
+            # an absolute path is never taken for a protocol's address
+            self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
+        except (self._av.FFmpegError, OSError) as error:
+            raise DataError(f"{self.said} is not a film that can be read ({_why(error)}); {READ} are") from error
+        videos = [s for s in self._container.streams.video if not _is_cover(s)]
+        if not videos:
+            self.close()
+            kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
+            raise DataError(f"{self.said} holds no video (found: {kinds}); a film was expected")
+        self._stream = videos[0]
+        if len(videos) > 1:
+            self.notes.append(f"{self.said} holds {len(videos)} videos: the first is used")
+        if (ratio := self._stream.codec_context.sample_aspect_ratio) not in (None, 0, 1):
+            self.notes.append(f"{self.said} has pixels that are not square ({ratio}); they are taken as they are")
+        self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        self.time_base: Fraction = self._stream.time_base or 1 / self.rate
+        self._start = min(
+            (s.start_time * s.time_base for s in self._container.streams if None not in (s.start_time, s.time_base)),
+            default=Fraction(0),
+        )
+        end = self._end()
+        self.count: int | None = self._stream.frames or (None if end is None else round(end * self.rate)) or None
+
+    def __enter__(self) -> "Film":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Its frames. Raises DataError if there is none, and where it is damaged or cut short with bad="fail"."""
+        end = last = Fraction(0)
+        for frame in self._decoded():
+            # PyAV 14 does not know how long a frame is
+            length = (getattr(frame, "duration", None) or 0) * (frame.time_base or 0)
+            # a frame without a time stamp follows the one before at the film's rate
+            time = end if frame.pts is None else frame.pts * frame.time_base - self._start
+            picture = self._picture(frame)
+            last, end = time, time + (length or 1 / self.rate)
+            self.read += 1
+            yield Frame(time, picture)
+        if not self.read:
+            reason = f": {self.notes[-1]}" if self.notes else ""
+            raise DataError(f"{self.said} holds no frame that can be decoded{reason}")
+        expected = self._end()
+        if expected is not None and end < expected - max(EARLY, 2 / self.rate):
+            text = f"cut short: it ends at {float(last):.2f} s, where its header says {float(expected):.2f} s"
+            self._problem(f"{text}; the {self.read} frames up to there are used")
+
+    def _decoded(self) -> Iterator[Any]:
+        """Frames of libav. Packets that cannot be decoded are passed over and counted, or raise."""
+        broken, why = 0, ""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (self._av.FFmpegError, OSError) as error:  # there is no way to go on behind it
+                self._problem(f"damaged: it cannot be read on after {self.read} frames ({_why(error)})")
+                break
+            if packet is None:
+                break
+            try:
+                frames = packet.decode()
+            except self._av.FFmpegError as error:
+                broken, why, frames = broken + 1, _why(error), []
+            if packet.is_corrupt:
+                broken, why = broken + 1, why or "bytes are missing"
+            if broken and self.bad == "fail":
+                break
+            yield from frames
+        if broken:
+            self._problem(f"damaged or cut short: {broken} of its packets could not be decoded in full ({why})")
+
+    def _problem(self, text: str) -> None:
+        if self.bad == "fail":
+            raise DataError(f"{self.said} is {text}")
+        self.notes.append(f"{self.said} is {text}")
+
+    def _picture(self, frame: Any) -> Picture:
+        clear = any(part.is_alpha for part in frame.format.components)
+        image = Image.fromarray(frame.to_ndarray(format="rgba" if clear else "rgb24"))
+        turn, said = _turn(frame)
+        image = image if turn is None else image.transpose(turn)
+        picture = read_image(image, name=f"{self.name} frame {self.read}")  # the rules of pictures: size, transparency
+        turned = (f"turned upright as the film says ({said})",) if said else ()
+        return Picture(picture.image, picture.name, picture.notes + turned)
+
+    def _end(self) -> Fraction | None:
+        """When the video ends, as the header says, on the clock of the frames; None where nothing trustworthy does."""
+        stream, container = self._stream, self._container
+        if stream.duration:
+            return (stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base - self._start
+        said = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "").strip())  # Matroska
+        if said:
+            hours, minutes, seconds = map(Fraction, said.groups())
+            return 3600 * hours + 60 * minutes + seconds - self._start
+        if container.duration and len(container.streams) == 1:  # of several the longest counts, which may be sound
+            return Fraction(container.duration, 1_000_000)
+        return None
+
+
+def read_name(path: Path) -> str:
+    """A file's name as text that can be written anywhere, as `Picture.name` holds it."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _is_cover(stream: Any) -> bool:
+    """Whether a stream is a picture that lies beside the sound, as albums have it."""
+    disposition = getattr(stream, "disposition", None)  # older versions of PyAV do not tell
+    return disposition is not None and bool(disposition & type(disposition).attached_pic)
+
+
+def _turn(frame: Any) -> tuple[Image.Transpose | None, str]:
+    """How to make a frame upright by its display matrix (ISO 14496-12, 8.3.2: a b u, c d v, x y w), and in words."""
+    held = frame.side_data.get("DISPLAYMATRIX")
+    if held is None:
+        return None, ""
+    matrix = np.frombuffer(bytes(held), np.int32)[[0, 1, 3, 4]].astype(float)
+    scale = np.abs(matrix).max()
+    if not scale:
+        return None, ""
+    a, b, c, d = np.rint(matrix / scale).astype(int).tolist()
+    return _TURNS.get((a, b, c, d), (None, ""))
+
+
+def _why(error: BaseException) -> str:
+    return shown(getattr(error, "strerror", None) or in_one_line(error))
