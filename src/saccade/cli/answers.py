@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
 from rich.table import Table
@@ -18,6 +19,7 @@ from saccade.cli.shots import Shot
 from saccade.data import output
 from saccade.errors import printable
 
+Form = Literal["json", "csv", "text", "table"]
 _IN_MEMORY = 1 << 22  # letters, before they go to disk
 
 
@@ -31,16 +33,24 @@ class Summary:
 
 
 class Answers:
-    """Takes answers one by one, then says or writes all of them.
+    """Takes answers one by one, then says or writes all of them: `with Answers(...) as answers`.
 
     form: "json", "csv", "text" (a line each), or "table": a picture's answer in full, a film's summed up.
     """
 
-    def __init__(self, kind: Kind, form: Literal["json", "csv", "text", "table"]) -> None:
+    def __init__(self, kind: Kind, form: Form) -> None:
         self.kind, self.form, self.count = kind, form, 0
         self._pictures: list[Any] = []
         self._films: dict[str, Summary] = {}
         self._said = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="")  # noqa: SIM115
+
+    def __enter__(self) -> "Answers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._said.close()
 
     def add(self, shot: Shot, result: Any) -> None:
         """The next one."""

@@ -152,7 +152,7 @@ def predict(
     as_csv
         A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
     """
-    from saccade.cli.answers import Answers
+    from saccade.cli.answers import Answers, Form
     from saccade.cli.keeping import Keeping
     from saccade.cli.shots import Shots
     from saccade.data import find_images
@@ -170,20 +170,22 @@ def predict(
     # of a film, not more than a few frames are held
     asked = Asked(top, threshold, draw, masks, polygons, size, batch=4 if shots.films else 16)
     asked.claim(files, kind.TAKES, model)
-    answers = Answers(kind, "json" if as_json else "csv" if as_csv else "table" if out is None else "text")
+    form: Form = "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     place = join(device, precision)
     task.model.to(place.device)
-    with place.precision(), Keeping(asked, task, kind, files) as kept:
-        for result in kind.predicted(task, shots, asked):
-            shot = shots.pending.popleft()
-            kept.add(shot, result)
-            answers.add(shot, result)
-        if not answers.count:
-            raise SaccadeError(f"none of {len(files)} {shots.what} could be read: {next(iter(shots.skipped.values()))}")
-    for option, what in (("draw", "pictures with what was found are"), ("polygons", "areas are")):
-        if (where := getattr(asked, option)) is not None:
-            say.line(say.to(stderr=True), f"The {what} in {where}")
-    answers.tell(out)
+    with Answers(kind, form) as answers:
+        with place.precision(), Keeping(asked, task, kind, files) as kept:
+            for result in kind.predicted(task, shots, asked):
+                shot = shots.pending.popleft()
+                kept.add(shot, result)
+                answers.add(shot, result)
+            if not answers.count:
+                why = next(iter(shots.skipped.values()))
+                raise SaccadeError(f"none of {len(files)} {shots.what} could be read: {why}")
+        for option, what in (("draw", "pictures with what was found are"), ("polygons", "areas are")):
+            if (where := getattr(asked, option)) is not None:
+                say.line(say.to(stderr=True), f"The {what} in {where}")
+        answers.tell(out)
     say.skipped(say.to(stderr=True), shots.skipped, shots.what)
 
 
