@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from ..studio import detectors
+from ..studio import detectors, segmenters
 from ..tasks import tiny
 
 
@@ -50,6 +50,26 @@ def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
     assert none.code == 0
     assert "nothing is found at 100%" in none.out
     assert saccade("look", "noise.png", "--model", "finder", "--threshold", "1.5").code == 2
+
+
+def test_a_segmenter_says_its_classes_and_where_their_tokens_look(saccade, tmp_path):
+    segmenters.task().save(tmp_path / "parts")
+    detectors.noise(48, 40).image.save(tmp_path / "noise.png")
+    said = saccade("look", "noise.png", "--model", "parts")
+    assert (said.code, said.err) == (0, "")
+    for part in ("parts", "5 x 6 patches", "share", "attention inside", "road", "click a class"):
+        assert part in said.out
+    told = json.loads(saccade("look", "noise.png", "--model", "parts", "--json").out)
+    shares = told["prediction"]["classes"]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+    assert json.loads(saccade("predict", "noise.png", "--model", "parts", "--json").out)[0]["classes"] == shares
+    assert told["prediction"]["attention"].keys() == shares.keys()
+    page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
+    assert page.count('id="targets-') == 4, "two layers, the mask, what patches are taken for"
+    assert json.loads(saccade("look", "noise.png", "--model", "parts", "--size", "40", "--json").out)["grid"] == [
+        10,
+        12,
+    ]
 
 
 def test_without_a_picture_one_is_drawn(saccade, model):

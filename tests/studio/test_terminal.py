@@ -9,7 +9,11 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from saccade.studio.terminal import bars, draw_look
+from saccade.studio.look import look
+from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look
+
+from .detectors import noise
+from .segmenters import task
 
 ENOUGH = 120
 
@@ -112,3 +116,41 @@ def test_a_dumb_terminal_gets_no_codes():
     console = terminal(color_system=None)
     draw_look(console, Image.new("RGB", (4, 4)), torch.rand(2, 2))
     assert "\x1b" not in said(console)
+
+
+@pytest.fixture(scope="module")
+def segmented():
+    return look(task(), noise(48, 40))
+
+
+def test_classes_with_their_shares(segmented):
+    console = paper()
+    console.print(areas_table(segmented.areas))
+    lines = said(console).splitlines()
+    there = segmented.prediction.areas.shares
+    for line, (name, share) in zip(lines[1:], there.items(), strict=False):
+        assert line.split()[0] == name
+        assert f"{share:.1%}" in line
+    assert "attention inside" in lines[0]
+    assert len(lines) >= 1 + len(there) + 1
+    assert not any("sea" in line for line in lines) or "<b>sea</b>" in there
+
+
+def test_the_picture_in_the_colours_of_its_classes(segmented):
+    console = terminal()
+    draw_areas(console, segmented.picture, segmented.areas)
+    rows = blocks(said(console))
+    assert all(len(row) == 2 * 36 for row in rows)
+    small = np.asarray(segmented.picture.convert("RGB").resize((36, 2 * len(rows)), Image.Resampling.BOX), float)
+    height, width = segmented.areas.mask.shape
+    for y, x in ((0, 0), (3, 20), (len(rows) - 1, 35)):
+        kind = int(segmented.areas.mask[int((2 * y + 0.5) * height / (2 * len(rows))), int((x + 0.5) * width / 36)])
+        colour, here = segmented.areas.colours[kind], small[2 * y, x]
+        expected = here if kind in segmented.areas.bare else 0.7 * np.array(colour) + 0.3 * here
+        assert np.abs(np.array(rows[y][36 + x][:3]) - expected).max() <= 1.01
+    flat = paper()
+    draw_areas(flat, segmented.picture, segmented.areas)
+    assert said(flat) == ""
+    narrow = terminal(20)
+    draw_areas(narrow, segmented.picture, segmented.areas)
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in said(narrow).splitlines()) <= 20
