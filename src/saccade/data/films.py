@@ -96,8 +96,10 @@ class Film:
             raise DataError(f"{self.said} is not a film that can be read ({_why(error)}); {READ} are") from error
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         if not videos:
+            kinds = ", ".join(sorted({s.type for s in self._container.streams}))
             self.close()
-            kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
+            if not kinds:
+                raise DataError(f"{self.said} holds nothing that can be played: it is cut short or damaged")
             raise DataError(f"{self.said} holds no video (found: {kinds}); a film was expected")
         self._stream = videos[0]
         if len(videos) > 1:
@@ -174,7 +176,9 @@ class Film:
 
     def _picture(self, frame: Any) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
-        image = Image.fromarray(frame.to_ndarray(format="rgba" if clear else "rgb24"))
+        # the range is said, or PyAV before 17 takes all colours for those of standard definition (BT.601)
+        plain = frame.reformat(format="rgba" if clear else "rgb24", dst_color_range="JPEG")
+        image = Image.fromarray(plain.to_ndarray())
         turn, said = _turn(frame)
         image = image if turn is None else image.transpose(turn)
         picture = read_image(image, name=f"{self.name} frame {self.read}")  # the rules of pictures: size, transparency
