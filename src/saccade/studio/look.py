@@ -156,7 +156,10 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5, th
     else:
         notes.append("this model has no classifier: it shows where it looks, and names nothing")
     shown = _shown(preprocess, picture.image, watched.grid, patch)
-    return _looked(task, picture, shown, prediction, watched, notes, objects)
+    summary = _summary(watched.trace if objects is None else objects.others, task, watched.grid)
+    return Look(
+        task, picture.name, shown, prediction, watched.trace, watched.grid, summary, notes, watched.seconds, objects
+    )
 
 
 def _look_at_areas(task: SegmentTask, picture: Picture, side: int | None, notes: list[str]) -> Look:
@@ -175,7 +178,10 @@ def _look_at_areas(task: SegmentTask, picture: Picture, side: int | None, notes:
     notes += areas.notes
     if canvas.padded != task.preprocess.size:
         notes.append(_differs(sized, picture, prediction, canvas))
-    return _looked(task, picture, canvas.shown, prediction, watched, notes, areas=areas)
+    summary, seconds = _summary(areas.others, task, watched.grid), watched.seconds
+    return Look(
+        task, picture.name, canvas.shown, prediction, watched.trace, watched.grid, summary, notes, seconds, areas=areas
+    )
 
 
 def _differs(task: SegmentTask, picture: Picture, here: Segmentation, canvas: Canvas) -> str:
@@ -207,33 +213,6 @@ def _watched(task: Task, inputs: Tensor) -> _Watched:
     if inputs.device.type != "cpu":
         torch.accelerator.synchronize(inputs.device)  # it returns before it has computed
     return _Watched(trace, out, task.vit.grid(inputs), time.perf_counter() - started)
-
-
-def _looked(
-    task: Task,
-    picture: Picture,
-    shown: Image.Image,
-    prediction: Prediction | None,
-    watched: _Watched,
-    notes: list[str],
-    objects: FoundObjects | None = None,
-    areas: ClassAreas | None = None,
-) -> Look:
-    targets = areas if objects is None else objects
-    summary = _summary(watched.trace if targets is None else targets.others, task, watched.grid)
-    return Look(
-        task,
-        picture.name,
-        shown,
-        prediction,
-        watched.trace,
-        watched.grid,
-        summary,
-        notes,
-        watched.seconds,
-        objects,
-        areas,
-    )
 
 
 def _whole_patches(size: int, patch: int) -> int:

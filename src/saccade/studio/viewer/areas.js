@@ -72,6 +72,12 @@ export class AreaScene extends Scene {
     get('taken').replaceChildren(...likely.map(([one, chance]) => this.bar(one, percent(Number(chance.toFixed(4))), chance)));
   }
 
+  /** What the chosen patch is taken for, to be read aloud. */
+  taken() {
+    const lines = [...get('taken').children].map((line) => [...line.querySelectorAll('span')].map((one) => one.textContent).join(' '));
+    return lines.length ? `${this.viewer.say('taken')}: ${lines.join(', ')}` : '';
+  }
+
   swatch(token) {
     const swatch = super.swatch(token);
     if (this.look.bare(token)) swatch.style.background = 'none';

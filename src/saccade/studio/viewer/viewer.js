@@ -83,7 +83,8 @@ export class Viewer {
     Object.assign(this, { peeked: null, pointed: null });
     this.state.token = token;
     this.refresh();
-    get('live').textContent = `${get('chosen').textContent}. ${get('readout').textContent}`;
+    const taken = this.state.mode === 'self' ? this.scene?.taken?.() : '';
+    get('live').textContent = [get('chosen'), get('readout')].map((node) => `${node.textContent}. `).join('') + (taken ?? '');
   }
 
   peek(token) {
