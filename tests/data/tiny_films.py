@@ -9,6 +9,7 @@ import numpy as np
 
 # Of the bytes "tkhd" to the matrix of a track, in version 0 of the box (ISO 14496-12, 8.3.2).
 _TO_MATRIX = 4 + 4 + 20 + 16
+MS = Fraction(1, 1000)
 # Where the x axis and the y axis lead -> how the picture below looks upright.
 MATRICES = {
     "cw": ((0, 1), (-1, 0)), "ccw": ((0, -1), (1, 0)), "half": ((-1, 0), (0, -1)), "mirror": ((-1, 0), (0, 1)),
