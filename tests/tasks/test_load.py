@@ -142,3 +142,14 @@ def test_which_token_speaks():
     assert tiny.task(registers=2).prefix == ["cls", "register 1", "register 2"]
     without = tiny.config().model_copy(update={"pool": "mean"})
     assert Task(Classifier(without), tiny.task().preprocess).target == "mean"
+
+
+def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
+    from saccade.data.scenes import Scenes
+    from saccade.device import join
+    from saccade.tasks.detect_scores import detection_scores, relation_scores
+
+    task, scenes = saccade.load("scenes"), Scenes(16, 128, seed=77)
+    found, truth = task.val(scenes, join("cpu", "fp32"))
+    assert detection_scores(found, truth, task.labels)["mAP50"] > 0.9
+    assert relation_scores(found, truth, task.relations)["recall@20"] > 0.85
