@@ -26,12 +26,12 @@ def test_the_embedded_models():
     if not embedded():
         pytest.skip("no model is embedded in this copy of the library")
     for name in embedded():
-        task = load(name)
-        assert isinstance(task, ClassifyTask)
-        assert task.name == name
-        assert sum(task.predict(PICTURE, top=1000).probabilities) == pytest.approx(1, abs=1e-5)
-        assert 0.5 < task.card["scores"]["top1"] <= 1
-        assert saccade.load().name == "cifar"
+        assert load(name).name == name
+    task = saccade.load()
+    assert isinstance(task, ClassifyTask)
+    assert task.name == "cifar"
+    assert sum(task.predict(PICTURE, top=1000).probabilities) == pytest.approx(1, abs=1e-5)
+    assert 0.5 < task.card["scores"]["top1"] <= 1
 
 
 def test_an_embedded_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
