@@ -205,10 +205,10 @@ def models(*, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({name: {"parameters": t.parameters, **t.card} for name, t in found.items()}))
         return
-    table = Table("name", "task", "parameters", "picture", "scores on held-out pictures")
+    table = Table("name", "task", "parameters", "picture", "first scores on held-out pictures")
     for name, task in found.items():
         assert isinstance(task, Task)
-        scores = "  ".join(f"{key} {value:.3f}" for key, value in task.card.get("scores", {}).items())
+        scores = "  ".join(f"{key} {value:.3f}" for key, value in list(task.card.get("scores", {}).items())[:4])
         size = " x ".join(map(str, reversed(task.preprocess.size)))
         table.add_row(name, getattr(task, "kind", ""), f"{task.parameters / 1e6:.1f} M", size, scores)
     console = say.to()
