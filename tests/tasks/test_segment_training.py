@@ -87,7 +87,7 @@ def test_a_window_of_larger_pictures_of_their_middle_proportion():
 def test_half_size_shows_as_much_of_a_picture_as_the_whole():
     task = SegmentTraining(Halves(), Halves(), recipe(size=80, crop=64, grow=True, zoom=(1.0, 1.0), flip=False))
     small, large = (
-        task.batch(torch.arange(8), torch.Generator().manual_seed(0), at).masks.ne(IGNORED).float().mean()
+        task.batch(torch.arange(8), torch.Generator().manual_seed(0), at).masks.ne(IGNORED).float().mean().item()
         for at in (0.0, 0.9)
     )
     assert small == pytest.approx(large, abs=0.1)
