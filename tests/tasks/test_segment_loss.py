@@ -14,9 +14,7 @@ def example(seed=0):
     random = torch.Generator().manual_seed(seed)
     truth = torch.randint(0, CLASSES - 1, (2, 6, 10), generator=random).repeat_interleave(2, 1).byte()  # one is absent
     truth[0, :3, :4] = IGNORED
-    said = Segmented(
-        torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random)
-    )
+    said = Segmented(torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random))
     return said, truth
 
 

@@ -1,5 +1,7 @@
 """Tiles: where each pixel's answer depends on that pixel alone, tiles must not be seen in the result."""
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -44,7 +46,7 @@ def test_tiles_cover_all_and_overlap_enough(length, side):
     found = starts(length, side)
     assert found[0] == 0
     assert found[-1] == max(0, length - side)
-    steps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(found)]
     least = max(1, round(side * OVERLAP)) if side > 1 else 0
     assert all(0 < step <= side - least for step in steps)
     assert max(steps, default=0) - min(steps, default=0) <= 1
