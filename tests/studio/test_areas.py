@@ -109,6 +109,7 @@ def test_a_narrow_picture_leaves_some_of_the_canvas_empty():
     assert (found.areas.chances[:, 5::6] == 0).all()
     assert (found.areas.parts[:, 5::6] == 0).all()
     torch.testing.assert_close(found.areas.parts.sum(dim=0)[:5], torch.ones(5))
+    assert found.notes == ["the model sees 24 x 20 pixels at once: what the picture leaves of them is grey, empty"]
     assert found.picture.getpixel((found.picture.width - 1, 0)) == (128, 128, 128)
 
 

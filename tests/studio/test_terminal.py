@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,6 +135,24 @@ def test_classes_with_their_shares(segmented):
     assert "attention inside" in lines[0]
     assert len(lines) >= 1 + len(there) + 1
     assert not any("sea" in line for line in lines) or "<b>sea</b>" in there
+
+
+def test_many_classes_take_few_lines(segmented):
+    areas = segmented.areas
+    many = 40
+    more = replace(
+        areas,
+        classes=[f"kind {i}" for i in range(many)],
+        colours=[(1, 2, 3)] * many,
+        pixels=torch.full((many,), 1 / many),
+        bare=[],
+    )
+    console = paper()
+    console.print(areas_table(more))
+    lines = said(console).splitlines()
+    assert lines[24].startswith("kind 23")
+    assert "16 more" in lines[25]
+    assert "40.0%" in lines[25]
 
 
 def test_the_picture_in_the_colours_of_its_classes(segmented):

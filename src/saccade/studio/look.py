@@ -178,6 +178,10 @@ def _look_at_areas(task: SegmentTask, picture: Picture, side: int | None, notes:
     notes += areas.notes
     if canvas.padded != task.preprocess.size:
         notes.append(_differs(sized, picture, prediction, canvas))
+    if max(height - canvas.size[0], width - canvas.size[1]) >= patch:
+        notes.append(
+            f"the model sees {width} x {height} pixels at once: what the picture leaves of them is grey, empty"
+        )
     summary, seconds = _summary(areas.others, task, watched.grid), watched.seconds
     return Look(
         task, picture.name, canvas.shown, prediction, watched.trace, watched.grid, summary, notes, seconds, areas=areas

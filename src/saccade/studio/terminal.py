@@ -20,6 +20,7 @@ from saccade.tasks.segment_pictures import percent
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
 # Those of the page.
 _HUES = ["#ff6f61", "#3ecf76", "#5aaaff", "#ffc73b", "#cf8bff", "#19cfd0", "#ff94cc", "#b5d63d", "#ffa24d", "#9aa5ff"]
+_MOST_CLASSES = 24  # lines of a table
 _OPACITY = 0.7  # of the colours of classes
 _SHADES = " .:-=+*#%@"
 
@@ -89,11 +90,9 @@ def areas_table(areas: ClassAreas, width: int = 24) -> Table:
             "attention inside: of its token's attention to the picture in the last layer, what lies in its area"
         )
         table.add_column("attention inside", justify="right")
-    told = areas.shares()
-    for i, name in enumerate(areas.names):
+    told, there = areas.shares(), int((areas.pixels > 0).sum())
+    for i, name in enumerate(areas.names[: min(there, _MOST_CLASSES)]):
         share = float(areas.pixels[i])
-        if share == 0:
-            break
         full = max(1, round(share * width))
         style = "white" if i in areas.bare else _hex(areas.colours[i])
         bar = Text("█" * full, style=style).append("·" * (width - full), style="dim")
@@ -101,6 +100,9 @@ def areas_table(areas: ClassAreas, width: int = 24) -> Table:
         if areas.layers and i < len(areas):
             row.append(Text(f"{told[i]['attention_in_area'][-1]:.0%}"))
         table.add_row(*row)
+    if there > _MOST_CLASSES:
+        rest = float(areas.pixels[_MOST_CLASSES:].sum())
+        table.add_row(Text(f"{there - _MOST_CLASSES} more", style="dim"), "", Text(percent(rest)))
     return table
 
 

@@ -55,6 +55,7 @@ export class AreaScene extends Scene {
     const tags = named.map((token) => {
       const tag = h('span', { className: token === viewer.token ? 'tag chosen' : 'tag' }, look.name(token));
       tag.style.background = look.bare(token) ? '#e4e4e0' : look.colour(token);
+      if (!look.bare(token) && look.dark(token)) tag.style.color = '#fff';
       return tag;
     });
     stage.querySelector('.tags').replaceChildren(...tags);

@@ -1,5 +1,6 @@
 // A segmenter's classes: the area of each, and what every patch is taken for.
 import { inflate } from './attend.js';
+import { linear } from './colour.js';
 import { TargetLook } from './targets.js';
 import { percent } from './words.js';
 
@@ -22,6 +23,11 @@ export class ClassLook extends TargetLook {
 
   colour(token) {
     return this.targets.colours[token];
+  }
+
+  /** Whether white letters are read better on its colour than dark ones (WCAG 2.2, relative luminance). */
+  dark(token) {
+    return luminance(this.colour(token)) < 0.18;
   }
 
   /** Its share of the picture's pixels. */
@@ -66,8 +72,8 @@ export class ClassLook extends TargetLook {
     return this.middles?.[token] ?? null;
   }
 
-  rest(say) {
-    const count = this.targets.queries - this.last - 1;
+  rest(say, known = 0) {
+    const count = this.targets.queries - this.last - 1 + known;
     return count && say('restQueries', { count });
   }
 
@@ -95,6 +101,12 @@ export class ClassLook extends TargetLook {
     }
     context.putImageData(image, 0, 0);
   }
+}
+
+/** Relative luminance of a colour, 0 to 1. */
+function luminance(hex) {
+  const [r, g, b] = [1, 3, 5].map((at) => linear(parseInt(hex.slice(at, at + 2), 16) / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
 /** A share of the pixels in words: what is there is never 0. */

@@ -1,7 +1,7 @@
 // The colour scale: dark to light, so that it reads the same to every eye and in grey.
 
 const STOPS = ['#140d36', '#45197d', '#8b2480', '#cb3e62', '#f1763b', '#fab744', '#fdf4b8'];
-const linear = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+export const linear = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
 const gamma = (x) => (x <= 0.0031308 ? 12.92 * x : 1.055 * x ** (1 / 2.4) - 0.055);
 
 /** OKLab (Ottosson 2020), in which equal distances look equally large. */

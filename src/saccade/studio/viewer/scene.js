@@ -3,6 +3,8 @@ import { strips } from './charts.js';
 import { ARROWS, get, h } from './dom.js';
 import { percent } from './words.js';
 
+const MOST_LISTED = 16; // others that the chosen one attended to
+
 /** What the scenes of boxes and of areas share; each draws (`draw`) and says what is under the pointer (`under`). */
 export class Scene {
   /** viewer gives what is chosen and its texts; picks and peeks go back to it. */
@@ -63,9 +65,10 @@ export class Scene {
     const where = head < 0 ? say('meanHeads') : say('headName', { head: head + 1 });
     get('among-where').textContent = given ? say('amongWhere', { name: look.name(token), layer: layer + 1, head: where }) : say('noAmong');
     if (!given) return get('among').replaceChildren();
-    const rows = [...given.pairs.map(([i, weight]) => [look.name(i), weight, i]), [say('itself'), given.own, token]];
-    const rest = look.rest(say);
-    if (rest) rows.push([rest, given.rest, null]);
+    const [listed, others] = [given.pairs.slice(0, MOST_LISTED), given.pairs.slice(MOST_LISTED)];
+    const rows = [...listed.map(([i, weight]) => [look.name(i), weight, i]), [say('itself'), given.own, token]];
+    const rest = look.rest(say, others.length);
+    if (rest) rows.push([rest, others.reduce((sum, [, weight]) => sum + weight, given.rest), null]);
     const most = Math.max(...rows.map(([, weight]) => weight));
     return get('among').replaceChildren(...rows.map(([name, weight, i]) => {
       const bar = h('b');

@@ -78,12 +78,12 @@ export class TargetLook {
     return { pairs, own: given[token], rest: Math.max(0, 1 - given.reduce((a, b) => a + b, 0)) };
   }
 
-  /** Whatever else its query could attend to, in words; empty if there is nothing. */
-  rest(say) {
+  /** Whatever else its query could attend to, in words, besides so many that are known; empty if there is nothing. */
+  rest(say, known = 0) {
     const { queries, found, names } = this.targets;
-    const count = queries - this.last - 1;
+    const count = queries - this.last - 1 + known;
     if (this.tokens !== this.patches) return say('restTokens');
-    return count && say(found > names.length ? 'restQueries' : 'nothing', { count });
+    return count && say(known || found > names.length ? 'restQueries' : 'nothing', { count });
   }
 
   /** How much of what it gives to the picture lies inside its place, in words. */
