@@ -100,7 +100,7 @@ class Look:
                 title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
                 prefix=self.task.prefix,
                 predictions=named,
-                target=_target(self.task),
+                target=self.task.target,
                 summary=self.summary,
                 model=self.facts,
                 notes=self.notes,
@@ -231,15 +231,10 @@ def _whole_patches(size: int, patch: int) -> int:
     return size - size % patch
 
 
-def _target(task: Task) -> int | Literal["mean"]:
-    """The token that speaks for the picture; none does in a segmenter, whose class tokens look at all patches."""
-    return "mean" if isinstance(task, SegmentTask) else task.target
-
-
 def _summary(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     prefix, patches = len(task.prefix), grid[0] * grid[1]
     token: int | Tensor = 0
-    if _target(task) == "mean":
+    if task.target == "mean":
         token = torch.cat([torch.zeros(prefix), torch.ones(patches)])
     summary = trace.summary(grid, token)
     if not summary.rollout.isfinite().all():

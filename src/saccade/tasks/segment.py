@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -81,6 +81,11 @@ class SegmentTask(SegmentsPictures, TrainedTask):
     kind: ClassVar[str] = "segment"
     network: ClassVar[type[nn.Module]] = Segmenter
     network_config: ClassVar[type[BaseModel]] = SegmenterConfig
+
+    @property
+    def target(self) -> Literal["mean"]:
+        """No token speaks for the picture: the patches are what its classes look at."""
+        return "mean"
 
     @torch.no_grad()
     def segment(self, picture: Picture) -> UInt8[Tensor, "y x"]:
