@@ -22,19 +22,19 @@ Last, both are timed on pictures of the same size, one by one and in a batch, in
 """
 
 import json
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import cyclopts
 import torch
 from chart import line_chart
-from side_by_side import machine, ratio, timed
+from side_by_side import machine
+from sides import Side, parameters, speed, verdict
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from saccade.data.objects import Objects
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector
 from saccade.ops.boxes import to_centred, to_corners
@@ -43,9 +43,10 @@ from saccade.tasks.detect import detections
 from saccade.tasks.detect_scores import detection_scores
 from saccade.tasks.detections import Detections
 from saccade.train.config import TrainConfig
-from saccade.train.optim import averaged, optimizers
+from saccade.train.optim import optimizers
 
 OURS, PEER = "Saccade", "transformers' DETR"
+Finder = Callable[[nn.Module, Tensor], list[Detections]]
 
 
 @dataclass
@@ -69,66 +70,6 @@ class Settings:
     quick: bool = False
 
 
-class Side:
-    """One of the two: its model, its clock, its curve."""
-
-    name: str
-    model: nn.Module
-
-    def __init__(self, settings: Settings, found: list[torch.optim.Optimizer], ema: float):
-        self.settings, self.optimizers = settings, found
-        self.average = averaged(self.model, ema)
-        self.peaks = [[group["lr"] for group in o.param_groups] for o in found]
-        self.seconds, self.step, self.pictures = 0.0, 0, 0
-        self.curve: list[tuple[float, int, float, float]] = []  # seconds, pictures, mAP, mAP50
-
-    def train(self, turn: float) -> None:
-        until = min(self.seconds + turn, self.settings.minutes * 60)
-        while self.seconds < until:
-            begun = time.perf_counter()
-            self._rates(self.seconds / (self.settings.minutes * 60))
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = self.loss(torch.Generator().manual_seed((self.settings.seed << 32) + self.step))
-            loss.backward()
-            self.clip()
-            for optimizer in self.optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            self.average.update_parameters(self.model)
-            self.step, self.pictures = self.step + 1, self.pictures + self.settings.batch
-            self.seconds += time.perf_counter() - begun
-
-    def score(self, pictures: Tensor, truth: list[Objects], labels: list[str]) -> None:
-        """Of the weights as they are and of their average, the better."""
-        results = []
-        for model in (self.model, self.average.module):
-            model.eval()
-            with torch.no_grad():
-                found = [one for some in pictures.split(25) for one in self.found(model, some)]
-            model.train()
-            scores = detection_scores(found, truth, labels)
-            results.append((scores["mAP"] or 0.0, scores["mAP50"] or 0.0))
-        best = max(results)
-        self.curve.append((self.seconds, self.pictures, *best))
-        far = f"{self.seconds / 60:6.2f} min  {self.pictures:7} scenes"
-        print(f"{self.name:20} {far}  mAP {best[0]:.4f}  mAP50 {best[1]:.4f}", flush=True)
-
-    def _rates(self, progress: float) -> None:
-        factor = min(1.0, progress / 0.05 + 1e-3) * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * progress)).item())
-        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-
-    def loss(self, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError
-
-    def clip(self) -> None:
-        """Nothing, unless the recipe does."""
-
-    def found(self, model: nn.Module, pictures: Tensor) -> list[Detections]:
-        raise NotImplementedError
-
-
 class Ours(Side):
     """The recipe of `saccade train detect`."""
 
@@ -140,7 +81,7 @@ class Ours(Side):
         super().__init__(settings, optimizers(self.model, config), config.ema)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        batch = self.task.batch(torch.arange(self.settings.batch), generator, 1.0)
+        batch = self.task.batch(torch.arange(self.race.batch), generator, 1.0)
         return self.task.loss(self.model, [batch], torch.device("cpu"))
 
     def found(self, model: nn.Module, pictures: Tensor) -> list[Detections]:
@@ -162,7 +103,7 @@ class Theirs(Side):
 
     def loss(self, generator: torch.Generator) -> Tensor:
         size = self.task.size
-        pictures, objects = self.task.source.samples(torch.arange(self.settings.batch), size, generator)
+        pictures, objects = self.task.source.samples(torch.arange(self.race.batch), size, generator)
         scale = torch.tensor([size[1], size[0], size[1], size[0]])
         labels = [{"class_labels": o.labels, "boxes": to_centred(o.boxes) / scale} for o in objects]
         return self.model(self.task.preprocess.standardised(pictures), labels=labels).loss
@@ -183,7 +124,7 @@ def detr(task: DetectTraining, settings: Settings) -> DetrForObjectDetection:
     """DETR of our width and depth on the smallest ResNet that gives it as many parameters as ours."""
     assert isinstance(task.model, Detector)
     ours, block = task.model.config, task.model.config.vit.block
-    mine = sum(p.numel() for p in task.model.parameters())
+    mine = parameters(task.model)
     for widths in ([16, 32, 64], [32, 64, 128], [48, 96, 192], [64, 128, 256], [96, 192, 384], [128, 256, 512]):
         # the stem halves the picture twice, each stage after the first once more: a stride of 16
         resnet = ResNetConfig(
@@ -207,7 +148,7 @@ def detr(task: DetectTraining, settings: Settings) -> DetrForObjectDetection:
         )
         torch.manual_seed(settings.seed)
         model = DetrForObjectDetection(config)
-        if sum(p.numel() for p in model.parameters()) >= mine:
+        if parameters(model) >= mine:
             break
     return model
 
@@ -233,54 +174,34 @@ def main(
     recipe = DetectRecipe(model=settings.model, size=settings.size, queries=settings.queries)
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
     task = DetectTraining(*scenes, recipe, settings.seed)
-    sides: list[Side] = [Ours(task, settings), Theirs(task, settings)]
+    ours, peer = Ours(task, settings), Theirs(task, settings)
+    sides: list[Ours | Theirs] = [ours, peer]
     for side in sides:
-        print(f"{side.name}: {sum(p.numel() for p in side.model.parameters()) / 1e6:.2f} M parameters")
+        print(f"{side.name}: {parameters(side.model) / 1e6:.2f} M parameters")
     while any(side.seconds < settings.minutes * 60 for side in sides):
         for side in sides:
-            side.train(settings.turn)
-            side.score(task.val_pictures, task.val_objects, task.labels)
-    said = {"verdict": verdict(sides), "sides": [figures(side) for side in sides], "speed": speed(sides, settings)}
+            side.train()
+            side.score(lambda model, side=side: judged(side.found, model, task))
+    said = {
+        "verdict": verdict(ours, peer),
+        "sides": [side.figures() for side in sides],
+        "speed": speed([ours, peer], settings),
+    }
     print(said["verdict"])
     if json_file:
         told = {**said, "machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
         json_file.write_text(json.dumps(told, indent=1))
     if chart:
-        lines = {side.name: [(seconds / 60, score) for seconds, _, score, _ in side.curve] for side in sides}
+        lines = {side.name: [(seconds / 60, scores["mAP"]) for seconds, _, scores in side.curve] for side in sides}
         title = f"Training a detector on drawn scenes, {settings.size} pixels"
         line_chart(chart, title, "minutes of training", "mAP on held-out scenes", lines, 0.85)
 
 
-def verdict(sides: list[Side]) -> str:
-    """Where both came to, and when ours was where the peer ended."""
-    ours, peer = (side.curve[-1] for side in sides)
-    before = next((seconds for seconds, _, score, _ in sides[0].curve if score >= peer[2]), None)
-    when = "never came to that" if before is None else f"had that after {before / 60:.1f} min"
-    return (
-        f"after {ours[0] / 60:.1f} min each: {OURS} mAP {ours[2]:.4f}, mAP50 {ours[3]:.4f}; {PEER} mAP {peer[2]:.4f}, "
-        f"mAP50 {peer[3]:.4f}; {OURS} {when}"
-    )
-
-
-def figures(side: Side) -> dict[str, Any]:
-    columns = ("seconds", "scenes", "mAP", "mAP50")
-    curve = [dict(zip(columns, point, strict=True)) for point in side.curve]
-    return {"name": side.name, "parameters": sum(p.numel() for p in side.model.parameters()), "curve": curve}
-
-
-@torch.no_grad()
-def speed(sides: list[Side], settings: Settings) -> dict[str, Any]:
-    """Pictures a second of both, in fp32."""
-    found: dict[str, Any] = {}
-    for batch in (1, 16):
-        pictures = torch.randn(batch, 3, settings.size, settings.size)
-        ways = {side.name: (lambda s=side, p=pictures: s.average.module.eval()(p)) for side in sides}
-        times = timed(ways, 3 if settings.quick else 15, warmup=2)
-        rates = {name: batch / sorted(took)[len(took) // 2] for name, took in times.items()}
-        found[f"batch {batch}"] = {**rates, "ours / theirs": str(ratio(times, OURS, PEER))}
-        said = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-        print(f"pictures a second at batch {batch}, fp32: {said}; ours {ratio(times, OURS, PEER)}")
-    return found
+def judged(found: Finder, model: nn.Module, task: DetectTraining) -> dict[str, float]:
+    """mAP and mAP50 on the held-out scenes."""
+    answers = [one for some in task.val_pictures.split(25) for one in found(model, some)]
+    scores = detection_scores(answers, task.val_objects, task.labels)
+    return {name: scores[name] or 0.0 for name in ("mAP", "mAP50")}
 
 
 if __name__ == "__main__":

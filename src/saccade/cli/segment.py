@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from PIL import Image
 from rich.table import Table
 
-from saccade.cli import runs
+from saccade.cli import runs, say
 from saccade.cli.asked import Asked
 from saccade.cli.scenes import CHOOSING, HELD_OUT, JUDGING, scenes_asked_for
 from saccade.cli.source import Source
@@ -107,7 +107,9 @@ def val(
 
 def predicted(task: SegmentsPictures, read: Iterable[Picture], asked: Asked) -> Iterator[Segmentation]:
     """The class of every pixel of each picture."""
-    if asked.size is not None and isinstance(task, SegmentTask):
+    if asked.size is not None:
+        if not isinstance(task, SegmentTask):
+            raise say.UsageError(f"--size is for our own segmenters; {task.name} brings its own size")
         task = task.at(asked.size)
     return task.predict_all(read)
 

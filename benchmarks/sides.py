@@ -1,0 +1,118 @@
+"""Two models that train from nothing in turns for the same minutes, each with a clock of its own."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from side_by_side import ratio, timed
+from torch import Tensor, nn
+
+from saccade.train.optim import averaged
+
+
+class Race(Protocol):
+    """How the race is run: minutes of training for each, pictures an update, seconds of a turn."""
+
+    minutes: float
+    batch: int
+    turn: float
+    size: int
+    seed: int
+    quick: bool
+
+
+class Side:
+    """One of the two: its model, its clock, its curve of scores, of which the first is the one that counts."""
+
+    name: str
+    model: nn.Module
+
+    def __init__(self, race: Race, found: list[torch.optim.Optimizer], ema: float):
+        self.race, self.optimizers = race, found
+        self.average = averaged(self.model, ema)
+        self.peaks = [[group["lr"] for group in o.param_groups] for o in found]
+        self.seconds, self.step, self.pictures = 0.0, 0, 0
+        self.curve: list[tuple[float, int, dict[str, float]]] = []  # seconds, pictures, scores
+
+    def train(self) -> None:
+        """A turn."""
+        until = min(self.seconds + self.race.turn, self.race.minutes * 60)
+        while self.seconds < until:
+            begun = time.perf_counter()
+            self._rates(self.seconds / (self.race.minutes * 60))
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = self.loss(torch.Generator().manual_seed((self.race.seed << 32) + self.step))
+            loss.backward()
+            self.clip()
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            self.average.update_parameters(self.model)
+            self.step, self.pictures = self.step + 1, self.pictures + self.race.batch
+            self.seconds += time.perf_counter() - begun
+
+    def score(self, judge: Callable[[nn.Module], dict[str, float]]) -> None:
+        """Of the weights as they are and of their average, the better by the first score."""
+        results = []
+        for model in (self.model, self.average.module):
+            model.eval()
+            with torch.no_grad():
+                results.append(judge(model))
+            model.train()
+        best = max(results, key=lambda scores: next(iter(scores.values())))
+        self.curve.append((self.seconds, self.pictures, best))
+        said = "  ".join(f"{name} {value:.4f}" for name, value in best.items())
+        print(f"{self.name:26} {self.seconds / 60:6.2f} min  {self.pictures:7} pictures  {said}", flush=True)
+
+    def figures(self) -> dict[str, Any]:
+        """For JSON."""
+        curve = [{"seconds": seconds, "pictures": seen, **scores} for seconds, seen, scores in self.curve]
+        return {"name": self.name, "parameters": parameters(self.model), "curve": curve}
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """Of a batch that follows from the generator."""
+        raise NotImplementedError
+
+    def clip(self) -> None:
+        """Nothing, unless the recipe does."""
+
+    def _rates(self, progress: float) -> None:
+        factor = min(1.0, progress / 0.05 + 1e-3) * 0.5 * (1 + torch.cos(torch.tensor(torch.pi * progress)).item())
+        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def verdict(ours: Side, peer: Side) -> str:
+    """Where both came to, and when ours was where the peer ended."""
+    (seconds, _, mine), (_, _, theirs) = ours.curve[-1], peer.curve[-1]
+    key = next(iter(mine))
+    before = next((at for at, _, scores in ours.curve if scores[key] >= theirs[key]), None)
+    when = "never came to that" if before is None else f"had that {key} after {before / 60:.1f} min"
+    ends = (
+        f"{side.name} {', '.join(f'{name} {value:.4f}' for name, value in scores.items())}"
+        for side, scores in ((ours, mine), (peer, theirs))
+    )
+    return f"after {seconds / 60:.1f} min each: {'; '.join(ends)}; {ours.name} {when}"
+
+
+@torch.no_grad()
+def speed(sides: list[Side], race: Race) -> dict[str, Any]:
+    """Pictures a second of both, in fp32."""
+    found: dict[str, Any] = {}
+    first, second = (side.name for side in sides)
+    for batch in (1, 16):
+        pictures = torch.randn(batch, 3, race.size, race.size)
+        ways = {side.name: (lambda s=side, p=pictures: s.average.module.eval()(p)) for side in sides}
+        times = timed(ways, 3 if race.quick else 15, warmup=2)
+        rates = {name: batch / sorted(took)[len(took) // 2] for name, took in times.items()}
+        found[f"batch {batch}"] = {**rates, "ours / theirs": str(ratio(times, first, second))}
+        said = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+        print(f"pictures a second at batch {batch}, fp32: {said}; ours {ratio(times, first, second)}")
+    return found
