@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.data.scenes.shapes import SHAPES
 from saccade.models import PRESETS
 
-from ..data import annotated_sets
+from ..data.objects import annotated_sets
 from ..tasks import finder, tiny
 
 

@@ -6,9 +6,9 @@ import sys
 
 from PIL import Image
 
-from saccade.data.object_sets import open_objects
+from saccade.data.objects.sets import open_objects
 
-from ..data.annotated_sets import coco, write_coco, write_voc, xml
+from ..data.objects.annotated_sets import coco, write_coco, write_voc, xml
 
 
 def test_a_sound_set(saccade, tmp_path):

@@ -15,7 +15,7 @@ from PIL import Image
 from saccade.cli.shots import Shots
 from saccade.data.films import Film
 from saccade.data.preprocess import Preprocess
-from saccade.data.segment_sets import open_segments
+from saccade.data.segments.sets import open_segments
 from saccade.models import ViTConfig
 from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks import load

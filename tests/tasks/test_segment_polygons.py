@@ -13,8 +13,8 @@ from faster_coco_eval.core import mask as coder
 from PIL import Image
 
 from saccade.data import open_objects
-from saccade.data.segment_sets import open_segments
 from saccade.data.segments import IGNORED
+from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 from saccade.tasks.segment_polygons import annotations, categories, covers_nothing, writing_areas
 

@@ -57,7 +57,7 @@ def train(
     resume
         Go on with the run of this name, with the options it was started with.
     """
-    from saccade.data.object_sets import object_splits
+    from saccade.data.objects.sets import object_splits
     from saccade.data.scenes import Scenes
     from saccade.tasks.detect_training import DetectTraining
 
@@ -76,7 +76,7 @@ def val(
     task: FindsObjects, data: Path, split: str | None, bad: str, place: Device, out: Path
 ) -> tuple[dict[str, Any], dict[str, float | None]]:
     """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
-    from saccade.data.object_sets import open_objects
+    from saccade.data.objects.sets import open_objects
     from saccade.data.scenes import Scenes
     from saccade.tasks.detect_matches import detection_confusion
     from saccade.tasks.detect_mistakes import draw_mistakes

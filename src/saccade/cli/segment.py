@@ -60,7 +60,7 @@ def train(
     """
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.segments import SceneSegments
-    from saccade.data.segment_sets import segment_splits
+    from saccade.data.segments.sets import segment_splits
     from saccade.tasks.segment_training import SegmentTraining
 
     run = runs.begin(name, resume, source, recipe or SegmentRecipe(), config)
@@ -81,7 +81,7 @@ def val(
     """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.segments import SceneSegments
-    from saccade.data.segment_sets import open_segments
+    from saccade.data.segments.sets import open_segments
     from saccade.tasks.segment_mistakes import WorstBorders, draw_worst_borders
     from saccade.tasks.segment_pictures import draw_segment_confusion
     from saccade.tasks.segment_scores import SegmentScores

@@ -5,16 +5,16 @@ from saccade.data.cache import Arrays, Streamed, prepare, readable, to_arrays
 from saccade.data.files import find_images
 from saccade.data.folders import ImageFolder, splits
 from saccade.data.images import Picture, read_image
-from saccade.data.object_arrays import to_object_arrays
-from saccade.data.object_augment import ObjectAugment
-from saccade.data.object_sets import object_splits, open_objects
 from saccade.data.objects import Objects, ObjectSet
+from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.augment import ObjectAugment
+from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
-from saccade.data.segment_arrays import SegmentArrays, to_segment_arrays
-from saccade.data.segment_augment import SegmentAugment
-from saccade.data.segment_sets import open_segments, segment_splits
 from saccade.data.segments import IGNORED, SegmentSet
+from saccade.data.segments.arrays import SegmentArrays, to_segment_arrays
+from saccade.data.segments.augment import SegmentAugment
+from saccade.data.segments.sets import open_segments, segment_splits
 
 __all__ = [
     "IGNORED",

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from saccade.data.object_arrays import to_object_arrays
-from saccade.data.object_augment import ObjectAugment
 from saccade.data.objects import Objects, ObjectSet
+from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.augment import ObjectAugment
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Noised

@@ -9,8 +9,8 @@ from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
-from saccade.data.object_arrays import to_object_arrays
 from saccade.data.objects import ObjectSet
+from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import LEAST

@@ -11,9 +11,9 @@ from torch import Generator, Tensor, nn
 
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segment_arrays import to_segment_arrays
-from saccade.data.segment_augment import SegmentAugment
 from saccade.data.segments import SegmentSet
+from saccade.data.segments.arrays import to_segment_arrays
+from saccade.data.segments.augment import SegmentAugment
 from saccade.device import Device
 from saccade.errors import DataError
 from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig

@@ -9,10 +9,10 @@ from PIL import Image
 
 from saccade.data.doctor import check_empty, examine, write_clean
 from saccade.data.doctor.clean import _write
-from saccade.data.object_sets import open_objects
+from saccade.data.objects.sets import open_objects
 from saccade.errors import DataError
 
-from ..annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
+from ..objects.annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
 from .test_examine import spoil_coco, two_annotations_of_a_picture
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from saccade.data.annotated import RawObject, RawPicture, judge
 from saccade.data.doctor import KINDS, examine
 from saccade.data.doctor.boxes import repeated
 from saccade.data.doctor.pictures import Seen, _close, look_at, similar
+from saccade.data.objects.annotated import RawObject, RawPicture, judge
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
-from ..annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
+from ..objects.annotated_sets import coco, save_pictures, write_coco, write_voc, write_yolo, xml
 
 # The sets that tests are made of are too small for the doctor's taste.
 SMALL = {"class rare"}

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from saccade.data.doctor import KINDS, examine, write_clean
-from saccade.data.segment_sets import open_segments, segment_splits
+from saccade.data.segments.sets import open_segments, segment_splits
 
-from ..masked_sets import COLOURS, NAMES, SPLITS, coloured, grey, indices, picture, write
+from ..segments.masked_sets import COLOURS, NAMES, SPLITS, coloured, grey, indices, picture, write
 
 QUIET = {"class rare", "class small"}  # the sets that tests are made of are too small
 

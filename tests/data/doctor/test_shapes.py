@@ -9,10 +9,10 @@ from faster_coco_eval.core import mask as coder
 
 from saccade.data.doctor import examine, write_clean
 from saccade.data.doctor.shapes import fault, unpacked
-from saccade.data.object_sets import open_objects
+from saccade.data.objects.sets import open_objects
 from saccade.errors import DataError
 
-from ..annotated_sets import coco, write_coco
+from ..objects.annotated_sets import coco, write_coco
 
 SIZE = (53, 71)  # of the first picture
 PIXELS = 53 * 71

@@ -7,13 +7,13 @@ from xml.etree.ElementTree import tostring
 
 from defusedxml.ElementTree import fromstring
 
-from saccade.data import annotated, coco, voc, yolo
-from saccade.data.annotated import RawPicture, read_bytes
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import KINDS
 from saccade.data.doctor.masks import write_masks
 from saccade.data.doctor.subject import Part
 from saccade.data.files import shown
+from saccade.data.objects import annotated, coco, voc, yolo
+from saccade.data.objects.annotated import RawPicture, read_bytes
 from saccade.data.store import FolderStore
 from saccade.errors import DataError
 

@@ -5,13 +5,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from saccade.data.annotated import RawPicture, role
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.findings import KINDS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.pictures import Seen, copies, look_at, similar
 from saccade.data.doctor.shapes import fault
 from saccade.data.doctor.subject import Part, Subject, open_subject
+from saccade.data.objects.annotated import RawPicture, role
 
 RARE = 10
 BALANCE = 20

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from saccade.data.annotated import below, read_bytes
 from saccade.data.cache import threads
 from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.pictures import Seen
 from saccade.data.doctor.subject import Subject
-from saccade.data.masks_coding import NoSuchClass
-from saccade.data.segment_files import OtherSize, read_upright
-from saccade.data.segment_lists import lines_of
-from saccade.data.segment_raw import MaskedPicture, MaskedSet
+from saccade.data.objects.annotated import below, read_bytes
 from saccade.data.segments import IGNORED
+from saccade.data.segments.files import OtherSize, read_upright
+from saccade.data.segments.lists import lines_of
+from saccade.data.segments.masks_coding import NoSuchClass
+from saccade.data.segments.raw import MaskedPicture, MaskedSet
 from saccade.errors import DataError
 
 

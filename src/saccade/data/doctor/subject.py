@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from saccade.data import annotated, coco, folders, segment_layout
-from saccade.data.annotated import Annotations
+from saccade.data import folders
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import contents, is_picture
-from saccade.data.object_sets import Layout, find_layout
-from saccade.data.segment_layout import Masks
-from saccade.data.segment_raw import MaskedSet
+from saccade.data.objects import annotated, coco
+from saccade.data.objects.annotated import Annotations
+from saccade.data.objects.sets import Layout, find_layout
+from saccade.data.segments import layout as segment_layout
+from saccade.data.segments.layout import Masks
+from saccade.data.segments.raw import MaskedSet
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data import annotated
-from saccade.data.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
 from saccade.data.files import is_picture, natural, shown
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 

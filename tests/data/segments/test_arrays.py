@@ -7,8 +7,8 @@ from PIL import Image
 
 from saccade.data import Preprocess
 from saccade.data.placement import Placement
-from saccade.data.segment_arrays import SegmentStreamed, mask_to_model, to_segment_arrays
-from saccade.data.segment_sets import open_segments
+from saccade.data.segments.arrays import SegmentStreamed, mask_to_model, to_segment_arrays
+from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 
 from .masked_sets import SIZES, grey, indices, write

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.masks_read import MaskPixels, grey_values, named_counts, pack
-from saccade.data.segment_known import Colour
 from saccade.data.segments import IGNORED
+from saccade.data.segments.known import Colour
+from saccade.data.segments.masks_read import MaskPixels, grey_values, named_counts, pack
 from saccade.errors import DataError
 
 UNKNOWN = -1

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data import annotated
-from saccade.data.annotated import RawObject, RawPicture
-from saccade.data.coco import COCO, masks
 from saccade.data.files import shown
-from saccade.data.masks_coding import Coding
-from saccade.data.segment_raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import RawObject, RawPicture
+from saccade.data.objects.coco import COCO, masks
 from saccade.data.segments import IGNORED
+from saccade.data.segments.masks_coding import Coding
+from saccade.data.segments.raw import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store
 from saccade.errors import DataError
 

@@ -1,7 +1,6 @@
 """Pictures with boxes from COCO JSON, Pascal VOC or YOLO files, in a folder or a tar: the format is found by looking.
 
-The three readers (`data/coco.py`, `data/voc.py`, `data/yolo.py`) say what the files say; `data/object_files.py`
-makes a data set of it.
+The three readers (`coco.py`, `voc.py`, `yolo.py`) say what the files say; `files.py` makes a data set of it.
 """
 
 import os
@@ -11,10 +10,10 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from saccade.data import annotated, coco, voc, yolo
-from saccade.data.annotated import Annotations
 from saccade.data.files import contents, shown
-from saccade.data.object_files import ObjectFiles
+from saccade.data.objects import annotated, coco, voc, yolo
+from saccade.data.objects.annotated import Annotations
+from saccade.data.objects.files import ObjectFiles
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.segment_sets import open_segments, segment_splits
+from saccade.data.segments.sets import open_segments, segment_splits
 from saccade.errors import DataError
 
 SIZE = (41, 53)

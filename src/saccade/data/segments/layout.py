@@ -4,17 +4,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from saccade.data import annotated
-from saccade.data.annotated import Problem
 from saccade.data.files import shown
-from saccade.data.masks_coding import Coding
-from saccade.data.masks_read import read_mask
-from saccade.data.segment_coding import Decision, Known, decide
-from saccade.data.segment_lists import Finder, find_lists, listed
-from saccade.data.segment_names import ClassList
-from saccade.data.segment_names import find_lists as find_class_lists
-from saccade.data.segment_pairs import Paired, pair, root_of, split_of
-from saccade.data.segment_raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import Problem
+from saccade.data.segments.coding import Decision, Known, decide
+from saccade.data.segments.lists import Finder, find_lists, listed
+from saccade.data.segments.masks_coding import Coding
+from saccade.data.segments.masks_read import read_mask
+from saccade.data.segments.names import ClassList
+from saccade.data.segments.names import find_lists as find_class_lists
+from saccade.data.segments.pairs import Paired, pair, root_of, split_of
+from saccade.data.segments.raw import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store
 
 

@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from saccade.data import annotated
-from saccade.data.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
 from saccade.data.files import is_picture, natural, shown
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 

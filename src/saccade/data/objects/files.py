@@ -8,12 +8,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from saccade.data import annotated
-from saccade.data.annotated import Annotations, Judged, RawPicture, judge
 from saccade.data.files import shown
 from saccade.data.images import Picture, read_image, read_size
-from saccade.data.object_moves import mirror, transpose, turn_over
-from saccade.data.objects import Objects
+from saccade.data.objects import Objects, annotated
+from saccade.data.objects.annotated import Annotations, Judged, RawPicture, judge
+from saccade.data.objects.moves import mirror, transpose, turn_over
 from saccade.errors import DataError
 
 # How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
@@ -180,7 +179,7 @@ class ObjectFiles:
     def _masks(self, objects: list[annotated.RawObject], size: tuple[int, int], index: int) -> Tensor | None:
         if not objects or any(each.shape is None for each in objects):
             return None
-        from saccade.data.coco import masks
+        from saccade.data.objects.coco import masks
 
         try:
             drawn = masks(objects, size)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data import annotated
 from saccade.data.files import natural, shown
-from saccade.data.segment_known import Colour
+from saccade.data.objects import annotated
 from saccade.data.segments import IGNORED
+from saccade.data.segments.known import Colour
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 

@@ -4,9 +4,9 @@
   annotations, ...), train/ and trainannot/ (SegNet), leftImg8bit/ and gtFine/ (Cityscapes), a.jpg and a_mask.png;
 - coloured masks with a table of colours (class_dict.csv, label_colors.txt, labelmap.txt), or VOC's;
 - VOC's SegmentationClass/ with ImageSets/Segmentation/*.txt;
-- COCO JSON with polygons or run lengths (`data/segment_coco.py`).
+- COCO JSON with polygons or run lengths (`data/segments/coco.py`).
 
-A list of classes (`data/segment_names.py`) always wins over what is known of a kind of set, and that over the values
+A list of classes (`data/segments/names.py`) always wins over what is known of a kind of set, and that over the values
 found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, wherever they stand in it.
 
 SegNet's copies of sets (folders called *annot) number what is unlabelled one past the classes, CamVid's 11 classes with
@@ -20,13 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data import annotated, coco, segment_layout
 from saccade.data.files import contents, shown
-from saccade.data.masks_coding import Coding
-from saccade.data.object_sets import hold_out
-from saccade.data.segment_coco import Drawn
-from saccade.data.segment_files import SegmentFiles
-from saccade.data.segment_raw import MaskedSet
+from saccade.data.objects import annotated, coco
+from saccade.data.objects.sets import hold_out
+from saccade.data.segments import layout as segment_layout
+from saccade.data.segments.coco import Drawn
+from saccade.data.segments.files import SegmentFiles
+from saccade.data.segments.masks_coding import Coding
+from saccade.data.segments.raw import MaskedSet
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from saccade.data import annotated
-from saccade.data.annotated import Problem
 from saccade.data.files import is_picture, natural, shown
-from saccade.data.segment_raw import MaskedPicture
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import Problem
+from saccade.data.segments.raw import MaskedPicture
 from saccade.data.store import Store
 
 VOC_LISTS = "imagesets/segmentation"

@@ -8,13 +8,12 @@ from pathlib import PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from saccade.data import annotated
 from saccade.data.cache import threads
 from saccade.data.files import shown
 from saccade.data.images import read_size
-from saccade.data.masks_coding import FULL, Coding
-from saccade.data.masks_read import MaskPixels, grey_values, pack, read_mask
-from saccade.data.segment_known import (
+from saccade.data.objects import annotated
+from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.segments.known import (
     CAMVID,
     CAMVID_NAME,
     CAMVID_SIZE,
@@ -26,8 +25,9 @@ from saccade.data.segment_known import (
     is_void,
     voc_palette,
 )  # fmt: skip
-from saccade.data.segment_names import ClassList, Entry
-from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.segments.masks_coding import FULL, Coding
+from saccade.data.segments.masks_read import MaskPixels, grey_values, pack, read_mask
+from saccade.data.segments.names import ClassList, Entry
 from saccade.data.store import Store
 from saccade.errors import DataError
 

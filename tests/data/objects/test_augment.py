@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from saccade.data.object_augment import ObjectAugment
-from saccade.data.object_moves import mirror, place, select, transpose, turn_over
 from saccade.data.objects import Objects
+from saccade.data.objects.augment import ObjectAugment
+from saccade.data.objects.moves import mirror, place, select, transpose, turn_over
 from saccade.data.placement import Placement
 from saccade.errors import DataError
 

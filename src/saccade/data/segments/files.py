@@ -9,12 +9,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data import annotated
 from saccade.data.files import shown
 from saccade.data.images import Picture, read_image, read_size
-from saccade.data.object_files import UPRIGHT
-from saccade.data.object_moves import mirror, transpose, turn_over
-from saccade.data.segment_raw import MaskedPicture, MaskedSet
+from saccade.data.objects import annotated
+from saccade.data.objects.files import UPRIGHT
+from saccade.data.objects.moves import mirror, transpose, turn_over
+from saccade.data.segments.raw import MaskedPicture, MaskedSet
 from saccade.errors import DataError
 
 MOVES: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {

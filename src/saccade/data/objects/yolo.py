@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from saccade.data import annotated
-from saccade.data.annotated import Annotations, Problem, RawObject, RawPicture, join, number
 from saccade.data.files import is_picture, natural, shown
+from saccade.data.objects import annotated
+from saccade.data.objects.annotated import Annotations, Problem, RawObject, RawPicture, join, number
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 

@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from saccade.data.annotated import below, folder_of, role
 from saccade.data.files import is_picture, natural
+from saccade.data.objects.annotated import below, folder_of, role
 from saccade.data.store import Store
 
 MASK_FOLDER = re.compile(

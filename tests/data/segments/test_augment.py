@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from saccade.data.segment_augment import SegmentAugment, nearest
 from saccade.data.segments import IGNORED
+from saccade.data.segments.augment import SegmentAugment, nearest
 from saccade.errors import DataError
 
 COLOURS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]], dtype=torch.uint8)

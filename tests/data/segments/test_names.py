@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from saccade.data.segment_known import VOID, is_void, voc_palette
-from saccade.data.segment_names import read_list
+from saccade.data.segments.known import VOID, is_void, voc_palette
+from saccade.data.segments.names import read_list
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
