@@ -1,0 +1,103 @@
+"""What each part of the detector's training is worth: the whole recipe beside itself without one of them.
+
+    python benchmarks/detector_parts.py --minutes 6 --json-file parts.json
+    python benchmarks/detector_parts.py --quick      # proof that it works; its figures mean nothing
+
+Every variant trains from nothing on the same endless scenes, in turns, each with a clock of its own, so that a part
+that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import torch
+from detect import Ours, Settings, judged
+from side_by_side import machine
+from torch import Tensor, nn
+
+from saccade.data.scenes import Scenes
+from saccade.models.detector import Detector, Found
+from saccade.tasks import DetectRecipe, DetectTraining
+from saccade.tasks.detect_loss import detection_loss
+
+
+class NoBias(nn.Module):
+    """In place of `BoxBias`: a query's box does not tell where to look."""
+
+    def forward(self, boxes: Tensor, grid: tuple[int, int]) -> Tensor:
+        return boxes.new_zeros(len(boxes), 1, boxes.shape[1], grid[0] * grid[1])
+
+
+class Variant(Ours):
+    """without: parts of the loss to leave out."""
+
+    def __init__(self, name: str, task: DetectTraining, settings: Settings, without: tuple[str, ...] = ()):
+        super().__init__(task, settings)
+        self.name, self.without = name, without
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        batch = self.task.batch(torch.arange(self.race.batch), generator, 1.0)
+        found = Found(*self.model(batch.pictures, batch.noised))
+        usual = self.task.each * len(batch.pictures)
+        parts = detection_loss(found, batch.targets, batch.noised, batch.denoise, usual)
+        return sum((part for name, part in parts.items() if name not in self.without), torch.zeros(()))
+
+
+def training(settings: Settings, noised: int) -> DetectTraining:
+    """A new detector, the same for every variant but for what is left out of it."""
+    recipe = DetectRecipe(model=settings.model, size=settings.size, queries=settings.queries, noised=noised)
+    scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
+    return DetectTraining(*scenes, recipe, settings.seed)
+
+
+def without_bias(settings: Settings) -> Variant:
+    task = training(settings, 24)
+    assert isinstance(task.model, Detector)
+    task.model.bias = nn.ModuleList(NoBias() for _ in task.model.bias)
+    return Variant("without box-relative bias", task, settings)
+
+
+VARIANTS: dict[str, Callable[[Settings], Variant]] = {
+    "all": lambda settings: Variant("all parts", training(settings, 24), settings),
+    "denoising": lambda settings: Variant("without denoising", training(settings, 0), settings),
+    "dense": lambda settings: Variant("without the dense head", training(settings, 24), settings, ("within",)),
+    "bias": without_bias,
+}
+
+
+def main(
+    settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(minutes=6.0, size=64),  # noqa: B008
+    *,
+    json_file: Path | None = None,
+) -> None:
+    """Train all variants for as long.
+
+    Parameters
+    ----------
+    json_file
+        Write all figures there.
+    """
+    if settings.quick:
+        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
+    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    sides = [make(settings) for make in VARIANTS.values()]
+    while any(side.seconds < settings.minutes * 60 for side in sides):
+        for side in sides:
+            side.train()
+            side.score(lambda model, side=side: judged(side.found, model, side.task))
+    print(f"after {settings.minutes:g} min each:")
+    for side in sides:
+        _, pictures, scores = side.curve[-1]
+        said = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        print(f"{side.name:26} {pictures:7} scenes  {said}")
+    if json_file:
+        told = {"machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
+        json_file.write_text(json.dumps({**told, "sides": [side.figures() for side in sides]}, indent=1))
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)
