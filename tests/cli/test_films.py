@@ -54,7 +54,7 @@ def frames_of(path):
 
 def test_a_film_with_a_segmenter(saccade, segmenter, tmp_path):
     source = tiny_films.film(tmp_path / "a.mkv", 6, times=[0, 40, 80, 200, 240, 600], time_base=tiny_films.MS)
-    places = ("--draw", "out", "--masks", "masks", "--polygons", "areas.json")
+    places = ("--draw", "out", "--masks", "masks", "--coco", "areas.json")
     said = saccade("predict", source, "--model", segmenter, *places, "--json")
     assert said.code == 0, said.err
     task, records, frames = load(str(segmenter)), json.loads(said.out), frames_of(source)
@@ -131,7 +131,7 @@ def test_bad_films(saccade, segmenter, tmp_path):
     assert "2 films were left out: text.mp4 is not a film" in said.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cut.mp4"]
     failed = saccade(
-        "predict", "cut.mkv", "--model", segmenter, "--bad", "fail", "--draw", "o", "--polygons", "p.json", "--json"
+        "predict", "cut.mkv", "--model", segmenter, "--bad", "fail", "--draw", "o", "--coco", "p.json", "--json"
     )
     assert failed.code == 1
     assert "cut.mkv is cut short" in failed.line
@@ -153,7 +153,7 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         tiny.picture("red", seed=i, size=(41, 37)).save(tmp_path / "set" / name)
     (tmp_path / "set" / "two" / "bad.png").write_bytes(b"junk")
-    said = saccade("predict", "set", "--model", segmenter, "--polygons", "set/areas.json", "--masks", "masks")
+    said = saccade("predict", "set", "--model", segmenter, "--coco", "set/areas.json", "--masks", "masks")
     assert said.code == 0, said.err
     assert "The areas are in set/areas.json" in said.err
     data = json.loads((tmp_path / "set" / "areas.json").read_text(encoding="utf-8"))
@@ -170,9 +170,9 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--polygons", "no/areas.json"], "no is no folder"),
-        (["--polygons", "a.png"], "would destroy it"),
-        (["--polygons", "same", "--out", "same"], "name the same file"),
+        (["--coco", "no/areas.json"], "no is no folder"),
+        (["--coco", "a.png"], "would destroy it"),
+        (["--coco", "same", "--out", "same"], "name the same file"),
     ],
 )
 def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, said):
@@ -183,7 +183,7 @@ def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, sai
 def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):
     tiny.picture("red").save(tmp_path / "a.png")
     for other in (detector, model):
-        assert "--polygons is for segmenters" in saccade("predict", "a.png", "--model", other, "--polygons", "p").line
+        assert "--coco is for segmenters" in saccade("predict", "a.png", "--model", other, "--coco", "p").line
 
 
 def test_few_frames_are_held(tmp_path):

@@ -287,7 +287,7 @@ class _Named:
 
     def __init__(self, classes):
         self.classes = classes
-        self.store = type("Store", (), {"label": "set"})
+        self.label = "set"
 
     def __len__(self):
         return 0

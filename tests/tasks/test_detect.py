@@ -171,5 +171,5 @@ def test_val_leaves_out_what_cannot_be_read_or_fails_as_told():
 
 
 def test_val_refuses_other_classes():
-    with pytest.raises(DataError, match="the same, in the same order"):
+    with pytest.raises(DataError, match="they come in another order; the same names in the same order expected"):
         finder.task().val(Odd(["dog", "cat", "한글 이름"]), join("cpu", "fp32"))

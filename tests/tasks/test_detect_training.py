@@ -80,12 +80,16 @@ def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
 def test_a_start_gives_its_encoder_or_all_that_fits():
     first = training()
     torch.nn.init.normal_(first.model.get_parameter("place.0.weight"))
-    start = finder.task()
-    start.model = first.model
+    start = first.trained(first.model, "first")
     again = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start)
     assert isinstance(again.model, Detector)
     for name, value in again.model.state_dict().items():
         assert torch.equal(value, first.model.state_dict()[name]), name
+    start.labels = [f"no {name}" for name in start.labels]
+    renamed = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start).model.state_dict()
+    others = {name for name, value in renamed.items() if not torch.equal(value, first.model.state_dict()[name])}
+    assert {"propose.within.weight", "heads.1.classify.weight", "known.weight"} <= others
+    assert all(name.split(".")[-2] in ("within", "chosen", "classify", "known") for name in others)
     encoder = tiny.task(patch=8, depth=2)
     other = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), start=encoder)
     assert torch.equal(other.model.get_parameter("vit.embed.project.weight"), encoder.vit.embed.project.weight)

@@ -5,9 +5,9 @@ import torch
 
 from saccade.data.segments import IGNORED
 from saccade.models.segmenter import Segmented
-from saccade.tasks.segment_loss import BORDER, OVERLAP, PATCHES, PIXELS, near_borders, segmentation_loss
+from saccade.tasks.segment_loss import OVERLAP, PATCHES, PIXELS, border_band, segmentation_loss
 
-CLASSES = 5
+CLASSES, BORDER = 5, 2.0
 
 
 def example(seed=0):
@@ -21,7 +21,7 @@ def example(seed=0):
 @pytest.mark.parametrize("reach", [1, 2])
 def test_pixels_beside_another_class(reach):
     _, truth = example()
-    found = near_borders(truth, reach)
+    found = border_band(truth, reach)
     b, rows, columns = truth.shape
     for i in range(b):
         for y in range(rows):
@@ -33,8 +33,8 @@ def test_pixels_beside_another_class(reach):
 
 def test_every_part_is_what_its_definition_says():
     said, truth = example(3)
-    parts = segmentation_loss(said, truth)
-    logs, borders = said.pixels.double().log_softmax(1), near_borders(truth, 1)
+    parts = segmentation_loss(said, truth, BORDER)
+    logs, borders = said.pixels.double().log_softmax(1), border_band(truth, 1)
     total = weights = 0.0
     for i, y, x in (truth != IGNORED).nonzero().tolist():
         weight = 1 + BORDER * borders[i, y, x].item()
@@ -62,14 +62,14 @@ def test_what_is_ignored_moves_nothing():
     said, truth = example(1)
     other = Segmented(said.pixels.clone(), said.patches)
     other.pixels[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
-    a, b = segmentation_loss(said, truth), segmentation_loss(other, truth)
+    a, b = segmentation_loss(said, truth, BORDER), segmentation_loss(other, truth, BORDER)
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_picture_of_which_nothing_is_known_costs_nothing():
     said, truth = example()
     truth.fill_(IGNORED)
-    assert sum(segmentation_loss(said, truth).values()) == 0
+    assert sum(segmentation_loss(said, truth, BORDER).values()) == 0
 
 
 def test_the_right_answer_costs_next_to_nothing():
@@ -77,4 +77,4 @@ def test_the_right_answer_costs_next_to_nothing():
     truth[:, :, 4:] = 2
     sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
     said = Segmented(sure, sure[:, :, ::4, ::4])
-    assert sum(segmentation_loss(said, truth).values()) < 1e-4
+    assert sum(segmentation_loss(said, truth, BORDER).values()) < 1e-4

@@ -10,7 +10,7 @@ from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import IGNORED
 from saccade.device import join
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.tasks import SegmentRecipe, SegmentTask, SegmentTraining, load
 from saccade.train import TrainConfig, train
@@ -114,6 +114,51 @@ def test_it_learns_and_what_is_kept_says_the_same(tmp_path):
         known = truth != IGNORED
         assert said.shape == (31, 47)
         assert (said == truth)[known].float().mean() > 0.9, i
+
+
+def test_several_parts_of_a_batch_count_alike():
+    """So that one process with all parts and several with one each compute the same."""
+    task, place = scenes(), torch.device("cpu")
+    parts = [task.batch(torch.arange(n), torch.Generator().manual_seed(n), 0.0) for n in (1, 3, 2)]
+    each = [task.loss(task.model, [part], place).item() for part in parts]
+    assert task.loss(task.model, parts, place).item() == pytest.approx(sum(each) / 3, rel=1e-5)
+
+
+def test_scenes_are_seen_whole_and_never_smaller_than_they_can_be():
+    task = SegmentTraining(SceneSegments(Scenes(8, 48)), SceneSegments(Scenes(2, 48)), recipe(size=48, crop=24))
+    assert task.preprocess.size == (48, 48)
+    with pytest.raises(SaccadeError, match="a size of 48 pixels with grow begins with scenes of fewer than 32"):
+        scenes(size=48, grow=True)
+
+
+def test_classes_of_other_names_are_not_taken_over():
+    first = SegmentTraining(Halves(), Halves(), recipe())
+    for classes, kept in ((("dark", "light"), True), (("sea", "fire"), False), (("light", "dark"), False)):
+        start = first.trained(first.model, "first")
+        task = SegmentTraining(Halves(classes=classes), Halves(classes=classes), recipe(), 1, start)
+        assert torch.equal(task.model.classes, first.model.classes) == kept
+        assert torch.equal(task.model.of_pixels.query.weight, first.model.of_pixels.query.weight)
+
+
+def test_pictures_that_cannot_be_read_are_known_before_training():
+    class Broken(Halves):
+        def picture(self, index):
+            if index == 1:
+                raise DataError("1.png is damaged")
+            return super().picture(index)
+
+    task = SegmentTraining(Halves(), Broken(4), recipe())
+    assert task.about["validation pictures"] == 3
+    assert task.val.skipped == {"1.png": "1.png is damaged"}
+    with pytest.raises(DataError, match="damaged"):
+        SegmentTraining(Halves(), Broken(4, bad="fail"), recipe())
+
+
+def test_data_of_other_classes_is_not_scored():
+    task = scenes()
+    kept = task.trained(task.model, "shapes")
+    with pytest.raises(DataError, match="the classes of halves are not those of the model shapes"):
+        list(kept.val(Halves(), join("cpu", "fp32")))
 
 
 def test_the_start_gives_its_encoder(tmp_path):

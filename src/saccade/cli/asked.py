@@ -19,7 +19,7 @@ class Asked:
     """Options of `predict`; which of them mean something depends on the model's task.
 
     draw: folder for the pictures with what was found in them. masks: folder for the class of every pixel, as PNGs.
-    polygons: COCO JSON for the areas of all pictures. size: shorter side in pixels to which pictures are brought.
+    coco: COCO JSON for the areas of all pictures. size: shorter side in pixels to which pictures are brought.
     batch: pictures that a detector sees at once.
     """
 
@@ -27,7 +27,7 @@ class Asked:
     threshold: float
     draw: Path | None = None
     masks: Path | None = None
-    polygons: Path | None = None
+    coco: Path | None = None
     size: int | None = None
     batch: int = 16
     _places: dict[str, dict[Path, Path]] = field(default_factory=dict)
@@ -43,8 +43,8 @@ class Asked:
                 raise say.UsageError(f"--{option} is for {whose}; {model} is none")
             if given is not None and option in FRAMES:
                 self._places[option] = _targets(given, files, option)
-        if self.polygons is not None:
-            output.check(self.polygons, files)
+        if self.coco is not None:
+            output.check(self.coco, files)
 
     def place(self, option: str, file: Path) -> Path:
         """Where what belongs to a picture file, or to a film, goes; there is a folder for it."""
@@ -65,7 +65,7 @@ class Asked:
 WHOSE = {
     "draw": "detectors and segmenters",
     "masks": "segmenters",
-    "polygons": "segmenters",
+    "coco": "segmenters",
     "size": "segmenters",
 }
 # Options that name a folder -> what a film becomes in it: a film, or a folder of its frames. A picture stays one.

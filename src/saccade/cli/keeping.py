@@ -17,7 +17,7 @@ from saccade.data.films import is_film
 from saccade.errors import DataError
 
 if TYPE_CHECKING:
-    from saccade.tasks.segment_polygons import AreasFile
+    from saccade.tasks.segment_coco import AreasFile
 
 
 class Keeping:
@@ -26,7 +26,7 @@ class Keeping:
 
     def __init__(self, asked: Asked, task: Any, kind: Kind, files: Sequence[Path]) -> None:
         self._asked, self._task, self._kind = asked, task, kind
-        self._names = _below(files) if asked.polygons is not None else {}
+        self._names = _below(files) if asked.coco is not None else {}
         self._whole, self._drawing = ExitStack(), ExitStack()
         self._file: Path | None = None
         self._film: FilmWriter | None = None
@@ -34,11 +34,11 @@ class Keeping:
         self._areas: "AreasFile | None" = None
 
     def __enter__(self) -> "Keeping":
-        if self._asked.polygons is not None:
-            from saccade.tasks.segment_polygons import writing_areas
+        if self._asked.coco is not None:
+            from saccade.tasks.segment_coco import writing_areas
 
             about = f"areas of classes, as {self._task.name} sees them"
-            self._areas = self._whole.enter_context(writing_areas(self._asked.polygons, self._task.labels, about))
+            self._areas = self._whole.enter_context(writing_areas(self._asked.coco, self._task.labels, about))
         self._whole.push(self._drawing)  # a film is finished first; what goes wrong there ends the areas, too
         return self
 
@@ -82,7 +82,7 @@ def _below(files: Sequence[Path]) -> dict[Path, str]:
     try:
         root = os.path.commonpath([file.absolute().parent for file in files])
     except ValueError as error:
-        raise DataError("the pictures lie on several drives; --polygons needs them in one folder") from error
+        raise DataError("the pictures lie on several drives; --coco needs them in one folder") from error
     names = {}
     for file in files:
         name = Path(os.path.relpath(file.absolute(), root))

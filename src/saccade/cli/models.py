@@ -92,7 +92,7 @@ def predict(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     draw: Path | None = None,
     masks: Path | None = None,
-    polygons: Path | None = None,
+    coco: Path | None = None,
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     bad: Literal["skip", "fail"] = "skip",
     device: Where = "auto",
@@ -111,7 +111,7 @@ def predict(
 
         saccade predict slides/ --model runs/cells --draw found/
 
-        saccade predict street.jpg --model runs/streets --masks masks/ --polygons areas.json
+        saccade predict street.jpg --model runs/streets --masks masks/ --coco areas.json
 
         saccade predict drive.mp4 --model runs/streets --draw seen/ --json --out drive.json
 
@@ -134,7 +134,7 @@ def predict(
     masks
         Of a segmenter: folder for PNGs that hold the index of each pixel's class; of a film, a folder in it with one
         a frame, 000000.png and on.
-    polygons
+    coco
         Of a segmenter: file for the areas of all pictures as COCO JSON, exact to the pixel, holes too: an annotation in
         run lengths for each class in a picture. A first class called background, void, null or unlabelled is left out.
     size
@@ -160,15 +160,15 @@ def predict(
 
     if as_json and as_csv:
         raise say.UsageError("--json and --csv exclude each other: choose one")
-    if polygons is not None and out is not None and polygons.absolute() == out.absolute():
-        raise say.UsageError("--polygons and --out name the same file: choose another for one of them")
+    if coco is not None and out is not None and coco.absolute() == out.absolute():
+        raise say.UsageError("--coco and --out name the same file: choose another for one of them")
     files = find_images(pictures, also=is_film)
     if out is not None:
         output.check(out, files)
     shots = Shots(files, bad, keep=draw is not None)
     task, kind = usable(model)
     # of a film, not more than a few frames are held
-    asked = Asked(top, threshold, draw, masks, polygons, size, batch=4 if shots.films else 16)
+    asked = Asked(top, threshold, draw, masks, coco, size, batch=4 if shots.films else 16)
     asked.claim(files, kind.TAKES, model)
     form: Form = "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     place = join(device, precision)
@@ -182,7 +182,7 @@ def predict(
             if not answers.count:
                 why = next(iter(shots.skipped.values()))
                 raise SaccadeError(f"none of {len(files)} {shots.what} could be read: {why}")
-        for option, what in (("draw", "pictures with what was found are"), ("polygons", "areas are")):
+        for option, what in (("draw", "pictures with what was found are"), ("coco", "areas are")):
             if (where := getattr(asked, option)) is not None:
                 say.line(say.to(stderr=True), f"The {what} in {where}")
         answers.tell(out)

@@ -24,7 +24,7 @@ from saccade.tasks.segment import SegmentsPictures, SegmentTask
 from saccade.tasks.segmentation import Areas, Segmentation
 from saccade.train import TrainConfig
 
-TAKES = ("draw", "masks", "polygons", "size")  # options of `predict`
+TAKES = ("draw", "masks", "coco", "size")  # options of `predict`
 SKIPS = "pictures or masks"
 EACH = "IoU of each class"
 IN_FRAMES = "mean share"
@@ -89,7 +89,7 @@ def val(
     drawn = scenes_asked_for(data)
     dataset: SegmentSet
     if drawn is not None:
-        size = min(task.preprocess.size) if isinstance(task, SegmentTask) else 128
+        size = task.preprocess.shortest or min(task.preprocess.size) if isinstance(task, SegmentTask) else 128
         dataset = SceneSegments(Scenes(drawn if ":" in str(data) else HELD_OUT, size, seed=JUDGING))
     else:
         dataset = open_segments(data, split=split, bad=bad, classes=task.labels)

@@ -26,7 +26,7 @@ class SegmenterConfig(BaseModel):
     vit: ViTConfig
     classes: int = Field(gt=0, le=255)
     depth: int = Field(2, gt=0, le=100)
-    fine: int = Field(16, gt=0, le=1024, description="features of every pixel; a multiple of 8")
+    fine: int = Field(16, gt=0, le=1024, multiple_of=8, description="features of every pixel")
 
 
 class Segmented(NamedTuple):

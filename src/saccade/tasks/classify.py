@@ -22,7 +22,7 @@ from saccade.data.output import csv_cell
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
 from saccade.models import Classifier, ClassifierConfig
-from saccade.tasks.saved import TrainedTask
+from saccade.tasks.saved import TrainedTask, same_classes
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,7 @@ class ClassifyTask(TrainedTask):
         Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
         DataError if the classes of the data are not the model's.
         """
-        if data.classes != self.labels:
-            raise DataError(
-                f"the classes of {data.store.label} are not those of the model {self.name}: "
-                f"{_difference(data.classes, self.labels)}; name its folders as the model's classes"
-            )
+        same_classes(data.classes, self.labels, data.label, self.name)
         model = self.model.to(device.device).eval()
         said, truth = [], []
         with ThreadPoolExecutor() as pool, tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
@@ -115,12 +111,6 @@ class ClassifyTask(TrainedTask):
     def _prepared(self, data: ImageFolder, index: int) -> tuple[Tensor, int]:
         picture, label = data[index]
         return self.preprocess(picture.image), label
-
-
-def _difference(found: list[str], expected: list[str]) -> str:
-    lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
-    said = [f"{what} {', '.join(map(shown, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
-    return f"it {' and '.join(said)}" if said else "they come in another order"
 
 
 def probabilities(model: nn.Module, pictures: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:

@@ -21,7 +21,7 @@ from saccade.errors import DataError, SaccadeError
 from saccade.models.detector import Detector, DetectorConfig, Found
 from saccade.ops.boxes import to_corners
 from saccade.tasks.detections import Detections
-from saccade.tasks.saved import TrainedTask
+from saccade.tasks.saved import TrainedTask, same_classes
 
 MOST_RELATIONS = 100  # told of one picture
 
@@ -115,11 +115,7 @@ class FindsObjects:
         Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
         DataError if the classes of the data are not the model's.
         """
-        if data.classes != self.labels:
-            raise DataError(
-                f"the classes of {data.label} are {', '.join(map(shown, data.classes))} and those of the model "
-                f"{self.name} are {', '.join(map(shown, self.labels))}: they must be the same, in the same order"
-            )
+        same_classes(data.classes, self.labels, data.label, self.name)
         self.model.to(device.device)
         found: list[Detections] = []
         truth: list[Objects] = []

@@ -88,7 +88,7 @@ class DetectTraining(Training):
         shape = {"queries": recipe.queries, "depth": recipe.depth, "relations": len(self.relations)}
         model = Detector(DetectorConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
-            take_over(model, start)
+            take_over(model, start, self.labels, self.relations)
         if not recipe.noised:  # then nothing asks for them, and processes that share gradients would wait for theirs
             model.known.requires_grad_(False)
         self.model: nn.Module = model

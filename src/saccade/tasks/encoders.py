@@ -4,10 +4,11 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.models import ViTConfig, preset
@@ -43,15 +44,26 @@ def fitting_size(sizes: Iterable[tuple[int, int]], longest: int) -> tuple[int, i
     return longest, max(1, round(longest / ratio))
 
 
-def take_over(model: nn.Module, start: Task) -> None:
-    """The encoder's weights; of a network of the same kind also all others that have the same shape, which are those
-    that do not depend on its classes."""
+def take_over(model: Any, start: Task, labels: list[str], relations: list[str] | None = None) -> None:
+    """The encoder's weights; of a network of the same kind also all others of the same shape, but not those for
+    classes or relations of other names."""
     mine = model.state_dict()
     known = {f"vit.{name}": value for name, value in start.vit.state_dict().items()}
     if type(start.model) is type(model):
-        known = start.model.state_dict()
+        known = dict(start.model.state_dict())
+        for what, names in (("classes", labels), ("relations", relations)):
+            if names is not None and getattr(start, "labels" if what == "classes" else what) != names:
+                known = {name: value for name, value in known.items() if name not in _depending(model, what)}
     mine.update({name: value for name, value in known.items() if name in mine and mine[name].shape == value.shape})
     model.load_state_dict(mine)
+
+
+def _depending(model: Any, count: str) -> set[str]:
+    """Names of the weights whose shape a count in the network's config decides, or whether they are there."""
+    config = model.config
+    with torch.device("meta"):
+        other = type(model)(config.model_copy(update={count: getattr(config, count) + 1})).state_dict()
+    return {name for name, value in model.state_dict().items() if name not in other or other[name].shape != value.shape}
 
 
 def digest(*told: object) -> str:

@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from saccade.data.files import shown
 from saccade.data.preprocess import Preprocess
-from saccade.errors import CheckpointError, in_one_line
+from saccade.errors import CheckpointError, DataError, in_one_line
 from saccade.tasks.task import Task
 
 NAME = "config.json"
@@ -102,6 +103,21 @@ def kind_in(folder: Path) -> str | None:
         return _Config.model_validate_json(text).task
     except ValidationError as error:
         raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+
+
+def same_classes(found: list[str], expected: list[str], data: str, model: str) -> None:
+    """Raises DataError where the classes of a data set are not a model's, in the same order."""
+    if found != expected:
+        raise DataError(
+            f"the classes of {data} are not those of the model {model}: {_difference(found, expected)}; the same names "
+            "in the same order expected"
+        )
+
+
+def _difference(found: list[str], expected: list[str]) -> str:
+    lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
+    said = [f"{what} {', '.join(map(shown, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
+    return f"it {' and '.join(said)}" if said else "they come in another order"
 
 
 def _check(what: str, names: list[str], count: int) -> None:

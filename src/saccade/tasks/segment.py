@@ -18,7 +18,7 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.errors import DataError
 from saccade.models.segmenter import Segmenter, SegmenterConfig
-from saccade.tasks.saved import TrainedTask
+from saccade.tasks.saved import TrainedTask, same_classes
 from saccade.tasks.segmentation import Segmentation
 from saccade.tasks.tiles import classes_of_pixels
 
@@ -51,18 +51,17 @@ class SegmentsPictures:
         """For every picture its index in `data`, what is said of its pixels and what is true.
 
         Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
-        DataError if none can be read.
+        DataError if none can be read, and if the classes of the data are not the model's.
         """
+        same_classes(data.classes, self.labels, data.label, self.name)
         self.model.to(device.device).eval()
         read = 0
         for i in tqdm(range(len(data)), unit="pictures", delay=1, disable=None):
-            both = unless_bad(data, i, lambda i: (data.picture(i), data.mask(i)))
-            if both is None:
-                continue
-            read += 1
             with device.precision():
-                said = self.segment(both[0])
-            yield i, said, both[1]
+                both = unless_bad(data, i, lambda i: (self.segment(data.picture(i)), data.mask(i)))
+            if both is not None:
+                read += 1
+                yield i, *both
         if not read:
             why = next(iter(data.skipped.values()), "it is empty")
             raise DataError(f"no picture of {data.label} could be read: {why}")
@@ -87,7 +86,6 @@ class SegmentTask(SegmentsPictures, TrainedTask):
         """No token speaks for the picture: the patches are what its classes look at."""
         return "mean"
 
-    @torch.no_grad()
     def segment(self, picture: Picture) -> UInt8[Tensor, "y x"]:
         """The index of each pixel's class. Borders are as fine as the size at which the picture is segmented."""
         image = self.preprocess.scaled(picture.image)
@@ -98,8 +96,8 @@ class SegmentTask(SegmentsPictures, TrainedTask):
     def classes_of_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
         """As `segment`, of a picture that is prepared."""
         pixels = pixels.to(next(self.model.parameters()).device)
-        tile = self.preprocess.size
-        return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: self.model(tiles).pixels, size)
+        model, tile = self.model.eval(), self.preprocess.size
+        return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: model(tiles).pixels, size)
 
     def at(self, shortest: int) -> "SegmentTask":
         """The same for pictures whose shorter side is brought to another size, in pixels."""

@@ -9,22 +9,21 @@ from saccade.data.segments import IGNORED
 from saccade.models.segmenter import Segmented
 
 PIXELS, OVERLAP, PATCHES = 1.0, 1.0, 0.5  # weights of the parts
-BORDER = 2.0  # how much more a pixel beside another class counts
 REACH = 1  # pixels from the border that count more
 
 
-def segmentation_loss(said: Segmented, truth: UInt8[Tensor, "b y x"], border: float = BORDER) -> dict[str, Tensor]:
+def segmentation_loss(said: Segmented, truth: UInt8[Tensor, "b y x"], border: float) -> dict[str, Tensor]:
     """The parts of the loss: "pixels" (cross-entropy, with more weight beside borders), "overlap" (1 - Dice of every
     class that is there), "patches" (cross-entropy of every patch with the shares of classes in it).
 
-    Pixels of IGNORED count nowhere. border: see BORDER.
+    Pixels of IGNORED count nowhere. border: how much more a pixel beside another class counts.
     """
     known = truth != IGNORED
-    weight = known.float() * (1 + border * near_borders(truth, REACH).float())
+    weight = known.float() * (1 + border * border_band(truth, REACH).float())
     logits = said.pixels.float()
-    goal = truth.long().masked_fill(~known, 0)
-    each = F.cross_entropy(logits, goal, reduction="none")
-    whole = F.one_hot(goal, logits.shape[1]).movedim(-1, 1) * known[:, None]
+    each = F.cross_entropy(logits, truth.long().masked_fill(~known, 0), reduction="none")
+    classes = torch.arange(logits.shape[1], device=truth.device, dtype=truth.dtype)
+    whole = truth[:, None] == classes[:, None, None]  # of no class where IGNORED, which is above all classes
     return {
         "pixels": PIXELS * (each * weight).sum() / weight.sum().clamp(min=1),
         "overlap": OVERLAP * _overlap_loss(logits, whole, known),
@@ -32,7 +31,7 @@ def segmentation_loss(said: Segmented, truth: UInt8[Tensor, "b y x"], border: fl
     }
 
 
-def near_borders(truth: UInt8[Tensor, "b y x"], reach: int) -> Bool[Tensor, "b y x"]:
+def border_band(truth: UInt8[Tensor, "b y x"], reach: int) -> Bool[Tensor, "b y x"]:
     """Pixels with one of another class at most `reach` rows and columns away. The border of what is ignored is none."""
     values = truth[:, None].float()
     side = 2 * reach + 1
@@ -43,10 +42,10 @@ def near_borders(truth: UInt8[Tensor, "b y x"], reach: int) -> Bool[Tensor, "b y
 
 
 def _overlap_loss(
-    logits: Float[Tensor, "b classes y x"], whole: Tensor, known: Bool[Tensor, "b y x"]
+    logits: Float[Tensor, "b classes y x"], whole: Bool[Tensor, "b classes y x"], known: Bool[Tensor, "b y x"]
 ) -> Float[Tensor, ""]:
-    """1 - Dice over the whole batch (Milletari et al. 2016, eq. 2, without the squares), the mean of the classes that
-    are in it: rare ones weigh as much as common ones."""
+    """1 - Dice over all pictures together (Milletari et al. 2016, eq. 2, without the squares), the mean of the classes
+    that are in them: rare ones weigh as much as common ones."""
     said = logits.softmax(dim=1) * known[:, None]
     sums = [part.sum(dim=(0, 2, 3)) for part in (said * whole, said, whole)]
     both, mine, theirs = (part.float() for part in sums)
@@ -56,7 +55,7 @@ def _overlap_loss(
 
 
 def _patch_loss(
-    logits: Float[Tensor, "b classes rows columns"], whole: Tensor, known: Bool[Tensor, "b y x"]
+    logits: Float[Tensor, "b classes rows columns"], whole: Bool[Tensor, "b classes y x"], known: Bool[Tensor, "b y x"]
 ) -> Float[Tensor, ""]:
     """Cross-entropy with the shares that the classes have of a patch's known pixels, a patch as much as is known."""
     size = (logits.shape[2], logits.shape[3])

@@ -9,13 +9,15 @@ from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
+from saccade.data.cache import for_each
 from saccade.data.preprocess import Preprocess
+from saccade.data.scenes.scenes import LEAST
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.device import Device
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig
 from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
 from saccade.tasks.segment import SegmentTask
@@ -36,8 +38,8 @@ class SegmentRecipe(BaseModel):
     """Longer side of the whole pictures as the model reads them, in pixels; the shorter follows from the training
     pictures."""
     crop: Annotated[int | None, Field(gt=0)] = 256
-    """Longer side of the part of a picture that the model sees at once; whole pictures are then seen in overlapping
-    tiles. Default of a size below it: whole pictures."""
+    """Longer side of the part of a picture that the model sees at once; pictures are then seen in overlapping tiles.
+    None, or as much as the size: whole pictures, as scenes always are."""
     depth: Annotated[int, Field(gt=0)] = 2
     """Blocks of the decoder."""
     fine: Annotated[int, Field(gt=0, multiple_of=8)] = 16
@@ -125,25 +127,29 @@ class SegmentTraining(Training):
     ):
         super().__init__(train, val, recipe, seed, start)
         whole = fitting_size(_sizes(train), recipe.size)
-        full = recipe.size_at(1)
+        drawn = isinstance(train, SceneSegments)
+        if drawn and min(whole) * recipe.size_at(0) < LEAST * recipe.size_at(1):
+            raise SaccadeError(f"a size of {min(whole)} pixels with grow begins with scenes of fewer than {LEAST}")
+        full = recipe.size if drawn else recipe.size_at(1)
         window = (min(whole[0], full), min(whole[1], full))
         encoder = encoder_for(recipe.model, window, recipe.drop_path, start)
         self._patch, self.window = encoder.patch, _up_to_patches(window, encoder.patch)
         shape = {"depth": recipe.depth, "fine": recipe.fine}
         self.model: nn.Module = Segmenter(SegmenterConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
-            take_over(self.model, start)
+            take_over(self.model, start, self.labels)
         fit = Preprocess(whole, "letterbox")
         self.source: Source = (
             FromScenes(train) if isinstance(train, SceneSegments) else FromSet(train, fit, self.window, recipe)
         )
         mean, std = colours(self._pictures(seed), min(len(self.source), 1000), start)
         self.preprocess = Preprocess(self.window, "crop", shortest=min(whole), mean=mean, std=std)
-        self.val = to_segment_arrays(val, fit)
+        self.val = val
+        self._val = for_each(val, lambda i: (val.picture(i), val.mask(i)))  # those that can be read
         self.about |= {
             "data": self.source.label,
             "pictures": len(self.source),
-            "validation pictures": len(self.val),
+            "validation pictures": len(self._val),
         }
 
     def _pictures(self, seed: int) -> Callable[[Tensor], UInt8[Tensor, "b c y x"]]:
@@ -161,23 +167,24 @@ class SegmentTraining(Training):
         return Batch(self.preprocess.standardised(pictures), masks)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
-        """All parts of `segmentation_loss`."""
+        """All parts of `segmentation_loss`, the mean of all batches."""
         pictures = torch.cat([batch.pictures for batch in batches]).to(device, non_blocking=True)
         masks = torch.cat([batch.masks for batch in batches]).to(device, non_blocking=True)
-        parts = segmentation_loss(Segmented(*model(pictures)), masks, self.recipe.border)
-        return sum(parts.values(), torch.zeros((), device=device))
+        said, sizes = Segmented(*model(pictures)), [len(batch.masks) for batch in batches]
+        # part by part, as Dice over a whole batch would not be the same for one process and several
+        each = zip(said.pixels.split(sizes), said.patches.split(sizes), masks.split(sizes), strict=True)
+        parts = [segmentation_loss(Segmented(p, q), truth, self.recipe.border) for p, q, truth in each]
+        return torch.stack([sum(part.values(), torch.zeros((), device=device)) for part in parts]).mean()
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
-        """mIoU, accuracy of pixels, Dice and borders on the validation pictures, shared among the processes; at the
-        size at which the model segments them."""
-        task = self.trained(model, "")
-        scores = SegmentScores(self.labels)
-        for i in range(device.rank, len(self.val), device.world):
-            picture, mask = self.val[i]
+        """mIoU, accuracy of pixels, Dice and borders on the validation pictures as the model segments them, at their
+        own size; shared among the processes."""
+        task, scores = self.trained(model, ""), SegmentScores(self.labels)
+        for i in self._val[device.rank :: device.world]:
             with device.precision():
-                said = task.classes_of_pixels(self.preprocess.normalised(picture), (mask.shape[0], mask.shape[1]))
-            scores.add(said, mask)
+                said = task.segment(self.val.picture(i))
+            scores.add(said, self.val.mask(i), self.val.names[i])
         total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
         return {name: value or 0.0 for name, value in total.result().items() if isinstance(value, float | None)}
 

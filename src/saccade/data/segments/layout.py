@@ -84,7 +84,7 @@ class Masks:
             near = [
                 name
                 for name in self.paired.masks
-                if split is None or any(split in p for p in PurePosixPath(name).parts)
+                if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
             ]
             for name in near:
                 said = shown(annotated.below(self.root, name))
@@ -146,6 +146,10 @@ def plausible(layout: Masks) -> bool:
         if pixels.colours is not None and len(set(pixels.colours.ravel().tolist())) > 256:
             return False
     return True
+
+
+def _of_split(folder: str, split: str) -> bool:
+    return folder == split or (annotated.role(folder) is not None and annotated.role(folder) == annotated.role(split))
 
 
 def _order(split: str) -> int:

@@ -16,7 +16,7 @@ from saccade.data import open_objects
 from saccade.data.segments import IGNORED
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
-from saccade.tasks.segment_polygons import annotations, categories, covers_nothing, writing_areas
+from saccade.tasks.segment_coco import annotations, categories, covers_nothing, writing_areas
 
 from . import segment_masks
 
