@@ -3,7 +3,8 @@
 #
 # command    recipes/bccd.sh path/to/bccd
 # hardware   two CPU cores with bf16 arithmetic (AMD Zen 5)
-# time, score  not measured yet: no run of it has come to its end
+# time       56 minutes beside other work
+# score      test: mAP50 0.895 (platelets 0.862, red cells 0.856, white cells 0.967), mAP 0.609; validation: mAP50 0.899
 # measured   from the weights of runs/scenes in fp32, of which the embedded ones are the fp16 rounding
 set -euo pipefail
 data=${1:?the folder with Annotations, ImageSets and JPEGImages}
