@@ -12,7 +12,8 @@ from saccade.cli import look, models
 from saccade.cli import main as main_function
 
 COMMANDS = [
-    ["look"], ["train", "classify"], ["train", "detect"], ["val"], ["predict"], ["models"], ["scenes"], ["doctor"]
+    ["look"], ["train", "classify"], ["train", "detect"], ["train", "segment"], ["val"], ["predict"], ["models"],
+    ["scenes"], ["doctor"],
 ]  # fmt: skip
 
 
@@ -223,3 +224,16 @@ def test_main_is_what_the_script_calls():
 
     (script,) = entry_points(group="console_scripts", name="saccade")
     assert script.load() is main_function
+
+
+def test_an_interrupt_that_something_wrapped_is_still_one(saccade, monkeypatch):
+    def interrupted(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("while a module was loaded") from error
+
+    monkeypatch.setattr(models, "embedded", interrupted)
+    said = saccade("models")
+    assert said.code == 130
+    assert said.line == "saccade: interrupted"

@@ -101,6 +101,15 @@ def test_what_is_there_already_is_not_written_over(train, saccade, tmp_path):
     assert (tmp_path / "masks" / "4.png").read_text() == "mine"
 
 
+def test_masks_and_drawings_need_folders_of_their_own(train, saccade, tmp_path):
+    a_set(tmp_path / "set")
+    assert train("--name", "own", "--epochs", "1").code == 0
+    said = saccade("predict", "set/images/4.png", "--model", "runs/own", "--masks", "out", "--draw", "out")
+    assert said.code == 2
+    assert "name the same folder" in said.line
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("option", [("--masks", "out"), ("--size", "64")])
 def test_a_classifier_tells_no_pixels_class(saccade, model, red, option):
     said = saccade("predict", red, "--model", model, *option)

@@ -154,6 +154,28 @@ def test_pictures_that_cannot_be_read_are_known_before_training():
         SegmentTraining(Halves(), Broken(4, bad="fail"), recipe())
 
 
+def test_nothing_to_learn_from_and_nothing_to_choose_by():
+    class Void(Halves):
+        def mask(self, index):
+            return super().mask(index).fill_(IGNORED)
+
+    class Gone(Halves):
+        def mask(self, index):
+            raise DataError("its mask is gone")
+
+    with pytest.raises(DataError, match="every pixel of halves is ignored"):
+        SegmentTraining(Void(), Halves(), recipe())
+    with pytest.raises(DataError, match="by which the weights are chosen, could be read: its mask is gone"):
+        SegmentTraining(Halves(), Gone(), recipe())
+
+
+def test_damaged_weights_are_noticed():
+    task = scenes()
+    torch.nn.init.constant_(task.model.classes, float("nan"))
+    with pytest.raises(SaccadeError, match="not a number"):
+        task.trained(task.model, "x").predict(Halves().picture(0).image)
+
+
 def test_data_of_other_classes_is_not_scored():
     task = scenes()
     kept = task.trained(task.model, "shapes")

@@ -43,6 +43,8 @@ class Asked:
                 raise say.UsageError(f"--{option} is for {whose}; {model} is none")
             if given is not None and option in FRAMES:
                 self._places[option] = _targets(given, files, option)
+        if self.draw is not None and self.masks is not None and self.draw.absolute() == self.masks.absolute():
+            raise say.UsageError("--draw and --masks name the same folder: choose another for one of them")
         if self.coco is not None:
             output.check(self.coco, files)
 

@@ -81,7 +81,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return 2, said
     if isinstance(error, Interrupted):
         return 130, said
-    if isinstance(error, KeyboardInterrupt):
+    if _interrupted(error):
         return 130, "interrupted"
     if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{said} ".lower() for sign in _NO_MEMORY):
         return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
@@ -89,6 +89,16 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return 1, said
     said = f"{type(error).__name__}: {in_one_line(error)}"
     return 1, f"this should not have happened: {said}. Please report it, with what --debug shows"
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C is at the bottom of it: what it meets while modules are loaded may wrap it."""
+    while not isinstance(error, KeyboardInterrupt):
+        before = error.__cause__ or error.__context__
+        if before is None:
+            return False
+        error = before
+    return True
 
 
 def _wrong_option(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ from saccade.cli.asked import Asked
 from saccade.cli.kinds import usable
 from saccade.data import output
 from saccade.data.films import is_film
+from saccade.data.preprocess import MOST
 from saccade.errors import SaccadeError
 from saccade.tasks import Task, embedded, load
 
@@ -93,7 +94,7 @@ def predict(
     draw: Path | None = None,
     masks: Path | None = None,
     coco: Path | None = None,
-    size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    size: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=MOST))] = None,
     bad: Literal["skip", "fail"] = "skip",
     device: Where = "auto",
     precision: Precision = "fp32",

@@ -24,7 +24,7 @@ from saccade.tasks.detect_scores import detection_scores, relation_scores
 from saccade.tasks.detections import Detections
 from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
 from saccade.tasks.task import Task
-from saccade.tasks.training import Training
+from saccade.tasks.training import Training, Zoom
 
 
 class DetectRecipe(BaseModel):
@@ -42,7 +42,7 @@ class DetectRecipe(BaseModel):
     """Blocks of the decoder."""
     grow: bool = False
     """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    zoom: tuple[float, float] = (0.6, 1.6)
+    zoom: tuple[Zoom, Zoom] = (0.6, 1.6)
     """Least and greatest random zoom."""
     upside_down: bool = False
     """Also mirror above and below: for pictures without an up."""

@@ -35,6 +35,11 @@ def whole_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
     return size[0] // patch * patch, size[1] // patch * patch
 
 
+def up_to_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
+    """The least whole patches that hold the size: no pixel of a picture goes unseen."""
+    return -(-size[0] // patch) * patch, -(-size[1] // patch) * patch
+
+
 def fitting_size(sizes: Iterable[tuple[int, int]], longest: int) -> tuple[int, int]:
     """(height, width) in pixels for pictures of these (height, width): the longer side as told, the shorter in their
     middle proportion."""

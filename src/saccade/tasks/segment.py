@@ -18,6 +18,7 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.errors import DataError
 from saccade.models.segmenter import Segmenter, SegmenterConfig
+from saccade.tasks.encoders import up_to_patches
 from saccade.tasks.saved import TrainedTask, same_classes
 from saccade.tasks.segmentation import Segmentation
 from saccade.tasks.tiles import classes_of_pixels
@@ -96,7 +97,7 @@ class SegmentTask(SegmentsPictures, TrainedTask):
     def classes_of_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
         """As `segment`, of a picture that is prepared."""
         pixels = pixels.to(next(self.model.parameters()).device)
-        model, tile = self.model.eval(), self.preprocess.size
+        model, tile = self.model.eval(), up_to_patches(self.preprocess.size, self.vit.config.patch)
         return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: model(tiles).pixels, size)
 
     def at(self, shortest: int) -> "SegmentTask":

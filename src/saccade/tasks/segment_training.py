@@ -13,18 +13,18 @@ from saccade.data.cache import for_each
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes.scenes import LEAST
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segments import SegmentSet
+from saccade.data.segments import IGNORED, SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
 from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig
-from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
+from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, up_to_patches, whole_patches
 from saccade.tasks.segment import SegmentTask
 from saccade.tasks.segment_loss import segmentation_loss
 from saccade.tasks.segment_scores import SegmentScores
 from saccade.tasks.task import Task
-from saccade.tasks.training import Training
+from saccade.tasks.training import Training, Zoom
 
 
 class SegmentRecipe(BaseModel):
@@ -46,7 +46,7 @@ class SegmentRecipe(BaseModel):
     """Features of every pixel."""
     grow: bool = False
     """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    zoom: tuple[float, float] = (0.6, 1.6)
+    zoom: tuple[Zoom, Zoom] = (0.6, 1.6)
     """Least and greatest random zoom."""
     flip: bool = True
     """Mirror left and right, half of the time."""
@@ -91,6 +91,8 @@ class FromSet:
 
     def __init__(self, data: SegmentSet, fit: Preprocess, window: tuple[int, int], recipe: SegmentRecipe):
         self.data = to_segment_arrays(data, fit)
+        if all((self.data[[i]][1] == IGNORED).all() for i in range(len(self.data))):
+            raise DataError(f"every pixel of {data.label} is ignored: masks with classes are needed to train on")
         self.label, self.window, self.recipe = data.label, window, recipe
 
     def __len__(self) -> int:
@@ -133,7 +135,7 @@ class SegmentTraining(Training):
         full = recipe.size if drawn else recipe.size_at(1)
         window = (min(whole[0], full), min(whole[1], full))
         encoder = encoder_for(recipe.model, window, recipe.drop_path, start)
-        self._patch, self.window = encoder.patch, _up_to_patches(window, encoder.patch)
+        self._patch, self.window = encoder.patch, up_to_patches(window, encoder.patch)
         shape = {"depth": recipe.depth, "fine": recipe.fine}
         self.model: nn.Module = Segmenter(SegmenterConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
@@ -146,6 +148,9 @@ class SegmentTraining(Training):
         self.preprocess = Preprocess(self.window, "crop", shortest=min(whole), mean=mean, std=std)
         self.val = val
         self._val = for_each(val, lambda i: (val.picture(i), val.mask(i)))  # those that can be read
+        if not self._val:
+            why = next(iter(val.skipped.values()), "it is empty")
+            raise DataError(f"no picture of {val.label}, by which the weights are chosen, could be read: {why}")
         self.about |= {
             "data": self.source.label,
             "pictures": len(self.source),
@@ -180,23 +185,19 @@ class SegmentTraining(Training):
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
         """mIoU, accuracy of pixels, Dice and borders on the validation pictures as the model segments them, at their
         own size; shared among the processes."""
-        task, scores = self.trained(model, ""), SegmentScores(self.labels)
+        task, mine = self.trained(model, ""), SegmentScores(self.labels)
         for i in self._val[device.rank :: device.world]:
             with device.precision():
                 said = task.segment(self.val.picture(i))
-            scores.add(said, self.val.mask(i), self.val.names[i])
-        total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
-        return {name: value or 0.0 for name, value in total.result().items() if isinstance(value, float | None)}
+            mine.add(said, self.val.mask(i), self.val.names[i])
+        total = SegmentScores.from_sums(self.labels, device.sum(mine.sums.to(device.device)).cpu())
+        scores = {name: value for name, value in total.result().items() if isinstance(value, float)}
+        return {self.judged_by: 0.0, **scores}
 
     def trained(self, model: nn.Module, name: str) -> SegmentTask:
         """The segmenter around a network."""
         assert isinstance(model, Segmenter)
         return SegmentTask(model, self.preprocess, name, labels=self.labels)
-
-
-def _up_to_patches(size: tuple[int, int], patch: int) -> tuple[int, int]:
-    """The least whole patches that hold the size: no pixel of a picture goes unseen."""
-    return -(-size[0] // patch) * patch, -(-size[1] // patch) * patch
 
 
 def _sizes(data: SegmentSet) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from saccade.errors import SaccadeError
+
 OVERLAP = 0.25  # of a tile's side, at least, where one tile is not enough
 BATCH = 4  # tiles at once
 ROWS = 64  # of the result at once
@@ -28,6 +30,8 @@ def classes_of_pixels(
     picture: as the network takes it, with 0 where there is nothing, on the device on which to compute. tile: (height,
     width) that the network sees at once. logits: of a batch of tiles. size: (rows, columns) of the result, to which the
     logits are interpolated (bilinear).
+
+    Raises SaccadeError for logits that are no finite numbers.
     """
     out = torch.empty(size, dtype=torch.uint8)
     done = 0
@@ -69,6 +73,10 @@ def _bands(
         for top, below in zip(tops, [*tops[1:], height], strict=True):
             for some in (lefts[i : i + BATCH] for i in range(0, len(lefts), BATCH)):
                 said = logits(torch.stack([picture[:, top : top + tile[0], left : left + tile[1]] for left in some]))
+                if not said.isfinite().all():
+                    raise SaccadeError(
+                        "the model's answer is not a number: its weights are damaged, fetch or train it again"
+                    )
                 for left, one in zip(some, said, strict=True):
                     total[:-1, :, left : left + tile[1]] += one * fade
                     total[-1, :, left : left + tile[1]] += fade

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from torch import nn
 
 from saccade.errors import DataError
 from saccade.tasks.encoders import digest
 from saccade.tasks.saved import TrainedTask
 from saccade.tasks.task import Task
+
+Zoom = Annotated[float, Field(ge=0.1, le=10)]  # of pictures, in augmentation
 
 
 class Set(Protocol):
