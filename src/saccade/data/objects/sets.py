@@ -6,11 +6,10 @@ The three readers (`coco.py`, `voc.py`, `yolo.py`) say what the files say; `file
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol
 
-import numpy as np
-
-from saccade.data.files import contents, shown
+from saccade.data.dividing import chosen, divide
+from saccade.data.files import contents
 from saccade.data.objects import annotated, coco, voc, yolo
 from saccade.data.objects.annotated import Annotations
 from saccade.data.objects.files import ObjectFiles
@@ -94,59 +93,18 @@ def object_splits(
         DataError: as open_objects; classes or relations in the validation set that the training set does not have;
             no object in the pictures left for training.
     """
-    layout = _layout(source)
-    first = {kind: _of_role(layout, kind) for kind in ("train", "val", "test")}
-    if layout.splits and first["train"] is None:
-        raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
-    train = _opened(layout, first["train"], bad)
-    held = first["val"] or first["test"]
-    if val is not None:
-        other = _layout(val)
-        name = next((found for kind in ("val", "test", "train") if (found := _of_role(other, kind))), None)
-        result = _opened(other, name, bad, train.classes, train.relations)
-        result.notes.append(f"validation: {result.label}")
-    elif held is not None:
-        result = _opened(layout, held, bad, train.classes, train.relations)
-        result.notes.append(f"validation: the split {held}")
-    else:
-        whole = train
-        train, result = hold_out(whole, fraction, seed)
-        if whole.any_objects and not train.any_objects:
-            raise DataError(
-                f"{whole.label}: the {len(train)} pictures that are left for training hold no object "
-                f"({len(result)} were held out, seed {seed}); another seed or a validation set of its own expected"
-            )
-        result.notes.append(
-            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
+    layout, other = _layout(source), None if val is None else _layout(val)
+
+    def opened(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
+        return _opened(layout, split, bad, *((None, None) if like is None else (like.classes, like.relations)))
+
+    train, held = divide(layout, other, opened, fraction, seed)
+    if other is None and not layout.splits and held.any_objects and not train.any_objects:
+        raise DataError(
+            f"{train.label}: the {len(train)} pictures that are left for training hold no object "
+            f"({len(held)} were held out, seed {seed}); another seed or a validation set of its own expected"
         )
-    return train, result
-
-
-class Divisible(Protocol):
-    """A set that parts can be taken of."""
-
-    label: str
-
-    def __len__(self) -> int: ...
-
-    def subset(self, indices: Sequence[int]) -> Self: ...
-
-
-Whole = TypeVar("Whole", bound=Divisible)
-
-
-def hold_out(whole: Whole, fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
-    """The set without `fraction` of its pictures, and those, in the order of the set; the same for the same seed.
-
-    Raises DataError for a fraction outside 0..1 and for a single picture."""
-    if not 0 < fraction < 1:
-        raise DataError(f"fraction={fraction} was given; a number between 0 and 1 expected")
-    if len(whole) < 2:
-        raise DataError(f"{whole.label} has one picture; two are needed to hold one out for validation")
-    count = min(max(1, round(fraction * len(whole))), len(whole) - 1)
-    held = sorted(np.random.default_rng(seed).permutation(len(whole))[:count].tolist())
-    rest = sorted(set(range(len(whole))) - set(held))
-    return whole.subset(rest), whole.subset(held)
+    return train, held
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -167,13 +125,7 @@ def _opened(
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
-    if split is not None:
-        split = annotated.pick(layout.splits, split, layout.store.label)
-    elif len(layout.splits) > 1:
-        raise DataError(
-            f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
-            f"name one (split={layout.splits[0]!r}) or use object_splits(...)"
-        )
+    split = chosen(layout, split, "object_splits")
     found = layout.read(split, None if classes is None else list(classes))
     if relations is not None:
         annotated.number_relations(found, relations)
@@ -181,8 +133,3 @@ def _opened(
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     return dataset
-
-
-def _of_role(layout: Layout, kind: str) -> str | None:
-    named = [name for name in layout.splits if annotated.role(name) == kind]
-    return kind if kind in named else next(iter(named), None)

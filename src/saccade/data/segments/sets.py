@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data.files import contents, shown
-from saccade.data.objects import annotated, coco
-from saccade.data.objects.sets import hold_out
+from saccade.data.dividing import chosen, divide
+from saccade.data.files import contents
+from saccade.data.objects import coco
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.coco import Drawn
 from saccade.data.segments.files import SegmentFiles
@@ -110,26 +110,11 @@ def segment_splits(
     Raises:
         DataError: as open_segments; classes in the validation set that the training set does not have.
     """
-    layout = _layout(source)
-    first = {kind: _of_role(layout, kind) for kind in ("train", "val", "test")}
-    if layout.splits and first["train"] is None:
-        raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
-    train = _opened(layout, first["train"], bad)
-    held = first["val"] or first["test"]
-    if val is not None:
-        other = _layout(val)
-        name = next((found for kind in ("val", "test", "train") if (found := _of_role(other, kind))), None)
-        result = _opened(other, name, bad, train.classes, train.coding)
-        result.notes.append(f"validation: {result.label}")
-    elif held is not None:
-        result = _opened(layout, held, bad, train.classes, train.coding)
-        result.notes.append(f"validation: the split {held}")
-    else:
-        train, result = hold_out(train, fraction, seed)
-        result.notes.append(
-            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
-        )
-    return train, result
+
+    def opened(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
+        return _opened(layout, split, bad, *((None, None) if like is None else (like.classes, like.coding)))
+
+    return divide(_layout(source), None if val is None else _layout(val), opened, fraction, seed)
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -150,20 +135,9 @@ def _opened(
     classes: Sequence[str] | None = None,
     coding: Coding | None = None,
 ) -> SegmentFiles:
-    if split is not None:
-        split = annotated.pick(layout.splits, split, layout.store.label)
-    elif len(layout.splits) > 1:
-        raise DataError(
-            f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
-            f"name one (split={layout.splits[0]!r}) or use segment_splits(...)"
-        )
+    split = chosen(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), coding)
     dataset = SegmentFiles(found, bad)
     said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")
     return dataset
-
-
-def _of_role(layout: Layout, kind: str) -> str | None:
-    named = [name for name in layout.splits if annotated.role(name) == kind]
-    return kind if kind in named else next(iter(named), None)

@@ -1,0 +1,101 @@
+"""One source divided into training and validation sets, whatever its annotations are."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self, TypeVar
+
+import numpy as np
+
+from saccade.data.files import shown
+from saccade.data.objects import annotated
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+
+class Divided(Protocol):
+    """A set as it was found, with its splits if it has any."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def splits(self) -> list[str]: ...
+
+
+class Divisible(Protocol):
+    """A set that parts can be taken of."""
+
+    label: str
+    notes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def subset(self, indices: Sequence[int]) -> Self: ...
+
+
+Layout = TypeVar("Layout", bound=Divided)
+Whole = TypeVar("Whole", bound=Divisible)
+
+
+def divide(
+    layout: Layout,
+    val: Layout | None,
+    opened: Callable[[Layout, str | None, Whole | None], Whole],
+    fraction: float,
+    seed: int,
+) -> tuple[Whole, Whole]:
+    """Training and validation sets: `val` if it is given, else the source's split for validation or test, else
+    `fraction` of its pictures. The notes of the validation set say which.
+
+    opened: a split of a layout, read as the training set is where that is given. Raises DataError for splits of which
+    none is for training, and what `opened` raises."""
+    first = {kind: of_role(layout, kind) for kind in ("train", "val", "test")}
+    if layout.splits and first["train"] is None:
+        raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
+    train = opened(layout, first["train"], None)
+    held = first["val"] or first["test"]
+    if val is not None:
+        name = next((found for kind in ("val", "test", "train") if (found := of_role(val, kind))), None)
+        result = opened(val, name, train)
+        result.notes.append(f"validation: {result.label}")
+    elif held is not None:
+        result = opened(layout, held, train)
+        result.notes.append(f"validation: the split {held}")
+    else:
+        train, result = hold_out(train, fraction, seed)
+        result.notes.append(
+            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
+        )
+    return train, result
+
+
+def chosen(layout: Divided, split: str | None, way: str) -> str | None:
+    """The split to open, by its own or a usual name. way: the function that opens two. Raises DataError for one that
+    is not there, and where there are several and none was named."""
+    if split is not None:
+        return annotated.pick(layout.splits, split, layout.store.label)
+    if len(layout.splits) > 1:
+        raise DataError(
+            f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
+            f"name one (split={layout.splits[0]!r}) or use {way}(...)"
+        )
+    return None
+
+
+def hold_out(whole: Whole, fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
+    """The set without `fraction` of its pictures, and those, in the order of the set; the same for the same seed.
+
+    Raises DataError for a fraction outside 0..1 and for a single picture."""
+    if not 0 < fraction < 1:
+        raise DataError(f"fraction={fraction} was given; a number between 0 and 1 expected")
+    if len(whole) < 2:
+        raise DataError(f"{whole.label} has one picture; two are needed to hold one out for validation")
+    count = min(max(1, round(fraction * len(whole))), len(whole) - 1)
+    held = sorted(np.random.default_rng(seed).permutation(len(whole))[:count].tolist())
+    rest = sorted(set(range(len(whole))) - set(held))
+    return whole.subset(rest), whole.subset(held)
+
+
+def of_role(layout: Divided, kind: str) -> str | None:
+    """The split for "train", "val" or "test", if there is one."""
+    named = [name for name in layout.splits if annotated.role(name) == kind]
+    return kind if kind in named else next(iter(named), None)
