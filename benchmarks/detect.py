@@ -21,7 +21,6 @@ better counts.
 Last, both are timed on pictures of the same size, one by one and in a batch, in fp32, in turns.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,9 +28,8 @@ from typing import Annotated
 
 import cyclopts
 import torch
-from chart import line_chart
 from side_by_side import machine
-from sides import Side, parameters, speed, verdict
+from sides import Side, parameters, race
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
@@ -175,26 +173,8 @@ def main(
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
     task = DetectTraining(*scenes, recipe, settings.seed)
     ours, peer = Ours(task, settings), Theirs(task, settings)
-    sides: list[Ours | Theirs] = [ours, peer]
-    for side in sides:
-        print(f"{side.name}: {parameters(side.model) / 1e6:.2f} M parameters")
-    while any(side.seconds < settings.minutes * 60 for side in sides):
-        for side in sides:
-            side.train()
-            side.score(lambda model, side=side: judged(side.found, model, task))
-    said = {
-        "verdict": verdict(ours, peer),
-        "sides": [side.figures() for side in sides],
-        "speed": speed([ours, peer], settings),
-    }
-    print(said["verdict"])
-    if json_file:
-        told = {**said, "machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
-        json_file.write_text(json.dumps(told, indent=1))
-    if chart:
-        lines = {side.name: [(seconds / 60, scores["mAP"]) for seconds, _, scores in side.curve] for side in sides}
-        title = f"Training a detector on drawn scenes, {settings.size} pixels"
-        line_chart(chart, title, "minutes of training", "mAP on held-out scenes", lines, 0.85)
+    title = f"Training a detector on drawn scenes, {settings.size} pixels"
+    race(ours, peer, lambda side, model: judged(side.found, model, task), json_file, chart, title)
 
 
 def judged(found: Finder, model: nn.Module, task: DetectTraining) -> dict[str, float]:

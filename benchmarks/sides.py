@@ -1,11 +1,14 @@
 """Two models that train from nothing in turns for the same minutes, each with a clock of its own."""
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from side_by_side import ratio, timed
+from chart import line_chart
+from side_by_side import machine, ratio, timed
 from torch import Tensor, nn
 
 from saccade.train.optim import averaged
@@ -82,6 +85,35 @@ class Side:
         for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
+
+
+Judge = Callable[["Side", nn.Module], dict[str, float]]
+
+
+def race(ours: "Side", peer: "Side", judge: Judge, json_file: Path | None, chart: Path | None, title: str) -> None:
+    """Train both in turns, score both after every turn, time both; write figures and draw curves where asked to.
+
+    judge: scores of one of the side's models, the one that counts first. title: of the chart."""
+    sides, settings = [ours, peer], ours.race
+    for side in sides:
+        print(f"{side.name}: {parameters(side.model) / 1e6:.2f} M parameters")
+    while any(side.seconds < settings.minutes * 60 for side in sides):
+        for side in sides:
+            side.train()
+            side.score(lambda model, side=side: judge(side, model))
+    said = {
+        "verdict": verdict(ours, peer),
+        "sides": [side.figures() for side in sides],
+        "speed": speed(sides, settings),
+    }
+    print(said["verdict"])
+    if json_file:
+        told = {**said, "machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
+        json_file.write_text(json.dumps(told, indent=1))
+    if chart:
+        score = next(iter(ours.curve[-1][2]))
+        lines = {side.name: [(seconds / 60, scores[score]) for seconds, _, scores in side.curve] for side in sides}
+        line_chart(chart, title, "minutes of training", f"{score} on held-out scenes", lines, 1.0)
 
 
 def parameters(model: nn.Module) -> int:
