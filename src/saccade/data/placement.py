@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 
@@ -36,13 +36,22 @@ class Placement:
     def masks_to_model(self, masks: Bool[Tensor, "n y x"], size: tuple[int, int]) -> Bool[Tensor, "n rows columns"]:
         """Masks over the picture -> over the `size` (rows, columns) that the model sees: each pixel takes the value
         under its centre, false in the padding."""
-        rows, inside_rows = _under(size[0], masks.shape[1], self.scale_y, self.offset_y)
-        columns, inside_columns = _under(size[1], masks.shape[2], self.scale_x, self.offset_x)
+        return self._picked(masks, size, False)
+
+    def classes_to_model(
+        self, mask: UInt8[Tensor, "y x"], size: tuple[int, int], padding: int
+    ) -> UInt8[Tensor, "rows columns"]:
+        """As `masks_to_model`, of the class of every pixel. padding: the class of what lies outside the picture."""
+        return self._picked(mask, size, padding)
+
+    def _picked(self, values: Tensor, size: tuple[int, int], padding: int) -> Tensor:
+        rows, inside_rows = _under(size[0], values.shape[-2], self.scale_y, self.offset_y)
+        columns, inside_columns = _under(size[1], values.shape[-1], self.scale_x, self.offset_x)
         # numpy picks bytes out of rows several times faster than torch
-        taken = masks.numpy(force=True).take(rows.numpy(), axis=1).take(columns.numpy(), axis=2)
-        taken[:, ~inside_rows.numpy()] = False
-        taken[:, :, ~inside_columns.numpy()] = False
-        return torch.from_numpy(taken).to(masks.device)
+        taken = values.numpy(force=True).take(rows.numpy(), axis=-2).take(columns.numpy(), axis=-1)
+        taken[..., ~inside_rows.numpy(), :] = padding
+        taken[..., ~inside_columns.numpy()] = padding
+        return torch.from_numpy(taken).to(values.device)
 
     def _scale(self, boxes: Tensor) -> Tensor:
         return boxes.new_tensor([self.scale_x, self.scale_y] * 2)

@@ -18,7 +18,7 @@ class PublicSegmentTask(SegmentsPictures):
     def __init__(self, segmenter: PublicSegmenter):
         self.segmenter = segmenter
         self.model, self.name, self.notes = segmenter.model, segmenter.name, segmenter.notes
-        self.labels, self.relations = segmenter.classes, list[str]()
+        self.labels = segmenter.classes
         self.card: dict[str, Any] = {}
 
     @property

@@ -201,7 +201,10 @@ class SegmentTraining(Training):
 
 
 def _sizes(data: SegmentSet) -> Iterator[tuple[int, int]]:
-    """(height, width) of up to some hundred pictures."""
+    """(height, width) of up to some hundred pictures; of scenes, which are all of one size, without drawing any."""
+    if isinstance(data, SceneSegments):
+        yield data.scenes.size
+        return
     for i in range(0, len(data), max(1, len(data) // 100)):
         with suppress(DataError):  # told of when the pictures are read
             mask = data.mask(i)

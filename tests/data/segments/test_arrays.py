@@ -7,7 +7,8 @@ from PIL import Image
 
 from saccade.data import Preprocess
 from saccade.data.placement import Placement
-from saccade.data.segments.arrays import SegmentStreamed, mask_to_model, to_segment_arrays
+from saccade.data.segments import IGNORED
+from saccade.data.segments.arrays import SegmentStreamed, to_segment_arrays
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 
@@ -58,7 +59,7 @@ def test_padding_is_ignored_and_nothing_else(tmp_path):
 
 def test_an_exact_enlargement_repeats_pixels():
     mask = torch.arange(6, dtype=torch.uint8).view(2, 3)
-    found = mask_to_model(mask, Placement(2.0, 2.0, 1.0, 0.0), (4, 8))
+    found = Placement(2.0, 2.0, 1.0, 0.0).classes_to_model(mask, (4, 8), IGNORED)
     assert found.tolist() == [[255, 0, 0, 1, 1, 2, 2, 255]] * 2 + [[255, 3, 3, 4, 4, 5, 5, 255]] * 2
 
 

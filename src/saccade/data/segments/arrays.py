@@ -10,7 +10,6 @@ from torch import Tensor
 
 from saccade.data.cache import BUDGET, for_each, threads
 from saccade.data.files import shown
-from saccade.data.placement import Placement, _under
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORED, SegmentSet
 from saccade.errors import DataError
@@ -107,18 +106,5 @@ def decoded(
             f"{mask.shape[1]} x {mask.shape[0]}; the same expected"
         )
     seen = np.asarray(fit.seen(image)).reshape(*fit.size, len(fit.mean)).transpose(2, 0, 1)
-    placed = mask_to_model(mask, fit.placement(image.height, image.width), fit.size)
+    placed = fit.placement(image.height, image.width).classes_to_model(mask, fit.size, IGNORED)
     return np.ascontiguousarray(seen), placed.numpy()
-
-
-def mask_to_model(
-    mask: UInt8[Tensor, "y x"], placement: Placement, size: tuple[int, int]
-) -> UInt8[Tensor, "rows columns"]:
-    """A mask over a picture -> over the `size` (rows, columns) that the model sees: each pixel takes the class under
-    its centre, IGNORED in the padding."""
-    rows, inside_rows = _under(size[0], mask.shape[0], placement.scale_y, placement.offset_y)
-    columns, inside_columns = _under(size[1], mask.shape[1], placement.scale_x, placement.offset_x)
-    taken = mask.numpy(force=True).take(rows.numpy(), axis=0).take(columns.numpy(), axis=1)
-    taken[~inside_rows.numpy()] = IGNORED
-    taken[:, ~inside_columns.numpy()] = IGNORED
-    return torch.from_numpy(taken)
