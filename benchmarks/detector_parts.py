@@ -7,7 +7,6 @@ Every variant trains from nothing on the same endless scenes, in turns, each wit
 that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import cyclopts
 import torch
 from detect import Ours, Settings, judged
 from side_by_side import machine
+from sides import compare
 from torch import Tensor, nn
 
 from saccade.data.scenes import Scenes
@@ -85,18 +85,7 @@ def main(
         settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
     print("  ".join(f"{key} {value}" for key, value in machine().items()))
     sides = [make(settings) for make in VARIANTS.values()]
-    while any(side.seconds < settings.minutes * 60 for side in sides):
-        for side in sides:
-            side.train()
-            side.score(lambda model, side=side: judged(side.found, model, side.task))
-    print(f"after {settings.minutes:g} min each:")
-    for side in sides:
-        _, pictures, scores = side.curve[-1]
-        said = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        print(f"{side.name:26} {pictures:7} scenes  {said}")
-    if json_file:
-        told = {"machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
-        json_file.write_text(json.dumps({**told, "sides": [side.figures() for side in sides]}, indent=1))
+    compare(sides, lambda side, model: judged(side.found, model, side.task), json_file)
 
 
 if __name__ == "__main__":

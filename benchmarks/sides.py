@@ -11,6 +11,7 @@ from chart import line_chart
 from side_by_side import machine, ratio, timed
 from torch import Tensor, nn
 
+from saccade.device import keep_freed_memory
 from saccade.train.optim import averaged
 
 
@@ -97,10 +98,7 @@ def race(ours: "Side", peer: "Side", judge: Judge, json_file: Path | None, chart
     sides, settings = [ours, peer], ours.race
     for side in sides:
         print(f"{side.name}: {parameters(side.model) / 1e6:.2f} M parameters")
-    while any(side.seconds < settings.minutes * 60 for side in sides):
-        for side in sides:
-            side.train()
-            side.score(lambda model, side=side: judge(side, model))
+    _take_turns(sides, judge)
     said = {
         "verdict": verdict(ours, peer),
         "sides": [side.figures() for side in sides],
@@ -114,6 +112,28 @@ def race(ours: "Side", peer: "Side", judge: Judge, json_file: Path | None, chart
         score = next(iter(ours.curve[-1][2]))
         lines = {side.name: [(seconds / 60, scores[score]) for seconds, _, scores in side.curve] for side in sides}
         line_chart(chart, title, "minutes of training", f"{score} on held-out scenes", lines, 1.0)
+
+
+def compare(sides: list["Side"], judge: Judge, json_file: Path | None) -> None:
+    """Train variants of one model in turns, score all after every turn, and say where they came to."""
+    settings = sides[0].race
+    _take_turns(sides, judge)
+    print(f"after {settings.minutes:g} min each:")
+    for side in sides:
+        _, pictures, scores = side.curve[-1]
+        said = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        print(f"{side.name:26} {pictures:7} pictures  {said}")
+    if json_file:
+        told = {"machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
+        json_file.write_text(json.dumps({**told, "sides": [side.figures() for side in sides]}, indent=1))
+
+
+def _take_turns(sides: list["Side"], judge: Judge) -> None:
+    keep_freed_memory()  # for all, as `saccade train` does
+    while any(side.seconds < side.race.minutes * 60 for side in sides):
+        for side in sides:
+            side.train()
+            side.score(lambda model, side=side: judge(side, model))
 
 
 def parameters(model: nn.Module) -> int:

@@ -1,10 +1,12 @@
 """Which processor, which precision, which processes."""
 
+import platform
+
 import pytest
 import torch
 
 from saccade import device as device_module
-from saccade.device import Device, computes_bf16, join, leave, pick_device
+from saccade.device import Device, computes_bf16, join, keep_freed_memory, leave, pick_device
 from saccade.errors import SaccadeError
 
 CPU = torch.device("cpu")
@@ -90,3 +92,9 @@ def test_a_sum_leaves_what_was_given(monkeypatch):
     assert total.tolist() == [2, 2]
     assert x.tolist() == [1, 1]
     assert not total.requires_grad
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(device_module.sys, "platform", "darwin")
+    assert not keep_freed_memory()

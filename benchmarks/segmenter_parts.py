@@ -1,0 +1,109 @@
+"""What each part of the segmenter is worth at borders: the whole recipe beside itself without one of them.
+
+    python benchmarks/segmenter_parts.py --minutes 6 --json-file parts.json
+    python benchmarks/segmenter_parts.py --quick      # proof that it works; its figures mean nothing
+
+Every variant trains on the same endless scenes, in turns, each with a clock of its own, so that a part that costs time
+has to earn it back; see segment.py. Scored on the same held-out scenes after every turn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import torch
+from segment import Ours, Settings, judged
+from side_by_side import machine
+from sides import compare
+from torch import Tensor
+
+from saccade.data.scenes import Scenes
+from saccade.data.scenes.segments import SceneSegments
+from saccade.layers import PixelDecoder
+from saccade.models.segmenter import Segmenter
+from saccade.tasks import SegmentRecipe, SegmentTraining, load
+
+
+@dataclass
+class PartSettings(Settings):
+    """start: a model whose encoder all variants start from; none: random weights."""
+
+    start: str | None = None
+
+
+class SomeSkips(PixelDecoder):
+    """`PixelDecoder` with the picture put back in at the finest `skips` sizes only; its other weights rest."""
+
+    skips = 0
+
+    def forward(self, patches: Tensor, picture: Tensor) -> Tensor:
+        kept, x = [], picture
+        for down in self.down[: self.skips]:
+            x = down(x)
+            kept.append(x)
+        x = self.first(patches).permute(0, 3, 1, 2)
+        for step in reversed(range(len(self.up))):
+            x = self.up[step](torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = x + self.join[step](x + kept[step] if step < self.skips else x)
+        return x
+
+
+class NoSkips(SomeSkips):
+    """The picture is seen as patches only."""
+
+
+class FinestSkip(SomeSkips):
+    """Raw pixels are put back in once, at the picture's own size."""
+
+    skips = 1
+
+
+class Variant(Ours):
+    """pixels: what stands in for the segmenter's `PixelDecoder`; None for that itself."""
+
+    def __init__(
+        self, name: str, settings: PartSettings, pixels: type[PixelDecoder] | None = None, border: float = 2.0
+    ):
+        recipe = SegmentRecipe(model=settings.model, size=settings.size, crop=None, border=border)
+        scenes = (Scenes(n, settings.size, seed=seed) for n, seed in ((1000, 1), (settings.held_out, 0)))
+        start = load(settings.start) if settings.start else None
+        task = SegmentTraining(*map(SceneSegments, scenes), recipe, settings.seed, start)
+        assert isinstance(task.model, Segmenter)
+        if pixels is not None:
+            task.model.pixels.__class__ = pixels  # the same weights: variants begin alike
+        super().__init__(task, settings)
+        self.name = name
+
+
+VARIANTS: dict[str, Callable[[PartSettings], Variant]] = {
+    "pyramid": lambda settings: Variant("skips at every size", settings),
+    "finest": lambda settings: Variant("skip at the finest size", settings, FinestSkip),
+    "none": lambda settings: Variant("no skips", settings, NoSkips),
+    "border": lambda settings: Variant("borders count no more", settings, border=0.0),
+    "border5": lambda settings: Variant("borders count 5 more", settings, border=5.0),
+}
+
+
+def main(
+    settings: Annotated[PartSettings, cyclopts.Parameter(name="*")] = PartSettings(minutes=6.0),  # noqa: B008
+    *,
+    json_file: Path | None = None,
+) -> None:
+    """Train all variants for as long.
+
+    Parameters
+    ----------
+    json_file
+        Write all figures there.
+    """
+    if settings.quick:
+        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
+    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    sides = [make(settings) for make in VARIANTS.values()]
+    compare(sides, lambda side, model: judged(side.found, model, side.task), json_file)
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)
