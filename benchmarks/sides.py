@@ -37,16 +37,19 @@ class Side:
         self.average = averaged(self.model, ema)
         self.peaks = [[group["lr"] for group in o.param_groups] for o in found]
         self.seconds, self.step, self.pictures = 0.0, 0, 0
+        self.losses: list[float] = []  # of the last turn: whether it learns at all, long before a score tells
         self.curve: list[tuple[float, int, dict[str, float]]] = []  # seconds, pictures, scores
 
     def train(self) -> None:
         """A turn."""
         until = min(self.seconds + self.race.turn, self.race.minutes * 60)
+        self.losses = []
         while self.seconds < until:
             begun = time.perf_counter()
             self._rates(self.seconds / (self.race.minutes * 60))
             with torch.autocast("cpu", torch.bfloat16):
                 loss = self.loss(torch.Generator().manual_seed((self.race.seed << 32) + self.step))
+            self.losses.append(loss.item())
             loss.backward()
             self.clip()
             for optimizer in self.optimizers:
@@ -65,6 +68,8 @@ class Side:
                 results.append(judge(model))
             model.train()
         best = max(results, key=lambda scores: next(iter(scores.values())))
+        if self.losses:
+            best = {**best, "loss": sum(self.losses) / len(self.losses)}
         self.curve.append((self.seconds, self.pictures, best))
         said = "  ".join(f"{name} {value:.4f}" for name, value in best.items())
         print(f"{self.name:26} {self.seconds / 60:6.2f} min  {self.pictures:7} pictures  {said}", flush=True)

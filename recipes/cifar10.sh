@@ -13,5 +13,5 @@ train=${1:?the training pictures} test=${2:?the test pictures}
 # While the model trains on smaller pictures its validation, at full size, lags behind.
 saccade train classify --data "$train" --hold-out 0.02 --name cifar \
   --model tiny --size 48 --detail 32 --crop pad --epochs 28
-python "$(dirname "$0")/embed.py" runs/cifar "$train" --hold-out 0.02 --out runs/embedded
+python "$(dirname "$0")/embed.py" runs/cifar --held-out "$train" --hold-out 0.02 --out runs/embedded
 saccade val "$test" --model runs/embedded/cifar --precision fp32

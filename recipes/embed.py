@@ -1,10 +1,11 @@
-"""Make a trained run an embedded model: choose the picture size on held-out pictures, round the weights to fp16.
+"""Make a trained run an embedded model: its weights rounded to fp16, a classifier's picture size chosen.
 
-    python recipes/embed.py runs/cifar cifar10-train.tar.gz --hold-out 0.02
+    python recipes/embed.py runs/cifar --held-out cifar10-train.tar.gz --hold-out 0.02
+    python recipes/embed.py runs/scenes
 
-hardware: any, half a minute. The held-out pictures are those the run validated on (same share, same seed); the test
-pictures are not touched. A model trained with growing pictures is often best a little below its last size, at which
-it was trained for the shortest time.
+hardware: any, half a minute. A classifier trained with growing pictures is often best a little below its last size, at
+which it was trained for the shortest time; so its size is chosen on held-out pictures: those the run validated on
+(same share, same seed); the test pictures are not touched. Detectors and segmenters stay at their size.
 """
 
 import argparse
@@ -16,19 +17,32 @@ import torch
 from saccade.data import Preprocess, prepare, splits
 from saccade.tasks import ClassifyTask, load
 from saccade.tasks.classify import probabilities, score
+from saccade.tasks.saved import TrainedTask
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("--held-out", type=Path, help="pictures that choose a classifier's size")
     parser.add_argument("--hold-out", type=float, default=0.1)
     parser.add_argument("--out", type=Path, default=Path("src/saccade/weights"))
     args = parser.parse_args()
 
     task = load(args.run)
-    assert isinstance(task, ClassifyTask)
-    _, held = splits(args.data, fraction=args.hold_out)
+    assert isinstance(task, TrainedTask)
+    preprocess, scores = task.preprocess, {}
+    if isinstance(task, ClassifyTask):
+        if args.held_out is None:
+            parser.error("a classifier's size is chosen on pictures: give --held-out")
+        preprocess, scores = best_size(task, args.held_out, args.hold_out)
+    embedded = replace(task, model=task.model.half(), preprocess=preprocess, name=args.run.name)
+    embedded.save(args.out / args.run.name, **({"scores": scores} if scores else {}))
+    print(f"{args.out / args.run.name}: {preprocess}")
+
+
+def best_size(task: ClassifyTask, data: Path, hold_out: float) -> tuple[Preprocess, dict[str, float]]:
+    """How pictures are prepared for the highest top1 on held-out pictures, and the scores it has there."""
+    _, held = splits(data, fraction=hold_out)
     patch, full = task.vit.config.patch, task.preprocess.size[0]
     scores = {size: held_out(task, task.preprocess.at(size), held) for size in range(full // 2, full + 1, patch)}
     for size, found in scores.items():
@@ -37,9 +51,7 @@ def main() -> None:
     preprocess = task.preprocess.at(best)
     if preprocess.detail is not None and preprocess.detail >= best:
         preprocess = replace(preprocess, detail=None)
-    embedded = ClassifyTask(task.model.half(), preprocess, args.run.name, labels=task.labels, card=task.card)
-    embedded.save(args.out / args.run.name, scores=scores[best])
-    print(f"{args.out / args.run.name}: {best} pixels, {preprocess}")
+    return preprocess, scores[best]
 
 
 @torch.no_grad()
