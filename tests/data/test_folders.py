@@ -198,7 +198,7 @@ def test_one_picture_cannot_be_divided(make_folder: Make):
         splits(make_folder({"cat": 5, "dog": 1}))
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "validation", "test"])
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: bool):
     make_folder(COUNTS, "data/train")
@@ -215,6 +215,16 @@ def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: boo
     assert len(ImageFolder(source, split=name)) == 6
     with pytest.raises(DataError, match=rf"no folder 'dev' \(found: .*{name}"):
         ImageFolder(source, split="dev")
+
+
+@pytest.mark.parametrize("name", ["test", "testing"])
+def test_a_test_split_chooses_nothing(make_folder: Make, tmp_path: Path, name: str):
+    make_folder(COUNTS, "data/train")
+    make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
+    train, val = splits(tmp_path / "data", fraction=0.2)
+    assert sorted(train.names + val.names) == sorted(ImageFolder(tmp_path / "data", split="train").names)
+    assert val.notes[-1].endswith(f"held out; {name}/ stays unseen")
+    assert len(splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for
 
 
 def test_val_is_preferred_to_test_and_may_be_elsewhere(make_folder: Make, tmp_path: Path):

@@ -153,3 +153,17 @@ def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
     found, truth = task.val(scenes, join("cpu", "fp32"))
     assert detection_scores(found, truth, task.labels)["mAP50"] > 0.9
     assert relation_scores(found, truth, task.relations)["recall@20"] > 0.85
+
+
+def test_the_embedded_segmenter_knows_the_pixels_of_scenes_it_has_not_seen():
+    from saccade.data.scenes import Scenes
+    from saccade.data.scenes.segments import SceneSegments
+    from saccade.device import join
+    from saccade.tasks.segment_scores import SegmentScores
+
+    task, scenes = saccade.load("shapes"), SceneSegments(Scenes(16, 128, seed=77))
+    scores = SegmentScores(task.labels)
+    for i, said, truth in task.val(scenes, join("cpu", "fp32")):
+        scores.add(said, truth, scenes.names[i])
+    assert scores.result()["mIoU"] > 0.9
+    assert scores.result()["boundary_F@1"] > 0.92

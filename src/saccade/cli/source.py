@@ -12,8 +12,8 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     data: Path | None = None
-    """Folder (or .tar, .tar.gz) of the pictures, as the task takes them; if it holds train and val or test, those are
-    used. Needed, but for --resume."""
+    """Folder (or .tar, .tar.gz) of the pictures, as the task takes them; if it holds train and val, those are used.
+    A test split stays unseen. Needed, but for --resume."""
     val: Path | None = None
     """Validation pictures, in the same layout."""
     hold_out: Annotated[float, Field(gt=0, lt=1)] = 0.1

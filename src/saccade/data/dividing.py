@@ -43,8 +43,9 @@ def divide(
     fraction: float,
     seed: int,
 ) -> tuple[Whole, Whole]:
-    """Training and validation sets: `val` if it is given, else the source's split for validation or test, else
-    `fraction` of its pictures. The notes of the validation set say which.
+    """Training and validation sets: `val` if it is given, else the source's split for validation, else `fraction` of
+    its training pictures. The notes of the validation set say which. Pictures of a test split stay unseen: validation
+    chooses weights, and what has chosen can't judge.
 
     opened: a split of a layout, read as the training set is where that is given. Raises DataError for splits of which
     none is for training, and what `opened` raises."""
@@ -52,7 +53,7 @@ def divide(
     if layout.splits and first["train"] is None:
         raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
     train = opened(layout, first["train"], None)
-    held = first["val"] or first["test"]
+    held = first["val"]
     if val is not None:
         name = next((found for kind in ("val", "test", "train") if (found := of_role(val, kind))), None)
         result = opened(val, name, train)
@@ -62,8 +63,9 @@ def divide(
         result.notes.append(f"validation: the split {held}")
     else:
         train, result = hold_out(train, fraction, seed)
+        apart = f"; the split {first['test']} stays unseen" if first["test"] else ""
         result.notes.append(
-            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out"
+            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out{apart}"
         )
     return train, result
 

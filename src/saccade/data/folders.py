@@ -17,7 +17,8 @@ from saccade.errors import DataError
 
 Bad = Literal["skip", "fail"]
 TRAIN = ("train", "training")
-VAL = ("val", "valid", "validation", "test", "testing")  # in order of preference
+VAL = ("val", "valid", "validation")  # in order of preference
+TEST = ("test", "testing")
 
 
 class ImageFolder(torch.utils.data.Dataset):
@@ -105,9 +106,10 @@ def splits(
 ) -> tuple[ImageFolder, ImageFolder]:
     """Training and validation sets of one source.
 
-    With `val`, that source is the validation set. Otherwise, where the source holds `train/` beside `val/`,
-    `valid/`, `validation/` or `test/`, those are taken (in this order of preference); else `fraction` of each
-    class is held out, the same pictures for the same seed. The notes of the validation set say which.
+    With `val`, that source is the validation set. Otherwise, where the source holds `train/` beside `val/`, `valid/`
+    or `validation/`, those are taken (in this order of preference); else `fraction` of each class is held out, the
+    same pictures for the same seed. The notes of the validation set say which. A `test/` beside `train/` stays unseen:
+    validation chooses weights, and what has chosen can't judge.
 
     Raises:
         DataError: as ImageFolder; classes that differ between the two, by name; a class too small to divide.
@@ -118,7 +120,7 @@ def splits(
     if val is not None:
         held = open_store(val)
         inside = _split_folders(held, _root(held))
-        other = _dataset(held, None, bad, inside.get("val"))
+        other = _dataset(held, None, bad, inside.get("val", inside.get("test")))
         other.notes.append(f"validation: {other.store.label}")
     elif "val" in folders:
         other = _dataset(store, None, bad, folders["val"])
@@ -127,6 +129,7 @@ def splits(
         train, other = _hold_out(train, fraction, seed)
         other.notes.append(
             f"no validation split was found: {len(other)} pictures ({fraction:.0%} of each class, seed {seed}) held out"
+            + (f"; {folders['test']}/ stays unseen" if "test" in folders else "")
         )
     _check_classes(other.classes, train.classes, "the validation split")
     return train, other
@@ -190,14 +193,15 @@ def _find_split(store: Store, root: str, split: str) -> str:
 
 
 def _split_folders(store: Store, root: str) -> dict[str, str]:
-    """{"train": name, "val": name} of the folders below `root`, where both are there."""
+    """{"train": name, "val": name, "test": name} of the folders below `root`; none unless there is a "train" and
+    another."""
     found = {}
     top = {name.lower(): name for name in _top_folders(store, root)}
-    for role, candidates in (("train", TRAIN), ("val", VAL)):
+    for role, candidates in (("train", TRAIN), ("val", VAL), ("test", TEST)):
         name = next((top[c] for c in candidates if c in top), None)
         if name is not None:
             found[role] = name
-    return found if len(found) == 2 else {}
+    return found if "train" in found and len(found) > 1 else {}
 
 
 def _by_class(store: Store, root: str) -> dict[str, list[str]]:

@@ -85,9 +85,9 @@ def object_splits(
 ) -> tuple[ObjectFiles, ObjectFiles]:
     """Training and validation sets of one source.
 
-    With `val`, that source is the validation set. Otherwise, where the source has a split for training beside one
-    for validation or test, those are taken (in this order of preference); else `fraction` of its pictures is held
-    out, the same for the same seed. The notes of the validation set say which.
+    With `val`, that source is the validation set. Otherwise, where the source has a split for validation, that is
+    taken; else `fraction` of its training pictures is held out, the same for the same seed. The notes of the
+    validation set say which. A split for test stays unseen.
 
     Raises:
         DataError: as open_objects; classes or relations in the validation set that the training set does not have;

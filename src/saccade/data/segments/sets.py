@@ -103,9 +103,9 @@ def segment_splits(
     """Training and validation sets of one source.
 
     With `val`, that source is the validation set; where it names no classes, its values are read as the training
-    set's. Otherwise, where the source has a split for training beside one for validation or test, those are taken (in
-    this order of preference); else `fraction` of its pictures is held out, the same for the same seed. The notes of
-    the validation set say which.
+    set's. Otherwise, where the source has a split for validation, that is taken; else `fraction` of its training
+    pictures is held out, the same for the same seed. The notes of the validation set say which. A split for test stays
+    unseen.
 
     Raises:
         DataError: as open_segments; classes in the validation set that the training set does not have.
