@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saccade.errors import CheckpointError, DataError, SaccadeError
-    from saccade.lens import Call, Trace
+    from saccade.lens import (
+        Call,
+        Trace,
+        bias_source,
+        borrow,
+        cut,
+        drop_heads,
+        during,
+        freeze,
+        scale_heads,
+        scale_source,
+        swap,
+    )
+    from saccade.lens.edit import edit
     from saccade.lens.watch import watch
     from saccade.ops import attend, attention_weights
     from saccade.tasks import load
@@ -20,7 +33,17 @@ __all__ = [
     "Trace",
     "attend",
     "attention_weights",
+    "bias_source",
+    "borrow",
+    "cut",
+    "drop_heads",
+    "during",
+    "edit",
+    "freeze",
     "load",
+    "scale_heads",
+    "scale_source",
+    "swap",
     "watch",
 ]
 
@@ -31,7 +54,10 @@ _ROOMS = {
     "ops": ("attend", "attention_weights"),
     "layers": (),
     "models": (),
-    "lens": ("Call", "Trace", "watch"),
+    "lens": (
+        *("Call", "Trace", "bias_source", "borrow", "cut", "drop_heads", "during", "edit", "freeze", "scale_heads"),
+        *("scale_source", "swap", "watch"),
+    ),
     "data": (),
     "checkpoints": (),
     "tasks": ("load",),

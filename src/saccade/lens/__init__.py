@@ -1,7 +1,24 @@
-"""See what any attention model attends to: watch it, then ask the trace."""
+"""See what any attention model attends to, and change it: watch it, ask the trace, edit its attention."""
 
 from saccade.lens.call import Call
+from saccade.lens.edit import edit
+from saccade.lens.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
+from saccade.lens.swaps import borrow, freeze, swap
 from saccade.lens.trace import Trace
 from saccade.lens.watch import watch
 
-__all__ = ["Call", "Trace", "watch"]
+__all__ = [
+    "Call",
+    "Trace",
+    "bias_source",
+    "borrow",
+    "cut",
+    "drop_heads",
+    "during",
+    "edit",
+    "freeze",
+    "scale_heads",
+    "scale_source",
+    "swap",
+    "watch",
+]

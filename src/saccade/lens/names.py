@@ -48,6 +48,11 @@ class Names:
         self._silent: dict[str, str] = {}
         self._met: set[str] = set()  # modules in which attention was met, seen or missed
 
+    @property
+    def runs(self) -> int:
+        """How many runs (forward passes) have begun."""
+        return self._runs
+
     def attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module until `undo` is closed."""
 

@@ -12,7 +12,10 @@ Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 @dataclass(eq=False)
 class Asked:
-    """The arguments of one attention call, as the model gave them."""
+    """The arguments of one attention call, as the model gave them, or as an edit rewrote them.
+
+    borrowed: an edit gave it sources of another run.
+    """
 
     q: Tensor
     k: Tensor
@@ -20,6 +23,7 @@ class Asked:
     mask: Tensor | None = None
     scale: float | None = None
     causal: bool = False
+    borrowed: bool = False
 
     @classmethod
     def of(cls, seen: Seen) -> "Asked":

@@ -17,6 +17,7 @@ from saccade.lens import unseen
 from saccade.lens.call import Call
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
+from saccade.lens.passing import passing, under_way
 from saccade.lens.shapes import Asked, as_seen
 from saccade.lens.trace import Trace
 
@@ -102,9 +103,9 @@ class Watcher(TorchFunctionMode):
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         kernels: list[Seen] = []
-        with KernelRecorder(kernels.append):
+        with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
-        self._record(ASKED[func](*args, **kwargs), kernels[0] if len(kernels) == 1 else None)
+        self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
         self._follow(args, kwargs, out)
         return out
 
@@ -156,7 +157,10 @@ class Watcher(TorchFunctionMode):
         undo.callback(setattr, module, "forward", forward) if own else undo.callback(delattr, module, "forward")
 
     def _kernel(self, seen: Seen) -> None:
-        self._record(Asked.of(seen), seen)
+        if call := under_way():  # an edit made it
+            self._record(call.last, seen, call.first)
+        else:
+            self._record(Asked.of(seen), seen)
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
@@ -164,8 +168,11 @@ class Watcher(TorchFunctionMode):
             self.names.meet()
             self.trace.missed.setdefault(self.names.stack[-1].name, why)
 
-    def _record(self, asked: Asked, seen: Seen | None) -> None:
-        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw."""
+    def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> None:
+        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw.
+
+        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that.
+        """
         if in_backward():
             return
         if not self.names.stack:
@@ -176,10 +183,13 @@ class Watcher(TorchFunctionMode):
             return
         self.names.meet()
         frame = self.names.stack[-1]
-        if isinstance(frame.module, nn.MultiheadAttention) and asked.q.shape[-2] == asked.k.shape[-2]:
+        given = given or asked
+        if asked.borrowed:
+            kind = "cross"
+        elif isinstance(frame.module, nn.MultiheadAttention) and given.q.shape[-2] == given.k.shape[-2]:
             kind = self.names.kind_of_inputs()
         else:
-            kind = self.names.kind(asked.q, asked.k)
+            kind = self.names.kind(given.q, given.k)
         q, k, v, mask = as_seen(asked, seen)
         lse = None if seen is None else seen.lse
         self.trace.append(

@@ -1,0 +1,46 @@
+"""Make an attention call again, with other q, k, v and mask."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Shaped
+from torch import Tensor
+
+from saccade import ops
+from saccade.lens.edits import whole_mask
+from saccade.lens.shapes import Asked
+
+
+def remake(func: Callable, asked: Asked, args: tuple, kwargs: dict) -> Shaped[Tensor, "b h n c"]:
+    """Call `func`, `F.scaled_dot_product_attention` or `saccade.attend`, with other arguments.
+
+    asked: what to call it with, in four axes. args, kwargs: what it was called with, of which dropout stays.
+    """
+    q, k, v, width = asked.q, asked.k, asked.v, asked.v.shape[3]
+    if width < q.shape[3]:  # fused kernels want one width
+        v = F.pad(v, (0, q.shape[3] - width))
+    if func is ops.attend:
+        return _narrow(func(q, k, v, mask=asked.mask, scale=asked.scale, causal=asked.causal), width)
+    mask = None if asked.mask is None else torch.atleast_2d(whole_mask(asked))
+    options = {"is_causal": asked.causal and mask is None, "scale": asked.scale, "enable_gqa": q.shape[1] != k.shape[1]}
+    return _narrow(func(q, k, v, attn_mask=mask, dropout_p=_dropout(*args, **kwargs), **options), width)
+
+
+def lead(asked: Asked, four: Asked) -> tuple[int, ...]:
+    """The axes before the tokens in what a call returns. four: the same call in four axes."""
+    three = (asked.q, asked.k, asked.v)
+    if max(t.ndim for t in three) <= 3:
+        return tuple(torch.broadcast_shapes(*(t.shape[:-2] for t in three)))
+    return (*torch.broadcast_shapes(*(t.shape[:-3] for t in three)), four.q.shape[1])
+
+
+def _narrow(out: Shaped[Tensor, "b h n w"], width: int) -> Shaped[Tensor, "b h n c"]:
+    """Without what was padded onto its width; laid out by token, as fused kernels do and models rely on."""
+    if out.shape[3] == width:
+        return out
+    return out[..., :width].transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def _dropout(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> float:
+    return dropout_p

@@ -1,0 +1,273 @@
+"""Edits that take attention from another run: its map (swap, freeze), or its sources (borrow).
+
+A map is kept as q, k, mask and scale, so taking it over is taking those, with the values of the run at hand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from saccade import ops
+from saccade.errors import SaccadeError
+from saccade.lens.call import Call
+from saccade.lens.edits import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.shapes import Asked
+from saccade.lens.trace import Trace, _some
+
+LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has no scores of an ordinary size
+
+
+def swap(trace: Trace, tokens: Mapping[int, int] | None = None) -> Edit:
+    """Attend as another run did: q, k, mask and scale of the recorded call, v of this run.
+
+    Each call takes the map of the recorded call of the same module name, and of the same order among those: the
+    fifth call in the block (the fifth sampling step) that of the fifth in the trace. This is word swap of
+    prompt-to-prompt (Hertz et al. 2022, 3.2); `during` gives it a range of steps.
+
+    tokens: {source of this run: source of the recorded run}. Then only those sources take their column from the
+    recorded map, the others keep that of this run, and each row is scaled to sum to 1. This is prompt refinement
+    (Hertz et al. 2022, 3.2, "adding a new phrase"), in which the rows are not scaled. Done as one call, whose q and
+    k hold both runs side by side.
+
+    Gradients do not flow into the recorded run. Raises SaccadeError, in the forward pass, if the trace has no such
+    call or its (b h n m) does not fit.
+    """
+    if not isinstance(trace, Trace):
+        raise SaccadeError(f"swap was given a {type(trace).__name__}; expected the Trace of another run")
+    if tokens is not None and not (isinstance(tokens, Mapping) and tokens and all(map(_is_pair, tokens.items()))):
+        raise SaccadeError(f"swap: tokens {tokens!r}; expected {{source of this run: source of the recorded run}}")
+    return _Swap(_Recorded.of(trace, "swap"), None if tokens is None else dict(tokens))
+
+
+def borrow(trace: Trace, append: bool = False) -> Edit:
+    """Attend to what another run attended to: k and v of the recorded call, q and scale of this run.
+
+    Carries style and looks from one picture to another (in self-attention, as in MasaCtrl, Cao et al. 2023, 3.2).
+    append: attend to both, this run's sources first and the recorded ones after them (as extended attention of
+    ConsiStory, Tewel et al. 2024, 3.2, does). Calls are matched as by `swap`; the mask goes with its sources. A
+    trace shows such a call as "cross", since its sources are not the targets.
+
+    The trace must hold values: `watch(model, values=True)`. Gradients do not flow into the recorded run.
+    """
+    if not isinstance(trace, Trace):
+        raise SaccadeError(f"borrow was given a {type(trace).__name__}; expected the Trace of another run")
+    for call in trace:
+        if call.v is None:
+            raise SaccadeError(f"borrow: the trace holds no v of {call.name!r}; record with watch(model, values=True)")
+    return _Borrow(_Recorded.of(trace, "borrow"), append)
+
+
+def freeze() -> Edit:
+    """Keep the map of the first run within the block for all later runs: q, k, mask and scale of the first, v of each.
+
+    Within `during` the first run is the first of its range. Each call takes the map of the same call (module name
+    and order) of the first run. Gradients do not flow from later runs into the first.
+    """
+    return _Freeze()
+
+
+@dataclass(frozen=True, eq=False)
+class _Recorded:
+    """The calls of a trace by name, in order."""
+
+    edit: str
+    calls: dict[str, list[Call]]
+    missed: dict[str, str]
+
+    @classmethod
+    def of(cls, trace: Trace, edit: str) -> "_Recorded":
+        calls: dict[str, list[Call]] = {}
+        for call in trace:
+            calls.setdefault(call.name, []).append(call)
+        return cls(edit, calls, trace.missed)
+
+    def at(self, site: Site) -> Call:
+        """The call that belongs to the one at hand."""
+        calls = self.calls.get(site.name, [])
+        if site.nth < len(calls):
+            return calls[site.nth]
+        where = f"{self.edit} of {site.name!r}"
+        if site.name in self.missed:
+            raise SaccadeError(f"{where}: the recorded run could not be seen there: {self.missed[site.name]}")
+        if calls:
+            raise SaccadeError(
+                f"{where}: call {site.nth} of that name within the block (from 0), but the trace holds {len(calls)}; "
+                "record as many runs, or limit the edit by during(...)"
+            )
+        raise SaccadeError(f"{where}: the trace holds no call of that name; there are {_some(self.calls) or 'none'}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Swap(Edit):
+    recorded: _Recorded
+    tokens: dict[int, int] | None
+
+    def rewrite(self, asked: Asked, site: Site) -> Asked:
+        call, where = self.recorded.at(site), f"swap of {site.name!r}"
+        if self.tokens is None:
+            return _with_map(asked, call, where)
+        return _refined(asked, call, self.tokens, where)
+
+
+@dataclass(frozen=True, eq=False)
+class _Borrow(Edit):
+    recorded: _Recorded
+    append: bool
+
+    def rewrite(self, asked: Asked, site: Site) -> Asked:
+        call, where = self.recorded.at(site), f"borrow of {site.name!r}"
+        other = _like(asked, call)
+        (b, h, n, _), width = asked.q.shape, asked.v.shape[3]
+        if (b, h) != call.shape[:2] or asked.q.shape[3] != call.q.shape[3] or other.v.shape[3] != width:
+            raise SaccadeError(
+                f"{where}: the recorded call has (b h n m) {call.shape} with heads of k {call.q.shape[3]}, "
+                f"v {other.v.shape[3]}; expected b={b} h={h}, k {asked.q.shape[3]}, v {width}"
+            )
+        mask = whole_mask(other)
+        if mask is not None and mask.ndim > 1 and mask.shape[-2] not in (1, n):
+            raise SaccadeError(f"{where}: the mask of the recorded call is of {mask.shape[-2]} targets; expected {n}")
+        if not self.append:
+            new = replace(asked, k=other.k, v=other.v, mask=mask, causal=False, borrowed=True)
+            return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
+        own, other = ungrouped(asked), ungrouped(replace(asked, k=other.k, v=other.v))
+        joint = _beside(whole_mask(asked), mask, asked.k.shape[2], other.k.shape[2], asked.q)
+        k, v = torch.cat([own.k, other.k], dim=2), torch.cat([own.v, other.v], dim=2)
+        return replace(asked, k=k, v=v, mask=joint, causal=False, borrowed=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Freeze(Edit):
+    def rewrite(self, asked: Asked, site: Site) -> Asked:
+        first = site.memory.setdefault((self, site.name), site.run)
+        here = (self, site.name, site.nth_in_run)
+        if site.run == first:
+            site.memory[here] = Call(
+                site.name, "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal
+            )
+            return asked
+        where = f"freeze of {site.name!r}"
+        if here not in site.memory:
+            raise SaccadeError(
+                f"{where}: call {site.nth_in_run} of that name within run {site.run} (from 0), of which run {first}, "
+                "whose maps are kept, had fewer"
+            )
+        return _with_map(asked, site.memory[here], where)
+
+
+def _with_map(asked: Asked, call: Call, where: str) -> Asked:
+    """The map of a recorded call with the values of this one."""
+    _same_shape(asked, call, where)
+    other = _like(asked, call)
+    new = replace(asked, q=other.q, k=other.k, mask=other.mask, scale=call.scale, causal=call.causal)
+    return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
+
+
+def _refined(asked: Asked, call: Call, tokens: dict[int, int], where: str) -> Asked:
+    """The map of this run with columns of the recorded one, rows scaled to sum to 1.
+
+    The weight of source j is exp(s_ij − lse_i), of this run or, where j is mapped, of column tokens[j] of the
+    recorded one. A softmax is free to shift a row, so one difference of the two lse is enough: it is one more entry
+    of q, for which k has 1 where j is mapped and 0 elsewhere. (In two parts, as 16 bits are too few for it.)
+    """
+    if call.shape[:3] != tuple(asked.q.shape[:3]):
+        raise SaccadeError(f"{where}: the recorded call has (b h n) {call.shape[:3]}; expected {(*asked.q.shape[:3],)}")
+    own, other = ungrouped(asked), ungrouped(_like(asked, call))
+    m, theirs = own.k.shape[2], other.k.shape[2]
+    mapped = {within([i], m, "source", where)[0]: within([j], theirs, "recorded source", where)[0]
+              for i, j in tokens.items()}  # fmt: skip
+    scale = ops.default_scale(asked.q) if asked.scale is None else asked.scale
+    if scale == 0:
+        raise SaccadeError(f"{where}: the scale of the scores is 0; expected another for a swap of single tokens")
+    lse = _lse(replace(asked, scale=scale))
+    shift = (lse - call.lse.to(lse))[..., None] / scale
+    if not bool((shift.abs() < LARGEST).all()):
+        raise SaccadeError(
+            f"{where}: the runs' scores differ by {float(shift.abs().max()):.3g}, as where all sources of a target are "
+            "masked by a huge negative number; expected boolean masks or -inf for a swap of single tokens"
+        )
+    high = shift.to(asked.q.dtype)
+    low = (shift - high).to(asked.q.dtype)
+    at = torch.tensor([mapped.get(i, 0) for i in range(m)], device=asked.q.device)
+    taken = torch.tensor([i in mapped for i in range(m)], device=asked.q.device)
+    one = taken.to(asked.q.dtype)[:, None].expand(*own.k.shape[:3], 1)
+    q = torch.cat([own.q, other.q * (call.scale / scale), high, low], dim=-1)
+    theirs_k = other.k[:, :, at].masked_fill(~taken[:, None], 0.0)
+    k = torch.cat([own.k.masked_fill(taken[:, None], 0.0), theirs_k, one, one], dim=-1)
+    mask = _columns(whole_mask(asked), whole_mask(other), taken, at, asked.q)
+    return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False)
+
+
+def _lse(asked: Asked) -> Float[Tensor, "b h n"]:
+    """Log-sum-exp of the scores; 0 for a target that may attend to nothing. In tiles, unless its gradient is asked
+    for, which takes n x m memory."""
+    if not (torch.is_grad_enabled() and (asked.q.requires_grad or asked.k.requires_grad)):
+        return Call("", "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal).lse
+    scores = ops.score(asked.q, asked.k, asked.mask, asked.scale, asked.causal)
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    empty = scores.isneginf().all(dim=-1)
+    return scores.masked_fill(empty[..., None], 0.0).logsumexp(dim=-1).masked_fill(empty, 0.0)
+
+
+def _like(asked: Asked, call: Call) -> Asked:
+    """The recorded call on the device and in the dtype of the one at hand."""
+
+    def like(t: Tensor) -> Tensor:
+        t = t.to(asked.v.device, asked.v.dtype)
+        # autograd keeps no tensor that was made in inference mode
+        return t.clone() if t.is_inference() and not torch.is_inference_mode_enabled() else t
+
+    mask = call.mask
+    if mask is not None:
+        mask = mask.to(asked.v.device) if mask.dtype == torch.bool else like(mask)
+    v = asked.v if call.v is None else like(call.v)
+    return Asked(like(call.q), like(call.k), v, mask, call.scale, call.causal)
+
+
+def _same_shape(asked: Asked, call: Call, where: str) -> None:
+    expected = (*asked.q.shape[:3], asked.v.shape[2])
+    if call.shape != expected:
+        raise SaccadeError(f"{where}: the recorded call has (b h n m) {call.shape}; expected {expected}")
+
+
+def _columns(
+    own: Shaped[Tensor, "..."] | None,
+    other: Shaped[Tensor, "..."] | None,
+    taken: Tensor,
+    at: Tensor,
+    like: Tensor,
+) -> Shaped[Tensor, "..."] | None:
+    """A mask whose columns are the other's at `at` where `taken`, else one's own."""
+    if own is None and other is None:
+        return None
+    own, other = _alike(own, other, like)
+    other = other if other.shape[-1] == 1 else other[..., at]
+    return torch.where(taken, other, own)
+
+
+def _beside(
+    own: Shaped[Tensor, "..."] | None, other: Shaped[Tensor, "..."] | None, m: int, more: int, like: Tensor
+) -> Float[Tensor, "..."] | None:
+    """A mask for m sources and `more` after them."""
+    if own is None and other is None:
+        return None
+    own, other = (torch.atleast_2d(t) for t in _alike(own, other, like))
+    lead = torch.broadcast_shapes(own.shape[:-1], other.shape[:-1])
+    return torch.cat([own.expand(*lead, m), other.expand(*lead, more)], dim=-1)
+
+
+def _alike(own: Tensor | None, other: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Two masks of one dtype: boolean if both are, else added to the scores."""
+    true = torch.ones(1, 1, dtype=torch.bool, device=like.device)
+    masks = [true if t is None else t for t in (own, other)]
+    if all(t.dtype == torch.bool for t in masks):
+        return masks[0], masks[1]
+    zero = like.new_zeros(())
+    one, two = (zero.masked_fill(~t, -torch.inf) if t.dtype == torch.bool else t.to(like.dtype) for t in masks)
+    return one, two
+
+
+def _is_pair(pair: tuple[object, object]) -> bool:
+    return all(isinstance(i, int) and not isinstance(i, bool) for i in pair)
