@@ -3,12 +3,17 @@
 from saccade.lens.call import Call
 from saccade.lens.edit import edit
 from saccade.lens.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
+from saccade.lens.relevance import legrad
+from saccade.lens.stream import Mean
 from saccade.lens.swaps import borrow, freeze, swap
+from saccade.lens.tokens import TokenMap, token_map
 from saccade.lens.trace import Trace
 from saccade.lens.watch import watch
 
 __all__ = [
     "Call",
+    "Mean",
+    "TokenMap",
     "Trace",
     "bias_source",
     "borrow",
@@ -17,8 +22,10 @@ __all__ = [
     "during",
     "edit",
     "freeze",
+    "legrad",
     "scale_heads",
     "scale_source",
     "swap",
+    "token_map",
     "watch",
 ]

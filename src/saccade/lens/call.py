@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
+from saccade.lens.gradients import Gradient
 from saccade.lens.kept import Kept, keep
 from saccade.lens.views import Distance, Entropy, Received, View
 
@@ -60,6 +61,7 @@ class Call:
         self._mask = None if mask is None else Kept(mask)
         self._lse = None if lse is None else lse.detach()
         self._norm: tuple[Tensor, Tensor] | None = None
+        self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
 
     @property
     def q(self) -> Shaped[Tensor, "b h n k"]:

@@ -27,18 +27,19 @@ class Seen:
     causal: bool
     scale: float | None
     lse: Tensor | None
+    dropout: float = 0.0
 
 
 def _flash(q, k, v, dropout_p=0.0, is_causal=False, *_, attn_mask=None, scale=None, **__):
-    return Seen(q, k, v, attn_mask, is_causal, scale, None)
+    return Seen(q, k, v, attn_mask, is_causal, scale, None, dropout_p)
 
 
 def _biased(q, k, v, attn_bias, compute_log_sumexp, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
-    return Seen(q, k, v, attn_bias, is_causal, scale, None)
+    return Seen(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
 
 
 def _overrideable(q, k, v, attn_bias=None, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
-    return Seen(q, k, v, attn_bias, is_causal, scale, None)
+    return Seen(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
 
 
 # Each returns (output, log-sum-exp, ...).

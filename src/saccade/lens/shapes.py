@@ -24,11 +24,12 @@ class Asked:
     scale: float | None = None
     causal: bool = False
     borrowed: bool = False
+    dropout: float = 0.0
 
     @classmethod
     def of(cls, seen: Seen) -> "Asked":
         """The arguments of a kernel that was called directly."""
-        return cls(seen.q, seen.k, seen.v, seen.mask, seen.scale, seen.causal)
+        return cls(seen.q, seen.k, seen.v, seen.mask, seen.scale, seen.causal, dropout=seen.dropout)
 
 
 def as_seen(asked: Asked, seen: Seen | None) -> Four:

@@ -1,6 +1,7 @@
 """Traces as safetensors files: the tensors of each call by number, and a JSON header that says what they are.
 
-tensors   "0.q" (b h n k), "0.k" (b g m k), "0.lse" (b h n), "0.v" if kept, "mask.0" (shared by calls)
+tensors   "0.q" (b h n k), "0.k" (b g m k), "0.lse" (b h n), "0.v" and "0.gradient" (b h n c) if kept,
+          "mask.0" (shared by calls)
 metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON object)
 """
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from saccade.errors import CheckpointError, DataError
 from saccade.lens.call import Call
+from saccade.lens.gradients import Gradient
 
 FORMAT, VERSION = "saccade.trace", "1"
 CHECKED = 8  # rows of each call whose stored lse is computed anew on loading
@@ -31,6 +33,8 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
         tensors |= {f"{i}.q": call.q, f"{i}.k": call.k, f"{i}.lse": call.lse}
         if call.v is not None:
             tensors[f"{i}.v"] = call.v
+        if call.gradient is not None and call.gradient.known:
+            tensors[f"{i}.gradient"] = call.gradient.value(call.name)
         about = {"name": call.name, "kind": call.kind, "scale": call.scale, "causal": call.causal, "run": call.run}
         if call.mask is not None:
             mask = call.mask
@@ -85,6 +89,9 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     mask = tensors[about["mask"]] if "mask" in about else None
     fits = q.ndim == k.ndim == 4 and q.shape[::3] == k.shape[::3] and q.shape[1] % k.shape[1] == 0
     fits = fits and lse.shape == q.shape[:3] and (v is None or v.shape[:3] == k.shape[:3])
+    gradient = tensors.get(f"{i}.gradient")
+    if gradient is not None:
+        fits = fits and v is not None and gradient.shape == (*q.shape[:3], v.shape[-1]) and gradient.is_floating_point()
     n, m = (q.shape[2], k.shape[2]) if fits else (0, 0)
     if fits and mask is not None:
         fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], m)) == (*q.shape[:3], m)
@@ -95,7 +102,9 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     if not math.isfinite(float(scale)):
         raise ValueError(f"the scale of call {i} is {scale}")
     _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
-    return Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run))
+    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run))
+    call.gradient = None if gradient is None else Gradient.of(gradient)
+    return call
 
 
 def _check_lse(i: int, q: Tensor, k: Tensor, lse: Tensor, mask: Tensor | None, scale: float, causal: bool) -> None:

@@ -2,19 +2,20 @@
 
 import operator
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from os import PathLike
-from typing import overload
+from typing import Any, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError, printable
-from saccade.lens import storage
+from saccade.lens import flow, relevance, storage, words
 from saccade.lens.call import Call
+from saccade.lens.stream import Stream
 from saccade.lens.views import Entropy
 
 
@@ -40,6 +41,17 @@ class Trace(Sequence[Call]):
         self._calls = list(calls)
         self.missed = dict(missed or {})
         self._hint = hint
+        self.stream: Stream | None = None  # what the watch that fills the trace keeps
+
+    @property
+    def seen(self) -> dict[str, dict[str, Any]]:
+        """What `watch(model, views=...)` computed: name of the view -> name of the module -> a list of one result a
+        call, in order, or the mean of a `Mean`. Raises SaccadeError if there is nothing."""
+        if self.stream is None or self.stream.views is None:
+            raise SaccadeError("the trace holds no views: ask for some, as in saccade.watch(model, views={...})")
+        if not any(self.stream.seen.values()):
+            raise SaccadeError(self._nothing())
+        return self.stream.seen
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -83,8 +95,8 @@ class Trace(Sequence[Call]):
 
         Raises SaccadeError unless the self-attention calls are of one forward pass and one (b, n).
         """
-        layers = self._layers()
-        r = _first_row(token, layers[0])
+        layers = self._layers("rollout")
+        r = _first_row("rollout", token, layers[0])
         for call in reversed(layers):
             step = _Back(r)
             call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])  # the first product needs one row only
@@ -96,8 +108,8 @@ class Trace(Sequence[Call]):
     ) -> "Summary":
         """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
         half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
-        layers = self._layers()
-        r = _first_row(token, layers[0])
+        layers = self._layers("rollout")
+        r = _first_row("rollout", token, layers[0])
         entropy, distance = [], []
         for call in reversed(layers):
             step, spread, reach = _Back(r), Entropy(), call.distance_view(grid, prefix)
@@ -107,8 +119,67 @@ class Trace(Sequence[Call]):
             distance.append(reach.value())
         return Summary(layers, r, entropy[::-1], distance[::-1])
 
+    def relevance(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
+        """How much each input token gave to what a backward pass started from, by way of `token` of the last layer.
+
+            with saccade.watch(model, gradients=True) as trace:
+                model(x).logits[0, 281].backward()
+            trace.relevance()
+
+        Gradient-weighted relevance (Chefer, Gur & Wolf 2021, "Generic attention-model explainability", section 3): for
+        self-attention, R ← R + Ā R over the layers with Ā = mean over heads of (dL/dA ⊙ A)⁺ (eq. 5 and 6), with A the
+        attention weights themselves. Where there are cross-attention calls, those of an encoder and a decoder: eq. 7
+        to 10, and the result is over the encoder's tokens (an encoder without attention, a convolution, has none to
+        add). token: index of a target token of the last call, or (n,) weights over them, as for `rollout`. Rows do
+        not sum to 1; 0 or more, and of self-attention at least 1 at the token itself. Computed in tiles, as a chain of
+        products with vectors. In a batch, a picture on which the number does not depend has the row of the token alone.
+
+        Raises SaccadeError unless the calls are of one forward pass and one backward pass reached all of them, or if
+        dropout was on.
+        """
+        if all(call.kind == "self" for call in self._calls):
+            layers = self._layers("relevance")
+            return relevance.relevance(layers, [], _first_row("relevance", token, layers[0]))
+        encoder, decoder = relevance.parts(self._calls)
+        return relevance.relevance(encoder, decoder, _first_row("relevance", token, decoder[0]))
+
+    def words(
+        self,
+        tokens: Mapping[str, Sequence[int]],
+        grid: words.Grid | None = None,
+        heads: Sequence[int] | None = None,
+    ) -> dict[str, Float[Tensor, "b y x"]]:
+        """Where the picture looks at each word: (b, rows, columns) weights, 0 or more.
+
+        Cross-attention heat maps (DAAM; Tang et al. 2022, "What the DAAM", section 3): the mean over all
+        cross-attention calls of the trace (layers and sampling steps; choose some with a pattern or a slice), heads,
+        and tokens of a word, coarser layers brought to the finest grid by bicubic interpolation; clamped at 0.
+
+        tokens: word -> its source tokens. grid: (rows, columns) of the finest targets, row-major without a prefix;
+        coarser layers have it halved, rounding up. "square": every layer's grid is a square. It cannot be told from
+        the calls, so without it there is an error. heads: only these.
+        """
+        if not self._calls:
+            raise SaccadeError(self._nothing())
+        return words.words(self._calls, tokens, grid, heads)
+
+    def flow(self, token: int = 0) -> Float[Tensor, "b n"]:
+        """How much could flow at most from `token` of the last layer to each input token, through all self-attention
+        calls, if every edge carries no more than it attends.
+
+        Attention flow (Abnar & Zuidema 2020, section 3): the maximum flow in the graph of the layers' A = ½·mean over
+        heads + ½·identity, to one input token at a time; 0 to 1. Capacities are rounded to steps of 2⁻³⁰, so a flow is
+        exact to within 2⁻³¹ times the edges of its smallest cut. For small models: up to layers · n² = 2¹⁸ edges,
+        which takes about a minute; beyond, and wherever `rollout` does, it raises SaccadeError.
+        """
+        layers = self._layers("flow")
+        place = _whole(token)
+        if place is None or not -layers[0].shape[2] <= place < layers[0].shape[2]:
+            raise SaccadeError(f"flow from token {token!r}: expected the index of one of {layers[0].shape[2]} tokens")
+        return flow.flow(layers, place % layers[0].shape[2])
+
     def save(self, path: str | PathLike[str]) -> None:
-        """Write q, k, lse, masks (and v if kept) of every call to a safetensors file."""
+        """Write q, k, lse, masks (and v and gradients if kept) of every call to a safetensors file."""
         storage.save(path, self._calls, self.missed)
 
     @classmethod
@@ -131,25 +202,28 @@ class Trace(Sequence[Call]):
             lines.append(self._hint)
         return "\n".join(lines)
 
-    def _layers(self) -> list[Call]:
+    def _layers(self, what: str) -> list[Call]:
+        """The self-attention calls, if a chain of all of them makes sense."""
         if not self._calls:
             raise SaccadeError(self._nothing())
         layers = [call for call in self._calls if call.kind == "self"]
-        advice = 'Choose the calls of one encoder first, such as trace["vision_model.*"].rollout().'
+        advice = 'Choose the calls of one encoder first, such as trace["vision_model.*"].'
         if not layers:
-            raise SaccadeError(f"rollout needs self-attention; all {len(self)} calls are cross-attention")
+            raise SaccadeError(f"{what} needs self-attention; all {len(self)} calls are cross-attention")
         if len({call.run for call in layers}) > 1:
             raise SaccadeError(
-                f"rollout needs one forward pass; the trace holds {len({call.run for call in layers})}. "
+                f"{what} needs one forward pass; the trace holds {len({call.run for call in layers})}. "
                 "Watch one pass at a time, or choose the calls of one by slicing the trace."
             )
         sizes = Counter((call.shape[0], call.shape[2]) for call in layers)
         if len(sizes) > 1:
             found = ", ".join(f"{times} of {n} tokens (batch {b})" for (b, n), times in sizes.items())
-            raise SaccadeError(f"rollout needs self-attention calls of one size; found {found}. {advice}")
+            raise SaccadeError(f"{what} needs self-attention calls of one size; found {found}. {advice}")
         return layers
 
     def _nothing(self) -> str:
+        if self.stream is not None and (why := self.stream.why_empty()):
+            return why
         if not self.missed:
             return f"The trace is empty: no attention call was made while it was watched. {self._hint}".strip()
         (name, why), *others = self.missed.items()
@@ -173,10 +247,10 @@ class _Back:
         self.row += mixed.sum(dim=(1, 2))
 
 
-def _first_row(token: int | Float[Tensor, "n"], call: Call) -> Float[Tensor, "b n"]:
+def _first_row(what: str, token: int | Float[Tensor, "n"], call: Call) -> Float[Tensor, "b n"]:
     b, _, n, _ = call.shape
     dtype = torch.promote_types(call.q.dtype, torch.float32)
-    return _weighting(token, n).to(call.q.device, dtype).expand(b, n)
+    return _weighting(what, token, n).to(call.q.device, dtype).expand(b, n)
 
 
 def _whole(token: object) -> int | None:
@@ -189,23 +263,21 @@ def _whole(token: object) -> int | None:
         return None
 
 
-def _weighting(token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
+def _weighting(what: str, token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
     place = _whole(token)
     if place is not None:
         if not -n <= place < n:
-            raise SaccadeError(f"rollout of token {place}: there are {n} tokens, 0 to {n - 1}")
+            raise SaccadeError(f"{what} of token {place}: there are {n} tokens, 0 to {n - 1}")
         one = torch.zeros(n)
         one[place] = 1.0
         return one
     try:
         weights = torch.as_tensor(token, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SaccadeError(
-            f"rollout of {token!r}: expected the index of a token or ({n},) weights over them"
-        ) from error
+        raise SaccadeError(f"{what} of {token!r}: expected the index of a token or ({n},) weights over them") from error
     if weights.shape != (n,) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
         raise SaccadeError(
-            f"rollout weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
+            f"{what} weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
         )
     return weights / weights.sum()
 

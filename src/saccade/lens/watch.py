@@ -1,7 +1,7 @@
 """Watch a model: see every attention call it makes, without changing the model or what it computes."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
@@ -15,15 +15,23 @@ from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens import unseen
 from saccade.lens.call import Call
+from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
 from saccade.lens.passing import passing, under_way
 from saccade.lens.shapes import Asked, as_seen
+from saccade.lens.stream import Stream, Views
 from saccade.lens.trace import Trace
 
 
 @contextmanager
-def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
+def watch(
+    model: nn.Module,
+    values: bool = False,
+    gradients: bool = False,
+    only: str | Sequence[str] | None = None,
+    views: Views | None = None,
+) -> Iterator[Trace]:
     """See what a model attends to while it runs inside the block.
 
         with saccade.watch(model) as trace:
@@ -34,7 +42,12 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
     `Call` of the trace: q, k and the log-sum-exp of its scores, never a map. The output is bit for bit that of the
     unwatched model: the same kernels run, in training and evaluation, with autocast, masks and dropout.
 
-    values: keep v as well. Names come from `model.named_modules()`; a module that runs several times gives several
+    values: keep v as well. gradients: keep v, and what a backward pass says of each call, for `Trace.relevance`. only:
+    keep calls whose name matches a pattern, or one of several. views: keep no calls, but what functions of a call
+    return, by name: `{"received": Call.received}`, which gives `trace.seen["received"][module]`, a list of one result
+    a call; `saccade.lens.Mean(function)` keeps their running mean alone.
+
+    Names come from `model.named_modules()`; a module that runs several times gives several
     calls. Attention that cannot be seen is named in `trace.missed`: a softmax of scores and a product with values
     as separate operations ("eager"), fused layers and kernels of other libraries. Not seen: calls made while none
     of the model's modules is running, and calls in threads other than the one that entered the block (the replicas
@@ -44,13 +57,17 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
 
     After the block the model is as before: it holds no hook and no reference to the trace.
 
-    Raises SaccadeError for anything but a module.
+    Raises SaccadeError for anything but a module, and for both gradients and views: a view is computed before any
+    backward pass.
     """
     if not isinstance(model, nn.Module):
         more = ": give its .model" if isinstance(getattr(model, "model", None), nn.Module) else ""
         raise SaccadeError(f"watch was given a {type(model).__name__}; expected a torch.nn.Module{more}")
-    trace = Trace(hint=_hint(model))
-    watcher = Watcher(model, trace, values)
+    if gradients and views is not None:
+        raise SaccadeError("views are computed as calls pass, before any backward pass: ask for gradients or for views")
+    trace, stream = Trace(hint=_hint(model)), Stream(only, views)
+    trace.stream = stream
+    watcher = Watcher(model, trace, values or gradients, gradients, stream)
     with ExitStack() as undo:
         watcher.attach(model, undo)
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
@@ -65,9 +82,10 @@ def watch(model: nn.Module, values: bool = False) -> Iterator[Trace]:
 class Watcher(TorchFunctionMode):
     """The function mode of one watch: receives every torch function that the thread calls."""
 
-    def __init__(self, model: nn.Module, trace: Trace, values: bool) -> None:
+    def __init__(self, model: nn.Module, trace: Trace, values: bool, gradients: bool, stream: Stream) -> None:
         super().__init__()
-        self.trace, self.values = trace, values
+        self.trace, self.values, self.gradients, self.stream = trace, values, gradients, stream
+        self._within: list[Gradient] = []  # of calls whose output only the module around them shows
         self.names = Names(model)
         self._products = unseen.Products()
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
@@ -105,7 +123,9 @@ class Watcher(TorchFunctionMode):
         kernels: list[Seen] = []
         with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
-        self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
+        gradient = self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
+        if gradient is not None:
+            gradient.follow(out)
         self._follow(args, kwargs, out)
         return out
 
@@ -122,7 +142,9 @@ class Watcher(TorchFunctionMode):
             with KernelRecorder(kernels.append):
                 out = func(*args, **kwargs)
         for seen in kernels:
-            self._record(Asked.of(seen), seen)
+            gradient = self._record(Asked.of(seen), seen)
+            if gradient is not None and len(kernels) == 1:
+                gradient.follow_within(out)
         if not kernels:
             name = getattr(func, "__name__", str(func))
             self._miss(f"{name} computed it in a way that shows neither q and k nor their log-sum-exp")
@@ -149,8 +171,11 @@ class Watcher(TorchFunctionMode):
                     out = forward(*args, **kwargs)
                 if isinstance(module, nn.MultiheadAttention) and not frame.met:
                     self._miss(unseen.SEPARATE)
+                if len(self._within) == 1:
+                    self._within[0].follow_within(out)
                 return out
             finally:
+                self._within.clear()
                 self.names.leave(module)
 
         module.forward = watched
@@ -158,9 +183,11 @@ class Watcher(TorchFunctionMode):
 
     def _kernel(self, seen: Seen) -> None:
         if call := under_way():  # an edit made it
-            self._record(call.last, seen, call.first)
+            gradient = self._record(call.last, seen, call.first)
         else:
-            self._record(Asked.of(seen), seen)
+            gradient = self._record(Asked.of(seen), seen)
+        if gradient is not None:
+            self._within.append(gradient)
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
@@ -168,21 +195,24 @@ class Watcher(TorchFunctionMode):
             self.names.meet()
             self.trace.missed.setdefault(self.names.stack[-1].name, why)
 
-    def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> None:
-        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw.
+    def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
+        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw. Returns what
+        waits for the gradient of its output, if that was asked for.
 
         given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that.
         """
         if in_backward():
-            return
+            return None
         if not self.names.stack:
             self.trace.missed.setdefault("(outside)", OUTSIDE)
-            return
+            return None
         if why := _not_plain(asked):
             self._miss(why)
-            return
+            return None
         self.names.meet()
         frame = self.names.stack[-1]
+        if not self.stream.wants(frame.name):
+            return None
         given = given or asked
         if asked.borrowed:
             kind = "cross"
@@ -192,9 +222,15 @@ class Watcher(TorchFunctionMode):
             kind = self.names.kind(given.q, given.k)
         q, k, v, mask = as_seen(asked, seen)
         lse = None if seen is None else seen.lse
-        self.trace.append(
-            Call(frame.name, kind, q, k, v if self.values else None, lse, mask, asked.scale, asked.causal, frame.run)
-        )
+        v = v if self.values else None
+        call = Call(frame.name, kind, q, k, v, lse, mask, asked.scale, asked.causal, frame.run)
+        if self.stream.views is not None:
+            self.stream.view(call)
+            return None
+        if self.gradients:
+            call.gradient = Gradient(call.shape[:3], asked.dropout > 0)
+        self.trace.append(call)
+        return call.gradient
 
 
 OUTSIDE = (
@@ -204,7 +240,7 @@ OUTSIDE = (
 
 
 def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
-    return Asked(query, key, value, attn_mask, scale, is_causal)
+    return Asked(query, key, value, attn_mask, scale, is_causal, dropout=dropout_p)
 
 
 def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:

@@ -1,0 +1,92 @@
+"""Where a picture that is being painted looks at each word of its caption."""
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.lens.call import Call
+
+Grid = tuple[int, int] | Literal["square"]
+
+
+def words(
+    calls: Sequence[Call], tokens: Mapping[str, Sequence[int]], grid: Grid | None, heads: Sequence[int] | None = None
+) -> dict[str, Float[Tensor, "b y x"]]:
+    """Heat map of each word; see `Trace.words`."""
+    cross = [call for call in calls if call.kind == "cross"]
+    if not cross:
+        raise SaccadeError(f"words need cross-attention; none of the {len(calls)} calls is")
+    grid = _checked(grid)
+    places = [int(place) for each in tokens.values() for place in each]
+    if not tokens or not all(len(each) for each in tokens.values()):
+        raise SaccadeError(f"words were asked for {dict(tokens)!r}: expected the tokens of each, {{'cat': [2, 3]}}")
+    sums: dict[tuple[int, int], Tensor] = {}  # by grid: interpolation is linear, so once a grid is enough
+    for call in cross:
+        own = _grid(call, grid)
+        picture = _columns(call, places, heads).unflatten(-1, own)  # (b places y x)
+        sums[own] = sums[own] + picture if own in sums else picture
+    finest = grid if isinstance(grid, tuple) else max(sums)
+    total = torch.stack([F.interpolate(each, finest, mode="bicubic") for each in sums.values()]).sum(dim=0)
+    # The cubic kernel swings below 0 beside an edge, where there is no attention to take away.
+    mean = iter((total.clamp_min_(0) / len(cross)).unbind(dim=1))
+    return {word: torch.stack([next(mean) for _ in each]).mean(dim=0) for word, each in tokens.items()}
+
+
+def _checked(grid: Any) -> Grid | None:
+    if grid is None or grid == "square":
+        return grid
+    try:
+        rows, columns = map(operator.index, grid)
+    except (TypeError, ValueError) as error:
+        raise SaccadeError(f"a grid of {grid!r}: expected (rows, columns) or 'square'") from error
+    if min(rows, columns) < 1:
+        raise SaccadeError(f"a grid of {rows} x {columns}: expected (rows, columns), each 1 or more")
+    return rows, columns
+
+
+def _columns(call: Call, places: list[int], heads: Sequence[int] | None) -> Float[Tensor, "b i n"]:
+    columns = call.columns(places)
+    if heads is not None:
+        wrong = [head for head in heads if not -columns.shape[1] <= head < columns.shape[1]]
+        if wrong or not len(heads):
+            raise SaccadeError(f"heads {list(heads)} of {call.name!r}: it has {columns.shape[1]}")
+        columns = columns[:, list(heads)]
+    return columns.mean(dim=1).transpose(1, 2).float()
+
+
+def _grid(call: Call, grid: Grid | None) -> tuple[int, int]:
+    """The grid of one layer's targets: the one that was asked for, halved as often as its number of targets says."""
+    n = call.shape[2]
+    if grid is None:
+        raise SaccadeError(
+            f"words of {call.name!r}: how its {n} targets lie on the picture was not said; give grid=(rows, columns) "
+            "of the finest layer, or grid='square'"
+        )
+    if grid == "square":
+        side = round(n**0.5)
+        if side * side != n:
+            raise SaccadeError(f"words of {call.name!r}: its {n} targets are no square; give grid=(rows, columns)")
+        return side, side
+    found = [each for each in _halvings(grid) if each[0] * each[1] == n]
+    if not found:
+        rows, columns = grid
+        raise SaccadeError(
+            f"words of {call.name!r}: its {n} targets are not {rows} x {columns}, nor that halved any number of times; "
+            "give grid=(rows, columns) of the finest layer, or choose calls of one grid first"
+        )
+    return found[0]
+
+
+def _halvings(grid: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """The grid and its halvings, each rounded up as a convolution of stride 2 does."""
+    rows, columns = grid
+    yield rows, columns
+    while rows > 1 or columns > 1:
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+        yield rows, columns
