@@ -1,4 +1,4 @@
-"""Numbers that say whether attention lies where the thing is: inside a box, on a mask."""
+"""The pointing game: does the peak of a map lie on the thing?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-
-RESAMPLED = 2000  # times, for an interval
-
-
-def coverage(boxes: Float[Tensor, "n 4"], grid: tuple[int, int]) -> Float[Tensor, "n m"]:
-    """The part of every patch that each box covers, 0 to 1, row by row of the grid.
-
-    boxes: left, top, right, bottom in shares of the picture that the grid of (rows, columns) covers.
-    """
-    rows, columns = grid
-    down = _overlap(boxes[:, 1] * rows, boxes[:, 3] * rows, rows)
-    across = _overlap(boxes[:, 0] * columns, boxes[:, 2] * columns, columns)
-    return (down[:, :, None] * across[:, None, :]).flatten(1)
-
-
-def _overlap(first: Float[Tensor, "n"], last: Float[Tensor, "n"], cells: int) -> Float[Tensor, "n i"]:
-    """How much of each cell [i, i + 1] lies between `first` and `last`."""
-    start = torch.arange(cells, dtype=first.dtype, device=first.device)
-    return (torch.minimum(last[:, None], start + 1) - torch.maximum(first[:, None], start)).clamp(min=0)
+from saccade.lens.scores.bootstrap import interval
 
 
 @dataclass(frozen=True)
@@ -66,9 +48,7 @@ def pointing_game(
         raise SaccadeError("the pointing game needs at least one object; none was given")
     hits, chance, centre = torch.cat(tables).T
     per_picture = torch.stack([torch.stack([t[:, 0].sum(), torch.tensor(len(t)).double()]) for t in tables])
-    draws = torch.randint(len(tables), (RESAMPLED, len(tables)), generator=torch.Generator().manual_seed(seed))
-    found, objects = per_picture[draws].sum(dim=1).T
-    low, high = (found / objects).quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
+    low, high = interval(per_picture, lambda sums: sums[:, 0] / sums[:, 1], seed)
     return PointingGame(float(hits.mean()), low, high, float(chance.mean()), float(centre.mean()), len(hits))
 
 

@@ -1,0 +1,116 @@
+"""Deletion, insertion and perturbation with a model whose answers are known at every step."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from saccade.errors import SaccadeError
+from saccade.lens.scores import deletion, insertion, negative_perturbation, positive_perturbation
+
+
+def corner(pictures):
+    """Class 1 by how much of the first two rows is there, class 0 by nothing."""
+    seen = pictures[:, :, :2].mean(dim=(1, 2, 3))
+    return torch.stack([torch.zeros_like(seen), 4 * seen - 2], dim=1)
+
+
+def case(p=3):
+    """White pictures of 8 x 10 pixels, and a map of 4 x 5 patches that is right: the first row of patches."""
+    maps = torch.zeros(p, 4, 5)
+    maps[:, 0] = 1.0
+    return torch.ones(p, 2, 8, 10), torch.ones(p, dtype=torch.long), maps
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def test_deletion_by_hand():
+    pictures, classes, maps = case()
+    found = deletion(corner, pictures, classes, maps, steps=8)
+    # Bilinear interpolation keeps the order of rows; each step removes a row of ten pixels, the first two matter.
+    expected = [sigmoid(2.0), sigmoid(0.0), *[sigmoid(-2.0)] * 7]
+    assert found.curve == pytest.approx(expected)
+    assert found.area.value == pytest.approx((sum(expected) - (expected[0] + expected[-1]) / 2) / 8)
+    assert found.shares == pytest.approx([i / 8 for i in range(9)])
+    assert found.area.value < found.area.random
+    assert found.area.low == found.area.high == pytest.approx(found.area.value)  # all pictures alike
+    assert found.pictures == 3
+    wrong = deletion(corner, pictures, classes, 1 - maps, steps=8)
+    assert wrong.area.value > wrong.area.random
+    assert wrong.area.random == found.area.random  # the same random maps
+    half = deletion(corner, pictures, classes, maps, steps=8, fill=0.5)
+    assert half.curve[-1] == pytest.approx(sigmoid(0.0))
+
+
+def test_the_random_curve_is_that_of_the_share():
+    """Removing a share of pixels at random removes that share of the two rows."""
+    pictures, classes, maps = case(200)
+    found = deletion(lambda x: 4 * F.pad(x[:, :, :2].mean(dim=(1, 2, 3))[:, None], (1, 0)), pictures, classes, maps, 4)
+    expected = [sigmoid(4 * (1 - i / 4)) for i in range(5)]
+    assert found.random_curve == pytest.approx(expected, abs=0.03)
+
+
+def test_insertion_starts_from_a_blurred_picture():
+    pictures, classes, maps = case()
+    pictures = torch.rand_like(pictures)
+    starts = []
+
+    def model(x):
+        starts.append(x)
+        return corner(x)
+
+    found = insertion(model, pictures, classes, maps, steps=8)
+    bell = torch.exp(-0.5 * ((torch.arange(11) - 5) / 5.0) ** 2)
+    kernel = bell[:, None] * bell / (bell.sum() ** 2)
+    padded = F.pad(pictures, (5, 5, 5, 5))
+    for y, x in ((0, 0), (3, 4), (7, 9)):
+        expected = (padded[:, :, y : y + 11, x : x + 11] * kernel).sum(dim=(2, 3))
+        torch.testing.assert_close(starts[0][:, :, y, x], expected)
+    assert torch.equal(starts[2][:, :, :2], pictures[:, :, :2])
+    assert torch.equal(starts[2][:, :, 2:], starts[0][:, :, 2:])
+    assert torch.equal(starts[8], pictures)
+    assert found.curve[8] == pytest.approx(float(corner(pictures).softmax(1)[:, 1].mean()))
+
+
+def test_positive_and_negative_perturbation():
+    pictures, classes, maps = case()
+    positive = positive_perturbation(corner, pictures, classes, maps)
+    # Of 20 pixels that matter, at least 10 must be there for the class to win; 10 % are 8 pixels, 20 % are 16.
+    assert positive.shares == pytest.approx([i / 10 for i in range(1, 10)])
+    assert positive.curve == (1.0, *[0.0] * 8)
+    assert positive.area.value == pytest.approx(0.5 / 8)
+    negative = negative_perturbation(corner, pictures, classes, maps)
+    # The 20 last are touched from 60 pixels on; at 80 % 16 of them are left, at 90 % 8.
+    assert negative.curve == pytest.approx((*[1.0] * 8, 0.0), abs=0)
+    assert negative.area.value > negative.area.random
+
+
+def test_the_interval_is_that_of_pictures_and_batches_do_not_matter():
+    pictures, classes, maps = case(40)
+    pictures[:20] = 0.0  # nothing to lose
+    found = deletion(corner, pictures, classes, maps, steps=8)
+    assert found.area.low < found.area.value < found.area.high
+    lost = deletion(corner, pictures[20:], classes[20:], maps[20:], steps=8).area.value
+    deviation = abs(lost - sigmoid(-2.0)) * (0.25 / 40) ** 0.5
+    assert found.area.high - found.area.low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
+    assert deletion(corner, pictures, classes, maps, steps=8, batch=7).curve == pytest.approx(found.curve)
+
+
+def test_what_cannot_be_played():
+    pictures, classes, maps = case()
+    for arguments, said in (
+        ((corner, pictures[0], classes, maps), "do not fit together"),
+        ((corner, pictures, classes[:2], maps), "do not fit together"),
+        ((corner, pictures, classes, maps[:2]), "do not fit together"),
+        ((corner, pictures[:0], classes[:0], maps[:0]), "at least one picture"),
+        ((corner, pictures, classes.float(), maps), "classes are whole numbers"),
+        ((corner, pictures, classes, maps / 0), "not finite"),
+        ((lambda x: x, pictures, classes, maps), r"the model gave \(3, 2, 8, 10\); expected logits"),
+        ((lambda x: "a", pictures, classes, maps), r"the model gave str; .* lambda x: model\(x\).logits"),
+        ((corner, pictures, classes, maps, 0), "0 steps"),
+    ):
+        with pytest.raises(SaccadeError, match=said):
+            deletion(*arguments)
