@@ -51,5 +51,6 @@ def measured(
 
 
 def own_generator(seed: int) -> torch.Generator:
-    """Of the random maps: not the numbers of `torch.manual_seed(seed)`, of which the maps or the pictures may be made."""
-    return torch.Generator().manual_seed(seed + 2**40)
+    """Of the random maps: not the numbers of `torch.manual_seed(seed)`, of which what they are compared with may be
+    made."""
+    return torch.Generator().manual_seed(seed + 0x5ACCADE)  # PyTorch's generator reads 32 bits
