@@ -1,9 +1,11 @@
-"""What watching costs: Hugging Face's ViT-B/16 unwatched, watched, and with eager attention that returns its maps.
+"""What watching costs: Hugging Face's ViT-B/16 unwatched, unwatched after it was watched, watched, and with eager
+attention that returns its maps. What views cost is in views.py.
 
     python benchmarks/watch.py                          # 224, 512 and 1024 pixels; needs about 21 GB of memory
     python benchmarks/watch.py --sizes 224 --repeats 9
+    python benchmarks/watch.py --quick                  # 112 pixels, once: does it run
 
-Random weights, one picture, fp32, no gradients. Time: the three take turns, each in a process of its own, so that what
+Random weights, one picture, fp32, no gradients. Time: the four take turns, each in a process of its own, so that what
 else the machine does falls on all of them; the median of the repeats after one warm-up. Memory: the peak resident size
 of one forward in a fresh process, in full and above what the process had before it, with an allocator told to give
 freed memory back at once (glibc's MALLOC_MMAP_THRESHOLD_), since what it would hoard varies from run to run by more
@@ -13,16 +15,17 @@ than Q and K. On 2 quiet cores the default takes about 5 minutes.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-WAYS = ("fused", "watched", "eager")
+from peaks import peak, reset_peak
+
+WAYS = ("fused", "after", "watched", "eager")
 LAYERS, HEADS, WIDTH, PATCH = 12, 12, 768, 16
 
 
@@ -37,6 +40,9 @@ def worker(way: str, size: int) -> None:
     model = ViTModel(ViTConfig(image_size=size), add_pooling_layer=False).eval()
     model.set_attn_implementation("eager" if way == "eager" else "sdpa")
     x = torch.randn(1, 3, size, size)
+    if way == "after":
+        with torch.no_grad(), saccade.watch(model):
+            model(x)
     idle = reset_peak()
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -46,26 +52,9 @@ def worker(way: str, size: int) -> None:
             out = model(x, output_attentions=way == "eager")
         seconds = time.perf_counter() - start
         maps = len(trace) if trace is not None else len(out.attentions or ())
-        assert maps == (0 if way == "fused" else LAYERS), f"{way}: {maps} layers seen"
+        assert maps == (0 if way in ("fused", "after") else LAYERS), f"{way}: {maps} layers seen"
         del trace, out
         print(json.dumps({"seconds": seconds, "peak": peak(), "idle": idle}), flush=True)
-
-
-def reset_peak() -> int:
-    """Start the peak memory of this process anew where the system can (Linux). Returns the present size, in bytes."""
-    with suppress(OSError):  # elsewhere the peak counts from the start of the process
-        Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> int:
-    """Peak resident memory of this process in bytes, since the last `reset_peak` where that works."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
-    except (OSError, StopIteration):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @contextmanager
@@ -105,14 +94,16 @@ def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
 
 def compare(size: int, ways: dict[str, dict[str, float]]) -> list[tuple[str, float, str, bool]]:
     """The ratios that the goals speak of: what, measured, goal, reached."""
-    fused, watched, eager = (ways[way] for way in WAYS)
+    fused, after, watched, eager = (ways[way] for way in WAYS)
     tokens = (size // PATCH) ** 2 + 1
     kept = LAYERS * tokens * (2 * WIDTH + HEADS) * 4
     time_ratio = watched["seconds"] / fused["seconds"]
     extra = (watched["above"] - fused["above"]) / kept
     faster = eager["seconds"] / watched["seconds"]
     leaner = eager["peak"] / watched["peak"]
+    left = after["seconds"] / fused["seconds"]
     return [
+        ("time: after it was watched / unwatched", left, "1, and noise", abs(left - 1) <= 0.05),
         ("time: watched / unwatched", time_ratio, "at most 1.05", time_ratio <= 1.05),
         ("extra memory of watching / Q, K, log-sum-exp", extra, "at most 1", round(extra, 2) <= 1),
         ("time: eager / watched", faster, "at least 2", faster >= 2),
@@ -124,15 +115,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[224, 512, 1024], help="picture sizes in pixels")
     parser.add_argument("--repeats", type=int, default=5, help="timed forwards of each way")
+    parser.add_argument("--quick", action="store_true", help="one small size, once, to see that it runs")
     parser.add_argument("--json", type=Path, help="write the measurements to this file as well")
     parser.add_argument("--worker", nargs=2, metavar=("WAY", "SIZE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return worker(args.worker[0], int(args.worker[1]))
-    results = {}
-    for size in args.sizes:
-        ways = results[size] = measure(size, args.repeats)
-        print(f"\nViT-B/16 at {size} pixels, {(size // PATCH) ** 2 + 1} tokens, median of {args.repeats}")
+    results, sizes, repeats = {}, [112] if args.quick else args.sizes, 1 if args.quick else args.repeats
+    for size in sizes:
+        ways = results[size] = measure(size, repeats)
+        print(f"\nViT-B/16 at {size} pixels, {(size // PATCH) ** 2 + 1} tokens, median of {repeats}")
         for way, found in ways.items():
             print(
                 f"  {way:<8} {found['seconds'] * 1e3:10,.0f} ms   peak {found['peak'] / 1e9:6.2f} GB"

@@ -60,7 +60,7 @@ class Call:
         self._v = values[0] if values else None
         self._mask = None if mask is None else Kept(mask)
         self._lse = None if lse is None else lse.detach()
-        self._norm: tuple[Tensor, Tensor] | None = None
+        self._norm: tuple[Tensor, Tensor | None] | None = None
         self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
 
     @property
@@ -91,7 +91,7 @@ class Call:
         """
         if self._lse is None:
             peak, rest = self._normalizer()
-            self._lse = peak + rest
+            self._lse = peak if rest is None else peak + rest
         return self._lse.masked_fill(~self._lse.isfinite(), 0.0)
 
     def __repr__(self) -> str:
@@ -179,7 +179,6 @@ class Call:
             for a, z in self._spans(len(targets), self.shape[3]):
                 logs = self._logs(targets[a:z], k)
                 weights = torch.exp(logs, out=weights if weights.shape == logs.shape else None)
-                logs.clamp_min_(torch.finfo(logs.dtype).min)  # 0 * -inf is not a number
                 for view in views:
                     view.add(targets[a:z], weights, logs)
 
@@ -216,15 +215,15 @@ class Call:
 
     def _logs(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
         peak, rest = self._normalizer()
-        s = self._scores(targets, k, sources)
-        return s.sub_(peak[:, :, targets, None]).sub_(rest[:, :, targets, None])
+        s = self._scores(targets, k, sources).sub_(peak[:, :, targets, None])
+        return s if rest is None else s.sub_(rest[:, :, targets, None])
 
-    def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:
-        """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded."""
+    def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"] | None]:
+        """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded. Often one is
+        enough."""
         if self._norm is None:
             if self._lse is not None and bool((self.lse.abs() < COARSE).all()):
-                lse = self.lse.to(self._dtype)
-                self._norm = lse, torch.zeros((), device=lse.device).expand(lse.shape)
+                self._norm = self.lse.to(self._dtype), None
             else:
                 self._norm = self._peaks()
         return self._norm

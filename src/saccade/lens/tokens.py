@@ -13,8 +13,10 @@ from saccade.errors import SaccadeError
 
 # Parameters that are tokens of their own, by the last part of their name: those put before the patches, and those
 # put after them, in the libraries that use the names.
-FIRST = ("cls_token", "class_token", "class_embedding", "dist_token", "distillation_token")
-FIRST += ("reg_token", "register_token", "register_tokens", "prefix_tokens")
+FIRST = (
+    "cls_token", "class_token", "class_embedding", "dist_token", "distillation_token", "reg_token", "register_token",
+    "register_tokens", "prefix_tokens",
+)  # fmt: skip
 LAST = ("detection_tokens",)
 
 

@@ -12,8 +12,8 @@ class View(Protocol):
     """Something that a walk over a map adds up."""
 
     def add(self, targets: Int[Tensor, "t"], weights: Float[Tensor, "b h t m"], logs: Float[Tensor, "b h t m"]) -> None:
-        """Take in the weights of some targets and their natural logs, finite where a weight is 0. Neither is kept:
-        the next tile overwrites them."""
+        """Take in the weights of some targets and their natural logs, -inf where a weight is 0. Neither is kept: the
+        next tile overwrites them."""
 
 
 class Received:
@@ -38,6 +38,7 @@ class Entropy:
 
     def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
         # The logs are there already: taking them anew would cost as much as the products q·k.
+        logs = logs.clamp_min(torch.finfo(logs.dtype).min)  # 0 * -inf is not a number
         self._rows.append((weights * logs).sum(dim=-1).neg_().clamp_min_(0.0))
 
     def value(self) -> Float[Tensor, "b h n"]:

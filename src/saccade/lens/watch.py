@@ -222,8 +222,8 @@ class Watcher(TorchFunctionMode):
             kind = self.names.kind(given.q, given.k)
         q, k, v, mask = as_seen(asked, seen)
         lse = None if seen is None else seen.lse
-        v = v if self.values else None
-        call = Call(frame.name, kind, q, k, v, lse, mask, asked.scale, asked.causal, frame.run)
+        kept = v if self.values else None
+        call = Call(frame.name, kind, q, k, kept, lse, mask, asked.scale, asked.causal, frame.run)
         if self.stream.views is not None:
             self.stream.view(call)
             return None
