@@ -20,16 +20,15 @@ from torch.utils._pytree import tree_leaves
 aten = torch.ops.aten
 PRODUCTS = {aten.bmm, aten.mm, aten.baddbmm, aten.addmm}
 SOFTMAX = {aten._softmax, aten._safe_softmax}
-PASSING = {
-    getattr(aten, name)
-    for name in (
-        "view _unsafe_view reshape permute transpose t expand clone _to_copy contiguous add sub mul div masked_fill where "
-        "cat slice select unsqueeze squeeze copy_ constant_pad_nd tanh clamp clamp_min clamp_max detach alias neg split "
-        "split_with_sizes roll maximum minimum nan_to_num native_dropout add_ sub_ mul_ div_ masked_fill_ flatten stack "
-        "unbind as_strided _reshape_alias repeat unfold flip index index_put index_put_ lift_fresh rsub narrow "
-        "index_select scatter scatter_"
-    ).split()
-}
+# What scores and weights go through without being mixed: other layouts, masks, scales, biases, dropout, clamping.
+_PASSING = """
+    _reshape_alias _to_copy _unsafe_view add add_ alias as_strided cat clamp clamp_max clamp_min clone constant_pad_nd
+    contiguous copy_ detach div div_ expand flatten flip index index_put index_put_ index_select lift_fresh masked_fill
+    masked_fill_ maximum minimum mul mul_ nan_to_num narrow native_dropout neg permute repeat reshape roll rsub scatter
+    scatter_ select slice split split_with_sizes squeeze stack sub sub_ t tanh transpose unbind unfold unsqueeze view
+    where
+"""
+PASSING = {getattr(aten, name) for name in _PASSING.split()}
 
 
 @dataclass(eq=False)

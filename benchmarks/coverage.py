@@ -5,7 +5,7 @@
     python benchmarks/coverage.py --only "detr|sam.*"                                      # by pattern
 
 The families come from the libraries themselves: every type in the auto-mappings of transformers that takes pictures,
-torch's own layers, and, where they import, the transformers of diffusers, timm and vit-pytorch. Of each, one model:
+and torch's own layers. Of each, one model:
 
   captured   every attention map equals the readable ("eager") one within 1e-4, and the output is unchanged bit for bit
   missed     what was not captured is named in `trace.missed`; the rest is captured
@@ -27,6 +27,7 @@ import resource
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -44,7 +45,20 @@ from torch.utils._pytree import tree_leaves
 import saccade
 
 SECONDS, MEMORY = 120, 12 * 2**30
-QUICK = ("vit", "swin", "detr", "clip", "blip-2", "qwen2_vl", "llava", "sam", "segformer", "resnet", "videomae", "torch.*")
+QUICK = (
+    "vit",
+    "swin",
+    "detr",
+    "clip",
+    "blip-2",
+    "qwen2_vl",
+    "llava",
+    "sam",
+    "segformer",
+    "resnet",
+    "videomae",
+    "torch.*",
+)
 
 
 @dataclass
@@ -176,8 +190,9 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 def _is_named(name: str, named: dict[str, str], root: str) -> bool:
     """Whether a module, one around it or one in it is named as missed."""
-    alone = "." not in name  # the model itself is named by its class
-    return any(name == n or name.startswith(f"{n}.") or n.startswith(f"{name}.") or alone and n == root for n in named)
+    if "." not in name and root in named:  # the model itself is named by its class
+        return True
+    return any(name == n or name.startswith(f"{n}.") or n.startswith(f"{name}.") for n in named)
 
 
 def given_attentions(model: nn.Module, subject: Subject, truth: list[Map]) -> int:
@@ -210,10 +225,10 @@ def _child(case: Case, answer: Connection) -> None:
     answer.send(examine(case))
 
 
-def examine_all(cases: list[Case], jobs: int, seconds: float) -> list[Row]:
+def examine_all(cases: list[Case], jobs: int, seconds: float) -> Iterator[Row]:
     """Every case in a process of its own; one that dies or takes too long costs only its own row."""
     fork = multiprocessing.get_context("fork")  # so that the libraries are imported once
-    waiting, rows = list(reversed(cases)), []
+    waiting = list(reversed(cases))
     running: dict[Connection, tuple[Case, Any, float]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
@@ -226,10 +241,8 @@ def examine_all(cases: list[Case], jobs: int, seconds: float) -> list[Row]:
         ready = wait(list(running), timeout=1.0)
         for pipe, (case, process, begun) in list(running.items()):
             if pipe in ready or time.monotonic() - begun > seconds:
-                rows.append(_answer(case, pipe, process, pipe in ready, seconds))
                 del running[pipe]
-                print(f"{len(rows):4}/{len(cases)} {rows[-1].family}: {summary_line(rows[-1])}", flush=True)
-    return sorted(rows, key=lambda row: (row.group, row.family))
+                yield _answer(case, pipe, process, pipe in ready, seconds)
 
 
 def _answer(case: Case, pipe: Connection, process: Any, ready: bool, seconds: float) -> Row:
@@ -267,10 +280,14 @@ def main() -> None:
     torch.set_num_threads(1)
     wanted = "|".join(QUICK) if args.quick else args.only
     cases, absent = every_case(re.compile(wanted))
-    rows = examine_all(cases, args.jobs, args.seconds)
+    rows: list[Row] = []
+    for row in examine_all(cases, args.jobs, args.seconds):
+        rows.append(row)
+        print(f"{len(rows):4}/{len(cases)} {row.family}: {summary_line(row)}", flush=True)
+        if args.json_file:
+            args.json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    rows.sort(key=lambda row: (row.group, row.family))
     print("\n" + summary(rows, absent))
-    if args.json_file:
-        args.json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     if args.markdown:
         args.markdown.write_text(markdown(rows, absent))
 

@@ -21,7 +21,7 @@ def summary(rows: list[Any], absent: list[str]) -> str:
             for way in ("default", "eager"):
                 told = ", ".join(f"{n} {s}" for s, n in Counter(peer(row, way) for row in eager).most_common())
                 lines.append(f"  output_attentions, {way}: {told}")
-    lines += [f"not installed: {name}" for name in absent]
+    lines += [f"not covered: {name}" for name in absent]
     for status in ("wrong", "missed", "other", "not run"):
         lines += [f"{status}: {row.family}: {reason(row)}" for row in rows if row.status == status]
     return "\n".join(lines)
@@ -57,7 +57,7 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
     lines = [
         "# What the lens captures",
         "",
-        "Made by `python benchmarks/coverage.py --markdown docs/coverage.md`, whose first lines say what the words mean:",
+        "Made by `python benchmarks/coverage.py --markdown docs/coverage.md`, whose first lines say what words mean:",
         "tiny models with random weights of every family, each watched and compared with its own readable attention.",
         "",
     ]
@@ -66,13 +66,18 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
         counts = Counter(row.status for row in these)
         told = ", ".join(f"{counts[s]} {s}" for s in STATUSES if counts[s])
         lines += [f"## {group}", "", f"{len(these)} families: {told}; {share(these)}.", ""]
-        lines += ["| family | lens | maps | under eager | output_attentions: default | eager | note |", "|" + "---|" * 7]
+        lines += [
+            "| family | lens | maps | under eager | output_attentions: default | eager | note |",
+            "|" + "---|" * 7,
+        ]
         for row in these:
             look, eager = row.look, row.eager
             under = f"{eager.status} {eager.matched}/{eager.maps}" if eager else "-"
             peers = f"{peer(row, 'default')} | {peer(row, 'eager')}" if eager else "- | -"
             note = "" if row.status in ("captured", "none") else reason(row).replace("|", "/")
-            lines.append(f"| {row.family} | {row.status} | {look.matched}/{look.maps} | {under} | {peers} | {note[:200]} |")
+            lines.append(
+                f"| {row.family} | {row.status} | {look.matched}/{look.maps} | {under} | {peers} | {note[:200]} |"
+            )
         lines.append("")
-    lines += [f"Not installed on that machine: {', '.join(absent)}.", ""] if absent else []
+    lines += [f"Not covered: {', '.join(absent)}.", ""] if absent else []
     return "\n".join(lines)

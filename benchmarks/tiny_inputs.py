@@ -64,12 +64,14 @@ def forms(config: PreTrainedConfig) -> Iterator[dict[str, Tensor]]:
     grid, patches = GRID * GRID, c * t * p * p
     thw = torch.tensor([[1, GRID, GRID]] * BATCH)
     sizes = torch.tensor([[s, s]] * BATCH)
+    yield {"pixels": torch.randn(BATCH, c, s, s)}
     yield {"pixels": torch.randn(BATCH, c, s, s), "image_sizes": sizes}
     yield {"pixels": torch.randn(BATCH * grid, patches), "image_grid_thw": thw, "video_grid_thw": thw}
     yield {"pixels": torch.randn(1, BATCH * grid, patches), "image_grid_thw": thw}
     yield {"pixels": torch.randn(BATCH, frames, c, s, s)}
     yield {"pixels": torch.randn(BATCH, 1, c, s, s), "image_sizes": sizes}
-    yield {"pixels": torch.randn(BATCH, 3, c, s, s), "image_sizes": sizes}
+    yield {"pixels": torch.randn(BATCH, 2, c, s, s), "image_sizes": sizes}
+    yield {"pixels": torch.randn(BATCH, grid, patches), "image_grid_thw": thw}
     square = torch.tensor([[GRID, GRID]] * BATCH)
     yield {
         "pixels": torch.randn(BATCH, grid, patches),
@@ -77,7 +79,12 @@ def forms(config: PreTrainedConfig) -> Iterator[dict[str, Tensor]]:
         "spatial_shapes": square,
         "image_position_ids": torch.cartesian_prod(torch.arange(GRID), torch.arange(GRID)).expand(BATCH, -1, -1),
     }
-    yield {"pixels": torch.randn(BATCH * grid, c, p, p), "image_grid_thw": thw, "image_grid_hws": square, "grid_thws": thw}
+    yield {
+        "pixels": torch.randn(BATCH * grid, c, p, p),
+        "image_grid_thw": thw,
+        "image_grid_hws": square,
+        "grid_thws": thw,
+    }
     yield {"pixels": torch.randn(BATCH * grid, c, t, p, p), "image_grid_thw": thw}
 
 
@@ -90,6 +97,11 @@ def complete(model: PreTrainedModel, pictures: dict[str, Tensor]) -> Inputs:
     pictures = dict(pictures)
     pixels = pictures.pop("pixels")
     main = next((name for name in PIXELS if name in parameters), "pixel_values")
+    if main == "flattened_patches":  # each begins with its row and column
+        width = find(model.config, "patch_embed_hidden_size")
+        rows, columns = (t.flatten() + 1.0 for t in torch.meshgrid(*[torch.arange(GRID)] * 2, indexing="ij"))
+        places = torch.stack([rows, columns], dim=1).expand(BATCH, -1, -1)
+        pixels = torch.cat([places, torch.randn(BATCH, GRID * GRID, width)], dim=2)
     inputs: Inputs = {main: pixels} | {name: t for name, t in pictures.items() if name in parameters}
     required = {n for n, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD}
     if "input_ids" in parameters:
@@ -107,10 +119,10 @@ def words(model: PreTrainedModel, pixels: Tensor, pictures: dict[str, Tensor], p
     """Token ids: random words around as many image tokens as the picture has features."""
     vocabulary = int(find(model.config, "vocab_size", 160))
     ids = torch.randint(min(100, vocabulary // 2), vocabulary, (BATCH, WORDS))
-    image = next((i for name in IMAGE_TOKENS if (i := getattr(model.config, name, None)) is not None), None)
+    image = next((i for name in IMAGE_TOKENS if (i := find(model.config, name)) is not None), None)
     if image is not None:
         features = image_features(model, pixels, pictures) // BATCH
-        wrap = [getattr(model.config, name, None) for name in ("vision_start_token_id", "vision_end_token_id")]
+        wrap = [find(model.config, name) for name in ("vision_start_token_id", "vision_end_token_id")]
         start, end = (torch.full((BATCH, int(w is not None)), w or 0) for w in wrap)
         ids = torch.cat([ids[:, :3], start, torch.full((BATCH, features), int(image)), end, ids[:, 3:]], dim=1)
     ids[:, 0] = find(model.config, "bos_token_id", 1) or 1
@@ -130,13 +142,15 @@ IMAGE_TOKENS = ("image_token_id", "image_token_index", "image_context_token_id",
 
 def image_features(model: PreTrainedModel, pixels: Tensor, pictures: dict[str, Tensor]) -> int:
     """How many image tokens the pictures of the whole batch become."""
-    holder = next((m for m in (model, getattr(model, "model", None)) if hasattr(m, "get_image_features")), None)
+    holder = next((m for m in model.modules() if hasattr(m, "get_image_features")), None)
     if holder is None:
         return BATCH * GRID * GRID
     parameters = inspect.signature(holder.get_image_features).parameters
     name = next((n for n in parameters if n in PIXELS), "pixel_values")
     with torch.no_grad():
-        found = holder.get_image_features(**{name: pixels}, **{n: t for n, t in pictures.items() if n in parameters})
+        more = {n: t for n, t in pictures.items() if n in parameters}
+        more |= {n: make(model) for n, make in EXTRAS.items() if n in parameters}
+        found = holder.get_image_features(**{name: pixels}, **more)
     if isinstance(found, ModelOutput):
         found = found.pooler_output if getattr(found, "pooler_output", None) is not None else found.last_hidden_state
     every = list(found) if isinstance(found, (list, tuple)) else [found]
@@ -147,14 +161,30 @@ def _decoder_ids(model: PreTrainedModel) -> Tensor:
     return torch.randint(5, 90, (BATCH, WORDS - 4))
 
 
+def _sides(model: PreTrainedModel) -> tuple[int, int]:
+    return side(model.config), side(model.config)
+
+
 # Given wherever the forward knows them.
 EXTRAS: dict[str, Callable[[PreTrainedModel], Any]] = {
     "decoder_input_ids": _decoder_ids,
     "qformer_input_ids": _decoder_ids,
     "input_points": lambda model: torch.tensor([[[[20.0, 30.0], [40.0, 11.0]]]] * BATCH),
+    "aspect_ratio_ids": lambda model: torch.ones(BATCH, 1, dtype=torch.long),
+    "aspect_ratio_mask": lambda model: torch.tensor([[[1, 0, 0, 0]]] * BATCH),
+    "visual_feats": lambda model: torch.randn(BATCH, 7, int(find(model.config, "visual_feat_dim", 64))),
+    "visual_pos": lambda model: torch.rand(BATCH, 7, 4),
+    "target_sizes": lambda model: torch.tensor([[GRID, GRID]] * BATCH),
+    "image_grid_hw": lambda model: torch.tensor([[GRID, GRID]] * BATCH),
+    "image_merge_sizes": lambda model: torch.tensor([2] * BATCH),
+    "high_res_pixel_values": lambda model: torch.randn(BATCH, 3, 64, 64),
     "bbox": lambda model: torch.tensor([[[5, 7, 30, 41]] * WORDS] * BATCH),
 }
 # Given only where the forward cannot do without.
 REQUIRED: dict[str, Callable[[PreTrainedModel], Any]] = {
+    "task_inputs": lambda model: torch.randint(1, 90, (BATCH, 77)),
+    "prompt_pixel_values": lambda model: torch.randn(BATCH, 3, *_sides(model)),
+    "prompt_masks": lambda model: torch.randn(BATCH, 3, *_sides(model)),
+    "grid_thw": lambda model: torch.tensor([[1, GRID, GRID]] * BATCH),
     "pixel_mask": lambda model: torch.ones(BATCH, side(model.config), side(model.config), dtype=torch.long),
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import transformers
-from tiny_overrides import OVERRIDES
+from tiny_overrides import OVERRIDES, PARTS
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ResNetConfig
 from transformers.models.auto import modeling_auto
@@ -45,7 +45,7 @@ SIZES: list[tuple[str, int]] = [
 ]  # fmt: skip
 NEVER = re.compile(
     r".*_token_id|.*rate|.*ratio|.*scale|num_labels|num_channels|in_channels|.*_std|.*_eps|use_.*|.*_in_chans|out_indices|"
-    r"chunk_size.*|skip_.*|.*_dropout|.*depth_bin.*|(min|max)_depth|num_output_channels|mask_in_chans|mlp_ratio|.*kernel.*"
+    r"chunk_size.*|skip_.*|.*_dropout|.*depth_bin.*|(min|max)_depth|num_output_channels|num_encoder_blocks|num_stages|mask_in_chans|mlp_ratio|.*kernel.*"
 )
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "sep_token_id": 3}
 
@@ -90,28 +90,34 @@ def _is_part(kind: str) -> bool:
 
 def tiny_config(kind: str) -> PreTrainedConfig:
     """The config of a family with every size shrunk."""
-    given = OVERRIDES.get(kind, {})
-    cls = CONFIG_MAPPING[kind]
-    if callable(given):
-        return given(shrink)
-    return shrink(cls(), given)
+    parts = {name: part() for name, part in PARTS.get(kind, {}).items()}
+    return shrink(CONFIG_MAPPING[kind](**parts), OVERRIDES.get(kind))
 
 
 def shrink(config: PreTrainedConfig, given: dict[str, Any] | None = None) -> PreTrainedConfig:
     """A config of the same class with its sizes, and those of the configs in it, made small. given: values that are
     taken as they are; a dict for a config in it goes down to that."""
     given = dict(given or {})
+    usual = _usual(type(config))
     changes: dict[str, Any] = {}
     for name, value in _fields(config):
         if getattr(value, "model_type", None) == "timm_backbone":  # any backbone serves, and this one is always there
             changes[name] = _resnet(len(value.out_indices))
         elif isinstance(value, PreTrainedConfig):
             changes[name] = shrink(value, given.pop(name, None) if isinstance(given.get(name), dict) else None)
-        elif (small := _small(name, value)) != value:
+        elif (small := _small(name, value)) != usual.get(name, small):
             changes[name] = small
     for adapt in (_pictures, _widths, _layers, _features, _ropes):
         changes |= adapt(config, changes)
     return type(config)(**changes | given)
+
+
+def _usual(cls: type[PreTrainedConfig]) -> dict[str, Any]:
+    """The values that a class has of itself, which need not be given."""
+    try:
+        return vars(cls())
+    except (TypeError, ValueError):  # a class that cannot be without the configs in it
+        return {}
 
 
 def _fields(config: PreTrainedConfig) -> Iterator[tuple[str, Any]]:
@@ -132,6 +138,8 @@ def _small(name: str, value: Any) -> Any:
         return value
     if name == "depths" and isinstance(value, (list, tuple)):
         return type(value)(min(d, 2) for d in value)
+    if name == "decoder_in_channels" and isinstance(value, (list, tuple)):
+        return type(value)([WIDTH] * len(value))
     if isinstance(value, int):
         return min(value, next((small for pattern, small in SIZES if re.fullmatch(pattern, name)), value))
     return value
@@ -150,11 +158,12 @@ def _resnet(stages: int) -> PreTrainedConfig:
 
 def _widths(config: PreTrainedConfig, changes: dict[str, Any]) -> dict[str, Any]:
     """A first width that its heads divide, and as many heads of keys as of queries where it was so."""
-    heads, kv = getattr(config, "num_heads", None), getattr(config, "num_key_value_heads", None)
+    values = vars(config)
+    heads, kv = values.get("num_heads"), values.get("num_key_value_heads")
     found = {}
     if isinstance(heads, (list, tuple)) and "embed_dim" in changes:
         found["embed_dim"] = 8 * heads[0]
-    if kv is not None and kv == getattr(config, "num_attention_heads", None) and "num_key_value_heads" in changes:
+    if kv is not None and kv == values.get("num_attention_heads") and "num_key_value_heads" in changes:
         found["num_key_value_heads"] = HEADS
     return found
 
@@ -164,7 +173,7 @@ def _features(config: PreTrainedConfig, changes: dict[str, Any]) -> dict[str, An
     given = list(getattr(config, "out_indices", None) or [])
     if len(given) < 2:
         return {}
-    if "num_hidden_layers" in changes or hasattr(config, "num_hidden_layers") and not hasattr(config, "depths"):
+    if "num_hidden_layers" in changes or (hasattr(config, "num_hidden_layers") and not hasattr(config, "depths")):
         return {"num_hidden_layers": len(given), "out_indices": list(range(1, len(given) + 1))}
     return {"out_indices": given}
 
@@ -194,9 +203,13 @@ def _layers(config: PreTrainedConfig, changes: dict[str, Any]) -> dict[str, Any]
 
 def _ropes(config: PreTrainedConfig, changes: dict[str, Any]) -> dict[str, Any]:
     """Sections of a rotary embedding that sum to half the width of a small head."""
-    ropes = getattr(config, "rope_parameters", None)
+    ropes = getattr(config, "rope_parameters", None) if "rope_parameters" in vars(config) else None
     sectioned = "mrope_section" in getattr(config, "ignore_keys_at_rope_validation", ())
-    if not isinstance(ropes, dict) or not (sectioned or "mrope_section" in ropes):
+    if (
+        not isinstance(ropes, dict)
+        or any(isinstance(v, dict) for v in ropes.values())
+        or not (sectioned or "mrope_section" in ropes)
+    ):
         return {}
     half = int(WIDTH // HEADS * ropes.get("partial_rotary_factor", 1.0)) // 2
     small = [half // 4, half // 4, half - half // 4 * 2]
