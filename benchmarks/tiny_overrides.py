@@ -32,7 +32,12 @@ OVERRIDES: dict[str, Any] = {
         "fov_model_config": SMALL,
     },
     "edgetam_video": {"vision_config": {"backbone_config": {"hidden_size": 96}}},
-    "emu3": {"vocabulary_map": VOCABULARY_MAP},
+    "emu3": {
+        "vocabulary_map": VOCABULARY_MAP,
+        "image_token_id": 90,
+        "text_config": {"vocab_size": 400},
+        "vq_config": {"base_channels": 32, "channel_multiplier": [1, 2]},
+    },
     "florence2": {
         "vision_config": {
             "embed_dim": [16, 32, 48, 64],
@@ -58,7 +63,7 @@ OVERRIDES: dict[str, Any] = {
     "vipllava": {"vision_feature_layer": [-1, -2]},
     "zoedepth": {"bottleneck_features": 64},
     "aria": {"projector_patch_to_query_dict": {16: 4}},
-    "chameleon": {"vocabulary_map": VOCABULARY_MAP, "vocab_size": 400},
+    "chameleon": {"vocabulary_map": VOCABULARY_MAP, "vocab_size": 400, "image_token_id": 90},
     "efficientnet": CONVOLUTIONS,
     "gemma3": {"mm_tokens_per_image": 4},
     "granite4_vision": TILES,

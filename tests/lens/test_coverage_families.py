@@ -46,7 +46,7 @@ def test_a_family(benchmark, family):
 
 def look(benchmark, model, *args):
     subject = benchmark.Subject(model.eval(), args)
-    truth, ran = benchmark.true_maps(subject)
+    truth, ran = benchmark.true_maps(model, subject)
     return benchmark.look_at(model, subject, truth, ran), truth
 
 
