@@ -20,7 +20,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 EVERY = re.compile(".*")
 WIDTH, HEADS = 64, 4
 MOST = 40_000_000  # parameters: more means that a size was not shrunk
-PICTURES = re.compile("pixel|image|visual|video|vision|frames|patches")
+PICTURES = re.compile("pixel|image|visual|video|vision|patches")
 
 # The first pattern that fits the whole name of a size gives its value, if that is smaller.
 SIZES: list[tuple[str, int]] = [
@@ -132,7 +132,7 @@ def _small(name: str, value: Any) -> Any:
         return SPECIAL[name]
     if re.fullmatch(r".*(token_id|token_index|_token_idx)", name) and isinstance(value, int):
         return token_of(name)
-    if value is None and name in ("image_token_id", "image_token_index"):
+    if value is None and name in ("image_token_id", "image_token_index", "video_token_index"):
         return token_of(name)
     if isinstance(value, bool) or value is None or NEVER.fullmatch(name):
         return value

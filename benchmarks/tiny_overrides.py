@@ -67,7 +67,7 @@ OVERRIDES: dict[str, Any] = {
     "efficientnet": CONVOLUTIONS,
     "gemma3": {"mm_tokens_per_image": 4},
     "granite4_vision": TILES,
-    "layoutlmv3": {"coordinate_size": 10, "shape_size": 12},
+    "layoutlmv3": {"coordinate_size": 10, "shape_size": 12, "input_size": 64},
     "llava_next": TILES,
     "llava_next_video": TILES,
     "llava_onevision": TILES,
