@@ -23,7 +23,11 @@ def summary(rows: list[Any], absent: list[str]) -> str:
                 lines.append(f"  output_attentions, {way}: {told}")
     lines += [f"not covered: {name}" for name in absent]
     for status in ("wrong", "missed", "other", "not run"):
-        lines += [f"{status}: {row.family}: {reason(row)}" for row in rows if row.status == status]
+        lines += [
+            f"{status}: {row.family} {row.look.matched}/{row.look.maps}: {reason(row)}"
+            for row in rows
+            if row.status == status
+        ]
     return "\n".join(lines)
 
 
@@ -49,7 +53,7 @@ def reason(row: Any) -> str:
     parts += [f"equals no true map: {', '.join(look.differing[:3])}"] * bool(look.differing)
     whys = Counter(look.named.values())
     parts += [f"{why} ({n} module{'s' * (n > 1)})" for why, n in whys.most_common(2)]
-    return f"{look.matched} of {look.maps} maps; " * bool(look.maps) + "; ".join(parts)
+    return "; ".join(parts)
 
 
 def markdown(rows: list[Any], absent: list[str]) -> str:
@@ -74,7 +78,7 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
             look, eager = row.look, row.eager
             under = f"{eager.status} {eager.matched}/{eager.maps}" if eager else "-"
             peers = f"{peer(row, 'default')} | {peer(row, 'eager')}" if eager else "- | -"
-            note = "" if row.status in ("captured", "none") else reason(row).replace("|", "/")
+            note = "" if row.status == "none" else reason(row).replace("|", "/")
             lines.append(
                 f"| {row.family} | {row.status} | {look.matched}/{look.maps} | {under} | {peers} | {note[:200]} |"
             )

@@ -137,7 +137,14 @@ def words(model: PreTrainedModel, pixels: Tensor, pictures: dict[str, Tensor], p
     return made
 
 
-IMAGE_TOKENS = ("image_token_id", "image_token_index", "image_context_token_id", "img_token_id", "video_token_id", "video_token_index")
+IMAGE_TOKENS = (
+    "image_token_id",
+    "image_token_index",
+    "image_context_token_id",
+    "img_token_id",
+    "video_token_id",
+    "video_token_index",
+)
 
 
 def image_features(model: PreTrainedModel, pixels: Tensor, pictures: dict[str, Tensor]) -> int:
