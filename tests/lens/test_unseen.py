@@ -39,6 +39,17 @@ def test_a_silent_attention_module_is_named_as_missed():
     assert list(trace.missed) == ["blocks.a"]
 
 
+def test_what_comes_after_an_attention_is_not_named():
+    class AttentionOutput(nn.Linear):
+        pass
+
+    model = Stack(a=Attend(), b=AttentionOutput(14, 14))
+    with watch(model) as trace:
+        model(torch.randn(2, 5, 14))
+    assert [call.name for call in trace] == ["blocks.a"]
+    assert not trace.missed
+
+
 def test_a_classifiers_softmax_is_not_attention():
     model = nn.Sequential(nn.Linear(14, 3), nn.Softmax(dim=-1))
     with watch(model) as trace:

@@ -144,4 +144,5 @@ def in_backward() -> bool:
 
 def _like_attention(module: nn.Module) -> bool:
     name = str(getattr(module, "original_name", type(module).__name__)).lower()  # scripted modules keep the original
-    return "attention" in name or "attn" in name
+    # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
+    return ("attention" in name or "attn" in name) and not name.endswith("output")
