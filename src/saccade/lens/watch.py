@@ -254,7 +254,9 @@ class Watcher(TorchFunctionMode):
 
     def _found(self, settled: Settled, v: Tensor | None) -> None:
         """Attention as separate operations."""
-        self._add(settled.q, settled.k, v, settled.mask, settled.scale, kind=settled.kind, note=settled.note)
+        call = self._add(settled.q, settled.k, v, settled.mask, settled.scale, kind=settled.kind, note=settled.note)
+        if call is not None and self.gradients:
+            call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
 
     def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
         """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
