@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.lens import Call, Trace, watch
 
-from .models import Attend, Stack, eager
+from .models import Attend, Stack
 from .test_call import Largest
+from .test_unseen import pooled
 
 
 def call(name="blocks.0.attention", kind="self", n=7, m=7, b=2, **options):
@@ -56,7 +57,7 @@ def test_repr_escapes_names():
 
 
 def test_an_empty_trace_says_what_was_found_and_what_to_do():
-    model = Stack(a=Attend(how=eager), b=Attend(how=eager))
+    model = Stack(a=Attend(how=pooled), b=Attend(how=pooled))
     model.set_attn_implementation = lambda name: None
     with watch(model) as trace:
         model(torch.randn(2, 5, 14))

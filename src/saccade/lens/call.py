@@ -35,7 +35,7 @@ class Call:
     name: dotted path of the innermost module that was running. kind: "self" or "cross". run: which forward pass
     within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it was asked for: as the kernel saw them,
     in its dtype (under autocast not that of the model). mask: as given, broadcastable to (b h n m), or None.
-    scale: factor of q·k. causal: target i saw sources 0 to i only.
+    scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must be known to read it, "" as a rule.
 
     Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout.
     """
@@ -52,8 +52,9 @@ class Call:
         scale: float | None = None,
         causal: bool = False,
         run: int = 0,
+        note: str = "",
     ) -> None:
-        self.name, self.kind, self.causal, self.run = name, kind, causal, run
+        self.name, self.kind, self.causal, self.run, self.note = name, kind, causal, run, note
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))

@@ -66,8 +66,8 @@ class Gradient:
         if not self.followed:
             raise SaccadeError(
                 f"no gradient can reach {name!r}: it ran without gradients (torch.no_grad, frozen weights and inputs, "
-                "reentrant checkpointing); run the model with gradients enabled and a parameter or an input that "
-                "requires them"
+                "reentrant checkpointing) or as separate operations; run the model with gradients enabled, a parameter "
+                'or an input that requires them, and fused attention (attn_implementation="sdpa")'
             )
         if not self._arrived:
             raise SaccadeError(

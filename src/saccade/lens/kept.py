@@ -16,7 +16,8 @@ class Kept:
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = tensor.detach()
-        self._version = -1 if tensor.is_inference() else tensor._version
+        # Below autograd, within a dispatch mode, a detached tensor counts on its own.
+        self._version = -1 if tensor.is_inference() else self._tensor._version
 
     def value(self, what: str) -> Tensor:
         """The tensor. Raises SaccadeError, naming it as `what`, if it was written into after it was kept."""

@@ -51,16 +51,16 @@ KERNELS: dict[Any, Callable[..., Seen]] = {
     aten._scaled_dot_product_fused_attention_overrideable.default: _overrideable,
 }
 
-# Whole layers of torch.nn in one operation, which return neither q and k nor a log-sum-exp.
-WHOLE = (aten._native_multi_head_attention.default, aten._transformer_encoder_layer_fwd.default)
-
 
 class KernelRecorder(TorchDispatchMode):
-    """While active, calls `seen` for every fused attention kernel and `whole` for every fused layer."""
+    """While active, calls `seen` for every fused attention kernel, and `other` for every other operation with its
+    arguments and its result."""
 
-    def __init__(self, seen: Callable[[Seen], None], whole: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, seen: Callable[[Seen], None], other: Callable[[Any, tuple, dict, Any], None] | None = None
+    ) -> None:
         super().__init__()
-        self._seen, self._whole = seen, whole
+        self._seen, self._other = seen, other
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -69,8 +69,8 @@ class KernelRecorder(TorchDispatchMode):
             call = KERNELS[func](*args, **kwargs)
             call.lse = fitting(out[1], call.q)
             self._seen(call)
-        elif func in WHOLE:
-            self._whole()
+        elif self._other is not None:
+            self._other(func, args, kwargs, out)
         return out
 
 

@@ -113,12 +113,21 @@ class Names:
         """ "self" if q and k have the same length and come from the same inputs of the module that made them, else
         "cross". That module is the innermost that was not itself given q or k; if it has one input, there is no
         other source."""
-        if q.shape[-2] != k.shape[-2]:
-            return "cross"
+        return "cross" if q.shape[-2] != k.shape[-2] else self.kind_of_sources(q, k)
+
+    def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
+        """The same by their sources alone, for q and k of the same length in whatever form."""
         maker = next((frame for frame in reversed(self.stack) if not frame.given(q, k)), None)
         if maker is None or maker.origins is None or maker.origins.alike(q, k):
             return "self"
         return "cross"
+
+    def kind_of_given(self, query: Tensor, key: Tensor) -> str:
+        """The same for a query and key that a function of the running module will project."""
+        if address(query) == address(key):
+            return "self"
+        frame = self.stack[-1]
+        return "cross" if frame.given(query) and frame.given(key) else self.kind_of_sources(query, key)
 
     def kind_of_inputs(self) -> str:
         """The same for a module that is given query, key, value before it projects them."""

@@ -36,6 +36,8 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
         if call.gradient is not None and call.gradient.known:
             tensors[f"{i}.gradient"] = call.gradient.value(call.name)
         about = {"name": call.name, "kind": call.kind, "scale": call.scale, "causal": call.causal, "run": call.run}
+        if call.note:
+            about["note"] = call.note
         if call.mask is not None:
             mask = call.mask
             same = (mask.data_ptr(), mask.shape, mask.stride(), mask.dtype)
@@ -102,7 +104,8 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     if not math.isfinite(float(scale)):
         raise ValueError(f"the scale of call {i} is {scale}")
     _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
-    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run))
+    note = str(about.get("note", ""))
+    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note)
     call.gradient = None if gradient is None else Gradient.of(gradient)
     return call
 

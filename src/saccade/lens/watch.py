@@ -2,23 +2,25 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens import unseen
+from saccade.lens import flex, fused, spellings, unseen
 from saccade.lens.call import Call
+from saccade.lens.eager import Recogniser, quietly
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
 from saccade.lens.passing import passing, under_way
+from saccade.lens.settling import Settled
 from saccade.lens.shapes import Asked, as_seen
 from saccade.lens.stream import Stream, Views
 from saccade.lens.trace import Trace
@@ -87,8 +89,10 @@ class Watcher(TorchFunctionMode):
         self.trace, self.values, self.gradients, self.stream = trace, values, gradients, stream
         self._within: list[Gradient] = []  # of calls whose output only the module around them shows
         self.names = Names(model)
-        self._products = unseen.Products()
+        self._eager = Recogniser(spellings.FUNCTIONS, self._found, self._miss, self._kind_of, values)
+        self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
+        self._met = 0  # attention calls
 
     def attach(self, model: nn.Module, undo: ExitStack) -> None:
         """Follow the model's modules until `undo` is closed."""
@@ -115,8 +119,7 @@ class Watcher(TorchFunctionMode):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
         self._follow(args, kwargs, out)
-        if func in unseen.FOLLOWED and (why := self._products.follow(func, args, kwargs, out)):
-            self._miss(why)
+        self._eager.follow(func, args, kwargs, out)
         return out
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
@@ -134,21 +137,60 @@ class Watcher(TorchFunctionMode):
             origins.follow(args, kwargs, out)
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
-        """Any other function with attention in its name: keep the kernels under it, or say that it was missed."""
-        kernels: list[Seen] = []
-        if isinstance(func, torch._ops.HigherOrderOperator):  # flex_attention, which refuses dispatch modes
+        """Any other function with attention in its name: keep what is under it, or say that it was missed."""
+        before = self._met
+        if flex.is_flex(func):  # it refuses dispatch modes
             out = func(*args, **kwargs)
-        else:
-            with KernelRecorder(kernels.append):
+            self._flex(args, kwargs, out)
+            return out
+        heads = None
+        if func is F.multi_head_attention_forward:
+            given = dict(zip(("query", "key", "value", "embed_dim_to_check", "num_heads"), args, strict=False)) | kwargs
+            heads, self._given = given["num_heads"], (given["query"], given["key"])
+        below = KernelRecorder(self._kernel, self._below(lambda: heads))
+        try:
+            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) else below:
                 out = func(*args, **kwargs)
-        for seen in kernels:
-            gradient = self._record(Asked.of(seen), seen)
-            if gradient is not None and len(kernels) == 1:
-                gradient.follow_within(out)
-        if not kernels:
+            if len(self._within) == 1:
+                self._within[0].follow_within(out)
+        finally:
+            self._within.clear()
+            self._given = None
+        if self._met == before:
             name = getattr(func, "__name__", str(func))
             self._miss(f"{name} computed it in a way that shows neither q and k nor their log-sum-exp")
         return out
+
+    def _flex(self, args: tuple, kwargs: dict, out: Any) -> None:
+        with quietly():
+            found = flex.found(args, kwargs, out)
+        if isinstance(found, str):
+            self._miss(found)
+        else:
+            (q, k), tensors = flex.of(args, kwargs), found[0]
+            self._add(*tensors, kind=self._kind_of(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
+
+    def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
+        """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
+        recogniser = Recogniser(spellings.KERNELS, self._found, self._miss, self._kind_of, self.values, heads)
+
+        def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
+            if func in fused.WHOLE:
+                self._fused(func, args, kwargs, out)
+            else:
+                recogniser.follow(func, args, kwargs, out)
+
+        return look
+
+    def _fused(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
+        """A whole layer of torch.nn in one operation."""
+        with quietly():
+            found = fused.projected(func, args, kwargs, out)
+        if isinstance(found, str):
+            self._miss(found)
+        else:
+            kind = "self" if found.self_attention else "cross"
+            self._add(found.q, found.k, found.v, found.allowed, kind=kind)
 
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
@@ -167,7 +209,7 @@ class Watcher(TorchFunctionMode):
                         self._within_pytorch = True
                         scope.callback(setattr, self, "_within_pytorch", False)
                         scope.enter_context(unseen.without(Watcher))
-                        scope.enter_context(KernelRecorder(self._kernel, lambda: self._miss(unseen.FAST_PATH)))
+                        scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
                 if isinstance(module, nn.MultiheadAttention) and not frame.met:
                     self._miss(unseen.SEPARATE)
@@ -195,42 +237,71 @@ class Watcher(TorchFunctionMode):
             self.names.meet()
             self.trace.missed.setdefault(self.names.stack[-1].name, why)
 
+    def _heads(self) -> int | None:
+        """How many heads the running module of torch.nn merges with the batch."""
+        module = self.names.stack[-1].module if self.names.stack else None
+        return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
+
+    def _kind_of(self, q: Tensor, k: Tensor, alike: bool) -> str:
+        """ "self" or "cross" of tensors that are multiplied with one another. alike: they have the same length."""
+        if not alike or not self.names.stack:
+            return "cross"
+        if self._given is not None:
+            return self.names.kind_of_given(*self._given)
+        if isinstance(self.names.stack[-1].module, nn.MultiheadAttention):
+            return self.names.kind_of_inputs()
+        return self.names.kind_of_sources(q, k)
+
+    def _found(self, settled: Settled, v: Tensor | None) -> None:
+        """Attention as separate operations."""
+        call = self._add(settled.q, settled.k, v, settled.mask, settled.scale, kind=settled.kind, note=settled.note)
+        if call is not None and self.gradients:
+            call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
+
     def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
-        """Add a call to the trace: what was asked for and, where a fused kernel took it, what that saw. Returns what
-        waits for the gradient of its output, if that was asked for.
+        """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
+        of its output, if that was asked for.
 
         given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that.
         """
-        if in_backward():
-            return None
-        if not self.names.stack:
-            self.trace.missed.setdefault("(outside)", OUTSIDE)
-            return None
         if why := _not_plain(asked):
             self._miss(why)
+        elif self._counts():
+            q, k = (given or asked).q, (given or asked).k
+            kind = "cross" if asked.borrowed else self._kind_of(q, k, q.shape[-2] == k.shape[-2])
+            lse = None if seen is None else seen.lse
+            call = self._add(*as_seen(asked, seen), asked.scale, kind, lse=lse, causal=asked.causal)
+            if call is not None and self.gradients:
+                call.gradient = Gradient(call.shape[:3], asked.dropout > 0)
+                return call.gradient
+        return None
+
+    def _add(
+        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None = None, kind: str = "",
+        note: str = "", lse: Tensor | None = None, causal: bool = False,
+    ) -> Call | None:  # fmt: skip
+        """Add a call of the running module to the trace. Returns it if it is kept."""
+        if not self._counts():
             return None
         self.names.meet()
+        self._met += 1
         frame = self.names.stack[-1]
-        if not self.stream.wants(frame.name):
+        # A fused layer is named as it is where it runs unfused.
+        name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
+        if not self.stream.wants(name):
             return None
-        given = given or asked
-        if asked.borrowed:
-            kind = "cross"
-        elif isinstance(frame.module, nn.MultiheadAttention) and given.q.shape[-2] == given.k.shape[-2]:
-            kind = self.names.kind_of_inputs()
-        else:
-            kind = self.names.kind(given.q, given.k)
-        q, k, v, mask = as_seen(asked, seen)
-        lse = None if seen is None else seen.lse
-        kept = v if self.values else None
-        call = Call(frame.name, kind, q, k, kept, lse, mask, asked.scale, asked.causal, frame.run)
+        call = Call(name, kind, q, k, v if self.values else None, lse, mask, scale, causal, frame.run, note)
         if self.stream.views is not None:
             self.stream.view(call)
             return None
-        if self.gradients:
-            call.gradient = Gradient(call.shape[:3], asked.dropout > 0)
         self.trace.append(call)
-        return call.gradient
+        return call
+
+    def _counts(self) -> bool:
+        """Whether attention that is met now is the model's own, and met for the first time."""
+        if not self.names.stack and not in_backward():
+            self.trace.missed.setdefault("(outside)", OUTSIDE)
+        return bool(self.names.stack) and not in_backward()
 
 
 OUTSIDE = (

@@ -1,0 +1,268 @@
+"""Recognise attention that is computed as separate operations, by following what becomes of q·k until it meets values.
+
+A product of two tensors may be the scores of an attention. What is done to it is followed in `Scores`; at a softmax it
+is decided, and checked, what its weights are (`settle`); when those are multiplied with values, it was an attention.
+Nothing that the model computes is touched: all this happens beside it, on detached tensors.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils.weak import WeakIdKeyDictionary
+
+from saccade.lens import spellings
+from saccade.lens.origins import memory, tensors
+from saccade.lens.scoring import Scores, product, version_of
+from saccade.lens.settling import Settled, settle
+from saccade.lens.steps import STEPS
+from saccade.lens.weighing import LOST, Weights, after, aligned, in_call, name_of
+
+
+class Recogniser:
+    """Follows the operations of one thread.
+
+    table: what is done by which operation (`spellings`). found: called with what a softmax was and the values (None
+    if they are not wanted). missed: called with the reason. kind: tells "self" from "cross" by q, k and whether they
+    have the same length. heads: how many there are where batch and heads are one axis, if that is known.
+    """
+
+    def __init__(
+        self,
+        table: dict[Callable, str],
+        found: Callable[[Settled, Tensor | None], None],
+        missed: Callable[[str], None],
+        kind: Callable[[Tensor, Tensor, bool], str],
+        values: bool = False,
+        heads: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._table, self._found, self._missed, self._kind = table, found, missed, kind
+        self._values, self._heads = values, heads
+        # By tensor, as long as it lives:
+        self._scores: WeakIdKeyDictionary = WeakIdKeyDictionary()  # its Scores and version
+        self._weights: WeakIdKeyDictionary = WeakIdKeyDictionary()  # its Weights
+        self._merged: WeakIdKeyDictionary = WeakIdKeyDictionary()  # (batch, heads) that its third last axis is made of
+        self._noise: WeakIdKeyDictionary = WeakIdKeyDictionary()  # 1 if it is what a dropout multiplies with
+
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        """Look at one operation that was just done."""
+        does = self._table.get(func)
+        if does in STARTS:
+            if isinstance(out, Tensor) and not out.is_nested:
+                with quietly():
+                    STARTS[does](self, func, args, kwargs, out)
+            return
+        if does == "reshape":
+            self._note_merged(args[0], out)
+        if does == "noise":
+            self._noise[out] = 1
+        if self._scores or self._weights or self._merged or self._noise:
+            self._pass(does, func, args, kwargs, out)
+
+    def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        """An operation on something that may be followed."""
+        known: dict[str, Tensor] = {}
+        for t in tensors(args, kwargs):
+            for name, table in (("w", self._weights), ("s", self._scores), ("m", self._merged), ("n", self._noise)):
+                if t in table:
+                    known.setdefault(name, t)
+        if not known:
+            return
+        with quietly():
+            if "w" in known:
+                self._pass_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
+            elif "s" in known:
+                self._pass_scores(does, known["s"], func, args, kwargs, out)
+            elif "n" in known and isinstance(out, Tensor):
+                self._noise[out] = 1
+            elif does is not None and does != "assign":  # not through layers: those are of features, not of heads
+                self._pass_merged(self._merged[known["m"]], out)
+
+    # where scores, weights and calls begin
+
+    def _matmul(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        a, b = spellings.two_operands(args, kwargs, "input", "self", "other", "mat2", "tensor2")
+        if isinstance(a, Tensor) and isinstance(b, Tensor) and min(a.ndim, b.ndim) >= 2:
+            self._product(func, *((b, a) if self._table[func] == "rmatmul" else (a, b)), out)
+
+    def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
+        beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given.get("input", given.get("self"))
+        self._product(func, given["batch1"], given["batch2"], out, alpha)
+        if beta and term is not out and out in self._scores:
+            self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
+
+    def _product(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
+        for w, values, axis in ((a, b, -1), (b, a.mT, -2)):
+            if w in self._weights:
+                self._meet(w, axis % w.ndim, aligned(values, w, axis) if self._values else None)
+                return
+        if a in self._scores or b in self._scores:
+            self._pass("matmul", func, (a, b), {}, out)
+        elif _may_be_scores(a, b, out):
+            q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
+            q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
+            self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale)
+
+    def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        parsed = spellings.einsum_of(args)
+        if parsed is None or parsed[0] in self._scores or parsed[1] in self._scores:
+            self._pass("einsum", func, args, kwargs, out)
+            return
+        a, b, of_a, of_b, of_out = parsed
+        for w, own, values, theirs in ((a, of_a, b, of_b), (b, of_b, a, of_a)):
+            if w in self._weights:
+                self._einsum_of_weights(func, w, own, values, theirs, of_out, out)
+                return
+        if (lettered := spellings.roles_of(of_a, of_b, of_out)) and _may_be_scores(a, b, out):
+            roles, width = lettered
+            target, source = (of_out[roles.index(role)] for role in "ts")
+            alike = a.shape[of_a.index(target)] == b.shape[of_b.index(source)]
+            q, k = spellings.spread(a, of_a, of_out, width), spellings.spread(b, of_b, of_out, width)
+            self._start((a, b), alike, q, k, roles, out)
+
+    def _start(
+        self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0
+    ) -> None:
+        scores = product(q, k, roles, out, self._kind(*given, alike), scale)
+        merged = next((self._merged[t] for t in given if t in self._merged), None)
+        self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
+
+    def _softmax(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = args[0] if args else kwargs.get("input", kwargs.get("self"))
+        axis = spellings.softmax_axis(args, kwargs, out.ndim)
+        settled: Settled | str
+        if isinstance(given, Tensor) and given in self._scores and axis is not None:
+            settled = settle(self._get(given), given, out, axis, self._heads())
+        elif out.ndim >= 3:
+            settled = f"softmax of scores {tuple(out.shape)} that are not followed from a product of queries and keys"
+        else:  # a classifier's
+            return
+        self._weights[out] = Weights(tuple(out.shape), axis, settled)
+
+    def _einsum_of_weights(
+        self, func: Callable, w: Tensor, own: str, values: Tensor, theirs: str, of_out: str, out: Tensor
+    ) -> None:
+        known = self._weights[w]
+        if known.axis is not None and own[known.axis] in of_out:  # mixed in another way, over heads for instance
+            axis, changed = of_out.index(own[known.axis]), known.changed or name_of(func)
+            self._weights[out] = Weights(tuple(out.shape), axis, known.settled, changed, (LOST,))
+        elif shared := [i for i, letter in enumerate(own) if letter in theirs and letter not in of_out]:
+            rest = "".join(letter for letter in theirs if letter not in own)
+            self._meet(w, shared[0], spellings.spread(values, theirs, own, rest) if self._values else None)
+
+    def _meet(self, t: Tensor, axis: int, values: Tensor | None) -> None:
+        """The weights t are multiplied with values, over one of their axes: this was an attention."""
+        w = self._weights[t]
+        settled = w.settled
+        if isinstance(settled, str):
+            self._missed(f"{settled}, and product with values as separate operations, not a fused call")
+        elif w.axis != axis:
+            self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
+        elif not settled.used:
+            settled.used = True
+            notes = [settled.note, f"weights before {w.changed}, which the model applies to them" if w.changed else ""]
+            both = in_call(values, w, settled) if self._values else None
+            if self._values and both is None:
+                notes.append("values not kept: they cannot be brought to its heads")
+            k, v = both or (settled.k, None)
+            self._found(replace(settled, k=k, note="; ".join(filter(None, notes))), v)
+
+    # what they go through
+
+    def _get(self, t: Tensor, writes: int = 0) -> Scores:
+        """The record of t. writes: how often the operation that is looked at wrote into it."""
+        scores, version = self._scores[t]
+        same = t.is_inference() or version_of(t) == version + writes
+        return scores if same else scores.spoiled("its scores are written into")
+
+    def _put(self, t: Tensor, scores: Scores | None) -> None:
+        if scores is None:
+            self._scores.pop(t, None)
+        else:
+            self._scores[t] = scores, version_of(t)
+
+    def _pass_scores(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        scores = self._get(t, writes=int(out is t and does not in READING))
+        if does == "assign":
+            self._written(t, scores)
+            if args[0] in self._scores:
+                self._put(args[0], self._get(args[0]).spoiled("its scores are written into"))
+            return
+        if does not in READING and any(out is arg for arg in args):
+            self._written(out, scores)
+        for made in tensors((out,), {}):
+            if not made.is_floating_point() or made.is_nested:
+                continue
+            new = None
+            if does in STEPS and made is out and made.device == t.device:
+                new = STEPS[does](scores, t, func, args, kwargs, made)
+            if new is None or new.shape != tuple(made.shape):
+                new = _alike(scores, made, f"its scores go through {name_of(func)}")
+            self._put(made, new)
+
+    def _written(self, t: Tensor, scores: Scores) -> None:
+        """Something was written into t: other views of its memory show it too."""
+        for other in list(self._scores):
+            if other is not t and memory(other) == memory(t):
+                self._scores[other] = self._scores[other][0].spoiled("its scores are written into"), version_of(other)
+
+    def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        w = self._weights[t]
+        if does == "assign" and args[0] is t:
+            self._weights[t] = replace(w, changed=w.changed or "an assignment")
+        made = out[0] if isinstance(out, (tuple, list)) and out else out  # dropout below autograd returns its mask too
+        if isinstance(made, Tensor) and made.is_floating_point() and not made.is_nested:
+            if (new := after(w, t, does, func, args, kwargs, made)) is not None:
+                self._weights[made] = new
+            else:
+                self._weights.pop(made, None)
+
+    def _note_merged(self, t: Any, out: Any) -> None:
+        """A view that merges two axes before the last two: (batch, heads), as is the habit before `bmm`."""
+        if isinstance(out, Tensor) and t.ndim == out.ndim + 1 > 3 and t.shape[-2:] == out.shape[-2:]:
+            b, h = t.shape[-4:-2]
+            if b * h == out.shape[-3] and t.shape[:-4] == out.shape[:-3]:
+                self._merged[out] = (b, h)
+
+    def _pass_merged(self, merged: tuple[int, int], out: Any) -> None:
+        for t in tensors((out,), {}):
+            if t.ndim >= 3 and t.shape[-3] == merged[0] * merged[1]:
+                self._merged[t] = merged
+
+
+STARTS: dict[str | None, Callable] = {
+    "matmul": Recogniser._matmul,
+    "rmatmul": Recogniser._matmul,
+    "baddbmm": Recogniser._baddbmm,
+    "einsum": Recogniser._einsum,
+    "softmax": Recogniser._softmax,
+}
+
+
+READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Compute something beside the model: without gradients, unseen by other watches and modes."""
+    with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
+        yield
+
+
+def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
+    """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
+    plain = all(t.is_floating_point() and not (t.is_nested or t.is_meta or t.is_sparse) for t in (a, b, out))
+    return plain and out.numel() > 0 and torch._C._functorch.maybe_current_level() is None
+
+
+def _alike(scores: Scores, t: Tensor, why: str) -> Scores | None:
+    """The record of what something else made of scores, if its targets and sources are where they were."""
+    if t.ndim != len(scores.shape):
+        return None
+    same = all(t.shape[i] == scores.shape[i] for i, role in enumerate(scores.roles) if role in "ts")
+    return replace(scores.spoiled(why), shape=tuple(t.shape)) if same else None

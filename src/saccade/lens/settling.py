@@ -1,0 +1,159 @@
+"""Decide what the softmax of followed scores was: queries and keys that give its result, or else its scores."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saccade.lens.scoring import Parts, Scores, regrouped
+
+ROWS = 8  # of each map that are computed anew and compared with the softmax's own
+MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
+AS_SCORES = "kept as its scores, {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"
+LOW = -1e3  # scores below it are masked
+
+
+@dataclass(eq=False)
+class Settled:
+    """The map of one softmax as the tensors of a call: q (b h n k), k (b g m k), mask broadcastable to (b h n m)."""
+
+    q: Tensor
+    k: Tensor
+    mask: Tensor | None
+    scale: float
+    kind: str
+    note: str
+    layout: "Layout"
+    shape: tuple[int, ...]
+    used: bool = False
+
+
+class Layout:
+    """How the axes of scores become (b h n m).
+
+    shape: of the scores. lead, targets: axes. source: the axis that the softmax runs over. The last lead axis is the
+    heads and all before it the batch; the last two are the heads where keys are constant over the last (grouped
+    queries). A single lead axis is the batch, unless `heads` = (batch, heads) says that both were merged into it.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], targets: list[int], source: int, heads: tuple[int, int] | None, grouped: bool
+    ) -> None:
+        lead = [i for i in range(len(shape)) if i not in targets and i != source]
+        self.order = [*lead, *targets, source]
+        self.full = tuple(shape[i] for i in self.order)
+        self.lead, own = len(lead), len(lead) + len(targets)
+        sizes = self.full[: self.lead]
+        split: Parts
+        if self.lead == 0:
+            split, self.b, self.h = [([], [0, 1])], 1, 1
+        elif self.lead == 1 and heads and math.prod(heads) == sizes[0]:
+            split, (self.b, self.h) = [([0], [0, 1])], heads
+        else:
+            first = 1 if self.lead == 1 else self.lead - 1 - (grouped and self.lead > 2)
+            split = [(list(range(first)), [0]), (list(range(first, self.lead)), [1])]
+            self.b, self.h = math.prod(sizes[:first]), math.prod(sizes[first:])
+        self.parts = [*split, (list(range(self.lead, own)), [2]), ([own], [3])]
+        self.n, self.m = math.prod(self.full[self.lead : own]), self.full[-1]
+
+    def permuted(self, t: Tensor) -> Tensor:
+        """A tensor with the axes of the scores, or those and one more: lead axes, targets, source."""
+        return t.permute(*self.order, *range(len(self.order), t.ndim))
+
+    def folded(self, t: Tensor) -> Tensor:
+        """The same permuted to (b h n m), or (b h n m k), of size 1 where it is constant."""
+        return regrouped(t, self.full, self.parts, (self.b, self.h, self.n, self.m))
+
+    def queries(self, q: Tensor) -> Tensor:
+        """q (b h n k) of a tensor with the permuted axes of the scores and the width."""
+        return self.folded(q).squeeze(3).expand(self.b, self.h, self.n, -1)
+
+    def keys(self, k: Tensor) -> Tensor:
+        """k (b g m k), of as few heads as it has."""
+        last = self.lead - 1
+        if self.lead < 3 or len(self.parts[1][0]) < 2 or k.shape[last] > 1:
+            return self.folded(k).squeeze(2).expand(self.b, -1, self.m, -1)
+        # Grouped queries: the keys have no axis of the queries in a group.
+        full = (*self.full[:last], *self.full[last + 1 :])
+        parts = [([i - (i > last) for i in old if i != last], new) for old, new in self.parts]
+        k = regrouped(k.squeeze(last), full, parts, (self.b, full[last - 1], self.n, self.m))
+        return k.squeeze(2).expand(self.b, -1, self.m, -1)
+
+
+def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None) -> Settled | str:
+    """What the softmax of `given` over an axis was, of which `scores` is the record; or why it is no attention.
+
+    heads: how many there are in a single lead axis, if that is known.
+    """
+    role = scores.roles[axis]
+    if role not in "st" or any(r == role and i != axis and out.shape[i] > 1 for i, r in enumerate(scores.roles)):
+        return f"its softmax of {tuple(out.shape)} runs over axis {axis}, which is not that of the sources"
+    other = "t" if role == "s" else "s"
+    targets = [i for i, r in enumerate(scores.roles) if r == other]
+    merged = scores.heads if heads is None or out.shape[0] % heads else (out.shape[0] // heads, heads)
+    q, k = (scores.q, scores.k) if role == "s" else (scores.k, scores.q)
+    lead = [i for i in range(out.ndim) if i not in targets and i != axis]
+    grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
+    layout = Layout(out.shape, targets, axis, merged, grouped)
+    why = scores.why or ("" if scores.intact else "something that it was made of was written into before its softmax")
+    if not why:
+        q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
+        mask = _sum(added)
+        if agree(q, k, mask, scores.scale, layout, layout.permuted(given), layout.permuted(out)):
+            mask = None if mask is None else layout.folded(mask)
+            q, k = layout.queries(q), layout.keys(k)
+            return Settled(q, k, mask, scores.scale, scores.kind, "", layout, tuple(out.shape))
+        why = "q and k as they were followed do not give its weights"
+    nothing = given.detach().new_zeros(1, 1, 1, 1)
+    b, h, n, m = layout.b, layout.h, layout.n, layout.m
+    kept = layout.folded(layout.permuted(given.detach()))
+    note = AS_SCORES.format(n=n, m=m, why=why)
+    q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
+    return Settled(q, k, kept, 1.0, scores.kind, note, layout, tuple(out.shape))
+
+
+def agree(
+    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: Layout, scores: Tensor, weights: Tensor
+) -> bool:
+    """Whether some rows of softmax(scale q·k + mask), all with permuted axes, are those of the weights.
+
+    Compared: the first, the last, some between, and some that are masked as a whole. The tolerance is what rounding
+    each score a few times in the coarser dtype of the two can do to a weight.
+    """
+    rows = _some_rows(weights.shape[:-1], mask, weights.device)
+    whole = weights.shape
+    found = weights[rows].float().nan_to_num(0.0)
+    queries = q.squeeze(len(whole) - 1).expand(*whole[:-1], -1)[rows].float()
+    sources = k.reshape(*k.shape[: layout.lead], *k.shape[-2:]).expand(*whole[: layout.lead], whole[-1], -1)
+    s = (queries[:, None] * sources[rows[: layout.lead]].float()).sum(-1) * scale
+    if mask is not None:
+        s = s + mask.expand(whole)[rows]
+    expected = torch.softmax(s, dim=-1).nan_to_num(0.0)
+    given = scores[rows].float()
+    largest = max(1.0, float(torch.where(given.abs() < -LOW, given, 0.0).abs().max()))  # masked ones aside
+    coarse = max(torch.finfo(t.dtype).eps for t in (scores, weights))
+    tolerance = min(1e-5 + 4 * coarse * largest, 1e-4 if coarse < 1e-6 else 5e-2)
+    return bool((expected - found).abs().max() <= tolerance)
+
+
+def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device) -> tuple[Tensor, ...]:
+    total = math.prod(shape)
+    count = min(ROWS, total)
+    flat = torch.tensor([i * (total - 1) // max(1, count - 1) for i in range(count)], device=device)
+    rows = torch.unravel_index(flat, tuple(shape)) if shape else ()
+    if mask is None:
+        return rows
+    masked = (mask.amax(dim=-1) <= LOW).nonzero()[:MASKED]
+    return tuple(torch.cat([a, b]) for a, b in zip(rows, masked.T, strict=True))
+
+
+def _sum(terms: list[Tensor]) -> Tensor | None:
+    """What was added to the scores in all, in fp32 where it is more than one thing."""
+    if not terms:
+        return None
+    first, *rest = terms
+    for term in rest:
+        first = first.float() + term if first.dtype != torch.float64 else first + term
+    return first

@@ -1,0 +1,107 @@
+"""What becomes of the result of a softmax on its way to the values: the same weights in another layout, or others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saccade.lens import spellings
+from saccade.lens.scoring import grouped, regrouped
+from saccade.lens.settling import Settled
+
+LOST = ("lost", ())
+Undo = tuple[tuple[str, Sequence[int]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The result of a softmax, or what was made of it.
+
+    axis: that of the sources, None if it is lost. settled: what the softmax was, or why that is not known. changed:
+    what made other weights of them. undo: how to undo, first to last, what was done to their axes.
+    """
+
+    shape: tuple[int, ...]
+    axis: int | None
+    settled: Settled | str
+    changed: str = ""
+    undo: Undo = ()
+
+
+def after(
+    w: Weights, t: Tensor, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Tensor
+) -> Weights | None:
+    """The weights t after an operation on them; None if its result is not followed."""
+    shape = tuple(out.shape)
+    if does in ("same", "dropout") and args[0] is t:
+        return w
+    if does == "expand" and args[0] is t and out.shape[-t.ndim :] == t.shape:
+        axis = None if w.axis is None else w.axis + out.ndim - t.ndim
+        return w if out.ndim == t.ndim else replace(w, shape=shape, axis=axis, undo=(LOST,))
+    if does == "reshape" or (does == "index" and out.numel() == t.numel()):
+        return replace(w, shape=shape, axis=_axis_after(w, shape), undo=(("reshape", w.shape), *w.undo))
+    if does == "permute" and (order := spellings.order_of(func, args, kwargs, t.ndim)):
+        axis = None if w.axis is None else order.index(w.axis)
+        back = [order.index(i) for i in range(len(order))]
+        return replace(w, shape=shape, axis=axis, undo=(("permute", back), *w.undo))
+    if does in ("fill", "clamp", "where", "choose") and out is not t and _same_but_not_a_number(t, out):
+        return w
+    if w.axis is not None and out.ndim == t.ndim and out.shape[w.axis] == t.shape[w.axis]:
+        return replace(w, shape=shape, changed=w.changed or name_of(func))
+    return None
+
+
+def aligned(values: Tensor, like: Tensor, axis: int) -> Tensor | None:
+    """Values (..., m, c) that the weights are multiplied with over their axis `axis` (-1 or -2), with the axes of the
+    weights and c, of size 1 on the axis of targets."""
+    v = values.unsqueeze(-3 if axis == -1 else -2)
+    return None if v.ndim > like.ndim + 1 else v[(None,) * (like.ndim + 1 - v.ndim)]
+
+
+def in_call(v: Tensor | None, w: Weights, settled: Settled) -> tuple[Tensor, Tensor] | None:
+    """k (b g m k) and v (b g m c) of the call, from v with the axes of the weights as they met it; None if what was
+    done to the axes cannot be undone."""
+    if v is None:
+        return None
+    shape = w.shape
+    for what, to in w.undo:
+        if what == "lost":
+            return None
+        if what == "permute":
+            v, shape = v.permute(*to, len(to)), tuple(shape[i] for i in to)
+        else:
+            parts = grouped(shape, to)
+            if parts is None:
+                return None
+            v, shape = regrouped(v, shape, parts, to), tuple(to)
+    layout = settled.layout
+    v = layout.permuted(v)
+    if any(v.shape[i] != 1 for i in range(layout.lead, v.ndim - 2)):  # other values for each target
+        return None
+    k, v = settled.k, layout.keys(v)
+    g = max(k.shape[1], v.shape[1])
+    k, v = (t if t.shape[1] == g else t.repeat_interleave(g // t.shape[1], dim=1) for t in (k, v))
+    return k, v.detach()
+
+
+def name_of(func: Any) -> str:
+    """An operation as people know it."""
+    return str(getattr(func, "__name__", func)).removeprefix("__").removesuffix("__")
+
+
+def _axis_after(w: Weights, shape: tuple[int, ...]) -> int | None:
+    parts = grouped(w.shape, shape)
+    for old, new in parts or ():
+        if w.axis in old:
+            if len(old) == len(new) == 1:
+                return new[0]
+            large = [j for j in new if shape[j] > 1]
+            return large[0] if len(large) == 1 and [i for i in old if w.shape[i] > 1] == [w.axis] else None
+    return None
+
+
+def _same_but_not_a_number(before: Tensor, now: Tensor) -> bool:
+    """Whether only what was no number is other: rows that may attend to nothing, set to 0."""
+    return before.shape == now.shape and torch.equal(before.nan_to_num(0.0), now.nan_to_num(0.0))
