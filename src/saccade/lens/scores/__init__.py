@@ -2,6 +2,7 @@
 
 from saccade.lens.scores.bootstrap import Measured
 from saccade.lens.scores.coverage import coverage
+from saccade.lens.scores.knockout import head_knockout
 from saccade.lens.scores.perturbation import (
     Perturbation,
     deletion,
@@ -19,6 +20,7 @@ __all__ = [
     "Segmented",
     "coverage",
     "deletion",
+    "head_knockout",
     "insertion",
     "negative_perturbation",
     "pointing_game",

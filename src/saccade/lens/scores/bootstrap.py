@@ -13,8 +13,8 @@ AT_ONCE = 100  # of them
 
 @dataclass(frozen=True)
 class Measured:
-    """A score over pictures. value: of the maps. low, high: 95 % interval of it. random: of maps of random numbers,
-    on the same grids."""
+    """A score over pictures. value: of what was given. low, high: 95 % interval of it. random: of what chance gives:
+    maps of random numbers on the same grids, or heads drawn at random."""
 
     value: float
     low: float
