@@ -50,8 +50,8 @@ def head_knockout(
             others.append(_without(model, run, pictures, batch, _by_name([all_heads[i] for i in some.tolist()])))
     falls, chance = whole - without, whole - torch.stack(others).mean(dim=0)
     ones = torch.ones_like(whole)
-    tables = (torch.stack([each, ones], dim=1) for each in (falls, chance))
-    return measured(*tables, lambda sums: sums[:, 0] / sums[:, 1], seed)
+    given, drawn = torch.stack([falls, ones], dim=1), torch.stack([chance, ones], dim=1)
+    return measured(given, drawn, lambda sums: sums[:, 0] / sums[:, 1], seed)
 
 
 def _said(run: Run, pictures: Tensor, batch: int) -> Float[Tensor, "p"]:
