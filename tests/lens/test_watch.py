@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from saccade.errors import SaccadeError
 from saccade.lens import watch
 from saccade.lens.watch import Watcher
 
@@ -212,12 +211,3 @@ def assert_untouched(model):
         assert not module._forward_hooks_always_called
         assert "forward" not in vars(module)
     assert not any(isinstance(mode, Watcher) for mode in torch.overrides._get_current_function_mode_stack())
-
-
-def test_what_is_no_module_is_refused_in_words():
-    class Holder:
-        model = nn.Linear(2, 2)
-
-    for given, said in ((Holder(), "a Holder; expected a torch.nn.Module: give its .model"), (3, "a int; expected")):
-        with pytest.raises(SaccadeError, match=said), watch(given):
-            pass

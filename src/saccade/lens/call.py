@@ -5,7 +5,6 @@ a row and never the n x m map, which only `weights` makes.
 """
 
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,9 +14,12 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
+from saccade.lens.blocks import Block, block_of
 from saccade.lens.gradients import Gradient
+from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
 from saccade.lens.views import Distance, Entropy, Received, View
+from saccade.lens.windows import Step, Windows, layout
 
 TILE = 128  # target rows at most in a tile
 TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
@@ -26,16 +28,16 @@ TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads
 # loses the log of its sum altogether. Such calls keep the largest score and the log of the rest apart.
 COARSE = 256.0
 
-Rows = int | Sequence[int] | Int[Tensor, "i"]
-
 
 class Call:
     """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
 
-    name: dotted path of the innermost module that was running. kind: "self" or "cross". run: which forward pass
-    within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it was asked for: as the kernel saw them,
-    in its dtype (under autocast not that of the model). mask: as given, broadcastable to (b h n m), or None.
-    scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must be known to read it, "" as a rule.
+    name: dotted path of the innermost module that was running. kind: "self", "cross", or "joint" for self-attention
+    over sequences put together (text and image), whose `parts` are then slices by name. component: that of a pipeline,
+    else "". run: which forward pass of it within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it
+    was asked for: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
+    broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
+    be known to read it, "" as a rule.
 
     Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout.
     """
@@ -53,8 +55,12 @@ class Call:
         causal: bool = False,
         run: int = 0,
         note: str = "",
+        component: str = "",
+        parts: dict[str, slice] | None = None,
     ) -> None:
         self.name, self.kind, self.causal, self.run, self.note = name, kind, causal, run, note
+        self.component, self.parts = component, parts
+        self._windows: Windows | tuple[Step, Step] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))
@@ -109,14 +115,14 @@ class Call:
             out[:, :, rows] = w
         return out
 
-    def rows(self, idx: Rows) -> Float[Tensor, "b h i m"]:
+    def rows(self, idx: Indices) -> Float[Tensor, "b h i m"]:
         """What the targets `idx` attend to. Negative indices count from the end."""
-        targets = _indices(idx, self.shape[2], "target", self)
+        targets = indices(idx, self.shape[2], "target", self.name)
         return torch.cat([w for _, w in self.tiles(targets)], dim=2)
 
-    def columns(self, idx: Rows) -> Float[Tensor, "b h n i"]:
+    def columns(self, idx: Indices) -> Float[Tensor, "b h n i"]:
         """How much every target attends to the sources `idx`. Negative indices count from the end."""
-        sources = _indices(idx, self.shape[3], "source", self).to(self.q.device)
+        sources = indices(idx, self.shape[3], "source", self.name).to(self.q.device)
         k = self.k[:, :, sources].to(self._dtype)
         every = torch.arange(self.shape[2], device=k.device)
         return torch.cat([self._exp(every[a:z], k, sources) for a, z in self._spans(len(every), len(sources))], dim=2)
@@ -135,11 +141,42 @@ class Call:
 
     def top(self, k: int) -> tuple[Float[Tensor, "b h n k"], Int[Tensor, "b h n k"]]:
         """The k largest weights of each target, largest first, and the sources they go to."""
-        k = _whole(k, f"top({k!r}) of {self.name!r}")
+        k = whole(k, f"top({k!r}) of {self.name!r}")
         if not 1 <= k <= self.shape[3]:
             raise SaccadeError(f"top({k}) of {self.name!r}: it has {self.shape[3]} sources, ask for 1 to that many")
         best = [w.topk(k, dim=-1) for _, w in self.tiles()]
         return torch.cat([t.values for t in best], dim=2), torch.cat([t.indices for t in best], dim=2)
+
+    def block(self, targets: str, sources: str) -> Block:
+        """A block of joint attention by the names of two `parts`: what the first attend to in the second. Raises
+        SaccadeError if there are none of these names."""
+        return block_of(self, targets, sources)
+
+    def lay(self, windows: Windows | tuple[Step | None, Step | None]) -> None:
+        """Note `windows`, or how q and k were made of a feature map, from which they can be found."""
+        if isinstance(windows, Windows):
+            self._windows = windows
+        elif windows[0] is not None and windows[1] is not None:
+            self._windows = windows[0], windows[1]
+
+    @property
+    def windows(self) -> Windows | None:
+        """Where the tokens of attention in windows lie in the pictures; None if it is not in windows, or that could
+        not be found."""
+        if isinstance(self._windows, tuple):
+            b, _, n, m = self.shape
+            self._windows = layout(*self._windows, b, n) if n == m else None
+        return self._windows
+
+    def at(self, picture: int, row: int, column: int) -> Float[Tensor, "h y x"]:
+        """What the token at a place of a picture attends to, on the grid of the picture: 0 outside its window.
+
+        It sums to less than 1 by what goes to padding. Raises SaccadeError if `windows` is None or has no such place.
+        """
+        if self.windows is None:
+            raise SaccadeError(f"{self.name!r} has no windows that could be found: use rows(), which counts tokens")
+        folded, token = self.windows.find(picture, row, column)
+        return self.windows.row(folded, next(self.tiles(torch.tensor([token])))[1][folded, :, 0])
 
     def distance(self, grid: tuple[int, int], prefix: int | None = None) -> Float[Tensor, "b h"]:
         """Mean attention distance of each head, in patches: the reach of its receptive field.
@@ -247,9 +284,9 @@ class Call:
         what = f"distance of {self.name!r}: a grid of {grid!r}"
         if not isinstance(grid, Sequence) or len(grid) != 2:
             raise SaccadeError(f"{what}; expected (rows, columns) of patches")
-        rows, columns = (_whole(side, what) for side in grid)
+        rows, columns = (whole(side, what) for side in grid)
         patches = rows * columns
-        first = n - patches if prefix is None else _whole(prefix, f"distance of {self.name!r}: a prefix of {prefix!r}")
+        first = n - patches if prefix is None else whole(prefix, f"distance of {self.name!r}: a prefix of {prefix!r}")
         if n != m or min(rows, columns) < 1 or first < 0 or first + patches != n:
             asked = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
             raise SaccadeError(
@@ -257,13 +294,6 @@ class Call:
                 "and one source a patch, after the prefix tokens (cls, registers)"
             )
         return rows, columns, first
-
-
-def _whole(value: object, what: str) -> int:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except (TypeError, RuntimeError) as error:
-        raise SaccadeError(f"{what}: expected whole numbers") from error
 
 
 @contextmanager
@@ -276,16 +306,3 @@ def _exactly(device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _indices(idx: Rows, length: int, what: str, call: Call) -> Int[Tensor, "i"]:
-    try:
-        given = torch.as_tensor(idx).reshape(-1)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SaccadeError(f"{what} numbers of {call.name!r} must be whole numbers, not {idx!r}") from error
-    if len(given) and (given.dtype == torch.bool or given.is_floating_point() or given.is_complex()):
-        raise SaccadeError(f"{what} numbers of {call.name!r} must be whole numbers, not {given.dtype}")
-    out = given.long()
-    if len(out) and not (-length <= int(out.min()) and int(out.max()) < length):
-        raise SaccadeError(f"{what} {out.tolist()} of {call.name!r}: it has {length} {what}s, 0 to {length - 1}")
-    return out % length

@@ -21,14 +21,16 @@ from saccade.lens.scoring import Scores, product, version_of
 from saccade.lens.settling import Settled, settle
 from saccade.lens.steps import STEPS
 from saccade.lens.weighing import LOST, Weights, after, aligned, in_call, name_of
+from saccade.lens.whence import Whence
 
 
 class Recogniser:
     """Follows the operations of one thread.
 
     table: what is done by which operation (`spellings`). found: called with what a softmax was and the values (None
-    if they are not wanted). missed: called with the reason. kind: tells "self" from "cross" by q, k and whether they
-    have the same length. heads: how many there are where batch and heads are one axis, if that is known.
+    if they are not wanted). missed: called with the reason. whence: tells where q and k come from, by them, whether
+    they have the same length, and the axis of k along which the sources lie. heads: how many there are where batch
+    and heads are one axis, if that is known.
     """
 
     def __init__(
@@ -36,11 +38,11 @@ class Recogniser:
         table: dict[Callable, str],
         found: Callable[[Settled, Tensor | None], None],
         missed: Callable[[str], None],
-        kind: Callable[[Tensor, Tensor, bool], str],
+        whence: Callable[[Tensor, Tensor, bool, int | None], Whence],
         values: bool = False,
         heads: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self._table, self._found, self._missed, self._kind = table, found, missed, kind
+        self._table, self._found, self._missed, self._whence = table, found, missed, whence
         self._values, self._heads = values, heads
         # By tensor, as long as it lives:
         self._scores: WeakIdKeyDictionary = WeakIdKeyDictionary()  # its Scores and version
@@ -106,7 +108,7 @@ class Recogniser:
         elif _may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
             q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
-            self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale)
+            self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale, -1)
 
     def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         parsed = spellings.einsum_of(args)
@@ -126,9 +128,10 @@ class Recogniser:
             self._start((a, b), alike, q, k, roles, out)
 
     def _start(
-        self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0
-    ) -> None:
-        scores = product(q, k, roles, out, self._kind(*given, alike), scale)
+        self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0,
+        axis: int | None = None,
+    ) -> None:  # fmt: skip
+        scores = product(q, k, roles, out, self._whence(*given, alike, axis), scale)
         merged = next((self._merged[t] for t in given if t in self._merged), None)
         self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
 

@@ -102,7 +102,7 @@ class Editor(TorchFunctionMode):
 
     def __init__(self, model: nn.Module, edits: dict[str, list[Edit]]) -> None:
         super().__init__()
-        self.edits, self.done, self.names = edits, Edits(), Names(model)
+        self.edits, self.done, self.names = edits, Edits(), Names({"": model})
         self._products = unseen.Products()
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}

@@ -10,7 +10,8 @@ class Kept:
     """A detached tensor that notices if somebody has written into it since it was kept.
 
     Queries and keys are fresh activations that hardly any model writes into afterwards; the exception is a cache of
-    keys that the next step overwrites. So nothing is copied for fear of it: the version that PyTorch counts for each
+    keys that the next step overwrites, which `keep` knows by its having been written into before. Nothing else is
+    copied for fear of it: the version that PyTorch counts for each
     tensor is remembered, and compared when the tensor is used.
     """
 
@@ -33,7 +34,8 @@ def keep(*tensors: Tensor) -> list[Kept]:
     """Keep the tensors of one attention call, copying only those that must be.
 
     A view of a larger storage (one projection for q, k and v, of which v is not wanted) would hold all of that
-    storage in memory, so it is copied. Tensors made in inference mode have no version to compare: copied too.
+    storage in memory, so it is copied. Tensors made in inference mode have no version to compare: copied too. And
+    what was written into before the call is a cache that will be written into again (static caches of keys).
     """
     wanted: dict[int, int] = {}
     for tensor in tensors:
@@ -42,7 +44,7 @@ def keep(*tensors: Tensor) -> list[Kept]:
     kept = []
     for tensor in tensors:
         storage = tensor.untyped_storage()
-        copy = tensor.is_inference() or storage.nbytes() > wanted[storage.data_ptr()]
+        copy = tensor.is_inference() or tensor._version > 0 or storage.nbytes() > wanted[storage.data_ptr()]
         with torch.no_grad():
             kept.append(Kept(tensor.clone() if copy else tensor))
     return kept

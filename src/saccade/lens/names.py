@@ -1,29 +1,47 @@
 """Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
+import inspect
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
+from saccade.lens.components import component_of
 from saccade.lens.origins import Origins, address, memory, token_inputs
+from saccade.lens.parts import slices
+from saccade.lens.windows import Steps, may_cut
 
 ELSEWHERE = (
     "it ran in another thread (DataParallel does that), where calls cannot be seen; run the model in the thread that "
     "watches it"
 )
+PARTS = {"hidden_states": "image", "encoder_hidden_states": "text"}  # what diffusers calls them
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
 class Frame:
-    """One running module of the watched model."""
+    """One running module of the watched model. component, run: see `Call`."""
 
-    def __init__(self, name: str, module: nn.Module, run: int, args: tuple, kwargs: dict) -> None:
-        self.name, self.module, self.run = name, module, run
+    def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
+        self.name, self.module, self.component, self.run = name, module, component, run
         self.met = False  # attention was met in it
         self.within = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
+        self._given = [*args, *kwargs.values()], list(kwargs)
+
+    def argument(self, i: int) -> str:
+        """The name that the module's forward has for its i-th input."""
+        values, keywords = self._given
+        place = next(place for place, value in enumerate(values) if value is self.inputs[i])
+        positional = len(values) - len(keywords)
+        if place >= positional:
+            return keywords[place - positional]
+        names = list(inspect.signature(self.module.forward).parameters)
+        return names[place] if place < len(names) else ""
 
     def given(self, *tensors: Tensor) -> bool:
         """Whether any of the tensors is an input of the module, or a view of one."""
@@ -34,16 +52,24 @@ class Frame:
 class Names:
     """The stack of running modules of one model, in the thread that watches.
 
-    A module that appears under several names has the first of `named_modules()`. A forward that starts while no
-    module of the model is running begins a new run (forward pass).
+    A module that appears under several names has the first of `named_modules()`. Each component counts its own runs
+    (forward passes). A new one begins with a forward that starts while no module of the component is running, of a
+    module that already ran in the run before: so what a model's `generate` calls before the model itself, such as
+    its encoder of images, belongs to the run that it prepares.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, components: Mapping[str, nn.Module]) -> None:
         self.stack: list[Frame] = []
         self.following: list[Origins] = []  # those of the running modules that have several inputs
+        self.steps = Steps()
+        self.windowed = 0  # how many of the running modules may cut windows
+        self._may_cut: set[nn.Module] = set()
         self._thread = threading.get_ident()
-        self._runs = 0
-        self._root = type(getattr(model, "_orig_mod", model)).__name__
+        self._components = components
+        self._runs: Counter[str] = Counter()
+        self._ran: dict[str, set[nn.Module]] = {}  # in the run that counts
+        root = components.get("")
+        self._root = type(getattr(root, "_orig_mod", root)).__name__
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
         self._met: set[str] = set()  # modules in which attention was met, seen or missed
@@ -55,6 +81,8 @@ class Names:
 
     def attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module until `undo` is closed."""
+        if may_cut(module):
+            self._may_cut.add(module)
 
         def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
             self.enter(module, name, args, kwargs)
@@ -75,12 +103,19 @@ class Names:
         if threading.get_ident() != self._thread:
             self._elsewhere[name] = _like_attention(module)
             return None
-        if not self.stack:
-            self._runs += 1
-        frame = Frame(name, module, self._runs - 1, args, kwargs)
+        component = component_of(name, self._components)
+        ran = self._ran.setdefault(component, set())
+        if module in ran and not any(frame.component == component for frame in self.stack):
+            self._runs[component] += 1
+            ran.clear()
+        ran.add(module)
+        frame = Frame(name, module, component, self._runs[component], args, kwargs)
         self.stack.append(frame)
         if frame.origins is not None:
             self.following.append(frame.origins)
+        if module in self._may_cut:
+            self.windowed += 1
+            self.steps.begin(frame.inputs, self.stack[0].inputs[0].shape[0] if self.stack[0].inputs else -1)
         return frame
 
     def full(self, name: str) -> str:
@@ -95,6 +130,7 @@ class Names:
             frame = self.stack.pop()
             if frame.origins is not None:
                 self.following.remove(frame.origins)
+            self.windowed -= frame.module in self._may_cut
             if _like_attention(frame.module):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
@@ -133,6 +169,19 @@ class Names:
         """The same for a module that is given query, key, value before it projects them."""
         query, *key = self.stack[-1].inputs[:2]
         return "cross" if key and address(key[0]) != address(query) else "self"
+
+    def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> dict[str, slice] | None:
+        """What was put together along the tokens of q and along this axis of k, by the name of the argument that it
+        came from in the innermost module that shows it; None if that is not known."""
+        for frame in reversed(self.stack):
+            if frame.origins is None or (parts := frame.origins.parts(q, k, axis)) is None:
+                continue
+            names = {number: frame.argument(i) for number, i in frame.origins.inputs.items()}
+            if found := slices(
+                parts, {number: PARTS.get(name.removeprefix("norm_"), name) for number, name in names.items()}
+            ):
+                return found
+        return None
 
     def unseen(self) -> dict[str, str]:
         """Modules named like attention that ran without any being met, in them or directly in a module around

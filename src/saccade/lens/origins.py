@@ -1,10 +1,12 @@
 """Where queries and keys come from: tells self-attention from cross-attention of equal lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
+
+from saccade.lens.parts import Joined, Parts
 
 
 class Origins:
@@ -13,19 +15,38 @@ class Origins:
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         numbers: dict[tuple, int] = {}
         self._of: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        for t in inputs:
-            self._of[t] = frozenset([numbers.setdefault(address(t), len(numbers))])
+        self.inputs: dict[int, int] = {}  # number of an origin -> index of the first input that has it
+        self._joined = Joined(self._of)
+        for i, t in enumerate(inputs):
+            number = numbers.setdefault(address(t), len(numbers))
+            self.inputs.setdefault(number, i)
+            self._of[t] = frozenset([number])
 
-    def follow(self, args: tuple, kwargs: dict, out: Any) -> None:
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """Note one operation: what it returns comes from all that its arguments come from."""
-        found = [self._of[t] for t in tensors(args, kwargs) if t in self._of]
+        given = list(tensors(args, kwargs))
+        found = [self._of[t] for t in given if t in self._of]
         if not found:
             return
         union = frozenset().union(*found)
-        if out is None and args:
-            out = args[0]  # x[...] = y
-        for t in tensors((out,), {}):
+        changed = args[0] if out is None and args else out  # x[...] = y
+        for t in tensors((changed,), {}):
             self._of[t] = union
+        self._joined.follow(func, given, args, kwargs, out)
+
+    def attention(self, q: Tensor, out: Any) -> None:
+        """Note one attention call: each token of the result is that of its query, whatever it attended to."""
+        if q in self._of and isinstance(out, Tensor):
+            self._of[out] = self._of[q]
+            self._joined.attention(q, out)
+
+    def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
+        """What queries (... n k) and keys were put together from along their tokens; None if that is not known, or
+        not the same for both. axis: of the tokens in k."""
+        parts, others = self._joined[q], self._joined[k]
+        if parts is None or others is None or parts.axis != -2 or others.axis != axis:
+            return None
+        return parts if [n for n, _ in parts.runs] == [n for n, _ in others.runs] else None
 
     def alike(self, q: Tensor, k: Tensor) -> bool:
         """Whether q and k come from the same inputs: one may have fewer than the other (a position added to q

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from saccade.lens.whence import Whence
+
 MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes of several roles
 
 
@@ -24,7 +26,7 @@ class Scores:
     roles: str
     q: Tensor
     k: Tensor
-    kind: str
+    whence: Whence
     scale: float = 1.0
     added: tuple[Tensor, ...] = ()
     why: str = ""
@@ -130,11 +132,11 @@ class Scores:
         return replace(known, q=q, k=k, added=tuple(regrouped(a, self.shape, parts, shape) for a in self.added))
 
 
-def product(left: Tensor, right: Tensor, roles: str, out: Tensor, kind: str, scale: float = 1.0) -> Scores:
+def product(left: Tensor, right: Tensor, roles: str, out: Tensor, whence: Whence, scale: float = 1.0) -> Scores:
     """The scores of q (axes..., width) and k (axes..., width), of size 1 where they lack an axis of `out`."""
     q, k = (t.detach().to(out.dtype) for t in (left, right))  # the dtype that autocast computed it in
     versions = ((left, version_of(left)), (right, version_of(right)))
-    return Scores(tuple(out.shape), roles, q, k, kind, scale, versions=versions)
+    return Scores(tuple(out.shape), roles, q, k, whence, scale, versions=versions)
 
 
 def version_of(t: Tensor) -> int:

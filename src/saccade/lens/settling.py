@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saccade.lens.scoring import Parts, Scores, regrouped
+from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
@@ -23,7 +24,7 @@ class Settled:
     k: Tensor
     mask: Tensor | None
     scale: float
-    kind: str
+    whence: Whence
     note: str
     layout: "Layout"
     shape: tuple[int, ...]
@@ -104,14 +105,14 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
         if agree(q, k, mask, scores.scale, layout, layout.permuted(given), layout.permuted(out)):
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
-            return Settled(q, k, mask, scores.scale, scores.kind, "", layout, tuple(out.shape))
+            return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape))
         why = "q and k as they were followed do not give its weights"
     nothing = given.detach().new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
     kept = layout.folded(layout.permuted(given.detach()))
     note = AS_SCORES.format(n=n, m=m, why=why)
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
-    return Settled(q, k, kept, 1.0, scores.kind, note, layout, tuple(out.shape))
+    return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape))
 
 
 def agree(

@@ -1,9 +1,10 @@
 """Bring what a model asked of attention, and what the kernel saw of it, to (b h n k), (b g m k) and a mask."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from saccade.lens.kernels import Seen
 
@@ -67,6 +68,26 @@ def as_asked(asked: Asked) -> Four:
     if q.shape[-3] == 1:  # one head of queries for several of keys
         q = q.expand(*lead, k.shape[-3], -1, -1)
     return q.flatten(0, -4), k.flatten(0, -4), v.flatten(0, -4), mask
+
+
+def packed(module: nn.Module, given: Sequence[Tensor], q: Tensor, k: Tensor) -> bool:
+    """Whether the targets of q (b g n k) are the heads of one token that share a head of keys, and not n tokens.
+
+    transformers lays them out so, to decode with grouped queries and a mask without repeating the keys. given: the
+    inputs of the module that attends, of which the first is (b 1 width) then.
+    """
+    groups = getattr(module, "num_key_value_groups", 1)
+    one = bool(given) and given[0].ndim == 3 and given[0].shape[1] == 1
+    return one and q.ndim == 4 and q.shape[2] == groups > 1 and q.shape[1] == k.shape[1]
+
+
+def unpacked(q: Tensor, lse: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Such queries, log-sum-exp and mask with all heads and one target: (b h 1 k), (b h 1), broadcastable to
+    (b h 1 m)."""
+    b, g, n, _ = q.shape
+    if mask is not None and mask.ndim == 4 and mask.shape[2] > 1:
+        mask = mask.expand(-1, g, -1, -1).reshape(-1, g * n, 1, mask.shape[3])
+    return q.reshape(b, g * n, 1, -1), None if lse is None else lse.reshape(b, g * n, 1), mask
 
 
 def _pick(asked: Tensor, seen: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Traces as safetensors files: the tensors of each call by number, and a JSON header that says what they are.
 
 tensors   "0.q" (b h n k), "0.k" (b g m k), "0.lse" (b h n), "0.v" and "0.gradient" (b h n c) if kept,
-          "mask.0" (shared by calls)
+          "mask.0" (shared by calls), "0.windows" (b n 3) if its tokens lie in windows
 metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON object)
 """
 
@@ -17,8 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from saccade.errors import CheckpointError, DataError
+from saccade.lens.blocks import checked
 from saccade.lens.call import Call
 from saccade.lens.gradients import Gradient
+from saccade.lens.windows import Windows
 
 FORMAT, VERSION = "saccade.trace", "1"
 CHECKED = 8  # rows of each call whose stored lse is computed anew on loading
@@ -36,8 +38,11 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
         if call.gradient is not None and call.gradient.known:
             tensors[f"{i}.gradient"] = call.gradient.value(call.name)
         about = {"name": call.name, "kind": call.kind, "scale": call.scale, "causal": call.causal, "run": call.run}
-        if call.note:
-            about["note"] = call.note
+        about |= {key: value for key, value in (("note", call.note), ("component", call.component)) if value}
+        if call.parts:
+            about["parts"] = {name: [part.start, part.stop] for name, part in call.parts.items()}
+        if call.windows is not None:
+            tensors[f"{i}.windows"], about["grid"] = call.windows.places, call.windows.grid
         if call.mask is not None:
             mask = call.mask
             same = (mask.data_ptr(), mask.shape, mask.stride(), mask.dtype)
@@ -97,16 +102,21 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     n, m = (q.shape[2], k.shape[2]) if fits else (0, 0)
     if fits and mask is not None:
         fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], m)) == (*q.shape[:3], m)
-    fits = fits and all(t.is_floating_point() for t in (q, k, lse)) and (about["kind"] != "self" or n == m)
-    if not fits or about["kind"] not in ("self", "cross"):
+    fits = fits and all(t.is_floating_point() for t in (q, k, lse)) and (about["kind"] == "cross" or n == m)
+    if not fits or about["kind"] not in ("self", "cross", "joint"):
         raise ValueError(f"the tensors of call {i} do not fit together")
     name, kind, scale, causal, run = (about[key] for key in ("name", "kind", "scale", "causal", "run"))
     if not math.isfinite(float(scale)):
         raise ValueError(f"the scale of call {i} is {scale}")
     _check_lse(i, q, k, lse, mask, float(scale), bool(causal))
-    note = str(about.get("note", ""))
-    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note)
+    parts = None
+    if kind == "joint":
+        parts = checked({name: slice(int(a), int(z)) for name, (a, z) in about["parts"].items()}, n)
+    note, component = (str(about.get(key, "")) for key in ("note", "component"))
+    call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note, component, parts)
     call.gradient = None if gradient is None else Gradient.of(gradient)
+    if "grid" in about:
+        call.lay(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))
     return call
 
 

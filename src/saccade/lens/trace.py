@@ -85,15 +85,30 @@ class Trace(Sequence[Call]):
             raise IndexError(f"trace[{key}]: it holds {len(self)} calls")
         return self._calls[key]
 
+    def runs(self, which: int | Iterable[int]) -> "Trace":
+        """The calls of one forward pass, or of several such as `range(10)`, counted from 0 in each component: of a
+        denoiser, the sampling steps. Empty if there are none.
+
+        Raises SaccadeError for what are no whole numbers from 0 on.
+        """
+        given = [which] if isinstance(which, int) else which
+        wanted = {_whole(run) for run in given} if isinstance(given, Iterable) else {None}
+        if any(run is None or run < 0 for run in wanted):
+            raise SaccadeError(f"runs({which!r}): expected the number of a run, or several, counted from 0")
+        found = [call for call in self._calls if call.run in wanted]
+        last = max((call.run for call in self._calls), default=-1)
+        return Trace(found, self.missed, f"No call is of run {which}; the last is {last}." if last >= 0 else self._hint)
+
     def rollout(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
         """How much each input token flows into `token` of the last layer, through all self-attention calls.
 
         Attention rollout (Abnar & Zuidema 2020, section 3): the layers' A = ½·mean over heads + ½·identity, rows
         summing to 1, multiplied. Computed as a chain of vector products rᵀA from the last layer to the first, in
-        tiles. token: index of a target token, or (n,) weights over them, 0 or more, which are scaled to sum to 1
-        (mean-pooled models: `torch.ones(n)`). Returns (b, m), summing to 1 over m.
+        tiles. Joint attention counts as self-attention over all of its parts. token: index of a target token, or (n,)
+        weights over them, 0 or more, which are scaled to sum to 1 (mean-pooled models: `torch.ones(n)`). Returns
+        (b, m), summing to 1 over m.
 
-        Raises SaccadeError unless the self-attention calls are of one forward pass and one (b, n).
+        Raises SaccadeError unless the self-attention calls are of one forward pass, one (b, n) and the same parts.
         """
         layers = self._layers("rollout")
         r = _first_row("rollout", token, layers[0])
@@ -206,19 +221,28 @@ class Trace(Sequence[Call]):
         """The self-attention calls, if a chain of all of them makes sense."""
         if not self._calls:
             raise SaccadeError(self._nothing())
-        layers = [call for call in self._calls if call.kind == "self"]
+        layers = [call for call in self._calls if call.kind != "cross"]
         advice = 'Choose the calls of one encoder first, such as trace["vision_model.*"].'
         if not layers:
             raise SaccadeError(f"{what} needs self-attention; all {len(self)} calls are cross-attention")
+        components = dict.fromkeys(call.component for call in layers)
+        if len(components) > 1:
+            raise SaccadeError(
+                f"{what} needs one model; the trace holds {', '.join(components)}. Choose the calls of one first, "
+                f'such as trace["{next(iter(components))}.*"].'
+            )
         if len({call.run for call in layers}) > 1:
             raise SaccadeError(
                 f"{what} needs one forward pass; the trace holds {len({call.run for call in layers})}. "
-                "Watch one pass at a time, or choose the calls of one by slicing the trace."
+                "Watch one pass at a time, or choose one such as trace.runs(0)."
             )
         sizes = Counter((call.shape[0], call.shape[2]) for call in layers)
         if len(sizes) > 1:
             found = ", ".join(f"{times} of {n} tokens (batch {b})" for (b, n), times in sizes.items())
             raise SaccadeError(f"{what} needs self-attention calls of one size; found {found}. {advice}")
+        orders = {str(call.parts) for call in layers}
+        if len(orders) > 1:
+            raise SaccadeError(f"{what} needs one sequence of tokens; found {', '.join(sorted(orders))}. {advice}")
         return layers
 
     def _nothing(self) -> str:

@@ -1,7 +1,7 @@
 """Watch a model: see every attention call it makes, without changing the model or what it computes."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -15,20 +15,24 @@ from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens import flex, fused, spellings, unseen
 from saccade.lens.call import Call
+from saccade.lens.components import components_of, named_modules
 from saccade.lens.eager import Recogniser, quietly
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
+from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
 from saccade.lens.settling import Settled
-from saccade.lens.shapes import Asked, as_seen
+from saccade.lens.shapes import Asked, as_seen, packed, unpacked
 from saccade.lens.stream import Stream, Views
 from saccade.lens.trace import Trace
+from saccade.lens.whence import Whence
+from saccade.lens.windows import transposed
 
 
 @contextmanager
 def watch(
-    model: nn.Module,
+    model: Any,
     values: bool = False,
     gradients: bool = False,
     only: str | Sequence[str] | None = None,
@@ -57,21 +61,27 @@ def watch(
     checkpointing) is not recorded a second time. Watches may be nested. What `torch.compile` made runs uncompiled
     inside the block, because a compiled graph shows no calls: its output is that of the model before compilation.
 
+    model: a module, or a pipeline of diffusers (its `.components`) or transformers (its `.model`), whose modules
+    are then all watched. Their names begin with that of the component ("unet.mid_block...", "model.encoder..."),
+    and each component counts its own runs: every forward pass of a denoiser is one, so its run is the sampling
+    step where a step makes one forward pass. That is so with classifier-free guidance in one batch (Stable
+    Diffusion 1 to 3: the first half of b is without the prompt). Where guidance makes a second pass (true_cfg_scale
+    of Flux, Wan, Qwen-Image), and where the sampler is of second order (Heun), a step makes two: run // 2 is then
+    the step. Of models that generate text, run 0 reads the prompt and each later run makes one more token.
+
     After the block the model is as before: it holds no hook and no reference to the trace.
 
-    Raises SaccadeError for anything but a module, and for both gradients and views: a view is computed before any
-    backward pass.
+    Raises SaccadeError for anything but a module or a pipeline of some, and for both gradients and views: a view is
+    computed before any backward pass.
     """
-    if not isinstance(model, nn.Module):
-        more = ": give its .model" if isinstance(getattr(model, "model", None), nn.Module) else ""
-        raise SaccadeError(f"watch was given a {type(model).__name__}; expected a torch.nn.Module{more}")
+    components = components_of(model)
     if gradients and views is not None:
         raise SaccadeError("views are computed as calls pass, before any backward pass: ask for gradients or for views")
     trace, stream = Trace(hint=_hint(model)), Stream(only, views)
     trace.stream = stream
-    watcher = Watcher(model, trace, values or gradients, gradients, stream)
+    watcher = Watcher(components, trace, values or gradients, gradients, stream)
     with ExitStack() as undo:
-        watcher.attach(model, undo)
+        watcher.attach(components, undo)
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             undo.enter_context(torch.compiler.set_stance("force_eager"))
         undo.enter_context(watcher)
@@ -84,22 +94,24 @@ def watch(
 class Watcher(TorchFunctionMode):
     """The function mode of one watch: receives every torch function that the thread calls."""
 
-    def __init__(self, model: nn.Module, trace: Trace, values: bool, gradients: bool, stream: Stream) -> None:
+    def __init__(
+        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream
+    ) -> None:
         super().__init__()
         self.trace, self.values, self.gradients, self.stream = trace, values, gradients, stream
         self._within: list[Gradient] = []  # of calls whose output only the module around them shows
-        self.names = Names(model)
-        self._eager = Recogniser(spellings.FUNCTIONS, self._found, self._miss, self._kind_of, values)
+        self.names = Names(components)
+        self._eager = Recogniser(spellings.FUNCTIONS, self._found, self._miss, self._whence, values)
         self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._met = 0  # attention calls
 
-    def attach(self, model: nn.Module, undo: ExitStack) -> None:
-        """Follow the model's modules until `undo` is closed."""
+    def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
+        """Follow the modules until `undo` is closed."""
         fused: set[nn.Module] = set()
         scripted: set[str] = set()
-        for name, module in model.named_modules():
-            name = name.replace("_orig_mod.", "").replace("_orig_mod", "")  # the wrapping that torch.compile adds
+        roots = set(components.values())
+        for name, module in named_modules(components):
             if isinstance(module, nn.TransformerEncoderLayer):
                 fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
             if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
@@ -108,7 +120,7 @@ class Watcher(TorchFunctionMode):
                 scripted.add(name)
             elif isinstance(module, unseen.PYTORCH):
                 self._wrap(module, name, undo)
-            elif module is model or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
+            elif module in roots or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
                 self.names.attach(module, name, undo)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -118,7 +130,7 @@ class Watcher(TorchFunctionMode):
         if _other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
-        self._follow(args, kwargs, out)
+        self._follow(func, args, kwargs, out)
         self._eager.follow(func, args, kwargs, out)
         return out
 
@@ -129,12 +141,15 @@ class Watcher(TorchFunctionMode):
         gradient = self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
         if gradient is not None:
             gradient.follow(out)
-        self._follow(args, kwargs, out)
+        for origins in self.names.following:
+            origins.attention(call.first.q, out)
         return out
 
-    def _follow(self, args: tuple, kwargs: dict, out: Any) -> None:
+    def _follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         for origins in self.names.following:
-            origins.follow(args, kwargs, out)
+            origins.follow(func, args, kwargs, out)
+        if self.names.windowed:
+            self.names.steps.follow(func, list(tensors(args, kwargs)), args, kwargs, out)
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
@@ -168,11 +183,11 @@ class Watcher(TorchFunctionMode):
             self._miss(found)
         else:
             (q, k), tensors = flex.of(args, kwargs), found[0]
-            self._add(*tensors, kind=self._kind_of(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
+            self._add(*tensors, self._whence(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
         """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
-        recogniser = Recogniser(spellings.KERNELS, self._found, self._miss, self._kind_of, self.values, heads)
+        recogniser = Recogniser(spellings.KERNELS, self._found, self._miss, self._whence, self.values, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
             if func in fused.WHOLE:
@@ -189,8 +204,8 @@ class Watcher(TorchFunctionMode):
         if isinstance(found, str):
             self._miss(found)
         else:
-            kind = "self" if found.self_attention else "cross"
-            self._add(found.q, found.k, found.v, found.allowed, kind=kind)
+            whence = Whence("self" if found.self_attention else "cross")
+            self._add(found.q, found.k, found.v, found.allowed, None, whence)
 
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
@@ -242,8 +257,16 @@ class Watcher(TorchFunctionMode):
         module = self.names.stack[-1].module if self.names.stack else None
         return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
 
+    def _whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
+        """Where tensors that are multiplied with one another come from. alike: they have the same length. axis: along
+        which the sources lie in k; None if that is none of the last two."""
+        steps = self.names.steps
+        laid = (None, None) if axis is None else (steps[q], steps[k] if axis == -2 else transposed(steps[k]))
+        kind = self._kind_of(q, k, alike)
+        parts = self.names.parts(q, k, axis) if kind == "self" and axis is not None else None
+        return Whence(kind, parts, laid)
+
     def _kind_of(self, q: Tensor, k: Tensor, alike: bool) -> str:
-        """ "self" or "cross" of tensors that are multiplied with one another. alike: they have the same length."""
         if not alike or not self.names.stack:
             return "cross"
         if self._given is not None:
@@ -254,7 +277,7 @@ class Watcher(TorchFunctionMode):
 
     def _found(self, settled: Settled, v: Tensor | None) -> None:
         """Attention as separate operations."""
-        call = self._add(settled.q, settled.k, v, settled.mask, settled.scale, kind=settled.kind, note=settled.note)
+        call = self._add(settled.q, settled.k, v, settled.mask, settled.scale, settled.whence, note=settled.note)
         if call is not None and self.gradients:
             call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
 
@@ -268,16 +291,21 @@ class Watcher(TorchFunctionMode):
             self._miss(why)
         elif self._counts():
             q, k = (given or asked).q, (given or asked).k
-            kind = "cross" if asked.borrowed else self._kind_of(q, k, q.shape[-2] == k.shape[-2])
+            whence = Whence("cross") if asked.borrowed else self._whence(q, k, q.shape[-2] == k.shape[-2])
             lse = None if seen is None else seen.lse
-            call = self._add(*as_seen(asked, seen), asked.scale, kind, lse=lse, causal=asked.causal)
+            targets, keys, values, mask = as_seen(asked, seen)
+            frame = self.names.stack[-1]
+            if packed(frame.module, frame.inputs, q, k) and not self.gradients:
+                targets, lse, mask = unpacked(targets, lse, mask)
+                whence = Whence("self" if keys.shape[2] == 1 else "cross")
+            call = self._add(targets, keys, values, mask, asked.scale, whence, lse=lse, causal=asked.causal)
             if call is not None and self.gradients:
                 call.gradient = Gradient(call.shape[:3], asked.dropout > 0)
                 return call.gradient
         return None
 
     def _add(
-        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None = None, kind: str = "",
+        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, whence: Whence,
         note: str = "", lse: Tensor | None = None, causal: bool = False,
     ) -> Call | None:  # fmt: skip
         """Add a call of the running module to the trace. Returns it if it is kept."""
@@ -290,7 +318,12 @@ class Watcher(TorchFunctionMode):
         name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
         if not self.stream.wants(name):
             return None
-        call = Call(name, kind, q, k, v if self.values else None, lse, mask, scale, causal, frame.run, note)
+        kind = "joint" if whence.parts else whence.kind
+        kept = v if self.values else None
+        call = Call(
+            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts
+        )  # fmt: skip
+        call.lay(whence.steps)
         if self.stream.views is not None:
             self.stream.view(call)
             return None

@@ -1,0 +1,41 @@
+"""What there is to watch: a module, or the modules of a pipeline by name. No pipeline library is imported for it."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import nn
+
+from saccade.errors import SaccadeError
+
+
+def components_of(model: object) -> dict[str, nn.Module]:
+    """The modules of what `watch` was given, by the prefix of their names.
+
+    A module is one component without a name. A pipeline has several: those of its mapping `.components` that are
+    modules (diffusers), or its `.model` (transformers). Raises SaccadeError for anything else.
+    """
+    if isinstance(model, nn.Module):
+        return {"": model}
+    components = getattr(model, "components", None)
+    if not isinstance(components, Mapping):
+        components = {"model": getattr(model, "model", None)}
+    modules = {str(name): part for name, part in components.items() if isinstance(part, nn.Module)}
+    if not modules:
+        raise SaccadeError(
+            f"watch was given a {type(model).__name__}; expected a torch.nn.Module, or a pipeline whose .components "
+            "or .model hold some"
+        )
+    return modules
+
+
+def named_modules(components: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """All modules with their names, each once, under the first of its names."""
+    seen: set[nn.Module] = set()
+    for prefix, component in components.items():
+        for name, module in component.named_modules(seen, prefix):
+            # without the wrapping that torch.compile adds
+            yield name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."), module
+
+
+def component_of(name: str, components: Mapping[str, nn.Module]) -> str:
+    """The component that a module of this name belongs to: "" where a module is watched, not a pipeline."""
+    return "" if "" in components else name.partition(".")[0]
