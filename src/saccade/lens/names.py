@@ -77,7 +77,7 @@ class Names:
     @property
     def runs(self) -> int:
         """How many runs (forward passes) have begun."""
-        return self._runs
+        return sum(self._runs[component] + 1 for component in self._ran)
 
     def attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module until `undo` is closed."""
