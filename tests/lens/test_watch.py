@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from saccade.lens import watch
-from saccade.lens.watch import Watcher
+from saccade.lens.watcher import Watcher
 
 from .models import Attend, Stack, ours
 

@@ -22,7 +22,7 @@ from saccade.lens.passing import passing
 from saccade.lens.remake import lead, remake
 from saccade.lens.shapes import Asked, as_asked
 from saccade.lens.trace import _some
-from saccade.lens.watch import ASKED, _not_plain, _other_attention
+from saccade.lens.watcher import ASKED, _not_plain, _other_attention
 
 SDPA = F.scaled_dot_product_attention
 
