@@ -130,6 +130,11 @@ def test_what_may_move_tokens_ends_the_parts(how):
     assert (call.kind, call.parts) == ("self", None)
 
 
+def test_an_empty_tensor_of_one_axis_is_no_part():
+    model = Double(lambda joint: torch.cat([torch.empty(0), joint], dim=2))
+    assert run(model)[0].parts == FIRST
+
+
 def test_parts_that_were_swapped_are_found_where_they_are_now():
     (call,) = run(Double(swapped))
     assert call.parts == {"text": slice(0, TEXT), "image": slice(TEXT, TEXT + IMAGE)}

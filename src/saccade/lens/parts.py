@@ -88,7 +88,7 @@ class Joined:
             self._parts[out] = parts
 
     def _set(self, t: Tensor, parts: Parts | None) -> None:
-        if parts is None or t.shape[parts.axis] != parts.length:
+        if parts is None or t.ndim < -parts.axis or t.shape[parts.axis] != parts.length:
             self._parts.pop(t, None)  # written into in place
         elif len({origin for _, origin in parts.runs}) > 1:
             self._parts[t] = parts
@@ -98,6 +98,7 @@ class Joined:
     def _cat(self, given: list[Tensor], args: tuple, kwargs: dict, out: Tensor) -> Parts | None:
         dim = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))
         axis = dim if dim < 0 else dim - out.ndim
+        given = [t for t in given if t.ndim == out.ndim]  # PyTorch lets an empty tensor of one axis be with any others
         known = [self._parts.get(t) for t in given]
         if any(p is not None and p.axis != axis for p in known):
             return self._together(given) if None not in known else None  # along another axis
