@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
-from transformers import SamVisionConfig, SamVisionModel, SwinConfig, SwinModel
+from transformers import SamVisionConfig, SamVisionModel, SwinConfig, SwinModel, Swinv2Config, Swinv2Model
 
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.lens import Trace, watch
 from saccade.lens.windows import Windows
 
-from .models import Attend
+from .models import Attend, eager
 
 P, Y, X, SIZE = 2, 7, 5, 3
 
@@ -68,6 +68,14 @@ def test_the_layout_is_that_of_the_definition(shift):
     assert call.windows.grid == (P, Y, X)
     assert torch.equal(call.windows.places, expected(shift))
     assert call.windows is call.windows
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_windows_of_separate_operations(shift):
+    block = SwinBlock(shift)
+    block.attention = Attend(width=12, how=eager)
+    (call,) = run(block)
+    assert torch.equal(call.windows.places, expected(shift))
 
 
 def test_a_row_on_the_picture():
@@ -194,3 +202,16 @@ def test_swin_and_sam_of_transformers():
         model(torch.randn(2, 3, 28, 28))
     assert [tuple(call.windows.places.shape) for call in trace] == [(18, 9, 3), (2, 49, 3)]
     assert trace[1].at(1, 2, 3).sum() == pytest.approx(2)
+
+
+def test_swin_v2_of_transformers_which_attends_in_separate_operations():
+    config = Swinv2Config(image_size=44, patch_size=4, embed_dim=12, depths=[2, 1], num_heads=[2, 3], window_size=4)
+    model = Swinv2Model(config).eval()
+    with torch.no_grad(), watch(model) as trace:
+        maps = model(torch.randn(2, 3, 44, 28), output_attentions=True).attentions
+    assert [call.windows.grid for call in trace] == [(2, 11, 7), (2, 11, 7), (2, 6, 4)]
+    call, windows = trace[1], trace[1].windows
+    folded, token = windows.find(1, 6, 5)
+    torch.testing.assert_close(
+        call.at(1, 6, 5), windows.row(folded, maps[0].view_as(call.weights())[folded, :, token]), rtol=0, atol=1e-5
+    )
