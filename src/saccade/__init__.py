@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         scale_source,
         swap,
     )
-    from saccade.lens.edit import edit
+    from saccade.lens.editing.edit import edit
     from saccade.lens.watch import watch
     from saccade.ops import attend, attention_weights
     from saccade.tasks import load

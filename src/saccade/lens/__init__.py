@@ -1,11 +1,11 @@
 """See what any attention model attends to, and change it: watch it, ask the trace, edit its attention."""
 
 from saccade.lens.call import Call
-from saccade.lens.edit import edit
-from saccade.lens.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
+from saccade.lens.editing.edit import edit
+from saccade.lens.editing.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
+from saccade.lens.editing.swaps import borrow, freeze, swap
 from saccade.lens.relevance import legrad
 from saccade.lens.stream import Mean
-from saccade.lens.swaps import borrow, freeze, swap
 from saccade.lens.tokens import TokenMap, token_map
 from saccade.lens.trace import Trace
 from saccade.lens.watch import watch

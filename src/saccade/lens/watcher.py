@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from saccade import ops
-from saccade.lens import flex, fused, spellings, unseen
 from saccade.lens.call import Call
 from saccade.lens.components import named_modules
-from saccade.lens.eager import Recogniser, quietly
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
 from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
-from saccade.lens.settling import Settled
+from saccade.lens.recognise import flex, fused, spellings, unseen
+from saccade.lens.recognise.eager import Recogniser, quietly
+from saccade.lens.recognise.settling import Settled
 from saccade.lens.shapes import Asked, as_seen, packed, unpacked
 from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace

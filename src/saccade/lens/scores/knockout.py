@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.edit import edit
-from saccade.lens.edits import drop_heads
+from saccade.lens.editing.edit import edit
+from saccade.lens.editing.edits import drop_heads
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
 from saccade.lens.watch import watch
 

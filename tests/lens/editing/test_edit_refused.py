@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from saccade.errors import SaccadeError
 from saccade.lens import drop_heads, edit
 
-from .models import Attend, Stack, eager
+from ..models import Attend, Stack, eager
 
 
 def test_what_cannot_be_edited_is_named():

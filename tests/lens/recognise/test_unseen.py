@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import watch
 
-from .models import Attend, Stack
+from ..models import Attend, Stack
 
 
 def pooled(q, k, v):

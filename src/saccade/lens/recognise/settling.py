@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.lens.scoring import Parts, Scores, regrouped
+from saccade.lens.recognise.scoring import Parts, Scores, regrouped
 from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own

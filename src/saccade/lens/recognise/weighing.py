@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.lens import spellings
-from saccade.lens.scoring import grouped, regrouped
-from saccade.lens.settling import Settled
+from saccade.lens.recognise import spellings
+from saccade.lens.recognise.scoring import grouped, regrouped
+from saccade.lens.recognise.settling import Settled
 
 LOST = ("lost", ())
 Undo = tuple[tuple[str, Sequence[int]], ...]

@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.weak import WeakIdKeyDictionary
 
-from saccade.lens import spellings
 from saccade.lens.origins import memory, tensors
-from saccade.lens.scoring import Scores, product, version_of
-from saccade.lens.settling import Settled, settle
-from saccade.lens.steps import STEPS
-from saccade.lens.weighing import LOST, Weights, after, aligned, in_call, name_of
+from saccade.lens.recognise import spellings
+from saccade.lens.recognise.scoring import Scores, product, version_of
+from saccade.lens.recognise.settling import Settled, settle
+from saccade.lens.recognise.steps import STEPS
+from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of
 from saccade.lens.whence import Whence
 
 

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from saccade.lens import fused, watch
+from saccade.lens import watch
+from saccade.lens.recognise import fused
 
-from .models import Attend, Stack
+from ..models import Attend, Stack
 
 PADDING = torch.arange(5) >= torch.tensor([[5], [3], [4]])
 CAUSAL = torch.ones(5, 5).triu(1).bool()

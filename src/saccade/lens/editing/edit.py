@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
 from saccade.errors import SaccadeError
-from saccade.lens import unseen
-from saccade.lens.edits import Edit, Site, as_edits
-from saccade.lens.multihead import multi_head_attention
+from saccade.lens.editing.edits import Edit, Site, as_edits
+from saccade.lens.editing.multihead import multi_head_attention
+from saccade.lens.editing.remake import lead, remake
 from saccade.lens.names import Names, in_backward
 from saccade.lens.passing import passing
-from saccade.lens.remake import lead, remake
+from saccade.lens.recognise import unseen
 from saccade.lens.shapes import Asked, as_asked
 from saccade.lens.trace import _some
 from saccade.lens.watcher import ASKED, _not_plain, _other_attention

@@ -9,9 +9,9 @@ from torch import nn
 
 from saccade.errors import SaccadeError
 from saccade.lens import borrow, cut, drop_heads, during, edit, freeze, scale_heads, scale_source, swap, watch
-from saccade.lens.edit import Editor
+from saccade.lens.editing.edit import Editor
 
-from .models import Attend, Stack, ours
+from ..models import Attend, Stack, ours
 
 SDPA = F.scaled_dot_product_attention
 

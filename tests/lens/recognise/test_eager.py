@@ -11,7 +11,7 @@ from torch import nn
 
 from saccade.lens import watch
 
-from .models import Attend, Stack
+from ..models import Attend, Stack
 
 B, H, N, C = 3, 2, 5, 7
 ALLOWED = torch.rand(B, 1, N, N, generator=torch.Generator().manual_seed(1)) > 0.4

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.lens import spellings
-from saccade.lens.scoring import Scores
+from saccade.lens.recognise import spellings
+from saccade.lens.recognise.scoring import Scores
 
 Step = Callable[[Scores, Tensor, Callable, tuple, dict, Tensor], Scores | None]
 

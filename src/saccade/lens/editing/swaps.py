@@ -13,7 +13,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.call import Call
-from saccade.lens.edits import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.editing.edits import Edit, Site, ungrouped, whole_mask, within
 from saccade.lens.shapes import Asked
 from saccade.lens.trace import Trace, _some
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.lens.settling import AS_SCORES
+from saccade.lens.recognise.settling import AS_SCORES
 
 
 def is_flex(func: Any) -> bool:

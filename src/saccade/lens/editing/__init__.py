@@ -1,0 +1,1 @@
+"""Change what a model attends to while it runs."""

@@ -1,0 +1,1 @@
+"""Attention that goes past the fused call: recognised as it runs."""
