@@ -35,6 +35,10 @@ def vocabulary():
 
 @pytest.fixture(scope="module")
 def pipe():
+    return tiny_pipeline()
+
+
+def tiny_pipeline():
     torch.manual_seed(3)
     blocks = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 2}
     unet = UNet2DConditionModel(

@@ -1,16 +1,20 @@
-"""The code on the page about views runs as it stands."""
+"""The code on the pages about the lens runs as it stands."""
 
+import importlib
 import re
+import warnings
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
+from transformers import ViTConfig, ViTForImageClassification
 
 import saccade
 
-from .models import Attend, Stack
+from .models import Attend, Stack, eager
 
-PAGE = Path(__file__).parents[2] / "docs" / "views.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Painter(nn.Module):
@@ -30,15 +34,17 @@ class Painter(nn.Module):
         return self.head(self.decoder(x)[:, 0])
 
 
-def blocks():
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(page):
+    """Each block of Python on a page, and the library that it needs besides."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [(code, needs.strip()) for needs, code in re.findall(r"```python([ \w]*)\n(.*?)```", text, re.DOTALL)]
 
 
-def test_the_page():
+def test_the_page_about_views():
     found, words = [1, 3], Stack(cross=Attend())
     names = {"saccade": saccade, "model": Painter(), "x": torch.randn(2, 3, 22, 33), "found": found}
     seen = 0
-    for code in blocks():
+    for code, _ in blocks("views.md"):
         if "trace.words" in code:
             with saccade.watch(words) as names["trace"]:
                 words(torch.randn(2, 24, 14), torch.randn(2, 5, 14))
@@ -52,3 +58,48 @@ def test_the_page():
     assert seen == 5
     assert [len(each) for each in names["trace"].seen["cls"].values()] == [3] * 4
     assert names["tokens"] == saccade.lens.TokenMap((2, 3), 1)
+
+
+def test_the_page_about_models():
+    config = ViTConfig(
+        hidden_size=14, num_hidden_layers=2, num_attention_heads=2, intermediate_size=22, image_size=22, patch_size=11
+    )
+    layer = nn.TransformerEncoderLayer(14, 2, 22, batch_first=True)
+    names = {
+        "saccade": saccade,
+        "torch": torch,
+        "vit": ViTForImageClassification(config).eval(),
+        "pixels": torch.randn(3, 3, 22, 22),
+        "encoder": nn.TransformerEncoder(layer, 2).eval(),
+        "mine": Stack(a=Attend(how=eager)),
+        "tokens": torch.randn(3, 5, 14),
+    }
+    ran = [code for code, needs in blocks("lens.md") if not needs]
+    for code in ran:
+        exec(code, names)
+        *_, last = (line for line in code.splitlines() if line.startswith("trace"))
+        result = eval(last, names)
+        assert result.shape[0] == 3
+        assert not names["trace"].missed
+    assert len(ran) == 4
+    assert len(names["done"].applied) == 2
+    assert not result.any()  # what was cut
+
+
+@pytest.mark.parametrize("library", ["timm", "diffusers"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_blocks_of_other_libraries(library):
+    ((code, _),) = [(code, needs) for code, needs in blocks("lens.md") if needs == library]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = importlib.import_module(library)
+    except Exception as error:  # any: a library that does not fit its torch fails in its own way
+        pytest.skip(f"{library} does not import: {error}")
+    names = {"saccade": saccade, library: module, "pixels224": torch.randn(1, 3, 224, 224)}
+    if library == "diffusers":
+        from .test_diffusers import tiny_pipeline
+
+        names["pipe"] = tiny_pipeline()
+    exec(code, names)
+    assert len(names["trace"])
