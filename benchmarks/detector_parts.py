@@ -1,14 +1,14 @@
 """What each part of the detector's training is worth: the whole recipe beside itself without one of them.
 
-    python benchmarks/detector_parts.py --minutes 6 --json-file parts.json
+    python benchmarks/detector_parts.py --minutes 6 --start shapes --json-file parts.json
     python benchmarks/detector_parts.py --quick      # proof that it works; its figures mean nothing
 
-Every variant trains from nothing on the same endless scenes, in turns, each with a clock of its own, so that a part
-that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.
+Every variant trains from the same weights on the same endless scenes, in turns, each with a clock of its own, so that
+a part that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +21,15 @@ from torch import Tensor, nn
 
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector, Found
-from saccade.tasks import DetectRecipe, DetectTraining
+from saccade.tasks import DetectRecipe, DetectTraining, load
 from saccade.tasks.detect_loss import detection_loss
+
+
+@dataclass
+class PartSettings(Settings):
+    """start: a model of another task whose encoder all variants start from; none: random weights."""
+
+    start: str | None = None
 
 
 class NoBias(nn.Module):
@@ -47,21 +54,22 @@ class Variant(Ours):
         return sum((part for name, part in parts.items() if name not in self.without), torch.zeros(()))
 
 
-def training(settings: Settings, noised: int) -> DetectTraining:
+def training(settings: PartSettings, noised: int) -> DetectTraining:
     """A new detector, the same for every variant but for what is left out of it."""
     recipe = DetectRecipe(model=settings.model, size=settings.size, queries=settings.queries, noised=noised)
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
-    return DetectTraining(*scenes, recipe, settings.seed)
+    start = load(settings.start) if settings.start else None
+    return DetectTraining(*scenes, recipe, settings.seed, start)
 
 
-def without_bias(settings: Settings) -> Variant:
+def without_bias(settings: PartSettings) -> Variant:
     task = training(settings, 24)
     assert isinstance(task.model, Detector)
     task.model.bias = nn.ModuleList(NoBias() for _ in task.model.bias)
     return Variant("without box-relative bias", task, settings)
 
 
-VARIANTS: dict[str, Callable[[Settings], Variant]] = {
+VARIANTS: dict[str, Callable[[PartSettings], Variant]] = {
     "all": lambda settings: Variant("all parts", training(settings, 24), settings),
     "denoising": lambda settings: Variant("without denoising", training(settings, 0), settings),
     "dense": lambda settings: Variant("without the dense head", training(settings, 24), settings, ("within",)),
@@ -70,7 +78,7 @@ VARIANTS: dict[str, Callable[[Settings], Variant]] = {
 
 
 def main(
-    settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(minutes=6.0, size=64),  # noqa: B008
+    settings: Annotated[PartSettings, cyclopts.Parameter(name="*")] = PartSettings(minutes=6.0, size=64),  # noqa: B008
     *,
     json_file: Path | None = None,
 ) -> None:
