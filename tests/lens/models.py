@@ -29,6 +29,11 @@ def eager(q, k, v):
     return F.dropout(weights, 0.0) @ v
 
 
+def pooled(q, k, v):
+    """Attention whose scores are no product of queries and keys."""
+    return torch.softmax(q.sum(-1, keepdim=True) - k.abs().sum(-1)[:, :, None], dim=-1) @ v
+
+
 class Stack(nn.Module):
     """Residual blocks; those called `cross...` attend to the context."""
 

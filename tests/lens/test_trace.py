@@ -13,9 +13,8 @@ from safetensors.torch import save_file
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.lens import Call, Trace, watch
 
-from .models import Attend, Stack
+from .models import Attend, Stack, pooled
 from .test_call import Largest
-from .test_unseen import pooled
 
 
 def call(name="blocks.0.attention", kind="self", n=7, m=7, b=2, **options):

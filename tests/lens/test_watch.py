@@ -1,5 +1,6 @@
 """Watching changes nothing, and knows the name and kind of each call."""
 
+import copy
 import gc
 import weakref
 
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from saccade.lens import watch
+from saccade.lens import drop_heads, edit, watch
 from saccade.lens.watcher import Watcher
 
 from .models import Attend, Stack, ours
@@ -211,3 +212,68 @@ def assert_untouched(model):
         assert not module._forward_hooks_always_called
         assert "forward" not in vars(module)
     assert not any(isinstance(mode, Watcher) for mode in torch.overrides._get_current_function_mode_stack())
+
+
+@pytest.mark.parametrize("block", [watch, lambda model: edit(model, {"*": drop_heads(1)})])
+def test_a_copy_made_inside_the_block_runs_its_own_weights(block):
+    model = nn.Sequential(Attend(), nn.TransformerEncoderLayer(14, 2, 22, batch_first=True)).eval()
+    x = torch.randn(2, 5, 14)
+    model(x)
+    with block(model) as trace:
+        twin = copy.deepcopy(model)
+        model(x)
+        names = len(trace) if block is watch else dict(trace.applied)
+        twin(x)
+        assert names == (len(trace) if block is watch else trace.applied)
+    expected = model(x)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    torch.testing.assert_close(twin(x), expected)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda x: torch.flatten(input=x, start_dim=1).unflatten(1, x.shape[1:]),
+        lambda x: torch.unsqueeze(input=x, dim=0)[0],
+        lambda x: torch.eye(5).to_sparse_csr() @ x[0] + x * 0,
+        lambda x: torch.clamp(input=torch.softmax(torch.clamp(input=x @ x.mT, min=-9), -1), min=0) @ x,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_no_spelling_stops_the_model(how):
+    class Model(nn.Module):
+        def forward(self, x):
+            return how(x)
+
+    model, x = Model(), torch.randn(2, 5, 14)
+    plain = model(x)
+    with watch(model):
+        assert torch.equal(model(x), plain)
+
+
+def test_an_error_of_the_watch_does_not_stop_the_model(monkeypatch):
+    def broken(*args):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("saccade.lens.recognise.eager.Recogniser.follow", broken)
+    model, x = Stack(a=Attend()), torch.randn(2, 5, 14)
+    plain = model(x)
+    with watch(model) as trace:
+        assert torch.equal(model(x), plain)
+    assert "could not be followed: no such thing" in trace.missed["blocks.a"]
+
+
+def test_a_mask_that_is_written_into_in_inference_mode():
+    class Model(nn.Module):
+        def forward(self, q, mask):
+            out = SDPA(q, q, q, attn_mask=mask)
+            mask.zero_()
+            return out
+
+    with torch.inference_mode():
+        q, mask = torch.randn(1, 2, 5, 8), torch.zeros(5, 5)
+        mask[:, :2] = -torch.inf
+        with watch(model := Model()) as trace:
+            model(q, mask)
+        assert not trace[0].weights()[..., :2].any()

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,11 @@ ELSEWHERE = (
 )
 PARTS = {"hidden_states": "image", "encoder_hidden_states": "text"}  # what diffusers calls them
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a module's name is the pattern, or one that it stands for as in the shell."""
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 class Frame:
@@ -84,11 +90,17 @@ class Names:
         if may_cut(module):
             self._may_cut.add(module)
 
-        def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            self.enter(module, name, args, kwargs)
+        def own(given: nn.Module) -> bool:
+            """Not a copy that was made of the module within the block, with its hooks; but a replica in a thread."""
+            return given is module or threading.get_ident() != self._thread
 
-        def leave(module: nn.Module, args: tuple, output: object) -> None:
-            self.leave(module)
+        def enter(given: nn.Module, args: tuple, kwargs: dict) -> None:
+            if own(given):
+                self.enter(given, name, args, kwargs)
+
+        def leave(given: nn.Module, args: tuple, output: object) -> None:
+            if own(given):
+                self.leave(given)
 
         undo.callback(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True).remove)
         # always_call: also when the forward raises, so that the stack stays right after a caught exception

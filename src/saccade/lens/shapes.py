@@ -99,6 +99,8 @@ def _pick(asked: Tensor, seen: Tensor) -> Tensor:
 
 def _autocast(t: Tensor) -> Tensor:
     device = t.device.type
+    if not torch.amp.is_autocast_available(device):  # meta
+        return t
     if torch.is_autocast_enabled(device) and t.is_floating_point() and t.dtype != torch.float64:
         return t.to(torch.get_autocast_dtype(device))
     return t

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.utils._pytree import tree_map
 
 from saccade.errors import SaccadeError
 from saccade.lens.call import Call
+from saccade.lens.names import matches
 
 Views = Mapping[str, "Callable[[Call], Any] | Mean"]
 
@@ -48,7 +48,7 @@ class Stream:
 
     def wants(self, name: str) -> bool:
         """Whether calls of this name are kept or viewed."""
-        wanted = self._only is None or any(fnmatchcase(name, pattern) for pattern in self._only)
+        wanted = self._only is None or any(matches(name, pattern) for pattern in self._only)
         if not wanted:
             self._passed[name] = None
         return wanted

@@ -4,7 +4,6 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from os import PathLike
 from typing import Any, overload
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from saccade.errors import SaccadeError, printable
 from saccade.lens import flow, relevance, storage, words
 from saccade.lens.call import Call
+from saccade.lens.names import matches
 from saccade.lens.stream import Stream
 from saccade.lens.views import Entropy
 
@@ -78,8 +78,8 @@ class Trace(Sequence[Call]):
         if not self._calls:
             raise SaccadeError(self._nothing())
         if isinstance(key, str):
-            found = [call for call in self._calls if fnmatchcase(call.name, key)]
-            missed = {name: why for name, why in self.missed.items() if fnmatchcase(name, key)}
+            found = [call for call in self._calls if matches(call.name, key)]
+            missed = {name: why for name, why in self.missed.items() if matches(name, key)}
             return Trace(found, missed, f"No name matches {key!r}; there are {_some(c.name for c in self._calls)}.")
         if not -len(self) <= key < len(self):
             raise IndexError(f"trace[{key}]: it holds {len(self)} calls")

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from saccade import ops
+from saccade.errors import in_one_line
 from saccade.lens.call import Call
 from saccade.lens.components import named_modules
+from saccade.lens.forwards import stand_in
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.names import Names, in_backward
@@ -42,6 +44,7 @@ class Watcher(TorchFunctionMode):
         self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._met = 0  # attention calls
+        self._pending: list[tuple[Settled, Tensor | None]] = []
 
     def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
         """Follow the modules until `undo` is closed."""
@@ -67,8 +70,12 @@ class Watcher(TorchFunctionMode):
         if _other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
-        self._follow(func, args, kwargs, out)
-        self._eager.follow(func, args, kwargs, out)
+        try:
+            self._follow(func, args, kwargs, out)
+            self._eager.follow(func, args, kwargs, out)
+        except Exception as error:  # whatever tensors a model has, watching it must not stop it
+            self._not_followed(func, error)
+        self._add_found()
         return out
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
@@ -129,10 +136,17 @@ class Watcher(TorchFunctionMode):
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
             if func in fused.WHOLE:
                 self._fused(func, args, kwargs, out)
-            else:
+                return
+            try:
                 recogniser.follow(func, args, kwargs, out)
+            except Exception as error:
+                self._not_followed(func, error)
+            self._add_found()
 
         return look
+
+    def _not_followed(self, func: Any, error: Exception) -> None:
+        self._miss(f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}")
 
     def _fused(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
         """A whole layer of torch.nn in one operation."""
@@ -149,7 +163,7 @@ class Watcher(TorchFunctionMode):
 
         So its forward runs exactly as unwatched, under a kernel recorder only.
         """
-        forward, own = module.forward, "forward" in module.__dict__
+        forward = module.forward
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             frame = self.names.enter(module, name, args, kwargs)
@@ -172,8 +186,7 @@ class Watcher(TorchFunctionMode):
                 self._within.clear()
                 self.names.leave(module)
 
-        module.forward = watched
-        undo.callback(setattr, module, "forward", forward) if own else undo.callback(delattr, module, "forward")
+        stand_in(module, watched, undo)
 
     def _kernel(self, seen: Seen) -> None:
         if call := under_way():  # an edit made it
@@ -213,10 +226,15 @@ class Watcher(TorchFunctionMode):
         return self.names.kind_of_sources(q, k)
 
     def _found(self, settled: Settled, v: Tensor | None) -> None:
-        """Attention as separate operations."""
-        call = self._add(settled.q, settled.k, v, settled.mask, settled.scale, settled.whence, note=settled.note)
-        if call is not None and self.gradients:
-            call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
+        """Attention as separate operations, to be added when the operation has been looked at."""
+        self._pending.append((settled, v))
+
+    def _add_found(self) -> None:
+        while self._pending:
+            found, v = self._pending.pop(0)
+            call = self._add(found.q, found.k, v, found.mask, found.scale, found.whence, note=found.note)
+            if call is not None and self.gradients:
+                call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
 
     def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
         """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient

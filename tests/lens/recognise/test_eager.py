@@ -343,3 +343,26 @@ def test_no_chain_of_operations_is_recorded_wrongly(chain, inference, after, see
     torch.testing.assert_close(call.weights().float().nan_to_num(), expected, atol=2e-5, rtol=0)
     followed = {"scale", "divide", "by head", "bias", "minus", "fill", "reshape", "swap heads", "cast", "copy", "less"}
     assert call.note == "" or not set(chain) <= followed
+
+
+@pytest.mark.parametrize("write", [lambda w: w[:, 1].zero_(), lambda w: w.diagonal(dim1=-2, dim2=-1).zero_()])
+def test_weights_that_are_written_into_through_a_view(write):
+    def attention(q, k, v):
+        weights = torch.softmax(q @ k.mT, -1)
+        write(weights)
+        return weights @ v
+
+    with torch.no_grad(), watch(model := Stack(a=Attend(how=attention))) as trace:
+        model(torch.randn(2, 5, 14))
+    assert "weights before a write into them" in trace[0].note
+
+
+def test_a_softmax_into_its_own_scores_is_named():
+    def attention(q, k, v):
+        scores = q @ k.mT
+        return torch.softmax(scores, -1, out=scores) @ v
+
+    with torch.no_grad(), watch(model := Stack(a=Attend(how=attention))) as trace:
+        model(torch.randn(2, 5, 14))
+    assert not len(trace)
+    assert "written into another tensor" in trace.missed["blocks.a"]

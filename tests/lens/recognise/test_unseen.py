@@ -9,12 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import watch
 
-from ..models import Attend, Stack
-
-
-def pooled(q, k, v):
-    """Attention whose scores are no product of queries and keys."""
-    return torch.softmax(q.sum(-1, keepdim=True) - k.abs().sum(-1)[:, :, None], dim=-1) @ v
+from ..models import Attend, Stack, pooled
 
 
 def test_attention_of_other_scores_is_named_as_missed():

@@ -70,3 +70,11 @@ def test_what_is_not_there_is_said():
         head_knockout(net, said(net), x[:0], {"*": [0]})
     with pytest.raises(SaccadeError, match=r"shape \(12,\) for 4 pictures"):
         head_knockout(net, lambda x: net(x)[:, 0].flatten(), x, {"*": [0]})
+
+
+def test_names_with_brackets_are_names():
+    net = nn.ModuleDict({"a[0]": Attend(), "b": Attend()}).double()
+    net.forward = lambda x: net["b"](net["a[0]"](x))
+    x = torch.randn(3, 5, 14, dtype=torch.float64)
+    found = head_knockout(net, lambda x: net(x).mean(dim=(1, 2)), x, {"a[0]": [1]}, draws=3)
+    assert found.value != 0

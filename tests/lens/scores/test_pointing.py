@@ -77,3 +77,8 @@ def test_pictures_of_different_sizes_and_without_objects():
 def test_what_cannot_be_played(maps, masks, said):
     with pytest.raises(SaccadeError, match=said):
         pointing_game(maps, masks)
+
+
+def test_masks_that_are_not_boolean_are_refused():
+    with pytest.raises(SaccadeError, match=r"masks of torch.uint8; expected boolean"):
+        pointing_game([torch.rand(1, 3, 5)], [torch.full((1, 7, 11), 255, dtype=torch.uint8)])

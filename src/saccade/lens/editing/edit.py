@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -13,16 +12,20 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, in_one_line
 from saccade.lens.editing.edits import Edit, Site, as_edits
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.remake import lead, remake
-from saccade.lens.names import Names, in_backward
+from saccade.lens.forwards import stand_in
+from saccade.lens.names import Names, in_backward, matches
 from saccade.lens.passing import passing
-from saccade.lens.recognise import unseen
+from saccade.lens.recognise import spellings, unseen
+from saccade.lens.recognise.eager import Recogniser
+from saccade.lens.recognise.settling import Settled
 from saccade.lens.shapes import Asked, as_asked
 from saccade.lens.trace import _some
 from saccade.lens.watcher import ASKED, _not_plain, _other_attention
+from saccade.lens.whence import Whence
 
 SDPA = F.scaled_dot_product_attention
 
@@ -103,7 +106,7 @@ class Editor(TorchFunctionMode):
     def __init__(self, model: nn.Module, edits: dict[str, list[Edit]]) -> None:
         super().__init__()
         self.edits, self.done, self.names = edits, Edits(), Names({"": model})
-        self._products = unseen.Products()
+        self._eager = Recogniser(spellings.FUNCTIONS, self._separate, self._miss, lambda *_: Whence("self"))
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._scripted: set[str] = set()
@@ -136,10 +139,10 @@ class Editor(TorchFunctionMode):
         if not (self.names.runs or self._outside or self.done.missed):
             return
         for pattern in self.edits:
-            if any(fnmatchcase(name, pattern) for name in self._calls):
+            if any(matches(name, pattern) for name in self._calls):
                 continue
             for name, why in self.done.missed.items():
-                if fnmatchcase(name, pattern):
+                if matches(name, pattern):
                     raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
             there = OUTSIDE if self._outside else "the model made none that can be edited"
             there = f"there are {_some(self._calls)}" if self._calls else there
@@ -155,9 +158,16 @@ class Editor(TorchFunctionMode):
             self._miss(f"{getattr(func, '__name__', func)} shows no q, k and v that an edit could rewrite")
             return func(*args, **kwargs)
         out = func(*args, **kwargs)
-        if func in unseen.FOLLOWED and (why := self._products.follow(func, args, kwargs, out)):
-            self._miss(why)
+        try:
+            self._eager.follow(func, args, kwargs, out)
+        except Exception as error:  # as in a watch: it must not stop the model
+            self._miss(f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}")
         return out
+
+    def _separate(self, settled: Settled, v: Tensor | None) -> None:
+        self._miss(
+            f"softmax of scores {settled.shape} and product with values as separate operations, not a fused call"
+        )
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Tensor:
         asked = ASKED[func](*args, **kwargs)
@@ -200,7 +210,7 @@ class Editor(TorchFunctionMode):
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
         no pattern matches anything in it, it runs without this mode, as unedited."""
-        forward, own = module.forward, "forward" in module.__dict__
+        forward = module.forward
         parts = {_uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
         matched = any(self._matching(self.names.full(each)) for each in parts)
 
@@ -218,8 +228,7 @@ class Editor(TorchFunctionMode):
             finally:
                 self.names.leave(module)
 
-        module.forward = edited
-        undo.callback(setattr, module, "forward", forward) if own else undo.callback(delattr, module, "forward")
+        stand_in(module, edited, undo)
 
     def _site(self) -> Site:
         """Count the call that is being made, by the module that is running."""
@@ -231,7 +240,7 @@ class Editor(TorchFunctionMode):
 
     def _matching(self, name: str) -> list[Edit]:
         """The edits of all patterns that match a name, in order."""
-        return [each for pattern, edits in self.edits.items() if fnmatchcase(name, pattern) for each in edits]
+        return [each for pattern, edits in self.edits.items() if matches(name, pattern) for each in edits]
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be edited."""

@@ -53,6 +53,8 @@ class Recogniser:
     def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """Look at one operation that was just done."""
         does = self._table.get(func)
+        if does not in (None, "where") and (name := next((name for name in ("input", "self") if name in kwargs), None)):
+            args, kwargs = (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
                 with quietly():
@@ -99,8 +101,9 @@ class Recogniser:
             self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
 
     def _product(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
-        for w, values, axis in ((a, b, -1), (b, a.mT, -2)):
+        for w, values, axis in ((a, b, -1), (b, a, -2)):
             if w in self._weights:
+                values = values if axis == -1 else values.mT
                 self._meet(w, axis % w.ndim, aligned(values, w, axis) if self._values else None)
                 return
         if a in self._scores or b in self._scores:
@@ -145,7 +148,9 @@ class Recogniser:
             settled = f"softmax of scores {tuple(out.shape)} that are not followed from a product of queries and keys"
         else:  # a classifier's
             return
-        self._weights[out] = Weights(tuple(out.shape), axis, settled)
+        if kwargs.get("out") is not None:
+            settled = f"softmax of {tuple(out.shape)} written into another tensor"
+        self._weigh(out, Weights(tuple(out.shape), axis, settled))
 
     def _einsum_of_weights(
         self, func: Callable, w: Tensor, own: str, values: Tensor, theirs: str, of_out: str, out: Tensor
@@ -153,7 +158,7 @@ class Recogniser:
         known = self._weights[w]
         if known.axis is not None and own[known.axis] in of_out:  # mixed in another way, over heads for instance
             axis, changed = of_out.index(own[known.axis]), known.changed or name_of(func)
-            self._weights[out] = Weights(tuple(out.shape), axis, known.settled, changed, (LOST,))
+            self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, (LOST,)))
         elif shared := [i for i, letter in enumerate(own) if letter in theirs and letter not in of_out]:
             rest = "".join(letter for letter in theirs if letter not in own)
             self._meet(w, shared[0], spellings.spread(values, theirs, own, rest) if self._values else None)
@@ -161,6 +166,8 @@ class Recogniser:
     def _meet(self, t: Tensor, axis: int, values: Tensor | None) -> None:
         """The weights t are multiplied with values, over one of their axes: this was an attention."""
         w = self._weights[t]
+        if version_of(t) != w.version:
+            w = replace(w, changed=w.changed or "a write into them")
         settled = w.settled
         if isinstance(settled, str):
             self._missed(f"{settled}, and product with values as separate operations, not a fused call")
@@ -216,14 +223,20 @@ class Recogniser:
 
     def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         w = self._weights[t]
+        if version_of(t) != w.version and out is not t:
+            w = replace(w, changed=w.changed or "a write into them")
+            self._weigh(t, w)
         if does == "assign" and args[0] is t:
-            self._weights[t] = replace(w, changed=w.changed or "an assignment")
+            self._weigh(t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed))
         made = out[0] if isinstance(out, (tuple, list)) and out else out  # dropout below autograd returns its mask too
         if isinstance(made, Tensor) and made.is_floating_point() and not made.is_nested:
             if (new := after(w, t, does, func, args, kwargs, made)) is not None:
-                self._weights[made] = new
+                self._weigh(made, new)
             else:
                 self._weights.pop(made, None)
+
+    def _weigh(self, t: Tensor, w: Weights) -> None:
+        self._weights[t] = replace(w, version=version_of(t))
 
     def _note_merged(self, t: Any, out: Any) -> None:
         """A view that merges two axes before the last two: (batch, heads), as is the habit before `bmm`."""
@@ -259,7 +272,9 @@ def quietly() -> Iterator[None]:
 
 def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
-    plain = all(t.is_floating_point() and not (t.is_nested or t.is_meta or t.is_sparse) for t in (a, b, out))
+    three = (a, b, out)
+    plain = all(t.is_floating_point() and not (t.is_nested or t.is_meta) for t in three)
+    plain = plain and all(t.layout == torch.strided for t in three)
     return plain and out.numel() > 0 and torch._C._functorch.maybe_current_level() is None
 
 

@@ -123,7 +123,9 @@ def agree(
     Compared: the first, the last, some between, and some that are masked as a whole. The tolerance is what rounding
     each score a few times in the coarser dtype of the two can do to a weight.
     """
-    rows = _some_rows(weights.shape[:-1], mask, weights.device)
+    # In inference mode no write is counted, so every head of every picture is looked at.
+    most = max(ROWS, 2 * math.prod(weights.shape[: layout.lead])) if weights.is_inference() else ROWS
+    rows = _some_rows(weights.shape[:-1], mask, weights.device, most)
     whole = weights.shape
     found = weights[rows].float().nan_to_num(0.0)
     queries = q.squeeze(len(whole) - 1).expand(*whole[:-1], -1)[rows].float()
@@ -139,9 +141,9 @@ def agree(
     return bool((expected - found).abs().max() <= tolerance)
 
 
-def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device) -> tuple[Tensor, ...]:
+def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device, most: int) -> tuple[Tensor, ...]:
     total = math.prod(shape)
-    count = min(ROWS, total)
+    count = min(most, total)
     flat = torch.tensor([i * (total - 1) // max(1, count - 1) for i in range(count)], device=device)
     rows = torch.unravel_index(flat, tuple(shape)) if shape else ()
     if mask is None:

@@ -20,7 +20,8 @@ class Weights:
     """The result of a softmax, or what was made of it.
 
     axis: that of the sources, None if it is lost. settled: what the softmax was, or why that is not known. changed:
-    what made other weights of them. undo: how to undo, first to last, what was done to their axes.
+    what made other weights of them. undo: how to undo, first to last, what was done to their axes. version: of the
+    tensor, to notice writes through other views of it.
     """
 
     shape: tuple[int, ...]
@@ -28,6 +29,7 @@ class Weights:
     settled: Settled | str
     changed: str = ""
     undo: Undo = ()
+    version: int = -1
 
 
 def after(

@@ -1,7 +1,6 @@
 """Does the model need a head? Silence it, and see what the model says then."""
 
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 import torch
 from jaxtyping import Float
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import drop_heads
+from saccade.lens.names import matches
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
 from saccade.lens.watch import watch
 
@@ -72,7 +72,7 @@ def _chosen(heads: Mapping[str, Sequence[int]], there: Sequence[tuple[str, int]]
     """The heads that the patterns name, by module."""
     found: list[tuple[str, int]] = []
     for pattern, numbers in heads.items():
-        names = dict.fromkeys(name for name, _ in there if fnmatchcase(name, pattern))
+        names = dict.fromkeys(name for name, _ in there if matches(name, pattern))
         if not names or not numbers:
             raise SaccadeError(f"heads {list(numbers)} of {pattern!r}: no such attention; there are {_few(there)}")
         for pair in ((name, number) for name in names for number in numbers):

@@ -60,6 +60,8 @@ def _played(maps: Tensor, masks: Tensor, picture: int) -> Float[Tensor, "n 3"]:
             f"{where}: maps of shape {tuple(maps.shape)} and masks of {tuple(masks.shape)}; expected (n, y, x) and "
             "(n, h, w) of the same n objects"
         )
+    if masks.dtype != torch.bool:
+        raise SaccadeError(f"{where}: masks of {masks.dtype}; expected boolean ones, such as masks > 0")
     if not maps.isfinite().all():
         raise SaccadeError(f"{where}: a map is not finite")
     if not masks.flatten(1).any(dim=1).all():
