@@ -29,6 +29,7 @@ _PASSING = """
     where
 """
 PASSING = {getattr(aten, name) for name in _PASSING.split()}
+TURNING = {aten.permute, aten.transpose, aten.t}  # of a map with as many targets as sources, no other weights
 
 
 @dataclass(eq=False)
@@ -68,7 +69,7 @@ class Finder(TorchDispatchMode):
         elif packet in SOFTMAX:
             self._softmax(args, out)
         elif packet in PASSING:
-            self._pass(given, out)
+            self._pass(packet, given, out)
         return out
 
     def _product(self, given: list[Tensor], out: Tensor) -> None:
@@ -89,13 +90,13 @@ class Finder(TorchDispatchMode):
         if known is not None and known.map is None:
             self._flowing[id(out)] = _Flowing(out, Map(out.movedim(axis, -1), ""))
 
-    def _pass(self, given: list[Tensor], out: Any) -> None:
+    def _pass(self, packet: Any, given: list[Tensor], out: Any) -> None:
         known = next((self._flowing[id(t)] for t in given if id(t) in self._flowing), None)
         if known is None:
             return
         for t in tree_leaves(out):
             if isinstance(t, Tensor):
-                if known.map is not None and self._changed(known.map, t):
+                if known.map is not None and packet not in TURNING and self._changed(known.map, t):
                     known.map.value = t
                 self._flowing[id(t)] = _Flowing(t, known.map)
 
