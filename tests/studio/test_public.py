@@ -72,7 +72,14 @@ def test_pairs_of_query_and_class():
     torch.testing.assert_close(told, found.prediction.found.scores, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["deformable_detr", "rt_detr", "table-transformer"])
+@pytest.mark.parametrize("family", ["deformable_detr", "rt_detr"])
 def test_attention_that_cannot_be_seen_is_said_not_guessed(family):
     with pytest.raises(SaccadeError, match=r"cannot be looked into: no attention of its \d+ queries to the patches"):
         look_public(public(family), noise(61, 43))
+
+
+@pytest.mark.parametrize("family", ["table-transformer", "dab-detr"])
+def test_attention_in_separate_operations_is_looked_into(family):
+    found = look_public(public(family), noise(61, 43), 0.0)
+    for layer in found.objects.layers:
+        torch.testing.assert_close(layer.looks.sum(-1), torch.ones_like(layer.looks[..., 0]), atol=1e-4, rtol=0)

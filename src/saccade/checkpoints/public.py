@@ -80,8 +80,6 @@ def load_network(
     # how many batches a norm has seen is of no use outside training
     if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
         notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
-    if _without_fused_kernel(model):
-        notes.append("its attention is not computed by a fused kernel, so it cannot be looked into")
     return model.eval()
 
 
@@ -151,13 +149,6 @@ def class_names(config: Any, notes: list[str]) -> list[str]:
         notes.append(f"the checkpoint does not name its {len(classes)} classes: they are numbered from 0")
         return [f"class {i}" for i in range(len(classes))]
     return classes
-
-
-def _without_fused_kernel(model: nn.Module) -> bool:
-    """Whether it attends, and nowhere by the fused kernel, which is transformers' default where it has one."""
-    attending = [part for part in model.modules() if "Attention" in type(part).__name__]
-    used = {getattr(getattr(part, "config", None), "_attn_implementation", "eager") for part in attending}
-    return used == {"eager"}
 
 
 def _harmless(said: Any) -> Any:
