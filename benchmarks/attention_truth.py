@@ -96,7 +96,8 @@ class Finder(TorchDispatchMode):
             return
         for t in tree_leaves(out):
             if isinstance(t, Tensor):
-                if known.map is not None and packet not in TURNING and self._changed(known.map, t):
+                entered = id(known.map) in self._entered  # what is done to it later, models return
+                if known.map is not None and not entered and packet not in TURNING and self._changed(known.map, t):
                     known.map.value = t
                 self._flowing[id(t)] = _Flowing(t, known.map)
 
