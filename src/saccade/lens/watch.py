@@ -30,19 +30,22 @@ def watch(
         trace["*.layer.3.*"].rollout()
 
     Every call of `F.scaled_dot_product_attention` or `saccade.attend` that a module of the model makes becomes a
-    `Call` of the trace: q, k and the log-sum-exp of its scores, never a map. The output is bit for bit that of the
-    unwatched model: the same kernels run, in training and evaluation, with autocast, masks and dropout.
+    `Call` of the trace: q, k and the log-sum-exp of its scores, never a map. So does attention written as separate
+    operations (a product, a softmax, a product with values), within torch.nn's layers, fused or not, and through
+    uncompiled FlexAttention: followed, and compared with some rows of the model's own weights; what is no plain
+    product of q and k is kept by its scores, and `Call.note` says so. The output is bit for bit that of the unwatched
+    model: the same kernels run, in training and evaluation, with autocast, masks and dropout.
 
     values: keep v as well. gradients: keep v, and what a backward pass says of each call, for `Trace.relevance`. only:
     keep calls whose name matches a pattern, or one of several. views: keep no calls, but what functions of a call
     return, by name: `{"received": Call.received}`, which gives `trace.seen["received"][module]`, a list of one result
     a call; `saccade.lens.Mean(function)` keeps their running mean alone.
 
-    Names come from `model.named_modules()`; a module that runs several times gives several
-    calls. Attention that cannot be seen is named in `trace.missed`: a softmax of scores and a product with values
-    as separate operations ("eager"), fused layers and kernels of other libraries. Not seen: calls made while none
-    of the model's modules is running, and calls in threads other than the one that entered the block (the replicas
-    of DataParallel), whose modules are named in `missed`. Recomputation in a backward pass (activation
+    Names come from `model.named_modules()`; a module that runs several times gives several calls. Attention that
+    cannot be seen is named in `trace.missed`: scores that cannot be followed, kernels of other libraries, linear and
+    deformable attention. Not seen: calls made while none of the model's modules is running, and calls in threads
+    other than the one that entered the block (the replicas of DataParallel), whose modules are named in `missed`.
+    Recomputation in a backward pass (activation
     checkpointing) is not recorded a second time. Watches may be nested. What `torch.compile` made runs uncompiled
     inside the block, because a compiled graph shows no calls: its output is that of the model before compilation.
 
@@ -80,6 +83,6 @@ def _hint(model: nn.Module) -> str:
     if hasattr(model, "set_attn_implementation"):
         return 'Call model.set_attn_implementation("sdpa") before watching.'
     return (
-        "Only attention through F.scaled_dot_product_attention or saccade.attend can be seen: use one of them in "
-        f"{type(model).__name__}."
+        "Attention is seen through F.scaled_dot_product_attention, saccade.attend, torch.nn's layers, FlexAttention and "
+        f"softmax(q @ k.mT) @ v: use one of them in {type(model).__name__}."
     )
