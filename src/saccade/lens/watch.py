@@ -83,6 +83,6 @@ def _hint(model: nn.Module) -> str:
     if hasattr(model, "set_attn_implementation"):
         return 'Call model.set_attn_implementation("sdpa") before watching.'
     return (
-        "Attention is seen through F.scaled_dot_product_attention, saccade.attend, torch.nn's layers, FlexAttention and "
-        f"softmax(q @ k.mT) @ v: use one of them in {type(model).__name__}."
+        "Attention is seen through F.scaled_dot_product_attention, saccade.attend, torch.nn's layers, FlexAttention, "
+        f"and softmax(q @ k.mT) @ v: use one of them in {type(model).__name__}."
     )
