@@ -8,14 +8,13 @@ has to earn it back; see segment.py. Scored on the same held-out scenes after ev
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 import torch
 from segment import Ours, Settings, judged
-from side_by_side import machine
 from sides import compare
 from torch import Tensor
 
@@ -98,11 +97,7 @@ def main(
     json_file
         Write all figures there.
     """
-    if settings.quick:
-        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
-    print("  ".join(f"{key} {value}" for key, value in machine().items()))
-    sides = [make(settings) for make in VARIANTS.values()]
-    compare(sides, lambda side, model: judged(side.found, model, side.task), json_file)
+    compare(VARIANTS, settings, lambda side, model: judged(side.found, model, side.task), json_file)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,9 +120,17 @@ def race(ours: "Side", peer: "Side", judge: Judge, json_file: Path | None, chart
         line_chart(chart, title, "minutes of training", f"{score} on held-out scenes", lines, 1.0)
 
 
-def compare(sides: list["Side"], judge: Judge, json_file: Path | None) -> None:
-    """Train variants of one model in turns, score all after every turn, and say where they came to."""
-    settings = sides[0].race
+Variants = Mapping[str, Callable[[Any], "Side"]]  # what makes a side of the settings, by a short name
+
+
+def compare(variants: Variants, settings: Any, judge: Judge, json_file: Path | None) -> None:
+    """Train variants of one model in turns, score all after every turn, and say where they came to.
+
+    settings: a `Race`, made small if quick."""
+    if settings.quick:
+        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
+    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    sides = [make(settings) for make in variants.values()]
     _take_turns(sides, judge)
     print(f"after {settings.minutes:g} min each:")
     for side in sides:

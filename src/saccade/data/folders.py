@@ -10,15 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+from saccade.data import roles
 from saccade.data.files import contents, is_picture, natural, shown
 from saccade.data.images import Picture, read_image
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
 Bad = Literal["skip", "fail"]
-TRAIN = ("train", "training")
-VAL = ("val", "valid", "validation")  # in order of preference
-TEST = ("test", "testing")
 
 
 class ImageFolder(torch.utils.data.Dataset):
@@ -197,7 +195,7 @@ def _split_folders(store: Store, root: str) -> dict[str, str]:
     another."""
     found = {}
     top = {name.lower(): name for name in _top_folders(store, root)}
-    for role, candidates in (("train", TRAIN), ("val", VAL), ("test", TEST)):
+    for role, candidates in roles.USUAL.items():
         name = next((top[c] for c in candidates if c in top), None)
         if name is not None:
             found[role] = name

@@ -66,7 +66,7 @@ class Call:
         self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))
         self._v = values[0] if values else None
         # in inference mode nothing tells whether it is written into
-        self._mask = None if mask is None else Kept(mask.clone() if mask.is_inference() else mask)
+        self._mask = None if mask is None else Kept(mask)
         self._lse = None if lse is None else lse.detach()
         self._norm: tuple[Tensor, Tensor | None] | None = None
         self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it

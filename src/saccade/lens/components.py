@@ -32,8 +32,12 @@ def named_modules(components: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn
     seen: set[nn.Module] = set()
     for prefix, component in components.items():
         for name, module in component.named_modules(seen, prefix):
-            # without the wrapping that torch.compile adds
-            yield name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix("."), module
+            yield uncompiled(name), module
+
+
+def uncompiled(name: str) -> str:
+    """A module's name without the wrapping that torch.compile adds."""
+    return name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix(".")
 
 
 def component_of(name: str, components: Mapping[str, nn.Module]) -> str:

@@ -11,14 +11,14 @@ class Kept:
 
     Queries and keys are fresh activations that hardly any model writes into afterwards; the exception is a cache of
     keys that the next step overwrites, which `keep` knows by its having been written into before. Nothing else is
-    copied for fear of it: the version that PyTorch counts for each
-    tensor is remembered, and compared when the tensor is used.
+    copied for fear of it: the version that PyTorch counts for each tensor is remembered, and compared when the tensor
+    is used. Tensors made in inference mode have no version to compare: they are copied.
     """
 
     def __init__(self, tensor: Tensor) -> None:
-        self._tensor = tensor.detach()
+        self._tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
         # Below autograd, within a dispatch mode, a detached tensor counts on its own.
-        self._version = -1 if tensor.is_inference() else self._tensor._version
+        self._version = -1 if self._tensor.is_inference() else self._tensor._version
 
     def value(self, what: str) -> Tensor:
         """The tensor. Raises SaccadeError, naming it as `what`, if it was written into after it was kept."""
@@ -34,8 +34,8 @@ def keep(*tensors: Tensor) -> list[Kept]:
     """Keep the tensors of one attention call, copying only those that must be.
 
     A view of a larger storage (one projection for q, k and v, of which v is not wanted) would hold all of that
-    storage in memory, so it is copied. Tensors made in inference mode have no version to compare: copied too. And
-    what was written into before the call is a cache that will be written into again (static caches of keys).
+    storage in memory, so it is copied. So is what was written into before the call: a cache that will be written into
+    again (static caches of keys).
     """
     wanted: dict[int, int] = {}
     for tensor in tensors:
@@ -44,7 +44,8 @@ def keep(*tensors: Tensor) -> list[Kept]:
     kept = []
     for tensor in tensors:
         storage = tensor.untyped_storage()
-        copy = tensor.is_inference() or tensor._version > 0 or storage.nbytes() > wanted[storage.data_ptr()]
+        larger = storage.nbytes() > wanted[storage.data_ptr()]
+        copy = not tensor.is_inference() and (larger or tensor._version > 0)
         with torch.no_grad():
             kept.append(Kept(tensor.clone() if copy else tensor))
     return kept

@@ -1,16 +1,17 @@
 """Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
 import inspect
+import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 
-from saccade.lens.components import component_of
+from saccade.lens.components import component_of, named_modules
 from saccade.lens.origins import Origins, address, memory, token_inputs
 from saccade.lens.parts import slices
 from saccade.lens.windows import Steps, may_cut
@@ -20,6 +21,8 @@ ELSEWHERE = (
     "watches it"
 )
 PARTS = {"hidden_states": "image", "encoder_hidden_states": "text"}  # what diffusers calls them
+SCRIPTED = "code compiled by torch.jit shows no attention calls; watch the model it was made from"
+PYTORCH = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)  # run otherwise when hooked
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -68,6 +71,7 @@ class Names:
         self.stack: list[Frame] = []
         self.following: list[Origins] = []  # those of the running modules that have several inputs
         self.steps = Steps()
+        self.scripted: list[str] = []  # names of modules that show nothing
         self.windowed = 0  # how many of the running modules may cut windows
         self._may_cut: set[nn.Module] = set()
         self._thread = threading.get_ident()
@@ -85,8 +89,27 @@ class Names:
         """How many runs (forward passes) have begun."""
         return sum(self._runs[component] + 1 for component in self._ran)
 
-    def attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
-        """Follow one module until `undo` is closed."""
+    def follow(self, wrap: Callable[[nn.Module, str, ExitStack], None], undo: ExitStack) -> None:
+        """Follow all modules until `undo` is closed. What torch.compile made runs uncompiled until then.
+
+        wrap: what to do, in place of hooks, with the attention modules of torch.nn and the encoders made of them,
+        which would leave their fast path."""
+        fused: set[nn.Module] = set()
+        roots = set(self._components.values())
+        for name, module in named_modules(self._components):
+            if isinstance(module, nn.TransformerEncoderLayer):
+                fused.update(module.modules())
+            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                self.scripted.append(name)
+            elif isinstance(module, PYTORCH):
+                wrap(module, name, undo)
+            elif module in roots or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
+                self._attach(module, name, undo)
+        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
+            undo.enter_context(torch.compiler.set_stance("force_eager"))
+
+    def _attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+        """Follow one module by hooks."""
         if may_cut(module):
             self._may_cut.add(module)
 
@@ -157,14 +180,10 @@ class Names:
             frame.met = True
         self._met.add(self.stack[-1].name)
 
-    def kind(self, q: Tensor, k: Tensor) -> str:
-        """ "self" if q and k have the same length and come from the same inputs of the module that made them, else
+    def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
+        """ "self" if q and k, of the same length, come from the same inputs of the module that made them, else
         "cross". That module is the innermost that was not itself given q or k; if it has one input, there is no
         other source."""
-        return "cross" if q.shape[-2] != k.shape[-2] else self.kind_of_sources(q, k)
-
-    def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
-        """The same by their sources alone, for q and k of the same length in whatever form."""
         maker = next((frame for frame in reversed(self.stack) if not frame.given(q, k)), None)
         if maker is None or maker.origins is None or maker.origins.alike(q, k):
             return "self"

@@ -1,11 +1,14 @@
 """Bring what a model asked of attention, and what the kernel saw of it, to (b h n k), (b g m k) and a mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade import ops
 from saccade.lens.kernels import Seen
 
 Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
@@ -31,6 +34,33 @@ class Asked:
     def of(cls, seen: Seen) -> "Asked":
         """The arguments of a kernel that was called directly."""
         return cls(seen.q, seen.k, seen.v, seen.mask, seen.scale, seen.causal, dropout=seen.dropout)
+
+
+def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
+    return Asked(query, key, value, attn_mask, scale, is_causal, dropout=dropout_p)
+
+
+def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
+    return Asked(q, k, v, mask, scale, causal)
+
+
+# What is asked of the functions that say it in the open.
+ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _sdpa, ops.attend: _attend}
+
+
+@lru_cache(maxsize=4096)
+def other_attention(func: Callable) -> bool:
+    """Whether any other function is named like attention."""
+    return "attention" in str(getattr(func, "__name__", func)).lower()
+
+
+def not_plain(asked: Asked) -> str:
+    """Why q and k cannot be kept, or "" if they can."""
+    if asked.q.is_nested or asked.k.is_nested:
+        return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
+    if torch._C._functorch.maybe_current_level() is not None:
+        return "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
+    return ""
 
 
 def as_seen(asked: Asked, seen: Seen | None) -> Four:

@@ -80,7 +80,7 @@ class Trace(Sequence[Call]):
         if isinstance(key, str):
             found = [call for call in self._calls if matches(call.name, key)]
             missed = {name: why for name, why in self.missed.items() if matches(name, key)}
-            return Trace(found, missed, f"No name matches {key!r}; there are {_some(c.name for c in self._calls)}.")
+            return Trace(found, missed, f"No name matches {key!r}; there are {some_of(c.name for c in self._calls)}.")
         if not -len(self) <= key < len(self):
             raise IndexError(f"trace[{key}]: it holds {len(self)} calls")
         return self._calls[key]
@@ -306,6 +306,7 @@ def _weighting(what: str, token: int | Float[Tensor, "n"], n: int) -> Float[Tens
     return weights / weights.sum()
 
 
-def _some(names: Iterable[str], most: int = 3) -> str:
+def some_of(names: Iterable[str], most: int = 3) -> str:
+    """The first few different names, and how many more there are."""
     different = list(dict.fromkeys(names))
     return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")

@@ -1,11 +1,9 @@
 """Watch a model: see every attention call it makes, without changing the model or what it computes."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from torch import nn
 
 from saccade.errors import SaccadeError
@@ -45,9 +43,9 @@ def watch(
     cannot be seen is named in `trace.missed`: scores that cannot be followed, kernels of other libraries, linear and
     deformable attention. Not seen: calls made while none of the model's modules is running, and calls in threads
     other than the one that entered the block (the replicas of DataParallel), whose modules are named in `missed`.
-    Recomputation in a backward pass (activation
-    checkpointing) is not recorded a second time. Watches may be nested. What `torch.compile` made runs uncompiled
-    inside the block, because a compiled graph shows no calls: its output is that of the model before compilation.
+    Recomputation in a backward pass (activation checkpointing) is not recorded a second time. Watches may be nested.
+    What `torch.compile` made runs uncompiled inside the block, because a compiled graph shows no calls: its output is
+    that of the model before compilation.
 
     model: a module, or a pipeline of diffusers (its `.components`) or transformers (its `.model`), whose modules
     are then all watched. Their names begin with that of the component ("unet.mid_block...", "model.encoder..."),
@@ -69,9 +67,7 @@ def watch(
     trace.stream = stream
     watcher = Watcher(components, trace, values or gradients, gradients, stream)
     with ExitStack() as undo:
-        watcher.attach(components, undo)
-        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+        watcher.attach(undo)
         undo.enter_context(watcher)
         try:
             yield trace

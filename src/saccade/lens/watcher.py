@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,20 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from saccade import ops
-from saccade.errors import in_one_line
 from saccade.lens.call import Call
-from saccade.lens.components import named_modules
 from saccade.lens.forwards import stand_in
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
-from saccade.lens.names import Names, in_backward
+from saccade.lens.modes import without
+from saccade.lens.names import SCRIPTED, Names, in_backward
 from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
-from saccade.lens.recognise import flex, fused, spellings, unseen
-from saccade.lens.recognise.eager import Recogniser, quietly
+from saccade.lens.recognise import flex, fused, spellings
+from saccade.lens.recognise.eager import Recogniser, not_followed, quietly
 from saccade.lens.recognise.settling import Settled
-from saccade.lens.shapes import Asked, as_seen, packed, unpacked
+from saccade.lens.shapes import ASKED, Asked, as_seen, not_plain, other_attention, packed, unpacked
 from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace
 from saccade.lens.whence import Whence
@@ -46,35 +43,27 @@ class Watcher(TorchFunctionMode):
         self._met = 0  # attention calls
         self._pending: list[tuple[Settled, Tensor | None]] = []
 
-    def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
+    def attach(self, undo: ExitStack) -> None:
         """Follow the modules until `undo` is closed."""
-        fused: set[nn.Module] = set()
-        scripted: set[str] = set()
-        roots = set(components.values())
-        for name, module in named_modules(components):
-            if isinstance(module, nn.TransformerEncoderLayer):
-                fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                if not any(name.startswith(f"{other}.") or not other for other in scripted):
-                    self.trace.missed[self.names.full(name)] = unseen.SCRIPTED
-                scripted.add(name)
-            elif isinstance(module, unseen.PYTORCH):
-                self._wrap(module, name, undo)
-            elif module in roots or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
-                self.names.attach(module, name, undo)
+        self.names.follow(self._wrap, undo)
+        outermost: list[str] = []
+        for name in self.names.scripted:
+            if not any(name.startswith(f"{other}.") or not other for other in outermost):
+                outermost.append(name)
+                self.trace.missed[self.names.full(name)] = SCRIPTED
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func in ASKED:
             return self._attention(func, args, kwargs)
-        if _other_attention(func):
+        if other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
         try:
             self._follow(func, args, kwargs, out)
             self._eager.follow(func, args, kwargs, out)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
-            self._not_followed(func, error)
+            self._miss(not_followed(func, error))
         self._add_found()
         return out
 
@@ -140,13 +129,10 @@ class Watcher(TorchFunctionMode):
             try:
                 recogniser.follow(func, args, kwargs, out)
             except Exception as error:
-                self._not_followed(func, error)
+                self._miss(not_followed(func, error))
             self._add_found()
 
         return look
-
-    def _not_followed(self, func: Any, error: Exception) -> None:
-        self._miss(f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}")
 
     def _fused(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
         """A whole layer of torch.nn in one operation."""
@@ -174,11 +160,11 @@ class Watcher(TorchFunctionMode):
                     if not self._within_pytorch:
                         self._within_pytorch = True
                         scope.callback(setattr, self, "_within_pytorch", False)
-                        scope.enter_context(unseen.without(Watcher))
+                        scope.enter_context(without(lambda mode: isinstance(mode, Watcher)))
                         scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
                 if isinstance(module, nn.MultiheadAttention) and not frame.met:
-                    self._miss(unseen.SEPARATE)
+                    self._miss(SEPARATE)
                 if len(self._within) == 1:
                     self._within[0].follow_within(out)
                 return out
@@ -242,7 +228,7 @@ class Watcher(TorchFunctionMode):
 
         given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that.
         """
-        if why := _not_plain(asked):
+        if why := not_plain(asked):
             self._miss(why)
         elif self._counts():
             q, k = (given or asked).q, (given or asked).k
@@ -292,32 +278,11 @@ class Watcher(TorchFunctionMode):
         return bool(self.names.stack) and not in_backward()
 
 
+SEPARATE = (
+    "torch.nn.MultiheadAttention computed its weights as separate operations (need_weights=True, or dropout while "
+    "training), not a fused call"
+)
 OUTSIDE = (
     "attention was called while no module of the watched model was running; call the model itself (not its .forward), "
     "or watch the model that made the call"
 )
-
-
-def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
-    return Asked(query, key, value, attn_mask, scale, is_causal, dropout=dropout_p)
-
-
-def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
-    return Asked(q, k, v, mask, scale, causal)
-
-
-ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _sdpa, ops.attend: _attend}
-
-
-@lru_cache(maxsize=4096)
-def _other_attention(func: Callable) -> bool:
-    return "attention" in str(getattr(func, "__name__", func)).lower()
-
-
-def _not_plain(asked: Asked) -> str:
-    """Why q and k cannot be kept, or "" if they can."""
-    if asked.q.is_nested or asked.k.is_nested:
-        return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
-    if torch._C._functorch.maybe_current_level() is not None:
-        return "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
-    return ""

@@ -9,9 +9,10 @@ import yaml
 
 from saccade.data import Preprocess
 from saccade.data.doctor import examine
-from saccade.data.objects.annotated import judge, pick, role
+from saccade.data.objects.annotated import judge
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
+from saccade.data.roles import pick, role
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml

@@ -207,6 +207,14 @@ def test_dropout_stays():
         torch.testing.assert_close(model(x), plain)
 
 
+def test_relevance_of_an_edited_call_with_dropout_is_refused():
+    model, x = Stack(a=Attend(dropout_p=0.5)), torch.randn(2, 13, 14, requires_grad=True)
+    with edit(model, {"*": scale_heads(1.0, 0)}), watch(model, gradients=True) as trace:
+        model(x).sum().backward()
+    with pytest.raises(SaccadeError, match="dropout changed its weights"):
+        trace.relevance()
+
+
 def test_targets_left_with_nothing_get_zeros():
     for how in (SDPA, ours().how, grouped):
         attention, x = Attend(how=how), torch.randn(2, 5, 14, requires_grad=True)

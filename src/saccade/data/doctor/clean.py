@@ -7,6 +7,7 @@ from xml.etree.ElementTree import tostring
 
 from defusedxml.ElementTree import fromstring
 
+from saccade.data import roles
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import KINDS
 from saccade.data.doctor.masks import write_masks
@@ -57,7 +58,7 @@ def check_empty(out: Path, source: Path | None) -> None:
 
 def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
     """The pictures of a part that are copied."""
-    kept, held = [], annotated.role(part.name) in ("val", "test")
+    kept, held = [], roles.role(part.name) in ("val", "test")
     for name in part.pictures:
         kind = "picture size" if (part.name, name) in examined.other_size else examined.unusable.get(name)
         if kind is None or (kind == "leak" and held):

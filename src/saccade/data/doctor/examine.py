@@ -11,7 +11,8 @@ from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.pictures import Seen, copies, look_at, similar
 from saccade.data.doctor.shapes import fault
 from saccade.data.doctor.subject import Part, Subject, open_subject
-from saccade.data.objects.annotated import RawPicture, role
+from saccade.data.objects.annotated import RawPicture
+from saccade.data.roles import role
 
 RARE = 10
 BALANCE = 20

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from saccade.data import folders
+from saccade.data import folders, roles
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import contents, is_picture
 from saccade.data.objects import annotated, coco
@@ -70,7 +70,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
         return None
     names: list[str | None] = list(layout.splits) or [None]
     if split is not None:
-        names = [annotated.pick(layout.splits, split, layout.store.label)]
+        names = [roles.pick(layout.splits, split, layout.store.label)]
     subject = Subject(layout.store, layout.root, layout.format, [], layout)
     for name in names:
         try:
@@ -96,7 +96,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         subject.format = layout.format
         names: list[str | None] = list(layout.splits) or [None]
         if split is not None:
-            names = [annotated.pick(layout.splits, split, layout.store.label)]
+            names = [roles.pick(layout.splits, split, layout.store.label)]
         for name in names:
             found = layout.read(name)
             subject.parts.append(Part(name or "", found.classes, [each.name for each in found.pictures], masked=found))

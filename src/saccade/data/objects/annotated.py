@@ -7,7 +7,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.store import Store
@@ -15,10 +15,6 @@ from saccade.errors import DataError
 
 Box = tuple[float, float, float, float]
 MOST_TEXT = 1 << 31  # bytes of one annotation file
-
-TRAIN = ("train", "training")
-VAL = ("val", "valid", "validation")
-TEST = ("test", "testing")
 
 # Of a box's side, in pixels or in shares of a side that is given as 1: less is no side, and coordinates further than
 # this outside the picture are not the mere rounding of a text file.
@@ -179,27 +175,6 @@ def pictures_in(store: Store, folder: str) -> list[str]:
     """All pictures below a folder, as a person would sort them."""
     inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
     return sorted(inside, key=natural)
-
-
-def role(name: str) -> str | None:
-    """ "train", "val" or "test" if a file's or folder's name says so: `valid`, `instances_train2017.json`."""
-    words = PurePosixPath(name.lower()).name
-    for mark in "0123456789._-":
-        words = words.replace(mark, " ")
-    for kind, known in (("train", TRAIN), ("val", VAL), ("test", TEST)):
-        if any(word in known for word in words.split()):
-            return kind
-    return None
-
-
-def pick(splits: Sequence[str], split: str, label: str) -> str:
-    """The split asked for: by its own name, or "train", "val" or "test" by another usual one."""
-    if split in splits:
-        return split
-    named = [name for name in splits if role(name) is not None and role(name) == role(split)]
-    if len(named) == 1:
-        return named[0]
-    raise DataError(f"{label} has no split '{shown(split)}' (found: {', '.join(map(shown, splits)) or 'none'})")
 
 
 def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:

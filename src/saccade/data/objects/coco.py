@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.objects import annotated
 from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
@@ -286,11 +287,11 @@ def _prefix(store: Store, document: str, files: list[str]) -> str:
     """The folder below which the file names of a document are found: the one with most of the first few, of several
     the one named after the same split, of those the nearest to the document."""
     there, few = set(store.files), files[:50]
-    here, split = annotated.folder_of(document), annotated.role(document) or annotated.role(_title(document))
+    here, split = annotated.folder_of(document), roles.role(document) or roles.role(_title(document))
 
     def fits(folder: str) -> tuple:
         found = sum(join(folder, name) in there for name in few)
-        named = [annotated.role(part) for part in PurePosixPath(folder).parts]
+        named = [roles.role(part) for part in PurePosixPath(folder).parts]
         return found, split is not None and split in named, folder == here, -len(folder)
 
     return max(sorted({"", *store.folders}), key=fits)
@@ -304,12 +305,12 @@ def _title(name: str) -> str:
     """What to call the split that a file holds: instances_train2017.json, train/_annotations.coco.json."""
     path = PurePosixPath(name)
     stem = path.name.split(".")[0].removeprefix("instances_")
-    return stem if annotated.role(stem) or not annotated.role(path.parent.name) else path.parent.name
+    return stem if roles.role(stem) or not roles.role(path.parent.name) else path.parent.name
 
 
 def _root(name: str) -> str:
     """The folder around the set that a document belongs to."""
     parts = list(PurePosixPath(name).parts[:-1])
-    while parts and (parts[-1] == "annotations" or annotated.role(parts[-1])):
+    while parts and (parts[-1] == "annotations" or roles.role(parts[-1])):
         parts.pop()
     return "/".join(parts)

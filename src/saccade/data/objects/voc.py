@@ -8,19 +8,21 @@ drag in every tool that writes this format, and is judged as empty.
 
 import math
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.objects import annotated
 from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
-ROLES = annotated.TRAIN + annotated.VAL + annotated.TEST + ("trainval",)
+ROLES = (*chain(*roles.USUAL.values()), "trainval")
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def find(store: Store) -> VOC | None:
     if not named:
         return None
     around = [annotated.folder_of(folder) if _is_annotations(folder) else folder for folder in named]
-    if len(named) > 1 and not all(annotated.role(folder) for folder in around):
+    if len(named) > 1 and not all(roles.role(folder) for folder in around):
         raise DataError(
             f"{store.label} holds {len(named)} VOC sets ({', '.join(map(shown, around[:4]))}); give the folder of one"
         )

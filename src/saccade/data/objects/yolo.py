@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
+from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.objects import annotated
 from saccade.data.objects.annotated import Annotations, Problem, RawObject, RawPicture, join, number
@@ -159,7 +160,7 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     splits: dict[str, list[str]] = {}
     for name in pictures:
         words = PurePosixPath(annotated.below(root, name)).parts[:-1]
-        splits.setdefault(next((word for word in words if annotated.role(word)), ""), []).append(name)
+        splits.setdefault(next((word for word in words if roles.role(word)), ""), []).append(name)
     return YOLO(store, root, splits, _class_file(store, root))
 
 
@@ -188,7 +189,7 @@ def _common(names: list[str]) -> str:
     """The folder around all pictures, without the names that carry meaning."""
     shared: list[str] = []
     for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
-        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or annotated.role(parts[0]):
+        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or roles.role(parts[0]):
             break
         shared.append(parts[0])
     return "/".join(shared)

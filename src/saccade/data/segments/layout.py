@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from saccade.data import roles
 from saccade.data.files import shown
 from saccade.data.objects import annotated
 from saccade.data.objects.annotated import Problem
@@ -149,11 +150,11 @@ def plausible(layout: Masks) -> bool:
 
 
 def _of_split(folder: str, split: str) -> bool:
-    return folder == split or (annotated.role(folder) is not None and annotated.role(folder) == annotated.role(split))
+    return folder == split or (roles.role(folder) is not None and roles.role(folder) == roles.role(split))
 
 
 def _order(split: str) -> int:
-    return ("train", "val", "test", None).index(annotated.role(split))
+    return ("train", "val", "test", None).index(roles.role(split))
 
 
 def _above(name: str, root: str) -> list[str]:

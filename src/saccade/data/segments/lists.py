@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.objects import annotated
 from saccade.data.objects.annotated import Problem
@@ -45,7 +46,7 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     texts = sorted((n for n in inside if n.endswith(".txt")), key=natural)
     voc = [n for n in texts if annotated.folder_of(n).lower().endswith(VOC_LISTS)]
     found: dict[str, list[str]] = {}
-    for name in voc or [n for n in texts if annotated.role(n)]:
+    for name in voc or [n for n in texts if roles.role(n)]:
         lines = [each for each in lines_of(store, name)[:TRIED] if each]
         if any(resolve(line, find, find, "") is not None for line in lines) or (voc and not lines):
             found.setdefault(PurePosixPath(name).stem, []).append(name)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from saccade.data.files import is_picture, natural
-from saccade.data.objects.annotated import below, folder_of, role
+from saccade.data.objects.annotated import below, folder_of
+from saccade.data.roles import role
 from saccade.data.store import Store
 
 MASK_FOLDER = re.compile(

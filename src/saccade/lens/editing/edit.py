@@ -10,21 +10,22 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.overrides import TorchFunctionMode
 
-from saccade.errors import SaccadeError, in_one_line
+from saccade.errors import SaccadeError
+from saccade.lens.components import uncompiled
 from saccade.lens.editing.edits import Edit, Site, as_edits
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.forwards import stand_in
-from saccade.lens.names import Names, in_backward, matches
+from saccade.lens.modes import without
+from saccade.lens.names import SCRIPTED, Names, in_backward, matches
 from saccade.lens.passing import passing
-from saccade.lens.recognise import spellings, unseen
-from saccade.lens.recognise.eager import Recogniser
+from saccade.lens.recognise import spellings
+from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.settling import Settled
-from saccade.lens.shapes import Asked, as_asked
-from saccade.lens.trace import _some
-from saccade.lens.watcher import ASKED, _not_plain, _other_attention
+from saccade.lens.shapes import ASKED, Asked, as_asked, not_plain, other_attention
+from saccade.lens.trace import some_of
 from saccade.lens.whence import Whence
 
 SDPA = F.scaled_dot_product_attention
@@ -89,9 +90,7 @@ def edit(model: nn.Module, edits: Mapping[str, Edit | Sequence[Edit]]) -> Iterat
         raise SaccadeError(f'edit was given {edits!r}; expected {{pattern: edits}}, such as {{"*": drop_heads(2)}}')
     editor = Editor(model, {pattern: as_edits(each, f"edits of {pattern!r}") for pattern, each in edits.items()})
     with ExitStack() as undo:
-        editor.attach(model, undo)
-        if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+        editor.names.follow(editor.wrap, undo)
         undo.enter_context(editor)
         try:
             yield editor.done
@@ -109,27 +108,12 @@ class Editor(TorchFunctionMode):
         self._eager = Recogniser(spellings.FUNCTIONS, self._separate, self._miss, lambda *_: Whence("self"))
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
-        self._scripted: set[str] = set()
         self._outside = False  # attention was called while no module of the model ran
         self._memory: dict[Any, Any] = {}
 
-    def attach(self, model: nn.Module, undo: ExitStack) -> None:
-        """Follow the model's modules until `undo` is closed, as a watch does."""
-        fused: set[nn.Module] = set()
-        for name, module in model.named_modules():
-            name = _uncompiled(name)
-            if isinstance(module, nn.TransformerEncoderLayer):
-                fused.update(module.modules())  # a hook anywhere in it would switch its fast path off
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                self._scripted.add(self.names.full(name))
-            elif isinstance(module, unseen.PYTORCH):
-                self._wrap(module, name, undo)
-            elif module is model or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
-                self.names.attach(module, name, undo)
-
     def miss_unseen(self) -> None:
         """At the end of the block: name what matches a pattern and attended unseen."""
-        scripted = dict.fromkeys(self._scripted, unseen.SCRIPTED) if self.names.runs else {}
+        scripted = dict.fromkeys(map(self.names.full, self.names.scripted), SCRIPTED) if self.names.runs else {}
         for name, why in (scripted | self.names.unseen()).items():
             if self._matching(name):
                 self.done.missed.setdefault(name, why)
@@ -145,7 +129,7 @@ class Editor(TorchFunctionMode):
                 if matches(name, pattern):
                     raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
             there = OUTSIDE if self._outside else "the model made none that can be edited"
-            there = f"there are {_some(self._calls)}" if self._calls else there
+            there = f"there are {some_of(self._calls)}" if self._calls else there
             raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -154,14 +138,14 @@ class Editor(TorchFunctionMode):
             return self._attention(func, args, kwargs)
         if func is F.multi_head_attention_forward:
             return self._multi_head(args, kwargs)
-        if _other_attention(func):
+        if other_attention(func):
             self._miss(f"{getattr(func, '__name__', func)} shows no q, k and v that an edit could rewrite")
             return func(*args, **kwargs)
         out = func(*args, **kwargs)
         try:
             self._eager.follow(func, args, kwargs, out)
         except Exception as error:  # as in a watch: it must not stop the model
-            self._miss(f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}")
+            self._miss(not_followed(func, error))
         return out
 
     def _separate(self, settled: Settled, v: Tensor | None) -> None:
@@ -174,12 +158,12 @@ class Editor(TorchFunctionMode):
         if in_backward() or not self.names.stack:
             self._outside = self._outside or not in_backward()
             return func(*args, **kwargs)
-        if why := _not_plain(asked):
+        if why := not_plain(asked):
             self._miss(why)
             return func(*args, **kwargs)
         site = self._site()
         edits = self._matching(site.name)
-        new = plain = Asked(*as_asked(asked), asked.scale, asked.causal) if edits else asked
+        new = plain = Asked(*as_asked(asked), asked.scale, asked.causal, dropout=asked.dropout) if edits else asked
         for each in edits:
             new = each.rewrite(new, site)
         if new is plain:
@@ -189,7 +173,7 @@ class Editor(TorchFunctionMode):
         self.done.applied[site.name] = self.done.applied.get(site.name, 0) + 1
         with passing(asked) as call:
             call.last = new = replace(new, borrowed=new.borrowed or call.last.borrowed)
-            out = remake(func, new, args, kwargs)
+            out = remake(func, new)
         return out.reshape(*lead(asked, plain), *out.shape[-2:])
 
     def _multi_head(self, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor | None]:
@@ -207,11 +191,11 @@ class Editor(TorchFunctionMode):
 
         return multi_head_attention(attend, args, kwargs)
 
-    def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+    def wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
         no pattern matches anything in it, it runs without this mode, as unedited."""
         forward = module.forward
-        parts = {_uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
+        parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
         matched = any(self._matching(self.names.full(each)) for each in parts)
 
         def edited(*args: Any, **kwargs: Any) -> Any:
@@ -223,7 +207,7 @@ class Editor(TorchFunctionMode):
                 for each, part in parts.items():
                     if isinstance(part, nn.MultiheadAttention):
                         self._calls.setdefault(self.names.full(each), 0)
-                with _off(self):
+                with without(lambda mode: mode is self):
                     return forward(*args, **kwargs)
             finally:
                 self.names.leave(module)
@@ -260,11 +244,6 @@ CHECKPOINTED = (
 )
 
 
-def _uncompiled(name: str) -> str:
-    """A module's name without the wrapping that torch.compile adds."""
-    return name.replace("_orig_mod.", "").replace("_orig_mod", "")
-
-
 def _checkpointed() -> bool:
     """Whether the forward pass runs inside torch.utils.checkpoint."""
     frame = sys._getframe()
@@ -273,21 +252,3 @@ def _checkpointed() -> bool:
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
-
-
-@contextmanager
-def _off(mode: TorchFunctionMode) -> Iterator[None]:
-    """Take one function mode off the stack for a while."""
-    modes = _get_current_function_mode_stack()
-    _set_modes([each for each in modes if each is not mode])
-    try:
-        yield
-    finally:
-        _set_modes(modes)
-
-
-def _set_modes(modes: Sequence[TorchFunctionMode]) -> None:
-    for _ in _get_current_function_mode_stack():
-        _pop_mode()
-    for mode in modes:
-        _push_mode(mode)

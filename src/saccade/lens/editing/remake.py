@@ -12,10 +12,10 @@ from saccade.lens.editing.edits import whole_mask
 from saccade.lens.shapes import Asked
 
 
-def remake(func: Callable, asked: Asked, args: tuple, kwargs: dict) -> Shaped[Tensor, "b h n c"]:
+def remake(func: Callable, asked: Asked) -> Shaped[Tensor, "b h n c"]:
     """Call `func`, `F.scaled_dot_product_attention` or `saccade.attend`, with other arguments.
 
-    asked: what to call it with, in four axes. args, kwargs: what it was called with, of which dropout stays.
+    asked: what to call it with, in four axes.
     """
     q, k, v, width = asked.q, asked.k, asked.v, asked.v.shape[3]
     if width < q.shape[3]:  # fused kernels want one width
@@ -24,7 +24,7 @@ def remake(func: Callable, asked: Asked, args: tuple, kwargs: dict) -> Shaped[Te
         return _narrow(func(q, k, v, mask=asked.mask, scale=asked.scale, causal=asked.causal), width)
     mask = None if asked.mask is None else torch.atleast_2d(whole_mask(asked))
     options = {"is_causal": asked.causal and mask is None, "scale": asked.scale, "enable_gqa": q.shape[1] != k.shape[1]}
-    return _narrow(func(q, k, v, attn_mask=mask, dropout_p=_dropout(*args, **kwargs), **options), width)
+    return _narrow(func(q, k, v, attn_mask=mask, dropout_p=asked.dropout, **options), width)
 
 
 def lead(asked: Asked, four: Asked) -> tuple[int, ...]:
@@ -40,7 +40,3 @@ def _narrow(out: Shaped[Tensor, "b h n w"], width: int) -> Shaped[Tensor, "b h n
     if out.shape[3] == width:
         return out
     return out[..., :width].transpose(1, 2).contiguous().transpose(1, 2)
-
-
-def _dropout(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> float:
-    return dropout_p

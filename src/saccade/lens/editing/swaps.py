@@ -15,7 +15,7 @@ from saccade.errors import SaccadeError
 from saccade.lens.call import Call
 from saccade.lens.editing.edits import Edit, Site, ungrouped, whole_mask, within
 from saccade.lens.shapes import Asked
-from saccade.lens.trace import Trace, _some
+from saccade.lens.trace import Trace, some_of
 
 LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has no scores of an ordinary size
 
@@ -97,7 +97,7 @@ class _Recorded:
                 f"{where}: call {site.nth} of that name within the block (from 0), but the trace holds {len(calls)}; "
                 "record as many runs, or limit the edit by during(...)"
             )
-        raise SaccadeError(f"{where}: the trace holds no call of that name; there are {_some(self.calls) or 'none'}")
+        raise SaccadeError(f"{where}: the trace holds no call of that name; there are {some_of(self.calls) or 'none'}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +223,7 @@ def _like(asked: Asked, call: Call) -> Asked:
     if mask is not None:
         mask = mask.to(asked.v.device) if mask.dtype == torch.bool else like(mask)
     v = asked.v if call.v is None else like(call.v)
-    return Asked(like(call.q), like(call.k), v, mask, call.scale, call.causal)
+    return replace(asked, q=like(call.q), k=like(call.k), v=v, mask=mask, scale=call.scale, causal=call.causal)
 
 
 def _same_shape(asked: Asked, call: Call, where: str) -> None:

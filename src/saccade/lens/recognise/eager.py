@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.errors import in_one_line
 from saccade.lens.origins import memory, tensors
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.scoring import Scores, product, version_of
@@ -268,6 +269,11 @@ def quietly() -> Iterator[None]:
     """Compute something beside the model: without gradients, unseen by other watches and modes."""
     with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
         yield
+
+
+def not_followed(func: Callable, error: Exception) -> str:
+    """Why something is missed: an operation on tensors of a kind that nobody foresaw."""
+    return f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}"
 
 
 def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import watch
 
-from ..models import Attend, Stack, pooled
+from .models import Attend, Stack, pooled
 
 
 def test_attention_of_other_scores_is_named_as_missed():
