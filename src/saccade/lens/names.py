@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +137,7 @@ class Names:
             return None
         name = self.full(name)
         if threading.get_ident() != self._thread:
-            self._elsewhere[name] = _like_attention(module)
+            self._elsewhere[name] = _like_attention(type(module))
             return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
@@ -166,7 +167,7 @@ class Names:
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
-            if _like_attention(frame.module):
+            if _like_attention(type(frame.module)):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
                 for outer in self.stack:
@@ -231,7 +232,8 @@ def in_backward() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
-def _like_attention(module: nn.Module) -> bool:
-    name = str(getattr(module, "original_name", type(module).__name__)).lower()  # scripted modules keep the original
+@lru_cache(maxsize=4096)
+def _like_attention(kind: type[nn.Module]) -> bool:
+    name = kind.__name__.lower()
     # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
     return ("attention" in name or "attn" in name) and not name.endswith("output")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -22,9 +23,9 @@ class Origins:
             self.inputs.setdefault(number, i)
             self._of[t] = frozenset([number])
 
-    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        """Note one operation: what it returns comes from all that its arguments come from."""
-        given = list(tensors(args, kwargs))
+    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
+        """Note one operation: what it returns comes from all that its arguments come from. given: the tensors among
+        its arguments."""
         found = [self._of[t] for t in given if t in self._of]
         if not found:
             return
@@ -58,7 +59,8 @@ class Origins:
 def token_inputs(args: tuple, kwargs: dict) -> list[Tensor]:
     """The inputs of a module that can be tokens or feature maps: real numbers on two axes or more."""
     every = (*args, *kwargs.values())
-    return [t for t in every if isinstance(t, Tensor) and t.ndim >= 2 and t.is_floating_point()]
+    with torch._C.DisableTorchFunction():
+        return [t for t in every if isinstance(t, Tensor) and t.ndim >= 2 and t.is_floating_point()]
 
 
 def address(t: Tensor) -> tuple:

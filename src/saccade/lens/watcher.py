@@ -59,6 +59,8 @@ class Watcher(TorchFunctionMode):
         if other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
+        if type(out) in TOLD:
+            return out
         try:
             self._follow(func, args, kwargs, out)
             self._eager.follow(func, args, kwargs, out)
@@ -79,10 +81,13 @@ class Watcher(TorchFunctionMode):
         return out
 
     def _follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        if not (self.names.following or self.names.windowed):
+            return
+        given = list(tensors(args, kwargs))
         for origins in self.names.following:
-            origins.follow(func, args, kwargs, out)
+            origins.follow(func, given, args, kwargs, out)
         if self.names.windowed:
-            self.names.steps.follow(func, list(tensors(args, kwargs)), args, kwargs, out)
+            self.names.steps.follow(func, given, args, kwargs, out)
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
@@ -278,6 +283,7 @@ class Watcher(TorchFunctionMode):
         return bool(self.names.stack) and not in_backward()
 
 
+TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
 SEPARATE = (
     "torch.nn.MultiheadAttention computed its weights as separate operations (need_weights=True, or dropout while "
     "training), not a fused call"

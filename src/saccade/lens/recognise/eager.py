@@ -65,7 +65,7 @@ class Recogniser:
             self._note_merged(args[0], out)
         if does == "noise":
             self._noise[out] = 1
-        if self._scores or self._weights or self._merged or self._noise:
+        if self._scores.data or self._weights.data or self._merged.data or self._noise.data:  # quicker than len
             self._pass(does, func, args, kwargs, out)
 
     def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
