@@ -137,7 +137,7 @@ class Names:
             return None
         name = self.full(name)
         if threading.get_ident() != self._thread:
-            self._elsewhere[name] = _like_attention(type(module))
+            self._elsewhere[name] = _like_attention(type(module).__name__)
             return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
@@ -167,7 +167,7 @@ class Names:
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
-            if _like_attention(type(frame.module)):
+            if _like_attention(type(frame.module).__name__):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
                 for outer in self.stack:
@@ -233,7 +233,8 @@ def in_backward() -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _like_attention(kind: type[nn.Module]) -> bool:
-    name = kind.__name__.lower()
+def _like_attention(name: str) -> bool:
+    """Whether a class is named like one that attends."""
+    name = name.lower()
     # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
     return ("attention" in name or "attn" in name) and not name.endswith("output")
