@@ -1,5 +1,7 @@
 """Errors that a user can cause. Each message names the thing, what was found, what was expected, what to do."""
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 
 
@@ -29,3 +31,9 @@ def in_one_line(error: BaseException, most: int = 300) -> str:
         said = f"{place}: {first['msg']}" if place else first["msg"]
     said = " ".join(said.split()) or type(error).__name__
     return said if len(said) <= most else f"{said[:most]}…"
+
+
+def some_of(names: Iterable[str], most: int = 3) -> str:
+    """The first few different names, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")

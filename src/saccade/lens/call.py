@@ -18,7 +18,8 @@ from saccade.lens.blocks import Block, block_of
 from saccade.lens.gradients import Gradient
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
-from saccade.lens.views import Distance, Entropy, Received, View
+from saccade.lens.sums import row_sum
+from saccade.lens.views import Distance, Entropy, Mixed, View
 from saccade.lens.windows import Step, Windows, layout
 
 TILE = 128  # target rows at most in a tile
@@ -130,9 +131,8 @@ class Call:
 
     def received(self) -> Float[Tensor, "b h m"]:
         """How much attention each source gets: the mean of its column over all targets."""
-        received = Received()
-        self.walk(received)
-        return received.value() / self.shape[2]
+        b, _, n, _ = self.shape
+        return self.mix(self.q.new_full((b, n), 1 / max(n, 1), dtype=self._dtype))
 
     def entropy(self) -> Float[Tensor, "b h n"]:
         """Entropy of each target's weights in nats: 0 (one source) to log m (all sources alike)."""
@@ -200,6 +200,22 @@ class Call:
 
     # how the views are computed
 
+    def mix(self, share: Float[Tensor, "b n"]) -> Float[Tensor, "b h m"]:
+        """The sum of all targets' rows, so much of each: shareᵀ times the map of each head. share: 0 or more.
+
+        Without a mask a fused kernel sums them up, else a walk does, over the targets that have a share.
+        """
+        targets = (share != 0).any(dim=0).nonzero()[:, 0]
+        peak, rest = self._normalizer()
+        plain = self.mask is None and not self.causal and rest is None and bool((share > 0).any(dim=1).all())
+        if plain and len(targets) == self.shape[2]:
+            found = row_sum(self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale)
+            if found is not None:
+                return found
+        mixed = Mixed(share)
+        self.walk(mixed, targets=targets)
+        return mixed.value()
+
     def tiles(self, targets: Int[Tensor, "n"] | None = None) -> Iterator[tuple[Int[Tensor, "t"], Tensor]]:
         """Walk over the map: the targets of each tile, and their weights (b h t m). Default: all targets."""
         if targets is None:
@@ -261,10 +277,12 @@ class Call:
         """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded. Often one is
         enough."""
         if self._norm is None:
-            if self._lse is not None and bool((self.lse.abs() < COARSE).all()):
-                self._norm = self.lse.to(self._dtype), None
+            peak, rest = (self.lse, None) if self._lse is not None else self._peaks()
+            lse = peak if rest is None else peak + rest
+            if bool((lse.abs() < COARSE).all()):
+                self._norm = lse.to(self._dtype), None
             else:
-                self._norm = self._peaks()
+                self._norm = self._peaks() if rest is None else (peak, rest)
         return self._norm
 
     def _peaks(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:

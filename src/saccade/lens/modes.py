@@ -1,9 +1,11 @@
-"""Function modes of the running thread."""
+"""What looks on while torch functions run in this thread: taken off for a while."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.utils._python_dispatch import _disable_current_modes
 
 
 @contextmanager
@@ -15,6 +17,13 @@ def without(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[None]:
         yield
     finally:
         _set(modes)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Compute something beside the model: without gradients, unseen by other watches and modes."""
+    with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
+        yield
 
 
 def _set(modes: Sequence[TorchFunctionMode]) -> None:

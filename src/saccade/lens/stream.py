@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, some_of
 from saccade.lens.call import Call
 from saccade.lens.names import matches
 
@@ -82,9 +82,7 @@ class Stream:
         if self.views is not None and any(self.seen.values()):
             return "The trace holds no calls: views were computed as they passed, see trace.seen."
         if self._passed:
-            names = list(self._passed)
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            return f"The trace is empty: no name matches only={self._only}; there are {', '.join(names[:3])}{more}."
+            return f"The trace is empty: no name matches only={self._only}; there are {some_of(self._passed)}."
         return ""
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.errors import SaccadeError, printable
+from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens import flow, relevance, storage, words
 from saccade.lens.call import Call
 from saccade.lens.names import matches
@@ -113,9 +113,12 @@ class Trace(Sequence[Call]):
         layers = self._layers("rollout")
         r = _first_row("rollout", token, layers[0])
         for call in reversed(layers):
-            step = _Back(r)
-            call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])  # the first product needs one row only
-            r = step.row
+            if call.mask is None:  # every row sums to 1
+                r = (r + call.mix(r).mean(dim=1)) / 2
+            else:
+                step = _Back(r)
+                call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])
+                r = step.row
         return r
 
     def summary(
@@ -304,9 +307,3 @@ def _weighting(what: str, token: int | Float[Tensor, "n"], n: int) -> Float[Tens
             f"{what} weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
         )
     return weights / weights.sum()
-
-
-def some_of(names: Iterable[str], most: int = 3) -> str:
-    """The first few different names, and how many more there are."""
-    different = list(dict.fromkeys(names))
-    return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")

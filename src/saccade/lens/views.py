@@ -16,14 +16,16 @@ class View(Protocol):
         next tile overwrites them."""
 
 
-class Received:
-    """How much attention each source gets: the sum of its column."""
+class Mixed:
+    """The sum of all targets' rows, so much of each. share: (b n)."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Float[Tensor, "b n"]) -> None:
+        self._share = share
         self._total: Tensor | float = 0.0
 
     def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
-        self._total = self._total + weights.sum(dim=2)
+        share = self._share[:, None, None, targets].to(weights.dtype).expand(-1, weights.shape[1], -1, -1)
+        self._total = self._total + (share @ weights)[:, :, 0]
 
     def value(self) -> Float[Tensor, "b h m"]:
         assert isinstance(self._total, Tensor)

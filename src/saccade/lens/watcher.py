@@ -13,12 +13,12 @@ from saccade.lens.call import Call
 from saccade.lens.forwards import stand_in
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
-from saccade.lens.modes import without
+from saccade.lens.modes import quietly, without
 from saccade.lens.names import SCRIPTED, Names, in_backward
 from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
-from saccade.lens.recognise.eager import Recogniser, not_followed, quietly
+from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.settling import Settled
 from saccade.lens.shapes import ASKED, Asked, as_seen, not_plain, other_attention, packed, unpacked
 from saccade.lens.stream import Stream

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from saccade.data.files import is_picture, natural, shown
 from saccade.data.store import Store
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 
 Box = tuple[float, float, float, float]
 MOST_TEXT = 1 << 31  # bytes of one annotation file
@@ -188,7 +188,8 @@ def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str
     extra = [name for name in found if name not in known]
     if extra:
         raise DataError(
-            f"{where} has the {what} {_some(extra)}, which are not among the expected ({_some(asked) or 'none'})"
+            f"{where} has the {what} {some_of(map(shown, extra), 9)}, which are not among the expected "
+            f"({some_of(map(shown, asked), 9) or 'none'})"
         )
     return list(asked)
 
@@ -206,12 +207,6 @@ def check_names(names: Sequence[str], where: str, what: str = "classes") -> None
         if name in seen:
             raise DataError(f"{where} names '{shown(name)}' twice among its {what}; one name each expected")
         seen.add(name)
-
-
-def _some(names: Sequence[str], most: int = 9) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(shown, names[:most])) + more
 
 
 def number_relations(annotations: Annotations, asked: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, some_of
 from saccade.lens.components import uncompiled
 from saccade.lens.editing.edits import Edit, Site, as_edits
 from saccade.lens.editing.multihead import multi_head_attention
@@ -25,7 +25,6 @@ from saccade.lens.recognise import spellings
 from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.settling import Settled
 from saccade.lens.shapes import ASKED, Asked, as_asked, not_plain, other_attention
-from saccade.lens.trace import some_of
 from saccade.lens.whence import Whence
 
 SDPA = F.scaled_dot_product_attention

@@ -11,11 +11,11 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from saccade import ops
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, some_of
 from saccade.lens.call import Call
 from saccade.lens.editing.edits import Edit, Site, ungrouped, whole_mask, within
 from saccade.lens.shapes import Asked
-from saccade.lens.trace import Trace, some_of
+from saccade.lens.trace import Trace
 
 LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has no scores of an ordinary size
 

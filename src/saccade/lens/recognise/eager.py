@@ -5,17 +5,16 @@ is decided, and checked, what its weights are (`settle`); when those are multipl
 Nothing that the model computes is touched: all this happens beside it, on detached tensors.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils.weak import WeakIdKeyDictionary
 
 from saccade.errors import in_one_line
+from saccade.lens.modes import quietly
 from saccade.lens.origins import memory, tensors
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.scoring import Scores, product, version_of
@@ -262,13 +261,6 @@ STARTS: dict[str | None, Callable] = {
 
 
 READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Compute something beside the model: without gradients, unseen by other watches and modes."""
-    with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
-        yield
 
 
 def not_followed(func: Callable, error: Exception) -> str:
