@@ -59,5 +59,6 @@ def test_it_is_not_attention_of_the_model():
     x = torch.randn(2, 5, 8)
     with torch.autocast("cpu", torch.bfloat16), watch(model := Curious()) as trace:
         received = model(x)
-    assert len(trace) == 0 and not trace.missed
+    assert len(trace) == 0
+    assert not trace.missed
     torch.testing.assert_close(received, Call("a", "self", x[None], x[None]).weights().mean(dim=2))
