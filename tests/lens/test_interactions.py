@@ -13,7 +13,7 @@ from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 from saccade.errors import SaccadeError
 from saccade.lens.interactions import Tower, interactions
 
-PAD, BOS, EOS = 0, 1, 2
+PAD, BOS, EOS = 0, 1, 36  # the end is found by its number, which is not 2 (that means: the largest)
 WORDS = [[1], [3, 4]]
 
 

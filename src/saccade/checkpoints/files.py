@@ -21,6 +21,7 @@ CONVERT = (
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
 EXPECTED = f"a folder with {WEIGHTS[0]} and config.json, a .safetensors file, hf:owner/name or timm:name"
 CONFIGS = ("config.json", "open_clip_config.json", "preprocessor_config.json", "processor_config.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
 class Weights(Mapping[str, Tensor]):
@@ -51,18 +52,23 @@ class Weights(Mapping[str, Tensor]):
 
 @dataclass
 class Source:
-    """An opened checkpoint: where it is, its weights, and the JSON files beside them by name ({} if absent)."""
+    """An opened checkpoint: where it is, its weights, and the JSON files beside them by name ({} if absent).
+
+    tokenizer: the files of TOKENIZER that there are, by name; read only where they are needed, as they can be large.
+    """
 
     name: str
     weights: Mapping[str, Tensor]
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tokenizer: dict[str, Path] = field(default_factory=dict)
 
     def config(self, name: str = "config.json") -> dict[str, Any]:
         return self.configs.get(name, {})
 
 
-def open_checkpoint(spec: str | Path) -> Source:
-    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. Raises CheckpointError."""
+def open_checkpoint(spec: str | Path, words: bool = False) -> Source:
+    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. words: whether a tokenizer is needed too,
+    which is fetched then. Raises CheckpointError."""
     text = str(spec)
     if not text.strip():
         raise CheckpointError(f"the name of the checkpoint is empty; expected {EXPECTED}")
@@ -70,7 +76,7 @@ def open_checkpoint(spec: str | Path) -> Source:
         from saccade.checkpoints.hub import fetch
 
         hub, _, name = text.partition(":")
-        path = fetch(name if hub == "hf" else f"timm/{name}")
+        path = fetch(name if hub == "hf" else f"timm/{name}", words)
     else:
         path = _at_home(spec)
     try:
@@ -80,8 +86,9 @@ def open_checkpoint(spec: str | Path) -> Source:
     if not is_there:
         raise CheckpointError(f"{text}: no such file or folder; expected {EXPECTED}")
     files, folder = (_weight_files(path, text), path) if is_folder else ([_safe(path)], path.parent)
-    configs = {name: _json(folder / name) for name in CONFIGS if (folder / name).is_file()}
-    return Source(text, Weights(files), configs)
+    configs = {name: read_json(folder / name) for name in CONFIGS if (folder / name).is_file()}
+    tokenizer = {name: folder / name for name in TOKENIZER if (folder / name).is_file()}
+    return Source(text, Weights(files), configs, tokenizer)
 
 
 def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:
@@ -126,7 +133,7 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     """The files a sharded checkpoint's index names. Names that lead out of the folder are refused."""
-    places = _json(index).get("weight_map")
+    places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise CheckpointError(f"{index}: expected a weight_map from tensor names to files")
     files = sorted({str(place) for place in places.values()})
@@ -168,7 +175,8 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises CheckpointError for anything else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -5,12 +5,12 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-from saccade.checkpoints.files import CONFIGS, PICKLES, WEIGHTS
+from saccade.checkpoints.files import CONFIGS, PICKLES, TOKENIZER, WEIGHTS
 from saccade.errors import CheckpointError
 
 
-def fetch(repo: str) -> Path:
-    """The local folder of a hub repository `owner/name`.
+def fetch(repo: str, words: bool = False) -> Path:
+    """The local folder of a hub repository `owner/name`. words: with its tokenizer.
 
     Once its weights are in the hub's cache they are used as they are and nothing is asked of the network; remove
     them there (`hf cache rm`) to fetch anew. Raises CheckpointError for a name that does not exist, a repository
@@ -18,7 +18,7 @@ def fetch(repo: str) -> Path:
     """
     try:
         folder = Path(huggingface_hub.snapshot_download(repo, local_files_only=True))
-        if _is_whole(folder):
+        if _is_whole(folder) and (not words or (folder / TOKENIZER[0]).is_file()):
             return folder
     except HFValidationError as error:
         raise CheckpointError(f"{repo!r} is not a name on the hub; expected hf:owner/name or timm:name") from error
@@ -26,7 +26,8 @@ def fetch(repo: str) -> Path:
         pass
     files = _listed(repo)
     weights = _weights_among(repo, files)
-    wanted = [*weights, *(name for name in CONFIGS if name in files)]
+    beside = (*CONFIGS, *TOKENIZER) if words else CONFIGS
+    wanted = [*weights, *(name for name in beside if name in files)]
     try:
         return Path(huggingface_hub.snapshot_download(repo, allow_patterns=wanted))
     except Exception as error:  # whatever the HTTP client of this version of the hub raises

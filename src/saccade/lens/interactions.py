@@ -18,6 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from saccade.errors import SaccadeError
 from saccade.lens.indices import whole
 
+AT_ONCE = 2048  # tokens in one pass: 24 layers of a ViT-L keep about 3 GB of them
+
 
 @dataclass(frozen=True)
 class Tower:
@@ -119,31 +121,34 @@ class _Run:
     def added(self, groups: list[list[int]], nodes: Tensor, weights: Tensor) -> Float[Tensor, "g d"]:
         """Σ w_i over the tokens of each group: derivatives along x − r of these tokens, forwards."""
         change = self.tokens - self.blank
-        out = []
-        for group in groups:
-            along = torch.zeros_like(change)
-            along[:, group] = change[:, group]
-            total: Tensor = torch.zeros(())
-            for node, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
-                # The fused kernels cannot be derived forwards.
-                with sdpa_kernel(SDPBackend.MATH):
-                    total = total + weight * torch.func.jvp(self, (self.blank + node * change,), (along,))[1][0]
-            out.append(total.detach())
-        return torch.stack(out)
+        out = torch.zeros(len(groups), len(self.whole)).to(self.whole)
+        for at, by in self._rule(nodes, weights):
+            points = self.blank + at * change
+            for g, group in enumerate(groups):
+                along = torch.zeros_like(points)
+                along[:, group] = change[:, group]
+                with sdpa_kernel(SDPBackend.MATH):  # the fused kernels cannot be derived forwards
+                    slopes = torch.func.jvp(self, (points,), (along,))[1]
+                out[g] += (by * slopes.detach()).sum(dim=0)
+        return out
 
-    def along(
-        self, directions: Float[Tensor, "g d"], nodes: Tensor, weights: Tensor
-    ) -> Float[Tensor, "g n"]:
+    def along(self, directions: Float[Tensor, "g d"], nodes: Tensor, weights: Tensor) -> Float[Tensor, "g n"]:
         """w_i · direction for every token: derivatives of the embedding in that direction, backwards."""
-        change, total = self.tokens - self.blank, None
-        for node, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
-            tokens = (self.blank + node * change).requires_grad_()
-            out = self(tokens)[0]
-            slopes = [torch.autograd.grad(out, tokens, each, retain_graph=True)[0][0] for each in directions]
-            part = weight * (torch.stack(slopes) * change).sum(dim=-1)
-            total = part if total is None else total + part
-        assert total is not None
+        change = self.tokens - self.blank
+        total = torch.zeros(len(directions), self.tokens.shape[1]).to(self.whole)
+        for at, by in self._rule(nodes, weights):
+            points = (self.blank + at * change).requires_grad_()
+            out = (by * self(points)).sum(dim=0)
+            for g, direction in enumerate(directions):
+                (slopes,) = torch.autograd.grad(out, points, direction, retain_graph=True)
+                total[g] += (slopes * change).sum(dim=(0, 2))
         return total
+
+    def _rule(self, nodes: Tensor, weights: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The points of integration (b 1 1) and their weights (b 1), as many at once as there is room for."""
+        room = max(1, AT_ONCE // self.tokens.shape[1])
+        for at, by in zip(nodes.split(room), weights.split(room), strict=True):
+            yield at.to(self.tokens)[:, None, None], by.to(self.whole)[:, None]
 
     def _entered(self, given: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The tokens with which the layer is entered, and the embedding."""

@@ -15,7 +15,7 @@ from saccade.lens import Trace
 from saccade.models.segmenter import Segmented
 from saccade.studio.canvas import Canvas
 from saccade.studio.queries import query_layers, rounded
-from saccade.studio.targets import Targets
+from saccade.studio.targets import Queries
 from saccade.tasks.drawing import Colour
 from saccade.tasks.segment import SegmentTask
 from saccade.tasks.segment_colours import class_colours
@@ -28,7 +28,7 @@ RANKS = 4  # likeliest classes kept of a patch
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassAreas(Targets):
+class ClassAreas(Queries):
     """All classes of a segmenter, those of most pixels first and those of none by how likely they come anywhere, and
     where their tokens looked.
 

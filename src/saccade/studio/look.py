@@ -155,10 +155,10 @@ def look(task: Task, picture: Picture, size: int | None = None, top: int = 5, th
         prediction = task.named(shares(watched.out)[0].cpu(), picture.name, picture.notes, top)
     else:
         notes.append("this model has no classifier: it shows where it looks, and names nothing")
-    shown = _shown(preprocess, picture.image, watched.grid, patch)
+    covered = shown(preprocess, picture.image, watched.grid, patch)
     summary = _summary(watched.trace if objects is None else objects.others, task, watched.grid)
     return Look(
-        task, picture.name, shown, prediction, watched.trace, watched.grid, summary, notes, watched.seconds, objects
+        task, picture.name, covered, prediction, watched.trace, watched.grid, summary, notes, watched.seconds, objects
     )
 
 
@@ -242,7 +242,7 @@ def _summary(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     return summary
 
 
-def _shown(preprocess: Preprocess, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
+def shown(preprocess: Preprocess, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
     """What the grid covers, as sharp as the picture has it."""
     height, width = preprocess.size
     finer = max(1.0, min(_SHOWN, min(picture.size)) / max(height, width))

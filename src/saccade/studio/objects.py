@@ -15,7 +15,7 @@ from saccade.lens import Trace
 from saccade.lens.scores import coverage
 from saccade.models.detector import Found
 from saccade.studio.queries import query_layers, rounded
-from saccade.studio.targets import Targets
+from saccade.studio.targets import Queries
 from saccade.tasks.detect import Detection, DetectTask, FindsObjects, detections, kept
 from saccade.tasks.detections import Detections
 
@@ -23,7 +23,7 @@ MOST = 24  # objects with maps on a page: more than a person can click through, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundObjects(Targets):
+class FoundObjects(Queries):
     """The objects found in one picture, surest first, and where their queries looked.
 
     labels: of their classes. boxes: left, top, right, bottom in shares of the picture

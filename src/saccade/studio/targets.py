@@ -1,8 +1,9 @@
-"""What a page lets a person choose by name: each thing has a query, and a place in the picture that it stands for."""
+"""What a page lets a person choose by name: each thing has maps over the picture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,19 +12,24 @@ from saccade.lens import Trace
 from saccade.studio.queries import QueryLayer, rounded
 
 
+class Packs(Protocol):
+    """A layer's maps."""
+
+    def packed(self) -> tuple[bytes, Any]:
+        """As bytes, with what is needed to read them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Targets(ABC):
-    """Objects or classes of one picture, and where the query of each looked.
+    """Things of one picture that a page offers by name.
 
-    kind: of them, as the page knows it. place: what a query stands for in the picture, in a word. layers: maps, an
-    entry for each of the first `len` names. others: the calls that are none of the queries'. grid: (rows, columns) of
-    patches.
+    kind: of them, as the page knows it. layers: maps, an entry for each of the first `len` names. others: the calls
+    that are none of theirs. grid: (rows, columns) of patches.
     """
 
     kind: ClassVar[str]
-    place: ClassVar[str]
 
-    layers: list[QueryLayer]
+    layers: Sequence[Packs]
     others: Trace
     grid: tuple[int, int]
     notes: list[str]
@@ -37,11 +43,6 @@ class Targets(ABC):
     def names(self) -> list[str]:
         """To tell them apart by."""
 
-    @property
-    @abstractmethod
-    def cover(self) -> Float[Tensor, "n m"]:
-        """The part of every patch that is the place of each."""
-
     @abstractmethod
     def first(self, n: int) -> Self:
         """Those of the first n."""
@@ -49,6 +50,34 @@ class Targets(ABC):
     @abstractmethod
     def cut(self, n: int) -> str:
         """What to say of a page that shows n of them."""
+
+    @abstractmethod
+    def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """What the page reads of them, and the maps of each layer and other planes as bytes, by name."""
+
+    def fitting(self, budget: float) -> Self:
+        """As many of the first as take at most `budget` bytes of a page, and at least one."""
+        fewer = self
+        while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
+            fewer = self.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
+        if fewer is self:
+            return self
+        return replace(fewer, notes=[*self.notes, self.cut(len(fewer))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries(Targets):
+    """Objects or classes of one picture, and where the query of each looked. place: what a query stands for in the
+    picture, in a word."""
+
+    place: ClassVar[str]
+
+    layers: list[QueryLayer]
+
+    @property
+    @abstractmethod
+    def cover(self) -> Float[Tensor, "n m"]:
+        """The part of every patch that is the place of each."""
 
     @abstractmethod
     def details(self) -> dict[str, Any]:
@@ -78,7 +107,6 @@ class Targets(ABC):
         ]
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """What the page reads of them, and the maps of each layer and other planes as bytes, by name."""
         cover = self.cover
         layers, data = [], self.planes()
         for i, layer in enumerate(self.layers):
@@ -96,12 +124,3 @@ class Targets(ABC):
             )
         told = {"kind": self.kind, "names": self.names, "area": rounded(cover.mean(dim=1)), "layers": layers}
         return {**told, **self.details()}, data
-
-    def fitting(self, budget: float) -> Self:
-        """As many of the first as take at most `budget` bytes of a page, and at least one."""
-        fewer = self
-        while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
-            fewer = self.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
-        if fewer is self:
-            return self
-        return replace(fewer, notes=[*self.notes, self.cut(len(fewer))])

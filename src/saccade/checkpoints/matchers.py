@@ -1,0 +1,237 @@
+"""Public models that match text with pictures: CLIP, SigLIP and their kin, as transformers' checkpoints hold them.
+
+Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are
+read here (safetensors only), pictures are prepared here, and words by the file tokenizer.json. No code of a checkpoint
+is run. Needs the extra saccade[hf].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from saccade.checkpoints.family import OPENAI_CLIP, pair, short
+from saccade.checkpoints.files import Source, open_checkpoint, read_json
+from saccade.checkpoints.processors import centre, read_processor
+from saccade.checkpoints.public import load_network, network_config, refuse_quantised, transformers_quietly
+from saccade.data.preprocess import Preprocess
+from saccade.errors import CheckpointError, DataError, in_one_line
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of matchers.
+
+    model: transformers' class. pictures: how its image processor fills in what the file leaves out. whole: whether a
+    text is filled up to the longest that it takes, as in training, and read without a mask.
+    """
+
+    model: str
+    pictures: str = "CLIP"
+    whole: bool = False
+
+
+# By the model_type of config.json.
+KINDS: Mapping[str, Kind] = {
+    "clip": Kind("CLIPModel"),
+    "siglip": Kind("SiglipModel", "ViT", whole=True),
+    "altclip": Kind("AltCLIPModel"),
+    "chinese_clip": Kind("ChineseCLIPModel"),
+    "metaclip_2": Kind("MetaClip2Model"),
+}
+# Models of text and pictures that are none of these, and why they are not read.
+REFUSED: Mapping[str, str] = {
+    "align": "its picture tower is a convolution: it has no patches that attend",
+    "siglip2": "its pictures are prepared as patches of any shape; SigLIP 2 of a fixed size is model_type siglip",
+    "xclip": "it matches films, not pictures",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as a model reads it. ids (1 n), with marks before and after and padding. words: as written, in order.
+    groups: the tokens of each. said: how many tokens are no padding."""
+
+    ids: Int64[Tensor, "1 n"]
+    words: list[str]
+    groups: list[list[int]]
+    said: int
+
+
+@dataclass
+class PublicMatcher:
+    """Somebody else's matcher, ready to use.
+
+    Attributes:
+        model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
+        preprocess: from a PIL picture to the model's input.
+        tokenizer: of the library tokenizers.
+        family: which of KINDS it is.
+        most: how many tokens of a text it takes, marks included.
+        padding: the token that stands for no word.
+        name: short, for people.
+        notes: what was assumed when it was loaded, one sentence each.
+    """
+
+    model: nn.Module
+    preprocess: Preprocess
+    tokenizer: Any
+    family: str
+    most: int
+    padding: int
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    def read(self, text: str) -> Reading:
+        """Tokens and words of a text. Raises DataError for one without words, and for one that is too long."""
+        encoded = self.tokenizer.encode(text)
+        words, groups = _words(encoded, text)
+        if not words:
+            raise DataError(f"the text {text!r} has no words to look for")
+        if len(encoded.ids) > self.most:
+            marks = len(encoded.ids) - sum(map(len, groups))
+            raise DataError(
+                f"the text has {len(encoded.ids) - marks} tokens; {self.name} takes {self.most - marks} besides its "
+                "marks of begin and end: use fewer words"
+            )
+        count = self.model.get_submodule("text_model").config.vocab_size
+        if max(encoded.ids) >= count:
+            raise CheckpointError(
+                f"{self.name}: tokenizer.json makes token {max(encoded.ids)}, and the model has {count}: they are not "
+                "of the same model"
+            )
+        fill = self.most - len(encoded.ids) if KINDS[self.family].whole else 0
+        return Reading(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
+
+    def nothing(self, reading: Reading) -> Int64[Tensor, "1 n"]:
+        """The same without words: padding in their places, between the same marks."""
+        ids = reading.ids.clone()
+        ids[:, [token for group in reading.groups for token in group]] = self.padding
+        return ids
+
+    def of_picture(self, pixel_values: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
+        """Embeddings of pictures, not normalised."""
+        model: Any = self.model
+        return model.get_image_features(pixel_values=pixel_values).pooler_output
+
+    def of_text(self, input_ids: Int64[Tensor, "b n"]) -> Float[Tensor, "b d"]:
+        """Embeddings of texts, not normalised. Every token is read, padding too."""
+        model: Any = self.model
+        seen = {} if KINDS[self.family].whole else {"attention_mask": torch.ones_like(input_ids)}
+        return model.get_text_features(input_ids=input_ids, **seen).pooler_output
+
+
+def is_matcher(source: Source) -> bool:
+    """Whether an opened checkpoint is a whole matcher of KINDS, not one of its towers alone or with a classifier."""
+    config = source.config()
+    architectures = config.get("architectures") or [KINDS[config["model_type"]].model] if _kind(source) else []
+    return _kind(source) is not None and KINDS[config["model_type"]].model in architectures
+
+
+def load_matcher(spec: str | Path | Source) -> PublicMatcher:
+    """Load a public model of text and pictures.
+
+    spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json, model.safetensors and
+    tokenizer.json, or what `open_checkpoint(spec, words=True)` opened.
+
+    Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a missing
+    tokenizer.json, and where transformers is not installed.
+    """
+    source = spec if isinstance(spec, Source) else open_checkpoint(spec, words=True)
+    said, notes = dict(source.config()), list[str]()
+    family = _kind(source)
+    if family is None or not is_matcher(source):
+        raise CheckpointError(_unknown(source))
+    refuse_quantised(source)
+    kind = KINDS[family]
+    with transformers_quietly(source.name) as library:
+        config = network_config(library, kind.model, said, source.name)
+        model = load_network(library, kind.model, config, source.weights, source.name, notes)
+    tokenizer, padding = _tokenizer(source, config.text_config)
+    side = pair(config.vision_config.image_size) or (224, 224)
+    usual = centre(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
+    preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
+    most = _most(source, config.text_config)
+    return PublicMatcher(model, preprocess, tokenizer, family, most, padding, short(source.name), notes)
+
+
+def _kind(source: Source) -> str | None:
+    family = source.config().get("model_type")
+    return family if isinstance(family, str) and family in KINDS else None
+
+
+def _unknown(source: Source) -> str:
+    family = source.config().get("model_type")
+    if family in REFUSED:
+        return f"{source.name}: text cannot be matched with pictures by a {family} here: {REFUSED[family]}"
+    what = f"a model_type {family!r}" if family else "no config.json with a model_type"
+    architectures = ", ".join(map(str, source.config().get("architectures") or [])) if _kind(source) else ""
+    return (
+        f"{source.name}: it reads no text to match with pictures: {architectures or what}; expected one of "
+        f"{', '.join(kind.model for kind in KINDS.values())}"
+    )
+
+
+def _tokenizer(source: Source, config: Any) -> tuple[Any, int]:
+    """The tokenizer, and the token that stands for no word."""
+    if "tokenizer.json" not in source.tokenizer:
+        raise CheckpointError(
+            f"{source.name}: no tokenizer.json, which says how text is cut into tokens; make one with transformers: "
+            "AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)"
+        )
+    path = source.tokenizer["tokenizer.json"]
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # it raises nothing narrower
+        raise CheckpointError(f"{path} is no tokenizer that can be read: {in_one_line(error)}") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    said = _settings(source).get("pad_token")
+    name = said.get("content") if isinstance(said, Mapping) else said
+    padding = tokenizer.token_to_id(name) if isinstance(name, str) else None
+    padding = config.pad_token_id if padding is None else padding
+    if not isinstance(padding, int) or not 0 <= padding < config.vocab_size:
+        raise CheckpointError(f"{source.name}: neither tokenizer_config.json nor config.json names a token for padding")
+    return tokenizer, padding
+
+
+def _settings(source: Source) -> dict[str, Any]:
+    path = source.tokenizer.get("tokenizer_config.json")
+    return {} if path is None else read_json(path)
+
+
+def _most(source: Source, config: Any) -> int:
+    """How many tokens a text may have: the positions there are, or fewer where the tokenizer says so."""
+    # RoBERTa's positions are counted from the padding's number on
+    shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0
+    said = _settings(source).get("model_max_length")
+    places = config.max_position_embeddings - shifted
+    return min(places, int(said)) if isinstance(said, int | float) and said > 0 else places
+
+
+def _words(encoded: Any, text: str) -> tuple[list[str], list[list[int]]]:
+    """The words that a tokenizer saw before it cut them into pieces, as they are written, and the tokens of each."""
+    groups: list[list[int]] = []
+    last = None
+    for token, (word, mark) in enumerate(zip(encoded.word_ids, encoded.special_tokens_mask, strict=True)):
+        start, end = encoded.offsets[token]
+        if word is None or mark or not text[start:end].strip():
+            continue
+        # some tokenizers cut no words before pieces: spaces part these
+        if word != last or text[max(0, start - 1) : start + 1] != text[max(0, start - 1) : start + 1].strip():
+            groups.append([])
+        groups[-1].append(token)
+        last = word
+    spans = [(encoded.offsets[group[0]][0], encoded.offsets[group[-1]][1]) for group in groups]
+    return [text[start:end].strip() for start, end in spans], groups
