@@ -3,7 +3,7 @@
 import json
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.console import Console
@@ -11,6 +11,10 @@ from rich.console import Console
 from saccade.cli import say
 from saccade.data import Picture, output, read_image
 from saccade.errors import SaccadeError
+
+if TYPE_CHECKING:
+    from saccade.studio.looking import Looked
+    from saccade.studio.page import PageReport
 
 
 def look(
@@ -30,13 +34,15 @@ def look(
     The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
     and head, and how each weight is computed. Of a detector, click a found object and see where its query looked,
     which other objects it attended to and how it relates to them. Of a segmenter, click a class or its area and see
-    where its token looked, and any patch to see what it is taken for.
+    where its token looked, and any patch to see what it is taken for. With --text, click a word.
 
     Examples:
 
         saccade look photo.jpg
 
         saccade look photo.jpg --model hf:google/vit-base-patch16-224 --open
+
+        saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a red ball on a table"
 
     Parameters
     ----------
@@ -52,7 +58,8 @@ def look(
     threshold
         The least score, 0 to 1, of an object that a detector finds, and of a relation.
     text
-        Words to look for in the picture; not there yet.
+        Of a model that matches text with pictures (CLIP, SigLIP and their kin): what the picture may show. Click a word
+        on the page and see which patches answer it, or a patch and see which words.
     device
         Where to compute, in fp32: the page shows numbers.
     open_page
@@ -60,34 +67,17 @@ def look(
     as_json
         Print prediction, grid and heat map as JSON instead.
     """
-    if text is not None:
-        raise SaccadeError(
-            "--text is not there yet: matching words with places in a picture comes with a later version"
-        )
+    if text is not None and not text.strip():
+        raise SaccadeError("--text is empty: give the words to look for, such as \"a red ball on a table\"")
     from saccade.device import pick_device
-    from saccade.studio.look import Look
-    from saccade.studio.look import look as look_at
-    from saccade.studio.public import PublicLook, look_public
-    from saccade.tasks import load
-    from saccade.tasks.public_detect import PublicDetectTask
-    from saccade.tasks.public_segment import PublicSegmentTask
+    from saccade.studio.looking import Wish, look_at
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
     seen, place = _picture(picture, console), pick_device(device)
     waiting = say.to(stderr=True)
     with waiting.status("running the model"):
-        task = load(model)
-        task.model.to(place)
-        found: Look | PublicLook
-        if isinstance(task, PublicDetectTask):
-            if size is not None:
-                raise SaccadeError(f"--size is not for {model}: its own processor says at which size it sees pictures")
-            found = look_public(task, seen, threshold)
-        elif isinstance(task, PublicSegmentTask):
-            raise SaccadeError(f"{model}: no page is made of other libraries' segmenters; saccade.watch looks into it")
-        else:
-            found = look_at(task, seen, size, threshold=threshold)
+        found = look_at(model, seen, Wish(size, threshold, text), place)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:
@@ -108,38 +98,14 @@ def _picture(path: Path | None, console: Console) -> Picture:
     return Picture(sample_picture(), "a drawn picture")
 
 
-def _print(console: Console, found, report) -> None:
-    from saccade.studio.look import Look
-    from saccade.studio.terminal import (
-        areas_table,
-        bars,
-        draw_areas,
-        draw_look,
-        draw_objects,
-        objects_table,
-        relation_lines,
-    )
-
+def _print(console: Console, found: "Looked", report: "PageReport") -> None:
     task = found.task
     rows, columns = found.grid
     size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
     say.line(console, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
-    if found.objects is not None:
-        if len(found.objects):
-            console.print(objects_table(found.prediction, found.objects))
-        if found.objects.relations:
-            console.print(relation_lines(found.objects))
-        draw_objects(console, found.picture, found.objects)
-    elif isinstance(found, Look) and found.areas is not None:
-        console.print(areas_table(found.areas))
-        draw_areas(console, found.picture, found.areas)
-    else:
-        if found.prediction is not None:
-            console.print(bars(found.prediction.labels, found.prediction.probabilities))
-        draw_look(console, found.picture, found.heat)
+    found.tell(console)
     for note in found.notes:
         say.note(console, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
-    what = "a class" if getattr(found, "areas", None) else "an object" if found.objects else "a patch"
-    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {what}."
+    size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {found.click}."
     say.line(console, "The page: ", (str(report.path), "bold"), size)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from saccade.data import Picture
@@ -20,6 +21,7 @@ from saccade.studio.areas import ClassAreas, find_areas
 from saccade.studio.canvas import Canvas, laid_out
 from saccade.studio.objects import FoundObjects, find_objects
 from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, tell_objects
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
 from saccade.tasks.detect import Detection, DetectTask
@@ -64,6 +66,23 @@ class Look:
     def heat(self) -> Float[Tensor, "y x"]:
         """The rollout over the patches alone: its sum is 1 less what the prefix tokens keep."""
         return self.summary.rollout[0, len(self.task.prefix) :].view(self.grid).cpu()
+
+    @property
+    def click(self) -> str:
+        """What to click on the page."""
+        return "a class" if self.areas else "an object" if self.objects else "a patch"
+
+    def tell(self, console: Console) -> None:
+        """What it sees, and where it looks."""
+        if self.objects is not None and isinstance(self.prediction, Detection):
+            tell_objects(console, self.picture, self.prediction, self.objects)
+        elif self.areas is not None:
+            console.print(areas_table(self.areas))
+            draw_areas(console, self.picture, self.areas)
+        else:
+            if isinstance(self.prediction, Classification):
+                console.print(bars(self.prediction.labels, self.prediction.probabilities))
+            draw_look(console, self.picture, self.heat)
 
     @property
     def facts(self) -> dict[str, Any]:

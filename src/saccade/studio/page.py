@@ -29,7 +29,7 @@ TARGETS_SHARE = 1 / 3  # of the bytes of a page at most
 # In the order in which they need each other.
 SCRIPTS = [
     "dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "targets", "objects",
-    "classes", "tags", "scene", "boxes", "areas", "large", "address", "viewer",
+    "classes", "tags", "scene", "boxes", "areas", "answers", "large", "address", "viewer",
 ]  # fmt: skip
 
 

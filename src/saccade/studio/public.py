@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Int64
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from saccade.checkpoints.detectors import KINDS
@@ -16,6 +17,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.objects import FoundObjects, Surveyed, surveyed
 from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.terminal import tell_objects
 from saccade.tasks.detect import Detection, kept
 from saccade.tasks.detections import Detections
 from saccade.tasks.public_detect import PublicDetectTask
@@ -40,6 +42,12 @@ class PublicLook:
     notes: list[str]
     seconds: float
     objects: FoundObjects
+
+    click = "an object"
+
+    def tell(self, console: Console) -> None:
+        """What it finds."""
+        tell_objects(console, self.picture, self.prediction, self.objects)
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -78,6 +78,15 @@ def draw_objects(console: Console, picture: Image.Image, objects: FoundObjects, 
     console.print(_blocks(np.asarray(small, dtype=float)))
 
 
+def tell_objects(console: Console, picture: Image.Image, said: Detection, objects: FoundObjects) -> None:
+    """All that is told of found objects: their table, how they relate, and the picture."""
+    if len(objects):
+        console.print(objects_table(said, objects))
+    if objects.relations:
+        console.print(relation_lines(objects))
+    draw_objects(console, picture, objects)
+
+
 def areas_table(areas: ClassAreas, width: int = 24) -> Table:
     """What a segmenter says, a line for each class that is there: its share of the pixels, and how much of its
     token's attention in the last layer lies inside its area, beside the area's share of what the model saw."""
@@ -121,6 +130,25 @@ def draw_areas(console: Console, picture: Image.Image, areas: ClassAreas, width:
     table.add_row(_blocks(small), _blocks(opacity * laid + (1 - opacity) * small))
     table.add_row(Text("the picture", style="dim"), Text("its classes, in the colours above", style="dim"))
     console.print(table)
+
+
+def words_table(words: Sequence[str], answers: Float[Tensor, "n m"], grid: tuple[int, int], width: int = 12) -> Table:
+    """A line a word: what it adds to the similarity by way of all patches (a bar to the right, or to the left where it
+    takes away), and the patch by which it adds most."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption_style="dim", caption_justify="left")
+    for head in ("word", "adds", "", "most by the patch at"):
+        table.add_column(head, justify="right" if head == "adds" else "left")
+    table.caption = "of the similarity, told apart at the last layer; the rest is added by tokens that are no patch"
+    sums, peaks = answers.sum(dim=1).tolist(), answers.argmax(dim=1).tolist()
+    most = max(*map(abs, sums), 1e-12)
+    for word, adds, peak in zip(words, sums, peaks, strict=True):
+        full = max(1, round(abs(adds) / most * width))
+        bar = Text(" " * width + "█" * full, style="cyan")
+        if adds < 0:
+            bar = Text(" " * (width - full) + "█" * full, style="red")
+        row, column = divmod(peak, grid[1])
+        table.add_row(Text(shown(word)), Text(f"{adds:+.4f}"), bar, Text(f"row {row + 1}, column {column + 1}"))
+    return table
 
 
 def _size(picture: Image.Image, room: int, width: int) -> tuple[int, int]:

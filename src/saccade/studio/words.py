@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from PIL import Image
+from rich.console import Console
+from rich.text import Text
 from torch import Tensor, nn
 
 from saccade.checkpoints.matchers import PublicMatcher, Reading
 from saccade.data import Picture
+from saccade.data.files import shown as named
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
@@ -21,6 +24,7 @@ from saccade.studio.look import shown
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
+from saccade.studio.terminal import words_table
 
 MARKS = "begin and end"  # of the text: tokens of no word
 STEPS = 16
@@ -64,6 +68,7 @@ class AnsweringWords(Targets):
     kind = "words"
 
     layers: list[AnswerLayer]
+    text: str
     words: list[str]
     similarity: float
 
@@ -95,20 +100,19 @@ class AnsweringWords(Targets):
                     **{name: rounded(values, 4) for name, values in told.items()},
                 }
             )
-        told = {"similarity": float(f"{self.similarity:.4g}"), "marks": self.words[-1] == MARKS}
+        told = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "marks": self.words[-1] == MARKS}
         return {"kind": self.kind, "names": self.names, "layers": layers, **told}, data
 
 
 @dataclass
 class WordsLook:
-    """One picture and one text looked at by somebody else's matcher.
+    """One picture and one text looked at by somebody else's matcher, `task`.
 
     picture: what of it the model saw. trace: of the picture's tower. places: of its tokens.
     """
 
-    matcher: PublicMatcher
+    task: PublicMatcher
     name: str
-    text: str
     picture: Image.Image
     trace: Trace
     places: TokenMap
@@ -116,16 +120,23 @@ class WordsLook:
     notes: list[str]
     seconds: float
 
+    click = "a word"
+
     @property
     def grid(self) -> tuple[int, int]:
         return self.places.grid
 
+    def tell(self, console: Console) -> None:
+        """The similarity, and a line a word."""
+        console.print(f"similarity {self.words.similarity:.3f} with", Text(named(self.words.text), style="bold"))
+        console.print(words_table(self.words.names, self.words.layers[-1].answers, self.grid))
+
     def page(self, path: Path) -> PageReport:
         """Write the page."""
-        height, width = self.matcher.preprocess.size
+        height, width = self.task.preprocess.size
         facts = {
-            "name": self.matcher.name,
-            "parameters": f"{self.matcher.parameters / 1e6:.1f} million",
+            "name": self.task.name,
+            "parameters": f"{self.task.parameters / 1e6:.1f} million",
             "picture": f"{width} x {height} pixels",
             "precision": "fp32",
         }
@@ -151,8 +162,8 @@ class WordsLook:
         layer = self.words.layers[-1]
         maps = layer.answers.unflatten(1, self.grid)
         return {
-            "model": self.matcher.name,
-            "text": self.text,
+            "model": self.task.name,
+            "text": self.words.text,
             "similarity": round(self.words.similarity, 6),
             "words": [
                 {"word": word, "adds": round(float(one.sum()), 6), "map": _short(one)}
@@ -204,10 +215,10 @@ def look_words(matcher: PublicMatcher, picture: Picture, text: str, steps: int =
         similarity = found.similarity
     notes = [*picture.notes, *matcher.notes, *_doubts(layers)]
     words = AnsweringWords(
-        layers=layers, others=seen, grid=places.grid, notes=[], words=[*reading.words, MARKS], similarity=similarity
+        layers=layers, others=seen, grid=places.grid, notes=[], text=text, words=[*reading.words, MARKS], similarity=similarity
     )
     picture_shown = shown(matcher.preprocess, picture.image, places.grid, pixels.shape[-2] // places.grid[0])
-    return WordsLook(matcher, picture.name, text, picture_shown, seen, places, words, notes, seconds)
+    return WordsLook(matcher, picture.name, picture_shown, seen, places, words, notes, seconds)
 
 
 def _blocks(model: nn.Module, trace: Trace) -> Iterator[tuple[str, nn.Module]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.matchers import PublicMatcher, is_matcher, load_matcher
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
@@ -36,14 +37,9 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
     Raises CheckpointError, in one line, if there is no such model or it cannot be read.
     """
     name = str(spec)
-    if name in embedded():
-        with as_file(files("saccade") / "weights" / name) as folder:
-            return _open(folder, name)
-    folder = Path(name)
-    for place in (folder, folder / "model"):
-        if kind_in(place) is not None:
-            return _open(place, folder.resolve().name)
-    if not folder.exists() and ":" not in name and "/" not in name:
+    if (ours := _ours(name)) is not None:
+        return _open(*ours)
+    if not Path(name).exists() and ":" not in name and "/" not in name:
         raise CheckpointError(
             f"there is no model {name!r}: embedded are {', '.join(embedded()) or 'none'}; else give hf:owner/name, "
             "timm:name, a folder or a safetensors file"
@@ -53,7 +49,15 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
         return PublicSegmentTask(load_segmenter(source))
     if is_detector(source):
         return PublicDetectTask(load_detector(source))
-    loaded = load_checkpoint(source)
+    try:
+        loaded = load_checkpoint(source)
+    except CheckpointError as error:
+        if not is_matcher(source):
+            raise
+        raise CheckpointError(
+            f"{source.name} matches text with pictures, and its picture tower alone cannot be read here: "
+            "look --text WORDS shows which words and patches answer one another"
+        ) from error
     if not isinstance(loaded.model, Classifier):
         return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
     classes = loaded.model.config.classes
@@ -62,6 +66,28 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
         notes.append(f"the checkpoint does not name its {classes} classes: they are numbered from 0")
     labels = loaded.labels or [f"class {i}" for i in range(classes)]
     return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
+
+
+def load_matching(spec: str | Path) -> PublicMatcher:
+    """A model that matches text with pictures. spec: as for `load`; none is embedded.
+
+    Raises CheckpointError, in one line, for one that reads no text, and as `load_matcher` does."""
+    if _ours(str(spec)) is not None:
+        raise CheckpointError(
+            f"{spec} reads no text: a model that matches text with pictures is needed, such as "
+            "hf:openai/clip-vit-base-patch32"
+        )
+    return load_matcher(spec)
+
+
+def _ours(name: str) -> tuple[Path, str] | None:
+    """The folder of an embedded model or of one that `saccade train` wrote, and what to call it."""
+    if name in embedded():
+        with as_file(files("saccade") / "weights" / name) as folder:
+            return folder, name
+    folder = Path(name)
+    place = next((place for place in (folder, folder / "model") if kind_in(place) is not None), None)
+    return None if place is None else (place, folder.resolve().name)
 
 
 def _open(folder: Path, name: str) -> TrainedTask:

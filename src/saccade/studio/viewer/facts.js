@@ -27,7 +27,7 @@ export function speaker(page, look) {
 }
 
 function predictions(page, say, scene) {
-  if (page.targets?.kind === 'classes') return scene ? scene.list(MOST_CLASSES) : [];
+  if (['classes', 'words'].includes(page.targets?.kind)) return scene ? scene.list(MOST_CLASSES) : [];
   if (page.targets) return [h('p', {}, found(page.targets, say))];
   if (!page.predictions.length) return [say('noPredictions')];
   return page.predictions.slice(0, 5).map(([label, p]) => {

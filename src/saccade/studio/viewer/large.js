@@ -89,15 +89,18 @@ export class LargeMap {
     };
     const beyond = look.peak(this.weights, null) > end * 1.001;
     const sign = (t) => (t === 0 && log ? '≤ ' : t === 1 && beyond ? '≥ ' : '');
-    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + percent(weightAt(t, end, log))));
+    const tell = (x) => look.tell?.(x) ?? percent(x);
+    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + tell(weightAt(t, end, log))));
+    if (look.tell) return get('ticks').replaceChildren(...ticks);
     const even = 1 / look.tokens;
     return get('ticks').replaceChildren(...ticks, tick(place(even, end, log), say('even', { even: percent(even) }), 'even'));
   }
 
   readout(trouble = '') {
     const { viewer, weights, look } = this;
-    const told = (key, token) => viewer.say(key, {
-      token: look.spot(token, viewer.say), share: percent(weights[token]), times: figure(weights[token] * look.tokens, 2),
+    const told = (key, token) => viewer.say(look.tell ? `${key}Part` : key, {
+      token: look.spot(token, viewer.say), share: look.tell?.(weights[token]) ?? percent(weights[token]),
+      times: figure(weights[token] * look.tokens, 2),
     });
     let text = trouble;
     if (weights) text = viewer.pointed === null ? told('highest', top(weights, 1)[0]) : told('readout', viewer.pointed);

@@ -18,19 +18,22 @@ export class Maps {
 
   /** Lay out the buttons; again after a change of language. */
   build(say) {
-    const { look: { infos: layers }, look: { page: { picture, grid } } } = this;
+    const { look, look: { infos: layers, page: { picture, grid } } } = this;
     const heads = Math.max(...layers.map((info) => info.heads));
     const title = (role, text) => h('span', { role }, String(text));
     const line = (...children) => h('div', { role: 'row' }, ...children);
     this.element.style.setProperty('--columns', heads + 1);
     this.element.style.setProperty('--widest', `${Math.max(24, (TALLEST / layers.length) * (picture.width / picture.height))}px`);
     this.element.classList.toggle('fine', grid[1] > 30); // more patches than a small map has pixels
-    const numbers = Array.from({ length: heads }, (_, i) => title('columnheader', i + 1));
-    this.element.replaceChildren(line(title('columnheader', ''), title('columnheader', say('mean')), ...numbers));
+    const named = (i) => look.column?.(i, say) ?? i + 1;
+    this.element.classList.toggle('named', Boolean(look.column));
+    const numbers = Array.from({ length: heads }, (_, i) => title('columnheader', named(i)));
+    this.element.replaceChildren(line(title('columnheader', ''), title('columnheader', say(look.column ? 'wholeText' : 'mean')), ...numbers));
     layers.forEach((info, l) => {
       const missing = this.look.kept(l) ? '' : `: ${say('missing')}`;
       this.cells[l] = Array.from({ length: info.heads + 1 }, (_, i) => {
-        const name = `${say('layer')} ${l + 1}, ${i ? say('headName', { head: i }) : say('mean')}${missing}`;
+        const column = look.column ? look.name(i ? i - 1 : look.last, say) : i ? say('headName', { head: i }) : say('mean');
+        const name = `${say('layer')} ${l + 1}, ${column}${missing}`;
         return this.#cell(l, i - 1, name);
       });
       this.element.append(line(title('rowheader', l + 1), ...this.cells[l]));
@@ -104,7 +107,7 @@ export class Maps {
         if (mine !== this.turn) return;
         fresh.push(this.look.see(data, head, token, view));
       }
-      this.maps[l] = [mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
+      this.maps[l] = [this.look.joined?.(fresh) ?? mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
       this.maps[l].forEach((_, i) => this.#draw(l, i, end || null, log));
       progress((done + 1) / order.length);
     }

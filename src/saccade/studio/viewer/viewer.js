@@ -1,5 +1,6 @@
 // The page: what is chosen, and what is redrawn when something else is.
 import { recall, remember } from './address.js';
+import { AnswerLook, AnswerScene } from './answers.js';
 import { AreaScene } from './areas.js';
 import { BoxScene } from './boxes.js';
 import { ClassLook } from './classes.js';
@@ -14,7 +15,7 @@ import { makePicture, thumbnail } from './picture.js';
 import { showTargetCharts } from './scene.js';
 import { fill, percent } from './words.js';
 
-const KINDS = { objects: [ObjectLook, BoxScene], classes: [ClassLook, AreaScene] }; // of what can be chosen by name
+const KINDS = { objects: [ObjectLook, BoxScene], classes: [ClassLook, AreaScene], words: [AnswerLook, AnswerScene] }; // of what can be chosen by name
 
 export class Viewer {
   /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
@@ -29,7 +30,7 @@ export class Viewer {
     this.pointed = null; // the one under the pointer on the large map
     this.chosen = Object.fromEntries(Object.entries(this.looks).map(([mode, look]) => [mode, {
       token: look.speaker, layer: look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
-      view: mode === 'self' && page.target === 'mean' ? 'rollout' : 'row',
+      view: mode === 'self' && page.target === 'mean' ? 'rollout' : look.views[0],
     }]));
     if (targets?.kind === 'classes' && this.looks.self) Object.assign(this.chosen.self, { token: this.looks.self.middle, view: 'row' });
     this.state = {
@@ -51,7 +52,8 @@ export class Viewer {
 
   listen() {
     const fit = (l, head) => Math.min(head, this.look.infos[l].heads - 1);
-    get('layer').oninput = ({ target }) => this.choose(target.value - 1, fit(target.value - 1, this.state.head));
+    const column = (l) => this.look.columnOf?.(this.state.token) ?? fit(l, this.state.head);
+    get('layer').oninput = ({ target }) => this.choose(target.value - 1, column(target.value - 1));
     get('head').onchange = ({ target }) => this.choose(this.state.layer, Number(target.value));
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
   }
@@ -74,6 +76,7 @@ export class Viewer {
 
   /** Of which side of the maps the weights are; rollout has none, the small maps and numbers beside it show rows. */
   get kind() {
+    if (!this.look.views.includes('row')) return this.state.view; // what words add, or take away
     return this.state.view === 'column' && this.token !== this.look.mean ? 'column' : 'row';
   }
 
@@ -97,13 +100,15 @@ export class Viewer {
     if (token === this.pointed) return;
     this.pointed = token;
     this.large.mark(this.token, token);
+    if (this.state.mode === 'cross') this.scene.point?.(token);
     this.large.readout();
     this.how();
   }
 
   choose(layer, head) {
-    Object.assign(this.state, { layer, head, view: this.state.view === 'rollout' ? 'row' : this.state.view });
-    if (head >= 0) this.state.named = head;
+    const rows = { layer, head, view: this.state.view === 'rollout' ? 'row' : this.state.view };
+    Object.assign(this.state, this.look.cell?.(layer, head) ?? rows);
+    if (this.state.head >= 0) this.state.named = head;
     this.controls();
     this.charts();
     this.refresh();
@@ -140,7 +145,7 @@ export class Viewer {
     this.showMap();
     this.chips();
     if (this.state.mode === 'cross') this.charts(); // of the chosen object; those of patches are of all together
-    this.maps.select(layer, head);
+    this.maps.select(layer, this.look.columnOf?.(token) ?? head);
     remember(this.state);
     const filled = `${token} ${kind}`;
     if (filled === this.filled) return; // the small maps are those of all layers and heads already
@@ -196,7 +201,7 @@ export class Viewer {
     document.documentElement.lang = this.state.language;
     const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.targets?.queries };
     const { mode } = this.state;
-    const fits = ({ dataset }) => (dataset.mode ?? mode) === mode && (dataset.kind ?? page.targets?.kind) === page.targets?.kind;
+    const fits = ({ dataset }) => (dataset.mode ?? mode) === mode && (!dataset.kind || dataset.kind.split(' ').includes(page.targets?.kind));
     document.querySelectorAll('[data-mode], [data-kind]').forEach((node) => (node.hidden = !fits(node)));
     const key = ({ dataset }) => (mode === 'cross' && dataset.cross) || dataset.say;
     document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(key(node), facts)));
@@ -210,6 +215,8 @@ export class Viewer {
   }
 
   charts() {
+    get('reach').hidden = Boolean(this.look.cell);
+    if (this.look.cell) return undefined; // words have no heads to chart
     if (this.state.mode === 'cross') return showTargetCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
     return showCharts(this, this.state, (layer, head) => this.choose(layer, head));
   }
@@ -220,6 +227,7 @@ export class Viewer {
     const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
     Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
     get('layer-name').textContent = this.say('layerName', { layer: layer + 1, count: layers.length });
+    get('head').parentElement.hidden = Boolean(this.look.cell);
     get('head').replaceChildren(...[-1, ...Array(layers[layer].heads).keys()].map(
       (one) => new Option(one < 0 ? this.say('mean') : one + 1, one, false, one === head),
     ));
@@ -231,7 +239,8 @@ export class Viewer {
     get('view').hidden = views.length < 2;
     on('view', views.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
-    const end = this.maps.common() ? percent(Number(this.maps.common().toPrecision(2))) : '…';
+    const common = Number(this.maps.common().toPrecision(2));
+    const end = common ? this.look.tell?.(common) ?? percent(common) : '…';
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
