@@ -12,7 +12,7 @@ from transformers import (
 )
 
 from saccade.errors import SaccadeError
-from saccade.lens import watch
+from saccade.lens import TokenMap, image_tokens, regions, watch
 from saccade.lens.kept import keep
 
 ROWS, COLUMNS, WORDS, IMAGE = 5, 5, 4, 40  # patches of the picture, words to write, the token of a patch
@@ -37,18 +37,6 @@ def write(model, given, **options):
     return model.generate(**given, max_new_tokens=WORDS, min_new_tokens=WORDS, do_sample=False, **options)
 
 
-def word_maps(trace, ids):
-    """Where each written word looks: (words, rows, columns), the mean over the layers and heads of the decoder of
-    what the last token attended to when it was written, on the patches of the picture."""
-    patches = (ids[0] == IMAGE).nonzero()[:, 0]
-    decoder = trace["*language_model*"]
-    maps = []
-    for step in range(WORDS):
-        rows = [call.rows(-1)[0, :, 0, patches].mean(dim=0) for call in decoder.runs(step)]
-        maps.append(torch.stack(rows).mean(dim=0).view(ROWS, COLUMNS))
-    return torch.stack(maps)
-
-
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("options", [{}, {"cache_implementation": "static"}, {"use_cache": False}])
 def test_each_run_is_a_word_whatever_the_cache(llava, options, mode):
@@ -71,7 +59,8 @@ def test_each_run_is_a_word_whatever_the_cache(llava, options, mode):
     model.set_attn_implementation("sdpa")
     at = range(given["input_ids"].shape[1] - 1, written.shape[1] - 1)
     expected = maps.mean(dim=(0, 1))[at][:, 1 : 1 + ROWS * COLUMNS].view(WORDS, ROWS, COLUMNS)
-    torch.testing.assert_close(word_maps(trace, given["input_ids"]), expected, atol=1e-6, rtol=0)
+    places = image_tokens(given["input_ids"], IMAGE, (ROWS, COLUMNS))
+    torch.testing.assert_close(regions(decoder, places), expected, atol=1e-6, rtol=0)
 
 
 def test_only_what_was_written_into_before_is_copied():

@@ -4,6 +4,8 @@ from saccade.lens.call import Call
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
 from saccade.lens.editing.swaps import borrow, freeze, swap
+from saccade.lens.interactions import Interactions, Tower, interactions
+from saccade.lens.regions import image_tokens, regions
 from saccade.lens.relevance import legrad
 from saccade.lens.stream import Mean
 from saccade.lens.tokens import TokenMap, token_map
@@ -12,8 +14,10 @@ from saccade.lens.watch import watch
 
 __all__ = [
     "Call",
+    "Interactions",
     "Mean",
     "TokenMap",
+    "Tower",
     "Trace",
     "bias_source",
     "borrow",
@@ -22,7 +26,10 @@ __all__ = [
     "during",
     "edit",
     "freeze",
+    "image_tokens",
+    "interactions",
     "legrad",
+    "regions",
     "scale_heads",
     "scale_source",
     "swap",

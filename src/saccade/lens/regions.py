@@ -1,0 +1,93 @@
+"""Which regions of a picture a model that writes looks at for each word: image tokens among those of its text."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.lens.call import Call
+from saccade.lens.indices import indices
+from saccade.lens.tokens import TokenMap
+from saccade.lens.trace import Trace
+
+
+def image_tokens(ids: Int[Tensor, "n"] | Int[Tensor, "1 n"], token: int, grid: tuple[int, int]) -> TokenMap:
+    """Where the picture's tokens lie in a prompt.
+
+    ids: of the prompt, as the model gets them, with a token for each patch. token: the one that stands for a patch
+    (`config.image_token_id`). grid: (rows, columns) of these patches, row by row: of LLaVA those of its vision tower,
+    of Qwen2-VL `image_grid_thw` with rows and columns divided by `spatial_merge_size`.
+
+    Raises SaccadeError unless the tokens are one run, as many as the grid has places: of several pictures, of rows that
+    end in a token of their own, or of crops beside a whole picture, it cannot be told which lies where.
+    """
+    flat = ids.reshape(-1)
+    if ids.ndim > 2 or (ids.ndim == 2 and len(ids) != 1):
+        raise SaccadeError(f"ids of shape {tuple(ids.shape)}: expected those of one prompt, (n) or (1 n)")
+    at = (flat == token).nonzero()[:, 0].tolist()
+    patches = grid[0] * grid[1]
+    if not at or at[-1] - at[0] + 1 != len(at) or len(at) != patches:
+        found = "none" if not at else f"{len(at)}, from place {at[0]} to {at[-1]}"
+        raise SaccadeError(
+            f"the prompt has {found} of token {token}; expected {grid[0]} x {grid[1]} = {patches} in one run: give the "
+            "grid of one picture, or TokenMap(grid=..., prefix=..., suffix=...) of its part of the prompt"
+        )
+    return TokenMap(grid, prefix=at[0], suffix=len(flat) - at[-1] - 1)
+
+
+def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) -> Float[Tensor, "words *frames y x"]:
+    """Where a model that writes looked in the picture when it wrote each word (each token that it generated).
+
+        with saccade.watch(model) as trace:
+            model.generate(**given, max_new_tokens=8)
+        saccade.lens.regions(trace["*language_model*"], places)
+
+    trace: the self-attention of the decoder alone, or of some of its layers, over one `generate` of one prompt (greedy
+    or sampled; a cache of any kind, or none). places: of the tokens of the prompt (`image_tokens`). heads: only these.
+
+    Returns for each word the mean over layers and heads of the weights that the last token before it gives to the
+    picture's tokens, at the moment at which the word was chosen: the query that the word is predicted from. 0 or more; a
+    map sums up to at most 1, the rest went to text.
+
+    Raises SaccadeError where the tokens of the prompt are not those of `places`, or the calls are not such ones: those
+    of another tower, more than one prompt or beam, several words in one pass, tokens dropped from a cache.
+    """
+    steps = sorted({call.run for call in trace})
+    if not steps:
+        trace[0]  # raises, and says why the trace is empty
+    prompt = min(call.shape[2] for call in trace if call.run == steps[0])
+    if prompt != len(places):
+        raise SaccadeError(f"the prompt has {prompt} tokens, and {places} has {len(places)}: give that of this prompt")
+    maps = []
+    for step, run in enumerate(steps):
+        calls = [call for call in trace if call.run == run]
+        for call in calls:
+            _check(call, prompt, step, len(steps))
+        rows = [_last(call, heads) for call in calls]
+        maps.append(torch.stack([row[:prompt] for row in rows]).mean(dim=0))
+    return places.picture(torch.stack(maps))
+
+
+def _check(call: Call, prompt: int, step: int, steps: int) -> None:
+    """Its sources are the prompt's tokens, those written before, and room for more; its targets all of them or one."""
+    b, _, n, m = call.shape
+    told = prompt + step
+    why = ""
+    if b != 1:
+        why = f"it is of {b} prompts or beams: watch one, without beam search"
+    elif n not in ((prompt,) if step == 0 else (1, told)):
+        why = f"it has {n} targets in pass {step}: choose the calls of the decoder that writes, one word a pass"
+    elif m != told and m < prompt + steps - 1:
+        why = f"it has {m} sources where {told} tokens are known: some were dropped, so their places cannot be told"
+    if why:
+        raise SaccadeError(f"regions of {call!r}: {why}")
+
+
+def _last(call: Call, heads: Sequence[int] | None) -> Float[Tensor, "m"]:
+    """Weights of the last target, the mean of the heads."""
+    row = call.rows(-1)[0, :, 0].float().cpu()
+    if heads is not None:
+        row = row[indices(list(heads), len(row), "head", call.name)]
+    return row.mean(dim=0)
