@@ -12,7 +12,7 @@ from transformers import (
 )
 
 from saccade.errors import SaccadeError
-from saccade.lens import TokenMap, image_tokens, regions, watch
+from saccade.lens import image_tokens, regions, watch
 from saccade.lens.kept import keep
 
 ROWS, COLUMNS, WORDS, IMAGE = 5, 5, 4, 40  # patches of the picture, words to write, the token of a patch

@@ -103,7 +103,8 @@ class PublicMatcher:
                 f"the text has {len(encoded.ids) - marks} tokens; {self.name} takes {self.most - marks} besides its "
                 "marks of begin and end: use fewer words"
             )
-        count = self.model.get_submodule("text_model").config.vocab_size
+        network: Any = self.model
+        count = network.config.text_config.vocab_size
         if max(encoded.ids) >= count:
             raise CheckpointError(
                 f"{self.name}: tokenizer.json makes token {max(encoded.ids)}, and the model has {count}: they are not "
@@ -132,9 +133,8 @@ class PublicMatcher:
 
 def is_matcher(source: Source) -> bool:
     """Whether an opened checkpoint is a whole matcher of KINDS, not one of its towers alone or with a classifier."""
-    config = source.config()
-    architectures = config.get("architectures") or [KINDS[config["model_type"]].model] if _kind(source) else []
-    return _kind(source) is not None and KINDS[config["model_type"]].model in architectures
+    family = _kind(source)
+    return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
 
 
 def load_matcher(spec: str | Path | Source) -> PublicMatcher:

@@ -68,7 +68,7 @@ def look(
         Print prediction, grid and heat map as JSON instead.
     """
     if text is not None and not text.strip():
-        raise SaccadeError("--text is empty: give the words to look for, such as \"a red ball on a table\"")
+        raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
     from saccade.device import pick_device
     from saccade.studio.looking import Wish, look_at
 

@@ -48,8 +48,8 @@ def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) 
     or sampled; a cache of any kind, or none). places: of the tokens of the prompt (`image_tokens`). heads: only these.
 
     Returns for each word the mean over layers and heads of the weights that the last token before it gives to the
-    picture's tokens, at the moment at which the word was chosen: the query that the word is predicted from. 0 or more; a
-    map sums up to at most 1, the rest went to text.
+    picture's tokens when the word is chosen: the query that the word is predicted from. 0 or more; a map sums up to at
+    most 1, the rest went to text.
 
     Raises SaccadeError where the tokens of the prompt are not those of `places`, or the calls are not such ones: those
     of another tower, more than one prompt or beam, several words in one pass, tokens dropped from a cache.
@@ -89,5 +89,7 @@ def _last(call: Call, heads: Sequence[int] | None) -> Float[Tensor, "m"]:
     """Weights of the last target, the mean of the heads."""
     row = call.rows(-1)[0, :, 0].float().cpu()
     if heads is not None:
+        if not len(heads):
+            raise SaccadeError(f"heads {heads!r} of {call.name!r}: expected one or more of its {len(row)}")
         row = row[indices(list(heads), len(row), "head", call.name)]
     return row.mean(dim=0)

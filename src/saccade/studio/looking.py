@@ -51,8 +51,8 @@ class Looked(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """How to look. size: side in pixels instead of the model's own. threshold: the least score of an object. text: words
-    to look for."""
+    """How to look. size: side in pixels instead of the model's own. threshold: the least score of an object. text: what
+    the picture may show, in words."""
 
     size: int | None = None
     threshold: float = 0.5

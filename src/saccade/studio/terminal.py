@@ -138,7 +138,7 @@ def words_table(words: Sequence[str], answers: Float[Tensor, "n m"], grid: tuple
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption_style="dim", caption_justify="left")
     for head in ("word", "adds", "", "most by the patch at"):
         table.add_column(head, justify="right" if head == "adds" else "left")
-    table.caption = "of the similarity, told apart at the last layer; the rest is added by tokens that are no patch"
+    table.caption = "to the similarity, by way of the patches: parts of it that add up"
     sums, peaks = answers.sum(dim=1).tolist(), answers.argmax(dim=1).tolist()
     most = max(*map(abs, sums), 1e-12)
     for word, adds, peak in zip(words, sums, peaks, strict=True):

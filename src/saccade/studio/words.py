@@ -26,9 +26,11 @@ from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import words_table
 
+DEPTHS = 3  # layers at which words and patches are told apart
 MARKS = "begin and end"  # of the text: tokens of no word
-STEPS = 16
-LOOSE = 0.01  # of what all pairs add, as the error of their sum: from there on it is said
+STEPS, MOST_STEPS = 16, 256  # of integration: doubled until the parts add up
+LOOSE = 0.01  # of what all pairs add, as the error of their sum: more steps, and if they take too long it is said
+LONG = 3e13  # multiply-adds that a processor does in minutes: layers that need more are left out
 _SIGNED = 127
 
 
@@ -90,14 +92,14 @@ class AnsweringWords(Targets):
         layers, data = [], {}
         for i, layer in enumerate(self.layers):
             data[str(i)], largest = layer.packed()
-            told = {"sums": layer.answers.sum(dim=1), "elsewhere": layer.elsewhere}
+            sums = {"sums": layer.answers.sum(dim=1), "elsewhere": layer.elsewhere}
             layers.append(
                 {
                     "name": layer.name,
                     "heads": len(self),
                     "largest": largest,
                     "shared": float(f"{layer.shared:.4g}"),
-                    **{name: rounded(values, 4) for name, values in told.items()},
+                    **{name: rounded(values, 4) for name, values in sums.items()},
                 }
             )
         told = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "marks": self.words[-1] == MARKS}
@@ -129,7 +131,7 @@ class WordsLook:
     def tell(self, console: Console) -> None:
         """The similarity, and a line a word."""
         console.print(f"similarity {self.words.similarity:.3f} with", Text(named(self.words.text), style="bold"))
-        console.print(words_table(self.words.names, self.words.layers[-1].answers, self.grid))
+        console.print(words_table(self.words.names, self.words.layers[0].answers, self.grid))
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
@@ -157,9 +159,9 @@ class WordsLook:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: of each word what it adds to the similarity, and its map row by row, as the last layer's tokens
-        tell; of the whole text the same."""
-        layer = self.words.layers[-1]
+        """For JSON: of each word what it adds to the similarity, and its map row by row, told apart at the first of the
+        layers; of the whole text the same."""
+        layer = self.words.layers[0]
         maps = layer.answers.unflatten(1, self.grid)
         return {
             "model": self.task.name,
@@ -182,9 +184,10 @@ def _short(x: Tensor) -> list[list[float]]:
 
 
 @torch.no_grad()
-def look_words(matcher: PublicMatcher, picture: Picture, text: str, steps: int = STEPS) -> WordsLook:
+def look_words(matcher: PublicMatcher, picture: Picture, text: str) -> WordsLook:
     """Run a matcher on one picture and one text, and tell what each word adds to their similarity by way of each patch
-    (`saccade.lens.interactions`), at the input of the first, the middle and the last block of both towers.
+    (`saccade.lens.interactions`), at the input of the first, the middle and the last block of both towers; without the
+    earlier ones where these would take many minutes. At the first block every token still holds its own place alone.
 
     Raises SaccadeError for a text without words or with too many, and where the blocks or patches cannot be told.
     """
@@ -198,27 +201,46 @@ def look_words(matcher: PublicMatcher, picture: Picture, text: str, steps: int =
     with watch(model) as read:
         matcher.of_text(ids)
     seconds = time.perf_counter() - started
-    eyes, mouth = list(_blocks(model, seen)), list(_blocks(model, read))
-    if not eyes or not mouth:
-        tower = "picture" if not eyes else "text"
-        missed = "; ".join(f"{name}: {why}" for name, why in [*seen.missed.items(), *read.missed.items()][:2])
-        raise SaccadeError(f"{matcher.name} cannot be looked into: no block of its {tower} tower attends. {missed}")
-    blank = matcher.nothing(reading).to(device)
-    layers, similarity = [], 0.0
-    places = token_map(model, pixels, _tokens(seen, eyes[0][0]))
+    eyes, mouth = _towers(matcher, seen, read)
+    places = token_map(model, pixels, seen[f"{eyes[0][0]}.*"][0].shape[2])
+    layers, similarity = list[AnswerLayer](), 0.0
     for i, j in zip(_spread(len(eyes)), _spread(len(mouth)), strict=True):
-        name, block = eyes[i]
-        see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)}, block)
-        tell = Tower(matcher.of_text, {"input_ids": ids}, {"input_ids": blank}, mouth[j][1])
-        found = interactions(see, tell, reading.groups, steps)
-        layers.append(_layer(f"{name}, {mouth[j][0]}", found, places))
+        last = i == len(eyes) - 1
+        work = len(places) * _size(eyes[i:]) * (2 * len(reading.groups) + 4)
+        most = MOST_STEPS if device.type != "cpu" else max(int(LONG / work), STEPS if last else 0)
+        if most < STEPS:
+            continue
+        see = Tower(
+            matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)}, eyes[i][1]
+        )
+        tell = Tower(
+            matcher.of_text, {"input_ids": ids}, {"input_ids": matcher.nothing(reading).to(device)}, mouth[j][1]
+        )
+        found = _summed(see, tell, reading, most)
+        layers.append(_layer(f"{eyes[i][0]}, {mouth[j][0]}", found, places))
         similarity = found.similarity
     notes = [*picture.notes, *matcher.notes, *_doubts(layers)]
+    names = [*reading.words, MARKS]
     words = AnsweringWords(
-        layers=layers, others=seen, grid=places.grid, notes=[], text=text, words=[*reading.words, MARKS], similarity=similarity
+        layers=layers, others=seen, grid=places.grid, notes=[], text=text, words=names, similarity=similarity
     )
-    picture_shown = shown(matcher.preprocess, picture.image, places.grid, pixels.shape[-2] // places.grid[0])
-    return WordsLook(matcher, picture.name, picture_shown, seen, places, words, notes, seconds)
+    covered = shown(matcher.preprocess, picture.image, places.grid, pixels.shape[-2] // places.grid[0])
+    return WordsLook(matcher, picture.name, covered, seen, places, words, notes, seconds)
+
+
+Blocks = list[tuple[str, nn.Module]]
+
+
+def _towers(matcher: PublicMatcher, seen: Trace, read: Trace) -> tuple[Blocks, Blocks]:
+    """The blocks of the picture's tower and of the text's, by name."""
+    towers = [list(_blocks(matcher.model, trace)) for trace in (seen, read)]
+    for what, blocks, trace in zip(("picture", "text"), towers, (seen, read), strict=True):
+        if not blocks:
+            missed = "; ".join(f"{name}: {why}" for name, why in list(trace.missed.items())[:2])
+            raise SaccadeError(
+                f"{matcher.name} cannot be looked into: no block of its {what} tower was seen to attend. {missed}"
+            )
+    return towers[0], towers[1]
 
 
 def _blocks(model: nn.Module, trace: Trace) -> Iterator[tuple[str, nn.Module]]:
@@ -235,13 +257,13 @@ def _blocks(model: nn.Module, trace: Trace) -> Iterator[tuple[str, nn.Module]]:
                 break
 
 
-def _tokens(trace: Trace, block: str) -> int:
-    return trace[f"{block}.*"][0].shape[2]
-
-
 def _spread(count: int) -> list[int]:
-    """The first, the middle and the last of so many; the same number of them whatever the tower."""
+    """The first, the middle and the last of so many: DEPTHS, whatever the tower."""
     return [0, count // 2, count - 1]
+
+
+def _size(blocks: Blocks) -> int:
+    return sum(p.numel() for _, block in blocks for p in block.parameters())
 
 
 def _layer(name: str, found: Interactions, places: TokenMap) -> AnswerLayer:
@@ -250,9 +272,28 @@ def _layer(name: str, found: Interactions, places: TokenMap) -> AnswerLayer:
     return AnswerLayer(name, patches, values.sum(dim=1) - patches.sum(dim=1), found.shared, found.gap)
 
 
+def _summed(see: Tower, tell: Tower, reading: Reading, most: int) -> Interactions:
+    """With as many steps, up to `most`, as make the parts add up."""
+    steps = STEPS
+    while True:
+        found = interactions(see, tell, reading.groups, steps)
+        steps *= 2
+        if _adds_up(found.shared, found.gap) or steps > min(most, MOST_STEPS):
+            return found
+
+
+def _adds_up(shared: float, gap: float) -> bool:
+    return gap <= LOOSE * max(abs(shared), 0.01)
+
+
 def _doubts(layers: list[AnswerLayer]) -> list[str]:
-    return [
+    doubts = [
         f"the parts told at {layer.name} add up to {layer.shared:.3f} only to within {layer.gap:.1g}"
         for layer in layers
-        if layer.gap > LOOSE * max(abs(layer.shared), 0.01)
+        if not _adds_up(layer.shared, layer.gap)
     ]
+    if len(layers) < DEPTHS:
+        doubts.append(
+            "words and patches are told apart at late layers only: earlier ones take many minutes without a GPU"
+        )
+    return doubts

@@ -8,7 +8,10 @@ import { figure } from './words.js';
 const HALF = 127; // bytes of one sign
 
 /** A part of the similarity, with its sign. */
-export const part = (x) => `${x > 0 ? '+' : ''}${figure(x, 2)}`;
+export const part = (x) => {
+  const decimals = x ? Math.min(7, Math.max(2, 1 - Math.floor(Math.log10(Math.abs(x))))) : 0;
+  return `${x > 0 ? '+' : ''}${x.toFixed(decimals).replace('-', '−')}`;
+};
 
 /** The same face as TargetLook: `token` is the index of a word, or past the last one the whole text. */
 export class AnswerLook extends TargetLook {
@@ -17,7 +20,8 @@ export class AnswerLook extends TargetLook {
     this.tokens = this.patches;
     this.last = this.targets.names.length;
     this.views = ['for', 'against'];
-    const sums = this.infos[this.infos.length - 1].sums.slice(0, this.targets.marks ? -1 : undefined);
+    this.start = 0; // the layer at which everything is in its own place
+    const sums = this.infos[0].sums.slice(0, this.targets.marks ? -1 : undefined);
     this.speaker = sums.indexOf(Math.max(...sums));
   }
 
@@ -54,9 +58,9 @@ export class AnswerLook extends TargetLook {
     return this.targets.marks && token === this.last - 1 ? say('marks') : this.targets.names[token];
   }
 
-  /** What it adds by way of all patches, at the last of the layers. */
+  /** What it adds by way of all patches, at the first of the layers. */
   score(token) {
-    return part(this.sum(this.infos.length - 1, token));
+    return part(this.sum(0, token));
   }
 
   sum(l, token, of = 'sums') {
@@ -77,7 +81,8 @@ export class AnswerLook extends TargetLook {
     if (!weights) return '';
     const signed = (sign) => weights.reduce((sum, x) => sum + (x * sign > 0 ? x : 0), 0);
     const facts = { name: this.name(token, say), sum: part(this.sum(l, token)), elsewhere: part(this.sum(l, token, 'elsewhere')) };
-    return say('adds', { ...facts, plus: part(signed(1)), minus: part(signed(-1)) });
+    const rest = Math.abs(this.sum(l, token, 'elsewhere')) < 1e-6 ? '' : ` ${say('addsElsewhere', facts)}`;
+    return say('adds', { ...facts, plus: part(signed(1)), minus: part(signed(-1)) }) + rest;
   }
 
   // the small maps: a column a word

@@ -29,7 +29,7 @@ export class Viewer {
     this.peeked = null; // the token under the pointer on the picture
     this.pointed = null; // the one under the pointer on the large map
     this.chosen = Object.fromEntries(Object.entries(this.looks).map(([mode, look]) => [mode, {
-      token: look.speaker, layer: look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
+      token: look.speaker, layer: look.start ?? look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
       view: mode === 'self' && page.target === 'mean' ? 'rollout' : look.views[0],
     }]));
     if (targets?.kind === 'classes' && this.looks.self) Object.assign(this.chosen.self, { token: this.looks.self.middle, view: 'row' });
