@@ -92,11 +92,51 @@ def test_the_embedded_model_looks(saccade, red):
     assert "cifar" in said.out
 
 
-def test_text_is_not_there_yet(saccade, model, red):
-    for value in ("a cat", ""):
-        said = saccade("look", red, "--model", model, "--text", value)
+def test_words_of_a_text_and_patches(saccade, red, tmp_path):
+    pytest.importorskip("transformers")
+    from ..checkpoints import tiny_matchers
+
+    (tmp_path / "clip").mkdir()
+    tiny_matchers.save(tmp_path / "clip")
+    said = saccade("look", red, "--model", "clip", "--text", "a red table")
+    assert said.code == 0
+    for part in ("clip", "5 x 5 patches", "similarity", "table", "begin and end", "click a word"):
+        assert part in said.out
+    told = json.loads(saccade("look", red, "--model", "clip", "--text", "a red table", "--json").out)
+    assert [one["word"] for one in told["words"]] == ["a", "red", "table", "begin and end"]
+    assert all(len(one["map"]) == 5 for one in told["words"])
+    assert -1 <= told["similarity"] <= 1
+    page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
+    assert page.count('id="targets-') == 3
+    plain = saccade("look", red, "--model", "clip")
+    assert plain.code == 0
+    assert "give --text" in plain.out, "its picture tower alone"
+    for text, found in (("", "--text is empty"), (" ", "--text is empty"), ("a " * 30, "use fewer words")):
+        refused = saccade("look", red, "--model", "clip", "--text", text)
+        assert refused.code == 1
+        assert found in refused.line
+    sized = saccade("look", red, "--model", "clip", "--text", "red", "--size", "70")
+    assert sized.code == 1
+    assert "--size is not for clip" in sized.line
+
+
+def test_text_for_a_model_without_text(saccade, model, red):
+    for name in (model, "cifar"):
+        said = saccade("look", red, "--model", name, "--text", "a cat")
         assert said.code == 1
-        assert "--text is not there yet" in said.line
+        assert "a model that matches text with pictures is needed" in said.line or "there is no model" in said.line
+
+
+def test_a_picture_tower_that_is_read_with_text_only(saccade, red, tmp_path):
+    pytest.importorskip("transformers")
+    from ..checkpoints import tiny_matchers
+
+    (tmp_path / "siglip").mkdir()
+    tiny_matchers.save(tmp_path / "siglip", "siglip")
+    said = saccade("look", red, "--model", "siglip")
+    assert said.code == 1
+    assert "look --text WORDS shows which words and patches answer one another" in said.line
+    assert saccade("look", red, "--model", "siglip", "--text", "red").code == 0
 
 
 def test_size(saccade, model, red):

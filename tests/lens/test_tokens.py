@@ -140,3 +140,10 @@ def test_a_pyramid_is_not_guessed():
     model = SegformerModel(SegformerConfig(hidden_sizes=[8, 8, 8, 8], depths=[1] * 4)).eval()
     with pytest.raises(SaccadeError, match="cannot be told"):
         token_map(model, torch.zeros(1, 3, 64, 64), 256)
+
+
+def test_a_convolution_that_calls_its_padding_valid():
+    model = nn.Sequential(nn.Conv2d(3, 8, 7, 7, padding="valid"))
+    assert token_map(model, torch.zeros(1, 3, 35, 21), 15) == TokenMap((5, 3))
+    with pytest.raises(SaccadeError, match="found none"):
+        token_map(nn.Sequential(nn.Conv2d(3, 8, 7, padding="same")), torch.zeros(1, 3, 35, 21), 15)

@@ -170,7 +170,7 @@ def _kind(source: Source) -> str | None:
 
 
 def _unknown(source: Source) -> str:
-    family = source.config().get("model_type")
+    family = str(source.config().get("model_type", ""))
     if family in REFUSED:
         return f"{source.name}: text cannot be matched with pictures by a {family} here: {REFUSED[family]}"
     what = f"a model_type {family!r}" if family else "no config.json with a model_type"

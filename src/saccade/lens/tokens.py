@@ -114,7 +114,8 @@ def _embeddings(model: nn.Module) -> Iterator[tuple[str, tuple[int, int]]]:
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d) and module.stride == module.kernel_size:
             size = module.kernel_size[-2:]
-            if max(size) > 1 and not any(module.padding) and module.groups == 1:
+            bare = module.padding == "valid" or not any(module.padding)
+            if max(size) > 1 and bare and module.groups == 1:
                 yield name, (size[0], size[1])
 
 

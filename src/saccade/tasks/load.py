@@ -58,6 +58,8 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
             f"{source.name} matches text with pictures, and its picture tower alone cannot be read here: "
             "look --text WORDS shows which words and patches answer one another"
         ) from error
+    if is_matcher(source):
+        loaded.notes.append("this model reads text too: give --text to see which words and patches answer one another")
     if not isinstance(loaded.model, Classifier):
         return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
     classes = loaded.model.config.classes

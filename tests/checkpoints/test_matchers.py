@@ -1,0 +1,106 @@
+"""Public models of text and pictures: what they say is transformers' own, and what is no such model is refused."""
+
+import json
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+from tokenizers import Tokenizer, models, normalizers
+
+from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.matchers import KINDS, is_matcher, load_matcher
+from saccade.errors import CheckpointError, DataError
+
+from . import tiny_matchers
+from .tiny_matchers import END, PAD, START, save
+
+
+@pytest.mark.parametrize("family", KINDS)
+@torch.no_grad()
+def test_embeddings_are_those_of_transformers(family, tmp_path):
+    own = tiny_matchers.tiny(family)
+    matcher = load_matcher(save(tmp_path, family, own))
+    reading = matcher.read("a Red table, on")
+    pixels = torch.randn(1, 3, 35, 35)
+    text = matcher.of_text(reading.ids)
+    torch.testing.assert_close(matcher.of_picture(pixels), own.get_image_features(pixels).pooler_output)
+    torch.testing.assert_close(text, own.get_text_features(reading.ids).pooler_output)
+    assert matcher.notes == []
+    assert reading.ids.shape == (1, 12 if family == "siglip" else 8)
+    assert torch.equal(reading.ids[0, 8:], torch.full_like(reading.ids[0, 8:], PAD))
+
+
+def test_pieces_are_words(tmp_path):
+    matcher = load_matcher(save(tmp_path))
+    reading = matcher.read("A  Red table,red")
+    assert reading.words == ["A", "Red", "table", ",", "red"], "as written"
+    assert reading.groups == [[1], [2], [3, 4], [5], [6]]
+    assert reading.ids.tolist() == [[START, 3, 4, 7, 8, 9, 4, END]]
+    assert matcher.nothing(reading).tolist() == [[START, *[PAD] * 6, END]]
+
+
+def test_words_of_a_tokenizer_that_sees_none(tmp_path):
+    """Gemma's, of SigLIP 2, cuts the whole text at once: spaces part its words."""
+    pieces = [("<unk>", 0.0), ("▁a", -1.0), ("▁ta", -2.0), ("ble", -2.0), ("▁re", -2.0), ("d", -2.0), ("a", -3.0)]
+    made = Tokenizer(models.Unigram(pieces, unk_id=0))
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.save(str(save(tmp_path) / "tokenizer.json"))
+    reading = load_matcher(tmp_path).read("a table red")
+    assert (reading.words, reading.groups) == (["a", "table", "red"], [[0], [1, 2], [3, 4]])
+
+
+def test_texts_that_cannot_be_read(tmp_path):
+    matcher = load_matcher(save(tmp_path))
+    with pytest.raises(DataError, match="the text '  ' has no words"):
+        matcher.read("  ")
+    assert matcher.most == 12, "less than there are positions, as tokenizer_config.json says"
+    matcher.read("a " * 10)
+    with pytest.raises(DataError, match=r"has 11 tokens; .* takes 10 besides its marks"):
+        matcher.read("a " * 11)
+
+
+def test_roberta_counts_positions_from_its_padding(tmp_path):
+    folder = save(tmp_path, "altclip")
+    (folder / "tokenizer_config.json").write_text('{"pad_token": "<pad>"}')
+    assert load_matcher(folder).most == 15
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"model_type": "vit"}, "reads no text to match with pictures: a model_type 'vit'; expected one of CLIPModel"),
+        ({"architectures": ["CLIPVisionModel"]}, "reads no text to match with pictures: CLIPVisionModel"),
+        ({"model_type": "siglip2"}, "by a siglip2 here: its pictures are prepared as patches of any shape"),
+        ({"model_type": "align"}, "it has no patches that attend"),
+        ({"model_type": ["clip"]}, "reads no text"),
+        ({"quantization_config": {}}, "its weights are quantised"),
+    ],
+)
+def test_what_is_no_matcher(said, found, tmp_path):
+    path = save(tmp_path) / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    with pytest.raises(CheckpointError, match=found) as told:
+        load_matcher(tmp_path)
+    assert "\n" not in str(told.value)
+    assert is_matcher(open_checkpoint(tmp_path)) == ("quantization_config" in said)
+
+
+def test_tokenizers_that_cannot_be_used(tmp_path):
+    path = save(tmp_path) / "tokenizer.json"
+    other = Tokenizer(models.WordLevel({"red": 99}, unk_token="red"))
+    other.save(str(path))
+    with pytest.raises(CheckpointError, match=r"makes token 99, and the model has 15: they are not of the same model"):
+        load_matcher(tmp_path).read("red")
+    path.write_text("{}")
+    with pytest.raises(CheckpointError, match=r"tokenizer.json is no tokenizer that can be read"):
+        load_matcher(tmp_path)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"no tokenizer.json, which says how text is cut"):
+        load_matcher(tmp_path)
+
+
+def test_pickles_are_refused(tmp_path):
+    (save(tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="a pickle"):
+        load_matcher(tmp_path)

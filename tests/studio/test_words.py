@@ -1,0 +1,120 @@
+"""Words and patches of a matcher: what is told is what whole Jacobians say, and it adds up."""
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from saccade.checkpoints.matchers import KINDS, load_matcher
+from saccade.errors import SaccadeError
+from saccade.lens import Tower, interactions
+from saccade.studio import words as module
+from saccade.studio.words import MARKS, look_words
+
+from ..checkpoints import tiny_matchers
+from .detectors import noise
+from .test_page import content
+
+TEXT = "a Red table, on"
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    monkeypatch.setattr(module, "MOST_STEPS", 16)
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_all_families(family, tmp_path, few_steps):
+    matcher = load_matcher(tiny_matchers.save(tmp_path, family))
+    found = look_words(matcher, noise(61, 43), TEXT)
+    assert found.words.words == ["a", "Red", "table", ",", "on", MARKS]
+    assert found.grid == (5, 5)
+    assert found.places.prefix == (family != "siglip")
+    with torch.no_grad():
+        f = matcher.of_picture(matcher.preprocess(noise(61, 43).image)[None])
+        g = matcher.of_text(matcher.read(TEXT).ids)
+    assert found.words.similarity == pytest.approx(float(torch.cosine_similarity(f, g)), abs=1e-5)
+    assert len(found.words.layers) == 3
+    for layer in found.words.layers:
+        whole = float(layer.answers.sum() + layer.elsewhere.sum())
+        assert whole == pytest.approx(layer.shared, abs=10 * layer.gap + 1e-5)
+    first = found.words.layers[0]
+    assert float(first.elsewhere.abs().max()) < 1e-5, "where the tower begins every token is in its own place"
+    assert found.page(tmp_path / "look.html").layers == 3
+
+
+def test_maps_are_those_of_the_lens(tmp_path, few_steps):
+    matcher = load_matcher(tiny_matchers.save(tmp_path))
+    picture = noise(61, 43)
+    found, reading = look_words(matcher, picture, TEXT), matcher.read(TEXT)
+    pixels = matcher.preprocess(picture.image)[None]
+    blocks = [matcher.model.vision_model.encoder.layers, matcher.model.text_model.encoder.layers]
+    for layer, i in zip(found.words.layers, (0, 1, 2), strict=True):
+        see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0][i])
+        blank = {"input_ids": matcher.nothing(reading)}
+        tell = Tower(matcher.of_text, {"input_ids": reading.ids}, blank, blocks[1][i])
+        exact = interactions(see, tell, reading.groups, 16).values
+        torch.testing.assert_close(layer.answers, exact[:, 1:])
+        torch.testing.assert_close(layer.elsewhere, exact[:, 0], atol=1e-6, rtol=1e-3)
+
+
+def test_the_page_and_json(tmp_path, few_steps):
+    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT)
+    said = content(found.page(tmp_path / "look.html").path)
+    assert said["targets"]["names"] == found.words.words
+    assert said["targets"]["text"] == TEXT
+    assert said["prefix"] == ["cls"]
+    told = found.to_dict()
+    assert [one["word"] for one in told["words"]] == found.words.words
+    first = found.words.layers[0].answers
+    for one, row in zip(told["words"], first, strict=True):
+        assert one["adds"] == pytest.approx(float(row.sum()), abs=1e-5)
+        torch.testing.assert_close(torch.tensor(one["map"]).flatten(), row, atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.tensor(told["heat"]).flatten(), first.sum(dim=0), atol=1e-6, rtol=0)
+
+
+def test_steps_are_doubled_until_the_parts_add_up(tmp_path, monkeypatch):
+    matcher = load_matcher(tiny_matchers.save(tmp_path))
+    asked = []
+    real = module.interactions
+
+    def counted(see, tell, groups, steps):
+        asked.append(steps)
+        return real(see, tell, groups, steps)
+
+    monkeypatch.setattr(module, "interactions", counted)
+    monkeypatch.setattr(module, "STEPS", 1)
+    found = look_words(matcher, noise(61, 43), TEXT)
+    assert len(asked) > 3
+    assert all(layer.gap <= 0.01 * max(abs(layer.shared), 0.01) for layer in found.words.layers)
+    assert not found.notes
+    monkeypatch.setattr(module, "MOST_STEPS", 1)
+    rough = look_words(matcher, noise(61, 43), TEXT)
+    assert any("add up to" in note and "only to within" in note for note in rough.notes)
+
+
+def test_layers_that_take_too_long_are_left_out_and_said(tmp_path, monkeypatch, few_steps):
+    monkeypatch.setattr(module, "LONG", 1)
+    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), "red")
+    assert [layer.name for layer in found.words.layers] == [
+        "vision_model.encoder.layers.2, text_model.encoder.layers.2"
+    ]
+    assert any("told apart at late layers only" in note for note in found.notes)
+
+
+def test_packed_maps(tmp_path, few_steps):
+    import zlib
+
+    layer = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT).words.layers[-1]
+    packed, largest = layer.packed()
+    t = (torch.frombuffer(bytearray(zlib.decompress(packed)), dtype=torch.uint8).view(6, 25).float() - 128) / 127
+    back = torch.tensor(largest)[:, None] * t * t.abs()
+    assert float((back - layer.answers).abs().max()) <= float(layer.answers.abs().max()) / 127
+    assert (layer.answers < 0).any()
+
+
+def test_damaged_weights_are_named(tmp_path):
+    matcher = load_matcher(tiny_matchers.save(tmp_path))
+    next(matcher.model.vision_model.parameters()).data.fill_(torch.nan)
+    with pytest.raises(SaccadeError, match="an embedding is not finite"):
+        look_words(matcher, noise(61, 43), "red")
