@@ -1,0 +1,112 @@
+"""The page of words and patches in a real headless Chromium: its maps and numbers are Python's."""
+
+import re
+
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from saccade.checkpoints.matchers import load_matcher
+from saccade.studio import words as module
+from saccade.studio.words import look_words
+
+from ..checkpoints import tiny_matchers
+from . import webdriver
+from .detectors import noise
+
+pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
+
+READY = "document.getElementById('readout').textContent.includes('Most')"
+PEAK = "return document.getElementById('readout').textContent"
+CHOSEN = "return document.getElementById('chosen').textContent"
+PIXELS = "return document.querySelector('#map canvas').toDataURL()"
+ANSWERS = """
+const lines = [...document.querySelectorAll('#answers .prediction')];
+return lines.map((line) => [...line.querySelectorAll('span')].map((one) => one.textContent));
+"""
+CLICK = """
+const box = document.getElementById('scene').getBoundingClientRect();
+document.getElementById('scene').dispatchEvent(new MouseEvent('click', {
+  bubbles: true, clientX: box.left + box.width * (args[0] + 0.5) / 5, clientY: box.top + box.height * (args[1] + 0.5) / 5 }));
+"""  # fmt: skip
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """The look, and its page."""
+    monkeypatch.setattr(module, "MOST_STEPS", 16)
+    one = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), "a Red table, on")
+    return one.words, one.page(tmp_path / "look.html").path
+
+
+def number(text):
+    return float(text.replace("−", "-"))
+
+
+def check_peak(browser, row, off):
+    """The place that the page names has the most but for rounding, and its number. off: by which parts are rounded."""
+    said = browser.run(PEAK)
+    r, c = (int(x) for x in re.search(r"row (\d+), column (\d+)", said).groups())
+    assert float(row[5 * (r - 1) + c - 1]) >= float(row.max()) - 2 * off
+    assert number(said.split()[-1]) == pytest.approx(float(row.max()), abs=off, rel=0.06)
+
+
+def test_words_and_their_patches(found, tmp_path):
+    words, page = found
+    with webdriver.Browser(tmp_path / "profile") as browser:
+        browser.open(page, "#language=en")
+        browser.wait(READY)
+        first = words.layers[0].answers
+        speaker = int(first[:-1].sum(dim=1).argmax())
+        assert browser.run(CHOSEN) == f"Chosen: {words.words[speaker]}"
+        off = float(first.abs().max()) / 127
+        for i, row in [*enumerate(first[:-1]), (len(first), first.sum(dim=0))]:  # the marks, last but one, add nothing
+            browser.run(f"document.querySelector('#chips button[data-token=\"{i}\"]').click()")
+            browser.wait("document.getElementById('maps').ariaBusy === 'false'")
+            check_peak(browser, row, off)
+        browser.run("document.querySelectorAll('#maps [role=row]')[3].children[4].click()")  # depth 3, "table"
+        browser.wait("document.getElementById('layer-name').textContent.startsWith('3')")
+        assert browser.run(CHOSEN) == "Chosen: table"
+        row = words.layers[2].answers[2]
+        check_peak(browser, row, float(row.abs().max()) / 127)
+        before = browser.run(PIXELS)
+        browser.run("document.querySelectorAll('#view button')[1].click()")  # against
+        assert browser.run(PIXELS) != before
+        check_peak(browser, -row, float(row.abs().max()) / 127)
+        assert browser.console() == []
+
+
+def test_a_patch_and_its_words(found, tmp_path):
+    words, page = found
+    with webdriver.Browser(tmp_path / "profile") as browser:
+        browser.open(page, "#language=en")
+        browser.wait(READY)
+        browser.run(CLICK, 3, 1)
+        column = words.layers[0].answers[:, 8]
+        told = browser.run(ANSWERS)
+        order = torch.sort(column, descending=True, stable=True).indices.tolist()
+        names = [*words.words[:-1], "(begin and end)"]
+        assert [name for name, _ in told] == [names[i] for i in order]
+        scale = words.layers[0].answers.abs().amax(dim=1)
+        for (_, said), i in zip(told, order, strict=True):
+            assert number(said) == pytest.approx(float(column[i]), rel=0.06, abs=float(scale[i]) / 127)
+        assert "row 2, column 4" in browser.run("return document.getElementById('answers-where').textContent")
+        browser.run("document.getElementById('scene').focus()")
+        browser.devtools("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
+        assert "row 2, column 5" in browser.run("return document.getElementById('answers-where').textContent")
+        assert browser.console() == []
+
+
+def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
+    _, page = found
+    with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
+        browser.open(page, "#language=ko")
+        browser.wait("document.getElementById('readout').textContent.includes('행')")
+        assert browser.run("return document.documentElement.scrollWidth") <= 360
+        for mode in (1, 0):
+            browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
+            browser.wait("document.getElementById('maps').ariaBusy === 'false'")
+            assert "{" not in browser.run("return document.body.innerText")
+            assert browser.run("return document.getElementById('reach').hidden") == (mode == 0)
+        assert browser.console() == []
