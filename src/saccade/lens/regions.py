@@ -57,10 +57,7 @@ def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) 
     steps = sorted({call.run for call in trace})
     if not steps:
         trace[0]  # raises, and says why the trace is empty
-    prompt = min(call.shape[2] for call in trace if call.run == steps[0])
-    if prompt != len(places):
-        raise SaccadeError(f"the prompt has {prompt} tokens, and {places} has {len(places)}: give that of this prompt")
-    maps = []
+    prompt, maps = len(places), []
     for step, run in enumerate(steps):
         calls = [call for call in trace if call.run == run]
         for call in calls:
@@ -77,7 +74,10 @@ def _check(call: Call, prompt: int, step: int, steps: int) -> None:
     why = ""
     if b != 1:
         why = f"it is of {b} prompts or beams: watch one, without beam search"
-    elif n not in ((prompt,) if step == 0 else (1, told)):
+    elif step == 0 and n != prompt:
+        why = f"it has {n} targets where the prompt should have {prompt} tokens: choose the calls of the decoder that "
+        why += "writes, and give the places of its prompt"
+    elif step and n not in (1, told):
         why = f"it has {n} targets in pass {step}: choose the calls of the decoder that writes, one word a pass"
     elif m != told and m < prompt + steps - 1:
         why = f"it has {m} sources where {told} tokens are known: some were dropped, so their places cannot be told"
