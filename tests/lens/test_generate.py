@@ -18,8 +18,7 @@ from saccade.lens.kept import keep
 ROWS, COLUMNS, WORDS, IMAGE = 5, 5, 4, 40  # patches of the picture, words to write, the token of a patch
 
 
-@pytest.fixture(scope="module")
-def llava():
+def made_llava():
     torch.manual_seed(3)
     small = {"hidden_size": 24, "intermediate_size": 19, "num_hidden_layers": 2}
     vision = CLIPVisionConfig(num_attention_heads=2, image_size=35, patch_size=7, **small)
@@ -31,6 +30,9 @@ def llava():
     ids = torch.tensor([[1, *[IMAGE] * ROWS * COLUMNS, 5, 7, 9]])
     given = {"input_ids": ids, "pixel_values": torch.randn(1, 3, 35, 35), "attention_mask": torch.ones_like(ids)}
     return model, given
+
+
+llava = pytest.fixture(made_llava, scope="module", name="llava")
 
 
 def write(model, given, **options):

@@ -86,6 +86,25 @@ def test_the_page_about_models():
     assert not result.any()  # what was cut
 
 
+def test_the_blocks_about_words():
+    from ..checkpoints.tiny_matchers import END, PAD, START, tiny
+    from .test_generate import COLUMNS, ROWS, made_llava
+
+    code = {needs: each for each, needs in blocks("lens.md")}
+    llava, prompt = made_llava()
+    names = {"saccade": saccade, "llava": llava, "prompt": prompt}
+    exec(code["llava"], names)
+    assert names["maps"].shape == names["late"].shape == (3, ROWS, COLUMNS)
+    assert bool((names["maps"].sum(dim=(1, 2)) <= 1).all())
+    ids, padded = torch.tensor([[START, 4, 11, END]]), torch.tensor([[START, PAD, PAD, END]])
+    names = {"saccade": saccade, "clip": tiny("clip"), "pixels35": torch.randn(1, 3, 35, 35), "ids": ids}
+    names["padded"] = padded
+    exec(code["clip"], names)
+    found = names["found"]
+    assert found.values.shape == (3, 26)
+    assert abs(found.shared - float(found.values.sum())) <= 3 * found.gap + 1e-6
+
+
 @pytest.mark.parametrize("library", ["timm", "diffusers"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_blocks_of_other_libraries(library):

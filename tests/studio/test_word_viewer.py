@@ -28,8 +28,9 @@ return lines.map((line) => [...line.querySelectorAll('span')].map((one) => one.t
 CLICK = """
 const box = document.getElementById('scene').getBoundingClientRect();
 document.getElementById('scene').dispatchEvent(new MouseEvent('click', {
-  bubbles: true, clientX: box.left + box.width * (args[0] + 0.5) / 5, clientY: box.top + box.height * (args[1] + 0.5) / 5 }));
-"""  # fmt: skip
+  bubbles: true, clientX: box.left + (box.width * (args[0] + 0.5)) / 5,
+  clientY: box.top + (box.height * (args[1] + 0.5)) / 5 }));
+"""
 
 
 @pytest.fixture
