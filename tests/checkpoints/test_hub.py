@@ -8,6 +8,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import save_file
 
 from saccade.checkpoints import load_checkpoint
+from saccade.checkpoints.files import open_checkpoint
 from saccade.errors import CheckpointError
 
 from .plain_vits import random_weights, timm_shapes
@@ -106,6 +107,27 @@ def test_only_what_is_needed_is_fetched(cache, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     load_checkpoint("hf:someone/a-vit")
     assert asked == [["model.safetensors", "config.json"]]
+
+
+def test_a_tokenizer_is_fetched_where_text_is_read(cache, monkeypatch):
+    folder = put(cache, "someone/a-clip")
+    save_file(random_weights(timm_shapes(**SHAPE)), folder / "model.safetensors")
+    (folder / "config.json").write_text("{}")
+    assert open_checkpoint("hf:someone/a-clip").tokenizer == {}, "without text the cached files do"
+    asked = []
+
+    def snapshot_download(repo, **options):
+        if not options.get("local_files_only"):
+            asked.append(options["allow_patterns"])
+            (folder / "tokenizer.json").write_text("{}")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    _listing(monkeypatch, "model.safetensors", "config.json", "tokenizer.json", "vocab.json")
+    for _ in range(2):  # the second time from the cache
+        opened = open_checkpoint("hf:someone/a-clip", words=True)
+        assert opened.tokenizer == {"tokenizer.json": folder / "tokenizer.json"}
+    assert asked == [["model.safetensors", "config.json", "tokenizer.json"]]
 
 
 def test_no_such_repository(cache, monkeypatch):

@@ -72,6 +72,7 @@ def test_roberta_counts_positions_from_its_padding(tmp_path):
         ({"model_type": "vit"}, "reads no text to match with pictures: a model_type 'vit'; expected one of CLIPModel"),
         ({"architectures": ["CLIPVisionModel"]}, "reads no text to match with pictures: CLIPVisionModel"),
         ({"model_type": "siglip2"}, "by a siglip2 here: its pictures are prepared as patches of any shape"),
+        ({"model_type": "vilt"}, "by a vilt here: words and patches attend to one another inside it: saccade.watch"),
         ({"model_type": "align"}, "it has no patches that attend"),
         ({"model_type": ["clip"]}, "reads no text"),
         ({"quantization_config": {}}, "its weights are quantised"),

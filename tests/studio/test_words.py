@@ -118,3 +118,11 @@ def test_damaged_weights_are_named(tmp_path):
     next(matcher.model.vision_model.parameters()).data.fill_(torch.nan)
     with pytest.raises(SaccadeError, match="an embedding is not finite"):
         look_words(matcher, noise(61, 43), "red")
+
+
+def test_a_tokenizer_of_another_model_is_named(tmp_path):
+    """Its mark of the end is not the one where this model reads the text off, so that no word counts."""
+    matcher = load_matcher(tiny_matchers.save(tmp_path))
+    matcher.model.text_model.eos_token_id = 1
+    with pytest.raises(SaccadeError, match=r"'red' as it does a text without words: its tokenizer.json is of another"):
+        look_words(matcher, noise(61, 43), "red")

@@ -44,7 +44,9 @@ KINDS: Mapping[str, Kind] = {
     "metaclip_2": Kind("MetaClip2Model"),
 }
 # Models of text and pictures that are none of these, and why they are not read.
+_MIXED = "words and patches attend to one another inside it: saccade.watch shows where"
 REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("blip", "bridgetower", "grounding-dino", "vilt"), _MIXED),
     "align": "its picture tower is a convolution: it has no patches that attend",
     "siglip2": "its pictures are prepared as patches of any shape; SigLIP 2 of a fixed size is model_type siglip",
     "xclip": "it matches films, not pictures",

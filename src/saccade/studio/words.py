@@ -30,7 +30,7 @@ DEPTHS = 3  # layers at which words and patches are told apart
 MARKS = "begin and end"  # of the text: tokens of no word
 STEPS, MOST_STEPS = 16, 256  # of integration: doubled until the parts add up
 LOOSE = 0.01  # of what all pairs add, as the error of their sum: more steps, and if they take too long it is said
-LONG = 3e13  # multiply-adds that a processor does in minutes: layers that need more are left out
+LONG = 5e12  # multiply-adds that two processor cores do in about two minutes: layers that need more are left out
 _SIGNED = 127
 
 
@@ -199,25 +199,24 @@ def look_words(matcher: PublicMatcher, picture: Picture, text: str) -> WordsLook
     with watch(model, values=True) as seen:
         matcher.of_picture(pixels)
     with watch(model) as read:
-        matcher.of_text(ids)
+        told = matcher.of_text(ids)
     seconds = time.perf_counter() - started
+    blank = matcher.nothing(reading).to(device)
+    if torch.equal(matcher.of_text(blank), told):
+        raise SaccadeError(
+            f"{matcher.name} answers {text!r} as it does a text without words: its tokenizer.json is of another model, "
+            "or it does not know these words"
+        )
     eyes, mouth = _towers(matcher, seen, read)
     places = token_map(model, pixels, seen[f"{eyes[0][0]}.*"][0].shape[2])
+    see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)}, eyes[0][1])
+    tell = Tower(matcher.of_text, {"input_ids": ids}, {"input_ids": blank}, mouth[0][1])
     layers, similarity = list[AnswerLayer](), 0.0
-    for i, j in zip(_spread(len(eyes)), _spread(len(mouth)), strict=True):
-        last = i == len(eyes) - 1
-        work = len(places) * _size(eyes[i:]) * (2 * len(reading.groups) + 4)
-        most = MOST_STEPS if device.type != "cpu" else max(int(LONG / work), STEPS if last else 0)
-        if most < STEPS:
-            continue
-        see = Tower(
-            matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)}, eyes[i][1]
-        )
-        tell = Tower(
-            matcher.of_text, {"input_ids": ids}, {"input_ids": matcher.nothing(reading).to(device)}, mouth[j][1]
-        )
-        found = _summed(see, tell, reading, most)
-        layers.append(_layer(f"{eyes[i][0]}, {mouth[j][0]}", found, places))
+    for (name, block), (other, layer), most in _depths(
+        eyes, mouth, len(places) * (2 * len(reading.groups) + 4), device
+    ):
+        found = _summed(replace(see, layer=block), replace(tell, layer=layer), reading, most)
+        layers.append(_layer(f"{name}, {other}", found, places))
         similarity = found.similarity
     notes = [*picture.notes, *matcher.notes, *_doubts(layers)]
     names = [*reading.words, MARKS]
@@ -257,9 +256,17 @@ def _blocks(model: nn.Module, trace: Trace) -> Iterator[tuple[str, nn.Module]]:
                 break
 
 
-def _spread(count: int) -> list[int]:
-    """The first, the middle and the last of so many: DEPTHS, whatever the tower."""
-    return [0, count // 2, count - 1]
+def _depths(
+    eyes: Blocks, mouth: Blocks, work: int, device: torch.device
+) -> Iterator[tuple[tuple[str, nn.Module], tuple[str, nn.Module], int]]:
+    """The first, the middle and the last blocks of both towers, with how many steps of integration there is time for;
+    earlier ones with time for less than STEPS are left out. work: multiply-adds of a step for each number learned."""
+    for i, j in ((0, 0), (len(eyes) // 2, len(mouth) // 2), (len(eyes) - 1, len(mouth) - 1)):
+        most = MOST_STEPS
+        if device.type == "cpu":
+            most = int(LONG / (work * _size(eyes[i:])))
+        if most >= STEPS or i == len(eyes) - 1:
+            yield eyes[i], mouth[j], max(most, STEPS)
 
 
 def _size(blocks: Blocks) -> int:
