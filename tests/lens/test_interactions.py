@@ -148,5 +148,10 @@ def test_bad_inputs():
                    picture.layer)  # fmt: skip
     with pytest.raises(SaccadeError, match="an embedding is not finite"):
         interactions(broken, text, WORDS)
+    restless = tiny("clip")
+    for block in restless.text_model.encoder.layers:
+        block.self_attn.dropout = 0.5
+    with pytest.raises(SaccadeError, match=r"call model.eval\(\) first"):
+        interactions(picture, towers(restless.train(), 1)[1], WORDS)
     with pytest.raises(SaccadeError, match="the picture's embedding has 13 numbers, the text's 24"):
         interactions(picture, towers(tiny("siglip"), 1)[1], WORDS)

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from saccade.studio.look import look
-from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look
+from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, words_table
 
 from .detectors import noise
 from .segmenters import task
@@ -173,3 +173,15 @@ def test_the_picture_in_the_colours_of_its_classes(segmented):
     narrow = terminal(20)
     draw_areas(narrow, segmented.picture, segmented.areas)
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in said(narrow).splitlines()) <= 20
+
+
+def test_words_with_bars_to_both_sides():
+    answers = torch.tensor([[0.1, 0.3, 0, 0, 0, 0], [-0.1, -0.1, 0, 0.1, -0.1, 0], [0.0] * 6])
+    console = paper()
+    console.print(words_table(["red", "\x1bball", "(marks)"], answers, (2, 3), width=4))
+    head, *lines = (line.rstrip() for line in said(console).splitlines())
+    assert head.split() == ["word", "adds", "most", "by", "the", "patch", "at"]
+    assert re.sub(" +", " ", lines[0]) == "red +0.4000 ████ row 1, column 2"
+    assert re.sub(" +", " ", lines[1]) == "\\x1bball -0.2000 ██ row 2, column 1"
+    assert lines[0].index("█") == lines[1].index("█") + 2, "to the right, and to the left"
+    assert re.sub(" +", " ", lines[2]) == "(marks) +0.0000 none"

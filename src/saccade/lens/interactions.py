@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from saccade.errors import SaccadeError
 from saccade.lens.indices import whole
 
+SAME = 1e-2  # of the largest number of an embedding: half precision is off by less, dropout by more
 AT_ONCE = 2048  # tokens in one pass: 24 layers of a ViT-L keep about 3 GB of them
 
 
@@ -67,7 +68,7 @@ def interactions(picture: Tower, text: Tower, words: Sequence[Sequence[int]], st
     exact for polynomials of degree 2·steps − 1; `gap` says how far off it is. Early layers need more.
 
     Raises SaccadeError for tokens that there are not, or that two groups share; for fewer than one step; for a layer
-    that does not take tokens (1 n c); and for embeddings that are not finite, or of unequal width.
+    that does not take tokens (1 n c); for embeddings that are not finite, or of unequal width; and for a model that answers otherwise every time (dropout).
     """
     steps = whole(steps, f"steps={steps!r}")
     if steps < 1:
@@ -108,9 +109,14 @@ class _Run:
                     f"an empty input has tokens of shape {tuple(self.blank.shape)}, the given one "
                     f"{tuple(self.tokens.shape)}; expected the same"
                 )
-            self.empty = self(self.blank)[0]
+            self.empty, again = self(self.blank)[0], self(self.tokens)[0]
         if not (self.whole.isfinite().all() and self.empty.isfinite().all()):
             raise SaccadeError("an embedding is not finite: the model's weights are damaged, or its input is")
+        if not torch.allclose(again, self.whole, rtol=0, atol=SAME * float(self.whole.abs().max())):
+            raise SaccadeError(
+                "the same tokens give another embedding when they are put in again: call model.eval() first, so that "
+                "no dropout is on"
+            )
 
     def __call__(self, tokens: Float[Tensor, "b n c"]) -> Float[Tensor, "b d"]:
         """Embeddings with these tokens in place of the layer's own."""

@@ -139,15 +139,16 @@ def words_table(words: Sequence[str], answers: Float[Tensor, "n m"], grid: tuple
     for head in ("word", "adds", "", "most by the patch at"):
         table.add_column(head, justify="right" if head == "adds" else "left")
     table.caption = "to the similarity, by way of the patches: parts of it that add up"
-    sums, peaks = answers.sum(dim=1).tolist(), answers.argmax(dim=1).tolist()
+    sums, bests, peaks = (each.tolist() for each in (answers.sum(dim=1), *answers.max(dim=1)))
     most = max(*map(abs, sums), 1e-12)
-    for word, adds, peak in zip(words, sums, peaks, strict=True):
-        full = max(1, round(abs(adds) / most * width))
+    for word, adds, best, peak in zip(words, sums, bests, peaks, strict=True):
+        full = max(int(adds != 0), round(abs(adds) / most * width))
         bar = Text(" " * width + "█" * full, style="cyan")
         if adds < 0:
             bar = Text(" " * (width - full) + "█" * full, style="red")
         row, column = divmod(peak, grid[1])
-        table.add_row(Text(shown(word)), Text(f"{adds:+.4f}"), bar, Text(f"row {row + 1}, column {column + 1}"))
+        where = f"row {row + 1}, column {column + 1}" if best > 0 else "none"
+        table.add_row(Text(shown(word)), Text(f"{adds:+.4f}"), bar, Text(where))
     return table
 
 
