@@ -68,7 +68,8 @@ def interactions(picture: Tower, text: Tower, words: Sequence[Sequence[int]], st
     exact for polynomials of degree 2·steps − 1; `gap` says how far off it is. Early layers need more.
 
     Raises SaccadeError for tokens that there are not, or that two groups share; for fewer than one step; for a layer
-    that does not take tokens (1 n c); for embeddings that are not finite, or of unequal width; and for a model that answers otherwise every time (dropout).
+    that does not take tokens (1 n c); for embeddings that are not finite, or of unequal width; and for a model that
+    answers otherwise every time (dropout).
     """
     steps = whole(steps, f"steps={steps!r}")
     if steps < 1:
