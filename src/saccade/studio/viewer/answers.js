@@ -49,8 +49,9 @@ export class AnswerLook extends TargetLook {
     return Math.max(1e-9, ...weights);
   }
 
-  tell(x) {
-    return part(x);
+  /** A number of a map in words: one of the view "against" is taken away. */
+  tell(x, view) {
+    return part(view === 'against' && x ? -x : x);
   }
 
   name(token, say) {

@@ -79,7 +79,7 @@ export class LargeMap {
   }
 
   ticks() {
-    const { end, look, viewer: { say, state: { log } } } = this;
+    const { end, look, viewer: { say, state: { log, view } } } = this;
     if (!this.weights) return get('ticks').replaceChildren();
     const tick = (t, text, kind = '') => {
       const node = h('span', { className: kind }, text);
@@ -89,7 +89,7 @@ export class LargeMap {
     };
     const beyond = look.peak(this.weights, null) > end * 1.001;
     const sign = (t) => (t === 0 && log ? '≤ ' : t === 1 && beyond ? '≥ ' : '');
-    const tell = (x) => look.tell?.(x) ?? percent(x);
+    const tell = (x) => look.tell?.(x, view) ?? percent(x);
     const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + tell(weightAt(t, end, log))));
     if (look.tell) return get('ticks').replaceChildren(...ticks);
     const even = 1 / look.tokens;
@@ -99,7 +99,7 @@ export class LargeMap {
   readout(trouble = '') {
     const { viewer, weights, look } = this;
     const told = (key, token) => viewer.say(look.tell ? `${key}Part` : key, {
-      token: look.spot(token, viewer.say), share: look.tell?.(weights[token]) ?? percent(weights[token]),
+      token: look.spot(token, viewer.say), share: look.tell?.(weights[token], viewer.state.view) ?? percent(weights[token]),
       times: figure(weights[token] * look.tokens, 2),
     });
     let text = trouble;

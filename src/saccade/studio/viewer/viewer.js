@@ -240,11 +240,11 @@ export class Viewer {
     on('view', views.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
     const common = Number(this.maps.common().toPrecision(2));
-    const end = common ? this.look.tell?.(common) ?? percent(common) : '…';
+    const end = common ? this.look.tell?.(common, view) ?? percent(common) : '…';
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
-    get('map-name').textContent = this.say(mode === 'cross' ? 'crossName' : `${view}Name`);
+    get('map-name').textContent = this.say(mode === 'cross' && view !== 'against' ? 'crossName' : `${view}Name`);
     get('view-help').textContent = this.say(mode === 'cross' ? 'crossHelp' : `${view}Help`);
   }
 
