@@ -194,7 +194,8 @@ class Recogniser:
         if scores is None:
             self._scores.pop(t, None)
         else:
-            self._scores[t] = scores, version_of(t)
+            coarse = max(scores.coarse, torch.finfo(t.dtype).eps)
+            self._scores[t] = replace(scores, coarse=coarse), version_of(t)
 
     def _pass_scores(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         scores = self._get(t, writes=int(out is t and does not in READING))

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from saccade.lens.whence import Whence
 
+MASKING = -1e30  # what any score in fp32 vanishes beside
 MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes of several roles
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a tensor of scores is made of. why: "" if it is just that, else what else was done to it."""
+    """What a tensor of scores is made of. why: "" if it is just that, else what else was done to it. coarse: the
+    precision of the coarsest dtype that they were in."""
 
     shape: tuple[int, ...]
     roles: str
@@ -30,6 +32,7 @@ class Scores:
     scale: float = 1.0
     added: tuple[Tensor, ...] = ()
     why: str = ""
+    coarse: float = 0.0
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
     versions: tuple[tuple[Tensor, int], ...] = ()  # of what was used, to notice if it is written into
 
@@ -74,13 +77,14 @@ class Scores:
         return replace(wide, added=(*wide.added, wide.aligned(t if sign == 1.0 else -t)), versions=wide.using(term))
 
     def filled(self, where: Tensor, value: float) -> "Scores":
-        """Masked. Adding a number so low that the score vanishes beside it has the same effect as putting it in its
-        place, except in rows that are masked as a whole; the check of the result looks at those."""
+        """Masked. Adding a number so low that the score vanishes beside it has the same effect as putting any low
+        number in its place, also in rows that are masked as a whole, unless more is done to those afterwards; the check
+        of the result looks at them."""
         if value > -1e3:
             wide = self.broadcast(where.shape)
             return wide.spoiled(f"some of its scores are replaced by {value:g}")
         zeros = torch.zeros(where.shape, dtype=torch.float32, device=where.device)
-        return self.plus(zeros.masked_fill_(where, value))
+        return self.plus(zeros.masked_fill_(where, min(value, MASKING)))
 
     def broadcast(self, shape: Sequence[int]) -> "Scores":
         """To the shape that it has after an operation with a tensor of another shape."""

@@ -14,6 +14,11 @@ ROWS = 8  # of each map that are computed anew and compared with the softmax's o
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
 AS_SCORES = "kept as its scores, {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"
 LOW = -1e3  # scores below it are masked
+TAIL = 12.0  # weights of less than e^-TAIL of the largest of their row do not matter
+# Scores times the precision of their dtype. A weight may differ by about a quarter of it from that of unrounded scores.
+COARSEST = 0.2
+OTHER = "q and k as they were followed do not give its weights"
+ROUNDED = "the model rounds scores as large as {:.0f} in a dtype of few digits, so that q and k give other weights"
 
 
 @dataclass(eq=False)
@@ -102,11 +107,11 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
         mask = _sum(added)
-        if agree(q, k, mask, scores.scale, layout, layout.permuted(given), layout.permuted(out)):
+        why = differs(q, k, mask, scores.scale, layout, layout.permuted(given), scores.coarse)
+        if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
             return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape))
-        why = "q and k as they were followed do not give its weights"
     nothing = given.detach().new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
     kept = layout.folded(layout.permuted(given.detach()))
@@ -115,30 +120,38 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
     return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape))
 
 
-def agree(
-    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: Layout, scores: Tensor, weights: Tensor
-) -> bool:
-    """Whether some rows of softmax(scale q·k + mask), all with permuted axes, are those of the weights.
+def differs(
+    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: Layout, scores: Tensor, coarse: float
+) -> str:
+    """Why softmax(scale q·k + mask) is not the softmax of the scores, all with permuted axes; "" if it is.
 
-    Compared: the first, the last, some between, and some that are masked as a whole. The tolerance is what rounding
-    each score a few times in the coarser dtype of the two can do to a weight.
+    Compared are some rows: the first, the last, some between, and some that are masked as a whole. By the logarithms
+    of the weights, so that a small weight is looked at as closely as a large one, where they are at least e⁻¹² of the
+    row's largest. coarse: the precision of the coarsest dtype that the scores passed through; the tolerance is what
+    rounding them a few times in it does.
     """
     # In inference mode no write is counted, so every head of every picture is looked at.
-    most = max(ROWS, 2 * math.prod(weights.shape[: layout.lead])) if weights.is_inference() else ROWS
-    rows = _some_rows(weights.shape[:-1], mask, weights.device, most)
-    whole = weights.shape
-    found = weights[rows].float().nan_to_num(0.0)
+    count = max(ROWS, 2 * math.prod(scores.shape[: layout.lead])) if scores.is_inference() else ROWS
+    rows = _some_rows(scores.shape[:-1], mask, scores.device, count)
+    whole = scores.shape
     queries = q.squeeze(len(whole) - 1).expand(*whole[:-1], -1)[rows].float()
     sources = k.reshape(*k.shape[: layout.lead], *k.shape[-2:]).expand(*whole[: layout.lead], whole[-1], -1)
-    s = (queries[:, None] * sources[rows[: layout.lead]].float()).sum(-1) * scale
+    sources = sources[rows[: layout.lead]].float()
+    s = (queries[:, None] * sources).sum(-1) * scale
+    size, most = s.abs(), abs(scale) * queries.norm(dim=-1) * sources.norm(dim=-1).amax(-1)
     if mask is not None:
-        s = s + mask.expand(whole)[rows]
-    expected = torch.softmax(s, dim=-1).nan_to_num(0.0)
-    given = scores[rows].float()
-    largest = max(1.0, float(torch.where(given.abs() < -LOW, given, 0.0).abs().max()))  # masked ones aside
-    coarse = max(torch.finfo(t.dtype).eps for t in (scores, weights))
-    tolerance = min(1e-5 + 4 * coarse * largest, 1e-4 if coarse < 1e-6 else 5e-2)
-    return bool((expected - found).abs().max() <= tolerance)
+        term = mask.expand(whole)[rows].float()
+        s, size = s + term, size + term.abs()
+    a, b = s.log_softmax(-1), scores[rows].float().log_softmax(-1)
+    empty = a.isnan().any(-1)  # rows that may attend to nothing
+    if not torch.equal(empty, b.isnan().any(-1)):
+        return OTHER
+    matters = ((a > a.amax(-1, keepdim=True) - TAIL) | (b > b.amax(-1, keepdim=True) - TAIL)) & ~empty[:, None]
+    size = torch.where(matters & (size < -LOW), size, 0.0).amax(-1)  # masked ones aside
+    tolerance = 1e-5 + 3 * coarse * size + 8 * torch.finfo(torch.float32).eps * most  # products are summed up in fp32
+    if bool(((a - b).abs().masked_fill(~matters, 0.0).amax(-1) > tolerance).any()):
+        return OTHER
+    return ROUNDED.format(float(size.max())) if coarse * float(size.max()) > COARSEST else ""
 
 
 def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device, most: int) -> tuple[Tensor, ...]:
