@@ -16,8 +16,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from saccade.errors import in_one_line
 from saccade.lens.modes import quietly
 from saccade.lens.origins import memory, tensors
-from saccade.lens.recognise import spellings
-from saccade.lens.recognise.scoring import Scores, product, version_of
+from saccade.lens.recognise import spellings, writes
+from saccade.lens.recognise.scoring import REMADE, Scores, intact, product, version_of
 from saccade.lens.recognise.settling import Settled, settle
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of
@@ -55,6 +55,9 @@ class Recogniser:
         does = self._table.get(func)
         if does not in (None, "where") and (name := next((name for name in ("input", "self") if name in kwargs), None)):
             args, kwargs = (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
+        if self._scores or self._weights:
+            for t in writes.into(func, args, kwargs, out, does in READING):
+                self._written(t, out)
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
                 with quietly():
@@ -173,7 +176,11 @@ class Recogniser:
             self._missed(f"{settled}, and product with values as separate operations, not a fused call")
         elif w.axis != axis:
             self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
-        elif not settled.used:
+        elif settled.used:
+            return
+        elif settled.stale or not intact(settled.versions):
+            self._missed(f"what its softmax of {settled.shape} was made of was written into before its values were met")
+        else:
             settled.used = True
             notes = [settled.note, f"weights before {w.changed}, which the model applies to them" if w.changed else ""]
             both = in_call(values, w, settled) if self._values else None
@@ -199,13 +206,6 @@ class Recogniser:
 
     def _pass_scores(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         scores = self._get(t, writes=int(out is t and does not in READING))
-        if does == "assign":
-            self._written(t, scores)
-            if args[0] in self._scores:
-                self._put(args[0], self._get(args[0]).spoiled("its scores are written into"))
-            return
-        if does not in READING and any(out is arg for arg in args):
-            self._written(out, scores)
         for made in tensors((out,), {}):
             if not made.is_floating_point() or made.is_nested:
                 continue
@@ -216,11 +216,20 @@ class Recogniser:
                 new = _alike(scores, made, f"its scores go through {name_of(func)}")
             self._put(made, new)
 
-    def _written(self, t: Tensor, scores: Scores) -> None:
-        """Something was written into t: other views of its memory show it too."""
-        for other in list(self._scores):
-            if other is not t and memory(other) == memory(t):
-                self._scores[other] = self._scores[other][0].spoiled("its scores are written into"), version_of(other)
+    def _written(self, t: Tensor, out: Any) -> None:
+        """An operation that returned `out` wrote into t: other tensors of the same memory show it too, and so does what
+        was made of them."""
+        place = memory(t)
+        for other, (scores, _) in list(self._scores.items()):
+            if other is not out and memory(other) == place:
+                self._scores[other] = scores.spoiled("its scores are written into"), version_of(other)
+            elif scores.made_of(place):
+                self._scores[other] = scores.spoiled(REMADE), version_of(other)
+        for other, w in list(self._weights.items()):
+            if other is not out and memory(other) == place:
+                self._weigh(other, replace(w, changed=w.changed or "a write into them"))
+            if isinstance(w.settled, Settled) and not w.settled.used and w.settled.made_of(place):
+                w.settled.stale = True
 
     def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         w = self._weights[t]

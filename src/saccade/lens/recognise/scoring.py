@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from saccade.lens.origins import memory
 from saccade.lens.whence import Whence
 
+REMADE = "something that it was made of was written into before its softmax"
+Versions = tuple[tuple[Tensor, int], ...]  # of tensors
 MASKING = -1e30  # what any score in fp32 vanishes beside
 MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes of several roles
 
@@ -34,19 +37,18 @@ class Scores:
     why: str = ""
     coarse: float = 0.0
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
-    versions: tuple[tuple[Tensor, int], ...] = ()  # of what was used, to notice if it is written into
+    versions: Versions = ()  # of what was used, to notice if it is written into
 
     def spoiled(self, why: str) -> "Scores":
         """The same after something that is not followed. The axes are still known."""
         nothing = self.q.new_zeros(())
         return replace(self, q=nothing, k=nothing, added=(), versions=(), why=self.why or why)
 
-    @property
-    def intact(self) -> bool:
-        """Whether nothing that it is made of was written into since."""
-        return all(version_of(t) == version for t, version in self.versions)
+    def made_of(self, place: int) -> bool:
+        """Whether any of what was used lies in this memory."""
+        return any(memory(t) == place for t, _ in self.versions)
 
-    def using(self, t: Tensor) -> tuple[tuple[Tensor, int], ...]:
+    def using(self, t: Tensor) -> Versions:
         return (*self.versions, (t, version_of(t)))
 
     def times(self, factor: Tensor | float) -> "Scores":
@@ -146,6 +148,11 @@ def product(left: Tensor, right: Tensor, roles: str, out: Tensor, whence: Whence
 def version_of(t: Tensor) -> int:
     """What PyTorch counts up when a tensor is written into; always -1 for those of inference mode."""
     return -1 if t.is_inference() else t._version
+
+
+def intact(versions: Versions) -> bool:
+    """Whether nothing was written into since, as far as PyTorch counts it."""
+    return all(version_of(t) == version for t, version in versions)
 
 
 def merged(roles: set[str]) -> str | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saccade.lens.recognise.scoring import Parts, Scores, regrouped
+from saccade.lens.origins import memory
+from saccade.lens.recognise.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
 from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
@@ -23,7 +24,10 @@ ROUNDED = "the model rounds scores as large as {:.0f} in a dtype of few digits, 
 
 @dataclass(eq=False)
 class Settled:
-    """The map of one softmax as the tensors of a call: q (b h n k), k (b g m k), mask broadcastable to (b h n m)."""
+    """The map of one softmax as the tensors of a call: q (b h n k), k (b g m k), mask broadcastable to (b h n m).
+
+    used: it met values. versions: of what it is made of. stale: that was written into since.
+    """
 
     q: Tensor
     k: Tensor
@@ -33,7 +37,13 @@ class Settled:
     note: str
     layout: "Layout"
     shape: tuple[int, ...]
+    versions: Versions
     used: bool = False
+    stale: bool = False
+
+    def made_of(self, place: int) -> bool:
+        """Whether any of what it is made of lies in this memory."""
+        return any(memory(t) == place for t, _ in self.versions)
 
 
 class Layout:
@@ -103,7 +113,7 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
     layout = Layout(out.shape, targets, axis, merged, grouped)
-    why = scores.why or ("" if scores.intact else "something that it was made of was written into before its softmax")
+    why = scores.why or ("" if intact(scores.versions) else REMADE)
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
         mask = _sum(added)
@@ -111,13 +121,14 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
         if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
-            return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape))
+            return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape), scores.versions)
     nothing = given.detach().new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
     kept = layout.folded(layout.permuted(given.detach()))
     note = AS_SCORES.format(n=n, m=m, why=why)
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
-    return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape))
+    versions = ((given, version_of(given)),)
+    return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape), versions)
 
 
 def differs(

@@ -30,7 +30,8 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "fill": _methods("masked_fill", "masked_fill_"),
     "where": {torch.where},
     "choose": {T.where},
-    "same": _methods("to", "type", "type_as", "float", "half", "bfloat16", "double", "contiguous", "clone", "detach"),
+    "same": _methods("to", "type", "type_as", "float", "half", "bfloat16", "double", "contiguous", "clone", "detach")
+    | _methods("detach_", "requires_grad_"),
     "dropout": {F.dropout, torch.dropout, F.dropout1d, F.dropout2d},
     "clamp": _methods("clamp", "clamp_min", "clamp_max", "clip", "nan_to_num"),
     "reshape": _methods("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as", "reshape_as"),
