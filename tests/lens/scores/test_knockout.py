@@ -66,8 +66,19 @@ def test_what_is_not_there_is_said():
     ):
         with pytest.raises(SaccadeError, match=words):
             head_knockout(net, said(net), x, heads)
-    with pytest.raises(SaccadeError, match="0 pictures and 10 draws"):
-        head_knockout(net, said(net), x[:0], {"*": [0]})
+    for arguments, words in (
+        ((said(net), x[:0], {"*": [0]}), r"pictures of \(0, 5, 14\) were given; expected a tensor of at least one"),
+        ((said(net), [x], {"*": [0]}), "pictures of list were given"),
+        ((said(net), x, [0]), r"heads were given as \[0\]; expected {pattern: head numbers}"),
+        ((said(net), x, {"*": 0}), r"heads of '\*' were given as 0; expected"),
+        ((said(net), x, {"*": [0.5]}), r"head 0.5 of '\*': expected whole numbers"),
+        ((said(net), x, {"*": [0]}, 0), "0 draws; expected 1 or more"),
+        ((said(net), x, {"*": [0]}, 3, 0, 0), "0 pictures at a time"),
+        ((lambda x: net(x).sum().item(), x, {"*": [0]}), "run gave a float without axes"),
+        ((lambda x: net(x)[:, 0, 0] / 0, x, {"*": [0]}), "run gave -?inf for picture 0; expected a finite number"),
+    ):
+        with pytest.raises(SaccadeError, match=words):
+            head_knockout(net, *arguments)
     with pytest.raises(SaccadeError, match=r"shape \(12,\) for 4 pictures"):
         head_knockout(net, lambda x: net(x)[:, 0].flatten(), x, {"*": [0]})
 

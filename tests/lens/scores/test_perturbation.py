@@ -99,18 +99,69 @@ def test_the_interval_is_that_of_pictures_and_batches_do_not_matter():
     assert deletion(corner, pictures, classes, maps, steps=8, batch=7).curve == pytest.approx(found.curve)
 
 
-def test_what_cannot_be_played():
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("score", [deletion, insertion, positive_perturbation, negative_perturbation])
+def test_what_cannot_be_played(score):
     pictures, classes, maps = case()
+    spoiled = pictures.clone()
+    spoiled[1, 0, 3, 4] = NAN
     for arguments, said in (
-        ((corner, pictures[0], classes, maps), "do not fit together"),
-        ((corner, pictures, classes[:2], maps), "do not fit together"),
-        ((corner, pictures, classes, maps[:2]), "do not fit together"),
+        ((corner, pictures[0], classes, maps), r"batch of pictures has the shape \(2, 8, 10\); expected \(p c h w\)"),
+        ((corner, pictures.numpy(), classes, maps), "batch of pictures is a ndarray"),
+        ((corner, pictures, classes[:2], maps), "3 pictures, 2 classes and 3 maps do not fit together"),
+        ((corner, pictures, classes, maps[:2]), "3 pictures, 3 classes and 2 maps do not fit together"),
+        ((corner, pictures, classes.tolist(), maps), "list of classes is a list; expected a tensor"),
+        ((corner, pictures, classes, maps[0]), r"batch of maps has the shape \(4, 5\)"),
+        ((corner, pictures, classes, maps[:, :0]), r"batch of maps is empty: its shape is \(3, 0, 5\)"),
+        ((corner, pictures[..., :0], classes, maps), "batch of pictures is empty"),
         ((corner, pictures[:0], classes[:0], maps[:0]), "at least one picture"),
+        ((corner, (255 * pictures).byte(), classes, maps), "torch.uint8; expected the float ones"),
+        ((corner, spoiled, classes, maps), "batch of pictures is not finite: it holds nan"),
         ((corner, pictures, classes.float(), maps), "classes are whole numbers"),
-        ((corner, pictures, classes, maps / 0), "not finite"),
+        ((corner, pictures, classes > 0, maps), "classes are whole numbers"),
+        ((corner, pictures, classes + 1, maps), "class 2 is not there: the model gives 2 classes, 0 to 1"),
+        ((corner, pictures, classes - 2, maps), "class -1 is not there"),
+        ((corner, pictures, classes, maps / 0), "batch of maps is not finite: it holds 60 numbers such as"),
+        ((corner, pictures, classes, maps * 1j), "batch of maps has numbers of torch.complex64"),
         ((lambda x: x, pictures, classes, maps), r"the model gave \(3, 2, 8, 10\); expected logits"),
+        ((lambda x: x[:, :0, 0, 0], pictures, classes, maps), r"the model gave \(3, 0\); expected logits"),
         ((lambda x: "a", pictures, classes, maps), r"the model gave str; .* lambda x: model\(x\).logits"),
-        ((corner, pictures, classes, maps, 0), "0 steps"),
+        ((lambda x: corner(x) * INF, pictures, classes, maps), "the model gave logits that are not finite"),
+        ((lambda x: corner(x) + NAN, pictures, classes, maps), "not finite: 6 numbers such as nan among"),
     ):
         with pytest.raises(SaccadeError, match=said):
-            deletion(*arguments)
+            score(*arguments)
+    for options, said in (
+        ({"batch": 0}, "0 pictures at a time; expected 1 or more"),
+        ({"batch": 1.5}, "1.5 pictures at a time: expected whole numbers"),
+        ({"seed": -1}, "the seed -1; expected a whole number from 0"),
+        ({"seed": "x"}, "the seed 'x': expected whole numbers"),
+    ):
+        with pytest.raises(SaccadeError, match=said):
+            score(corner, pictures, classes, maps, **options)
+
+
+def test_steps_and_fillings_that_make_no_sense():
+    for options, said in (
+        ({"steps": 0}, "0 steps"),
+        ({"steps": 2.0}, "steps: expected"),
+        ({"fill": NAN}, "become nan"),
+    ):
+        with pytest.raises(SaccadeError, match=said):
+            deletion(corner, *case(), **options)
+
+
+def test_logits_that_are_not_finite_only_at_a_later_step_are_seen():
+    pictures, classes, maps = case()
+    with pytest.raises(SaccadeError, match="logits that are not finite"):
+        deletion(lambda x: corner(x) / x.amax(dim=(1, 2, 3))[:, None], pictures, classes, maps, steps=8)
+
+
+def test_maps_of_whole_numbers_are_set_beside_the_same_random_ones():
+    pictures, classes, maps = case()
+    found = deletion(corner, pictures, classes, maps.long(), steps=8)
+    assert found == deletion(corner, pictures, classes, maps, steps=8)
+    assert found == deletion(corner, pictures, classes, maps > 0, steps=8)
+    assert found == deletion(corner, pictures, classes.to(torch.uint8), maps.half(), steps=8)

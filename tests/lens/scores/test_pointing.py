@@ -72,6 +72,11 @@ def test_pictures_of_different_sizes_and_without_objects():
         ([torch.ones(1, 2, 2)], [torch.ones(2, 4, 4) > 0], "same n"),
         ([torch.full((1, 2, 2), torch.nan)], [torch.ones(1, 4, 4) > 0], "not finite"),
         ([torch.ones(1, 2, 2)], [torch.zeros(1, 4, 4) > 0], "empty"),
+        ([torch.ones(1, 0, 2)], [torch.ones(1, 4, 4) > 0], "tensor of maps is empty"),
+        ([torch.ones(1, 2, 2)], [torch.ones(1, 0, 4) > 0], "tensor of masks is empty"),
+        ([torch.ones(2, 2)], [torch.ones(1, 4, 4) > 0], r"maps has the shape \(2, 2\); expected \(n y x\)"),
+        ([[[1.0]]], [torch.ones(1, 4, 4) > 0], "tensor of maps is a list"),
+        (None, None, "maps are a NoneType"),
     ],
 )
 def test_what_cannot_be_played(maps, masks, said):
@@ -82,3 +87,20 @@ def test_what_cannot_be_played(maps, masks, said):
 def test_masks_that_are_not_boolean_are_refused():
     with pytest.raises(SaccadeError, match=r"masks of torch.uint8; expected boolean"):
         pointing_game([torch.rand(1, 3, 5)], [torch.full((1, 7, 11), 255, dtype=torch.uint8)])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "grid", "said"),
+    [
+        (torch.tensor([[0, 0, 1, 1], [0.1, 0.2, torch.nan, 0.3]]), (3, 5), "box 1 is .*nan"),
+        (torch.tensor([[0.6, 0.2, 0.5, 0.3]]), (3, 5), "box 0 is .*in this order"),
+        (torch.rand(4), (3, 5), r"boxes of \(4,\)"),
+        (torch.rand(2, 4), (0, 5), r"0 rows or columns in the grid \(0, 5\)"),
+        (torch.rand(2, 4), 5, r"grid 5; expected \(rows, columns\)"),
+    ],
+)
+def test_what_covers_nothing(boxes, grid, said):
+    with pytest.raises(SaccadeError, match=said):
+        coverage(boxes, grid)
+    assert coverage(torch.zeros(0, 4), (3, 5)).shape == (0, 15)
+    assert not coverage(torch.tensor([[1.2, 1.2, 1.4, 1.5]]), (3, 5)).any()

@@ -68,10 +68,15 @@ def test_average_precision_by_its_definition(pairs):
 def test_what_cannot_be_scored():
     one, mask = torch.rand(3, 5), torch.ones(6, 10, dtype=torch.bool)
     for maps, masks, said in (
-        ([], [], "0 maps and 0 masks"),
-        ([one], [], "1 maps and 0 masks"),
+        ([], [], "at least one picture"),
+        ([one], [], "maps of 1 pictures and masks of 0"),
+        (3, [mask], "maps are a int; expected a sequence"),
+        ([one.numpy()], [mask], "picture 0: the map is a ndarray; expected a tensor"),
+        ([one, one[:0]], [mask, mask], r"picture 1: the map is empty: its shape is \(0, 5\)"),
+        ([one], [mask[:0]], "picture 0: the mask is empty: its shape"),
+        ([one], [mask[0]], r"picture 0: the mask has the shape \(10,\)"),
         ([one], [mask.float()], "boolean"),
-        ([one[None]], [mask], r"a map of shape \(1, 3, 5\)"),
+        ([one[None]], [mask], r"the map has the shape \(1, 3, 5\); expected \(y x\)"),
         ([one / 0], [mask], "not finite"),
         ([one], [mask & False], "empty"),
     ):

@@ -9,11 +9,14 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import drop_heads
+from saccade.lens.indices import whole
 from saccade.lens.names import matches
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.given import check_seed, count
 from saccade.lens.watch import watch
 
 Run = Callable[[Float[Tensor, "b ..."]], Float[Tensor, "b"]]
+EXPECTED = "{pattern: head numbers}, such as {'*.layer.3.*': [0]}"
 Heads = dict[str, list[int]]  # of each module
 
 
@@ -34,10 +37,16 @@ def head_knockout(
     is the same for as many heads drawn from all that the model has, the mean of `draws` draws. The interval is over
     pictures, which are `batch` at a time in the model.
 
-    Raises SaccadeError for no pictures, for a pattern that matches no attention, and for heads that are not there.
+    Raises SaccadeError for no pictures, for a pattern that matches no attention, for heads that are not there, and for
+    a run that gives anything but one finite number a picture.
     """
-    if not len(pictures) or draws < 1:
-        raise SaccadeError(f"{len(pictures)} pictures and {draws} draws were given; expected at least one of each")
+    if not isinstance(pictures, Tensor) or not pictures.numel():
+        said = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
+        raise SaccadeError(f"pictures of {said} were given; expected a tensor of at least one")
+    draws, batch = count(draws, "draws"), count(batch, "pictures at a time")
+    check_seed(seed)
+    if not isinstance(heads, Mapping):
+        raise SaccadeError(f"heads were given as {heads!r}; expected {EXPECTED}")
     with torch.no_grad():
         with watch(model, views={"heads": lambda call: call.shape[1]}) as trace:
             whole = _said(run, pictures, batch)
@@ -55,11 +64,20 @@ def head_knockout(
 
 
 def _said(run: Run, pictures: Tensor, batch: int) -> Float[Tensor, "p"]:
-    said = torch.cat([run(some).detach().double().cpu() for some in pictures.split(batch)])
+    parts = [run(some) for some in pictures.split(batch)]
+    wrong = [type(part).__name__ for part in parts if not isinstance(part, Tensor) or not part.ndim]
+    if wrong:
+        raise SaccadeError(
+            f"run gave a {wrong[0]} for {len(pictures)} pictures; expected a tensor of one number a picture"
+        )
+    said = torch.cat([part.detach().double().cpu() for part in parts])
     if said.shape != (len(pictures),):
         raise SaccadeError(
             f"run gave numbers of shape {tuple(said.shape)} for {len(pictures)} pictures; expected one a picture"
         )
+    if not said.isfinite().all():
+        picture = int((~said.isfinite()).int().argmax())
+        raise SaccadeError(f"run gave {float(said[picture])} for picture {picture}; expected a finite number")
     return said
 
 
@@ -71,16 +89,19 @@ def _without(model: nn.Module, run: Run, pictures: Tensor, batch: int, heads: He
 def _chosen(heads: Mapping[str, Sequence[int]], there: Sequence[tuple[str, int]]) -> Heads:
     """The heads that the patterns name, by module."""
     found: list[tuple[str, int]] = []
-    for pattern, numbers in heads.items():
+    for pattern, given in heads.items():
+        if not isinstance(given, (Sequence, Tensor)) or isinstance(given, str):
+            raise SaccadeError(f"heads of {pattern!r} were given as {given!r}; expected {EXPECTED}")
+        numbers = [whole(number, f"head {number!r} of {pattern!r}") for number in given]
         names = dict.fromkeys(name for name, _ in there if matches(name, pattern))
         if not names or not numbers:
-            raise SaccadeError(f"heads {list(numbers)} of {pattern!r}: no such attention; there are {_few(there)}")
+            raise SaccadeError(f"heads {numbers} of {pattern!r}: no such attention; there are {_few(there)}")
         for pair in ((name, number) for name in names for number in numbers):
             if pair not in there:
                 raise SaccadeError(f"head {pair[1]} of {pair[0]!r} is not there; there are {_few(there)}")
             found.append(pair)
     if not found:
-        raise SaccadeError("no heads were given; expected {pattern: head numbers}, such as {'*.layer.3.*': [0]}")
+        raise SaccadeError(f"no heads were given; expected {EXPECTED}")
     return _by_name(dict.fromkeys(found))
 
 

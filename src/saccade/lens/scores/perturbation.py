@@ -1,5 +1,6 @@
 """Does the model need what the map says it looks at? Take those pixels away, or give them alone, and see."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.given import check_axes, check_classes, check_logits, check_numbers, check_seed, count
 
 Model = Callable[[Float[Tensor, "b c h w"]], Float[Tensor, "b k"]]
 Change = Callable[[Float[Tensor, "b c h w"], Bool[Tensor, "b 1 h w"]], Float[Tensor, "b c h w"]]
@@ -49,7 +51,8 @@ def deletion(
     into which the pixels are divided. fill: what a removed pixel becomes; 0 is the mean colour of normalised pictures.
     The random maps have the grid of the maps. The interval is over pictures, which are `batch` at a time in the model.
 
-    Raises SaccadeError for what does not fit together and for maps that are not finite.
+    Raises SaccadeError for what is empty or does not fit together, for pictures, maps and logits that are not finite,
+    and for a class that the model does not have.
     """
     return _play(model, pictures, classes, maps, _shares(steps), _removed(fill), _probability, True, seed, batch)
 
@@ -117,7 +120,9 @@ def _play(
     batch: int,
 ) -> Perturbation:
     _check(pictures, classes, maps)
-    noise = torch.rand(maps.shape, generator=own_generator(seed)).to(maps)
+    check_seed(seed)
+    batch, maps = count(batch, "pictures at a time"), maps.float()
+    noise = torch.rand(maps.shape, generator=own_generator(seed)).to(maps.device)
     curves = []
     for each in (maps, noise):
         parts = [
@@ -151,12 +156,8 @@ def _curve(
     scores = []
     for share in shares:
         logits = model(change(pictures, rank.to(pictures.device) < round(share * height * width)))
-        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(pictures):
-            said = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise SaccadeError(
-                f"the model gave {said}; expected logits ({len(pictures)}, classes): give a function that returns "
-                "them, such as lambda x: model(x).logits"
-            )
+        check_logits(logits, len(pictures))
+        check_classes(classes, logits.shape[1])
         scores.append(score(logits.float(), classes.to(logits.device)))
     return torch.stack(scores, dim=1)
 
@@ -167,12 +168,13 @@ def _area(curve: Float[Tensor, "p s"], shares: Sequence[float]) -> Float[Tensor,
 
 
 def _shares(steps: int) -> tuple[float, ...]:
-    if steps < 1:
-        raise SaccadeError(f"{steps} steps; expected 1 or more")
+    steps = count(steps, "steps")
     return tuple(i / steps for i in range(steps + 1))
 
 
 def _removed(fill: float) -> Change:
+    if not isinstance(fill, (int, float)) or not math.isfinite(fill):
+        raise SaccadeError(f"removed pixels become {fill!r}; expected a finite number")
     return lambda pictures, changed: pictures.masked_fill(changed, fill)
 
 
@@ -189,7 +191,7 @@ def _blurred(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
 
 
 def _probability(logits: Tensor, classes: Tensor) -> Tensor:
-    return logits.softmax(dim=1).gather(1, classes[:, None])[:, 0]
+    return logits.softmax(dim=1).gather(1, classes.long()[:, None])[:, 0]
 
 
 def _correct(logits: Tensor, classes: Tensor) -> Tensor:
@@ -197,14 +199,17 @@ def _correct(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def _check(pictures: Tensor, classes: Tensor, maps: Tensor) -> None:
-    if pictures.ndim != 4 or maps.ndim != 3 or classes.shape != pictures.shape[:1] or len(maps) != len(pictures):
-        raise SaccadeError(
-            f"pictures {tuple(pictures.shape)}, classes {tuple(classes.shape)} and maps {tuple(maps.shape)} do not fit "
-            "together: expected (p c h w), (p,) and (p y x)"
-        )
-    if not len(pictures):
+    if isinstance(pictures, Tensor) and pictures.shape[:1] == (0,):
         raise SaccadeError("at least one picture is needed; none was given")
-    if classes.is_floating_point():
+    check_numbers(pictures, "the batch of pictures", "p c h w")
+    check_axes(classes, "the list of classes", "p")
+    check_numbers(maps, "the batch of maps", "p y x")
+    if not len(pictures) == len(classes) == len(maps):
+        raise SaccadeError(
+            f"{len(pictures)} pictures, {len(classes)} classes and {len(maps)} maps do not fit together: expected as "
+            "many of each"
+        )
+    if not pictures.is_floating_point():
+        raise SaccadeError(f"pictures are of {pictures.dtype}; expected the float ones that the model takes")
+    if classes.dtype == torch.bool or classes.is_floating_point() or classes.is_complex():
         raise SaccadeError(f"classes are whole numbers, not {classes.dtype}")
-    if not maps.isfinite().all():
-        raise SaccadeError("a map is not finite")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.scores.bootstrap import interval
+from saccade.lens.scores.given import check_axes, check_numbers, check_pairs, check_seed
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ def pointing_game(
     (Efron & Tibshirani 1993, chapter 13). Raises SaccadeError for no objects, for maps that are not finite, for empty
     masks, and for maps and masks that do not pair up.
     """
-    if len(maps) != len(masks):
-        raise SaccadeError(f"there are maps of {len(maps)} pictures and masks of {len(masks)}; expected the same")
-    tables = [_played(a, b, i) for i, (a, b) in enumerate(zip(maps, masks, strict=True)) if len(a) or len(b)]
+    check_pairs(maps, masks)
+    check_seed(seed)
+    pairs = enumerate(zip(maps, masks, strict=True))
+    tables = [_played(a, b, i) for i, (a, b) in pairs if not _no_objects(a) or not _no_objects(b)]
     if not tables:
         raise SaccadeError("the pointing game needs at least one object; none was given")
     hits, chance, centre = torch.cat(tables).T
@@ -55,15 +57,15 @@ def pointing_game(
 def _played(maps: Tensor, masks: Tensor, picture: int) -> Float[Tensor, "n 3"]:
     """Of each object: whether the peak hits, the mask's share of the picture, whether the middle of its box hits."""
     where = f"picture {picture}"
-    if maps.ndim != 3 or masks.ndim != 3 or len(maps) != len(masks):
+    check_axes(masks, f"{where}: the tensor of masks", "n h w")
+    check_numbers(maps, f"{where}: the tensor of maps", "n y x")
+    if len(maps) != len(masks):
         raise SaccadeError(
             f"{where}: maps of shape {tuple(maps.shape)} and masks of {tuple(masks.shape)}; expected (n, y, x) and "
             "(n, h, w) of the same n objects"
         )
     if masks.dtype != torch.bool:
         raise SaccadeError(f"{where}: masks of {masks.dtype}; expected boolean ones, such as masks > 0")
-    if not maps.isfinite().all():
-        raise SaccadeError(f"{where}: a map is not finite")
     if not masks.flatten(1).any(dim=1).all():
         raise SaccadeError(f"{where}: a mask is empty: leave out objects that cannot be seen")
     rows, columns = maps.shape[1:]
@@ -75,6 +77,10 @@ def _played(maps: Tensor, masks: Tensor, picture: int) -> Float[Tensor, "n 3"]:
     middle = [_middle(masks.any(dim=2)), _middle(masks.any(dim=1))]
     share = masks.flatten(1).double().mean(dim=1)
     return torch.stack([masks[each, y, x].double(), share, masks[each, middle[0], middle[1]].double()], dim=1)
+
+
+def _no_objects(given: object) -> bool:
+    return isinstance(given, Tensor) and given.shape[:1] == (0,)
 
 
 def _middle(along: Bool[Tensor, "n i"]) -> Tensor:

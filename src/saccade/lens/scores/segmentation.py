@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
+from saccade.lens.scores.given import check_axes, check_numbers, check_pairs, check_seed
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ def segmentation(
     Raises SaccadeError for no pictures, for maps that are not finite, for masks that are empty or not boolean, and for
     maps and masks that do not pair up.
     """
-    if len(maps) != len(masks) or not len(maps):
-        raise SaccadeError(f"there are {len(maps)} maps and {len(masks)} masks; expected as many, at least one")
+    check_pairs(maps, masks)
+    check_seed(seed)
+    if not len(maps):
+        raise SaccadeError("at least one picture is needed; none was given")
     generator = own_generator(seed)
     rows, chance = [], []
     for i, (one, mask) in enumerate(zip(maps, masks, strict=True)):
@@ -80,12 +83,9 @@ def average_precision(scores: Float[Tensor, "n"], right: Bool[Tensor, "n"]) -> f
 
 
 def _check(one: Tensor, mask: Tensor, i: int) -> None:
-    if one.ndim != 2 or mask.ndim != 2 or mask.dtype != torch.bool:
-        raise SaccadeError(
-            f"picture {i}: a map of shape {tuple(one.shape)} and a mask of {tuple(mask.shape)} {mask.dtype}; expected "
-            "(y, x) and (h, w) boolean"
-        )
-    if not one.isfinite().all():
-        raise SaccadeError(f"picture {i}: a map is not finite")
+    check_numbers(one, f"picture {i}: the map", "y x")
+    check_axes(mask, f"picture {i}: the mask", "h w")
+    if mask.dtype != torch.bool:
+        raise SaccadeError(f"picture {i}: a mask of {mask.dtype}; expected a boolean one, such as mask > 0")
     if not mask.any():
         raise SaccadeError(f"picture {i}: the mask is empty: leave out pictures without the thing")
