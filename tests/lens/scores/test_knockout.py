@@ -74,7 +74,7 @@ def test_what_is_not_there_is_said():
         ((said(net), x, {"*": [0.5]}), r"head 0.5 of '\*': expected whole numbers"),
         ((said(net), x, {"*": [0]}, 0), "0 draws; expected 1 or more"),
         ((said(net), x, {"*": [0]}, 3, 0, 0), "0 pictures at a time"),
-        ((lambda x: net(x).sum().item(), x, {"*": [0]}), "run gave a float for 4 pictures; expected a tensor of one number a picture"),
+        ((lambda x: net(x).sum().item(), x, {"*": [0]}), "run gave a float for 4 pictures; expected a tensor"),
         ((lambda x: net(x)[:, 0, 0] / 0, x, {"*": [0]}), "run gave -?inf for picture 0; expected a finite number"),
     ):
         with pytest.raises(SaccadeError, match=words):
