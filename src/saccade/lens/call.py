@@ -130,7 +130,7 @@ class Call:
         return torch.cat([self._exp(every[a:z], k, sources) for a, z in self._spans(len(every), len(sources))], dim=2)
 
     def received(self) -> Float[Tensor, "b h m"]:
-        """How much attention each source gets: the mean of its column over all targets."""
+        """How much attention each source gets: the mean of its column over all targets; 0 if there are none."""
         b, _, n, _ = self.shape
         return self.mix(self.q.new_full((b, n), 1 / max(n, 1), dtype=self._dtype))
 
@@ -290,7 +290,7 @@ class Call:
         peaks, rests = [], []
         for a, z in self._spans(len(every), self.shape[3]):
             s = self._scores(every[a:z], k)
-            peak = s.amax(dim=-1)
+            peak = s.amax(dim=-1) if s.shape[-1] else s.new_zeros(s.shape[:-1])
             peak = peak.masked_fill(peak.isneginf(), 0.0)
             sums = (s - peak[..., None]).exp_().sum(dim=-1)
             peaks.append(peak)

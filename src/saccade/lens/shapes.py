@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from saccade import ops
 from saccade.lens.kernels import Seen
 
+TRANSFORMED = "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
 Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
@@ -58,9 +59,18 @@ def not_plain(asked: Asked) -> str:
     """Why q and k cannot be kept, or "" if they can."""
     if asked.q.is_nested or asked.k.is_nested:
         return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
-    if torch._C._functorch.maybe_current_level() is not None:
-        return "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
-    return ""
+    return TRANSFORMED if transformed() else ""
+
+
+def transformed() -> bool:
+    """Whether this runs inside a transform of torch.func."""
+    return torch._C._functorch.maybe_current_level() is not None
+
+
+def mapped() -> bool:
+    """Whether this runs inside vmap, below which there is another batch axis, or one call for each example."""
+    levels = torch._C._functorch.get_interpreter_stack() or []
+    return any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels)
 
 
 def as_seen(asked: Asked, seen: Seen | None) -> Four:

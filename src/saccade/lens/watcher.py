@@ -20,7 +20,17 @@ from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
 from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.settling import Settled
-from saccade.lens.shapes import ASKED, Asked, as_seen, not_plain, other_attention, packed, unpacked
+from saccade.lens.shapes import (
+    ASKED,
+    TRANSFORMED,
+    Asked,
+    as_seen,
+    mapped,
+    not_plain,
+    other_attention,
+    packed,
+    unpacked,
+)  # fmt: skip
 from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace
 from saccade.lens.whence import Whence
@@ -102,7 +112,7 @@ class Watcher(TorchFunctionMode):
             heads, self._given = given["num_heads"], (given["query"], given["key"])
         below = KernelRecorder(self._kernel, self._below(lambda: heads))
         try:
-            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) else below:
+            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
                 out = func(*args, **kwargs)
             if len(self._within) == 1:
                 self._within[0].follow_within(out)
@@ -111,7 +121,8 @@ class Watcher(TorchFunctionMode):
             self._given = None
         if self._met == before:
             name = getattr(func, "__name__", str(func))
-            self._miss(f"{name} computed it in a way that shows neither q and k nor their log-sum-exp")
+            unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
+            self._miss(TRANSFORMED if mapped() else unknown)
         return out
 
     def _flex(self, args: tuple, kwargs: dict, out: Any) -> None:
@@ -128,11 +139,11 @@ class Watcher(TorchFunctionMode):
         recogniser = Recogniser(spellings.KERNELS, self._found, self._miss, self._whence, self.values, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
-            if func in fused.WHOLE:
-                self._fused(func, args, kwargs, out)
-                return
             try:
-                recogniser.follow(func, args, kwargs, out)
+                if func in fused.WHOLE:
+                    self._fused(func, args, kwargs, out)
+                else:
+                    recogniser.follow(func, args, kwargs, out)
             except Exception as error:
                 self._miss(not_followed(func, error))
             self._add_found()
@@ -166,10 +177,14 @@ class Watcher(TorchFunctionMode):
                         self._within_pytorch = True
                         scope.callback(setattr, self, "_within_pytorch", False)
                         scope.enter_context(without(lambda mode: isinstance(mode, Watcher)))
-                        scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
+                        if not mapped():  # else it would see pictures one by one, or as heads
+                            scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
-                if isinstance(module, nn.MultiheadAttention) and not frame.met:
-                    self._miss(SEPARATE)
+                if not frame.met and mapped() and not isinstance(module, nn.TransformerEncoder):
+                    self._miss(TRANSFORMED)
+                elif not frame.met and isinstance(module, nn.MultiheadAttention):
+                    given = next((tuple(t.shape) for t in frame.inputs if not t.numel()), None)
+                    self._miss(SEPARATE if given is None else f"it was given no tokens, {given}: there is no map")
                 if len(self._within) == 1:
                     self._within[0].follow_within(out)
                 return out

@@ -18,9 +18,10 @@ from saccade.lens.modes import quietly
 from saccade.lens.origins import memory, tensors
 from saccade.lens.recognise import spellings, writes
 from saccade.lens.recognise.scoring import REMADE, Scores, intact, product, version_of
-from saccade.lens.recognise.settling import Settled, settle
+from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of
+from saccade.lens.shapes import transformed
 from saccade.lens.whence import Whence
 
 
@@ -55,7 +56,7 @@ class Recogniser:
         does = self._table.get(func)
         if does not in (None, "where") and (name := next((name for name in ("input", "self") if name in kwargs), None)):
             args, kwargs = (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
-        if self._scores or self._weights:
+        if self._scores.data or self._weights.data:
             for t in writes.into(func, args, kwargs, out, does in READING):
                 self._written(t, out)
         if does in STARTS:
@@ -148,7 +149,7 @@ class Recogniser:
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
             settled = settle(self._get(given), given, out, axis, self._heads())
         elif out.ndim >= 3:
-            settled = f"softmax of scores {tuple(out.shape)} that are not followed from a product of queries and keys"
+            settled = unfollowed(out)
         else:  # a classifier's
             return
         if kwargs.get("out") is not None:
@@ -173,7 +174,7 @@ class Recogniser:
             w = replace(w, changed=w.changed or "a write into them")
         settled = w.settled
         if isinstance(settled, str):
-            self._missed(f"{settled}, and product with values as separate operations, not a fused call")
+            self._missed(settled)
         elif w.axis != axis:
             self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
         elif settled.used:
@@ -283,7 +284,7 @@ def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     three = (a, b, out)
     plain = all(t.is_floating_point() and not (t.is_nested or t.is_meta) for t in three)
     plain = plain and all(t.layout == torch.strided for t in three)
-    return plain and out.numel() > 0 and torch._C._functorch.maybe_current_level() is None
+    return plain and out.numel() > 0 and not transformed()
 
 
 def _alike(scores: Scores, t: Tensor, why: str) -> Scores | None:

@@ -100,7 +100,7 @@ def _agrees(found: Projected, func: Any, given: dict[str, Any], out: Any) -> boo
     output = out if func is LAYER else out[0]
     output = _padded(output)[0]
     b, _, n, width = found.q.shape
-    for picture in {0, b - 1}:
+    for picture in {0, b - 1} if b * n else ():
         rows = torch.tensor(sorted({i * (n - 1) // max(1, ROWS - 1) for i in range(ROWS)}), device=found.q.device)
         scores = found.q[picture][:, rows].float() @ found.k[picture].float().mT / math.sqrt(width)
         some = torch.ones(len(rows), dtype=torch.bool, device=rows.device)

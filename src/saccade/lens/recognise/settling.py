@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saccade.lens.origins import memory
 from saccade.lens.recognise.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
+from saccade.lens.shapes import TRANSFORMED, transformed
 from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
@@ -129,6 +130,18 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
     versions = ((given, version_of(given)),)
     return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape), versions)
+
+
+def unfollowed(out: Tensor) -> str:
+    """Why a softmax is missed whose scores are not followed from a product."""
+    if transformed():
+        return TRANSFORMED
+    if not out.numel():
+        return f"it attended with no scores at all, {tuple(out.shape)}: there is no map"
+    return (
+        f"softmax of scores {tuple(out.shape)} that are not followed from a product of queries and keys, and product "
+        "with values as separate operations, not a fused call"
+    )
 
 
 def differs(
