@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from saccade.errors import SaccadeError
 from saccade.lens import drop_heads, edit, watch
 from saccade.lens.watcher import Watcher
 
@@ -225,10 +227,49 @@ def test_a_copy_made_inside_the_block_runs_its_own_weights(block):
         names = len(trace) if block is watch else dict(trace.applied)
         twin(x)
         assert names == (len(trace) if block is watch else trace.applied)
+    assert_untouched(twin)
+    assert pickle.dumps(twin)
     expected = model(x)
     for parameter in model.parameters():
         parameter.data.zero_()
     torch.testing.assert_close(twin(x), expected)
+    assert names == (len(trace) if block is watch else trace.applied)
+
+
+@pytest.mark.parametrize("block", [watch, lambda model: edit(model, {"*": drop_heads(1)})])
+@pytest.mark.parametrize(
+    "model", [Stack(a=Attend()), nn.MultiheadAttention(14, 2), nn.TransformerEncoderLayer(14, 2, 22, batch_first=True)]
+)
+def test_files_are_written_of_a_model_that_nothing_follows(model, block, tmp_path):
+    x = torch.randn(2, 5, 14)
+    model.eval()
+    given = (x, x, x) if isinstance(model, nn.MultiheadAttention) else (x,)
+    with block(model):
+        model(*given)
+        torch.save(model.state_dict(), tmp_path / "weights.pt")
+        with pytest.raises(SaccadeError, match=r"cannot be pickled while it is watched or edited: save its state_dict"):
+            torch.save(model, tmp_path / "model.pt")
+        copies = [copy.copy(model), copy.deepcopy(model), copy.deepcopy(copy.deepcopy(model))]
+    torch.save(model, tmp_path / "model.pt")
+    assert_untouched(copies[1])
+    for twin in copies:
+        assert_same(twin(*given), model(*given))
+
+
+def assert_same(a, b):
+    torch.testing.assert_close(a[0], b[0])
+
+
+def test_a_copy_of_a_copy_lets_go_of_the_trace():
+    model, x = Stack(a=Attend()), torch.randn(2, 5, 14)
+    with watch(model) as trace:
+        twin = copy.deepcopy(copy.deepcopy(model))
+        model(x)
+    whole = weakref.ref(trace)
+    del trace
+    gc.collect()
+    assert whole() is None
+    torch.testing.assert_close(twin(x), model(x))
 
 
 @pytest.mark.parametrize(

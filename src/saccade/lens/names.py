@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.lens.components import component_of, named_modules
+from saccade.lens.hooks import hook
 from saccade.lens.origins import Origins, address, memory, token_inputs
 from saccade.lens.parts import slices
 from saccade.lens.windows import Steps, may_cut
@@ -126,9 +127,7 @@ class Names:
             if own(given):
                 self.leave(given)
 
-        undo.callback(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True).remove)
-        # always_call: also when the forward raises, so that the stack stays right after a caught exception
-        undo.callback(module.register_forward_hook(leave, always_call=True).remove)
+        hook(module, enter, leave, undo)  # `leave` also after an exception, so that the stack stays right
 
     def enter(self, module: nn.Module, name: str, args: tuple, kwargs: dict) -> Frame | None:
         """A module begins its forward. None if that is not followed: in another thread, or again in a backward
