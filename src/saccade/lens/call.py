@@ -19,6 +19,7 @@ from saccade.lens.gradients import Gradient
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
 from saccade.lens.sums import row_sum
+from saccade.lens.together import Together
 from saccade.lens.views import Distance, Entropy, Mixed, View
 from saccade.lens.windows import Step, Windows, layout
 
@@ -318,10 +319,18 @@ class Call:
 @contextmanager
 def _exactly(device: torch.device) -> Iterator[None]:
     """fp32 products in fp32, whatever a training script allowed: with less, rows would not sum to 1."""
+    with _highest(), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        yield
+
+
+@contextmanager
+def _precision() -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            yield
+        yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+_highest = Together(_precision)

@@ -16,6 +16,7 @@ from saccade.lens.components import component_of, named_modules
 from saccade.lens.hooks import hook
 from saccade.lens.origins import Origins, address, memory, token_inputs
 from saccade.lens.parts import slices
+from saccade.lens.together import Together
 from saccade.lens.windows import Steps, may_cut
 
 ELSEWHERE = (
@@ -31,6 +32,9 @@ NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripte
 def matches(name: str, pattern: str) -> bool:
     """Whether a module's name is the pattern, or one that it stands for as in the shell."""
     return name == pattern or fnmatchcase(name, pattern)
+
+
+_uncompiled = Together(lambda: torch.compiler.set_stance("force_eager"))
 
 
 class Frame:
@@ -108,7 +112,7 @@ class Names:
             elif module in roots or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
                 self._attach(module, name, undo)
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+            undo.enter_context(_uncompiled())
 
     def _attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module by hooks."""

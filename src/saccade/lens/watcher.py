@@ -165,9 +165,8 @@ class Watcher(TorchFunctionMode):
 
         So its forward runs exactly as unwatched, under a kernel recorder only.
         """
-        forward = module.forward
 
-        def watched(*args: Any, **kwargs: Any) -> Any:
+        def watched(forward: Callable, *args: Any, **kwargs: Any) -> Any:
             frame = self.names.enter(module, name, args, kwargs)
             if frame is None:
                 return forward(*args, **kwargs)

@@ -193,11 +193,10 @@ class Editor(TorchFunctionMode):
     def wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
         no pattern matches anything in it, it runs without this mode, as unedited."""
-        forward = module.forward
         parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
         matched = any(self._matching(self.names.full(each)) for each in parts)
 
-        def edited(*args: Any, **kwargs: Any) -> Any:
+        def edited(forward: Callable, *args: Any, **kwargs: Any) -> Any:
             if self.names.enter(module, name, args, kwargs) is None:
                 return forward(*args, **kwargs)
             try:

@@ -1,0 +1,29 @@
+"""Settings of the whole process that blocks of several threads want at once, and that end in any order."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+
+class Together:
+    """The first block makes the setting, the last takes it back. make: gives a context manager that does both."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager]) -> None:
+        self._make, self._lock, self._blocks = make, threading.Lock(), 0
+        self._setting: AbstractContextManager | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._blocks += 1
+            if self._setting is None:
+                self._setting = self._make()
+                self._setting.__enter__()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if not self._blocks and self._setting is not None:
+                    self._setting.__exit__(None, None, None)
+                    self._setting = None
