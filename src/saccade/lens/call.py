@@ -6,7 +6,6 @@ a row and never the n x m map, which only `weights` makes.
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -19,7 +18,7 @@ from saccade.lens.gradients import Gradient
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
 from saccade.lens.sums import row_sum
-from saccade.lens.together import Together
+from saccade.lens.together import exactly
 from saccade.lens.views import Distance, Entropy, Mixed, View
 from saccade.lens.windows import Step, Windows, layout
 
@@ -231,7 +230,7 @@ class Call:
         targets = (torch.arange(self.shape[2]) if targets is None else targets).to(self.q.device)
         k = self.k.to(self._dtype)
         weights = k.new_empty(0)
-        with _exactly(k.device):
+        with exactly(k.device):
             for a, z in self._spans(len(targets), self.shape[3]):
                 logs = self._logs(targets[a:z], k)
                 weights = torch.exp(logs, out=weights if weights.shape == logs.shape else None)
@@ -249,7 +248,7 @@ class Call:
             yield a, min(a + tile, n)
 
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
-        with _exactly(k.device):
+        with exactly(k.device):
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
             if self.causal:
                 of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
@@ -314,23 +313,3 @@ class Call:
                 "and one source a patch, after the prefix tokens (cls, registers)"
             )
         return rows, columns, first
-
-
-@contextmanager
-def _exactly(device: torch.device) -> Iterator[None]:
-    """fp32 products in fp32, whatever a training script allowed: with less, rows would not sum to 1."""
-    with _highest(), torch.no_grad(), torch.autocast(device.type, enabled=False):
-        yield
-
-
-@contextmanager
-def _precision() -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-_highest = Together(_precision)

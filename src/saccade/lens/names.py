@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from saccade.lens.components import component_of, named_modules
 from saccade.lens.hooks import hook
-from saccade.lens.origins import Origins, address, memory, token_inputs
+from saccade.lens.origins import Origins, Own, address, learned_tokens, memory, token_inputs
 from saccade.lens.parts import slices
 from saccade.lens.together import Together
 from saccade.lens.windows import Steps, may_cut
@@ -46,6 +46,7 @@ class Frame:
         self.within = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
+        self.own: Own | None = None  # in place of them
         self._given = [*args, *kwargs.values()], list(kwargs)
 
     def argument(self, i: int) -> str:
@@ -80,6 +81,7 @@ class Names:
         self.scripted: list[str] = []  # names of modules that show nothing
         self.windowed = 0  # how many of the running modules may cut windows
         self._may_cut: set[nn.Module] = set()
+        self._learned: dict[nn.Module, list[tuple[nn.Module, str]]] = {}  # where they keep tokens of their own
         self._thread = threading.get_ident()
         self._components = components
         self._runs: Counter[str] = Counter()
@@ -118,6 +120,8 @@ class Names:
         """Follow one module by hooks."""
         if may_cut(module):
             self._may_cut.add(module)
+        if learned := learned_tokens(module):
+            self._learned[module] = learned
 
         def own(given: nn.Module) -> bool:
             """Not a copy that was made of the module within the block, with its hooks; but a replica in a thread."""
@@ -129,7 +133,7 @@ class Names:
 
         def leave(given: nn.Module, args: tuple, output: object) -> None:
             if own(given):
-                self.leave(given)
+                self.leave(given, output)
 
         hook(module, enter, leave, undo)  # `leave` also after an exception, so that the stack stays right
 
@@ -152,6 +156,8 @@ class Names:
         self.stack.append(frame)
         if frame.origins is not None:
             self.following.append(frame.origins)
+        elif frame.inputs and module in self._learned:
+            frame.own = Own(frame.inputs, [getattr(holder, key) for holder, key in self._learned[module]])
         if module in self._may_cut:
             self.windowed += 1
             self.steps.begin(frame.inputs, self.stack[0].inputs[0].shape[0] if self.stack[0].inputs else -1)
@@ -161,8 +167,8 @@ class Names:
         """The name of a module as people are told it: that of the model itself is its class."""
         return name or self._root
 
-    def leave(self, module: nn.Module) -> None:
-        """A module ends its forward, also by an exception."""
+    def leave(self, module: nn.Module, out: object = None) -> None:
+        """A module ends its forward, also by an exception. out: what it returns."""
         if in_backward() or threading.get_ident() != self._thread:
             return
         while any(frame.module is module for frame in self.stack):
@@ -176,6 +182,8 @@ class Names:
                 for outer in self.stack:
                     outer.within = True
             if frame.module is module:
+                if self.stack and self.stack[-1].own is not None:
+                    self.stack[-1].own.returned(frame.inputs, out)
                 return
 
     def meet(self) -> None:
@@ -187,11 +195,10 @@ class Names:
     def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
         """ "self" if q and k, of the same length, come from the same inputs of the module that made them, else
         "cross". That module is the innermost that was not itself given q or k; if it has one input, there is no
-        other source."""
+        other source but what it has learned (latent queries)."""
         maker = next((frame for frame in reversed(self.stack) if not frame.given(q, k)), None)
-        if maker is None or maker.origins is None or maker.origins.alike(q, k):
-            return "self"
-        return "cross"
+        origins = None if maker is None else maker.origins or maker.own
+        return "self" if origins is None or origins.alike(q, k) else "cross"
 
     def kind_of_given(self, query: Tensor, key: Tensor) -> str:
         """The same for a query and key that a function of the running module will project."""

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from saccade.lens.parts import Joined, Parts
+
+LEARNED = frozenset([-1])
 
 
 class Origins:
@@ -54,6 +56,57 @@ class Origins:
         only), but not each some that the other lacks, nor one none at all (learned queries)."""
         one, other = self._of.get(q, frozenset()), self._of.get(k, frozenset())
         return bool(one) == bool(other) and (one <= other or other <= one)
+
+
+class Own(Origins):
+    """The same for a module with one input and learned tensors of its own, which may be its queries (a latent array, an
+    attention pool). Only what the module itself does is followed; what modules inside it return comes from all that
+    they were given."""
+
+    def __init__(self, inputs: Sequence[Tensor], learned: Sequence[Tensor]) -> None:
+        super().__init__(inputs)
+        for t in learned:
+            self._of[t] = LEARNED
+
+    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
+        self._note([t for t in given if t in self._of], args[0] if out is None and args else out)
+
+    def returned(self, inputs: Sequence[Tensor], out: Any) -> None:
+        """A module inside it was given `inputs` and returned `out`."""
+        if all(t in self._of for t in inputs):
+            self._note(inputs, out)
+
+    def _note(self, given: Sequence[Tensor], changed: Any) -> None:
+        if given:
+            union = frozenset().union(*(self._of[t] for t in given))
+            for t in tensors((changed,), {}):
+                self._of[t] = union
+
+    def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
+        return None
+
+    def alike(self, q: Tensor, k: Tensor) -> bool:
+        """Unless it is known that one of them comes from learned tensors alone and the other not."""
+        one, other = self._origin(q), self._origin(k)
+        return one is None or other is None or one <= other or other <= one
+
+    def _origin(self, t: Tensor) -> frozenset[int] | None:
+        """Also of a view that a module inside made."""
+        if t in self._of:
+            return self._of[t]
+        found = {origin for other, origin in self._of.items() if memory(other) == memory(t)}
+        return found.pop() if len(found) == 1 else None
+
+
+def learned_tokens(module: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Where a module keeps parameters of its own that can be tokens: the holder and the name. Those of embeddings and
+    lists of parameters count as its own."""
+    holders = [module, *(child for child in module.children() if isinstance(child, HOLDERS))]
+    every = [(holder, name, p) for holder in holders for name, p in holder.named_parameters(recurse=False)]
+    return [(holder, name) for holder, name, p in every if p.ndim >= 2 and p.is_floating_point()]
+
+
+HOLDERS = (nn.Embedding, nn.ParameterList, nn.ParameterDict)
 
 
 def token_inputs(args: tuple, kwargs: dict) -> list[Tensor]:

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import torch
+
 
 class Together:
     """The first block makes the setting, the last takes it back. make: gives a context manager that does both."""
@@ -27,3 +29,23 @@ class Together:
                 if not self._blocks and self._setting is not None:
                     self._setting.__exit__(None, None, None)
                     self._setting = None
+
+
+@contextmanager
+def _precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+_highest = Together(_precision)
+
+
+@contextmanager
+def exactly(device: torch.device) -> Iterator[None]:
+    """fp32 products in fp32, whatever a training script allowed: with less, rows of weights would not sum to 1."""
+    with _highest(), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        yield

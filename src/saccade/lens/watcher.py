@@ -86,14 +86,18 @@ class Watcher(TorchFunctionMode):
         gradient = self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
         if gradient is not None:
             gradient.follow(out)
-        for origins in self.names.following:
+        own = self.names.stack[-1].own if self.names.stack else None
+        for origins in (*self.names.following, *([own] if own else [])):
             origins.attention(call.first.q, out)
         return out
 
     def _follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        if not (self.names.following or self.names.windowed):
+        own = self.names.stack[-1].own if self.names.stack else None
+        if not (self.names.following or self.names.windowed or own):
             return
         given = list(tensors(args, kwargs))
+        if own is not None:
+            own.follow(func, given, args, kwargs, out)
         for origins in self.names.following:
             origins.follow(func, given, args, kwargs, out)
         if self.names.windowed:
@@ -170,6 +174,7 @@ class Watcher(TorchFunctionMode):
             frame = self.names.enter(module, name, args, kwargs)
             if frame is None:
                 return forward(*args, **kwargs)
+            out = None
             try:
                 with ExitStack() as scope:
                     if not self._within_pytorch:
@@ -189,7 +194,7 @@ class Watcher(TorchFunctionMode):
                 return out
             finally:
                 self._within.clear()
-                self.names.leave(module)
+                self.names.leave(module, out)
 
         stand_in(module, watched, undo)
 

@@ -110,7 +110,7 @@ class Recogniser:
                 values = values if axis == -1 else values.mT
                 self._meet(w, axis % w.ndim, aligned(values, w, axis) if self._values else None)
                 return
-        if a in self._scores or b in self._scores:
+        if self._surely_scores(a) or self._surely_scores(b):
             self._pass("matmul", func, (a, b), {}, out)
         elif _may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
@@ -119,7 +119,7 @@ class Recogniser:
 
     def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         parsed = spellings.einsum_of(args)
-        if parsed is None or parsed[0] in self._scores or parsed[1] in self._scores:
+        if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
             self._pass("einsum", func, args, kwargs, out)
             return
         a, b, of_a, of_b, of_out = parsed
@@ -139,6 +139,8 @@ class Recogniser:
         axis: int | None = None,
     ) -> None:  # fmt: skip
         scores = product(q, k, roles, out, self._whence(*given, alike, axis), scale)
+        if min(t.ndim for t in given) == 2 or "b" not in roles:
+            scores = replace(scores, loose=True)
         merged = next((self._merged[t] for t in given if t in self._merged), None)
         self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
 
@@ -191,6 +193,9 @@ class Recogniser:
             self._found(replace(settled, k=k, note="; ".join(filter(None, notes))), v)
 
     # what they go through
+
+    def _surely_scores(self, t: Tensor) -> bool:
+        return t in self._scores and not self._scores[t][0].loose
 
     def _get(self, t: Tensor, writes: int = 0) -> Scores:
         """The record of t. writes: how often the operation that is looked at wrote into it."""

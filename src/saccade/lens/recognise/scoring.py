@@ -25,7 +25,8 @@ MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """What a tensor of scores is made of. why: "" if it is just that, else what else was done to it. coarse: the
-    precision of the coarsest dtype that they were in."""
+    precision of the coarsest dtype that they were in. loose: no axis of the product was shared but the width, as where
+    tokens are multiplied with a matrix: it may be no scores at all, but queries or keys."""
 
     shape: tuple[int, ...]
     roles: str
@@ -36,6 +37,7 @@ class Scores:
     added: tuple[Tensor, ...] = ()
     why: str = ""
     coarse: float = 0.0
+    loose: bool = False
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
     versions: Versions = ()  # of what was used, to notice if it is written into
 
