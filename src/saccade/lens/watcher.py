@@ -19,6 +19,7 @@ from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
 from saccade.lens.recognise.eager import Recogniser, not_followed
+from saccade.lens.recognise.outputs import Outputs
 from saccade.lens.recognise.settling import Settled
 from saccade.lens.shapes import (
     ASKED,
@@ -51,6 +52,7 @@ class Watcher(TorchFunctionMode):
         self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._met = 0  # attention calls
+        self._outputs = Outputs()
         self._pending: list[tuple[Settled, Tensor | None]] = []
 
     def attach(self, undo: ExitStack) -> None:
@@ -74,16 +76,19 @@ class Watcher(TorchFunctionMode):
         try:
             self._follow(func, args, kwargs, out)
             self._eager.follow(func, args, kwargs, out)
+            self._outputs.follow(func, args, kwargs, out)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
             self._miss(not_followed(func, error))
-        self._add_found()
+        self._outputs.add(out, self._add_found())
         return out
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         kernels: list[Seen] = []
         with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
+        before = len(self.trace)
         gradient = self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
+        self._outputs.add(out, self.trace[before:])
         if gradient is not None:
             gradient.follow(out)
         own = self.names.stack[-1].own if self.names.stack else None
@@ -239,12 +244,15 @@ class Watcher(TorchFunctionMode):
         """Attention as separate operations, to be added when the operation has been looked at."""
         self._pending.append((settled, v))
 
-    def _add_found(self) -> None:
+    def _add_found(self) -> list[Call]:
+        added = []
         while self._pending:
             found, v = self._pending.pop(0)
             call = self._add(found.q, found.k, v, found.mask, found.scale, found.whence, note=found.note)
+            added += [call] if call is not None else []
             if call is not None and self.gradients:
                 call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
+        return added
 
     def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
         """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient

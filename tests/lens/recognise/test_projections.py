@@ -23,10 +23,7 @@ def in_heads(model, x):
 
 PROJECTED = {
     "one head": (projected, lambda q, k: q @ k.mT),
-    "several heads": (
-        lambda model, x: (t.unflatten(-1, (H, C)).mT.mT.transpose(1, 2) for t in projected(model, x)),
-        plain,
-    ),
+    "several heads": (in_heads, lambda q, k: q @ k.mT / C**0.5),
     "einsum": (by_einsum, lambda q, k: torch.einsum("bhid,bhjd->bhij", q, k)),
     "a bias": (lambda model, x: (t + 0.1 for t in projected(model, x)), lambda q, k: torch.bmm(q, k.transpose(1, 2))),
     "one picture": (lambda model, x: (t[0] for t in projected(model, x)), lambda q, k: q @ k.mT),

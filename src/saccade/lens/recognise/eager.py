@@ -174,9 +174,16 @@ class Recogniser:
         w = self._weights[t]
         if version_of(t) != w.version:
             w = replace(w, changed=w.changed or "a write into them")
+        for other in w.others:
+            self._meet_one(replace(other, axis=w.axis, changed=w.changed, undo=(LOST,)), axis, values)
+        self._meet_one(w, axis, values)
+
+    def _meet_one(self, w: Weights, axis: int, values: Tensor | None) -> None:
         settled = w.settled
         if isinstance(settled, str):
             self._missed(settled)
+        elif w.axis is None:
+            self._missed(f"what became of its softmax of {settled.shape} before it met values could not be followed")
         elif w.axis != axis:
             self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
         elif settled.used:
@@ -244,12 +251,19 @@ class Recogniser:
             self._weigh(t, w)
         if does == "assign" and args[0] is t:
             self._weigh(t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed))
-        made = out[0] if isinstance(out, (tuple, list)) and out else out  # dropout below autograd returns its mask too
-        if isinstance(made, Tensor) and made.is_floating_point() and not made.is_nested:
+        every = list(tensors((out,), {}))
+        for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
+            if not made.is_floating_point() or made.is_nested:
+                continue
             if (new := after(w, t, does, func, args, kwargs, made)) is not None:
-                self._weigh(made, new)
+                self._weigh(made, replace(new, others=w.others + self._others(t, args, kwargs)))
             else:
                 self._weights.pop(made, None)
+
+    def _others(self, t: Tensor, args: tuple, kwargs: dict) -> tuple[Weights, ...]:
+        """Weights of other softmaxes that are put together with the weights t."""
+        every = [self._weights[other] for other in tensors(args, kwargs) if other in self._weights]
+        return tuple(w for w in every if w.settled is not self._weights[t].settled)
 
     def _weigh(self, t: Tensor, w: Weights) -> None:
         self._weights[t] = replace(w, version=version_of(t))

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saccade.lens.origins import memory
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.scoring import grouped, regrouped
 from saccade.lens.recognise.settling import Settled
@@ -21,7 +22,7 @@ class Weights:
 
     axis: that of the sources, None if it is lost. settled: what the softmax was, or why that is not known. changed:
     what made other weights of them. undo: how to undo, first to last, what was done to their axes. version: of the
-    tensor, to notice writes through other views of it.
+    tensor, to notice writes through other views of it. others: of other softmaxes that were put together with it.
     """
 
     shape: tuple[int, ...]
@@ -30,6 +31,7 @@ class Weights:
     changed: str = ""
     undo: Undo = ()
     version: int = -1
+    others: tuple["Weights", ...] = ()
 
 
 def after(
@@ -50,9 +52,23 @@ def after(
         return replace(w, shape=shape, axis=axis, undo=(("permute", back), *w.undo))
     if does in ("fill", "clamp", "where", "choose") and out is not t and _same_but_not_a_number(t, out):
         return w
+    if w.axis is not None and does in ("index", "part") and (axes := _cut(w.axis, t, out)):
+        (axis,) = axes
+        whole = out.shape[axis] == t.shape[w.axis]  # some heads or targets, of which the weights are the same
+        changed = w.changed if whole else w.changed or "a choice of its sources"
+        return replace(w, shape=shape, axis=axis, changed=changed, undo=(LOST,))
     if w.axis is not None and out.ndim == t.ndim and out.shape[w.axis] == t.shape[w.axis]:
-        return replace(w, shape=shape, changed=w.changed or name_of(func))
+        undo = w.undo if shape == w.shape else (LOST,)
+        return replace(w, shape=shape, changed=w.changed or name_of(func), undo=undo)
     return None
+
+
+def _cut(axis: int, t: Tensor, out: Tensor) -> list[int]:
+    """The axis in a view of a part of t that was `axis` in t: that of its stride. Empty if it is not known."""
+    if memory(out) != memory(t) or out.dtype != t.dtype:
+        return []
+    axes = [i for i in range(out.ndim) if out.stride(i) == t.stride(axis) and 1 < out.shape[i] <= t.shape[axis]]
+    return axes if len(axes) == 1 else []
 
 
 def aligned(values: Tensor, like: Tensor, axis: int) -> Tensor | None:
