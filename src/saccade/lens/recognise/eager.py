@@ -20,7 +20,7 @@ from saccade.lens.recognise import spellings, writes
 from saccade.lens.recognise.scoring import REMADE, Scores, intact, product, version_of
 from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
-from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of
+from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of, unfollowed_use
 from saccade.lens.shapes import transformed
 from saccade.lens.whence import Whence
 
@@ -59,6 +59,8 @@ class Recogniser:
         if self._scores.data or self._weights.data:
             for t in writes.into(func, args, kwargs, out, does in READING):
                 self._written(t, out)
+        if does == "linear" and not spellings.of_activations(args, kwargs):
+            does = None
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
                 with quietly():
@@ -158,6 +160,20 @@ class Recogniser:
             settled = f"softmax of {tuple(out.shape)} written into another tensor"
         self._weigh(out, Weights(tuple(out.shape), axis, settled))
 
+    def _gumbel(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = args[0] if args else kwargs.get("logits")
+        if given is not None and self._surely_scores(given):
+            why = f"gumbel_softmax of scores {tuple(out.shape)}, to which it adds noise that is not known"
+            self._weigh(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
+
+    def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        x, weight = spellings.two_operands(args, kwargs, "weight")
+        known = self._weights.get(x)
+        if x.ndim == 2 if known is None else isinstance(known.settled, Settled):
+            self._product(func, x, weight.mT, out)
+        else:
+            self._pass(None, func, args, kwargs, out)
+
     def _einsum_of_weights(
         self, func: Callable, w: Tensor, own: str, values: Tensor, theirs: str, of_out: str, out: Tensor
     ) -> None:
@@ -251,6 +267,8 @@ class Recogniser:
             self._weigh(t, w)
         if does == "assign" and args[0] is t:
             self._weigh(t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed))
+        if why := unfollowed_use(w, does, func):
+            self._missed(why)
         every = list(tensors((out,), {}))
         for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
             if not made.is_floating_point() or made.is_nested:
@@ -287,6 +305,8 @@ STARTS: dict[str | None, Callable] = {
     "baddbmm": Recogniser._baddbmm,
     "einsum": Recogniser._einsum,
     "softmax": Recogniser._softmax,
+    "gumbel": Recogniser._gumbel,
+    "linear": Recogniser._linear,
 }
 
 

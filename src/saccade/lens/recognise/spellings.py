@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import Parameter
 
 T, aten = Tensor, torch.ops.aten
 
@@ -22,6 +23,10 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "rmatmul": {T.__rmatmul__},
     "baddbmm": _methods("baddbmm", "baddbmm_"),
     "einsum": {torch.einsum},
+    "linear": {F.linear},
+    "other product": _methods("tensordot", "inner", "addmm", "addbmm", "mv", "addmv") | {torch.linalg.multi_dot},
+    "total": _methods("sum", "mean", "nansum"),
+    "gumbel": {F.gumbel_softmax},
     "softmax": {F.softmax, torch.softmax, T.softmax, torch.special.softmax},
     "times": _methods("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__"),
     "over": _methods("div", "div_", "divide", "divide_", "true_divide", "true_divide_", "__truediv__", "__itruediv__"),
@@ -81,6 +86,13 @@ def two_operands(args: tuple, kwargs: dict, *names: str) -> tuple[Any, Any]:
     """The first two arguments, given by place or by name."""
     given = [*args, *(kwargs[name] for name in names if name in kwargs)]
     return (given[0], given[1]) if len(given) > 1 else (None, None)
+
+
+def of_activations(args: tuple, kwargs: dict) -> bool:
+    """Whether a linear layer without a bias is given something computed in place of its weight."""
+    weight = args[1] if len(args) > 1 else kwargs.get("weight")
+    biased = len(args) > 2 or kwargs.get("bias") is not None
+    return isinstance(weight, Tensor) and not isinstance(weight, Parameter) and weight.ndim == 2 and not biased
 
 
 def softmax_axis(args: tuple, kwargs: dict, axes: int) -> int | None:

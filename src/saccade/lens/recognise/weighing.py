@@ -32,6 +32,14 @@ class Weights:
     undo: Undo = ()
     version: int = -1
     others: tuple["Weights", ...] = ()
+    spread: bool = False  # multiplied by a tensor of more axes, as values are before a sum
+
+
+def unfollowed_use(w: Weights, does: str | None, func: Callable) -> str:
+    """How weights that were made of queries and keys meet values in a way that is not followed; "" if they do not."""
+    if isinstance(w.settled, str) or w.settled.used or not (does == "other product" or (does == "total" and w.spread)):
+        return ""
+    return f"softmax of scores {w.settled.shape}, whose product with values by {name_of(func)} is not followed"
 
 
 def after(
@@ -59,7 +67,8 @@ def after(
         return replace(w, shape=shape, axis=axis, changed=changed, undo=(LOST,))
     if w.axis is not None and out.ndim == t.ndim and out.shape[w.axis] == t.shape[w.axis]:
         undo = w.undo if shape == w.shape else (LOST,)
-        return replace(w, shape=shape, changed=w.changed or name_of(func), undo=undo)
+        spread = w.spread or (does == "times" and out.numel() > t.numel())
+        return replace(w, shape=shape, changed=w.changed or name_of(func), undo=undo, spread=spread)
     return None
 
 

@@ -1,0 +1,83 @@
+"""Products that are spelled in a rarer way: followed where that is exact, else named; what is none is not named."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from saccade.lens import watch
+
+N, C = 7, 8
+TWO = [torch.randn(N, C, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+FOUR = [torch.randn(2, 3, N, C, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+
+
+class Model(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.layer = how, nn.Linear(C, C, bias=False)
+
+    def forward(self, q, k, v):
+        return self.how(self, q, k, v)
+
+
+def watched(how, given):
+    model = Model(how)
+    torch.manual_seed(3)
+    expected = model(*given)
+    torch.manual_seed(3)
+    with watch(model) as trace:
+        assert torch.equal(model(*given), expected)
+    return trace
+
+
+FOLLOWED = {
+    "linear": lambda self, q, k, v: F.linear(F.linear(q, k).softmax(-1), v.T),
+    "linear by name": lambda self, q, k, v: F.linear(input=F.linear(q, weight=k).softmax(-1), weight=v.T),
+    "values by linear": lambda self, q, k, v: F.linear((q @ k.T).softmax(-1), v.T.contiguous()),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_linear_layers_of_activations_are_products(name):
+    trace = watched(FOLLOWED[name], TWO)
+    (call,) = trace
+    assert not call.note
+    assert not trace.missed
+    torch.testing.assert_close(call.weights()[0, 0], (TWO[0] @ TWO[1].T).softmax(-1))
+
+
+NAMED = {
+    "gumbel": (lambda self, q, k, v: F.gumbel_softmax(q @ k.mT, hard=True) @ v, FOUR, "gumbel_softmax"),
+    "gumbel over targets": (lambda self, q, k, v: F.gumbel_softmax(q @ k.mT, dim=-2).mT @ v, FOUR, "gumbel_softmax"),
+    "tensordot": (lambda self, q, k, v: torch.tensordot((q @ k.T).softmax(-1), v, dims=1), TWO, "by tensordot"),
+    "addmm": (lambda self, q, k, v: torch.addmm(q, (q @ k.T).softmax(-1), v), TWO, "by addmm"),
+    "a sum": (lambda self, q, k, v: ((q @ k.mT).softmax(-1)[..., None] * v[:, :, None]).sum(-2), FOUR, "by sum"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_is_surely_attention_is_named(name):
+    how, given, said = NAMED[name]
+    trace = watched(how, given)
+    assert not len(trace)
+    assert said in trace.missed["Model"]
+
+
+NONE = {
+    "a layer": lambda self, q, k, v: self.layer(q.softmax(-1)),
+    "bins of a distance": lambda self, q, k, v: F.linear(q.softmax(-1), torch.arange(C * 1.0)[None]),
+    "bins by a convolution": lambda self, q, k, v: F.conv2d(q.softmax(1), torch.arange(3.0).view(1, 3, 1, 1)),
+    "a codebook": lambda self, q, k, v: F.gumbel_softmax(self.layer(q)) @ self.layer.weight,
+    "a gate": lambda self, q, k, v: self.layer(q) * self.layer(q).softmax(-1)[..., :1],
+    "text and picture": lambda self, q, k, v: (q @ k.mT).softmax(-1),
+    "entropy": lambda self, q, k, v: -((w := (q @ k.mT).softmax(-1)) * w.log()).sum(-1),
+    "means": lambda self, q, k, v: (q @ k.mT).softmax(-1).mean(-1) * 2,
+}
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_what_is_no_attention_is_not_named(name):
+    trace = watched(NONE[name], FOUR)
+    assert not len(trace)
+    assert not trace.missed
