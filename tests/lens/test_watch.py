@@ -256,6 +256,18 @@ def test_files_are_written_of_a_model_that_nothing_follows(model, block, tmp_pat
         assert_same(twin(*given), model(*given))
 
 
+def test_a_forward_that_the_user_puts_in_its_place_stays():
+    model, x = nn.TransformerEncoderLayer(14, 2, 22, batch_first=True).eval(), torch.randn(2, 5, 14)
+    expected = model(x)
+    with watch(model) as trace:
+        before = model.forward
+        model.forward = lambda x: 2 * before(x)
+        torch.testing.assert_close(model(x), 2 * expected)
+    assert len(trace) == 1
+    torch.testing.assert_close(model(x), 2 * expected)
+    assert len(trace) == 1
+
+
 def assert_same(a, b):
     torch.testing.assert_close(a[0], b[0])
 

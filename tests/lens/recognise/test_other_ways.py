@@ -50,6 +50,13 @@ def test_linear_layers_of_activations_are_products(name):
 NAMED = {
     "gumbel": (lambda self, q, k, v: F.gumbel_softmax(q @ k.mT, hard=True) @ v, FOUR, "gumbel_softmax"),
     "gumbel over targets": (lambda self, q, k, v: F.gumbel_softmax(q @ k.mT, dim=-2).mT @ v, FOUR, "gumbel_softmax"),
+    "exp": (lambda self, q, k, v: (e := (q @ k.mT).exp()) @ v / e.sum(-1, keepdim=True), FOUR, "an exponential"),
+    "log_softmax": (lambda self, q, k, v: F.log_softmax(q @ k.mT, -1).exp() @ v, FOUR, "an exponential"),
+    "stable exp": (
+        lambda self, q, k, v: torch.einsum("bhij,bhjc->bhic", ((s := q @ k.mT) - s.amax(-1, keepdim=True)).exp_(), v),
+        FOUR,
+        "an exponential",
+    ),
     "tensordot": (lambda self, q, k, v: torch.tensordot((q @ k.T).softmax(-1), v, dims=1), TWO, "by tensordot"),
     "addmm": (lambda self, q, k, v: torch.addmm(q, (q @ k.T).softmax(-1), v), TWO, "by addmm"),
     "a sum": (lambda self, q, k, v: ((q @ k.mT).softmax(-1)[..., None] * v[:, :, None]).sum(-2), FOUR, "by sum"),

@@ -109,6 +109,7 @@ class Recogniser(Tables):
                 self._meet(w, axis % w.ndim, aligned(values, w, axis) if self._values else None)
                 return
         if self._surely_scores(a) or self._surely_scores(b):
+            self._miss_written_out(a, b)
             self._pass("matmul", func, (a, b), {}, out)
         elif _may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
@@ -118,6 +119,7 @@ class Recogniser(Tables):
     def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         parsed = spellings.einsum_of(args)
         if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
+            self._miss_written_out(*(parsed or ())[:2])
             self._pass("einsum", func, args, kwargs, out)
             return
         a, b, of_a, of_b, of_out = parsed
@@ -169,6 +171,13 @@ class Recogniser(Tables):
             self._product(func, x, weight.mT, out)
         else:
             self._pass(None, func, args, kwargs, out)
+
+    def _miss_written_out(self, *given: Any) -> None:
+        """Scores that went through exp, and are multiplied with something."""
+        for t in given:
+            scores = self._scores[t][0] if isinstance(t, Tensor) and self._surely_scores(t) else None
+            if scores is not None and scores.why.removesuffix("_").endswith((" exp", " log_softmax", " exp2")):
+                self._missed(f"softmax of scores {scores.shape} written out as an exponential, which is not followed")
 
     def _einsum_of_weights(
         self, func: Callable, w: Tensor, own: str, values: Tensor, theirs: str, of_out: str, out: Tensor
