@@ -183,7 +183,9 @@ class Names:
                     outer.within = True
             if frame.module is module:
                 if self.stack and self.stack[-1].own is not None:
-                    self.stack[-1].own.returned(frame.inputs, out)
+                    # PyTorch's attention returns a token for each of its first input.
+                    given = frame.inputs[:1] if isinstance(module, nn.MultiheadAttention) else frame.inputs
+                    self.stack[-1].own.returned(given, frame.origins, out)
                 return
 
     def meet(self) -> None:

@@ -71,10 +71,14 @@ class Own(Origins):
     def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
         self._note([t for t in given if t in self._of], args[0] if out is None and args else out)
 
-    def returned(self, inputs: Sequence[Tensor], out: Any) -> None:
-        """A module inside it was given `inputs` and returned `out`."""
-        if all(t in self._of for t in inputs):
-            self._note(inputs, out)
+    def returned(self, inputs: Sequence[Tensor], within: Origins | None, out: Any) -> None:
+        """A module inside it was given `inputs` and returned `out`. within: what is known inside of that, where each
+        token of the result of attention is that of its query."""
+        for t in tensors((out,), {}):
+            known = None if within is None else within._of.get(t)
+            given = [i for i in inputs if known is None or (within is not None and within._of[i] <= known)]
+            if all(i in self._of for i in given):
+                self._note(given, t)
 
     def _note(self, given: Sequence[Tensor], changed: Any) -> None:
         if given:

@@ -12,6 +12,7 @@ from saccade import ops
 from saccade.lens.kernels import Seen
 
 TRANSFORMED = "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
+EMPTY_HANDED = "it ran on tensors without numbers (meta or fake ones)"
 Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
@@ -59,7 +60,14 @@ def not_plain(asked: Asked) -> str:
     """Why q and k cannot be kept, or "" if they can."""
     if asked.q.is_nested or asked.k.is_nested:
         return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
-    return TRANSFORMED if transformed() else ""
+    if transformed():
+        return TRANSFORMED
+    return EMPTY_HANDED if without_numbers(asked.q) else ""
+
+
+def without_numbers(t: Tensor) -> bool:
+    """Whether a tensor has a shape only."""
+    return t.is_meta or type(t).__name__ == "FakeTensor"
 
 
 def transformed() -> bool:

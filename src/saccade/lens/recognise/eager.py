@@ -21,7 +21,7 @@ from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.tables import Tables
 from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of, unfollowed_use
-from saccade.lens.shapes import transformed
+from saccade.lens.shapes import transformed, without_numbers
 from saccade.lens.whence import Whence
 
 
@@ -275,7 +275,7 @@ def not_followed(func: Callable, error: Exception) -> str:
 def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
     three = (a, b, out)
-    plain = all(t.is_floating_point() and not (t.is_nested or t.is_meta) for t in three)
+    plain = all(t.is_floating_point() and not (t.is_nested or without_numbers(t)) for t in three)
     plain = plain and all(t.layout == torch.strided for t in three)
     return plain and out.numel() > 0 and not transformed()
 

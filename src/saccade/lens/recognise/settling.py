@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.lens.origins import memory
 from saccade.lens.recognise.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
-from saccade.lens.shapes import TRANSFORMED, transformed
+from saccade.lens.shapes import EMPTY_HANDED, TRANSFORMED, transformed, without_numbers
 from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
@@ -136,6 +136,8 @@ def unfollowed(out: Tensor) -> str:
     """Why a softmax is missed whose scores are not followed from a product."""
     if transformed():
         return TRANSFORMED
+    if without_numbers(out):
+        return EMPTY_HANDED
     if not out.numel():
         return f"it attended with no scores at all, {tuple(out.shape)}: there is no map"
     return (

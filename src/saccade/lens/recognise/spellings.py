@@ -71,7 +71,8 @@ def _by_function(table: dict[str, set[Callable]]) -> dict[Callable, str]:
     return {function: meaning for meaning, functions in table.items() for function in functions}
 
 
-FUNCTIONS, KERNELS = _by_function(AS_FUNCTIONS), _by_function(AS_KERNELS)
+KERNELS = _by_function(AS_KERNELS)
+FUNCTIONS = _by_function(AS_FUNCTIONS) | KERNELS  # exported programs call these
 
 
 def order_of(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int] | None:
