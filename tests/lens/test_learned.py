@@ -7,7 +7,7 @@ from torch import nn
 
 from saccade.lens import watch
 
-from .models import eager
+from .models import Attend, eager
 
 N, C = 7, 12
 HOW = {"sdpa": F.scaled_dot_product_attention, "eager": eager}
@@ -89,3 +89,28 @@ def test_with_other_weights_for_one_call():
     with watch(model) as trace:
         torch.func.functional_call(model, other, (x,))
     assert trace[0].kind == "cross"
+
+
+class Perceiver(nn.Module):
+    """Latents that attend by way of modules inside, and then in the module itself."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.latents, self.inner = nn.Parameter(torch.randn(1, N, C)), inner
+        self.norm, self.q, self.kv = Norm(), nn.Linear(C, C), nn.Linear(C, 2 * C)
+
+    def forward(self, x):
+        latents = self.latents.expand(len(x), -1, -1)
+        if isinstance(self.inner, nn.MultiheadAttention):
+            latents = latents + self.inner(latents, self.norm(x), self.norm(x), need_weights=False)[0]
+        else:
+            latents = latents + self.inner(latents, self.norm(x))
+        q, k, v = (t[:, None] for t in (self.q(self.norm(latents)), *self.kv(self.norm(x)).chunk(2, -1)))
+        return F.scaled_dot_product_attention(q, k, v)[:, 0]
+
+
+@pytest.mark.parametrize("inner", [lambda: nn.MultiheadAttention(C, 2, batch_first=True), lambda: Attend(C, 2)])
+def test_latents_that_have_attended_before(inner):
+    with watch(model := Perceiver(inner())) as trace:
+        model(torch.randn(2, N, C))
+    assert [call.kind for call in trace] == ["cross", "cross"]

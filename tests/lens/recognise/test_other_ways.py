@@ -7,6 +7,8 @@ from torch import nn
 
 from saccade.lens import watch
 
+from ..models import Attend, Stack, eager
+
 N, C = 7, 8
 TWO = [torch.randn(N, C, generator=torch.Generator().manual_seed(i)) for i in range(3)]
 FOUR = [torch.randn(2, 3, N, C, generator=torch.Generator().manual_seed(i)) for i in range(3)]
@@ -88,3 +90,44 @@ def test_what_is_no_attention_is_not_named(name):
     trace = watched(NONE[name], FOUR)
     assert not len(trace)
     assert not trace.missed
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_exported_programs(decomposed):
+    """They call the operations below autograd by themselves."""
+    attend, x = Stack(a=Attend(how=eager), b=Attend()).eval(), torch.randn(2, 5, 14)
+    program = torch.export.export(attend, (x,))
+    model = (program.run_decompositions() if decomposed else program).module()
+    with torch.no_grad():
+        expected = model(x)
+        with watch(attend) as plain:
+            attend(x)
+        with watch(model) as trace:
+            assert torch.equal(model(x), expected)
+    assert len(trace) == 2
+    assert not any(call.note for call in trace)
+    for one, other in zip(trace, plain, strict=True):
+        torch.testing.assert_close(one.weights(), other.weights())
+
+
+def test_a_blank_tensor_made_like_scores_is_none_of_them():
+    def how(self, q, k, v):
+        s = q @ k.mT
+        mask = torch.ones(N, N, dtype=torch.bool).tril()
+        w = torch.where(~mask, torch.full_like(s, -1e9), s).softmax(-1)
+        return torch.where(torch.zeros_like(w) > 1, torch.zeros_like(w), w) @ v
+
+    (call,) = watched(how, FOUR)
+    assert "kept as its scores" not in call.note
+    expected = (FOUR[0] @ FOUR[1].mT).masked_fill(~torch.ones(N, N, dtype=torch.bool).tril(), -1e9).softmax(-1)
+    torch.testing.assert_close(call.weights(), expected)
+
+
+@pytest.mark.parametrize("how", [eager, F.scaled_dot_product_attention])
+def test_tensors_without_numbers_are_named(how):
+    model = Stack(a=Attend(how=how)).to("meta")
+    with watch(model) as trace:
+        model(torch.randn(2, 5, 14, device="meta"))
+    assert not len(trace)
+    assert "without numbers" in trace.missed["blocks.a"]

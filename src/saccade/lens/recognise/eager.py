@@ -66,7 +66,8 @@ class Recogniser(Tables):
             self._note_merged(args[0], out)
         if does == "noise":
             self._noise[out] = 1
-        if self._scores.data or self._weights.data or self._merged.data or self._noise.data:  # quicker than len
+        known = self._scores.data or self._weights.data or self._merged.data or self._noise.data  # quicker than len
+        if known and does != "blank":
             self._pass(does, func, args, kwargs, out)
 
     def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:

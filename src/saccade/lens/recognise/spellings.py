@@ -46,6 +46,8 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "index": {T.__getitem__},
     "part": _methods("unbind", "chunk", "split", "select", "narrow"),
     "assign": {T.__setitem__},
+    "blank": _methods("full_like", "zeros_like", "ones_like", "empty_like", "rand_like", "randn_like")
+    | _methods("new_zeros", "new_ones", "new_full", "new_empty"),
 }
 
 AS_KERNELS: dict[str, set[Callable]] = {
@@ -58,10 +60,13 @@ AS_KERNELS: dict[str, set[Callable]] = {
     "minus": {aten.sub.Tensor, aten.sub_.Tensor},
     "fill": {aten.masked_fill.Scalar, aten.masked_fill.Tensor, aten.masked_fill_.Scalar, aten.masked_fill_.Tensor},
     "where": {aten.where.self},
-    "same": {aten._to_copy.default, aten.clone.default, aten.detach.default, aten.alias.default},
-    "dropout": {aten.native_dropout.default},
+    "same": {aten._to_copy.default, aten.clone.default, aten.detach.default, aten.alias.default, aten.to.dtype}
+    | {aten.to.dtype_layout, aten.contiguous.default, aten.type_as.default},
+    "dropout": {aten.native_dropout.default, aten.dropout.default},
+    "blank": {aten.full_like.default, aten.zeros_like.default, aten.ones_like.default, aten.empty_like.default},
     "noise": {aten.bernoulli_.float},
-    "reshape": {aten.view.default, aten._unsafe_view.default, aten.unsqueeze.default, aten.squeeze.dim},
+    "reshape": {aten.view.default, aten._unsafe_view.default, aten.unsqueeze.default, aten.squeeze.dim}
+    | {aten.reshape.default, aten.flatten.using_ints, aten.unflatten.int},
     "expand": {aten.expand.default},
     "permute": {aten.transpose.int, aten.permute.default, aten.t.default},
 }
