@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from saccade.lens import watch
+from saccade.lens import bias_source, cut, drop_heads, during, edit, swap, watch
 
 try:
     with warnings.catch_warnings():
@@ -64,7 +64,8 @@ def tiny_pipeline():
 
 def paint(pipe, **options):
     generator = torch.Generator().manual_seed(0)
-    return pipe("a cat", num_inference_steps=3, output_type="pt", generator=generator, **options).images
+    options = {"prompt": "a cat", "num_inference_steps": 3, "output_type": "pt", "generator": generator, **options}
+    return pipe(**options).images
 
 
 @pytest.mark.parametrize(("guidance", "batch", "texts"), [(7.5, 2, 2), (1.0, 1, 1)])
@@ -79,6 +80,45 @@ def test_a_run_of_the_unet_is_a_sampling_step(pipe, guidance, batch, texts):
         assert [c.kind for c in calls] == ["self", "cross"] * 4
         assert {c.shape for c in calls if c.kind == "cross"} == {(batch, 4, 16, 13)}
     assert [c.name for c in trace["vae.*"]] == ["vae.decoder.mid_block.attentions.0"]
+
+
+@pytest.mark.parametrize("processor", ["AttnProcessor", "AttnProcessor2_0"])
+def test_steps_of_a_pipeline_are_edited(pipe, processor):
+    """In separate operations (the first processor) as in the fused call."""
+    plain = paint(pipe)
+    edits = {"unet.*.attn2": during([bias_source(2, 5.0), cut(sources=3)], [0, 1]), "unet.*.attn1": drop_heads(1)}
+    outs = {}
+    for each in ("AttnProcessor2_0", processor):
+        pipe.unet.set_attn_processor(getattr(diffusers.models.attention_processor, each)())
+        with edit(pipe, edits) as done, watch(pipe, values=True, only="unet.*") as trace:
+            outs[each] = paint(pipe)
+        assert not done.missed
+        assert set(done.applied.values()) == {2, 3}
+        assert len(trace) == 24
+        for call in trace:
+            assert bool(call.columns(3).any()) == (call.kind == "self" or call.run == 2)
+            assert call.v[:, 1].any() == (call.kind == "cross")
+    torch.testing.assert_close(outs[processor], outs["AttnProcessor2_0"], atol=1e-5, rtol=0)
+    pipe.unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor2_0())
+    assert (outs[processor] - plain).abs().max() > 1e-4
+    assert torch.equal(paint(pipe), plain)
+
+
+@pytest.mark.parametrize("processor", ["AttnProcessor", "AttnProcessor2_0"])
+def test_maps_of_another_prompt_are_swapped_in(pipe, processor):
+    """Prompt-to-prompt: recorded in the fused call, taken over in either."""
+    with watch(pipe, only="unet.*.attn2") as trace:
+        paint(pipe)
+    pipe.unet.set_attn_processor(getattr(diffusers.models.attention_processor, processor)())
+    with edit(pipe, {"unet.*.attn2": during(swap(trace, {2: 2}), [0, 1])}), watch(pipe, only="unet.*.attn2") as again:
+        paint(pipe, prompt="a dog")
+    pipe.unet.set_attn_processor(diffusers.models.attention_processor.AttnProcessor2_0())
+    first, other = trace[0].weights(), again[0].weights()
+    with watch(pipe, only="unet.*.attn2") as own:
+        paint(pipe, prompt="a dog")
+    mixed = own[0].weights()
+    mixed[..., 2] = first[..., 2]
+    torch.testing.assert_close(other, mixed / mixed.sum(-1, keepdim=True), atol=1e-5, rtol=0)
 
 
 def sd3():

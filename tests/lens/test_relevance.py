@@ -11,7 +11,7 @@ from saccade.errors import CheckpointError, SaccadeError
 from saccade.lens import Call, Trace, legrad, watch
 from saccade.lens.gradients import Gradient
 
-from .models import Attend, Stack, eager, ours
+from .models import Attend, Stack, ours
 from .test_call import MASKS, Largest, make_mask
 
 
@@ -286,8 +286,6 @@ def test_what_has_no_gradient_is_said():
         run(model, x, lambda out: model(x).sum().backward(), gradients=True).relevance()
     with pytest.raises(SaccadeError, match="relevance of token 5: there are 5"):
         run(model, x, gradients=True).relevance(5)
-    with pytest.raises(SaccadeError, match=r"'blocks.a': it ran without gradients .* or as separate operations"):
-        run(Stack(a=Attend(how=eager)), x, gradients=True).relevance()
 
 
 def test_encoders_and_decoders_that_cannot_be_told_apart():

@@ -7,8 +7,8 @@ from torch import nn
 from saccade.errors import SaccadeError
 
 
-def components_of(model: object) -> dict[str, nn.Module]:
-    """The modules of what `watch` was given, by the prefix of their names.
+def components_of(model: object, function: str) -> dict[str, nn.Module]:
+    """The modules of what a function (`watch`, `edit`) was given, by the prefix of their names.
 
     A module is one component without a name. A pipeline has several: those of its mapping `.components` that are
     modules (diffusers), or its `.model` (transformers). Raises SaccadeError for anything else.
@@ -21,8 +21,8 @@ def components_of(model: object) -> dict[str, nn.Module]:
     modules = {str(name): part for name, part in components.items() if isinstance(part, nn.Module)}
     if not modules:
         raise SaccadeError(
-            f"watch was given a {type(model).__name__}; expected a torch.nn.Module, or a pipeline whose .components "
-            "or .model hold some"
+            f"{function} was given a {type(model).__name__}; expected a torch.nn.Module, or a pipeline whose "
+            ".components or .model hold some"
         )
     return modules
 

@@ -17,14 +17,13 @@ PICKLED = "a {} cannot be pickled while it is watched or edited: save its state_
 class Hook:
     """Called as the hook of a module, and of the copies of it that were made meanwhile."""
 
-    def __init__(self, module: nn.Module, call: Callable[..., None]) -> None:
+    def __init__(self, module: nn.Module, call: Callable[..., Any]) -> None:
         self._module: nn.Module | None = module
-        self._call: Callable[..., None] | None = call
+        self._call: Callable[..., Any] | None = call
         self._copies: WeakSet[nn.Module] = WeakSet()
 
-    def __call__(self, *args: Any) -> None:
-        if self._call is not None:
-            self._call(*args)
+    def __call__(self, *args: Any) -> Any:
+        return None if self._call is None else self._call(*args)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Hook":
         """The copy of the module is under way, and gets this hook with all the rest."""

@@ -22,7 +22,14 @@ def without(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[None]:
 @contextmanager
 def quietly() -> Iterator[None]:
     """Compute something beside the model: without gradients, unseen by other watches and modes."""
-    with torch.no_grad(), torch._C.DisableTorchFunction(), _disable_current_modes():
+    with torch.no_grad(), unseen():
+        yield
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """The same with gradients, where they are on."""
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
         yield
 
 

@@ -26,6 +26,15 @@ ELSEWHERE = (
 PARTS = {"hidden_states": "image", "encoder_hidden_states": "text"}  # what diffusers calls them
 SCRIPTED = "code compiled by torch.jit shows no attention calls; watch the model it was made from"
 PYTORCH = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)  # run otherwise when hooked
+SEPARATE = (
+    "torch.nn.MultiheadAttention computed its weights as separate operations (need_weights=True, or dropout while "
+    "training), not a fused call"
+)
+OUTSIDE = (
+    "attention was called while no module of the watched model was running; call the model itself (not its .forward), "
+    "or watch the model that made the call"
+)
+HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -237,6 +246,12 @@ class Names:
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
         return silent | dict.fromkeys(attending, ELSEWHERE)
+
+
+def heads_of(module: nn.Module) -> int | None:
+    """How many heads a module that attends says it has."""
+    found = (getattr(module, name, None) for name in HEADS)
+    return next((count for count in found if type(count) is int), None)
 
 
 def in_backward() -> bool:

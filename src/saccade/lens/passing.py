@@ -2,12 +2,17 @@
 
 Watches and edits of one thread form a stack, in the order in which their blocks were entered, and each hands the call
 to the next. A watch above an edit must record what the edit made of the call, one below it what kind of call the
-model made. So the first of them opens a record of the call, the others find it.
+model made. So the first of them opens a record of the call, the others find it. Attention that is written as separate
+operations is a call only for the edit that recognises it and those below; the others see a product of weights with
+values, and are told what was made of it by its result.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from saccade.lens.shapes import Asked
 
@@ -20,7 +25,9 @@ class Passing:
 
 
 class _Current(threading.local):
-    call: Passing | None = None
+    def __init__(self) -> None:
+        self.call: Passing | None = None
+        self.made: WeakIdKeyDictionary = WeakIdKeyDictionary()  # by result, as long as it lives
 
 
 _current = _Current()
@@ -42,3 +49,13 @@ def passing(asked: Asked) -> Iterator[Passing]:
         yield _current.call
     finally:
         _current.call = None
+
+
+def tell(out: Tensor, made: Asked) -> None:
+    """An edit made this call of a product of weights with values, whose result is `out`."""
+    _current.made[out] = made
+
+
+def told(out: Tensor) -> Asked | None:
+    """The call that an edit made of the product whose result this is; None if it is that of the model."""
+    return _current.made.get(out)

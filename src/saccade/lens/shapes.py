@@ -20,7 +20,8 @@ Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 class Asked:
     """The arguments of one attention call, as the model gave them, or as an edit rewrote them.
 
-    borrowed: an edit gave it sources of another run.
+    borrowed: an edit gave it sources of another run. scores: the mask is the scores, and q and k are zeros. heads: its
+    second axis is that of the heads; of separate operations that cannot always be told.
     """
 
     q: Tensor
@@ -31,6 +32,8 @@ class Asked:
     causal: bool = False
     borrowed: bool = False
     dropout: float = 0.0
+    scores: bool = False
+    heads: bool = True
 
     @classmethod
     def of(cls, seen: Seen) -> "Asked":

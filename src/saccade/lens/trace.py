@@ -152,8 +152,9 @@ class Trace(Sequence[Call]):
         not sum to 1; 0 or more, and of self-attention at least 1 at the token itself. Computed in tiles, as a chain of
         products with vectors. In a batch, a picture on which the number does not depend has the row of the token alone.
 
-        Raises SaccadeError unless the calls are of one forward pass and one backward pass reached all of them, or if
-        dropout was on.
+        Raises SaccadeError unless the calls are of one forward pass and one backward pass reached all of them; if
+        dropout was on; and if the model does more with weights that it computes itself than to multiply values with
+        them (gates, a loss of the map), which is then part of their gradient.
         """
         if all(call.kind == "self" for call in self._calls):
             layers = self._layers("relevance")

@@ -60,7 +60,7 @@ def watch(
     Raises SaccadeError for anything but a module or a pipeline of some, and for both gradients and views: a view is
     computed before any backward pass.
     """
-    components = components_of(model)
+    components = components_of(model, "watch")
     if gradients and views is not None:
         raise SaccadeError("views are computed as calls pass, before any backward pass: ask for gradients or for views")
     trace, stream = Trace(hint=_hint(model)), Stream(only, views)

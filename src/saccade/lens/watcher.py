@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,17 +11,21 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from saccade.lens.call import Call
+from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
-from saccade.lens.gradients import Gradient
+from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.modes import quietly, without
-from saccade.lens.names import SCRIPTED, Names, in_backward
+from saccade.lens.names import OUTSIDE, SCRIPTED, SEPARATE, Names, in_backward
 from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
+from saccade.lens.recognise.backward import follow_within, gradient_of, rows_of
 from saccade.lens.recognise.eager import Recogniser, not_followed
+from saccade.lens.recognise.made import Made, made_of
 from saccade.lens.recognise.outputs import Outputs
-from saccade.lens.recognise.settling import Settled
+from saccade.lens.recognise.products import Product
+from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import (
     ASKED,
     TRANSFORMED,
@@ -34,8 +39,7 @@ from saccade.lens.shapes import (
 )  # fmt: skip
 from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace
-from saccade.lens.whence import Whence
-from saccade.lens.windows import transposed
+from saccade.lens.whence import Whence, whence_of
 
 
 class Watcher(TorchFunctionMode):
@@ -46,14 +50,14 @@ class Watcher(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.trace, self.values, self.gradients, self.stream = trace, values, gradients, stream
-        self._within: list[Gradient] = []  # of calls whose output only the module around them shows
+        # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
+        self._within: list[Callable[[Any], None]] = []
         self.names = Names(components)
-        self._eager = Recogniser(spellings.FUNCTIONS, self._found, self._miss, self._whence, values)
+        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._whence)
         self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._met = 0  # attention calls
         self._outputs = Outputs()
-        self._pending: list[tuple[Settled, Tensor | None]] = []
 
     def attach(self, undo: ExitStack) -> None:
         """Follow the modules until `undo` is closed."""
@@ -68,19 +72,44 @@ class Watcher(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in ASKED:
             return self._attention(func, args, kwargs)
+        if func is separate:
+            return self._separate(*args)
         if other_attention(func):
             return self._other(func, args, kwargs)
         out = func(*args, **kwargs)
         if type(out) in TOLD:
             return out
+        made: list[tuple[Product, Made]] = []
         try:
             self._follow(func, args, kwargs, out)
-            self._eager.follow(func, args, kwargs, out)
+            made = self._made(self._eager, func, args, kwargs, out)
             self._outputs.follow(func, args, kwargs, out)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
             self._miss(not_followed(func, error))
-        self._outputs.add(out, self._add_found())
+        self._outputs.add(out, self._add_made(made, out))
         return out
+
+    def _made(
+        self, recogniser: Recogniser, func: Callable, args: tuple, kwargs: dict, out: Any
+    ) -> list[tuple[Product, Made]]:
+        """The calls that an operation makes of separate operations, those of weights that were met before left out."""
+        products = recogniser.follow(func, args, kwargs, out)
+        return [(each, made_of(each, out, self.values)) for each in products if not each.settled.used]
+
+    def _add_made(self, made: list[tuple[Product, Made]], out: Any, below: bool = False) -> list[Call]:
+        added = []
+        for product, call in made:
+            product.settled.used = True
+            asked = call.asked
+            new = self._add(
+                asked.q, asked.k, call.v, asked.mask, asked.scale, call.whence, call.note, None, asked.causal
+            )
+            added += [new] if new is not None else []
+            if new is not None and self.gradients:
+                new.gradient = gradient_of(product, out, new.v)
+                if below:
+                    self._within.append(partial(follow_within, new.gradient, product, new.v))
+        return added
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         kernels: list[Seen] = []
@@ -124,7 +153,7 @@ class Watcher(TorchFunctionMode):
             with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
                 out = func(*args, **kwargs)
             if len(self._within) == 1:
-                self._within[0].follow_within(out)
+                self._within[0](out)
         finally:
             self._within.clear()
             self._given = None
@@ -145,17 +174,18 @@ class Watcher(TorchFunctionMode):
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
         """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
-        recogniser = Recogniser(spellings.KERNELS, self._found, self._miss, self._whence, self.values, heads)
+        recogniser = Recogniser(spellings.KERNELS, self._miss, self._whence, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
+            made: list[tuple[Product, Made]] = []
             try:
                 if func in fused.WHOLE:
                     self._fused(func, args, kwargs, out)
                 else:
-                    recogniser.follow(func, args, kwargs, out)
+                    made = self._made(recogniser, func, args, kwargs, out)
             except Exception as error:
                 self._miss(not_followed(func, error))
-            self._add_found()
+            self._add_made(made, out, below=True)
 
         return look
 
@@ -195,7 +225,7 @@ class Watcher(TorchFunctionMode):
                     given = next((tuple(t.shape) for t in frame.inputs if not t.numel()), None)
                     self._miss(SEPARATE if given is None else f"it was given no tokens, {given}: there is no map")
                 if len(self._within) == 1:
-                    self._within[0].follow_within(out)
+                    self._within[0](out)
                 return out
             finally:
                 self._within.clear()
@@ -209,7 +239,7 @@ class Watcher(TorchFunctionMode):
         else:
             gradient = self._record(Asked.of(seen), seen)
         if gradient is not None:
-            self._within.append(gradient)
+            self._within.append(gradient.follow_within)
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
@@ -223,57 +253,52 @@ class Watcher(TorchFunctionMode):
         return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
 
     def _whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
-        """Where tensors that are multiplied with one another come from. alike: they have the same length. axis: along
-        which the sources lie in k; None if that is none of the last two."""
-        steps = self.names.steps
-        laid = (None, None) if axis is None else (steps[q], steps[k] if axis == -2 else transposed(steps[k]))
-        kind = self._kind_of(q, k, alike)
-        parts = self.names.parts(q, k, axis) if kind == "self" and axis is not None else None
-        return Whence(kind, parts, laid)
+        return whence_of(self.names, self._given, q, k, alike, axis)
 
-    def _kind_of(self, q: Tensor, k: Tensor, alike: bool) -> str:
-        if not alike or not self.names.stack:
-            return "cross"
-        if self._given is not None:
-            return self.names.kind_of_given(*self._given)
-        if isinstance(self.names.stack[-1].module, nn.MultiheadAttention):
-            return self.names.kind_of_inputs()
-        return self.names.kind_of_sources(q, k)
+    def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
+        """Attention of separate operations, of which an edit above made a call."""
+        kernels: list[Seen] = []
+        with KernelRecorder(kernels.append), passing(asked) as call:
+            out = separate(asked, product, like)
+        known = self._eager.weights(product.weights)
+        settled = None if known is None else known.softmax
+        if settled is None or not settled.used:
+            kernel = kernels[0] if len(kernels) == 1 else None
+            before = len(self.trace)
+            gradient = self._record(call.last, kernel, call.first, None if settled is None else settled.whence)
+            self._outputs.add(out, self.trace[before:])
+            if gradient is not None:
+                gradient.follow(out, rows_of(product))
+        if settled is not None:
+            settled.used = True
+        self._follow(product.func, product.args, product.kwargs, out)
+        return out
 
-    def _found(self, settled: Settled, v: Tensor | None) -> None:
-        """Attention as separate operations, to be added when the operation has been looked at."""
-        self._pending.append((settled, v))
-
-    def _add_found(self) -> list[Call]:
-        added = []
-        while self._pending:
-            found, v = self._pending.pop(0)
-            call = self._add(found.q, found.k, v, found.mask, found.scale, found.whence, note=found.note)
-            added += [call] if call is not None else []
-            if call is not None and self.gradients:
-                call.gradient = Gradient(call.shape[:3], dropped=False)  # nobody brings it
-        return added
-
-    def _record(self, asked: Asked, seen: Seen | None, given: Asked | None = None) -> Gradient | None:
+    def _record(
+        self, asked: Asked, seen: Seen | None, given: Asked | None = None, whence: Whence | None = None
+    ) -> Gradient | None:
         """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
         of its output, if that was asked for.
 
-        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that.
+        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that. whence:
+        where its q and k came from, if that is known already.
         """
         if why := not_plain(asked):
             self._miss(why)
         elif self._counts():
             q, k = (given or asked).q, (given or asked).k
-            whence = Whence("cross") if asked.borrowed else self._whence(q, k, q.shape[-2] == k.shape[-2])
+            found = whence or self._whence(q, k, q.shape[-2] == k.shape[-2])
+            found = Whence("cross") if asked.borrowed else found
             lse = None if seen is None else seen.lse
             targets, keys, values, mask = as_seen(asked, seen)
             frame = self.names.stack[-1]
             if packed(frame.module, frame.inputs, q, k) and not self.gradients:
                 targets, lse, mask = unpacked(targets, lse, mask)
-                whence = Whence("self" if keys.shape[2] == 1 else "cross")
-            call = self._add(targets, keys, values, mask, asked.scale, whence, lse=lse, causal=asked.causal)
+                found = Whence("self" if keys.shape[2] == 1 else "cross")
+            note = SCORES if asked.scores else ""
+            call = self._add(targets, keys, values, mask, asked.scale, found, note, lse, asked.causal)
             if call is not None and self.gradients:
-                call.gradient = Gradient(call.shape[:3], asked.dropout > 0)
+                call.gradient = Gradient(call.shape[:3], DROPPED if asked.dropout else "")
                 return call.gradient
         return None
 
@@ -311,11 +336,3 @@ class Watcher(TorchFunctionMode):
 
 
 TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
-SEPARATE = (
-    "torch.nn.MultiheadAttention computed its weights as separate operations (need_weights=True, or dropout while "
-    "training), not a fused call"
-)
-OUTSIDE = (
-    "attention was called while no module of the watched model was running; call the model itself (not its .forward), "
-    "or watch the model that made the call"
-)

@@ -9,7 +9,7 @@ from torch import nn
 
 from saccade.errors import SaccadeError
 from saccade.lens import borrow, cut, drop_heads, during, edit, freeze, scale_heads, scale_source, swap, watch
-from saccade.lens.editing.edit import Editor
+from saccade.lens.editing.editor import Editor
 
 from ..models import Attend, Stack, ours
 

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from saccade.errors import SaccadeError
 from saccade.lens import drop_heads, edit
 
-from ..models import Attend, Stack, eager
+from ..models import Attend, Stack, pooled
 
 
 def test_what_cannot_be_edited_is_named():
@@ -22,7 +22,7 @@ def test_what_cannot_be_edited_is_named():
             thread.join()
             return out[0]
 
-    model = Stack(a=Attend(), e=Attend(how=eager), f=Attend(how=eager), t=Threaded(how=Attend()))
+    model = Stack(a=Attend(), e=Attend(how=pooled), f=Attend(how=pooled), t=Threaded(how=Attend()))
     x = torch.randn(2, 5, 14)
     with edit(model, {"*.[aet]*": drop_heads(0)}) as edits:
         model(x)

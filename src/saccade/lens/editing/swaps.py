@@ -14,6 +14,7 @@ from saccade import ops
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.call import Call
 from saccade.lens.editing.edits import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked
 from saccade.lens.trace import Trace
 
@@ -121,6 +122,9 @@ class _Borrow(Edit):
         call, where = self.recorded.at(site), f"borrow of {site.name!r}"
         other = _like(asked, call)
         (b, h, n, _), width = asked.q.shape, asked.v.shape[3]
+        if asked.scores or other.scores:
+            which = "this" if asked.scores else "the recorded"
+            raise SaccadeError(f"{where}: {which} call is known by its scores only, not by queries and keys to compare")
         if (b, h) != call.shape[:2] or asked.q.shape[3] != call.q.shape[3] or other.v.shape[3] != width:
             raise SaccadeError(
                 f"{where}: the recorded call has (b h n m) {call.shape} with heads of k {call.q.shape[3]}, "
@@ -145,8 +149,9 @@ class _Freeze(Edit):
         here = (self, site.name, site.nth_in_run)
         if site.run == first:
             site.memory[here] = Call(
-                site.name, "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal
-            )
+                site.name, "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal,
+                note=SCORES if asked.scores else "",
+            )  # fmt: skip
             return asked
         where = f"freeze of {site.name!r}"
         if here not in site.memory:
@@ -161,7 +166,7 @@ def _with_map(asked: Asked, call: Call, where: str) -> Asked:
     """The map of a recorded call with the values of this one."""
     _same_shape(asked, call, where)
     other = _like(asked, call)
-    new = replace(asked, q=other.q, k=other.k, mask=other.mask, scale=call.scale, causal=call.causal)
+    new = replace(other, v=asked.v)
     return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
 
 
@@ -197,7 +202,7 @@ def _refined(asked: Asked, call: Call, tokens: dict[int, int], where: str) -> As
     theirs_k = other.k[:, :, at].masked_fill(~taken[:, None], 0.0)
     k = torch.cat([own.k.masked_fill(taken[:, None], 0.0), theirs_k, one, one], dim=-1)
     mask = _columns(whole_mask(asked), whole_mask(other), taken, at, asked.q)
-    return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False)
+    return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False, scores=asked.scores or other.scores)
 
 
 def _lse(asked: Asked) -> Float[Tensor, "b h n"]:
@@ -223,7 +228,10 @@ def _like(asked: Asked, call: Call) -> Asked:
     if mask is not None:
         mask = mask.to(asked.v.device) if mask.dtype == torch.bool else like(mask)
     v = asked.v if call.v is None else like(call.v)
-    return replace(asked, q=like(call.q), k=like(call.k), v=v, mask=mask, scale=call.scale, causal=call.causal)
+    return replace(
+        asked, q=like(call.q), k=like(call.k), v=v, mask=mask, scale=call.scale, causal=call.causal,
+        scores=SCORES in call.note,
+    )  # fmt: skip
 
 
 def _same_shape(asked: Asked, call: Call, where: str) -> None:

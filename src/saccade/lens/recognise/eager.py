@@ -6,6 +6,7 @@ Nothing that the model computes is touched: all this happens beside it, on detac
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,13 @@ from torch import Tensor
 from saccade.errors import in_one_line
 from saccade.lens.modes import quietly
 from saccade.lens.origins import tensors
-from saccade.lens.recognise import spellings, writes
-from saccade.lens.recognise.scoring import Scores, intact, product, version_of
+from saccade.lens.recognise import scoring, spellings, writes
+from saccade.lens.recognise.products import Product, product
+from saccade.lens.recognise.scoring import Scores, intact, version_of
 from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.tables import Tables
-from saccade.lens.recognise.weighing import LOST, Weights, after, aligned, in_call, name_of, unfollowed_use
+from saccade.lens.recognise.weighing import LOST, Weights, after, name_of, unfollowed_use
 from saccade.lens.shapes import transformed, without_numbers
 from saccade.lens.whence import Whence
 
@@ -28,38 +30,71 @@ from saccade.lens.whence import Whence
 class Recogniser(Tables):
     """Follows the operations of one thread.
 
-    table: what is done by which operation (`spellings`). found: called with what a softmax was and the values (None
-    if they are not wanted). missed: called with the reason. whence: tells where q and k come from, by them, whether
-    they have the same length, and the axis of k along which the sources lie. heads: how many there are where batch
-    and heads are one axis, if that is known.
+    table: what is done by which operation (`spellings`). missed: called with the reason. whence: tells where q and k
+    come from, by them, whether they have the same length, and the axis of k along which the sources lie. heads: how
+    many there are where batch and heads are one axis, if that is known. beside: the context in which it computes
+    (`quietly`, or `unseen`, which keeps gradients).
     """
 
     def __init__(
         self,
         table: dict[Callable, str],
-        found: Callable[[Settled, Tensor | None], None],
         missed: Callable[[str], None],
         whence: Callable[[Tensor, Tensor, bool, int | None], Whence],
-        values: bool = False,
         heads: Callable[[], int | None] = lambda: None,
+        beside: Callable[[], AbstractContextManager] = quietly,
     ) -> None:
         super().__init__()
-        self._table, self._found, self._missed, self._whence = table, found, missed, whence
-        self._values, self._heads = values, heads
+        self._table, self._missed, self._whence, self._heads, self._beside = table, missed, whence, heads, beside
 
-    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        """Look at one operation that was just done."""
+    def product(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
+        """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
+        weights were put together, as a rule one; none if they are missed. None if it is no such product."""
         does = self._table.get(func)
-        if does not in (None, "where") and (name := next((name for name in ("input", "self") if name in kwargs), None)):
-            args, kwargs = (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
+        if does is None or does not in PRODUCTS or not self._weights.data:
+            return None
+        args_, kwargs_ = spellings.placed(args, kwargs)
+        if does == "linear" and not (spellings.of_activations(args_, kwargs_) and self._softened(args_[0])):
+            return None
+        if (given := spellings.operands(does, args_, kwargs_)) is None:
+            return None
+        a, b, of_a, of_b, made = given
+        if a in self._weights:
+            return self._met(func, args, kwargs, given)
+        return self._met(func, args, kwargs, (b, a, of_b, of_a, made)) if b in self._weights else None
+
+    def weights(self, t: Tensor) -> Weights | None:
+        """What a tensor of weights is, if it is one that is followed."""
+        return self._weights.get(t)
+
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> list[Product]:
+        """Look at one operation that was just done. Returns what `product` does."""
+        self._note_writes(func, args, kwargs, out)
+        met = self.product(func, args, kwargs)
+        if met is None:
+            self._note(func, args, kwargs, out)
+        return met or []
+
+    def note(self, func: Callable, args: tuple, kwargs: dict, out: Any, is_product: bool) -> None:
+        """The same for one of which it was known before whether it is a product of weights with values."""
+        self._note_writes(func, args, kwargs, out)
+        if not is_product:
+            self._note(func, args, kwargs, out)
+
+    def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         if self._scores.data or self._weights.data:
-            for t in writes.into(func, args, kwargs, out, does in READING):
+            for t in writes.into(func, args, kwargs, out, self._table.get(func) in READING):
                 self._written(t, out)
+
+    def _note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        does = self._table.get(func)
+        if does not in (None, "where"):
+            args, kwargs = spellings.placed(args, kwargs)
         if does == "linear" and not spellings.of_activations(args, kwargs):
             does = None
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
-                with quietly():
+                with self._beside():
                     STARTS[does](self, func, args, kwargs, out)
             return
         if does == "reshape":
@@ -79,7 +114,7 @@ class Recogniser(Tables):
                     known.setdefault(name, t)
         if not known:
             return
-        with quietly():
+        with self._beside():
             if "w" in known:
                 self._pass_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
             elif "s" in known:
@@ -92,23 +127,17 @@ class Recogniser(Tables):
     # where scores, weights and calls begin
 
     def _matmul(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        a, b = spellings.two_operands(args, kwargs, "input", "self", "other", "mat2", "tensor2")
-        if isinstance(a, Tensor) and isinstance(b, Tensor) and min(a.ndim, b.ndim) >= 2:
-            self._product(func, *((b, a) if self._table[func] == "rmatmul" else (a, b)), out)
+        if given := spellings.operands(self._table[func], args, kwargs):
+            self._scored(func, *given[:2], out)
 
     def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
         beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given.get("input", given.get("self"))
-        self._product(func, given["batch1"], given["batch2"], out, alpha)
+        self._scored(func, given["batch1"], given["batch2"], out, alpha)
         if beta and term is not out and out in self._scores:
             self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
 
-    def _product(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
-        for w, values, axis in ((a, b, -1), (b, a, -2)):
-            if w in self._weights:
-                values = values if axis == -1 else values.mT
-                self._meet(w, axis % w.ndim, aligned(values, w, axis) if self._values else None)
-                return
+    def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
         if self._surely_scores(a) or self._surely_scores(b):
             self._miss_written_out(a, b)
             self._pass("matmul", func, (a, b), {}, out)
@@ -124,9 +153,9 @@ class Recogniser(Tables):
             self._pass("einsum", func, args, kwargs, out)
             return
         a, b, of_a, of_b, of_out = parsed
-        for w, own, values, theirs in ((a, of_a, b, of_b), (b, of_b, a, of_a)):
+        for w, own in ((a, of_a), (b, of_b)):
             if w in self._weights:
-                self._einsum_of_weights(func, w, own, values, theirs, of_out, out)
+                self._mixed(func, w, own, of_out, out)
                 return
         if (lettered := spellings.roles_of(of_a, of_b, of_out)) and _may_be_scores(a, b, out):
             roles, width = lettered
@@ -139,7 +168,7 @@ class Recogniser(Tables):
         self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0,
         axis: int | None = None,
     ) -> None:  # fmt: skip
-        scores = product(q, k, roles, out, self._whence(*given, alike, axis), scale)
+        scores = scoring.product(q, k, roles, out, self._whence(*given, alike, axis), scale)
         if min(t.ndim for t in given) == 2 or "b" not in roles:
             scores = replace(scores, loose=True)
         merged = next((self._merged[t] for t in given if t in self._merged), None)
@@ -151,6 +180,8 @@ class Recogniser(Tables):
         settled: Settled | str
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
             settled = settle(self._get(given), given, out, axis, self._heads())
+            if isinstance(settled, Settled):
+                settled.node = out.grad_fn
         elif out.ndim >= 3:
             settled = unfollowed(out)
         else:  # a classifier's
@@ -167,9 +198,8 @@ class Recogniser(Tables):
 
     def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         x, weight = spellings.two_operands(args, kwargs, "weight")
-        known = self._weights.get(x)
-        if x.ndim == 2 if known is None else isinstance(known.settled, Settled):
-            self._product(func, x, weight.mT, out)
+        if x.ndim == 2 and x not in self._weights:
+            self._scored(func, x, weight.mT, out)
         else:
             self._pass(None, func, args, kwargs, out)
 
@@ -180,27 +210,33 @@ class Recogniser(Tables):
             if scores is not None and scores.why.removesuffix("_").endswith((" exp", " log_softmax", " exp2")):
                 self._missed(f"softmax of scores {scores.shape} written out as an exponential, which is not followed")
 
-    def _einsum_of_weights(
-        self, func: Callable, w: Tensor, own: str, values: Tensor, theirs: str, of_out: str, out: Tensor
-    ) -> None:
+    def _mixed(self, func: Callable, w: Tensor, own: str, made: str, out: Tensor) -> None:
+        """An einsum of weights that is no product with values: mixed over heads, for instance."""
         known = self._weights[w]
-        if known.axis is not None and own[known.axis] in of_out:  # mixed in another way, over heads for instance
-            axis, changed = of_out.index(own[known.axis]), known.changed or name_of(func)
-            self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, (LOST,)))
-        elif shared := [i for i, letter in enumerate(own) if letter in theirs and letter not in of_out]:
-            rest = "".join(letter for letter in theirs if letter not in own)
-            self._meet(w, shared[0], spellings.spread(values, theirs, own, rest) if self._values else None)
+        if known.axis is not None and own[known.axis] in made:
+            axis, changed = made.index(own[known.axis]), known.changed or name_of(func)
+            self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, known.dropped, (LOST,)))
 
-    def _meet(self, t: Tensor, axis: int, values: Tensor | None) -> None:
-        """The weights t are multiplied with values, over one of their axes: this was an attention."""
-        w = self._weights[t]
-        if version_of(t) != w.version:
-            w = replace(w, changed=w.changed or "a write into them")
-        for other in w.others:
-            self._meet_one(replace(other, axis=w.axis, changed=w.changed, undo=(LOST,)), axis, values)
-        self._meet_one(w, axis, values)
+    def _softened(self, x: Tensor) -> bool:
+        known = self._weights.get(x)
+        return known is not None and known.softmax is not None
 
-    def _meet_one(self, w: Weights, axis: int, values: Tensor | None) -> None:
+    def _met(self, func: Callable, args: tuple, kwargs: dict, given: spellings.Operands) -> list[Product] | None:
+        """Weights are multiplied with something: this is an attention if it is over their sources."""
+        w, _, own, theirs, made = given
+        known = self._weights[w]
+        if version_of(w) != known.version:
+            known = replace(known, changed=known.changed or "a write into them")
+        summed = [i for i, letter in enumerate(own) if letter in theirs and letter not in made]
+        kept = known.axis is not None and own[known.axis] in made
+        if not summed or (kept and self._table[func] == "einsum"):  # mixed in another way, over heads for instance
+            return None
+        others = [replace(other, axis=known.axis, changed=known.changed, undo=(LOST,)) for other in known.others]
+        whole = [replace(other, shape=known.shape) for other in others] + [known]
+        return [product(func, args, kwargs, given, each) for each in whole if self._meets(each, summed[0])]
+
+    def _meets(self, w: Weights, axis: int) -> bool:
+        """Whether weights that are multiplied with values over one of their axes are an attention that is known."""
         settled = w.settled
         if isinstance(settled, str):
             self._missed(settled)
@@ -208,18 +244,11 @@ class Recogniser(Tables):
             self._missed(f"what became of its softmax of {settled.shape} before it met values could not be followed")
         elif w.axis != axis:
             self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
-        elif settled.used:
-            return
-        elif settled.stale or not intact(settled.versions):
+        elif not settled.used and (settled.stale or not intact(settled.versions)):
             self._missed(f"what its softmax of {settled.shape} was made of was written into before its values were met")
         else:
-            settled.used = True
-            notes = [settled.note, f"weights before {w.changed}, which the model applies to them" if w.changed else ""]
-            both = in_call(values, w, settled) if self._values else None
-            if self._values and both is None:
-                notes.append("values not kept: they cannot be brought to its heads")
-            k, v = both or (settled.k, None)
-            self._found(replace(settled, k=k, note="; ".join(filter(None, notes))), v)
+            return True
+        return False
 
     # what they go through
 
@@ -265,6 +294,7 @@ STARTS: dict[str | None, Callable] = {
 }
 
 
+PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
 
 

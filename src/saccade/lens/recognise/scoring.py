@@ -57,7 +57,7 @@ class Scores:
         """Multiplied by a number, or by a tensor that is constant over sources or over targets."""
         if self.why:
             return self.broadcast(factor.shape) if isinstance(factor, Tensor) else self
-        if not isinstance(factor, Tensor) or factor.numel() == 1:
+        if not isinstance(factor, Tensor) or (factor.numel() == 1 and not _in_graph(factor)):
             factor = float(factor)
             return replace(self, scale=self.scale * factor, added=tuple(a * factor for a in self.added))
         wide = self.broadcast(factor.shape)
@@ -77,7 +77,7 @@ class Scores:
         if not isinstance(term, Tensor):
             term = torch.tensor(float(term), device=self.q.device)
         wide = self.broadcast(term.shape)
-        t = term.detach() if term.is_floating_point() else term.float()
+        t = term if term.is_floating_point() else term.float()
         return replace(wide, added=(*wide.added, wide.aligned(t if sign == 1.0 else -t)), versions=wide.using(term))
 
     def filled(self, where: Tensor, value: float) -> "Scores":
@@ -87,7 +87,8 @@ class Scores:
         if value > -1e3:
             wide = self.broadcast(where.shape)
             return wide.spoiled(f"some of its scores are replaced by {value:g}")
-        zeros = torch.zeros(where.shape, dtype=torch.float32, device=where.device)
+        dtype = torch.promote_types(self.q.dtype, torch.float32)  # one that has the number
+        zeros = torch.zeros(where.shape, dtype=dtype, device=where.device)
         return self.plus(zeros.masked_fill_(where, min(value, MASKING)))
 
     def broadcast(self, shape: Sequence[int]) -> "Scores":
@@ -103,7 +104,7 @@ class Scores:
 
     def aligned(self, t: Tensor) -> Tensor:
         """With as many axes as the scores."""
-        return t.detach()[(None,) * (len(self.shape) - t.ndim)]
+        return t[(None,) * (len(self.shape) - t.ndim)]
 
     def sizes(self, t: Tensor, roles: str) -> int:
         """How many numbers an aligned tensor has along the axes of some roles."""
@@ -142,7 +143,7 @@ class Scores:
 
 def product(left: Tensor, right: Tensor, roles: str, out: Tensor, whence: Whence, scale: float = 1.0) -> Scores:
     """The scores of q (axes..., width) and k (axes..., width), of size 1 where they lack an axis of `out`."""
-    q, k = (t.detach().to(out.dtype) for t in (left, right))  # the dtype that autocast computed it in
+    q, k = (t.to(out.dtype) for t in (left, right))  # the dtype that autocast computed it in
     versions = ((left, version_of(left)), (right, version_of(right)))
     return Scores(tuple(out.shape), roles, q, k, whence, scale, versions=versions)
 
@@ -206,6 +207,11 @@ def regrouped(t: Tensor, full: Sequence[int], parts: Parts, shape: Sequence[int]
             for j in new:
                 target[j] = shape[j]
     return t.expand(wide).reshape(*target, *rest)
+
+
+def _in_graph(t: Tensor) -> bool:
+    """Whether a gradient may be asked of a tensor, which a number would not bring it."""
+    return t.requires_grad and torch.is_grad_enabled()
 
 
 def _up(t: Tensor) -> Tensor:

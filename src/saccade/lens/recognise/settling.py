@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from saccade.lens.origins import memory
 from saccade.lens.recognise.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
@@ -14,7 +15,8 @@ from saccade.lens.whence import Whence
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
-AS_SCORES = "kept as its scores, {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"
+SCORES = "kept as its scores"
+AS_SCORES = SCORES + ", {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"
 LOW = -1e3  # scores below it are masked
 TAIL = 12.0  # weights of less than e^-TAIL of the largest of their row do not matter
 # Scores times the precision of their dtype. A weight may differ by about a quarter of it from that of unrounded scores.
@@ -27,7 +29,8 @@ ROUNDED = "the model rounds scores as large as {:.0f} in a dtype of few digits, 
 class Settled:
     """The map of one softmax as the tensors of a call: q (b h n k), k (b g m k), mask broadcastable to (b h n m).
 
-    used: it met values. versions: of what it is made of. stale: that was written into since.
+    note: "" unless the mask is the scores themselves and q and k are zeros. used: it met values. versions: of what it
+    is made of. stale: that was written into since. node: of the softmax in the graph, if it is in one.
     """
 
     q: Tensor
@@ -41,6 +44,7 @@ class Settled:
     versions: Versions
     used: bool = False
     stale: bool = False
+    node: Node | None = None
 
     def made_of(self, place: int) -> bool:
         """Whether any of what it is made of lies in this memory."""
@@ -64,16 +68,24 @@ class Layout:
         self.lead, own = len(lead), len(lead) + len(targets)
         sizes = self.full[: self.lead]
         split: Parts
+        self._split = grouped and self.lead == 3  # it was seen what is the batch and what the heads
         if self.lead == 0:
             split, self.b, self.h = [([], [0, 1])], 1, 1
         elif self.lead == 1 and heads and math.prod(heads) == sizes[0]:
-            split, (self.b, self.h) = [([0], [0, 1])], heads
+            split, (self.b, self.h), self._split = [([0], [0, 1])], heads, True
         else:
             first = 1 if self.lead == 1 else self.lead - 1 - (grouped and self.lead > 2)
             split = [(list(range(first)), [0]), (list(range(first, self.lead)), [1])]
             self.b, self.h = math.prod(sizes[:first]), math.prod(sizes[first:])
         self.parts = [*split, (list(range(self.lead, own)), [2]), ([own], [3])]
         self.n, self.m = math.prod(self.full[self.lead : own]), self.full[-1]
+
+    def has_heads(self, count: int | None) -> bool:
+        """Whether the axis that was taken for the heads is that of the heads, if the module that attends says how many
+        it has, and windows cannot be meant. Without a count: where no other axis could be."""
+        if count is None:
+            return self._split or self.lead < 3
+        return self.h == count and (self._split or count not in self.full[1 : self.lead - 1])
 
     def permuted(self, t: Tensor) -> Tensor:
         """A tensor with the axes of the scores, or those and one more: lead axes, targets, source."""
@@ -123,9 +135,9 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
             return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape), scores.versions)
-    nothing = given.detach().new_zeros(1, 1, 1, 1)
+    nothing = given.new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
-    kept = layout.folded(layout.permuted(given.detach()))
+    kept = layout.folded(layout.permuted(given))
     note = AS_SCORES.format(n=n, m=m, why=why)
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
     versions = ((given, version_of(given)),)
@@ -146,6 +158,7 @@ def unfollowed(out: Tensor) -> str:
     )
 
 
+@torch.no_grad()
 def differs(
     q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: Layout, scores: Tensor, coarse: float
 ) -> str:

@@ -72,6 +72,12 @@ AS_KERNELS: dict[str, set[Callable]] = {
 }
 
 
+Operands = tuple[Tensor, Tensor, str, str, str]  # two tensors, letters for their axes and for those of the result
+DOTS = "0123456789"
+ADDING = AS_FUNCTIONS["baddbmm"] | AS_KERNELS["baddbmm"]
+DROPOUTS = AS_FUNCTIONS["dropout"] | AS_KERNELS["dropout"]
+
+
 def _by_function(table: dict[str, set[Callable]]) -> dict[Callable, str]:
     return {function: meaning for meaning, functions in table.items() for function in functions}
 
@@ -88,6 +94,14 @@ def order_of(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int] 
     return [size - 2 for size in found.shape] if found.ndim == axes else None
 
 
+def placed(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Arguments with the first given by place."""
+    name = next((name for name in ("input", "self") if name in kwargs), None)
+    if name is None:
+        return args, kwargs
+    return (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
+
+
 def two_operands(args: tuple, kwargs: dict, *names: str) -> tuple[Any, Any]:
     """The first two arguments, given by place or by name."""
     given = [*args, *(kwargs[name] for name in names if name in kwargs)]
@@ -101,13 +115,51 @@ def of_activations(args: tuple, kwargs: dict) -> bool:
     return isinstance(weight, Tensor) and not isinstance(weight, Parameter) and weight.ndim == 2 and not biased
 
 
+def only_adds_axes(args: tuple, t: Tensor, out: Tensor) -> bool:
+    """Whether an index of t, given with its arguments, only adds or drops axes of size 1: x[None], x[..., None]."""
+    keys = args[1] if isinstance(args[1], tuple) else (args[1],)
+    plain = all(key is None or key is Ellipsis or isinstance(key, (int, slice)) for key in keys)
+    backwards = any(isinstance(key, slice) and (key.step or 1) < 0 for key in keys)
+    return plain and not backwards and out.numel() == t.numel()
+
+
+def drops(func: Callable, args: tuple, kwargs: dict) -> bool:
+    """Whether a dropout, or a product with what is random, changes anything."""
+    if func not in DROPOUTS:
+        return True
+    given = dict(zip(("input", "p", "training"), args, strict=False)) | kwargs
+    return bool(given.get("training", given.get("train", True)) and given.get("p", 0.5))
+
+
 def softmax_axis(args: tuple, kwargs: dict, axes: int) -> int | None:
     """The axis that a softmax runs over."""
     axis = kwargs.get("dim", args[1] if len(args) > 1 else None)
     return axis % axes if isinstance(axis, int) and axes else None
 
 
-def einsum_of(args: tuple) -> tuple[Tensor, Tensor, str, str, str] | None:
+def operands(does: str, args: tuple, kwargs: dict) -> Operands | None:
+    """The two operands of a product, as `einsum_of` gives them."""
+    if does == "einsum":
+        return einsum_of(args)
+    if does == "baddbmm":
+        given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
+        return matmul_of(given.get("batch1"), given.get("batch2"))
+    if does == "linear":
+        x, weight = two_operands(args, kwargs, "weight")
+        return (x, weight, f"{DOTS[: x.ndim - 2]}ts", "cs", f"{DOTS[: x.ndim - 2]}tc") if x.ndim > 1 else None
+    a, b = two_operands(args, kwargs, "input", "self", "other", "mat2", "tensor2")
+    return matmul_of(b, a) if does == "rmatmul" else matmul_of(a, b)
+
+
+def matmul_of(a: Any, b: Any) -> Operands | None:
+    """The same of a matrix product; None for vectors."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and 2 <= min(a.ndim, b.ndim) <= max(a.ndim, b.ndim) < 13):
+        return None
+    of_a, of_b, of_out = (DOTS[len(DOTS) + 2 - n :] for n in (a.ndim, b.ndim, max(a.ndim, b.ndim)))
+    return a, b, f"{of_a}ts", f"{of_b}sc", f"{of_out}tc"
+
+
+def einsum_of(args: tuple) -> Operands | None:
     """The two operands of an einsum and one letter for each of their axes and of the result's; None for anything but
     two operands with an equation in which no letter stands twice."""
     equation, *rest = args

@@ -78,10 +78,7 @@ def _reshape(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dic
 
 def _index(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
     """Followed where it only adds or drops axes of size 1: x[None], x[..., None]."""
-    keys = args[1] if isinstance(args[1], tuple) else (args[1],)
-    plain = all(key is None or key is Ellipsis or isinstance(key, (int, slice)) for key in keys)
-    backwards = any(isinstance(key, slice) and (key.step or 1) < 0 for key in keys)
-    return scores.reshaped(out.shape) if plain and not backwards and out.numel() == t.numel() else None
+    return scores.reshaped(out.shape) if spellings.only_adds_axes(args, t, out) else None
 
 
 def _expand(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:

@@ -29,10 +29,16 @@ class Weights:
     axis: int | None
     settled: Settled | str
     changed: str = ""
+    dropped: bool = False  # some were set to 0 at random
     undo: Undo = ()
     version: int = -1
     others: tuple["Weights", ...] = ()
     spread: bool = False  # multiplied by a tensor of more axes, as values are before a sum
+
+    @property
+    def softmax(self) -> Settled | None:
+        """What the softmax was, if that is known."""
+        return self.settled if isinstance(self.settled, Settled) else None
 
 
 def unfollowed_use(w: Weights, does: str | None, func: Callable) -> str:
@@ -47,12 +53,14 @@ def after(
 ) -> Weights | None:
     """The weights t after an operation on them; None if its result is not followed."""
     shape = tuple(out.shape)
-    if does in ("same", "dropout") and args[0] is t:
+    if does == "dropout" and args[0] is t:
+        return replace(w, dropped=w.dropped or spellings.drops(func, args, kwargs))
+    if does == "same" and args[0] is t:
         return w
     if does == "expand" and args[0] is t and out.shape[-t.ndim :] == t.shape:
         axis = None if w.axis is None else w.axis + out.ndim - t.ndim
         return w if out.ndim == t.ndim else replace(w, shape=shape, axis=axis, undo=(LOST,))
-    if does == "reshape" or (does == "index" and out.numel() == t.numel()):
+    if does == "reshape" or (does == "index" and spellings.only_adds_axes(args, t, out)):
         return replace(w, shape=shape, axis=_axis_after(w, shape), undo=(("reshape", w.shape), *w.undo))
     if does == "permute" and (order := spellings.order_of(func, args, kwargs, t.ndim)):
         axis = None if w.axis is None else order.index(w.axis)
@@ -80,37 +88,38 @@ def _cut(axis: int, t: Tensor, out: Tensor) -> list[int]:
     return axes if len(axes) == 1 else []
 
 
-def aligned(values: Tensor, like: Tensor, axis: int) -> Tensor | None:
-    """Values (..., m, c) that the weights are multiplied with over their axis `axis` (-1 or -2), with the axes of the
-    weights and c, of size 1 on the axis of targets."""
-    v = values.unsqueeze(-3 if axis == -1 else -2)
-    return None if v.ndim > like.ndim + 1 else v[(None,) * (like.ndim + 1 - v.ndim)]
-
-
-def in_call(v: Tensor | None, w: Weights, settled: Settled) -> tuple[Tensor, Tensor] | None:
-    """k (b g m k) and v (b g m c) of the call, from v with the axes of the weights as they met it; None if what was
-    done to the axes cannot be undone."""
-    if v is None:
-        return None
-    shape = w.shape
-    for what, to in w.undo:
+def undone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
+    """A tensor with the axes of weights of some shape and one more, with the axes that the softmax had; None if what
+    was done to them cannot be undone."""
+    for what, to in undo:
         if what == "lost":
             return None
         if what == "permute":
-            v, shape = v.permute(*to, len(to)), tuple(shape[i] for i in to)
+            t, shape = t.permute(*to, len(to)), tuple(shape[i] for i in to)
         else:
             parts = grouped(shape, to)
             if parts is None:
                 return None
-            v, shape = regrouped(v, shape, parts, to), tuple(to)
-    layout = settled.layout
-    v = layout.permuted(v)
-    if any(v.shape[i] != 1 for i in range(layout.lead, v.ndim - 2)):  # other values for each target
-        return None
-    k, v = settled.k, layout.keys(v)
-    g = max(k.shape[1], v.shape[1])
-    k, v = (t if t.shape[1] == g else t.repeat_interleave(g // t.shape[1], dim=1) for t in (k, v))
-    return k, v.detach()
+            t, shape = regrouped(t, shape, parts, to), tuple(to)
+    return t
+
+
+def redone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
+    """The other way: a tensor with the axes of the softmax and one more, with those of the weights."""
+    shapes = [shape]
+    for what, to in undo:
+        if what == "lost":
+            return None
+        shapes.append(tuple(shapes[-1][i] for i in to) if what == "permute" else tuple(to))
+    for (what, to), before, after in reversed(list(zip(undo, shapes, shapes[1:], strict=False))):
+        if what == "permute":
+            t = t.permute(*(list(to).index(i) for i in range(len(to))), len(to))
+        else:
+            parts = grouped(after, before)
+            if parts is None:
+                return None
+            t = regrouped(t, after, parts, before)
+    return t
 
 
 def name_of(func: Any) -> str:

@@ -1,0 +1,285 @@
+"""The function mode of an edit: rewrites the attention calls of the modules that match, and passes on the others."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+import torch.utils.checkpoint
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from saccade.errors import SaccadeError, some_of
+from saccade.lens.components import uncompiled
+from saccade.lens.editing.edits import Edit, Site
+from saccade.lens.editing.multihead import multi_head_attention
+from saccade.lens.editing.remake import lead, remake
+from saccade.lens.editing.returned import Returned
+from saccade.lens.editing.separate import asked_of, separate
+from saccade.lens.forwards import stand_in
+from saccade.lens.hooks import Hook
+from saccade.lens.modes import unseen, without
+from saccade.lens.names import PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
+from saccade.lens.passing import passing, tell
+from saccade.lens.recognise import spellings
+from saccade.lens.recognise.eager import Recogniser, not_followed
+from saccade.lens.recognise.products import Product
+from saccade.lens.recognise.settling import Settled
+from saccade.lens.shapes import ASKED, Asked, as_asked, not_plain, other_attention
+from saccade.lens.whence import Whence
+
+SDPA = F.scaled_dot_product_attention
+
+
+class Edits:
+    """What an edit block did. applied: module name -> how many of its calls were edited. missed: name of each module
+    that matches a pattern but attends in a way that cannot be edited -> why."""
+
+    def __init__(self) -> None:
+        self.applied: dict[str, int] = {}
+        self.missed: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        lines = [f"Edits of {sum(self.applied.values())} attention calls in {len(self.applied)} modules"]
+        lines += [f"  {name}: {count}" for name, count in self.applied.items()]
+        return "\n".join([*lines, *(f"missed: {name}: {why}" for name, why in self.missed.items())])
+
+
+class Editor(TorchFunctionMode):
+    """The function mode of one edit block."""
+
+    def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
+        super().__init__()
+        self.edits, self.done, self.names = edits, Edits(), Names(components)
+        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, lambda *_: Whence("self"), beside=unseen)
+        self._sites: WeakKeyDictionary[Settled, Site] = WeakKeyDictionary()  # of maps met by values
+        self._returned = Returned(self._eager)
+        self._calls: dict[str, int] = {}  # attention calls met so far, by module name
+        self._calls_in_run: dict[tuple[str, int], int] = {}
+        self._applied: dict[str, set[int]] = {}  # which of them were edited
+        self._outside = False  # attention was called while no module of the model ran
+        self._memory: dict[Any, Any] = {}
+
+    def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
+        """Follow all modules until `undo` is closed."""
+        self.names.follow(self.wrap, undo)
+
+        def leave(module: nn.Module, args: tuple, output: Any) -> Any:
+            return self._returned.replaced(output)
+
+        for root in components.values():
+            if not isinstance(root, (*PYTORCH, torch.jit.ScriptModule)):  # what takes no hooks writes nothing itself
+                last = Hook(root, leave)
+                root.register_forward_hook(last)
+                undo.callback(last.remove)
+
+    def miss_unseen(self) -> None:
+        """At the end of the block: name what matches a pattern and attended unseen."""
+        scripted = dict.fromkeys(map(self.names.full, self.names.scripted), SCRIPTED) if self.names.runs else {}
+        for name, why in (scripted | self.names.unseen()).items():
+            if self._matching(name):
+                self.done.missed.setdefault(name, why)
+
+    def check_patterns(self) -> None:
+        """At the end of the block: raise SaccadeError for a pattern that matched no attention call."""
+        if not (self.names.runs or self._outside or self.done.missed):
+            return
+        for pattern in self.edits:
+            met = [name for name in self._calls if matches(name, pattern)]
+            if any(name in self.done.applied or name not in self.done.missed for name in met):
+                continue
+            for name, why in self.done.missed.items():
+                if matches(name, pattern):
+                    raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
+            there = OUTSIDE if self._outside else "the model made none that can be edited"
+            there = f"there are {some_of(self._calls)}" if self._calls else there
+            raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in ASKED:
+            return self._attention(func, args, kwargs)
+        if func is F.multi_head_attention_forward:
+            return self._multi_head(args, kwargs)
+        if other_attention(func):
+            self._miss(f"{getattr(func, '__name__', func)} shows no q, k and v that an edit could rewrite")
+            return func(*args, **kwargs)
+        if func is separate:  # of an edit above
+            return self._separate(*args)
+        products = self._products(func, args, kwargs)
+        out = self._mixed(products) if products else func(*args, **kwargs)
+        try:
+            self._eager.note(func, args, kwargs, out, products is not None)
+        except Exception as error:  # as in a watch: it must not stop the model
+            self._miss(not_followed(func, error))
+        return out
+
+    def _products(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
+        """The products of weights with values that an operation about to be done is, as far as they are known; None if
+        it is none."""
+        try:
+            return self._eager.product(func, args, kwargs)
+        except Exception as error:
+            self._miss(not_followed(func, error))
+            return None
+
+    def _mixed(self, products: list[Product]) -> Tensor:
+        """Attention of separate operations, at its product with values. Of several softmaxes that were put together no
+        one can be edited."""
+        product = products[-1]
+        known = [self._asked_of(each) for each in products][-1] if self._counts() else None
+        if known is not None:
+            asked, like = known
+            with torch.autocast(like.device.type, enabled=False):  # asked has the dtypes that autocast made
+                new = self._rewritten(asked, self._site_of(product))
+                if new is not asked:
+                    with passing(asked) as call:
+                        call.last = new
+                        out = separate(new, product, like)
+                        tell(out, call.last)
+                        self._returned.made(product.settled, call.last)
+                    return out
+        return product.func(*product.args, **product.kwargs)
+
+    def _asked_of(self, product: Product) -> tuple[Asked, Tensor] | None:
+        """What `asked_of` gives, if an edit may change it."""
+        if not self._matching(self._site_of(product).name):
+            return None
+        try:
+            known = asked_of(product)
+        except Exception as error:
+            known = not_followed(product.func, error)
+        if isinstance(known, str):
+            self._miss(f"it attends in separate operations, and {known}")
+            return None
+        asked, like = known
+        heads = product.settled.layout.has_heads(heads_of(self.names.stack[-1].module))
+        return replace(asked, heads=heads), like
+
+    def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
+        """The same, of an edit above."""
+        if self._counts():
+            with passing(asked) as call:
+                call.last = asked = self._rewritten(asked, self._site_of(product))
+        return separate(asked, product, like)
+
+    def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Tensor:
+        asked = ASKED[func](*args, **kwargs)
+        if not self._counts():
+            return func(*args, **kwargs)
+        if why := not_plain(asked):
+            self._miss(why)
+            return func(*args, **kwargs)
+        site = self._site()
+        if not self._matching(site.name):
+            return func(*args, **kwargs)
+        plain = Asked(*as_asked(asked), asked.scale, asked.causal, dropout=asked.dropout)
+        new = self._rewritten(plain, site)
+        if new is plain:
+            return func(*args, **kwargs)
+        with passing(asked) as call:
+            call.last = new = replace(new, borrowed=new.borrowed or call.last.borrowed)
+            out = remake(func, new)
+        return out.reshape(*lead(asked, plain), *out.shape[-2:])
+
+    def _rewritten(self, asked: Asked, site: Site) -> Asked:
+        """The call after all edits that match; `asked` itself if none changes it."""
+        new = asked
+        for each in self._matching(site.name):
+            new = each.rewrite(new, site)
+        if new is not asked:
+            if _checkpointed():
+                raise SaccadeError(f"edit of {site.name!r}: {CHECKPOINTED}")
+            self._applied.setdefault(site.name, set()).add(site.nth)
+            self.done.applied[site.name] = len(self._applied[site.name])
+        return new
+
+    def _counts(self) -> bool:
+        """Whether attention that is met now is the model's own, and met for the first time."""
+        self._outside = self._outside or not (in_backward() or self.names.stack)
+        return bool(self.names.stack) and not in_backward()
+
+    def _multi_head(self, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor | None]:
+        """multi_head_attention_forward, whose inner call no mode sees: run so that it is edited."""
+        if not self._counts():
+            return F.multi_head_attention_forward(*args, **kwargs)
+        if not self._matching(self.names.stack[-1].name):
+            self._site()
+            return F.multi_head_attention_forward(*args, **kwargs)
+
+        def attend(*call: Any, **options: Any) -> tuple[Tensor, Asked]:
+            with passing(ASKED[SDPA](*call, **options)) as made:
+                return self._attention(SDPA, call, options), made.last
+
+        return multi_head_attention(attend, args, kwargs)
+
+    def wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+        """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
+        no pattern matches anything in it, it runs without this mode, as unedited."""
+        parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
+        matched = any(self._matching(self.names.full(each)) for each in parts)
+
+        def edited(forward: Callable, *args: Any, **kwargs: Any) -> Any:
+            if self.names.enter(module, name, args, kwargs) is None:
+                return forward(*args, **kwargs)
+            try:
+                if matched:
+                    return forward(*args, **kwargs)
+                for each, part in parts.items():
+                    if isinstance(part, nn.MultiheadAttention):
+                        self._calls.setdefault(self.names.full(each), 0)
+                with without(lambda mode: mode is self):
+                    return forward(*args, **kwargs)
+            finally:
+                self.names.leave(module)
+
+        stand_in(module, edited, undo)
+
+    def _site(self) -> Site:
+        """Count the call that is being made, by the module that is running."""
+        self.names.meet()
+        name, run = self.names.stack[-1].name, self.names.stack[-1].run
+        nth, nth_in_run = self._calls.get(name, 0), self._calls_in_run.get((name, run), 0)
+        self._calls[name], self._calls_in_run[name, run] = nth + 1, nth_in_run + 1
+        return Site(name, run, nth, nth_in_run, self._memory)
+
+    def _site_of(self, product: Product) -> Site:
+        """The same for a product, which is no other call if its weights were met by values before."""
+        if product.settled not in self._sites:
+            self._sites[product.settled] = self._site()
+        return self._sites[product.settled]
+
+    def _matching(self, name: str) -> list[Edit]:
+        """The edits of all patterns that match a name, in order."""
+        return [each for pattern, edits in self.edits.items() if matches(name, pattern) for each in edits]
+
+    def _miss(self, why: str) -> None:
+        """The module that is running attends in a way that cannot be edited."""
+        if self.names.stack and not in_backward():
+            self.names.meet()
+            if self._matching(name := self.names.stack[-1].name):
+                self.done.missed.setdefault(name, why)
+
+
+OUTSIDE = (
+    "attention was called while no module of the model was running; call the model itself (not its .forward), or edit "
+    "the model that made the call"
+)
+CHECKPOINTED = (
+    "it runs under activation checkpointing, which would compute the unedited call anew in the backward pass; switch "
+    "checkpointing off"
+)
+
+
+def _checkpointed() -> bool:
+    """Whether the forward pass runs inside torch.utils.checkpoint."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == torch.utils.checkpoint.__file__:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -1,0 +1,81 @@
+"""Edit attention that is written as separate operations: at the product of its weights with values, it is known.
+
+By then the model has computed its weights, but nothing from them. The queries, keys and what was added to the scores
+were followed up to the softmax, so the call can be made with others through the fused kernel, as any call is, and its
+result given in place of the product's.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
+
+from saccade.lens.editing.remake import remake
+from saccade.lens.modes import quietly, unseen
+from saccade.lens.recognise.products import Product
+from saccade.lens.shapes import Asked
+
+DROPPED = "dropout is on for its weights, and what it drew is not kept: call model.eval() first"
+NOT_LAID = "its product with values cannot be brought to (b h n c)"
+DIFFERS = "its q, k and v as they were followed do not give its product with values"
+
+
+def separate(asked: Asked, product: Product, like: Tensor) -> Tensor:
+    """What a product of weights with values would be if the call were `asked`; see `asked_of`. To function modes below
+    it is a function of torch, so that other watches and edits see the call and not the product."""
+    if has_torch_function((like,)):
+        return handle_torch_function(separate, (like,), asked, product, like)
+    out = remake(F.scaled_dot_product_attention, asked)
+    with unseen():
+        form = product.form
+        laid = None if form is None else form.laid_out(out, like)
+        assert laid is not None  # asked_of saw that
+        return laid
+
+
+def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
+    """The call that a product about to be computed makes an attention, in four axes and one dtype, with its gradients,
+    and the model's own result (without any); or why the call is not known well enough to be made again."""
+    settled, form = product.settled, product.form
+    if form is None:
+        return product.more or NOT_LAID
+    if product.known.dropped:
+        return DROPPED
+    with quietly():
+        like = product.func(*product.args, **product.kwargs)
+    with unseen():
+        sources = product.sources()
+    if sources is None:
+        return "its values cannot be brought to its heads"
+    k, v = sources
+    with unseen():
+        asked = _of_one_dtype(Asked(settled.q, k, v.to(like.dtype), settled.mask, settled.scale))
+    asked = replace(asked, scores=bool(settled.note))
+    with quietly():
+        rows = form.rows(like)
+        if rows is None or (laid := form.laid_out(rows, like)) is None:
+            return NOT_LAID
+        if not laid.equal(like) and not laid.nan_to_num().equal(like.nan_to_num()):
+            return NOT_LAID
+        return (asked, like) if _gives(asked, rows) else DIFFERS
+
+
+def _of_one_dtype(asked: Asked) -> Asked:
+    """The finest of those of q, k, v and a mask that is added, so that nothing is rounded that the model did not."""
+    dtype = torch.promote_types(torch.promote_types(asked.q.dtype, asked.k.dtype), asked.v.dtype)
+    mask = asked.mask
+    if mask is not None and mask.dtype != torch.bool:
+        dtype = torch.promote_types(dtype, mask.dtype)
+        mask = mask.to(dtype)
+    return replace(asked, q=asked.q.to(dtype), k=asked.k.to(dtype), v=asked.v.to(dtype), mask=mask)
+
+
+def _gives(asked: Asked, rows: Tensor) -> bool:
+    """Whether the call gives the model's result, (b h n c), where that is a number."""
+    with torch.autocast(rows.device.type, enabled=False):
+        mixed = remake(F.scaled_dot_product_attention, asked)
+    real, largest = rows.isfinite(), float(asked.v.abs().max())
+    tolerance = (1e-3 if torch.finfo(rows.dtype).eps < 1e-6 else 0.1) * max(largest, 1e-6)
+    return bool(((mixed.double() - rows.double()).abs()[real] <= tolerance).all())
