@@ -73,7 +73,12 @@ def turned_over(q, k, v):
     return soft(q, k)[..., torch.arange(q.shape[2] - 1, -1, -1)] @ v
 
 
+def differential(q, k, v):
+    return (soft(q, k) - 0.3 * soft(k, q)) @ v
+
+
 NAMED = {
+    differential: "after the softmax, by sub",
     dropped: r"dropout is on for its weights, .* call model.eval\(\)", gated: "after the softmax, by mul",
     talking: "after the softmax, by einsum", masked_after: "after the softmax, by masked_fill",
     written: "after the softmax, by |do not give", written_view: "by a write into them|do not give",
@@ -135,22 +140,23 @@ def test_dropout_in_training_and_evaluation():
 
 
 class Two(Attend):
-    """Two calls, of which one cannot be edited."""
+    """Calls of which only the last can be edited."""
 
-    def __init__(self):
-        super().__init__(how=lambda q, k, v: gated(q, k, v) + eager(q, k + 1, v))
+    def __init__(self, first):
+        super().__init__(how=lambda q, k, v: first(q, k, v) + eager(q, k + 1, v))
 
 
-def test_calls_are_counted_as_a_watch_counts_them():
-    model, x = Two(), torch.randn(2, 5, 14)
+@pytest.mark.parametrize(("first", "calls"), [(gated, 2), (differential, 3)])
+def test_calls_are_counted_as_a_watch_counts_them(first, calls):
+    model, x = Two(first), torch.randn(2, 5, 14)
     with watch(model) as trace:
         model(x)
-    assert len(trace) == 2
+    assert len(trace) == calls
     with edit(model, {"*": swap(trace)}) as done, watch(model) as again:
         model(x + 1)
     assert done.applied == {"Two": 1}
     assert "Two" in done.missed
-    torch.testing.assert_close(again[1].weights(), trace[1].weights())
+    torch.testing.assert_close(again[-1].weights(), trace[-1].weights())
     assert (again[0].weights() - trace[0].weights()).abs().max() > 1e-3
 
 
