@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from saccade.lens.components import component_of, named_modules
 from saccade.lens.hooks import hook
-from saccade.lens.origins import Origins, Own, address, learned_tokens, memory, token_inputs
+from saccade.lens.origins import Origins, Own, address, learned_tokens, memory, tensors, token_inputs
 from saccade.lens.parts import slices
 from saccade.lens.together import Together
 from saccade.lens.windows import Steps, may_cut
@@ -124,6 +125,19 @@ class Names:
                 self._attach(module, name, undo)
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             undo.enter_context(_uncompiled())
+
+    def note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        """Note one operation of the running modules: what its result comes from, and how windows are cut by it."""
+        own = self.stack[-1].own if self.stack else None
+        if not (self.following or self.windowed or own):
+            return
+        given = list(tensors(args, kwargs))
+        if own is not None:
+            own.follow(func, given, args, kwargs, out)
+        for origins in self.following:
+            origins.follow(func, given, args, kwargs, out)
+        if self.windowed:
+            self.steps.follow(func, given, args, kwargs, out)
 
     def _attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module by hooks."""

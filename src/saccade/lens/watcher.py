@@ -17,7 +17,6 @@ from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.modes import quietly, without
 from saccade.lens.names import OUTSIDE, SCRIPTED, SEPARATE, Names, in_backward
-from saccade.lens.origins import tensors
 from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
 from saccade.lens.recognise.backward import follow_within, gradient_of, rows_of
@@ -81,7 +80,7 @@ class Watcher(TorchFunctionMode):
             return out
         made: list[tuple[Product, Made]] = []
         try:
-            self._follow(func, args, kwargs, out)
+            self.names.note(func, args, kwargs, out)
             made = self._made(self._eager, func, args, kwargs, out)
             self._outputs.follow(func, args, kwargs, out)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
@@ -124,18 +123,6 @@ class Watcher(TorchFunctionMode):
         for origins in (*self.names.following, *([own] if own else [])):
             origins.attention(call.first.q, out)
         return out
-
-    def _follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        own = self.names.stack[-1].own if self.names.stack else None
-        if not (self.names.following or self.names.windowed or own):
-            return
-        given = list(tensors(args, kwargs))
-        if own is not None:
-            own.follow(func, given, args, kwargs, out)
-        for origins in self.names.following:
-            origins.follow(func, given, args, kwargs, out)
-        if self.names.windowed:
-            self.names.steps.follow(func, given, args, kwargs, out)
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
@@ -271,7 +258,10 @@ class Watcher(TorchFunctionMode):
                 gradient.follow(out, rows_of(product))
         if settled is not None:
             settled.used = True
-        self._follow(product.func, product.args, product.kwargs, out)
+        try:
+            self.names.note(product.func, product.args, product.kwargs, out)
+        except Exception as error:
+            self._miss(not_followed(product.func, error))
         return out
 
     def _record(

@@ -17,8 +17,8 @@ from saccade.errors import in_one_line
 from saccade.lens.modes import quietly
 from saccade.lens.origins import tensors
 from saccade.lens.recognise import scoring, spellings, writes
-from saccade.lens.recognise.products import Product, product
-from saccade.lens.recognise.scoring import Scores, intact, version_of
+from saccade.lens.recognise.products import Product, product, unknown
+from saccade.lens.recognise.scoring import Scores, version_of
 from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.tables import Tables
@@ -233,22 +233,11 @@ class Recogniser(Tables):
             return None
         others = [replace(other, axis=known.axis, changed=known.changed, undo=(LOST,)) for other in known.others]
         whole = [replace(other, shape=known.shape) for other in others] + [known]
-        return [product(func, args, kwargs, given, each) for each in whole if self._meets(each, summed[0])]
-
-    def _meets(self, w: Weights, axis: int) -> bool:
-        """Whether weights that are multiplied with values over one of their axes are an attention that is known."""
-        settled = w.settled
-        if isinstance(settled, str):
-            self._missed(settled)
-        elif w.axis is None:
-            self._missed(f"what became of its softmax of {settled.shape} before it met values could not be followed")
-        elif w.axis != axis:
-            self._missed(f"its softmax of {settled.shape} runs over another axis than its product with values")
-        elif not settled.used and (settled.stale or not intact(settled.versions)):
-            self._missed(f"what its softmax of {settled.shape} was made of was written into before its values were met")
-        else:
-            return True
-        return False
+        reasons = [unknown(each, summed[0]) for each in whole]
+        for why in filter(None, reasons):
+            self._missed(why)
+        known_ones = [each for each, why in zip(whole, reasons, strict=True) if not why]
+        return [product(func, args, kwargs, given, each) for each in known_ones]
 
     # what they go through
 

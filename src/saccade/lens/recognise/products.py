@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens.recognise import spellings
+from saccade.lens.recognise.scoring import intact
 from saccade.lens.recognise.settling import Layout, Settled
 from saccade.lens.recognise.weighing import Undo, Weights, redone, undone
 
@@ -124,6 +125,21 @@ class Product:
         g = max(k.shape[1], v.shape[1])
         k, v = (t if t.shape[1] == g else t.repeat_interleave(g // t.shape[1], dim=1) for t in (k, v))
         return k, v
+
+
+def unknown(w: Weights, axis: int) -> str:
+    """Why weights that are multiplied with values over one of their axes are no attention that is known; "" if they
+    are."""
+    settled = w.settled
+    if isinstance(settled, str):
+        return settled
+    if w.axis is None:
+        return f"what became of its softmax of {settled.shape} before it met values could not be followed"
+    if w.axis != axis:
+        return f"its softmax of {settled.shape} runs over another axis than its product with values"
+    if not settled.used and (settled.stale or not intact(settled.versions)):
+        return f"what its softmax of {settled.shape} was made of was written into before its values were met"
+    return ""
 
 
 def product(func: Callable, args: tuple, kwargs: dict, operands: spellings.Operands, known: Weights) -> Product:
