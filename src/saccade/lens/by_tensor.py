@@ -1,7 +1,7 @@
 """What is known of tensors, by tensor, as long as each lives."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 from weakref import ref
 
 from torch import Tensor
@@ -37,6 +37,12 @@ class ByTensor(Generic[V]):
 
     def __iter__(self) -> Iterator[Tensor]:
         return (t for t, _ in self.items())
+
+    @overload
+    def get(self, t: Tensor) -> V | None: ...
+
+    @overload
+    def get(self, t: Tensor, default: V) -> V: ...
 
     def get(self, t: Tensor, default: V | None = None) -> V | None:
         """The value of a tensor, or the default."""

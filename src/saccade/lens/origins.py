@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.lens.by_tensor import ByTensor
 from saccade.lens.parts import Joined, Parts
 
 LEARNED = frozenset([-1])
@@ -17,7 +17,7 @@ class Origins:
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         numbers: dict[tuple, int] = {}
-        self._of: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._of: ByTensor[frozenset[int]] = ByTensor()
         self.inputs: dict[int, int] = {}  # number of an origin -> index of the first input that has it
         self._joined = Joined(self._of)
         for i, t in enumerate(inputs):

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
+
+from saccade.lens.by_tensor import ByTensor
 
 Origin = frozenset[int]
 
@@ -66,9 +67,9 @@ class Joined:
     of: the origins of tensors, as `Origins` follows them; corrected here for what is cut out of a joint tensor.
     """
 
-    def __init__(self, of: WeakIdKeyDictionary) -> None:
+    def __init__(self, of: ByTensor[Origin]) -> None:
         self._of = of
-        self._parts: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._parts: ByTensor[Parts] = ByTensor()
 
     def __getitem__(self, t: Tensor) -> Parts | None:
         return self._parts.get(t)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.lens.by_tensor import ByTensor
 from saccade.lens.shapes import Asked
 
 
@@ -27,7 +27,7 @@ class Passing:
 class _Current(threading.local):
     def __init__(self) -> None:
         self.call: Passing | None = None
-        self.made: WeakIdKeyDictionary = WeakIdKeyDictionary()  # by result, as long as it lives
+        self.made: ByTensor[Asked] = ByTensor()  # by result, as long as it lives
 
 
 _current = _Current()

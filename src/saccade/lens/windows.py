@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
-from torch.utils.weak import WeakIdKeyDictionary
 
 from saccade.errors import SaccadeError
+from saccade.lens.by_tensor import ByTensor
 from saccade.lens.parts import TOKENWISE, name_of
 
 SHAPING = {
@@ -107,7 +107,7 @@ class Steps:
     """The steps of every tensor that comes from a feature map, while a module that may cut windows is running."""
 
     def __init__(self) -> None:
-        self._of: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._of: ByTensor[Step] = ByTensor()
 
     def __getitem__(self, t: Tensor) -> Step | None:
         return self._of.get(t)

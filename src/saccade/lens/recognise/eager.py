@@ -51,7 +51,7 @@ class Recogniser(Tables):
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
         weights were put together, as a rule one; none if they are missed. None if it is no such product."""
         does = self._table.get(func)
-        if does is None or does not in PRODUCTS or not self._weights.data:
+        if does is None or does not in PRODUCTS or not self._weights:
             return None
         args_, kwargs_ = spellings.placed(args, kwargs)
         if does == "linear" and not (spellings.of_activations(args_, kwargs_) and self._softened(args_[0])):
@@ -82,7 +82,7 @@ class Recogniser(Tables):
             self._note(func, args, kwargs, out)
 
     def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        if self._scores.data or self._weights.data:
+        if self._scores or self._weights:
             for t in writes.into(func, args, kwargs, out, self._table.get(func) in READING):
                 self._written(t, out)
 
@@ -101,7 +101,7 @@ class Recogniser(Tables):
             self._note_merged(args[0], out)
         if does == "noise":
             self._noise[out] = 1
-        known = self._scores.data or self._weights.data or self._merged.data or self._noise.data  # quicker than len
+        known = self._scores or self._weights or self._merged or self._noise
         if known and does != "blank":
             self._pass(does, func, args, kwargs, out)
 
@@ -134,7 +134,7 @@ class Recogniser(Tables):
         given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
         beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given.get("input", given.get("self"))
         self._scored(func, given["batch1"], given["batch2"], out, alpha)
-        if beta and term is not out and out in self._scores:
+        if beta and term is not None and term is not out and out in self._scores:
             self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
 
     def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:

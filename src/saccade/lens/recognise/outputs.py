@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.lens.by_tensor import ByTensor
 from saccade.lens.call import Call
 from saccade.lens.origins import tensors
 from saccade.lens.parts import JOINING, name_of
@@ -20,7 +20,7 @@ class Outputs:
     """Follows outputs as far as they only change their layout, and notes on their calls what ends that."""
 
     def __init__(self) -> None:
-        self._calls: WeakIdKeyDictionary = WeakIdKeyDictionary()  # by output, as long as it lives
+        self._calls: ByTensor[tuple[Call, ...]] = ByTensor()  # by output, as long as it lives
 
     def add(self, out: Any, calls: Iterable[Call]) -> None:
         """Calls whose output was just returned."""
@@ -29,7 +29,7 @@ class Outputs:
 
     def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """Look at one operation that was just done."""
-        if not self._calls.data:
+        if not self._calls:
             return
         given = list(tensors(args, kwargs))
         outputs = [t for t in given if t in self._calls]

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
+from saccade.lens.by_tensor import ByTensor
 from saccade.lens.origins import memory, tensors
 from saccade.lens.recognise.scoring import REMADE, Scores, version_of
 from saccade.lens.recognise.settling import Settled
@@ -17,10 +17,10 @@ class Tables:
     """Scores, weights, and what tells how their axes came about."""
 
     def __init__(self) -> None:
-        self._scores: WeakIdKeyDictionary = WeakIdKeyDictionary()  # its Scores and version
-        self._weights: WeakIdKeyDictionary = WeakIdKeyDictionary()  # its Weights
-        self._merged: WeakIdKeyDictionary = WeakIdKeyDictionary()  # (batch, heads) that its third last axis is made of
-        self._noise: WeakIdKeyDictionary = WeakIdKeyDictionary()  # 1 if it is what a dropout multiplies with
+        self._scores: ByTensor[tuple[Scores, int]] = ByTensor()  # its Scores and version
+        self._weights: ByTensor[Weights] = ByTensor()  # its Weights
+        self._merged: ByTensor[tuple[int, int]] = ByTensor()  # (batch, heads) that its third last axis is made of
+        self._noise: ByTensor[int] = ByTensor()  # 1 if it is what a dropout multiplies with
 
     def _surely_scores(self, t: Tensor) -> bool:
         return t in self._scores and not self._scores[t][0].loose
