@@ -13,27 +13,27 @@ class ByTensor(Generic[V]):
     """A dictionary whose keys are tensors as objects, not their numbers. It keeps none of them alive.
 
     As `torch.utils.weak.WeakIdKeyDictionary`, but a look-up, of which there are several for every function that a
-    watched model calls, compares one number.
+    watched model calls, compares one number. entries: by identity; whether there are any is asked most quickly of it.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[ref[Tensor], V]] = {}
+        self.entries: dict[int, tuple[ref[Tensor], V]] = {}
 
     def __contains__(self, t: Tensor) -> bool:
-        return id(t) in self._entries
+        return id(t) in self.entries
 
     def __getitem__(self, t: Tensor) -> V:
-        return self._entries[id(t)][1]
+        return self.entries[id(t)][1]
 
     def __setitem__(self, t: Tensor, value: V) -> None:
-        key, entries = id(t), self._entries
+        key, entries = id(t), self.entries
         if key in entries:
             entries[key] = entries[key][0], value
         else:
             entries[key] = ref(t, lambda _: entries.pop(key, None)), value
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (t for t, _ in self.items())
@@ -46,14 +46,14 @@ class ByTensor(Generic[V]):
 
     def get(self, t: Tensor, default: V | None = None) -> V | None:
         """The value of a tensor, or the default."""
-        entry = self._entries.get(id(t))
+        entry = self.entries.get(id(t))
         return default if entry is None else entry[1]
 
     def pop(self, t: Tensor, default: V | None = None) -> V | None:
         """Forget a tensor. Returns its value, or the default."""
-        entry = self._entries.pop(id(t), None)
+        entry = self.entries.pop(id(t), None)
         return default if entry is None else entry[1]
 
     def items(self) -> list[tuple[Tensor, V]]:
         """Tensors and values as they are now: the table may be changed meanwhile."""
-        return [(t, value) for one, value in list(self._entries.values()) if (t := one()) is not None]
+        return [(t, value) for one, value in list(self.entries.values()) if (t := one()) is not None]

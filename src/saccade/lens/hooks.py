@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakSet
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from saccade.errors import SaccadeError
 
@@ -20,6 +21,7 @@ class Hook:
     def __init__(self, module: nn.Module, call: Callable[..., Any]) -> None:
         self._module: nn.Module | None = module
         self._call: Callable[..., Any] | None = call
+        self._handle: RemovableHandle | None = None
         self._copies: WeakSet[nn.Module] = WeakSet()
 
     def __call__(self, *args: Any) -> Any:
@@ -36,15 +38,22 @@ class Hook:
         """For a pickle."""
         raise SaccadeError(PICKLED.format(type(self._module).__name__))
 
-    def remove(self) -> None:
+    def stay(self, handle: RemovableHandle, undo: ExitStack) -> None:
+        """Until `undo` is closed."""
+        self._handle = handle
+        undo.callback(self._remove)
+
+    def _remove(self) -> None:
         """From the module and all copies of it; hold on to nothing."""
-        for module in (self._module, *self._copies):
+        if self._handle is not None:
+            self._handle.remove()
+        for module in self._copies:
             for hooks in (vars(module)[name] for name in KEPT_IN):
                 for key in [key for key, hook in hooks.items() if hook is self]:
                     del hooks[key]
                     for flags in FLAGS:
                         vars(module)[flags].pop(key, None)
-        self._module = self._call = None
+        self._module = self._call = self._handle = None
         self._copies.clear()
 
 
@@ -57,8 +66,6 @@ def hook(
     """Have `before` called with the module and what its forward is given, and `after` with what it returns, until
     `undo` is closed."""
     first, last = Hook(module, before), Hook(module, after)
-    module.register_forward_pre_hook(first, prepend=True, with_kwargs=True)
-    undo.callback(first.remove)
+    first.stay(module.register_forward_pre_hook(first, prepend=True, with_kwargs=True), undo)
     # always_call: also when the forward raises
-    module.register_forward_hook(last, always_call=True)
-    undo.callback(last.remove)
+    last.stay(module.register_forward_hook(last, always_call=True), undo)

@@ -74,8 +74,7 @@ class Editor(TorchFunctionMode):
         for root in components.values():
             if not isinstance(root, (*PYTORCH, torch.jit.ScriptModule)):  # what takes no hooks writes nothing itself
                 last = Hook(root, leave)
-                root.register_forward_hook(last)
-                undo.callback(last.remove)
+                last.stay(root.register_forward_hook(last), undo)
 
     def miss_unseen(self) -> None:
         """At the end of the block: name what matches a pattern and attended unseen."""

@@ -51,7 +51,7 @@ class Recogniser(Tables):
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
         weights were put together, as a rule one; none if they are missed. None if it is no such product."""
         does = self._table.get(func)
-        if does is None or does not in PRODUCTS or not self._weights:
+        if does is None or does not in PRODUCTS or not self._weights.entries:
             return None
         args_, kwargs_ = spellings.placed(args, kwargs)
         if does == "linear" and not (spellings.of_activations(args_, kwargs_) and self._softened(args_[0])):
@@ -69,6 +69,8 @@ class Recogniser(Tables):
 
     def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> list[Product]:
         """Look at one operation that was just done. Returns what `product` does."""
+        if not self._live and self._table.get(func) not in BEGINNINGS:
+            return []
         self._note_writes(func, args, kwargs, out)
         met = self.product(func, args, kwargs)
         if met is None:
@@ -81,8 +83,13 @@ class Recogniser(Tables):
         if not is_product:
             self._note(func, args, kwargs, out)
 
+    @property
+    def _live(self) -> bool:
+        """Whether anything is followed."""
+        return bool(self._scores.entries or self._weights.entries or self._merged.entries or self._noise.entries)
+
     def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        if self._scores or self._weights:
+        if self._scores.entries or self._weights.entries:
             for t in writes.into(func, args, kwargs, out, self._table.get(func) in READING):
                 self._written(t, out)
 
@@ -101,8 +108,7 @@ class Recogniser(Tables):
             self._note_merged(args[0], out)
         if does == "noise":
             self._noise[out] = 1
-        known = self._scores or self._weights or self._merged or self._noise
-        if known and does != "blank":
+        if self._live and does != "blank":
             self._pass(does, func, args, kwargs, out)
 
     def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
@@ -281,6 +287,7 @@ STARTS: dict[str | None, Callable] = {
     "gumbel": Recogniser._gumbel,
     "linear": Recogniser._linear,
 }
+BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothing is followed yet
 
 
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}

@@ -29,7 +29,7 @@ class Outputs:
 
     def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """Look at one operation that was just done."""
-        if not self._calls:
+        if not self._calls.entries:
             return
         given = list(tensors(args, kwargs))
         outputs = [t for t in given if t in self._calls]

@@ -96,9 +96,9 @@ def order_of(func: Callable, args: tuple, kwargs: dict, axes: int) -> list[int] 
 
 def placed(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Arguments with the first given by place."""
-    name = next((name for name in ("input", "self") if name in kwargs), None)
-    if name is None:
+    if not ("input" in kwargs or "self" in kwargs):
         return args, kwargs
+    name = "input" if "input" in kwargs else "self"
     return (kwargs[name], *args), {key: value for key, value in kwargs.items() if key != name}
 
 
