@@ -38,6 +38,24 @@ def test_a_silent_attention_module_is_named_as_missed():
     assert list(trace.missed) == ["blocks.a"]
 
 
+def test_a_module_that_is_called_attention_by_the_one_around_it_is_named():
+    class GatedDelta(nn.Linear):
+        pass
+
+    class Layer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear_attn, self.attn_norm, self.mlp = (GatedDelta(14, 14) for _ in range(3))
+
+        def forward(self, x):
+            return self.mlp(self.attn_norm(self.linear_attn(x)))
+
+    model = nn.Sequential(Layer(), Layer())
+    with watch(model) as trace:
+        model(torch.randn(2, 5, 14))
+    assert list(trace.missed) == ["0.linear_attn", "1.linear_attn"]
+
+
 def test_what_comes_after_an_attention_is_not_named():
     class AttentionOutput(nn.Linear):
         pass

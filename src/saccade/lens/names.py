@@ -1,6 +1,7 @@
 """Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
 import inspect
+import re
 import sys
 import threading
 from collections import Counter
@@ -36,6 +37,7 @@ OUTSIDE = (
     "or watch the model that made the call"
 )
 HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
+OWN = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -167,7 +169,7 @@ class Names:
             return None
         name = self.full(name)
         if threading.get_ident() != self._thread:
-            self._elsewhere[name] = _like_attention(type(module).__name__)
+            self._elsewhere[name] = _like_attention(type(module).__name__, name)
             return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
@@ -199,7 +201,7 @@ class Names:
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
-            if _like_attention(type(frame.module).__name__):
+            if _like_attention(type(frame.module).__name__, frame.name):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
                 for outer in self.stack:
@@ -274,8 +276,9 @@ def in_backward() -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _like_attention(name: str) -> bool:
-    """Whether a class is named like one that attends."""
-    name = name.lower()
+def _like_attention(kind: str, name: str) -> bool:
+    """Whether the class of a module is called like one that attends, or else the module itself (`0.linear_attn`)."""
+    kind = kind.lower()
     # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
-    return ("attention" in name or "attn" in name) and not name.endswith("output")
+    of_class = ("attention" in kind or "attn" in kind) and not kind.endswith("output")
+    return of_class or OWN.fullmatch(name.rpartition(".")[2].lower()) is not None

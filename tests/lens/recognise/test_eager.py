@@ -252,6 +252,51 @@ def test_weights_that_are_changed_after_the_softmax_are_noted(name):
     torch.testing.assert_close(call.weights(), (call.q @ call.k.mT * call.scale).softmax(-1))
 
 
+SINK = torch.randn(H, 1, 1, generator=torch.Generator().manual_seed(3))
+
+
+def sinks(s, joined=torch.cat, steady=False):
+    """A score a head that takes weight and gives nothing."""
+    s = joined([s, SINK.expand(B, H, N, 1)], dim=-1)
+    s = s - s.max(-1, keepdim=True).values if steady else s
+    return s.softmax(-1)[..., :-1]
+
+
+@pytest.mark.parametrize("joined", [torch.cat, torch.concat])
+@pytest.mark.parametrize("steady", [False, True])
+def test_attention_sinks_are_a_source_more(joined, steady):
+    model, x = Written(soft=lambda s: sinks(s, joined, steady)), torch.randn(B, N, H * C)
+    expected = model(x)
+    with watch(model) as trace:
+        assert torch.equal(model(x), expected)
+    (call,) = trace
+    assert not trace.missed
+    assert call.shape == (B, H, N, N + 1)
+    assert "1 of its 6 sources" in call.note
+    assert "a choice of its sources" in call.note
+    assert not call.k[:, :, -1].any()
+    assert call.k[:, :, :-1].any()
+    weights = call.weights()
+    torch.testing.assert_close(weights[..., :-1], model.weights, atol=1e-6, rtol=0)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(B, H, N))
+
+
+def test_queries_put_together_of_a_product_and_another_part_are_queries():
+    turn, places = torch.randn(B, C, C), torch.randn(B, N, 2)  # of each picture its own
+
+    class Placed(nn.Module):
+        def forward(self, x):
+            q = torch.cat([x @ turn, places], dim=-1)
+            return (q @ q.mT).softmax(-1) @ x
+
+    model, x = Placed(), torch.randn(B, N, C)
+    with watch(model) as trace:
+        model(x)
+    (call,) = trace
+    assert not call.note
+    assert call.q.shape[-1] == C + 2
+
+
 MISSED = {
     "over targets": ({"soft": lambda s: s.softmax(-2)}, "another axis"),
     "slots": ({"soft": lambda s: (w := s.softmax(-2) + 1e-8) / w.sum(-1, keepdim=True)}, "another axis"),

@@ -26,7 +26,8 @@ MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes 
 class Scores:
     """What a tensor of scores is made of. why: "" if it is just that, else what else was done to it. coarse: the
     precision of the coarsest dtype that they were in. loose: no axis of the product was shared but the width, as where
-    tokens are multiplied with a matrix: it may be no scores at all, but queries or keys."""
+    tokens are multiplied with a matrix: it may be no scores at all, but queries or keys. note: what is to be
+    said of them even if they are just that."""
 
     shape: tuple[int, ...]
     roles: str
@@ -38,6 +39,7 @@ class Scores:
     why: str = ""
     coarse: float = 0.0
     loose: bool = False
+    note: str = ""
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
     versions: Versions = ()  # of what was used, to notice if it is written into
 

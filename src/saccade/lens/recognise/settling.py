@@ -134,7 +134,9 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
         if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
-            return Settled(q, k, mask, scores.scale, scores.whence, "", layout, tuple(out.shape), scores.versions)
+            return Settled(
+                q, k, mask, scores.scale, scores.whence, scores.note, layout, tuple(out.shape), scores.versions
+            )
     nothing = given.new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
     kept = layout.folded(layout.permuted(given))
