@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 PRODUCTS = {aten.bmm, aten.mm, aten.baddbmm, aten.addmm}
+FUSED = {aten._scaled_dot_product_flash_attention_for_cpu}
 SOFTMAX = {aten._softmax, aten._safe_softmax}
 # What scores and weights go through without being mixed: other layouts, masks, scales, biases, dropout, clamping.
 _PASSING = """
@@ -34,43 +35,85 @@ TURNING = {aten.permute, aten.transpose, aten.t}  # of a map with as many target
 
 @dataclass(eq=False)
 class Map:
-    """One attention map as it entered the product with the values: (..., n, m), and the module that was running."""
+    """One attention map as it entered the product with the values: (..., n, m), and the module that was running.
+
+    softmax: as the softmax gave it, where the model then mixes heads, gates or drops."""
 
     value: Tensor
     name: str
+    softmax: Tensor
 
 
 @dataclass(eq=False)
 class _Flowing:
-    """What is known of a tensor. map: of which softmax it is the result; none for scores."""
+    """What is known of a tensor. map: of which softmax it is the result; none for scores. turned: its axes are in
+    another order, so that a square map looks like other weights."""
 
     tensor: Tensor  # kept, so that no other tensor takes its id
     map: Map | None
+    turned: bool = False
 
 
 class Finder(TorchDispatchMode):
-    """While active, collects the maps of a model, and the modules that made other softmaxes that were used so."""
+    """While active, collects the maps of a model.
+
+    softmaxes: all others that are large enough to be maps. Of attention whose scores or weights are mixed across heads
+    by weights of the model, only these are known here: no product of two activations leads through them.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.maps: list[Map] = []
+        self.softmaxes: list[Tensor] = []
         self.ran: dict[str, str] = {}  # modules that ran, and their classes
         self._stack: list[str] = []
         self._flowing: dict[int, _Flowing] = {}
         self._own = {p.untyped_storage().data_ptr() for p in model.parameters()}
         self._entered: set[int] = set()
 
+    supports_higher_order_operators = True
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """Whether the mode is no part of what is computed: else FlexAttention, which traces itself, would refuse it."""
+        return True
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            return self._higher(func, args, kwargs or {})
         out = func(*args, **(kwargs or {}))
         packet = getattr(func, "overloadpacket", None)
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        if packet in PRODUCTS:
+        if packet in FUSED:
+            self._fused(*args, **(kwargs or {}))
+        elif packet in PRODUCTS:
             self._product(given, out)
         elif packet in SOFTMAX:
             self._softmax(args, out)
         elif packet in PASSING:
             self._pass(packet, given, out)
         return out
+
+    def _higher(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """FlexAttention, by its definition: its functions say what becomes of the score of each pair of tokens."""
+        with _disable_current_modes():
+            if func.name() == "flex_attention":
+                weights = flex_weights(*args, **kwargs)
+                self.maps.append(Map(weights, self._stack[-1] if self._stack else "", weights))
+            return func(*args, **kwargs)
+
+    def _fused(
+        self, query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0, causal: bool = False, **more
+    ) -> None:
+        """A fused kernel that the model insists on, by its definition."""
+        mask, scale = more.get("attn_mask"), more.get("scale")
+        with _disable_current_modes():
+            scores = query.float() @ key.float().mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+            scores = scores if mask is None else scores + mask
+            if causal:
+                scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).triu(1).bool(), float("-inf"))
+            weights = scores.softmax(-1)
+        self.maps.append(Map(weights, self._stack[-1] if self._stack else "", weights))
 
     def _product(self, given: list[Tensor], out: Tensor) -> None:
         left, right = given[-2:]
@@ -87,8 +130,11 @@ class Finder(TorchDispatchMode):
     def _softmax(self, args: tuple, out: Tensor) -> None:
         scores, axis = args[:2]
         known = self._flowing.get(id(scores))
+        laid = out.movedim(axis, -1)
         if known is not None and known.map is None:
-            self._flowing[id(out)] = _Flowing(out, Map(out.movedim(axis, -1), ""))
+            self._flowing[id(out)] = _Flowing(out, Map(laid, "", laid))
+        if out.ndim > 2:
+            self.softmaxes.append(laid)
 
     def _pass(self, packet: Any, given: list[Tensor], out: Any) -> None:
         known = next((self._flowing[id(t)] for t in given if id(t) in self._flowing), None)
@@ -97,9 +143,10 @@ class Finder(TorchDispatchMode):
         for t in tree_leaves(out):
             if isinstance(t, Tensor):
                 entered = id(known.map) in self._entered  # what is done to it later, models return
-                if known.map is not None and not entered and packet not in TURNING and self._changed(known.map, t):
+                turned = known.turned or packet in TURNING
+                if known.map is not None and not entered and not turned and self._changed(known.map, t):
                     known.map.value = t
-                self._flowing[id(t)] = _Flowing(t, known.map)
+                self._flowing[id(t)] = _Flowing(t, known.map, turned)
 
     @staticmethod
     def _changed(map: Map, t: Tensor) -> bool:
@@ -131,6 +178,26 @@ class Finder(TorchDispatchMode):
 
     def _leave(self, module: nn.Module, args: tuple, output: Any) -> None:
         self._stack.pop()
+
+
+def flex_weights(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    score_mod: Any,
+    block_mask: tuple,
+    scale: float,
+    kernel_options: Any = None,
+    score_buffers: tuple = (),
+    mask_buffers: tuple = (),
+) -> Tensor:
+    """The weights (b h n m) of a call of FlexAttention, whose last part of the mask is its function."""
+    groups = query.shape[1] // key.shape[1]
+    scores = query.float() @ key.float().repeat_interleave(groups, dim=1).mT * scale
+    places = torch.meshgrid(*[torch.arange(size) for size in scores.shape], indexing="ij")
+    scores = score_mod(scores, *places, *score_buffers)
+    allowed = block_mask[-1](*places, *mask_buffers)
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).nan_to_num(0.0)
 
 
 def alike(one: Tensor, other: Tensor, within: float = 1e-4) -> bool:

@@ -1,21 +1,30 @@
 """Which vision models does the lens see exactly? Tiny random models of every family, watched and compared.
 
-    python benchmarks/coverage.py --json-file coverage.json --markdown docs/coverage.md    # about 15 minutes on 2 cores
+    python benchmarks/coverage.py --json-file coverage.json --markdown docs/coverage.md    # ten minutes on 2 cores
     python benchmarks/coverage.py --quick                                                  # a dozen families
-    python benchmarks/coverage.py --only "detr|sam.*"                                      # by pattern
+    python benchmarks/coverage.py --only "detr|sam.*|timm[.].*"                            # by pattern
 
 The families come from the libraries themselves: every type in the auto-mappings of transformers that takes pictures,
-and torch's own layers. Of each, one model:
+torch's own layers, and, where they import, every transformer and UNet of diffusers, every module of timm and of
+vit-pytorch. Of each, one model:
 
-  captured   every attention map equals the readable ("eager") one within 1e-4, and the output is unchanged bit for bit
+  captured   every attention map equals the model's own within 1e-4, and the output is unchanged bit for bit
   missed     what was not captured is named in `trace.missed`; the rest is captured
   wrong      a map differs, an output changes, or something attends and is neither captured nor named (silent)
   other      attends, but not by a softmax of q·k over sources (deformable, linear, ...), and is named
   none       no attention; not run: no model could be built or fed, and why
 
-The truth is found without the lens (`attention_truth.py`), on a copy of the model under eager attention. From the same
-run: how many of these maps transformers' own `output_attentions` gives, under its default attention and under eager.
-Each family runs in a process of its own under a limit of time and memory. Nothing is fetched from a network.
+The truth is found without the lens (`attention_truth.py`), on a copy of the model under eager attention where the
+library has that. A softmax whose weights the model mixes or gates before it uses them counts as captured where the call
+equals it and says so in its note. From the same run: how many of these maps transformers' own `output_attentions`
+gives, under its default attention and under eager. Each family runs in a process of its own under a limit of time and
+memory. Nothing is fetched from a network.
+
+timm and vit-pytorch need torchvision, whose registered wheel is built for CUDA; `tiny_torchvision.py` makes it import
+beside a torch without. To have all of them without installing them beside the project:
+
+    pip install --no-deps --target libs timm torchvision==0.28.0 diffusers vit-pytorch
+    PYTHONPATH=src:libs python benchmarks/coverage.py
 """
 
 import argparse
@@ -39,8 +48,11 @@ from coverage_look import Row, examine
 from coverage_report import markdown, summary
 from tiny_families import Case, every_case
 
-SECONDS, MEMORY = 120, 12 * 2**30
-QUICK = "vit|swin|detr|clip|blip-2|qwen2_vl|llava|sam|segformer|resnet|videomae|torch.*"
+SECONDS, MEMORY = 180, 12 * 2**30
+QUICK = (
+    "vit|swin|detr|clip|blip-2|qwen2_vl|llava|sam|segformer|resnet|videomae|torch.*|timm[.]eva|vit_pytorch[.](vit|cait)"
+    "|diffusers[.](Flux|SD3).*"
+)
 
 
 def _child(case: Case, answer: Connection) -> None:
@@ -104,6 +116,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     wanted = QUICK if args.quick else args.only
+    begun = time.perf_counter()
     cases, absent = every_case(re.compile(wanted))
     rows: list[Row] = []
     for row in examine_all(cases, args.jobs, args.seconds):
@@ -111,8 +124,8 @@ def main() -> None:
         print(f"{len(rows):4}/{len(cases)} {row.family}: {summary_line(row)}", flush=True)
         if args.json_file:
             args.json_file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    rows.sort(key=lambda row: (row.group, row.family))
-    print("\n" + summary(rows, absent))
+    rows.sort(key=lambda row: (row.group, row.family.lower()))
+    print(f"\n{summary(rows, absent)}\n{(time.perf_counter() - begun) / 60:.1f} minutes with {args.jobs} processes")
     if args.markdown:
         args.markdown.write_text(markdown(rows, absent))
 

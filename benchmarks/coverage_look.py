@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from attention_truth import Finder, Map, alike
 from tiny_families import Case, Subject
+from tiny_models import NotTiny
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 import saccade
 
@@ -23,11 +24,16 @@ class Look:
     maps: int = 0
     calls: int = 0
     matched: int = 0
+    noted: int = 0  # of these, softmaxes that the model mixes or gates before it uses them, as the call's note says
+    learned: int = 0  # and softmaxes whose queries are weights of the model, which no product of activations leads to
     named: dict[str, str] = field(default_factory=dict)  # trace.missed
     unseen: list[str] = field(default_factory=list)  # modules of maps that no call equals, though named
     silent: list[str] = field(default_factory=list)  # the same, and not named
+    otherwise: list[str] = field(default_factory=list)  # named, and no map of softmax is missing there
     differing: list[str] = field(default_factory=list)  # calls that equal no true map
     kinds: dict[str, str] = field(default_factory=dict)
+    coarse: bool = False  # it computes in a dtype whose kernels differ by more than 1e-4 from one another
+    apart: bool = False  # under eager attention the library computes something else
     changed: bool = False  # the output is not that of the unwatched model
 
     @property
@@ -37,7 +43,8 @@ class Look:
             return "wrong"
         if self.maps:
             return "captured" if self.matched == self.maps else "missed"
-        return "other" if self.named else "none"
+        ragged = any("nested" in why for why in self.named.values())  # plain attention, of which no true map is known
+        return "missed" if ragged else "other" if self.named else "none"
 
 
 @dataclass
@@ -74,21 +81,46 @@ def examine(case: Case) -> Row:
 
 def compare(row: Row, subject: Subject) -> None:
     """Fill in what the lens and the peers see of a model."""
-    twin = subject.model if subject.eager is None else subject.eager
-    truth, ran = true_maps(twin, subject)
-    row.eager = None if subject.eager is None else look_at(twin, subject, truth, ran)
-    if not all(map(_near, run(subject.model, subject), run(twin, subject))):
-        row.why = TWO_MODELS
-        truth, ran = true_maps(subject.model, subject)
-    row.look = look_at(subject.model, subject, truth, ran)
+    both = looks(subject)
+    if any(look is not None and look.differing for look in both):
+        again = looks(doubled(subject))
+        if not any(look is not None and look.differing for look in again):
+            both, row.why = again, DOUBLED
+    row.eager, row.look = both
     row.status = row.look.status
-    if subject.eager is not None:
+    if subject.eager is not None and row.group == "transformers":
         ways = {"default": subject.model, "eager": subject.eager}
-        row.peers = {way: given_attentions(model, subject, truth) for way, model in ways.items()}
+        truth = true_maps(subject.model if row.look.apart else subject.eager, subject)
+        row.peers = {way: given_attentions(model, subject, truth.maps) for way, model in ways.items()}
 
 
-# Then the twin's maps are not those of the model, whose own fused kernels are taken apart instead.
-TWO_MODELS = "the library computes something else under eager attention"
+def looks(subject: Subject) -> tuple[Look | None, Look]:
+    """The twin with readable attention, if there is one, and the model itself, each beside the true maps."""
+    twin = subject.model if subject.eager is None else subject.eager
+    truth = true_maps(twin, subject)
+    eager = None if subject.eager is None else look_at(twin, subject, truth)
+    apart = not all(map(_near, run(subject.model, subject), run(twin, subject)))
+    if apart:  # then the twin's maps are not those of the model, whose own fused kernels are taken apart instead
+        truth = true_maps(subject.model, subject)
+    look = look_at(subject.model, subject, truth)
+    look.apart = apart
+    return eager, look
+
+
+def doubled(subject: Subject) -> Subject:
+    """The same in float64, where rounding does not add up to other maps."""
+    for model in filter(None, (subject.model, subject.eager)):
+        model.double()
+    args, inputs = tree_map(_double, (subject.args, subject.inputs))
+    return Subject(subject.model, args, inputs, subject.eager)
+
+
+def _double(t: Any) -> Any:
+    return t.double() if isinstance(t, Tensor) and t.is_floating_point() else t
+
+
+DOUBLED = "compared in float64: in float32, rounding alone sets its maps apart"
+COARSE = (torch.bfloat16, torch.float16)
 
 
 def _near(a: Tensor, b: Tensor) -> bool:
@@ -98,9 +130,14 @@ def _near(a: Tensor, b: Tensor) -> bool:
 
 
 def _told(error: Exception) -> str:
+    """An error in a short sentence."""
+    said = " ".join(str(error).split())
+    if needs := re.search(r"requires the (\w+) library|No module named '(\w+)'", said):
+        return f"it needs {needs.group(1) or needs.group(2)}, which is not installed"
+    if isinstance(error, NotTiny):
+        return said
     place = traceback.extract_tb(error.__traceback__)[-1]
-    said = " ".join(str(error).split())[:400]
-    return f"{type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})"
+    return f"its own code raised {type(error).__name__}: {said[:90]} ({Path(place.filename).name}:{place.lineno})"
 
 
 def run(model: nn.Module, subject: Subject, **more: Any) -> list[Tensor]:
@@ -119,49 +156,81 @@ def _tensors(out: Any) -> list[Tensor]:
     return [t for t in tree_leaves(out) if isinstance(t, Tensor)]
 
 
-def true_maps(model: nn.Module, subject: Subject) -> tuple[list[Map], dict[str, str]]:
-    """The maps of a model, and every module that ran with its class."""
+def true_maps(model: nn.Module, subject: Subject) -> Finder:
+    """The maps of a model, and every module that ran with its class. None of ragged tensors, which no kernel that
+    shows its parts takes."""
     finder = Finder(model)
-    with finder.following(model):
-        run(model, subject)
-    return finder.maps, finder.ran
+    try:
+        with finder.following(model):
+            run(model, subject)
+    except RuntimeError as error:
+        if "nested" not in str(error):
+            raise
+    return finder
 
 
-def look_at(model: nn.Module, subject: Subject, truth: list[Map], ran: dict[str, str]) -> Look:
+def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
     """Watch a model and compare its trace with the true maps."""
     plain = run(model, subject)
     with saccade.watch(model) as trace:
         watched = run(model, subject)
-    look = Look(maps=len(truth), calls=len(trace), named=dict(trace.missed))
+    look = Look(calls=len(trace), named=dict(trace.missed))
     look.changed = len(plain) != len(watched) or not all(map(_same, plain, watched))
-    left = list(truth)
+    look.coarse = any(call.q.dtype in COARSE for call in trace)
+    within = 2e-3 if look.coarse else 1e-4
+    left, others = list(truth.maps), list(truth.softmaxes)
     for call in trace:
         look.kinds[call.name] = call.kind
         weights = call.weights()
-        match = next((m for m in left if alike(m.value, weights)), None)
+        match = next((m for m in left if alike(m.value, weights, within)), None)
+        if match is None and weights.shape[-1] == 1:  # a single source has all the weight, and its product is skipped
+            match = Map(weights, call.name, weights)
+        if match is None:
+            match = _before(weights, left, others)
+            look.noted += bool(match and call.note)
+            look.learned += bool(match and not call.note)
         if match is None:
             look.differing.append(f"{call.name} {tuple(call.shape)}")
         else:
-            left.remove(match)
             look.matched += 1
+            if match in left:
+                left.remove(match)
+    look.maps = look.matched + len(left)
+    root = type(model).__name__
     for one in left:
-        where = look.unseen if _is_named(one.name, look.named, type(model).__name__) else look.silent
+        where = look.unseen if _is_named(one.name, look.named, root) else look.silent
         where.append(f"{one.name} {tuple(one.value.shape)}")
-    look.silent += [
-        name for name in _other_attention(truth, ran) if not _is_named(name, look.named, type(model).__name__)
-    ]
+    attending = [one.name for one in truth.maps] + list(look.kinds)
+    look.silent += [name for name in _other_attention(attending, truth.ran) if not _is_named(name, look.named, root)]
+    look.otherwise = [name for name in look.named if not any(_within(name, one.name) for one in left)]
     return look
 
 
-def _other_attention(truth: list[Map], ran: dict[str, str]) -> list[str]:
-    """Modules that are called attention and ran, but made no map, nor did one in them or around them."""
-    attending = [one.name for one in truth]
-    called = [name for name, kind in ran.items() if re.search("(attention|attn)(?!.*output$)", kind.lower())]
-    return [
-        name
-        for name in called
-        if not any(n == name or n.startswith(f"{name}.") or name.startswith(f"{n}.") for n in attending)
-    ]
+def _before(weights: Tensor, left: list[Map], others: list[Tensor]) -> Map | None:
+    """The map whose softmax these weights are, before the model did something else to it; or such a softmax of which
+    the map is not known."""
+    match = next((m for m in left if alike(m.softmax, weights)), None)
+    if match is None and (other := next((t for t in others if alike(t, weights)), None)) is not None:
+        others[:] = [t for t in others if t is not other]
+        match = Map(other, "", other)
+    return match
+
+
+def _within(name: str, other: str) -> bool:
+    """Whether one module is in the other."""
+    return name == other or "" in (name, other) or name.startswith(f"{other}.") or other.startswith(f"{name}.")
+
+
+def _other_attention(attending: list[str], ran: dict[str, str]) -> list[str]:
+    """Modules that are called attention, by their class or by their own name, and ran, but made no map, nor did one
+    in them or around them."""
+    called = [name for name, kind in ran.items() if _called_attention(name, kind)]
+    return [name for name in called if not any(_within(name, n) for n in attending)]
+
+
+def _called_attention(name: str, kind: str) -> bool:
+    own = re.fullmatch(r"(.*_)?(attention|attn)\d*", name.rpartition(".")[2].lower()) and kind not in vars(nn)
+    return bool(own or re.search("(attention|attn)(?!.*output$)", kind.lower()))
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -172,7 +241,7 @@ def _is_named(name: str, named: dict[str, str], root: str) -> bool:
     """Whether a module, one around it or one in it is named as missed."""
     if "." not in name and root in named:  # the model itself is named by its class
         return True
-    return any(name == n or name.startswith(f"{n}.") or n.startswith(f"{name}.") for n in named)
+    return any(_within(name, n) for n in named)
 
 
 def given_attentions(model: nn.Module, subject: Subject, truth: list[Map]) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from tiny_overrides import INPUTS
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
@@ -18,14 +17,14 @@ class NoInputs(Exception):
     """No inputs were found that the model takes."""
 
 
-def inputs_for(model: PreTrainedModel, kind: str) -> Inputs:
-    """Inputs that the model's forward takes. Raises NoInputs with what every form of picture led to."""
-    given = [INPUTS[kind](model)] if kind in INPUTS else None
+def inputs_for(model: PreTrainedModel, given: Callable[[PreTrainedModel], Inputs] | None = None) -> Inputs:
+    """Inputs that the model's forward takes: those of `given`, or the first form of picture that it can be run with.
+    Raises NoInputs with what every form led to."""
     said = []
-    for pictures in given or forms(model.config):
+    for pictures in [{}] if given else forms(model.config):
         torch.manual_seed(2)
         try:
-            inputs = pictures if given else complete(model, pictures)
+            inputs = given(model) if given else complete(model, pictures)
             with torch.no_grad():
                 model(**inputs)
             return inputs
@@ -58,7 +57,7 @@ def _patch(config: PreTrainedConfig) -> int:
 def forms(config: PreTrainedConfig) -> Iterator[dict[str, Tensor]]:
     """The forms in which models take pictures, the plainest first."""
     c, s, p = int(find(config, "num_channels", 3)), side(config), _patch(config)
-    t = find(config, "temporal_patch_size", 1)
+    t = find(config, "temporal_patch_size", find(config, "patch_temporal", 1))
     t = int(t[0] if isinstance(t, (list, tuple)) else t)
     frames = int(find(config, "num_frames", find(config, "frames_per_clip", FRAMES)) or FRAMES)
     grid, patches = GRID * GRID, c * t * p * p
@@ -88,7 +87,15 @@ def forms(config: PreTrainedConfig) -> Iterator[dict[str, Tensor]]:
     yield {"pixels": torch.randn(BATCH * grid, c, t, p, p), "image_grid_thw": thw}
 
 
-PIXELS = ("pixel_values", "pixel_values_images", "pixel_values_videos", "images", "flattened_patches", "pixel_patches")
+PIXELS = (
+    "pixel_values",
+    "pixel_values_images",
+    "pixel_values_videos",
+    "images",
+    "flattened_patches",
+    "pixel_patches",
+    "image_pixel_values",
+)
 
 
 def complete(model: PreTrainedModel, pictures: dict[str, Tensor]) -> Inputs:
@@ -118,7 +125,7 @@ def complete(model: PreTrainedModel, pictures: dict[str, Tensor]) -> Inputs:
 def words(model: PreTrainedModel, pixels: Tensor, pictures: dict[str, Tensor], parameters: Any) -> Inputs:
     """Token ids: random words around as many image tokens as the picture has features."""
     vocabulary = int(find(model.config, "vocab_size", 160))
-    ids = torch.randint(min(100, vocabulary // 2), vocabulary, (BATCH, WORDS))
+    ids = torch.randint(min(100, vocabulary * 5 // 8), vocabulary, (BATCH, WORDS))
     image = next((i for name in IMAGE_TOKENS if (i := find(model.config, name)) is not None), None)
     if image is not None:
         features = image_features(model, pixels, pictures) // BATCH
@@ -180,6 +187,7 @@ EXTRAS: dict[str, Callable[[PreTrainedModel], Any]] = {
     "aspect_ratio_ids": lambda model: torch.ones(BATCH, 1, dtype=torch.long),
     "aspect_ratio_mask": lambda model: torch.tensor([[[1, 0, 0, 0]]] * BATCH),
     "visual_feats": lambda model: torch.randn(BATCH, 7, int(find(model.config, "visual_feat_dim", 64))),
+    "visual_embeds": lambda model: torch.randn(BATCH, 7, int(find(model.config, "visual_embedding_dim", 64))),
     "visual_pos": lambda model: torch.rand(BATCH, 7, 4),
     "target_sizes": lambda model: torch.tensor([[GRID, GRID]] * BATCH),
     "image_grid_hw": lambda model: torch.tensor([[GRID, GRID]] * BATCH),

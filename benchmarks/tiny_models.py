@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import tiny_torchvision  # noqa: F401 - before transformers looks whether torchvision is there
 import torch
 import transformers
 from tiny_overrides import OVERRIDES, PARTS
@@ -48,6 +49,10 @@ NEVER = re.compile(
     r"chunk_size.*|skip_.*|.*_dropout|.*depth_bin.*|(min|max)_depth|num_output_channels|num_encoder_blocks|num_stages|mask_in_chans|mlp_ratio|.*kernel.*"
 )
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "sep_token_id": 3}
+
+
+class NotTiny(Exception):
+    """A model that stays too large."""
 
 
 def families(wanted: re.Pattern = EVERY) -> dict[str, list[str]]:
@@ -105,7 +110,7 @@ def shrink(config: PreTrainedConfig, given: dict[str, Any] | None = None) -> Pre
             changes[name] = _resnet(len(value.out_indices))
         elif isinstance(value, PreTrainedConfig):
             changes[name] = shrink(value, given.pop(name, None) if isinstance(given.get(name), dict) else None)
-        elif (small := _small(name, value)) != usual.get(name, small):
+        elif (small := _small(name, value)) != usual.get(name, None if usual else small):
             changes[name] = small
     for adapt in (_pictures, _widths, _layers, _features, _ropes):
         changes |= adapt(config, changes)
@@ -128,7 +133,7 @@ def _fields(config: PreTrainedConfig) -> Iterator[tuple[str, Any]]:
 
 
 def _small(name: str, value: Any) -> Any:
-    if name in SPECIAL and isinstance(value, int):
+    if name in SPECIAL and isinstance(value, (int, list)):
         return SPECIAL[name]
     if re.fullmatch(r".*(token_id|token_index|_token_idx)", name) and isinstance(value, int):
         return token_of(name)
@@ -226,8 +231,7 @@ def tiny_model(cls: type[PreTrainedModel], config: PreTrainedConfig, how: str | 
         blank = cls._from_config(type(config).from_dict(config.to_dict()))
     total = sum(p.numel() for p in blank.parameters())
     if total > MOST:
-        big = sorted(blank.named_parameters(), key=lambda item: -item[1].numel())[:3]
-        raise ValueError(f"{total:,} parameters: " + ", ".join(f"{n} {tuple(p.shape)}" for n, p in big))
+        raise NotTiny(f"it has {total:,} parameters, of which the rules here shrink too few")
     torch.manual_seed(0)
     config._attn_implementation = how
     model = cls(config) if how is None else cls._from_config(config, attn_implementation=how)
@@ -240,7 +244,7 @@ def liven(model: nn.Module) -> None:
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         for name, p in module.named_parameters(recurse=False):
-            if p.ndim < 2 or not p.is_floating_point():
+            if p.ndim < 2 or not p.is_floating_point() or not p.numel():
                 continue
             fan = p[0].numel() if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) else 4
             if isinstance(module, nn.MultiheadAttention) or "proj" in name or p.ndim == 3:

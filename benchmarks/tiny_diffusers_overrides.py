@@ -1,0 +1,171 @@
+"""What the arguments of a tiny model of diffusers need besides the rules of `tiny_diffusers.py`."""
+
+from typing import Any
+
+# Layers that are put into another model, which has a row of its own; and a model of proteins.
+WITHOUT = {"MotionAdapter", "RFD4ProteinaTransformer"}
+
+PATCHED: dict[str, Any] = {"patch_size": 2, "in_channels": 4}
+AUDIO: dict[str, Any] = {"audio_in_channels": 4, "audio_out_channels": 4, "rope_double_precision": False}
+FLAT = {
+    "down_block_types": ("CrossAttnDownBlock3D", "DownBlock3D"),
+    "up_block_types": ("UpBlock3D", "CrossAttnUpBlock3D"),
+}
+HALF = {"attention_head_dim": 16, "norm_num_groups": 4}
+
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "AceStepTransformer1DModel": {"in_channels": 24, "audio_acoustic_hidden_dim": 8, "sliding_window": 4},
+    "AnyFlowFARTransformer3DModel": {"rope_max_seq_len": 32},
+    "BriaFibo2Transformer2DModel": {
+        "injection_layer_ids": (1,),
+        "perceiver_num_layers": 1,
+        "min_num_gist_tokens": 4,
+        "max_num_gist_tokens": 8,
+        "gist_step": 4,
+        "gist_min_text_len": 4,
+        "gist_max_text_len": 16,
+        "axes_lens": (16, 16, 16),
+    },
+    "BriaFiboTransformer2DModel": {"text_encoder_dim": 16},
+    "ChromaTransformer2DModel": {
+        "approximator_hidden_dim": 32,
+        "approximator_num_channels": 16,
+        "approximator_layers": 1,
+    },
+    "ConsisIDTransformer3DModel": {"sample_frames": 5, "max_text_seq_length": 7},
+    "CogVideoXTransformer3DModel": {"sample_frames": 5, "max_text_seq_length": 7},
+    "Cosmos3OmniTransformer": {
+        "dtype": "float32",
+        "latent_channel": 4,
+        "latent_patch_size": 1,
+        "patch_latent_dim": 4,
+        "rope_axes_dim": [2, 3, 3],
+    },
+    "CosmosTransformer3DModel": {"max_size": (4, 8, 8), "adaln_lora_dim": 4, "extra_pos_embed_type": None},
+    "DualTransformer2DModel": {"num_layers": 1},
+    "EasyAnimateTransformer3DModel": PATCHED | {"text_embed_dim_t5": 32},
+    "GlmImageTransformer2DModel": {"prior_vq_quantizer_codebook_size": 16, "condition_dim": 8},
+    "HiDreamImageTransformer2DModel": PATCHED
+    | {
+        "out_channels": 4,
+        "caption_channels": [32, 32],
+        "text_emb_dim": 32,
+        "axes_dims_rope": (4, 6, 6),
+        "max_resolution": (8, 8),
+        "llama_layers": (0, 1, 0, 1),
+        "force_inference_output": True,
+    },
+    "HunyuanDiT2DModel": PATCHED | {"cross_attention_dim_t5": 32, "text_len": 7, "text_len_t5": 7},
+    "HunyuanVideo15Transformer3DModel": {"image_embed_dim": 32},
+    "HunyuanVideoFramepackTransformer3DModel": {
+        "has_image_proj": True,
+        "image_proj_dim": 32,
+        "has_clean_x_embedder": True,
+    },
+    "I2VGenXLUNet": FLAT | HALF,
+    "Ideogram4Transformer2DModel": {"mrope_section": (4, 2, 2)},
+    "Kandinsky3UNet": {
+        "time_embedding_dim": 32,
+        "attention_head_dim": 16,
+        "block_out_channels": (32, 32, 32, 32),
+        "layers_per_block": 2,
+    },
+    "Kandinsky6SRTransformer3DModel": {"in_visual_dim": 4, "out_visual_dim": 8, "patch_size": (1, 2, 2)},
+    "Kandinsky6Transformer3DModel": {"in_visual_dim": 4, "out_visual_dim": 4, "in_audio_dim": 4, "out_audio_dim": 4},
+    "Krea2Transformer2DModel": {
+        "num_text_layers": 3,
+        "text_num_attention_heads": 2,
+        "text_num_key_value_heads": 2,
+        "text_intermediate_size": 48,
+        "num_layerwise_text_blocks": 1,
+        "num_refiner_text_blocks": 1,
+    },
+    "LTX2VideoTransformer3DModel": AUDIO,
+    "LatteTransformer3DModel": PATCHED
+    | {"num_embeds_ada_norm": 10, "norm_type": "ada_norm_single", "caption_channels": 32},
+    "LongCatAudioDiTTransformer": {"latent_dim": 8},
+    "LuminaNextDiT2DModel": {"num_kv_heads": 2, "multiple_of": 16},
+    "Lumina2Transformer2DModel": {"multiple_of": 16, "axes_lens": (32, 32, 32)},
+    "MiniMaxH3Transformer3DModel": {"audio_in_channels": 6, "time_embed_hidden_dim": 32, "rope_freq_dim": 2},
+    "MiniMaxMusic3Transformer1DModel": {"condition_dim": 32, "rotary_dim": 8, "fourier_embedding_dim": 16},
+    "NucleusMoEImageTransformer2DModel": {"num_experts": 2, "moe_intermediate_dim": 24},
+    "OmniGenTransformer2DModel": {
+        "pad_token_id": 0,
+        "rope_scaling": {"short_factor": [1.0] * 8, "long_factor": [1.0] * 8},
+    },
+    "PRXTransformer2DModel": {"axes_dim": [8, 8]},
+    "PixArtTransformer2DModel": {"interpolation_scale": 1, "use_additional_conditions": False},
+    "PriorTransformer": {"embedding_dim": 32, "num_embeddings": 7},
+    "SanaWMLTX2RefinerTransformer3DModel": AUDIO,
+    "SanaWMTransformer3DModel": {
+        "softmax_every_n": 2,
+        "chunk_plucker_channels": 8,
+        "chunk_plucker_post_attn_blocks": 2,
+    },
+    "StableAudio3DiTModel": {
+        "io_channels": 8,
+        "global_cond_dim": 32,
+        "local_add_cond_dim": 5,
+        "timestep_features_dim": 16,
+        "num_memory_tokens": 3,
+    },
+    "StableAudioDiTModel": {"global_states_input_dim": 32, "sample_size": 16, "time_proj_dim": 32},
+    "StableCascadeUNet": {
+        "num_attention_heads": (2, 2),
+        "conditioning_dim": 32,
+        "clip_text_pooled_in_channels": 32,
+        "clip_text_in_channels": 32,
+        "down_num_layers_per_block": (1, 1),
+        "up_num_layers_per_block": (1, 1),
+    },
+    "T5FilmDecoder": {"input_dims": 8, "targets_length": 16, "d_kv": 16, "d_ff": 48},
+    "UNet1DModel": {
+        "block_out_channels": (32, 32, 64),
+        "down_block_types": ("DownBlock1DNoSkip", "DownBlock1D", "AttnDownBlock1D"),
+        "up_block_types": ("AttnUpBlock1D", "UpBlock1D", "UpBlock1DNoSkip"),
+        "in_channels": 4,
+        "extra_in_channels": 64,
+        "use_timestep_embedding": False,
+    },
+    "UNet3DConditionModel": FLAT | HALF,
+    "UNetMotionModel": {
+        "down_block_types": ("CrossAttnDownBlockMotion", "DownBlockMotion"),
+        "up_block_types": ("UpBlockMotion", "CrossAttnUpBlockMotion"),
+        "motion_num_attention_heads": 2,
+    },
+    "UNetSpatioTemporalConditionModel": {
+        "down_block_types": ("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        "up_block_types": ("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        "num_attention_heads": (2, 2),
+        "projection_class_embeddings_input_dim": 24,
+        "addition_time_embed_dim": 8,
+        "num_frames": 2,
+    },
+    "UVit2DModel": {
+        "block_out_channels": 32,
+        "in_channels": 32,
+        "cond_embed_dim": 32,
+        "micro_cond_encode_dim": 8,
+        "micro_cond_embed_dim": 40,
+        "num_res_blocks": 1,
+        "block_num_heads": 2,
+        "codebook_size": 48,
+    },
+    "WanAnimate2Transformer3DModel": {"text_len": 16, "in_dim": 8, "out_dim": 4, "use_img_emb": False},
+    "WanAnimateTransformer3DModel": {
+        "in_channels": 12,
+        "latent_channels": 4,
+        "image_dim": 32,
+        "rope_max_seq_len": 32,
+        "motion_encoder_channel_sizes": {"4": 16, "8": 16, "16": 16},
+        "motion_encoder_size": 16,
+        "motion_style_dim": 8,
+        "motion_dim": 4,
+        "motion_encoder_dim": 16,
+        "face_encoder_hidden_dim": 16,
+        "face_encoder_num_heads": 2,
+        "inject_face_latents_blocks": 2,
+    },
+    "WanVACETransformer3DModel": {"vace_layers": [0], "vace_in_channels": 8},
+    "ZImageTransformer2DModel": {"axes_lens": [64, 64, 64]},
+}
