@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
-from weakref import WeakSet
+from weakref import ref
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
@@ -22,7 +22,7 @@ class Hook:
         self._module: nn.Module | None = module
         self._call: Callable[..., Any] | None = call
         self._handle: RemovableHandle | None = None
-        self._copies: WeakSet[nn.Module] = WeakSet()
+        self._copies: list[ref[nn.Module]] = []
 
     def __call__(self, *args: Any) -> Any:
         return None if self._call is None else self._call(*args)
@@ -31,7 +31,7 @@ class Hook:
         """The copy of the module is under way, and gets this hook with all the rest."""
         copy = memo.get(id(self._module))
         if isinstance(copy, nn.Module):
-            self._copies.add(copy)
+            self._copies.append(ref(copy))
         return self
 
     def __reduce__(self) -> tuple:
@@ -47,7 +47,7 @@ class Hook:
         """From the module and all copies of it; hold on to nothing."""
         if self._handle is not None:
             self._handle.remove()
-        for module in self._copies:
+        for module in filter(None, (copy() for copy in self._copies)):
             for hooks in (vars(module)[name] for name in KEPT_IN):
                 for key in [key for key, hook in hooks.items() if hook is self]:
                     del hooks[key]
