@@ -13,13 +13,25 @@ Indices = int | Sequence[int] | Int[Tensor, "i"]
 
 
 def whole(value: object, what: str) -> int:
+    """A whole number of any library as an int. Raises SaccadeError, with `what` it is, for anything else."""
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except (TypeError, RuntimeError) as error:
         raise SaccadeError(f"{what}: expected whole numbers") from error
 
 
+def index_of(value: object) -> int | None:
+    """The same; None for anything else, lists and tensors of one number included."""
+    if getattr(value, "ndim", 0):  # torch takes a list of one for a number
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError):
+        return None
+
+
 def indices(idx: Indices, length: int, what: str, name: str) -> Int[Tensor, "i"]:
+    """Token or head numbers 0 to length − 1, of such as count from the end. Raises SaccadeError for others."""
     try:
         given = torch.as_tensor(idx).reshape(-1)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -1,33 +1,20 @@
 """What a watched model attended to: its attention calls in order, and what only all of them together tell."""
 
-import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, overload
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError, printable, some_of
-from saccade.lens import flow, relevance, storage, words
+from saccade.lens import flow, relevance, rollout, storage, words
 from saccade.lens.call import Call
+from saccade.lens.indices import index_of
 from saccade.lens.names import matches
+from saccade.lens.rollout import Summary, first_row
 from saccade.lens.stream import Stream
-from saccade.lens.views import Entropy
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What all self-attention calls of a trace do, in their order. rollout (b m); for each call entropy (b h n) in
-    nats and mean attention distance (b h) in patches."""
-
-    calls: list[Call]
-    rollout: Float[Tensor, "b m"]
-    entropy: list[Float[Tensor, "b h n"]]
-    distance: list[Float[Tensor, "b h"]]
 
 
 class Trace(Sequence[Call]):
@@ -92,7 +79,7 @@ class Trace(Sequence[Call]):
         Raises SaccadeError for what are no whole numbers from 0 on.
         """
         given = [which] if isinstance(which, int) else which
-        wanted = {_whole(run) for run in given} if isinstance(given, Iterable) else {None}
+        wanted = {index_of(run) for run in given} if isinstance(given, Iterable) else {None}
         if any(run is None or run < 0 for run in wanted):
             raise SaccadeError(f"runs({which!r}): expected the number of a run, or several, counted from 0")
         found = [call for call in self._calls if call.run in wanted]
@@ -111,31 +98,13 @@ class Trace(Sequence[Call]):
         Raises SaccadeError unless the self-attention calls are of one forward pass, one (b, n) and the same parts.
         """
         layers = self._layers("rollout")
-        r = _first_row("rollout", token, layers[0])
-        for call in reversed(layers):
-            if call.mask is None:  # every row sums to 1
-                r = (r + call.mix(r).mean(dim=1)) / 2
-            else:
-                step = _Back(r)
-                call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])
-                r = step.row
-        return r
+        return rollout.rollout(layers, first_row("rollout", token, layers[0]))
 
-    def summary(
-        self, grid: tuple[int, int], token: int | Float[Tensor, "n"] = 0, prefix: int | None = None
-    ) -> "Summary":
+    def summary(self, grid: tuple[int, int], token: int | Float[Tensor, "n"] = 0, prefix: int | None = None) -> Summary:
         """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
         half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
         layers = self._layers("rollout")
-        r = _first_row("rollout", token, layers[0])
-        entropy, distance = [], []
-        for call in reversed(layers):
-            step, spread, reach = _Back(r), Entropy(), call.distance_view(grid, prefix)
-            call.walk(step, spread, reach)
-            r = step.row
-            entropy.append(spread.value())
-            distance.append(reach.value())
-        return Summary(layers, r, entropy[::-1], distance[::-1])
+        return rollout.summary(layers, first_row("rollout", token, layers[0]), grid, prefix)
 
     def relevance(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
         """How much each input token gave to what a backward pass started from, by way of `token` of the last layer.
@@ -158,9 +127,9 @@ class Trace(Sequence[Call]):
         """
         if all(call.kind == "self" for call in self._calls):
             layers = self._layers("relevance")
-            return relevance.relevance(layers, [], _first_row("relevance", token, layers[0]))
+            return relevance.relevance(layers, [], first_row("relevance", token, layers[0]))
         encoder, decoder = relevance.parts(self._calls)
-        return relevance.relevance(encoder, decoder, _first_row("relevance", token, decoder[0]))
+        return relevance.relevance(encoder, decoder, first_row("relevance", token, decoder[0]))
 
     def words(
         self,
@@ -192,7 +161,7 @@ class Trace(Sequence[Call]):
         which takes about a minute; beyond, and wherever `rollout` does, it raises SaccadeError.
         """
         layers = self._layers("flow")
-        place = _whole(token)
+        place = index_of(token)
         if place is None or not -layers[0].shape[2] <= place < layers[0].shape[2]:
             raise SaccadeError(f"flow from token {token!r}: expected the index of one of {layers[0].shape[2]} tokens")
         return flow.flow(layers, place % layers[0].shape[2])
@@ -257,54 +226,3 @@ class Trace(Sequence[Call]):
         (name, why), *others = self.missed.items()
         more = f" (and {len(others)} more)" if others else ""
         return f"The trace is empty: what attended could not be seen. {name}{more}: {why}. {self._hint}".strip()
-
-
-class _Back:
-    """rᵀA for A = ½·mean over heads + ½·identity, its rows scaled to sum to 1, as a part of a walk."""
-
-    def __init__(self, r: Float[Tensor, "b n"]) -> None:
-        self._r, self.row = r, torch.zeros_like(r)
-
-    def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
-        w = weights.to(self.row.dtype)
-        heads = w.shape[1]
-        # A target that may attend to nothing has weights of 0: then its row of A is the identity alone.
-        share = self._r[:, targets] / (1 + w.sum(dim=-1).mean(dim=1))  # (b t)
-        self.row[:, targets] += share
-        mixed = share[:, None, None, :].expand(-1, heads, -1, -1) @ w / heads  # (b h 1 m)
-        self.row += mixed.sum(dim=(1, 2))
-
-
-def _first_row(what: str, token: int | Float[Tensor, "n"], call: Call) -> Float[Tensor, "b n"]:
-    b, _, n, _ = call.shape
-    dtype = torch.promote_types(call.q.dtype, torch.float32)
-    return _weighting(what, token, n).to(call.q.device, dtype).expand(b, n)
-
-
-def _whole(token: object) -> int | None:
-    """The index that a whole number of any library is; None for anything else."""
-    if getattr(token, "ndim", 0):  # torch takes a list of one for a number
-        return None
-    try:
-        return operator.index(token)  # type: ignore[arg-type]
-    except (TypeError, RuntimeError):
-        return None
-
-
-def _weighting(what: str, token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
-    place = _whole(token)
-    if place is not None:
-        if not -n <= place < n:
-            raise SaccadeError(f"{what} of token {place}: there are {n} tokens, 0 to {n - 1}")
-        one = torch.zeros(n)
-        one[place] = 1.0
-        return one
-    try:
-        weights = torch.as_tensor(token, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SaccadeError(f"{what} of {token!r}: expected the index of a token or ({n},) weights over them") from error
-    if weights.shape != (n,) or not bool((weights >= 0).all()) or not 0 < float(weights.sum()) < float("inf"):
-        raise SaccadeError(
-            f"{what} weights of shape {tuple(weights.shape)}: expected ({n},), one a token, 0 or more, not all 0"
-        )
-    return weights / weights.sum()

@@ -16,7 +16,7 @@ from saccade.data.files import shown as named
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.lens.trace import Summary
+from saccade.lens.rollout import Summary
 from saccade.studio.areas import ClassAreas, find_areas
 from saccade.studio.canvas import Canvas, laid_out
 from saccade.studio.objects import FoundObjects, find_objects

@@ -20,7 +20,7 @@ from torch import Tensor
 from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
-from saccade.lens.trace import Summary
+from saccade.lens.rollout import Summary
 from saccade.studio.budget import Attention, Fitted, fit
 from saccade.studio.targets import Targets
 
