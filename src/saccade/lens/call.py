@@ -5,7 +5,7 @@ a row and never the n x m map, which only `weights` makes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -66,7 +66,6 @@ class Call:
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))
         self._v = values[0] if values else None
-        # in inference mode nothing tells whether it is written into
         self._mask = None if mask is None else Kept(mask)
         self._lse = None if lse is None else lse.detach()
         self._norm: tuple[Tensor, Tensor | None] | None = None
@@ -195,8 +194,7 @@ class Call:
 
     def distance_view(self, grid: tuple[int, int], prefix: int | None = None) -> Distance:
         """`distance` as a part of a walk."""
-        rows, columns, first = self._patches(grid, prefix)
-        return Distance((rows, columns), first)
+        return Distance.of(self.name, self.shape, grid, prefix)
 
     # how the views are computed
 
@@ -296,20 +294,3 @@ class Call:
             peaks.append(peak)
             rests.append(torch.where(sums > 0, sums, 1.0).log())
         return torch.cat(peaks, dim=2), torch.cat(rests, dim=2)
-
-    def _patches(self, grid: tuple[int, int], prefix: int | None) -> tuple[int, int, int]:
-        """Rows and columns of the grid, and the token it starts at."""
-        _, _, n, m = self.shape
-        what = f"distance of {self.name!r}: a grid of {grid!r}"
-        if not isinstance(grid, Sequence) or len(grid) != 2:
-            raise SaccadeError(f"{what}; expected (rows, columns) of patches")
-        rows, columns = (whole(side, what) for side in grid)
-        patches = rows * columns
-        first = n - patches if prefix is None else whole(prefix, f"distance of {self.name!r}: a prefix of {prefix!r}")
-        if n != m or min(rows, columns) < 1 or first < 0 or first + patches != n:
-            asked = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
-            raise SaccadeError(
-                f"distance of {self.name!r}: {asked} does not fit {n} targets and {m} sources; expected one target "
-                "and one source a patch, after the prefix tokens (cls, registers)"
-            )
-        return rows, columns, first

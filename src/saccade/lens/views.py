@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saccade.errors import SaccadeError
+from saccade.lens.indices import whole
+
 
 class View(Protocol):
     """Something that a walk over a map adds up."""
@@ -56,6 +59,24 @@ class Distance:
         self.grid, self.first = grid, first
         self._total: Tensor | float = 0.0
         self._count: Tensor | float = 0.0
+
+    @classmethod
+    def of(cls, name: str, shape: tuple[int, int, int, int], grid: tuple[int, int], prefix: int | None) -> "Distance":
+        """That of a call of this name and (b h n m); see `Call.distance`."""
+        n, m = shape[2:]
+        what = f"distance of {name!r}: a grid of {grid!r}"
+        if not isinstance(grid, Sequence) or len(grid) != 2:
+            raise SaccadeError(f"{what}; expected (rows, columns) of patches")
+        rows, columns = (whole(side, what) for side in grid)
+        patches = rows * columns
+        first = n - patches if prefix is None else whole(prefix, f"distance of {name!r}: a prefix of {prefix!r}")
+        if n != m or min(rows, columns) < 1 or first < 0 or first + patches != n:
+            asked = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
+            raise SaccadeError(
+                f"distance of {name!r}: {asked} does not fit {n} targets and {m} sources; expected one target "
+                "and one source a patch, after the prefix tokens (cls, registers)"
+            )
+        return cls((rows, columns), first)
 
     def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
         patches = targets >= self.first
