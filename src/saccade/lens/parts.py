@@ -217,4 +217,5 @@ def _viewed(parts: Parts, source: Tensor, out: Tensor) -> Parts | None:
 
 @lru_cache(maxsize=4096)
 def name_of(func: Callable) -> str:
+    """What PyTorch calls an operation."""
     return str(getattr(func, "__name__", func))

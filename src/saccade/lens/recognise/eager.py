@@ -10,20 +10,19 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from saccade.errors import in_one_line
 from saccade.lens.modes import quietly
 from saccade.lens.origins import tensors
+from saccade.lens.parts import name_of
 from saccade.lens.recognise import scoring, spellings, writes
 from saccade.lens.recognise.products import Product, product, unknown
-from saccade.lens.recognise.scoring import Scores, version_of
+from saccade.lens.recognise.scoring import may_be_scores, version_of
 from saccade.lens.recognise.settling import Settled, settle, unfollowed
 from saccade.lens.recognise.steps import STEPS
 from saccade.lens.recognise.tables import Tables
-from saccade.lens.recognise.weighing import LOST, Weights, after, name_of, unfollowed_use
-from saccade.lens.shapes import transformed, without_numbers
+from saccade.lens.recognise.weighing import LOST, Weights, after, shown_name, unfollowed_use
 from saccade.lens.whence import Whence
 
 
@@ -138,16 +137,16 @@ class Recogniser(Tables):
 
     def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
-        beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given.get("input", given.get("self"))
+        beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given["input"]
         self._scored(func, given["batch1"], given["batch2"], out, alpha)
-        if beta and term is not None and term is not out and out in self._scores:
+        if beta and term is not out and out in self._scores:
             self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
 
     def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
         if self._surely_scores(a) or self._surely_scores(b):
             self._miss_written_out(a, b)
             self._pass("matmul", func, (a, b), {}, out)
-        elif _may_be_scores(a, b, out):
+        elif may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
             q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
             self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale, -1)
@@ -163,7 +162,7 @@ class Recogniser(Tables):
             if w in self._weights:
                 self._mixed(func, w, own, of_out, out)
                 return
-        if (lettered := spellings.roles_of(of_a, of_b, of_out)) and _may_be_scores(a, b, out):
+        if (lettered := spellings.roles_of(of_a, of_b, of_out)) and may_be_scores(a, b, out):
             roles, width = lettered
             target, source = (of_out[roles.index(role)] for role in "ts")
             alike = a.shape[of_a.index(target)] == b.shape[of_b.index(source)]
@@ -181,7 +180,7 @@ class Recogniser(Tables):
         self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
 
     def _softmax(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        given = args[0] if args else kwargs.get("input", kwargs.get("self"))
+        given = args[0]
         axis = spellings.softmax_axis(args, kwargs, out.ndim)
         settled: Settled | str
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
@@ -220,7 +219,7 @@ class Recogniser(Tables):
         """An einsum of weights that is no product with values: mixed over heads, for instance."""
         known = self._weights[w]
         if known.axis is not None and own[known.axis] in made:
-            axis, changed = made.index(own[known.axis]), known.changed or name_of(func)
+            axis, changed = made.index(own[known.axis]), known.changed or shown_name(func)
             self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, known.dropped, (LOST,)))
 
     def _softened(self, x: Tensor) -> bool:
@@ -256,7 +255,7 @@ class Recogniser(Tables):
             if does in STEPS and made is out and made.device == t.device:
                 new = STEPS[does](scores, t, func, args, kwargs, made)
             if new is None or new.shape != tuple(made.shape):
-                new = _alike(scores, made, f"its scores go through {name_of(func)}")
+                new = scores.changed_to(made, f"its scores go through {shown_name(func)}")
             self._put(made, new)
 
     def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
@@ -288,28 +287,10 @@ STARTS: dict[str | None, Callable] = {
     "linear": Recogniser._linear,
 }
 BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothing is followed yet
-
-
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
 
 
 def not_followed(func: Callable, error: Exception) -> str:
     """Why something is missed: an operation on tensors of a kind that nobody foresaw."""
-    return f"what {getattr(func, '__name__', func)} did could not be followed: {in_one_line(error)}"
-
-
-def _may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
-    """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
-    three = (a, b, out)
-    plain = all(t.is_floating_point() and not (t.is_nested or without_numbers(t)) for t in three)
-    plain = plain and all(t.layout == torch.strided for t in three)
-    return plain and out.numel() > 0 and not transformed()
-
-
-def _alike(scores: Scores, t: Tensor, why: str) -> Scores | None:
-    """The record of what something else made of scores, if its targets and sources are where they were."""
-    if t.ndim != len(scores.shape):
-        return None
-    same = all(t.shape[i] == scores.shape[i] for i, role in enumerate(scores.roles) if role in "ts")
-    return replace(scores.spoiled(why), shape=tuple(t.shape)) if same else None
+    return f"what {name_of(func)} did could not be followed: {in_one_line(error)}"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from saccade.lens.origins import memory
+from saccade.lens.shapes import transformed, without_numbers
 from saccade.lens.whence import Whence
 
 REMADE = "something that it was made of was written into before its softmax"
@@ -48,11 +49,20 @@ class Scores:
         nothing = self.q.new_zeros(())
         return replace(self, q=nothing, k=nothing, added=(), versions=(), why=self.why or why)
 
+    def changed_to(self, t: Tensor, why: str) -> "Scores | None":
+        """The record of what something that is not followed made of the scores, if their targets and sources are where
+        they were."""
+        if t.ndim != len(self.shape):
+            return None
+        same = all(t.shape[i] == self.shape[i] for i, role in enumerate(self.roles) if role in "ts")
+        return replace(self.spoiled(why), shape=tuple(t.shape)) if same else None
+
     def made_of(self, place: int) -> bool:
         """Whether any of what was used lies in this memory."""
         return any(memory(t) == place for t, _ in self.versions)
 
     def using(self, t: Tensor) -> Versions:
+        """What is used with t as well."""
         return (*self.versions, (t, version_of(t)))
 
     def times(self, factor: Tensor | float) -> "Scores":
@@ -141,6 +151,14 @@ class Scores:
             return known
         q, k = (regrouped(t, self.shape, parts, shape) for t in (self.q, self.k))
         return replace(known, q=q, k=k, added=tuple(regrouped(a, self.shape, parts, shape) for a in self.added))
+
+
+def may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
+    """Whether a product can be followed: of real numbers that are there, outside of torch.func transforms."""
+    three = (a, b, out)
+    plain = all(t.is_floating_point() and not (t.is_nested or without_numbers(t)) for t in three)
+    plain = plain and all(t.layout == torch.strided for t in three)
+    return plain and out.numel() > 0 and not transformed()
 
 
 def product(left: Tensor, right: Tensor, roles: str, out: Tensor, whence: Whence, scale: float = 1.0) -> Scores:

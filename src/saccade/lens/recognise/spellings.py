@@ -74,7 +74,7 @@ AS_KERNELS: dict[str, set[Callable]] = {
 
 
 Operands = tuple[Tensor, Tensor, str, str, str]  # two tensors, letters for their axes and for those of the result
-DOTS = "0123456789"
+DOTS = "0123456789"  # letters of axes that an operation does not name
 ADDING = AS_FUNCTIONS["baddbmm"] | AS_KERNELS["baddbmm"]
 DROPOUTS = AS_FUNCTIONS["dropout"] | AS_KERNELS["dropout"]
 
@@ -171,9 +171,8 @@ def einsum_of(args: tuple) -> Operands | None:
     terms = inputs.split(",")
     if not arrow or len(terms) != 2:
         return None
-    spare = list("0123456789")[::-1]  # for the axes of an ellipsis, aligned at its end
     most = max(t.ndim - len(term.replace("...", "")) for t, term in zip(operands, terms, strict=True))
-    dots = "".join(spare[:most])[::-1]
+    dots = DOTS[-most:] if most else ""  # for the axes of an ellipsis, aligned at its end
     letters = []
     for t, term in zip(operands, terms, strict=True):
         own = t.ndim - len(term.replace("...", ""))

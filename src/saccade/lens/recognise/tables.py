@@ -17,8 +17,8 @@ class Tables:
     """Scores, weights, and what tells how their axes came about."""
 
     def __init__(self) -> None:
-        self._scores: ByTensor[tuple[Scores, int]] = ByTensor()  # its Scores and version
-        self._weights: ByTensor[Weights] = ByTensor()  # its Weights
+        self._scores: ByTensor[tuple[Scores, int]] = ByTensor()  # and the version of the tensor then
+        self._weights: ByTensor[Weights] = ByTensor()
         self._merged: ByTensor[tuple[int, int]] = ByTensor()  # (batch, heads) that its third last axis is made of
         self._noise: ByTensor[int] = ByTensor()  # 1 if it is what a dropout multiplies with
 

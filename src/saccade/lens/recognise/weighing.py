@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from saccade.lens.origins import memory
+from saccade.lens.parts import name_of
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.scoring import grouped, regrouped
 from saccade.lens.recognise.settling import Settled
@@ -45,7 +45,7 @@ def unfollowed_use(w: Weights, does: str | None, func: Callable) -> str:
     """How weights that were made of queries and keys meet values in a way that is not followed; "" if they do not."""
     if isinstance(w.settled, str) or w.settled.used or not (does == "other product" or (does == "total" and w.spread)):
         return ""
-    return f"softmax of scores {w.settled.shape}, whose product with values by {name_of(func)} is not followed"
+    return f"softmax of scores {w.settled.shape}, whose product with values by {shown_name(func)} is not followed"
 
 
 def after(
@@ -76,7 +76,7 @@ def after(
     if w.axis is not None and out.ndim == t.ndim and out.shape[w.axis] == t.shape[w.axis]:
         undo = w.undo if shape == w.shape else (LOST,)
         spread = w.spread or (does == "times" and out.numel() > t.numel())
-        return replace(w, shape=shape, changed=w.changed or name_of(func), undo=undo, spread=spread)
+        return replace(w, shape=shape, changed=w.changed or shown_name(func), undo=undo, spread=spread)
     return None
 
 
@@ -122,9 +122,9 @@ def redone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
     return t
 
 
-def name_of(func: Any) -> str:
-    """An operation as people know it."""
-    return str(getattr(func, "__name__", func)).removeprefix("__").removesuffix("__")
+def shown_name(func: Callable) -> str:
+    """An operation as people know it: `mul`, not `__mul__`."""
+    return name_of(func).removeprefix("__").removesuffix("__")
 
 
 def _axis_after(w: Weights, shape: tuple[int, ...]) -> int | None:

@@ -8,18 +8,12 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from saccade.lens.origins import tensors
+from saccade.lens.parts import name_of
 
 # Named as if they wrote, but they leave the numbers as they are.
 HARMLESS = {
-    "requires_grad_",
-    "detach_",
-    "share_memory_",
-    "__index__",
-    "__int__",
-    "__invert__",
-    "__iter__",
-    "retain_grad_",
-}
+    "requires_grad_", "retain_grad_", "detach_", "share_memory_", "__index__", "__int__", "__invert__", "__iter__",
+}  # fmt: skip
 
 
 def into(func: Callable, args: tuple, kwargs: dict, out: Any, may_return_its_input: bool) -> Iterator[Tensor]:
@@ -50,7 +44,7 @@ def _by_schema(func: Callable) -> tuple[tuple[int, str], ...] | None:
 
 @lru_cache(maxsize=4096)
 def _by_name(func: Callable) -> bool:
-    name = str(getattr(func, "__name__", func))
+    name = name_of(func)
     if name in HARMLESS:
         return False
     special = name.startswith("__") and name.endswith("__")
