@@ -13,10 +13,9 @@ from torch.overrides import TorchFunctionMode
 from saccade.lens.call import Call
 from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
-from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.modes import quietly, without
-from saccade.lens.names import OUTSIDE, SCRIPTED, SEPARATE, Names, in_backward
+from saccade.lens.names import SCRIPTED, SEPARATE, Names
 from saccade.lens.passing import passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
 from saccade.lens.recognise.backward import follow_within, gradient_of, rows_of
@@ -24,21 +23,19 @@ from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.made import Made, made_of
 from saccade.lens.recognise.outputs import Outputs
 from saccade.lens.recognise.products import Product
-from saccade.lens.recognise.settling import SCORES
+from saccade.lens.recording import Recording
 from saccade.lens.shapes import (
     ASKED,
     TRANSFORMED,
     Asked,
-    as_seen,
     mapped,
-    not_plain,
     other_attention,
-    packed,
-    unpacked,
 )  # fmt: skip
 from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace
-from saccade.lens.whence import Whence, whence_of
+from saccade.lens.whence import Whence
+
+TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
 
 
 class Watcher(TorchFunctionMode):
@@ -48,14 +45,14 @@ class Watcher(TorchFunctionMode):
         self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream
     ) -> None:
         super().__init__()
-        self.trace, self.values, self.gradients, self.stream = trace, values, gradients, stream
+        self.trace, self.values, self.gradients = trace, values, gradients
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
         self._within: list[Callable[[Any], None]] = []
         self.names = Names(components)
-        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._whence)
-        self._given: tuple[Tensor, Tensor] | None = None  # query and key of the function of torch.nn that is running
+        self._recording = Recording(self.names, trace, values, gradients, stream)
+        self._miss = self._recording.miss
+        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._recording.whence)
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
-        self._met = 0  # attention calls
         self._outputs = Outputs()
 
     def attach(self, undo: ExitStack) -> None:
@@ -100,7 +97,7 @@ class Watcher(TorchFunctionMode):
         for product, call in made:
             product.settled.used = True
             asked = call.asked
-            new = self._add(
+            new = self._recording.add(
                 asked.q, asked.k, call.v, asked.mask, asked.scale, call.whence, call.note, None, asked.causal
             )
             added += [new] if new is not None else []
@@ -115,7 +112,7 @@ class Watcher(TorchFunctionMode):
         with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
         before = len(self.trace)
-        gradient = self._record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
+        gradient = self._recording.record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
         self._outputs.add(out, self.trace[before:])
         if gradient is not None:
             gradient.follow(out)
@@ -126,7 +123,7 @@ class Watcher(TorchFunctionMode):
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
-        before = self._met
+        before = self._recording.met
         if flex.is_flex(func):  # it refuses dispatch modes
             out = func(*args, **kwargs)
             self._flex(args, kwargs, out)
@@ -134,7 +131,7 @@ class Watcher(TorchFunctionMode):
         heads = None
         if func is F.multi_head_attention_forward:
             given = dict(zip(("query", "key", "value", "embed_dim_to_check", "num_heads"), args, strict=False)) | kwargs
-            heads, self._given = given["num_heads"], (given["query"], given["key"])
+            heads, self._recording.given = given["num_heads"], (given["query"], given["key"])
         below = KernelRecorder(self._kernel, self._below(lambda: heads))
         try:
             with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
@@ -143,8 +140,8 @@ class Watcher(TorchFunctionMode):
                 self._within[0](out)
         finally:
             self._within.clear()
-            self._given = None
-        if self._met == before:
+            self._recording.given = None
+        if self._recording.met == before:
             name = getattr(func, "__name__", str(func))
             unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
             self._miss(TRANSFORMED if mapped() else unknown)
@@ -157,11 +154,11 @@ class Watcher(TorchFunctionMode):
             self._miss(found)
         else:
             (q, k), tensors = flex.of(args, kwargs), found[0]
-            self._add(*tensors, self._whence(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
+            self._recording.add(*tensors, self._recording.whence(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
         """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
-        recogniser = Recogniser(spellings.KERNELS, self._miss, self._whence, heads)
+        recogniser = Recogniser(spellings.KERNELS, self._miss, self._recording.whence, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
             made: list[tuple[Product, Made]] = []
@@ -184,7 +181,7 @@ class Watcher(TorchFunctionMode):
             self._miss(found)
         else:
             whence = Whence("self" if found.self_attention else "cross")
-            self._add(found.q, found.k, found.v, found.allowed, None, whence)
+            self._recording.add(found.q, found.k, found.v, found.allowed, None, whence)
 
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
@@ -222,25 +219,16 @@ class Watcher(TorchFunctionMode):
 
     def _kernel(self, seen: Seen) -> None:
         if call := under_way():  # an edit made it
-            gradient = self._record(call.last, seen, call.first)
+            gradient = self._recording.record(call.last, seen, call.first)
         else:
-            gradient = self._record(Asked.of(seen), seen)
+            gradient = self._recording.record(Asked.of(seen), seen)
         if gradient is not None:
             self._within.append(gradient.follow_within)
-
-    def _miss(self, why: str) -> None:
-        """The module that is running attends in a way that cannot be seen."""
-        if self.names.stack and not in_backward():
-            self.names.meet()
-            self.trace.missed.setdefault(self.names.stack[-1].name, why)
 
     def _heads(self) -> int | None:
         """How many heads the running module of torch.nn merges with the batch."""
         module = self.names.stack[-1].module if self.names.stack else None
         return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
-
-    def _whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
-        return whence_of(self.names, self._given, q, k, alike, axis)
 
     def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
         """Attention of separate operations, of which an edit above made a call."""
@@ -252,7 +240,9 @@ class Watcher(TorchFunctionMode):
         if settled is None or not settled.used:
             kernel = kernels[0] if len(kernels) == 1 else None
             before = len(self.trace)
-            gradient = self._record(call.last, kernel, call.first, None if settled is None else settled.whence)
+            gradient = self._recording.record(
+                call.last, kernel, call.first, None if settled is None else settled.whence
+            )
             self._outputs.add(out, self.trace[before:])
             if gradient is not None:
                 gradient.follow(out, rows_of(product))
@@ -263,66 +253,3 @@ class Watcher(TorchFunctionMode):
         except Exception as error:
             self._miss(not_followed(product.func, error))
         return out
-
-    def _record(
-        self, asked: Asked, seen: Seen | None, given: Asked | None = None, whence: Whence | None = None
-    ) -> Gradient | None:
-        """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
-        of its output, if that was asked for.
-
-        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that. whence:
-        where its q and k came from, if that is known already.
-        """
-        if why := not_plain(asked):
-            self._miss(why)
-        elif self._counts():
-            q, k = (given or asked).q, (given or asked).k
-            found = whence or self._whence(q, k, q.shape[-2] == k.shape[-2])
-            found = Whence("cross") if asked.borrowed else found
-            lse = None if seen is None else seen.lse
-            targets, keys, values, mask = as_seen(asked, seen)
-            frame = self.names.stack[-1]
-            if packed(frame.module, frame.inputs, q, k) and not self.gradients:
-                targets, lse, mask = unpacked(targets, lse, mask)
-                found = Whence("self" if keys.shape[2] == 1 else "cross")
-            note = SCORES if asked.scores else ""
-            call = self._add(targets, keys, values, mask, asked.scale, found, note, lse, asked.causal)
-            if call is not None and self.gradients:
-                call.gradient = Gradient(call.shape[:3], DROPPED if asked.dropout else "")
-                return call.gradient
-        return None
-
-    def _add(
-        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, whence: Whence,
-        note: str = "", lse: Tensor | None = None, causal: bool = False,
-    ) -> Call | None:  # fmt: skip
-        """Add a call of the running module to the trace. Returns it if it is kept."""
-        if not self._counts():
-            return None
-        self.names.meet()
-        self._met += 1
-        frame = self.names.stack[-1]
-        # A fused layer is named as it is where it runs unfused.
-        name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
-        if not self.stream.wants(name):
-            return None
-        kind = "joint" if whence.parts else whence.kind
-        kept = v if self.values else None
-        call = Call(
-            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts
-        )  # fmt: skip
-        call.lay(whence.steps)
-        if self.stream.views is not None:
-            self.stream.view(call)
-            return None
-        self.trace.append(call)
-        return call
-
-    def _counts(self) -> bool:
-        """Whether attention that is met now is the model's own, and met for the first time."""
-        if not self.names.stack and not in_backward():
-            self.trace.missed.setdefault("(outside)", OUTSIDE)
-        return bool(self.names.stack) and not in_backward()
-
-
-TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor

@@ -1,0 +1,95 @@
+"""What a watch keeps of the attention that it meets: calls of the running modules, views of them, what it missed."""
+
+from torch import Tensor, nn
+
+from saccade.lens.call import Call
+from saccade.lens.gradients import DROPPED, Gradient
+from saccade.lens.kernels import Seen
+from saccade.lens.names import OUTSIDE, Names, in_backward
+from saccade.lens.recognise.settling import SCORES
+from saccade.lens.shapes import Asked, as_seen, not_plain, packed, unpacked
+from saccade.lens.stream import Stream
+from saccade.lens.trace import Trace
+from saccade.lens.whence import Whence, whence_of
+
+
+class Recording:
+    """Fills a trace, or the views of a stream.
+
+    met: how many attention calls were met. given: query and key of the function of torch.nn that is running.
+    """
+
+    def __init__(self, names: Names, trace: Trace, values: bool, gradients: bool, stream: Stream) -> None:
+        self._names, self._trace, self._values, self._gradients, self._stream = names, trace, values, gradients, stream
+        self.met = 0
+        self.given: tuple[Tensor, Tensor] | None = None
+
+    def miss(self, why: str) -> None:
+        """The module that is running attends in a way that cannot be seen."""
+        if self._names.stack and not in_backward():
+            self._names.meet()
+            self._trace.missed.setdefault(self._names.stack[-1].name, why)
+
+    def whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
+        """Where tensors that are multiplied with one another come from; see `whence_of`."""
+        return whence_of(self._names, self.given, q, k, alike, axis)
+
+    def record(
+        self, asked: Asked, seen: Seen | None, given: Asked | None = None, whence: Whence | None = None
+    ) -> Gradient | None:
+        """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
+        of its output, if that was asked for.
+
+        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that. whence:
+        where its q and k came from, if that is known already.
+        """
+        if why := not_plain(asked):
+            self.miss(why)
+        elif self._counts():
+            q, k = (given or asked).q, (given or asked).k
+            found = whence or self.whence(q, k, q.shape[-2] == k.shape[-2])
+            found = Whence("cross") if asked.borrowed else found
+            lse = None if seen is None else seen.lse
+            targets, keys, values, mask = as_seen(asked, seen)
+            frame = self._names.stack[-1]
+            if packed(frame.module, frame.inputs, q, k) and not self._gradients:
+                targets, lse, mask = unpacked(targets, lse, mask)
+                found = Whence("self" if keys.shape[2] == 1 else "cross")
+            note = SCORES if asked.scores else ""
+            call = self.add(targets, keys, values, mask, asked.scale, found, note, lse, asked.causal)
+            if call is not None and self._gradients:
+                call.gradient = Gradient(call.shape[:3], DROPPED if asked.dropout else "")
+                return call.gradient
+        return None
+
+    def add(
+        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, whence: Whence,
+        note: str = "", lse: Tensor | None = None, causal: bool = False,
+    ) -> Call | None:  # fmt: skip
+        """Add a call of the running module to the trace. Returns it if it is kept."""
+        if not self._counts():
+            return None
+        self._names.meet()
+        self.met += 1
+        frame = self._names.stack[-1]
+        # A fused layer is named as it is where it runs unfused.
+        name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
+        if not self._stream.wants(name):
+            return None
+        kind = "joint" if whence.parts else whence.kind
+        kept = v if self._values else None
+        call = Call(
+            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts
+        )  # fmt: skip
+        call.lay(whence.steps)
+        if self._stream.views is not None:
+            self._stream.view(call)
+            return None
+        self._trace.append(call)
+        return call
+
+    def _counts(self) -> bool:
+        """Whether attention that is met now is the model's own, and met for the first time."""
+        if not self._names.stack and not in_backward():
+            self._trace.missed.setdefault("(outside)", OUTSIDE)
+        return bool(self._names.stack) and not in_backward()
