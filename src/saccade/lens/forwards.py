@@ -70,7 +70,6 @@ class Forward:
 
 def stand_in(module: nn.Module, around: Around, undo: ExitStack) -> None:
     """Have `around` called in place of a module's forward, with that forward first, until `undo` is closed."""
-
     with _changing:
         there = vars(module).get("forward")
         standing = there if isinstance(there, Forward) and there.module is module else Forward(module)

@@ -33,11 +33,11 @@ SEPARATE = (
     "training), not a fused call"
 )
 OUTSIDE = (
-    "attention was called while no module of the watched model was running; call the model itself (not its .forward), "
-    "or watch the model that made the call"
+    "attention was called while no module of the model was running; call the model itself (not its .forward), or {} "
+    "the model that made the call"
 )
 HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
-OWN = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
+CALLED = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -103,6 +103,11 @@ class Names:
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
         self._met: set[str] = set()  # modules in which attention was met, seen or missed
+
+    @property
+    def counts(self) -> bool:
+        """Whether attention that is met now is the model's own, and met for the first time."""
+        return bool(self.stack) and not in_backward()
 
     @property
     def runs(self) -> int:
@@ -281,4 +286,4 @@ def _like_attention(kind: str, name: str) -> bool:
     kind = kind.lower()
     # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
     of_class = ("attention" in kind or "attn" in kind) and not kind.endswith("output")
-    return of_class or OWN.fullmatch(name.rpartition(".")[2].lower()) is not None
+    return of_class or CALLED.fullmatch(name.rpartition(".")[2].lower()) is not None

@@ -10,6 +10,7 @@ from saccade.lens.by_tensor import ByTensor
 from saccade.lens.parts import Joined, Parts
 
 LEARNED = frozenset([-1])
+HOLDERS = (nn.Embedding, nn.ParameterList, nn.ParameterDict)  # modules that only hold parameters of the one around
 
 
 class Origins:
@@ -108,9 +109,6 @@ def learned_tokens(module: nn.Module) -> list[tuple[nn.Module, str]]:
     holders = [module, *(child for child in module.children() if isinstance(child, HOLDERS))]
     every = [(holder, name, p) for holder in holders for name, p in holder._parameters.items() if p is not None]
     return [(holder, name) for holder, name, p in every if p.ndim >= 2 and p.is_floating_point()]
-
-
-HOLDERS = (nn.Embedding, nn.ParameterList, nn.ParameterDict)
 
 
 def token_inputs(args: tuple, kwargs: dict) -> list[Tensor]:

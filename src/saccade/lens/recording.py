@@ -26,7 +26,7 @@ class Recording:
 
     def miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
-        if self._names.stack and not in_backward():
+        if self._names.counts:
             self._names.meet()
             self._trace.missed.setdefault(self._names.stack[-1].name, why)
 
@@ -89,7 +89,7 @@ class Recording:
         return call
 
     def _counts(self) -> bool:
-        """Whether attention that is met now is the model's own, and met for the first time."""
+        """The same as `Names.counts`; what is not the model's own is noted."""
         if not self._names.stack and not in_backward():
-            self._trace.missed.setdefault("(outside)", OUTSIDE)
-        return bool(self._names.stack) and not in_backward()
+            self._trace.missed.setdefault("(outside)", OUTSIDE.format("watch"))
+        return self._names.counts

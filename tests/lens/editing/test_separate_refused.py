@@ -79,7 +79,7 @@ def differential(q, k, v):
 
 NAMED = {
     differential: "after the softmax, by sub",
-    dropped: r"dropout is on for its weights, .* call model.eval\(\)", gated: "after the softmax, by mul",
+    dropped: r"dropout changed its weights .* call model.eval\(\)", gated: "after the softmax, by mul",
     talking: "after the softmax, by einsum", masked_after: "after the softmax, by masked_fill",
     written: "after the softmax, by |do not give", written_view: "by a write into them|do not give",
     query_written: "written into before its values were met", out_given: "written into another tensor",

@@ -23,7 +23,7 @@ from saccade.lens.editing.separate import asked_of, separate
 from saccade.lens.forwards import stand_in
 from saccade.lens.hooks import Hook
 from saccade.lens.modes import unseen, without
-from saccade.lens.names import PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
+from saccade.lens.names import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
 from saccade.lens.passing import passing, tell
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.eager import Recogniser, not_followed
@@ -66,7 +66,7 @@ class Editor(TorchFunctionMode):
 
     def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
         """Follow all modules until `undo` is closed."""
-        self.names.follow(self.wrap, undo)
+        self.names.follow(self._wrap, undo)
 
         def leave(module: nn.Module, args: tuple, output: Any) -> Any:
             return self._returned.replaced(output)
@@ -94,7 +94,7 @@ class Editor(TorchFunctionMode):
             for name, why in self.done.missed.items():
                 if matches(name, pattern):
                     raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
-            there = OUTSIDE if self._outside else "the model made none that can be edited"
+            there = OUTSIDE.format("edit") if self._outside else "the model made none that can be edited"
             there = f"there are {some_of(self._calls)}" if self._calls else there
             raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")
 
@@ -198,9 +198,9 @@ class Editor(TorchFunctionMode):
         return new
 
     def _counts(self) -> bool:
-        """Whether attention that is met now is the model's own, and met for the first time."""
+        """The same as `Names.counts`; what is not the model's own is noted."""
         self._outside = self._outside or not (in_backward() or self.names.stack)
-        return bool(self.names.stack) and not in_backward()
+        return self.names.counts
 
     def _multi_head(self, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor | None]:
         """multi_head_attention_forward, whose inner call no mode sees: run so that it is edited."""
@@ -216,7 +216,7 @@ class Editor(TorchFunctionMode):
 
         return multi_head_attention(attend, args, kwargs)
 
-    def wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+    def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
         no pattern matches anything in it, it runs without this mode, as unedited."""
         parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
@@ -258,16 +258,12 @@ class Editor(TorchFunctionMode):
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be edited."""
-        if self.names.stack and not in_backward():
+        if self.names.counts:
             self.names.meet()
             if self._matching(name := self.names.stack[-1].name):
                 self.done.missed.setdefault(name, why)
 
 
-OUTSIDE = (
-    "attention was called while no module of the model was running; call the model itself (not its .forward), or edit "
-    "the model that made the call"
-)
 CHECKPOINTED = (
     "it runs under activation checkpointing, which would compute the unedited call anew in the backward pass; switch "
     "checkpointing off"

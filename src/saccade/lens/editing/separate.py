@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from saccade.lens.editing.remake import remake
+from saccade.lens.gradients import DROPPED
 from saccade.lens.modes import quietly, unseen
-from saccade.lens.recognise.products import Product
+from saccade.lens.recognise.products import UNLAID, UNLAID_VALUES, Product
 from saccade.lens.shapes import Asked
 
-DROPPED = "dropout is on for its weights, and what it drew is not kept: call model.eval() first"
-NOT_LAID = "its product with values cannot be brought to (b h n c)"
 DIFFERS = "its q, k and v as they were followed do not give its product with values"
 
 
@@ -40,7 +39,7 @@ def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
     and the model's own result (without any); or why the call is not known well enough to be made again."""
     settled, form = product.settled, product.form
     if form is None:
-        return product.more or NOT_LAID
+        return product.more or UNLAID
     if product.known.dropped:
         return DROPPED
     with quietly():
@@ -48,7 +47,7 @@ def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
     with unseen():
         sources = product.sources()
     if sources is None:
-        return "its values cannot be brought to its heads"
+        return UNLAID_VALUES
     k, v = sources
     with unseen():
         asked = _of_one_dtype(Asked(settled.q, k, v.to(like.dtype), settled.mask, settled.scale))
@@ -56,9 +55,9 @@ def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
     with quietly():
         rows = form.rows(like)
         if rows is None or (laid := form.laid_out(rows, like)) is None:
-            return NOT_LAID
+            return UNLAID
         if not laid.equal(like) and not laid.nan_to_num().equal(like.nan_to_num()):
-            return NOT_LAID
+            return UNLAID
         return (asked, like) if _gives(asked, rows) else DIFFERS
 
 

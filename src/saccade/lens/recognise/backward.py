@@ -9,12 +9,11 @@ from torch import Tensor
 from saccade.lens.gradients import DROPPED, Gradient, nearest
 from saccade.lens.modes import quietly
 from saccade.lens.passing import told
-from saccade.lens.recognise.products import Product
+from saccade.lens.recognise.products import UNLAID, Product
 from saccade.lens.recognise.settling import Layout
 
 OTHERWISE = "the model does more with its weights than one product with its values, and that is part of their gradient"
 AFTER_SOFTMAX = 4  # operations between the softmax of torch.nn and its product with values
-NOT_LAID = "its product with values cannot be brought to its heads"
 
 
 def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | None) -> Gradient:
@@ -29,7 +28,7 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
     if product.known.dropped:
         gradient.refuse(DROPPED)
     elif v is None or rows(out) is None:
-        gradient.refuse(product.more or NOT_LAID)
+        gradient.refuse(product.more or UNLAID)
     elif out.requires_grad:
         gradient.follow(out, rows)
         if product.settled.node is not None and told(out) is None:

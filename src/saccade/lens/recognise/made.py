@@ -6,12 +6,10 @@ from torch import Tensor
 
 from saccade.lens.modes import quietly
 from saccade.lens.passing import told
-from saccade.lens.recognise.products import Product
+from saccade.lens.recognise.products import UNLAID_VALUES, Product
 from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked
 from saccade.lens.whence import Whence
-
-VALUES = "values not kept: they cannot be brought to its heads"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +31,7 @@ def made_of(product: Product, out: Tensor, values: bool) -> Made:
         return Made(edited, edited.v, SCORES if edited.scores else "", whence)
     with quietly():
         sources = product.sources() if values else None
-    notes = [product.note, VALUES if values and sources is None else ""]
+    notes = [product.note, f"values not kept: {UNLAID_VALUES}" if values and sources is None else ""]
     k, v = sources or (settled.k, None)
     asked = Asked(settled.q, k, k, settled.mask, settled.scale)
     return Made(asked, v, "; ".join(filter(None, notes)), settled.whence)

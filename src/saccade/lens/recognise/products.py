@@ -12,6 +12,9 @@ from saccade.lens.recognise.scoring import intact
 from saccade.lens.recognise.settling import Layout, Settled
 from saccade.lens.recognise.weighing import Undo, Weights, redone, undone
 
+UNLAID = "its product with values cannot be brought to its heads"
+UNLAID_VALUES = "its values cannot be brought to its heads"
+
 
 @dataclass(frozen=True, eq=False)
 class Form:

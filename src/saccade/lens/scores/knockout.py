@@ -49,7 +49,7 @@ def head_knockout(
         raise SaccadeError(f"heads were given as {heads!r}; expected {EXPECTED}")
     with torch.no_grad():
         with watch(model, views={"heads": lambda call: call.shape[1]}) as trace:
-            whole = _said(run, pictures, batch)
+            before = _said(run, pictures, batch)
         all_heads = [(name, i) for name, counts in trace.seen["heads"].items() for i in range(counts[0])]
         silenced = _chosen(heads, all_heads)
         without = _without(model, run, pictures, batch, silenced)
@@ -57,8 +57,8 @@ def head_knockout(
         for _ in range(draws):
             some = torch.randperm(len(all_heads), generator=generator)[: sum(map(len, silenced.values()))]
             others.append(_without(model, run, pictures, batch, _by_name([all_heads[i] for i in some.tolist()])))
-    falls, chance = whole - without, whole - torch.stack(others).mean(dim=0)
-    ones = torch.ones_like(whole)
+    falls, chance = before - without, before - torch.stack(others).mean(dim=0)
+    ones = torch.ones_like(before)
     given, drawn = torch.stack([falls, ones], dim=1), torch.stack([chance, ones], dim=1)
     return measured(given, drawn, lambda sums: sums[:, 0] / sums[:, 1], seed)
 
