@@ -41,9 +41,11 @@ def watch(
 
     Names come from `model.named_modules()`; a module that runs several times gives several calls. Attention that
     cannot be seen is named in `trace.missed`: scores that cannot be followed, kernels of other libraries, linear and
-    deformable attention. Not seen: calls made while none of the model's modules is running, and calls in threads
-    other than the one that entered the block (the replicas of DataParallel), whose modules are named in `missed`.
-    Recomputation in a backward pass (activation checkpointing) is not recorded a second time. Watches may be nested.
+    deformable attention; where nothing shows a softmax of q·k, only in modules that are called attention. Not seen:
+    calls made while none of the model's modules is running, which "(outside)" in `missed` stands for, and calls in
+    threads other than the one that entered the block (the replicas of DataParallel), whose modules are named in
+    `missed`. Recomputation in a backward pass (activation checkpointing) is not recorded a second time. Watches may be
+    nested.
     What `torch.compile` made runs uncompiled inside the block, because a compiled graph shows no calls: its output is
     that of the model before compilation.
 

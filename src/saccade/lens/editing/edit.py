@@ -42,15 +42,15 @@ def edit(model: Any, edits: Mapping[str, Edit | Sequence[Edit]]) -> Iterator[Edi
 
     torch.nn.MultiheadAttention and the encoders made of it run without their fast path where a pattern matches, and
     always through the fused call, whose last bits differ; the weights they return are those of the edited call
-    before dropout. Scripted code and kernels of other libraries cannot be edited: modules that match a pattern are
-    named in `missed`.
+    before dropout. Scripted code, FlexAttention, kernels of other libraries and what runs in other threads cannot be
+    edited: modules that match a pattern are named in `missed`.
 
     Attention written as separate operations is known when its weights are about to be multiplied with values. What was
     followed to there is compared with the model's own product, and then `F.scaled_dot_product_attention` computes the
     edited call in its place, in the finest dtype that the model used in it. Where the weights were changed after the
     softmax (dropout while training, gates, talking heads) or the product does more, the call runs unedited and is named
-    in `missed`. Weights that the model returns are those of the edited calls; but what it makes of them, a mean or a
-    choice of tokens, is made of its own.
+    in `missed`. Weights that the model returns are those of the edited calls, or None where an edit attends to more
+    sources than the model does; but what it makes of them, a mean or a choice of tokens, is made of its own.
 
     Raises SaccadeError for what is no module or no edit; in the forward pass for an edit that does not fit the call,
     and under activation checkpointing, which would compute the unedited call in the backward pass; at the end of the
