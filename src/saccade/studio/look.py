@@ -20,7 +20,7 @@ from saccade.lens.rollout import Summary
 from saccade.studio.areas import ClassAreas, find_areas
 from saccade.studio.canvas import Canvas, laid_out
 from saccade.studio.objects import FoundObjects, find_objects
-from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.page import PageInput, PageReport, title_of, write_page
 from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, tell_objects
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
@@ -116,7 +116,7 @@ class Look:
                 picture=self.picture,
                 grid=self.grid,
                 trace=self.trace if self.targets is None else self.targets.others,
-                title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
+                title=title_of(self.name),
                 prefix=self.task.prefix,
                 predictions=named,
                 target=self.task.target,
@@ -141,10 +141,15 @@ class Look:
             "model": self.task.name,
             "prediction": said,
             "grid": list(self.grid),
-            "heat": [[round(value, 6) for value in row] for row in self.heat.tolist()],
+            "heat": short(self.heat),
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
         }
+
+
+def short(heat: Float[Tensor, "y x"]) -> list[list[float]]:
+    """A map row by row, for JSON."""
+    return [[round(value, 6) for value in row] for row in heat.tolist()]
 
 
 @torch.no_grad()

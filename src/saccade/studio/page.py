@@ -63,6 +63,11 @@ class PageInput:
         return self.targets is not None and len(self.targets) > 0 and bool(self.targets.layers)
 
 
+def title_of(name: str) -> str:
+    """A page's title from the name of a picture: that of its file, without folders of any system."""
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
+
+
 @dataclass(frozen=True)
 class PageReport:
     """How a page came out. error_typical is a fraction of a weight, error_largest a part of a row's total of 1."""

@@ -16,7 +16,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.objects import FoundObjects, Surveyed, surveyed
-from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.page import PageInput, PageReport, title_of, write_page
 from saccade.studio.terminal import tell_objects
 from saccade.tasks.detect import Detection, kept
 from saccade.tasks.detections import Detections
@@ -68,7 +68,7 @@ class PublicLook:
                 picture=self.picture,
                 grid=self.grid,
                 trace=self.objects.others,
-                title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
+                title=title_of(self.name),
                 target="mean",
                 model=facts,
                 notes=self.notes,

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.text import Text
-from torch import Tensor, nn
+from torch import nn
 
 from saccade.checkpoints.matchers import PublicMatcher, Reading
 from saccade.data import Picture
@@ -19,8 +19,8 @@ from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
 from saccade.studio.answers import MARKS, AnsweringWords, AnswerLayer
-from saccade.studio.look import shown
-from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.look import short, shown
+from saccade.studio.page import PageInput, PageReport, title_of, write_page
 from saccade.studio.terminal import words_table
 
 DEPTHS = 3  # layers at which words and patches are told apart
@@ -72,7 +72,7 @@ class WordsLook:
                 picture=self.picture,
                 grid=self.grid,
                 trace=self.words.others,
-                title=self.name.replace("\\", "/").rsplit("/", 1)[-1],
+                title=title_of(self.name),
                 prefix=prefix,
                 target=0 if prefix else "mean",
                 model=facts,
@@ -91,19 +91,15 @@ class WordsLook:
             "text": self.words.text,
             "similarity": round(self.words.similarity, 6),
             "words": [
-                {"word": word, "adds": round(float(one.sum()), 6), "map": _short(one)}
+                {"word": word, "adds": round(float(one.sum()), 6), "map": short(one)}
                 for word, one in zip(self.words.words, maps, strict=True)
             ],
             "grid": list(self.grid),
-            "heat": _short(maps.sum(dim=0)),
+            "heat": short(maps.sum(dim=0)),
             "layer": layer.name,
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
         }
-
-
-def _short(x: Tensor) -> list[list[float]]:
-    return [[round(value, 6) for value in row] for row in x.tolist()]
 
 
 @torch.no_grad()
