@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
 from saccade.lens.rollout import Summary
 from saccade.studio.budget import Attention, Fitted, fit
+from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 
 BUDGET = 30_000_000
@@ -169,8 +169,8 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
             "groups": call.k.shape[1],
             "width": call.q.shape[-1],
             "scale": call.scale,
-            "entropy": _rounded(entropy[0].mean(-1)),
-            "distance": _rounded(distance[0]),
+            "entropy": rounded(entropy[0].mean(-1), 4),
+            "distance": rounded(distance[0], 4),
         }
         for call, entropy, distance in zip(summary.calls, summary.entropy, summary.distance, strict=True)
     ]
@@ -184,7 +184,7 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
         "model": {str(k): str(v) for k, v in page.model.items()},
         "notes": notes,
         "layers": layers,
-        "rollout": _rounded(summary.rollout[0], 5),
+        "rollout": rounded(summary.rollout[0], 5),
     }
 
 
@@ -239,8 +239,3 @@ def _picture(picture: Image.Image) -> str:
     out = io.BytesIO()
     picture.save(out, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
-
-
-def _rounded(x: Tensor, digits: int = 4) -> list[float]:
-    x = torch.nan_to_num(x.cpu().double())  # not every device has float64
-    return [float(f"{value:.{digits}g}") for value in x.tolist()]

@@ -143,7 +143,8 @@ def _unlike(others: Trace, count: int, patches: int) -> list[str]:
 
 def rounded(x: Tensor, digits: int = 3) -> Any:
     """Nested lists of numbers with so many significant digits."""
-    return _each(torch.nan_to_num(x.double()).tolist(), lambda value: float(f"{value:.{digits}g}"))
+    x = x.cpu().double()  # not every device has float64
+    return _each(torch.nan_to_num(x).tolist(), lambda value: float(f"{value:.{digits}g}"))
 
 
 def _each(nested: Any, do: Callable[[float], float]) -> Any:
