@@ -67,7 +67,7 @@ WEIGH = {
 
 
 def watched(model, way, inference=False):
-    """The one call, the dtype of the kernels, and whether the output is bit for bit that of the unwatched model."""
+    """The one call and the dtype of the kernels, where the output is bit for bit that of the unwatched model."""
     dtype, cast = WAYS[way]
     model, x = model.to(dtype), torch.randn(B, N, H * C, dtype=dtype)
     with torch.inference_mode(inference), torch.autocast("cpu", dtype=cast, enabled=cast is not None):
@@ -104,8 +104,6 @@ def test_scores_too_large_for_their_dtype_are_kept_as_the_model_rounded_them(nam
     call, dtype = watched(model, way)
     assert "a dtype of few digits" in call.note
     torch.testing.assert_close(call.weights(), model.weights, rtol=0, atol=torch.finfo(dtype).eps)
-    wrong = (call.v.float() @ call.v.float().mT).softmax(-1)
-    assert not torch.allclose(wrong, model.weights, atol=0.1)
 
 
 WRONG = {
