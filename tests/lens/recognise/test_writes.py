@@ -98,7 +98,16 @@ def test_what_writes_nothing_is_no_write(inference):
         F.dropout(q, 0.5, training=False)
         torch.relu(s).mul_(2.0)
         _ = mask.is_contiguous(), int(mask.sum()), s.view(-1).data
+        kept = [t.detach().cpu().numpy() for t in (s, q, mask)]  # on the CPU it returns the very tensor
+        assert len(kept) == 3
+        _ = s.resolve_conj(), q.resolve_neg(), s.positive()
 
     trace = watched(model := Written(scores=looks), inference)
+    assert not trace[0].note
+    torch.testing.assert_close(trace[0].weights(), model.weights)
+
+
+def test_weights_that_are_copied_to_the_cpu_are_the_same():
+    trace = watched(model := Written(weights=lambda w: w.detach().cpu()), False)
     assert not trace[0].note
     torch.testing.assert_close(trace[0].weights(), model.weights)

@@ -36,7 +36,7 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "where": {torch.where},
     "choose": {T.where},
     "same": _methods("to", "type", "type_as", "float", "half", "bfloat16", "double", "contiguous", "clone", "detach")
-    | _methods("detach_", "requires_grad_"),
+    | _methods("detach_", "requires_grad_", "cpu", "cuda", "positive", "resolve_conj", "resolve_neg"),
     "dropout": {F.dropout, torch.dropout, F.dropout1d, F.dropout2d},
     "clamp": _methods("clamp", "clamp_min", "clamp_max", "clip", "nan_to_num"),
     "reshape": _methods("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "view_as", "reshape_as"),
