@@ -29,9 +29,10 @@ class Hook:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Hook":
         """The copy of the module is under way, and gets this hook with all the rest."""
-        copy = memo.get(id(self._module))
-        if isinstance(copy, nn.Module):
-            self._copies.append(ref(copy))
+        for original in (self._module, *(copy() for copy in self._copies)):
+            copy = memo.get(id(original))
+            if isinstance(copy, nn.Module):
+                self._copies.append(ref(copy))
         return self
 
     def __reduce__(self) -> tuple:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from saccade.errors import SaccadeError
-from saccade.lens import borrow, cut, drop_heads, edit, scale_source, swap, watch
+from saccade.lens import bias_source, borrow, cut, drop_heads, edit, scale_source, swap, watch
 
 from ..models import Attend, Stack, eager
 
@@ -253,3 +253,78 @@ def test_heads_that_cannot_be_told_from_pictures():
     model.blocks["a"].how = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, scale=1.0)
     with edit(model, {"*": cut(sources=1)}):
         torch.testing.assert_close(got, model(x))
+
+
+class Named(nn.Module):
+    """Two heads by a name of its own, so that only the axes tell what is a head."""
+
+    def __init__(self, laid):
+        super().__init__()
+        self.qkv, self.laid = nn.Linear(8, 24), laid
+
+    def forward(self, x):
+        q, k, v = (self.laid(t) for t in self.qkv(x).chunk(3, dim=-1))
+        return (q @ k.mT / 2).softmax(-1) @ v
+
+
+@pytest.mark.parametrize(
+    "laid",
+    [
+        lambda t: t.transpose(0, 1).reshape(6, 6, 4).transpose(0, 1),  # pictures and heads on one axis
+        lambda t: torch.cat(t.split(4, dim=2)),
+        lambda t: t.view(3, 6, 2, 4).permute(2, 0, 1, 3),  # heads first
+        lambda t: t.view(3, 2, 3, 8),  # one head, windows
+    ],
+)
+def test_an_axis_that_may_be_another_is_not_taken_for_the_heads(laid):
+    x = torch.randn(3, 6, 8)
+    with pytest.raises(SaccadeError, match="axis of the heads cannot be told"), edit(model := Named(laid), HEADS):
+        model(x)
+
+
+def test_heads_that_make_up_the_width_are_taken_for_heads():
+    model, x = Named(lambda t: t.view(3, 6, 2, 4).transpose(1, 2)), torch.randn(3, 6, 8)
+    plain = model(x)
+    with edit(model, HEADS):
+        out = model(x)
+    assert not out[:, 0].any()
+    torch.testing.assert_close(out[:, 1], plain[:, 1])
+
+
+HEADS = {"*": drop_heads(0)}
+
+
+def test_a_map_that_mixes_maps_is_missed():
+    def twice(q, k, v):
+        w = (q @ k.mT).softmax(-1)
+        return (w @ w) @ v
+
+    model, x = Attend(how=twice), torch.randn(2, 5, 14)
+    with (
+        pytest.raises(SaccadeError, match="multiplied with weights of a softmax"),
+        edit(model, {"*": cut(sources=[0])}),
+    ):
+        model(x)
+    with watch(model) as trace:
+        model(x)
+    assert len(trace) == 0
+    assert "multiplied with weights of a softmax" in trace.missed["Attend"]
+
+
+@pytest.mark.parametrize("low", [-1e9, torch.finfo(torch.float32).min, -1e4])
+@pytest.mark.parametrize("change", [cut(sources=[0]), bias_source(0, 0.0)])
+def test_a_target_left_with_nothing_does_not_look_at_what_was_masked(change, low):
+    mask = torch.full((5, 5), low).triu(1)
+    mask[3] = low  # a row that the model masks as a whole stays as it has it
+
+    def masked(q, k, v):
+        return (q @ k.mT + mask).softmax(-1) @ v
+
+    model, x = Attend(how=masked), torch.randn(2, 5, 14)
+    with edit(model, {"*": change}), watch(model) as trace:
+        model(x)
+    weights = trace[0].weights()
+    assert not weights[:, :, 0].any()
+    assert not weights[:, :, 1, 2:].any()
+    if low < -1e6:  # beside which scores vanish
+        torch.testing.assert_close(weights[:, :, 3, 1:], torch.full((2, 2, 4), 0.25))

@@ -156,7 +156,8 @@ class Editor(TorchFunctionMode):
             self._miss(f"it attends in separate operations, and {known}")
             return None
         asked, like = known
-        heads = product.settled.layout.has_heads(heads_of(self.names.stack[-1].module))
+        frame = self.names.stack[-1]
+        heads = product.settled.layout.has_heads(heads_of(frame.module), product.settled.q.shape[-1], frame.inputs)
         return replace(asked, heads=heads), like
 
     def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.shapes import Asked
 
+HUGE = -1e4  # masks of this and below shut out: with them weights are 0 in any dtype
 Tokens = int | Sequence[int] | Int[Tensor, "i"]
 
 
@@ -147,6 +148,8 @@ class _BiasSource(Edit):
         mask = whole_mask(asked)
         if mask is not None and mask.dtype == torch.bool:
             mask = asked.q.new_zeros(()).masked_fill(~mask, -math.inf)
+        if mask is not None and not self.factor:
+            mask = shut(mask)
         return replace(asked, mask=bias if mask is None else mask + bias.to(mask.dtype), causal=False)
 
 
@@ -202,7 +205,14 @@ def allowing(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n m"]) -
     """A mask that lets pass only what `allowed` does as well."""
     if mask is None:
         return allowed
-    return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, -math.inf)
+    return mask & allowed if mask.dtype == torch.bool else shut(mask).masked_fill(~allowed, -math.inf)
+
+
+def shut(mask: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """The same mask with -inf for huge negative numbers, so that a target left with nothing does not fall back on what
+    the model had shut out. Rows of such numbers alone stay as the model has them."""
+    out = mask <= HUGE
+    return mask.masked_fill(out & ~out.all(dim=-1, keepdim=True), -math.inf)
 
 
 def _scaled(v: Float[Tensor, "b g m c"], axis: int, idx: list[int], factor: float) -> Float[Tensor, "b g m c"]:

@@ -228,8 +228,11 @@ class Recogniser(Tables):
 
     def _met(self, func: Callable, args: tuple, kwargs: dict, given: spellings.Operands) -> list[Product] | None:
         """Weights are multiplied with something: this is an attention if it is over their sources."""
-        w, _, own, theirs, made = given
+        w, values, own, theirs, made = given
         known = self._weights[w]
+        if values in self._weights:
+            self._missed(f"weights of its softmax of {known.shape} are multiplied with weights of a softmax")
+            return []
         if version_of(w) != known.version:
             known = replace(known, changed=known.changed or "a write into them")
         summed = [i for i, letter in enumerate(own) if letter in theirs and letter not in made]

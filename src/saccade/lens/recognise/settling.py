@@ -80,12 +80,21 @@ class Layout:
         self.parts = [*split, (list(range(self.lead, own)), [2]), ([own], [3])]
         self.n, self.m = math.prod(self.full[self.lead : own]), self.full[-1]
 
-    def has_heads(self, count: int | None) -> bool:
-        """Whether the axis that was taken for the heads is that of the heads, if the module that attends says how many
-        it has, and windows cannot be meant. Without a count: where no other axis could be."""
-        if count is None:
-            return self._split or self.lead < 3
-        return self.h == count and (self._split or count not in self.full[1 : self.lead - 1])
+    def has_heads(self, count: int | None, width: int, given: Sequence[Tensor]) -> bool:
+        """Whether the axis that was taken for the heads is surely that of the heads.
+
+        count: how many there are, if the module that attends says so; then windows must not be as many. Without it: if
+        the axis before is as long as the batch that the module was given, and the heads, each of this `width`, make up
+        the width of its tokens; or if it was given queries in heads.
+        """
+        if self._split or self.lead == 0:
+            return count in (None, self.h)
+        if count is not None:
+            return self.h == count and count not in self.full[1 : self.lead - 1]
+        shape = given[0].shape if given and self.lead < 3 else ()
+        if len(shape) == 4:
+            return self.full[: self.lead] == shape[:2]
+        return len(shape) == 3 and self.full[0] == shape[0] and self.h * width == shape[2]
 
     def permuted(self, t: Tensor) -> Tensor:
         """A tensor with the axes of the scores, or those and one more: lead axes, targets, source."""
