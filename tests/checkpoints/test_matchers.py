@@ -6,7 +6,7 @@ import pytest
 import torch
 
 pytest.importorskip("transformers")
-from tokenizers import Tokenizer, models, normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import KINDS, is_matcher, load_matcher
@@ -48,6 +48,26 @@ def test_words_of_a_tokenizer_that_sees_none(tmp_path):
     made.save(str(save(tmp_path) / "tokenizer.json"))
     reading = load_matcher(tmp_path).read("a table red")
     assert (reading.words, reading.groups) == (["a", "table", "red"], [[0], [1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("spaces", ["removed", "tokens", "in one word"])
+def test_characters_of_several_tokens_are_one_word(spaces, tmp_path):
+    """CLIP's tokenizer and its kin cut bytes: a letter of Korean is three of them, a balloon four."""
+    made = Tokenizer(models.BPE({each: i for i, each in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=spaces != "in one word")
+    apart = [pre_tokenizers.WhitespaceSplit()] if spaces == "removed" else []
+    made.pre_tokenizer = pre_tokenizers.Sequence([*apart, cut])
+    folder = save(tmp_path, model=tiny_matchers.tiny("clip", vocab_size=256, max_position_embeddings=40))
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"pad_token": "!"}')
+    matcher = load_matcher(folder)
+    for text, sizes in (("red 강", [3, 3]), ("공 빨간  🎈", [3, 6, 4]), ("a 강b", [1, 4]), ("빨 빨", [3, 3])):
+        reading = matcher.read(text)
+        assert reading.words == text.split()
+        assert [len(group) for group in reading.groups] == sizes
+        assert [token for group in reading.groups for token in group] == [
+            i for i, (start, end) in enumerate(made.encode(text).offsets) if text[start:end].strip()
+        ]
 
 
 def test_texts_that_cannot_be_read(tmp_path):

@@ -17,7 +17,9 @@ _TEXT = {
     "eos_token_id": END, "pad_token_id": PAD,
 }  # fmt: skip
 MAKE = {
-    "clip": lambda: hf.CLIPModel(hf.CLIPConfig(text_config=_TEXT, vision_config=_VISION, projection_dim=13)),
+    "clip": lambda **text: hf.CLIPModel(
+        hf.CLIPConfig(text_config={**_TEXT, **text}, vision_config=_VISION, projection_dim=13)
+    ),
     "siglip": lambda: hf.SiglipModel(
         hf.SiglipConfig(text_config={**_TEXT, "projection_size": 24}, vision_config=_VISION)
     ),
@@ -33,9 +35,9 @@ MAKE = {
 }
 
 
-def tiny(family):
+def tiny(family, **text):
     torch.manual_seed(7)
-    model = MAKE[family]().eval()
+    model = MAKE[family](**text).eval()
     for p in model.parameters():
         nn.init.normal_(p, std=0.2)
     return model

@@ -223,17 +223,23 @@ def _most(source: Source, config: Any) -> int:
 
 
 def _words(encoded: Any, text: str) -> tuple[list[str], list[list[int]]]:
-    """The words that a tokenizer saw before it cut them into pieces, as they are written, and the tokens of each."""
-    groups: list[list[int]] = []
-    last = None
+    """The words that a tokenizer saw before it cut them into pieces, as they are written, and the tokens of each.
+
+    Some tokenizers cut no words before pieces: spaces part these. Tokens that share a character are of one word.
+    """
+    groups, spans, last = list[list[int]](), list[tuple[int, int]](), None
     for token, (word, mark) in enumerate(zip(encoded.word_ids, encoded.special_tokens_mask, strict=True)):
         start, end = encoded.offsets[token]
-        if word is None or mark or not text[start:end].strip():
+        written = text[start:end].strip()
+        if word is None or mark or not written:
             continue
-        # some tokenizers cut no words before pieces: spaces part these
-        if word != last or text[max(0, start - 1) : start + 1] != text[max(0, start - 1) : start + 1].strip():
+        start = text.index(written, start)
+        end = start + len(written)
+        before = spans[-1][1] if spans else 0
+        if not spans or (start >= before and (word != last or text[before:start].isspace())):
             groups.append([])
+            spans.append((start, end))
         groups[-1].append(token)
+        spans[-1] = spans[-1][0], max(spans[-1][1], end)
         last = word
-    spans = [(encoded.offsets[group[0]][0], encoded.offsets[group[-1]][1]) for group in groups]
-    return [text[start:end].strip() for start, end in spans], groups
+    return [text[start:end] for start, end in spans], groups
