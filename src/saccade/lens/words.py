@@ -22,10 +22,8 @@ def words(
     cross = [call for call in calls if call.kind == "cross"]
     if not cross:
         raise SaccadeError(f"words need cross-attention; none of the {len(calls)} calls is")
-    grid = _checked(grid)
-    places = [int(place) for each in tokens.values() for place in each]
-    if not tokens or not all(len(each) for each in tokens.values()):
-        raise SaccadeError(f"words were asked for {dict(tokens)!r}: expected the tokens of each, {{'cat': [2, 3]}}")
+    grid, tokens = _checked(grid), _tokens(tokens)
+    places = [place for each in tokens.values() for place in each]
     sums: dict[tuple[int, int], Tensor] = {}  # by grid: interpolation is linear, so once a grid is enough
     for call in cross:
         own = _grid(call, grid)
@@ -36,6 +34,20 @@ def words(
     # The cubic kernel swings below 0 beside an edge, where there is no attention to take away.
     mean = iter((total.clamp_min_(0) / len(cross)).unbind(dim=1))
     return {word: torch.stack([next(mean) for _ in each]).mean(dim=0) for word, each in tokens.items()}
+
+
+def _tokens(given: Any) -> dict[str, list[int]]:
+    """The tokens of each word."""
+    asked = f"words were asked for {given!r}: expected the tokens of each, {{'cat': [2, 3]}}"
+    if not isinstance(given, Mapping) or not given:
+        raise SaccadeError(asked)
+    try:
+        tokens = {word: [operator.index(place) for place in each] for word, each in given.items()}
+    except (TypeError, RuntimeError) as error:
+        raise SaccadeError(asked) from error
+    if not all(tokens.values()):
+        raise SaccadeError(asked)
+    return tokens
 
 
 def _checked(grid: Any) -> Grid | None:
