@@ -243,7 +243,8 @@ def test_a_compiled_model_is_edited(unchecked):
     ("given", "edits", "message"),
     [
         (3, {"*": drop_heads(0)}, "edit was given a int; expected a torch.nn.Module"),
-        (nn.Linear(2, 2), drop_heads(0), "edit was given .*; expected {pattern: edits}"),
+        (nn.Linear(2, 2), drop_heads(0), r"edit was given drop_heads\(\.\.\.\); expected {pattern: edits}"),
+        (nn.Linear(2, 2), [scale_source(0, 2), cut([1])], r"given \[scale_source\(\.\.\.\), cut\(\.\.\.\)\]; exp"),
         (nn.Linear(2, 2), {}, "edit was given {}; expected"),
         (nn.Linear(2, 2), {"*": drop_heads}, r"edits of '\*': the function drop_heads; expected an edit"),
         (nn.Linear(2, 2), {"*": [drop_heads(0), 3]}, r"edits of '\*': a int; expected an edit"),

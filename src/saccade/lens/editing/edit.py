@@ -1,5 +1,6 @@
 """Edit a model's attention while it runs: rewrite q, k, v and mask of the calls of some modules, and nothing else."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -60,7 +61,9 @@ def edit(model: Any, edits: Mapping[str, Edit | Sequence[Edit]]) -> Iterator[Edi
     if isinstance(model, torch.jit.ScriptModule):
         raise SaccadeError("edit was given a scripted module, which shows no calls; expected the one it was made from")
     if not isinstance(edits, Mapping) or not edits:
-        raise SaccadeError(f'edit was given {edits!r}; expected {{pattern: edits}}, such as {{"*": drop_heads(2)}}')
+        raise SaccadeError(
+            f'edit was given {_called(edits)}; expected {{pattern: edits}}, such as {{"*": drop_heads(2)}}'
+        )
     editor = Editor(components, {pattern: as_edits(each, f"edits of {pattern!r}") for pattern, each in edits.items()})
     with ExitStack() as undo:
         editor.attach(components, undo)
@@ -70,3 +73,15 @@ def edit(model: Any, edits: Mapping[str, Edit | Sequence[Edit]]) -> Iterator[Edi
         finally:
             editor.miss_unseen()
         editor.check_patterns()
+
+
+def _called(given: object) -> str:
+    """An edit by the name of the function that made it; anything else as it is."""
+    if isinstance(given, list) and given:
+        return f"[{', '.join(map(_called, given))}]"
+    if not isinstance(given, Edit):
+        return repr(given)
+    kind = type(given).__name__
+    if kind.startswith("_"):
+        kind = getattr(given, "called", re.sub(r"\B([A-Z])", r"_\1", kind[1:]).lower())
+    return f"{kind}(...)"
