@@ -12,13 +12,14 @@ from transformers import ViTConfig, ViTForImageClassification
 
 import saccade
 
+from ..checkpoints import tiny_detectors
 from .models import Attend, Stack, eager
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Painter(nn.Module):
-    """Patches that attend to themselves, and to words; and three queries of a decoder."""
+    """Patches that attend to themselves, in four blocks."""
 
     def __init__(self):
         super().__init__()
@@ -43,6 +44,7 @@ def blocks(page):
 def test_the_page_about_views():
     found, words = [1, 3], Stack(cross=Attend())
     names = {"saccade": saccade, "model": Painter(), "x": torch.randn(2, 3, 22, 33), "found": found}
+    names |= {"detr": tiny_detectors.tiny("detr"), "pixels": torch.randn(2, 3, 64, 96)}
     seen = 0
     for code, _ in blocks("views.md"):
         if "trace.words" in code:
@@ -52,7 +54,8 @@ def test_the_page_about_views():
         seen += 1
         if "among" in code:
             assert names["among"].shape == (2, 2, 2)
-            calls = names["trace"]["decoder.*"]
+            calls = names["trace"]["model.decoder.layers.*.self_attn"]
+            assert len(calls) == 2
             whole = torch.stack([call.weights().mean(dim=1) for call in calls]).mean(dim=0)
             torch.testing.assert_close(names["among"], whole[:, found][..., found])
     assert seen == 5
