@@ -64,7 +64,7 @@ def test_runs_choose_steps(seen):
     assert [c.run for c in steps.runs([2, torch.tensor(0)])] == [0, 0, 2, 2]
     assert len(seen.runs(1)) == 3
     assert len(steps.runs(7)) == 0
-    with pytest.raises(SaccadeError, match="No call is of run 7; the last is 2"):
+    with pytest.raises(SaccadeError, match="no call is of run 7; the last is 2"):
         steps.runs(7).rollout()
     for wrong in (-1, [0, -1], 0.5, "a", None):
         with pytest.raises(SaccadeError, match="expected the number of a run"):

@@ -100,7 +100,7 @@ def test_what_is_no_one_word_a_pass_is_named():
         regions(decoder, places, heads=[])
     with pytest.raises(SaccadeError, match=r"head \[4\] of"):
         regions(decoder, places, heads=[4])
-    with pytest.raises(SaccadeError, match="No name matches"):
+    with pytest.raises(SaccadeError, match="no name matches"):
         regions(whole["nothing"], places)
 
 

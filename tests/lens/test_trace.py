@@ -33,7 +33,7 @@ def test_looking_up_calls():
     assert len(trace["nothing"]) == 0
     with pytest.raises(IndexError, match=re.escape("trace[4]: it holds 4 calls")):
         trace[4]
-    with pytest.raises(SaccadeError, match=r"No name matches 'nothing'; there are encoder.layer.0.a.* 1 more"):
+    with pytest.raises(SaccadeError, match=r"no name matches 'nothing'; there are encoder.layer.0.a.* 1 more"):
         trace["nothing"].rollout()
 
 
@@ -64,9 +64,46 @@ def test_an_empty_trace_says_what_was_found_and_what_to_do():
     for ask in (lambda: trace[0], lambda: trace["*"], trace.rollout):
         with pytest.raises(SaccadeError, match=expected):
             ask()
-    with watch(torch.nn.Linear(3, 2)) as trace:
-        pass
+    plain = torch.nn.Linear(3, 2)
+    with watch(plain) as trace:
+        plain(torch.randn(2, 3))
     with pytest.raises(SaccadeError, match=r"no attention call was made while .* use one of them in Linear"):
+        trace[0]
+
+
+def says(trace, expected):
+    """What is said of an empty trace, printed and asked, is true of it: nothing is wrong with the model."""
+    for ask in (lambda: trace[0], trace.rollout):
+        with pytest.raises(SaccadeError) as raised:
+            ask()
+        assert str(raised.value) == expected
+    assert repr(trace).splitlines()[1:] == [expected]
+
+
+def test_an_empty_trace_of_a_model_that_attends():
+    model, x = Stack(a=Attend(), b=Attend()), torch.randn(2, 5, 14)
+    with watch(model) as trace:
+        pass
+    for empty in (trace, trace[:2], trace.runs(0)):
+        says(empty, "The trace is empty: the model did not run inside the block.")
+    no_name = "The trace is empty: of what attended no name matches {}; there are blocks.a, blocks.b."
+    with watch(model, only="attn.*") as trace:
+        model(x)
+    for empty in (trace, trace[:2]):
+        says(empty, no_name.format("only=['attn.*']"))
+    with watch(model) as trace:
+        model(x)
+    says(trace["nothing"], no_name.format("'nothing'"))
+    says(trace["nothing"][1:], no_name.format("'nothing'"))
+    says(trace[7:], "The trace is empty: none of the 2 calls is in [7:].")
+    says(trace.runs(3), "The trace is empty: no call is of run 3; the last is 0.")
+
+
+def test_what_was_missed_is_said_before_what_was_not_asked_for():
+    model = Stack(a=Attend(), b=Attend(how=pooled))
+    with watch(model, only="*.b") as trace:
+        model(torch.randn(2, 5, 14))
+    with pytest.raises(SaccadeError, match=r"what attended could not be seen. blocks.b: softmax of scores"):
         trace[0]
 
 

@@ -1,6 +1,6 @@
 """Which calls a watch keeps, and what it keeps of them: for captures too large to keep whole."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,18 @@ class Stream:
         self.views = None if views is None else dict(views)
         self.seen: dict[str, dict[str, Any]] = {name: {} for name in self.views or ()}
         self._times: dict[tuple[str, str], int] = {}
+        self.ran = True  # whether anything of the model ran, known when the block has ended
         self._passed: dict[str, None] = {}  # names that were not wanted, in order
 
     def wants(self, name: str) -> bool:
         """Whether calls of this name are kept or viewed."""
-        wanted = self._only is None or any(matches(name, pattern) for pattern in self._only)
+        wanted = self._named(name)
         if not wanted:
             self._passed[name] = None
         return wanted
+
+    def _named(self, name: str) -> bool:
+        return self._only is None or any(matches(name, pattern) for pattern in self._only)
 
     def view(self, call: Call) -> None:
         """Compute the views of a call."""
@@ -77,12 +81,15 @@ class Stream:
         times = self._times[name, module] = self._times.get((name, module), 0) + 1
         means[module] = means[module] + (value - means[module]) / times
 
-    def why_empty(self) -> str:
-        """Why the trace holds no calls, where that is how it was asked for."""
+    def why_empty(self, missed: Collection[str]) -> str:
+        """Why the trace holds no calls, where that is how it was asked for. missed: modules that could not be seen."""
         if self.views is not None and any(self.seen.values()):
             return "The trace holds no calls: views were computed as they passed, see trace.seen."
-        if self._passed:
-            return f"The trace is empty: no name matches only={self._only}; there are {some_of(self._passed)}."
+        if self._passed and not any(map(self._named, missed)):
+            there = some_of(self._passed)
+            return f"The trace is empty: of what attended no name matches only={self._only}; there are {there}."
+        if not self.ran and not missed:
+            return "The trace is empty: the model did not run inside the block."
         return ""
 
 

@@ -28,6 +28,7 @@ class Trace(Sequence[Call]):
         self._calls = list(calls)
         self.missed = dict(missed or {})
         self._hint = hint
+        self._why = ""  # why it is empty, if it is a part of another trace
         self.stream: Stream | None = None  # what the watch that fills the trace keeps
 
     @property
@@ -61,13 +62,15 @@ class Trace(Sequence[Call]):
         Raises SaccadeError if the trace is empty, or for an index that it does not have an IndexError.
         """
         if isinstance(key, slice):
-            return Trace(self._calls[key], self.missed, self._hint)
+            of = f"none of the {len(self)} calls is in {_written(key)}"
+            return self._part(self._calls[key], self.missed, of)
         if not self._calls:
             raise SaccadeError(self._nothing())
         if isinstance(key, str):
             found = [call for call in self._calls if matches(call.name, key)]
             missed = {name: why for name, why in self.missed.items() if matches(name, key)}
-            return Trace(found, missed, f"No name matches {key!r}; there are {some_of(c.name for c in self._calls)}.")
+            of = f"of what attended no name matches {key!r}; there are {some_of(c.name for c in self._calls)}"
+            return self._part(found, missed, "" if missed else of)
         if not -len(self) <= key < len(self):
             raise IndexError(f"trace[{key}]: it holds {len(self)} calls")
         return self._calls[key]
@@ -84,7 +87,7 @@ class Trace(Sequence[Call]):
             raise SaccadeError(f"runs({which!r}): expected the number of a run, or several, counted from 0")
         found = [call for call in self._calls if call.run in wanted]
         last = max((call.run for call in self._calls), default=-1)
-        return Trace(found, self.missed, f"No call is of run {which}; the last is {last}." if last >= 0 else self._hint)
+        return self._part(found, self.missed, f"no call is of run {which}; the last is {last}")
 
     def rollout(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
         """How much each input token flows into `token` of the last layer, through all self-attention calls.
@@ -186,8 +189,9 @@ class Trace(Sequence[Call]):
                 b, h, n, m = call.shape
                 lines.append(f"{i:>4}  {name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
         lines += [f"missed: {printable(name)}: {printable(why)}" for name, why in self.missed.items()]
-        if not self._calls and self._hint:
-            lines.append(self._hint)
+        if not self._calls:
+            why = self._asked() if self.missed else self._nothing()
+            lines += [why or self._hint] if why or self._hint else []
         return "\n".join(lines)
 
     def _layers(self, what: str) -> list[Call]:
@@ -218,11 +222,27 @@ class Trace(Sequence[Call]):
             raise SaccadeError(f"{what} needs one sequence of tokens; found {', '.join(sorted(orders))}. {advice}")
         return layers
 
+    def _part(self, calls: Sequence[Call], missed: dict[str, str], why: str) -> "Trace":
+        """Some of the calls. why: there are none, if so; "" where that is for what was missed."""
+        part = Trace(calls, missed, self._hint)
+        part._why = self._asked() if not self._calls else f"The trace is empty: {why}." if why else ""
+        return part
+
+    def _asked(self) -> str:
+        """Why it holds no calls, where that is how it was asked for."""
+        return self._why or (self.stream.why_empty(self.missed) if self.stream is not None else "")
+
     def _nothing(self) -> str:
-        if self.stream is not None and (why := self.stream.why_empty()):
+        if why := self._asked():
             return why
         if not self.missed:
             return f"The trace is empty: no attention call was made while it was watched. {self._hint}".strip()
         (name, why), *others = self.missed.items()
         more = f" (and {len(others)} more)" if others else ""
         return f"The trace is empty: what attended could not be seen. {name}{more}: {why}. {self._hint}".strip()
+
+
+def _written(key: slice) -> str:
+    """A slice as it is written."""
+    start, stop, step = ("" if part is None else str(part) for part in (key.start, key.stop, key.step))
+    return f"[{start}:{stop}{':' if step else ''}{step}]"

@@ -75,6 +75,7 @@ def watch(
             yield trace
         finally:
             trace.missed.update(watcher.names.unseen())
+            stream.ran = watcher.names.runs > 0
 
 
 def _hint(model: nn.Module) -> str:
