@@ -178,10 +178,10 @@ def test_the_picture_in_the_colours_of_its_classes(segmented):
 def test_words_with_bars_to_both_sides():
     answers = torch.tensor([[0.1, 0.3, 0, 0, 0, 0], [-0.1, -0.1, 0, 0.1, -0.1, 0], [0.0] * 6])
     console = paper()
-    console.print(words_table(["red", "\x1bball", "(marks)"], answers, (2, 3), width=4))
+    console.print(words_table(["red", "\x1bball", "marks"], answers, (2, 3), width=4, marks=True))
     head, *lines = (line.rstrip() for line in said(console).splitlines())
     assert head.split() == ["word", "adds", "most", "by", "the", "patch", "at"]
-    assert re.sub(" +", " ", lines[0]) == "red +0.4000 ████ row 1, column 2"
-    assert re.sub(" +", " ", lines[1]) == "\\x1bball -0.2000 ██ row 2, column 1"
-    assert lines[0].index("█") == lines[1].index("█") + 2, "to the right, and to the left"
-    assert re.sub(" +", " ", lines[2]) == "(marks) +0.0000 none"
+    assert re.sub(" +", " ", lines[0]) == "red +0.4000 │████ row 1, column 2"
+    assert re.sub(" +", " ", lines[1]) == "\\x1bball -0.2000 ░░│ row 2, column 1"
+    assert lines[0].index("│") == lines[1].index("│") == lines[2].index("│"), "to the right of an axis, and to the left"
+    assert re.sub(" +", " ", lines[2]) == "(marks) +0.0000 │ none"

@@ -1,7 +1,11 @@
 """Words and patches of a matcher: what is told is what whole Jacobians say, and it adds up."""
 
+import io
+import re
+
 import pytest
 import torch
+from rich.console import Console
 
 pytest.importorskip("transformers")
 
@@ -71,6 +75,30 @@ def test_the_page_and_json(tmp_path, few_steps):
         assert one["adds"] == pytest.approx(float(row.sum()), abs=1e-5)
         torch.testing.assert_close(torch.tensor(one["map"]).flatten(), row, atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.tensor(told["heat"]).flatten(), first.sum(dim=0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_numbers_that_add_up_to_the_similarity(late, tmp_path, monkeypatch):
+    """As printed: the parts to the similarity, and the words' to the first of the parts."""
+    if late:
+        monkeypatch.setattr(module, "LONG", 1)
+    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT)
+    console = Console(file=io.StringIO(), width=120, force_terminal=False)
+    found.tell(console)
+    head, *lines = console.file.getvalue().splitlines()
+    parts = [float(line.split()[0]) for line in lines if line.startswith("  ")]
+    adds = [float(re.search(r" ([+-]\d\.\d{4}) .*│", line)[1]) for line in lines if "│" in line]
+    assert len(parts) == 2 + late
+    assert len(adds) == 6
+    loose = found.words.layers[0].gap * 6 + 1e-4
+    assert sum(parts) == pytest.approx(float(head.split()[1]), abs=2e-4)
+    assert sum(adds) == pytest.approx(parts[0], abs=loose + 3e-4)
+    assert abs(parts[-1]) > 10 * loose, "so that the words' numbers alone are not the similarity"
+    assert "(begin and end)" in console.file.getvalue()
+    told = found.to_dict()
+    assert [one["is_word"] for one in told["words"]] == [True] * 5 + [False]
+    assert sum(one["adds"] for one in told["words"]) + told["elsewhere"] == pytest.approx(told["shared"], abs=loose)
+    assert told["similarity"] - told["shared"] == pytest.approx(parts[-1], abs=1e-4)
 
 
 def test_steps_are_doubled_until_the_parts_add_up(tmp_path, monkeypatch):

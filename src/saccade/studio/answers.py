@@ -62,6 +62,11 @@ class AnsweringWords(Targets):
     def names(self) -> list[str]:
         return self.words
 
+    @property
+    def marks(self) -> bool:
+        """Whether the last of them is no word, but the text's marks of begin and end."""
+        return self.words[-1] == MARKS
+
     def first(self, n: int) -> "AnsweringWords":
         cut = [replace(one, answers=one.answers[:n], elsewhere=one.elsewhere[:n]) for one in self.layers]
         return replace(self, words=self.words[:n], layers=cut)
@@ -83,5 +88,5 @@ class AnsweringWords(Targets):
                     **{name: rounded(values, 4) for name, values in sums.items()},
                 }
             )
-        told = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "marks": self.words[-1] == MARKS}
+        told = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "marks": self.marks}
         return {"kind": self.kind, "names": self.names, "layers": layers, **told}, data

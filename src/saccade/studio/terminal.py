@@ -132,23 +132,26 @@ def draw_areas(console: Console, picture: Image.Image, areas: ClassAreas, width:
     console.print(table)
 
 
-def words_table(words: Sequence[str], answers: Float[Tensor, "n m"], grid: tuple[int, int], width: int = 12) -> Table:
-    """A line a word: what it adds to the similarity by way of all patches (a bar to the right, or to the left where it
-    takes away), and the patch by which it adds most."""
+def words_table(
+    words: Sequence[str], answers: Float[Tensor, "n m"], grid: tuple[int, int], width: int = 12, marks: bool = False
+) -> Table:
+    """A line a word: what it adds to the similarity by way of all patches (a bar to the right of an axis, or a paler
+    one to the left where it takes away), and the patch by which it adds most. marks: the last is no word."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", caption_style="dim", caption_justify="left")
     for head in ("word", "adds", "", "most by the patch at"):
         table.add_column(head, justify="right" if head == "adds" else "left")
-    table.caption = "to the similarity, by way of the patches: parts of it that add up"
+    table.caption = "to the similarity, by way of the patches; ░, to the left: taken away"
     sums, bests, peaks = (each.tolist() for each in (answers.sum(dim=1), *answers.max(dim=1)))
     most = max(*map(abs, sums), 1e-12)
-    for word, adds, best, peak in zip(words, sums, bests, peaks, strict=True):
+    for i, (word, adds, best, peak) in enumerate(zip(words, sums, bests, peaks, strict=True)):
         full = max(int(adds != 0), round(abs(adds) / most * width))
-        bar = Text(" " * width + "█" * full, style="cyan")
-        if adds < 0:
-            bar = Text(" " * (width - full) + "█" * full, style="red")
+        left, right = (full, 0) if adds < 0 else (0, full)
+        bar = Text(" " * (width - left)).append("░" * left, style="red")
+        bar.append("│", style="dim").append("█" * right, style="cyan")
+        label = Text(f"({shown(word)})", style="dim") if marks and i == len(words) - 1 else Text(shown(word))
         row, column = divmod(peak, grid[1])
         where = f"row {row + 1}, column {column + 1}" if best > 0 else "none"
-        table.add_row(Text(shown(word)), Text(f"{adds:+.4f}"), bar, Text(where))
+        table.add_row(label, Text(f"{adds:+.4f}"), bar, Text(where))
     return table
 
 

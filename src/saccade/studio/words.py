@@ -52,9 +52,17 @@ class WordsLook:
         return self.places.grid
 
     def tell(self, console: Console) -> None:
-        """The similarity, and a line a word."""
-        console.print(f"similarity {self.words.similarity:.3f} with", Text(named(self.words.text), style="bold"))
-        console.print(words_table(self.words.names, self.words.layers[0].answers, self.grid))
+        """The similarity, what it is made of, and a line a word."""
+        words, layer = self.words, self.words.layers[0]
+        elsewhere = float(layer.elsewhere.sum())
+        parts = [(layer.shared - elsewhere, "by words and patches together (below)")]
+        if abs(elsewhere) >= 0.00005:
+            parts.append((elsewhere, "by words and what of the picture is no patch"))
+        parts.append((words.similarity - layer.shared, "that an empty picture or text would share as well"))
+        console.print(f"similarity {words.similarity:.4f} with", Text(named(words.text), style="bold"))
+        for value, what in parts:
+            console.print(f"  {value:+.4f} {what}")
+        console.print(words_table(words.names, layer.answers, self.grid, marks=words.marks))
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
@@ -83,16 +91,22 @@ class WordsLook:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: of each word what it adds to the similarity, and its map row by row, told apart at the first of the
-        layers; of the whole text the same."""
+        layers; of the whole text the same. What words add, and `elsewhere` (by way of what of the picture is no patch),
+        add up to `shared`, to within `gap`; the rest of the similarity is what an empty picture or text would share.
+        """
         layer = self.words.layers[0]
         maps = layer.answers.unflatten(1, self.grid)
+        marks = len(maps) - 1 if self.words.marks else None
         return {
             "model": self.task.name,
             "text": self.words.text,
             "similarity": round(self.words.similarity, 6),
+            "shared": round(layer.shared, 6),
+            "elsewhere": round(float(layer.elsewhere.sum()), 6),
+            "gap": round(layer.gap, 6),
             "words": [
-                {"word": word, "adds": round(float(one.sum()), 6), "map": short(one)}
-                for word, one in zip(self.words.words, maps, strict=True)
+                {"word": word, "is_word": i != marks, "adds": round(float(one.sum()), 6), "map": short(one)}
+                for i, (word, one) in enumerate(zip(self.words.words, maps, strict=True))
             ],
             "grid": list(self.grid),
             "heat": short(maps.sum(dim=0)),
