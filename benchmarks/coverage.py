@@ -20,7 +20,7 @@ equals it and says so in its note. From the same run: how many of these maps tra
 gives, under its default attention and under eager. Each family runs in a process of its own under a limit of time and
 memory. Nothing is fetched from a network.
 
-timm and vit-pytorch need torchvision, whose registered wheel is built for CUDA; `tiny_torchvision.py` makes it import
+timm and vit-pytorch need torchvision, whose usual wheel is built for CUDA; `tiny_torchvision.py` makes it import
 beside a torch without. To have all of them without installing them beside the project:
 
     pip install --no-deps --target libs timm torchvision==0.28.0 diffusers vit-pytorch
