@@ -253,7 +253,9 @@ def test_is_detector(saved, tmp_path):
 
 def test_a_name_on_the_hub(saved, monkeypatch):
     folder, _ = saved("detr")
-    monkeypatch.setattr("saccade.checkpoints.hub.fetch", lambda repo: folder if repo == "someone/a-detr" else None)
+    monkeypatch.setattr(
+        "saccade.checkpoints.hub.fetch", lambda repo, words: {("someone/a-detr", False): folder}[repo, words]
+    )
     assert load_detector("hf:someone/a-detr").name == "a-detr"
 
 

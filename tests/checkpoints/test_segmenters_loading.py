@@ -78,7 +78,9 @@ def test_other_model_types(model_type, saved, tmp_path):
 
 def test_a_name_on_the_hub(saved, monkeypatch):
     folder = saved("segformer")
-    monkeypatch.setattr("saccade.checkpoints.hub.fetch", lambda repo: folder if repo == "someone/a-b0" else None)
+    monkeypatch.setattr(
+        "saccade.checkpoints.hub.fetch", lambda repo, words: {("someone/a-b0", False): folder}[repo, words]
+    )
     assert saccade.load("hf:someone/a-b0").name == "a-b0"
 
 
