@@ -151,10 +151,15 @@ def _crops(model: Any) -> dict[str, Any]:
     return complete(model, {"pixels": torch.randn(BATCH, 1, 3, 56, 56)})
 
 
+def _prompt(places: int, token: int) -> torch.Tensor:
+    """Words around the places of a picture."""
+    words = torch.randint(100, 150, (BATCH, 11))
+    return torch.cat([words[:, :3], torch.full((BATCH, places), token), words[:, 3:]], dim=1)
+
+
 def _granite_vision(model: Any) -> dict[str, Any]:
     """A picture as a whole and as one tile, which end in 4 and 6 tokens (each row of the tile with a new line)."""
-    words, places = torch.randint(100, 150, (BATCH, 11)), torch.full((BATCH, 10), model.config.image_token_index)
-    ids = torch.cat([words[:, :3], places, words[:, 3:]], dim=1)
+    ids = _prompt(10, model.config.image_token_index)
     return {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
@@ -165,8 +170,7 @@ def _granite_vision(model: Any) -> dict[str, Any]:
 
 def _phi4(model: Any) -> dict[str, Any]:
     """A picture as a whole and as one crop: 6 tokens each, with new lines, and one between them."""
-    words, places = torch.randint(100, 150, (BATCH, 11)), torch.full((BATCH, 13), find(model.config, "image_token_id"))
-    ids = torch.cat([words[:, :3], places, words[:, 3:]], dim=1)
+    ids = _prompt(13, find(model.config, "image_token_id"))
     return {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),

@@ -20,7 +20,7 @@ from saccade.lens.rollout import Summary
 from saccade.studio.areas import ClassAreas, find_areas
 from saccade.studio.canvas import Canvas, laid_out
 from saccade.studio.objects import FoundObjects, find_objects
-from saccade.studio.page import PageInput, PageReport, title_of, write_page
+from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, tell_objects
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify import shares
@@ -87,12 +87,9 @@ class Look:
     @property
     def facts(self) -> dict[str, Any]:
         """For the page."""
-        pixels = self.grid[1] * self.task.vit.config.patch, self.grid[0] * self.task.vit.config.patch
-        facts = {
-            "name": self.task.name,
-            "parameters": f"{self.task.parameters / 1e6:.1f} million",
-            "picture": f"{pixels[0]} x {pixels[1]} pixels",
-            "patch": f"{self.task.vit.config.patch} x {self.task.vit.config.patch} pixels",
+        patch = self.task.vit.config.patch
+        facts = facts_of(self.task, self.grid[1] * patch, self.grid[0] * patch) | {
+            "patch": f"{patch} x {patch} pixels",
             "tokens": len(self.task.prefix) + self.grid[0] * self.grid[1],
             "precision": "fp32",
         }

@@ -63,6 +63,15 @@ class PageInput:
         return self.targets is not None and len(self.targets) > 0 and bool(self.targets.layers)
 
 
+def facts_of(task: Any, width: int, height: int) -> dict[str, Any]:
+    """What every page tells first of its model, and of the size in pixels at which it saw the picture."""
+    return {
+        "name": task.name,
+        "parameters": f"{task.parameters / 1e6:.1f} million",
+        "picture": f"{width} x {height} pixels",
+    }
+
+
 def title_of(name: str) -> str:
     """A page's title from the name of a picture: that of its file, without folders of any system."""
     return name.replace("\\", "/").rsplit("/", 1)[-1]

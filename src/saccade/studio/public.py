@@ -16,7 +16,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.objects import FoundObjects, Surveyed, surveyed
-from saccade.studio.page import PageInput, PageReport, title_of, write_page
+from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import tell_objects
 from saccade.tasks.detect import Detection, kept
 from saccade.tasks.detections import Detections
@@ -55,13 +55,8 @@ class PublicLook:
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""
-        facts = {
-            "name": self.task.name,
-            "parameters": f"{self.task.parameters / 1e6:.1f} million",
-            "picture": f"{self.pixels[1]} x {self.pixels[0]} pixels",
-            "precision": "fp32",
-            "queries": str(self.objects.queries),
-        }
+        height, width = self.pixels
+        facts = facts_of(self.task, width, height) | {"precision": "fp32", "queries": str(self.objects.queries)}
         return write_page(
             path,
             PageInput(

@@ -20,7 +20,7 @@ from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
 from saccade.studio.answers import MARKS, AnsweringWords, AnswerLayer
 from saccade.studio.look import short, shown
-from saccade.studio.page import PageInput, PageReport, title_of, write_page
+from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import words_table
 
 DEPTHS = 3  # layers at which words and patches are told apart
@@ -67,12 +67,7 @@ class WordsLook:
     def page(self, path: Path) -> PageReport:
         """Write the page."""
         height, width = self.task.preprocess.size
-        facts = {
-            "name": self.task.name,
-            "parameters": f"{self.task.parameters / 1e6:.1f} million",
-            "picture": f"{width} x {height} pixels",
-            "precision": "fp32",
-        }
+        facts = facts_of(self.task, width, height) | {"precision": "fp32"}
         prefix = ["cls"] if self.places.prefix == 1 else [f"token {i + 1}" for i in range(self.places.prefix)]
         return write_page(
             path,
