@@ -13,10 +13,11 @@ from torch.overrides import TorchFunctionMode
 from saccade.lens.call import Call
 from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
+from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
 from saccade.lens.modes import quietly, without
 from saccade.lens.names import SCRIPTED, SEPARATE, Names
-from saccade.lens.passing import passing, under_way
+from saccade.lens.passing import Passing, passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
 from saccade.lens.recognise.backward import follow_within, gradient_of, rows_of
 from saccade.lens.recognise.eager import Recogniser, not_followed
@@ -111,15 +112,20 @@ class Watcher(TorchFunctionMode):
         kernels: list[Seen] = []
         with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
-        before = len(self.trace)
-        gradient = self._recording.record(call.last, kernels[0] if len(kernels) == 1 else None, call.first)
-        self._outputs.add(out, self.trace[before:])
+        gradient = self._recorded(call, kernels, out)
         if gradient is not None:
             gradient.follow(out)
         own = self.names.stack[-1].own if self.names.stack else None
         for origins in (*self.names.following, *([own] if own else [])):
             origins.attention(call.first.q, out)
         return out
+
+    def _recorded(self, call: Passing, kernels: list[Seen], out: Any, whence: Whence | None = None) -> Gradient | None:
+        """Record a call that is done and follow its output. Returns what `Recording.record` does."""
+        before = len(self.trace)
+        gradient = self._recording.record(call.last, kernels[0] if len(kernels) == 1 else None, call.first, whence)
+        self._outputs.add(out, self.trace[before:])
+        return gradient
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
@@ -238,12 +244,7 @@ class Watcher(TorchFunctionMode):
         known = self._eager.weights(product.weights)
         settled = None if known is None else known.softmax
         if settled is None or not settled.used:
-            kernel = kernels[0] if len(kernels) == 1 else None
-            before = len(self.trace)
-            gradient = self._recording.record(
-                call.last, kernel, call.first, None if settled is None else settled.whence
-            )
-            self._outputs.add(out, self.trace[before:])
+            gradient = self._recorded(call, kernels, out, None if settled is None else settled.whence)
             if gradient is not None:
                 gradient.follow(out, rows_of(product))
         if settled is not None:
