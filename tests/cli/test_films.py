@@ -19,7 +19,7 @@ from saccade.data.segments.sets import open_segments
 from saccade.models import ViTConfig
 from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks import load
-from saccade.tasks.segment import SegmentTask
+from saccade.tasks.segment.task import SegmentTask
 
 from ..data import tiny_films
 from ..tasks import finder, tiny

@@ -7,7 +7,7 @@ from torch import nn
 from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.models.detector import Detector, DetectorConfig
-from saccade.tasks.detect import DetectTask
+from saccade.tasks.detect.task import DetectTask
 
 CLASSES = ["disc", "star", "고리"]
 RELATIONS = ["left of", "inside"]

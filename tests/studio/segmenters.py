@@ -5,7 +5,7 @@ from torch import nn
 
 from saccade.data.preprocess import Preprocess
 from saccade.models.segmenter import Segmenter, SegmenterConfig
-from saccade.tasks.segment import SegmentTask
+from saccade.tasks.segment.task import SegmentTask
 
 CLASSES = ["background", "tree", "하늘", "road", "<b>sea</b>"]
 

@@ -14,7 +14,7 @@ from saccade.errors import SaccadeError
 from saccade.studio.areas import MOST, RANKS, chances_of_patches, part_of_patches
 from saccade.studio.canvas import laid_out
 from saccade.studio.look import look
-from saccade.tasks.segment_colours import class_colours
+from saccade.tasks.segment.colours import class_colours
 
 from .detectors import noise
 from .segmenters import CLASSES, task

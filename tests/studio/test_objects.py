@@ -13,7 +13,7 @@ from saccade.ops.boxes import to_corners
 from saccade.studio.look import look
 from saccade.studio.objects import MOST
 from saccade.studio.queries import QueryLayer, query_layers
-from saccade.tasks.detect import detections, kept
+from saccade.tasks.detect.task import detections, kept
 
 from .detectors import CLASSES, noise, task
 from .test_page import content

@@ -6,7 +6,7 @@ from torch import nn
 from saccade.data.preprocess import Preprocess
 from saccade.models import ViTConfig
 from saccade.models.detector import Detector, DetectorConfig, Found, Proposals
-from saccade.tasks.detect import DetectTask
+from saccade.tasks.detect.task import DetectTask
 
 LABELS, RELATIONS = ["cat", "dog", "한글 이름"], ["left of", "above"]
 TOY = {"depth": 2, "patch": 8, "positions": ("rotary",), "block": {"width": 16, "heads": 2, "hidden": 24}}

@@ -147,7 +147,7 @@ def test_which_token_speaks():
 def test_the_embedded_detector_finds_what_is_in_scenes_it_has_not_seen():
     from saccade.data.scenes import Scenes
     from saccade.device import join
-    from saccade.tasks.detect_scores import detection_scores, relation_scores
+    from saccade.tasks.detect.scores import detection_scores, relation_scores
 
     task, scenes = saccade.load("scenes"), Scenes(16, 128, seed=77)
     found, truth = task.val(scenes, join("cpu", "fp32"))
@@ -159,7 +159,7 @@ def test_the_embedded_segmenter_knows_the_pixels_of_scenes_it_has_not_seen():
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.segments import SceneSegments
     from saccade.device import join
-    from saccade.tasks.segment_scores import SegmentScores
+    from saccade.tasks.segment.scores import SegmentScores
 
     task, scenes = saccade.load("shapes"), SceneSegments(Scenes(16, 128, seed=77))
     scores = SegmentScores(task.labels)

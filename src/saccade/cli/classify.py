@@ -14,7 +14,7 @@ from saccade.data import Picture
 from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import Classification, ClassifyRecipe, ClassifyTask
-from saccade.tasks.classify import to_csv
+from saccade.tasks.classify.task import to_csv
 from saccade.train import TrainConfig
 
 __all__ = [
@@ -81,8 +81,8 @@ def val(
 ) -> tuple[dict[str, Any], dict[str, float | None]]:
     """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
     from saccade.data import ImageFolder
-    from saccade.tasks.classify import confusion, score
-    from saccade.tasks.pictures import draw_calibration, draw_confusion
+    from saccade.tasks.classify.draw import draw_calibration, draw_confusion
+    from saccade.tasks.classify.task import confusion, score
 
     dataset = ImageFolder(data, classes=task.labels, bad=bad, split=split)
     said, truth = task.val(dataset, place)

@@ -20,7 +20,7 @@ from saccade.data.output import csv_cell
 from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import DetectRecipe
-from saccade.tasks.detect import Detection, DetectTask, FindsObjects
+from saccade.tasks.detect.task import Detection, DetectTask, FindsObjects
 from saccade.train import TrainConfig
 
 TAKES = ("draw",)  # options of `predict`
@@ -59,7 +59,7 @@ def train(
     """
     from saccade.data.objects.sets import object_splits
     from saccade.data.scenes import Scenes
-    from saccade.tasks.detect_training import DetectTraining
+    from saccade.tasks.detect.training import DetectTraining
 
     run = runs.begin(name, resume, source, recipe or DetectRecipe(), config)
     training: ObjectSet
@@ -78,10 +78,10 @@ def val(
     """Scores for JSON, and those of each class to show; pictures of them go to `out`."""
     from saccade.data.objects.sets import open_objects
     from saccade.data.scenes import Scenes
-    from saccade.tasks.detect_matches import detection_confusion
-    from saccade.tasks.detect_mistakes import draw_mistakes
-    from saccade.tasks.detect_pictures import draw_detection_confusion, draw_pr_curves
-    from saccade.tasks.detect_scores import detection_scores, pr_curves, relation_scores
+    from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
+    from saccade.tasks.detect.matches import detection_confusion
+    from saccade.tasks.detect.mistakes import draw_mistakes
+    from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
 
     drawn = scenes_asked_for(data)
     dataset: ObjectSet
@@ -135,7 +135,7 @@ def predicted(task: FindsObjects, read: Iterable[Picture], asked: Asked) -> Iter
 
 def painter(task: FindsObjects, film: bool) -> Callable[[Image.Image, Detection], Image.Image]:
     """Draws boxes and relations on a picture."""
-    from saccade.tasks.detect_pictures import draw_detections
+    from saccade.tasks.detect.draw import draw_detections
 
     return lambda image, result: draw_detections(image, result.found, task.labels, task.relations, threshold=0)
 

@@ -17,7 +17,7 @@ from saccade.data.films import is_film
 from saccade.errors import DataError
 
 if TYPE_CHECKING:
-    from saccade.tasks.segment_coco import AreasFile
+    from saccade.tasks.segment.coco import AreasFile
 
 
 class Keeping:
@@ -35,7 +35,7 @@ class Keeping:
 
     def __enter__(self) -> "Keeping":
         if self._asked.coco is not None:
-            from saccade.tasks.segment_coco import writing_areas
+            from saccade.tasks.segment.coco import writing_areas
 
             about = f"areas of classes, as {self._task.name} sees them"
             self._areas = self._whole.enter_context(writing_areas(self._asked.coco, self._task.labels, about))
@@ -59,7 +59,7 @@ class Keeping:
             else:
                 self._asked.save(drawn, "draw", shot.file)
         if self._asked.masks is not None:
-            from saccade.tasks.segment_colours import index_png
+            from saccade.tasks.segment.colours import index_png
 
             self._asked.save(index_png(result.mask), "masks", shot.file, None if shot.film is None else shot.frame)
         if self._areas is not None:

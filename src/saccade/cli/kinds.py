@@ -13,9 +13,9 @@ from saccade.data import Picture
 from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.tasks import load
-from saccade.tasks.classify import ClassifyTask
-from saccade.tasks.detect import FindsObjects
-from saccade.tasks.segment import SegmentsPictures
+from saccade.tasks.classify.task import ClassifyTask
+from saccade.tasks.detect.task import FindsObjects
+from saccade.tasks.segment.task import SegmentsPictures
 
 
 class Kind(Protocol):

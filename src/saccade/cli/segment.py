@@ -20,8 +20,8 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.errors import printable
 from saccade.tasks import SegmentRecipe
-from saccade.tasks.segment import SegmentsPictures, SegmentTask
-from saccade.tasks.segmentation import Areas, Segmentation
+from saccade.tasks.segment.result import Areas, Segmentation
+from saccade.tasks.segment.task import SegmentsPictures, SegmentTask
 from saccade.train import TrainConfig
 
 TAKES = ("draw", "masks", "coco", "size")  # options of `predict`
@@ -61,7 +61,7 @@ def train(
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.segments import SceneSegments
     from saccade.data.segments.sets import segment_splits
-    from saccade.tasks.segment_training import SegmentTraining
+    from saccade.tasks.segment.training import SegmentTraining
 
     run = runs.begin(name, resume, source, recipe or SegmentRecipe(), config)
     training: SegmentSet
@@ -82,9 +82,9 @@ def val(
     from saccade.data.scenes import Scenes
     from saccade.data.scenes.segments import SceneSegments
     from saccade.data.segments.sets import open_segments
-    from saccade.tasks.segment_mistakes import WorstBorders, draw_worst_borders
-    from saccade.tasks.segment_pictures import draw_segment_confusion
-    from saccade.tasks.segment_scores import SegmentScores
+    from saccade.tasks.segment.draw import draw_segment_confusion
+    from saccade.tasks.segment.mistakes import WorstBorders, draw_worst_borders
+    from saccade.tasks.segment.scores import SegmentScores
 
     drawn = scenes_asked_for(data)
     dataset: SegmentSet
@@ -116,8 +116,8 @@ def predicted(task: SegmentsPictures, read: Iterable[Picture], asked: Asked) -> 
 
 def painter(task: SegmentsPictures, film: bool) -> Callable[[Image.Image, Segmentation], Image.Image]:
     """Draws the classes on a picture."""
-    from saccade.tasks.segment_films import FilmOfSegments
-    from saccade.tasks.segment_pictures import draw_segmentation
+    from saccade.tasks.segment.draw import draw_segmentation
+    from saccade.tasks.segment.film import FilmOfSegments
 
     if film:
         frames = FilmOfSegments(task.labels)

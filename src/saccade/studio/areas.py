@@ -17,11 +17,11 @@ from saccade.studio.canvas import Canvas
 from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
 from saccade.tasks.drawing import Colour
-from saccade.tasks.segment import SegmentTask
-from saccade.tasks.segment_colours import class_colours
-from saccade.tasks.segment_pictures import unpainted
-from saccade.tasks.segmentation import Segmentation
-from saccade.tasks.tiles import classes_of_pixels
+from saccade.tasks.segment.colours import class_colours
+from saccade.tasks.segment.draw import unpainted
+from saccade.tasks.segment.result import Segmentation
+from saccade.tasks.segment.task import SegmentTask
+from saccade.tasks.segment.tiles import classes_of_pixels
 
 MOST = 64  # classes with maps on a page: all that most data sets have, and more than a person clicks through
 RANKS = 4  # likeliest classes kept of a patch

@@ -23,10 +23,10 @@ from saccade.studio.objects import FoundObjects, find_objects
 from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, tell_objects
 from saccade.tasks import Classification, ClassifyTask, Task
-from saccade.tasks.classify import shares
-from saccade.tasks.detect import Detection, DetectTask
-from saccade.tasks.segment import SegmentTask
-from saccade.tasks.segmentation import Segmentation
+from saccade.tasks.classify.task import shares
+from saccade.tasks.detect.task import Detection, DetectTask
+from saccade.tasks.segment.result import Segmentation
+from saccade.tasks.segment.task import SegmentTask
 
 _MOST = 256 * 256  # patches: their queries, keys and values of 12 layers of a ViT-B take 7 GB
 _LOGITS = 400_000_000  # of a segmenter's answer: a number a class and pixel

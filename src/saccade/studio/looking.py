@@ -16,9 +16,9 @@ from saccade.studio.page import PageReport
 from saccade.studio.public import look_public
 from saccade.studio.words import look_words
 from saccade.tasks import Task, load
+from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.load import load_matching
-from saccade.tasks.public_detect import PublicDetectTask
-from saccade.tasks.public_segment import PublicSegmentTask
+from saccade.tasks.segment.public import PublicSegmentTask
 
 
 class Looked(Protocol):

@@ -16,8 +16,8 @@ from saccade.lens.scores import coverage
 from saccade.models.detector import Found
 from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
-from saccade.tasks.detect import Detection, DetectTask, FindsObjects, detections, kept
-from saccade.tasks.detections import Detections
+from saccade.tasks.detect.result import Detections
+from saccade.tasks.detect.task import Detection, DetectTask, FindsObjects, detections, kept
 
 MOST = 24  # objects with maps on a page: more than a person can click through, and 24 bytes a patch, layer and head
 

@@ -18,9 +18,9 @@ from saccade.lens import Trace, watch
 from saccade.studio.objects import FoundObjects, Surveyed, surveyed
 from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import tell_objects
-from saccade.tasks.detect import Detection, kept
-from saccade.tasks.detections import Detections
-from saccade.tasks.public_detect import PublicDetectTask
+from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.detect.result import Detections
+from saccade.tasks.detect.task import Detection, kept
 
 STRIDES = (8, 14, 16, 32, 64)  # pixels a patch, of the backbones there are
 _SHOWN = 1024  # longest side in pixels of the picture on the page

@@ -13,8 +13,8 @@ from torch import Tensor
 from saccade.data.files import shown
 from saccade.studio.areas import ClassAreas
 from saccade.studio.objects import FoundObjects
-from saccade.tasks.detect import Detection
-from saccade.tasks.segment_pictures import percent
+from saccade.tasks.detect.task import Detection
+from saccade.tasks.segment.draw import percent
 
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)

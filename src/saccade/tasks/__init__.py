@@ -1,14 +1,14 @@
 """What models are used for: prediction, scores, training."""
 
-from saccade.tasks.classify import Classification, ClassifyTask
-from saccade.tasks.classify_training import ClassifyRecipe, ClassifyTraining
-from saccade.tasks.detect import Detection, DetectTask
-from saccade.tasks.detect_training import DetectRecipe, DetectTraining
+from saccade.tasks.base import Task
+from saccade.tasks.classify.task import Classification, ClassifyTask
+from saccade.tasks.classify.training import ClassifyRecipe, ClassifyTraining
+from saccade.tasks.detect.task import Detection, DetectTask
+from saccade.tasks.detect.training import DetectRecipe, DetectTraining
 from saccade.tasks.load import embedded, load
-from saccade.tasks.segment import SegmentTask
-from saccade.tasks.segment_training import SegmentRecipe, SegmentTraining
-from saccade.tasks.segmentation import Segmentation
-from saccade.tasks.task import Task
+from saccade.tasks.segment.result import Segmentation
+from saccade.tasks.segment.task import SegmentTask
+from saccade.tasks.segment.training import SegmentRecipe, SegmentTraining
 
 __all__ = [
     "Classification",

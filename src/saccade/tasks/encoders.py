@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.models import ViTConfig, preset
-from saccade.tasks.task import Task
+from saccade.tasks.base import Task
 
 Colours = tuple[tuple[float, ...], tuple[float, ...]]
 

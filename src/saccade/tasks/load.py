@@ -10,13 +10,13 @@ from saccade.checkpoints.matchers import PublicMatcher, is_matcher, load_matcher
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
-from saccade.tasks.classify import ClassifyTask
-from saccade.tasks.detect import DetectTask
-from saccade.tasks.public_detect import PublicDetectTask
-from saccade.tasks.public_segment import PublicSegmentTask
+from saccade.tasks.base import Task
+from saccade.tasks.classify.task import ClassifyTask
+from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.detect.task import DetectTask
 from saccade.tasks.saved import TrainedTask, kind_in
-from saccade.tasks.segment import SegmentTask
-from saccade.tasks.task import Task
+from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.segment.task import SegmentTask
 
 DEFAULT = "cifar"
 KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask, SegmentTask)}

@@ -15,7 +15,7 @@ from torch import nn
 from saccade.data.files import shown
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError, DataError, in_one_line
-from saccade.tasks.task import Task
+from saccade.tasks.base import Task
 
 NAME = "config.json"
 MOST_PATCHES = 256 * 256  # of a picture: far above any model, and below what would take all memory

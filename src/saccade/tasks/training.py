@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from saccade.errors import DataError
+from saccade.tasks.base import Task
 from saccade.tasks.encoders import digest
 from saccade.tasks.saved import TrainedTask
-from saccade.tasks.task import Task
 
 Zoom = Annotated[float, Field(ge=0.1, le=10)]  # of pictures, in augmentation
 

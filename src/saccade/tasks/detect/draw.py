@@ -1,0 +1,156 @@
+"""Pictures of what a detector finds and of how good it is."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Int
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from saccade.tasks.classify.draw import draw_confusion
+from saccade.tasks.detect.result import Detections
+from saccade.tasks.detect.scores import Curve
+from saccade.tasks.drawing import FAINT, INK, PALETTE, PAPER, Overlay, colour, enlarged, font, ink_on, short
+
+_CROWDED = 12  # boxes from which on labels are smaller
+
+
+def draw_detections(
+    picture: Image.Image,
+    found: Detections,
+    classes: Sequence[str],
+    relations: Sequence[str] | None = None,
+    threshold: float = 0.5,
+    arrows: int = 6,
+) -> Image.Image:
+    """The picture with a box, the class and the score in percent of each object that is at least so sure.
+
+    relations: their names; given, the surest `arrows` pairs of drawn objects are joined by an arrow from subject to
+    object with the names of their relations that are at least so sure. A small picture is drawn larger.
+    """
+    canvas, times = enlarged(picture)
+    overlay = Overlay(canvas)
+    shown = [i for i in found.scores.argsort().tolist() if float(found.scores[i]) >= threshold]
+    boxes = {i: tuple(v * times for v in found.boxes[i].tolist()) for i in shown}
+    size = 15 if len(shown) <= _CROWDED else 11
+    for i in shown:  # the surest last, so that it lies on top
+        overlay.box(boxes[i], colour(int(found.labels[i])), 2.5 if len(shown) <= _CROWDED else 2)
+    links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
+    curves = {pair: _curve(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
+    for curve in curves.values():
+        overlay.arrow(curve, PAPER)
+    for i in reversed(shown):
+        text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
+        overlay.label(text, _corners(boxes[i]), colour(int(found.labels[i])), size)
+    for pair, names in links.items():
+        curve = curves[pair]
+        places = [(*curve[round(t * (len(curve) - 1))], "mm") for t in (0.5, 0.4, 0.6, 0.3, 0.7)]
+        overlay.label(", ".join(names), places, PAPER, size - 2)
+    return overlay.result()
+
+
+def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Image.Image:
+    """Precision against recall of each class, with the mean of its precision (AP), the best first.
+
+    Of many classes the best and the worst have a colour and a name. iou: that of `curves`, to say so.
+    """
+    known = sorted(((name, curve) for name, curve in curves.items() if curve), key=lambda each: -each[1].ap)
+    side, edge, fine, half = 460, 64, 2, len(PALETTE) // 2
+    named = known if len(known) <= 2 * half else [*known[:half], *known[-half:]]
+    lines = [f"{curve.ap:.3f}  {short(name, 24)}" for name, curve in named]
+    wide = max([150, *(int(font(14, line).getlength(line)) for line in lines)])
+    canvas = Image.new("RGB", ((side + 2 * edge + wide + 30) * fine, (side + 2 * edge) * fine), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        x, y = edge + tick * side, edge + (1 - tick) * side
+        draw.line([x * fine, edge * fine, x * fine, (edge + side) * fine], FAINT, fine)
+        draw.line([edge * fine, y * fine, (edge + side) * fine, y * fine], FAINT, fine)
+        draw.text((x * fine, (edge + side + 8) * fine), f"{tick:g}", INK, font(13 * fine), anchor="mt")
+        draw.text(((edge - 8) * fine, y * fine), f"{tick:g}", INK, font(13 * fine), anchor="rm")
+    ranks = {name: rank for rank, (name, _) in enumerate(named)}
+    for name, curve in sorted(known, key=lambda each: -ranks.get(each[0], len(known))):  # the best on top
+        points = [
+            ((edge + r * side) * fine, (edge + (1 - p) * side) * fine)
+            for r, p in zip(curve.recall, curve.precision, strict=True)
+        ]
+        draw.line(points, _dark(ranks[name]) if name in ranks else (190, 194, 204), 2 * fine, joint="curve")
+    if not known:
+        middle = ((edge + side / 2) * fine, (edge + side / 2) * fine)
+        draw.text(middle, "no objects to find", INK, font(15 * fine), anchor="mm")
+    draw.text(((edge + side / 2) * fine, (edge + side + 32) * fine), "recall", INK, font(14 * fine), anchor="mt")
+    draw.text((edge * fine, (edge - 12) * fine), f"precision, at an IoU of {iou:g}", INK, font(14 * fine), anchor="lb")
+    x, heading = edge + side + 28, "AP     class" if known else ""
+    draw.text((x * fine, (edge - 12) * fine), heading, INK, font(14 * fine), anchor="lb")
+    for row, line in enumerate(lines):
+        y = edge + 12 + row * 24 + (24 if len(known) > len(named) and row >= half else 0)
+        draw.rounded_rectangle([v * fine for v in (x, y - 5, x + 14, y + 5)], 2 * fine, _dark(row))
+        draw.text(((x + 22) * fine, y * fine), line, INK, font(14 * fine, line), anchor="lm")
+    if rest := len(known) - len(named):
+        draw.text(
+            ((x + 22) * fine, (edge + 12 + half * 24) * fine), f"{rest} more, grey", INK, font(13 * fine), anchor="lm"
+        )
+    return canvas.reduce(fine)
+
+
+def draw_detection_confusion(matrix: Int[Tensor, "classes+1 classes+1"], classes: Sequence[str]) -> Image.Image:
+    """What `detection_confusion` counts, as percent of the true objects of the row's class; the last row, what was
+    found where nothing is, as percent of the true objects of the column's class."""
+    counts = matrix.float()
+    share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    share[-1, :-1] = counts[-1, :-1] / counts[:-1].sum(dim=1).clamp(min=1)
+    note = "rows: true class   columns: found as\n% of the row's true objects;\nlast row: of the column's true objects"
+    return draw_confusion(matrix, [*classes, "(nothing there)"], [*classes, "(missed)"], share, note)
+
+
+def _links(
+    found: Detections, shown: set[int], relations: Sequence[str], threshold: float, most: int
+) -> dict[tuple[int, int], list[str]]:
+    """Names of the relations of each pair of shown objects, the surest pairs first."""
+    links: dict[tuple[int, int], list[str]] = {}
+    triplets = [] if found.relations is None else found.relations.tolist()
+    scores = [1.0] * len(triplets) if found.relation_scores is None else found.relation_scores.tolist()
+    for score, (subject, relation, target) in sorted(zip(scores, triplets, strict=True), key=lambda each: -each[0]):
+        pair = (subject, target)
+        if score < threshold or not {subject, target} <= shown or subject == target:
+            continue
+        if pair in links or len(links) < most:
+            links.setdefault(pair, []).append(relations[relation])
+    return links
+
+
+def _curve(a: Sequence[float], b: Sequence[float], unit: float) -> list[tuple[float, float]]:
+    """From one box's centre to just before the other's, bent to the left, so that there and back do not meet."""
+    (x0, y0), (x1, y1) = (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (a, b))
+    length = math.hypot(x1 - x0, y1 - y0)
+    if length < 1e-6:  # one around the other: go out of the middle and back
+        x1, length = x0 + 24 * unit, 24 * unit
+    bend = min(0.16 * length, 60 * unit)
+    middle = ((x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length)
+    end = 1 - min(0.2, 10 * unit / length)
+    points = []
+    for i in range(25):
+        t = end * i / 24
+        weights = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
+        points.append(
+            (
+                weights[0] * x0 + weights[1] * middle[0] + weights[2] * x1,
+                weights[0] * y0 + weights[1] * middle[1] + weights[2] * y1,
+            )
+        )
+    return points
+
+
+def _corners(box: Sequence[float]) -> list[tuple[float, float, str]]:
+    """Where a box's label may stand: above it first, then within it, below it and beside it."""
+    left, top, right, bottom = box
+    return [
+        (left, top, "lb"), (right, top, "rb"), (left, top, "lt"), (left, bottom, "lt"), (right, bottom, "rt"),
+        (right, top, "rt"), (left, bottom, "lb"), (right, bottom, "rb"), (right, top, "lt"), (left, top, "rt"),
+    ]  # fmt: skip
+
+
+def _dark(rank: int) -> tuple[int, int, int]:
+    """A colour of the palette that is seen on white too."""
+    red, green, blue = colour(rank)
+    strength = 0.62 if ink_on((red, green, blue)) == INK else 0.85
+    return round(red * strength), round(green * strength), round(blue * strength)

@@ -1,0 +1,219 @@
+"""How good found objects, and the relations between them, are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from faster_coco_eval import COCO, COCOeval_faster
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from saccade.data.objects import Objects
+from saccade.errors import DataError
+from saccade.tasks.detect.matches import check, corners_to_sides, overlaps
+from saccade.tasks.detect.result import Detections
+
+MOST = 100  # detections of a class in a picture that count
+ALL, SMALL, MEDIUM, LARGE = range(4)  # COCO's ranges of area: up to 32 x 32, up to 96 x 96 pixels, and beyond
+
+
+def detection_scores(found: list[Detections], truth: list[Objects], classes: list[str]) -> dict[str, Any]:
+    """COCO's average precision, by faster-coco-eval.
+
+    Returns mAP (mean over classes and IoU .50, .55 to .95), mAP50, mAP75, mAP_s, mAP_m, mAP_l (objects of an area
+    of up to 32², up to 96², and of more pixels), each 0 to 1, and None where there is no object to find; and
+    per_class: for each name its mAP and mAP50 and its number of objects. Precision is interpolated at 101 recalls;
+    the 100 surest detections of each class in a picture count; crowds are neither right nor wrong (Lin et al. 2014).
+
+    Raises DataError for lists that do not belong together, labels out of range, and boxes or scores that are not
+    finite.
+    """
+    check(found, truth, len(classes))
+    counts = torch.zeros(len(classes), dtype=torch.int64)
+    for objects in truth:
+        assert objects.crowd is not None
+        counts += torch.bincount(objects.labels[~objects.crowd], minlength=len(classes))
+    precision = _evaluated(found, truth, classes)["precision"][..., -1]  # (iou recall class area)
+    return {
+        "mAP": _mean(precision[..., ALL]),
+        "mAP50": _mean(precision[0, ..., ALL]),
+        "mAP75": _mean(precision[5, ..., ALL]),
+        "mAP_s": _mean(precision[..., SMALL]),
+        "mAP_m": _mean(precision[..., MEDIUM]),
+        "mAP_l": _mean(precision[..., LARGE]),
+        "per_class": {
+            name: {
+                "mAP": _mean(precision[:, :, i, ALL]),
+                "mAP50": _mean(precision[0, :, i, ALL]),
+                "objects": int(counts[i]),
+            }
+            for i, name in enumerate(classes)
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision against recall of one class, at one IoU.
+
+    Attributes:
+        recall: 0, .01 to 1.
+        precision: the best at that recall or a higher one; 0 where it is not reached.
+        scores: the score at which it is reached; 0 where it is not.
+        ap: the mean of `precision`.
+    """
+
+    recall: Float[np.ndarray, "101"]
+    precision: Float[np.ndarray, "101"]
+    scores: Float[np.ndarray, "101"]
+    ap: float
+
+
+def pr_curves(
+    found: list[Detections], truth: list[Objects], classes: list[str], iou: float = 0.5
+) -> dict[str, Curve | None]:
+    """Precision against recall of each class by name; None for a class without objects. Raises as
+    `detection_scores` does."""
+    check(found, truth, len(classes))
+    result = _evaluated(found, truth, classes, iou)
+    recall = np.linspace(0, 1, 101)
+    curves: dict[str, Curve | None] = {}
+    for i, name in enumerate(classes):
+        precision, scores = (result[what][0, :, i, ALL, -1].astype(float) for what in ("precision", "scores"))
+        known = bool((precision > -1).all())
+        curves[name] = Curve(recall, precision, scores.clip(0), float(precision.mean())) if known else None
+    return curves
+
+
+def _evaluated(
+    found: list[Detections], truth: list[Objects], classes: list[str], iou: float | None = None
+) -> dict[str, Any]:
+    """What the evaluator makes of them: arrays of precision and scores (iou recall class area most)."""
+    if not truth or not classes:
+        none = np.full((10 if iou is None else 1, 101, len(classes), 4, 1), -1.0)
+        return {"precision": none, "scores": none}
+    common = {
+        "images": [{"id": i + 1, "height": o.size[0], "width": o.size[1]} for i, o in enumerate(truth)],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
+    }
+    true = COCO({**common, "annotations": _annotations([(o.boxes, o.labels, None, o.crowd) for o in truth])})
+    said = COCO({**common, "annotations": _annotations([(d.boxes, d.labels, d.scores, None) for d in found])})
+    evaluation = COCOeval_faster(true, said, iouType="bbox", print_function=_quiet)
+    evaluation.params.maxDets = [MOST]
+    if iou is not None:
+        evaluation.params.iouThrs = np.array([iou])
+    evaluation.evaluate()
+    evaluation.accumulate()
+    return evaluation.eval
+
+
+def _annotations(pictures: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]) -> list[dict[str, Any]]:
+    """boxes, labels, scores and crowd of each picture in COCO's form. Ids count from 1: to the evaluator, an
+    object with the id 0 is one that was not found."""
+    out: list[dict[str, Any]] = []
+    for i, (corners, labels, scores, crowd) in enumerate(pictures):
+        boxes = corners_to_sides(corners)
+        areas = boxes[:, 2:].prod(dim=1).tolist()
+        given = labels.tolist() if scores is None else scores.tolist()
+        crowds = [0] * len(boxes) if crowd is None else crowd.int().tolist()
+        for box, area, label, score, many in zip(boxes.tolist(), areas, labels.tolist(), given, crowds, strict=True):
+            one = {"id": len(out) + 1, "image_id": i + 1, "category_id": label + 1, "bbox": box, "area": area}
+            out.append({**one, "iscrowd": many} if scores is None else {**one, "iscrowd": 0, "score": score})
+    return out
+
+
+def _quiet(*_: object) -> None:
+    """The evaluator prints nothing."""
+
+
+def _mean(precision: np.ndarray) -> float | None:
+    """Over what there is; the evaluator writes -1 where there is no object to find."""
+    there = precision[precision > -1]
+    return float(there.mean()) if there.size else None
+
+
+# ------------------------------------------------------------------------------------------------- relations
+
+
+def relation_scores(
+    found: list[Detections], truth: list[Objects], relations: list[str], k: Sequence[int] = (20, 50)
+) -> dict[str, Any]:
+    """Recall of the relations between objects among the k surest a picture.
+
+    A true (subject, relation, object) is recalled if one of the picture's k surest says the same relation between
+    objects of the same classes whose boxes both overlap the true ones by an IoU of at least 0.5: visual relationship
+    detection (Lu et al. 2016, section 5), as scene graph generation takes it (Xu et al. 2017, section 4.1, "SGGen").
+    A pair of objects may have several relations ("no graph constraint", Newell and Deng 2017).
+
+    Returns, for each k, recall@k: the share recalled in a picture, averaged over pictures that have relations;
+    mean_recall@k: the same for each relation alone, over pictures that have it, averaged over relations (Tang et al.
+    2019, section 4.2), which frequent relations do not rule; ceiling@k: the recall@k of a perfect answer, below 1
+    where pictures have more than k relations; and per_relation: for each name its recall@k and number. None where
+    there is no relation to find.
+
+    Raises DataError for lists that do not belong together and relations or objects out of range.
+    """
+    check(found, truth)
+    recalls: dict[int, list[float]] = {each: [] for each in k}
+    ceilings: dict[int, list[float]] = {each: [] for each in k}
+    alone: dict[int, list[list[float]]] = {each: [[] for _ in relations] for each in k}
+    counts = [0] * len(relations)
+    for i, (one, objects) in enumerate(zip(found, truth, strict=True)):
+        true, said = _triplets(objects.relations, i, objects, relations), _surest(one, i, relations)
+        if not len(true):
+            continue
+        right = _recalled(one, said, objects, true)
+        for relation in true[:, 1].tolist():
+            counts[relation] += 1
+        for each in k:
+            hit = right[:, :each].any(dim=1)
+            recalls[each].append(hit.double().mean().item())
+            ceilings[each].append(min(1.0, each / len(true)))
+            for relation in true[:, 1].unique().tolist():
+                alone[each][relation].append(hit[true[:, 1] == relation].double().mean().item())
+    out: dict[str, Any] = {}
+    per_relation: dict[str, dict[str, Any]] = {name: {"relations": counts[r]} for r, name in enumerate(relations)}
+    for each in k:
+        mine = [_average(values) for values in alone[each]]
+        out[f"recall@{each}"] = _average(recalls[each])
+        out[f"mean_recall@{each}"] = _average([value for value in mine if value is not None])
+        out[f"ceiling@{each}"] = _average(ceilings[each])
+        for name, value in zip(relations, mine, strict=True):
+            per_relation[name][f"recall@{each}"] = value
+    return {**out, "per_relation": per_relation}
+
+
+def _recalled(one: Detections, said: Tensor, objects: Objects, true: Tensor) -> Bool[Tensor, "true said"]:
+    """Which said triplet recalls which true one."""
+    same = (overlaps(one.boxes, objects) >= 0.5) & (one.labels.cpu()[:, None] == objects.labels[None])
+    ends = [same[said[:, end]][:, true[:, end]] for end in (0, 2)]  # (said true) each
+    return (ends[0] & ends[1] & (said[:, None, 1] == true[None, :, 1])).T
+
+
+def _surest(one: Detections, i: int, relations: list[str]) -> Tensor:
+    """The found triplets, surest first."""
+    said = _triplets(one.relations, i, one, relations)
+    if one.relation_scores is None:
+        return said
+    if len(one.relation_scores) != len(said) or not one.relation_scores.isfinite().all():
+        raise DataError(f"picture {i}: expected {len(said)} finite scores of relations, one each")
+    return said[one.relation_scores.cpu().argsort(descending=True, stable=True)]
+
+
+def _triplets(given: Tensor | None, i: int, objects: Objects | Detections, relations: list[str]) -> Tensor:
+    if given is None or not len(given):
+        return torch.zeros(0, 3, dtype=torch.int64)
+    given = given.cpu()
+    most = torch.tensor([len(objects), len(relations), len(objects)])
+    if ((given < 0) | (given >= most)).any():
+        raise DataError(
+            f"picture {i}: a relation names what is not there; there are {len(objects)} objects and {len(relations)} "
+            "relations, counted from 0"
+        )
+    return given
+
+
+def _average(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,169 @@
+"""How good a segmentation is: its regions and its borders, over any number of pictures in little memory."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from saccade.data.files import shown
+from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.errors import DataError
+from saccade.tasks.segment.borders import COLUMNS, DISTANCES, Mask, border_counts, near_borders
+
+
+class SegmentScores:
+    """Sums over pictures, and the scores they make.
+
+    Pixels whose truth is IGNORED count nowhere, whatever is said of them. All sums are of whole numbers, over the
+    whole set; each score is made of the sums of a class, then averaged over classes (as the mIoU of PASCAL VOC and
+    Cityscapes is). A class that occurs neither in the truth nor in what is said is None, and left out of averages;
+    one that occurs only in what is said counts 0.
+
+    **Boundary F** at d pixels (Csurka et al., BMVC 2013, section 2; the F measure of DAVIS, Perazzi et al., CVPR
+    2016, section 4). A border pixel of a class is one with one of its four neighbours in another class: the
+    innermost pixels of the region; at the picture's edge there is no border. Precision is the share of the class's
+    border pixels in what is said that lie within a Euclidean distance of d pixels of one in the truth, recall the
+    reverse, F their harmonic mean. Csurka and DAVIS score each picture and average; here the pixels of all pictures
+    are summed first, as for IoU. Where a region meets ignored pixels neither mask has a border, and borders among
+    ignored pixels do not count.
+
+    **Boundary IoU** at d pixels (Cheng et al., CVPR 2021, eq. 1). The IoU of the two regions, of each only the pixels
+    within d of its own contour. As in the paper's reference implementation, d counts steps to any of eight
+    neighbours, and all around the picture counts as another class, so that a region cut off by the picture's edge has
+    a contour there: numbers can be compared with those published, and a region that fills the picture has a score.
+    Only what next to ignored pixels is said differs from it: they are left out, and are no contour.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        """Raises DataError for no classes, more than a mask can hold, or two of one name."""
+        self.classes = list(classes)
+        if not 0 < len(self.classes) <= MOST_CLASSES:
+            raise DataError(f"{len(self.classes)} classes to score; between 1 and {MOST_CLASSES} were expected")
+        twice = next((name for i, name in enumerate(self.classes) if name in self.classes[:i]), None)
+        if twice is not None:
+            raise DataError(f"two classes are named {shown(twice)}; expected names that differ, to tell scores apart")
+        n = len(self.classes)
+        self._sums = torch.zeros(n, n + COLUMNS, dtype=torch.int64)
+
+    def add(self, said: UInt8[Tensor, "y x"], truth: UInt8[Tensor, "y x"], name: str = "a picture") -> None:
+        """Count one picture's pixels. Raises DataError, with its name, for masks that differ in size, are empty or
+        not uint8, and for values that are no class."""
+        n = len(self.classes)
+        mine, true = checked_masks(said, truth, n, name)
+        known = true != IGNORED
+        pairs = torch.from_numpy(true[known].astype(np.int32) * n + mine[known])
+        self._sums[:, :n] += torch.bincount(pairs, minlength=n * n).reshape(n, n)
+        self._sums[:, n:] += torch.from_numpy(border_counts(mine, true, n))
+
+    @property
+    def sums(self) -> Int64[Tensor, "classes columns"]:
+        """All that was counted: those of several processes can be added up, and go back `from_sums`."""
+        return self._sums.clone()
+
+    @classmethod
+    def from_sums(cls, classes: Sequence[str], sums: Int64[Tensor, "classes columns"]) -> Self:
+        """Raises DataError for sums of another number of classes, or of another type."""
+        scores = cls(classes)
+        if sums.shape != scores._sums.shape or sums.dtype != torch.int64:
+            raise DataError(
+                f"sums of scores are {tuple(sums.shape)} {sums.dtype}; expected {tuple(scores._sums.shape)} "
+                f"torch.int64 for {len(scores.classes)} classes"
+            )
+        scores._sums += sums.cpu()
+        return scores
+
+    @property
+    def confusion(self) -> Int64[Tensor, "classes classes"]:
+        """Number of pixels, true class by class said."""
+        return self._sums[:, : len(self.classes)].clone()
+
+    def result(self) -> dict[str, Any]:
+        """The scores, 0 to 1, or None where there is nothing to score.
+
+        mIoU; pixel_accuracy, the share of pixels that are right; mean_accuracy, the mean of the classes' recall;
+        Dice, the mean of the classes'; boundary_F@1, @2, @3 and boundary_IoU@1, @2, @3, means of the classes'; and
+        per_class: for each name its IoU, Dice, accuracy (recall), boundary scores, and its number of true pixels.
+        """
+        matrix = self.confusion.double()
+        right, true, said = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
+        scores = {
+            "IoU": _ratios(right, true + said - right),
+            "Dice": _ratios(2 * right, true + said),
+            "accuracy": [None if s + t == 0 else r / max(t, 1) for r, t, s in _rows(right, true, said)],
+            **self._border_scores(),
+        }
+        means = {name: _mean(values) for name, values in scores.items()}
+        return {
+            "mIoU": means.pop("IoU"),
+            "pixel_accuracy": _ratios(right.sum(), matrix.sum())[0],
+            "mean_accuracy": means.pop("accuracy"),
+            **means,
+            "per_class": {
+                name: {**{what: values[i] for what, values in scores.items()}, "pixels": int(true[i])}
+                for i, name in enumerate(self.classes)
+            },
+        }
+
+    def _border_scores(self) -> dict[str, list[float | None]]:
+        """By name, a value a class."""
+        said, true, *rest = self._sums[:, len(self.classes) :].double().T
+        f, iou = {}, {}
+        for k, d in enumerate(DISTANCES):
+            near_true, near_said, both, mine, others = rest[5 * k : 5 * k + 5]
+            f[f"boundary_F@{d}"] = [_f(*row) for row in _rows(near_true, said, near_said, true)]
+            iou[f"boundary_IoU@{d}"] = _ratios(both, mine + others - both)
+        return {**f, **iou}
+
+
+def boundary_f(said: Mask, truth: Mask, classes: int, distance: int) -> list[float | None]:
+    """Of one picture's `checked_masks`, for each class, what `SegmentScores` would say of it alone; without the rest,
+    so quicker."""
+    counts = []
+    for mask, other in ((said, truth), (truth, said)):
+        y, x, squared = near_borders(mask, other, distance)
+        near = squared <= distance * distance
+        counts += [np.bincount(mask[place], minlength=classes) for place in ((y[near], x[near]), (y, x))]
+    return [_f(*row) for row in zip(*(column.tolist() for column in counts), strict=True)]
+
+
+def checked_masks(said: Tensor, truth: Tensor, classes: int, name: str) -> tuple[Mask, Mask]:
+    """Both as arrays, with IGNORED in both where the truth is. Raises DataError as `SegmentScores.add` does."""
+    for what, mask in (("what is said", said), ("the truth", truth)):
+        if mask.dtype != torch.uint8 or mask.ndim != 2 or not mask.numel():
+            found = f"{tuple(mask.shape)} {mask.dtype}"
+            raise DataError(f"{shown(name)}: {what} is {found}; expected a mask (y x) of torch.uint8 with pixels")
+    if said.shape != truth.shape:
+        sizes = [f"{mask.shape[1]} x {mask.shape[0]}" for mask in (said, truth)]
+        raise DataError(f"{shown(name)}: {sizes[0]} pixels are said, and {sizes[1]} are true; expected the same size")
+    true = truth.cpu().numpy()
+    mine = np.where(true == IGNORED, np.uint8(IGNORED), said.cpu().numpy())
+    for what, values, also in (("what is said", mine, ""), ("the truth", true, f", or {IGNORED} to ignore it")):
+        wrong = (values >= classes) & (true != IGNORED)
+        if wrong.any():
+            value = int(values[wrong][0])
+            raise DataError(f"{shown(name)}: a pixel of {what} is of class {value}; expected 0 to {classes - 1}{also}")
+    return mine, true
+
+
+def _rows(*columns: Tensor) -> list[tuple[float, ...]]:
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _ratios(part: Tensor, whole: Tensor) -> list[float | None]:
+    return [p / w if w else None for p, w in _rows(part.reshape(-1), whole.reshape(-1))]
+
+
+def _f(near_true: float, said: float, near_said: float, true: float) -> float | None:
+    """Harmonic mean of precision and recall of border pixels; 0 where only one side has any."""
+    if not said and not true:
+        return None
+    precision, recall = near_true / max(said, 1), near_said / max(true, 1)
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _mean(values: list[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None

@@ -1,0 +1,68 @@
+"""Scores against their definitions, results as CSV."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from saccade.tasks import Classification
+from saccade.tasks.classify.task import confusion, score, to_csv
+
+
+def slow_score(said, truth):
+    """The definitions, picture by picture."""
+    n, classes = said.shape
+    top1 = top5 = loss = 0.0
+    bins = [[] for _ in range(15)]
+    for row, t in zip(said.tolist(), truth.tolist(), strict=True):
+        order = sorted(range(classes), key=lambda c: -row[c])
+        top1 += order[0] == t
+        top5 += t in order[:5]
+        loss -= np.log(max(row[t], 1e-12))
+        bins[min(14, int(row[order[0]] * 15))].append((row[order[0]], order[0] == t))
+    ece = sum(abs(sum(c for c, _ in b) - sum(r for _, r in b)) for b in bins if b)
+    return {"top1": top1 / n, "top5": top5 / n, "loss": loss / n, "ece": ece / n}
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5, 7, 101])
+def test_scores_against_slow_ones(classes):
+    said = (torch.randn(211, classes) * 3).softmax(-1)
+    truth = torch.randint(classes, (211,))
+    expected = slow_score(said, truth)
+    found = score(said, truth)
+    assert found.keys() == expected.keys()
+    for key in found:
+        assert found[key] == pytest.approx(expected[key], abs=1e-4), key
+    if classes <= 5:
+        assert found["top5"] == 1
+
+
+def test_scores_at_the_ends():
+    perfect = torch.eye(3)
+    found = score(perfect, torch.arange(3))
+    assert found == {"top1": 1, "top5": 1, "loss": 0, "ece": 0}
+    wrong = score(perfect, torch.tensor([1, 2, 0]))
+    assert wrong["top1"] == 0
+    assert wrong["ece"] == 1  # always sure, never right
+    assert wrong["loss"] == pytest.approx(-np.log(1e-12), rel=1e-5)
+
+
+def test_confusion_counts():
+    truth = torch.randint(4, (97,))
+    said = torch.randn(97, 4).softmax(-1)
+    expected = torch.zeros(4, 4, dtype=torch.long)
+    for row, t in zip(said, truth, strict=True):
+        expected[t, row.argmax()] += 1
+    assert torch.equal(confusion(said, truth), expected)
+
+
+def test_csv_reads_back():
+    awkward = ['a, "b".png', "line\nbreak.png", "한글.png", "=1+1"]
+    results = [Classification(name, ("x, y", "z"), (0.75, 0.25)) for name in awkward]
+    head, *rows = csv.reader(io.StringIO(to_csv(results)))
+    assert head == ["name", "label_1", "probability_1", "label_2", "probability_2"]
+    awkward[-1] = "'=1+1"  # no formula
+    assert rows == [[name, "x, y", "0.750000", "z", "0.250000"] for name in awkward]
+    assert to_csv([]) == ""

@@ -1,0 +1,129 @@
+"""How a detector is trained: what the loop is given, and that it learns."""
+
+import pytest
+import torch
+
+from saccade.data.scenes import Scenes
+from saccade.device import join
+from saccade.errors import DataError, SaccadeError
+from saccade.models import PRESETS
+from saccade.models.detector import Detector
+from saccade.tasks import DetectRecipe, DetectTraining, load
+from saccade.train import TrainConfig, train
+
+from .. import finder, tiny
+from .test_task import Odd
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    monkeypatch.setitem(PRESETS, "toy", finder.TOY)
+
+
+def recipe(**changes) -> DetectRecipe:
+    return DetectRecipe(**{"model": "toy", "size": 40, "queries": 12, "depth": 2, "noised": 8, **changes})
+
+
+def training(n: int = 16, size: int = 40, **changes) -> DetectTraining:
+    return DetectTraining(Scenes(n, size, seed=1), Scenes(4, size, seed=0), recipe(**changes))
+
+
+def test_batches_follow_from_the_generator():
+    task = training()
+    a, b = (task.batch(torch.arange(3), torch.Generator().manual_seed(5), 0.0) for _ in range(2))
+    assert a.pictures.shape == (3, 3, 40, 40)
+    assert torch.equal(a.pictures, b.pictures)
+    assert torch.equal(a.targets.boxes, b.targets.boxes)
+    assert a.pictures.mean().abs() < 1  # normalised
+
+
+def test_pictures_grow_in_whole_patches():
+    task = training(size=88, grow=True)
+    sides = [task.batch(torch.arange(1), torch.Generator(), at).pictures.shape[-1] for at in (0.0, 0.6, 0.8)]
+    assert sides == [40, 64, 88]  # of 44, 66 and 88 pixels what patches of 8 cover
+
+
+def test_the_shorter_side_follows_from_the_pictures():
+    wide = Scenes(9, (40, 80), seed=1)
+    task = DetectTraining(Odd(finder.LABELS), Odd(finder.LABELS), recipe(size=80))
+    assert task.size == (72, 80)  # 37 x 41 pixels, in whole patches of 8
+    assert DetectTraining(wide, wide, recipe()).size == (40, 80)
+
+
+def test_a_loss_is_one_number_with_a_slope_and_the_same_for_one_batch_or_its_halves():
+    task = training()
+    parts = [task.batch(torch.arange(2), torch.Generator().manual_seed(i), 0.0) for i in range(2)]
+    device = torch.device("cpu")
+    together = task.loss(task.model, parts, device)
+    apart = [task.loss(task.model, [part], device) for part in parts]
+    assert together.item() == pytest.approx(sum(a.item() for a in apart) / 2, rel=1e-4)
+    together.backward()
+    assert all(p.grad is not None for p in task.model.parameters())
+
+
+def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
+    """A loss that could not fall, or scores that could not rise, would show here."""
+    task = training(n=240)
+    same = task.source.samples(torch.arange(8), (40, 40), torch.Generator().manual_seed(0))
+    monkeypatch.setattr(task.source, "samples", lambda i, *_: (same[0][i % 8], [same[1][int(j) % 8] for j in i]))
+    task.val_pictures, task.val_objects = (same[0] * 255).round().byte(), same[1]
+    config = TrainConfig(epochs=14, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
+    before = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    scores = train(task, config, tmp_path / "run")
+    assert before["mAP50"] < 0.1
+    assert scores["mAP50"] > 0.3
+    assert 0 <= scores["recall@20"] <= 1
+    back = load(tmp_path / "run")
+    assert back.card["scores"]["mAP"] == scores["mAP"]
+
+
+def test_a_start_gives_its_encoder_or_all_that_fits():
+    first = training()
+    torch.nn.init.normal_(first.model.get_parameter("place.0.weight"))
+    start = first.trained(first.model, "first")
+    again = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start)
+    assert isinstance(again.model, Detector)
+    for name, value in again.model.state_dict().items():
+        assert torch.equal(value, first.model.state_dict()[name]), name
+    start.labels = [f"no {name}" for name in start.labels]
+    renamed = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start).model.state_dict()
+    others = {name for name, value in renamed.items() if not torch.equal(value, first.model.state_dict()[name])}
+    assert {"propose.within.weight", "heads.1.classify.weight", "known.weight"} <= others
+    assert all(name.split(".")[-2] in ("within", "chosen", "classify", "known") for name in others)
+    encoder = tiny.task(patch=8, depth=2)
+    other = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), start=encoder)
+    assert torch.equal(other.model.get_parameter("vit.embed.project.weight"), encoder.vit.embed.project.weight)
+    assert other.preprocess.mean == encoder.preprocess.mean
+
+
+def test_more_queries_than_the_evaluator_counts_and_relations_among_them():
+    task = training(queries=120, size=96)
+    with torch.no_grad():
+        scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    assert 0 <= scores["recall@50"] <= 1
+
+
+def test_without_denoising_every_weight_that_is_trained_has_a_gradient():
+    """Processes wait for the gradients of all of them."""
+    task = training(noised=0)
+    batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
+    assert batch.noised is None
+    task.loss(task.model, [batch], torch.device("cpu")).backward()
+    assert [n for n, p in task.model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+def test_answers_that_are_no_numbers_stop_the_run_in_words():
+    task = training()
+    torch.nn.init.constant_(task.model.get_parameter("propose.shift.last.bias"), torch.nan)
+    batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
+    with pytest.raises(SaccadeError, match="lower --lr"):
+        task.loss(task.model, [batch], torch.device("cpu"))
+
+
+def test_what_cannot_be_trained_is_refused():
+    with pytest.raises(DataError, match="the same"):
+        DetectTraining(Scenes(16, 40), Odd(finder.LABELS), recipe())
+    with pytest.raises(SaccadeError, match="fewer than 32"):
+        training(size=48, grow=True)
+    with pytest.raises(SaccadeError, match="less than one patch"):
+        DetectTraining(Odd(finder.LABELS), Odd(finder.LABELS), recipe(size=7))

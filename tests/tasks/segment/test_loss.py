@@ -1,0 +1,80 @@
+"""The parts of the segmentation loss, against slow references written from their definitions."""
+
+import pytest
+import torch
+
+from saccade.data.segments import IGNORED
+from saccade.models.segmenter import Segmented
+from saccade.tasks.segment.loss import OVERLAP, PATCHES, PIXELS, border_band, segmentation_loss
+
+CLASSES, BORDER = 5, 2.0
+
+
+def example(seed=0):
+    random = torch.Generator().manual_seed(seed)
+    truth = torch.randint(0, CLASSES - 1, (2, 6, 10), generator=random).repeat_interleave(2, 1).byte()  # one is absent
+    truth[0, :3, :4] = IGNORED
+    said = Segmented(torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random))
+    return said, truth
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_pixels_beside_another_class(reach):
+    _, truth = example()
+    found = border_band(truth, reach)
+    b, rows, columns = truth.shape
+    for i in range(b):
+        for y in range(rows):
+            for x in range(columns):
+                part = truth[i, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+                others = part[(part != IGNORED) & (part != truth[i, y, x])]
+                assert bool(found[i, y, x]) == (truth[i, y, x] != IGNORED and len(others) > 0)
+
+
+def test_every_part_is_what_its_definition_says():
+    said, truth = example(3)
+    parts = segmentation_loss(said, truth, BORDER)
+    logs, borders = said.pixels.double().log_softmax(1), border_band(truth, 1)
+    total = weights = 0.0
+    for i, y, x in (truth != IGNORED).nonzero().tolist():
+        weight = 1 + BORDER * borders[i, y, x].item()
+        total -= weight * logs[i, truth[i, y, x].item(), y, x].item()
+        weights += weight
+    assert parts["pixels"].item() == pytest.approx(PIXELS * total / weights, rel=1e-5)
+
+    known, shares = truth != IGNORED, said.pixels.double().softmax(1)
+    dice = []
+    for k in range(CLASSES):
+        mine, theirs = shares[:, k][known], (truth == k)[known].double()
+        if theirs.sum():
+            dice.append(1 - 2 * (mine * theirs).sum().item() / (mine.sum() + theirs.sum()).item())
+    assert len(dice) == CLASSES - 1
+    assert parts["overlap"].item() == pytest.approx(OVERLAP * sum(dice) / len(dice), rel=1e-5)
+
+    total = 0.0
+    logs = said.patches.double().log_softmax(1)
+    for i, y, x in known.nonzero().tolist():
+        total -= logs[i, truth[i, y, x].item(), y // 4, x // 5].item()
+    assert parts["patches"].item() == pytest.approx(PATCHES * total / known.sum().item(), rel=1e-5)
+
+
+def test_what_is_ignored_moves_nothing():
+    said, truth = example(1)
+    other = Segmented(said.pixels.clone(), said.patches)
+    other.pixels[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
+    a, b = segmentation_loss(said, truth, BORDER), segmentation_loss(other, truth, BORDER)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_picture_of_which_nothing_is_known_costs_nothing():
+    said, truth = example()
+    truth.fill_(IGNORED)
+    assert sum(segmentation_loss(said, truth, BORDER).values()) == 0
+
+
+def test_the_right_answer_costs_next_to_nothing():
+    truth = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    truth[:, :, 4:] = 2
+    sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
+    said = Segmented(sure, sure[:, :, ::4, ::4])
+    assert sum(segmentation_loss(said, truth, BORDER).values()) < 1e-4
