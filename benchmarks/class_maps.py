@@ -21,7 +21,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import watch
 from saccade.lens.scores import segmentation
 from saccade.tasks import load
-from saccade.tasks.segment import SegmentTask
+from saccade.tasks.segment.task import SegmentTask
 
 
 def main() -> None:

@@ -37,9 +37,9 @@ from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector
 from saccade.ops.boxes import to_centred, to_corners
 from saccade.tasks import DetectRecipe, DetectTraining
-from saccade.tasks.detect import detections
-from saccade.tasks.detect_scores import detection_scores
-from saccade.tasks.detections import Detections
+from saccade.tasks.detect.result import Detections
+from saccade.tasks.detect.scores import detection_scores
+from saccade.tasks.detect.task import detections
 from saccade.train.config import TrainConfig
 from saccade.train.optim import optimizers
 

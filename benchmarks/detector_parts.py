@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector, Found
 from saccade.tasks import DetectRecipe, DetectTraining, load
-from saccade.tasks.detect_loss import detection_loss
+from saccade.tasks.detect.loss import detection_loss
 
 
 @dataclass

@@ -17,7 +17,7 @@ from saccade.lens.scores import pointing_game
 from saccade.ops.boxes import iou
 from saccade.studio.queries import query_layers
 from saccade.tasks import load
-from saccade.tasks.detect import DetectTask, detections
+from saccade.tasks.detect.task import DetectTask, detections
 
 
 def main() -> None:

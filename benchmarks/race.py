@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from vits import logits
 
-from saccade.tasks.classify_training import ClassifyTraining
+from saccade.tasks.classify.training import ClassifyTraining
 from saccade.train.optim import averaged
 
 Batch = Callable[[Tensor, torch.Generator, float], tuple[Tensor, Tensor]]

@@ -37,7 +37,7 @@ from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import IGNORED
 from saccade.tasks import SegmentRecipe, SegmentTraining
-from saccade.tasks.segment_scores import SegmentScores
+from saccade.tasks.segment.scores import SegmentScores
 from saccade.train.config import TrainConfig
 from saccade.train.optim import optimizers
 

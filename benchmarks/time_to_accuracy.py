@@ -44,7 +44,7 @@ from vits import Size, hf_vit
 
 from saccade.data import Augment, ImageFolder
 from saccade.models import Classifier
-from saccade.tasks.classify_training import ClassifyRecipe, ClassifyTraining
+from saccade.tasks.classify.training import ClassifyRecipe, ClassifyTraining
 from saccade.train.config import TrainConfig
 from saccade.train.optim import optimizers, schedulers
 
