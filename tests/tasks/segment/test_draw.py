@@ -7,8 +7,8 @@ from PIL import Image, ImageChops
 
 from saccade.data.segments import IGNORED
 from saccade.errors import DataError
-from saccade.tasks import segment_pictures
 from saccade.tasks.drawing import PALETTE
+from saccade.tasks.segment import draw as segment_draw
 from saccade.tasks.segment.draw import draw_segment_confusion, draw_segmentation, percent, shares
 
 CLASSES = ["road", "sky", "사람", "car"]
@@ -90,8 +90,8 @@ def test_the_legend_names_what_is_there(monkeypatch):
         written.append(list(lines))
         return legend_of(lines, *rest)
 
-    legend_of = segment_pictures.legend_of
-    monkeypatch.setattr(segment_pictures, "legend_of", write)
+    legend_of = segment_draw.legend_of
+    monkeypatch.setattr(segment_draw, "legend_of", write)
     mask = halves(left=3)
     mask[0], mask[1, 0] = IGNORED, 2
     draw_segmentation(plain(), mask, CLASSES)
@@ -102,8 +102,8 @@ def test_the_legend_names_what_is_there(monkeypatch):
     ]  # fmt: skip
     many = torch.arange(200, dtype=torch.uint8)[None].repeat(100, 1)
     draw_segmentation(plain(200, 100), many, [f"class {i}" for i in range(200)])
-    assert len(written[-1]) == segment_pictures.MOST_NAMED + 1
-    assert written[-1][-1][1] == f"{200 - segment_pictures.MOST_NAMED} more  {(200 - 24) / 2:.1f}%"
+    assert len(written[-1]) == segment_draw.MOST_NAMED + 1
+    assert written[-1][-1][1] == f"{200 - segment_draw.MOST_NAMED} more  {(200 - 24) / 2:.1f}%"
 
 
 def test_shares():
@@ -152,8 +152,8 @@ def drawn_with(monkeypatch, matrix, classes, **more):
         seen.append((list(labels), share, note))
         return original(matrix, labels, columns, share, note)
 
-    original = segment_pictures.draw_confusion
-    monkeypatch.setattr(segment_pictures, "draw_confusion", draw)
+    original = segment_draw.draw_confusion
+    monkeypatch.setattr(segment_draw, "draw_confusion", draw)
     draw_segment_confusion(matrix, classes, **more)
     return seen[0]
 

@@ -12,7 +12,7 @@ from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.segment.task import SegmentsPictures
 
 pytest.importorskip("transformers")
-from ..checkpoints.tiny_segmenters import NAMES, write
+from ...checkpoints.tiny_segmenters import NAMES, write
 
 
 class Three:
