@@ -1,6 +1,6 @@
 """Our ViT beside transformers' and, where it imports, timm's: time of a forward pass and of a training step.
 
-    python benchmarks/vit.py --compile --json vit.json
+    python -m benchmarks.core.vit --compile --json vit.json
 
 On a CPU. All models have the same sizes, weights, inputs and precision, and take turns in one run. Ours is built as
 the original ViT (LayerNorm, biases, learned positions, class token) so that the arithmetic is the same; a further
@@ -26,9 +26,10 @@ from typing import Any, cast
 import cyclopts
 import torch
 import torch.nn.functional as F
-from side_by_side import Ratio, Times, machine, ratio, timed
 from torch import Tensor, nn
-from vits import (
+
+from benchmarks.common.paired import Ratio, Times, machine, ratio, timed
+from benchmarks.core.classic_vits import (
     CLASSES,
     Size,
     exact_gradients,
@@ -40,7 +41,6 @@ from vits import (
     to_hf,
     to_timm,
 )
-
 from saccade.models import Classifier, ClassifierConfig, preset
 
 OURS, HF, HF_EAGER, TIMM = "ours", "HF", "HF, eager attention", "timm"

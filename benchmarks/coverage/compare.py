@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attention_truth import Finder, Map, alike
-from tiny_families import Case, Subject
-from tiny_models import NotTiny
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 import saccade
+from benchmarks.coverage.families.cases import Case, Subject
+from benchmarks.coverage.families.transformers.models import NotTiny
+from benchmarks.coverage.true_maps import Finder, Map, alike
 
 
 @dataclass

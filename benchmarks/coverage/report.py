@@ -97,7 +97,7 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
     """The page: what the words mean, a summary, then one table a library."""
     lines = ["# What the lens captures", ""]
     lines += [
-        "Made by `python benchmarks/coverage.py --markdown docs/coverage.md` in one run on a CPU: tiny models with",
+        "Made by `python -m benchmarks.coverage.run --markdown docs/coverage.md` in one run on a CPU: tiny models with",
         "random weights of every family, as the libraries list them, each watched and compared with its own attention,",
         f"which is found without the lens. {_versions(rows)}",
         *WORDS.splitlines(),

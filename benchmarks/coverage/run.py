@@ -1,8 +1,8 @@
 """Which vision models does the lens see exactly? Tiny random models of every family, watched and compared.
 
-    python benchmarks/coverage.py --json-file coverage.json --markdown docs/coverage.md    # ten minutes on 2 cores
-    python benchmarks/coverage.py --quick                                                  # a dozen families
-    python benchmarks/coverage.py --only "detr|sam.*|timm[.].*"                            # by pattern
+    python -m benchmarks.coverage.run --json-file coverage.json --markdown docs/coverage.md    # ten minutes on 2 cores
+    python -m benchmarks.coverage.run --quick                                                  # a dozen families
+    python -m benchmarks.coverage.run --only "detr|sam.*|timm[.].*"                            # by pattern
 
 The families come from the libraries themselves: every type in the auto-mappings of transformers that takes pictures,
 torch's own layers, and, where they import, every transformer and UNet of diffusers, every module of timm and of
@@ -14,17 +14,17 @@ vit-pytorch. Of each, one model:
   other      attends, but not by a softmax of q·k over sources (deformable, linear, ...), and is named
   none       no attention; not run: no model could be built or fed, and why
 
-The truth is found without the lens (`attention_truth.py`), on a copy of the model under eager attention where the
+The truth is found without the lens (`true_maps.py`), on a copy of the model under eager attention where the
 library has that. A softmax whose weights the model mixes or gates before it uses them counts as captured where the call
 equals it and says so in its note. From the same run: how many of these maps transformers' own `output_attentions`
 gives, under its default attention and under eager. Each family runs in a process of its own under a limit of time and
 memory. Nothing is fetched from a network.
 
-timm and vit-pytorch need torchvision, whose usual wheel is built for CUDA; `tiny_torchvision.py` makes it import
-beside a torch without. To have all of them without installing them beside the project:
+timm and vit-pytorch need torchvision, whose usual wheel is built for CUDA; `families/torchvision_stub.py` makes it
+importable beside a CPU-only torch. To have all of them without installing them into the project's environment:
 
     pip install --no-deps --target libs timm torchvision==0.28.0 diffusers vit-pytorch
-    PYTHONPATH=src:libs python benchmarks/coverage.py
+    PYTHONPATH=src:libs python -m benchmarks.coverage.run
 """
 
 import argparse
@@ -44,9 +44,10 @@ from typing import Any
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before any library reads it
 
 import torch
-from coverage_look import Row, examine
-from coverage_report import markdown, summary
-from tiny_families import Case, every_case
+
+from benchmarks.coverage.compare import Row, examine
+from benchmarks.coverage.families.cases import Case, every_case
+from benchmarks.coverage.report import markdown, summary
 
 SECONDS, MEMORY = 180, 12 * 2**30
 QUICK = (

@@ -1,8 +1,8 @@
 """What a page of the largest usual size takes: a 1,024-pixel picture, 4,097 tokens, 12 layers of 12 heads.
 
-    python benchmarks/page.py                  # about 2 minutes on 2 quiet cores, 3 GB of memory
-    python benchmarks/page.py --side 14        # the page of a 224-pixel picture
-    python benchmarks/page.py --keep out.html
+    python -m benchmarks.lens.page                  # about 2 minutes on 2 quiet cores, 3 GB of memory
+    python -m benchmarks.lens.page --side 14        # the page of a 224-pixel picture
+    python -m benchmarks.lens.page --keep out.html
 
 Queries and keys are made up, with what real ones have: features that vary smoothly over regions of a picture, with
 noise of their own in every patch, a spectrum that falls off, a mean in the keys, heads from sharp to even. Prints how
@@ -26,7 +26,7 @@ from saccade.lens import Call, Trace
 from saccade.studio.pack import balance, encode
 from saccade.studio.page import PageInput, write_page
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "studio"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "studio"))
 import webdriver
 
 ROWS = 64  # sampled, to measure errors

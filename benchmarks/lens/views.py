@@ -1,7 +1,7 @@
 """What views of attention cost as pictures grow: from q, k and the log-sum-exp in tiles, and from whole maps.
 
-    python benchmarks/views.py                  # 256 to 16,384 tokens, and rollout through 12 layers of 4,097
-    python benchmarks/views.py --quick          # two small sizes: does it run
+    python -m benchmarks.lens.views                  # 256 to 16,384 tokens, and rollout through 12 layers of 4,097
+    python -m benchmarks.lens.views --quick          # two small sizes: does it run
 
 Random q and k of one layer of a ViT-B (12 heads of 64), fp32, one picture. "lens" takes the view from a `Call`; "maps"
 makes softmax(qkᵀ/8) of all heads and takes the view from that, as one must where a library returns maps. Each size and
@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from peaks import peak, reset_peak
+from benchmarks.common.memory import peak, reset_peak
 
 HEADS, WIDTH = 12, 64
 SIZES, QUICK = (256, 1024, 4096, 16384), (256, 576)
@@ -112,7 +112,7 @@ def measure(way: str, what: str, tokens: int, layers: int, repeats: int) -> dict
     maps = HEADS * tokens**2 * 4
     if way == "maps" and (layers + 2) * maps > available():
         return None
-    command = [sys.executable, __file__, "--worker", way, what, str(tokens), str(layers), str(repeats)]
+    command = [sys.executable, "-m", __spec__.name, "--worker", way, what, str(tokens), str(layers), str(repeats)]
     # Freed memory goes back at once, as in watch.py, so that one view does not pay for another.
     run = subprocess.run(command, stdout=-1, text=True, env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"})
     if run.returncode:

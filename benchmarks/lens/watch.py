@@ -1,9 +1,9 @@
 """What watching costs: Hugging Face's ViT-B/16 unwatched, unwatched after it was watched, watched, and with eager
 attention that returns its maps. What views cost is in views.py.
 
-    python benchmarks/watch.py                          # 224, 512 and 1024 pixels; needs about 21 GB of memory
-    python benchmarks/watch.py --sizes 224 --repeats 9
-    python benchmarks/watch.py --quick                  # 112 pixels, once: does it run
+    python -m benchmarks.lens.watch                          # 224, 512 and 1024 pixels; needs about 21 GB of memory
+    python -m benchmarks.lens.watch --sizes 224 --repeats 9
+    python -m benchmarks.lens.watch --quick                  # 112 pixels, once: does it run
 
 Random weights, one picture, fp32, no gradients. Time: the four take turns, each in a process of its own, so that what
 else the machine does falls on all of them; the median of the repeats after one warm-up. Memory: the peak resident size
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from peaks import peak, reset_peak
+from benchmarks.common.memory import peak, reset_peak
 
 WAYS = ("fused", "after", "watched", "eager")
 LAYERS, HEADS, WIDTH, PATCH = 12, 12, 768, 16
@@ -61,7 +61,7 @@ def worker(way: str, size: int) -> None:
 @contextmanager
 def process(way: str, size: int, **environment: str) -> Iterator[Callable[[], dict[str, float]]]:
     """A worker process; calling what this yields runs one forward in it and returns its seconds and memory."""
-    command = [sys.executable, __file__, "--worker", way, str(size)]
+    command = [sys.executable, "-m", __spec__.name, "--worker", way, str(size)]
     run = subprocess.Popen(command, stdin=-1, stdout=-1, text=True, bufsize=1, env=os.environ | environment)
 
     def forward() -> dict[str, float]:

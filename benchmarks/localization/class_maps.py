@@ -1,6 +1,6 @@
 """Attention against masks: does the cross-attention of a class's token cover that class, and nothing else?
 
-    python benchmarks/class_maps.py shapes --n 100
+    python -m benchmarks.localization.class_maps shapes --n 100
 
 On drawn scenes: for each class that a scene has (but for the background), the map of the class's token as a
 segmentation of the scene into that class and the rest (`saccade.lens.scores.segmentation`: what is above the map's

@@ -1,6 +1,6 @@
 """Pointing game on scenes: does the cross-attention of the query that found an object peak on that object?
 
-    python benchmarks/pointing.py MODEL [--n 200] [--seed 999]
+    python -m benchmarks.localization.pointing MODEL [--n 200] [--seed 999]
 
 For each true object that is found (score and IoU at least 0.5, same class), the peak of its query's map, by decoder
 layer (mean of the heads) and for the mean of all layers, beside a point at random and the middle of the object's box.

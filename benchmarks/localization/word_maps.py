@@ -1,7 +1,7 @@
 """Words against masks: do the patches that answer a word lie on the thing that the word names?
 
-    python benchmarks/word_maps.py --minutes 16 --n 150      # about 25 minutes on one core
-    python benchmarks/word_maps.py --quick                   # proof that it works
+    python -m benchmarks.localization.word_maps --minutes 16 --n 150      # about 25 minutes on one core
+    python -m benchmarks.localization.word_maps --quick                   # proof that it works
 
 A tiny CLIP of transformers learns from nothing, on drawn scenes and what they show ("a red disc and a blue star").
 Then, on scenes that it has not seen, with texts of two objects that differ in colour and shape: of each object the map

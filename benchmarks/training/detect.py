@@ -1,7 +1,7 @@
 """Training a detector from nothing: ours beside transformers' DETR, on the same drawn scenes for the same time.
 
-    python benchmarks/detect.py --minutes 30 --json-file detect.json --chart detect.svg
-    python benchmarks/detect.py --quick              # proof that it works; its figures mean nothing
+    python -m benchmarks.training.detect --minutes 30 --json-file detect.json --chart detect.svg
+    python -m benchmarks.training.detect --quick              # proof that it works; its figures mean nothing
 
 On a CPU, both from random weights, in one run: they train in turns of a minute, so that whatever else the machine does
 falls on both alike, and each has a clock that counts its own training only (drawing its scenes too; scoring not). Both
@@ -28,11 +28,11 @@ from typing import Annotated
 
 import cyclopts
 import torch
-from side_by_side import machine
-from sides import Side, parameters, race
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
+from benchmarks.common.paired import machine
+from benchmarks.training.equal_time import Side, parameters, race
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector
 from saccade.ops.boxes import to_centred, to_corners

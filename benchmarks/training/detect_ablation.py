@@ -1,7 +1,7 @@
 """What each part of the detector's training is worth: the whole recipe beside itself without one of them.
 
-    python benchmarks/detector_parts.py --minutes 6 --start shapes --json-file parts.json
-    python benchmarks/detector_parts.py --quick      # proof that it works; its figures mean nothing
+    python -m benchmarks.training.detect_ablation --minutes 6 --start shapes --json-file parts.json
+    python -m benchmarks.training.detect_ablation --quick      # proof that it works; its figures mean nothing
 
 Every variant trains from the same weights on the same endless scenes, in turns, each with a clock of its own, so that
 a part that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.
@@ -14,10 +14,10 @@ from typing import Annotated
 
 import cyclopts
 import torch
-from detect import Ours, Settings, judged
-from sides import compare
 from torch import Tensor, nn
 
+from benchmarks.training.detect import Ours, Settings, judged
+from benchmarks.training.equal_time import compare
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector, Found
 from saccade.tasks import DetectRecipe, DetectTraining, load

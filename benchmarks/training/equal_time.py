@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from chart import line_chart
-from side_by_side import machine, ratio, timed
 from torch import Tensor, nn
 
+from benchmarks.common.chart import line_chart
+from benchmarks.common.paired import machine, ratio, timed
 from saccade.device import keep_freed_memory
 from saccade.train.optim import averaged
 

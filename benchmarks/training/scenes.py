@@ -1,8 +1,8 @@
 """How many scenes one core draws, beside how many one core trains on: if more are drawn, training never waits for them.
 
-    python benchmarks/scenes.py                      # 128 and 256 pixels; about a minute on a quiet core
-    python benchmarks/scenes.py --sizes 128 --preset tiny --json-file scenes.json
-    python benchmarks/scenes.py --quick              # proof that it works
+    python -m benchmarks.training.scenes                      # 128 and 256 pixels; about a minute on a quiet core
+    python -m benchmarks.training.scenes --sizes 128 --preset tiny --json-file scenes.json
+    python -m benchmarks.training.scenes --quick              # proof that it works
 
 A scene is all of it: picture, boxes, masks, relations, captions. A training step is forward and backward of the encoder
 alone of one of our models, random weights, no optimizer, in bf16 autocast where the processor computes in it, else
@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from side_by_side import Ratio, machine, ratio
 
+from benchmarks.common.paired import Ratio, machine, ratio
 from saccade.data.scenes import Scenes
 from saccade.models import ViT, preset
 

@@ -1,7 +1,7 @@
 """Training a segmenter from nothing: ours beside transformers' SegFormer-B0, on the same pictures for the same time.
 
-    python benchmarks/segment.py --minutes 20 --json-file segment.json --chart segment.svg
-    python benchmarks/segment.py --quick             # proof that it works; its figures mean nothing
+    python -m benchmarks.training.segment --minutes 20 --json-file segment.json --chart segment.svg
+    python -m benchmarks.training.segment --quick             # proof that it works; its figures mean nothing
 
 On a CPU, both from random weights, in one run: they train in turns of a minute, so that whatever else the machine does
 falls on both alike, and each has a clock that counts its own training only (drawing its scenes too; scoring not). Both
@@ -28,11 +28,11 @@ import cyclopts
 import numpy as np
 import torch
 import torch.nn.functional as F
-from side_by_side import machine
-from sides import Side, race
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
+from benchmarks.common.paired import machine
+from benchmarks.training.equal_time import Side, race
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import IGNORED

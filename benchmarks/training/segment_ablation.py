@@ -1,7 +1,7 @@
 """What each part of the segmenter is worth at borders: the whole recipe beside itself without one of them.
 
-    python benchmarks/segmenter_parts.py --minutes 6 --json-file parts.json
-    python benchmarks/segmenter_parts.py --quick      # proof that it works; its figures mean nothing
+    python -m benchmarks.training.segment_ablation --minutes 6 --json-file parts.json
+    python -m benchmarks.training.segment_ablation --quick      # proof that it works; its figures mean nothing
 
 Every variant trains on the same endless scenes, in turns, each with a clock of its own, so that a part that costs time
 has to earn it back; see segment.py. Scored on the same held-out scenes after every turn.
@@ -14,10 +14,10 @@ from typing import Annotated
 
 import cyclopts
 import torch
-from segment import Ours, Settings, judged
-from sides import compare
 from torch import Tensor
 
+from benchmarks.training.equal_time import compare
+from benchmarks.training.segment import Ours, Settings, judged
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.layers import PixelDecoder

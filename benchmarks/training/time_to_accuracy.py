@@ -1,6 +1,6 @@
 """Training time to 70 % test accuracy on CIFAR-10: our recipe beside transformers' ViT of the same size.
 
-    python benchmarks/time_to_accuracy.py --json-file accuracy.json --chart accuracy.svg
+    python -m benchmarks.training.time_to_accuracy --json-file accuracy.json --chart accuracy.svg
 
 On a CPU, both from scratch, in one run: they train in turns of a minute, so that whatever else the machine does falls
 on both alike, and each has a clock that counts its own training only (compiling too; measuring accuracy not).
@@ -36,12 +36,12 @@ os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # nobody profi
 
 import cyclopts
 import torch
-from chart import line_chart
-from race import Racer, Rates, accuracy
-from side_by_side import machine
 from torch import Tensor, nn
-from vits import Size, hf_vit
 
+from benchmarks.common.chart import line_chart
+from benchmarks.common.paired import machine
+from benchmarks.core.classic_vits import Size, hf_vit
+from benchmarks.training.trainer import Racer, Rates, accuracy
 from saccade.data import Augment, ImageFolder
 from saccade.models import Classifier
 from saccade.tasks.classify.training import ClassifyRecipe, ClassifyTraining

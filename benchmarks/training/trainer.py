@@ -8,8 +8,8 @@ from typing import Any, Protocol, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vits import logits
 
+from benchmarks.core.classic_vits import logits
 from saccade.tasks.classify.training import ClassifyTraining
 from saccade.train.optim import averaged
 

@@ -22,21 +22,21 @@ CAPTURED = {"clip", "detr", "llava", "qwen2_vl", "swin", "vivit"}
 
 @pytest.fixture(scope="module")
 def benchmark():
-    """The modules of the benchmark, which stand beside one another in a folder of scripts."""
-    folder = str(Path(__file__).parents[2] / "benchmarks")
-    sys.path.insert(0, folder)
+    """The module that compares a watched model with its true maps; `benchmarks` is importable from the root."""
+    root = str(Path(__file__).parents[2])
+    sys.path.insert(0, root)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield importlib.import_module("coverage_look")
+            yield importlib.import_module("benchmarks.coverage.compare")
     finally:
-        sys.path.remove(folder)
+        sys.path.remove(root)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.filterwarnings("ignore")
 def test_a_family(benchmark, family):
-    cases, _ = importlib.import_module("tiny_families").every_case(re.compile(re.escape(family)))
+    cases, _ = importlib.import_module("benchmarks.coverage.families.cases").every_case(re.compile(re.escape(family)))
     (case,) = cases
     row = benchmark.examine(case)
     assert row.status in (("captured",) if family in CAPTURED else ("captured", "missed", "none")), row
@@ -141,7 +141,7 @@ def test_what_rounding_sets_apart_is_compared_in_float64(benchmark):
 
 
 def test_the_page(benchmark):
-    report = importlib.import_module("coverage_report")
+    report = importlib.import_module("benchmarks.coverage.report")
     look = benchmark.Look(maps=2, matched=2, named={"0.linear_attn": "it ran, but no attention was seen in it"})
     look.otherwise = ["0.linear_attn"]
     rows = [

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import tiny_diffusers
-import tiny_models
-import tiny_timm
-import tiny_vit_pytorch
 import torch
 import transformers
-from tiny_feeding import INPUTS, PREPARE
-from tiny_inputs import inputs_for
-from tiny_torch import LAYERS
 from torch import nn
+
+from benchmarks.coverage.families import timm_models, vit_pytorch_models
+from benchmarks.coverage.families.diffusers import models as diffusers_models
+from benchmarks.coverage.families.torch_layers import LAYERS
+from benchmarks.coverage.families.transformers import models as transformers_models
+from benchmarks.coverage.families.transformers.input_rules import INPUTS, PREPARE
+from benchmarks.coverage.families.transformers.inputs import inputs_for
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Case:
 def every_case(wanted: re.Pattern) -> tuple[list[Case], list[str]]:
     """The families whose whole name fits, and the libraries that are not there, with why."""
     cases = [Case(f"torch.{name}", "torch", lambda make=make: Subject(*make())) for name, make in LAYERS.items()]
-    for kind, classes in tiny_models.families(wanted).items():
+    for kind, classes in transformers_models.families(wanted).items():
         cases.append(Case(kind, "transformers", lambda kind=kind, classes=classes: _transformer(kind, classes)))
     absent = []
     for group, (families, make) in OTHERS.items():
@@ -55,14 +55,14 @@ def every_case(wanted: re.Pattern) -> tuple[list[Case], list[str]]:
 def _alone(build: Callable[[], tuple]) -> Subject:
     """A model whose library has one form of it."""
     model, *given = build()
-    tiny_models.liven(model)
+    transformers_models.liven(model)
     return _run_once(Subject(model, *given))
 
 
 def _with_twin(build: Callable[[], tuple]) -> Subject:
     """A model of timm, and the same with its attention written out."""
     (model, args), twin = build()
-    tiny_models.liven(model)
+    transformers_models.liven(model)
     twin.load_state_dict(model.state_dict())
     return _run_once(Subject(model, args, {}, twin))
 
@@ -75,9 +75,9 @@ def _run_once(subject: Subject) -> Subject:
 
 
 OTHERS = {
-    "diffusers": (tiny_diffusers.families, _alone),
-    "timm": (tiny_timm.families, _with_twin),
-    "vit_pytorch": (tiny_vit_pytorch.families, _alone),
+    "diffusers": (diffusers_models.families, _alone),
+    "timm": (timm_models.families, _with_twin),
+    "vit_pytorch": (vit_pytorch_models.families, _alone),
 }
 
 
@@ -94,12 +94,12 @@ def _transformer(kind: str, classes: list[str]) -> Subject:
 
 
 def _twins(kind: str, cls: type) -> Subject:
-    model = tiny_models.tiny_model(cls, tiny_models.tiny_config(kind))
+    model = transformers_models.tiny_model(cls, transformers_models.tiny_config(kind))
     prepare = PREPARE.get(kind, lambda model: None)
     prepare(model)
-    tiny_models.liven(model)
+    transformers_models.liven(model)
     inputs = inputs_for(model, INPUTS.get(kind))
-    eager = tiny_models.tiny_model(cls, tiny_models.tiny_config(kind), "eager")
+    eager = transformers_models.tiny_model(cls, transformers_models.tiny_config(kind), "eager")
     prepare(eager)
     eager.load_state_dict(model.state_dict())
     return Subject(model, (), inputs, eager)

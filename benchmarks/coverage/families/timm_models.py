@@ -6,8 +6,9 @@ from math import prod
 from typing import Any
 
 import torch
-from tiny_models import NotTiny
 from torch import nn
+
+from benchmarks.coverage.families.transformers.models import NotTiny
 
 Made = tuple[nn.Module, tuple]
 MOST = 150_000_000  # parameters

@@ -5,6 +5,7 @@ is the argument of that softmax, `attention_weights` its value, `attend` the who
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from saccade.errors import SaccadeError
 
 # In bf16 on a CPU, PyTorch's fused backward is up to five times slower than three batched products
-# (benchmarks/vit.py). The products keep the weights for the backward pass, so they are used up to this size.
+# (benchmarks/core/vit.py). The products keep the weights for the backward pass, so they are used up to this size.
 PRODUCTS_AT_MOST = 256 * 2**20  # bytes of weights a call
 
 
@@ -31,9 +32,10 @@ def attend(
 
     q: queries of the target. k, v: keys and values of the source; with g < h each serves h / g heads
     (grouped-query attention, Ainslie et al. 2023), and h must be a multiple of g.
-    mask: broadcastable to (b h n m). Boolean: True where the target may attend. Float: added to the scores.
+    mask: broadcastable to (b h n m). Boolean: True where the target may attend. Float: added to the scores, in float32
+    where q is bf16 or fp16 and the mask is of another dtype.
     scale: factor of q·k; default 1/√k.
-    causal: target i sees sources 0 to i only (aligned at the first token, as PyTorch does).
+    causal: target i attends to sources 0 to i only (aligned at the first token, as in PyTorch).
 
     Returns zeros for targets that may attend to nothing. Raises SaccadeError if shapes do not fit together.
     """
@@ -41,18 +43,9 @@ def attend(
         return handle_torch_function(attend, (q, k, v), q, k, v, mask=mask, scale=scale, causal=causal)
     _check(q, k, v, mask)
     q, k, v = _in_autocast_dtype(q, k, v)
-    if _products_are_faster(q, k, v):
-        # Autocast would run this softmax in fp32 and cast its inputs and outputs, for no gain in the result.
-        with torch.autocast("cpu", enabled=False):
-            return _grouped(attention_weights(q, k, mask, scale, causal), v)
-    if causal and mask is not None:
-        mask = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device))
-        causal = False
-    if mask is not None:
-        mask = torch.atleast_2d(mask if mask.dtype == torch.bool else mask.to(q.dtype))
-    return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-    )
+    compute = _products if _products_are_faster(q, k, v, mask) else _fused
+    with _no_autocast(q.device):  # it would round a float32 mask, and run the softmax of the products in fp32
+        return compute(q, k, v, mask, scale, causal)
 
 
 def attention_weights(
@@ -65,15 +58,10 @@ def attention_weights(
     """How much each target token attends to each source token: between 0 and 1, summing to 1 over m.
 
     The readable definition that `attend` mixes values with; arguments as there. It holds all n x m weights of
-    every head in memory. A target that may attend to nothing gets a row of zeros.
+    every head in memory. A target that may attend to nothing gets a row of zeros. Computed in float32 (float64 for
+    float64 inputs) and returned in the dtype of q.
     """
-    s = score(q, k, mask, scale, causal)
-    if mask is None:
-        return torch.softmax(s, dim=-1)
-    # A row with nothing to attend to would be 0/0. Give it finite scores, so that gradients stay finite as
-    # well, and then no weight.
-    empty = torch.isneginf(s).all(dim=-1, keepdim=True)
-    return torch.softmax(s.masked_fill(empty, 0.0), dim=-1).masked_fill(empty, 0.0)
+    return _softmax(score(q, k, mask, scale, causal), mask).to(q.dtype)
 
 
 def score(
@@ -83,26 +71,81 @@ def score(
     scale: float | None = None,
     causal: bool = False,
 ) -> Float[Tensor, "b h n m"]:
-    """Scaled and masked scores s q·k + mask, before the softmax; -inf where the target may not attend."""
+    """Scaled and masked scores s q·k + mask, before the softmax; -inf where the target may not attend.
+
+    Computed and returned in float32 (float64 for float64 inputs), as scores of fp16 inputs can exceed its range.
+    """
     _check(q, k, k, mask)
-    s = _grouped(q * (default_scale(q) if scale is None else scale), k.transpose(-1, -2))
-    if causal:
-        s = s.masked_fill(~causal_mask(s.shape[-2], s.shape[-1], s.device), -math.inf)
-    if mask is None:
-        return s
-    if mask.dtype == torch.bool:
-        return s.masked_fill(~mask, -math.inf)
-    return s + mask.to(s.dtype)
+    dtype = torch.promote_types(q.dtype, torch.float32)
+    with _no_autocast(q.device):
+        return _score(q.to(dtype), k.to(dtype), mask, scale, causal)
 
 
 def default_scale(q: Float[Tensor, "... k"]) -> float:
     """1/√k, which keeps the variance of q·k at 1 for unit-variance entries (Vaswani et al. 2017, 3.2.1)."""
-    return 1.0 / math.sqrt(q.shape[-1])
+    return 1.0 / math.sqrt(max(q.shape[-1], 1))
 
 
 def causal_mask(n: int, m: int, device: torch.device | None = None) -> Tensor:
     """(n, m) boolean: target i may attend to sources 0 to i."""
     return torch.ones(n, m, dtype=torch.bool, device=device).tril()
+
+
+def _score(q: Tensor, k: Tensor, mask: Tensor | None, scale: float | None, causal: bool) -> Float[Tensor, "b h n m"]:
+    """`score` in the dtype of q, or float32 where a mask has to be added in it."""
+    s = _grouped(q * (default_scale(q) if scale is None else scale), k.transpose(-1, -2))
+    if causal:
+        s = s.masked_fill(~causal_mask(s.shape[-2], s.shape[-1], s.device), -math.inf)
+    if mask is None:
+        return s
+    mask = _prepared(mask, s.dtype)
+    return s.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else s + mask
+
+
+def _softmax(s: Float[Tensor, "b h n m"], mask: Tensor | None) -> Float[Tensor, "b h n m"]:
+    if mask is None:
+        return torch.softmax(s, dim=-1)
+    # A row with nothing to attend to would be 0/0. Give it finite scores, so that gradients stay finite as
+    # well, and then no weight.
+    empty = torch.isneginf(s).all(dim=-1, keepdim=True)
+    return torch.softmax(s.masked_fill(empty, 0.0), dim=-1).masked_fill(empty, 0.0)
+
+
+def _products(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None, causal: bool
+) -> Float[Tensor, "b h n c"]:
+    """`attend` as two batched products around a softmax, in the dtype of q."""
+    return _grouped(_softmax(_score(q, k, mask, scale, causal), mask).to(v.dtype), v)
+
+
+def _fused(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None, causal: bool
+) -> Float[Tensor, "b h n c"]:
+    """`attend` as one call of PyTorch's kernel."""
+    dtype = q.dtype
+    if mask is not None:
+        mask = _prepared(mask, dtype)
+        if causal:
+            mask, causal = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device)), False
+        if q.device.type != "cpu" and mask.dtype not in (torch.bool, dtype):
+            q, k, v = (t.to(mask.dtype) for t in (q, k, v))  # only the CPU's kernel adds a mask of another dtype
+    grouped = q.shape[1] != k.shape[1]
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=grouped
+    ).to(dtype)
+
+
+def _prepared(mask: Shaped[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "..."]:
+    """The mask with four axes, without which PyTorch's kernel is not fused, and in a dtype to add to scores of
+    `dtype` without loss."""
+    mask = mask[(None,) * (4 - mask.ndim)]
+    return mask if mask.dtype == torch.bool else mask.to(_sum_dtype(mask, dtype))
+
+
+def _sum_dtype(mask: Tensor | None, dtype: torch.dtype) -> torch.dtype:
+    """Dtype of scores of `dtype` once the mask is added."""
+    exact = mask is None or mask.dtype in (torch.bool, dtype)
+    return dtype if exact else torch.promote_types(dtype, torch.float32)
 
 
 def _grouped(left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]) -> Shaped[Tensor, "b h n r"]:
@@ -117,22 +160,32 @@ def _both(mask: Tensor, allowed: Tensor) -> Tensor:
     return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, -math.inf)
 
 
-def _products_are_faster(q: Tensor, k: Tensor, v: Tensor) -> bool:
+def _products_are_faster(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
     if q.device.type != "cpu" or q.dtype != torch.bfloat16 or not torch.is_grad_enabled():
         return False
     if not (q.requires_grad or k.requires_grad or v.requires_grad):
         return False
     b, h, n, _ = q.shape
-    return b * h * n * k.shape[2] * q.element_size() <= PRODUCTS_AT_MOST
+    return b * h * n * k.shape[2] * _sum_dtype(mask, q.dtype).itemsize <= PRODUCTS_AT_MOST
+
+
+def _no_autocast(device: torch.device) -> AbstractContextManager:
+    if _autocasts(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+def _autocasts(device: str) -> bool:
+    # Not available on the meta device, where asking whether it is enabled is an error.
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:
     device = tensors[0].device.type
-    available = torch.amp.is_autocast_available(device)  # not on the meta device, where asking more is an error
-    if available and torch.is_autocast_enabled(device) and tensors[0].dtype != torch.float64:
-        dtype = torch.get_autocast_dtype(device)
-        return tuple(t.to(dtype) for t in tensors)
-    return tensors
+    if tensors[0].dtype == torch.float64 or not _autocasts(device):
+        return tensors
+    dtype = torch.get_autocast_dtype(device)
+    return tuple(t.to(dtype) for t in tensors)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> None:

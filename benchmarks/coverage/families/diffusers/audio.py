@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tiny_diffusers_pictures import TWO, WIDTH, WORDS, Inputs, ones, words
+
+from benchmarks.coverage.families.diffusers.images import TWO, WIDTH, WORDS, Inputs, ones, words
 
 
 def _ace(model: Any) -> Inputs:

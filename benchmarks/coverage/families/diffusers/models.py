@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from tiny_diffusers_films import INPUTS as FILMS
-from tiny_diffusers_overrides import OVERRIDES, WITHOUT
-from tiny_diffusers_pictures import INPUTS as PICTURES
-from tiny_diffusers_sounds import INPUTS as SOUNDS
 from torch import Tensor, nn
+
+from benchmarks.coverage.families.diffusers.audio import INPUTS as SOUNDS
+from benchmarks.coverage.families.diffusers.images import INPUTS as PICTURES
+from benchmarks.coverage.families.diffusers.overrides import OVERRIDES, WITHOUT
+from benchmarks.coverage.families.diffusers.videos import INPUTS as FILMS
 
 Made = tuple[nn.Module, tuple, dict[str, Any]]
 BATCH, WORDS, SIDE, FRAMES, CHANNELS, HEADS, WIDTH = 2, 7, 8, 2, 4, 2, 32

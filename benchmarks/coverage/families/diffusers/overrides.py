@@ -1,4 +1,4 @@
-"""What the arguments of a tiny model of diffusers need besides the rules of `tiny_diffusers.py`."""
+"""What the arguments of a tiny model of diffusers need besides the rules of `families/diffusers/models.py`."""
 
 from typing import Any
 

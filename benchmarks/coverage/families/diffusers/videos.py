@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tiny_diffusers_pictures import TWO, WIDTH, WORDS, Inputs, ones, words
 from torch import Tensor
+
+from benchmarks.coverage.families.diffusers.images import TWO, WIDTH, WORDS, Inputs, ones, words
 
 
 def _film(frames: int = 2, channels: int = 4, side: int = 8, batch: int = 2) -> Tensor:

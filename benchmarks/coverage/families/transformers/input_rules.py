@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tiny_inputs import BATCH, GRID, complete, find, side
 from torch import Tensor
+
+from benchmarks.coverage.families.transformers.inputs import BATCH, GRID, complete, find, side
 
 
 def _tiled(model: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tiny models with random weights of every vision family of the installed transformers, made by rule.
 
 The families are those of the library's own auto-mappings. Each is its config class with every size shrunk by the table
-`SIZES`; what needs more than that stands in `tiny_overrides.py`.
+`SIZES`; what needs more than that stands in `families/transformers/overrides.py`.
 """
 
 import inspect
@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import tiny_torchvision  # noqa: F401 - before transformers looks whether torchvision is there
 import torch
 import transformers
-from tiny_overrides import OVERRIDES, PARTS
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, ResNetConfig
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from benchmarks.coverage.families import torchvision_stub  # noqa: F401  # before transformers looks for it
+from benchmarks.coverage.families.transformers.overrides import OVERRIDES, PARTS
 
 EVERY = re.compile(".*")
 WIDTH, HEADS = 64, 4

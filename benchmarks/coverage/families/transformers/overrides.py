@@ -1,4 +1,4 @@
-"""What the config of a tiny model needs besides the rules of `tiny_models.py`, family by family."""
+"""What the config of a tiny model needs besides the rules of `families/transformers/models.py`, family by family."""
 
 from collections.abc import Callable
 from typing import Any
