@@ -2,19 +2,24 @@
 
 from saccade.layers.attention import Attention
 from saccade.layers.block import Block, BlockConfig
+from saccade.layers.cross import CrossBlock
 from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
 from saccade.layers.mlp import MLP, SwiGLU
 from saccade.layers.norm import NORMS, RMSNorm
 from saccade.layers.pixels import PixelDecoder
+from saccade.layers.pool import AttentionPool, BytePool
 
 __all__ = [
     "MLP",
     "NORMS",
     "Attention",
+    "AttentionPool",
     "Block",
     "BlockConfig",
     "BoxBias",
+    "BytePool",
+    "CrossBlock",
     "Decoder",
     "DecoderBlock",
     "LearnedPositions",

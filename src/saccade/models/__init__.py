@@ -2,7 +2,25 @@
 
 from saccade.models.classifier import Classifier, ClassifierConfig
 from saccade.models.embedder import Embedder, EmbedderConfig
+from saccade.models.matcher import Match, Matcher, MatcherConfig, PictureFeatures, TextFeatures
 from saccade.models.presets import PRESETS, preset
+from saccade.models.text import TextEncoder, TextEncoderConfig
 from saccade.models.vit import ViT, ViTConfig
 
-__all__ = ["PRESETS", "Classifier", "ClassifierConfig", "Embedder", "EmbedderConfig", "ViT", "ViTConfig", "preset"]
+__all__ = [
+    "PRESETS",
+    "Classifier",
+    "ClassifierConfig",
+    "Embedder",
+    "EmbedderConfig",
+    "Match",
+    "Matcher",
+    "MatcherConfig",
+    "PictureFeatures",
+    "TextEncoder",
+    "TextEncoderConfig",
+    "TextFeatures",
+    "ViT",
+    "ViTConfig",
+    "preset",
+]

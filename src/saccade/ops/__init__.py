@@ -5,8 +5,10 @@ from saccade.ops.masks import causal_mask, padding_mask, window_mask
 from saccade.ops.patches import grid_of, patchify, unpatchify
 from saccade.ops.positions import interpolate, rotary_angles, rotate, sincos
 from saccade.ops.text import decode, encode
+from saccade.ops.words import WordBatch, split_words, tokenize
 
 __all__ = [
+    "WordBatch",
     "attend",
     "attention_weights",
     "causal_mask",
@@ -21,6 +23,8 @@ __all__ = [
     "rotate",
     "score",
     "sincos",
+    "split_words",
+    "tokenize",
     "unpatchify",
     "window_mask",
 ]

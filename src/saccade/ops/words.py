@@ -1,0 +1,149 @@
+"""Text as words, each of them the bytes of its UTF-8 form: every language works and there is no vocabulary file."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from saccade.errors import DataError, SaccadeError, printable
+
+PAD = 0  # NUL, a byte that no accepted text holds
+BYTES = 256
+
+_JOINER = "\u200d"  # zero-width joiner, which makes one emoji of several
+_LINE_BREAKS_AND_TABS = frozenset("\t\n\r")
+_BYTE_ORDER_MARK = "\ufeff"
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+
+
+class Word(NamedTuple):
+    """A word, or a piece of a long one: text[start:stop] of the normalised text."""
+
+    text: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class WordBatch:
+    """Texts as tensors. Words fill each row from the left, and bytes each word; the rest is padding.
+
+    ids: bytes, 1 to 255; 0 is padding. byte_mask, word_mask: True where there is a byte, a word. texts: in normal form
+    C, into which the spans of `words` point.
+    """
+
+    ids: Int[Tensor, "b m w"]
+    byte_mask: Bool[Tensor, "b m w"]
+    word_mask: Bool[Tensor, "b m"]
+    texts: tuple[str, ...]
+    words: tuple[tuple[Word, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def to(self, device: torch.device | str) -> "WordBatch":
+        """The same batch with its tensors on another device."""
+        return replace(
+            self,
+            ids=self.ids.to(device),
+            byte_mask=self.byte_mask.to(device),
+            word_mask=self.word_mask.to(device),
+        )
+
+
+def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 24) -> WordBatch:
+    """Split a batch of texts into words and the words into bytes; m and w are what the batch needs.
+
+    Each text is brought to Unicode normal form C, with its case kept, and split by `split_words`.
+
+    max_words: most words of a text. max_bytes: most bytes of a word, at least 4, the longest UTF-8 character.
+
+    Raises DataError for a text that is blank, has more than `max_words` words (nothing is cut off), or holds control
+    characters or unpaired surrogates; SaccadeError for no texts at all.
+    """
+    if isinstance(texts, str) or not len(texts):
+        raise SaccadeError(f"expected a list of one text or more, found {texts!r}")
+    normal = tuple(unicodedata.normalize("NFC", _checked(text, i)) for i, text in enumerate(texts))
+    words = tuple(tuple(split_words(text, max_bytes)) for text in normal)
+    for i, (text, row) in enumerate(zip(normal, words, strict=True)):
+        if len(row) > max_words:
+            raise DataError(f"{_name(text, i)} has {len(row)} words, more than {max_words}: shorten it")
+    ids = _padded([[word.text.encode() for word in row] for row in words])
+    byte_mask = ids != PAD
+    return WordBatch(ids, byte_mask, byte_mask.any(dim=-1), normal, words)
+
+
+def split_words(text: str, max_bytes: int = 24) -> list[Word]:
+    """The words of a text, with their spans.
+
+    A run of letters and digits of any script is a word, and so is every punctuation mark and symbol on its own:
+    "a red star, left." has six. White space only separates. Combining marks and invisible characters belong to
+    what they follow, and an emoji made of several by joiners is one word. A word of more than `max_bytes` bytes becomes
+    several, split between characters. The text is expected in normal form C.
+    """
+    if max_bytes < 4:
+        raise SaccadeError(f"a word of at most {max_bytes} bytes cannot hold every character: 4 or more are needed")
+    spans: list[tuple[int, int]] = []
+    previous = ""  # the character before, or "" after white space
+    for i, character in enumerate(text):
+        if character.isspace():
+            previous = ""
+            continue
+        if previous and _continues(previous, character):
+            spans[-1] = (spans[-1][0], i + 1)
+        else:
+            spans.append((i, i + 1))
+        previous = character
+    return [word for start, stop in spans for word in _pieces(text, start, stop, max_bytes)]
+
+
+def _continues(previous: str, character: str) -> bool:
+    """Whether a character belongs to the same word as the one before it."""
+    category = unicodedata.category(character)
+    if category[0] == "M" or category == "Cf" or ord(character) in _SKIN_TONES or previous == _JOINER:
+        return True
+    return category[0] in "LN" and unicodedata.category(previous)[0] in "LNM"
+
+
+def _pieces(text: str, start: int, stop: int, max_bytes: int) -> list[Word]:
+    if 4 * (stop - start) <= max_bytes or len(text[start:stop].encode()) <= max_bytes:
+        return [Word(text[start:stop], start, stop)]
+    pieces, used, first = [], 0, start
+    for i in range(start, stop):
+        size = len(text[i].encode())
+        if used + size > max_bytes:
+            pieces.append(Word(text[first:i], first, i))
+            used, first = 0, i
+        used += size
+    return [*pieces, Word(text[first:stop], first, stop)]
+
+
+def _checked(text: str, i: int) -> str:
+    for character in text:
+        category = unicodedata.category(character)
+        if category == "Cs":
+            raise DataError(
+                f"{_name(text, i)} holds {character!a}, half of a surrogate pair: it was decoded wrongly, read "
+                "it as UTF-8"
+            )
+        if (category == "Cc" and character not in _LINE_BREAKS_AND_TABS) or character == _BYTE_ORDER_MARK:
+            raise DataError(f"{_name(text, i)} holds the control character {character!a}: remove it")
+    if all(character.isspace() or unicodedata.category(character) == "Cf" for character in text):
+        raise DataError(f"{_name(text, i)} is blank: write at least one word")
+    return text
+
+
+def _name(text: str, i: int) -> str:
+    """How messages call a text: its number, and its beginning."""
+    return f'text {i + 1} ("{printable(text[:40])}{"…" if len(text) > 40 else ""}")'
+
+
+def _padded(rows: list[list[bytes]]) -> Int[Tensor, "b m w"]:
+    m = max(len(row) for row in rows)
+    w = max(len(word) for row in rows for word in row)
+    flat = b"".join(word.ljust(w, b"\0") for row in rows for word in [*row, *[b""] * (m - len(row))])
+    return torch.frombuffer(bytearray(flat), dtype=torch.uint8).view(len(rows), m, w).long()
