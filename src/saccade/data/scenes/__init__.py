@@ -1,7 +1,10 @@
-"""The procedural world: seeded scenes of which everything is known."""
+"""The procedural world: seeded scenes with exact boxes, masks, relations and descriptions."""
 
+from saccade.data.scenes.description import Description
+from saccade.data.scenes.held_out import Combinations, is_held_out
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.scenes import Scene, Scenes
 from saccade.data.scenes.shapes import SHAPES
+from saccade.data.scenes.spec import parse_spec
 
-__all__ = ["RELATIONS", "SHAPES", "Scene", "Scenes"]
+__all__ = ["RELATIONS", "SHAPES", "Combinations", "Description", "Scene", "Scenes", "is_held_out", "parse_spec"]

@@ -6,26 +6,32 @@ from saccade.data.scenes.render import unit
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import Texture, noise, weave
 
+LIGHT, DARK = 0.62, 0.46  # mean of the gradient's two ends from which, and up to which, a background is called so
+PATTERNS = {"stripes": "striped", "checks": "checked", "dots": "dotted"}
+BACKGROUNDS = (*PATTERNS.values(), "light", "dark")
 
-def background(stream: Stream, height: int, width: int) -> np.ndarray:
-    """float32 (3 y x), 0 to 1: muted, so that objects stand out."""
+
+def background(stream: Stream, height: int, width: int) -> tuple[np.ndarray, str | None]:
+    """float32 (3 y x), 0 to 1: muted, so that objects stand out; and its name, one of BACKGROUNDS, if it has one."""
     side = min(height, width)
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * (1 / side)
     y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) * (1 / side))[:, None]
     near, far = muted(stream), muted(stream)
     across, down = stream.any_turn()
+    brightness = (float(near[1, 0, 0]) + float(far[1, 0, 0])) / 2  # green, which weighs most in what is seen as light
+    name = "light" if brightness >= LIGHT else "dark" if brightness <= DARK else None
     canvas = near + unit(x * across + y * down + 0.5) * (far - near)
     if stream.chance(0.5):
         for _ in range(1 + stream.whole(4)):
             _blob(canvas, stream, side)
     if stream.chance(0.3):
-        _pattern(canvas, stream, x, y, side)
+        name = _pattern(canvas, stream, x, y, side)
     if stream.chance(0.35):
         for _ in range(1 + stream.whole(4)):
             _line(canvas, stream, x, y, side)
     strength = stream.between(0.0, 0.35)
     canvas *= 1 + strength * noise(height, width, (stream.unit(), stream.unit()))
-    return canvas
+    return canvas, name
 
 
 def muted(stream: Stream) -> np.ndarray:
@@ -57,11 +63,12 @@ def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side
     canvas *= 1 + drawn * (stream.between(0.1, 0.25) * (1 if stream.chance(0.5) else -1))
 
 
-def _pattern(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> None:
-    """Stripes, checks or dots all over, of low contrast."""
+def _pattern(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> str:
+    """Stripes, checks or dots all over, of low contrast. Returns the background's name."""
     cosine, sine = stream.turn(0.5)
     pitch = stream.between(4, 9) * min(1.0, side / 64)
-    texture = Texture(stream.choice(("stripes", "checks", "dots")), pitch, (stream.unit(), stream.unit()))
+    texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit(), stream.unit()))
     woven = weave(texture, x * cosine + y * sine, y * cosine - x * sine, side)
     assert woven is not None  # none of the three is plain
     canvas *= 1 + woven * (stream.between(0.06, 0.16) * (1 if stream.chance(0.5) else -1))
+    return PATTERNS[texture.kind]

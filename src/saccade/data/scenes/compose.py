@@ -8,25 +8,66 @@ import torch
 
 from saccade.data.objects import Objects
 from saccade.data.scenes.background import background
-from saccade.data.scenes.layout import Layout
-from saccade.data.scenes.relations import Triplet, relations
+from saccade.data.scenes.composition import Composition
+from saccade.data.scenes.description import Relation
+from saccade.data.scenes.held_out import is_held_out
+from saccade.data.scenes.layout import Layout, draw_layout
+from saccade.data.scenes.relations import RELATIONS, Triplet, relations
 from saccade.data.scenes.render import hole, paint
+from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import noise
+from saccade.errors import DataError
+
+ATTEMPTS = 400  # layouts; about half of those of eight objects hold no held-out combination
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What is behind the objects, float32 (3 y x), and what lies over all: grain, float32 (y x)."""
+    """What is behind the objects, float32 (3 y x), and what lies over all: grain, float32 (y x). name: one of
+    `saccade.data.scenes.background.BACKGROUNDS`, if it has one."""
 
     canvas: np.ndarray
     grain: np.ndarray
+    name: str | None = None
 
 
 def draw_backdrop(stream: Stream, height: int, width: int) -> Backdrop:
-    canvas = background(stream, height, width)
+    canvas, name = background(stream, height, width)
     grain = noise(height, width, (stream.unit(), stream.unit()), fine=True)
-    return Backdrop(canvas, grain * stream.between(0.0, 7.0) + 0.5)
+    return Backdrop(canvas, grain * stream.between(0.0, 7.0) + 0.5, name)
+
+
+def compose(
+    stream: Stream,
+    size: tuple[int, int],
+    classes: dict[str, int],
+    sprites: Sequence[Sprite] = (),
+    composition: Composition | None = None,
+) -> tuple[Layout, Objects]:
+    """A layout and its objects, drawn again until its combinations are those of `composition`.
+
+    classes: name -> index.
+
+    Raises:
+        DataError: none of `ATTEMPTS` layouts has them, or the fewest objects found no room.
+    """
+    composition = composition or Composition()
+    for _ in range(ATTEMPTS):
+        layout = draw_layout(stream, *size, sprites, composition)
+        objects, _ = found(layout, classes)
+        if composition.combinations == "all":
+            return layout, objects
+        held_out = is_held_out([(item.name, item.colour) for item in layout.items], named_relations(objects))
+        if held_out == (composition.combinations == "held-out"):
+            return layout, objects
+    raise DataError(f"no layout of combinations={composition.combinations!r} in {ATTEMPTS}; fewer objects needed")
+
+
+def named_relations(objects: Objects) -> tuple[Relation, ...]:
+    """(subject, name, object) of each relation."""
+    assert objects.relations is not None
+    return tuple((a, RELATIONS[r], b) for a, r, b in objects.relations.tolist())
 
 
 def painted(layout: Layout, backdrop: Backdrop) -> np.ndarray:

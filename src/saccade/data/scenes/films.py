@@ -9,11 +9,15 @@ import numpy as np
 from saccade.data.objects import Objects
 from saccade.data.scenes import korean, shapes
 from saccade.data.scenes.captions import korean_phrases, phrases
-from saccade.data.scenes.compose import Backdrop, draw_backdrop, found, painted
-from saccade.data.scenes.layout import Layout, draw_item, draw_light
+from saccade.data.scenes.compose import Backdrop, draw_backdrop, found, named_relations, painted
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
+from saccade.data.scenes.held_out import HELD_OUT_COLOURS, is_held_out
+from saccade.data.scenes.layout import Layout, draw_light
+from saccade.data.scenes.place import draw_item
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream, turn
+from saccade.errors import DataError
 
 # What a motion is called, and where it leads.
 WAYS = {
@@ -42,7 +46,9 @@ FEWEST, MOST = 2, 5
 TURNED = 0.55  # tangent of a quarter of the angle by which an object turns: 115 degrees in all
 GROWN = 1.7  # times
 LOOKS = 9  # moments at which paths are compared
-TRIES = 40
+TRIES, ATTEMPTS = 40, 200
+SMALLEST, LARGEST = 0.07, 0.17  # radius, as a share of the picture's shorter side
+MOMENTS = 17  # at which combinations are looked for
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,22 @@ class Actor:
 
 
 def draw_film(
-    stream: Stream, size: tuple[int, int], frames: int, classes: dict[str, int], sprites: Sequence[Sprite]
+    stream: Stream,
+    size: tuple[int, int],
+    frames: int,
+    classes: dict[str, int],
+    sprites: Sequence[Sprite],
+    composition: Composition | None = None,
 ) -> Film:
-    """A film of 2 to 5 objects, some of them of `sprites`. classes: name -> index."""
+    """A film, some of its objects of `sprites`. classes: name -> index.
+
+    It has 2 to 5 objects, or as many as a composition other than the default says, 5 at most, whose paths need room.
+    Combinations are counted at `MOMENTS` moments.
+    """
+    composition = composition or Composition()
     height, width = size
     light = draw_light(stream)
-    actors = _cast(stream, Layout(height, width, light), sprites)
+    actors = _cast_of(stream, Layout(height, width, light), sprites, composition, classes)
     backdrop = draw_backdrop(stream, height, width)
     pictures, objects, tracks = [], [], []
     for frame in range(frames):
@@ -110,27 +126,63 @@ def draw_film(
     return Film(np.stack(pictures), objects, tracks, names, colours, motions, _captions(names, colours, motions))
 
 
-def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> list[Actor]:
-    """Objects whose paths stay in the picture and never lead one right over another."""
-    count = FEWEST + stream.whole(MOST - FEWEST + 1)
-    actors: list[Actor] = []
-    for _ in range(TRIES * count):
-        actor = _draw_actor(stream, layout, sprites)
-        if all(_clear(actor, other) for other in actors):
-            actors.append(actor)
-            layout.items.append(actor.item)  # that the next has another shape or colour
-        if len(actors) == count:
-            break
-    if len(actors) < FEWEST or all(actor.motion == "stays still" for actor in actors):
+def _cast_of(
+    stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition, classes: dict[str, int]
+) -> list[Actor]:
+    """Actors whose combinations are those of the composition."""
+    for _ in range(ATTEMPTS):
+        empty = Layout(layout.height, layout.width, layout.light, seen_only=composition.combinations == "seen")
+        actors = _cast(stream, empty, sprites, composition)
+        if composition.combinations == "all":
+            return actors
+        if _has_held_out(actors, layout, classes) == (composition.combinations == "held-out"):
+            return actors
+    raise DataError(f"no film of combinations={composition.combinations!r} in {ATTEMPTS}; fewer objects needed")
+
+
+def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, int]) -> bool:
+    """Whether a held-out combination is there at any of some moments."""
+    kinds = [(actor.item.name, actor.item.colour) for actor in actors]
+    if is_held_out(kinds):
+        return True
+    for moment in range(MOMENTS):
+        here = Layout(layout.height, layout.width, layout.light)
+        for actor in actors:
+            here.add(actor.at(moment / (MOMENTS - 1)))
+        objects, seen = found(here, classes)
+        if is_held_out([kinds[i] for i in seen], named_relations(objects)):
+            return True
+    return False
+
+
+def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition) -> list[Actor]:
+    """Objects whose paths stay in the picture and never lead one right over another, into an empty layout."""
+    fewest, most = (FEWEST, MOST) if composition.objects == DEFAULT_OBJECTS else composition.objects
+    fewest, most = min(fewest, MOST), min(most, MOST)
+    for attempt in range(ATTEMPTS):
+        count = fewest + stream.whole(most - fewest + 1)
+        actors: list[Actor] = []
+        for _ in range(TRIES * count):
+            forced = composition.combinations == "held-out" and not actors
+            kind = stream.choice(HELD_OUT_COLOURS) if forced else None
+            actor = _draw_actor(stream, layout, sprites, kind, LARGEST if attempt < 8 else SMALLEST)
+            if all(_clear(actor, other, composition.apart) for other in actors):
+                actors.append(actor)
+                layout.items.append(actor.item)  # that the next has another shape or colour
+            if len(actors) == count:
+                break
+        if len(actors) >= fewest and any(actor.motion != "stays still" for actor in actors):
+            return actors
         layout.items.clear()
-        return _cast(stream, layout, sprites)
-    return actors
+    raise DataError(f"{fewest} moving objects found no room in {layout.width} x {layout.height} pixels")
 
 
-def _draw_actor(stream: Stream, layout: Layout, sprites: Sequence[Sprite]) -> Actor:
-    """An object and a motion that both fit into the picture."""
+def _draw_actor(
+    stream: Stream, layout: Layout, sprites: Sequence[Sprite], kind: tuple[str, str] | None, largest: float
+) -> Actor:
+    """An object and a motion that both fit into the picture. kind: the shape and colour it must have, if any."""
     side = layout.side
-    item = draw_item(stream, layout, side * stream.between(0.07, 0.17), sprites)
+    item = draw_item(stream, layout, side * stream.between(SMALLEST, largest), sprites, *(kind or ()))
     ways = [way for way in WAYS if not (way.startswith("turns") and item.name in shapes.ROUND and not item.sprite)]
     motion = stream.choice(ways)
     across, down = WAYS[motion]
@@ -149,12 +201,14 @@ def _start(stream: Stream, length: int, margin: float, path: float) -> float:
     return stream.between(margin + max(0.0, -path), length - margin - max(0.0, path))
 
 
-def _clear(one: Actor, other: Actor) -> bool:
-    """Whether at no moment one hides much of the other: centres stay farther apart than the larger one reaches."""
+def _clear(one: Actor, other: Actor, apart: bool) -> bool:
+    """Whether at no moment one hides much of the other: centres stay farther apart than the larger one reaches.
+    apart: whether they do not even touch."""
     for look in range(LOOKS):
         a, b = one.at(look / (LOOKS - 1)), other.at(look / (LOOKS - 1))
         x, y = a.x - b.x, a.y - b.y
-        if math.sqrt(x * x + y * y) < max(a.reach, b.reach) + 0.4 * min(a.reach, b.reach):
+        slack = min(a.reach, b.reach) + 2 if apart else 0.4 * min(a.reach, b.reach)
+        if math.sqrt(x * x + y * y) < max(a.reach, b.reach) + slack:
             return False
     return True
 

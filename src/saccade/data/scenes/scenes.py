@@ -13,9 +13,12 @@ from saccade.data.images import Picture
 from saccade.data.objects import Objects
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
-from saccade.data.scenes.compose import draw_backdrop, found, painted
+from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, painted
+from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
+from saccade.data.scenes.description import Description
 from saccade.data.scenes.films import Film, draw_film
-from saccade.data.scenes.layout import draw_layout
+from saccade.data.scenes.held_out import Combinations
+from saccade.data.scenes.layout import Layout
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.sprites import Sprite, read_sprites
 from saccade.data.scenes.stream import Stream
@@ -38,6 +41,8 @@ class Scene:
         instances: uint8 (y x): 0 for the background, else the object's place in `objects` plus 1.
         colours: a name an object; "" for a sprite of many colours.
         captions: "en" and "ko": every object, and how they relate.
+        description: the objects, in the order of `objects`, all their relations, and the background.
+        key: the seed and index that it was drawn from.
     """
 
     pixels: np.ndarray
@@ -46,11 +51,13 @@ class Scene:
     instances: np.ndarray
     colours: list[str]
     captions: dict[str, str]
+    description: Description
+    key: tuple[int, int]
 
 
 class Scenes:
-    """`n` scenes of 3 to 8 objects, an `ObjectSet`. Scene i depends on the seed, i and the size (and the sprites)
-    only, on any machine.
+    """`n` scenes of few objects, an `ObjectSet`. Scene i depends on the seed, i, the size and the other arguments (and
+    the sprites) only, on any machine.
 
     Args:
         n: how many.
@@ -58,18 +65,33 @@ class Scenes:
         seed: from 0; another one gives other scenes.
         sprites: a folder of PNGs with transparency, to stand among the shapes as further classes: the sub-folder a
             sprite is in is its class, else its file's name.
+        objects: the fewest and the most objects of a scene, each from 1 to 8.
+        apart: no two objects overlap, and the border cuts none.
+        combinations: "all"; "seen", no scene has a combination that `is_held_out` names; "held-out", each has one.
 
     Raises:
         DataError: fewer than 0 scenes, a seed below 0, a side below 32 pixels or above 8192; a folder of sprites
-            that is not there, holds none, one that cannot be used, or too many classes.
+            that is not there, holds none, one that cannot be used, or too many classes; numbers of objects out of
+            range; unknown combinations.
     """
 
-    def __init__(self, n: int, size: int | tuple[int, int] = 128, seed: int = 0, sprites: str | Path | None = None):
+    def __init__(
+        self,
+        n: int,
+        size: int | tuple[int, int] = 128,
+        seed: int = 0,
+        sprites: str | Path | None = None,
+        *,
+        objects: tuple[int, int] = DEFAULT_OBJECTS,
+        apart: bool = False,
+        combinations: Combinations = "all",
+    ):
         if n < 0:
             raise DataError(f"{n} scenes were asked for; 0 or more expected")
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         _check_world(self.size, seed)
         self.n, self.seed = n, seed
+        self.composition = Composition((int(objects[0]), int(objects[1])), apart, combinations)
         self.sprites: list[Sprite] = read_sprites(sprites) if sprites is not None else []
         self.label = f"scenes of seed {seed}"
         self.classes = list(dict.fromkeys([*shapes.SHAPES, *(sprite.name for sprite in self.sprites)]))
@@ -138,7 +160,8 @@ class Scenes:
         self._check(index)
         if frames < 2:
             raise DataError(f"a film of {frames} frames was asked for; 2 or more expected")
-        return draw_film(Stream(self.seed, _FILM, index, *self.size), self.size, frames, self._indices, self.sprites)
+        stream = Stream(self.seed, _FILM, index, *self.size)
+        return draw_film(stream, self.size, frames, self._indices, self.sprites, self.composition)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self.n:
@@ -147,15 +170,21 @@ class Scenes:
     def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
         height, width = size
         stream = Stream(seed, _SCENE, index, height, width)
-        layout = draw_layout(stream, height, width, self.sprites)
-        pixels = painted(layout, draw_backdrop(stream, height, width))
-        objects, _ = found(layout, self._indices)
+        layout, objects = compose(stream, size, self._indices, self.sprites, self.composition)
+        return self._finish(layout, objects, draw_backdrop(stream, height, width), (seed, index))
+
+    def _finish(self, layout: Layout, objects: Objects, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
+        """Paint the scene and describe it."""
+        pixels = painted(layout, backdrop)
         codes = np.array([0, *(objects.labels + 1).tolist()], np.uint8)
         names, colours = [item.name for item in layout.items], [item.colour for item in layout.items]
         assert objects.relations is not None
-        said = captions(names, colours, [(a, b, c) for a, b, c in objects.relations.tolist()])
+        texts = captions(names, colours, [(a, b, c) for a, b, c in objects.relations.tolist()])
+        description = Description(tuple(zip(names, colours, strict=True)), named_relations(objects), backdrop.name)
         owner = layout.owner + 1
-        return Scene(pixels, objects, codes[owner], owner.astype(np.uint8), colours, said)
+        return Scene(
+            pixels, objects, codes[owner], owner.astype(np.uint8), colours, texts, description=description, key=key
+        )
 
 
 def _name(index: int) -> str:

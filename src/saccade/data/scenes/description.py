@@ -1,0 +1,45 @@
+"""What a scene shows, as data: the form that captions are written from, edits are made on and judges compare with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Relation = tuple[int, str, int]  # subject, name, object
+
+
+@dataclass(frozen=True)
+class Description:
+    """Objects and how they relate.
+
+    Attributes:
+        objects: (shape, colour) of each. In a scene's own description they are in the order of `Scene.objects`. The
+            colour is "" for a sprite of many colours, and where a caption leaves the colour out.
+        relations: (subject, relation, object): positions in `objects`, and one of `RELATIONS` between them. Each
+            fact is in one direction only: "right of", "below", "behind" and "smaller than" are written as the inverse
+            relation with subject and object exchanged. "same colour" is symmetric and present in both directions.
+        background: "light", "dark", "striped", "checked" or "dotted", or None where it is none of these or not named.
+    """
+
+    objects: tuple[tuple[str, str], ...]
+    relations: tuple[Relation, ...] = ()
+    background: str | None = None
+
+    def select(self, order: Sequence[int]) -> "Description":
+        """The objects at these positions, in this order, and the relations between them."""
+        position = {old: new for new, old in enumerate(order)}
+        relations = tuple(
+            (position[a], name, position[b]) for a, name, b in self.relations if a in position and b in position
+        )
+        return Description(tuple(self.objects[i] for i in order), relations, self.background)
+
+    def as_json(self) -> dict[str, object]:
+        """Plain lists and dictionaries, as `from_json` reads them."""
+        return {
+            "objects": [{"shape": shape, "colour": colour} for shape, colour in self.objects],
+            "relations": [list(relation) for relation in self.relations],
+            "background": self.background,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> "Description":
+        objects = tuple((each["shape"], each["colour"]) for each in data["objects"])
+        return cls(objects, tuple((a, name, b) for a, name, b in data["relations"]), data["background"])

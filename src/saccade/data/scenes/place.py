@@ -1,0 +1,188 @@
+"""One object at a time: which, how large, how turned, and where in a layout there is room for it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from saccade.data.scenes import shapes
+from saccade.data.scenes.colours import COLOURS, second, shade
+from saccade.data.scenes.held_out import HELD_OUT_COLOURS, HELD_OUT_RELATIONS, is_held_out_colour
+from saccade.data.scenes.render import Item
+from saccade.data.scenes.sprites import Sprite
+from saccade.data.scenes.stack import Layout
+from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.textures import Texture, draw_texture
+
+SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
+APART_SMALLEST, APART_LARGEST = 0.07, 0.2  # the same, where no two objects overlap
+SAME = 2  # shapes of one colour in a scene, at most
+TRIES = 14
+COMPASS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
+    """One more object, in any of some places; smaller as places are found wanting. largest: its radius at most."""
+    share = stream.unit()
+    radius = layout.side * (SMALLEST + (largest - SMALLEST) * share * share)
+    item = draw_item(stream, layout, radius, sprites)
+    whole = [other for other, seen, full in zip(layout.items, layout.seen, layout.full, strict=True) if seen == full]
+    over = bool(whole) and stream.chance(0.3)
+    for tries in range(TRIES):
+        covers = over and tries < 6
+        x, y = _beside(stream, layout, item, whole) if covers else _anywhere(stream, layout, item)
+        item = moved(item, x, y)
+        if (covers or _free(layout, item)) and layout.put(item, covers):
+            return True
+        if tries % 4 == 3:
+            item = moved(item, x, y, max(layout.side * SMALLEST, item.radius * 0.7))
+    return False
+
+
+def put_inside(stream: Stream, layout: Layout) -> None:
+    """A ring or frame with an object in its hole."""
+    name = stream.choice(tuple(shapes.HOLES))
+    radius = layout.side * stream.between(0.15, LARGEST)
+    outer = draw_item(stream, layout, radius, (), name)
+    outer = moved(outer, *_anywhere(stream, layout, outer))
+    if not layout.put(outer, False):
+        return
+    room = radius * shapes.HOLES[name] - 1
+    for _ in range(4):
+        inner = draw_item(stream, layout, layout.side * SMALLEST, ())
+        largest = room * inner.radius / inner.reach
+        if largest < inner.radius:
+            continue
+        inner = draw_item(stream, layout, stream.between(inner.radius, largest), (), inner.name)
+        slack = (room - inner.reach) * 0.6
+        x, y = (part + slack * stream.between(-0.7, 0.7) for part in (outer.x, outer.y))
+        if layout.put(moved(inner, x, y), False):
+            return
+
+
+def put_apart(
+    stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = APART_LARGEST, name: str | None = None
+) -> bool:
+    """One more object that touches no other and lies whole in the picture, more often than not next to another one.
+    largest: its radius at most. name: the shape it must be."""
+    radius = layout.side * stream.between(APART_SMALLEST, max(APART_SMALLEST, largest))
+    item = draw_item(stream, layout, radius, sprites, name)
+    for tries in range(TRIES):
+        if layout.items and stream.chance(0.6):
+            x, y = _next_to(stream, layout, item, stream.choice(layout.items), stream.choice(COMPASS))
+        else:
+            x, y = _inside_border(stream, layout, item)
+        item = moved(item, x, y)
+        if touches_nothing(layout, item) and layout.put(item, False):
+            return True
+        if tries % 4 == 3:
+            item = moved(item, x, y, max(layout.side * APART_SMALLEST, item.radius * 0.7))
+    return False
+
+
+def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
+    """One object of a held-out shape and colour or, if `count` allows two, perhaps two in a held-out relation."""
+    radius = layout.side * stream.between(APART_SMALLEST, 0.16)
+    if count < 2 or stream.chance(0.5):
+        item = draw_item(stream, layout, radius, (), *stream.choice(HELD_OUT_COLOURS))
+        layout.put(moved(item, *_inside_border(stream, layout, item)), False)
+        return
+    subject, relation, other = stream.choice(HELD_OUT_RELATIONS)
+    first = draw_item(stream, layout, radius, (), subject)
+    first = moved(first, *_inside_border(stream, layout, first))
+    layout.put(first, False)
+    way = (1, 0) if relation == "left of" else (0, 1)
+    item = draw_item(stream, layout, layout.side * stream.between(APART_SMALLEST, 0.16), (), other)
+    for _ in range(TRIES):
+        item = moved(item, *_next_to(stream, layout, item, first, way))
+        if touches_nothing(layout, item) and layout.put(item, False):
+            return
+
+
+def touches_nothing(layout: Layout, item: Item) -> bool:
+    """Whether a circle around the object meets neither that around another nor the border."""
+    room = item.reach + 1
+    if not (room <= item.x <= layout.width - room and room <= item.y <= layout.height - room):
+        return False
+    for other in layout.items:
+        least = item.reach + other.reach + 1
+        x, y = item.x - other.x, item.y - other.y
+        if x * x + y * y < least * least:
+            return False
+    return True
+
+
+def _next_to(stream: Stream, layout: Layout, item: Item, other: Item, way: tuple[int, int]) -> tuple[float, float]:
+    """A place beside another object, on the side that `way` points to."""
+    along = other.reach + item.reach + layout.side * stream.between(0.015, 0.12)
+    aside = along * stream.between(-0.4, 0.4)
+    return other.x + along * way[0] + aside * way[1], other.y + along * way[1] + aside * way[0]
+
+
+def _inside_border(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
+    margin = min(item.reach + 1.01, layout.side / 2)
+    return stream.between(margin, layout.width - margin), stream.between(margin, layout.height - margin)
+
+
+def draw_item(
+    stream: Stream,
+    layout: Layout,
+    radius: float,
+    sprites: Sequence[Sprite],
+    name: str | None = None,
+    colour: str | None = None,
+) -> Item:
+    """An object without a place; no second one of the same shape and colour. name, colour: those it must have."""
+    if name is None and sprites and stream.chance(0.5):
+        sprite = stream.choice(sprites)
+        white = (1.0, 1.0, 1.0)
+        return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
+    shape, colour = (name, colour) if name and colour else _draw_kind(stream, layout, name)
+    first = shade(stream, colour)
+    turn = stream.turn(0.15) if stream.chance(0.5) else stream.any_turn()
+    return Item(shape, colour, 0, 0, radius, turn, (first, second(stream, first)), draw_texture(stream, radius))
+
+
+def _draw_kind(stream: Stream, layout: Layout, name: str | None) -> tuple[str, str]:
+    """A shape and a colour that no object of the layout has together. name: the shape it must be."""
+    taken = {(item.name, item.colour) for item in layout.items}
+    used = [item.colour for item in layout.items if item.colour]
+    once = [colour for colour in used if used.count(colour) == 1]
+    while True:
+        shape = name or stream.choice(tuple(shapes.SHAPES))
+        colour = stream.choice(once) if once and stream.chance(0.05) else stream.choice(tuple(COLOURS))
+        if layout.seen_only and is_held_out_colour(shape, colour):
+            continue
+        if (shape, colour) not in taken and used.count(colour) < SAME:
+            return shape, colour
+
+
+def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
+    """The same object elsewhere, and of another radius."""
+    return replace(item, x=x, y=y, radius=radius or item.radius)
+
+
+def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
+    """A place whole in the picture, or, one time in six, perhaps cut by its border."""
+    margin = item.reach + 1 if stream.chance(0.83) else item.radius * 0.55
+    margin = min(margin, layout.side / 2)
+    return stream.between(margin, layout.width - margin), stream.between(margin, layout.height - margin)
+
+
+def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
+    """A place where it covers part of one that nothing covers yet, so that heaps stay low."""
+    other = stream.choice(whole)
+    away = (item.radius + other.radius) * stream.between(0.5, 0.95)
+    across, down = stream.any_turn()
+    return (
+        min(max(other.x + away * across, item.radius * 0.7), layout.width - item.radius * 0.7),
+        min(max(other.y + away * down, item.radius * 0.7), layout.height - item.radius * 0.7),
+    )
+
+
+def _free(layout: Layout, item: Item) -> bool:
+    """Whether it is likely not to touch another: a quick look before the exact one."""
+    for other in layout.items:
+        apart = 0.8 * (item.radius + other.radius)
+        x, y = item.x - other.x, item.y - other.y
+        if x * x + y * y < apart * apart:
+            return other.holed and item.radius < 0.6 * other.radius
+    return True

@@ -1,0 +1,65 @@
+"""Objects lying over each other in a picture: which pixel shows which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from saccade.data.scenes.render import Item, Light, Stencil, stencil
+
+KEPT = 0.35  # of an object's pixels, at least, can be seen
+PIXELS = 40 / 128**2  # that can be seen of an object, at least, as a share of the shorter side squared
+EVIDENT = 0.08  # of an object, at least, is covered by one in front of it, if any
+
+
+@dataclass
+class Layout:
+    """Objects from the hindmost to the foremost.
+
+    owner: which one each pixel shows, int16 (y x), -1 for none. full: pixels of each, covered ones counted in.
+    seen: those that can be seen. seen_only: no held-out combination of shape and colour may be drawn.
+    """
+
+    height: int
+    width: int
+    light: Light
+    items: list[Item] = field(default_factory=list)
+    stencils: list[Stencil] = field(default_factory=list)
+    full: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+    seen_only: bool = False
+
+    def __post_init__(self) -> None:
+        self.owner = np.full((self.height, self.width), -1, np.int16)
+        self.side = min(self.height, self.width)
+
+    def put(self, item: Item, may_cover: bool) -> bool:
+        """Put it in front of all others, if it and they can then still be seen well; whether it was put."""
+        drawn = stencil(item, self.height, self.width, self.light)
+        beneath = self.owner[drawn.window][drawn.mask]
+        least = PIXELS * self.side * self.side
+        if len(beneath) < least:
+            return False
+        covered = np.bincount(beneath + 1, minlength=len(self.items) + 1)[1:].tolist()
+        for lost, seen, full in zip(covered, self.seen, self.full, strict=True):
+            if lost and not may_cover:
+                return False
+            if lost and (lost < EVIDENT * full or seen - lost < max(least, KEPT * full)):
+                return False
+        self._lay(item, drawn, covered)
+        return True
+
+    def add(self, item: Item) -> None:
+        """Put it in front of all others, whatever it hides."""
+        drawn = stencil(item, self.height, self.width, self.light)
+        beneath = self.owner[drawn.window][drawn.mask]
+        self._lay(item, drawn, np.bincount(beneath + 1, minlength=len(self.items) + 1)[1:].tolist())
+
+    def _lay(self, item: Item, drawn: Stencil, covered: Sequence[int]) -> None:
+        """covered: pixels that each of the others loses by it."""
+        self.owner[drawn.window][drawn.mask] = len(self.items)
+        self.seen = [seen - lost for seen, lost in zip(self.seen, covered, strict=True)]
+        self.items.append(item)
+        self.stencils.append(drawn)
+        self.full.append(int(np.count_nonzero(drawn.mask)))
+        self.seen.append(self.full[-1])
