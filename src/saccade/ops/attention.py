@@ -92,13 +92,13 @@ def causal_mask(n: int, m: int, device: torch.device | None = None) -> Tensor:
 
 
 def _score(q: Tensor, k: Tensor, mask: Tensor | None, scale: float | None, causal: bool) -> Float[Tensor, "b h n m"]:
-    """`score` in the dtype of q, or float32 where a mask has to be added in it."""
+    """`score` in the dtype of q, but in float32 at least once a float mask is added."""
     s = _grouped(q * (default_scale(q) if scale is None else scale), k.transpose(-1, -2))
     if causal:
         s = s.masked_fill(~causal_mask(s.shape[-2], s.shape[-1], s.device), -math.inf)
     if mask is None:
         return s
-    mask = _prepared(mask, s.dtype)
+    mask = _prepared(mask, torch.promote_types(s.dtype, torch.float32))
     return s.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else s + mask
 
 
@@ -124,28 +124,21 @@ def _fused(
     """`attend` as one call of PyTorch's kernel."""
     dtype = q.dtype
     if mask is not None:
-        mask = _prepared(mask, dtype)
-        if causal:
-            mask, causal = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device)), False
-        if q.device.type != "cpu" and mask.dtype not in (torch.bool, dtype):
-            q, k, v = (t.to(mask.dtype) for t in (q, k, v))  # only the CPU's kernel adds a mask of another dtype
+        mask = _prepared(mask, dtype if mask.dtype == dtype else torch.promote_types(dtype, torch.float32))
+    if causal and (mask is not None or (scale is not None and scale <= 0)):  # the kernel scales after its causal -inf
+        mask, causal = _both(mask, causal_mask(q.shape[2], k.shape[2], q.device)), False
+    if mask is not None and q.device.type != "cpu" and mask.dtype not in (torch.bool, dtype):
+        q, k, v = (t.to(mask.dtype) for t in (q, k, v))  # only the CPU's kernel adds a mask of another dtype
     grouped = q.shape[1] != k.shape[1]
     return F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=grouped
     ).to(dtype)
 
 
-def _prepared(mask: Shaped[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "..."]:
-    """The mask with four axes, without which PyTorch's kernel is not fused, and in a dtype to add to scores of
-    `dtype` without loss."""
+def _prepared(mask: Shaped[Tensor, "..."], dtype: torch.dtype) -> Shaped[Tensor, "b h n m"]:
+    """The mask with four axes, without which PyTorch's kernel is not fused; a float mask in `dtype`."""
     mask = mask[(None,) * (4 - mask.ndim)]
-    return mask if mask.dtype == torch.bool else mask.to(_sum_dtype(mask, dtype))
-
-
-def _sum_dtype(mask: Tensor | None, dtype: torch.dtype) -> torch.dtype:
-    """Dtype of scores of `dtype` once the mask is added."""
-    exact = mask is None or mask.dtype in (torch.bool, dtype)
-    return dtype if exact else torch.promote_types(dtype, torch.float32)
+    return mask if mask.dtype == torch.bool else mask.to(dtype)
 
 
 def _grouped(left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]) -> Shaped[Tensor, "b h n r"]:
@@ -156,7 +149,9 @@ def _grouped(left: Shaped[Tensor, "b h n p"], right: Shaped[Tensor, "b g p r"]) 
     return (left.reshape(b, g, h // g * n, p) @ right).reshape(b, h, n, right.shape[-1])
 
 
-def _both(mask: Tensor, allowed: Tensor) -> Tensor:
+def _both(mask: Tensor | None, allowed: Tensor) -> Tensor:
+    if mask is None:
+        return allowed
     return mask & allowed if mask.dtype == torch.bool else mask.masked_fill(~allowed, -math.inf)
 
 
@@ -166,7 +161,8 @@ def _products_are_faster(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -
     if not (q.requires_grad or k.requires_grad or v.requires_grad):
         return False
     b, h, n, _ = q.shape
-    return b * h * n * k.shape[2] * _sum_dtype(mask, q.dtype).itemsize <= PRODUCTS_AT_MOST
+    each = 2 if mask is None or mask.dtype == torch.bool else 4  # a float mask makes weights in float32
+    return b * h * n * k.shape[2] * each <= PRODUCTS_AT_MOST
 
 
 def _no_autocast(device: torch.device) -> AbstractContextManager:

@@ -211,7 +211,6 @@ def _lse(asked: Asked) -> Float[Tensor, "b h n"]:
     if not (torch.is_grad_enabled() and (asked.q.requires_grad or asked.k.requires_grad)):
         return Call("", "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal).lse
     scores = ops.score(asked.q, asked.k, asked.mask, asked.scale, asked.causal)
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     empty = scores.isneginf().all(dim=-1)
     return scores.masked_fill(empty[..., None], 0.0).logsumexp(dim=-1).masked_fill(empty, 0.0)
 
