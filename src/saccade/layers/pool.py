@@ -1,7 +1,6 @@
 """Attention pooling: a query gathers many tokens into one."""
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -46,17 +45,17 @@ class BytePool(nn.Module):
         self.query = nn.Parameter(torch.randn(c.width))
         self.attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
 
-    def forward(self, ids: Int[Tensor, "b m w"], mask: Bool[Tensor, "b m w"]) -> Float[Tensor, "b m d"]:
-        """mask: True where there is a byte. A word without bytes is padding: its token means nothing."""
-        b, m, w = ids.shape
-        if w > len(self.positions):
-            raise SaccadeError(f"words of {w} bytes were given, more than {len(self.positions)}: split them further")
-        letters = self.norm(self.embed(ids.flatten(0, 1)) + self.positions[:w])
-        present = mask.flatten(0, 1)
-        count = present.sum(dim=1)[:, None, None].clamp(min=1)
-        mean = (letters * present[..., None]).sum(dim=1, keepdim=True) / count
-        words = mean + self.attention(mean + self.query, letters, mask=_over_sources(present))
-        return rearrange(words, "(b m) 1 d -> b m d", b=b, m=m)
+    def forward(self, ids: Int[Tensor, "u w"], mask: Bool[Tensor, "u w"]) -> Float[Tensor, "u d"]:
+        """mask: True where there is a byte; every word has one at least."""
+        if ids.shape[1] > len(self.positions):
+            raise SaccadeError(
+                f"words of {ids.shape[1]} bytes, more than the {len(self.positions)} that have a position: split them "
+                "with max_bytes"
+            )
+        letters = self.norm(self.embed(ids) + self.positions[: ids.shape[1]])
+        present = mask[..., None]
+        mean = (letters * present).sum(dim=1, keepdim=True) / present.sum(dim=1, keepdim=True)
+        return (mean + self.attention(mean + self.query, letters, mask=_over_sources(mask)))[:, 0]
 
 
 def _over_sources(mask: Bool[Tensor, "b m"] | None) -> Bool[Tensor, "b 1 1 m"] | None:

@@ -88,7 +88,7 @@ class Matcher(nn.Module):
         return PictureFeatures(tokens, unit(self.picture_pool(tokens)))
 
     def encode_texts(self, words: WordBatch) -> TextFeatures:
-        tokens = self.text(words.ids, words.byte_mask, words.word_mask)
+        tokens = self.text(words)
         return TextFeatures(tokens, words.word_mask, unit(self.text_pool(tokens, words.word_mask)))
 
     def similarity(self, pictures: Float[Tensor, "b e"], texts: Float[Tensor, "p e"]) -> Float[Tensor, "b p"]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Bool, Float, Int
+import torch.nn.functional as F
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ class TextEncoderConfig(BaseModel):
     block: BlockConfig = BlockConfig.model_validate({"width": 128, "heads": 4, "hidden": 256})
     depth: int = Field(2, gt=0, le=1000)
     max_words: int = Field(64, gt=0, le=65536)
-    max_bytes: int = Field(24, ge=4, le=1024)
+    max_bytes: int = Field(32, ge=4, le=1024)
 
 
 class TextEncoder(nn.Module):
@@ -39,16 +40,14 @@ class TextEncoder(nn.Module):
         """The texts as words, on the CPU; limits and errors as in `saccade.ops.tokenize`."""
         return tokenize(texts, self.config.max_words, self.config.max_bytes)
 
-    def forward(
-        self, ids: Int[Tensor, "b m w"], byte_mask: Bool[Tensor, "b m w"], word_mask: Bool[Tensor, "b m"]
-    ) -> Float[Tensor, "b m d"]:
-        """Words are expected to fill each row from the left. Tokens of padding are zero."""
-        x = self.pool(ids, byte_mask)
+    def forward(self, words: WordBatch) -> Float[Tensor, "b m d"]:
+        """Tokens of padding are zero."""
+        x = F.embedding(words.index, self.pool(words.ids, words.byte_mask))
         angles = word_angles(x, self.config.block)
-        mask = word_mask[:, None, None, :]
+        mask = words.word_mask[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask=mask, angles=angles)
-        return self.final_norm(x) * word_mask[..., None]
+        return self.final_norm(x) * words.word_mask[..., None]
 
 
 def word_angles(x: Float[Tensor, "b m d"], block: BlockConfig) -> Float[Tensor, "m half"]:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from saccade.errors import DataError, SaccadeError, printable
 
 PAD = 0  # NUL, a byte that no accepted text holds
-BYTES = 256
 
 _JOINER = "\u200d"  # zero-width joiner, which makes one emoji of several
 _LINE_BREAKS_AND_TABS = frozenset("\t\n\r")
@@ -30,14 +30,19 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class WordBatch:
-    """Texts as tensors. Words fill each row from the left, and bytes each word; the rest is padding.
+    """Texts as tensors: the bytes of the u different words of the batch, and which word stands where.
 
-    ids: bytes, 1 to 255; 0 is padding. byte_mask, word_mask: True where there is a byte, a word. texts: in normal form
-    C, into which the spans of `words` point.
+    A caption's words come from few different ones, and reading a word from its bytes costs as much as the rest of an
+    encoder: each different word is read once.
+
+    ids: bytes, 1 to 255, from the left; 0 is padding. index: the row of `ids` of every word, from the left; 0 at
+    padding. byte_mask, word_mask: True where there is a byte, a word. texts: in normal form C, into which the spans of
+    `words` point.
     """
 
-    ids: Int[Tensor, "b m w"]
-    byte_mask: Bool[Tensor, "b m w"]
+    ids: Int[Tensor, "u w"]
+    byte_mask: Bool[Tensor, "u w"]
+    index: Int[Tensor, "b m"]
     word_mask: Bool[Tensor, "b m"]
     texts: tuple[str, ...]
     words: tuple[tuple[Word, ...], ...]
@@ -51,12 +56,13 @@ class WordBatch:
             self,
             ids=self.ids.to(device),
             byte_mask=self.byte_mask.to(device),
+            index=self.index.to(device),
             word_mask=self.word_mask.to(device),
         )
 
 
-def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 24) -> WordBatch:
-    """Split a batch of texts into words and the words into bytes; m and w are what the batch needs.
+def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 32) -> WordBatch:
+    """Split a batch of texts into words and the words into bytes; m and w are the most that a text and a word have.
 
     Each text is brought to Unicode normal form C, with its case kept, and split by `split_words`.
 
@@ -72,12 +78,13 @@ def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 24) -> 
     for i, (text, row) in enumerate(zip(normal, words, strict=True)):
         if len(row) > max_words:
             raise DataError(f"{_name(text, i)} has {len(row)} words, more than {max_words}: shorten it")
-    ids = _padded([[word.text.encode() for word in row] for row in words])
-    byte_mask = ids != PAD
-    return WordBatch(ids, byte_mask, byte_mask.any(dim=-1), normal, words)
+    number = {word: row for row, word in enumerate(dict.fromkeys(word.text for row in words for word in row))}
+    ids = _padded([torch.tensor(list(word.encode())) for word in number], PAD)
+    index = _padded([torch.tensor([number[word.text] for word in row]) for row in words], -1)
+    return WordBatch(ids, ids != PAD, index.clamp(min=0), index >= 0, normal, words)
 
 
-def split_words(text: str, max_bytes: int = 24) -> list[Word]:
+def split_words(text: str, max_bytes: int = 32) -> list[Word]:
     """The words of a text, with their spans.
 
     A run of letters and digits of any script is a word, and so is every punctuation mark and symbol on its own:
@@ -123,7 +130,7 @@ def _pieces(text: str, start: int, stop: int, max_bytes: int) -> list[Word]:
 
 
 def _checked(text: str, i: int) -> str:
-    for character in text:
+    for character in "" if text.isprintable() else text:
         category = unicodedata.category(character)
         if category == "Cs":
             raise DataError(
@@ -142,8 +149,5 @@ def _name(text: str, i: int) -> str:
     return f'text {i + 1} ("{printable(text[:40])}{"…" if len(text) > 40 else ""}")'
 
 
-def _padded(rows: list[list[bytes]]) -> Int[Tensor, "b m w"]:
-    m = max(len(row) for row in rows)
-    w = max(len(word) for row in rows for word in row)
-    flat = b"".join(word.ljust(w, b"\0") for row in rows for word in [*row, *[b""] * (m - len(row))])
-    return torch.frombuffer(bytearray(flat), dtype=torch.uint8).view(len(rows), m, w).long()
+def _padded(rows: list[Tensor], padding: int) -> Int[Tensor, "b m"]:
+    return pad_sequence(rows, batch_first=True, padding_value=padding)
