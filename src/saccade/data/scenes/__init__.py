@@ -2,9 +2,21 @@
 
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.held_out import Combinations, is_held_out
+from saccade.data.scenes.phrasing import Caption, draw_caption
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.scenes import Scene, Scenes
 from saccade.data.scenes.shapes import SHAPES
 from saccade.data.scenes.spec import parse_spec
 
-__all__ = ["RELATIONS", "SHAPES", "Combinations", "Description", "Scene", "Scenes", "is_held_out", "parse_spec"]
+__all__ = [
+    "RELATIONS",
+    "SHAPES",
+    "Caption",
+    "Combinations",
+    "Description",
+    "Scene",
+    "Scenes",
+    "draw_caption",
+    "is_held_out",
+    "parse_spec",
+]

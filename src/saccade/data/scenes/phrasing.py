@@ -1,0 +1,132 @@
+"""Captions of scenes in many forms, drawn at random from a description.
+
+    inline     a red star left of a blue ring, and a green cross
+    list       a red star, a blue ring and a green cross
+    sentences  There is a red star left of a blue ring. The green cross is below the blue ring.
+    full       A red star, a blue ring and a green cross. The red star is left of the blue ring.
+
+Each is written in English, in Korean, or in both mixed ("빨간 star left of a blue 고리"), with synonyms, and with or
+without the background. Most captions mention all objects with their colours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from saccade.data.scenes import phrasing_english, phrasing_korean
+from saccade.data.scenes.captions import captions
+from saccade.data.scenes.description import Description
+from saccade.data.scenes.outline import draw_outline, shuffled
+from saccade.data.scenes.relations import RELATIONS
+from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.vocabulary import english_noun, korean_noun, mixed_noun
+from saccade.errors import DataError
+
+Language = Literal["en", "ko", "mixed"]
+Form = Literal["inline", "list", "sentences", "full"]
+LANGUAGES: tuple[Language, ...] = ("en", "en", "ko", "ko", "mixed")  # each as often as it stands here
+FORMS: tuple[Form, ...] = ("inline", "inline", "list", "sentences", "full")
+PARTIAL = 0.1  # of captions, mention only some of the objects
+COLOURLESS = 0.05  # of captions, leave out the colours, if the shapes differ
+BACKGROUND = 0.4  # of captions, name the background, if it has a name
+NOUNS = {"en": english_noun, "ko": korean_noun, "mixed": mixed_noun}
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Attributes:
+    text: one line.
+    language: "en", "ko" or "mixed".
+    form: "inline", "list", "sentences" or "full".
+    description: what the text says: the part of the scene's description that it mentions, in an order of its own.
+    """
+
+    text: str
+    language: Language
+    form: Form
+    description: Description
+
+
+def draw_caption(
+    description: Description, random: Stream | torch.Generator, language: Language | None = None
+) -> Caption:
+    """A caption of the description, of a random form.
+
+    Args:
+        random: where random numbers come from; one is taken from a generator.
+        language: None draws it: English and Korean equally often, a mixture half as often.
+
+    Raises:
+        DataError: a language that is none of these, or a description without objects.
+    """
+    if language is not None and language not in NOUNS:
+        raise DataError(f"language={language!r} was given; one of {', '.join(NOUNS)} expected")
+    if not description.objects:
+        raise DataError("the description has no objects; 1 or more expected")
+    stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
+    chosen = stream.choice(LANGUAGES) if language is None else language
+    if len(set(description.objects)) < len(description.objects):
+        return _numbered(description, chosen)
+    part = _draw_part(stream, description)
+    return _write(stream, part, chosen, stream.choice(FORMS))
+
+
+def _draw_part(stream: Stream, description: Description) -> Description:
+    """What to mention, before relations are chosen."""
+    count = len(description.objects)
+    order = shuffled(stream, list(range(count)))
+    if count > 1 and stream.chance(PARTIAL):
+        order = order[: 1 + stream.whole(count - 1)]
+    part = description.select(order)
+    shapes = [shape for shape, _ in part.objects]
+    if stream.chance(COLOURLESS) and len(set(shapes)) == len(shapes):
+        part = replace(part, objects=tuple((shape, "") for shape in shapes))
+    return part if stream.chance(BACKGROUND) else replace(part, background=None)
+
+
+def _write(stream: Stream, part: Description, language: Language, form: Form) -> Caption:
+    """Words for the objects and some of the relations of `part`."""
+    count = len(part.objects)
+    links = 1 + stream.whole(min(max(count - 1, 1), 3)) if form in ("inline", "sentences") else 0
+    extra = 1 + stream.whole(count) if form == "full" else stream.whole(3) if form == "sentences" else 0
+    outline = draw_outline(stream, part, links, extra)
+    if form == "inline" and not outline.links:
+        form = "list"
+    elif form == "full" and not outline.extra:
+        form = "sentences"
+    nouns = [NOUNS[language](stream, *each) for each in part.objects]
+    korean = language == "ko" or (language == "mixed" and form in ("inline", "list") and stream.chance(0.4))
+    writer = phrasing_korean if korean else phrasing_english
+    if form in ("inline", "list"):
+        text = writer.phrase(stream, outline, nouns, part.background, plain=language == "mixed")
+    else:
+        text = writer.sentences(stream, outline, nouns, part.background)
+    said = replace(part, relations=tuple(outline.relations()))
+    return Caption(text, _language_of(text) if language == "mixed" else language, form, said)
+
+
+def _language_of(text: str) -> Language:
+    """The language of a text that was meant to be mixed: sprites and objects without colour may leave it in one."""
+    if text.isascii():
+        return "en"
+    return "mixed" if any(c.isascii() and c.isalpha() for c in text) else "ko"
+
+
+def _numbered(description: Description, language: Language) -> Caption:
+    """Equal objects are numbered, which only the full form does; mixtures are written in English."""
+    written: Language = "ko" if language == "ko" else "en"
+    names, colours = [shape for shape, _ in description.objects], [colour for _, colour in description.objects]
+    triplets = [(a, RELATIONS.index(r), b) for a, r, b in description.relations]
+    relations = tuple(each for each in description.relations if each[1] != "same colour")
+    text = captions(names, colours, triplets)[written]
+    return Caption(text, written, "full", replace(description, relations=relations, background=None))
+
+
+def draw_captions(
+    descriptions: Sequence[Description], random: Stream | torch.Generator, language: Language | None = None
+) -> list[Caption]:
+    """A caption of each description, all from one stream."""
+    stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
+    return [draw_caption(each, stream, language) for each in descriptions]

@@ -1,0 +1,67 @@
+"""English words for an outline. Nouns may be Korean in part; those that begin with a Korean word take no article."""
+
+from collections.abc import Sequence
+
+from saccade.data.scenes.captions import article
+from saccade.data.scenes.description import Relation
+from saccade.data.scenes.outline import Outline
+from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.vocabulary import ENGLISH_BACKGROUNDS, ENGLISH_RELATIONS, draw_word
+
+OPENINGS = ("", "", "", "", "", "", "a picture of ", "an image of ")
+
+
+def phrase(stream: Stream, outline: Outline, nouns: Sequence[str], background: str | None, plain: bool) -> str:
+    """One phrase without a verb. plain: no opening and no full stop."""
+    mentioned: set[int] = set()
+    linked = [_link(stream, link, nouns, mentioned, "") for link in outline.links]
+    alone = [_a(nouns[i]) for i in outline.alone]
+    if linked:  # "X left of Y and Z" would be ambiguous
+        parts = [*alone, *linked] if stream.chance(0.3) else [*linked, *alone]
+        text = stream.choice((", ", "; ")).join(parts) if stream.chance(0.4) else _listed(parts, ", and ")
+    else:
+        text = ", ".join(alone) if stream.chance(0.3) else _listed(alone, " and ")
+    if background:
+        text += f"{', on' if linked else ' on'} {_a(draw_word(stream, ENGLISH_BACKGROUNDS, background))} background"
+    if plain:
+        return text
+    text = stream.choice(OPENINGS) + text
+    return f"{text[:1].upper()}{text[1:]}." if stream.chance(0.25) else text
+
+
+def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background: str | None) -> str:
+    """One sentence for each link, then one for all other objects, then one for each extra relation."""
+    mentioned: set[int] = set()
+    texts = []
+    for link in outline.links:
+        there = stream.chance(0.5)
+        words = _link(stream, link, nouns, mentioned, "" if there else "is ")
+        texts.append(f"There is {words}." if there else f"{words}.")
+    if outline.alone:
+        listed = _listed([_a(nouns[i]) for i in outline.alone], " and ")
+        texts.append(f"There is {listed}." if outline.links or stream.chance(0.5) else f"{listed}.")
+        mentioned.update(outline.alone)
+    texts += [f"{_link(stream, each, nouns, mentioned, 'is ')}." for each in outline.extra]
+    if background:
+        texts.append(f"The background is {draw_word(stream, ENGLISH_BACKGROUNDS, background)}.")
+    return " ".join(text[:1].upper() + text[1:] for text in texts)
+
+
+def _link(stream: Stream, link: Relation, nouns: Sequence[str], mentioned: set[int], verb: str) -> str:
+    """ "a red star left of the blue ring": a known object takes "the"."""
+    subject, relation, other = link
+    first, second = ((_the if i in mentioned else _a)(nouns[i]) for i in (subject, other))
+    mentioned |= {subject, other}
+    return f"{first} {verb}{draw_word(stream, ENGLISH_RELATIONS, relation)} {second}"
+
+
+def _a(noun: str) -> str:
+    return article(noun) if noun[:1].isascii() else noun
+
+
+def _the(noun: str) -> str:
+    return f"the {noun}" if noun[:1].isascii() else noun
+
+
+def _listed(parts: Sequence[str], last: str) -> str:
+    return last.join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
