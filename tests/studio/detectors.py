@@ -33,8 +33,8 @@ def task(queries: int = 7, depth: int = 2, relations: int = 2, grid: tuple[int, 
     for name, weight in model.named_parameters():
         if "classify" in name or "shift" in name or name.startswith(("relate.mix", "bias")):
             nn.init.normal_(weight, std=(0.3 if "classify" in name else 0.6) if weight.ndim > 1 else 0.3)
-    if model.relate is not None:
-        nn.init.constant_(model.relate.mix[-1].bias, 3.0)  # told of most pairs
+    if model.relation_head is not None:
+        nn.init.constant_(model.relation_head.mix[-1].bias, 3.0)  # told of most pairs
     size = (4 * grid[0], 4 * grid[1])
     return DetectTask(
         model, Preprocess(size, "letterbox"), "tiny detector", labels=CLASSES, relations=RELATIONS[:relations]

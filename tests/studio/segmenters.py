@@ -17,10 +17,10 @@ def task(classes: int = 5, depth: int = 2, grid: tuple[int, int] = (5, 6), short
     vit = {"block": block, "depth": 2, "patch": 4, "grid": grid, "positions": ("rotary",)}
     config = {"vit": vit, "classes": classes, "depth": depth, "fine": 8}
     model = Segmenter(SegmenterConfig.model_validate(config)).eval()
-    for products in (model.of_patches, model.of_pixels):
+    for products in (model.patch_head, model.pixel_head):
         nn.init.normal_(products.query.weight, std=1.0)
         nn.init.normal_(products.key.weight, std=1.0)
-    nn.init.normal_(model.classes)
+    nn.init.normal_(model.class_tokens)
     labels = (CLASSES * (classes // 5 + 1))[:classes]
     labels = [f"{name} {i}" if i >= 5 else name for i, name in enumerate(labels)]
     size = (4 * grid[0], 4 * grid[1])

@@ -11,9 +11,9 @@ from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORED
 from saccade.errors import SaccadeError
-from saccade.studio.areas import MOST, RANKS, chances_of_patches, part_of_patches
 from saccade.studio.canvas import laid_out
 from saccade.studio.look import look
+from saccade.studio.views.areas import MOST, RANKS, chances_of_patches, part_of_patches
 from saccade.tasks.segment.colours import class_colours
 
 from .detectors import noise

@@ -11,8 +11,8 @@ from saccade.lens import Call, Trace
 from saccade.lens.scores import coverage
 from saccade.ops.boxes import to_corners
 from saccade.studio.look import look
-from saccade.studio.objects import MOST
 from saccade.studio.queries import QueryLayer, query_layers
+from saccade.studio.views.objects import MOST
 from saccade.tasks.detect.task import detections, kept
 
 from .detectors import CLASSES, noise, task

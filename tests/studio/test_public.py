@@ -7,7 +7,7 @@ pytest.importorskip("transformers")
 
 from saccade.checkpoints.detectors import PublicDetector
 from saccade.errors import SaccadeError
-from saccade.studio.public import look_public
+from saccade.studio.views.detect_public import look_public
 from saccade.tasks.detect.public import PublicDetectTask
 
 from ..checkpoints.tiny_detectors import NAMES, processor, tiny

@@ -8,8 +8,8 @@ import torch
 pytest.importorskip("transformers")
 
 from saccade.checkpoints.matchers import load_matcher
-from saccade.studio import words as module
-from saccade.studio.words import look_words
+from saccade.studio.views import attribution as module
+from saccade.studio.views.attribution import look_words
 
 from ..checkpoints import tiny_matchers
 from . import webdriver

@@ -12,8 +12,8 @@ pytest.importorskip("transformers")
 from saccade.checkpoints.matchers import KINDS, load_matcher
 from saccade.errors import SaccadeError
 from saccade.lens import Tower, interactions
-from saccade.studio import words as module
-from saccade.studio.words import MARKS, look_words
+from saccade.studio.views import attribution as module
+from saccade.studio.views.attribution import MARKS, look_words
 
 from ..checkpoints import tiny_matchers
 from .detectors import noise

@@ -17,11 +17,11 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.lens.rollout import Summary
-from saccade.studio.areas import ClassAreas, find_areas
 from saccade.studio.canvas import Canvas, laid_out
-from saccade.studio.objects import FoundObjects, find_objects
 from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import areas_table, bars, draw_areas, draw_look, tell_objects
+from saccade.studio.views.areas import ClassAreas, find_areas
+from saccade.studio.views.objects import FoundObjects, find_objects
 from saccade.tasks import Classification, ClassifyTask, Task
 from saccade.tasks.classify.task import shares
 from saccade.tasks.detect.task import Detection, DetectTask

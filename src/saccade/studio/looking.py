@@ -13,8 +13,8 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.studio.look import look
 from saccade.studio.page import PageReport
-from saccade.studio.public import look_public
-from saccade.studio.words import look_words
+from saccade.studio.views.attribution import look_words
+from saccade.studio.views.detect_public import look_public
 from saccade.tasks import Task, load
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.load import load_matching

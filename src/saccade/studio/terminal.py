@@ -11,8 +11,8 @@ from rich.text import Text
 from torch import Tensor
 
 from saccade.data.files import shown
-from saccade.studio.areas import ClassAreas
-from saccade.studio.objects import FoundObjects
+from saccade.studio.views.areas import ClassAreas
+from saccade.studio.views.objects import FoundObjects
 from saccade.tasks.detect.task import Detection
 from saccade.tasks.segment.draw import percent
 

@@ -15,9 +15,9 @@ from saccade.checkpoints.detectors import KINDS
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.studio.objects import FoundObjects, Surveyed, surveyed
 from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import tell_objects
+from saccade.studio.views.objects import FoundObjects, Surveyed, surveyed
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.task import Detection, kept

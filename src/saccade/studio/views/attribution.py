@@ -18,10 +18,10 @@ from saccade.data.files import shown as named
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
-from saccade.studio.answers import MARKS, AnsweringWords, AnswerLayer
 from saccade.studio.look import short, shown
 from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
 from saccade.studio.terminal import words_table
+from saccade.studio.views.words import MARKS, AnsweringWords, AnswerLayer
 
 DEPTHS = 3  # layers at which words and patches are told apart
 STEPS, MOST_STEPS = 16, 256  # of integration: doubled until the parts add up

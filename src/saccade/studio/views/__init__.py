@@ -1,0 +1,1 @@
+"""A view for each task: what the page, the terminal and the JSON output show of it."""
