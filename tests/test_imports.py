@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -103,21 +104,75 @@ def unpickling(source: str, module: str, package: str) -> list[str]:
     return [f"{module}: {name}" for name in found]
 
 
-def over_the_source(check) -> list[str]:
-    found = []
+def circle(sources: dict[tuple[str, str], str]) -> list[str]:
+    """Modules of a circle of imports, the first one again at the end; empty if there is none.
+
+    sources: text by (module, package). Every import counts: also those inside functions and under TYPE_CHECKING, which
+    run later or never but tie the modules together all the same. `from a.b import c` is an import of a.b.c if that is a
+    module, else of a.b; that Python runs a/__init__.py before a.b does not count.
+    """
+    modules = {module for module, _ in sources}
+
+    def nearest(name: str) -> str:
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    graph = {
+        module: {nearest(name) for _, name in imported(ast.parse(source), package)} - {module, ""}
+        for (module, package), source in sources.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return []
+
+
+def sources() -> Iterator[tuple[str, str, str]]:
+    """Text, module and package of every file."""
     files = sorted(SOURCE.rglob("*.py"))
     assert len(files) > 15, "the source tree was not found"
     for file in files:
         parts = ("saccade", *file.relative_to(SOURCE).with_suffix("").parts)
         package = ".".join(parts[:-1])
-        module = package if parts[-1] == "__init__" else ".".join(parts)
-        found += check(file.read_text(encoding="utf-8"), module, package)
-    return found
+        yield file.read_text(encoding="utf-8"), package if parts[-1] == "__init__" else ".".join(parts), package
+
+
+def over_the_source(check) -> list[str]:
+    return [line for text, module, package in sources() for line in check(text, module, package)]
 
 
 @pytest.mark.parametrize("check", [wrong_directions, early_imports, unpickling])
 def test_source(check):
     assert over_the_source(check) == []
+
+
+def test_no_modules_import_each_other():
+    assert circle({(module, package): text for text, module, package in sources()}) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from s import a",
+        "from s.a import f",
+        "from .a import f",
+        "import s.a",
+        "def f():\n    import s.a",
+        "if TYPE_CHECKING:\n    from s.a import A",
+    ],
+)
+def test_a_planted_circle_is_found(back):
+    found = circle({("s", "s"): "", ("s.a", "s"): "from s.b import f", ("s.b", "s"): "import s.c", ("s.c", "s"): back})
+    assert len(found) == 4
+    assert found[0] == found[-1]
+    assert set(found) == {"s.a", "s.b", "s.c"}
+
+
+def test_a_package_that_exports_its_modules_is_no_circle():
+    assert circle({("s", "s"): "from s.a import f", ("s.a", "s"): "from s import b", ("s.b", "s"): "import os"}) == []
+    assert circle({("s", "s"): "from s.a import f", ("s.a", "s"): "from s import f"})
 
 
 @pytest.mark.parametrize(
@@ -130,7 +185,7 @@ def test_source(check):
         ("saccade.layers.block", "from saccade import attend"),
         ("saccade.lens.trace", "from saccade.layers import Block"),
         ("saccade.data.folder", "from saccade.tasks import classify"),
-        ("saccade.tasks.classify", "from saccade.train import fit"),
+        ("saccade.tasks.classify.task", "from saccade.train import fit"),
         ("saccade.train.loop", "from saccade.cli import main"),
         ("saccade.train.loop", "import saccade"),
         ("saccade.checkpoints.hf", "from saccade.tasks import load"),

@@ -10,18 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOKENIZER, WEIGHTS
 from saccade.errors import CheckpointError
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-CONVERT = (
-    "convert it on a machine that trusts it: "
-    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
-)
-# In this order: what transformers and timm write, then open_clip's.
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
-EXPECTED = f"a folder with {WEIGHTS[0]} and config.json, a .safetensors file, hf:owner/name or timm:name"
-CONFIGS = ("config.json", "open_clip_config.json", "preprocessor_config.json", "processor_config.json")
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
 
 class Weights(Mapping[str, Tensor]):

@@ -5,7 +5,7 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-from saccade.checkpoints.files import CONFIGS, PICKLES, TOKENIZER, WEIGHTS
+from saccade.checkpoints.formats import CONFIGS, PICKLES, TOKENIZER, WEIGHTS
 from saccade.errors import CheckpointError
 
 

@@ -1,7 +1,7 @@
 """A block of a map: what some of its targets attend to among some of its sources."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -10,8 +10,18 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.lens.indices import Indices, indices
 
-if TYPE_CHECKING:
-    from saccade.lens.call import Call
+
+class Recorded(Protocol):
+    """What a block reads of its call."""
+
+    name: str
+    kind: str
+    shape: tuple[int, int, int, int]
+    parts: dict[str, slice] | None
+
+    def tiles(self, targets: Int[Tensor, "n"] | None = None) -> Iterator[tuple[Int[Tensor, "t"], Tensor]]: ...
+
+    def columns(self, idx: Indices) -> Float[Tensor, "b h n i"]: ...
 
 
 class Block:
@@ -22,7 +32,7 @@ class Block:
     Targets and sources are counted within it.
     """
 
-    def __init__(self, call: "Call", targets: slice, sources: slice) -> None:
+    def __init__(self, call: Recorded, targets: slice, sources: slice) -> None:
         self.call, self.targets, self.sources = call, targets, sources
         b, h = call.shape[:2]
         self.shape = (b, h, targets.stop - targets.start, sources.stop - sources.start)
@@ -75,7 +85,7 @@ def checked(parts: Any, n: int) -> dict[str, slice]:
     return dict(parts)
 
 
-def block_of(call: "Call", targets: str, sources: str) -> Block:
+def block_of(call: Recorded, targets: str, sources: str) -> Block:
     """The block of two named parts. Raises SaccadeError if the call has no such parts."""
     parts = call.parts or {}
     for name in (targets, sources):
