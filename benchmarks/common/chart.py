@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 720, 420, 56, 48, 20, 48
-COLOURS = ("#0b6e99", "#c2571a", "#5b5b5b")
+COLOURS = ("#0b6e99", "#c2571a", "#5b5b5b", "#2e7d32", "#8e24aa")  # as many lines as a chart can have
 
 Points = Sequence[tuple[float, float]]
 

@@ -1,33 +1,51 @@
-"""Several ways of doing one thing, timed side by side: in one run, turn by turn, so that whatever else the
-machine does falls on all of them alike."""
+"""Paired timing: alternatives take turns in one run, so that background load affects all of them alike.
 
-import os
-import platform
+The comparison of two alternatives is the ratio of their median times, with the smallest and the largest ratio of any
+turn as its spread.
+"""
+
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-import torch
-
+T = TypeVar("T")
 Times = dict[str, list[float]]
 
 
-def timed(ways: dict[str, Callable[[], object]], repeats: int, warmup: int = 1) -> Times:
-    """Seconds of every repeat of every way: A B C, A B C, ... after `warmup` turns that are not kept."""
-    times: Times = {name: [] for name in ways}
+def interleave(ways: Mapping[str, Callable[[], T]], repeats: int, warmup: int = 1) -> dict[str, list[T]]:
+    """What each way returns in each turn, called in the order A B C, A B C, ...; the first `warmup` turns are
+    discarded."""
+    results: dict[str, list[T]] = {name: [] for name in ways}
     for turn in range(warmup + repeats):
         for name, way in ways.items():
-            begun = time.perf_counter()
-            way()
+            result = way()
             if turn >= warmup:
-                times[name].append(time.perf_counter() - begun)
-    return times
+                results[name].append(result)
+    return results
+
+
+def measure(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Times:
+    """Seconds of each way in each turn, by `clock`."""
+    return interleave({name: lambda way=way: elapsed(way, clock) for name, way in ways.items()}, repeats, warmup)
+
+
+def elapsed(way: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of one call."""
+    start = clock()
+    way()
+    return clock() - start
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times faster one way was than another: of the medians, and the least and greatest of any turn."""
+    """How many times faster one way is than another: ratio of medians, smallest and largest ratio of any turn."""
 
     value: float
     low: float
@@ -37,28 +55,7 @@ class Ratio:
         return f"{self.value:.2f}x ({self.low:.2f} to {self.high:.2f})"
 
 
-def ratio(times: Times, ours: str, theirs: str) -> Ratio:
-    """Above 1 where `ours` was faster."""
-    pairs = [their / our for our, their in zip(times[ours], times[theirs], strict=True)]
-    return Ratio(statistics.median(times[theirs]) / statistics.median(times[ours]), min(pairs), max(pairs))
-
-
-def machine() -> dict[str, object]:
-    """What the figures were measured on, and how busy it was."""
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "bf16": torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported(),
-        "amx": torch.cpu._is_amx_tile_supported(),
-        "load": round(os.getloadavg()[0], 1),
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def speedup(times: Times, way: str, baseline: str) -> Ratio:
+    """`baseline` over `way`: above 1 where `way` is faster."""
+    turns = [slow / fast for fast, slow in zip(times[way], times[baseline], strict=True)]
+    return Ratio(statistics.median(times[baseline]) / statistics.median(times[way]), min(turns), max(turns))

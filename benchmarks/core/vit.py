@@ -1,6 +1,6 @@
 """Our ViT beside transformers' and, where it imports, timm's: time of a forward pass and of a training step.
 
-    python -m benchmarks.core.vit --compile --json vit.json
+    python -m benchmarks.core.vit --compile --json-file vit.json
 
 On a CPU. All models have the same sizes, weights, inputs and precision, and take turns in one run. Ours is built as
 the original ViT (LayerNorm, biases, learned positions, class token) so that the arithmetic is the same; a further
@@ -28,7 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.common.paired import Ratio, Times, machine, ratio, timed
+from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.paired import Ratio, Times, measure, speedup
 from benchmarks.core.classic_vits import (
     CLASSES,
     Size,
@@ -88,7 +89,7 @@ def main(
         Write all figures there.
     """
     torch.manual_seed(0)
-    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    print_machine()
     results = []
     for case in QUICK if quick else CASES:
         if only in case.name:
@@ -116,7 +117,7 @@ def run(case: Case, compile: bool, repeats: int) -> dict[str, Any]:
             passes = {name: one_pass(model, batch, precision, what) for name, model in ways.items()}
             for model in ways.values():
                 model.train(what == "step")
-            times = timed(passes, repeats, warmup=2)
+            times = measure(passes, repeats, warmup=2)
             groups.append(report(case, what, precision, times))
             for model in ways.values():
                 model.zero_grad()
@@ -150,32 +151,32 @@ def precision_of(name: str) -> AbstractContextManager[object]:
 
 def one_pass(model: nn.Module, batch: tuple[Tensor, Tensor], precision: str, what: str) -> Callable[[], object]:
     """What is timed."""
-    pictures, labels = batch
+    images, labels = batch
 
     def forward() -> None:
         with torch.no_grad(), precision_of(precision):
-            logits(model, pictures)
+            logits(model, images)
 
     def step() -> None:
         model.zero_grad()
         with precision_of(precision):
-            said = logits(model, pictures)
-        F.cross_entropy(said.float(), labels).backward()
+            outputs = logits(model, images)
+        F.cross_entropy(outputs.float(), labels).backward()
 
     return forward if what == "forward" else step
 
 
 def check(models: dict[str, nn.Module], batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
     """Outputs against ours, gradients against float64."""
-    pictures, labels = batch
+    images, labels = batch
     with torch.no_grad():
-        said = {name: logits(model.eval(), pictures) for name, model in models.items()}
-    apart = {name: float((out - said[OURS]).abs().max()) for name, out in said.items() if name != OURS}
+        outputs = {name: logits(model.eval(), images) for name, model in models.items()}
+    apart = {name: float((out - outputs[OURS]).abs().max()) for name, out in outputs.items() if name != OURS}
     print("largest difference of logits from ours, fp32: " + "  ".join(f"{n} {d:.1e}" for n, d in apart.items()))
 
     ours = models[OURS]
     assert isinstance(ours, Classifier)
-    exact = exact_gradients(ours, lambda twin: F.cross_entropy(twin(pictures.double()), labels))
+    exact = exact_gradients(ours, lambda twin: F.cross_entropy(twin(images.double()), labels))
     rename = {OURS: None, HF: to_hf, HF_EAGER: to_hf, TIMM: to_timm}
     errors: dict[str, dict[str, float]] = {}
     for precision in ("fp32", "bf16"):
@@ -193,12 +194,12 @@ def report(case: Case, what: str, precision: str, times: Times) -> dict[str, Any
     print(f"\n{case.name}, {what}, {precision}")
     for name, seconds in times.items():
         ms, note = median(seconds) * 1e3, "  (another architecture)" if name.startswith(MODERN) else ""
-        print(f"  {name:28} {ms:9.1f} ms  {case.batch / ms * 1e3:8.1f} pictures/s{note}")
+        print(f"  {name:28} {ms:9.1f} ms  {case.batch / ms * 1e3:8.1f} images/s{note}")
     ratios: dict[str, Ratio] = {}
     step_goal = case.step_goal if precision == "bf16" else None
     goal = step_goal if what == "step" else case.step_goal and 1.0
     for ours, theirs in pairs(times):
-        found = ratios[f"{ours} / {theirs}"] = ratio(times, ours, theirs)
+        found = ratios[f"{ours} / {theirs}"] = speedup(times, ours, theirs)
         aim = ""
         if goal is not None and theirs in (HF, HF + COMPILED) and not ours.startswith(MODERN):
             aim = f"  goal {goal:.1f}x: {'reached' if found.value >= goal else 'not reached'}"

@@ -3,11 +3,11 @@
     python -m benchmarks.lens.views                  # 256 to 16,384 tokens, and rollout through 12 layers of 4,097
     python -m benchmarks.lens.views --quick          # two small sizes: does it run
 
-Random q and k of one layer of a ViT-B (12 heads of 64), fp32, one picture. "lens" takes the view from a `Call`; "maps"
+Random q and k of one layer of a ViT-B (12 heads of 64), fp32, one image. "lens" takes the view from a `Call`; "maps"
 makes softmax(qkᵀ/8) of all heads and takes the view from that, as one must where a library returns maps. Each size and
-way in a process of its own; the median of the repeats after one warm-up, and the peak resident memory above what the
-process had before. Maps stop where three of them do not fit in the memory that is free. Growth: the slope of a
-straight line through log(cost) over log(tokens).
+way has a process of its own, and both ways take turns; the median of the repeats after one warm-up, and the peak
+resident memory above what the process had before. Maps stop where three of them do not fit in the free memory. Growth:
+the slope of a straight line through log(cost) over log(tokens).
 
 Rollout of one token: "lens" is the chain of vector products of `Trace.rollout`; "maps" makes and keeps the maps of all
 layers, as `output_attentions=True` does, averages the heads, and multiplies the n x n matrices.
@@ -16,39 +16,33 @@ layers, as `output_attentions=True` does, averages the heads, and multiplies the
 import argparse
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.common.memory import peak, reset_peak
+from benchmarks.common.machine import available
+from benchmarks.common.paired import interleave, speedup
+from benchmarks.common.worker import NO_HOARDING, serve, worker
 
 HEADS, WIDTH = 12, 64
 SIZES, QUICK = (256, 1024, 4096, 16384), (256, 576)
 ROLLOUT, QUICK_ROLLOUT = (4097, 12), (257, 3)
 WAYS = ("lens", "maps")
+VIEWS = {"views": ("row", "column", "received", "entropy", "top 5", "distance"), "rollout": ("rollout",)}
 
 
-def worker(way: str, what: str, tokens: int, layers: int, repeats: int) -> None:
-    """Measure some views in this process, and print seconds and bytes of each as JSON."""
+def work(way: str, what: str, tokens: int, layers: int) -> None:
+    """In a worker process: one view per request, which is its name."""
     import torch
 
     torch.manual_seed(0)
     with torch.no_grad():
         qk = [torch.randn(2, 1, HEADS, tokens, WIDTH) for _ in range(layers)]
         views = rollouts(qk, way) if what == "rollout" else views_of(qk[0], way, tokens)
-        found = {}
-        for name, view in views.items():
-            idle, seconds = reset_peak(), []
-            for _ in range(repeats + 1):
-                start = time.perf_counter()
-                view()
-                seconds.append(time.perf_counter() - start)
-            found[name] = {"seconds": statistics.median(seconds[1:]), "bytes": max(peak() - idle, 1)}
-    print(json.dumps(found))
+        serve(views.__getitem__)
 
 
 def views_of(qk, way: str, tokens: int) -> dict[str, Callable]:
@@ -107,26 +101,27 @@ def rollouts(qk, way: str) -> dict[str, Callable]:
     return {"rollout": whole}
 
 
-def measure(way: str, what: str, tokens: int, layers: int, repeats: int) -> dict[str, dict[str, float]] | None:
-    """Seconds and bytes of each view; None where the maps would not fit."""
-    maps = HEADS * tokens**2 * 4
-    if way == "maps" and (layers + 2) * maps > available():
-        return None
-    command = [sys.executable, "-m", __spec__.name, "--worker", way, what, str(tokens), str(layers), str(repeats)]
-    # Freed memory goes back at once, as in watch.py, so that one view does not pay for another.
-    run = subprocess.run(command, stdout=-1, text=True, env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"})
-    if run.returncode:
-        raise SystemExit(f"{way} of {what} at {tokens} tokens ended with {run.returncode} (out of memory?)")
-    return json.loads(run.stdout)
-
-
-def available() -> float:
-    """Memory that is free, in bytes."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def measure(what: str, tokens: int, layers: int, repeats: int) -> dict[str, dict[str, Any] | None]:
+    """Seconds of every turn and bytes of each view, by way; None for "maps" where they would not fit."""
+    fits = (layers + 2) * HEADS * tokens**2 * 4 <= available()
+    with ExitStack() as scope:
+        workers = {
+            way: scope.enter_context(
+                worker(
+                    __spec__.name, way, what, tokens, layers, environment=NO_HOARDING
+                )  # one view does not pay for another
+            )
+            for way in WAYS
+            if fits or way == "lens"
+        }
+        results: dict[str, dict[str, Any] | None] = {way: {} if way in workers else None for way in WAYS}
+        for view in VIEWS[what]:
+            answers = interleave({way: partial(ask, view) for way, ask in workers.items()}, repeats)
+            for way, each in answers.items():
+                seconds = [answer["seconds"] for answer in each]
+                used = max(max(answer["peak"] - answer["idle"] for answer in each), 1)
+                results[way][view] = {"times": seconds, "seconds": statistics.median(seconds), "bytes": used}
+    return results
 
 
 def growth(points: dict[int, float]) -> float:
@@ -136,41 +131,52 @@ def growth(points: dict[int, float]) -> float:
     return statistics.linear_regression([math.log(n) for n in points], [math.log(c) for c in points.values()]).slope
 
 
-def told(found: dict | None, key: str, scale: float, unit: str) -> str:
-    return f"{'does not fit':>14}" if found is None else f"{found[key] * scale:11,.1f} {unit}"
+def cell(result: dict | None, key: str, scale: float, unit: str) -> str:
+    return f"{'does not fit':>14}" if result is None else f"{result[key] * scale:11,.1f} {unit}"
 
 
 def report(sizes: tuple[int, ...], rollout: tuple[int, int], repeats: int) -> dict:
-    """Measure all, print the tables, and return what was measured."""
-    results: dict = {"views": {}, "rollout": {}}
-    for n in sizes:
-        results["views"][n] = {way: measure(way, "views", n, 1, repeats) for way in WAYS}
-    for name in next(iter(results["views"].values()))["lens"]:
-        print(f"\n{name}\n  {'tokens':>8} {'lens':>14} {'maps':>14} {'lens':>14} {'maps':>14}")
-        for n, ways in results["views"].items():
-            one = {way: None if found is None else found[name] for way, found in ways.items()}
-            cells = [told(one[way], *what) for what in (("seconds", 1e3, "ms"), ("bytes", 1e-6, "MB")) for way in WAYS]
-            print(f"  {n:>8,} {' '.join(cells)}")
-        slopes = [
-            growth({n: ways[way][name][key] for n, ways in results["views"].items() if ways[way]})
-            for key in ("seconds", "bytes")
-            for way in WAYS
-        ]
-        print(f"  {'growth':>8} " + " ".join(f"{'n^' + format(slope, '.2f'):>14}" for slope in slopes))
+    """Measure all, print the tables, and return the measurements."""
+    views = {n: measure("views", n, 1, repeats) for n in sizes}
+    for name in VIEWS["views"]:
+        print_view(name, {n: {way: each and each[name] for way, each in ways.items()} for n, ways in views.items()})
     tokens, layers = rollout
-    ways = results["rollout"] = {way: measure(way, "rollout", tokens, layers, repeats) for way in WAYS}
+    ways = {way: each and each["rollout"] for way, each in measure("rollout", tokens, layers, repeats).items()}
     print(f"\nrollout of one token, {tokens:,} tokens x {layers} layers")
     for way in WAYS:
-        one = None if ways[way] is None else ways[way]["rollout"]
-        print(f"  {way:<6} {told(one, 'seconds', 1e3, 'ms')} {told(one, 'bytes', 1e-6, 'MB')}")
+        print(f"  {way:<6} {cell(ways[way], 'seconds', 1e3, 'ms')} {cell(ways[way], 'bytes', 1e-6, 'MB')}")
     if ways["maps"]:
-        for key, what, goal in (("seconds", "time", 10), ("bytes", "peak memory", 50)):
-            ratio = ways["maps"]["rollout"][key] / ways["lens"]["rollout"][key]
-            judged = (
-                ("reached" if ratio >= goal else "NOT reached") if rollout == ROLLOUT else "(the goal is for 4,097)"
-            )
-            print(f"  {what + ': maps / lens':<44} {ratio:6.2f}   goal at least {goal:<4} {judged}")
-    return results
+        print_goals(ways, rollout == ROLLOUT)
+    return {"views": views, "rollout": ways}
+
+
+def print_view(name: str, results: dict[int, dict[str, dict | None]]) -> None:
+    """A table of one view: tokens, time and memory of each way, the spread of the time ratio, and growth."""
+    print(f"\n{name}\n  {'tokens':>8} {'lens':>14} {'maps':>14} {'lens':>14} {'maps':>14}  time: maps / lens")
+    for n, ways in results.items():
+        cells = [cell(ways[way], *what) for what in (("seconds", 1e3, "ms"), ("bytes", 1e-6, "MB")) for way in WAYS]
+        print(f"  {n:>8,} {' '.join(cells)}  {time_ratio(ways)}")
+    slopes = [
+        growth({n: ways[way][key] for n, ways in results.items() if ways[way]})
+        for key in ("seconds", "bytes")
+        for way in WAYS
+    ]
+    print(f"  {'growth':>8} " + " ".join(f"{'n^' + format(slope, '.2f'):>14}" for slope in slopes))
+
+
+def time_ratio(ways: dict[str, dict | None]) -> str:
+    return str(speedup({way: each["times"] for way, each in ways.items()}, "lens", "maps")) if ways["maps"] else ""
+
+
+def print_goals(ways: dict[str, dict], full: bool) -> None:
+    """Rollout from the lens beside rollout from maps. full: at the size that the goals are for."""
+    memory = ways["maps"]["bytes"] / ways["lens"]["bytes"]
+    time = speedup({way: ways[way]["times"] for way in WAYS}, "lens", "maps")
+    for what, value, shown, goal in (("time", time.value, time, 10), ("peak memory", memory, f"{memory:.2f}x", 50)):
+        verdict = (
+            ("reached" if value >= goal else "NOT reached") if full else f"(the goal is for {ROLLOUT[0]:,} tokens)"
+        )
+        print(f"  {what + ': maps / lens':<28} {shown!s:24}   goal at least {goal:<4} {verdict}")
 
 
 def main() -> None:
@@ -178,18 +184,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two small sizes, to see that it runs")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of tokens, squares of whole numbers")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of each view")
-    parser.add_argument("--json", type=Path, help="write the measurements to this file as well")
-    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--json-file", type=Path, help="write the measurements to this file as well")
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         way, what, *numbers = args.worker
-        return worker(way, what, *map(int, numbers))
+        return work(way, what, *map(int, numbers))
     sizes = tuple(args.sizes or (QUICK if args.quick else SIZES))
     if any(math.isqrt(n) ** 2 != n for n in sizes):
         raise SystemExit(f"sizes {sizes}: the view `distance` needs squares, such as 256")
     results = report(sizes, QUICK_ROLLOUT if args.quick else ROLLOUT, args.repeats)
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=2) + "\n")
+    if args.json_file:
+        args.json_file.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ Last, both are timed on pictures of the same size, one by one and in a batch, in
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import cyclopts
@@ -31,8 +30,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from benchmarks.common.paired import machine
-from benchmarks.training.equal_time import Side, parameters, race
+from benchmarks.common.outputs import FLAT, Outputs
+from benchmarks.training.equal_time import RecipeRun, Settings, TrainingRun, begin, compare_pair, parameters
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector
 from saccade.ops.boxes import to_centred, to_corners
@@ -41,84 +40,77 @@ from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores
 from saccade.tasks.detect.task import detections
 from saccade.train.config import TrainConfig
-from saccade.train.optim import optimizers
 
-OURS, PEER = "Saccade", "transformers' DETR"
-Finder = Callable[[nn.Module, Tensor], list[Detections]]
+Predict = Callable[[Tensor], list[Detections]]
 
 
 @dataclass
-class Settings:
-    """How the race is run.
+class DetectSettings(Settings):
+    """The settings of this benchmark.
 
-    minutes: of training, for each. size: pixels of a scene's side. batch: scenes an update. turn: seconds. held_out:
-    scenes to score on. model: our encoder's preset. queries: of both. peer_lr: peak rate of AdamW for the peer.
-    quick: tiny models for a few seconds.
+    Parameters
+    ----------
+    minutes
+        Minutes of training for each model.
+    queries
+        Object queries of both models.
+    peer_lr
+        Peak learning rate of the peer's AdamW.
     """
 
     minutes: float = 30.0
-    size: int = 128
-    batch: int = 32
-    turn: float = 60.0
-    held_out: int = 200
-    model: str = "small/8"
     queries: int = 30
     peer_lr: float = 3e-4
-    seed: int = 0
-    quick: bool = False
 
 
-class Ours(Side):
+class Ours(RecipeRun):
     """The recipe of `saccade train detect`."""
 
-    name = OURS
+    task: DetectTraining
 
-    def __init__(self, task: DetectTraining, settings: Settings):
-        self.task, self.model = task, task.model
-        config = TrainConfig(seed=settings.seed)
-        super().__init__(settings, optimizers(self.model, config), config.ema)
+    def scores(self, model: nn.Module) -> dict[str, float]:
+        return detection_metrics(self.task, lambda images: self._predict(model, images))
 
-    def loss(self, generator: torch.Generator) -> Tensor:
-        batch = self.task.batch(torch.arange(self.race.batch), generator, 1.0)
-        return self.task.loss(self.model, [batch], torch.device("cpu"))
-
-    def found(self, model: nn.Module, pictures: Tensor) -> list[Detections]:
-        return detections(model(self.task.preprocess.normalised(pictures)), self.task.size)
+    def _predict(self, model: nn.Module, images: Tensor) -> list[Detections]:
+        return detections(model(self.task.preprocess.normalised(images)), self.task.size)
 
 
-class Theirs(Side):
+class Theirs(TrainingRun):
     """transformers' DETR with its own loss and AdamW."""
 
-    name = PEER
+    name = "transformers' DETR"
 
-    def __init__(self, task: DetectTraining, settings: Settings):
+    def __init__(self, task: DetectTraining, settings: DetectSettings):
         self.task, self.model = task, detr(task, settings)
         backbone = [p for n, p in self.model.named_parameters() if "backbone" in n and p.requires_grad]
         rest = [p for n, p in self.model.named_parameters() if "backbone" not in n]
         groups = [{"params": rest}, {"params": backbone}]
-        found = torch.optim.AdamW(groups, lr=settings.peer_lr, weight_decay=1e-4)
-        super().__init__(settings, [found], TrainConfig().ema)
+        optimizer = torch.optim.AdamW(groups, lr=settings.peer_lr, weight_decay=1e-4)
+        super().__init__(settings, [optimizer], TrainConfig().ema)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         size = self.task.size
-        pictures, objects = self.task.source.samples(torch.arange(self.race.batch), size, generator)
+        images, objects = self.task.source.samples(torch.arange(self.settings.batch), size, generator)
         scale = torch.tensor([size[1], size[0], size[1], size[0]])
         labels = [{"class_labels": o.labels, "boxes": to_centred(o.boxes) / scale} for o in objects]
-        return self.model(self.task.preprocess.standardised(pictures), labels=labels).loss
+        return self.model(self.task.preprocess.standardised(images), labels=labels).loss
 
-    def clip(self) -> None:
+    def clip_gradients(self) -> None:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.1)  # as DETR's recipe has it
 
-    def found(self, model: nn.Module, pictures: Tensor) -> list[Detections]:
-        out = model(self.task.preprocess.normalised(pictures))
+    def scores(self, model: nn.Module) -> dict[str, float]:
+        return detection_metrics(self.task, lambda images: self._predict(model, images))
+
+    def _predict(self, model: nn.Module, images: Tensor) -> list[Detections]:
+        out = model(self.task.preprocess.normalised(images))
         scores, labels = out.logits.float().softmax(dim=-1)[..., :-1].max(dim=-1)
         height, width = self.task.size
         boxes = to_corners(out.pred_boxes.float()).clamp(0, 1) * scores.new_tensor([width, height, width, height])
-        sound = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
-        return [Detections(b[s], p[s], c[s]) for b, p, c, s in zip(boxes, scores, labels, sound, strict=True)]
+        valid = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
+        return [Detections(b[s], p[s], c[s]) for b, p, c, s in zip(boxes, scores, labels, valid, strict=True)]
 
 
-def detr(task: DetectTraining, settings: Settings) -> DetrForObjectDetection:
+def detr(task: DetectTraining, settings: DetectSettings) -> DetrForObjectDetection:
     """DETR of our width and depth on the smallest ResNet that gives it as many parameters as ours."""
     assert isinstance(task.model, Detector)
     ours, block = task.model.config, task.model.config.vit.block
@@ -152,35 +144,22 @@ def detr(task: DetectTraining, settings: Settings) -> DetrForObjectDetection:
 
 
 def main(
-    settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(),  # noqa: B008  # it is never changed
-    *,
-    json_file: Path | None = None,
-    chart: Path | None = None,
+    settings: Annotated[DetectSettings, FLAT] = DetectSettings(),  # noqa: B008  # never modified
+    outputs: Annotated[Outputs, FLAT] = Outputs(),  # noqa: B008
 ) -> None:
-    """Train both for as long, and time both.
-
-    Parameters
-    ----------
-    json_file
-        Write all figures there.
-    chart
-        Draw both curves there, as SVG.
-    """
-    if settings.quick:
-        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
-    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    """Train our detector and the peer for the same time, and time both."""
+    settings = begin(settings)
     recipe = DetectRecipe(model=settings.model, size=settings.size, queries=settings.queries)
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
     task = DetectTraining(*scenes, recipe, settings.seed)
-    ours, peer = Ours(task, settings), Theirs(task, settings)
     title = f"Training a detector on drawn scenes, {settings.size} pixels"
-    race(ours, peer, lambda side, model: judged(side.found, model, task), json_file, chart, title)
+    compare_pair(Ours(task, settings), Theirs(task, settings), outputs, title)
 
 
-def judged(found: Finder, model: nn.Module, task: DetectTraining) -> dict[str, float]:
+def detection_metrics(task: DetectTraining, predict: Predict) -> dict[str, float]:
     """mAP and mAP50 on the held-out scenes."""
-    answers = [one for some in task.val_pictures.split(25) for one in found(model, some)]
-    scores = detection_scores(answers, task.val_objects, task.labels)
+    predictions = [each for images in task.val_pictures.split(25) for each in predict(images)]
+    scores = detection_scores(predictions, task.val_objects, task.labels)
     return {name: scores[name] or 0.0 for name in ("mAP", "mAP50")}
 
 

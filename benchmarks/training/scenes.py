@@ -8,8 +8,8 @@ A scene is all of it: picture, boxes, masks, relations, captions. A training ste
 alone of one of our models, random weights, no optimizer, in bf16 autocast where the processor computes in it, else
 fp32; a whole detector takes longer, so what is printed is more than it asks for. Both run on one core and are timed by
 the processor's clock, which other processes do not add to, in turns: scenes, steps, scenes, steps, ... The ratio is
-that of the medians; beside it stand the least and the greatest of any turn. `--appetite` takes a training's measured
-pictures a second a core in place of the steps.
+that of the medians; beside it stand the least and the greatest of any turn. `--consumption` takes the images per second
+and core that a training was measured to consume in place of the steps.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from collections.abc import Callable
 
 import torch
 
-from benchmarks.common.paired import Ratio, machine, ratio
+from benchmarks.common.machine import computes_in_bf16, machine, print_machine
+from benchmarks.common.paired import measure, speedup
 from saccade.data.scenes import Scenes
 from saccade.models import ViT, preset
 
@@ -28,27 +29,25 @@ from saccade.models import ViT, preset
 def main() -> None:
     options = arguments()
     torch.set_num_threads(1)
-    where = machine()
-    print("  ".join(f"{key} {value}" for key, value in where.items()))
+    print_machine()
     results = []
     for size in options.sizes:
-        found = measure(size, options)
-        results.append(found)
-        print(said(found, options))
+        results.append(compare(size, options))
+        print(summary(results[-1], options))
     if options.json_file:
         with open(options.json_file, "w") as file:
-            json.dump({"machine": where, "results": results}, file, indent=1)
+            json.dump({"machine": machine(), "results": results}, file, indent=1)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256], help="pixels of a side")
-    parser.add_argument("--preset", default="small/8", help="the encoder that trains")
-    parser.add_argument("--batch", type=int, default=16, help="pictures a step")
-    parser.add_argument("--scenes", type=int, default=200, help="scenes a turn at 128 pixels; fewer of larger ones")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--appetite", type=float, help="pictures a second a core, instead of measuring steps")
-    parser.add_argument("--json-file")
+    parser.add_argument("--preset", default="small/8", help="preset of the encoder that trains")
+    parser.add_argument("--batch", type=int, default=16, help="images per step")
+    parser.add_argument("--scenes", type=int, default=200, help="scenes per turn at 128 pixels; fewer of larger ones")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of each")
+    parser.add_argument("--consumption", type=float, help="images per second and core, instead of measuring steps")
+    parser.add_argument("--json-file", help="write all figures to this file")
     parser.add_argument("--quick", action="store_true", help="one short turn")
     options = parser.parse_args()
     if options.quick:
@@ -56,28 +55,27 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def measure(size: int, options: argparse.Namespace) -> dict[str, object]:
-    """Pictures a second a core: drawn, and trained on."""
+def compare(size: int, options: argparse.Namespace) -> dict[str, object]:
+    """Images per second and core: drawn, and trained on."""
     count = max(4, min(options.scenes, options.scenes * 128 * 128 // (size * size)))
-    step = None if options.appetite else training_step(size, options)
-    draw(size, 0, 2)  # tables of noise are made once
-    times: dict[str, list[float]] = {"scenes": [], "step": []}
-    if step is not None:
-        step()
-    for turn in range(options.repeats):
-        times["scenes"].append(seconds(lambda turn=turn: draw(size, turn, count)) / count)
-        times["step"].append(seconds(step) / options.batch if step else 1 / options.appetite)
-    against: Ratio = ratio(times, "scenes", "step")
+    ways = {"scenes": lambda: draw(size, count)}
+    if not options.consumption:
+        ways["step"] = training_step(size, options)
+    times = measure(ways, options.repeats, clock=time.process_time)
+    each = {"scenes": [seconds / count for seconds in times["scenes"]]}
+    each["step"] = [seconds / options.batch for seconds in times.get("step", [])]
+    each["step"] = each["step"] or [1 / options.consumption] * options.repeats
+    ratio = speedup(each, "scenes", "step")
     return {
         "size": size,
-        "scenes_a_second": round(1 / statistics.median(times["scenes"]), 1),
-        "trained_a_second": round(1 / statistics.median(times["step"]), 1),
-        "ratio": [round(part, 2) for part in (against.value, against.low, against.high)],
+        "scenes_per_second": round(1 / statistics.median(each["scenes"]), 1),
+        "trained_per_second": round(1 / statistics.median(each["step"]), 1),
+        "ratio": [round(part, 2) for part in (ratio.value, ratio.low, ratio.high)],
     }
 
 
-def draw(size: int, seed: int, count: int) -> None:
-    scenes = Scenes(count, size, seed)
+def draw(size: int, count: int) -> None:
+    scenes = Scenes(count, size, seed=0)
     for i in range(count):
         scenes.scene(i)
 
@@ -86,30 +84,23 @@ def training_step(size: int, options: argparse.Namespace) -> Callable[[], None]:
     torch.manual_seed(0)
     model = ViT(preset(options.preset))
     pictures = torch.rand(options.batch, 3, size, size)
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    bf16 = computes_in_bf16()
 
     def step() -> None:
         model.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             tokens = model(pictures)
         tokens.float().square().mean().backward()
 
     return step
 
 
-def seconds(work: Callable[[], None]) -> float:
-    """Of the processor, for this process."""
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
-
-
-def said(found: dict, options: argparse.Namespace) -> str:
-    peer = "the training named" if options.appetite else f"training steps of {options.preset}"
-    value, low, high = found["ratio"]
+def summary(result: dict, options: argparse.Namespace) -> str:
+    peer = "the given training takes" if options.consumption else f"training steps of {options.preset} take"
+    value, low, high = result["ratio"]
     return (
-        f"{found['size']} pixels: {found['scenes_a_second']} scenes a second a core; {peer} take "
-        f"{found['trained_a_second']}: {value}x as many drawn ({low} to {high})"
+        f"{result['size']} pixels: {result['scenes_per_second']} scenes per second and core; {peer} "
+        f"{result['trained_per_second']}: {value}x as many drawn ({low} to {high})"
     )
 
 

@@ -20,8 +20,7 @@ Last, both are timed on pictures of the same size, one by one and in a batch, in
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import cyclopts
@@ -31,117 +30,92 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
-from benchmarks.common.paired import machine
-from benchmarks.training.equal_time import Side, race
+from benchmarks.common.outputs import FLAT, Outputs
+from benchmarks.training.equal_time import RecipeRun, Settings, TrainingRun, begin, compare_pair
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import IGNORED
 from saccade.tasks import SegmentRecipe, SegmentTraining
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.train.config import TrainConfig
-from saccade.train.optim import optimizers
 
-OURS, PEER = "Saccade", "transformers' SegFormer-B0"
-Finder = Callable[[nn.Module, Tensor], Tensor]
+Predict = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Settings:
-    """How the race is run.
+class SegmentSettings(Settings):
+    """The settings of this benchmark.
 
-    minutes: of training, for each. size: pixels of a scene's side. batch: scenes an update. turn: seconds. held_out:
-    scenes to score on. model: our encoder's preset. peer_lr: peak rate of AdamW for the peer. quick: tiny models for a
-    few seconds.
+    Parameters
+    ----------
+    peer_lr
+        Peak learning rate of the peer's AdamW.
     """
 
-    minutes: float = 20.0
-    size: int = 128
-    batch: int = 32
-    turn: float = 60.0
-    held_out: int = 200
-    model: str = "small/8"
     peer_lr: float = 1e-3
-    seed: int = 0
-    quick: bool = False
 
 
-class Ours(Side):
+class Ours(RecipeRun):
     """The recipe of `saccade train segment`."""
 
-    name = OURS
+    task: SegmentTraining
 
-    def __init__(self, task: SegmentTraining, settings: Settings):
-        self.task, self.model = task, task.model
-        config = TrainConfig(seed=settings.seed)
-        super().__init__(settings, optimizers(self.model, config), config.ema)
+    def scores(self, model: nn.Module) -> dict[str, float]:
+        return segmentation_metrics(self.task, lambda images: self._predict(model, images))
 
-    def loss(self, generator: torch.Generator) -> Tensor:
-        batch = self.task.batch(torch.arange(self.race.batch), generator, 1.0)
-        return self.task.loss(self.model, [batch], torch.device("cpu"))
-
-    def found(self, model: nn.Module, pictures: Tensor) -> Tensor:
-        return model(self.task.preprocess.normalised(pictures)).pixels.argmax(dim=1)
+    def _predict(self, model: nn.Module, images: Tensor) -> Tensor:
+        return model(self.task.preprocess.normalised(images)).pixels.argmax(dim=1)
 
 
-class Theirs(Side):
+class Theirs(TrainingRun):
     """transformers' SegFormer with its own loss and AdamW."""
 
-    name = PEER
+    name = "transformers' SegFormer-B0"
 
-    def __init__(self, task: SegmentTraining, settings: Settings):
+    def __init__(self, task: SegmentTraining, settings: SegmentSettings):
         self.task = task
         torch.manual_seed(settings.seed)
         self.model = SegformerForSemanticSegmentation(
             SegformerConfig(num_labels=len(task.labels), semantic_loss_ignore_index=IGNORED)
         )
-        found = torch.optim.AdamW(self.model.parameters(), lr=settings.peer_lr, weight_decay=0.01)
-        super().__init__(settings, [found], TrainConfig().ema)
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=settings.peer_lr, weight_decay=0.01)
+        super().__init__(settings, [optimizer], TrainConfig().ema)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        batch = self.task.batch(torch.arange(self.race.batch), generator, 1.0)
+        batch = self.task.batch(torch.arange(self.settings.batch), generator, 1.0)
         return self.model(batch.pictures, labels=batch.masks.long()).loss
 
-    def found(self, model: nn.Module, pictures: Tensor) -> Tensor:
-        logits = model(self.task.preprocess.normalised(pictures)).logits
-        return F.interpolate(logits.float(), size=pictures.shape[2:], mode="bilinear", align_corners=False).argmax(1)
+    def scores(self, model: nn.Module) -> dict[str, float]:
+        return segmentation_metrics(self.task, lambda images: self._predict(model, images))
+
+    def _predict(self, model: nn.Module, images: Tensor) -> Tensor:
+        logits = model(self.task.preprocess.normalised(images)).logits
+        return F.interpolate(logits.float(), size=images.shape[2:], mode="bilinear", align_corners=False).argmax(1)
 
 
-def judged(found: Finder, model: nn.Module, task: SegmentTraining) -> dict[str, float]:
+def segmentation_metrics(task: SegmentTraining, predict: Predict) -> dict[str, float]:
     """mIoU, and boundary F at 1 pixel, on the held-out scenes."""
     scores = SegmentScores(task.labels)
-    for at in torch.arange(len(task.val)).split(25):
-        seen = [np.asarray(task.val.picture(i).image) for i in at.tolist()]
-        pictures = torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2)
-        for i, said in zip(at.tolist(), found(model, pictures).byte(), strict=True):
-            scores.add(said, task.val.mask(i))
+    for indices in torch.arange(len(task.val)).split(25):
+        arrays = [np.asarray(task.val.picture(i).image) for i in indices.tolist()]
+        images = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+        for i, labels in zip(indices.tolist(), predict(images).byte(), strict=True):
+            scores.add(labels, task.val.mask(i))
     result = scores.result()
     return {name: result[name] or 0.0 for name in ("mIoU", "boundary_F@1")}
 
 
 def main(
-    settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(),  # noqa: B008  # it is never changed
-    *,
-    json_file: Path | None = None,
-    chart: Path | None = None,
+    settings: Annotated[SegmentSettings, FLAT] = SegmentSettings(),  # noqa: B008  # never modified
+    outputs: Annotated[Outputs, FLAT] = Outputs(),  # noqa: B008
 ) -> None:
-    """Train both for as long, and time both.
-
-    Parameters
-    ----------
-    json_file
-        Write all figures there.
-    chart
-        Draw both curves there, as SVG.
-    """
-    if settings.quick:
-        settings = replace(settings, minutes=0.1, size=64, batch=4, turn=3.0, held_out=4)
-    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    """Train our segmenter and the peer for the same time, and time both."""
+    settings = begin(settings)
     recipe = SegmentRecipe(model=settings.model, size=settings.size, crop=None)
     scenes = (Scenes(n, settings.size, seed=seed) for n, seed in ((1000, 1), (settings.held_out, 0)))
     task = SegmentTraining(*map(SceneSegments, scenes), recipe, settings.seed)
-    ours, peer = Ours(task, settings), Theirs(task, settings)
     title = f"Training a segmenter on drawn scenes, {settings.size} pixels"
-    race(ours, peer, lambda side, model: judged(side.found, model, task), json_file, chart, title)
+    compare_pair(Ours(task, settings), Theirs(task, settings), outputs, title)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What each part of the segmenter is worth at borders: the whole recipe beside itself without one of them.
 
-    python -m benchmarks.training.segment_ablation --minutes 6 --json-file parts.json
+    python -m benchmarks.training.segment_ablation --minutes 6 --weights scenes --json-file parts.json
     python -m benchmarks.training.segment_ablation --quick      # proof that it works; its figures mean nothing
 
 Every variant trains on the same endless scenes, in turns, each with a clock of its own, so that a part that costs time
@@ -9,15 +9,15 @@ has to earn it back; see segment.py. Scored on the same held-out scenes after ev
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 import torch
 from torch import Tensor
 
-from benchmarks.training.equal_time import compare
-from benchmarks.training.segment import Ours, Settings, judged
+from benchmarks.common.outputs import FLAT, Outputs
+from benchmarks.training.equal_time import begin, compare_variants
+from benchmarks.training.segment import Ours, SegmentSettings
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
 from saccade.layers import PixelDecoder
@@ -26,10 +26,19 @@ from saccade.tasks import SegmentRecipe, SegmentTraining, load
 
 
 @dataclass
-class PartSettings(Settings):
-    """start: a model whose encoder all variants start from; none: random weights."""
+class AblationSettings(SegmentSettings):
+    """The settings of this benchmark.
 
-    start: str | None = None
+    Parameters
+    ----------
+    minutes
+        Minutes of training for each variant.
+    weights
+        A model whose encoder all variants start from; random weights without it.
+    """
+
+    minutes: float = 6.0
+    weights: str | None = None
 
 
 class SomeSkips(PixelDecoder):
@@ -63,20 +72,20 @@ class Variant(Ours):
     """pixels: what stands in for the segmenter's `PixelDecoder`; None for that itself."""
 
     def __init__(
-        self, name: str, settings: PartSettings, pixels: type[PixelDecoder] | None = None, border: float = 2.0
+        self, name: str, settings: AblationSettings, pixels: type[PixelDecoder] | None = None, border: float = 2.0
     ):
         recipe = SegmentRecipe(model=settings.model, size=settings.size, crop=None, border=border)
         scenes = (Scenes(n, settings.size, seed=seed) for n, seed in ((1000, 1), (settings.held_out, 0)))
-        start = load(settings.start) if settings.start else None
+        start = load(settings.weights) if settings.weights else None
         task = SegmentTraining(*map(SceneSegments, scenes), recipe, settings.seed, start)
         assert isinstance(task.model, Segmenter)
         if pixels is not None:
-            task.model.pixels.__class__ = pixels  # the same weights: variants begin alike
+            task.model.pixel_decoder.__class__ = pixels  # the same weights: variants begin alike
         super().__init__(task, settings)
         self.name = name
 
 
-VARIANTS: dict[str, Callable[[PartSettings], Variant]] = {
+VARIANTS: dict[str, Callable[[AblationSettings], Variant]] = {
     "pyramid": lambda settings: Variant("skips at every size", settings),
     "finest": lambda settings: Variant("skip at the finest size", settings, FinestSkip),
     "none": lambda settings: Variant("no skips", settings, NoSkips),
@@ -86,18 +95,12 @@ VARIANTS: dict[str, Callable[[PartSettings], Variant]] = {
 
 
 def main(
-    settings: Annotated[PartSettings, cyclopts.Parameter(name="*")] = PartSettings(minutes=6.0),  # noqa: B008
-    *,
-    json_file: Path | None = None,
+    settings: Annotated[AblationSettings, FLAT] = AblationSettings(),  # noqa: B008  # never modified
+    outputs: Annotated[Outputs, FLAT] = Outputs(),  # noqa: B008
 ) -> None:
-    """Train all variants for as long.
-
-    Parameters
-    ----------
-    json_file
-        Write all figures there.
-    """
-    compare(VARIANTS, settings, lambda side, model: judged(side.found, model, side.task), json_file)
+    """Train all variants for the same time."""
+    settings = begin(settings)
+    compare_variants(VARIANTS, settings, outputs, f"Parts of the segmenter's training, {settings.size} pixels")
 
 
 if __name__ == "__main__":

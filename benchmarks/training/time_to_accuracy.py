@@ -24,7 +24,6 @@ Rule: accuracy is measured every `every` steps on 2,000 test pictures; where tha
 which decides. Once ours is there after T seconds, the peer goes on until it is there too or has used `patience` x T.
 """
 
-import json
 import os
 import tempfile
 from dataclasses import dataclass, replace
@@ -38,8 +37,8 @@ import cyclopts
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common.chart import line_chart
-from benchmarks.common.paired import machine
+from benchmarks.common.machine import print_machine
+from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.core.classic_vits import Size, hf_vit
 from benchmarks.training.trainer import Racer, Rates, accuracy
 from saccade.data import Augment, ImageFolder
@@ -53,13 +52,34 @@ OURS, PEER = "Saccade", "transformers"
 
 @dataclass
 class Settings:
-    """How the race is run.
+    """The settings of this benchmark.
 
-    data: folder of cifar10-train.tar.gz and cifar10-test.tar.gz. model: our preset, and the size of both. batch:
-    pictures an update. epochs: of our schedule.
-    peer_epochs: of a cosine for the peer, 0 for its constant rate. turn: seconds. every: steps between measurements.
-    patience: how long the peer may go on, in times of ours. compile: use torch.compile, for both.
-    quick: a few generated pictures and tiny models, to prove that the script works; its figures mean nothing.
+    Parameters
+    ----------
+    data
+        Folder of cifar10-train.tar.gz and cifar10-test.tar.gz.
+    model
+        Our preset, and the size of both models.
+    target
+        Test accuracy to reach.
+    batch
+        Images per step.
+    epochs
+        Length of our schedule.
+    peer_epochs
+        Length of a cosine schedule for the peer; 0 for its constant rate.
+    turn
+        Seconds that one model trains before the other takes its turn.
+    every
+        Steps between measurements of the accuracy.
+    patience
+        How long the peer may go on, as a multiple of our time.
+    compile
+        Use torch.compile, for both.
+    seed
+        Of weights and batches.
+    quick
+        A few generated images and tiny models, to show that the script works; its figures mean nothing.
     """
 
     data: Path = Path("../shared/data")
@@ -77,43 +97,24 @@ class Settings:
 
 
 def main(
-    settings: Annotated[Settings, cyclopts.Parameter(name="*")] = Settings(),  # noqa: B008  # it is never changed
-    *,
-    json_file: Path | None = None,
-    chart: Path | None = None,
+    settings: Annotated[Settings, FLAT] = Settings(),  # noqa: B008  # never modified
+    outputs: Annotated[Outputs, FLAT] = Outputs(),  # noqa: B008
 ) -> None:
-    """Race to an accuracy.
-
-    Parameters
-    ----------
-    json_file
-        Write all figures there.
-    chart
-        Draw both curves there, as SVG.
-    """
+    """Train both to the target accuracy."""
     if settings.quick:
         settings = replace(settings, target=0.95, batch=16, turn=2.0, every=2)
-    print("  ".join(f"{key} {value}" for key, value in machine().items()))
+    print_machine()
     task = prepared(settings)
     ours, peer = our_side(task, settings), their_side(task, settings)
-    said = race(ours, peer, task, settings)
-    print(f"\n{said['verdict']}")
-    said |= {"machine": machine(), "settings": {k: str(v) for k, v in vars(settings).items()}}
-    if json_file:
-        json_file.write_text(json.dumps(said, indent=1))
-    if chart:
-        lines = {
-            side.name: [(seconds / 60, max(raw, average)) for seconds, _, raw, average in side.curve]
-            for side in (ours, peer)
-        }
-        line_chart(
-            chart,
-            f"Training on CIFAR-10 to {settings.target:.0%} of the test pictures",
-            "minutes of training",
-            "test accuracy",
-            lines,
-            settings.target,
-        )
+    results = race(ours, peer, task, settings)
+    print(f"\n{results['verdict']}")
+    outputs.write(results, settings)
+    curves = {
+        side.name: [(seconds / 60, max(raw, average)) for seconds, _, raw, average in side.curve]
+        for side in (ours, peer)
+    }
+    title = f"Training on CIFAR-10 to {settings.target:.0%} of the test images"
+    outputs.draw(title, "test accuracy", curves, settings.target)
 
 
 def race(ours: Racer, peer: Racer, task: ClassifyTraining, settings: Settings) -> dict[str, Any]:
