@@ -1,6 +1,7 @@
 """The procedural world: seeded scenes with exact boxes, masks, relations and descriptions."""
 
 from saccade.data.scenes.description import Description
+from saccade.data.scenes.edits import edited_scene, minimal_edit
 from saccade.data.scenes.held_out import Combinations, is_held_out
 from saccade.data.scenes.phrasing import Caption, draw_caption
 from saccade.data.scenes.relations import RELATIONS
@@ -17,6 +18,8 @@ __all__ = [
     "Scene",
     "Scenes",
     "draw_caption",
+    "edited_scene",
     "is_held_out",
+    "minimal_edit",
     "parse_spec",
 ]

@@ -44,8 +44,8 @@ def compose(
     classes: dict[str, int],
     sprites: Sequence[Sprite] = (),
     composition: Composition | None = None,
-) -> tuple[Layout, Objects]:
-    """A layout and its objects, drawn again until its combinations are those of `composition`.
+) -> Layout:
+    """A layout, drawn again until its combinations are those of `composition`.
 
     classes: name -> index.
 
@@ -55,12 +55,12 @@ def compose(
     composition = composition or Composition()
     for _ in range(ATTEMPTS):
         layout = draw_layout(stream, *size, sprites, composition)
-        objects, _ = found(layout, classes)
         if composition.combinations == "all":
-            return layout, objects
+            return layout
+        objects, _ = found(layout, classes)
         held_out = is_held_out([(item.name, item.colour) for item in layout.items], named_relations(objects))
         if held_out == (composition.combinations == "held-out"):
-            return layout, objects
+            return layout
     raise DataError(f"no layout of combinations={composition.combinations!r} in {ATTEMPTS}; fewer objects needed")
 
 

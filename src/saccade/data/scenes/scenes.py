@@ -13,7 +13,7 @@ from saccade.data.images import Picture
 from saccade.data.objects import Objects
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
-from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, painted
+from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, found, named_relations, painted
 from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.films import Film, draw_film
@@ -167,24 +167,30 @@ class Scenes:
         if not 0 <= index < self.n:
             raise IndexError(f"scene {index} was asked for; there are {self.n}, counted from 0")
 
-    def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
-        height, width = size
-        stream = Stream(seed, _SCENE, index, height, width)
-        layout, objects = compose(stream, size, self._indices, self.sprites, self.composition)
-        return self._finish(layout, objects, draw_backdrop(stream, height, width), (seed, index))
+    def plan(self, scene: Scene) -> tuple[Layout, Backdrop]:
+        """The layout and the unpainted backdrop that a scene of this world was drawn from."""
+        return self._plan(*scene.key, scene.objects.size)
 
-    def _finish(self, layout: Layout, objects: Objects, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
-        """Paint the scene and describe it."""
+    def finish(self, layout: Layout, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
+        """Paint a layout over its backdrop, and describe the scene. key: the seed and index it belongs to."""
+        objects, shown = found(layout, self._indices)
         pixels = painted(layout, backdrop)
         codes = np.array([0, *(objects.labels + 1).tolist()], np.uint8)
-        names, colours = [item.name for item in layout.items], [item.colour for item in layout.items]
-        assert objects.relations is not None
-        texts = captions(names, colours, [(a, b, c) for a, b, c in objects.relations.tolist()])
-        description = Description(tuple(zip(names, colours, strict=True)), named_relations(objects), backdrop.name)
+        names, colours = [layout.items[i].name for i in shown], [layout.items[i].colour for i in shown]
+        relations = named_relations(objects)
+        texts = captions(names, colours, [(a, RELATIONS.index(r), b) for a, r, b in relations])
+        description = Description(tuple(zip(names, colours, strict=True)), relations, backdrop.name)
         owner = layout.owner + 1
-        return Scene(
-            pixels, objects, codes[owner], owner.astype(np.uint8), colours, texts, description=description, key=key
-        )
+        return Scene(pixels, objects, codes[owner], owner.astype(np.uint8), colours, texts, description, key)
+
+    def _plan(self, seed: int, index: int, size: tuple[int, int]) -> tuple[Layout, Backdrop]:
+        height, width = size
+        stream = Stream(seed, _SCENE, index, height, width)
+        layout = compose(stream, size, self._indices, self.sprites, self.composition)
+        return layout, draw_backdrop(stream, height, width)
+
+    def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
+        return self.finish(*self._plan(seed, index, size), (seed, index))
 
 
 def _name(index: int) -> str:

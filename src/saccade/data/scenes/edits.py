@@ -1,0 +1,187 @@
+"""Minimal edits: one attribute or one relation of a description changed, so that it is false of the picture; and the
+picture changed to match, everything else the same."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from saccade.data.scenes import shapes
+from saccade.data.scenes.colours import COLOURS, second, shade
+from saccade.data.scenes.description import Description, Relation
+from saccade.data.scenes.held_out import Combinations, is_held_out
+from saccade.data.scenes.layout import Layout
+from saccade.data.scenes.outline import shuffled
+from saccade.data.scenes.place import SAME, moved, touches_nothing
+from saccade.data.scenes.render import Item
+from saccade.data.scenes.stream import Stream
+from saccade.data.scenes.vocabulary import INVERSES
+from saccade.errors import DataError
+
+if TYPE_CHECKING:
+    from saccade.data.scenes.scenes import Scene, Scenes
+
+Kind = Literal["colour", "shape", "relation"]
+SWAPPED = 0.7  # of edits of "left of" and "above", exchange subject and object; the others change to the other axis
+_EDIT = 2  # stream of random numbers; scenes and films use 0 and 1
+
+
+def minimal_edit(
+    description: Description,
+    stream: Stream,
+    kind: Kind,
+    *,
+    scene: Description | None = None,
+    combinations: Combinations = "all",
+) -> Description | None:
+    """The description with one change, which makes it false of the scene; None if there is no such change.
+
+    "colour" and "shape" change one object into one that the scene does not have. "relation" exchanges subject and
+    object of one relation, or turns "left of" into "above" and the reverse. "same colour" is never changed by itself,
+    and is left out for an object of another colour.
+
+    Args:
+        description: a true one, of all of the scene or of a part of it, as of a `Caption`.
+        scene: the full description of the scene, if `description` is of a part.
+        combinations: "seen": the edited description has no held-out combination, so that it may be trained with.
+
+    Raises:
+        DataError: an unknown kind.
+    """
+    if kind not in get_args(Kind):
+        raise DataError(f"kind={kind!r} was given; one of {', '.join(get_args(Kind))} expected")
+    edits = _relation_edits(description, stream) if kind == "relation" else _object_edits(description, stream, kind)
+    full = scene or description
+    for edit in edits:
+        allowed = combinations != "seen" or not is_held_out(edit.objects, edit.relations)
+        if allowed and (kind == "relation" or _is_false(edit, description, full)):
+            return edit
+    return None
+
+
+def _object_edits(description: Description, stream: Stream, kind: Kind) -> Iterator[Description]:
+    """All changes of one colour or one shape, in random order. Sprites, and colours not named, stay as they are."""
+    for i in shuffled(stream, list(range(len(description.objects)))):
+        shape, colour = description.objects[i]
+        if shape not in shapes.SHAPES or (kind == "colour" and not colour):
+            continue
+        for value in shuffled(stream, list(COLOURS if kind == "colour" else shapes.SHAPES)):
+            changed = (shape, value) if kind == "colour" else (value, colour)
+            objects = (*description.objects[:i], changed, *description.objects[i + 1 :])
+            relations = tuple(
+                each
+                for each in description.relations
+                if kind == "shape" or each[1] != "same colour" or i not in (each[0], each[2])
+            )
+            yield replace(description, objects=objects, relations=relations)
+
+
+def _is_false(edit: Description, description: Description, scene: Description) -> bool:
+    """Whether the scene has no object like the changed one, and the change makes no colour more frequent than in any
+    scene."""
+    changed = [new for new, old in zip(edit.objects, description.objects, strict=True) if new != old]
+    if not changed:
+        return False
+    shape, colour = changed[0]
+    if any(shape == other and colour in ("", paint) for other, paint in scene.objects):
+        return False
+    return not colour or [paint for _, paint in edit.objects].count(colour) <= SAME
+
+
+def _relation_edits(description: Description, stream: Stream) -> Iterator[Description]:
+    """Changes of one relation. Of two objects at most one place relation holds, and the other relations cannot hold
+    both ways, so each of them is false."""
+    for relation in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
+        for changed in _alternatives(relation, stream):
+            yield replace(
+                description, relations=tuple(changed if each == relation else each for each in description.relations)
+            )
+
+
+def _alternatives(relation: Relation, stream: Stream) -> list[Relation]:
+    a, name, b = relation
+    swapped = (b, name, a)
+    if name not in ("left of", "above"):
+        return [swapped]
+    other = "above" if name == "left of" else "left of"
+    turned = (a, other, b) if stream.chance(0.5) else (b, other, a)
+    return [swapped, turned] if stream.chance(SWAPPED) else [turned, swapped]
+
+
+def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene | None":
+    """The scene drawn again with one change, and the same backdrop, light, sizes and places otherwise.
+
+    Args:
+        scenes: the world that the scene is of, with the same arguments.
+        scene: as drawn by `scene`, `fresh` or `batch` of it.
+        edit: by `minimal_edit` from `scene.description`.
+
+    A new colour keeps the outline; a new shape keeps the circle around it; for a new relation ("left of" or "above")
+    two objects exchange places, or take places on the other axis around the point halfway between them.
+
+    Returns None if the changed picture would not show the change, or breaks what `scenes` promises of its scenes:
+    objects that can be seen, objects apart, no held-out combination in a world of seen ones.
+
+    Raises:
+        DataError: the scene is not of this world, or has been edited before; or the edit is of another scene.
+    """
+    layout, backdrop = scenes.plan(scene)
+    if tuple((item.name, item.colour) for item in layout.items) != scene.description.objects:
+        raise DataError("the scene is not one of these scenes as it was drawn; give an unedited one and its own scenes")
+    if len(edit.objects) != len(scene.description.objects):
+        raise DataError(
+            f"the edit has {len(edit.objects)} objects; the {len(scene.description.objects)} of the scene expected"
+        )
+    seed, index = scene.key
+    items = _edited_items(layout.items, scene.description, edit, Stream(seed, _EDIT, index))
+    changed = _lay(layout, items, scenes.composition.apart) if items else None
+    if changed is None:
+        return None
+    new = scenes.finish(changed, backdrop, scene.key)
+    wanted = set(edit.relations) - set(scene.description.relations)
+    if new.description.objects != edit.objects or not wanted <= set(new.description.relations):
+        return None
+    if scenes.composition.combinations == "seen" and is_held_out(new.description.objects, new.description.relations):
+        return None
+    return new
+
+
+def _edited_items(items: Sequence[Item], before: Description, edit: Description, stream: Stream) -> list[Item] | None:
+    """The scene's items with the change made; None if it is of a kind that no move of objects makes."""
+    edited = list(items)
+    for i, ((old_shape, old_colour), (shape, colour)) in enumerate(zip(before.objects, edit.objects, strict=True)):
+        item = items[i]
+        if shape != old_shape:
+            grown = replace(item, name=shape, radius=1.0).reach
+            item = replace(item, name=shape, radius=min(item.radius, item.reach / grown))
+        if colour != old_colour:
+            first = shade(stream, colour)
+            item = replace(item, colour=colour, tones=(first, second(stream, first)))
+        edited[i] = item
+    new = [each for each in edit.relations if each not in set(before.relations)]
+    for a, relation, b in new:
+        if relation not in ("left of", "above"):
+            return None
+        edited[a], edited[b] = _placed(items[a], items[b], relation)
+    return edited
+
+
+def _placed(first: Item, other: Item, relation: str) -> tuple[Item, Item]:
+    """Both objects around the point halfway between them, so that the relation holds of the first and the other."""
+    x, y = (first.x + other.x) / 2, (first.y + other.y) / 2
+    across, down = abs(first.x - other.x) / 2, abs(first.y - other.y) / 2
+    far, near = max(across, down), min(across, down)
+    dx, dy = (far, near) if relation == "left of" else (near, far)
+    if (first.x - other.x) * (first.y - other.y) < 0:  # keep on which side of the axis they lie
+        dx, dy = (dx, -dy) if relation == "left of" else (-dx, dy)
+    return moved(first, x - dx, y - dy), moved(other, x + dx, y + dy)
+
+
+def _lay(layout: Layout, items: Sequence[Item], apart: bool) -> Layout | None:
+    """The items in an empty layout of the same light; None where one has no room."""
+    changed = Layout(layout.height, layout.width, layout.light)
+    for item in items:
+        if apart and not touches_nothing(changed, item):
+            return None
+        if not changed.put(item, may_cover=not apart):
+            return None
+    return changed
