@@ -1,0 +1,1 @@
+"""Benchmarks of Saccade beside other libraries; `python -m benchmarks` lists them."""

@@ -1,4 +1,4 @@
-"""A line chart as an SVG file, written by hand."""
+"""A line chart as an SVG file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

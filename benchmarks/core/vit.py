@@ -1,4 +1,4 @@
-"""Our ViT beside transformers' and, where it imports, timm's: time of a forward pass and of a training step.
+"""Time of a forward pass and of a training step: our ViT, transformers' and, where it imports, timm's.
 
     python -m benchmarks.core.vit --compile --json-file vit.json
 

@@ -1,4 +1,4 @@
-"""One family watched: what the lens saw, beside every map that the model makes and what its library gives of them."""
+"""One family watched: the captured maps beside every map that the model makes and those its library returns."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""What the coverage benchmark found, as a summary and as the tables of the documentation."""
+"""Results of the coverage benchmark as a summary and as the tables of the documentation."""
 
 import importlib.metadata
 from collections import Counter

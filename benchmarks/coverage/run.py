@@ -1,4 +1,4 @@
-"""Which vision models does the lens see exactly? Tiny random models of every family, watched and compared.
+"""Which vision models the lens captures exactly: tiny random models of every family, watched and compared.
 
     python -m benchmarks.coverage.run --json-file coverage.json --markdown docs/coverage.md    # ten minutes on 2 cores
     python -m benchmarks.coverage.run --quick                                                  # a dozen families

@@ -1,4 +1,4 @@
-"""Every attention map that a model makes, found without the lens: each softmax over scores that weighs values.
+"""Every attention map of a model, found without the lens: each softmax over scores that then weighs values.
 
 A dispatch mode sees the operations below autograd. Scores are a product of two activations (weights of the model are
 no activations); a softmax of them is followed through whatever does not mix its numbers, until it enters a product

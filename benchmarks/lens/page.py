@@ -1,10 +1,10 @@
-"""What a page of the largest usual size takes: a 1,024-pixel picture, 4,097 tokens, 12 layers of 12 heads.
+"""Size, accuracy and speed of the page of a 1,024-pixel image: 4,097 tokens, 12 layers of 12 heads.
 
     python -m benchmarks.lens.page                  # about 2 minutes on 2 quiet cores, 3 GB of memory
-    python -m benchmarks.lens.page --side 14        # the page of a 224-pixel picture
+    python -m benchmarks.lens.page --side 14        # the page of a 224-pixel image
     python -m benchmarks.lens.page --keep out.html
 
-Queries and keys are made up, with what real ones have: features that vary smoothly over regions of a picture, with
+Queries and keys are made up, with what real ones have: features that vary smoothly over regions of a image, with
 noise of their own in every patch, a spectrum that falls off, a mean in the keys, heads from sharp to even. Prints how
 the page was packed and how exact its weights are, beside plain rounding; and if Chromium is there, how long the page
 takes to open and to answer a click.

@@ -1,4 +1,4 @@
-"""What views of attention cost as pictures grow: from q, k and the log-sum-exp in tiles, and from whole maps.
+"""Time and memory of views of attention as images grow: from q, k and the log-sum-exp, and from whole maps.
 
     python -m benchmarks.lens.views                  # 256 to 16,384 tokens, and rollout through 12 layers of 4,097
     python -m benchmarks.lens.views --quick          # two small sizes: does it run

@@ -1,11 +1,10 @@
-"""What watching costs: Hugging Face's ViT-B/16 unwatched, unwatched after it was watched, watched, and with eager
-attention that returns its maps. What views cost is in views.py.
+"""Time and memory of watching a ViT-B/16: unwatched, watched before, watched, and eager attention with maps.
 
     python -m benchmarks.lens.watch                          # 224, 512 and 1024 pixels; needs about 21 GB of memory
     python -m benchmarks.lens.watch --sizes 224 --repeats 9
     python -m benchmarks.lens.watch --quick                  # 112 pixels, once: does it run
 
-Random weights, one picture, fp32, no gradients. Time: the four take turns, each in a process of its own, so that what
+Random weights, one image, fp32, no gradients. Time: the four take turns, each in a process of its own, so that what
 else the machine does falls on all of them; the median of the repeats after one warm-up. Memory: the peak resident size
 of one forward in a fresh process, in full and above what the process had before it, with an allocator told to give
 freed memory back at once (glibc's MALLOC_MMAP_THRESHOLD_), since what it would hoard varies from run to run by more

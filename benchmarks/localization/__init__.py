@@ -1,0 +1,1 @@
+"""Attention maps scored against the masks of drawn scenes."""

@@ -1,7 +1,7 @@
-"""Words against masks: do the patches that answer a word lie on the thing that the word names?
+"""Pointing game for words: does the map of a word in a tiny CLIP peak on the object that the word describes?
 
     python -m benchmarks.localization.word_maps --minutes 16 --n 150      # about 25 minutes on one core
-    python -m benchmarks.localization.word_maps --quick                   # proof that it works
+    python -m benchmarks.localization.word_maps --quick                   # shows that it works
 
 A tiny CLIP of transformers learns from nothing, on drawn scenes and what they show ("a red disc and a blue star").
 Then, on scenes that it has not seen, with texts of two objects that differ in colour and shape: of each object the map
@@ -31,23 +31,23 @@ SIDE, BATCH, LEARNING = 64, 128, 1.5e-3
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=16, help="of training")
-    parser.add_argument("--scenes", type=int, default=12_000, help="to learn from")
-    parser.add_argument("--n", type=int, default=150, help="scenes to point in")
-    parser.add_argument("--steps", type=int, default=32, help="of integration")
-    parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.minutes, asked.scenes, asked.n, asked.steps = 0.05, 200, 5, 2
-    world = Scenes(asked.scenes + asked.n, SIDE, seed=7)
+    parser.add_argument("--minutes", type=float, default=16, help="minutes of training")
+    parser.add_argument("--scenes", type=int, default=12_000, help="scenes to train on")
+    parser.add_argument("--n", type=int, default=150, help="scenes to evaluate on")
+    parser.add_argument("--steps", type=int, default=32, help="steps of integration")
+    parser.add_argument("--quick", action="store_true", help="a tiny run, to show that the script works")
+    options = parser.parse_args()
+    if options.quick:
+        options.minutes, options.scenes, options.n, options.steps = 0.05, 200, 5, 2
+    world = Scenes(options.scenes + options.n, SIDE, seed=7)
     with tempfile.TemporaryDirectory() as folder:
-        train(world, asked.scenes, asked.minutes, Path(folder))
+        train(world, options.scenes, options.minutes, Path(folder))
         matcher = load_matcher(folder)
-    told = [each for i in range(asked.n) if (each := pointed(matcher, world, asked.scenes + i, asked.steps))]
-    masks = [own for _, own in told]
+    results = [each for i in range(options.n) if (each := word_maps(matcher, world, options.scenes + i, options.steps))]
+    masks = [own for _, own in results]
     for depth in range(3):
         for kind, word in enumerate(("colour", "shape")):
-            maps = [found[depth, kind] for found, _ in told]
+            maps = [found[depth, kind] for found, _ in results]
             hit, other = pointing_game(maps, masks), pointing_game(maps, [own.flip(0) for own in masks])
             print(
                 f"{('first', 'middle', 'last')[depth]:<7} {word:<7} {hit.hits:.3f} ({hit.low:.3f} to {hit.high:.3f}), "
@@ -69,8 +69,8 @@ def text_of(objects: list[tuple[str, str]]) -> str:
 def train(world: Scenes, count: int, minutes: float, folder: Path) -> None:
     """A CLIP of a million numbers, by its own loss, into a folder."""
     seen = [world.scene(i) for i in range(count)]
-    said = [named(scene, world) for scene in seen]
-    words = sorted({word for each in said for pair in each for word in pair} | {"a", "an", "and"})
+    names = [named(scene, world) for scene in seen]
+    words = sorted({word for each in names for pair in each for word in pair} | {"a", "an", "and"})
     vocabulary = {word: i for i, word in enumerate(["<pad>", "<s>", "<unk>", *words, "</s>"])}
     end = len(vocabulary) - 1
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -98,8 +98,8 @@ def train(world: Scenes, count: int, minutes: float, folder: Path) -> None:
     while (spent := (time.monotonic() - started) / 60 / minutes) < 1:
         optimizer.param_groups[0]["lr"] = LEARNING * min(1, (step + 1) / 100) * max(0.02, 1 - spent)
         at = draw.integers(0, count, BATCH)
-        some = [draw.permutation(len(said[i]))[: draw.integers(1, 3)] for i in at]
-        texts = tokenizer.encode_batch([text_of([said[i][j] for j in each]) for i, each in zip(at, some, strict=True)])
+        some = [draw.permutation(len(names[i]))[: draw.integers(1, 3)] for i in at]
+        texts = tokenizer.encode_batch([text_of([names[i][j] for j in each]) for i, each in zip(at, some, strict=True)])
         given = {
             "pixel_values": (pixels[at].float() / 255 - mean) / std,
             "input_ids": torch.tensor([each.ids for each in texts]),
@@ -116,7 +116,9 @@ def train(world: Scenes, count: int, minutes: float, folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-def pointed(matcher: PublicMatcher, world: Scenes, index: int, steps: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+def word_maps(
+    matcher: PublicMatcher, world: Scenes, index: int, steps: int
+) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The maps of two objects of a scene (depth, colour or shape, object, y x) and their masks; None of a scene that
     has no two objects of a colour and a shape of their own."""
     scene = world.scene(index)
@@ -131,9 +133,9 @@ def pointed(matcher: PublicMatcher, world: Scenes, index: int, steps: int) -> tu
     model, maps = matcher.model, []
     for depth in (0, 2, 3):
         blocks = [model.get_submodule(f"{tower}_model.encoder.layers.{depth}") for tower in ("vision", "text")]
-        see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0])
+        see = Tower(matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0])
         read = {"input_ids": reading.ids}, {"input_ids": matcher.nothing(reading)}
-        found = interactions(see, Tower(matcher.of_text, *read, blocks[1]), reading.groups, steps)
+        found = interactions(see, Tower(matcher.embed_texts, *read, blocks[1]), reading.groups, steps)
         answers = found.values[:, 1:].unflatten(1, (SIDE // 8, SIDE // 8))
         places = [[reading.words.index(names[i][kind]) for i in chosen] for kind in (0, 1)]
         maps.append(torch.stack([answers[each] for each in places]))

@@ -1,0 +1,1 @@
+"""Training from random weights beside other models and recipes, for the same time or to the same accuracy."""

@@ -1,7 +1,7 @@
-"""Training a detector from nothing: ours beside transformers' DETR, on the same drawn scenes for the same time.
+"""Training a detector from random weights for the same time: ours and transformers' DETR, on drawn scenes.
 
     python -m benchmarks.training.detect --minutes 30 --json-file detect.json --chart detect.svg
-    python -m benchmarks.training.detect --quick              # proof that it works; its figures mean nothing
+    python -m benchmarks.training.detect --quick              # shows that it works; its figures mean nothing
 
 On a CPU, both from random weights, in one run: they train in turns of a minute, so that whatever else the machine does
 falls on both alike, and each has a clock that counts its own training only (drawing its scenes too; scoring not). Both
@@ -18,7 +18,7 @@ for batches of 64; `--peer-lr` sets another, and three times as much is the defa
 better. Its rate falls on the same half cosine and a moving average of its weights is scored beside them, of which the
 better counts.
 
-Last, both are timed on pictures of the same size, one by one and in a batch, in fp32, in turns.
+Last, both are timed on images of the same size, one by one and in a batch, in fp32, in turns.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.training.equal_time import RecipeRun, Settings, TrainingRun, begin, compare_pair, parameters
 from saccade.data.scenes import Scenes
 from saccade.models.detector import Detector
-from saccade.ops.boxes import to_centred, to_corners
+from saccade.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from saccade.tasks import DetectRecipe, DetectTraining
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores
@@ -92,7 +92,7 @@ class Theirs(TrainingRun):
         size = self.task.size
         images, objects = self.task.source.samples(torch.arange(self.settings.batch), size, generator)
         scale = torch.tensor([size[1], size[0], size[1], size[0]])
-        labels = [{"class_labels": o.labels, "boxes": to_centred(o.boxes) / scale} for o in objects]
+        labels = [{"class_labels": o.labels, "boxes": xyxy_to_cxcywh(o.boxes) / scale} for o in objects]
         return self.model(self.task.preprocess.standardised(images), labels=labels).loss
 
     def clip_gradients(self) -> None:
@@ -105,7 +105,7 @@ class Theirs(TrainingRun):
         out = model(self.task.preprocess.normalised(images))
         scores, labels = out.logits.float().softmax(dim=-1)[..., :-1].max(dim=-1)
         height, width = self.task.size
-        boxes = to_corners(out.pred_boxes.float()).clamp(0, 1) * scores.new_tensor([width, height, width, height])
+        boxes = cxcywh_to_xyxy(out.pred_boxes.float()).clamp(0, 1) * scores.new_tensor([width, height, width, height])
         valid = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)
         return [Detections(b[s], p[s], c[s]) for b, p, c, s in zip(boxes, scores, labels, valid, strict=True)]
 

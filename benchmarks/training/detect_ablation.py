@@ -1,7 +1,7 @@
-"""What each part of the detector's training is worth: the whole recipe beside itself without one of them.
+"""Ablation of the detector's training: without denoising, the dense head, or box-relative bias.
 
     python -m benchmarks.training.detect_ablation --minutes 6 --weights shapes --json-file parts.json
-    python -m benchmarks.training.detect_ablation --quick      # proof that it works; its figures mean nothing
+    python -m benchmarks.training.detect_ablation --quick      # shows that it works; its figures mean nothing
 
 Every variant trains from the same weights on the same endless scenes, in turns, each with a clock of its own, so that
 a part that costs time has to earn it back; see detect.py. Scored on the same held-out scenes after every turn.

@@ -1,10 +1,10 @@
-"""How many scenes one core draws, beside how many one core trains on: if more are drawn, training never waits for them.
+"""Scenes that one core draws per second, beside the images that one core trains on.
 
     python -m benchmarks.training.scenes                      # 128 and 256 pixels; about a minute on a quiet core
     python -m benchmarks.training.scenes --sizes 128 --preset tiny --json-file scenes.json
-    python -m benchmarks.training.scenes --quick              # proof that it works
+    python -m benchmarks.training.scenes --quick              # shows that it works
 
-A scene is all of it: picture, boxes, masks, relations, captions. A training step is forward and backward of the encoder
+A scene is all of it: image, boxes, masks, relations, captions. A training step is forward and backward of the encoder
 alone of one of our models, random weights, no optimizer, in bf16 autocast where the processor computes in it, else
 fp32; a whole detector takes longer, so what is printed is more than it asks for. Both run on one core and are timed by
 the processor's clock, which other processes do not add to, in turns: scenes, steps, scenes, steps, ... The ratio is

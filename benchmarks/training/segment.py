@@ -1,7 +1,7 @@
-"""Training a segmenter from nothing: ours beside transformers' SegFormer-B0, on the same pictures for the same time.
+"""Training a segmenter from random weights for the same time: ours and transformers' SegFormer-B0.
 
     python -m benchmarks.training.segment --minutes 20 --json-file segment.json --chart segment.svg
-    python -m benchmarks.training.segment --quick             # proof that it works; its figures mean nothing
+    python -m benchmarks.training.segment --quick             # shows that it works; its figures mean nothing
 
 On a CPU, both from random weights, in one run: they train in turns of a minute, so that whatever else the machine does
 falls on both alike, and each has a clock that counts its own training only (drawing its scenes too; scoring not). Both
@@ -13,10 +13,10 @@ average of its weights is scored).
 
 transformers': SegformerForSemanticSegmentation with its defaults, which are B0, its own loss and AdamW. The paper's
 rate, 6e-5, is for pretrained weights; `--peer-lr` sets another. Its rate falls on the same half cosine and a moving
-average of its weights is scored beside them, of which the better counts. Its logits, a quarter of the picture's size,
-are brought to the picture's as its own post-processing does.
+average of its weights is scored beside them, of which the better counts. Its logits, a quarter of the image's size,
+are brought to the image's as its own post-processing does.
 
-Last, both are timed on pictures of the same size, one by one and in a batch, in fp32, in turns.
+Last, both are timed on images of the same size, one by one and in a batch, in fp32, in turns.
 """
 
 from collections.abc import Callable

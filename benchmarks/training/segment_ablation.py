@@ -1,7 +1,7 @@
-"""What each part of the segmenter is worth at borders: the whole recipe beside itself without one of them.
+"""Ablation of the segmenter's training: skip connections, and the weight of boundaries.
 
     python -m benchmarks.training.segment_ablation --minutes 6 --weights scenes --json-file parts.json
-    python -m benchmarks.training.segment_ablation --quick      # proof that it works; its figures mean nothing
+    python -m benchmarks.training.segment_ablation --quick      # shows that it works; its figures mean nothing
 
 Every variant trains on the same endless scenes, in turns, each with a clock of its own, so that a part that costs time
 has to earn it back; see segment.py. Scored on the same held-out scenes after every turn.

@@ -1,16 +1,16 @@
-"""Training time to 70 % test accuracy on CIFAR-10: our recipe beside transformers' ViT of the same size.
+"""Training time to 70 % test accuracy on CIFAR-10: our recipe and transformers' ViT of the same size.
 
     python -m benchmarks.training.time_to_accuracy --json-file accuracy.json --chart accuracy.svg
 
 On a CPU, both from scratch, in one run: they train in turns of a minute, so that whatever else the machine does falls
 on both alike, and each has a clock that counts its own training only (compiling too; measuring accuracy not).
 
-The same for both: width, depth, heads, hidden width, patches of 4 pixels on pictures of 32 x 32; the batch; random
+The same for both: width, depth, heads, hidden width, patches of 4 pixels on images of 32 x 32; the batch; random
 shifts, flips, MixUp, CutMix and label smoothing; bf16 autocast; torch.compile; and a moving average of the weights,
 of which and of the weights themselves the better counts.
 
 Ours: the preset and the optimizers of `saccade train classify` (Muon and AdamW) on a half cosine over `epochs`, chosen
-beforehand; mixing stops in the last tenth, as its recipe has it. Its growing pictures are switched off: compiling for
+beforehand; mixing stops in the last tenth, as its recipe has it. Its growing images are switched off: compiling for
 each size takes a minute or two, which pays in a run of an hour and not in one of minutes (tried: 4 epochs with growth
 came to 65 % in ten minutes).
 
@@ -20,7 +20,7 @@ of it that matters here is as good as constant; a short cosine would have to kno
 would keep it from showing what it can do before its end. Averaged weights give it at any moment what falling rates
 give at the end. `--peer-epochs` gives it a cosine over so many epochs instead.
 
-Rule: accuracy is measured every `every` steps on 2,000 test pictures; where that reaches the target, on all 10,000,
+Rule: accuracy is measured every `every` steps on 2,000 test images; where that reaches the target, on all 10,000,
 which decides. Once ours is there after T seconds, the peer goes on until it is there too or has used `patience` x T.
 """
 
@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.core.classic_vits import Size, hf_vit
-from benchmarks.training.trainer import Racer, Rates, accuracy
+from benchmarks.training.trainer import Schedule, Trainer, accuracy
 from saccade.data import Augment, ImageFolder
 from saccade.models import Classifier
 from saccade.tasks.classify.training import ClassifyRecipe, ClassifyTraining
@@ -104,9 +104,9 @@ def main(
     if settings.quick:
         settings = replace(settings, target=0.95, batch=16, turn=2.0, every=2)
     print_machine()
-    task = prepared(settings)
-    ours, peer = our_side(task, settings), their_side(task, settings)
-    results = race(ours, peer, task, settings)
+    task = make_task(settings)
+    ours, peer = our_trainer(task, settings), peer_trainer(task, settings)
+    results = train_both(ours, peer, task, settings)
     print(f"\n{results['verdict']}")
     outputs.write(results, settings)
     curves = {
@@ -117,24 +117,24 @@ def main(
     outputs.draw(title, "test accuracy", curves, settings.target)
 
 
-def race(ours: Racer, peer: Racer, task: ClassifyTraining, settings: Settings) -> dict[str, Any]:
-    """Let both train in turns until the rule says stop. Returns what was found, for JSON."""
-    while not over(ours, peer, settings):
+def train_both(ours: Trainer, peer: Trainer, task: ClassifyTraining, settings: Settings) -> dict[str, Any]:
+    """Train both in turns until the rule ends the run. Returns the results for JSON."""
+    while not finished(ours, peer, settings):
         for side in (ours, peer):
             if side.reached is None:
-                side.train(settings.turn, partial(measure, side, task, settings))
+                side.train(settings.turn, partial(reached_target, side, task, settings))
     return {"verdict": verdict(ours, peer, settings), "sides": [side.figures() for side in (ours, peer)]}
 
 
-def over(ours: Racer, peer: Racer, settings: Settings) -> bool:
-    """Whether nothing more can be learnt."""
+def finished(ours: Trainer, peer: Trainer, settings: Settings) -> bool:
+    """Whether the rule ends the run."""
     if ours.reached is None:
         return ours.step >= ours.steps
     return peer.reached is not None or peer.step >= peer.steps or peer.seconds >= settings.patience * ours.reached
 
 
-def measure(side: Racer, task: ClassifyTraining, settings: Settings) -> bool:
-    """Note a side's accuracy; True once all of the test pictures confirm that it has reached the target."""
+def reached_target(side: Trainer, task: ClassifyTraining, settings: Settings) -> bool:
+    """Record the accuracy; True once all test images confirm that it has reached the target."""
     if side.step % settings.every and side.step < side.steps:
         return False
     part = torch.arange(0, len(task.val), max(1, len(task.val) // 2000))
@@ -145,14 +145,14 @@ def measure(side: Racer, task: ClassifyTraining, settings: Settings) -> bool:
     if max(raw, average) < settings.target:
         return False
     whole = max(accuracy(model, task, torch.arange(len(task.val))) for model in side.models())
-    print(f"{side.name:13} on all {len(task.val)} test pictures: {whole:.4f}", flush=True)
+    print(f"{side.name:13} on all {len(task.val)} test images: {whole:.4f}", flush=True)
     if whole >= settings.target:
         side.reached, side.confirmed = side.seconds, whole
     return side.reached is not None
 
 
-def verdict(ours: Racer, peer: Racer, settings: Settings) -> str:
-    """What came out, in one sentence."""
+def verdict(ours: Trainer, peer: Trainer, settings: Settings) -> str:
+    """The result in one sentence."""
     target = f"{settings.target:.0%}"
     if ours.reached is None:
         return f"{ours.name} did not reach {target} within its {settings.epochs} epochs ({ours.seconds / 60:.1f} min)"
@@ -165,8 +165,8 @@ def verdict(ours: Racer, peer: Racer, settings: Settings) -> str:
     return f"{first}; {peer.name} had {best:.1%} after {times:.1f} times as long: more than {times:.1f} times as long"
 
 
-def prepared(settings: Settings) -> ClassifyTraining:
-    """Pictures, decoded, and our model."""
+def make_task(settings: Settings) -> ClassifyTraining:
+    """Decoded images and our model."""
     model = "tiny" if settings.quick else settings.model
     recipe = ClassifyRecipe(model=model, size=32, detail=32, crop="pad", grow=False)
     if not settings.quick:
@@ -178,16 +178,16 @@ def prepared(settings: Settings) -> ClassifyTraining:
         return ClassifyTraining(train, test, recipe, settings.seed)
 
 
-def our_side(task: ClassifyTraining, settings: Settings) -> Racer:
+def our_trainer(task: ClassifyTraining, settings: Settings) -> Trainer:
     """Our recipe as `saccade train classify` runs it."""
     steps = settings.epochs * (len(task) // settings.batch)
     config = TrainConfig(epochs=settings.epochs, batch=settings.batch, seed=settings.seed)
     chosen = optimizers(task.model, config)
-    rates = Rates(chosen, schedulers(chosen, steps, config.warmup))
-    return Racer(OURS, task.model, rates, task.batch, len(task), settings, steps, config.ema)
+    schedule = Schedule(chosen, schedulers(chosen, steps, config.warmup))
+    return Trainer(OURS, task.model, schedule, task.batch, len(task), settings, steps, config.ema)
 
 
-def their_side(task: ClassifyTraining, settings: Settings) -> Racer:
+def peer_trainer(task: ClassifyTraining, settings: Settings) -> Trainer:
     """transformers' ViT with AdamW, on our augmentation."""
     assert isinstance(task.model, Classifier)
     vit, recipe, pixels = task.model.vit.config, task.recipe, task.preprocess
@@ -210,27 +210,27 @@ def their_side(task: ClassifyTraining, settings: Settings) -> Racer:
     def batch(indices: Tensor, generator: torch.Generator, progress: float) -> tuple[Tensor, Tensor]:
         return augment(*task.data[indices], generator)
 
-    rates = adamw(model, len(task) // settings.batch, settings.peer_epochs)
+    schedule = adamw(model, len(task) // settings.batch, settings.peer_epochs)
     steps = (settings.peer_epochs or 10**6) * (len(task) // settings.batch)
-    return Racer(PEER, model, rates, batch, len(task), settings, steps, TrainConfig().ema)
+    return Trainer(PEER, model, schedule, batch, len(task), settings, steps, TrainConfig().ema)
 
 
-def adamw(model: nn.Module, per_epoch: int, epochs: int) -> Rates:
+def adamw(model: nn.Module, per_epoch: int, epochs: int) -> Schedule:
     """AdamW, 1e-3, decay 0.05 on matrices; an epoch of warm-up, then constant or a half cosine over `epochs`."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.05},
         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, fused=True)
-    rise = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / per_epoch, total_iters=per_epoch)
+    warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / per_epoch, total_iters=per_epoch)
     if not epochs:
-        return Rates([optimizer], [rise])
-    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, (epochs - 1) * per_epoch))
-    return Rates([optimizer], [torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], [per_epoch])])
+        return Schedule([optimizer], [warmup])
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, (epochs - 1) * per_epoch))
+    return Schedule([optimizer], [torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, cosine], [per_epoch])])
 
 
 def draw(folder: Path, classes: int, each: int) -> None:
-    """Pictures of noise with a bright spot whose colour tells the class."""
+    """Images of noise with a bright spot whose colour tells the class."""
     from PIL import Image
 
     generator = torch.Generator().manual_seed(0)

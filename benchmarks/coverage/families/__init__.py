@@ -1,0 +1,1 @@
+"""Tiny models with random weights of every family that the coverage benchmark runs."""

@@ -1,4 +1,4 @@
-"""Every family that the coverage benchmark builds, whichever library it comes from."""
+"""Every family that the coverage benchmark runs, from all libraries."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Models of timm: of each of its modules the smallest, with random weights, at the size that it is made for."""
+"""Models of timm: the smallest of each module, with random weights, at its own image size."""
 
 from collections.abc import Callable
 from functools import partial

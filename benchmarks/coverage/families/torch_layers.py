@@ -1,4 +1,4 @@
-"""torch's own attention layers, each in a tiny model, with what they are called with."""
+"""PyTorch's own attention layers, each in a tiny model, with its inputs."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,0 +1,1 @@
+"""Tiny models of diffusers: configs, inputs, and what single families need."""

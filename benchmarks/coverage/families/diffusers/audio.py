@@ -1,4 +1,4 @@
-"""Inputs of models of diffusers that make sounds, where a signature does not tell them: (model) -> arguments."""
+"""Inputs of audio models whose signature does not say what they take: (model) -> arguments."""
 
 from collections.abc import Callable
 from typing import Any

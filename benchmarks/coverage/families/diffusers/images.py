@@ -1,4 +1,4 @@
-"""Inputs of models of diffusers that paint pictures, where a signature does not tell them: (model) -> arguments."""
+"""Inputs of image models whose signature does not say what they take: (model) -> arguments."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tiny models of diffusers: every transformer and UNet of it, made and fed by the names of their arguments."""
+"""Tiny models of diffusers: every transformer and UNet, built and fed by the names of their arguments."""
 
 import inspect
 import traceback

@@ -1,4 +1,4 @@
-"""What the arguments of a tiny model of diffusers need besides the rules of `families/diffusers/models.py`."""
+"""Arguments that single models need in addition to the rules of `models.py`."""
 
 from typing import Any
 

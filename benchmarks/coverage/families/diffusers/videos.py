@@ -1,4 +1,4 @@
-"""Inputs of models of diffusers that make films, where a signature does not tell them: (model) -> arguments."""
+"""Inputs of video models whose signature does not say what they take: (model) -> arguments."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,0 +1,1 @@
+"""Tiny models of transformers: configs, inputs, and what single families need."""

@@ -1,4 +1,4 @@
-"""Inputs of families whose forward does not tell by its signature what it takes: (model) -> keyword arguments."""
+"""Inputs of families whose forward signature does not say what it takes: (model) -> keyword arguments."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Inputs for any vision model, made from the signature of its forward and the sizes in its config."""
+"""Inputs for any vision model, from the signature of its forward and the sizes in its config."""
 
 import inspect
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the config of a tiny model needs besides the rules of `families/transformers/models.py`, family by family."""
+"""Config values that single families need in addition to the rules of `models.py`."""
 
 from collections.abc import Callable
 from typing import Any
