@@ -5,7 +5,7 @@ from torch import nn
 
 from saccade.data.preprocess import Preprocess
 from saccade.models import ViTConfig
-from saccade.models.detector import Detector, DetectorConfig, Found, Proposals
+from saccade.models.detector import Detector, DetectorConfig, DetectorOutput, Proposals
 from saccade.tasks.detect.task import DetectTask
 
 LABELS, RELATIONS = ["cat", "dog", "한글 이름"], ["left of", "above"]
@@ -23,7 +23,7 @@ def task(seed: int = 0, size: tuple[int, int] = (32, 40), queries: int = 6, **ch
     return DetectTask(model, Preprocess(size, "letterbox"), "finder", labels=LABELS, relations=RELATIONS)
 
 
-def answer(logits: torch.Tensor, boxes: torch.Tensor, relations: torch.Tensor | None = None) -> Found:
+def answer(logits: torch.Tensor, boxes: torch.Tensor, relations: torch.Tensor | None = None) -> DetectorOutput:
     """What a detector would have said: logits (b q classes), centred boxes in shares (b q 4)."""
     nothing = Proposals(logits, logits, boxes, torch.zeros(boxes.shape[1], 2))
-    return Found([logits], [boxes], nothing, relations)
+    return DetectorOutput([logits], [boxes], nothing, relations)

@@ -6,8 +6,8 @@ from PIL import Image
 
 from saccade.data.objects import Objects
 from saccade.data.scenes import Scenes
-from saccade.ops.boxes import to_corners
-from saccade.tasks.detect.batches import Batch, FromScenes, as_targets, joined, spoilt
+from saccade.ops.boxes import cxcywh_to_xyxy
+from saccade.tasks.detect.batches import Batch, FromScenes, as_targets, joined, make_denoising_queries
 
 
 def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]] | None = None) -> Objects:
@@ -19,7 +19,7 @@ def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]]
 def test_targets_are_shares_of_the_picture():
     targets = as_targets([objects(3), objects(0), objects(1)], relations=0)
     assert targets.labels.tolist() == [[0, 1, 2], [-1, -1, -1], [0, -1, -1]]
-    assert to_corners(targets.boxes)[0, 1].tolist() == pytest.approx([2 / 40, 3 / 30, 12 / 40, 18 / 30])
+    assert cxcywh_to_xyxy(targets.boxes)[0, 1].tolist() == pytest.approx([2 / 40, 3 / 30, 12 / 40, 18 / 30])
     assert targets.relations is None
     assert as_targets([objects(0)], 0).labels.tolist() == [[-1]]
 
@@ -38,7 +38,7 @@ def test_relations_keep_their_objects_also_beside_a_crowd():
 
 def test_spoilt_objects_come_in_whole_sets_near_their_own():
     targets = as_targets([objects(3), objects(0), objects(5)], relations=0)
-    noised, pairs = spoilt(targets, 8, 9, torch.Generator().manual_seed(0))
+    noised, pairs = make_denoising_queries(targets, 8, 9, torch.Generator().manual_seed(0))
     assert noised is not None
     assert pairs is not None
     assert noised.group.tolist() == [[0, 0, 0, 1, 1, 1, -1, -1], [-1] * 8, [0] * 5 + [-1] * 3]
@@ -47,12 +47,12 @@ def test_spoilt_objects_come_in_whole_sets_near_their_own():
     true, moved = targets.boxes[pairs.picture, pairs.object], noised.boxes[pairs.picture, pairs.query]
     assert ((moved - true).abs() <= 0.4 * true[:, 2:].repeat(1, 2) + 1e-6).all()
     assert (moved - true).abs().max() > 0
-    assert spoilt(targets, 0, 9, torch.Generator()) == (None, None)
+    assert make_denoising_queries(targets, 0, 9, torch.Generator()) == (None, None)
 
 
 def test_spoilt_objects_follow_from_the_generator_alone():
     targets = as_targets([objects(3)], relations=0)
-    first, second = (spoilt(targets, 6, 9, torch.Generator().manual_seed(7))[0] for _ in range(2))
+    first, second = (make_denoising_queries(targets, 6, 9, torch.Generator().manual_seed(7))[0] for _ in range(2))
     assert first is not None
     assert second is not None
     assert torch.equal(first.boxes, second.boxes)
@@ -63,17 +63,17 @@ def test_joined_batches_are_one_with_the_fullest_pictures_room():
     parts = []
     for counts in ((1, 2), (4, 0)):
         targets = as_targets([objects(c, relations=[]) for c in counts], relations=2)
-        noised, pairs = spoilt(targets, 5, 9, torch.Generator().manual_seed(1))
+        noised, pairs = make_denoising_queries(targets, 5, 9, torch.Generator().manual_seed(1))
         parts.append(Batch(torch.zeros(2, 3, 8, 8), targets, noised, pairs))
     batch = joined(parts, torch.device("cpu"))
     assert batch.pictures.shape == (4, 3, 8, 8)
     assert batch.targets.labels.shape == (4, 4)
     assert batch.targets.relations is not None
     assert batch.targets.relations.shape == (4, 4, 4, 2)
-    assert batch.denoise is not None
-    assert batch.noised is not None
-    assert sorted(set(batch.denoise.picture.tolist())) == [0, 1, 2]
-    labels = batch.targets.labels[batch.denoise.picture, batch.denoise.object]
+    assert batch.denoising_match is not None
+    assert batch.denoising is not None
+    assert sorted(set(batch.denoising_match.picture.tolist())) == [0, 1, 2]
+    labels = batch.targets.labels[batch.denoising_match.picture, batch.denoising_match.object]
     assert (labels >= 0).all()
 
 

@@ -6,8 +6,8 @@ from itertools import permutations
 import pytest
 import torch
 
-from saccade.models.detector import Found, Noised, Proposals
-from saccade.ops.boxes import giou, iou, to_corners
+from saccade.models.detector import DenoisingQueries, DetectorOutput, Proposals
+from saccade.ops.boxes import cxcywh_to_xyxy, giou, iou
 from saccade.tasks.detect.loss import Match, Targets, detection_loss, match
 
 CLASSES = 3
@@ -33,7 +33,7 @@ def proposals(b: int) -> Proposals:
 def cost(logits: torch.Tensor, box: torch.Tensor, label: int, true: torch.Tensor) -> float:
     p = logits.sigmoid()[label].item()
     unsure = 0.25 * (1 - p) ** 2 * -math.log(p) - 0.75 * p**2 * -math.log(1 - p)
-    return 2 * unsure + 5 * (box - true).abs().sum().item() - 2 * giou(to_corners(box), to_corners(true)).item()
+    return 2 * unsure + 5 * (box - true).abs().sum().item() - 2 * giou(cxcywh_to_xyxy(box), cxcywh_to_xyxy(true)).item()
 
 
 def test_matches_are_the_cheapest_of_all_permutations():
@@ -59,9 +59,9 @@ def test_a_perfect_answer_costs_almost_nothing():
     for i in range(3):
         logits[0, i + 1, targets.labels[0, i]] = 20.0
         boxes[0, i + 1] = targets.boxes[0, i]
-    parts = detection_loss(Found([logits], [boxes], proposals(1), None), targets, None, None, each=3)
+    parts = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, None, None, each=3)
     assert parts["found"].item() == pytest.approx(0, abs=1e-4)
-    worse = detection_loss(Found([logits], [boxes + 0.02], proposals(1), None), targets, None, None, each=3)
+    worse = detection_loss(DetectorOutput([logits], [boxes + 0.02], proposals(1), None), targets, None, None, each=3)
     assert worse["found"].item() > 0.1
 
 
@@ -70,7 +70,7 @@ def test_an_empty_picture_only_asks_for_silence():
     quiet, loud = torch.full((1, 5, CLASSES), -20.0), torch.full((1, 5, CLASSES), 5.0)
     boxes = torch.rand(1, 5, 4)
     said = [
-        detection_loss(Found([x], [boxes], proposals(1), None), targets, None, None, each=1)["found"].item()
+        detection_loss(DetectorOutput([x], [boxes], proposals(1), None), targets, None, None, each=1)["found"].item()
         for x in (quiet, loud)
     ]
     assert said[0] == pytest.approx(0, abs=1e-6)
@@ -84,11 +84,11 @@ def test_tokens_answer_for_the_smallest_object_that_holds_their_centre():
     inside = (p.centres[:, None] - torch.tensor([0.3, 0.375])).abs().squeeze(1)
     held = ((inside <= torch.tensor([0.1, 0.125])).all(dim=1)).nonzero().flatten().tolist()
     assert len(held) == 1
-    good = p._replace(within=p.within.clone(), boxes=large.expand(1, 20, 4).clone())
+    good = p._replace(dense=p.dense.clone(), boxes=large.expand(1, 20, 4).clone())
     good.boxes[0, held[0]] = small
-    good.within[0, :, 0] = 20.0
-    good.within[0, held[0]] = torch.tensor([-20.0, -20.0, 20.0])
-    found = Found([torch.full((1, 5, CLASSES), -20.0)], [torch.rand(1, 5, 4)], good, None)
+    good.dense[0, :, 0] = 20.0
+    good.dense[0, held[0]] = torch.tensor([-20.0, -20.0, 20.0])
+    found = DetectorOutput([torch.full((1, 5, CLASSES), -20.0)], [torch.rand(1, 5, 4)], good, None)
     loss = detection_loss(found, targets, None, None, each=2)["within"].item()
     assert loss == pytest.approx(0, abs=1e-3)
     wrong = good._replace(boxes=large.expand(1, 20, 4))
@@ -100,12 +100,12 @@ def test_classes_aim_at_the_overlap():
     targets = Targets(torch.tensor([[[0.5, 0.5, 0.4, 0.4]]]), torch.tensor([[1]]))
     box = torch.tensor([[[0.55, 0.5, 0.4, 0.4]]])
     logits = torch.tensor([[[0.3, -0.2, 0.9]]])
-    q = iou(to_corners(box), to_corners(targets.boxes)).item()
+    q = iou(cxcywh_to_xyxy(box), cxcywh_to_xyxy(targets.boxes)).item()
     p = logits.sigmoid()[0, 0].tolist()
     positive = -q * (q * math.log(p[1]) + (1 - q) * math.log(1 - p[1]))
     negative = sum(-0.75 * x**2 * math.log(1 - x) for x in (p[0], p[2]))
-    edges = 5 * 0.05 + 2 * (1 - giou(to_corners(box), to_corners(targets.boxes)).item())
-    parts = detection_loss(Found([logits], [box], proposals(1), None), targets, None, None, each=1)
+    edges = 5 * 0.05 + 2 * (1 - giou(cxcywh_to_xyxy(box), cxcywh_to_xyxy(targets.boxes)).item())
+    parts = detection_loss(DetectorOutput([logits], [box], proposals(1), None), targets, None, None, each=1)
     assert parts["found"].item() == pytest.approx(positive + negative + edges, rel=1e-5)
 
 
@@ -113,12 +113,12 @@ def test_noised_objects_are_scored_apart_and_their_copies_count_once():
     targets = some_targets(2)
     boxes = torch.cat([targets.boxes, targets.boxes, torch.rand(1, 3, 4)], dim=1) + 0.01
     logits = torch.zeros(1, 7, CLASSES)
-    twice = Noised(boxes[:, :4], torch.zeros(1, 4, dtype=torch.long), torch.tensor([[0, 0, 1, 1]]))
-    once = Noised(boxes[:, :2], torch.zeros(1, 2, dtype=torch.long), torch.tensor([[0, 0]]))
+    twice = DenoisingQueries(boxes[:, :4], torch.zeros(1, 4, dtype=torch.long), torch.tensor([[0, 0, 1, 1]]))
+    once = DenoisingQueries(boxes[:, :2], torch.zeros(1, 2, dtype=torch.long), torch.tensor([[0, 0]]))
     four = Match(torch.zeros(4, dtype=torch.long), torch.arange(4), torch.tensor([0, 1, 0, 1]))
     two = Match(four.picture[:2], four.query[:2], four.object[:2])
-    a = detection_loss(Found([logits], [boxes], proposals(1), None), targets, twice, four, each=2)
-    b = detection_loss(Found([logits[:, 2:]], [boxes[:, 2:]], proposals(1), None), targets, once, two, each=2)
+    a = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, twice, four, each=2)
+    b = detection_loss(DetectorOutput([logits[:, 2:]], [boxes[:, 2:]], proposals(1), None), targets, once, two, each=2)
     assert a["denoised"].item() == pytest.approx(b["denoised"].item(), rel=1e-5)
     assert a["found"].item() == pytest.approx(b["found"].item(), rel=1e-5)
 
@@ -132,7 +132,7 @@ def test_relations_are_asked_of_matched_pairs_only():
     said = torch.full((1, 5, 5, 2), -20.0)
     said[0, 3, 4, 1] = 20.0  # queries 3 and 4 have the objects
     said[0, 0, 1, 0] = 20.0  # nobody asks
-    found = Found([logits], [boxes], proposals(1), said)
+    found = DetectorOutput([logits], [boxes], proposals(1), said)
     assert detection_loss(found, targets, None, None, each=2)["related"].item() == pytest.approx(0, abs=1e-6)
     said[0, 4, 3, 1] = 3.0
     assert detection_loss(found, targets, None, None, each=2)["related"].item() == pytest.approx(3.05 / 2, abs=0.01)

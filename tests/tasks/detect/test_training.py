@@ -79,7 +79,7 @@ def test_it_learns_a_few_scenes_by_heart(tmp_path, monkeypatch):
 
 def test_a_start_gives_its_encoder_or_all_that_fits():
     first = training()
-    torch.nn.init.normal_(first.model.get_parameter("place.0.weight"))
+    torch.nn.init.normal_(first.model.get_parameter("position_embedding.0.weight"))
     start = first.trained(first.model, "first")
     again = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start)
     assert isinstance(again.model, Detector)
@@ -88,8 +88,8 @@ def test_a_start_gives_its_encoder_or_all_that_fits():
     start.labels = [f"no {name}" for name in start.labels]
     renamed = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start).model.state_dict()
     others = {name for name, value in renamed.items() if not torch.equal(value, first.model.state_dict()[name])}
-    assert {"propose.within.weight", "heads.1.classify.weight", "known.weight"} <= others
-    assert all(name.split(".")[-2] in ("within", "chosen", "classify", "known") for name in others)
+    assert {"proposal_head.dense.weight", "heads.1.classify.weight", "label_embedding.weight"} <= others
+    assert all(name.split(".")[-2] in ("dense", "query", "classify", "label_embedding") for name in others)
     encoder = tiny.task(patch=8, depth=2)
     other = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), start=encoder)
     assert torch.equal(other.model.get_parameter("vit.embed.project.weight"), encoder.vit.embed.project.weight)
@@ -107,14 +107,14 @@ def test_without_denoising_every_weight_that_is_trained_has_a_gradient():
     """Processes wait for the gradients of all of them."""
     task = training(noised=0)
     batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
-    assert batch.noised is None
+    assert batch.denoising is None
     task.loss(task.model, [batch], torch.device("cpu")).backward()
     assert [n for n, p in task.model.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 def test_answers_that_are_no_numbers_stop_the_run_in_words():
     task = training()
-    torch.nn.init.constant_(task.model.get_parameter("propose.shift.last.bias"), torch.nan)
+    torch.nn.init.constant_(task.model.get_parameter("proposal_head.refine.last.bias"), torch.nan)
     batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
     with pytest.raises(SaccadeError, match="lower --lr"):
         task.loss(task.model, [batch], torch.device("cpu"))

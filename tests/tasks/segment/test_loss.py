@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.data.segments import IGNORED
-from saccade.models.segmenter import Segmented
+from saccade.models.segmenter import SegmenterOutput
 from saccade.tasks.segment.loss import OVERLAP, PATCHES, PIXELS, border_band, segmentation_loss
 
 CLASSES, BORDER = 5, 2.0
@@ -14,7 +14,9 @@ def example(seed=0):
     random = torch.Generator().manual_seed(seed)
     truth = torch.randint(0, CLASSES - 1, (2, 6, 10), generator=random).repeat_interleave(2, 1).byte()  # one is absent
     truth[0, :3, :4] = IGNORED
-    said = Segmented(torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random))
+    said = SegmenterOutput(
+        torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random)
+    )
     return said, truth
 
 
@@ -34,7 +36,7 @@ def test_pixels_beside_another_class(reach):
 def test_every_part_is_what_its_definition_says():
     said, truth = example(3)
     parts = segmentation_loss(said, truth, BORDER)
-    logs, borders = said.pixels.double().log_softmax(1), border_band(truth, 1)
+    logs, borders = said.logits.double().log_softmax(1), border_band(truth, 1)
     total = weights = 0.0
     for i, y, x in (truth != IGNORED).nonzero().tolist():
         weight = 1 + BORDER * borders[i, y, x].item()
@@ -42,7 +44,7 @@ def test_every_part_is_what_its_definition_says():
         weights += weight
     assert parts["pixels"].item() == pytest.approx(PIXELS * total / weights, rel=1e-5)
 
-    known, shares = truth != IGNORED, said.pixels.double().softmax(1)
+    known, shares = truth != IGNORED, said.logits.double().softmax(1)
     dice = []
     for k in range(CLASSES):
         mine, theirs = shares[:, k][known], (truth == k)[known].double()
@@ -52,7 +54,7 @@ def test_every_part_is_what_its_definition_says():
     assert parts["overlap"].item() == pytest.approx(OVERLAP * sum(dice) / len(dice), rel=1e-5)
 
     total = 0.0
-    logs = said.patches.double().log_softmax(1)
+    logs = said.patch_logits.double().log_softmax(1)
     for i, y, x in known.nonzero().tolist():
         total -= logs[i, truth[i, y, x].item(), y // 4, x // 5].item()
     assert parts["patches"].item() == pytest.approx(PATCHES * total / known.sum().item(), rel=1e-5)
@@ -60,8 +62,8 @@ def test_every_part_is_what_its_definition_says():
 
 def test_what_is_ignored_moves_nothing():
     said, truth = example(1)
-    other = Segmented(said.pixels.clone(), said.patches)
-    other.pixels[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
+    other = SegmenterOutput(said.logits.clone(), said.patch_logits)
+    other.logits[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
     a, b = segmentation_loss(said, truth, BORDER), segmentation_loss(other, truth, BORDER)
     assert all(torch.equal(a[name], b[name]) for name in a)
 
@@ -76,5 +78,5 @@ def test_the_right_answer_costs_next_to_nothing():
     truth = torch.zeros(1, 8, 8, dtype=torch.uint8)
     truth[:, :, 4:] = 2
     sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
-    said = Segmented(sure, sure[:, :, ::4, ::4])
+    said = SegmenterOutput(sure, sure[:, :, ::4, ::4])
     assert sum(segmentation_loss(said, truth, BORDER).values()) < 1e-4

@@ -9,7 +9,7 @@ from saccade.data import read_image
 from saccade.device import Device
 from saccade.errors import DataError
 from saccade.tasks.segment.public import PublicSegmentTask
-from saccade.tasks.segment.task import SegmentsPictures
+from saccade.tasks.segment.task import BaseSegmentTask
 
 pytest.importorskip("transformers")
 from ...checkpoints.tiny_segmenters import NAMES, write
@@ -39,7 +39,7 @@ class Three:
 def test_a_set_is_scored(tmp_path):
     task, data = saccade.load(write("segformer", tmp_path / "tiny")), Three()
     assert isinstance(task, PublicSegmentTask)
-    assert isinstance(task, SegmentsPictures)
+    assert isinstance(task, BaseSegmentTask)
     assert task.parameters == sum(p.numel() for p in task.model.parameters()) > 10_000
     found = list(task.val(data, Device(torch.device("cpu"), bf16=False, rank=0, world=1)))
     assert [index for index, *_ in found] == [0, 2]

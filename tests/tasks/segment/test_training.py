@@ -136,8 +136,8 @@ def test_classes_of_other_names_are_not_taken_over():
     for classes, kept in ((("dark", "light"), True), (("sea", "fire"), False), (("light", "dark"), False)):
         start = first.trained(first.model, "first")
         task = SegmentTraining(Halves(classes=classes), Halves(classes=classes), recipe(), 1, start)
-        assert torch.equal(task.model.classes, first.model.classes) == kept
-        assert torch.equal(task.model.of_pixels.query.weight, first.model.of_pixels.query.weight)
+        assert torch.equal(task.model.class_tokens, first.model.class_tokens) == kept
+        assert torch.equal(task.model.pixel_head.query.weight, first.model.pixel_head.query.weight)
 
 
 def test_pictures_that_cannot_be_read_are_known_before_training():
@@ -171,7 +171,7 @@ def test_nothing_to_learn_from_and_nothing_to_choose_by():
 
 def test_damaged_weights_are_noticed():
     task = scenes()
-    torch.nn.init.constant_(task.model.classes, float("nan"))
+    torch.nn.init.constant_(task.model.class_tokens, float("nan"))
     with pytest.raises(SaccadeError, match="not a number"):
         task.trained(task.model, "x").predict(Halves().picture(0).image)
 

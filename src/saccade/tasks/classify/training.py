@@ -1,11 +1,10 @@
 """How a classifier is trained on little data: what the loop of `saccade.train` asks for."""
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from saccade.data import Arrays, Augment, ImageFolder, Streamed, prepare
@@ -13,55 +12,17 @@ from saccade.data.preprocess import Preprocess
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.base import Task
+from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.classify.task import ClassifyTask, probabilities, score
 from saccade.tasks.encoders import colours, encoder_for, whole_patches
 from saccade.tasks.training import Training
-
-
-class ClassifyRecipe(BaseModel):
-    """The model and the augmentation. The defaults suit some hundreds to some hundred thousand pictures."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    model: str = "small"
-    """Preset of the encoder."""
-    size: Annotated[int, Field(gt=0)] = 64
-    """Side of the pictures the trained model sees, in pixels."""
-    detail: Annotated[int | None, Field(gt=0)] = None
-    """Side at which pictures are kept, where they hold no more detail than that; default 9/8 of the size."""
-    grow: bool = True
-    """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    crop: Literal["resized", "pad", "none"] = "resized"
-    """Random crops: "resized" (parts of a picture), "pad" (small shifts), "none"."""
-    trivial: bool = False
-    """TrivialAugment: a random change of colour or shape a picture."""
-    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Chance to blank a box of a picture."""
-    mixup: Annotated[float, Field(ge=0)] = 0.2
-    """Alpha of MixUp; 0 for off."""
-    cutmix: Annotated[float, Field(ge=0)] = 1.0
-    """Alpha of CutMix; 0 for off."""
-    mix: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Chance that a batch is mixed."""
-    calm: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Last part of the run, trained without mixing."""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Label smoothing."""
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the last block's branches in training, less for earlier blocks."""
-
-    def size_at(self, progress: float) -> int:
-        """Side of the training pictures at a point of the run, 0 to 1: half, two thirds, then all of it."""
-        if not self.grow:
-            return self.size
-        return round(self.size * (1 / 2 if progress < 0.6 else 2 / 3 if progress < 0.9 else 1))
 
 
 class ClassifyTraining(Training):
     """Training and validation pictures, a new classifier for their classes, and its loss."""
 
     recipe: ClassifyRecipe
-    judged_by = "top1"
+    selection_metric = "top1"
 
     def __init__(
         self, train: ImageFolder, val: ImageFolder, recipe: ClassifyRecipe, seed: int = 0, start: Task | None = None
@@ -73,7 +34,7 @@ class ClassifyTraining(Training):
         self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels), pool=pool))
         if start is not None:
             self.model.vit.load_state_dict(start.vit.state_dict())
-        kept = recipe.detail or math.ceil(size * 9 / 8)
+        kept = recipe.cache_size or math.ceil(size * 9 / 8)
         self.data = prepare(train, Preprocess((kept, kept), "crop"), draft=True)
         mean, std = colours(lambda some: self.data[some][0], len(self.data), start)
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=kept if kept < size else None)
@@ -87,7 +48,7 @@ class ClassifyTraining(Training):
     def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> tuple[Tensor, Tensor]:
         """Augmented pictures (b 3 y x) and soft labels (b classes)."""
         size = max(self._patch, self.recipe.size_at(progress) // self._patch * self._patch)
-        augment = self._augment(size, progress >= 1 - self.recipe.calm)
+        augment = self._augment(size, progress >= 1 - self.recipe.mixup_off_fraction)
         return augment(*self.data[indices], generator)
 
     def loss(self, model: nn.Module, batches: list[tuple[Tensor, Tensor]], device: torch.device) -> Tensor:
@@ -120,11 +81,11 @@ class ClassifyTraining(Training):
                 (size, size),
                 len(self.labels),
                 crop=r.crop,
-                trivial=r.trivial,
-                erase=r.erase,
+                trivial=r.trivial_augment,
+                erase=r.random_erasing,
                 mixup=r.mixup,
                 cutmix=r.cutmix,
-                mix=0.0 if calm else r.mix,
+                mix=0.0 if calm else r.mixup_prob,
                 smoothing=r.smoothing,
                 mean=p.mean,
                 std=p.std,

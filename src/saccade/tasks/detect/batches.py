@@ -11,8 +11,8 @@ from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
-from saccade.models.detector import Noised
-from saccade.ops.boxes import to_centred
+from saccade.models.detector import DenoisingQueries
+from saccade.ops.boxes import xyxy_to_cxcywh
 from saccade.tasks.detect.loss import Match, Targets
 
 
@@ -77,8 +77,8 @@ class Batch(NamedTuple):
 
     pictures: Float[Tensor, "b c y x"]
     targets: Targets
-    noised: Noised | None
-    denoise: Match | None
+    denoising: DenoisingQueries | None
+    denoising_match: Match | None
 
 
 def as_targets(objects: list[Objects], relations: int) -> Targets:
@@ -91,7 +91,7 @@ def as_targets(objects: list[Objects], relations: int) -> Targets:
     related = torch.zeros(b, most, most, relations, dtype=torch.bool) if relations else None
     for i, (o, c) in enumerate(zip(objects, chosen, strict=True)):
         height, width = o.size
-        boxes[i, : len(c)] = to_centred(o.boxes[c]) / torch.tensor([width, height, width, height])
+        boxes[i, : len(c)] = xyxy_to_cxcywh(o.boxes[c]) / torch.tensor([width, height, width, height])
         labels[i, : len(c)] = o.labels[c]
         if related is not None and o.relations is not None:
             place = torch.full((len(o),), -1)  # of each object among those that are left
@@ -102,9 +102,9 @@ def as_targets(objects: list[Objects], relations: int) -> Targets:
     return Targets(boxes, labels, related)
 
 
-def spoilt(
+def make_denoising_queries(
     targets: Targets, slots: int, classes: int, generator: Generator, shift: float = 0.4, wrong: float = 0.2
-) -> tuple[Noised | None, Match | None]:
+) -> tuple[DenoisingQueries | None, Match | None]:
     """Copies of the objects with edges moved by up to `shift` of their sides and a share `wrong` of other classes, as
     many whole sets a picture as there are slots for (Li et al. 2022, 4.2).
 
@@ -128,7 +128,7 @@ def spoilt(
     labels = targets.labels.gather(1, object_).clamp(min=0)
     other = (random[..., 5] * classes).long().clamp(max=classes - 1)
     labels = torch.where(random[..., 4] < wrong, other, labels)
-    noised = Noised(moved.clamp(1e-3, 1 - 1e-3), labels, group.masked_fill(~used, -1))
+    noised = DenoisingQueries(moved.clamp(1e-3, 1 - 1e-3), labels, group.masked_fill(~used, -1))
     picture, place = used.nonzero(as_tuple=True)
     return noised, Match(picture, place, object_[picture, place])
 
@@ -143,8 +143,10 @@ def joined(batches: list[Batch], device: torch.device) -> Batch:
         pad = nn.functional.pad
         related = None if t.relations is None else pad(t.relations, (0, 0, 0, more, 0, more))
         targets = Targets(pad(t.boxes, (0, 0, 0, more), value=0.5), pad(t.labels, (0, more), value=-1), related)
-        pairs = None if b.denoise is None else b.denoise._replace(picture=b.denoise.picture + first)
-        parts.append(Batch(b.pictures, targets, b.noised, pairs))
+        pairs = (
+            None if b.denoising_match is None else b.denoising_match._replace(picture=b.denoising_match.picture + first)
+        )
+        parts.append(Batch(b.pictures, targets, b.denoising, pairs))
         first += len(b.pictures)
     return _together(parts, device)
 

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.models.detector import Found, Noised, Proposals
-from saccade.ops.boxes import giou, iou, to_corners
+from saccade.models.detector import DenoisingQueries, DetectorOutput, Proposals
+from saccade.ops.boxes import cxcywh_to_xyxy, giou, iou
 
 CLASS, EDGES, OVERLAP, RELATION = 1.0, 5.0, 2.0, 1.0  # weights of the parts; DETR's for boxes
 CLASS_COST = 2.0  # in matching, beside EDGES and OVERLAP
@@ -46,7 +46,7 @@ class Match(NamedTuple):
 
 
 def detection_loss(
-    found: Found, targets: Targets, noised: Noised | None, denoise: Match | None, each: float
+    found: DetectorOutput, targets: Targets, noised: DenoisingQueries | None, denoise: Match | None, each: float
 ) -> dict[str, Tensor]:
     """The parts of the loss, summed over objects and divided by `each`, the number of objects usual in a batch:
     "found", "proposed", "within", and where there are such, "denoised" and "related".
@@ -58,7 +58,7 @@ def detection_loss(
     own = [(said[:, spoilt:].float(), boxes[:, spoilt:]) for said, boxes in zip(found.logits, found.boxes, strict=True)]
     matches = [match(said, boxes, targets) for said, boxes in own]
     parts["found"] = sum((_set_loss(*o, targets, m) for o, m in zip(own, matches, strict=True)), torch.zeros(()))
-    chosen = found.proposals.chosen, found.proposals.boxes
+    chosen = found.proposals.query, found.proposals.boxes
     parts["proposed"] = _set_loss(*chosen, targets, match(*chosen, targets))
     parts["within"] = _within_loss(found.proposals, targets)
     if denoise is not None:
@@ -81,7 +81,7 @@ def match(logits: Float[Tensor, "b q c"], boxes: Float[Tensor, "b q 4"], targets
     said = logits.sigmoid().gather(2, targets.labels.clamp(min=0)[:, None, :].expand(-1, logits.shape[1], -1))
     wrong = 0.25 * (1 - said) ** 2 * -(said + 1e-8).log() - 0.75 * said**2 * -(1 - said + 1e-8).log()  # focal loss
     far = torch.cdist(boxes, targets.boxes, p=1)
-    overlap = giou(to_corners(boxes)[:, :, None], to_corners(targets.boxes)[:, None, :])
+    overlap = giou(cxcywh_to_xyxy(boxes)[:, :, None], cxcywh_to_xyxy(targets.boxes)[:, None, :])
     cost = (CLASS_COST * wrong + EDGES * far - OVERLAP * overlap).cpu().numpy()
     if not np.isfinite(cost).all():
         raise SaccadeError(
@@ -112,7 +112,7 @@ def _set_loss(
 
 def _box_loss(a: Float[Tensor, "k 4"], b: Float[Tensor, "k 4"]) -> tuple[Float[Tensor, "k"], Float[Tensor, "k"]]:
     """How far boxes are from where they should be, and their IoU as a number to aim at."""
-    ca, cb = to_corners(a), to_corners(b)
+    ca, cb = cxcywh_to_xyxy(a), cxcywh_to_xyxy(b)
     loss = EDGES * (a - b).abs().sum(dim=-1) + OVERLAP * (1 - giou(ca, cb))
     return loss, iou(ca, cb).detach().clamp(0, 1)
 
@@ -130,8 +130,8 @@ def _class_loss(
 def _within_loss(proposals: Proposals, targets: Targets) -> Float[Tensor, ""]:
     """Every token whose centre lies in an object says its class and box, the smallest object's where several hold it
     (FCOS, Tian et al. 2019, 3.1). Each object counts once, however many tokens it has."""
-    b, m, _ = proposals.within.shape
-    corners = to_corners(targets.boxes)
+    b, m, _ = proposals.dense.shape
+    corners = cxcywh_to_xyxy(targets.boxes)
     owner = _owner(proposals.centres, corners, targets.there)
     inside = owner >= 0
     picture, token = inside.nonzero(as_tuple=True)
@@ -140,11 +140,11 @@ def _within_loss(proposals: Proposals, targets: Targets) -> Float[Tensor, ""]:
     share.index_put_((picture, object_), torch.ones_like(picture, dtype=share.dtype), accumulate=True)
     each = 1 / share[picture, object_]
     box, overlap = _box_loss(proposals.boxes[picture, token], targets.boxes[picture, object_])
-    goal = torch.zeros_like(proposals.within)
+    goal = torch.zeros_like(proposals.dense)
     goal[picture, token, targets.labels[picture, object_]] = overlap
     weight = torch.ones(b, m, device=owner.device)
     weight[picture, token] = each
-    return CLASS * _class_loss(proposals.within, goal, weight) + (box * each).sum()
+    return CLASS * _class_loss(proposals.dense, goal, weight) + (box * each).sum()
 
 
 def _owner(

@@ -57,7 +57,7 @@ def match(
     Each found object, surest first, takes the free object of its class that it overlaps most, by at least `iou`.
     What is left may take a free object of another class ("wrong class"), then one of its class that it overlaps by
     at least `loose` ("loose box"). The kinds are those of TIDE (Bolya et al. 2020, section 2.2), but here every
-    object is taken once. Found objects in a crowd are left out, and so are crowds that are not found.
+    object is taken once. DetectorOutput objects in a crowd are left out, and so are crowds that are not found.
     """
     ious = overlaps(found.boxes, truth)
     assert truth.crowd is not None

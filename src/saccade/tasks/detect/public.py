@@ -5,10 +5,10 @@ from typing import Any
 from saccade.checkpoints.detectors import PublicDetector
 from saccade.data.images import Picture
 from saccade.tasks.detect.result import Detections
-from saccade.tasks.detect.task import FindsObjects
+from saccade.tasks.detect.task import BaseDetectTask
 
 
-class PublicDetectTask(FindsObjects):
+class PublicDetectTask(BaseDetectTask):
     """A detector of transformers': `predict` and `val` as of `DetectTask`. It tells no relations."""
 
     kind = "detect"

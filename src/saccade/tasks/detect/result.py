@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Detections:
-    """Found objects, surest first.
+    """DetectorOutput objects, surest first.
 
     Attributes:
         boxes: left, top, right, bottom in pixels of the picture, as in `saccade.data.objects.Objects`.

@@ -18,12 +18,12 @@ from saccade.data.images import Picture, Source
 from saccade.data.objects import Objects, ObjectSet
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
-from saccade.models.detector import Detector, DetectorConfig, Found
-from saccade.ops.boxes import to_corners
+from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
+from saccade.ops.boxes import cxcywh_to_xyxy
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.saved import TrainedTask, same_classes
 
-MOST_RELATIONS = 100  # told of one picture
+MAX_RELATIONS = 100  # told of one picture
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Detection:
         }
 
 
-class FindsObjects:
+class BaseDetectTask:
     """What every detector does once it can `detect`: `predict` on a picture, `val` on a set of annotated ones."""
 
     model: nn.Module
@@ -137,7 +137,7 @@ class FindsObjects:
 
 
 @dataclass
-class DetectTask(FindsObjects, TrainedTask):
+class DetectTask(BaseDetectTask, TrainedTask):
     """A detector of ours with the names of its classes and relations; `save` and `DetectTask.open` for its folder."""
 
     model: Detector
@@ -168,14 +168,14 @@ class DetectTask(FindsObjects, TrainedTask):
         return replace(found, boxes=boxes)
 
 
-def detections(found: Found, size: tuple[int, int]) -> list[Detections]:
+def detections(found: DetectorOutput, size: tuple[int, int]) -> list[Detections]:
     """What the last block of a detector says, a picture each, boxes in pixels of pictures of `size` (height, width).
 
     Every query names each class; a query's surest class is kept. Raises SaccadeError if an answer is not a number.
     """
     sure, labels = found.logits[-1].float().sigmoid().max(dim=-1)
     height, width = size
-    boxes = to_corners(found.boxes[-1].float()).clamp(0, 1) * sure.new_tensor([width, height, width, height])
+    boxes = cxcywh_to_xyxy(found.boxes[-1].float()).clamp(0, 1) * sure.new_tensor([width, height, width, height])
     if not (sure.isfinite().all() and boxes.isfinite().all()):
         raise SaccadeError("the model's answer is not a number: its weights are damaged, fetch or train it again")
     order = sure.argsort(dim=1, descending=True)
@@ -194,7 +194,7 @@ def _triplets(chance: Float[Tensor, "n n r"], scores: Float[Tensor, "n"]) -> tup
     sure = chance * scores[:, None, None] * scores[None, :, None]
     _, n, r = sure.shape
     sure[torch.arange(n), torch.arange(n)] = -1  # nothing relates to itself
-    best, at = sure.flatten().topk(min(MOST_RELATIONS, n * (n - 1) * r))
+    best, at = sure.flatten().topk(min(MAX_RELATIONS, n * (n - 1) * r))
     return torch.stack([at // (n * r), at % r, at // r % n], dim=1), best
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from saccade.data.objects import ObjectSet
@@ -16,62 +14,23 @@ from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import LEAST
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
-from saccade.models.detector import Detector, DetectorConfig, Found
+from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.tasks.base import Task
-from saccade.tasks.detect.batches import Batch, FromScenes, FromSet, Source, as_targets, joined, spoilt
+from saccade.tasks.detect.batches import Batch, FromScenes, FromSet, Source, as_targets, joined, make_denoising_queries
 from saccade.tasks.detect.loss import detection_loss
+from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
-from saccade.tasks.detect.task import MOST_RELATIONS, DetectTask, detections
+from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, detections
 from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, whole_patches
-from saccade.tasks.training import Training, Zoom
-
-
-class DetectRecipe(BaseModel):
-    """The model and the augmentation. The defaults suit some hundreds to some ten thousand pictures."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    model: str = "small/8"
-    """Preset of the encoder."""
-    size: Annotated[int, Field(gt=0)] = 320
-    """Longer side of the pictures the model sees, in pixels; the shorter follows from the training pictures."""
-    queries: Annotated[int, Field(gt=0)] = 60
-    """Objects that can be found in one picture."""
-    depth: Annotated[int, Field(gt=0)] = 3
-    """Blocks of the decoder."""
-    grow: bool = False
-    """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    zoom: tuple[Zoom, Zoom] = (0.6, 1.6)
-    """Least and greatest random zoom."""
-    upside_down: bool = False
-    """Also mirror above and below: for pictures without an up."""
-    quarter_turns: bool = False
-    """Also exchange rows and columns: for square pictures without an up."""
-    colour: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Random change of brightness, contrast and saturation."""
-    noised: Annotated[int, Field(ge=0)] = 32
-    """Known objects, spoilt, that the decoder mends beside its own queries; 0 for off."""
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
-
-    def augmentation(self) -> dict[str, Any]:
-        """For `ObjectAugment`."""
-        turned = {"upside_down": self.upside_down, "quarter_turns": self.quarter_turns}
-        return {"scale": self.zoom, "colour": self.colour, **turned}
-
-    def size_at(self, progress: float) -> int:
-        """Longer side of the training pictures at a point of the run, 0 to 1: half, three quarters, then all of it."""
-        if not self.grow:
-            return self.size
-        return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+from saccade.tasks.training import Training
 
 
 class DetectTraining(Training):
     """Training and validation pictures, a new detector for their classes, and its loss."""
 
     recipe: DetectRecipe
-    judged_by = "mAP"
+    selection_metric = "mAP"
 
     def __init__(
         self, train: ObjectSet, val: ObjectSet, recipe: DetectRecipe, seed: int = 0, start: Task | None = None
@@ -85,12 +44,14 @@ class DetectTraining(Training):
         encoder = encoder_for(recipe.model, self.size, recipe.drop_path, start)
         self._patch = encoder.patch
         self.size = whole_patches(self.size, encoder.patch)
-        shape = {"queries": recipe.queries, "depth": recipe.depth, "relations": len(self.relations)}
+        shape = {"queries": recipe.queries, "depth": recipe.decoder_depth, "relations": len(self.relations)}
         model = Detector(DetectorConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
             take_over(model, start, self.labels, self.relations)
-        if not recipe.noised:  # then nothing asks for them, and processes that share gradients would wait for theirs
-            model.known.requires_grad_(False)
+        if (
+            not recipe.denoising_queries
+        ):  # then nothing asks for them, and processes that share gradients would wait for theirs
+            model.label_embedding.requires_grad_(False)
         self.model: nn.Module = model
         fit = Preprocess(self.size, "letterbox")
         self.source: Source = (
@@ -119,16 +80,16 @@ class DetectTraining(Training):
         size = whole_patches((round(self.size[0] * share), round(self.size[1] * share)), self._patch)
         pictures, objects = self.source.samples(indices, size, generator)
         targets = as_targets(objects, len(self.relations))
-        noised, pairs = spoilt(targets, self.recipe.noised, len(self.labels), generator)
+        noised, pairs = make_denoising_queries(targets, self.recipe.denoising_queries, len(self.labels), generator)
         return Batch(self.preprocess.standardised(pictures), targets, noised, pairs)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """All parts of `detection_loss`."""
         batch = joined(batches, device)
-        found = Found(*model(batch.pictures, batch.noised))
+        found = DetectorOutput(*model(batch.pictures, batch.denoising))
         usual = self.each * len(batch.pictures)
         return sum(
-            detection_loss(found, batch.targets, batch.noised, batch.denoise, usual).values(),
+            detection_loss(found, batch.targets, batch.denoising, batch.denoising_match, usual).values(),
             torch.zeros((), device=device),
         )
 
@@ -139,7 +100,7 @@ class DetectTraining(Training):
         assert isinstance(model, Detector)
         count = len(self.val_objects)
         told = torch.zeros(count, self.recipe.queries, 6, device=device.device)
-        related = torch.zeros(count, MOST_RELATIONS, 4, device=device.device)
+        related = torch.zeros(count, MAX_RELATIONS, 4, device=device.device)
         for at in list(torch.arange(count).split(50))[device.rank :: device.world]:
             pictures = self.preprocess.normalised(self.val_pictures[at].to(device.device))
             with device.precision():

@@ -6,13 +6,13 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from saccade.data.segments import IGNORED
-from saccade.models.segmenter import Segmented
+from saccade.models.segmenter import SegmenterOutput
 
 PIXELS, OVERLAP, PATCHES = 1.0, 1.0, 0.5  # weights of the parts
 REACH = 1  # pixels from the border that count more
 
 
-def segmentation_loss(said: Segmented, truth: UInt8[Tensor, "b y x"], border: float) -> dict[str, Tensor]:
+def segmentation_loss(said: SegmenterOutput, truth: UInt8[Tensor, "b y x"], border: float) -> dict[str, Tensor]:
     """The parts of the loss: "pixels" (cross-entropy, with more weight beside borders), "overlap" (1 - Dice of every
     class that is there), "patches" (cross-entropy of every patch with the shares of classes in it).
 
@@ -20,14 +20,14 @@ def segmentation_loss(said: Segmented, truth: UInt8[Tensor, "b y x"], border: fl
     """
     known = truth != IGNORED
     weight = known.float() * (1 + border * border_band(truth, REACH).float())
-    logits = said.pixels.float()
+    logits = said.logits.float()
     each = F.cross_entropy(logits, truth.long().masked_fill(~known, 0), reduction="none")
     classes = torch.arange(logits.shape[1], device=truth.device, dtype=truth.dtype)
     whole = truth[:, None] == classes[:, None, None]  # of no class where IGNORED, which is above all classes
     return {
         "pixels": PIXELS * (each * weight).sum() / weight.sum().clamp(min=1),
         "overlap": OVERLAP * _overlap_loss(logits, whole, known),
-        "patches": PATCHES * _patch_loss(said.patches.float(), whole, known),
+        "patches": PATCHES * _patch_loss(said.patch_logits.float(), whole, known),
     }
 
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from saccade.checkpoints.segmenters import PublicSegmenter
 from saccade.data.images import Picture
-from saccade.tasks.segment.task import SegmentsPictures
+from saccade.tasks.segment.task import BaseSegmentTask
 
 
-class PublicSegmentTask(SegmentsPictures):
+class PublicSegmentTask(BaseSegmentTask):
     """A segmenter of transformers': `predict` and `val` as of every segmenter."""
 
     kind = "segment"

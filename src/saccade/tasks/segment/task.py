@@ -24,7 +24,7 @@ from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.tiles import classes_of_pixels
 
 
-class SegmentsPictures:
+class BaseSegmentTask:
     """What every segmenter does once it can `segment`: `predict` on a picture, `val` on a set with known masks."""
 
     model: nn.Module
@@ -69,7 +69,7 @@ class SegmentsPictures:
 
 
 @dataclass
-class SegmentTask(SegmentsPictures, TrainedTask):
+class SegmentTask(BaseSegmentTask, TrainedTask):
     """A segmenter with what it takes to use it on pictures, and the names of its classes.
 
     `preprocess` says how large pictures are when they are segmented (their shorter side is `shortest`) and how much of
@@ -98,7 +98,7 @@ class SegmentTask(SegmentsPictures, TrainedTask):
         """As `segment`, of a picture that is prepared."""
         pixels = pixels.to(next(self.model.parameters()).device)
         model, tile = self.model.eval(), up_to_patches(self.preprocess.size, self.vit.config.patch)
-        return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: model(tiles).pixels, size)
+        return classes_of_pixels(pixels, tile, len(self.labels), lambda tiles: model(tiles).logits, size)
 
     def at(self, shortest: int) -> "SegmentTask":
         """The same for pictures whose shorter side is brought to another size, in pixels."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Annotated, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Generator, Tensor, nn
 
 from saccade.data.cache import for_each
@@ -18,51 +17,14 @@ from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.device import Device
 from saccade.errors import DataError, SaccadeError
-from saccade.models.segmenter import Segmented, Segmenter, SegmenterConfig
+from saccade.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import colours, encoder_for, fitting_size, take_over, up_to_patches, whole_patches
 from saccade.tasks.segment.loss import segmentation_loss
+from saccade.tasks.segment.recipe import SegmentRecipe
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
-from saccade.tasks.training import Training, Zoom
-
-
-class SegmentRecipe(BaseModel):
-    """The model and the augmentation. The defaults suit some hundreds of pictures."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-
-    model: str = "small/8"
-    """Preset of the encoder."""
-    size: Annotated[int, Field(gt=0)] = 480
-    """Longer side of the whole pictures as the model reads them, in pixels; the shorter follows from the training
-    pictures."""
-    crop: Annotated[int | None, Field(gt=0)] = 256
-    """Longer side of the part of a picture that the model sees at once; pictures are then seen in overlapping tiles.
-    None, or as much as the size: whole pictures, as scenes always are."""
-    depth: Annotated[int, Field(gt=0)] = 2
-    """Blocks of the decoder."""
-    fine: Annotated[int, Field(gt=0, multiple_of=8)] = 16
-    """Features of every pixel."""
-    grow: bool = False
-    """Begin with pictures of half the size, which costs a quarter, and grow them to the full size."""
-    zoom: tuple[Zoom, Zoom] = (0.6, 1.6)
-    """Least and greatest random zoom."""
-    flip: bool = True
-    """Mirror left and right, half of the time."""
-    colour: Annotated[float, Field(ge=0, le=1)] = 0.4
-    """Random change of brightness, contrast and saturation."""
-    border: Annotated[float, Field(ge=0)] = 2.0
-    """How much more a pixel beside another class counts."""
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
-
-    def size_at(self, progress: float) -> int:
-        """Longer side of what the model sees at a point of the run, 0 to 1: half, three quarters, then all of it."""
-        full = min(self.size, self.crop or self.size)
-        if not self.grow:
-            return full
-        return round(full * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+from saccade.tasks.training import Training
 
 
 class Batch(NamedTuple):
@@ -100,7 +62,7 @@ class FromSet:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
         least, greatest = (zoom * size[0] / self.window[0] for zoom in self.recipe.zoom)
-        augment = SegmentAugment(size, (least, greatest), self.recipe.flip, self.recipe.colour)
+        augment = SegmentAugment(size, (least, greatest), self.recipe.hflip, self.recipe.color_jitter)
         return augment(*self.data[indices], generator)
 
 
@@ -122,7 +84,7 @@ class SegmentTraining(Training):
     """Training and validation pictures, a new segmenter for their classes, and its loss."""
 
     recipe: SegmentRecipe
-    judged_by = "mIoU"
+    selection_metric = "mIoU"
 
     def __init__(
         self, train: SegmentSet, val: SegmentSet, recipe: SegmentRecipe, seed: int = 0, start: Task | None = None
@@ -136,7 +98,7 @@ class SegmentTraining(Training):
         window = (min(whole[0], full), min(whole[1], full))
         encoder = encoder_for(recipe.model, window, recipe.drop_path, start)
         self._patch, self.window = encoder.patch, up_to_patches(window, encoder.patch)
-        shape = {"depth": recipe.depth, "fine": recipe.fine}
+        shape = {"depth": recipe.decoder_depth, "pixel_channels": recipe.pixel_channels}
         self.model: nn.Module = Segmenter(SegmenterConfig(vit=encoder, classes=len(self.labels), **shape))
         if start is not None:
             take_over(self.model, start, self.labels)
@@ -175,10 +137,10 @@ class SegmentTraining(Training):
         """All parts of `segmentation_loss`, the mean of all batches."""
         pictures = torch.cat([batch.pictures for batch in batches]).to(device, non_blocking=True)
         masks = torch.cat([batch.masks for batch in batches]).to(device, non_blocking=True)
-        said, sizes = Segmented(*model(pictures)), [len(batch.masks) for batch in batches]
+        said, sizes = SegmenterOutput(*model(pictures)), [len(batch.masks) for batch in batches]
         # part by part, as Dice over a whole batch would not be the same for one process and several
-        each = zip(said.pixels.split(sizes), said.patches.split(sizes), masks.split(sizes), strict=True)
-        parts = [segmentation_loss(Segmented(p, q), truth, self.recipe.border) for p, q, truth in each]
+        each = zip(said.logits.split(sizes), said.patch_logits.split(sizes), masks.split(sizes), strict=True)
+        parts = [segmentation_loss(SegmenterOutput(p, q), truth, self.recipe.boundary_weight) for p, q, truth in each]
         return torch.stack([sum(part.values(), torch.zeros((), device=device)) for part in parts]).mean()
 
     @torch.no_grad()
@@ -192,7 +154,7 @@ class SegmentTraining(Training):
             mine.add(said, self.val.mask(i), self.val.names[i])
         total = SegmentScores.from_sums(self.labels, device.sum(mine.sums.to(device.device)).cpu())
         scores = {name: value for name, value in total.result().items() if isinstance(value, float)}
-        return {self.judged_by: 0.0, **scores}
+        return {self.selection_metric: 0.0, **scores}
 
     def trained(self, model: nn.Module, name: str) -> SegmentTask:
         """The segmenter around a network."""

@@ -8,7 +8,7 @@ import torch
 import saccade
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ViT
-from saccade.tasks import ClassifyTask, Task, embedded, load
+from saccade.tasks import ClassifyTask, Task, bundled, load
 from saccade.tasks import load as load_function
 
 from . import tiny
@@ -23,9 +23,9 @@ def model(tmp_path):
 
 
 def test_the_embedded_models():
-    if not embedded():
-        pytest.skip("no model is embedded in this copy of the library")
-    for name in embedded():
+    if not bundled():
+        pytest.skip("no model is bundled in this copy of the library")
+    for name in bundled():
         assert load(name).name == name
     task = saccade.load()
     assert isinstance(task, ClassifyTask)
@@ -41,10 +41,10 @@ def test_an_embedded_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatc
     tiny.task(seed=2).save(tmp_path / "here" / "small")
     monkeypatch.setattr(sys.modules[load_function.__module__], "files", lambda package: tmp_path)
     monkeypatch.chdir(tmp_path / "here")
-    assert embedded() == ["small"]
+    assert bundled() == ["small"]
     assert load("small").predict(PICTURE) == tiny.task(seed=1).predict(PICTURE)
     assert load("./small").predict(PICTURE) == tiny.task(seed=2).predict(PICTURE)
-    with pytest.raises(CheckpointError, match=r"no model 'smal'.*embedded are small"):
+    with pytest.raises(CheckpointError, match=r"no model 'smal'.*bundled are small"):
         load("smal")
 
 
@@ -62,7 +62,7 @@ def test_an_unknown_name_lists_what_there_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError) as error:
         load("nothing")
-    for part in ("nothing", *(embedded() or ["none"]), "hf:", "timm:"):
+    for part in ("nothing", *(bundled() or ["none"]), "hf:", "timm:"):
         assert part in str(error.value)
 
 

@@ -1,0 +1,31 @@
+"""The models that are installed with the library, and what their cards say. Reads no weights."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+
+def bundled() -> list[str]:
+    """Names of the bundled models."""
+    root = files("saccade") / "weights"
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model that `saccade train` wrote: its task, network, labels and card."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def count_parameters(file: Path) -> int:
+    """Elements of all tensors of a safetensors file, from its header (an 8-byte length, then JSON) alone."""
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            count = 1
+            for side in tensor["shape"]:
+                count *= side
+            total += count
+    return total

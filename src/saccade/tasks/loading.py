@@ -1,0 +1,97 @@
+"""One way to a model, whatever it is called and wherever it lies."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from saccade.checkpoints import load_checkpoint
+from saccade.checkpoints.detectors import is_detector, load_detector
+from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.matchers import PublicMatcher, is_matcher, load_matcher
+from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
+from saccade.errors import CheckpointError
+from saccade.models import Classifier
+from saccade.tasks.base import Task
+from saccade.tasks.bundled_models import bundled
+from saccade.tasks.classify.task import ClassifyTask
+from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.detect.task import DetectTask
+from saccade.tasks.saved import TrainedTask, kind_in
+from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.segment.task import SegmentTask
+
+DEFAULT = "cifar"
+KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask, SegmentTask)}
+
+
+def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask:
+    """A task, ready for `predict` where it has a head to predict with.
+
+    spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
+    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file.
+
+    Raises CheckpointError, in one line, if there is no such model or it cannot be read.
+    """
+    name = str(spec)
+    if (ours := _ours(name)) is not None:
+        return _open(*ours)
+    if not Path(name).exists() and ":" not in name and "/" not in name:
+        raise CheckpointError(
+            f"there is no model {name!r}: bundled are {', '.join(bundled()) or 'none'}; else give hf:owner/name, "
+            "timm:name, a folder or a safetensors file"
+        )
+    source = open_checkpoint(spec)
+    if is_segmenter(source):  # first, as a panoptic DETR is a DETR too
+        return PublicSegmentTask(load_segmenter(source))
+    if is_detector(source):
+        return PublicDetectTask(load_detector(source))
+    try:
+        loaded = load_checkpoint(source)
+    except CheckpointError as error:
+        if not is_matcher(source):
+            raise
+        raise CheckpointError(
+            f"{source.name} matches text with pictures, and its picture tower alone cannot be read here: "
+            "look --text WORDS shows which words and patches answer one another"
+        ) from error
+    if is_matcher(source):
+        loaded.notes.append("this model reads text too: give --text to see which words and patches answer one another")
+    if not isinstance(loaded.model, Classifier):
+        return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
+    classes = loaded.model.config.classes
+    notes = list(loaded.notes)
+    if loaded.labels is None:
+        notes.append(f"the checkpoint does not name its {classes} classes: they are numbered from 0")
+    labels = loaded.labels or [f"class {i}" for i in range(classes)]
+    return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
+
+
+def load_matching(spec: str | Path) -> PublicMatcher:
+    """A model that matches text with pictures. spec: as for `load`; none is bundled.
+
+    Raises CheckpointError, in one line, for one that reads no text, and as `load_matcher` does."""
+    if _ours(str(spec)) is not None:
+        raise CheckpointError(
+            f"{spec} reads no text: a model that matches text with pictures is needed, such as "
+            "hf:openai/clip-vit-base-patch32"
+        )
+    return load_matcher(spec)
+
+
+def _ours(name: str) -> tuple[Path, str] | None:
+    """The folder of a bundled model or of one that `saccade train` wrote, and what to call it."""
+    if name in bundled():
+        with as_file(files("saccade") / "weights" / name) as folder:
+            return folder, name
+    folder = Path(name)
+    place = next((place for place in (folder, folder / "model") if kind_in(place) is not None), None)
+    return None if place is None else (place, folder.resolve().name)
+
+
+def _open(folder: Path, name: str) -> TrainedTask:
+    kind = kind_in(folder)
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"{folder} holds a model for the task {kind!r}, which this version does not know; it knows "
+            f"{', '.join(KINDS)}: install a newer saccade"
+        )
+    return KINDS[kind].open(folder, name)
