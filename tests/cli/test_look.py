@@ -12,7 +12,7 @@ from ..tasks import tiny
 def test_it_says_what_it_sees_and_writes_the_page(saccade, model, red, tmp_path):
     said = saccade("look", red, "--model", model)
     assert (said.code, said.err) == (0, "")
-    for part in ("tiny", "4 x 4 patches", *tiny.COLOURS, "where it looks", "saccade-look.html"):
+    for part in ("tiny", "4 x 4 patches", *tiny.COLOURS, "attention: dark", "saccade-look.html"):
         assert part in said.out
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.lower().startswith("<!doctype html>")
@@ -39,7 +39,7 @@ def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
     assert (said.code, said.err) == (0, "")
     for part in ("finder", "attention inside", "box covers", *detectors.RELATIONS, "click an object"):
         assert part in said.out
-    assert "no classifier" not in said.out
+    assert "no classification head" not in said.out
     told = json.loads(saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3", "--json").out)
     objects = told["prediction"]["objects"]
     assert all(one["score"] >= 0.3 and len(one["attention_in_box"]) == 2 and one["box_share"] <= 1 for one in objects)
@@ -82,11 +82,11 @@ def test_without_a_picture_one_is_drawn(saccade, model):
 
 
 def test_the_embedded_model_looks(saccade, red):
-    from saccade.tasks import embedded
+    from saccade.tasks import bundled
 
-    if not embedded():
-        assert "embedded are none" in saccade("look", red).line
-        pytest.skip("no model is embedded in this copy of the library")
+    if not bundled():
+        assert "bundled are none" in saccade("look", red).line
+        pytest.skip("no model is bundled in this copy of the library")
     said = saccade("look", red)
     assert said.code == 0
     assert "cifar" in said.out
@@ -225,7 +225,7 @@ def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):
     save_checkpoint(task.vit, tmp_path / "bare", "vit")
     said = saccade("look", red, "--model", "bare")
     assert said.code == 0
-    assert "has no classifier" in said.out
+    assert "has no classification head" in said.out
     assert json.loads(saccade("look", red, "--model", "bare", "--json").out)["prediction"] is None
     refused = saccade("predict", red, "--model", "bare")
     assert refused.code == 1

@@ -15,7 +15,7 @@ def task(classes: int = 5, depth: int = 2, grid: tuple[int, int] = (5, 6), short
     torch.manual_seed(5)
     block = {"width": 24, "heads": 3, "hidden": 32}
     vit = {"block": block, "depth": 2, "patch": 4, "grid": grid, "positions": ("rotary",)}
-    config = {"vit": vit, "classes": classes, "depth": depth, "fine": 8}
+    config = {"vit": vit, "classes": classes, "depth": depth, "pixel_channels": 8}
     model = Segmenter(SegmenterConfig.model_validate(config)).eval()
     for products in (model.patch_head, model.pixel_head):
         nn.init.normal_(products.query.weight, std=1.0)

@@ -119,8 +119,8 @@ def test_both_languages_say_the_same_things(tmp_path):
 @needs_chromium
 def test_classes(found, tmp_path):
     one, page = found
-    areas = one.areas
-    first = next(i for i in range(5) if i not in areas.bare)
+    areas = one.targets
+    first = next(i for i in range(5) if i not in areas.unpainted)
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait(READY)
@@ -150,7 +150,7 @@ def test_classes(found, tmp_path):
         told = {name.strip(): weight for name, _, weight in browser.run(LIST)}
         for j, name in enumerate(areas.names):
             weight = float(told["itself" if j == 0 else name].removesuffix(" %")) / 100
-            assert weight == pytest.approx(float(areas.layers[0].among[1, 0, j]), abs=0.001)
+            assert weight == pytest.approx(float(areas.layers[0].self_weights[1, 0, j]), abs=0.001)
         sees = browser.run("return document.getElementById('predictions').innerText")
         assert areas.names[0] in sees
         assert f"{int((areas.pixels > 0).sum())} of its 5 classes" in sees
@@ -159,11 +159,11 @@ def test_classes(found, tmp_path):
 
 @needs_chromium
 def test_the_colours_are_those_of_the_classes_and_can_be_switched(found, tmp_path):
-    areas = found[0].areas
+    areas = found[0].targets
     height, width = areas.mask.shape
     same = areas.mask[1:-1, 1:-1]
     inner = (same == areas.mask[1:-1, 2:]) & (same == areas.mask[2:, 1:-1])
-    token = next(i for i in range(5) if i not in areas.bare)
+    token = next(i for i in range(5) if i not in areas.unpainted)
     y, x = (1 + one for one in divmod(int(((same == token) & inner).flatten().byte().argmax()), width - 2))
     at = ((x + 0.5) / width, (y + 0.5) / height)
     with webdriver.Browser(tmp_path / "profile") as browser:
@@ -190,7 +190,7 @@ def test_the_colours_are_those_of_the_classes_and_can_be_switched(found, tmp_pat
 @needs_chromium
 def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
     one, page = found
-    areas = one.areas
+    areas = one.targets
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en&mode=self&token=1")
         browser.wait("document.querySelectorAll('#taken .prediction').length")
@@ -198,10 +198,12 @@ def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
             browser.run(CLICK, "picture", (patch % 6 + 0.5) / 6, (patch // 6 + 0.5) / 5)
             assert browser.run(CHOSEN) == f"Chosen: patch at row {patch // 6 + 1}, column {patch % 6 + 1}"
             told = [line.split("\n") for line in browser.run(TAKEN)]
-            there = [i for i in range(4) if areas.chances[i, patch] * 65535 >= 0.5]
+            there = [i for i in range(4) if areas.probabilities[i, patch] * 65535 >= 0.5]
             assert [name for name, _ in told] == [areas.names[areas.ranks[i, patch]] for i in there]
             for (_, chance), i in zip(told, there, strict=True):
-                assert float(chance.removesuffix(" %")) / 100 == pytest.approx(float(areas.chances[i, patch]), abs=2e-3)
+                assert float(chance.removesuffix(" %")) / 100 == pytest.approx(
+                    float(areas.probabilities[i, patch]), abs=2e-3
+                )
         weights = one.trace["vit.*"][-1].weights()[0].mean(0)[1 + 8]
         assert shown_percent(browser.run(PEAK)) == pytest.approx(float(weights[1:].max()), rel=0.05)
         browser.run("document.querySelectorAll('#chips button')[0].click()")
@@ -214,7 +216,7 @@ def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
 def test_phone_dark_and_korean(tmp_path):
     """A picture that leaves some of the canvas empty, and has not all classes."""
     one = look(task(), noise(30, 41))
-    assert 0 in one.areas.pixels
+    assert 0 in one.targets.pixels
     page = one.page(tmp_path / "look.html").path
     with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
         browser.open(page, "#language=ko&token=4")

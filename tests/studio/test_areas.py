@@ -11,9 +11,10 @@ from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORED
 from saccade.errors import SaccadeError
-from saccade.studio.canvas import laid_out
+from saccade.studio.canvas import lay_out
 from saccade.studio.look import look
-from saccade.studio.views.areas import MOST, RANKS, chances_of_patches, part_of_patches
+from saccade.studio.views import LookOptions
+from saccade.studio.views.areas import MOST, RANKS, patch_coverage, patch_probabilities
 from saccade.tasks.segment.colours import class_colours
 
 from .detectors import noise
@@ -32,7 +33,7 @@ def test_one_tile_is_what_predict_says():
     said = segmenter.predict(fitting().image)
     assert torch.equal(found.prediction.mask, said.mask)
     assert len(said.areas.shares) >= 3, "else the test shows little"
-    areas = found.areas
+    areas = found.targets
     assert found.notes == []
     assert areas.names[: len(said.areas.shares)] == list(said.areas.shares)
     assert sorted(areas.names) == sorted(CLASSES)
@@ -50,35 +51,35 @@ def test_one_tile_is_what_predict_says():
 def test_every_class_has_the_map_of_its_own_token():
     segmenter = task()
     found = look(segmenter, fitting())
-    areas = found.areas
+    areas = found.targets
     order = [CLASSES.index(name) for name in areas.names]
     assert order != sorted(order)
     assert len(areas.layers) == 2
     for i, layer in enumerate(areas.layers):
         cross = found.trace[f"decoder.blocks.{i}.cross_attention"][0]
         own = found.trace[f"decoder.blocks.{i}.self_attention"][0]
-        torch.testing.assert_close(layer.looks, cross.weights()[0][:, order])
-        torch.testing.assert_close(layer.among, own.weights()[0][:, order][:, :, order])
+        torch.testing.assert_close(layer.weights, cross.weights()[0][:, order])
+        torch.testing.assert_close(layer.self_weights, own.weights()[0][:, order][:, :, order])
     assert [call.name for call in areas.others] == [call.name for call in found.trace["vit.*"]]
     out = segmenter.model(segmenter.preprocess(fitting().image)[None])
     assert areas.colours == [class_colours(5)[i] for i in order]
-    assert [areas.names[i] for i in areas.bare] == ["background"]
-    best = out.pixels[0].argmax(dim=0)
+    assert [areas.names[i] for i in areas.unpainted] == ["background"]
+    best = out.logits[0].argmax(dim=0)
     for i, c in enumerate(order):
         for patch in (0, 7, 29):
             y, x = 4 * (patch // 6), 4 * (patch % 6)
-            assert float(areas.parts[i, patch]) == pytest.approx(
+            assert float(areas.coverage[i, patch]) == pytest.approx(
                 float((best[y : y + 4, x : x + 4] == c).float().mean())
             )
-    chance = out.pixels[0].softmax(dim=0)[:, 4:8, 0:4].mean(dim=(1, 2))
-    torch.testing.assert_close(areas.chances[:, 6], chance.sort(descending=True).values[:RANKS])
+    chance = out.logits[0].softmax(dim=0)[:, 4:8, 0:4].mean(dim=(1, 2))
+    torch.testing.assert_close(areas.probabilities[:, 6], chance.sort(descending=True).values[:RANKS])
     assert [order[i] for i in areas.ranks[:, 6].tolist()] == chance.argsort(descending=True)[:RANKS].tolist()
 
 
 def test_the_rollout_is_of_the_mean_of_the_patches():
     found = look(task(), fitting())
     patches = torch.cat([torch.zeros(1), torch.ones(30)])
-    torch.testing.assert_close(found.heat.flatten(), found.areas.others.rollout(patches)[0, 1:])
+    torch.testing.assert_close(found.heat.flatten(), found.targets.others.rollout(patches)[0, 1:])
 
 
 @pytest.mark.parametrize(("size", "canvas"), [((31, 23), (20, 28)), ((61, 23), (20, 56)), ((23, 61), (56, 24))])
@@ -87,12 +88,12 @@ def test_larger_pictures_in_one_piece_say_how_predict_differs(size, canvas):
     found = look(segmenter, picture)
     assert found.grid == (canvas[0] // 4, canvas[1] // 4)
     other = (segmenter.segment(picture) != found.prediction.mask).float().mean()
-    assert f"in one piece of {canvas[1]} x {canvas[0]} pixels, and `predict` in pieces of 24 x 20" in found.notes[0]
+    assert f"in one piece of {canvas[1]} x {canvas[0]} pixels, and `predict` in tiles of 24 x 20" in found.notes[0]
     assert f"gives {other:.1%} of the pixels another class" in found.notes[0]
     assert found.prediction.mask.shape == size[::-1]
-    height, width = found.areas.mask.shape
+    height, width = found.targets.mask.shape
     assert abs(height / width - canvas[0] / canvas[1]) < 0.01
-    beside = found.areas.mask == IGNORED
+    beside = found.targets.mask == IGNORED
     scaled = segmenter.preprocess.scaled(picture.image)
     part = scaled.width * scaled.height / (canvas[0] * canvas[1])
     assert 1 - float(beside.float().mean()) == pytest.approx(part, abs=0.01)
@@ -104,25 +105,25 @@ def test_a_narrow_picture_leaves_some_of_the_canvas_empty():
     found = look(segmenter, picture)
     assert found.grid == (5, 6)
     assert torch.equal(found.prediction.mask, segmenter.segment(picture))
-    assert (found.areas.mask[:, -80:] == IGNORED).all()
-    assert (found.areas.mask[:, :420] != IGNORED).all()
-    assert (found.areas.chances[:, 5::6] == 0).all()
-    assert (found.areas.parts[:, 5::6] == 0).all()
-    torch.testing.assert_close(found.areas.parts.sum(dim=0)[:5], torch.ones(5))
-    assert found.notes == ["the model sees 24 x 20 pixels at once: what the picture leaves of them is grey, empty"]
+    assert (found.targets.mask[:, -80:] == IGNORED).all()
+    assert (found.targets.mask[:, :420] != IGNORED).all()
+    assert (found.targets.probabilities[:, 5::6] == 0).all()
+    assert (found.targets.coverage[:, 5::6] == 0).all()
+    torch.testing.assert_close(found.targets.coverage.sum(dim=0)[:5], torch.ones(5))
+    assert found.notes == ["the model's input is 24 x 20 pixels: the part beyond the image is padding, in grey"]
     assert found.picture.getpixel((found.picture.width - 1, 0)) == (128, 128, 128)
 
 
 def test_parts_and_chances_by_hand():
     mask = torch.randint(0, 4, (6, 15), dtype=torch.uint8)
     mask[0, :7] = IGNORED
-    parts = part_of_patches(mask, 3, (2, 5))
+    parts = patch_coverage(mask, 3, (2, 5))
     for i in range(3):
         for p in range(10):
             y, x = 3 * (p // 5), 3 * (p % 5)
             assert float(parts[i, p]) == pytest.approx(float((mask[y : y + 3, x : x + 3] == i).float().mean()))
     logits = torch.randn(7, 6, 15)
-    chances = chances_of_patches(logits, 3, (5, 11))
+    chances = patch_probabilities(logits, 3, (5, 11))
     for p in range(10):
         y, x = 3 * (p // 5), 3 * (p % 5)
         within = logits.softmax(dim=0)[:, y : min(y + 3, 5), x : min(x + 3, 11)]
@@ -137,22 +138,22 @@ def test_the_page_holds_them(tmp_path):
     assert report.layers == report.layers_kept == 2, "the encoder's own attention is there as before"
     assert [text.count(f'id="targets-{name}"') for name in ("0", "1", "2", "mask", "likely")] == [1, 1, 0, 1, 1]
     assert said["kind"] == "classes"
-    assert said["names"] == found.areas.names
+    assert said["names"] == found.targets.names
     assert said["queries"] == said["count"] == 5
-    assert said["pixels"] == pytest.approx(found.areas.pixels.tolist(), rel=1e-2)
+    assert said["pixels"] == pytest.approx(found.targets.pixels.tolist(), rel=1e-2)
     assert all(len(colour) == 7 for colour in said["colours"])
     assert "<b>sea</b>" not in text
-    assert not any("classifier" in note for note in content(report.path)["notes"])
+    assert not any("classification head" in note for note in content(report.path)["notes"])
 
 
 def test_planes_are_as_exact_as_16_bits():
-    areas = look(task(), fitting()).areas
+    areas = look(task(), fitting()).targets
     planes = {name: zlib.decompress(data) for name, data in areas.planes().items()}
     assert planes["mask"] == bytes(areas.mask.flatten().tolist())
     likely = torch.frombuffer(bytearray(planes["likely"]), dtype=torch.uint8).view(RANKS, 3, 30).int()
     assert torch.equal(likely[:, 0], areas.ranks.int())
     chances = (likely[:, 1] + 256 * likely[:, 2]) / 65535
-    torch.testing.assert_close(chances, areas.chances, atol=1 / 65535, rtol=0)
+    torch.testing.assert_close(chances, areas.probabilities, atol=1 / 65535, rtol=0)
 
 
 def test_json():
@@ -161,16 +162,16 @@ def test_json():
     assert told["classes"] == {name: round(share, 6) for name, share in found.prediction.areas.shares.items()}
     assert set(told["attention"]) == set(told["classes"])
     first = next(iter(told["classes"]))
-    inside = [float(layer.inside(found.areas.cover)[0, 0]) for layer in found.areas.layers]
+    inside = [float(layer.inside(found.targets.cover)[0, 0]) for layer in found.targets.layers]
     assert told["attention"][first]["attention_in_area"] == pytest.approx(inside, abs=1e-4)
 
 
 def test_many_classes():
     found = look(task(classes=71), fitting())
-    areas = found.areas
+    areas = found.targets
     assert len(areas) == MOST
     assert len(areas.names) == 71
-    assert areas.layers[0].looks.shape[1] == MOST
+    assert areas.layers[0].weights.shape[1] == MOST
     assert f"the page shows the maps of {MOST} of 71 classes" in found.notes
     size = sum(len(layer.packed()[0]) for layer in areas.layers) * 4 / 3
     fewer = areas.fitting(size / 3)
@@ -182,26 +183,26 @@ def test_many_classes():
 
 def test_one_class():
     found = look(task(classes=1), fitting())
-    assert found.areas.pixels.tolist() == [1.0]
-    assert found.areas.ranks.shape == (1, 30)
+    assert found.targets.pixels.tolist() == [1.0]
+    assert found.targets.ranks.shape == (1, 30)
 
 
 def test_size():
-    finer = look(task(), fitting(), size=40)
+    finer = look(task(), fitting(), LookOptions(size=40))
     assert finer.grid == (10, 12)
-    odd = look(task(), fitting(), size=43)
+    odd = look(task(), fitting(), LookOptions(size=43))
     assert odd.grid == (10, 12)
     assert "43 is not a multiple of the patch: 40 is used" in odd.notes[0]
-    assert look(task(), fitting(), size=8).grid == (2, 3), "no larger than the picture is at that size"
+    assert look(task(), fitting(), LookOptions(size=8)).grid == (2, 3), "no larger than the picture is at that size"
     with pytest.raises(SaccadeError, match="less than one patch"):
-        look(task(), fitting(), size=3)
+        look(task(), fitting(), LookOptions(size=3))
     long = Picture(Image.new("RGB", (1600, 100)), "long\n.png")
     with pytest.raises(SaccadeError, match=r"long.* makes 256 x 4096 patches.*use a smaller size"):
-        look(task(), long, size=1024)
+        look(task(), long, LookOptions(size=1024))
 
 
 def test_weights_that_are_no_numbers():
-    for name in ("of_pixels.bias.bias", "vit.blocks.0.attention.query.weight"):
+    for name in ("pixel_head.bias.bias", "vit.blocks.0.attention.query.weight"):
         segmenter = task()
         with torch.no_grad():
             dict(segmenter.model.named_parameters())[name].fill_(float("nan"))
@@ -212,7 +213,7 @@ def test_weights_that_are_no_numbers():
 @pytest.mark.parametrize("mean", [(0.25,), (0.1, 0.5, 0.9)])
 def test_a_canvas_is_filled_with_the_mean(mean):
     preprocess = Preprocess((8, 12), "crop", shortest=8, mean=mean, std=(0.5,) * len(mean))
-    canvas = laid_out(preprocess, 4, Image.new("RGB", (9, 9), "white"), (8, 12))
+    canvas = lay_out(preprocess, 4, Image.new("RGB", (9, 9), "white"), (8, 12))
     assert canvas.inputs.shape == (1, len(mean), 8, 12)
     assert (canvas.inputs[..., 8:] == 0).all()
     assert (canvas.inputs[..., :8] != 0).all()

@@ -13,6 +13,7 @@ from saccade.lens import watch
 from saccade.models import Classifier, ViT
 from saccade.studio.look import look
 from saccade.studio.sample import sample_picture
+from saccade.studio.views import LookOptions
 from saccade.tasks import ClassifyTask, Task
 
 from ..tasks import tiny
@@ -64,7 +65,7 @@ def test_it_predicts_what_predict_does():
     assert found.prediction.labels == said.labels
     assert found.prediction.probabilities == pytest.approx(said.probabilities, abs=1e-6)
     assert found.prediction.name == "red.png"
-    assert len(look(task, red(), top=2).prediction.labels) == 2
+    assert len(look(task, red(), LookOptions(top=2)).prediction.labels) == 2
     assert found.notes == ["a note"]
 
 
@@ -73,7 +74,7 @@ def test_without_a_head_it_says_so():
     found = look(task, red())
     assert found.prediction is None
     assert found.notes[:2] == ["a note", "a note of the model"]
-    assert "no classifier" in found.notes[2]
+    assert "no classification head" in found.notes[2]
     assert found.to_dict()["prediction"] is None
 
 
@@ -81,7 +82,7 @@ def test_without_a_head_it_says_so():
     ("size", "grid", "noted"), [(4, 1, False), (16, 4, False), (17, 4, True), (39, 9, True), (40, 10, False)]
 )
 def test_sizes(size, grid, noted):
-    found = look(tiny.task(), red((61, 47)), size)
+    found = look(tiny.task(), red((61, 47)), LookOptions(size=size))
     assert found.grid == (grid, grid)
     assert (
         any(f"size {size} is not a multiple" in note and f"{grid * 4} is used" in note for note in found.notes) == noted
@@ -91,19 +92,19 @@ def test_sizes(size, grid, noted):
 @pytest.mark.parametrize("size", [0, 3, -4])
 def test_less_than_a_patch(size):
     with pytest.raises(SaccadeError, match=r"less than one patch of 4"):
-        look(tiny.task(), red(), size)
+        look(tiny.task(), red(), LookOptions(size=size))
 
 
 @pytest.mark.parametrize("size", [1028, 100_000, 10**20])
 def test_more_patches_than_fit_the_memory(size):
-    with pytest.raises(SaccadeError, match=r"65536 can be looked at.*smaller"):
-        look(tiny.task(), red(), size)
+    with pytest.raises(SaccadeError, match=r"maximum of 65536: use a smaller"):
+        look(tiny.task(), red(), LookOptions(size=size))
 
 
 def test_more_pixels_keep_the_detail_a_model_was_trained_with():
     task = tiny.task()
     task.preprocess = Preprocess((16, 16), "crop", detail=8)
-    found = look(task, red((64, 64)), 32)
+    found = look(task, red((64, 64)), LookOptions(size=32))
     with torch.no_grad():
         expected = task.model(Preprocess((32, 32), "crop", detail=8)(red((64, 64)).image)[None])[0].softmax(-1)
     assert found.prediction.probabilities[0] == pytest.approx(expected.max().item(), abs=1e-6)

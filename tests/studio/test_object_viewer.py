@@ -3,6 +3,7 @@
 import pytest
 
 from saccade.studio.look import look
+from saccade.studio.views import LookOptions
 
 from . import webdriver
 from .detectors import noise, task
@@ -23,13 +24,13 @@ LIST = "return [...document.querySelectorAll('#among li')].map((li) => [...li.ch
 @pytest.fixture
 def found(tmp_path):
     """The look, and its page."""
-    one = look(task(queries=5), noise(), threshold=0.3)
+    one = look(task(queries=5), noise(), LookOptions(threshold=0.3))
     return one, one.page(tmp_path / "look.html").path
 
 
 def peak(layer, head, i, columns=6):
     """Where the map of an object is brightest, as the page says it."""
-    weights = layer.looks[:, i].mean(0) if head == 0 else layer.looks[head - 1, i]
+    weights = layer.weights[:, i].mean(0) if head == 0 else layer.weights[head - 1, i]
     at = int(weights.argmax())
     return f"row {at // columns + 1}, column {at % columns + 1},", float(weights.max())
 
@@ -40,7 +41,7 @@ def shown_percent(text):
 
 def test_clicks_keys_and_numbers(found, tmp_path):
     one, page = found
-    objects = one.objects
+    objects = one.targets
     names = objects.names
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
@@ -70,7 +71,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
             inside, abs=0.005
         )
         told = {name.strip(): weight for name, _, weight in browser.run(LIST)}
-        among = objects.layers[0].among[1, i]
+        among = objects.layers[0].self_weights[1, i]
         for j, name in enumerate(names):
             said = told["itself" if j == i else name]
             assert float(said.removesuffix(" %")) / 100 == pytest.approx(float(among[j]), abs=0.001)
@@ -79,7 +80,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
 
 def test_relations_and_lines(found, tmp_path):
     one, page = found
-    objects = one.objects
+    objects = one.targets
     i, relation, j, _ = objects.relations[0]
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, f"#language=en&token={i}")
@@ -111,7 +112,7 @@ def test_to_the_patches_and_back(found, tmp_path):
         browser.wait("document.querySelectorAll('#numbers tbody tr').length > 1")
         assert browser.run(CHOSEN) == "Chosen: cls"
         browser.run("document.querySelectorAll('#mode button')[0].click()")
-        assert browser.run(CHOSEN) == f"Chosen: {one.objects.names[2]}"
+        assert browser.run(CHOSEN) == f"Chosen: {one.targets.names[2]}"
         assert browser.run(PEAK) == before
         assert browser.run("return document.getElementById('numbers').offsetParent === null")
         assert browser.console() == []
@@ -133,7 +134,7 @@ def test_phone_dark_and_korean(found, tmp_path):
 
 
 def test_nothing_found_shows_the_patches(tmp_path):
-    page = look(task(), noise(), threshold=1.0).page(tmp_path / "look.html").path
+    page = look(task(), noise(), LookOptions(threshold=1.0)).page(tmp_path / "look.html").path
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait("document.getElementById('readout').textContent.includes('Most')")

@@ -7,7 +7,8 @@ pytest.importorskip("transformers")
 
 from saccade.checkpoints.detectors import PublicDetector
 from saccade.errors import SaccadeError
-from saccade.studio.views.detect_public import look_public
+from saccade.studio.look import look
+from saccade.studio.views import LookOptions
 from saccade.tasks.detect.public import PublicDetectTask
 
 from ..checkpoints.tiny_detectors import NAMES, processor, tiny
@@ -21,17 +22,17 @@ def public(family):
 
 def test_detr(tmp_path):
     task, picture = public("detr"), noise(61, 43)
-    found = look_public(task, picture, 0.0)
-    objects = found.objects
+    found = look(task, picture, LookOptions(threshold=0.0))
+    objects = found.targets
     order = _order(task, picture)
     assert order != sorted(order), "else the test shows nothing"
     for i, layer in enumerate(objects.layers):
-        cross = found.scene.trace[f"model.decoder.layers.{i}.encoder_attn"][0]
-        own = found.scene.trace[f"model.decoder.layers.{i}.self_attn"][0]
-        torch.testing.assert_close(layer.looks, cross.weights()[0][:, order])
-        torch.testing.assert_close(layer.among, own.weights()[0][:, order][:, :, order])
+        cross = found.trace[f"model.decoder.layers.{i}.encoder_attn"][0]
+        own = found.trace[f"model.decoder.layers.{i}.self_attn"][0]
+        torch.testing.assert_close(layer.weights, cross.weights()[0][:, order])
+        torch.testing.assert_close(layer.self_weights, own.weights()[0][:, order][:, :, order])
     assert len(objects.layers) == 2
-    assert found.grid[0] * found.grid[1] == objects.layers[0].looks.shape[2]
+    assert found.grid[0] * found.grid[1] == objects.layers[0].weights.shape[2]
     report = found.page(tmp_path / "look.html")
     assert report.layers == 2, "the encoder's own attention"
     assert content(report.path)["targets"]["names"] == objects.names
@@ -41,13 +42,13 @@ def test_detr(tmp_path):
 def test_yolos(tmp_path):
     """Its queries are tokens after the patches of one self-attention."""
     task, picture = public("yolos"), noise(61, 43)
-    found = look_public(task, picture, 0.0)
+    found = look(task, picture, LookOptions(threshold=0.0))
     order = torch.tensor(_order(task, picture))
-    patches, call = found.grid[0] * found.grid[1], found.scene.trace[0]
+    patches, call = found.grid[0] * found.grid[1], found.trace[0]
     weights = call.weights()[0][:, 1 + patches + order]
-    torch.testing.assert_close(found.objects.layers[0].looks, weights[..., 1 : 1 + patches])
-    torch.testing.assert_close(found.objects.layers[0].among, weights[..., 1 + patches + order])
-    assert found.scene.prefix == 1
+    torch.testing.assert_close(found.targets.layers[0].weights, weights[..., 1 : 1 + patches])
+    torch.testing.assert_close(found.targets.layers[0].self_weights, weights[..., 1 + patches + order])
+    assert found.decoder.prefix == 1
     assert any("attention of patches alone is not shown" in note for note in found.notes)
     report = found.page(tmp_path / "look.html")
     assert report.layers == 0, "patches, cls and queries attend together: there is no attention of patches alone"
@@ -65,7 +66,7 @@ def _order(task, picture):
 def test_pairs_of_query_and_class():
     """A query may stand for several objects: each has that query's map."""
     task, picture = public("conditional_detr"), noise(61, 43)
-    found = look_public(task, picture, 0.0)
+    found = look(task, picture, LookOptions(threshold=0.0))
     queries = found.prediction.found.queries
     out = task.model(**task.detector.preprocess([picture.image]))
     told = out.logits[0].sigmoid()[queries, found.prediction.found.labels]
@@ -75,11 +76,11 @@ def test_pairs_of_query_and_class():
 @pytest.mark.parametrize("family", ["deformable_detr", "rt_detr"])
 def test_attention_that_cannot_be_seen_is_said_not_guessed(family):
     with pytest.raises(SaccadeError, match=r"cannot be looked into: no attention of its \d+ queries to the patches"):
-        look_public(public(family), noise(61, 43))
+        look(public(family), noise(61, 43))
 
 
 @pytest.mark.parametrize("family", ["table-transformer", "dab-detr"])
 def test_attention_in_separate_operations_is_looked_into(family):
-    found = look_public(public(family), noise(61, 43), 0.0)
-    for layer in found.objects.layers:
-        torch.testing.assert_close(layer.looks.sum(-1), torch.ones_like(layer.looks[..., 0]), atol=1e-4, rtol=0)
+    found = look(public(family), noise(61, 43), LookOptions(threshold=0.0))
+    for layer in found.targets.layers:
+        torch.testing.assert_close(layer.weights.sum(-1), torch.ones_like(layer.weights[..., 0]), atol=1e-4, rtol=0)

@@ -8,8 +8,9 @@ import torch
 pytest.importorskip("transformers")
 
 from saccade.checkpoints.matchers import load_matcher
+from saccade.studio.look import look
+from saccade.studio.views import LookOptions
 from saccade.studio.views import attribution as module
-from saccade.studio.views.attribution import look_words
 
 from ..checkpoints import tiny_matchers
 from . import webdriver
@@ -36,9 +37,9 @@ document.getElementById('scene').dispatchEvent(new MouseEvent('click', {
 @pytest.fixture
 def found(tmp_path, monkeypatch):
     """The look, and its page."""
-    monkeypatch.setattr(module, "MOST_STEPS", 16)
-    one = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), "a Red table, on")
-    return one.words, one.page(tmp_path / "look.html").path
+    monkeypatch.setattr(module, "MAX_STEPS", 16)
+    one = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text="a Red table, on"))
+    return one.targets, one.page(tmp_path / "look.html").path
 
 
 def number(text):
@@ -58,7 +59,7 @@ def test_words_and_their_patches(found, tmp_path):
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait(READY)
-        first = words.layers[0].answers
+        first = words.layers[0].attributions
         speaker = int(first[:-1].sum(dim=1).argmax())
         assert browser.run(CHOSEN) == f"Chosen: {words.words[speaker]}"
         off = float(first.abs().max()) / 127
@@ -69,7 +70,7 @@ def test_words_and_their_patches(found, tmp_path):
         browser.run("document.querySelectorAll('#maps [role=row]')[3].children[4].click()")  # depth 3, "table"
         browser.wait("document.getElementById('layer-name').textContent.startsWith('3')")
         assert browser.run(CHOSEN) == "Chosen: table"
-        row = words.layers[2].answers[2]
+        row = words.layers[2].attributions[2]
         check_peak(browser, row, float(row.abs().max()) / 127)
         before = browser.run(PIXELS)
         browser.run("document.querySelectorAll('#view button')[1].click()")  # against
@@ -85,12 +86,12 @@ def test_a_patch_and_its_words(found, tmp_path):
         browser.open(page, "#language=en")
         browser.wait(READY)
         browser.run(CLICK, 3, 1)
-        column = words.layers[0].answers[:, 8]
+        column = words.layers[0].attributions[:, 8]
         told = browser.run(ANSWERS)
         order = torch.sort(column, descending=True, stable=True).indices.tolist()
         names = [*words.words[:-1], "(begin and end)"]
         assert [name for name, _ in told] == [names[i] for i in order]
-        scale = words.layers[0].answers.abs().amax(dim=1)
+        scale = words.layers[0].attributions.abs().amax(dim=1)
         for (_, said), i in zip(told, order, strict=True):
             assert number(said) == pytest.approx(float(column[i]), rel=0.06, abs=float(scale[i]) / 127)
         assert "row 2, column 4" in browser.run("return document.getElementById('answers-where').textContent")

@@ -12,8 +12,10 @@ pytest.importorskip("transformers")
 from saccade.checkpoints.matchers import KINDS, load_matcher
 from saccade.errors import SaccadeError
 from saccade.lens import Tower, interactions
+from saccade.studio.look import look
+from saccade.studio.views import LookOptions
 from saccade.studio.views import attribution as module
-from saccade.studio.views.attribution import MARKS, look_words
+from saccade.studio.views.words import SPECIAL
 
 from ..checkpoints import tiny_matchers
 from .detectors import noise
@@ -24,25 +26,25 @@ TEXT = "a Red table, on"
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    monkeypatch.setattr(module, "MOST_STEPS", 16)
+    monkeypatch.setattr(module, "MAX_STEPS", 16)
 
 
 @pytest.mark.parametrize("family", KINDS)
 def test_all_families(family, tmp_path, few_steps):
     matcher = load_matcher(tiny_matchers.save(tmp_path, family))
-    found = look_words(matcher, noise(61, 43), TEXT)
-    assert found.words.words == ["a", "Red", "table", ",", "on", MARKS]
+    found = look(matcher, noise(61, 43), LookOptions(text=TEXT))
+    assert found.targets.words == ["a", "Red", "table", ",", "on", SPECIAL]
     assert found.grid == (5, 5)
     assert found.places.prefix == (family != "siglip")
     with torch.no_grad():
-        f = matcher.of_picture(matcher.preprocess(noise(61, 43).image)[None])
-        g = matcher.of_text(matcher.read(TEXT).ids)
-    assert found.words.similarity == pytest.approx(float(torch.cosine_similarity(f, g)), abs=1e-5)
-    assert len(found.words.layers) == 3
-    for layer in found.words.layers:
-        whole = float(layer.answers.sum() + layer.elsewhere.sum())
+        f = matcher.embed_images(matcher.preprocess(noise(61, 43).image)[None])
+        g = matcher.embed_texts(matcher.read(TEXT).ids)
+    assert found.targets.similarity == pytest.approx(float(torch.cosine_similarity(f, g)), abs=1e-5)
+    assert len(found.targets.layers) == 3
+    for layer in found.targets.layers:
+        whole = float(layer.attributions.sum() + layer.elsewhere.sum())
         assert whole == pytest.approx(layer.shared, abs=10 * layer.gap + 1e-5)
-    first = found.words.layers[0]
+    first = found.targets.layers[0]
     assert float(first.elsewhere.abs().max()) < 1e-5, "where the tower begins every token is in its own place"
     assert found.page(tmp_path / "look.html").layers == 3
 
@@ -50,27 +52,27 @@ def test_all_families(family, tmp_path, few_steps):
 def test_maps_are_those_of_the_lens(tmp_path, few_steps):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     picture = noise(61, 43)
-    found, reading = look_words(matcher, picture, TEXT), matcher.read(TEXT)
+    found, reading = look(matcher, picture, LookOptions(text=TEXT)), matcher.read(TEXT)
     pixels = matcher.preprocess(picture.image)[None]
     blocks = [matcher.model.vision_model.encoder.layers, matcher.model.text_model.encoder.layers]
-    for layer, i in zip(found.words.layers, (0, 1, 2), strict=True):
-        see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0][i])
+    for layer, i in zip(found.targets.layers, (0, 1, 2), strict=True):
+        see = Tower(matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0][i])
         blank = {"input_ids": matcher.nothing(reading)}
-        tell = Tower(matcher.of_text, {"input_ids": reading.ids}, blank, blocks[1][i])
+        tell = Tower(matcher.embed_texts, {"input_ids": reading.ids}, blank, blocks[1][i])
         exact = interactions(see, tell, reading.groups, 16).values
-        torch.testing.assert_close(layer.answers, exact[:, 1:])
+        torch.testing.assert_close(layer.attributions, exact[:, 1:])
         torch.testing.assert_close(layer.elsewhere, exact[:, 0], atol=1e-6, rtol=1e-3)
 
 
 def test_the_page_and_json(tmp_path, few_steps):
-    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT)
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT))
     said = content(found.page(tmp_path / "look.html").path)
-    assert said["targets"]["names"] == found.words.words
+    assert said["targets"]["names"] == found.targets.words
     assert said["targets"]["text"] == TEXT
     assert said["prefix"] == ["cls"]
     told = found.to_dict()
-    assert [one["word"] for one in told["words"]] == found.words.words
-    first = found.words.layers[0].answers
+    assert [one["word"] for one in told["words"]] == found.targets.words
+    first = found.targets.layers[0].attributions
     for one, row in zip(told["words"], first, strict=True):
         assert one["adds"] == pytest.approx(float(row.sum()), abs=1e-5)
         torch.testing.assert_close(torch.tensor(one["map"]).flatten(), row, atol=1e-6, rtol=0)
@@ -81,16 +83,16 @@ def test_the_page_and_json(tmp_path, few_steps):
 def test_numbers_that_add_up_to_the_similarity(late, tmp_path, monkeypatch):
     """As printed: the parts to the similarity, and the words' to the first of the parts."""
     if late:
-        monkeypatch.setattr(module, "LONG", 1)
-    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT)
+        monkeypatch.setattr(module, "MAX_COST", 1)
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT))
     console = Console(file=io.StringIO(), width=120, force_terminal=False)
-    found.tell(console)
+    found.print_summary(console)
     head, *lines = console.file.getvalue().splitlines()
     parts = [float(line.split()[0]) for line in lines if line.startswith("  ")]
     adds = [float(re.search(r" ([+-]\d\.\d{4}) .*│", line)[1]) for line in lines if "│" in line]
     assert len(parts) == 2 + late
     assert len(adds) == 6
-    loose = found.words.layers[0].gap * 6 + 1e-4
+    loose = found.targets.layers[0].gap * 6 + 1e-4
     assert sum(parts) == pytest.approx(float(head.split()[1]), abs=2e-4)
     assert sum(adds) == pytest.approx(parts[0], abs=loose + 3e-4)
     assert abs(parts[-1]) > 10 * loose, "so that the words' numbers alone are not the similarity"
@@ -112,40 +114,40 @@ def test_steps_are_doubled_until_the_parts_add_up(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "interactions", counted)
     monkeypatch.setattr(module, "STEPS", 1)
-    found = look_words(matcher, noise(61, 43), TEXT)
+    found = look(matcher, noise(61, 43), LookOptions(text=TEXT))
     assert len(asked) > 3
-    assert all(layer.gap <= 0.01 * max(abs(layer.shared), 0.01) for layer in found.words.layers)
+    assert all(layer.gap <= 0.01 * max(abs(layer.shared), 0.01) for layer in found.targets.layers)
     assert not found.notes
-    monkeypatch.setattr(module, "MOST_STEPS", 1)
-    rough = look_words(matcher, noise(61, 43), TEXT)
+    monkeypatch.setattr(module, "MAX_STEPS", 1)
+    rough = look(matcher, noise(61, 43), LookOptions(text=TEXT))
     assert any("add up to" in note and "only to within" in note for note in rough.notes)
 
 
 def test_layers_that_take_too_long_are_left_out_and_said(tmp_path, monkeypatch, few_steps):
-    monkeypatch.setattr(module, "LONG", 1)
-    found = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), "red")
-    assert [layer.name for layer in found.words.layers] == [
+    monkeypatch.setattr(module, "MAX_COST", 1)
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text="red"))
+    assert [layer.name for layer in found.targets.layers] == [
         "vision_model.encoder.layers.2, text_model.encoder.layers.2"
     ]
-    assert any("told apart at late layers only" in note for note in found.notes)
+    assert any("attributed at late layers only" in note for note in found.notes)
 
 
 def test_packed_maps(tmp_path, few_steps):
     import zlib
 
-    layer = look_words(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), TEXT).words.layers[-1]
+    layer = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT)).targets.layers[-1]
     packed, largest = layer.packed()
     t = (torch.frombuffer(bytearray(zlib.decompress(packed)), dtype=torch.uint8).view(6, 25).float() - 128) / 127
     back = torch.tensor(largest)[:, None] * t * t.abs()
-    assert float((back - layer.answers).abs().max()) <= float(layer.answers.abs().max()) / 127
-    assert (layer.answers < 0).any()
+    assert float((back - layer.attributions).abs().max()) <= float(layer.attributions.abs().max()) / 127
+    assert (layer.attributions < 0).any()
 
 
 def test_damaged_weights_are_named(tmp_path):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     next(matcher.model.vision_model.parameters()).data.fill_(torch.nan)
     with pytest.raises(SaccadeError, match="an embedding is not finite"):
-        look_words(matcher, noise(61, 43), "red")
+        look(matcher, noise(61, 43), LookOptions(text="red"))
 
 
 def test_a_tokenizer_of_another_model_is_named(tmp_path):
@@ -153,4 +155,4 @@ def test_a_tokenizer_of_another_model_is_named(tmp_path):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     matcher.model.text_model.eos_token_id = 1
     with pytest.raises(SaccadeError, match=r"'red' as it does a text without words: its tokenizer.json is of another"):
-        look_words(matcher, noise(61, 43), "red")
+        look(matcher, noise(61, 43), LookOptions(text="red"))

@@ -8,16 +8,16 @@ is run. Needs the extra saccade[hf].
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from saccade.checkpoints.family import OPENAI_CLIP, pair, short
+from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
 from saccade.checkpoints.files import Source, open_checkpoint, read_json
-from saccade.checkpoints.processors import centre, read_processor
-from saccade.checkpoints.public import load_network, network_config, refuse_quantised, transformers_quietly
+from saccade.checkpoints.processors import center_crop, read_processor
+from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError, DataError, in_one_line
 
@@ -54,7 +54,7 @@ REFUSED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class TokenizedText:
     """A text as a model reads it. ids (1 n), with marks before and after and padding. words: as written, in order.
     groups: the tokens of each. said: how many tokens are no padding."""
 
@@ -79,6 +79,8 @@ class PublicMatcher:
         notes: what was assumed when it was loaded, one sentence each.
     """
 
+    kind: ClassVar[str] = "match"
+
     model: nn.Module
     preprocess: Preprocess
     tokenizer: Any
@@ -93,7 +95,7 @@ class PublicMatcher:
         """How many numbers were learned."""
         return sum(p.numel() for p in self.model.parameters())
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str) -> TokenizedText:
         """Tokens and words of a text. Raises DataError for one without words, and for one that is too long."""
         encoded = self.tokenizer.encode(text)
         words, groups = _words(encoded, text)
@@ -113,20 +115,20 @@ class PublicMatcher:
                 "of the same model"
             )
         fill = self.most - len(encoded.ids) if KINDS[self.family].whole else 0
-        return Reading(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
+        return TokenizedText(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
 
-    def nothing(self, reading: Reading) -> Int64[Tensor, "1 n"]:
+    def nothing(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
         """The same without words: padding in their places, between the same marks."""
         ids = reading.ids.clone()
         ids[:, [token for group in reading.groups for token in group]] = self.padding
         return ids
 
-    def of_picture(self, pixel_values: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
+    def embed_images(self, pixel_values: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
         """Embeddings of pictures, not normalised."""
         model: Any = self.model
         return model.get_image_features(pixel_values=pixel_values).pooler_output
 
-    def of_text(self, input_ids: Int64[Tensor, "b n"]) -> Float[Tensor, "b d"]:
+    def embed_texts(self, input_ids: Int64[Tensor, "b n"]) -> Float[Tensor, "b d"]:
         """Embeddings of texts, not normalised. Every token is read, padding too."""
         model: Any = self.model
         seen = {} if KINDS[self.family].whole else {"attention_mask": torch.ones_like(input_ids)}
@@ -155,15 +157,15 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
         raise CheckpointError(_unknown(source))
     refuse_quantised(source)
     kind = KINDS[family]
-    with transformers_quietly(source.name) as library:
+    with quiet_transformers(source.name) as library:
         config = network_config(library, kind.model, said, source.name)
         model = load_network(library, kind.model, config, source.weights, source.name, notes)
     tokenizer, padding = _tokenizer(source, config.text_config)
-    side = pair(config.vision_config.image_size) or (224, 224)
-    usual = centre(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
+    side = height_width(config.vision_config.image_size) or (224, 224)
+    usual = center_crop(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
     most = _most(source, config.text_config)
-    return PublicMatcher(model, preprocess, tokenizer, family, most, padding, short(source.name), notes)
+    return PublicMatcher(model, preprocess, tokenizer, family, most, padding, short_name(source.name), notes)
 
 
 def _kind(source: Source) -> str | None:
@@ -218,8 +220,8 @@ def _most(source: Source, config: Any) -> int:
     # RoBERTa's positions are counted from the padding's number on
     shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0
     said = _settings(source).get("model_max_length")
-    places = config.max_position_embeddings - shifted
-    return min(places, int(said)) if isinstance(said, int | float) and said > 0 else places
+    position_count = config.max_position_embeddings - shifted
+    return min(position_count, int(said)) if isinstance(said, int | float) and said > 0 else position_count
 
 
 def _words(encoded: Any, text: str) -> tuple[list[str], list[list[int]]]:

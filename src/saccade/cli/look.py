@@ -13,7 +13,7 @@ from saccade.data import Picture, output, read_image
 from saccade.errors import SaccadeError
 
 if TYPE_CHECKING:
-    from saccade.studio.looking import Looked
+    from saccade.studio.views import View
     from saccade.studio.page import PageReport
 
 
@@ -70,14 +70,15 @@ def look(
     if text is not None and not text.strip():
         raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
     from saccade.device import pick_device
-    from saccade.studio.looking import Wish, look_at
+    from saccade.studio.look import look_at
+    from saccade.studio.views import LookOptions
 
     console = say.to(stderr=as_json)
     output.check(out, [] if picture is None else [picture])
     seen, place = _picture(picture, console), pick_device(device)
     waiting = say.to(stderr=True)
     with waiting.status("running the model"):
-        found = look_at(model, seen, Wish(size, threshold, text), place)
+        found = look_at(model, seen, LookOptions(size=size, threshold=threshold, text=text), place)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:
@@ -98,12 +99,12 @@ def _picture(path: Path | None, console: Console) -> Picture:
     return Picture(sample_picture(), "a drawn picture")
 
 
-def _print(console: Console, found: "Looked", report: "PageReport") -> None:
+def _print(console: Console, found: "View", report: "PageReport") -> None:
     task = found.task
     rows, columns = found.grid
     size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
     say.line(console, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
-    found.tell(console)
+    found.print_summary(console)
     for note in found.notes:
         say.note(console, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"

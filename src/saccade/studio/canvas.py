@@ -1,4 +1,4 @@
-"""A picture as a segmenter sees it in one piece: laid on a canvas of whole patches."""
+"""An image as a segmenter sees it in one piece: on a canvas of whole patches."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ _SMOOTH = 512  # and at least of the classes of its pixels
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture scaled and normalised, in the upper left corner of a canvas that a network sees at once.
+    """An image, resized and normalized, in the upper left corner of a canvas that a network sees at once.
 
-    pixels: of the picture. padded: (height, width) of the canvas, whole patches. patch: its side in pixels. shown: the
-    canvas on the page, as sharp as the picture has it.
+    pixels: of the image. padded: (height, width) of the canvas, whole patches. patch: its side in pixels. shown: the
+    canvas on the page, at the resolution of the file.
     """
 
     pixels: Float[Tensor, "c y x"]
@@ -30,7 +30,7 @@ class Canvas:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the picture on it."""
+        """(height, width) of the image on it."""
         return self.pixels.shape[1], self.pixels.shape[2]
 
     @property
@@ -40,20 +40,20 @@ class Canvas:
 
     @property
     def mask_sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(height, width) at which the page shows the classes of the canvas' pixels, and of those of the picture
-        alone: as fine as the picture, and fine enough for smooth borders."""
-        finer = max(self.shown.height / self.padded[0], _SMOOTH / max(self.padded))
-        return _times(self.padded, finer), _times(self.size, finer)
+        """(height, width) at which the page shows the classes of the canvas' pixels, and of those of the image
+        alone: as fine as the file, and fine enough for smooth borders."""
+        factor = max(self.shown.height / self.padded[0], _SMOOTH / max(self.padded))
+        return _times(self.padded, factor), _times(self.size, factor)
 
     @property
     def inputs(self) -> Float[Tensor, "1 c y x"]:
-        """What the network takes: 0, the mean colour, beside the picture."""
+        """Input of the network: 0, the mean colour, on padding."""
         (height, width), (rows, columns) = self.padded, self.size
         return F.pad(self.pixels, (0, width - columns, 0, height - rows))[None]
 
 
-def laid_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tuple[int, int] = (0, 0)) -> Canvas:
-    """The whole picture at the size at which a segmenter sees it. least: (height, width) of the canvas, whole
+def lay_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tuple[int, int] = (0, 0)) -> Canvas:
+    """The whole image at the size at which a segmenter sees it. least: minimum (height, width) of the canvas, whole
     patches."""
     image = preprocess.scaled(picture)
     pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
@@ -61,11 +61,11 @@ def laid_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tu
         max(least[0], -(-image.height // patch) * patch),
         max(least[1], -(-image.width // patch) * patch),
     )
-    finer = max(1.0, min(_SHOWN / max(padded), max(picture.size) / max(image.size)))
+    factor = max(1.0, min(_SHOWN / max(padded), max(picture.size) / max(image.size)))
     mode = "L" if len(preprocess.mean) == 1 else "RGB"
     fill = tuple(min(255, max(0, round(255 * x))) for x in preprocess.mean)
-    shown = Image.new(mode, _times(padded, finer)[::-1], fill if mode == "RGB" else fill[0])
-    inner = _times((image.height, image.width), finer)
+    shown = Image.new(mode, _times(padded, factor)[::-1], fill if mode == "RGB" else fill[0])
+    inner = _times((image.height, image.width), factor)
     shown.paste(picture.convert(mode).resize(inner[::-1], Image.Resampling.LANCZOS), (0, 0))
     return Canvas(preprocess.normalised(pixels), padded, patch, shown)
 

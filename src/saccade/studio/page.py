@@ -1,4 +1,4 @@
-"""One self-contained HTML page in which a person sees where a model looks: no network, no server, no build step."""
+"""One self-contained HTML page that shows what a model attends to: no network, no server, no build step."""
 
 import base64
 import hashlib
@@ -37,12 +37,12 @@ SCRIPTS = [
 class PageInput:
     """What a page shows.
 
-    picture: as the model saw it: the area that the grid of patches covers. grid: (rows, columns) of patches.
-    trace: calls of one forward pass over one picture; values=True in `watch` adds the weighted sum to the page.
-    prefix: names of the tokens before the patches, in order. predictions: (label, probability), best first.
-    target: the token that speaks for the prediction, or "mean" if the model averages its patches. summary: of these
-    calls and this target, where the caller has it already. model: facts to show, in order (name, parameters, picture
-    size ...). notes: lines to show. targets: objects or classes, with the maps of their queries.
+    picture: the part of the image that the grid of patches covers. grid: (rows, columns) of patches. trace: calls of
+    one forward pass over one image; values=True in `watch` adds the weighted sum to the page. prefix: names of the
+    tokens before the patches, in order. predictions: (label, probability), best first. target: the token that the
+    prediction is read from, or "mean" if the model averages its patches. summary: of these calls and this target, if
+    the caller has it already. model: facts to show, in order (name, parameters, image size ...). notes: lines to
+    show. targets: objects, classes or words, with their maps. text: a prediction in words, where it has no labels.
     """
 
     picture: Image.Image
@@ -56,30 +56,17 @@ class PageInput:
     model: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     targets: Targets | None = None
+    text: str = ""
 
     @property
     def mapped(self) -> bool:
-        """Whether there are maps of targets, without which a page needs self-attention to show."""
+        """Whether there are maps of targets; otherwise a page needs self-attention to show."""
         return self.targets is not None and len(self.targets) > 0 and bool(self.targets.layers)
-
-
-def facts_of(task: Any, width: int, height: int) -> dict[str, Any]:
-    """What every page tells first of its model, and of the size in pixels at which it saw the picture."""
-    return {
-        "name": task.name,
-        "parameters": f"{task.parameters / 1e6:.1f} million",
-        "picture": f"{width} x {height} pixels",
-    }
-
-
-def title_of(name: str) -> str:
-    """A page's title from the name of a picture: that of its file, without folders of any system."""
-    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
 class PageReport:
-    """How a page came out. error_typical is a fraction of a weight, error_largest a part of a row's total of 1."""
+    """What was written. error_typical: relative error of a weight (median). error_largest: largest absolute error."""
 
     path: Path
     bytes: int
@@ -94,18 +81,18 @@ class PageReport:
 def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageReport:
     """Write the page to `path` (its folder must exist), in at most `budget` bytes.
 
-    Queries and keys are stored with as few bits as the budget asks for, then in fewer layers; the page says how exact
+    Queries and keys are stored with as few bits as the budget asks for, then in fewer layers; the page states how exact
     its weights are. Raises DataError if no self-attention call of the trace fits the grid, or the path cannot be
     written.
     """
     path = Path(path)
     calls, notes = _fitting(page)
     notes = [*page.notes, *notes]
-    look = Attention(calls, page.grid, page.target == "mean")
-    content = _content(page, look, notes)
+    attention = Attention(calls, page.grid, page.target == "mean")
+    content = _content(page, attention, notes)
     data = _add_targets(content, page.targets, budget)
     rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
-    chosen = fit(look, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
+    chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
     for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
@@ -124,7 +111,7 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
 
 
 def _add_targets(content: dict, targets: Targets | None, budget: int) -> dict[str, bytes]:
-    """Put objects or classes into the content; their maps as bytes, by name."""
+    """Add the targets to the content. Returns their maps as bytes, by name."""
     if targets is None:
         return {}
     targets = targets.fitting(budget * TARGETS_SHARE)
@@ -134,43 +121,43 @@ def _add_targets(content: dict, targets: Targets | None, budget: int) -> dict[st
 
 
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:
-    """The self-attention calls over this picture's tokens, and what to say of the others."""
+    """The self-attention calls over this image's tokens, and notes on the others."""
     tokens = len(page.prefix) + page.grid[0] * page.grid[1]
     if not page.trace and not page.mapped:
         page.trace[0]  # raises, and says why the trace is empty
     reasons: dict[str, Callable[[Call], bool]] = {
         "it is cross-attention": lambda call: call.kind != "self",
-        f"its tokens are not the picture's {tokens}": lambda call: call.shape[2:] != (tokens, tokens),
-        "it holds more than one picture": lambda call: call.shape[0] != 1,
+        f"its tokens are not the image's {tokens}": lambda call: call.shape[2:] != (tokens, tokens),
+        "it holds more than one image": lambda call: call.shape[0] != 1,
         "it has a mask": lambda call: call.mask is not None or call.causal,
         "its queries or keys are not all finite": lambda call: (
             not bool(call.q.isfinite().all() and call.k.isfinite().all())
         ),
     }
-    fits, left = [], []
+    fits, notes = [], []
     for call in page.trace:
         reason = next((text for text, found in reasons.items() if found(call)), None)
         if reason is None:
             fits.append(call)
         else:
-            left.append(f"Not shown: {call.name}: {reason}.")
-    left += [f"Not seen: {name}: {why}." for name, why in page.trace.missed.items()]
+            notes.append(f"Not shown: {call.name}: {reason}.")
+    notes += [f"Not recorded: {name}: {why}." for name, why in page.trace.missed.items()]
     if not fits and not page.mapped:
-        found = " ".join(left[:3])
+        found = " ".join(notes[:3])
         raise DataError(
-            f"No attention call fits a picture of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
-            f"other tokens. {found} Expected self-attention over {tokens} tokens of one picture: check grid and prefix"
+            f"No attention call fits an image of {page.grid[0]} x {page.grid[1]} patches after {len(page.prefix)} "
+            f"other tokens. {found} Expected self-attention over {tokens} tokens of one image: check grid and prefix"
         )
-    return fits, [*left[:12], *([f"And {len(left) - 12} more."] if len(left) > 12 else [])]
+    return fits, [*notes[:12], *([f"And {len(notes) - 12} more."] if len(notes) > 12 else [])]
 
 
-def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
-    """All that the viewer reads, except what is packed."""
+def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
+    """JSON for the viewer: everything but packed bytes."""
     summary = page.summary
-    if not look.calls:
+    if not attention.calls:
         summary = Summary([], torch.zeros(1, 0), [], [])
-    elif summary is None or summary.calls != look.calls:
-        summary = Trace(look.calls).summary(page.grid, look.weighting(page.target))
+    elif summary is None or summary.calls != attention.calls:
+        summary = Trace(attention.calls).summary(page.grid, attention.weighting(page.target))
     layers = [
         {
             "name": call.name,
@@ -190,6 +177,7 @@ def _content(page: PageInput, look: Attention, notes: list[str]) -> dict:
         "prefix": list(page.prefix),
         "predictions": [[str(label), float(p)] for label, p in page.predictions if math.isfinite(p)],
         "target": page.target,
+        "text": page.text,
         "model": {str(k): str(v) for k, v in page.model.items()},
         "notes": notes,
         "layers": layers,
@@ -234,7 +222,7 @@ def _hash(text: str) -> str:
 
 
 def _json(value: dict) -> str:
-    """JSON that may stand inside a script element, whatever the strings in it say."""
+    """JSON that is safe inside a script element, whatever strings it holds."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")

@@ -1,4 +1,4 @@
-"""What a page lets a person choose by name: each thing has maps over the picture."""
+"""What a person can select by name on a page: each target has maps over the patches of the image."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ class Packs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Targets(ABC):
-    """Things of one picture that a page offers by name.
+    """Objects, classes or words that a page offers by name.
 
-    kind: of them, as the page knows it. layers: maps, an entry for each of the first `len` names. others: the calls
-    that are none of theirs. grid: (rows, columns) of patches.
+    kind: names their scene in the viewer (scenes.js). layers: maps of the first `len` names. others: all other calls.
+    grid: (rows, columns) of patches.
     """
 
     kind: ClassVar[str]
@@ -36,72 +36,76 @@ class Targets(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many have maps."""
+        """Number of targets with maps."""
 
     @property
     @abstractmethod
     def names(self) -> list[str]:
-        """To tell them apart by."""
+        """Unique names."""
 
     @abstractmethod
     def first(self, n: int) -> Self:
-        """Those of the first n."""
+        """The first n of them."""
 
     @abstractmethod
-    def cut(self, n: int) -> str:
-        """What to say of a page that shows n of them."""
+    def truncation_note(self, n: int) -> str:
+        """A note for a page that shows only n of them."""
 
     @abstractmethod
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """What the page reads of them, and the maps of each layer and other planes as bytes, by name."""
+        """JSON for the viewer, and the maps of each layer and other planes as bytes, by name."""
 
     def fitting(self, budget: float) -> Self:
-        """As many of the first as take at most `budget` bytes of a page, and at least one."""
+        """As many as fit in `budget` bytes of a page, in order, and at least one."""
         fewer = self
         while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
             fewer = self.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
         if fewer is self:
             return self
-        return replace(fewer, notes=[*self.notes, self.cut(len(fewer))])
+        return replace(fewer, notes=[*self.notes, self.truncation_note(len(fewer))])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queries(Targets):
-    """Objects or classes of one picture, and where the query of each looked. place: what a query stands for in the
-    picture, in a word."""
+    """Objects or classes of one image, with the attention of each one's query. region: what a query stands for in the
+    image (box, area)."""
 
-    place: ClassVar[str]
+    region: ClassVar[str]
 
     layers: list[QueryLayer]
 
     @property
     @abstractmethod
     def cover(self) -> Float[Tensor, "n m"]:
-        """The part of every patch that is the place of each."""
+        """Share of every patch that is in the region of each."""
 
     @abstractmethod
     def details(self) -> dict[str, Any]:
-        """What the page reads of them beside their names and layers."""
+        """JSON for the viewer, besides names and layers."""
 
     def planes(self) -> dict[str, bytes]:
-        """What the page reads as bytes beside the maps, by name."""
+        """Bytes for the viewer besides the maps, by name."""
         return {}
 
     def _layers_of(self, n: int) -> list[QueryLayer]:
         return [
-            replace(one, looks=one.looks[:, :n], among=None if one.among is None else one.among[:, :n, :n])
+            replace(
+                one,
+                weights=one.weights[:, :n],
+                self_weights=None if one.self_weights is None else one.self_weights[:, :n, :n],
+            )
             for one in self.layers
         ]
 
     def shares(self) -> list[dict[str, Any]]:
-        """For JSON, an entry each: the share of its attention to patches that falls inside its place, a decoder layer
-        each (mean of the heads), beside the place's share of the picture."""
+        """For JSON, one entry each: the share of its attention to patches that is inside its region, per decoder layer
+        (mean of the heads), and the region's share of the image."""
         cover = self.cover
         inside = [layer.inside(cover)[0].tolist() for layer in self.layers]
         return [
             {
-                f"attention_in_{self.place}": [round(layer[i], 4) for layer in inside],
-                f"{self.place}_share": round(float(area), 4),
+                f"attention_in_{self.region}": [round(layer[i], 4) for layer in inside],
+                f"{self.region}_share": round(float(area), 4),
             }
             for i, area in enumerate(cover.mean(dim=1))
         ]
@@ -114,13 +118,13 @@ class Queries(Targets):
             layers.append(
                 {
                     "name": layer.name,
-                    "heads": layer.looks.shape[0],
+                    "heads": layer.weights.shape[0],
                     "tokens": layer.tokens,
                     "largest": largest,
                     "inside": rounded(layer.inside(cover)),
                     "entropy": rounded(layer.entropy()),
-                    "among": None if layer.among is None else rounded(layer.among),
+                    "among": None if layer.self_weights is None else rounded(layer.self_weights),
                 }
             )
-        told = {"kind": self.kind, "names": self.names, "area": rounded(cover.mean(dim=1)), "layers": layers}
-        return {**told, **self.details()}, data
+        common = {"kind": self.kind, "names": self.names, "area": rounded(cover.mean(dim=1)), "layers": layers}
+        return {**common, **self.details()}, data

@@ -1,4 +1,4 @@
-"""The classes that a segmenter gave a picture's pixels, and where the token of each looked."""
+"""The class that a segmenter gave every pixel of an image, and the attention of each class token."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -12,7 +12,6 @@ from saccade.data import Picture
 from saccade.data.segments import IGNORED
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
-from saccade.models.segmenter import Segmented
 from saccade.studio.canvas import Canvas
 from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
@@ -24,30 +23,30 @@ from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.segment.tiles import classes_of_pixels
 
 MOST = 64  # classes with maps on a page: all that most data sets have, and more than a person clicks through
-RANKS = 4  # likeliest classes kept of a patch
+RANKS = 4  # most probable classes kept of a patch
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassAreas(Queries):
-    """All classes of a segmenter, those of most pixels first and those of none by how likely they come anywhere, and
-    where their tokens looked.
+class SegmentedClasses(Queries):
+    """All classes of a segmenter with the attention of their tokens: those of most pixels first, those of none by
+    their highest probability in any patch.
 
-    Values of masks and of `ranks` are places in this order. pixels: how many of the picture each was given, as a
-    share. mask: class of each pixel that the page shows, IGNORED beside the picture. parts: the part of each patch
-    that is a class's. ranks, chances: of the RANKS likeliest classes of each patch, the mean over its pixels of how
-    likely each is, 0 to 1; patches beside the picture have chances of 0.
+    Values of `mask` and of `ranks` are indices in this order. unpainted: classes without a colour, such as a
+    background. pixels: share of the image's pixels. mask: class of each pixel that the page shows, IGNORED on padding.
+    coverage: share of each patch's pixels that have the class. ranks, probabilities: the RANKS most probable classes
+    of each patch, and the mean of their probability over its pixels; 0 on padding. count: classes with maps.
     """
 
-    kind, place = "classes", "area"
+    kind, region = "classes", "area"
 
     classes: list[str]
     colours: list[Colour]
-    bare: list[int]
+    unpainted: list[int]
     pixels: Float[Tensor, "classes"]
     mask: UInt8[Tensor, "y x"]
-    parts: Float[Tensor, "classes m"]
+    coverage: Float[Tensor, "classes m"]
     ranks: UInt8[Tensor, "ranks m"]
-    chances: Float[Tensor, "ranks m"]
+    probabilities: Float[Tensor, "ranks m"]
     count: int
 
     def __len__(self) -> int:
@@ -59,107 +58,114 @@ class ClassAreas(Queries):
 
     @property
     def cover(self) -> Float[Tensor, "n m"]:
-        return self.parts[: self.count]
+        return self.coverage[: self.count]
 
-    def first(self, n: int) -> "ClassAreas":
+    def first(self, n: int) -> "SegmentedClasses":
         n = min(n, self.count)
         return replace(self, layers=self._layers_of(n), count=n)
 
-    def cut(self, n: int) -> str:
+    def truncation_note(self, n: int) -> str:
         return f"the page shows the maps of {n} of {len(self.classes)} classes, to stay small"
 
     def details(self) -> dict[str, Any]:
         return {
             "queries": len(self.classes),
             "count": self.count,
-            "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in self.colours],
-            "bare": self.bare,
+            "colours": [hex_colour(colour) for colour in self.colours],
+            "unpainted": self.unpainted,
             "pixels": rounded(self.pixels),
             "mask": list(self.mask.shape),
             "ranks": len(self.ranks),
         }
 
     def planes(self) -> dict[str, bytes]:
-        """The mask, row by row; for each rank the class of every patch, then its chance as a 16-bit number of
+        """The mask, row by row; for each rank the class of every patch, then its probability as a 16-bit number of
         1/65535, all low bytes and then all high ones."""
-        steps = (self.chances * 65535).round().to(torch.int32)
+        steps = (self.probabilities * 65535).round().to(torch.int32)
         coded = torch.stack([self.ranks.int(), steps & 255, steps >> 8], dim=1).to(torch.uint8)
         planes = {"mask": self.mask, "likely": coded}
         return {name: zlib.compress(plane.contiguous().numpy().tobytes(), 9) for name, plane in planes.items()}
 
 
-def find_areas(
-    task: SegmentTask, out: Segmented, canvas: Canvas, picture: Picture, trace: Trace
-) -> tuple[Segmentation, ClassAreas]:
-    """What a segmenter says of one picture that it saw in one piece, and where its class tokens looked.
+def class_targets(
+    task: SegmentTask, output: Float[Tensor, "1 classes y x"], canvas: Canvas, picture: Picture, trace: Trace
+) -> tuple[Segmentation, SegmentedClasses]:
+    """The prediction for one image that the model saw in one piece, and the attention of its class tokens. output:
+    logits of the canvas' pixels.
 
-    Raises SaccadeError if its answer is not a number."""
-    logits, grid = out.pixels[0].float().cpu(), canvas.grid
+    Raises SaccadeError if a logit is not a number."""
+    logits, grid, count = output[0].float().cpu(), canvas.grid, len(task.labels)
     if not logits.isfinite().all():
         raise SaccadeError(
-            f"the answer of {task.name} is not a number: its weights are damaged, fetch or train it again"
+            f"the output of {task.name} is not a number: its weights are damaged, fetch or train it again"
         )
 
     def classes_at(size: tuple[int, int]) -> UInt8[Tensor, "y x"]:
         """As `predict` makes classes of logits."""
-        return classes_of_pixels(canvas.pixels, canvas.padded, len(task.labels), lambda _: logits[None], size)
+        return classes_of_pixels(canvas.pixels, canvas.padded, count, lambda _: logits[None], size)
 
     mask = classes_at((picture.image.height, picture.image.width))
-    said = Segmentation(picture.name, mask, tuple(task.labels), picture.notes)
-    chances = chances_of_patches(logits, canvas.patch, canvas.size)
-    counts = torch.bincount(mask.flatten(), minlength=len(task.labels)).double()
-    # sorted by the pixels given, then by where a class is likeliest
-    order = sorted(range(len(task.labels)), key=lambda i: (-float(counts[i]), -float(chances[i].max()), i))
-    place = torch.full((256,), IGNORED, dtype=torch.uint8)
-    place[order] = torch.arange(len(order), dtype=torch.uint8)
-    coarse = torch.full(logits.shape[1:], IGNORED, dtype=torch.uint8)
-    rows, columns = canvas.size
-    coarse[:rows, :columns] = place[logits[:, :rows, :columns].argmax(dim=0)]
-    whole, part = canvas.mask_sizes
-    shown, inner = torch.full(whole, IGNORED, dtype=torch.uint8), classes_at(part)
-    shown[: inner.shape[0], : inner.shape[1]] = place[inner.long()]
-    likeliest, ranks = chances[order].topk(min(RANKS, len(order)), dim=0)
-    count = min(MOST, len(order))
-    seen = query_layers(trace, torch.tensor(order[:count]), len(order), grid[0] * grid[1])
-    notes = seen.notes
-    if count < len(order):
-        notes = [f"the page shows the maps of {count} of {len(order)} classes", *notes]
-    colours, bare = class_colours(len(order)), unpainted(task.labels, None)
-    areas = ClassAreas(
+    probabilities = patch_probabilities(logits, canvas.patch, canvas.size)
+    pixels = torch.bincount(mask.flatten(), minlength=count).double()
+    order = sorted(range(count), key=lambda i: (-float(pixels[i]), -float(probabilities[i].max()), i))
+    rank = torch.full((256,), IGNORED, dtype=torch.uint8)
+    rank[order] = torch.arange(count, dtype=torch.uint8)
+    highest, ranks = probabilities[order].topk(min(RANKS, count), dim=0)
+    shown = min(MOST, count)
+    seen = query_layers(trace, torch.tensor(order[:shown]), count, grid[0] * grid[1])
+    notes = [f"the page shows the maps of {shown} of {count} classes"] if shown < count else []
+    colours, unpainted_labels = class_colours(count), unpainted(task.labels, None)
+    areas = SegmentedClasses(
         classes=[task.labels[i] for i in order],
         colours=[colours[i] for i in order],
-        bare=[at for at, i in enumerate(order) if i in bare],
-        pixels=(counts[order] / mask.numel()).float(),
-        mask=shown,
-        parts=part_of_patches(coarse, len(order), grid),
+        unpainted=[at for at, i in enumerate(order) if i in unpainted_labels],
+        pixels=(pixels[order] / mask.numel()).float(),
+        mask=_on_canvas(rank[classes_at(canvas.mask_sizes[1]).long()], canvas.mask_sizes[0]),
+        coverage=patch_coverage(_on_canvas(rank[_highest(logits, canvas.size)], canvas.padded), count, grid),
         ranks=ranks.to(torch.uint8),
-        chances=likeliest,
-        count=count,
+        probabilities=highest,
+        count=shown,
         layers=seen.layers,
         others=seen.others,
         grid=grid,
-        notes=notes,
+        notes=[*notes, *seen.notes],
     )
-    return said, areas
+    return Segmentation(picture.name, mask, tuple(task.labels), picture.notes), areas
 
 
-def chances_of_patches(
+def hex_colour(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _highest(logits: Float[Tensor, "classes y x"], size: tuple[int, int]) -> Tensor:
+    """The class of highest logit of every pixel of the image."""
+    return logits[:, : size[0], : size[1]].argmax(dim=0)
+
+
+def _on_canvas(mask: UInt8[Tensor, "y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
+    """The mask in the upper left corner of a larger one, IGNORED elsewhere."""
+    out = torch.full(size, IGNORED, dtype=torch.uint8)
+    out[: mask.shape[0], : mask.shape[1]] = mask
+    return out
+
+
+def patch_probabilities(
     logits: Float[Tensor, "classes y x"], patch: int, size: tuple[int, int]
 ) -> Float[Tensor, "classes m"]:
-    """How likely each class is in each patch: the mean of the softmax over its pixels that lie within the picture of
-    `size` (height, width) in the upper left corner; 0 for patches beside it."""
+    """Probability of each class in each patch: the mean of the softmax over its pixels inside the image of `size`
+    (height, width) in the upper left corner; 0 for patches outside it."""
     out = []
     for top in range(0, logits.shape[1], patch):
         rows = max(0, min(patch, size[0] - top))
-        chance = logits[:, top : top + rows].softmax(dim=0)
-        chance[:, :, size[1] :] = 0
+        probability = logits[:, top : top + rows].softmax(dim=0)
+        probability[:, :, size[1] :] = 0
         columns = (size[1] - torch.arange(0, logits.shape[2], patch)).clamp(0, patch)
-        out.append(chance.sum(dim=1).unflatten(1, (-1, patch)).sum(dim=2) / (rows * columns).clamp(min=1))
+        out.append(probability.sum(dim=1).unflatten(1, (-1, patch)).sum(dim=2) / (rows * columns).clamp(min=1))
     return torch.stack(out, dim=1).flatten(1)
 
 
-def part_of_patches(mask: UInt8[Tensor, "y x"], count: int, grid: tuple[int, int]) -> Float[Tensor, "n m"]:
-    """The part of every patch's pixels that is of each class 0 to count - 1. mask: of whole patches."""
+def patch_coverage(mask: UInt8[Tensor, "y x"], count: int, grid: tuple[int, int]) -> Float[Tensor, "n m"]:
+    """Share of every patch's pixels that have each of the classes 0 to count - 1. mask: of whole patches."""
     rows, columns = grid
     patches = mask.unflatten(0, (rows, -1)).unflatten(2, (columns, -1)).transpose(1, 2).flatten(2).flatten(0, 1)
     counts = torch.zeros(rows * columns, 256)

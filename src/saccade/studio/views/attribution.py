@@ -1,234 +1,285 @@
-"""Look at a picture and a text through a model that matches them: which words and which patches answer one another."""
+"""The view of a dual encoder (CLIP and the like): which words correspond to which patches.
+
+Its towers do not attend to each other, so that the similarity is attributed to pairs of a word and a patch (Möller et
+al. 2025) instead of read from cross-attention.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from PIL import Image
+from jaxtyping import Float
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
-from torch import nn
+from torch import Tensor, nn
 
-from saccade.checkpoints.matchers import PublicMatcher, Reading
+from saccade.checkpoints.matchers import PublicMatcher, TokenizedText
 from saccade.data import Picture
-from saccade.data.files import shown as named
+from saccade.data.files import shown
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
-from saccade.studio.look import short, shown
-from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
-from saccade.studio.terminal import words_table
-from saccade.studio.views.words import MARKS, AnsweringWords, AnswerLayer
+from saccade.studio.terminal import plain_table
+from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
+from saccade.studio.views.encoder import visible_part
+from saccade.studio.views.words import SPECIAL, AttributionLayer, WordAttributions
 
-DEPTHS = 3  # layers at which words and patches are told apart
-STEPS, MOST_STEPS = 16, 256  # of integration: doubled until the parts add up
-LOOSE = 0.01  # of what all pairs add, as the error of their sum: more steps, and if they take too long it is said
-LONG = 5e12  # multiply-adds that two processor cores do in about two minutes: layers that need more are left out
+DEPTHS = 3  # pairs of layers at which the similarity is attributed
+STEPS, MAX_STEPS = 16, 256  # of integration: doubled until the attributions add up
+TOLERANCE = 0.01  # relative error of the sum; a larger one after MAX_STEPS is noted
+MAX_COST = 5e12  # multiply-adds that two processor cores do in about two minutes: layers that need more are left out
 
 
-@dataclass
-class WordsLook:
-    """One picture and one text looked at by somebody else's matcher, `task`.
+@dataclass(kw_only=True)
+class AttributionView(View):
+    """One image and one text seen by another library's dual encoder.
 
-    picture: what of it the model saw. trace: of the picture's tower. places: of its tokens.
+    places: where the tokens of the image tower lie.
     """
-
-    task: PublicMatcher
-    name: str
-    picture: Image.Image
-    trace: Trace
-    places: TokenMap
-    words: AnsweringWords
-    notes: list[str]
-    seconds: float
 
     click = "a word"
 
-    @property
-    def grid(self) -> tuple[int, int]:
-        return self.places.grid
+    task: PublicMatcher
+    places: TokenMap
+    targets: WordAttributions
 
-    def tell(self, console: Console) -> None:
-        """The similarity, what it is made of, and a line a word."""
-        words, layer = self.words, self.words.layers[0]
-        elsewhere = float(layer.elsewhere.sum())
-        parts = [(layer.shared - elsewhere, "by words and patches together (below)")]
-        if abs(elsewhere) >= 0.00005:
-            parts.append((elsewhere, "by words and what of the picture is no patch"))
-        parts.append((words.similarity - layer.shared, "that an empty picture or text would share as well"))
-        console.print(f"similarity {words.similarity:.4f} with", Text(named(words.text), style="bold"))
-        for value, what in parts:
-            console.print(f"  {value:+.4f} {what}")
-        console.print(words_table(words.names, layer.answers, self.grid, marks=words.marks))
+    @classmethod
+    def look(cls, task: Any, picture: Picture, options: LookOptions) -> "AttributionView":
+        """Attribute the similarity of an image and a text to words and patches (`saccade.lens.interactions`), at the
+        input of the first, the middle and the last block of both towers; without the earlier ones where these would
+        take many minutes. At the first block every token still holds its own patch or word alone.
 
-    def page(self, path: Path) -> PageReport:
-        """Write the page."""
-        height, width = self.task.preprocess.size
-        facts = facts_of(self.task, width, height) | {"precision": "fp32"}
-        prefix = ["cls"] if self.places.prefix == 1 else [f"token {i + 1}" for i in range(self.places.prefix)]
-        return write_page(
-            path,
-            PageInput(
-                picture=self.picture,
-                grid=self.grid,
-                trace=self.words.others,
-                title=title_of(self.name),
-                prefix=prefix,
-                target=0 if prefix else "mean",
-                model=facts,
-                notes=self.notes,
-                targets=self.words,
-            ),
+        Raises SaccadeError for a text without words or with too many, and where blocks or patches are not recognized.
+        """
+        require_own_size(task, options)
+        assert options.text is not None
+        towers = _run(task, task.preprocess(picture.image)[None], options.text)
+        layers, similarity = _attribute(task, towers)
+        words = WordAttributions(
+            layers=layers,
+            others=towers.image_trace,
+            grid=towers.places.grid,
+            notes=[],
+            text=options.text,
+            words=[*towers.reading.words, SPECIAL],
+            similarity=similarity,
+        )
+        height, width = towers.pixels.shape[-2:]
+        return cls(
+            task=task,
+            name=picture.name,
+            picture=visible_part(task.preprocess, picture.image, words.grid, height // words.grid[0]),
+            pixels=(height, width),
+            grid=words.grid,
+            prediction=None,
+            trace=towers.image_trace,
+            targets=words,
+            notes=[*picture.notes, *task.notes, *_warnings(layers)],
+            seconds=towers.seconds,
+            places=towers.places,
         )
 
+    @property
+    def heat(self) -> Float[Tensor, "y x"]:
+        """The attribution of the whole text to each patch, at the first of the layers."""
+        return self.targets.layers[0].attributions.sum(dim=0).unflatten(0, self.grid)
+
+    @property
+    def prefix(self) -> list[str]:
+        return ["cls"] if self.places.prefix == 1 else [f"token {i + 1}" for i in range(self.places.prefix)]
+
+    @property
+    def target(self) -> int | Literal["mean"]:
+        return 0 if self.prefix else "mean"
+
+    def print_summary(self, console: Console) -> None:
+        """The similarity, its parts, and a row a word."""
+        words, layer = self.targets, self.targets.layers[0]
+        elsewhere = float(layer.elsewhere.sum())
+        parts = [(layer.shared - elsewhere, "from pairs of a word and a patch (below)")]
+        if abs(elsewhere) >= 0.00005:
+            parts.append((elsewhere, "from pairs of a word and an image token that is not a patch"))
+        parts.append((words.similarity - layer.shared, "that an empty image or text has as well"))
+        console.print(f"similarity {words.similarity:.4f} with", Text(shown(words.text), style="bold"))
+        for value, what in parts:
+            console.print(f"  {value:+.4f} {what}")
+        console.print(words_table(words.names, layer.attributions, self.grid, special=words.special))
+
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: of each word what it adds to the similarity, and its map row by row, told apart at the first of the
-        layers; of the whole text the same. What words add, and `elsewhere` (by way of what of the picture is no patch),
-        add up to `shared`, to within `gap`; the rest of the similarity is what an empty picture or text would share.
+        """For JSON: what each word adds to the similarity, and its map row by row, at the first of the layers. What
+        words add, and `elsewhere` (pairs with image tokens that are not patches), sum to `shared`, up to `gap`; the
+        rest of the similarity is what an empty image or text has as well.
         """
-        layer = self.words.layers[0]
-        maps = layer.answers.unflatten(1, self.grid)
-        marks = len(maps) - 1 if self.words.marks else None
-        return {
-            "model": self.task.name,
-            "text": self.words.text,
-            "similarity": round(self.words.similarity, 6),
+        words, layer = self.targets, self.targets.layers[0]
+        maps = layer.attributions.unflatten(1, self.grid)
+        special = len(maps) - 1 if words.special else None
+        return super().to_dict() | {
+            "text": words.text,
+            "similarity": round(words.similarity, 6),
             "shared": round(layer.shared, 6),
             "elsewhere": round(float(layer.elsewhere.sum()), 6),
             "gap": round(layer.gap, 6),
             "words": [
-                {"word": word, "is_word": i != marks, "adds": round(float(one.sum()), 6), "map": short(one)}
-                for i, (word, one) in enumerate(zip(self.words.words, maps, strict=True))
+                {"word": word, "is_word": i != special, "adds": round(float(one.sum()), 6), "map": to_rows(one)}
+                for i, (word, one) in enumerate(zip(words.words, maps, strict=True))
             ],
-            "grid": list(self.grid),
-            "heat": short(maps.sum(dim=0)),
             "layer": layer.name,
-            "notes": self.notes,
-            "seconds": round(self.seconds, 3),
         }
 
 
-@torch.no_grad()
-def look_words(matcher: PublicMatcher, picture: Picture, text: str) -> WordsLook:
-    """Run a matcher on one picture and one text, and tell what each word adds to their similarity by way of each patch
-    (`saccade.lens.interactions`), at the input of the first, the middle and the last block of both towers; without the
-    earlier ones where these would take many minutes. At the first block every token still holds its own place alone.
-
-    Raises SaccadeError for a text without words or with too many, and where the blocks or patches cannot be told.
-    """
-    reading = matcher.read(text)
-    model, device = matcher.model, next(matcher.model.parameters()).device
-    pixels = matcher.preprocess(picture.image)[None].to(device)
-    ids = reading.ids.to(device)
-    started = time.perf_counter()
-    with watch(model, values=True) as seen:
-        matcher.of_picture(pixels)
-    with watch(model) as read:
-        told = matcher.of_text(ids)
-    seconds = time.perf_counter() - started
-    blank = matcher.nothing(reading).to(device)
-    if torch.equal(matcher.of_text(blank), told):
-        raise SaccadeError(
-            f"{matcher.name} answers {text!r} as it does a text without words: its tokenizer.json is of another model, "
-            "or it does not know these words"
-        )
-    eyes, mouth = _towers(matcher, seen, read)
-    places = token_map(model, pixels, seen[f"{eyes[0][0]}.*"][0].shape[2])
-    see = Tower(matcher.of_picture, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)}, eyes[0][1])
-    tell = Tower(matcher.of_text, {"input_ids": ids}, {"input_ids": blank}, mouth[0][1])
-    layers, similarity = list[AnswerLayer](), 0.0
-    for (name, block), (other, layer), most in _depths(
-        eyes, mouth, len(places) * (2 * len(reading.groups) + 4), device
-    ):
-        found = _summed(replace(see, layer=block), replace(tell, layer=layer), reading, most)
-        layers.append(_layer(f"{name}, {other}", found, places))
-        similarity = found.similarity
-    notes = [*picture.notes, *matcher.notes, *_doubts(layers)]
-    names = [*reading.words, MARKS]
-    words = AnsweringWords(
-        layers=layers, others=seen, grid=places.grid, notes=[], text=text, words=names, similarity=similarity
-    )
-    covered = shown(matcher.preprocess, picture.image, places.grid, pixels.shape[-2] // places.grid[0])
-    return WordsLook(matcher, picture.name, covered, seen, places, words, notes, seconds)
+def words_table(
+    words: Sequence[str],
+    attributions: Float[Tensor, "n m"],
+    grid: tuple[int, int],
+    width: int = 12,
+    special: bool = False,
+) -> Table:
+    """A row a word: the sum of its attributions to all patches (a bar to the right of an axis, or a paler one to the
+    left if negative), and the patch of its highest attribution. special: the last row is of special tokens."""
+    table = plain_table("word", "adds", "", "highest at the patch in")
+    table.columns[3].justify = "left"
+    table.caption = "to the similarity, summed over the patches; ░, to the left: negative"
+    sums, bests, peaks = (each.tolist() for each in (attributions.sum(dim=1), *attributions.max(dim=1)))
+    most = max(*map(abs, sums), 1e-12)
+    for i, (word, adds, best, peak) in enumerate(zip(words, sums, bests, peaks, strict=True)):
+        full = max(int(adds != 0), round(abs(adds) / most * width))
+        left, right = (full, 0) if adds < 0 else (0, full)
+        signed = Text(" " * (width - left)).append("░" * left, style="red")
+        signed.append("│", style="dim").append("█" * right, style="cyan")
+        label = Text(f"({shown(word)})", style="dim") if special and i == len(words) - 1 else Text(shown(word))
+        row, column = divmod(peak, grid[1])
+        where = f"row {row + 1}, column {column + 1}" if best > 0 else "none"
+        table.add_row(label, Text(f"{adds:+.4f}"), signed, Text(where))
+    return table
 
 
 Blocks = list[tuple[str, nn.Module]]
 
 
-def _towers(matcher: PublicMatcher, seen: Trace, read: Trace) -> tuple[Blocks, Blocks]:
-    """The blocks of the picture's tower and of the text's, by name."""
-    towers = [list(_blocks(matcher.model, trace)) for trace in (seen, read)]
-    for what, blocks, trace in zip(("picture", "text"), towers, (seen, read), strict=True):
+@dataclass(frozen=True)
+class _Towers:
+    """Both towers after one forward pass each. empty: token ids of the text without its words. seconds: of both."""
+
+    reading: TokenizedText
+    pixels: Tensor
+    ids: Tensor
+    empty: Tensor
+    image_trace: Trace
+    image_blocks: Blocks
+    text_blocks: Blocks
+    places: TokenMap
+    seconds: float
+
+
+def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) -> _Towers:
+    reading, model = matcher.read(text), matcher.model
+    device = next(model.parameters()).device
+    pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.nothing(reading).to(device)
+    started = time.perf_counter()
+    with watch(model, values=True) as image_trace:
+        matcher.embed_images(pixels)
+    with watch(model) as text_trace:
+        embedding = matcher.embed_texts(ids)
+    seconds = time.perf_counter() - started
+    if torch.equal(matcher.embed_texts(empty), embedding):
+        raise SaccadeError(
+            f"{matcher.name} embeds {text!r} as it does a text without words: its tokenizer.json is of another model, "
+            "or it does not know these words"
+        )
+    blocks = _blocks_of_towers(matcher, image_trace, text_trace)
+    places = token_map(model, pixels, image_trace[f"{blocks[0][0][0]}.*"][0].shape[2])
+    return _Towers(reading, pixels, ids, empty, image_trace, *blocks, places, seconds)
+
+
+def _attribute(matcher: PublicMatcher, towers: _Towers) -> tuple[list[AttributionLayer], float]:
+    """At up to three depths; and the similarity."""
+    pixels, ids, places, groups = towers.pixels, towers.ids, towers.places, towers.reading.groups
+    image = Tower(
+        matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": torch.zeros_like(pixels)},
+        towers.image_blocks[0][1],
+    )  # fmt: skip
+    text = Tower(matcher.embed_texts, {"input_ids": ids}, {"input_ids": towers.empty}, towers.text_blocks[0][1])
+    layers, similarity = list[AttributionLayer](), 0.0
+    cost = len(places) * (2 * len(groups) + 4)
+    for (name, block), (other, layer), steps in _depths(towers.image_blocks, towers.text_blocks, cost, pixels.device):
+        found = _converged(replace(image, layer=block), replace(text, layer=layer), towers.reading, steps)
+        layers.append(_layer(f"{name}, {other}", found, places))
+        similarity = found.similarity
+    return layers, similarity
+
+
+def _blocks_of_towers(matcher: PublicMatcher, image: Trace, text: Trace) -> tuple[Blocks, Blocks]:
+    """The blocks of the image tower and of the text tower, by name."""
+    towers = [list(_blocks(matcher.model, trace)) for trace in (image, text)]
+    for what, blocks, trace in zip(("image", "text"), towers, (image, text), strict=True):
         if not blocks:
             missed = "; ".join(f"{name}: {why}" for name, why in list(trace.missed.items())[:2])
             raise SaccadeError(
-                f"{matcher.name} cannot be looked into: no block of its {what} tower was seen to attend. {missed}"
+                f"{matcher.name} cannot be looked into: no attention of its {what} tower was recorded. {missed}"
             )
     return towers[0], towers[1]
 
 
 def _blocks(model: nn.Module, trace: Trace) -> Iterator[tuple[str, nn.Module]]:
-    """The blocks of a tower in order: what is one of a list of modules and holds self-attention."""
-    met = set()
+    """The blocks of a tower in order: members of a ModuleList that hold self-attention."""
+    seen = set()
     for call in trace:
         parts = call.name.split(".")
         for end in range(len(parts), 0, -1):
             name = ".".join(parts[:end])
             if isinstance(model.get_submodule(name.rpartition(".")[0]), nn.ModuleList):
-                if call.kind == "self" and name not in met:
-                    met.add(name)
+                if call.kind == "self" and name not in seen:
+                    seen.add(name)
                     yield name, model.get_submodule(name)
                 break
 
 
 def _depths(
-    eyes: Blocks, mouth: Blocks, work: int, device: torch.device
+    image: Blocks, text: Blocks, cost: int, device: torch.device
 ) -> Iterator[tuple[tuple[str, nn.Module], tuple[str, nn.Module], int]]:
-    """The first, the middle and the last blocks of both towers, with how many steps of integration there is time for;
-    earlier ones with time for less than STEPS are left out. work: multiply-adds of a step for each number learned."""
-    for i, j in ((0, 0), (len(eyes) // 2, len(mouth) // 2), (len(eyes) - 1, len(mouth) - 1)):
-        most = MOST_STEPS
+    """The first, the middle and the last blocks of both towers, with the number of integration steps that MAX_COST
+    allows; earlier ones with fewer than STEPS are left out. cost: multiply-adds of a step for each parameter."""
+    for i, j in ((0, 0), (len(image) // 2, len(text) // 2), (len(image) - 1, len(text) - 1)):
+        most = MAX_STEPS
         if device.type == "cpu":
-            most = int(LONG / (work * _size(eyes[i:])))
-        if most >= STEPS or i == len(eyes) - 1:
-            yield eyes[i], mouth[j], max(most, STEPS)
+            most = int(MAX_COST / (cost * _parameters(image[i:])))
+        if most >= STEPS or i == len(image) - 1:
+            yield image[i], text[j], max(most, STEPS)
 
 
-def _size(blocks: Blocks) -> int:
+def _parameters(blocks: Blocks) -> int:
     return sum(p.numel() for _, block in blocks for p in block.parameters())
 
 
-def _layer(name: str, found: Interactions, places: TokenMap) -> AnswerLayer:
+def _layer(name: str, found: Interactions, places: TokenMap) -> AttributionLayer:
     values = found.values.cpu()
     patches = places.picture(values).flatten(1)
-    return AnswerLayer(name, patches, values.sum(dim=1) - patches.sum(dim=1), found.shared, found.gap)
+    return AttributionLayer(name, patches, values.sum(dim=1) - patches.sum(dim=1), found.shared, found.gap)
 
 
-def _summed(see: Tower, tell: Tower, reading: Reading, most: int) -> Interactions:
-    """With as many steps, up to `most`, as make the parts add up."""
+def _converged(image: Tower, text: Tower, reading: TokenizedText, most: int) -> Interactions:
+    """With as many steps, up to `most`, as the attributions need to add up."""
     steps = STEPS
     while True:
-        found = interactions(see, tell, reading.groups, steps)
+        found = interactions(image, text, reading.groups, steps)
         steps *= 2
-        if _adds_up(found.shared, found.gap) or steps > min(most, MOST_STEPS):
+        if _adds_up(found.shared, found.gap) or steps > min(most, MAX_STEPS):
             return found
 
 
 def _adds_up(shared: float, gap: float) -> bool:
-    return gap <= LOOSE * max(abs(shared), 0.01)
+    return gap <= TOLERANCE * max(abs(shared), 0.01)
 
 
-def _doubts(layers: list[AnswerLayer]) -> list[str]:
-    doubts = [
-        f"the parts told at {layer.name} add up to {layer.shared:.3f} only to within {layer.gap:.1g}"
+def _warnings(layers: list[AttributionLayer]) -> list[str]:
+    notes = [
+        f"the attributions at {layer.name} add up to {layer.shared:.3f} only to within {layer.gap:.1g}"
         for layer in layers
         if not _adds_up(layer.shared, layer.gap)
     ]
     if len(layers) < DEPTHS:
-        doubts.append(
-            "words and patches are told apart at late layers only: earlier ones take many minutes without a GPU"
-        )
-    return doubts
+        notes.append("the similarity is attributed at late layers only: earlier ones take many minutes without a GPU")
+    return notes

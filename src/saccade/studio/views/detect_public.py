@@ -1,23 +1,21 @@
-"""Look into other people's detectors: which patches each found object's query attended to, and which other queries."""
+"""The view of other libraries' detectors: the attention of each object's query to patches and to other queries."""
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Int64
 from PIL import Image
-from rich.console import Console
 from torch import Tensor
 
 from saccade.checkpoints.detectors import KINDS
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.studio.page import PageInput, PageReport, facts_of, title_of, write_page
-from saccade.studio.terminal import tell_objects
-from saccade.studio.views.objects import FoundObjects, Surveyed, surveyed
+from saccade.studio.views.base import LookOptions, require_own_size
+from saccade.studio.views.detect import ObjectsView
+from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.task import Detection, kept
@@ -26,105 +24,67 @@ STRIDES = (8, 14, 16, 32, 64)  # pixels a patch, of the backbones there are
 _SHOWN = 1024  # longest side in pixels of the picture on the page
 
 
-@dataclass
-class PublicLook:
-    """One picture looked at by somebody else's detector; as `Look`, without a heat map of the picture as a whole.
+@dataclass(kw_only=True)
+class PublicDetectView(ObjectsView):
+    """One image seen by another library's detector, without a heat map of the image as a whole."""
 
-    scene: grid, prefix and calls of its forward pass. pixels: (height, width) of what the model saw.
-    """
+    decoder: DetectorTrace
 
-    task: PublicDetectTask
-    name: str
-    picture: Image.Image
-    prediction: Detection
-    scene: Surveyed
-    pixels: tuple[int, int]
-    notes: list[str]
-    seconds: float
-    objects: FoundObjects
-
-    click = "an object"
-
-    def tell(self, console: Console) -> None:
-        """What it finds."""
-        tell_objects(console, self.picture, self.prediction, self.objects)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        return self.scene.grid
-
-    def page(self, path: Path) -> PageReport:
-        """Write the page."""
-        height, width = self.pixels
-        facts = facts_of(self.task, width, height) | {"precision": "fp32", "queries": str(self.objects.queries)}
-        return write_page(
-            path,
-            PageInput(
-                picture=self.picture,
-                grid=self.grid,
-                trace=self.objects.others,
-                title=title_of(self.name),
-                target="mean",
-                model=facts,
-                notes=self.notes,
-                targets=self.objects,
-            ),
+    @classmethod
+    def look(cls, task: PublicDetectTask, picture: Picture, options: LookOptions) -> "PublicDetectView":
+        """Raises SaccadeError where its queries do not attend to patches in a way that can be recorded (deformable
+        attention samples a few points between them), or its patches cannot be derived from the sizes of its calls."""
+        require_own_size(task, options)
+        detector, image = task.detector, picture.image
+        device = next(detector.model.parameters()).device
+        inputs = {name: tensor.to(device) for name, tensor in detector.preprocess([image]).items()}
+        started = time.perf_counter()
+        with watch(detector.model, values=True) as trace:
+            out = detector.model(**inputs)
+        seconds = time.perf_counter() - started
+        height, width = inputs["pixel_values"].shape[-2:]
+        decoder = _decoder(trace, out.logits.shape[1], (height, width), task.name)
+        prediction, targets = _objects(task, picture, out, decoder, options.threshold)
+        return cls(
+            task=task,
+            name=picture.name,
+            picture=_resized(image, (height, width)),
+            pixels=(height, width),
+            grid=decoder.grid,
+            prediction=prediction,
+            trace=trace,
+            targets=targets,
+            notes=[*picture.notes, *task.notes, *targets.notes],
+            seconds=seconds,
+            decoder=decoder,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        said = self.prediction.to_dict()
-        for one, share in zip(said["objects"], self.objects.shares(), strict=False):  # the surest have them
-            one.update(share)
-        return {
-            "model": self.task.name,
-            "prediction": said,
-            "grid": list(self.grid),
-            "heat": None,
-            "notes": self.notes,
-            "seconds": round(self.seconds, 3),
-        }
 
-
-@torch.no_grad()
-def look_public(task: PublicDetectTask, picture: Picture, threshold: float = 0.5) -> PublicLook:
-    """Run the detector on one picture and keep what its queries attended to. threshold: the least score, 0 to 1.
-
-    Raises SaccadeError where its queries do not attend to patches in a way that can be seen (deformable attention
-    looks at a few points between them), or its patches cannot be told from the sizes of its calls.
-    """
-    detector, image = task.detector, picture.image
-    device = next(detector.model.parameters()).device
-    inputs = {name: tensor.to(device) for name, tensor in detector.preprocess([image]).items()}
-    started = time.perf_counter()
-    with watch(detector.model, values=True) as trace:
-        out = detector.model(**inputs)
-    seconds = time.perf_counter() - started
-    logits, shares = out.logits.float().cpu(), out.pred_boxes.float().cpu()
-    if not (logits.isfinite().all() and shares.isfinite().all()):
-        raise SaccadeError(f"the answer of {task.name} is not a number: its weights are damaged, fetch it again")
-    pixels: tuple[int, int] = tuple(inputs["pixel_values"].shape[-2:])  # type: ignore[assignment]
-    scene = _scene(trace, logits.shape[1], pixels, task.name)
-    found = detector.read(logits, shares, [(image.height, image.width)])[0]
-    raw = Detections(*found, queries=_queries(detector.family, logits))
-    said = task.named(kept(raw, threshold), picture)
-    boxes = said.found.boxes / torch.tensor([image.width, image.height, image.width, image.height])
-    objects = surveyed(task, said, boxes, raw, scene, threshold)
-    if not objects.layers:
-        raise SaccadeError(f"{task.name} cannot be looked into. {' '.join(objects.notes[:3])}")
-    notes = [*picture.notes, *task.notes, *objects.notes]
-    return PublicLook(task, picture.name, _shown(image, pixels), said, scene, pixels, notes, seconds, objects)
+def _objects(
+    task: PublicDetectTask, picture: Picture, out: Any, decoder: DetectorTrace, threshold: float
+) -> tuple[Detection, DetectedObjects]:
+    logits, boxes = out.logits.float().cpu(), out.pred_boxes.float().cpu()
+    if not (logits.isfinite().all() and boxes.isfinite().all()):
+        raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
+    width, height = picture.image.size
+    found = task.detector.read(logits, boxes, [(height, width)])[0]
+    proposed = Detections(*found, queries=_queries(task.detector.family, logits))
+    prediction = task.named(kept(proposed, threshold), picture)
+    relative = prediction.found.boxes / torch.tensor([width, height, width, height])
+    targets = object_targets(task.labels, prediction, relative, proposed, decoder, threshold)
+    if not targets.layers:
+        raise SaccadeError(f"{task.name} cannot be looked into. {' '.join(targets.notes[:3])}")
+    return prediction, targets
 
 
 def _queries(family: str, logits: Tensor) -> Int64[Tensor, "n"]:
-    """The query that each found object came from, in the order in which the detector tells them: numbers are read as
-    boxes are."""
+    """The query of each object, in the order of the detector's output: query indices are read in place of boxes."""
     numbers = torch.arange(logits.shape[1], dtype=torch.double)[None, :, None].expand(len(logits), -1, 4)
     numbers, scores, _ = KINDS[family].read(logits, numbers)
     return numbers[0, scores[0].argsort(descending=True, stable=True), 0].long()
 
 
-def _scene(trace: Trace, queries: int, pixels: tuple[int, int], name: str) -> Surveyed:
+def _decoder(trace: Trace, queries: int, pixels: tuple[int, int], name: str) -> DetectorTrace:
     """The grid of patches, from the sizes of the calls: those of cross-attention by the queries, else those of a
     self-attention that holds patches, at most one token before them, and the queries."""
     crossed = {call.shape[3] for call in trace if call.kind == "cross" and call.shape[2] == queries}
@@ -134,22 +94,22 @@ def _scene(trace: Trace, queries: int, pixels: tuple[int, int], name: str) -> Su
     if len(fitting) != 1:
         missed = "; ".join(f"{module}: {why}" for module, why in list(trace.missed.items())[:2])
         raise SaccadeError(
-            f"{name} cannot be looked into: no attention of its {queries} queries to the patches of a picture of "
-            f"{pixels[1]} x {pixels[0]} pixels was seen{f' ({missed})' if missed else ''}; predict and val work with it"
+            f"{name} cannot be looked into: no attention of its {queries} queries to the patches of an image of "
+            f"{pixels[1]} x {pixels[0]} pixels was recorded{f' ({missed})' if missed else ''}; predict and val work"
         )
     ((grid, prefix),) = fitting
-    return Surveyed(trace, grid, prefix, queries)
+    return DetectorTrace(trace, grid, prefix, queries)
 
 
 def _grids(sources: int, pixels: tuple[int, int]) -> set[tuple[int, int]]:
-    """Grids of so many patches that a backbone makes of a picture, whole patches or the last one begun."""
+    """Grids of this many patches that a backbone can make of an image, with or without a partial last patch."""
     height, width = pixels
     whole = {(height // stride, width // stride) for stride in STRIDES}
-    begun = {(-(-height // stride), -(-width // stride)) for stride in STRIDES}
-    return {grid for grid in whole | begun if grid[0] * grid[1] == sources}
+    partial = {(-(-height // stride), -(-width // stride)) for stride in STRIDES}
+    return {grid for grid in whole | partial if grid[0] * grid[1] == sources}
 
 
-def _shown(image: Image.Image, pixels: tuple[int, int]) -> Image.Image:
-    """The picture in the shape in which the model saw it; the patches are laid evenly over all of it."""
+def _resized(image: Image.Image, pixels: tuple[int, int]) -> Image.Image:
+    """The image in the aspect ratio of the model's input, all of which the patches cover."""
     factor = min(1.0, _SHOWN / max(pixels))
     return image.convert("RGB").resize((max(1, round(pixels[1] * factor)), max(1, round(pixels[0] * factor))))

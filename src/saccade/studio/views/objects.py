@@ -1,4 +1,4 @@
-"""The objects that a detector found in a picture, and where the query of each looked."""
+"""The objects that a detector found in an image, and the attention of each object's query."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -8,30 +8,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.data import Picture
 from saccade.data.files import shown
-from saccade.data.preprocess import Preprocess
 from saccade.lens import Trace
 from saccade.lens.scores import coverage
-from saccade.models.detector import Found
 from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
 from saccade.tasks.detect.result import Detections
-from saccade.tasks.detect.task import Detection, DetectTask, FindsObjects, detections, kept
+from saccade.tasks.detect.task import Detection
 
 MOST = 24  # objects with maps on a page: more than a person can click through, and 24 bytes a patch, layer and head
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundObjects(Queries):
-    """The objects found in one picture, surest first, and where their queries looked.
+class DetectedObjects(Queries):
+    """The objects found in one image, highest score first, with the attention of their queries.
 
-    labels: of their classes. boxes: left, top, right, bottom in shares of the picture
-    that the grid covers. relations: (subject, name, object, score). found: how many there are in all, if more than
-    these. queries: of the detector. threshold: the least score of an object.
+    labels: class names. boxes: left, top, right, bottom, relative to the image that the grid covers. relations:
+    (subject, name, object, score). found: number of all objects, which may be more than these. queries: number of
+    queries of the detector. threshold: minimum score of an object.
     """
 
-    kind, place = "objects", "box"
+    kind, region = "objects", "box"
 
     labels: list[str]
     scores: list[float]
@@ -46,30 +43,30 @@ class FoundObjects(Queries):
 
     @property
     def names(self) -> list[str]:
-        """To tell them apart by: the label, numbered where it comes twice."""
-        many, met, names = Counter(self.labels), Counter[str](), list[str]()
+        """Unique names: the label, numbered if it occurs more than once."""
+        counts, seen, names = Counter(self.labels), Counter[str](), list[str]()
         for label in self.labels:
-            met[label] += 1
-            names.append(f"{label} {met[label]}" if many[label] > 1 else label)
+            seen[label] += 1
+            names.append(f"{label} {seen[label]}" if counts[label] > 1 else label)
         return names
 
     @property
     def cover(self) -> Float[Tensor, "n m"]:
         return coverage(self.boxes, self.grid)
 
-    def first(self, n: int) -> "FoundObjects":
-        """The n surest."""
+    def first(self, n: int) -> "DetectedObjects":
+        """The n of highest score."""
         return replace(
             self,
             labels=self.labels[:n],
             scores=self.scores[:n],
             boxes=self.boxes[:n],
-            relations=[told for told in self.relations if max(told[0], told[2]) < n],
+            relations=[one for one in self.relations if max(one[0], one[2]) < n],
             layers=self._layers_of(n),
         )
 
-    def cut(self, n: int) -> str:
-        return f"the page shows the {n} surest of {self.found} objects, to stay small"
+    def truncation_note(self, n: int) -> str:
+        return f"the page shows the {n} highest-scoring of {self.found} objects, to stay small"
 
     def details(self) -> dict[str, Any]:
         return {
@@ -83,30 +80,10 @@ class FoundObjects(Queries):
         }
 
 
-def find_objects(
-    task: DetectTask,
-    preprocess: Preprocess,
-    out: Found,
-    picture: Picture,
-    trace: Trace,
-    grid: tuple[int, int],
-    threshold: float,
-) -> tuple[Detection, FoundObjects]:
-    """What a detector says of one picture, and where the queries of the surest MOST objects looked."""
-    sized = replace(task, preprocess=preprocess)
-    raw = detections(out, preprocess.size)[0]
-    sure = kept(raw, threshold)
-    patch = task.vit.config.patch
-    edges = torch.tensor([grid[1], grid[0], grid[1], grid[0]]) * patch
-    said = sized.named(sized.to_picture(sure, picture), picture)
-    scene = Surveyed(trace, grid, 0, out.logits[-1].shape[1])
-    return said, surveyed(sized, said, sure.boxes / edges, raw, scene, threshold)
-
-
 @dataclass(frozen=True)
-class Surveyed:
-    """A watched forward pass over one picture: the grid of its patches, the tokens before them, and how many queries
-    there were."""
+class DetectorTrace:
+    """A watched forward pass over one image. grid: (rows, columns) of patches. prefix: number of tokens before the
+    patches where queries are tokens beside them. queries: number of queries."""
 
     trace: Trace
     grid: tuple[int, int]
@@ -114,36 +91,41 @@ class Surveyed:
     queries: int
 
 
-def surveyed(
-    task: FindsObjects,
-    said: Detection,
+def object_targets(
+    classes: list[str],
+    prediction: Detection,
     boxes: Float[Tensor, "n 4"],
-    raw: Detections,
-    scene: Surveyed,
+    proposed: Detections,
+    decoder: DetectorTrace,
     threshold: float,
-) -> FoundObjects:
-    """The objects of a prediction with where their queries looked. boxes: in shares of what the grid covers. raw: all
-    that the detector proposes, however unsure."""
-    queries, patches = said.found.queries, scene.grid[0] * scene.grid[1]
-    assert queries is not None
-    seen = query_layers(scene.trace, queries[:MOST], scene.queries, patches, scene.prefix)
+) -> DetectedObjects:
+    """The objects of a prediction, at most MOST of them with the attention of their queries. boxes: relative to the
+    image that the grid covers. proposed: all proposals of the detector, before the threshold."""
+    found = prediction.found
+    assert found.queries is not None
+    seen = query_layers(
+        decoder.trace, found.queries[:MOST], decoder.queries, decoder.grid[0] * decoder.grid[1], decoder.prefix
+    )
     notes = seen.notes
-    if not len(said.found):
-        surest = f"{shown(task.labels[int(raw.labels[0])])} at {float(raw.scores[0]):.1%}"
-        notes = [f"nothing is found at {threshold:.0%} or more; the surest is {surest}: try a lower threshold", *notes]
-    if len(said.found) > MOST:
-        notes = [f"the page shows the {MOST} surest of {len(said.found)} objects", *notes]
-    scores = [] if said.found.relation_scores is None else said.found.relation_scores.tolist()
-    objects = FoundObjects(
-        labels=list(said.labels),
-        scores=said.found.scores.tolist(),
+    if not len(found):
+        best = f"{shown(classes[int(proposed.labels[0])])} at {float(proposed.scores[0]):.1%}"
+        notes = [
+            f"nothing is found at {threshold:.0%} or more; the highest score is {best}: try a lower threshold",
+            *notes,
+        ]
+    if len(found) > MOST:
+        notes = [f"the page shows the {MOST} highest-scoring of {len(found)} objects", *notes]
+    scores = [] if found.relation_scores is None else found.relation_scores.tolist()
+    objects = DetectedObjects(
+        labels=list(prediction.labels),
+        scores=found.scores.tolist(),
         boxes=boxes.clamp(0, 1),
-        relations=[(i, name, j, score) for (i, name, j), score in zip(said.relations, scores, strict=True)],
+        relations=[(i, name, j, score) for (i, name, j), score in zip(prediction.relations, scores, strict=True)],
         layers=[],
         others=seen.others,
-        grid=scene.grid,
-        found=len(said.found),
-        queries=scene.queries,
+        grid=decoder.grid,
+        found=len(found),
+        queries=decoder.queries,
         threshold=threshold,
         notes=notes,
     ).first(MOST)

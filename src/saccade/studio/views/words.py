@@ -1,4 +1,4 @@
-"""What the words of a text and the patches of a picture add to their similarity together, as a page shows it."""
+"""Attribution of an image-text similarity to pairs of a word and a patch, as a page shows it."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -11,46 +11,46 @@ from torch import Tensor
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 
-MARKS = "begin and end"  # of the text: tokens of no word
+SPECIAL = "begin and end"  # special tokens of the text
 _SIGNED = 127
 
 
 @dataclass(frozen=True)
-class AnswerLayer:
-    """What words and patches add to the similarity together, told apart at one layer.
+class AttributionLayer:
+    """Attribution of the similarity to pairs of a word and a patch, at one layer.
 
-    name: of the picture's layer. answers: of each word, the text's marks last, and each patch. elsewhere: of each word
-    and all tokens of the picture that are no patch. shared: what all of it should sum up to. gap: by how much a row
-    does not, at most.
+    name: of the image tower's layer. attributions: of each word, the special tokens last, and each patch. elsewhere:
+    of each word and all image tokens that are not patches. shared: the exact sum of all pairs. gap: largest error of
+    the sum.
     """
 
     name: str
-    answers: Float[Tensor, "n m"]
+    attributions: Float[Tensor, "n m"]
     elsewhere: Float[Tensor, "n"]
     shared: float
     gap: float
 
     def packed(self) -> tuple[bytes, list[float]]:
-        """The maps as bytes, word by word, compressed, and the largest part of each, of either sign.
+        """The maps as bytes, word by word, compressed, and the largest magnitude of each.
 
-        part = largest · t·|t| with t = (byte − 128) / 127: off by at most 1/127 of the largest.
+        attribution = largest · t·|t| with t = (byte − 128) / 127: off by at most 1/127 of the largest.
         """
-        most = self.answers.abs().amax(dim=-1)
-        parts = self.answers / most.clamp(min=1e-30)[:, None]
-        coded = (parts.abs().sqrt() * parts.sign() * _SIGNED).round() + _SIGNED + 1
+        most = self.attributions.abs().amax(dim=-1)
+        scaled = self.attributions / most.clamp(min=1e-30)[:, None]
+        coded = (scaled.abs().sqrt() * scaled.sign() * _SIGNED).round() + _SIGNED + 1
         return zlib.compress(coded.to(torch.uint8).numpy().tobytes(), 9), rounded(most, 6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnsweringWords(Targets):
-    """The words of a text, in order, and what each adds to its similarity with a picture by way of each patch.
+class WordAttributions(Targets):
+    """The words of a text, in order, and the attribution of its similarity with an image to each word and patch.
 
     similarity: the cosine, -1 to 1.
     """
 
-    kind = "words"
+    kind = "attribution"
 
-    layers: list[AnswerLayer]
+    layers: list[AttributionLayer]
     text: str
     words: list[str]
     similarity: float
@@ -63,22 +63,22 @@ class AnsweringWords(Targets):
         return self.words
 
     @property
-    def marks(self) -> bool:
-        """Whether the last of them is no word, but the text's marks of begin and end."""
-        return self.words[-1] == MARKS
+    def special(self) -> bool:
+        """Whether the last of them stands for the special tokens of the text."""
+        return self.words[-1] == SPECIAL
 
-    def first(self, n: int) -> "AnsweringWords":
-        cut = [replace(one, answers=one.answers[:n], elsewhere=one.elsewhere[:n]) for one in self.layers]
+    def first(self, n: int) -> "WordAttributions":
+        cut = [replace(one, attributions=one.attributions[:n], elsewhere=one.elsewhere[:n]) for one in self.layers]
         return replace(self, words=self.words[:n], layers=cut)
 
-    def cut(self, n: int) -> str:
+    def truncation_note(self, n: int) -> str:
         return f"the page shows the first {n} words, to stay small"
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         layers, data = [], {}
         for i, layer in enumerate(self.layers):
             data[str(i)], largest = layer.packed()
-            sums = {"sums": layer.answers.sum(dim=1), "elsewhere": layer.elsewhere}
+            sums = {"sums": layer.attributions.sum(dim=1), "elsewhere": layer.elsewhere}
             layers.append(
                 {
                     "name": layer.name,
@@ -88,5 +88,5 @@ class AnsweringWords(Targets):
                     **{name: rounded(values, 4) for name, values in sums.items()},
                 }
             )
-        told = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "marks": self.marks}
-        return {"kind": self.kind, "names": self.names, "layers": layers, **told}, data
+        text = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "special": self.special}
+        return {"kind": self.kind, "names": self.names, "layers": layers, **text}, data

@@ -1,0 +1,144 @@
+"""What every view has: one image as one model sees it, for the terminal, a page and JSON."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float
+from PIL import Image
+from rich.console import Console
+from torch import Tensor
+
+from saccade.data import Picture
+from saccade.errors import SaccadeError
+from saccade.lens import Trace
+from saccade.lens.rollout import Summary
+from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.targets import Targets
+
+
+@dataclass(frozen=True)
+class LookOptions:
+    """How to look at an image.
+
+    size: side in pixels at which the model sees the image, instead of its own; more makes a finer grid. threshold:
+    minimum score of a detected object, and of a relation, 0 to 1. top: number of classes that a classifier lists.
+    text: what the image may show, for models that match text with images.
+    """
+
+    size: int | None = None
+    threshold: float = 0.5
+    top: int = 5
+    text: str | None = None
+
+
+@dataclass(kw_only=True)
+class View(ABC):
+    """One image as a model sees it, and what the model attended to.
+
+    name: of the image's file, or what stands for it. picture: the part of the image that the model saw. pixels:
+    (height, width) at which it saw it. grid: (rows, columns) of patches. prediction: None for a model without a head.
+    trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
+    there are only patches. seconds: duration of the forward pass, in fp32. click: what to click on the page.
+    """
+
+    click: ClassVar[str] = "a patch"
+
+    task: Any
+    name: str
+    picture: Image.Image
+    pixels: tuple[int, int]
+    grid: tuple[int, int]
+    prediction: Any
+    trace: Trace
+    targets: Targets | None
+    notes: list[str]
+    seconds: float
+
+    @classmethod
+    @abstractmethod
+    def look(cls, task: Any, picture: Picture, options: LookOptions) -> "View":
+        """Run the model on an image. Raises SaccadeError for a model whose attention cannot be shown, and for an
+        option that does not apply to it."""
+
+    @abstractmethod
+    def print_summary(self, console: Console) -> None:
+        """Print the prediction, and where the model attends."""
+
+    @property
+    def heat(self) -> Float[Tensor, "y x"] | None:
+        """A heat map of the image as a whole, if there is one."""
+        return None
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        """Names of the tokens before the patches."""
+        return []
+
+    @property
+    def target(self) -> int | Literal["mean"]:
+        """The token that represents the image, or "mean" of the patches."""
+        return "mean"
+
+    def facts(self) -> dict[str, str]:
+        """About the model and its input, in the order shown on the page."""
+        height, width = self.pixels
+        return {
+            "name": self.task.name,
+            "parameters": f"{self.task.parameters / 1e6:.1f} million",
+            "picture": f"{width} x {height} pixels",
+            "precision": "fp32",
+        }
+
+    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
+        """What the page shows."""
+        return PageInput(
+            picture=self.picture,
+            grid=self.grid,
+            trace=self.trace if self.targets is None else self.targets.others,
+            title=title_of(self.name),
+            prefix=self.prefix,
+            predictions=predictions,
+            target=self.target,
+            summary=summary,
+            model=self.facts(),
+            notes=self.notes,
+            targets=self.targets,
+        )
+
+    def page(self, path: Path) -> PageReport:
+        """Write the page."""
+        return write_page(path, self.page_input())
+
+    def prediction_dict(self) -> Any:
+        """The prediction for JSON."""
+        return None if self.prediction is None else self.prediction.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: prediction, grid, and the heat map row by row."""
+        return {
+            "model": self.task.name,
+            "prediction": self.prediction_dict(),
+            "grid": list(self.grid),
+            "heat": None if self.heat is None else to_rows(self.heat),
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def title_of(name: str) -> str:
+    """The title of a page: the name of the image's file, without folders of any operating system."""
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def to_rows(heat: Float[Tensor, "y x"]) -> list[list[float]]:
+    """A map row by row, for JSON."""
+    return [[round(value, 6) for value in row] for row in heat.tolist()]
+
+
+def require_own_size(task: Any, options: LookOptions) -> None:
+    """Raise SaccadeError if a size is set for a model with a processor of its own."""
+    if options.size is not None:
+        raise SaccadeError(f"--size is not for {task.name}: its own processor sets the size of its input")

@@ -1,0 +1,36 @@
+"""The view of a classifier: probabilities as bars, and its self-attention."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from saccade.data import Picture
+from saccade.lens.rollout import Summary
+from saccade.studio.page import PageInput
+from saccade.studio.targets import Targets
+from saccade.studio.terminal import bars, draw_heat
+from saccade.studio.views.base import LookOptions
+from saccade.studio.views.encoder import EncoderView, ForwardPass
+from saccade.tasks.classify.task import Classification, shares
+
+
+@dataclass(kw_only=True)
+class ClassifyView(EncoderView):
+    """One image seen by a classifier."""
+
+    prediction: Classification
+
+    @classmethod
+    def read(
+        cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
+    ) -> tuple[Classification, Targets | None, list[str]]:
+        return task.named(shares(run.out)[0].cpu(), picture.name, picture.notes, options.top), None, []
+
+    def print_summary(self, console: Console) -> None:
+        console.print(bars(self.prediction.labels, self.prediction.probabilities))
+        draw_heat(console, self.picture, self.heat)
+
+    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
+        return super().page_input(list(zip(self.prediction.labels, self.prediction.probabilities, strict=True)))

@@ -1,0 +1,182 @@
+"""The view of any model around a ViT: its prediction as text, and its self-attention. Base of the tasks' own views."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from rich.console import Console
+from torch import Tensor
+
+from saccade.data import Picture
+from saccade.data.files import shown
+from saccade.data.preprocess import Preprocess
+from saccade.errors import SaccadeError
+from saccade.lens import Trace, watch
+from saccade.lens.rollout import Summary
+from saccade.models import ViT
+from saccade.studio.page import PageInput
+from saccade.studio.targets import Targets
+from saccade.studio.terminal import draw_heat
+from saccade.studio.views.base import LookOptions, View
+from saccade.tasks import Task
+
+MAX_PATCHES = 256 * 256  # queries, keys and values of 12 layers of a ViT-B take 7 GB
+_SHOWN = 1024  # longest side in pixels of the image on the page
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """One watched forward pass over one image."""
+
+    trace: Trace
+    out: Any
+    grid: tuple[int, int]
+    seconds: float
+
+
+@dataclass(kw_only=True)
+class EncoderView(View):
+    """One image seen by a model with a ViT at `task.vit`.
+
+    summary: what all layers of the encoder do; its rollout is how much each token flows into the one that represents
+    the image, summing to 1.
+    """
+
+    task: Task
+    summary: Summary
+
+    @classmethod
+    def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
+        patch = encoder_of(task).config.patch
+        side, size_notes = whole_patches(options.size, patch)
+        preprocess = task.preprocess if side is None else task.preprocess.at(side)
+        run = forward(task, preprocess(picture.image)[None])
+        prediction, targets, notes = cls.read(replace(task, preprocess=preprocess), picture, run, options)
+        return cls(
+            task=task,
+            name=picture.name,
+            picture=visible_part(preprocess, picture.image, run.grid, patch),
+            pixels=(run.grid[0] * patch, run.grid[1] * patch),
+            grid=run.grid,
+            prediction=prediction,
+            trace=run.trace,
+            targets=targets,
+            notes=[*picture.notes, *task.notes, *size_notes, *notes],
+            seconds=run.seconds,
+            summary=summarize(run.trace if targets is None else targets.others, task, run.grid),
+        )
+
+    @classmethod
+    def read(
+        cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
+    ) -> tuple[Any, Targets | None, list[str]]:
+        """The prediction, what can be selected by name, and notes on both. task: with the preprocessing that was used.
+        A subclass reads them from `run`; here the task predicts by itself, if it can."""
+        if not hasattr(task, "predict"):
+            return None, None, ["this model has no classification head: the page shows attention and no prediction"]
+        return task.predict(picture), None, []
+
+    @property
+    def heat(self) -> Float[Tensor, "y x"]:
+        """The rollout over the patches alone: its sum is 1 less what the prefix tokens keep."""
+        return self.summary.rollout[0, len(self.prefix) :].view(self.grid).cpu()
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        return self.task.prefix
+
+    @property
+    def target(self) -> int | Literal["mean"]:
+        return self.task.target
+
+    def print_summary(self, console: Console) -> None:
+        if self.prediction is not None:
+            console.print(shown(str(self.prediction)), markup=False, highlight=False)
+        draw_heat(console, self.picture, self.heat)
+
+    def facts(self) -> dict[str, str]:
+        patch = self.task.vit.config.patch
+        facts = super().facts() | {
+            "patch": f"{patch} x {patch} pixels",
+            "tokens": str(len(self.prefix) + self.grid[0] * self.grid[1]),
+        }
+        if self.task.preprocess.detail is not None:
+            facts["detail"] = f"reduced to {self.task.preprocess.detail} pixels first, as in training"
+        return facts
+
+    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
+        page = super().page_input(predictions, self.summary)
+        if self.prediction is not None and not predictions and self.targets is None:
+            page.text = str(self.prediction)
+        return page
+
+    def prediction_dict(self) -> Any:
+        if self.prediction is None or hasattr(self.prediction, "to_dict"):
+            return super().prediction_dict()
+        return str(self.prediction)
+
+
+def encoder_of(task: Any) -> ViT:
+    """The ViT of a task. Raises SaccadeError for a task without one."""
+    if not isinstance(task, Task) or not isinstance(getattr(task.model, "vit", task.model), ViT):
+        raise SaccadeError(
+            f"{task.name}: its model is not built around a ViT at `.vit`, so no page shows it; saccade.watch does"
+        )
+    return task.vit
+
+
+def forward(task: Task, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:
+    """Run the model on the device that it is on, and record its attention calls."""
+    model = task.model.eval()
+    inputs = inputs.to(next(model.parameters()).device)
+    started = time.perf_counter()
+    with watch(model, values=True) as trace:
+        out = model(inputs)
+    if inputs.device.type != "cpu":
+        torch.accelerator.synchronize(inputs.device)  # calls return before they have computed
+    return ForwardPass(trace, out, task.vit.grid(inputs), time.perf_counter() - started)
+
+
+def whole_patches(size: int | None, patch: int) -> tuple[int | None, list[str]]:
+    """The largest side of whole patches in `size` pixels, and a note if it is smaller.
+
+    Raises SaccadeError if it is less than a patch, or makes more than MAX_PATCHES."""
+    if size is None:
+        return None, []
+    if size < patch:
+        raise SaccadeError(f"a size of {size} pixels is less than one patch of {patch}: use a larger size")
+    if (size // patch) ** 2 > MAX_PATCHES:
+        raise SaccadeError(
+            f"a size of {size} pixels makes {size // patch} x {size // patch} patches, more than the maximum of "
+            f"{MAX_PATCHES}: use a smaller size"
+        )
+    side = size - size % patch
+    return side, [] if side == size else [f"size {size} is not a multiple of the patch: {side} is used"]
+
+
+def summarize(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
+    """Of all layers, with the rollout of the token that represents the image."""
+    token: int | Tensor = 0
+    if task.target == "mean":
+        token = torch.cat([torch.zeros(len(task.prefix)), torch.ones(grid[0] * grid[1])])
+    summary = trace.summary(grid, token)
+    if not summary.rollout.isfinite().all():
+        raise SaccadeError(f"the attention of {task.name} is not a number: its weights are damaged, fetch it again")
+    return summary
+
+
+def visible_part(preprocess: Preprocess, picture: Image.Image, grid: tuple[int, int], patch: int) -> Image.Image:
+    """The part of the image that the grid covers, at the resolution of the file."""
+    height, width = preprocess.size
+    factor = max(1.0, min(_SHOWN, min(picture.size)) / max(height, width))
+    sharp = replace(
+        preprocess,
+        size=(round(height * factor), round(width * factor)),
+        shortest=None if preprocess.shortest is None else round(preprocess.shortest * factor),
+        detail=None,
+    ).seen(picture)
+    return sharp.crop((0, 0, round(grid[1] * patch * factor), round(grid[0] * patch * factor)))
