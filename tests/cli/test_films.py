@@ -13,7 +13,7 @@ from faster_coco_eval.core import mask as coder
 from PIL import Image
 
 from saccade.cli.shots import Shots
-from saccade.data.films import Film
+from saccade.data.video import Film
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments.sets import open_segments
 from saccade.models import ViTConfig
@@ -32,7 +32,7 @@ def segmenter(tmp_path_factory):
     """The folder of a segmenter with random weights, whose answer depends on the picture."""
     torch.manual_seed(0)
     vit = ViTConfig.model_validate({**finder.TOY, "grid": (4, 4)})
-    model = Segmenter(SegmenterConfig(vit=vit, classes=len(NAMES), depth=1, fine=8)).eval()
+    model = Segmenter(SegmenterConfig(vit=vit, classes=len(NAMES), depth=1, pixel_channels=8)).eval()
     for p in model.parameters():
         if p.ndim > 1:
             torch.nn.init.normal_(p, std=0.3)

@@ -5,7 +5,7 @@ import torch
 
 from saccade.layers import BoxBias
 from saccade.models import preset
-from saccade.models.detector import Detector, DetectorConfig, Noised, mended, waves
+from saccade.models.detector import DenoisingQueries, Detector, DetectorConfig, refine_boxes, sinusoidal_embedding
 from saccade.models.relations import pair_geometry
 
 CLASSES, QUERIES, RELATIONS = 5, 7, 3
@@ -21,9 +21,9 @@ def tiny(**changes) -> Detector:
     return model.eval()
 
 
-def some_noise(b: int, slots: int) -> Noised:
+def some_noise(b: int, slots: int) -> DenoisingQueries:
     boxes = torch.rand(b, slots, 4) * 0.3 + 0.3
-    return Noised(boxes, torch.randint(0, CLASSES, (b, slots)), torch.arange(slots).expand(b, -1) // 2)
+    return DenoisingQueries(boxes, torch.randint(0, CLASSES, (b, slots)), torch.arange(slots).expand(b, -1) // 2)
 
 
 def test_every_block_says_classes_and_boxes_for_every_query():
@@ -79,14 +79,14 @@ def test_the_bias_moves_with_the_box():
 
 def test_a_shift_of_nothing_leaves_a_box_and_any_shift_keeps_it_in_the_picture():
     boxes = torch.rand(3, 4) * 0.9 + 0.05
-    assert torch.allclose(mended(boxes, torch.zeros(3, 4)), boxes, atol=1e-6)
-    far = mended(boxes, torch.randn(3, 4) * 30)
+    assert torch.allclose(refine_boxes(boxes, torch.zeros(3, 4)), boxes, atol=1e-6)
+    far = refine_boxes(boxes, torch.randn(3, 4) * 30)
     assert ((far >= 0) & (far <= 1)).all()
 
 
 def test_waves_tell_boxes_apart_by_less_than_a_pixel_of_a_thousand():
     boxes = torch.tensor([[[0.5, 0.5, 0.25, 0.25], [0.5005, 0.5, 0.25, 0.25]]])
-    a, b = waves(boxes, 8)[0]
+    a, b = sinusoidal_embedding(boxes, 8)[0]
     assert (a - b).abs().max() > 0.1
 
 

@@ -15,27 +15,27 @@ CLASSES = 5
 def tiny(patch=4, **changes) -> Segmenter:
     torch.manual_seed(0)
     vit = preset("tiny", depth=2, patch=patch, window=2 * patch, grid=(3, 5))
-    return Segmenter(SegmenterConfig(vit=vit, classes=CLASSES, **{"depth": 2, "fine": 8, **changes})).eval()
+    return Segmenter(SegmenterConfig(vit=vit, classes=CLASSES, **{"depth": 2, "pixel_channels": 8, **changes})).eval()
 
 
 @pytest.mark.parametrize("patch", [2, 4, 8, 16])
 def test_a_logit_a_class_for_every_pixel_and_patch(patch):
     said = tiny(patch)(torch.randn(2, 3, 3 * patch, 7 * patch))
-    assert said.pixels.shape == (2, CLASSES, 3 * patch, 7 * patch)
-    assert said.patches.shape == (2, CLASSES, 3, 7)
-    assert said.pixels.dtype == torch.float32
+    assert said.logits.shape == (2, CLASSES, 3 * patch, 7 * patch)
+    assert said.patch_logits.shape == (2, CLASSES, 3, 7)
+    assert said.logits.dtype == torch.float32
 
 
 def test_pictures_do_not_see_one_another():
     model, x = tiny(), torch.randn(3, 3, 12, 20)
-    both, alone = model(x).pixels, model(x[1:2]).pixels
+    both, alone = model(x).logits, model(x[1:2]).logits
     torch.testing.assert_close(both[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
 def test_one_pixel_of_the_picture_moves_the_features_around_it():
     """The skips carry a pixel past its patch's token, to its own place."""
     torch.manual_seed(0)
-    decoder, patches, x = PixelDecoder(32, 4, fine=8), torch.randn(1, 5, 7, 32), torch.randn(1, 3, 20, 28)
+    decoder, patches, x = PixelDecoder(32, 4, features=8), torch.randn(1, 5, 7, 32), torch.randn(1, 3, 20, 28)
     other = x.clone()
     other[0, :, 9, 17] += 3
     change = (decoder(patches, other) - decoder(patches, x)).abs().amax(dim=1)[0]
@@ -65,5 +65,5 @@ def test_impossible_shapes_are_refused(patch, fine, said):
 def test_gradients_reach_every_weight():
     model = tiny().train()
     said = model(torch.randn(2, 3, 12, 20))
-    (said.pixels.square().mean() + said.patches.square().mean()).backward()
+    (said.logits.square().mean() + said.patch_logits.square().mean()).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []

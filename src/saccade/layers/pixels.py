@@ -1,4 +1,4 @@
-"""From patches back to pixels: what attention knows of a patch, with the picture's own edges put back in."""
+"""From patch tokens back to pixels: a U-Net style decoder with skip connections from the image."""
 
 import math
 
@@ -8,49 +8,49 @@ from torch.nn.functional import interpolate
 
 from saccade.errors import SaccadeError
 
-GROUPS = 8  # of channels, normalised together
+GROUPS = 8  # of channels in group normalization
 
 
 class PixelDecoder(nn.Module):
-    """Tokens of a grid of patches -> features of every pixel.
+    """Patch tokens -> features of every pixel.
 
-    The grid is doubled step by step to the size of the picture; at every step features of the picture itself, reduced
-    to that size by strided convolutions, are added (the skips of Ronneberger et al. 2015, with a transformer between
-    the two arms as in Chen et al. 2021, TransUNet). Tokens say what is there, the skips where it ends.
+    The grid is upsampled by a factor of 2 at each step, up to the size of the image. Each step adds features of the
+    image at the same resolution, from strided convolutions (skip connections as in U-Net, Ronneberger et al. 2015, with
+    a transformer between the two arms as in TransUNet, Chen et al. 2021). Tokens carry semantics, the skips edges.
 
     Args:
         width: of the tokens.
-        patch: pixels along each side of a patch; a power of two, 2 or more.
-        fine: channels at the size of the picture; every coarser size has twice as many, up to four times.
-        channels: of the picture.
+        patch: side of a patch in pixels; a power of two, 2 or more.
+        features: output channels at full resolution; each coarser level has twice as many, up to four times.
+        channels: of the image.
 
-    Raises SaccadeError for a patch that is no power of two, and channels that do not divide into groups.
+    Raises SaccadeError for a patch size that is not a power of two, and for channels that do not divide into groups.
     """
 
-    def __init__(self, width: int, patch: int, fine: int = 16, channels: int = 3):
+    def __init__(self, width: int, patch: int, features: int = 16, channels: int = 3):
         super().__init__()
         steps = int(math.log2(patch))
         if patch < 2 or 2**steps != patch:
             raise SaccadeError(f"patches of {patch} pixels cannot be doubled back to pixels: a power of two is needed")
-        if fine % GROUPS:
-            raise SaccadeError(f"{fine} channels do not divide into {GROUPS} groups")
+        if features % GROUPS:
+            raise SaccadeError(f"{features} channels do not divide into {GROUPS} groups")
         self.patch = patch
-        widths = [fine * min(4, 2**step) for step in range(steps)]  # from the finest to the coarsest
-        before = [channels, *widths]
+        widths = [features * min(4, 2**step) for step in range(steps)]  # finest level first
+        inputs = [channels, *widths]
         self.down = nn.ModuleList(
-            Convolution(before[step], widths[step], stride=1 if step == 0 else 2) for step in range(steps)
+            ConvBlock(inputs[step], widths[step], stride=1 if step == 0 else 2) for step in range(steps)
         )
         self.first = nn.Linear(width, widths[-1])
-        after = [*widths[1:], widths[-1]]
-        self.up = nn.ModuleList(Convolution(after[step], widths[step]) for step in range(steps))
-        self.join = nn.ModuleList(Convolution(each, each) for each in widths)
+        up_inputs = [*widths[1:], widths[-1]]
+        self.up = nn.ModuleList(ConvBlock(up_inputs[step], widths[step]) for step in range(steps))
+        self.join = nn.ModuleList(ConvBlock(each, each) for each in widths)
 
     def forward(
-        self, patches: Float[Tensor, "b rows columns d"], picture: Float[Tensor, "b c y x"]
-    ) -> Float[Tensor, "b fine y x"]:
-        """The sides of the picture are those of the grid times the patch."""
+        self, patches: Float[Tensor, "b rows columns d"], images: Float[Tensor, "b c y x"]
+    ) -> Float[Tensor, "b features y x"]:
+        """The height and width of the images are those of the grid times the patch size."""
         skips = []
-        x = picture
+        x = images
         for down in self.down:
             x = down(x)
             skips.append(x)
@@ -61,13 +61,13 @@ class PixelDecoder(nn.Module):
         return x
 
 
-class Convolution(nn.Module):
-    """3 x 3 pixels, group norm (Wu & He 2018), GELU."""
+class ConvBlock(nn.Module):
+    """3 x 3 convolution, group norm (Wu & He 2018), GELU."""
 
-    def __init__(self, before: int, after: int, stride: int = 1):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
         super().__init__()
-        self.map = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, after)
+        self.map = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        self.norm = nn.GroupNorm(GROUPS, out_channels)
         self.act = nn.GELU()
 
     def forward(self, x: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e rows columns"]:

@@ -1,11 +1,12 @@
-"""Object detection as set prediction: object queries are the targets, the encoded picture is the source.
+"""Object detection as set prediction: object queries are the targets, the encoded image is the source.
 
-A picture's tokens each propose a box; the best become queries, and a short decoder refines them, each query looking at
-the others and at the picture around its box (DETR, Carion et al. 2020; two-stage queries, Zhu et al. 2021, 4.2;
-box-relative bias, Lin et al. 2023). No anchors of many shapes, no suppression of doubles afterwards.
+Every patch token of the image proposes a box. The best proposals become object queries, and a short decoder refines
+them: each query attends to the other queries, and to the image around its own box (DETR, Carion et al. 2020; two-stage
+query selection, Zhu et al. 2021, 4.2; box-relative position bias, Lin et al. 2023). There are no anchors and there is
+no non-maximum suppression.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,42 +15,46 @@ from torch import Tensor, nn
 
 from saccade.layers import NORMS, BoxBias, Decoder, DecoderBlock
 from saccade.models.relations import RelationHead
+from saccade.models.renamed import rename_old_keys
 from saccade.models.vit import ViT, ViTConfig
 
-RARE = -4.6  # logit of 1 %: most queries find nothing, and the first loss should not say otherwise
-WAVES = 8  # frequencies that say where a box is: the finest turns half around in 1/128 of the picture
-FIRST_SIDE = 0.2  # of the picture: the box that a token proposes before it has learned anything
+PRIOR_LOGIT = -4.6  # a probability of 1 %: most queries match no object (RetinaNet, Lin et al. 2017, 4.1)
+FREQUENCIES = 8  # of the sinusoidal embedding of boxes: the finest turns by pi over 1/128 of the image
+INITIAL_SIDE = 0.2  # side of the box that an untrained token proposes, as a fraction of the image
 
 
 class DetectorConfig(BaseModel):
-    """An encoder, and a decoder of `depth` blocks like the encoder's. relations: kinds of relations between objects
-    to tell, 0 for none."""
+    """An encoder, and a decoder of `depth` blocks like the encoder's. relations: number of relation classes between
+    objects; 0 for none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vit: ViTConfig
     classes: int = Field(gt=0, le=100_000)
-    queries: int = Field(40, gt=0, le=10_000, description="objects that can be found in one picture")
+    queries: int = Field(40, gt=0, le=10_000, description="maximum number of objects in an image")
     depth: int = Field(3, gt=0, le=100)
     relations: int = Field(0, ge=0, le=10_000)
 
 
 class Proposals(NamedTuple):
-    """What every token says of the object it lies in: a logit a class, once for all its tokens to agree on
-    (`within`) and once for one token an object (`chosen`), and a box (centred, in shares of the picture); and where the
-    middle of each token's patch is."""
+    """Proposals of the encoder, one per patch token.
 
-    within: Float[Tensor, "b m classes"]
-    chosen: Float[Tensor, "b m classes"]
+    dense: class logits supervised on every token inside an object. query: class logits supervised on one token per
+    object, by which queries are selected. boxes: centre x, centre y, width, height, relative to the image. centres: x,
+    y of the centre of each patch, relative to the image.
+    """
+
+    dense: Float[Tensor, "b m classes"]
+    query: Float[Tensor, "b m classes"]
     boxes: Float[Tensor, "b m 4"]
     centres: Float[Tensor, "m 2"]
 
 
-class Noised(NamedTuple):
-    """Known objects, spoilt, for the decoder to mend in training (denoising, Li et al. 2022).
+class DenoisingQueries(NamedTuple):
+    """Ground-truth objects with noise added, which the decoder learns to reconstruct (DN-DETR, Li et al. 2022).
 
-    boxes: centred, in shares of the picture. labels: a class each, or `classes` for none known. group: objects see
-    one another only within a group; -1 for filling.
+    boxes: centre x, centre y, width, height, relative to the image. labels: class indices, or `classes` for none.
+    group: queries attend to one another only within a group; -1 for padding.
     """
 
     boxes: Float[Tensor, "b p 4"]
@@ -57,9 +62,9 @@ class Noised(NamedTuple):
     group: Int64[Tensor, "b p"]
 
 
-class Found(NamedTuple):
-    """After each decoder block, a logit a class and a box for every query: those for noised objects (in training)
-    first, then the picture's own. relations: logits of (subject, object, kind) among the latter."""
+class DetectorOutput(NamedTuple):
+    """Class logits and boxes after each decoder block: denoising queries first (in training), then object queries.
+    relations: logits of (subject, object, relation) between the object queries."""
 
     logits: list[Float[Tensor, "b q classes"]]
     boxes: list[Float[Tensor, "b q 4"]]
@@ -68,90 +73,105 @@ class Found(NamedTuple):
 
 
 class Detector(nn.Module):
-    """Pictures in, sets of boxes out."""
+    """Images in, sets of boxes out."""
+
+    old_keys: ClassVar[dict[str, str]] = {
+        r"propose\.within\.": "proposal_head.dense.",
+        r"propose\.chosen\.": "proposal_head.query.",
+        r"propose\.shift\.": "proposal_head.refine.",
+        r"query\.": "query_projection.",
+        r"known\.": "label_embedding.",
+        r"place\.": "position_embedding.",
+        r"bias\.": "box_bias.",
+        r"heads\.(\d+)\.shift\.": r"heads.\1.refine.",
+        r"relate\.": "relation_head.",
+    }
 
     def __init__(self, config: DetectorConfig):
         super().__init__()
         self.config = config
         self.vit = ViT(config.vit)
         block, width = config.vit.block, config.vit.block.width
-        self.propose = Propose(width, config.classes)
-        self.query = nn.Linear(width, width)
-        self.known = nn.Embedding(config.classes + 1, width)
-        self.place = nn.Sequential(nn.Linear(8 * WAVES, width), nn.GELU(), nn.Linear(width, width))
+        self.proposal_head = ProposalHead(width, config.classes)
+        self.query_projection = nn.Linear(width, width)
+        self.label_embedding = nn.Embedding(config.classes + 1, width)
+        self.position_embedding = nn.Sequential(nn.Linear(8 * FREQUENCIES, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = Decoder(block, config.depth)
-        self.bias = nn.ModuleList(BoxBias(block.heads) for _ in range(config.depth))
-        self.heads = nn.ModuleList(Head(width, config.classes) for _ in range(config.depth))
-        self.relate = RelationHead(width, config.depth, config.relations) if config.relations else None
+        self.box_bias = nn.ModuleList(BoxBias(block.heads) for _ in range(config.depth))
+        self.heads = nn.ModuleList(PredictionHead(width, config.classes) for _ in range(config.depth))
+        self.relation_head = RelationHead(width, config.depth, config.relations) if config.relations else None
+        self.register_load_state_dict_pre_hook(rename_old_keys)
 
-    def forward(self, picture: Float[Tensor, "b c y x"], noised: Noised | None = None) -> Found:
-        grid = self.vit.grid(picture)
-        source = self.vit(picture)[:, self.vit.prefix :]
-        proposals = self.propose(source, grid)
-        x, boxes = self.best(source, proposals)
+    def forward(self, images: Float[Tensor, "b c y x"], denoising: DenoisingQueries | None = None) -> DetectorOutput:
+        grid = self.vit.grid(images)
+        source = self.vit(images)[:, self.vit.prefix :]
+        proposals = self.proposal_head(source, grid)
+        x, boxes = self.select_queries(source, proposals)
         queries, mask = x.shape[1], None
-        if noised is not None:
-            x = torch.cat([self.known(noised.labels), x], dim=1)
-            boxes = torch.cat([noised.boxes, boxes], dim=1)
-            mask = _within_groups(noised.group, queries)
-        logits, refined, looks = [], [], []
-        for block, bias, head in zip(self.decoder.blocks, self.bias, self.heads, strict=True):
+        if denoising is not None:
+            x = torch.cat([self.label_embedding(denoising.labels), x], dim=1)
+            boxes = torch.cat([denoising.boxes, boxes], dim=1)
+            mask = _attention_mask(denoising.group, queries)
+        logits, refined, queries_and_keys = [], [], []
+        for block, bias, head in zip(self.decoder.blocks, self.box_bias, self.heads, strict=True):
             assert isinstance(block, DecoderBlock)
-            place = self.place(waves(boxes, WAVES))
-            if self.relate is not None:
-                looks.append(block.self_queries_and_keys(x[:, -queries:], place[:, -queries:]))
-            x = block(x, place, source, bias(boxes, grid), mask)
-            said, boxes = head(x, boxes)
-            logits.append(said)
+            position = self.position_embedding(sinusoidal_embedding(boxes, FREQUENCIES))
+            if self.relation_head is not None:
+                queries_and_keys.append(block.self_queries_and_keys(x[:, -queries:], position[:, -queries:]))
+            x = block(x, position, source, bias(boxes, grid), mask)
+            class_logits, boxes = head(x, boxes)
+            logits.append(class_logits)
             refined.append(boxes)
-            boxes = boxes.detach()  # each block learns to mend what it is given, not to be given better
-        relations = self.relate(looks, boxes[:, -queries:]) if self.relate is not None else None
-        return Found(logits, refined, proposals, relations)
+            boxes = boxes.detach()  # each block refines its input boxes; gradients stay within the block
+        relations = None
+        if self.relation_head is not None:
+            relations = self.relation_head(queries_and_keys, boxes[:, -queries:])
+        return DetectorOutput(logits, refined, proposals, relations)
 
-    def best(
+    def select_queries(
         self, source: Float[Tensor, "b m d"], proposals: Proposals
     ) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b n 4"]]:
-        """The tokens surest of an object, as queries with their boxes; how they are chosen is not differentiated."""
-        sure = proposals.chosen.detach().amax(dim=-1)
-        order = sure.topk(min(self.config.queries, sure.shape[1]), dim=1).indices[..., None]
+        """The tokens with the highest query scores and their boxes. The selection itself carries no gradient."""
+        scores = proposals.query.detach().amax(dim=-1)
+        order = scores.topk(min(self.config.queries, scores.shape[1]), dim=1).indices[..., None]
         boxes = proposals.boxes.detach().gather(1, order.expand(-1, -1, 4))
-        x = self.query(source.gather(1, order.expand(-1, -1, source.shape[2])))
-        return x.float(), boxes  # the running sum of the blocks is fp32 under autocast, as the encoder's
+        x = self.query_projection(source.gather(1, order.expand(-1, -1, source.shape[2])))
+        return x.float(), boxes  # the residual stream stays in fp32 under autocast, as in the encoder
 
 
-class Propose(nn.Module):
-    """Classes and a box for every token of the picture."""
+class ProposalHead(nn.Module):
+    """Class logits and a box for every patch token."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
-        self.within, self.chosen = _classifier(width, classes), _classifier(width, classes)
-        self.shift = Shift(width)
+        self.dense, self.query = _classifier(width, classes), _classifier(width, classes)
+        self.refine = BoxRefinement(width)
 
     def forward(self, tokens: Float[Tensor, "b m d"], grid: tuple[int, int]) -> Proposals:
         rows, columns = ((torch.arange(n, device=tokens.device) + 0.5) / n for n in grid)
         y, x = torch.meshgrid(rows, columns, indexing="ij")
         centres = torch.stack([x, y], dim=-1).flatten(0, 1)
-        first = torch.cat([centres, torch.full_like(centres, FIRST_SIDE)], dim=-1)
-        return Proposals(self.within(tokens).float(), self.chosen(tokens).float(), self.shift(tokens, first), centres)
+        initial = torch.cat([centres, torch.full_like(centres, INITIAL_SIDE)], dim=-1)
+        return Proposals(self.dense(tokens).float(), self.query(tokens).float(), self.refine(tokens, initial), centres)
 
 
-class Head(nn.Module):
-    """Classes of every query, and its box mended."""
+class PredictionHead(nn.Module):
+    """Class logits and a refined box for every query."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
         self.norm = NORMS["rms"](width)
-        self.classify, self.shift = _classifier(width, classes), Shift(width)
+        self.classify, self.refine = _classifier(width, classes), BoxRefinement(width)
 
     def forward(
         self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "b n 4"]
     ) -> tuple[Float[Tensor, "b n classes"], Float[Tensor, "b n 4"]]:
         x = self.norm(x)
-        return self.classify(x).float(), self.shift(x, boxes)
+        return self.classify(x).float(), self.refine(x, boxes)
 
 
-class Shift(nn.Module):
-    """Mend boxes by what their tokens say: by nothing before anything is learned."""
+class BoxRefinement(nn.Module):
+    """Predict a delta for each box from its token. The delta is zero at initialization."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -162,19 +182,19 @@ class Shift(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"], boxes: Float[Tensor, "*#b 4"]) -> Float[Tensor, "b n 4"]:
         hidden = self.hidden(x)
-        with torch.autocast(x.device.type, enabled=False):  # an edge is to be exact to a part of a pixel
-            return mended(boxes, self.last(hidden.float()))
+        with torch.autocast(x.device.type, enabled=False):  # box edges need sub-pixel precision
+            return refine_boxes(boxes, self.last(hidden.float()))
 
 
-def mended(boxes: Float[Tensor, "*#b 4"], shift: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*#b 4"]:
-    """Move a centred box in shares of the picture by a shift of its logits, which keeps it between 0 and 1."""
-    return torch.sigmoid(torch.logit(boxes, eps=1e-4) + shift)
+def refine_boxes(boxes: Float[Tensor, "*#b 4"], delta: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*#b 4"]:
+    """Add `delta` to relative boxes in logit space, so that the result stays between 0 and 1 (Deformable DETR, Zhu et
+    al. 2021, A.4)."""
+    return torch.sigmoid(torch.logit(boxes, eps=1e-4) + delta)
 
 
-def waves(boxes: Float[Tensor, "b n 4"], each: int) -> Float[Tensor, "b n e"]:
-    """Sines and cosines of the four numbers of a box, at `each` frequencies from half a turn over the picture up, each
-    twice the one before."""
-    frequency = torch.pi * 2.0 ** torch.arange(each, device=boxes.device)
+def sinusoidal_embedding(boxes: Float[Tensor, "b n 4"], frequencies: int) -> Float[Tensor, "b n e"]:
+    """Sines and cosines of the four box coordinates at `frequencies` octaves; the lowest turns by pi over the image."""
+    frequency = torch.pi * 2.0 ** torch.arange(frequencies, device=boxes.device)
     angle = (boxes[..., None] * frequency).flatten(-2)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
@@ -182,13 +202,13 @@ def waves(boxes: Float[Tensor, "b n 4"], each: int) -> Float[Tensor, "b n e"]:
 def _classifier(width: int, classes: int) -> nn.Linear:
     head = nn.Linear(width, classes)
     nn.init.normal_(head.weight, std=0.01)
-    nn.init.constant_(head.bias, RARE)
+    nn.init.constant_(head.bias, PRIOR_LOGIT)
     return head
 
 
-def _within_groups(group: Int64[Tensor, "b p"], queries: int) -> Bool[Tensor, "b 1 n n"]:
-    """Noised objects see those of their own group, and the picture's queries one another: what is known must not
-    leak to those who are to find it."""
+def _attention_mask(group: Int64[Tensor, "b p"], queries: int) -> Bool[Tensor, "b 1 n n"]:
+    """Denoising queries attend within their group, object queries to one another: ground truth must not leak to the
+    queries that are trained to predict it."""
     own = group.new_full((len(group), queries), -2)
     groups = torch.cat([group, own], dim=1)
     return (groups[:, :, None] == groups[:, None, :])[:, None]

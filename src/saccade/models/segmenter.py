@@ -1,78 +1,90 @@
-"""Semantic segmentation: class tokens are the targets, the encoded picture is the source.
+"""Semantic segmentation: class tokens are the targets, the encoded image is the source.
 
-One learned token a class looks at the picture and takes up what the class looks like here; a pixel belongs to the
-class whose token its features match best (Segmenter, Strudel et al. 2021, 3.2; MaskFormer, Cheng et al. 2021). There
-is one token for each class, so nothing has to be matched.
+One learned token per class attends to the image; each pixel is classified by the dot product of its features with the
+class tokens (Segmenter, Strudel et al. 2021, 3.2; MaskFormer, Cheng et al. 2021). With one token per class, no matching
+is needed.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
 from saccade.layers import NORMS, Decoder, PixelDecoder
+from saccade.models.renamed import rename_old_keys
 from saccade.models.vit import ViT, ViTConfig
 
 
 class SegmenterConfig(BaseModel):
-    """An encoder, `depth` decoder blocks like the encoder's, and `fine` features a pixel."""
+    """An encoder, a decoder of `depth` blocks like the encoder's, and `pixel_channels` features per pixel."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     vit: ViTConfig
     classes: int = Field(gt=0, le=255)
     depth: int = Field(2, gt=0, le=100)
-    fine: int = Field(16, gt=0, le=1024, multiple_of=8, description="features of every pixel")
+    pixel_channels: int = Field(
+        16, gt=0, le=1024, multiple_of=8, validation_alias=AliasChoices("pixel_channels", "fine")
+    )
 
 
-class Segmented(NamedTuple):
-    """A logit a class for every pixel, and for every patch."""
+class SegmenterOutput(NamedTuple):
+    """Class logits of every pixel and of every patch."""
 
-    pixels: Float[Tensor, "b classes y x"]
-    patches: Float[Tensor, "b classes rows columns"]
+    logits: Float[Tensor, "b classes y x"]
+    patch_logits: Float[Tensor, "b classes rows columns"]
 
 
 class Segmenter(nn.Module):
-    """Pictures in, logits of every pixel out."""
+    """Images in, class logits of every pixel out."""
+
+    old_keys: ClassVar[dict[str, str]] = {
+        r"classes$": "class_tokens",
+        r"of_patches\.": "patch_head.",
+        r"of_pixels\.": "pixel_head.",
+        r"pixels\.": "pixel_decoder.",
+    }
 
     def __init__(self, config: SegmenterConfig):
         super().__init__()
         self.config = config
         block, width = config.vit.block, config.vit.block.width
         self.vit = ViT(config.vit)
-        self.classes = nn.Parameter(torch.randn(config.classes, width) * 0.02)
+        self.class_tokens = nn.Parameter(torch.randn(config.classes, width) * 0.02)
         self.decoder = Decoder(block, config.depth)
         self.norm = NORMS[block.norm](width, eps=block.eps)
-        self.of_patches, self.of_pixels = Products(width, width), Products(width, config.fine)
-        self.pixels = PixelDecoder(width, config.vit.patch, config.fine, config.vit.channels)
+        self.patch_head = DotProductHead(width, width)
+        self.pixel_head = DotProductHead(width, config.pixel_channels)
+        self.pixel_decoder = PixelDecoder(width, config.vit.patch, config.pixel_channels, config.vit.channels)
+        self.register_load_state_dict_pre_hook(rename_old_keys)
 
-    def forward(self, picture: Float[Tensor, "b c y x"]) -> Segmented:
-        """The sides of the picture are whole patches. Raises SaccadeError otherwise."""
-        if picture.shape[2] % self.vit.config.patch or picture.shape[3] % self.vit.config.patch:
+    def forward(self, images: Float[Tensor, "b c y x"]) -> SegmenterOutput:
+        """Height and width are multiples of the patch size. Raises SaccadeError otherwise."""
+        if images.shape[2] % self.vit.config.patch or images.shape[3] % self.vit.config.patch:
             raise SaccadeError(
-                f"a picture of {picture.shape[3]} x {picture.shape[2]} pixels does not divide into patches of "
+                f"a picture of {images.shape[3]} x {images.shape[2]} pixels does not divide into patches of "
                 f"{self.vit.config.patch}: pad or resize it"
             )
-        grid = self.vit.grid(picture)
-        source = self.vit(picture)[:, self.vit.prefix :]
-        place = self.classes[None]
-        x = place.expand(len(picture), -1, -1)
+        grid = self.vit.grid(images)
+        source = self.vit(images)[:, self.vit.prefix :]
+        position = self.class_tokens[None]
+        x = position.expand(len(images), -1, -1)
         for block in self.decoder.blocks:
-            x = block(x, place, source)
+            x = block(x, position, source)
         x = self.norm(x)
         patches = source.unflatten(1, grid)
-        coarse = self.of_patches(x, patches.permute(0, 3, 1, 2))
-        fine = self.of_pixels(x, self.pixels(patches, picture))
-        spread = F.interpolate(coarse, size=picture.shape[2:], mode="bilinear")
-        return Segmented(spread + fine, coarse)
+        patch_logits = self.patch_head(x, patches.permute(0, 3, 1, 2))
+        detail = self.pixel_head(x, self.pixel_decoder(patches, images))
+        coarse = F.interpolate(patch_logits, size=images.shape[2:], mode="bilinear")
+        return SegmenterOutput(coarse + detail, patch_logits)
 
 
-class Products(nn.Module):
-    """How well features match each class's token: q . k, as attention's scores before their softmax."""
+class DotProductHead(nn.Module):
+    """Class logits as scaled dot products q . k of class tokens and features, as attention scores before softmax."""
 
     def __init__(self, width: int, features: int):
         super().__init__()
