@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade import device as device_module
-from saccade.device import Device, computes_bf16, join, keep_freed_memory, leave, pick_device
+from saccade.device import Device, join, keep_freed_memory, leave, pick_device, supports_bf16
 from saccade.errors import SaccadeError
 
 CPU = torch.device("cpu")
@@ -35,16 +35,16 @@ def test_what_is_not_there_is_named_with_what_is(monkeypatch, name):
 def test_bf16_is_chosen_where_the_processor_computes_in_it(monkeypatch, avx, amx):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    assert computes_bf16(CPU) == (avx or amx)
+    assert supports_bf16(CPU) == (avx or amx)
     assert join("cpu").bf16 == (avx or amx)
     assert join("cpu", "bf16").bf16  # asked for, it is emulated
     assert not join("cpu", "fp32").bf16
-    assert not computes_bf16(torch.device("mps"))
+    assert not supports_bf16(torch.device("mps"))
 
 
 def test_bf16_of_a_gpu_is_not_its_emulation(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert not computes_bf16(torch.device("cuda"))
+    assert not supports_bf16(torch.device("cuda"))
 
 
 @pytest.mark.parametrize(("precision", "expected"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
@@ -82,7 +82,7 @@ def test_the_first_process(monkeypatch, rank, first):
     monkeypatch.delenv("RANK", raising=False)
     if rank is not None:
         monkeypatch.setenv("RANK", rank)
-    assert device_module.first_process() == first
+    assert device_module.is_main_process() == first
 
 
 def test_a_sum_leaves_what_was_given(monkeypatch):

@@ -13,7 +13,7 @@ from benchmarks.common.outputs import Outputs
 from benchmarks.common.paired import measure, speedup
 from saccade.device import keep_freed_memory
 from saccade.train.config import TrainConfig
-from saccade.train.optim import averaged, optimizers
+from saccade.train.optim import moving_average, optimizers
 
 
 @dataclass
@@ -67,7 +67,7 @@ class TrainingRun:
 
     def __init__(self, settings: Settings, optimizers: list[torch.optim.Optimizer], ema: float):
         self.settings, self.optimizers = settings, optimizers
-        self.average = averaged(self.model, ema)
+        self.average = moving_average(self.model, ema)
         self.peak_rates = [[group["lr"] for group in o.param_groups] for o in optimizers]
         self.seconds, self.step, self.images = 0.0, 0, 0
         self.losses: list[float] = []  # of the last turn: they fall long before a score rises

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.core.classic_vits import logits
 from saccade.tasks.classify.training import ClassifyTraining
-from saccade.train.optim import averaged
+from saccade.train.optim import moving_average
 
 Batch = Callable[[Tensor, torch.Generator, float], tuple[Tensor, Tensor]]
 
@@ -53,7 +53,7 @@ class Trainer:
         self.name, self.model, self.schedule, self.batch = name, model, schedule, batch
         self.samples, self.settings, self.steps = samples, settings, steps
         self.forward = cast(nn.Module, torch.compile(model)) if settings.compile else model
-        self.average = averaged(model, ema)
+        self.average = moving_average(model, ema)
         self.step, self.seconds, self.loss = 0, 0.0, float("nan")
         self.slowest = 0.0  # seconds of the slowest step, most of it compiling
         self.curve: list[tuple[float, int, float, float]] = []  # seconds, step, accuracy, accuracy of the average

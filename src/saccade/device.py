@@ -60,7 +60,7 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def computes_bf16(device: torch.device) -> bool:
+def supports_bf16(device: torch.device) -> bool:
     """Whether the processor has bf16 arithmetic, rather than emulating it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -69,7 +69,7 @@ def computes_bf16(device: torch.device) -> bool:
     return False
 
 
-def first_process() -> bool:
+def is_main_process() -> bool:
     """Whether this is the only process, or the one of torchrun's that prints and writes."""
     return int(os.environ.get("RANK", 0)) == 0
 
@@ -85,7 +85,7 @@ def join(device: str = "auto", precision: str = "auto") -> Device:
         keep_freed_memory()
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-    bf16 = computes_bf16(place) if precision == "auto" else precision == "bf16"
+    bf16 = supports_bf16(place) if precision == "auto" else precision == "bf16"
     return Device(place, bf16, rank, world)
 
 

@@ -23,8 +23,8 @@ def test_embeddings_are_those_of_transformers(family, tmp_path):
     matcher = load_matcher(save(tmp_path, family, own))
     reading = matcher.read("a Red table, on")
     pixels = torch.randn(1, 3, 35, 35)
-    text = matcher.of_text(reading.ids)
-    torch.testing.assert_close(matcher.of_picture(pixels), own.get_image_features(pixels).pooler_output)
+    text = matcher.embed_texts(reading.ids)
+    torch.testing.assert_close(matcher.embed_images(pixels), own.get_image_features(pixels).pooler_output)
     torch.testing.assert_close(text, own.get_text_features(reading.ids).pooler_output)
     assert matcher.notes == []
     assert reading.ids.shape == (1, 12 if family == "siglip" else 8)

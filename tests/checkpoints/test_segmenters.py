@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import saccade
-from saccade.checkpoints.segmenter_scores import likeliest
+from saccade.checkpoints.segmenter_scores import argmax_mask
 from saccade.checkpoints.segmenters import KINDS, REFUSED, SEMANTIC_TASK, load_segmenter
 from saccade.errors import DataError
 
@@ -116,7 +116,7 @@ def test_reading_what_queries_say_is_theirs_to_the_last_bit(family, loaded):
         [expected] = prepare.post_process_semantic_segmentation(out, target_sizes=[(height, width)])
         assert len(expected.unique()) > 3
         scores = KINDS[family].scores(out, task.segmenter.processor, (height, width))
-        assert torch.equal(likeliest(scores, (height, width)).long(), expected)
+        assert torch.equal(argmax_mask(scores, (height, width)).long(), expected)
 
 
 class Answer(dict):
@@ -138,18 +138,18 @@ def test_pictures_are_prepared_as_they_do(family, loaded):
             assert torch.equal(given["pixel_mask"], expected["pixel_mask"])
 
 
-@pytest.mark.parametrize("at_once", [1, 2 * 61 * 83, 5 * 61 * 83, 7 * 61 * 83, 2**28])
+@pytest.mark.parametrize("limit", [1, 2 * 61 * 83, 5 * 61 * 83, 7 * 61 * 83, 2**28])
 @pytest.mark.parametrize("classes", [1, 2, 7, 17, 255])
-def test_the_likeliest_class_is_the_same_however_many_are_resized_at_once(classes, at_once):
+def test_the_likeliest_class_is_the_same_however_many_are_resized_at_once(classes, limit):
     scores = torch.randn(classes, 11, 13).round(decimals=1)  # equal ones are there too
     resized = F.interpolate(scores[None], size=(61, 83), mode="bilinear", align_corners=False)[0]
-    mask = likeliest(scores, (61, 83), at_once)
+    mask = argmax_mask(scores, (61, 83), limit)
     assert mask.dtype == torch.uint8
     assert torch.equal(mask.long(), resized.argmax(dim=0))
 
 
 def test_of_equal_classes_the_first_is_taken():
-    assert (likeliest(torch.zeros(7, 3, 5), (11, 13), at_once=1) == 0).all()
+    assert (argmax_mask(torch.zeros(7, 3, 5), (11, 13), limit=1) == 0).all()
 
 
 @pytest.mark.parametrize("height", [1, 3, 4])

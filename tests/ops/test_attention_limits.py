@@ -66,7 +66,7 @@ def test_both_bf16_paths_agree(mask, causal):
 def test_large_calls_in_bf16_stay_fused(monkeypatch):
     inputs = tensors(each=1, k=16, c=16, dtype=torch.bfloat16, grad=True)
     assert "ScaledDotProduct" not in type(attend(*inputs).grad_fn).__name__
-    monkeypatch.setattr("saccade.ops.attention.PRODUCTS_AT_MOST", 2 * 3 * 7 * 11 * 2 - 1)
+    monkeypatch.setattr("saccade.ops.attention.MAX_PRODUCT_BYTES", 2 * 3 * 7 * 11 * 2 - 1)
     assert "ScaledDotProduct" in type(attend(*inputs).grad_fn).__name__
 
 

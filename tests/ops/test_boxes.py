@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.ops.boxes import area, edge_offsets, giou, iou, to_centred, to_corners
+from saccade.ops.boxes import area, cxcywh_to_xyxy, edge_offsets, giou, iou, xyxy_to_cxcywh
 
 
 def whole_boxes(draw, n: int) -> torch.Tensor:
@@ -37,8 +37,8 @@ def test_overlaps_are_those_counted_cell_by_cell(data):
 @given(st.data())
 def test_the_two_ways_to_write_a_box_are_each_others_inverse(data):
     boxes = whole_boxes(data.draw, 7)
-    assert torch.equal(to_corners(to_centred(boxes)), boxes)
-    assert torch.equal(area(boxes), to_centred(boxes)[:, 2:].prod(dim=1))
+    assert torch.equal(cxcywh_to_xyxy(xyxy_to_cxcywh(boxes)), boxes)
+    assert torch.equal(area(boxes), xyxy_to_cxcywh(boxes)[:, 2:].prod(dim=1))
 
 
 def test_inverted_and_empty_boxes_overlap_nothing():

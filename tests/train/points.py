@@ -39,7 +39,7 @@ class Recipe(BaseModel):
 class Points:
     """Noisy points of three classes, which a straight line divides."""
 
-    judged_by = "top1"
+    selection_metric = "top1"
 
     def __init__(self, samples: int = 64, seed: int = 0):
         self.recipe = Recipe(samples=samples)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from saccade.errors import SaccadeError
-from saccade.train import TrainConfig, as_started
+from saccade.train import TrainConfig, resume_options
 from saccade.train.config import SHARDS
 
 
@@ -69,12 +69,12 @@ def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
     (tmp_path / "state").mkdir()
     before = {**TrainConfig(lr=0.5, epochs=3).model_dump(), "data": "x", "recipe": {"size": 32, "crop": "none"}}
     (tmp_path / "config.json").write_text(json.dumps(before))
-    config = as_started(tmp_path, TrainConfig(epochs=9, seed=0))
+    config = resume_options(tmp_path, TrainConfig(epochs=9, seed=0))
     assert (config.lr, config.epochs, config.seed) == (0.5, 9, 0)
-    assert as_started(tmp_path, Shape(), "recipe") == Shape(size=32, crop="none")
+    assert resume_options(tmp_path, Shape(), "recipe") == Shape(size=32, crop="none")
     # Given, even if it is the default: then it is what counts.
-    assert as_started(tmp_path, Shape(size=64, crop=None), "recipe") == Shape(size=64, crop=None)
-    assert as_started(tmp_path, Shape(), "source") == Shape()  # a run that does not say
+    assert resume_options(tmp_path, Shape(size=64, crop=None), "recipe") == Shape(size=64, crop=None)
+    assert resume_options(tmp_path, Shape(), "source") == Shape()  # a run that does not say
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
 )
 def test_options_of_a_run_that_are_none(tmp_path, told, said):
     with pytest.raises(SaccadeError, match="no complete state to resume"):
-        as_started(tmp_path, Shape(), "recipe")
+        resume_options(tmp_path, Shape(), "recipe")
     (tmp_path / "state").mkdir()
     (tmp_path / "config.json").write_text(told)
     with pytest.raises(SaccadeError, match=said):
-        as_started(tmp_path, Shape(), "recipe")
+        resume_options(tmp_path, Shape(), "recipe")

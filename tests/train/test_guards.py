@@ -9,7 +9,7 @@ import pytest
 
 from saccade.errors import SaccadeError
 from saccade.train import train
-from saccade.train.guards import deterministic, stop_at_the_end_of_the_step
+from saccade.train.guards import deterministic, stop_requested
 
 from .points import Points, quick
 from .test_loop import assert_same, lines, weights
@@ -19,9 +19,9 @@ import sys, time
 from pathlib import Path
 import torch
 from saccade.device import Device
-from saccade.train.guards import only_one
+from saccade.train.guards import exclusive_folder
 
-with only_one(Path(sys.argv[1]), Device(torch.device("cpu"), False, 0, 1)):
+with exclusive_folder(Path(sys.argv[1]), Device(torch.device("cpu"), False, 0, 1)):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -85,7 +85,7 @@ def test_scopes_leave_nothing_behind():
     import torch
 
     before = signal.getsignal(signal.SIGTERM)
-    with deterministic(True), stop_at_the_end_of_the_step() as asked:
+    with deterministic(True), stop_requested() as asked:
         assert torch.are_deterministic_algorithms_enabled()
         assert not asked()
         signal.raise_signal(signal.SIGTERM)
@@ -98,8 +98,11 @@ def test_where_one_process_is_refused_the_others_are_too(tmp_path, monkeypatch):
     import torch
 
     from saccade.device import Device
-    from saccade.train.guards import only_one
+    from saccade.train.guards import exclusive_folder
 
     monkeypatch.setattr(Device, "sum", lambda device, value: value + 0.0)  # the first process found it held
-    with pytest.raises(SaccadeError, match="is in use"), only_one(tmp_path, Device(torch.device("cpu"), False, 1, 2)):
+    with (
+        pytest.raises(SaccadeError, match="is in use"),
+        exclusive_folder(tmp_path, Device(torch.device("cpu"), False, 1, 2)),
+    ):
         raise AssertionError("this process went on alone")

@@ -307,7 +307,7 @@ def test_compile_is_chosen_by_hardware_and_length(monkeypatch):
 
     cpu, cuda = (Device(torch.device(kind), False, 0, 1) for kind in ("cpu", "cuda"))
     monkeypatch.setattr(loop_module.shutil, "which", lambda name: None)
-    pays = loop_module._pays_to_compile
+    pays = loop_module._should_compile
     assert not pays(quick(compile="auto"), cpu, 10**6)
     assert pays(quick(compile="auto"), cuda, 10**6)
     monkeypatch.setattr(loop_module.shutil, "which", lambda name: "/usr/bin/" + name)

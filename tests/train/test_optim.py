@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from saccade.train.optim import averaged, optimizers, schedulers
+from saccade.train.optim import moving_average, optimizers, schedulers
 
 from .points import Net, quick
 
@@ -101,7 +101,7 @@ def test_rates_of_a_resumed_run_go_on_where_they_were(done):
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.998])
 def test_the_average_follows_quickly_at_first(decay):
     model = nn.Linear(3, 2)
-    average = averaged(model, decay)
+    average = moving_average(model, decay)
     torch.testing.assert_close(average.module.weight, model.weight)
     expected = None
     for seen in range(12):

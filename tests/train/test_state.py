@@ -9,7 +9,7 @@ import torch
 
 from saccade.errors import CheckpointError
 from saccade.train import train
-from saccade.train.optim import averaged, optimizers
+from saccade.train.optim import moving_average, optimizers
 from saccade.train.state import load_state, save_state
 
 from .points import Net, Points, quick
@@ -34,7 +34,7 @@ def run(finished, tmp_path):
 def parts(seed=0):
     torch.manual_seed(seed)
     model = Net()
-    return {"weights": model, "average": averaged(model, 0.9)}, optimizers(model, quick())
+    return {"weights": model, "average": moving_average(model, 0.9)}, optimizers(model, quick())
 
 
 def a_step(modules, found):

@@ -8,22 +8,22 @@ import torch
 from saccade.checkpoints.family import (
     OPENAI_CLIP,
     Config,
-    Described,
+    ExportSpec,
     Family,
-    Written,
-    heads_for,
+    ModelSpec,
+    default_heads,
+    height_width,
     id2label,
-    interpolation_of,
-    labels_of,
-    pair,
     prefix_before,
+    read_interpolation,
+    read_labels,
     vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, agree, measure, native_grid
-from saccade.checkpoints.processors import centre, read_processor, write_processor
-from saccade.checkpoints.vit_hf import ACTIVATIONS, activation_of, heads_of, hf_agree, places
+from saccade.checkpoints.names import Names, Table, Tokens, check_config, native_grid, read_shape
+from saccade.checkpoints.processors import center_crop, read_processor, write_processor
+from saccade.checkpoints.vit_hf import ACTIVATIONS, check_hf_config, hf_activation, hf_heads, position_count
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig
@@ -60,23 +60,23 @@ def _hf_names(config: Config) -> Names:
     return Names(_HF, tokens, ignored=_TEXT + unread)
 
 
-def _describe_hf(source: Source) -> Described:
+def _describe_hf(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     vision = {**config, **(config.get("vision_config") or {}), **(config.get("vision_config_dict") or {})}
     prefix = prefix_before(weights, _PATCHES) or ""
     embed = f"{prefix}embeddings.patch_embedding"
-    shape = measure(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
-    hf_agree(shape, vision, where)
+    shape = read_shape(weights, embed, f"{prefix}encoder.layers.{{i}}.mlp.fc2", where)
+    check_hf_config(shape, vision, where)
     classifies = "classifier.weight" in weights
     if not config:
         notes.append("no config says whether GELU or QuickGELU: taken as QuickGELU, as in OpenAI's")
-    count = places(weights, f"{prefix}embeddings.position_embedding.weight", where) - 1
+    count = position_count(weights, f"{prefix}embeddings.position_embedding.weight", where) - 1
     vit = vit_config(
         shape,
-        native_grid(count, pair(vision.get("image_size")), shape.patch, where),
-        heads=heads_of(vision, shape.width, notes),
+        native_grid(count, height_width(vision.get("image_size")), shape.patch, where),
+        heads=hf_heads(vision, shape.width, notes),
         eps=vision.get("layer_norm_eps", 1e-5),
-        activation=activation_of(vision.get("hidden_act", "quick_gelu"), where),
+        activation=hf_activation(vision.get("hidden_act", "quick_gelu"), where),
         antialias=False,
         patch_bias=False,
         stem_norm=True,
@@ -86,18 +86,18 @@ def _describe_hf(source: Source) -> Described:
     labels = None
     if classifies:
         model = ClassifierConfig(vit=vit, classes=weights["classifier.weight"].shape[0], pool="mean")
-        labels = labels_of(config, model.classes, notes)
+        labels = read_labels(config, model.classes, notes)
     elif "visual_projection.weight" in weights:
         model = EmbedderConfig(vit=vit, width=weights["visual_projection.weight"].shape[0])
     if any(key.startswith("text_model.") for key in weights):
         notes.append("the text tower is left out")
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    usual = centre(native, normalise=OPENAI_CLIP)
+    usual = center_crop(native, normalise=OPENAI_CLIP)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, "CLIP", notes)
-    return Described(model, _hf_names(model), prefix, preprocess, labels, notes)
+    return ModelSpec(model, _hf_names(model), prefix, preprocess, labels, notes)
 
 
-def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     vit = vit_of(config)
     vision = {
         "model_type": "clip_vision_model",
@@ -122,7 +122,7 @@ def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) 
         norm = {"weight": torch.ones(vit.block.width), "bias": torch.zeros(vit.block.width)}
         also = {f"vision_model.post_layernorm.{name}": tensor for name, tensor in norm.items()}
     files = {"config.json": json, "preprocessor_config.json": write_processor(preprocess)}
-    return Written(_hf_names(config), "vision_model.", files, also)
+    return ExportSpec(_hf_names(config), "vision_model.", files, also)
 
 
 # ------------------------------------------------------------------------------------------------- open_clip
@@ -160,30 +160,30 @@ def _open_names(prefix: str) -> Names:
     return Names(_OPEN, _OPEN_TOKENS, ignored=_OPEN_TEXT if prefix else (), transposed=("{p}proj",))
 
 
-def _refuse_other_pooling(vision: Mapping[str, Any], where: str) -> None:
+def _check_pooling(vision: Mapping[str, Any], where: str) -> None:
     usual = {"pool_type": "tok", "final_ln_after_pool": False, "attentional_pool": False, "timm_model_name": None}
     for name, value in usual.items():
         if vision.get(name, value) != value:
             raise CheckpointError(f"{where}: an image tower with {name} {vision[name]!r} is not supported")
 
 
-def _describe_open(source: Source) -> Described:
+def _describe_open(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config("open_clip_config.json"), source.name, list[str]()
     said = config.get("model_cfg", {})
     vision, prepared = said.get("vision_cfg", {}), config.get("preprocess_cfg", {})
-    _refuse_other_pooling(vision, where)
+    _check_pooling(vision, where)
     prefix = prefix_before(weights, "class_embedding") or ""
-    shape = measure(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
-    agree(shape, vision, where, width="width", depth="layers", patch="patch_size")
+    shape = read_shape(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
+    check_config(shape, vision, where, width="width", depth="layers", patch="patch_size")
     if not said:
         notes.append(
             "no open_clip_config.json says whether GELU or QuickGELU: taken as GELU, though OpenAI's use Quick"
         )
-    heads = shape.width // vision.get("head_width", 64) if said else heads_for(shape.width, notes)
-    count = places(weights, f"{prefix}positional_embedding", where) - 1
+    heads = shape.width // vision.get("head_width", 64) if said else default_heads(shape.width, notes)
+    count = position_count(weights, f"{prefix}positional_embedding", where) - 1
     vit = vit_config(
         shape,
-        native_grid(count, pair(vision.get("image_size")), shape.patch, where),
+        native_grid(count, height_width(vision.get("image_size")), shape.patch, where),
         heads=heads,
         eps=1e-5,
         activation="quick_gelu" if said.get("quick_gelu") else "gelu",
@@ -201,14 +201,14 @@ def _describe_open(source: Source) -> Described:
         native,
         "stretch" if prepared.get("resize_mode") == "squash" else "crop",
         None if prepared.get("resize_mode") == "squash" else min(native),
-        interpolation_of(prepared.get("interpolation", "bicubic"), notes),
+        read_interpolation(prepared.get("interpolation", "bicubic"), notes),
         tuple(map(float, prepared.get("mean", OPENAI_CLIP["mean"]))),
         tuple(map(float, prepared.get("std", OPENAI_CLIP["std"]))),
     )
-    return Described(model, _open_names(prefix), prefix, preprocess, None, notes)
+    return ModelSpec(model, _open_names(prefix), prefix, preprocess, None, notes)
 
 
-def _write_open(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write_open(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     """The image tower alone, with the part of open_clip's config that concerns it."""
     vit = vit_of(config)
     vision = {
@@ -231,7 +231,7 @@ def _write_open(config: Config, labels: list[str] | None, preprocess: Preprocess
         "resize_mode": "shortest" if preprocess.resize == "crop" else "squash",
     }
     files = {"open_clip_config.json": {"model_cfg": model, "preprocess_cfg": prepared}}
-    return Written(_open_names("visual."), "visual.", files)
+    return ExportSpec(_open_names("visual."), "visual.", files)
 
 
 CLIP = Family("clip", "pre_layrnorm.weight", _looks_like_hf, _describe_hf, _write_hf)

@@ -15,26 +15,26 @@ from PIL import Image
 from torch import Tensor, nn
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
-from saccade.checkpoints.family import short
+from saccade.checkpoints.family import short_name
 from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.public import (
     class_names,
     image_processor,
     load_network,
     network_config,
-    prepared,
+    prepare_images,
+    quiet_transformers,
     refuse_quantised,
-    transformers_quietly,
 )
-from saccade.checkpoints.rf_detr import RfDetrPictures
+from saccade.checkpoints.rf_detr import RfDetrImageProcessor
 from saccade.data.files import shown
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
 from saccade.errors import CheckpointError
-from saccade.ops.boxes import to_corners
+from saccade.ops.boxes import cxcywh_to_xyxy
 
 
-class Found(NamedTuple):
+class Detections(NamedTuple):
     """What was found in one picture, surest first: boxes (left, top, right, bottom in pixels of the upright
     picture, which they may leave), scores 0 to 1, and indices of classes."""
 
@@ -77,7 +77,7 @@ def best_pairs(
     return boxes.gather(1, chosen), scores, pairs % classes
 
 
-def _hundred(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _best_100(logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return best_pairs(logits, boxes, 100)
 
 
@@ -87,11 +87,11 @@ KINDS: Mapping[str, Kind] = {
     "table-transformer": Kind("TableTransformerForObjectDetection", "DetrImageProcessor", best_class, (1, 2, 3, 4)),
     "yolos": Kind("YolosForObjectDetection", "YolosImageProcessor", best_class),
     "conditional_detr": Kind(
-        "ConditionalDetrForObjectDetection", "ConditionalDetrImageProcessor", _hundred, (1, 2, 3, 4)
+        "ConditionalDetrForObjectDetection", "ConditionalDetrImageProcessor", _best_100, (1, 2, 3, 4)
     ),
-    "dab-detr": Kind("DabDetrForObjectDetection", "ConditionalDetrImageProcessor", _hundred, (1, 2, 3, 4)),
-    "deformable_detr": Kind("DeformableDetrForObjectDetection", "DeformableDetrImageProcessor", _hundred, (2, 3, 4)),
-    "lw_detr": Kind("LwDetrForObjectDetection", "DeformableDetrImageProcessor", _hundred),
+    "dab-detr": Kind("DabDetrForObjectDetection", "ConditionalDetrImageProcessor", _best_100, (1, 2, 3, 4)),
+    "deformable_detr": Kind("DeformableDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100, (2, 3, 4)),
+    "lw_detr": Kind("LwDetrForObjectDetection", "DeformableDetrImageProcessor", _best_100),
     "rt_detr": Kind("RTDetrForObjectDetection", "RTDetrImageProcessor", best_pairs),
     "rt_detr_v2": Kind("RTDetrV2ForObjectDetection", "RTDetrImageProcessor", best_pairs),
     "d_fine": Kind("DFineForObjectDetection", "RTDetrImageProcessor", best_pairs),
@@ -128,21 +128,21 @@ class PublicDetector:
     def preprocess(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
         """What the network takes: pixel_values (b 3 y x), and pixel_mask (b y x) where it takes one, which is 0
         where a picture was filled up to the size of the largest. Raises DataError for pictures it cannot prepare."""
-        return prepared(self.processor, self.model, pictures, self.name)
+        return prepare_images(self.processor, self.model, pictures, self.name)
 
-    def read(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Found]:
+    def read(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
         """What the network's logits (b queries classes) and boxes (b queries 4: centre, width and height, shares of
         the picture) say. sizes: (height, width) of each picture in pixels."""
-        boxes, scores, labels = KINDS[self.family].read(logits, to_corners(boxes))
+        boxes, scores, labels = KINDS[self.family].read(logits, cxcywh_to_xyxy(boxes))
         found = []
         for box, score, label, (height, width) in zip(boxes, scores, labels, sizes, strict=True):
             order = score.argsort(descending=True, stable=True)
             scale = torch.tensor([width, height, width, height], dtype=box.dtype, device=box.device)
-            found.append(Found(box[order] * scale, score[order], label[order]))
+            found.append(Detections(box[order] * scale, score[order], label[order]))
         return found
 
     @torch.no_grad()
-    def detect(self, pictures: Sequence[PictureSource], threshold: float = 0.0) -> list[Found]:
+    def detect(self, pictures: Sequence[PictureSource], threshold: float = 0.0) -> list[Detections]:
         """What is found in each picture with a score above `threshold`.
 
         Pictures pass one at a time, so that none is filled up to the size of another. Raises DataError for one that
@@ -157,7 +157,7 @@ class PublicDetector:
                 raise CheckpointError(f"{shown(self.name)}: its answer is not a number: its weights are damaged")
             one = self.read(out.logits.float(), out.pred_boxes.float(), [(image.height, image.width)])[0]
             sure = one.scores > threshold
-            found.append(Found(one.boxes[sure].cpu(), one.scores[sure].cpu(), one.labels[sure].cpu()))
+            found.append(Detections(one.boxes[sure].cpu(), one.scores[sure].cpu(), one.labels[sure].cpu()))
         return found
 
 
@@ -189,9 +189,9 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
         stages = [4] if said.get("num_feature_levels") == 1 else list(kind.resnet)
         said, weights = without_timm(said, weights, stages, source.name)
         notes.append("its ResNet is transformers' own in place of timm's: the same network")
-    with transformers_quietly(source.name) as library:
+    with quiet_transformers(source.name) as library:
         config = network_config(library, kind.model, said, source.name)
         model = load_network(library, kind.model, config, weights, source.name, notes)
-        ours = {"RfDetrImageProcessor": RfDetrPictures.from_dict}
+        ours = {"RfDetrImageProcessor": RfDetrImageProcessor.from_dict}
         processor = image_processor(library, kind.processor, PROCESSORS, source, notes, ours)
-    return PublicDetector(model, class_names(model.config, notes), processor, family, short(source.name), notes)
+    return PublicDetector(model, class_names(model.config, notes), processor, family, short_name(source.name), notes)

@@ -7,21 +7,29 @@ from torch import Tensor
 
 from saccade.checkpoints.family import (
     Config,
-    Described,
+    ExportSpec,
     Family,
-    Written,
-    heads_for,
-    labels_of,
-    pair,
+    ModelSpec,
+    default_heads,
+    height_width,
     prefix_before,
+    read_labels,
     vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, measure, native_grid
-from saccade.checkpoints.processors import centre, read_processor, write_processor
+from saccade.checkpoints.names import Names, Table, Tokens, native_grid, read_shape
+from saccade.checkpoints.processors import center_crop, read_processor, write_processor
 from saccade.checkpoints.timm import MLP, table
-from saccade.checkpoints.vit_hf import COMMON, PATCHES, activation_of, heads_of, hf_agree, hf_config, places
+from saccade.checkpoints.vit_hf import (
+    COMMON,
+    PATCHES,
+    check_hf_config,
+    hf_activation,
+    hf_config,
+    hf_heads,
+    position_count,
+)
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, ViTConfig
@@ -50,7 +58,7 @@ _SWIGLU: Table = {
 def _usual(patch: int, grid: tuple[int, int]) -> Preprocess:
     """224 of 256 pixels, in whole patches, though positions were learned for more."""
     side = min(224 // patch, *grid) * patch
-    return centre((side, side), 224 / 256)
+    return center_crop((side, side), 224 / 256)
 
 
 def _mask(vit: ViTConfig) -> Tensor:
@@ -72,23 +80,23 @@ def _hf_names(config: Config) -> Names:
     return Names(_HF | mlp, tokens, ignored=("{p}embeddings.mask_token",))
 
 
-def _describe_hf(source: Source) -> Described:
+def _describe_hf(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     prefix = prefix_before(weights, PATCHES) or ""
     swiglu = f"{prefix}encoder.layer.0.mlp.weights_in.weight" in weights
     down = f"{prefix}encoder.layer.{{i}}.mlp." + ("weights_out" if swiglu else "fc2")
-    shape = measure(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
-    hf_agree(shape, config, where)
+    shape = read_shape(weights, f"{prefix}embeddings.patch_embeddings.projection", down, where)
+    check_hf_config(shape, config, where)
     registers = f"{prefix}embeddings.register_tokens"
     if config.get("num_register_tokens") and registers not in weights:
         raise CheckpointError(f"{where}: 1 weights are missing: {registers}")
-    count = places(weights, f"{prefix}embeddings.position_embeddings", where) - 1
+    count = position_count(weights, f"{prefix}embeddings.position_embeddings", where) - 1
     vit = vit_config(
         shape,
-        native_grid(count, pair(config.get("image_size")), shape.patch, where),
-        heads=heads_of(config, shape.width, notes),
+        native_grid(count, height_width(config.get("image_size")), shape.patch, where),
+        heads=hf_heads(config, shape.width, notes),
         eps=config.get("layer_norm_eps", 1e-6),
-        activation="swiglu" if swiglu else activation_of(config.get("hidden_act", "gelu"), where),
+        activation="swiglu" if swiglu else hf_activation(config.get("hidden_act", "gelu"), where),
         layer_scale=True,
         registers=weights[registers].shape[1] if registers in weights else 0,
         antialias=registers in weights,
@@ -96,13 +104,13 @@ def _describe_hf(source: Source) -> Described:
     model: Config = vit
     if "classifier.weight" in weights:
         model = ClassifierConfig(vit=vit, classes=weights["classifier.weight"].shape[0], pool="cls+mean")
-    labels = labels_of(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
+    labels = read_labels(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
     usual = _usual(vit.patch, vit.grid)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, "Bit", notes)
-    return Described(model, _hf_names(model), prefix, preprocess, labels, notes)
+    return ModelSpec(model, _hf_names(model), prefix, preprocess, labels, notes)
 
 
-def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     vit = vit_of(config)
     kind, name = ("dinov2_with_registers", "Dinov2WithRegisters") if vit.registers else ("dinov2", "Dinov2")
     classifies = isinstance(config, ClassifierConfig)
@@ -119,7 +127,7 @@ def _write_hf(config: Config, labels: list[str] | None, preprocess: Preprocess) 
     }
     files = {"config.json": json, "preprocessor_config.json": write_processor(preprocess)}
     prefix = f"{kind}." if classifies else ""
-    return Written(_hf_names(config), prefix, files, {f"{prefix}embeddings.mask_token": _mask(vit)})
+    return ExportSpec(_hf_names(config), prefix, files, {f"{prefix}embeddings.mask_token": _mask(vit)})
 
 
 # ------------------------------------------------------------------------------------------------- the authors'
@@ -137,17 +145,17 @@ def _names(config: Config) -> Names:
     return Names(table() | mlp, Tokens(singles, "{p}pos_embed", placed=1), ignored=("{p}mask_token",))
 
 
-def _describe(source: Source) -> Described:
+def _describe(source: Source) -> ModelSpec:
     weights, where, notes = source.weights, source.name, list[str]()
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
     swiglu = f"{prefix}blocks.0.mlp.w12.weight" in weights
     down = f"{prefix}blocks.{{i}}.mlp." + ("w3" if swiglu else "fc2")
-    shape = measure(weights, f"{prefix}patch_embed.proj", down, where)
+    shape = read_shape(weights, f"{prefix}patch_embed.proj", down, where)
     registers = f"{prefix}register_tokens"
     vit = vit_config(
         shape,
-        native_grid(places(weights, f"{prefix}pos_embed", where) - 1, None, shape.patch, where),
-        heads=source.config().get("num_heads") or heads_for(shape.width, notes),
+        native_grid(position_count(weights, f"{prefix}pos_embed", where) - 1, None, shape.patch, where),
+        heads=source.config().get("num_heads") or default_heads(shape.width, notes),
         eps=1e-6,
         activation="swiglu" if swiglu else "gelu",
         layer_scale=True,
@@ -155,13 +163,13 @@ def _describe(source: Source) -> Described:
         antialias=registers in weights,
         offset=0.0 if registers in weights else 0.1,
     )
-    return Described(vit, _names(vit), prefix, _usual(vit.patch, vit.grid), None, notes)
+    return ModelSpec(vit, _names(vit), prefix, _usual(vit.patch, vit.grid), None, notes)
 
 
-def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     """The authors' files are weights only; heads are what ours cannot do without."""
     vit = vit_of(config)
-    return Written(_names(config), "", {"config.json": {"num_heads": vit.block.heads}}, {"mask_token": _mask(vit)})
+    return ExportSpec(_names(config), "", {"config.json": {"num_heads": vit.block.heads}}, {"mask_token": _mask(vit)})
 
 
 DINOV2_HF = Family("dinov2-hf", "encoder.layer.0.layer_scale1.lambda1", _looks_like_hf, _describe_hf, _write_hf)

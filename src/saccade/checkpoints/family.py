@@ -21,7 +21,7 @@ OPENAI_CLIP = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 
 
 
 @dataclass
-class Described:
+class ModelSpec:
     """What a family makes of an opened checkpoint: the model it holds and how its weights are named."""
 
     config: Config
@@ -33,7 +33,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportSpec:
     """What a family writes: names of the weights, JSON files by name, and weights that its own library expects to
     find though nothing of ours is in them."""
 
@@ -53,8 +53,8 @@ class Family:
     name: str
     anchor: str
     looks_like: Callable[[Iterable[str]], bool]
-    describe: Callable[[Source], Described]
-    write: Callable[[Config, list[str] | None, Preprocess], Written]
+    describe: Callable[[Source], ModelSpec]
+    write: Callable[[Config, list[str] | None, Preprocess], ExportSpec]
 
 
 def prefix_before(keys: Iterable[str], anchor: str) -> str | None:
@@ -62,7 +62,7 @@ def prefix_before(keys: Iterable[str], anchor: str) -> str | None:
     return next((key[: -len(anchor)] for key in keys if key == anchor or key.endswith("." + anchor)), None)
 
 
-def pair(value: Any) -> tuple[int, int] | None:
+def height_width(value: Any) -> tuple[int, int] | None:
     """(height, width) from what configs hold: 224, [224, 224], [3, 224, 224], {"height": ..., "width": ...}."""
     if isinstance(value, dict):
         value = [value.get("height"), value.get("width")]
@@ -73,7 +73,7 @@ def pair(value: Any) -> tuple[int, int] | None:
     return None
 
 
-def labels_of(config: Mapping[str, Any], classes: int, notes: list[str]) -> list[str] | None:
+def read_labels(config: Mapping[str, Any], classes: int, notes: list[str]) -> list[str] | None:
     """Names of the classes from a config's id2label."""
     named = config.get("id2label")
     if not isinstance(named, dict):
@@ -97,7 +97,7 @@ def id2label(labels: list[str] | None) -> dict[str, Any]:
     }
 
 
-def heads_for(width: int, notes: list[str]) -> int:
+def default_heads(width: int, notes: list[str]) -> int:
     """How many heads a known ViT of this width has, for files that do not say: heads are 64 wide, except in
     four large shapes (SO400M, H, g and G of Zhai et al. 2022 and OpenCLIP), which have 16 heads."""
     heads = 16 if width in (1152, 1280, 1408, 1664) else width // 64
@@ -110,7 +110,7 @@ def heads_for(width: int, notes: list[str]) -> int:
     return heads
 
 
-def interpolation_of(value: Any, notes: list[str]) -> Interpolation:
+def read_interpolation(value: Any, notes: list[str]) -> Interpolation:
     """Pillow's number or a name."""
     by_number: dict[Any, Interpolation] = {
         0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"
@@ -148,19 +148,19 @@ def vit_of(config: Config) -> ViTConfig:
     return config if isinstance(config, ViTConfig) else config.vit
 
 
-def build(config: Config) -> Model:
+def build_model(config: Config) -> Model:
     if isinstance(config, ClassifierConfig):
         return Classifier(config)
     return Embedder(config) if isinstance(config, EmbedderConfig) else ViT(config)
 
 
-def state_of(model: Model) -> dict[str, Tensor]:
+def weights_of(model: Model) -> dict[str, Tensor]:
     """Weights under the names that tables use: those of the encoder begin with vit."""
     state = model.state_dict()
     return {f"vit.{name}": tensor for name, tensor in state.items()} if isinstance(model, ViT) else state
 
 
-def short(spec: str) -> str:
+def short_name(spec: str) -> str:
     """hf:google/vit-base-patch16-224 -> vit-base-patch16-224; a path -> its last part."""
     path = PurePosixPath(spec.removeprefix("hf:").removeprefix("timm:"))
     return path.parent.name if path.name in ("model.safetensors", "open_clip_model.safetensors") else path.name

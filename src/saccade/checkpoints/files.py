@@ -68,7 +68,7 @@ def open_checkpoint(spec: str | Path, words: bool = False) -> Source:
         hub, _, name = text.partition(":")
         path = fetch(name if hub == "hf" else f"timm/{name}", words)
     else:
-        path = _at_home(spec)
+        path = _expand_user(spec)
     try:
         is_folder, is_there = path.is_dir(), path.exists()
     except OSError as error:  # a name too long, a folder that may not be entered
@@ -83,7 +83,7 @@ def open_checkpoint(spec: str | Path, words: bool = False) -> Source:
 
 def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:
     """A folder that `open_checkpoint` opens. An open_clip config makes the weights carry open_clip's file name."""
-    folder = _at_home(folder)
+    folder = _expand_user(folder)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file, expected a folder to write a checkpoint to")
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Ma
         (folder / file).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _at_home(path: str | Path) -> Path:
+def _expand_user(path: str | Path) -> Path:
     """The path with ~ and ~name written out."""
     try:
         return Path(path).expanduser()
@@ -123,10 +123,10 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     """The files a sharded checkpoint's index names. Names that lead out of the folder are refused."""
-    places = read_json(index).get("weight_map")
-    if not isinstance(places, dict) or not places:
+    position_count = read_json(index).get("weight_map")
+    if not isinstance(position_count, dict) or not position_count:
         raise CheckpointError(f"{index}: expected a weight_map from tensor names to files")
-    files = sorted({str(place) for place in places.values()})
+    files = sorted({str(place) for place in position_count.values()})
     for file in files:
         if Path(file).name != file:
             raise CheckpointError(f"{index}: the file {file!r} lies outside the folder")

@@ -77,7 +77,7 @@ def read_weights(
         used.update(tokens)
         found |= _read_tokens(weights, names.tokens, prefix, ours, where)
     unused = [key for key in weights if key not in used and not _matches(key, names.ignored, prefix)]
-    _refuse_gaps(where, missing, unused)
+    _check_complete(where, missing, unused)
     return found
 
 
@@ -95,7 +95,7 @@ def write_weights(ours: Mapping[str, Tensor], names: Names, prefix: str) -> dict
         used.update(parts)
     nameless = [name for name in ours if name not in used]
     if nameless or "vit.learned.table" not in ours:
-        what = _few(nameless) if nameless else "positions that are not learned"
+        what = _first_names(nameless) if nameless else "positions that are not learned"
         raise CheckpointError(f"this family of checkpoints has no place for {what}; save with another family")
     out |= _write_tokens(ours, names.tokens, prefix)
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in out.items()}
@@ -166,17 +166,17 @@ def _matches(key: str, patterns: tuple[str, ...], prefix: str) -> bool:
     return any(fnmatchcase(key, pattern.replace("{p}", prefix)) for pattern in patterns)
 
 
-def _refuse_gaps(where: str, missing: list[str], unused: list[str]) -> None:
+def _check_complete(where: str, missing: list[str], unused: list[str]) -> None:
     said = []
     if missing:
-        said.append(f"{len(missing)} weights are missing: {_few(missing)}")
+        said.append(f"{len(missing)} weights are missing: {_first_names(missing)}")
     if unused:
-        said.append(f"{len(unused)} weights are of no use to this family: {_few(unused)}")
+        said.append(f"{len(unused)} weights are of no use to this family: {_first_names(unused)}")
     if said:
         raise CheckpointError(f"{where}: {'; '.join(said)}")
 
 
-def _few(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
@@ -191,7 +191,7 @@ class Shape:
     channels: int
 
 
-def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
+def read_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
     """embed: name of the patch embedding without .weight. down: the same of the MLP's last matrix, with {i}."""
     width, channels, rows, columns = _shape(weights, f"{embed}.weight", 4, where)
     if rows != columns:
@@ -201,7 +201,7 @@ def measure(weights: Mapping[str, Tensor], embed: str, down: str, where: str) ->
     numbers = {found[1] for key in weights if (found := block.fullmatch(key))}
     missing = [i for i in map(str, range(len(numbers))) if i not in numbers]
     if missing:  # a depth is believed only where every block is there: one name must not make it a billion
-        named = _few([f"{down.replace('{i}', i)}.weight" for i in missing])
+        named = _first_names([f"{down.replace('{i}', i)}.weight" for i in missing])
         raise CheckpointError(f"{where}: {len(numbers)} blocks, and of block {missing[0]} weights are missing: {named}")
     return Shape(width, hidden, len(numbers), rows, channels)
 
@@ -215,7 +215,7 @@ def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> t
     return shape
 
 
-def agree(shape: Shape, said: Mapping[str, object], where: str, **fields: str) -> None:
+def check_config(shape: Shape, said: Mapping[str, object], where: str, **fields: str) -> None:
     """Refuse a config that is of another model than the weights. fields: of Shape, with the config's names."""
     for mine, theirs in fields.items():
         value = said.get(theirs)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saccade.checkpoints.family import IMAGENET, OPENAI_CLIP, interpolation_of, pair
+from saccade.checkpoints.family import IMAGENET, OPENAI_CLIP, height_width, read_interpolation
 from saccade.data.preprocess import Preprocess
 
 _HALF = [0.5, 0.5, 0.5]
@@ -43,18 +43,18 @@ def read_processor(said: dict[str, Any], default: Preprocess, kind: str, notes: 
     if fields.get("do_normalize") is False:
         mean, std = [0.0] * len(mean), [1.0] * len(std)
     common: dict[str, Any] = {
-        "interpolation": interpolation_of(fields["resample"], notes),
+        "interpolation": read_interpolation(fields["resample"], notes),
         "mean": tuple(map(float, mean)),
         "std": tuple(map(float, std)),
     }
     size = fields["size"]
     if isinstance(size, int):  # files older than transformers 4.26
         size = {"height": size, "width": size} if kind in ("ViT", "DeiT") else {"shortest_edge": size}
-    crop = pair(fields.get("crop_size")) if fields.get("do_center_crop") else None
+    crop = height_width(fields.get("crop_size")) if fields.get("do_center_crop") else None
     if "shortest_edge" in size:
         short = int(size["shortest_edge"])
         return Preprocess(crop or (short, short), "crop", short, **common)
-    stretched = pair(size) or default.size
+    stretched = height_width(size) or default.size
     if crop is None or crop == stretched:
         return Preprocess(stretched, **common)
     return Preprocess(crop, "stretch", stretched[0], **common)
@@ -83,6 +83,6 @@ def write_processor(preprocess: Preprocess) -> dict[str, Any]:
     return {"image_processor_type": "DeiTImageProcessor", "size": size, **crop, **common}
 
 
-def centre(size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET) -> Preprocess:
+def center_crop(size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET) -> Preprocess:
     """The usual way: shorter side to size / share, centre cut out, bicubic."""
     return Preprocess(size, "crop", int(min(size) / share), "bicubic", **normalise)

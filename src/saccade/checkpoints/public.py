@@ -20,7 +20,7 @@ from saccade.errors import CheckpointError, DataError, in_one_line
 
 
 @contextmanager
-def transformers_quietly(where: str) -> Iterator[Any]:
+def quiet_transformers(where: str) -> Iterator[Any]:
     """transformers, without its progress bars and its report of what it loaded. where: the checkpoint, for messages.
 
     Raises CheckpointError where it is not installed.
@@ -53,7 +53,7 @@ def refuse_quantised(source: Source) -> None:
 def network_config(library: Any, network: str, said: Mapping[str, Any], where: str) -> Any:
     """transformers' config of its class `network` from what config.json said. Raises CheckpointError."""
     try:
-        return getattr(library, network).config_class.from_dict(_harmless(said))
+        return getattr(library, network).config_class.from_dict(_sanitized(said))
     except Exception as error:  # other people's JSON and another library's reading of it
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
 
@@ -111,14 +111,14 @@ def image_processor(
     try:
         if ours and name in ours:
             return ours[name](said)
-        return getattr(library, f"{name}Pil").from_dict(_harmless(said))
+        return getattr(library, f"{name}Pil").from_dict(_sanitized(said))
     except Exception as error:  # other people's JSON and another library's reading of it
         raise CheckpointError(
             f"{source.name}: preprocessor_config.json does not say how to prepare pictures: {in_one_line(error)}"
         ) from error
 
 
-def prepared(processor: Any, model: nn.Module, pictures: Sequence[Image.Image], name: str) -> dict[str, Any]:
+def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Image], name: str) -> dict[str, Any]:
     """What `processor` makes of the pictures, as far as the model takes it: pixel_values (b 3 y x) and others.
 
     Raises DataError for pictures it cannot prepare.
@@ -151,15 +151,15 @@ def class_names(config: Any, notes: list[str]) -> list[str]:
     return classes
 
 
-def _harmless(said: Any) -> Any:
+def _sanitized(said: Any) -> Any:
     """A config without what would make transformers fetch something or run code: auto_map, attention kernels by name,
     and the file that OneFormer's masks for training are described in."""
     if isinstance(said, list):
-        return [_harmless(value) for value in said]
+        return [_sanitized(value) for value in said]
     if not isinstance(said, Mapping):
         return said
     return {
-        key: _harmless(value)
+        key: _sanitized(value)
         for key, value in said.items()
         if key not in ("auto_map", "custom_pipelines", "class_info_file", "repo_path")
         and "attn_implementation" not in key

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saccade.checkpoints.clip import CLIP, OPEN_CLIP
 from saccade.checkpoints.dinov2 import DINOV2, DINOV2_HF
-from saccade.checkpoints.family import Config, Described, Family, Model, build, short, state_of, vit_of
+from saccade.checkpoints.family import Config, Family, Model, ModelSpec, build_model, short_name, vit_of, weights_of
 from saccade.checkpoints.files import Source, open_checkpoint, write_checkpoint
 from saccade.checkpoints.names import read_weights, write_weights
 from saccade.checkpoints.timm import TIMM
@@ -65,8 +65,8 @@ def load_checkpoint(spec: str | Path | Source) -> Loaded:
     source = spec if isinstance(spec, Source) else open_checkpoint(spec)
     family = _recognise(source)
     described = _described(family, source)
-    model = _filled(described, source)
-    return Loaded(model, described.labels, described.preprocess, family.name, short(source.name), described.notes)
+    model = _load_model(described, source)
+    return Loaded(model, described.labels, described.preprocess, family.name, short_name(source.name), described.notes)
 
 
 def save_checkpoint(
@@ -87,8 +87,8 @@ def save_checkpoint(
     vit = vit_of(model.config)
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
     written = FAMILIES[family].write(model.config, labels, preprocess or Preprocess(native))
-    weights = write_weights(state_of(model), written.names, written.prefix) | dict(written.also)
-    _refuse_changes(model.config, weights, dict(written.configs), FAMILIES[family])
+    weights = write_weights(weights_of(model), written.names, written.prefix) | dict(written.also)
+    _check_round_trip(model.config, weights, dict(written.configs), FAMILIES[family])
     write_checkpoint(folder, weights, written.configs)
 
 
@@ -106,7 +106,7 @@ def _recognise(source: Source) -> Family:
     )
 
 
-def _described(family: Family, source: Source) -> Described:
+def _described(family: Family, source: Source) -> ModelSpec:
     try:
         return family.describe(source)
     except CheckpointError:
@@ -122,10 +122,10 @@ def _described(family: Family, source: Source) -> Described:
         raise CheckpointError(f"{source.name}: its config does not describe a model: {error}") from error
 
 
-def _filled(described: Described, source: Source) -> Model:
+def _load_model(described: ModelSpec, source: Source) -> Model:
     with torch.device("meta"):  # no time spent on first values that the file replaces
-        model = build(described.config)
-    wanted = {name: tensor.shape for name, tensor in state_of(model).items()}
+        model = build_model(described.config)
+    wanted = {name: tensor.shape for name, tensor in weights_of(model).items()}
     state = read_weights(source.weights, described.names, described.prefix, wanted, source.name)
     if isinstance(model, ViT):
         state = {name.removeprefix("vit."): tensor for name, tensor in state.items()}
@@ -133,7 +133,7 @@ def _filled(described: Described, source: Source) -> Model:
     return model.eval()
 
 
-def _refuse_changes(config: Config, weights: dict[str, Tensor], configs: dict, family: Family) -> None:
+def _check_round_trip(config: Config, weights: dict[str, Tensor], configs: dict, family: Family) -> None:
     """A family's files cannot say everything our configuration can: read back, they must describe this model."""
     back = family.describe(Source("what was to be saved", weights, configs)).config
     mine, theirs = _flat(config), _flat(back)

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from saccade.checkpoints.family import IMAGENET, pair
+from saccade.checkpoints.family import IMAGENET, height_width
 
 
 @dataclass(frozen=True)
-class RfDetrPictures:
+class RfDetrImageProcessor:
     """Scaled to 0..1, stretched to `size` (height, width) without smoothing, then normalised: in this order, and in
     fp32 throughout, unlike DETR's pictures, which are resized as bytes and smoothed."""
 
@@ -26,9 +26,9 @@ class RfDetrPictures:
     std: tuple[float, ...] = IMAGENET["std"]
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "RfDetrPictures":
+    def from_dict(cls, said: Mapping[str, Any]) -> "RfDetrImageProcessor":
         """Raises ValueError for what RF-DETR's own checkpoints do not do."""
-        size, way = pair(said.get("size")), {2: "bilinear", 3: "bicubic"}.get(said.get("resample", 2))
+        size, way = height_width(said.get("size")), {2: "bilinear", 3: "bicubic"}.get(said.get("resample", 2))
         if size is None or min(size) < 1 or not said.get("do_resize", True):
             raise ValueError(f"the size is {said.get('size')!r}; expected a height and a width")
         if way is None:

@@ -10,16 +10,18 @@ from torch import Tensor
 
 # What a network answers, its image processor, and (height, width) of the picture -> scores (c y x).
 Read = Callable[[Any, Any, tuple[int, int]], Tensor]
-AT_ONCE = 2**28  # scores held in full size at a time: 1 GiB in fp32
+MAX_SCORES = 2**28  # scores held in full size at a time: 1 GiB in fp32
 
 
-def likeliest(scores: Float[Tensor, "c y x"], size: tuple[int, int], at_once: int = AT_ONCE) -> UInt8[Tensor, "h w"]:
+def argmax_mask(
+    scores: Float[Tensor, "c y x"], size: tuple[int, int], limit: int = MAX_SCORES
+) -> UInt8[Tensor, "h w"]:
     """The class of each pixel of a picture of `size` (height, width): scores are resized bilinearly, then the largest
     is taken, the first of equals. At most 256 classes.
 
-    Not more than `at_once` resized scores are held: 150 classes of a 12 megapixel photograph would be 7 GB.
+    Not more than `limit` resized scores are held: 150 classes of a 12 megapixel photograph would be 7 GB.
     """
-    some = max(1, at_once // (size[0] * size[1]))
+    some = max(1, limit // (size[0] * size[1]))
     best = mask = None
     for first in range(0, len(scores), some):
         part = F.interpolate(scores[None, first : first + some], size=size, mode="bilinear", align_corners=False)[0]
@@ -34,12 +36,12 @@ def likeliest(scores: Float[Tensor, "c y x"], size: tuple[int, int], at_once: in
     return mask
 
 
-def of_pixels(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+def pixel_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """The network's own logits a class."""
     return out.logits[0].float()
 
 
-def of_queries(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+def query_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """Each query's class and mask multiplied, summed over queries (Cheng et al. 2021, section 3.4)."""
     classes = out.logits if "logits" in out else out.class_queries_logits
     masks = out.pred_masks if "pred_masks" in out else out.masks_queries_logits
@@ -47,13 +49,13 @@ def of_queries(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor,
 
 
 def mask2former(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
-    """As `of_queries`, with masks resized to 384 x 384 first, whatever the picture's size: so has transformers it."""
+    """As `query_scores`, with masks resized to 384 x 384 first, whatever the picture's size: so has transformers it."""
     masks = F.interpolate(out.masks_queries_logits.float(), size=(384, 384), mode="bilinear", align_corners=False)
     return _summed(out.class_queries_logits.float(), masks)[0]
 
 
 def eomt(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
-    """As `of_queries`, of each of the squares that EoMT's processor cuts the picture into along its longer side;
+    """As `query_scores`, of each of the squares that EoMT's processor cuts the picture into along its longer side;
     where squares overlap, their mean (Kerssies et al. 2025)."""
     from transformers.image_transforms import get_size_with_aspect_ratio
 

@@ -15,18 +15,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
-from saccade.checkpoints.family import short
+from saccade.checkpoints.family import short_name
 from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.public import (
     class_names,
     image_processor,
     load_network,
     network_config,
-    prepared,
+    prepare_images,
+    quiet_transformers,
     refuse_quantised,
-    transformers_quietly,
 )
-from saccade.checkpoints.segmenter_scores import Read, eomt, likeliest, mask2former, of_pixels, of_queries
+from saccade.checkpoints.segmenter_scores import Read, eomt, argmax_mask, mask2former, pixel_scores, query_scores
 from saccade.data.files import shown
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
@@ -45,7 +45,7 @@ class Kind:
 
     model: str
     processor: str
-    scores: Read = of_pixels
+    scores: Read = pixel_scores
     alone: bool = False
 
 
@@ -59,12 +59,12 @@ KINDS: Mapping[str, Kind] = {
     "mobilevit": Kind("MobileViTForSemanticSegmentation", "MobileViTImageProcessor"),
     "mobilevitv2": Kind("MobileViTV2ForSemanticSegmentation", "MobileViTImageProcessor"),
     "mobilenet_v2": Kind("MobileNetV2ForSemanticSegmentation", "MobileNetV2ImageProcessor"),
-    "maskformer": Kind("MaskFormerForInstanceSegmentation", "MaskFormerImageProcessor", of_queries, alone=True),
+    "maskformer": Kind("MaskFormerForInstanceSegmentation", "MaskFormerImageProcessor", query_scores, alone=True),
     "mask2former": Kind("Mask2FormerForUniversalSegmentation", "Mask2FormerImageProcessor", mask2former, alone=True),
-    "oneformer": Kind("OneFormerForUniversalSegmentation", "OneFormerImageProcessor", of_queries, alone=True),
+    "oneformer": Kind("OneFormerForUniversalSegmentation", "OneFormerImageProcessor", query_scores, alone=True),
     "eomt": Kind("EomtForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
     "eomt_dinov3": Kind("EomtDinov3ForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
-    "detr": Kind("DetrForSegmentation", "DetrImageProcessor", of_queries),
+    "detr": Kind("DetrForSegmentation", "DetrImageProcessor", query_scores),
 }
 # transformers' other networks for this, and why they are not read.
 REFUSED: Mapping[str, str] = {
@@ -106,7 +106,7 @@ class PublicSegmenter:
     def preprocess(self, picture: Image.Image) -> dict[str, Any]:
         """What the network takes: pixel_values (b 3 y x), where b is 1, or as many as EoMT's processor cuts the
         picture into, and whatever else it asks for. Raises DataError for a picture that cannot be prepared."""
-        given = prepared(self.processor, self.model, [picture], self.name)
+        given = prepare_images(self.processor, self.model, [picture], self.name)
         if self.family == "oneformer":
             length: int = self.model.config.task_seq_len  # type: ignore[union-attr, assignment]
             told = (*SEMANTIC_TASK, *[0] * length)[:length]
@@ -146,7 +146,7 @@ class PublicSegmenter:
         number.
         """
         image = read_image(picture).image
-        return likeliest(self.scores(image), (image.height, image.width)).cpu()
+        return argmax_mask(self.scores(image), (image.height, image.width)).cpu()
 
 
 def is_segmenter(source: Source) -> bool:
@@ -180,7 +180,7 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
             f"{source.name}: its config.json only names its backbone ({said['backbone']!r}), which would have to be "
             "fetched; expected a backbone_config"
         )
-    with transformers_quietly(source.name) as library:
+    with quiet_transformers(source.name) as library:
         config = network_config(library, kind.model, said, source.name)
         if not 0 < config.num_labels <= MOST_CLASSES:
             raise CheckpointError(
@@ -190,8 +190,8 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
         model = load_network(library, kind.model, config, weights, source.name, notes)
         known = PROCESSORS if kind.processor in PROCESSORS else (kind.processor,)
         processor = image_processor(library, kind.processor, known, source, notes)
-    _note_the_frame(processor, notes)
-    return PublicSegmenter(model, class_names(model.config, notes), processor, family, short(source.name), notes)
+    _note_crop_or_padding(processor, notes)
+    return PublicSegmenter(model, class_names(model.config, notes), processor, family, short_name(source.name), notes)
 
 
 def _family(said: Mapping[str, Any], where: str) -> str:
@@ -210,7 +210,7 @@ def _family(said: Mapping[str, Any], where: str) -> str:
     return family
 
 
-def _note_the_frame(processor: Any, notes: list[str]) -> None:
+def _note_crop_or_padding(processor: Any, notes: list[str]) -> None:
     """Say where transformers lays the mask of a part of the picture, or of more than it, over the whole."""
     if getattr(processor, "do_center_crop", False):
         notes.append(

@@ -11,18 +11,18 @@ from saccade.checkpoints.family import (
     IMAGENET,
     OPENAI_CLIP,
     Config,
-    Described,
+    ExportSpec,
     Family,
-    Written,
-    heads_for,
-    interpolation_of,
-    pair,
+    ModelSpec,
+    default_heads,
+    height_width,
     prefix_before,
+    read_interpolation,
     vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Table, Tokens, agree, measure, native_grid
+from saccade.checkpoints.names import Names, Table, Tokens, check_config, native_grid, read_shape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ClassifierConfig, EmbedderConfig, ViTConfig
@@ -113,23 +113,23 @@ def _heads(said: Any, architecture: str, width: int, notes: list[str]) -> int:
     if said is not None:
         return said
     known = bool(architecture)  # the architecture's name fixes them
-    return 16 if "giantopt" in architecture else heads_for(width, [] if known else notes)
+    return 16 if "giantopt" in architecture else default_heads(width, [] if known else notes)
 
 
-def _describe(source: Source) -> Described:
+def _describe(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     said, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
     architecture = str(config.get("architecture", ""))
     if _RESIDUAL_POST_NORM in architecture:
         raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
     prefix = prefix_before(weights, "patch_embed.proj.weight") or ""
-    shape = measure(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
-    agree(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
+    shape = read_shape(weights, f"{prefix}patch_embed.proj", f"{prefix}blocks.{{i}}.mlp.fc2", where)
+    check_config(shape, arguments, where, width="embed_dim", depth="depth", patch="patch_size")
     for name in (f"{prefix}pos_embed", f"{prefix}blocks.0.mlp.fc1.weight"):
         if name not in weights:
             raise CheckpointError(f"{where}: 1 weights are missing: {name}")
     cls, after = _tokens(weights, prefix)
-    native = pair(arguments.get("img_size") or said.get("input_size"))
+    native = height_width(arguments.get("img_size") or said.get("input_size"))
     grid, placed = _grid_and_placed(weights[f"{prefix}pos_embed"].shape[1], cls + after, native, shape.patch, where)
     clip = f"{prefix}norm_pre.weight" in weights
     vit = vit_config(
@@ -149,7 +149,7 @@ def _describe(source: Source) -> Described:
     if clip and not architecture:
         notes.append("no config says whether GELU or QuickGELU: taken as GELU")
     preprocess = _preprocess(said, vit, clip, notes)
-    return Described(model, _names(model, placed), prefix, preprocess, _labels(config, model), notes)
+    return ModelSpec(model, _names(model, placed), prefix, preprocess, _labels(config, model), notes)
 
 
 def _with_head(vit: ViTConfig, weights: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]) -> Config:
@@ -186,13 +186,13 @@ def _preprocess(said: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list
     if not said:
         notes.append("no config says how pictures are prepared: as is usual for this family")
     usual = OPENAI_CLIP if clip else IMAGENET if vit.block.layer_scale else {"mean": (0.5,) * 3, "std": (0.5,) * 3}
-    size = pair(said.get("input_size")) or (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    size = height_width(said.get("input_size")) or (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
     share = said.get("crop_pct", 0.9)
     return Preprocess(
         size,
         "stretch" if said.get("crop_mode") == "squash" else "crop",
         int(min(size) / share),
-        interpolation_of(said.get("interpolation", "bicubic"), notes),
+        read_interpolation(said.get("interpolation", "bicubic"), notes),
         tuple(map(float, said.get("mean", usual["mean"]))),
         tuple(map(float, said.get("std", usual["std"]))),
     )
@@ -208,7 +208,7 @@ def _architecture(config: Config) -> str:
     return "vit_base_patch16_clip_224" if vit.stem_norm else "vit_base_patch16_224"
 
 
-def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     vit, block = vit_of(config), vit_of(config).block
     embedded = config.width if isinstance(config, EmbedderConfig) else 0
     classes = config.classes if isinstance(config, ClassifierConfig) else embedded
@@ -254,7 +254,7 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
         "model_args": arguments,
     }
     also = {"head.bias": torch.zeros(classes)} if embedded else {}
-    return Written(_names(config, placed=2 if distilled else 0), "", {"config.json": json}, also)
+    return ExportSpec(_names(config, placed=2 if distilled else 0), "", {"config.json": json}, also)
 
 
 TIMM = Family("timm", "blocks.0.attn.qkv.weight", _looks_like, _describe, _write)

@@ -8,19 +8,19 @@ from torch import Tensor
 from saccade.checkpoints.family import (
     IMAGENET,
     Config,
-    Described,
+    ExportSpec,
     Family,
-    Written,
-    heads_for,
+    ModelSpec,
+    default_heads,
+    height_width,
     id2label,
-    labels_of,
-    pair,
     prefix_before,
+    read_labels,
     vit_config,
     vit_of,
 )
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.names import Names, Shape, Table, Tokens, agree, measure, native_grid
+from saccade.checkpoints.names import Names, Shape, Table, Tokens, check_config, native_grid, read_shape
 from saccade.checkpoints.processors import read_processor, write_processor
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
@@ -57,23 +57,23 @@ ACTIVATIONS = {
 }
 
 
-def activation_of(name: str, where: str) -> str:
+def hf_activation(name: str, where: str) -> str:
     if name not in ACTIVATIONS:
         raise CheckpointError(f"{where}: hidden_act {name!r} is not known here; known are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 
-def heads_of(config: Mapping[str, Any], width: int, notes: list[str]) -> int:
+def hf_heads(config: Mapping[str, Any], width: int, notes: list[str]) -> int:
     """From a transformers config, whose files leave out what is the default, 12."""
-    return config.get("num_attention_heads", 12) if "model_type" in config else heads_for(width, notes)
+    return config.get("num_attention_heads", 12) if "model_type" in config else default_heads(width, notes)
 
 
-def hf_agree(shape: Shape, config: Mapping[str, Any], where: str) -> None:
+def check_hf_config(shape: Shape, config: Mapping[str, Any], where: str) -> None:
     """Refuse a transformers config of another model than these weights'."""
-    agree(shape, config, where, width="hidden_size", depth="num_hidden_layers", patch="patch_size")
+    check_config(shape, config, where, width="hidden_size", depth="num_hidden_layers", patch="patch_size")
 
 
-def places(weights: Mapping[str, Tensor], name: str, where: str) -> int:
+def position_count(weights: Mapping[str, Tensor], name: str, where: str) -> int:
     """How many positions a table of them holds."""
     if name not in weights:
         raise CheckpointError(f"{where}: 1 weights are missing: {name}")
@@ -100,21 +100,21 @@ def _names(config: Config) -> Names:
     return Names(_TABLE | (_TWO_HEADS if two else _HEAD), tokens, _IGNORED)
 
 
-def _describe(source: Source) -> Described:
+def _describe(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
     prefix = prefix_before(weights, PATCHES) or ""
     distilled = f"{prefix}embeddings.distillation_token" in weights
-    shape = measure(
+    shape = read_shape(
         weights, f"{prefix}embeddings.patch_embeddings.projection", f"{prefix}encoder.layer.{{i}}.output.dense", where
     )
-    hf_agree(shape, config, where)
-    count = places(weights, f"{prefix}embeddings.position_embeddings", where) - 1 - distilled
+    check_hf_config(shape, config, where)
+    count = position_count(weights, f"{prefix}embeddings.position_embeddings", where) - 1 - distilled
     vit = vit_config(
         shape,
-        native_grid(count, pair(config.get("image_size")), shape.patch, where),
-        heads=heads_of(config, shape.width, notes),
+        native_grid(count, height_width(config.get("image_size")), shape.patch, where),
+        heads=hf_heads(config, shape.width, notes),
         eps=config.get("layer_norm_eps", 1e-12),
-        activation=activation_of(config.get("hidden_act", "gelu"), where),
+        activation=hf_activation(config.get("hidden_act", "gelu"), where),
         registers=int(distilled),
         antialias=False,
     )
@@ -127,13 +127,13 @@ def _describe(source: Source) -> Described:
         model = ClassifierConfig(vit=vit, classes=weights[head].shape[0], pool="distilled" if distils else "cls")
     if any(key.startswith(f"{prefix}pooler.") for key in weights):
         notes.append("the pooler, a layer on the class token, is left out")
-    labels = labels_of(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
+    labels = read_labels(config, model.classes, notes) if isinstance(model, ClassifierConfig) else None
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
     mean, std = IMAGENET["mean"], IMAGENET["std"]
     deit = Preprocess(native, "stretch", native[0] * 256 // 224, "bicubic", mean, std)
     usual, kind = (deit, "DeiT") if distilled else (Preprocess(native), "ViT")
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind, notes)
-    return Described(model, _names(model), prefix, preprocess, labels, notes)
+    return ModelSpec(model, _names(model), prefix, preprocess, labels, notes)
 
 
 def hf_config(config: Config, labels: list[str] | None) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def hf_config(config: Config, labels: list[str] | None) -> dict[str, Any]:
     }
 
 
-def _write(kind: str, config: Config, labels: list[str] | None, preprocess: Preprocess) -> Written:
+def _write(kind: str, config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:
     model, prefix = ("Model", "")
     if isinstance(config, ClassifierConfig):
         prefix = f"{kind}."
@@ -169,7 +169,7 @@ def _write(kind: str, config: Config, labels: list[str] | None, preprocess: Prep
         **hf_config(config, labels),
     }
     files = {"config.json": json, "preprocessor_config.json": write_processor(preprocess)}
-    return Written(_names(config), prefix, files)
+    return ExportSpec(_names(config), prefix, files)
 
 
 VIT = Family("vit", PATCHES, _looks_like_vit, _describe, lambda *described: _write("vit", *described))

@@ -11,7 +11,7 @@ from saccade.cli import say
 from saccade.cli.source import Source
 from saccade.errors import SaccadeError
 from saccade.tasks import Task, load
-from saccade.train import Trainable, TrainConfig, as_started
+from saccade.train import Trainable, TrainConfig, resume_options
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
@@ -33,11 +33,11 @@ class Run(Generic[Recipe]):
         task: from both sets, the recipe, the seed and the model to start from. what: of the sets may be left out, in
         the plural.
         """
-        from saccade.device import first_process
+        from saccade.device import is_main_process
         from saccade.train import train
 
         console, screen = say.to(stderr=True), say.to()
-        console.quiet = screen.quiet = not first_process()
+        console.quiet = screen.quiet = not is_main_process()
         for note in dict.fromkeys([*training.notes, *held.notes]):
             say.note(console, note)
         trainable = task(training, held, self.recipe, self.config.seed, start_from(self.source.start))
@@ -56,8 +56,8 @@ def begin(name: str, resume: bool, source: Source | None, recipe: Recipe, config
         raise say.UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name
     if resume:
-        config, recipe = as_started(folder, config), as_started(folder, recipe, "recipe")
-        source = as_started(folder, source, "source")
+        config, recipe = resume_options(folder, config), resume_options(folder, recipe, "recipe")
+        source = resume_options(folder, source, "source")
     elif any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
         way = "--resume goes on with it" if (folder / "state").exists() else "it saved no state to go on from"
         raise SaccadeError(f"{folder} already holds a run: {way}, another --name starts a new one")

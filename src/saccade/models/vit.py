@@ -65,7 +65,7 @@ class ViT(nn.Module):
         head_width = width // c.block.heads
         self.rotary = RotaryPositions(head_width, self.prefix, c.grid) if "rotary" in c.positions else None
         self.stem_norm = norm(width, eps=c.block.eps) if c.stem_norm else nn.Identity()
-        self.blocks = nn.ModuleList(Block(block) for block in _deepening_drop_path(c))
+        self.blocks = nn.ModuleList(Block(block) for block in _drop_path_schedule(c))
         self.final_norm = norm(width, eps=c.block.eps) if c.final_norm else nn.Identity()
 
     @property
@@ -92,7 +92,7 @@ class ViT(nn.Module):
         return self.final_norm(x)
 
 
-def _deepening_drop_path(config: ViTConfig) -> list[BlockConfig]:
+def _drop_path_schedule(config: ViTConfig) -> list[BlockConfig]:
     """Drop-path rises linearly from 0 at the first block to its full value at the last (Huang et al. 2016)."""
     full = config.block.drop_path
     return [

@@ -17,7 +17,7 @@ from saccade.errors import SaccadeError
 
 # In bf16 on a CPU, PyTorch's fused backward is up to five times slower than three batched products
 # (benchmarks/core/vit.py). The products keep the weights for the backward pass, so they are used up to this size.
-PRODUCTS_AT_MOST = 256 * 2**20  # bytes of weights a call
+MAX_PRODUCT_BYTES = 256 * 2**20  # bytes of weights a call
 
 
 def attend(
@@ -162,7 +162,7 @@ def _products_are_faster(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -
         return False
     b, h, n, _ = q.shape
     each = 2 if mask is None or mask.dtype == torch.bool else 4  # a float mask makes weights in float32
-    return b * h * n * k.shape[2] * each <= PRODUCTS_AT_MOST
+    return b * h * n * k.shape[2] * each <= MAX_PRODUCT_BYTES
 
 
 def _no_autocast(device: torch.device) -> AbstractContextManager:

@@ -58,7 +58,7 @@ def nothing_to_resume(folder: Path) -> SaccadeError:
     return SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
 
 
-def started_with(folder: Path) -> dict[str, Any]:
+def saved_options(folder: Path) -> dict[str, Any]:
     """What config.json of a run says: the fields of its TrainConfig, "recipe" and "source" (both objects), and
     "data", the task's identity. Raises SaccadeError if there is no run to resume, or it cannot be read."""
     if not (folder / "state").is_dir():
@@ -73,13 +73,13 @@ def started_with(folder: Path) -> dict[str, Any]:
     return before
 
 
-def as_started(folder: Path, given: Options, part: Literal["recipe", "source"] | None = None) -> Options:
+def resume_options(folder: Path, given: Options, part: Literal["recipe", "source"] | None = None) -> Options:
     """`given`, and where it leaves a field open, that of the run in `folder`: what a resumed run is told.
 
     part: where config.json holds these options; None for those of TrainConfig. A field is open if it was not set when
-    `given` was made. Raises SaccadeError as `started_with` does, and for options that are none.
+    `given` was made. Raises SaccadeError as `saved_options` does, and for options that are none.
     """
-    before = started_with(folder)
+    before = saved_options(folder)
     if part is None:
         before = {name: before[name] for name in type(given).model_fields if name in before}
     else:

@@ -14,7 +14,7 @@ from saccade.errors import SaccadeError
 
 
 @contextmanager
-def only_one(folder: Path, device: Device) -> Iterator[None]:
+def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
     """Hold the folder of a run, which is made; refuse if another run holds it, in all processes of this one.
 
     Two runs in one folder would overwrite each other's states. The lock is the operating system's: it ends with the
@@ -51,7 +51,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def stop_at_the_end_of_the_step() -> Iterator[Callable[[], bool]]:
+def stop_requested() -> Iterator[Callable[[], bool]]:
     """While inside, the first Ctrl-C or SIGTERM only asks; a second one stops at once."""
     asked: list[int] = []
 

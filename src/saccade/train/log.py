@@ -18,7 +18,7 @@ class RunLog:
         self.main = main
         if not main:
             return
-        self.lines = _continued(folder / "log.jsonl", start)
+        self.lines = _open_log(folder / "log.jsonl", start)
         self.board = SummaryWriter(str(folder), purge_step=start or None)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
@@ -60,7 +60,7 @@ class RunLog:
             self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
 
 
-def _continued(file: Path, start: int) -> TextIO:
+def _open_log(file: Path, start: int) -> TextIO:
     """The lines of a run up to the step it goes on from: what was done after that state was saved, or written in
     part when the run was killed, is done again."""
     kept = []

@@ -15,10 +15,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from saccade.device import Device, join, leave
 from saccade.errors import SaccadeError
-from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, started_with
-from saccade.train.guards import deterministic, only_one, stop_at_the_end_of_the_step
+from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, saved_options
+from saccade.train.guards import deterministic, exclusive_folder, stop_requested
 from saccade.train.log import RunLog
-from saccade.train.optim import averaged, optimizers, schedulers
+from saccade.train.optim import moving_average, optimizers, schedulers
 from saccade.train.state import load_state, save_state, states
 
 
@@ -26,7 +26,7 @@ class Trainable(Protocol):
     """What the loop needs of a task."""
 
     model: nn.Module
-    judged_by: str  # the score that decides which weights are kept; higher is better
+    selection_metric: str  # the score that decides which weights are kept; higher is better
 
     @property
     def recipe(self) -> BaseModel:
@@ -71,7 +71,7 @@ def train(
     averaged weights in `folder`/model.
 
     Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: what the task was made
-    from, kept with the run for whoever resumes it (`as_started`). Returns the scores of the weights kept. Raises
+    from, kept with the run for whoever resumes it (`resume_options`). Returns the scores of the weights kept. Raises
     SaccadeError on a loss that is not finite (before the update it would spoil), and Interrupted after saving, when
     the person stops it.
     """
@@ -95,7 +95,7 @@ class _Run:
         self.steps = self.per_epoch * self.epochs
         self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps between validations
         self.model = task.model.to(device.device)
-        self.average = averaged(self.model, config.ema)
+        self.average = moving_average(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
         self.kept: dict[str, float] = {}
         self._ordered: tuple[int, Tensor] | None = None
@@ -103,8 +103,8 @@ class _Run:
 
     def go(self, resume: bool, source: BaseModel | None) -> dict[str, float]:
         if resume:
-            self._refuse_other_options()
-        with only_one(self.folder, self.device):
+            self._check_same_options()
+        with exclusive_folder(self.folder, self.device):
             self._begin(resume, source)
             try:
                 self._train()
@@ -129,7 +129,7 @@ class _Run:
         )
 
     def _train(self) -> None:
-        with stop_at_the_end_of_the_step() as asked, ThreadPoolExecutor(1) as ahead:
+        with stop_requested() as asked, ThreadPoolExecutor(1) as ahead:
             for batches in self._batches(ahead):
                 stop = self._update(batches, asked)
                 ended = self.step % self.between == 0 or self.step == self.steps
@@ -156,7 +156,7 @@ class _Run:
         return [
             self.task.batch(
                 indices[shard],
-                torch.Generator().manual_seed(_mix(self.config.seed, step, shard)),
+                torch.Generator().manual_seed(_combined_seed(self.config.seed, step, shard)),
                 step / self.steps,
             )
             for shard in mine
@@ -164,20 +164,20 @@ class _Run:
 
     def _order(self, epoch: int) -> Tensor:
         if self._ordered is None or self._ordered[0] != epoch:
-            generator = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
+            generator = torch.Generator().manual_seed(_combined_seed(self.config.seed, epoch))
             self._ordered = epoch, torch.randperm(len(self.task), generator=generator)
         return self._ordered[1]
 
     def _update(self, batches: list[Any], asked: Callable[[], bool]) -> bool:
         """One step. Returns whether to stop after it, on which all processes agree."""
-        torch.manual_seed(_mix(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
+        torch.manual_seed(_combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
         self.model.train()
         with self.device.precision():
             loss = self.task.loss(self.forward, batches, self.device.device)
         loss.backward()
         total, stops = self.device.sum(torch.stack([loss.detach(), loss.new_tensor(float(asked()))])).tolist()
         value = total / self.device.world
-        self._refuse_to_spoil(value)
+        self._check_finite(value)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -188,7 +188,7 @@ class _Run:
         self.log.step(self.step, value, lr=float(self.schedulers[0].get_last_lr()[0]))
         return stops > 0
 
-    def _refuse_to_spoil(self, loss: float) -> None:
+    def _check_finite(self, loss: float) -> None:
         """A finite loss may yet have a gradient that is not (0 * inf, the root of 0)."""
         slopes = [p.grad for p in self.model.parameters() if p.grad is not None]
         found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(slopes).item()}
@@ -206,13 +206,13 @@ class _Run:
         """
         judged = self.average.module.eval()
         scores = self.task.evaluate(judged, self.device)
-        self.log.scores(self.step, self.step // self.per_epoch, scores, self._smaller())
-        if scores[self.task.judged_by] >= self.kept.get(self.task.judged_by, -math.inf):
+        self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
+        if scores[self.task.selection_metric] >= self.kept.get(self.task.selection_metric, -math.inf):
             self.kept = scores
             if self.device.main:
                 self.task.save(judged, self.folder / "model", scores)
 
-    def _smaller(self) -> int | None:
+    def _current_size(self) -> int | None:
         """Side of the pictures of the last step, while they are to grow."""
         size_at = getattr(self.task.recipe, "size_at", None)
         if size_at is None:
@@ -240,9 +240,9 @@ class _Run:
             "recipe": self.task.recipe.model_dump(),
         }
 
-    def _refuse_other_options(self) -> None:
+    def _check_same_options(self) -> None:
         """Rates, order and pictures follow from the options: with others it would be no run at all."""
-        before = _flat(started_with(self.folder))
+        before = _flat(saved_options(self.folder))
         for name, value in _flat(json.loads(json.dumps(self._options()))).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
                 raise SaccadeError(
@@ -262,7 +262,7 @@ class _Run:
 
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
-        if _pays_to_compile(self.config, self.device, self.steps):
+        if _should_compile(self.config, self.device, self.steps):
             model = torch.compile(model)
         if self.device.world > 1:
             model = DistributedDataParallel(model)
@@ -281,7 +281,7 @@ def _check(samples: int, batch: int, device: Device) -> None:
         )
 
 
-def _pays_to_compile(config: TrainConfig, device: Device, steps: int) -> bool:
+def _should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
     """Compiling takes a minute or two for each picture size, and makes steps 2 to 8 times faster."""
     if config.compile != "auto":
         return config.compile == "yes"
@@ -293,7 +293,7 @@ def _flat(options: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}
 
 
-def _mix(*numbers: int) -> int:
+def _combined_seed(*numbers: int) -> int:
     """One seed from several, well spread (the 64-bit FNV-1a hash)."""
     value = 0xCBF29CE484222325
     for number in numbers:

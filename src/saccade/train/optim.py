@@ -47,7 +47,7 @@ def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, do
     return [LambdaLR(optimizer, factor, last_epoch=done - 1) for optimizer in found]
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of the weights, which follows quickly while the run is young."""
 
     @torch.no_grad()
