@@ -138,7 +138,7 @@ class MatchHead(nn.Module):
 def soft_minimum(logits: Float[Tensor, "p m"]) -> Float[Tensor, "p"]:
     """-log mean exp(-logit) over the finite logits: between their minimum and their mean, and all logits take part at
     first, when they are about equal."""
-    count = logits.isfinite().sum(dim=1)
+    count = logits.isfinite().sum(dim=1).to(logits.dtype)
     return count.log() - torch.logsumexp(-logits, dim=1)
 
 

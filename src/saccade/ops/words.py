@@ -95,25 +95,21 @@ def split_words(text: str, max_bytes: int = 32) -> list[Word]:
     if max_bytes < 4:
         raise SaccadeError(f"a word of at most {max_bytes} bytes cannot hold every character: 4 or more are needed")
     spans: list[tuple[int, int]] = []
-    previous = ""  # the character before, or "" after white space
+    going_on = letters = False  # whether the last word may go on, and whether it consists of letters
     for i, character in enumerate(text):
         if character.isspace():
-            previous = ""
+            going_on = False
             continue
-        if previous and _continues(previous, character):
+        category = unicodedata.category(character)
+        letter = category[0] in "LN"
+        attached = category[0] == "M" or category == "Cf" or ord(character) in _SKIN_TONES or text[i - 1] == _JOINER
+        if going_on and (attached or (letter and letters)):
             spans[-1] = (spans[-1][0], i + 1)
         else:
             spans.append((i, i + 1))
-        previous = character
+            letters = letter
+        going_on = True
     return [word for start, stop in spans for word in _pieces(text, start, stop, max_bytes)]
-
-
-def _continues(previous: str, character: str) -> bool:
-    """Whether a character belongs to the same word as the one before it."""
-    category = unicodedata.category(character)
-    if category[0] == "M" or category == "Cf" or ord(character) in _SKIN_TONES or previous == _JOINER:
-        return True
-    return category[0] in "LN" and unicodedata.category(previous)[0] in "LNM"
 
 
 def _pieces(text: str, start: int, stop: int, max_bytes: int) -> list[Word]:
