@@ -10,7 +10,7 @@ from PIL import Image
 
 from saccade.cli import say
 from saccade.data import output
-from saccade.data.films import is_film
+from saccade.data.video import is_film
 from saccade.errors import DataError
 
 

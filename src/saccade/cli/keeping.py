@@ -12,8 +12,8 @@ from PIL import Image
 from saccade.cli.asked import Asked
 from saccade.cli.kinds import Kind
 from saccade.cli.shots import Shot
-from saccade.data.film_writing import FilmWriter
-from saccade.data.films import is_film
+from saccade.data.video import is_film
+from saccade.data.video_writer import FilmWriter
 from saccade.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Literal
 from tqdm.auto import tqdm
 
 from saccade.cli import say
-from saccade.data.films import Film, is_film, pyav
 from saccade.data.images import Picture, read_image
+from saccade.data.video import Film, is_film, pyav
 from saccade.errors import DataError
 
 

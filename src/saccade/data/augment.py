@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.resample import resample
-from saccade.data.trivial import trivial_augment
+from saccade.data.trivial_augment import trivial_augment
 from saccade.errors import DataError
 
 Crop = Literal["pad", "resized", "none"]

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from saccade.data import roles
 from saccade.data.files import contents, is_picture, natural, shown
 from saccade.data.images import Picture, read_image
+from saccade.data.split_names import SPLIT_NAMES
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -195,7 +195,7 @@ def _split_folders(store: Store, root: str) -> dict[str, str]:
     another."""
     found = {}
     top = {name.lower(): name for name in _top_folders(store, root)}
-    for role, candidates in roles.USUAL.items():
+    for role, candidates in SPLIT_NAMES.items():
         name = next((top[c] for c in candidates if c in top), None)
         if name is not None:
             found[role] = name

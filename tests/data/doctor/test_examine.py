@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 
 from saccade.data.doctor import KINDS, examine
 from saccade.data.doctor.boxes import repeated
-from saccade.data.doctor.pictures import Seen, _close, look_at, similar
-from saccade.data.objects.annotated import RawObject, RawPicture, judge
+from saccade.data.doctor.scan import Seen, _close, look_at, similar
+from saccade.data.objects.annotations import RawObject, RawPicture, judge
 from saccade.data.store import open_store
 from saccade.errors import DataError
 

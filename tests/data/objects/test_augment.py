@@ -5,7 +5,7 @@ import torch
 
 from saccade.data.objects import Objects
 from saccade.data.objects.augment import ObjectAugment
-from saccade.data.objects.moves import mirror, place, select, transpose, turn_over
+from saccade.data.objects.transforms import mirror, place, select, transpose, turn_over
 from saccade.data.placement import Placement
 from saccade.errors import DataError
 

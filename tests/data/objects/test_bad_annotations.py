@@ -9,10 +9,10 @@ import yaml
 
 from saccade.data import Preprocess
 from saccade.data.doctor import examine
-from saccade.data.objects.annotated import judge
+from saccade.data.objects.annotations import judge
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
-from saccade.data.roles import pick, role
+from saccade.data.split_names import find_split, split_role
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml
@@ -524,7 +524,7 @@ def test_yolo_classes_that_nothing_names(tmp_path):
 
 def test_roles():
     names = ["train", "train2017", "valid", "instances_val2017.json", "a/testing", "trainval", "values", "latest"]
-    assert [role(name) for name in names] == ["train", "train", "val", "val", "test", None, None, None]
-    assert pick(["train2017", "val2017"], "validation", "it") == "val2017"
+    assert [split_role(name) for name in names] == ["train", "train", "val", "val", "test", None, None, None]
+    assert find_split(["train2017", "val2017"], "validation", "it") == "val2017"
     with pytest.raises(DataError, match=r"it has no split 'x\\n' \(found: a\)"):
-        pick(["a"], "x\n", "it")
+        find_split(["a"], "x\n", "it")

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from saccade.data import Preprocess
-from saccade.data.dividing import hold_out
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import object_splits, open_objects
+from saccade.data.splitting import hold_out
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, SIZES, coco, save_pictures, write_coco, write_voc, write_yolo, xml

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saccade.data.objects.annotated import LEAST, ROUNDING, Judged, RawPicture, judge
+from saccade.data.objects.annotations import LEAST, ROUNDING, Judged, RawPicture, judge
 
 TINY = 3.0  # pixels
 SAME = 0.95  # overlap (IoU) from which two boxes of a class are taken for one

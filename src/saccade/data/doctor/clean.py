@@ -7,14 +7,14 @@ from xml.etree.ElementTree import tostring
 
 from defusedxml.ElementTree import fromstring
 
-from saccade.data import roles
+from saccade.data.doctor.dataset import Part
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import KINDS
 from saccade.data.doctor.masks import write_masks
-from saccade.data.doctor.subject import Part
 from saccade.data.files import shown
-from saccade.data.objects import annotated, coco, voc, yolo
-from saccade.data.objects.annotated import RawPicture, read_bytes
+from saccade.data.objects import coco, voc, yolo
+from saccade.data.objects.annotations import Box, RawPicture, below, join, number, read_bytes, read_text
+from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore
 from saccade.errors import DataError
 
@@ -58,7 +58,7 @@ def check_empty(out: Path, source: Path | None) -> None:
 
 def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
     """The pictures of a part that are copied."""
-    kept, held = [], roles.role(part.name) in ("val", "test")
+    kept, held = [], split_role(part.name) in ("val", "test")
     for name in part.pictures:
         kind = "picture size" if (part.name, name) in examined.other_size else examined.unusable.get(name)
         if kind is None or (kind == "leak" and held):
@@ -92,11 +92,9 @@ def _write(out: Path, name: str, data: bytes) -> None:
         raise DataError(f"{shown(path)} would be written twice: two files of the set go by this name") from None
 
 
-def _repairs(
-    examined: Examination, split: str, picture: RawPicture, changes: Counter[str]
-) -> dict[int, annotated.Box | None]:
+def _repairs(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> dict[int, Box | None]:
     """row -> the box that is to stand there, None to leave it out; rows that stay as they are, are not named."""
-    found: dict[int, annotated.Box | None] = {}
+    found: dict[int, Box | None] = {}
     for each, (kind, verdict) in zip(picture.objects, examined.objects[split, picture.name], strict=True):
         if kind in DROPPED:
             found[each.row] = None
@@ -115,9 +113,9 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
     for part in subject.parts:
         assert part.annotations is not None
         for picture in part.annotations.pictures:
-            file = annotated.join(subject.root, picture.where)
+            file = join(subject.root, picture.where)
             folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
-            keys[picture.name] = annotated.below(folder, file).removesuffix(".xml")
+            keys[picture.name] = below(folder, file).removesuffix(".xml")
             if picture.name in parts[part.name] and picture.where not in done:
                 done.add(picture.where)
                 data = read_bytes(subject.store, file)
@@ -129,7 +127,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
             _write(out, subject.said(file), text.encode())
 
 
-def _mended_xml(data: bytes, repairs: dict[int, annotated.Box | None]) -> bytes:
+def _mended_xml(data: bytes, repairs: dict[int, Box | None]) -> bytes:
     root = fromstring(data)
     for row, each in enumerate(root.findall("object")):
         box = repairs.get(row, ())
@@ -171,8 +169,8 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
 
 def _mended_lines(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> str:
     """The lines of objects only: others could not be read."""
-    file = annotated.join(examined.subject.root, picture.where)
-    lines = annotated.read_text(examined.subject.store, file).splitlines()
+    file = join(examined.subject.root, picture.where)
+    lines = read_text(examined.subject.store, file).splitlines()
     repairs = _repairs(examined, split, picture, changes)
     kept = []
     for each in picture.objects:
@@ -183,7 +181,7 @@ def _mended_lines(examined: Examination, split: str, picture: RawPicture, change
             shares = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
             words = line.split()
             if len(words) > 5:  # a polygon: its corners are cut
-                shares = [min(max(annotated.number(word), 0.0), 1.0) for word in words[1:]]
+                shares = [min(max(number(word), 0.0), 1.0) for word in words[1:]]
             line = " ".join([words[0], *(f"{share:.8f}" for share in shares)])
         if box is not None:
             kept.append(f"{line}\n")

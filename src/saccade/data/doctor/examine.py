@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from saccade.data.doctor.boxes import verdicts
+from saccade.data.doctor.coco_masks import fault
+from saccade.data.doctor.dataset import Part, Subject, open_subject
 from saccade.data.doctor.findings import KINDS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
-from saccade.data.doctor.pictures import Seen, copies, look_at, similar
-from saccade.data.doctor.shapes import fault
-from saccade.data.doctor.subject import Part, Subject, open_subject
-from saccade.data.objects.annotated import RawPicture
-from saccade.data.roles import role
+from saccade.data.doctor.scan import Seen, copies, look_at, similar
+from saccade.data.objects.annotations import RawPicture
+from saccade.data.split_names import split_role
 
 RARE = 10
 BALANCE = 20
@@ -133,7 +133,7 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
     roles: dict[str, set[str | None]] = {}
     for part in subject.parts:
         for name in part.pictures:
-            roles.setdefault(name, set()).add(role(part.name))
+            roles.setdefault(name, set()).add(split_role(part.name))
     label_of = {name: label for part in subject.parts for name, label in part.label_of.items()}
 
     def leaks(*names: str) -> bool:
@@ -177,7 +177,7 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
     for each in splits:
         total.update(each.objects)
     findings.extend("class unused", (name for name, count in total.items() if not count))
-    train = next((s for p, s in zip(parts, splits, strict=True) if role(p.name) == "train"), splits[0])
+    train = next((s for p, s in zip(parts, splits, strict=True) if split_role(p.name) == "train"), splits[0])
     there = {name: count for name, count in sorted(train.objects.items(), key=lambda item: item[1]) if count}
     findings.extend("class rare", (f"{name}: {count}" for name, count in there.items() if count < RARE))
     if train.pixels is not None:
@@ -190,5 +190,5 @@ def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings)
     findings.extend("class balance", (f"{name}: {count} of {most}" for name, count in small.items()))
     for part, each in zip(parts, splits, strict=True):
         absent = [name for name, count in each.objects.items() if count and not train.objects.get(name)]
-        if role(part.name) in HELD:
+        if split_role(part.name) in HELD:
             findings.extend("class absent", (f"{name} in {part.name}" for name in absent))

@@ -10,15 +10,15 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from saccade.data.cache import threads
+from saccade.data.doctor.dataset import Subject
 from saccade.data.doctor.findings import Findings, Split
-from saccade.data.doctor.pictures import Seen
-from saccade.data.doctor.subject import Subject
-from saccade.data.objects.annotated import below, read_bytes
+from saccade.data.doctor.scan import Seen
+from saccade.data.objects.annotations import below, read_bytes
 from saccade.data.segments import IGNORED
 from saccade.data.segments.files import OtherSize, read_upright
-from saccade.data.segments.lists import lines_of
-from saccade.data.segments.masks_coding import NoSuchClass
-from saccade.data.segments.raw import MaskedPicture, MaskedSet
+from saccade.data.segments.label_map import NoSuchClass
+from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
+from saccade.data.segments.split_lists import lines_of
 from saccade.errors import DataError
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from saccade.data.cache import for_each
 from saccade.data.files import shown
 from saccade.data.objects import Objects, ObjectSet
-from saccade.data.objects.moves import place
+from saccade.data.objects.transforms import place
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.batch_parts import jittered, mean_colour, uniform, window
+from saccade.data.augment_ops import jittered, mean_colour, uniform, window
 from saccade.data.objects import Objects
-from saccade.data.objects.moves import mirror, place, transpose, turn_over
+from saccade.data.objects.transforms import mirror, place, transpose, turn_over
 from saccade.data.placement import Placement
 from saccade.data.resample import resample
 from saccade.errors import DataError
@@ -32,7 +32,7 @@ class ObjectAugment:
         quarter_turns: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
         colour: brightness, contrast and saturation change by a factor of up to 1 - colour to 1 + colour. 0 for off.
         relations: names of the objects' relations, of which those of place change with the picture
-            (`data/objects/moves.py`).
+            (`data/objects/transforms.py`).
 
     Raises:
         DataError: a number outside its range; quarter turns of pictures that are not square.

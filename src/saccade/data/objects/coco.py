@@ -11,10 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
+from saccade.data.objects.annotations import (
+    Annotations,
+    Box,
+    Problem,
+    RawObject,
+    RawPicture,
+    below,
+    check_names,
+    folder_of,
+    join,
+    number,
+    number_classes,
+    read_bytes,
+)
+from saccade.data.split_names import split_role
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
@@ -58,20 +70,18 @@ class _Reader:
     """One JSON file -> Annotations."""
 
     def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
-        self.said = shown(annotated.below(root, name))
+        self.said = shown(below(root, name))
         names = self._categories(data)
-        self.result = Annotations(
-            label, "COCO", store, root, annotated.number_classes(list(names.values()), classes, label)
-        )
+        self.result = Annotations(label, "COCO", store, root, number_classes(list(names.values()), classes, label))
         index = {name: i for i, name in enumerate(self.result.classes)}
         self.label_of = {key: index[name] for key, name in names.items()}
         self.pictures = self._images(data, name)
         self._annotations(data)
         self._relations(data)
         taken = {picture.name for picture in self.result.pictures}
-        folders = {annotated.folder_of(name) for name in taken}
+        folders = {folder_of(name) for name in taken}
         self.result.unlabelled = [
-            n for n in store.files if annotated.folder_of(n) in folders and is_picture(n) and n not in taken
+            n for n in store.files if folder_of(n) in folders and is_picture(n) and n not in taken
         ]
 
     def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
@@ -167,7 +177,7 @@ class _Reader:
             names = sorted({str(row.get("relation")) for row in rows})
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{self.said} has relation_names that are no list of names")
-        annotated.check_names(names, self.said, "relations")
+        check_names(names, self.said, "relations")
         self.result.relations = names
         index = {name: i for i, name in enumerate(names)}
         for key, rows in said:
@@ -190,7 +200,7 @@ def find(store: Store, only: str | None = None) -> COCO | None:
         else [n for n in store.files if n.endswith(".json") and not PurePosixPath(n).name.startswith(".")]
     )
     likely = [n for n in names if not PurePosixPath(n).name.startswith(OTHERS)] or names
-    likely = [n for n in sorted(likely, key=natural) if only or _looks_right(annotated.read_bytes(store, n))]
+    likely = [n for n in sorted(likely, key=natural) if only or _looks_right(read_bytes(store, n))]
     if not likely:
         return None
     if len(likely) == 1:
@@ -205,7 +215,7 @@ def load(store: Store, name: str) -> dict:
     """A COCO document. Raises DataError for what is none."""
     said = shown(store.full_name(name))
     try:
-        data = json.loads(annotated.read_bytes(store, name))
+        data = json.loads(read_bytes(store, name))
     except (ValueError, RecursionError) as error:  # of encodings, too
         raise DataError(f"{said} is not sound JSON ({in_one_line(error)})") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
@@ -287,11 +297,11 @@ def _prefix(store: Store, document: str, files: list[str]) -> str:
     """The folder below which the file names of a document are found: the one with most of the first few, of several
     the one named after the same split, of those the nearest to the document."""
     there, few = set(store.files), files[:50]
-    here, split = annotated.folder_of(document), roles.role(document) or roles.role(_title(document))
+    here, split = folder_of(document), split_role(document) or split_role(_title(document))
 
     def fits(folder: str) -> tuple:
         found = sum(join(folder, name) in there for name in few)
-        named = [roles.role(part) for part in PurePosixPath(folder).parts]
+        named = [split_role(part) for part in PurePosixPath(folder).parts]
         return found, split is not None and split in named, folder == here, -len(folder)
 
     return max(sorted({"", *store.folders}), key=fits)
@@ -305,12 +315,12 @@ def _title(name: str) -> str:
     """What to call the split that a file holds: instances_train2017.json, train/_annotations.coco.json."""
     path = PurePosixPath(name)
     stem = path.name.split(".")[0].removeprefix("instances_")
-    return stem if roles.role(stem) or not roles.role(path.parent.name) else path.parent.name
+    return stem if split_role(stem) or not split_role(path.parent.name) else path.parent.name
 
 
 def _root(name: str) -> str:
     """The folder around the set that a document belongs to."""
     parts = list(PurePosixPath(name).parts[:-1])
-    while parts and (parts[-1] == "annotations" or roles.role(parts[-1])):
+    while parts and (parts[-1] == "annotations" or split_role(parts[-1])):
         parts.pop()
     return "/".join(parts)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from saccade.data.files import shown
 from saccade.data.images import Picture, read_image, read_size
-from saccade.data.objects import Objects, annotated
-from saccade.data.objects.annotated import Annotations, Judged, RawPicture, judge
-from saccade.data.objects.moves import mirror, transpose, turn_over
+from saccade.data.objects import Objects
+from saccade.data.objects.annotations import ROUNDING, Annotations, Judged, RawObject, RawPicture, below, judge, judged
+from saccade.data.objects.transforms import mirror, transpose, turn_over
 from saccade.errors import DataError
 
 # How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
@@ -57,7 +57,7 @@ class ObjectFiles:
                 raise DataError(f"{annotations.label}: {problem.text}")
             self.skipped[problem.where] = problem.text
         cut: list[float] = []
-        self._pictures = [self._sound(picture, verdicts, cut) for picture, verdicts in annotated.judged(annotations)]
+        self._pictures = [self._sound(picture, verdicts, cut) for picture, verdicts in judged(annotations)]
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no annotation names one")
             raise DataError(f"{annotations.label} has no pictures to read: {reason}")
@@ -71,7 +71,7 @@ class ObjectFiles:
             self.notes.append(
                 f"{len(cut)} boxes reach beyond their picture, the farthest by {max(cut):.3g}{unit}; cut at its edges"
             )
-        self.names = [annotated.below(self._root, picture.name) for picture in self._pictures]
+        self.names = [below(self._root, picture.name) for picture in self._pictures]
 
     @property
     def any_objects(self) -> bool:
@@ -135,7 +135,7 @@ class ObjectFiles:
                 self._refuse(raw, each.where, verdict)
                 continue
             keep.append(i)
-            if verdict.outside > annotated.ROUNDING[self._unit]:
+            if verdict.outside > ROUNDING[self._unit]:
                 cut.append(verdict.outside)
             objects.append(each if verdict.box == each.box else replace(each, box=verdict.box))
         place = {old: new for new, old in enumerate(keep)}
@@ -143,12 +143,12 @@ class ObjectFiles:
         return RawPicture(raw.name, raw.where, objects, raw.size, relations)
 
     def _refuse(self, raw: RawPicture, where: str, verdict: Judged) -> None:
-        said = f"{annotated.below(self._root, raw.name)}, {where}"
+        said = f"{below(self._root, raw.name)}, {where}"
         text = f"{shown(raw.where)}, {where}: {verdict.text}; left out"
         if self.bad == "fail":
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
         self.skipped[said] = text
-        self._owners[said] = annotated.below(self._root, raw.name)
+        self._owners[said] = below(self._root, raw.name)
 
     def _typed(self, raw: RawPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`, which is known only now."""
@@ -159,7 +159,7 @@ class ObjectFiles:
             verdict = judge((left, top, right, bottom), size, unit=False)
             if verdict.kind:  # an annotation that claims no size, or shares of less than a pixel
                 self._refuse(raw, each.where, verdict)
-            elif verdict.outside > annotated.ROUNDING[False] and not self._unit:
+            elif verdict.outside > ROUNDING[False] and not self._unit:
                 self._note("boxes of pictures whose annotation claims no size reach beyond them; cut at the edges")
             boxes.append(verdict.box)
             objects.append((each, not verdict.kind))
@@ -176,7 +176,7 @@ class ObjectFiles:
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
         )
 
-    def _masks(self, objects: list[annotated.RawObject], size: tuple[int, int], index: int) -> Tensor | None:
+    def _masks(self, objects: list[RawObject], size: tuple[int, int], index: int) -> Tensor | None:
         if not objects or any(each.shape is None for each in objects):
             return None
         from saccade.data.objects.coco import masks

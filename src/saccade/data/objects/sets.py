@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data.dividing import chosen, divide
 from saccade.data.files import contents
-from saccade.data.objects import annotated, coco, voc, yolo
-from saccade.data.objects.annotated import Annotations
+from saccade.data.objects import coco, voc, yolo
+from saccade.data.objects.annotations import Annotations, number_relations
 from saccade.data.objects.files import ObjectFiles
+from saccade.data.splitting import chosen, divide
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -128,7 +128,7 @@ def _opened(
     split = chosen(layout, split, "object_splits")
     found = layout.read(split, None if classes is None else list(classes))
     if relations is not None:
-        annotated.number_relations(found, relations)
+        number_relations(found, relations)
     dataset = ObjectFiles(found, bad)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")

@@ -15,14 +15,27 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import Annotations, Box, Problem, RawObject, RawPicture, join, number
+from saccade.data.objects.annotations import (
+    Annotations,
+    Box,
+    Problem,
+    RawObject,
+    RawPicture,
+    below,
+    folder_of,
+    join,
+    number,
+    number_classes,
+    pictures_in,
+    read_bytes,
+    read_text,
+)
+from saccade.data.split_names import SPLIT_NAMES, split_role
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
-ROLES = (*chain(*roles.USUAL.values()), "trainval")
+ROLES = (*chain(*SPLIT_NAMES.values()), "trainval")
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class VOC:
                 self._parse(name)
         sound = [each for each in self._parsed.values() if isinstance(each, Parsed)]
         found = sorted({name for each in sound for _, name, _, _ in each.objects})
-        result = Annotations(label, "VOC", self.store, self.root, annotated.number_classes(found, classes, label))
+        result = Annotations(label, "VOC", self.store, self.root, number_classes(found, classes, label))
         files, pictures = where[folder], self._pictures(folder)
         wanted = list(files)
         if split in self.lists:
@@ -86,18 +99,18 @@ class VOC:
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
-            said = shown(annotated.below(self.root, name))
+            said = shown(below(self.root, name))
             try:
-                self._parsed[name] = parse(annotated.read_bytes(self.store, name))
+                self._parsed[name] = parse(read_bytes(self.store, name))
             except DataError as error:
                 self._parsed[name] = Problem("annotation broken", said, f"{said} {error}")
         return self._parsed[name]
 
     def _pictures(self, folder: str) -> dict[str, list[str]]:
         """Key -> pictures (a.jpg and a.png share one), for those that may belong to a folder of XML files."""
-        around = annotated.folder_of(folder) if _is_annotations(folder) else folder
+        around = folder_of(folder) if _is_annotations(folder) else folder
         for place in (join(around, "JPEGImages"), join(around, "images"), around):
-            found = annotated.pictures_in(self.store, place)
+            found = pictures_in(self.store, place)
             if found:
                 by_key: dict[str, list[str]] = {}
                 for name in found:
@@ -107,8 +120,8 @@ class VOC:
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
         """The keys that a list of a split holds, each once."""
-        said, keys = shown(annotated.below(self.root, name)), {}
-        for i, line in enumerate(annotated.read_text(self.store, name).splitlines(), start=1):
+        said, keys = shown(below(self.root, name)), {}
+        for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
             key = (line.split() or [""])[0]
             if key not in files and is_picture(key):
                 key = str(PurePosixPath(key).with_suffix(""))
@@ -135,14 +148,14 @@ class VOC:
             text += "a picture without objects needs one too"
             result.problems.append(Problem("annotation missing", shown(key), text, fatal=True))
             return
-        parsed, said = self._parse(name), annotated.below(self.root, name)
+        parsed, said = self._parse(name), below(self.root, name)
         found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
         if isinstance(parsed, Problem):
             result.problems.append(parsed)
             return
         if len(found) > 1:
             meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
-            both = ", ".join(shown(annotated.below(self.root, each)) for each in found)
+            both = ", ".join(shown(below(self.root, each)) for each in found)
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
                 text = f"{shown(said)} may be of {both}, and its <filename> '{shown(meant)}' is neither; correct it"
@@ -154,7 +167,7 @@ class VOC:
             )
         elif found[0] in taken:
             text = f"{shown(said)} and {shown(taken[found[0]])} are both of the picture "
-            text += f"{shown(annotated.below(self.root, found[0]))}; keep one"
+            text += f"{shown(below(self.root, found[0]))}; keep one"
             result.problems.append(Problem("annotation broken", said, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
@@ -169,23 +182,23 @@ def find(store: Store) -> VOC | None:
     """The set in a store, or None if there is none.
 
     Raises DataError for several sets that are not the splits of one."""
-    folders = {annotated.folder_of(name) for name in store.files if name.endswith(".xml")}
+    folders = {folder_of(name) for name in store.files if name.endswith(".xml")}
     named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural)
     if not named:
         # beside the pictures, as some labelling tools leave them
         keys = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
-        beside = {annotated.folder_of(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
+        beside = {folder_of(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
         named = sorted(beside, key=natural)
     if not named:
         return None
-    around = [annotated.folder_of(folder) if _is_annotations(folder) else folder for folder in named]
-    if len(named) > 1 and not all(roles.role(folder) for folder in around):
+    around = [folder_of(folder) if _is_annotations(folder) else folder for folder in named]
+    if len(named) > 1 and not all(split_role(folder) for folder in around):
         raise DataError(
             f"{store.label} holds {len(named)} VOC sets ({', '.join(map(shown, around[:4]))}); give the folder of one"
         )
     if len(named) > 1:
         names = [PurePosixPath(folder).name for folder in around]
-        return VOC(store, annotated.folder_of(around[0]), dict(zip(names, named, strict=True)), {})
+        return VOC(store, folder_of(around[0]), dict(zip(names, named, strict=True)), {})
     lists = _lists(store, join(around[0], "ImageSets/Main"))
     return VOC(store, around[0], {"": named[0]}, lists)
 
@@ -228,7 +241,7 @@ def _is_annotations(folder: str) -> bool:
 
 
 def _key(name: str, folder: str) -> str:
-    return str(PurePosixPath(annotated.below(folder, name)).with_suffix(""))
+    return str(PurePosixPath(below(folder, name)).with_suffix(""))
 
 
 def _by_key(store: Store, folder: str) -> dict[str, str]:

@@ -13,10 +13,23 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import Annotations, Problem, RawObject, RawPicture, join, number
+from saccade.data.objects.annotations import (
+    Annotations,
+    Problem,
+    RawObject,
+    RawPicture,
+    below,
+    check_names,
+    folder_of,
+    join,
+    number,
+    number_classes,
+    pictures_in,
+    read_bytes,
+    read_text,
+)
+from saccade.data.split_names import split_role
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
@@ -66,7 +79,7 @@ class YOLO:
             "YOLO",
             self.store,
             self.root,
-            annotated.number_classes(names, classes, label),
+            number_classes(names, classes, label),
             problems=list(self.repeated.get(name, ())),
             notes=notes,
             unit=True,
@@ -76,7 +89,7 @@ class YOLO:
         files = set(self.store.files)
         for name in pictures:
             text = label_of(name)
-            result.pictures.append(RawPicture(name, annotated.below(self.root, text) if text in files else ""))
+            result.pictures.append(RawPicture(name, below(self.root, text) if text in files else ""))
             if text in files:
                 self._fill(result, text, index)
             else:
@@ -92,16 +105,14 @@ class YOLO:
         there = {label_of(name) for name in self.store.files if is_picture(name)}
         texts = [n for n in self.store.files if _is_label(n) and n not in there]
         texts = [n for n in texts if "labels" in PurePosixPath(n).parts]
-        inside = {annotated.folder_of(name) for name in taken}
-        return texts + [
-            n for n in self.store.files if is_picture(n) and n not in taken and annotated.folder_of(n) in inside
-        ]
+        inside = {folder_of(name) for name in taken}
+        return texts + [n for n in self.store.files if is_picture(n) and n not in taken and folder_of(n) in inside]
 
     def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
         picture = result.pictures[-1]
         said = shown(picture.where)
         try:
-            lines = annotated.read_text(self.store, file).splitlines()
+            lines = read_text(self.store, file).splitlines()
         except DataError as error:
             result.problems.append(Problem("annotation broken", said, str(error)))
             result.pictures.pop()
@@ -125,7 +136,7 @@ class YOLO:
             most, files = -1, set(self.store.files)
             for name in (label_of(picture) for part in self.pictures.values() for picture in part):
                 if name in files:
-                    for line in annotated.read_bytes(self.store, name).decode(errors="replace").splitlines():
+                    for line in read_bytes(self.store, name).decode(errors="replace").splitlines():
                         value = number((line.split() or [""])[0])
                         most = max(most, int(value)) if value.is_integer() and value < 1e5 else most
             self._counts = [str(i) for i in range(most + 1)]
@@ -159,8 +170,8 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     root = _common(pictures)
     splits: dict[str, list[str]] = {}
     for name in pictures:
-        words = PurePosixPath(annotated.below(root, name)).parts[:-1]
-        splits.setdefault(next((word for word in words if roles.role(word)), ""), []).append(name)
+        words = PurePosixPath(below(root, name)).parts[:-1]
+        splits.setdefault(next((word for word in words if split_role(word)), ""), []).append(name)
     return YOLO(store, root, splits, _class_file(store, root))
 
 
@@ -189,33 +200,31 @@ def _common(names: list[str]) -> str:
     """The folder around all pictures, without the names that carry meaning."""
     shared: list[str] = []
     for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
-        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or roles.role(parts[0]):
+        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or split_role(parts[0]):
             break
         shared.append(parts[0])
     return "/".join(shared)
 
 
 def _class_file(store: Store, root: str) -> list[str] | None:
-    places = (root, join(root, "labels"), annotated.folder_of(root))
+    places = (root, join(root, "labels"), folder_of(root))
     name = next((join(p, c) for p in places for c in CLASS_FILES if join(p, c) in store.files), None)
     if name is None:
         return None
-    return _checked(
-        [line.strip() for line in annotated.read_text(store, name).splitlines() if line.strip()], store, name
-    )
+    return _checked([line.strip() for line in read_text(store, name).splitlines() if line.strip()], store, name)
 
 
 def _checked(names: list[str], store: Store, file: str) -> list[str]:
     where = shown(store.full_name(file))
     if not names:
         raise DataError(f"{where} names no class; one name a class expected")
-    annotated.check_names(names, where)
+    check_names(names, where)
     return names
 
 
 def _sheet(store: Store, name: str) -> dict | None:
     """What a .yaml says, if it describes a set."""
-    data = annotated.read_bytes(store, name)
+    data = read_bytes(store, name)
     if len(data) > LARGEST_YAML:
         return None
     try:
@@ -228,7 +237,7 @@ def _sheet(store: Store, name: str) -> dict | None:
 
 
 def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
-    root, where = annotated.folder_of(sheet), shown(store.full_name(sheet))
+    root, where = folder_of(sheet), shown(store.full_name(sheet))
     names = data["names"]
     if isinstance(names, dict):
         numbers = sorted(int(key) for key in names if str(key).isdecimal())
@@ -276,19 +285,19 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
     counts. Only names inside the store are ever looked up."""
     files = set(store.files)
     for path in _ways(root, base, place):
-        said = shown(annotated.below(root, path))
+        said = shown(below(root, path))
         if path in store.folders or not path:
-            return [(name, said) for name in annotated.pictures_in(store, path)]
+            return [(name, said) for name in pictures_in(store, path)]
         if path in files:
-            lines = [line.strip() for line in annotated.read_text(store, path).splitlines()]
-            folders = (annotated.folder_of(path), next(_ways(root, base, ".")), root)
+            lines = [line.strip() for line in read_text(store, path).splitlines()]
+            folders = (folder_of(path), next(_ways(root, base, ".")), root)
             return [
                 (_named(files, folders, line, shown(store.full_name(path))), f"{said}, line {i}")
                 for i, line in enumerate(lines, start=1)
                 if line
             ]
-    below = f" below the path '{shown(base)}'" if base else ""
-    raise DataError(f"{where}: '{shown(place)}'{below} is neither a folder nor a file of {store.label}")
+    prefix = f" below the path '{shown(base)}'" if base else ""
+    raise DataError(f"{where}: '{shown(place)}'{prefix} is neither a folder nor a file of {store.label}")
 
 
 def _ways(root: str, base: str, place: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.batch_parts import jittered, mean_colour, placed, uniform
+from saccade.data.augment_ops import jittered, mean_colour, placed, uniform
 from saccade.data.resample import resample
 from saccade.data.segments import IGNORED
 from saccade.errors import DataError

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.files import shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import RawObject, RawPicture
+from saccade.data.objects.annotations import RawObject, RawPicture, below, judge, number_classes
 from saccade.data.objects.coco import COCO, masks
 from saccade.data.segments import IGNORED
-from saccade.data.segments.masks_coding import Coding
-from saccade.data.segments.raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.segments.label_map import Coding
+from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store
 from saccade.errors import DataError
 
@@ -59,7 +58,7 @@ class Drawn:
                 f"{found.label} holds boxes only; a polygon or run lengths (segmentation) for each object expected"
             )
         names = [BACKGROUND, *(name for name in found.classes if name != BACKGROUND)]
-        names = annotated.number_classes(names, classes, found.label)
+        names = number_classes(names, classes, found.label)
         index = [names.index(name) for name in found.classes]
         ground = names.index(BACKGROUND)
 
@@ -91,7 +90,7 @@ def _draw(
         try:
             found = masks([each], size)
         except DataError as error:
-            raise DataError(f"{shown(annotated.below(root, picture.name))}: {error}") from error
+            raise DataError(f"{shown(below(root, picture.name))}: {error}") from error
         mask = found[0].astype(bool)
         if each.crowd:
             canvas[mask] = IGNORED
@@ -104,7 +103,7 @@ def _draw(
 
 
 def _ignore_box(canvas: np.ndarray, each: RawObject) -> None:
-    verdict = annotated.judge(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
+    verdict = judge(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
     if not verdict.kind:
         left, top, right, bottom = verdict.box
         canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORED

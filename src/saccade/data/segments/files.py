@@ -11,10 +11,10 @@ from torch import Tensor
 
 from saccade.data.files import shown
 from saccade.data.images import Picture, read_image, read_size
-from saccade.data.objects import annotated
+from saccade.data.objects.annotations import below
 from saccade.data.objects.files import UPRIGHT
-from saccade.data.objects.moves import mirror, transpose, turn_over
-from saccade.data.segments.raw import MaskedPicture, MaskedSet
+from saccade.data.objects.transforms import mirror, transpose, turn_over
+from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.errors import DataError
 
 MOVES: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
@@ -60,7 +60,7 @@ class SegmentFiles:
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no picture has a mask")
             raise DataError(f"{masked.label} has no pictures with masks: {reason}")
-        self.names = [annotated.below(masked.root, picture.name) for picture in self._pictures]
+        self.names = [below(masked.root, picture.name) for picture in self._pictures]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -112,9 +112,9 @@ def read_upright(
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
         (h, w), (rows, columns) = indices.shape, upright
-        said = shown(annotated.below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
+        said = shown(below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
         raise OtherSize(
-            f"{said} is a mask of {w} x {h} pixels and its picture {shown(annotated.below(masked.root, raw.name))} has "
+            f"{said} is a mask of {w} x {h} pixels and its picture {shown(below(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )
     turns = orientation > 1 and not own and indices.shape == stored

@@ -4,18 +4,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from saccade.data import roles
 from saccade.data.files import shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import Problem
-from saccade.data.segments.coding import Decision, Known, decide
-from saccade.data.segments.lists import Finder, find_lists, listed
-from saccade.data.segments.masks_coding import Coding
-from saccade.data.segments.masks_read import read_mask
-from saccade.data.segments.names import ClassList
-from saccade.data.segments.names import find_lists as find_class_lists
+from saccade.data.objects.annotations import Problem, below, folder_of
+from saccade.data.segments.class_lists import ClassList
+from saccade.data.segments.class_lists import find_lists as find_class_lists
+from saccade.data.segments.decode_mask import read_mask
+from saccade.data.segments.find_label_map import Decision, Known, decide
+from saccade.data.segments.label_map import Coding
+from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.pairs import Paired, pair, root_of, split_of
-from saccade.data.segments.raw import Mask, MaskedPicture, MaskedSet
+from saccade.data.segments.split_lists import Finder, find_lists, listed
+from saccade.data.split_names import split_role
 from saccade.data.store import Store
 
 
@@ -72,7 +71,7 @@ class Masks:
         members, problems = self._members(split)
         result.problems += problems
         for each in members:
-            said = shown(annotated.below(self.root, each.name))
+            said = shown(below(self.root, each.name))
             if each.mask:
                 result.pictures.append(each)
             elif each.line:
@@ -88,7 +87,7 @@ class Masks:
                 if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
             ]
             for name in near:
-                said = shown(annotated.below(self.root, name))
+                said = shown(below(self.root, name))
                 text = f"{said} is a mask without a picture; add the picture or remove it"
                 result.problems.append(Problem("mask without picture", said, text))
         return result
@@ -118,7 +117,7 @@ class Masks:
 
     def _read(self, picture: MaskedPicture, coding: Coding) -> Mask:
         pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
-        indices, note = coding.indices(pixels, shown(annotated.below(self.root, picture.mask)))
+        indices, note = coding.indices(pixels, shown(below(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)
 
 
@@ -150,18 +149,18 @@ def plausible(layout: Masks) -> bool:
 
 
 def _of_split(folder: str, split: str) -> bool:
-    return folder == split or (roles.role(folder) is not None and roles.role(folder) == roles.role(split))
+    return folder == split or (split_role(folder) is not None and split_role(folder) == split_role(split))
 
 
 def _order(split: str) -> int:
-    return ("train", "val", "test", None).index(roles.role(split))
+    return ("train", "val", "test", None).index(split_role(split))
 
 
 def _above(name: str, root: str) -> list[str]:
     """The folders from `root` down to a file."""
-    folder = annotated.folder_of(name)
+    folder = folder_of(name)
     found = []
     while folder != root and folder:
         found.append(folder)
-        folder = annotated.folder_of(folder)
+        folder = folder_of(folder)
     return found

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from saccade.data.files import is_picture, natural
-from saccade.data.objects.annotated import below, folder_of
-from saccade.data.roles import role
+from saccade.data.objects.annotations import below, folder_of
+from saccade.data.split_names import split_role
 from saccade.data.store import Store
 
 MASK_FOLDER = re.compile(
@@ -103,11 +103,11 @@ def _file(name: str) -> tuple[_File, bool]:
     key, kind, worded = [], "", False
     for part in path.parts[:-1]:
         turned = re.fullmatch(r"(?P<word>[a-z]+)[-_. ](?P<split>[a-z]+)", part, re.IGNORECASE)
-        if turned is not None and role(turned["split"]) and not role(turned["word"]):  # masks_train
+        if turned is not None and split_role(turned["split"]) and not split_role(turned["word"]):  # masks_train
             part = f"{turned['split']}_{turned['word']}"
         mask = MASK_FOLDER.fullmatch(part)
         picture = PICTURE_FOLDER.fullmatch(part)
-        if mask is not None and not (picture is not None and role(part) is None and not _rest(mask)):
+        if mask is not None and not (picture is not None and split_role(part) is None and not _rest(mask)):
             kind, part = _word(mask), _rest(mask)
             if PICTURE_FOLDER.fullmatch(part):  # image_masks
                 part = ""
@@ -120,7 +120,7 @@ def _file(name: str) -> tuple[_File, bool]:
 
 def _divided(mask: str) -> bool:
     """Whether a folder's name says both split and mask: train_masks."""
-    return any(role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
+    return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
 
 
 def _rest(match: re.Match) -> str:
@@ -190,7 +190,9 @@ def root_of(paired: Paired) -> str:
         parts = PurePosixPath(folder_of(name)).parts
         same = next((i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))
         shared = shared[:same]
-    while shared and (role(shared[-1]) or MASK_FOLDER.fullmatch(shared[-1]) or PICTURE_FOLDER.fullmatch(shared[-1])):
+    while shared and (
+        split_role(shared[-1]) or MASK_FOLDER.fullmatch(shared[-1]) or PICTURE_FOLDER.fullmatch(shared[-1])
+    ):
         shared.pop()
     return "/".join(shared)
 
@@ -198,4 +200,6 @@ def root_of(paired: Paired) -> str:
 def split_of(paired: Paired, root: str, name: str) -> str:
     """The split that a picture's folders below `root` name, "" for none."""
     inside = PurePosixPath(below(root, name)).parts[:-1]
-    return next((word for word in paired.folders[name] if role(word) and any(word in part for part in inside)), "")
+    return next(
+        (word for word in paired.folders[name] if split_role(word) and any(word in part for part in inside)), ""
+    )

@@ -6,8 +6,8 @@
 - VOC's SegmentationClass/ with ImageSets/Segmentation/*.txt;
 - COCO JSON with polygons or run lengths (`data/segments/coco.py`).
 
-A list of classes (`data/segments/names.py`) always wins over what is known of a kind of set, and that over the values
-found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, wherever they stand in it.
+A list of classes (`data/segments/class_lists.py`) takes precedence over what is known of a kind of set, and that over
+the values found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, anywhere in it.
 
 SegNet's copies of sets (folders called *annot) number what is unlabelled one past the classes, CamVid's 11 classes with
 11, as SegNet's own models and most code written for them leave out. So there, and in pictures that are CamVid's by
@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data.dividing import chosen, divide
 from saccade.data.files import contents
 from saccade.data.objects import coco
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.coco import Drawn
 from saccade.data.segments.files import SegmentFiles
-from saccade.data.segments.masks_coding import Coding
-from saccade.data.segments.raw import MaskedSet
+from saccade.data.segments.label_map import Coding
+from saccade.data.segments.masked_set import MaskedSet
+from saccade.data.splitting import chosen, divide
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 

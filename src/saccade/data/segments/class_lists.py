@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from saccade.data.files import natural, shown
-from saccade.data.objects import annotated
+from saccade.data.objects.annotations import below, check_names, folder_of, read_text
 from saccade.data.segments import IGNORED
-from saccade.data.segments.known import Colour
+from saccade.data.segments.well_known import Colour
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
@@ -71,7 +71,7 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
         path = PurePosixPath(name)
         stem = path.stem.lower()
         if stem in STEMS and path.suffix.lower() in SUFFIXES:
-            found.setdefault(annotated.folder_of(name), []).append((STEMS.index(stem), natural(name), name))
+            found.setdefault(folder_of(name), []).append((STEMS.index(stem), natural(name), name))
     places = [root, *sorted((each for each in folders if each != root), key=lambda each: (each.count("/"), each))]
     for place in places:
         lists = [read_list(store, name, root) for _, _, name in sorted(found.get(place, []))]
@@ -82,8 +82,8 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:
     """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
-    said = shown(annotated.below(root, name))
-    text = annotated.read_text(store, name)
+    said = shown(below(root, name))
+    text = read_text(store, name)
     if len(text) > LARGEST:
         raise DataError(f"{said} is larger than {LARGEST >> 20} MiB; a list of classes expected")
     rows = _from_json(text, said) if name.lower().endswith(".json") else _from_lines(text)
@@ -128,7 +128,7 @@ def _check(entries: list[Entry], said: str) -> None:
     for each in entries:
         if each.colour is None or each.name not in names:
             names.append(each.name)
-    annotated.check_names(names, said)
+    check_names(names, said)
     if len(set(names)) > IGNORED:
         raise DataError(f"{said} lists {len(set(names))} classes; an index mask holds {IGNORED} at most")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.film_writing import FilmWriter
-from saccade.data.films import Film, is_film
+from saccade.data.video import Film, is_film
+from saccade.data.video_writer import FilmWriter
 from saccade.errors import DataError, SaccadeError
 
-from . import tiny_films
+from . import tiny_videos
 
 
 def near(image, expected, most=6.0):
@@ -34,11 +34,11 @@ def test_what_a_film_is_called():
     ],
 )  # fmt: skip
 def test_every_format(tmp_path, suffix, codec):
-    with Film(tiny_films.film(tmp_path / f"말 1.{suffix}", codec=codec)) as film:
+    with Film(tiny_videos.film(tmp_path / f"말 1.{suffix}", codec=codec)) as film:
         frames = list(film)
     assert [time for time, _ in frames] == [Fraction(i, 25) for i in range(7)]
     for i, (_, picture) in enumerate(frames):
-        assert near(picture.image, tiny_films.picture(i))
+        assert near(picture.image, tiny_videos.picture(i))
         assert picture.image.mode == "RGB"
         assert picture.name == f"{tmp_path}/말 1.{suffix} frame {i}"
     assert (film.rate, film.read, film.notes) == (25, 7, [])
@@ -47,7 +47,7 @@ def test_every_format(tmp_path, suffix, codec):
 
 @pytest.mark.parametrize("times", [[0, 1, 2, 30, 31, 500], [90_000, 90_040, 90_080, 90_500, 90_501, 91_000]])
 def test_times_of_a_film_whose_rate_varies(tmp_path, times):
-    source = tiny_films.film(tmp_path / "a.mkv", 6, times=times, time_base=Fraction(1, 1000))
+    source = tiny_videos.film(tmp_path / "a.mkv", 6, times=times, time_base=Fraction(1, 1000))
     with Film(source) as film:
         found = [time for time, _ in film]
     assert found == [Fraction(time - times[0], 1000) for time in times]  # from the first on, as players count
@@ -61,9 +61,9 @@ def test_times_of_a_film_whose_rate_varies(tmp_path, times):
     ],
 )  # fmt: skip
 def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path, turned, way):
-    with Film(tiny_films.film(tmp_path / "a.mp4", turned=turned)) as film:
+    with Film(tiny_videos.film(tmp_path / "a.mp4", turned=turned)) as film:
         (_, picture), *_ = film
-    assert near(picture.image, way(tiny_films.picture(0)))
+    assert near(picture.image, way(tiny_videos.picture(0)))
     assert picture.notes[0].startswith("turned upright as the film says")
 
 
@@ -91,7 +91,7 @@ def test_transparency_is_laid_on_white(tmp_path):
     ],
 )
 def test_what_is_no_film(tmp_path, content, said):
-    tiny_films.film(tmp_path / "real.mp4")
+    tiny_videos.film(tmp_path / "real.mp4")
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(DataError, match=said):
         Film(tmp_path / "a.mp4")
@@ -99,7 +99,7 @@ def test_what_is_no_film(tmp_path, content, said):
 
 def test_no_video_no_file_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"holds no video \(found: audio\)"):
-        Film(tiny_films.sound(tmp_path / "a.mp4"))
+        Film(tiny_videos.sound(tmp_path / "a.mp4"))
     with pytest.raises(DataError, match="does not exist"):
         Film(tmp_path / "b.mp4")
     with pytest.raises(DataError, match="is a folder"):
@@ -113,7 +113,7 @@ def test_no_frames(tmp_path):
         file.start_encoding()
     with pytest.raises(DataError, match="holds nothing that can be played"):
         Film(tmp_path / "a.mp4")
-    data = tiny_films.film(tmp_path / "b.mp4", movflags="faststart").read_bytes()
+    data = tiny_videos.film(tmp_path / "b.mp4", movflags="faststart").read_bytes()
     (tmp_path / "c.mp4").write_bytes(data[: data.index(b"mdat") + 20])  # its table of contents and nothing else
     with Film(tmp_path / "c.mp4") as film, pytest.raises(DataError, match=r"holds no frame.*damaged"):
         list(film)
@@ -121,7 +121,7 @@ def test_no_frames(tmp_path):
 
 
 def test_a_film_without_its_table_of_contents(tmp_path):
-    cut = tiny_films.cut(tiny_films.film(tmp_path / "a.mp4", 50), tmp_path / "b.mp4", 0.7)
+    cut = tiny_videos.cut(tiny_videos.film(tmp_path / "a.mp4", 50), tmp_path / "b.mp4", 0.7)
     with pytest.raises(DataError, match=r"it is cut short or damaged|is not a film"):
         Film(cut)
 
@@ -129,12 +129,12 @@ def test_a_film_without_its_table_of_contents(tmp_path):
 @pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9"), ("mp4", "libx264")])
 def test_a_film_cut_short(tmp_path, suffix, codec):
     faststart = {"movflags": "faststart"} if suffix == "mp4" else {}
-    whole = tiny_films.film(tmp_path / f"a.{suffix}", 50, size=(96, 64), codec=codec, **faststart)
-    short = tiny_films.cut(whole, tmp_path / f"b.{suffix}", 0.6)
+    whole = tiny_videos.film(tmp_path / f"a.{suffix}", 50, size=(96, 64), codec=codec, **faststart)
+    short = tiny_videos.cut(whole, tmp_path / f"b.{suffix}", 0.6)
     with Film(short) as film:
         frames = list(film)
     assert 3 < len(frames) < 45
-    assert near(frames[2][1].image, tiny_films.picture(2, (96, 64)))
+    assert near(frames[2][1].image, tiny_videos.picture(2, (96, 64)))
     assert "cut short" in film.notes[-1]
     assert f"b.{suffix}" in film.notes[-1]
     with Film(short, bad="fail") as film, pytest.raises(DataError, match="cut short"):
@@ -144,7 +144,7 @@ def test_a_film_cut_short(tmp_path, suffix, codec):
 
 
 def test_damage_in_the_middle_is_passed_over(tmp_path):
-    data = bytearray(tiny_films.film(tmp_path / "a.mp4", 40, size=(96, 64)).read_bytes())
+    data = bytearray(tiny_videos.film(tmp_path / "a.mp4", 40, size=(96, 64)).read_bytes())
     start = data.index(b"mdat")
     middle = start + (data.index(b"moov") - start) // 2
     data[middle : middle + 60] = bytes(60)
@@ -158,7 +158,7 @@ def test_damage_in_the_middle_is_passed_over(tmp_path):
 
 
 def test_without_pyav(tmp_path, monkeypatch):
-    tiny_films.film(tmp_path / "a.mp4")
+    tiny_videos.film(tmp_path / "a.mp4")
     real = builtins.__import__
 
     def missing(name, *others, **more):
@@ -180,7 +180,7 @@ def test_without_pyav(tmp_path, monkeypatch):
 def test_written_and_read_again(tmp_path, size, times, time_base):
     with FilmWriter(tmp_path / "a.mp4", 1 / time_base, time_base) as writer:
         for i, time in enumerate(times):
-            writer.add(Image.fromarray(tiny_films.picture(i, size)), time * time_base)
+            writer.add(Image.fromarray(tiny_videos.picture(i, size)), time * time_base)
     with av.open(str(tmp_path / "a.mp4")) as file:
         context = file.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
@@ -190,7 +190,7 @@ def test_written_and_read_again(tmp_path, size, times, time_base):
     even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
     for i, (_, picture) in enumerate(frames):
         assert picture.image.size == even
-        assert near(picture.image.crop((0, 0, *size)), tiny_films.picture(i, size), most=10)
+        assert near(picture.image.crop((0, 0, *size)), tiny_videos.picture(i, size), most=10)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -220,7 +220,7 @@ def test_a_film_is_there_whole_or_not_at_all(tmp_path):
 
 def test_one_frame_is_held(tmp_path):
     seen = []
-    with Film(tiny_films.film(tmp_path / "a.mp4", 60)) as film:
+    with Film(tiny_videos.film(tmp_path / "a.mp4", 60)) as film:
         for _, picture in film:
             seen.append(weakref.ref(picture.image))
             assert sum(one() is not None for one in seen) <= 2

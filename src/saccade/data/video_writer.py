@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from saccade.data.files import shown
-from saccade.data.films import pyav
 from saccade.data.output import umask
+from saccade.data.video import pyav
 from saccade.errors import DataError, in_one_line
 
 # Of x264: hardly a loss to see, and not many frames held to look ahead.

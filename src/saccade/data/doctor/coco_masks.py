@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from saccade.data.files import shown
-from saccade.data.objects.annotated import number
+from saccade.data.objects.annotations import number
 
 MOST = 1 << 31  # rows, columns or pixels; no picture has as many
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.trivial import GREY
+from saccade.data.trivial_augment import GREY
 
 
 def window(at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]) -> Int64[Tensor, "b 4"]:

@@ -11,9 +11,12 @@ from tqdm.auto import tqdm
 from saccade.data.cache import threads
 from saccade.data.files import shown
 from saccade.data.images import read_size
-from saccade.data.objects import annotated
+from saccade.data.objects.annotations import number_classes
 from saccade.data.segments import IGNORED, MOST_CLASSES
-from saccade.data.segments.known import (
+from saccade.data.segments.class_lists import ClassList, Entry
+from saccade.data.segments.decode_mask import MaskPixels, grey_values, pack, read_mask
+from saccade.data.segments.label_map import FULL, Coding
+from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
     CAMVID_SIZE,
@@ -25,9 +28,6 @@ from saccade.data.segments.known import (
     is_void,
     voc_palette,
 )  # fmt: skip
-from saccade.data.segments.masks_coding import FULL, Coding
-from saccade.data.segments.masks_read import MaskPixels, grey_values, pack, read_mask
-from saccade.data.segments.names import ClassList, Entry
 from saccade.data.store import Store
 from saccade.errors import DataError
 
@@ -67,7 +67,7 @@ class Decision:
         if kept:  # a model may have learnt "void" as a class
             return replace(self, coding=_coded(kept, self.coding), void=()).for_classes(asked, other, label)
         if self.listed or set(self.coding.classes) <= set(asked):
-            names = annotated.number_classes(self.coding.classes, asked, label)
+            names = number_classes(self.coding.classes, asked, label)
             return replace(self, coding=self.coding.packed(names))
         past = {v: i for v, i in self.coding.values.items() if i == IGNORED and v >= len(asked)}
         coding = other or Coding(list(asked), {i: i for i in range(len(asked))} | past)

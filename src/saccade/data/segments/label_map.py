@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.segments import IGNORED
-from saccade.data.segments.known import Colour
-from saccade.data.segments.masks_read import MaskPixels, grey_values, named_counts, pack
+from saccade.data.segments.decode_mask import MaskPixels, grey_values, named_counts, pack
+from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
 UNKNOWN = -1

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from saccade.data.segments.known import VOID, is_void, voc_palette
-from saccade.data.segments.names import read_list
+from saccade.data.segments.class_lists import read_list
+from saccade.data.segments.well_known import VOID, is_void, voc_palette
 from saccade.data.store import open_store
 from saccade.errors import DataError
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.objects.annotated import Problem, RawPicture
-from saccade.data.segments.masks_coding import Coding
+from saccade.data.objects.annotations import Problem, RawPicture
+from saccade.data.segments.label_map import Coding
 from saccade.data.store import Store
 
 

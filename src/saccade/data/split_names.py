@@ -7,25 +7,25 @@ from saccade.data.files import shown
 from saccade.errors import DataError
 
 # Names of each, in order of preference.
-USUAL = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
 
-def role(name: str) -> str | None:
+def split_role(name: str) -> str | None:
     """ "train", "val" or "test" if a file's or folder's name says so: `valid`, `instances_train2017.json`."""
     words = PurePosixPath(name.lower()).name
     for mark in "0123456789._-":
         words = words.replace(mark, " ")
-    for kind, known in USUAL.items():
+    for kind, known in SPLIT_NAMES.items():
         if any(word in known for word in words.split()):
             return kind
     return None
 
 
-def pick(splits: Sequence[str], split: str, label: str) -> str:
+def find_split(splits: Sequence[str], split: str, label: str) -> str:
     """The split asked for: by its own name, or "train", "val" or "test" by another usual one."""
     if split in splits:
         return split
-    named = [name for name in splits if role(name) is not None and role(name) == role(split)]
+    named = [name for name in splits if split_role(name) is not None and split_role(name) == split_role(split)]
     if len(named) == 1:
         return named[0]
     raise DataError(f"{label} has no split '{shown(split)}' (found: {', '.join(map(shown, splits)) or 'none'})")

@@ -5,8 +5,8 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from saccade.data import roles
 from saccade.data.files import shown
+from saccade.data.split_names import find_split, split_role
 from saccade.data.store import Store
 from saccade.errors import DataError
 
@@ -74,7 +74,7 @@ def chosen(layout: Divided, split: str | None, way: str) -> str | None:
     """The split to open, by its own or a usual name. way: the function that opens two. Raises DataError for one that
     is not there, and where there are several and none was named."""
     if split is not None:
-        return roles.pick(layout.splits, split, layout.store.label)
+        return find_split(layout.splits, split, layout.store.label)
     if len(layout.splits) > 1:
         raise DataError(
             f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
@@ -99,5 +99,5 @@ def hold_out(whole: Whole, fraction: float, seed: int = 0) -> tuple[Whole, Whole
 
 def of_role(layout: Divided, kind: str) -> str | None:
     """The split for "train", "val" or "test", if there is one."""
-    named = [name for name in layout.splits if roles.role(name) == kind]
+    named = [name for name in layout.splits if split_role(name) == kind]
     return kind if kind in named else next(iter(named), None)

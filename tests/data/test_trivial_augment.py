@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from saccade.data import trivial
+from saccade.data import trivial_augment as module
 
 SIZE = (19, 23)
 
@@ -26,10 +26,10 @@ def close(result: torch.Tensor, reference: Image.Image, levels: float) -> None:
 
 
 ENHANCERS = {
-    trivial.brightness: ImageEnhance.Brightness,
-    trivial.colour: ImageEnhance.Color,
-    trivial.contrast: ImageEnhance.Contrast,
-    trivial.sharpness: ImageEnhance.Sharpness,
+    module.brightness: ImageEnhance.Brightness,
+    module.colour: ImageEnhance.Color,
+    module.contrast: ImageEnhance.Contrast,
+    module.sharpness: ImageEnhance.Sharpness,
 }
 
 
@@ -45,14 +45,14 @@ def test_enhancers(operation, m: float):
 @pytest.mark.parametrize("bits", [4, 5, 6, 7, 8])
 def test_posterize(bits: int):
     x = pictures()
-    for one, picture in zip(trivial.posterize(x, torch.full((5, 1, 1, 1), (8 - bits) / 4)), x, strict=True):
+    for one, picture in zip(module.posterize(x, torch.full((5, 1, 1, 1), (8 - bits) / 4)), x, strict=True):
         close(one, ImageOps.posterize(pillow(picture), bits), 1e-3)
 
 
 @pytest.mark.parametrize("m", [0.3, -0.3, 0.9])
 def test_solarize(m: float):
     x = pictures()
-    for one, picture in zip(trivial.solarize(x, torch.full((5, 1, 1, 1), m)), x, strict=True):
+    for one, picture in zip(module.solarize(x, torch.full((5, 1, 1, 1), m)), x, strict=True):
         close(one, ImageOps.solarize(pillow(picture), round((1 - abs(m)) * 255 + 0.5)), 1e-3)
 
 
@@ -60,15 +60,15 @@ def test_autocontrast_and_equalize():
     x = pictures()
     x[0, 1] = 0.4  # a flat channel
     flat = torch.zeros(5, 1, 1, 1)
-    for one, picture in zip(trivial.autocontrast(x, flat), x, strict=True):
+    for one, picture in zip(module.autocontrast(x, flat), x, strict=True):
         close(one, ImageOps.autocontrast(pillow(picture)), 1)
-    for one, picture in zip(trivial.equalize(x, flat), x, strict=True):
+    for one, picture in zip(module.equalize(x, flat), x, strict=True):
         close(one, ImageOps.equalize(pillow(picture)), 1e-3)
 
 
 def affine(name: str, m: float, x: torch.Tensor) -> torch.Tensor:
-    kind = torch.full((len(x),), list(trivial.REACH).index(name))
-    return trivial._warp(x, trivial._affine(kind, torch.full((len(x),), m), x.shape[3] / x.shape[2]))
+    kind = torch.full((len(x),), list(module.REACH).index(name))
+    return module._warp(x, module._affine(kind, torch.full((len(x),), m), x.shape[3] / x.shape[2]))
 
 
 @pytest.mark.parametrize("m", [-0.7, 0.4, 1.0])
@@ -94,7 +94,7 @@ def test_affine_maps(m: float):
 
 def test_each_picture_draws_its_own():
     x = pictures(1).expand(211, -1, -1, -1)
-    result = trivial.trivial_augment(x, torch.Generator().manual_seed(0))
+    result = module.trivial_augment(x, torch.Generator().manual_seed(0))
     assert result.shape == x.shape
     assert 0 <= result.min() < result.max() <= 1
     assert len({one.numpy().tobytes() for one in result}) > 100

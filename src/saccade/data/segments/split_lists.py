@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from saccade.data import roles
 from saccade.data.files import is_picture, natural, shown
-from saccade.data.objects import annotated
-from saccade.data.objects.annotated import Problem
-from saccade.data.segments.raw import MaskedPicture
+from saccade.data.objects.annotations import Problem, below, folder_of, read_text
+from saccade.data.segments.masked_set import MaskedPicture
+from saccade.data.split_names import split_role
 from saccade.data.store import Store
 
 VOC_LISTS = "imagesets/segmentation"
@@ -44,9 +43,9 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     test and whose lines name pictures."""
     inside = [n for n in store.files if not root or n.startswith(f"{root}/")]
     texts = sorted((n for n in inside if n.endswith(".txt")), key=natural)
-    voc = [n for n in texts if annotated.folder_of(n).lower().endswith(VOC_LISTS)]
+    voc = [n for n in texts if folder_of(n).lower().endswith(VOC_LISTS)]
     found: dict[str, list[str]] = {}
-    for name in voc or [n for n in texts if roles.role(n)]:
+    for name in voc or [n for n in texts if split_role(n)]:
         lines = [each for each in lines_of(store, name)[:TRIED] if each]
         if any(resolve(line, find, find, "") is not None for line in lines) or (voc and not lines):
             found.setdefault(PurePosixPath(name).stem, []).append(name)
@@ -54,7 +53,7 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
 
 
 def lines_of(store: Store, name: str) -> list[str]:
-    return [line.strip() for line in annotated.read_text(store, name).splitlines()]
+    return [line.strip() for line in read_text(store, name).splitlines()]
 
 
 def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> tuple[str, str] | None:
@@ -78,7 +77,7 @@ def listed(
     found: dict[str, MaskedPicture] = {}
     problems = []
     for name in files:
-        said = shown(annotated.below(root, name))
+        said = shown(below(root, name))
         for i, line in enumerate(lines_of(store, name), start=1):
             if not line:
                 continue

@@ -7,15 +7,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from saccade.data import folders, roles
+from saccade.data import folders
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import contents, is_picture
-from saccade.data.objects import annotated, coco
-from saccade.data.objects.annotated import Annotations
+from saccade.data.objects import coco
+from saccade.data.objects.annotations import Annotations, below, folder_of, join
 from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import Masks
-from saccade.data.segments.raw import MaskedSet
+from saccade.data.segments.masked_set import MaskedSet
+from saccade.data.split_names import find_split
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -46,7 +47,7 @@ class Subject:
 
     def said(self, name: str) -> str:
         """A file's name as findings show it."""
-        return annotated.below(self.root, name)
+        return below(self.root, name)
 
 
 def open_subject(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject:
@@ -70,7 +71,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
         return None
     names: list[str | None] = list(layout.splits) or [None]
     if split is not None:
-        names = [roles.pick(layout.splits, split, layout.store.label)]
+        names = [find_split(layout.splits, split, layout.store.label)]
     subject = Subject(layout.store, layout.root, layout.format, [], layout)
     for name in names:
         try:
@@ -96,7 +97,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         subject.format = layout.format
         names: list[str | None] = list(layout.splits) or [None]
         if split is not None:
-            names = [roles.pick(layout.splits, split, layout.store.label)]
+            names = [find_split(layout.splits, split, layout.store.label)]
         for name in names:
             found = layout.read(name)
             subject.parts.append(Part(name or "", found.classes, [each.name for each in found.pictures], masked=found))
@@ -114,7 +115,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
 def _around(root: str, files: list[str]) -> str:
     """The folder around all files: `root`, or one above it. COCO files of one set may lie in different folders."""
     while root and not all(name.startswith(f"{root}/") for name in files):
-        root = annotated.folder_of(root)
+        root = folder_of(root)
     return root
 
 
@@ -133,8 +134,8 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
                 raise
             findings.add("structure", str(error))
             continue
-        where = annotated.join(root, name or "")
-        files = [annotated.join(where, each) for each in dataset.names]
+        where = join(root, name or "")
+        files = [join(where, each) for each in dataset.names]
         labels = [dataset.classes[label] for label in dataset.labels.tolist()]
         subject.parts.append(Part(name or "", dataset.classes, files, None, dict(zip(files, labels, strict=True))))
     return subject

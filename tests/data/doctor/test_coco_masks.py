@@ -8,7 +8,7 @@ import pytest
 from faster_coco_eval.core import mask as coder
 
 from saccade.data.doctor import examine, write_clean
-from saccade.data.doctor.shapes import fault, unpacked
+from saccade.data.doctor.coco_masks import fault, unpacked
 from saccade.data.objects.sets import open_objects
 from saccade.errors import DataError
 
