@@ -14,7 +14,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.studio.views.base import LookOptions, require_own_size
-from saccade.studio.views.detect import ObjectsView
+from saccade.studio.views.detect_base import ObjectsView
 from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detections
