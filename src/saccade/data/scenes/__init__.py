@@ -4,6 +4,7 @@ from saccade.data.scenes.description import Description
 from saccade.data.scenes.edits import edited_scene, minimal_edit
 from saccade.data.scenes.held_out import Combinations, is_held_out
 from saccade.data.scenes.phrasing import Caption, draw_caption
+from saccade.data.scenes.phrasing_films import FilmCaption, draw_film_caption
 from saccade.data.scenes.relations import RELATIONS
 from saccade.data.scenes.scenes import Scene, Scenes
 from saccade.data.scenes.shapes import SHAPES
@@ -15,9 +16,11 @@ __all__ = [
     "Caption",
     "Combinations",
     "Description",
+    "FilmCaption",
     "Scene",
     "Scenes",
     "draw_caption",
+    "draw_film_caption",
     "edited_scene",
     "is_held_out",
     "minimal_edit",

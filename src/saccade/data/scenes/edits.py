@@ -132,7 +132,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
             f"the edit has {len(edit.objects)} objects; the {len(scene.description.objects)} of the scene expected"
         )
     seed, index = scene.key
-    items = _edited_items(layout.items, scene.description, edit, Stream(seed, _EDIT, index))
+    items = _edited_items(layout, scene.description, edit, Stream(seed, _EDIT, index))
     changed = _lay(layout, items, scenes.composition.apart) if items else None
     if changed is None:
         return None
@@ -145,8 +145,9 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
     return new
 
 
-def _edited_items(items: Sequence[Item], before: Description, edit: Description, stream: Stream) -> list[Item] | None:
+def _edited_items(layout: Layout, before: Description, edit: Description, stream: Stream) -> list[Item] | None:
     """The scene's items with the change made; None if it is of a kind that no move of objects makes."""
+    items, size = layout.items, (layout.width, layout.height)
     edited = list(items)
     for i, ((old_shape, old_colour), (shape, colour)) in enumerate(zip(before.objects, edit.objects, strict=True)):
         item = items[i]
@@ -161,19 +162,31 @@ def _edited_items(items: Sequence[Item], before: Description, edit: Description,
     for a, relation, b in new:
         if relation not in ("left of", "above"):
             return None
-        edited[a], edited[b] = _placed(items[a], items[b], relation)
+        edited[a], edited[b] = _placed(items[a], items[b], relation, size)
     return edited
 
 
-def _placed(first: Item, other: Item, relation: str) -> tuple[Item, Item]:
-    """Both objects around the point halfway between them, so that the relation holds of the first and the other."""
+def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> tuple[Item, Item]:
+    """Both objects around the point halfway between them, so that the relation holds of the first and the other. Both
+    move by the same way where the border of the picture, of size (width, height), would cut one."""
     x, y = (first.x + other.x) / 2, (first.y + other.y) / 2
     across, down = abs(first.x - other.x) / 2, abs(first.y - other.y) / 2
     far, near = max(across, down), min(across, down)
     dx, dy = (far, near) if relation == "left of" else (near, far)
     if (first.x - other.x) * (first.y - other.y) < 0:  # keep on which side of the axis they lie
         dx, dy = (dx, -dy) if relation == "left of" else (-dx, dy)
-    return moved(first, x - dx, y - dy), moved(other, x + dx, y + dy)
+    first, other = moved(first, x - dx, y - dy), moved(other, x + dx, y + dy)
+    rooms = first.reach + 1, other.reach + 1
+    x = _shift((first.x, other.x), rooms, size[0])
+    y = _shift((first.y, other.y), rooms, size[1])
+    return moved(first, first.x + x, first.y + y), moved(other, other.x + x, other.y + y)
+
+
+def _shift(centres: tuple[float, float], rooms: tuple[float, float], length: int) -> float:
+    """The shortest way that brings both centres as far from 0 and `length` as their rooms."""
+    least = max(room - centre for centre, room in zip(centres, rooms, strict=True))
+    most = min(length - room - centre for centre, room in zip(centres, rooms, strict=True))
+    return min(max(0.0, least), most)
 
 
 def _lay(layout: Layout, items: Sequence[Item], apart: bool) -> Layout | None:

@@ -7,13 +7,17 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from saccade.data.files import shown
+from saccade.data.files import display_name
 from saccade.data.scenes import write_coco, write_voc, write_yolo
 from saccade.data.scenes.palette import index_picture
+from saccade.data.scenes.phrasing import draw_caption
+from saccade.data.scenes.phrasing_films import draw_film_caption
 from saccade.data.scenes.scenes import Scenes
+from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 
 Format = Literal["coco", "voc", "yolo", "masks", "captions", "films"]
+CAPTION = 3  # stream of random numbers of captions; scenes, films and edits use 0 to 2
 VALIDATION = 0.1  # of the scenes, the last ones, in formats that name splits
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
@@ -25,7 +29,8 @@ def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, pr
     voc: JPEGImages/, Annotations/, ImageSets/Main/{train,val}.txt. yolo: images/ and labels/ with train/ and val/ in
     each, data.yaml. The last tenth of the scenes is for validation.
     masks: images/, masks/ (class) and instances/ (object) as index PNGs, classes.txt in the order of their indices.
-    captions: images/, captions.jsonl with "file_name", "en", "ko".
+    captions: images/; metadata.jsonl as Hugging Face's imagefolder reads it, with "file_name", a drawn caption ("text",
+    "language", "form") and what it says ("description"); captions.jsonl with "file_name" and full captions "en", "ko".
     films: frames/film-000000/00.png, ..., and captions.jsonl, a line a film, with its objects, motions and boxes.
 
     progress: wraps the indices, as tqdm does. Returns counts: "scenes" (or "films"), "objects".
@@ -60,11 +65,11 @@ def _claim(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         first = next(out.iterdir(), None)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{shown(out)} is a file, or lies below one; a folder to make was expected") from None
+        raise DataError(f"{display_name(out)} is a file, or lies below one; a folder to make was expected") from None
     except OSError as error:
-        raise DataError(f"{shown(out)} cannot be made or read ({error.strerror}); choose another folder") from error
+        raise DataError(f"{display_name(out)} cannot be made or read ({error.strerror}); choose another folder") from error
     if first is not None:
-        raise DataError(f"{shown(out)} is not empty (it holds {shown(first.name)}); give a new or empty folder")
+        raise DataError(f"{display_name(out)} is not empty (it holds {display_name(first.name)}); give a new or empty folder")
 
 
 def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
@@ -84,11 +89,17 @@ def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
 def _captions(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
     (out / "images").mkdir()
     objects = 0
-    with (out / "captions.jsonl").open("w", encoding="utf-8") as file:
+    with (
+        (out / "captions.jsonl").open("w", encoding="utf-8") as full,
+        (out / "metadata.jsonl").open("w", encoding="utf-8") as drawn,
+    ):
         for i in indices:
             scene, name = scenes.scene(i), f"images/{scenes.names[i]}.png"
             Image.fromarray(scene.pixels).save(out / name)
-            file.write(json.dumps({"file_name": name, **scene.captions}, ensure_ascii=False) + "\n")
+            full.write(json.dumps({"file_name": name, **scene.captions}, ensure_ascii=False) + "\n")
+            caption = draw_caption(scene.description, Stream(scenes.seed, CAPTION, i))
+            line = {"file_name": name, "text": caption.text, "language": caption.language, "form": caption.form}
+            drawn.write(json.dumps({**line, "description": caption.description.as_json()}, ensure_ascii=False) + "\n")
             objects += len(scene.objects)
     return objects
 
@@ -110,7 +121,9 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
                     boxes[track][t] = box
             cast = zip(film.names, film.colours, film.motions, boxes, strict=True)
             said = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
-            line = {"folder": folder, "frames": frames, **film.captions, "objects": said}
+            short = draw_film_caption(film.names, film.colours, film.motions, Stream(scenes.seed, CAPTION, i))
+            text = {"text": short.text, "language": short.language}
+            line = {"folder": folder, "frames": frames, **text, **film.captions, "objects": said}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
             objects += len(said)
     return objects
