@@ -49,7 +49,7 @@ def class_maps(
     """For each class in a scene: the maps of its token, the predicted mask, the true mask."""
     pixels = task.preprocess(scenes.picture(index).image)[None]
     with watch(task.model.eval()) as trace:
-        predicted = task.model(pixels).pixels[0].argmax(dim=0)
+        predicted = task.model(pixels).logits[0].argmax(dim=0)
     truth = scenes.mask(index)
     crosses = trace["decoder.*.cross_attention"]
     results = []

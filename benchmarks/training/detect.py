@@ -72,7 +72,7 @@ class Ours(RecipeRun):
         return detection_metrics(self.task, lambda images: self._predict(model, images))
 
     def _predict(self, model: nn.Module, images: Tensor) -> list[Detections]:
-        return detections(model(self.task.preprocess.normalised(images)), self.task.size)
+        return detections(model(self.task.preprocess.normalize(images)), self.task.size)
 
 
 class Theirs(TrainingRun):
@@ -93,7 +93,7 @@ class Theirs(TrainingRun):
         images, objects = self.task.source.samples(torch.arange(self.settings.batch), size, generator)
         scale = torch.tensor([size[1], size[0], size[1], size[0]])
         labels = [{"class_labels": o.labels, "boxes": xyxy_to_cxcywh(o.boxes) / scale} for o in objects]
-        return self.model(self.task.preprocess.standardised(images), labels=labels).loss
+        return self.model(self.task.preprocess.standardize(images), labels=labels).loss
 
     def clip_gradients(self) -> None:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.1)  # as DETR's recipe has it
@@ -102,7 +102,7 @@ class Theirs(TrainingRun):
         return detection_metrics(self.task, lambda images: self._predict(model, images))
 
     def _predict(self, model: nn.Module, images: Tensor) -> list[Detections]:
-        out = model(self.task.preprocess.normalised(images))
+        out = model(self.task.preprocess.normalize(images))
         scores, labels = out.logits.float().softmax(dim=-1)[..., :-1].max(dim=-1)
         height, width = self.task.size
         boxes = cxcywh_to_xyxy(out.pred_boxes.float()).clamp(0, 1) * scores.new_tensor([width, height, width, height])

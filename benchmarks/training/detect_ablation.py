@@ -44,7 +44,7 @@ class AblationSettings(DetectSettings):
 
 
 class NoBias(nn.Module):
-    """In place of `BoxBias`: a query's box does not tell where to look."""
+    """Replaces `BoxBias`: the attention of a query does not depend on its box."""
 
     def forward(self, boxes: Tensor, grid: tuple[int, int]) -> Tensor:
         return boxes.new_zeros(len(boxes), 1, boxes.shape[1], grid[0] * grid[1])
@@ -59,31 +59,34 @@ class Variant(Ours):
 
     def loss(self, generator: torch.Generator) -> Tensor:
         batch = self.task.batch(torch.arange(self.settings.batch), generator, 1.0)
-        found = DetectorOutput(*self.model(batch.pictures, batch.denoising))
+        output = DetectorOutput(*self.model(batch.pictures, batch.denoising))
         usual = self.task.each * len(batch.pictures)
-        parts = detection_loss(found, batch.targets, batch.denoising, batch.denoising_match, usual)
+        parts = detection_loss(output, batch.targets, batch.denoising, batch.denoising_match, usual)
+        assert set(self.without) <= set(parts), f"{self.without}: expected names of {sorted(parts)}"
         return sum((part for name, part in parts.items() if name not in self.without), torch.zeros(()))
 
 
-def training(settings: AblationSettings, noised: int) -> DetectTraining:
-    """A new detector, the same for every variant but for what is left out of it."""
-    recipe = DetectRecipe(model=settings.model, size=settings.size, queries=settings.queries, noised=noised)
+def make_task(settings: AblationSettings, denoising: int) -> DetectTraining:
+    """A new detector with the same initial weights for every variant."""
+    recipe = DetectRecipe(
+        model=settings.model, size=settings.size, queries=settings.queries, denoising_queries=denoising_queries
+    )
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
     start = load(settings.weights) if settings.weights else None
     return DetectTraining(*scenes, recipe, settings.seed, start)
 
 
 def without_bias(settings: AblationSettings) -> Variant:
-    task = training(settings, 24)
+    task = make_task(settings, 24)
     assert isinstance(task.model, Detector)
     task.model.box_bias = nn.ModuleList(NoBias() for _ in task.model.box_bias)
     return Variant("without box-relative bias", task, settings)
 
 
 VARIANTS: dict[str, Callable[[AblationSettings], Variant]] = {
-    "all": lambda settings: Variant("all parts", training(settings, 24), settings),
-    "denoising": lambda settings: Variant("without denoising", training(settings, 0), settings),
-    "dense": lambda settings: Variant("without the dense head", training(settings, 24), settings, ("within",)),
+    "all": lambda settings: Variant("all parts", make_task(settings, 24), settings),
+    "denoising": lambda settings: Variant("without denoising", make_task(settings, 0), settings),
+    "dense": lambda settings: Variant("without the dense head", make_task(settings, 24), settings, ("within",)),
     "bias": without_bias,
 }
 

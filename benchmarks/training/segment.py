@@ -34,7 +34,7 @@ from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.training.equal_time import RecipeRun, Settings, TrainingRun, begin, compare_pair
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.tasks import SegmentRecipe, SegmentTraining
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.train.config import TrainConfig
@@ -64,7 +64,7 @@ class Ours(RecipeRun):
         return segmentation_metrics(self.task, lambda images: self._predict(model, images))
 
     def _predict(self, model: nn.Module, images: Tensor) -> Tensor:
-        return model(self.task.preprocess.normalised(images)).pixels.argmax(dim=1)
+        return model(self.task.preprocess.normalize(images)).logits.argmax(dim=1)
 
 
 class Theirs(TrainingRun):
@@ -76,7 +76,7 @@ class Theirs(TrainingRun):
         self.task = task
         torch.manual_seed(settings.seed)
         self.model = SegformerForSemanticSegmentation(
-            SegformerConfig(num_labels=len(task.labels), semantic_loss_ignore_index=IGNORED)
+            SegformerConfig(num_labels=len(task.labels), semantic_loss_ignore_index=IGNORE_INDEX)
         )
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=settings.peer_lr, weight_decay=0.01)
         super().__init__(settings, [optimizer], TrainConfig().ema)
@@ -89,7 +89,7 @@ class Theirs(TrainingRun):
         return segmentation_metrics(self.task, lambda images: self._predict(model, images))
 
     def _predict(self, model: nn.Module, images: Tensor) -> Tensor:
-        logits = model(self.task.preprocess.normalised(images)).logits
+        logits = model(self.task.preprocess.normalize(images)).logits
         return F.interpolate(logits.float(), size=images.shape[2:], mode="bilinear", align_corners=False).argmax(1)
 
 

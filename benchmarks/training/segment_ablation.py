@@ -42,12 +42,12 @@ class AblationSettings(SegmentSettings):
 
 
 class SomeSkips(PixelDecoder):
-    """`PixelDecoder` with the picture put back in at the finest `skips` sizes only; its other weights rest."""
+    """`PixelDecoder` with skip connections at the finest `skips` levels only; its other weights are unused."""
 
     skips = 0
 
-    def forward(self, patches: Tensor, picture: Tensor) -> Tensor:
-        kept, x = [], picture
+    def forward(self, patches: Tensor, images: Tensor) -> Tensor:
+        kept, x = [], images
         for down in self.down[: self.skips]:
             x = down(x)
             kept.append(x)
@@ -59,28 +59,32 @@ class SomeSkips(PixelDecoder):
 
 
 class NoSkips(SomeSkips):
-    """The picture is seen as patches only."""
+    """No skip connections."""
 
 
 class FinestSkip(SomeSkips):
-    """Raw pixels are put back in once, at the picture's own size."""
+    """One skip connection, at full resolution."""
 
     skips = 1
 
 
 class Variant(Ours):
-    """pixels: what stands in for the segmenter's `PixelDecoder`; None for that itself."""
+    """pixel_decoder: class that replaces the segmenter's `PixelDecoder`, with the same weights."""
 
     def __init__(
-        self, name: str, settings: AblationSettings, pixels: type[PixelDecoder] | None = None, border: float = 2.0
+        self,
+        name: str,
+        settings: AblationSettings,
+        pixel_decoder: type[PixelDecoder] | None = None,
+        boundary_weight: float = 2.0,
     ):
-        recipe = SegmentRecipe(model=settings.model, size=settings.size, crop=None, border=border)
+        recipe = SegmentRecipe(model=settings.model, size=settings.size, crop=None, boundary_weight=boundary_weight)
         scenes = (Scenes(n, settings.size, seed=seed) for n, seed in ((1000, 1), (settings.held_out, 0)))
         start = load(settings.weights) if settings.weights else None
         task = SegmentTraining(*map(SceneSegments, scenes), recipe, settings.seed, start)
         assert isinstance(task.model, Segmenter)
-        if pixels is not None:
-            task.model.pixel_decoder.__class__ = pixels  # the same weights: variants begin alike
+        if pixel_decoder is not None:
+            task.model.pixel_decoder.__class__ = pixel_decoder  # the same initial weights for all
         super().__init__(task, settings)
         self.name = name
 
@@ -89,8 +93,8 @@ VARIANTS: dict[str, Callable[[AblationSettings], Variant]] = {
     "pyramid": lambda settings: Variant("skips at every size", settings),
     "finest": lambda settings: Variant("skip at the finest size", settings, FinestSkip),
     "none": lambda settings: Variant("no skips", settings, NoSkips),
-    "border": lambda settings: Variant("borders count no more", settings, border=0.0),
-    "border5": lambda settings: Variant("borders count 5 more", settings, border=5.0),
+    "border": lambda settings: Variant("boundary weight 0", settings, boundary_weight=0.0),
+    "border5": lambda settings: Variant("boundary weight 5", settings, boundary_weight=5.0),
 }
 
 

@@ -168,7 +168,7 @@ def verdict(ours: Trainer, peer: Trainer, settings: Settings) -> str:
 def make_task(settings: Settings) -> ClassifyTraining:
     """Decoded images and our model."""
     model = "tiny" if settings.quick else settings.model
-    recipe = ClassifyRecipe(model=model, size=32, detail=32, crop="pad", grow=False)
+    recipe = ClassifyRecipe(model=model, size=32, cache_size=32, crop="pad", progressive_resize=False)
     if not settings.quick:
         train, test = (ImageFolder(settings.data / f"cifar10-{part}.tar.gz") for part in ("train", "test"))
         return ClassifyTraining(train, test, recipe, settings.seed)
@@ -201,7 +201,7 @@ def peer_trainer(task: ClassifyTraining, settings: Settings) -> Trainer:
         crop=recipe.crop,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
-        mix=recipe.mix,
+        mix=recipe.mixup_prob,
         smoothing=recipe.smoothing,
         mean=pixels.mean,
         std=pixels.std,

@@ -114,7 +114,7 @@ def accuracy(model: nn.Module, task: ClassifyTraining, indices: Tensor) -> float
     for at in indices.split(250):
         images, labels = task.val[at]
         with torch.autocast("cpu", torch.bfloat16):
-            outputs = logits(model, task.preprocess.normalised(images))
+            outputs = logits(model, task.preprocess.normalize(images))
         correct += int((outputs.argmax(dim=-1) == labels).sum())
     model.train(training)
     return correct / len(indices)
