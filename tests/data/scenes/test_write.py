@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.scenes import Scenes
+from saccade.data.scenes import Description, Scenes
 from saccade.data.scenes.write import write_scenes
 from saccade.data.scenes.write_coco import run_lengths
 from saccade.errors import DataError
@@ -136,6 +136,14 @@ def test_captions(scenes, tmp_path):
         assert {"en": line["en"], "ko": line["ko"]} == scenes.scene(i).captions
         assert np.array_equal(pixels(tmp_path / line["file_name"]), scenes.scene(i).pixels)
     assert len(lines) == COUNT
+    drawn = [json.loads(line) for line in (tmp_path / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["file_name"] for line in drawn] == [line["file_name"] for line in lines]
+    for i, line in enumerate(drawn):
+        assert line["text"]
+        assert line["language"] in ("en", "ko", "mixed")
+        said = Description.from_json(line["description"])
+        for shape, colour in said.objects:
+            assert any(shape == s and colour in ("", c) for s, c in scenes.scene(i).description.objects)
 
 
 def test_films(tmp_path):
