@@ -68,9 +68,8 @@ class Variant(Ours):
 
 def make_task(settings: AblationSettings, denoising: int) -> DetectTraining:
     """A new detector with the same initial weights for every variant."""
-    recipe = DetectRecipe(
-        model=settings.model, size=settings.size, queries=settings.queries, denoising_queries=denoising_queries
-    )
+    options = {"model": settings.model, "size": settings.size, "queries": settings.queries}
+    recipe = DetectRecipe(**options, denoising_queries=denoising)
     scenes = (Scenes(1000, settings.size, seed=1), Scenes(settings.held_out, settings.size, seed=0))
     start = load(settings.weights) if settings.weights else None
     return DetectTraining(*scenes, recipe, settings.seed, start)

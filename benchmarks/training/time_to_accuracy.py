@@ -201,8 +201,8 @@ def peer_trainer(task: ClassifyTraining, settings: Settings) -> Trainer:
         crop=recipe.crop,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
-        mix=recipe.mixup_prob,
-        smoothing=recipe.smoothing,
+        mixup_prob=recipe.mixup_prob,
+        label_smoothing=recipe.smoothing,
         mean=pixels.mean,
         std=pixels.std,
     )
