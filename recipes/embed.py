@@ -42,13 +42,13 @@ def main() -> None:
 
 def best_size(task: ClassifyTask, data: Path, hold_out: float) -> tuple[Preprocess, dict[str, float]]:
     """How pictures are prepared for the highest top1 on held-out pictures, and the scores it has there."""
-    _, held = splits(data, fraction=hold_out)
+    _, held = splits(data, val_fraction=hold_out)
     patch, full = task.vit.config.patch, task.preprocess.size[0]
-    scores = {size: held_out(task, task.preprocess.at(size), held) for size in range(full // 2, full + 1, patch)}
+    scores = {size: held_out(task, task.preprocess.with_size(size), held) for size in range(full // 2, full + 1, patch)}
     for size, found in scores.items():
         print(f"{size} pixels: top1 {found['top1']:.4f}  loss {found['loss']:.4f}")
     best = max(scores, key=lambda size: scores[size]["top1"])
-    preprocess = task.preprocess.at(best)
+    preprocess = task.preprocess.with_size(best)
     if preprocess.detail is not None and preprocess.detail >= best:
         preprocess = replace(preprocess, detail=None)
     return preprocess, scores[best]
@@ -57,7 +57,7 @@ def best_size(task: ClassifyTask, data: Path, hold_out: float) -> tuple[Preproce
 @torch.no_grad()
 def held_out(task: ClassifyTask, preprocess: Preprocess, held) -> dict[str, float]:
     data = prepare(held, preprocess)
-    said = [probabilities(task.model, preprocess.normalised(data[at][0])) for at in torch.arange(len(data)).split(250)]
+    said = [probabilities(task.model, preprocess.normalize(data[at][0])) for at in torch.arange(len(data)).split(250)]
     return score(torch.cat(said), data.labels)
 
 

@@ -79,7 +79,7 @@ def test_old_and_absent_files(said, expected):
 
 def test_what_the_model_sees_is_a_picture():
     preprocess = Preprocess((37, 31), "crop", 40, "bicubic")
-    seen = preprocess.seen(random_picture((53, 61)))
+    seen = preprocess.resize_and_crop(random_picture((53, 61)))
     assert seen.size == (31, 37)
     pixels = torch.from_numpy(np.array(seen)).permute(2, 0, 1) / 255
     assert torch.allclose(preprocess(random_picture((53, 61))), (pixels - 0.5) / 0.5)
@@ -87,8 +87,8 @@ def test_what_the_model_sees_is_a_picture():
 
 def test_another_size():
     preprocess = Preprocess((224, 224), "crop", 256)
-    assert preprocess.at(448) == Preprocess((448, 448), "crop", 512)
-    assert Preprocess((224, 224)).at(112) == Preprocess((112, 112))
+    assert preprocess.with_size(448) == Preprocess((448, 448), "crop", 512)
+    assert Preprocess((224, 224)).with_size(112) == Preprocess((112, 112))
 
 
 def test_other_modes_and_grey_models():
@@ -103,9 +103,9 @@ def test_very_long_pictures_stay_small():
     preprocess = Preprocess((224, 224), "crop", 256)
     strip = Image.new("RGB", (20000, 1), "white")
     assert preprocess(strip).shape == (3, 224, 224)
-    assert preprocess.seen(strip).getpixel((112, 112)) == (255, 255, 255)
+    assert preprocess.resize_and_crop(strip).getpixel((112, 112)) == (255, 255, 255)
     tall = Image.new("RGB", (1, 20000), "white")
-    assert preprocess.seen(tall).getpixel((0, 0)) == (255, 255, 255)
+    assert preprocess.resize_and_crop(tall).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_no_pixels():

@@ -58,7 +58,7 @@ def test_a_clean_copy(saccade, tmp_path):
     assert "1 boxes without width or height" in said.out
     assert said.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
     assert saccade("doctor", "clean").code == 0
-    assert open_objects(tmp_path / "clean", bad="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
+    assert open_objects(tmp_path / "clean", on_error="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
     said = saccade("doctor", root, "--fix", "other", "--json")
     report = json.loads(said.out)
     assert (said.code, report["sound"]) == (0, False)

@@ -13,7 +13,7 @@ from faster_coco_eval.core import mask as coder
 from PIL import Image
 
 from saccade.cli.shots import Shots
-from saccade.data.video import Film
+from saccade.data.video import VideoReader
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments.sets import open_segments
 from saccade.models import ViTConfig
@@ -48,7 +48,7 @@ def detector(tmp_path):
 
 
 def frames_of(path):
-    with Film(path) as film:
+    with VideoReader(path) as film:
         return list(film)
 
 

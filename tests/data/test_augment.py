@@ -23,7 +23,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-ALL = {"trivial": True, "erase": 0.5, "mixup": 0.8, "cutmix": 1.0, "smoothing": 0.1}
+ALL = {"trivial_augment": True, "random_erasing": 0.5, "mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1}
 
 
 @pytest.mark.parametrize("crop", ["pad", "resized", "none"])
@@ -57,8 +57,8 @@ def test_one_seed_one_result_whatever_the_global_state(crop: str):
 
 def test_nothing_on_is_plain_normalisation():
     pictures, labels = batch()
-    x, y = Augment((23, 29), 7, crop="none", flip=False)(pictures, labels, seeded())
-    assert torch.equal(x, Preprocess((1, 1), mean=IMAGENET_MEAN, std=IMAGENET_STD).normalised(pictures))
+    x, y = Augment((23, 29), 7, crop="none", hflip=False)(pictures, labels, seeded())
+    assert torch.equal(x, Preprocess((1, 1), mean=IMAGENET_MEAN, std=IMAGENET_STD).normalize(pictures))
     assert torch.equal(y, F.one_hot(labels, 7).float())
     mean, std = torch.tensor(module.IMAGENET_MEAN), torch.tensor(module.IMAGENET_STD)
     expected = (pictures.permute(0, 2, 3, 1) / 255 - mean) / std
@@ -107,7 +107,7 @@ def test_mixup_mixes_pictures_and_labels_alike():
 def test_cutmix_labels_are_the_exact_areas():
     labels = torch.arange(7)
     pictures = (labels * 30).to(torch.uint8).view(7, 1, 1, 1).repeat(1, 3, 19, 23)
-    augment = Augment((19, 23), 7, crop="none", flip=False, cutmix=1.0, **PLAIN)
+    augment = Augment((19, 23), 7, crop="none", hflip=False, cutmix=1.0, **PLAIN)
     areas = set()
     for seed in range(11):
         x, y = augment(pictures, labels, seeded(seed))
@@ -118,7 +118,7 @@ def test_cutmix_labels_are_the_exact_areas():
 
 def test_mixing_takes_one_of_the_two_and_only_at_times():
     pictures, labels = batch()
-    augment = Augment((23, 29), 7, crop="none", flip=False, mixup=1.0, cutmix=1.0, mix=0.5, **PLAIN)
+    augment = Augment((23, 29), 7, crop="none", hflip=False, mixup=1.0, cutmix=1.0, mixup_prob=0.5, **PLAIN)
     kinds = {"plain": 0, "cutmix": 0, "mixup": 0}
     for seed in range(60):
         x, _ = augment(pictures, labels, seeded(seed))
@@ -133,7 +133,7 @@ def test_mixing_takes_one_of_the_two_and_only_at_times():
 
 def test_erasing_blanks_a_box_of_some_pictures():
     pictures, labels = batch(b=101)
-    x, _ = Augment((23, 29), 7, crop="none", flip=False, erase=0.5)(pictures.clamp(min=1), labels, seeded())
+    x, _ = Augment((23, 29), 7, crop="none", hflip=False, random_erasing=0.5)(pictures.clamp(min=1), labels, seeded())
     blank = (x == 0).all(1)
     share = blank.float().mean((1, 2))
     assert 30 < (share > 0).sum() < 71
@@ -152,7 +152,14 @@ def test_smooth_labels():
 
 @pytest.mark.parametrize(
     "options",
-    [{"erase": 2}, {"mixup": -1}, {"crop": "middle"}, {"scale": (0.5, 0.1)}, {"smoothing": -0.1}, {"mix": 1.1}],
+    [
+        {"random_erasing": 2},
+        {"mixup": -1},
+        {"crop": "middle"},
+        {"scale": (0.5, 0.1)},
+        {"label_smoothing": -0.1},
+        {"mixup_prob": 1.1},
+    ],
 )
 def test_bad_options(options: dict):
     with pytest.raises(DataError, match=next(iter(options))):

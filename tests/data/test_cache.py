@@ -63,7 +63,7 @@ def test_unreadable_pictures_fail_or_are_skipped_and_named(make_folder: Make):
     spoil(folder)
     with pytest.raises(DataError, match=r"cat/2\.png is not a picture"):
         to_arrays(ImageFolder(folder), Preprocess((5, 7)))
-    data = ImageFolder(folder, bad="skip")
+    data = ImageFolder(folder, on_error="skip")
     pictures, labels = to_arrays(data, Preprocess((5, 7)))
     assert len(pictures) == len(labels) == 29
     assert labels.bincount().tolist() == [10, 6, 13]
@@ -78,11 +78,11 @@ def test_unreadable_pictures_fail_or_are_skipped_and_named(make_folder: Make):
 def test_a_streamed_set_leaves_unreadable_pictures_out_beforehand(make_folder: Make):
     folder = make_folder(COUNTS)
     spoil(folder)
-    data = ImageFolder(folder, bad="skip")
+    data = ImageFolder(folder, on_error="skip")
     streamed = prepare(data, Preprocess((5, 7)), budget=0)
     assert len(streamed) == 29
     assert sorted(data.skipped) == ["cat/2.png", "dog/1.png"]
-    assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, bad="skip"), Preprocess((5, 7)))[0])
+    assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, on_error="skip"), Preprocess((5, 7)))[0])
     with pytest.raises(DataError, match=r"cat/2\.png is not a picture"):
         readable(ImageFolder(folder))
 
@@ -91,7 +91,7 @@ def test_a_class_without_readable_pictures(make_folder: Make):
     folder = make_folder({"cat": 2, "dog": 1})
     (folder / "dog" / "1.png").write_bytes(b"x")
     with pytest.raises(DataError, match="no picture of class dog could be read"):
-        to_arrays(ImageFolder(folder, bad="skip"), Preprocess((5, 7)))
+        to_arrays(ImageFolder(folder, on_error="skip"), Preprocess((5, 7)))
 
 
 def test_a_draft_is_near(tmp_path: Path):
@@ -109,7 +109,7 @@ def test_what_is_kept_is_what_a_model_is_given(make_folder: Make):
     fit = Preprocess((13, 11), "crop", mean=(0.3, 0.4, 0.5), std=(0.2, 0.3, 0.7))
     pictures, _ = to_arrays(data, fit)
     for i in (0, 12, 30):
-        assert torch.equal(fit.normalised(pictures[i]), fit(data[i][0].image))
+        assert torch.equal(fit.normalize(pictures[i]), fit(data[i][0].image))
 
 
 def pixels(image: Image.Image) -> torch.Tensor:

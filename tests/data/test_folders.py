@@ -90,7 +90,7 @@ def test_folder_errors(make_folder: Make, tmp_path: Path):
     with pytest.raises(DataError, match="neither a folder nor a tar"):
         ImageFolder(loose / "1.png")
     with pytest.raises(DataError, match="skip"):
-        ImageFolder(mixed, bad="maybe")
+        ImageFolder(mixed, on_error="maybe")
 
 
 def test_damaged_tars(make_folder: Make, tmp_path: Path):
@@ -180,17 +180,17 @@ def test_compressed_tar_over_the_limit(make_folder: Make, tmp_path: Path, monkey
 
 def test_hold_out_is_stratified_and_deterministic(make_folder: Make, tmp_path: Path):
     folder = make_folder({"cat": 29, "dog": 11, "eel": 2})
-    train, val = splits(folder, fraction=0.2, seed=3)
+    train, val = splits(folder, val_fraction=0.2, seed=3)
     assert val.labels.bincount().tolist() == [6, 2, 1]
     assert train.labels.bincount().tolist() == [23, 9, 1]
     assert not set(train.names) & set(val.names)
     assert "held out" in val.notes[-1]
-    again, other = splits(folder, fraction=0.2, seed=3)[1], splits(folder, fraction=0.2, seed=4)[1]
+    again, other = splits(folder, val_fraction=0.2, seed=3)[1], splits(folder, val_fraction=0.2, seed=4)[1]
     assert again.names == val.names != other.names
-    packed = splits(pack(folder, tmp_path / "a.tar.gz", "w:gz", "all"), fraction=0.2, seed=3)[1]
+    packed = splits(pack(folder, tmp_path / "a.tar.gz", "w:gz", "all"), val_fraction=0.2, seed=3)[1]
     assert items(packed) == items(val)
     with pytest.raises(DataError, match="fraction"):
-        splits(folder, fraction=1.0)
+        splits(folder, val_fraction=1.0)
 
 
 def test_one_picture_cannot_be_divided(make_folder: Make):
@@ -221,7 +221,7 @@ def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: boo
 def test_a_test_split_chooses_nothing(make_folder: Make, tmp_path: Path, name: str):
     make_folder(COUNTS, "data/train")
     make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
-    train, val = splits(tmp_path / "data", fraction=0.2)
+    train, val = splits(tmp_path / "data", val_fraction=0.2)
     assert sorted(train.names + val.names) == sorted(ImageFolder(tmp_path / "data", split="train").names)
     assert val.notes[-1].endswith(f"held out; {name}/ stays unseen")
     assert len(splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for

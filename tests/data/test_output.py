@@ -16,16 +16,16 @@ def test_check_refuses_before_any_work(tmp_path):
     link.symlink_to(photo)
     for out, said in ((tmp_path, "is a folder"), (tmp_path / "no" / "x", "is no folder"), (link, "destroy")):
         with pytest.raises(DataError, match=said):
-            output.check(out, [photo, tmp_path / "missing.png"])
-    output.check(tmp_path / "new.html", [photo])
+            output.check_writable(out, [photo, tmp_path / "missing.png"])
+    output.check_writable(tmp_path / "new.html", [photo])
     assert photo.read_bytes() == b"precious"
 
 
 def test_write_replaces_whole_files_and_keeps_their_mode(tmp_path):
     out = tmp_path / "page.html"
-    output.write(out, b"one")
+    output.write_file(out, b"one")
     out.chmod(0o640)
-    output.write(out, b"two")
+    output.write_file(out, b"two")
     assert out.read_bytes() == b"two"
     assert stat.S_IMODE(out.stat().st_mode) == 0o640
     assert os.listdir(tmp_path) == ["page.html"]
@@ -40,13 +40,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DataError, match="cannot be written there"):
-        output.write(out, b"new")
+        output.write_file(out, b"new")
     assert out.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["page.html"]
 
 
 def test_devices_are_written_to(tmp_path):
-    output.write(type(tmp_path)("/dev/null"), b"gone")
+    output.write_file(type(tmp_path)("/dev/null"), b"gone")
     assert not os.path.isfile("/dev/null")
 
 

@@ -40,7 +40,7 @@ def test_a_rectangle_lands_where_its_box_does(way, size, interpolation):
     left, top, right, bottom = middle_x - reach, middle_y - reach - 3, middle_x + reach + 5, middle_y + reach
     pixels = np.zeros(size, dtype=np.uint8)
     pixels[top:bottom, left:right] = 255
-    seen = np.asarray(fit.seen(Image.fromarray(pixels)), dtype=np.float64)
+    seen = np.asarray(fit.resize_and_crop(Image.fromarray(pixels)), dtype=np.float64)
     placement = fit.placement(height, width)
     box = placement.to_model(torch.tensor([[left, top, right, bottom]], dtype=torch.float64))[0].tolist()
     found_x, found_y = edges(seen[int((box[1] + box[3]) / 2)]), edges(seen[:, int((box[0] + box[2]) / 2)])
@@ -64,7 +64,7 @@ def test_round_trip(way, size):
 def test_a_letterbox_holds_the_whole_picture_in_the_middle_of_the_mean_colour(size):
     fit = Preprocess((83, 97), "letterbox", mean=(0.485, 0.456, 0.2))
     height, width = size
-    seen = np.asarray(fit.seen(Image.new("RGB", (width, height), (255, 255, 255))))
+    seen = np.asarray(fit.resize_and_crop(Image.new("RGB", (width, height), (255, 255, 255))))
     box = fit.placement(height, width).to_model(torch.tensor([[0.0, 0, width, height]], dtype=torch.float64))[0]
     left, top, right, bottom = box.round().long().tolist()
     torch.testing.assert_close(box, box.round(), atol=1e-9, rtol=0)  # whole pixels
@@ -78,7 +78,7 @@ def test_a_letterbox_holds_the_whole_picture_in_the_middle_of_the_mean_colour(si
 
 
 def test_a_grey_letterbox():
-    seen = Preprocess((7, 11), "letterbox", mean=(0.5,), std=(1.0,)).seen(Image.new("RGB", (11, 3)))
+    seen = Preprocess((7, 11), "letterbox", mean=(0.5,), std=(1.0,)).resize_and_crop(Image.new("RGB", (11, 3)))
     assert np.asarray(seen)[:, 0].tolist() == [128, 128, 0, 0, 0, 128, 128]
 
 
@@ -87,7 +87,7 @@ def test_masks_move_as_the_picture_does():
     mask = np.random.default_rng(0).random((2, 37, 31)) < 0.4
     moved = fit.placement(37, 31).masks_to_model(torch.from_numpy(mask), fit.size)
     for one, expected in zip(moved, mask, strict=True):
-        seen = fit.seen(Image.fromarray(expected.astype(np.uint8) * 255))
+        seen = fit.resize_and_crop(Image.fromarray(expected.astype(np.uint8) * 255))
         assert np.array_equal(one.numpy(), np.asarray(seen) > 0)
     assert not Placement(1.0, 1.0, 50.0, 0.0).masks_to_model(torch.ones(1, 5, 7, dtype=torch.bool), (11, 13)).any()
 
@@ -98,4 +98,4 @@ def test_a_letterbox_has_no_shortest_side():
 
 
 def test_at_another_size():
-    assert Preprocess((64, 64), "letterbox").at(31) == Preprocess((31, 31), "letterbox")
+    assert Preprocess((64, 64), "letterbox").with_size(31) == Preprocess((31, 31), "letterbox")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.video import Film, is_film
-from saccade.data.video_writer import FilmWriter
+from saccade.data.video import VideoReader, is_video
+from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError, SaccadeError
 
 from . import tiny_videos
@@ -22,8 +22,8 @@ def near(image, expected, most=6.0):
 
 
 def test_what_a_film_is_called():
-    assert all(map(is_film, ["a.mp4", "b/c.MKV", "d.webm", "e.avi", "f.mov", "g.mpeg", "h.mts"]))
-    assert not any(map(is_film, ["a.gif", "a.png", "a.webp", "mp4", "a.mp4.txt", "a.json"]))
+    assert all(map(is_video, ["a.mp4", "b/c.MKV", "d.webm", "e.avi", "f.mov", "g.mpeg", "h.mts"]))
+    assert not any(map(is_video, ["a.gif", "a.png", "a.webp", "mp4", "a.mp4.txt", "a.json"]))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_a_film_is_called():
     ],
 )  # fmt: skip
 def test_every_format(tmp_path, suffix, codec):
-    with Film(tiny_videos.film(tmp_path / f"말 1.{suffix}", codec=codec)) as film:
+    with VideoReader(tiny_videos.film(tmp_path / f"말 1.{suffix}", codec=codec)) as film:
         frames = list(film)
     assert [time for time, _ in frames] == [Fraction(i, 25) for i in range(7)]
     for i, (_, picture) in enumerate(frames):
@@ -48,7 +48,7 @@ def test_every_format(tmp_path, suffix, codec):
 @pytest.mark.parametrize("times", [[0, 1, 2, 30, 31, 500], [90_000, 90_040, 90_080, 90_500, 90_501, 91_000]])
 def test_times_of_a_film_whose_rate_varies(tmp_path, times):
     source = tiny_videos.film(tmp_path / "a.mkv", 6, times=times, time_base=Fraction(1, 1000))
-    with Film(source) as film:
+    with VideoReader(source) as film:
         found = [time for time, _ in film]
     assert found == [Fraction(time - times[0], 1000) for time in times]  # from the first on, as players count
 
@@ -61,7 +61,7 @@ def test_times_of_a_film_whose_rate_varies(tmp_path, times):
     ],
 )  # fmt: skip
 def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path, turned, way):
-    with Film(tiny_videos.film(tmp_path / "a.mp4", turned=turned)) as film:
+    with VideoReader(tiny_videos.film(tmp_path / "a.mp4", turned=turned)) as film:
         (_, picture), *_ = film
     assert near(picture.image, way(tiny_videos.picture(0)))
     assert picture.notes[0].startswith("turned upright as the film says")
@@ -74,7 +74,7 @@ def test_transparency_is_laid_on_white(tmp_path):
         clear = np.zeros((8, 16, 4), np.uint8)
         file.mux(stream.encode(av.VideoFrame.from_ndarray(clear, format="rgba")))
         file.mux(stream.encode(None))
-    with Film(tmp_path / "a.mov") as film:
+    with VideoReader(tmp_path / "a.mov") as film:
         (_, picture), *_ = film
     assert picture.image.getpixel((3, 3)) == (255, 255, 255)
     assert picture.notes == ("transparency laid on white",)
@@ -94,16 +94,16 @@ def test_what_is_no_film(tmp_path, content, said):
     tiny_videos.film(tmp_path / "real.mp4")
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(DataError, match=said):
-        Film(tmp_path / "a.mp4")
+        VideoReader(tmp_path / "a.mp4")
 
 
 def test_no_video_no_file_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"holds no video \(found: audio\)"):
-        Film(tiny_videos.sound(tmp_path / "a.mp4"))
+        VideoReader(tiny_videos.sound(tmp_path / "a.mp4"))
     with pytest.raises(DataError, match="does not exist"):
-        Film(tmp_path / "b.mp4")
+        VideoReader(tmp_path / "b.mp4")
     with pytest.raises(DataError, match="is a folder"):
-        Film(tmp_path)
+        VideoReader(tmp_path)
 
 
 def test_no_frames(tmp_path):
@@ -112,10 +112,10 @@ def test_no_frames(tmp_path):
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
         file.start_encoding()
     with pytest.raises(DataError, match="holds nothing that can be played"):
-        Film(tmp_path / "a.mp4")
+        VideoReader(tmp_path / "a.mp4")
     data = tiny_videos.film(tmp_path / "b.mp4", movflags="faststart").read_bytes()
     (tmp_path / "c.mp4").write_bytes(data[: data.index(b"mdat") + 20])  # its table of contents and nothing else
-    with Film(tmp_path / "c.mp4") as film, pytest.raises(DataError, match=r"holds no frame.*damaged"):
+    with VideoReader(tmp_path / "c.mp4") as film, pytest.raises(DataError, match=r"holds no frame.*damaged"):
         list(film)
     assert film.read == 0
 
@@ -123,7 +123,7 @@ def test_no_frames(tmp_path):
 def test_a_film_without_its_table_of_contents(tmp_path):
     cut = tiny_videos.cut(tiny_videos.film(tmp_path / "a.mp4", 50), tmp_path / "b.mp4", 0.7)
     with pytest.raises(DataError, match=r"it is cut short or damaged|is not a film"):
-        Film(cut)
+        VideoReader(cut)
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9"), ("mp4", "libx264")])
@@ -131,15 +131,15 @@ def test_a_film_cut_short(tmp_path, suffix, codec):
     faststart = {"movflags": "faststart"} if suffix == "mp4" else {}
     whole = tiny_videos.film(tmp_path / f"a.{suffix}", 50, size=(96, 64), codec=codec, **faststart)
     short = tiny_videos.cut(whole, tmp_path / f"b.{suffix}", 0.6)
-    with Film(short) as film:
+    with VideoReader(short) as film:
         frames = list(film)
     assert 3 < len(frames) < 45
     assert near(frames[2][1].image, tiny_videos.picture(2, (96, 64)))
     assert "cut short" in film.notes[-1]
     assert f"b.{suffix}" in film.notes[-1]
-    with Film(short, bad="fail") as film, pytest.raises(DataError, match="cut short"):
+    with VideoReader(short, on_error="fail") as film, pytest.raises(DataError, match="cut short"):
         list(film)
-    with Film(whole, bad="fail") as film:
+    with VideoReader(whole, on_error="fail") as film:
         assert len(list(film)) == 50
 
 
@@ -149,11 +149,11 @@ def test_damage_in_the_middle_is_passed_over(tmp_path):
     middle = start + (data.index(b"moov") - start) // 2
     data[middle : middle + 60] = bytes(60)
     (tmp_path / "b.mp4").write_bytes(data)
-    with Film(tmp_path / "b.mp4") as film:
+    with VideoReader(tmp_path / "b.mp4") as film:
         frames = list(film)
     assert 20 < len(frames) <= 40
     assert "damaged" in film.notes[0]
-    with Film(tmp_path / "b.mp4", bad="fail") as film, pytest.raises(DataError, match="damaged"):
+    with VideoReader(tmp_path / "b.mp4", on_error="fail") as film, pytest.raises(DataError, match="damaged"):
         list(film)
 
 
@@ -168,7 +168,7 @@ def test_without_pyav(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(SaccadeError, match=r"PyAV, which is not installed: pip install 'saccade\[film\]'") as caught:
-        Film(tmp_path / "a.mp4")
+        VideoReader(tmp_path / "a.mp4")
     assert not isinstance(caught.value, DataError)  # no film is to be left out for it
 
 
@@ -178,13 +178,13 @@ def test_without_pyav(tmp_path, monkeypatch):
     [(range(7), Fraction(1001, 30000)), ([33, 66, 100, 500, 501, 1333, 9000], Fraction(1, 1000))],
 )
 def test_written_and_read_again(tmp_path, size, times, time_base):
-    with FilmWriter(tmp_path / "a.mp4", 1 / time_base, time_base) as writer:
+    with VideoWriter(tmp_path / "a.mp4", 1 / time_base, time_base) as writer:
         for i, time in enumerate(times):
             writer.add(Image.fromarray(tiny_videos.picture(i, size)), time * time_base)
     with av.open(str(tmp_path / "a.mp4")) as file:
         context = file.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
-    with Film(tmp_path / "a.mp4", bad="fail") as film:
+    with VideoReader(tmp_path / "a.mp4", on_error="fail") as film:
         frames = list(film)
     assert [time for time, _ in frames] == [(time - times[0]) * time_base for time in times]
     even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
@@ -195,10 +195,10 @@ def test_written_and_read_again(tmp_path, size, times, time_base):
 
 
 def test_other_sizes_and_times_that_go_back_are_brought_to_order(tmp_path):
-    with FilmWriter(tmp_path / "a.mp4", Fraction(25), Fraction(1, 25)) as writer:
+    with VideoWriter(tmp_path / "a.mp4", Fraction(25), Fraction(1, 25)) as writer:
         for time, size in ((0, (48, 32)), (3, (24, 16)), (1, (100, 90))):
             writer.add(Image.new("RGB", size, (20, 120, 220)), Fraction(time, 25))
-    with Film(tmp_path / "a.mp4") as film:
+    with VideoReader(tmp_path / "a.mp4") as film:
         frames = list(film)
     assert [time * 25 for time, _ in frames] == [0, 3, 4]
     assert {picture.image.size for _, picture in frames} == {(48, 32)}
@@ -207,20 +207,20 @@ def test_other_sizes_and_times_that_go_back_are_brought_to_order(tmp_path):
 def test_a_film_is_there_whole_or_not_at_all(tmp_path):
     out = tmp_path / "a.mp4"
     out.write_bytes(b"old")
-    with pytest.raises(RuntimeError), FilmWriter(out, Fraction(25), Fraction(1, 25)) as writer:  # noqa: PT012
+    with pytest.raises(RuntimeError), VideoWriter(out, Fraction(25), Fraction(1, 25)) as writer:  # noqa: PT012
         writer.add(Image.new("RGB", (48, 32)), Fraction(0))
         raise RuntimeError
-    with FilmWriter(tmp_path / "none.mp4", Fraction(25), Fraction(1, 25)):
+    with VideoWriter(tmp_path / "none.mp4", Fraction(25), Fraction(1, 25)):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
     assert out.read_bytes() == b"old"
     with pytest.raises(DataError, match="cannot be written"):
-        FilmWriter(tmp_path / "no" / "a.mp4", Fraction(25), Fraction(1, 25))
+        VideoWriter(tmp_path / "no" / "a.mp4", Fraction(25), Fraction(1, 25))
 
 
 def test_one_frame_is_held(tmp_path):
     seen = []
-    with Film(tiny_videos.film(tmp_path / "a.mp4", 60)) as film:
+    with VideoReader(tiny_videos.film(tmp_path / "a.mp4", 60)) as film:
         for _, picture in film:
             seen.append(weakref.ref(picture.image))
             assert sum(one() is not None for one in seen) <= 2

@@ -10,7 +10,7 @@ import zlib
 import pytest
 import torch
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.studio.look import look
 
 from . import webdriver
@@ -63,7 +63,7 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     height, width, rows, columns = 11, 17, 2, 3
     mask = torch.randint(0, 3, (height, width), dtype=torch.uint8)
     mask[2:9, 3:12] = 1
-    mask[:, 15:] = IGNORED
+    mask[:, 15:] = IGNORE_INDEX
     content = {
         "grid": [rows, columns],
         "targets": {

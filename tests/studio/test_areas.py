@@ -9,7 +9,7 @@ from PIL import Image
 
 from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
 from saccade.studio.canvas import lay_out
 from saccade.studio.look import look
@@ -93,8 +93,8 @@ def test_larger_pictures_in_one_piece_say_how_predict_differs(size, canvas):
     assert found.prediction.mask.shape == size[::-1]
     height, width = found.targets.mask.shape
     assert abs(height / width - canvas[0] / canvas[1]) < 0.01
-    beside = found.targets.mask == IGNORED
-    scaled = segmenter.preprocess.scaled(picture.image)
+    beside = found.targets.mask == IGNORE_INDEX
+    scaled = segmenter.preprocess.resize_shortest(picture.image)
     part = scaled.width * scaled.height / (canvas[0] * canvas[1])
     assert 1 - float(beside.float().mean()) == pytest.approx(part, abs=0.01)
 
@@ -105,8 +105,8 @@ def test_a_narrow_picture_leaves_some_of_the_canvas_empty():
     found = look(segmenter, picture)
     assert found.grid == (5, 6)
     assert torch.equal(found.prediction.mask, segmenter.segment(picture))
-    assert (found.targets.mask[:, -80:] == IGNORED).all()
-    assert (found.targets.mask[:, :420] != IGNORED).all()
+    assert (found.targets.mask[:, -80:] == IGNORE_INDEX).all()
+    assert (found.targets.mask[:, :420] != IGNORE_INDEX).all()
     assert (found.targets.probabilities[:, 5::6] == 0).all()
     assert (found.targets.coverage[:, 5::6] == 0).all()
     torch.testing.assert_close(found.targets.coverage.sum(dim=0)[:5], torch.ones(5))
@@ -116,7 +116,7 @@ def test_a_narrow_picture_leaves_some_of_the_canvas_empty():
 
 def test_parts_and_chances_by_hand():
     mask = torch.randint(0, 4, (6, 15), dtype=torch.uint8)
-    mask[0, :7] = IGNORED
+    mask[0, :7] = IGNORE_INDEX
     parts = patch_coverage(mask, 3, (2, 5))
     for i in range(3):
         for p in range(10):

@@ -62,7 +62,7 @@ def test_boxes_lie_on_the_picture_that_is_shown(size):
     found = look(detector, picture, LookOptions(size=size, threshold=0.3))
     side = detector.preprocess.size if size is None else (size, size)
     edges = torch.tensor([side[1], side[0], side[1], side[0]])
-    preprocess = detector.preprocess if size is None else detector.preprocess.at(size)
+    preprocess = detector.preprocess if size is None else detector.preprocess.with_size(size)
     back = preprocess.placement(23, 61).to_picture(found.targets.boxes * edges)
     back = torch.minimum(back.clamp(min=0), torch.tensor([61.0, 23.0, 61.0, 23.0]))
     torch.testing.assert_close(back, found.prediction.found.boxes, atol=1e-3, rtol=0)

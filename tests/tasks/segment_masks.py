@@ -2,7 +2,7 @@
 
 import torch
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 
 
 def ring() -> torch.Tensor:
@@ -22,5 +22,5 @@ def noise(classes: int, seed: int = 0, size: tuple[int, int] = (23, 31), ignored
     made = torch.Generator().manual_seed(seed)
     mask = torch.randint(0, classes, size, generator=made, dtype=torch.uint8)
     if ignored:
-        mask[torch.rand(size, generator=made) < 0.1] = IGNORED
+        mask[torch.rand(size, generator=made) < 0.1] = IGNORE_INDEX
     return mask

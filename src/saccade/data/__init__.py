@@ -11,13 +11,13 @@ from saccade.data.objects.augment import ObjectAugment
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
-from saccade.data.segments import IGNORED, SegmentSet
+from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.arrays import SegmentArrays, to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.data.segments.sets import open_segments, segment_splits
 
 __all__ = [
-    "IGNORED",
+    "IGNORE_INDEX",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "Arrays",

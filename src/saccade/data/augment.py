@@ -29,17 +29,17 @@ class Augment:
 
     Args:
         size: (rows, columns) of the result.
-        classes: number of classes of the soft labels.
+        num_classes: number of classes of the soft labels.
         crop: "pad" moves the picture by up to 1/8 of its size over its mirrored border; "resized" takes a part
             of `scale` of its area and stretches it (Szegedy et al., arXiv 1409.4842, section 6); "none" only resizes.
         scale: least and greatest share of the area that a resized crop keeps.
-        flip: mirror left and right, half of the time.
-        trivial: one random operation of colour or shape a picture (TrivialAugment, arXiv 2103.10158).
-        erase: chance 0..1 that a box of a picture is blanked (arXiv 1708.04896).
+        hflip: mirror left and right, half of the time.
+        trivial_augment: one random operation of colour or shape a picture (TrivialAugment, arXiv 2103.10158).
+        random_erasing: chance 0..1 that a box of a picture is blanked (arXiv 1708.04896).
         mixup, cutmix: alpha of Beta(alpha, alpha) for the share of each picture, 0 for off (MixUp arXiv
             1710.09412, CutMix arXiv 1905.04899). With both on, each batch takes one of them.
-        mix: chance 0..1 that a batch is mixed at all.
-        smoothing: share 0..1 of every label spread over all classes (arXiv 1512.00567, section 7).
+        mixup_prob: chance 0..1 that a batch is mixed at all.
+        label_smoothing: share 0..1 of every label spread over all classes (arXiv 1512.00567, section 7).
         mean, std: of the normalisation (x / 255 - mean) / std, a number a channel.
 
     Raises:
@@ -49,20 +49,21 @@ class Augment:
     def __init__(
         self,
         size: tuple[int, int],
-        classes: int,
+        num_classes: int,
         crop: Crop = "resized",
         scale: tuple[float, float] = (0.35, 1.0),
-        flip: bool = True,
-        trivial: bool = False,
-        erase: float = 0.0,
+        hflip: bool = True,
+        trivial_augment: bool = False,
+        random_erasing: float = 0.0,
         mixup: float = 0.0,
         cutmix: float = 0.0,
-        mix: float = 1.0,
-        smoothing: float = 0.0,
+        mixup_prob: float = 1.0,
+        label_smoothing: float = 0.0,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ):
-        for name, share in (("erase", erase), ("mix", mix), ("smoothing", smoothing)):
+        shares = {"random_erasing": random_erasing, "mixup_prob": mixup_prob, "label_smoothing": label_smoothing}
+        for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise DataError(f"{name}={share} was given; 0 to 1 expected")
         if mixup < 0 or cutmix < 0:
@@ -71,10 +72,10 @@ class Augment:
             raise DataError(f'crop={crop!r} was given; "pad", "resized" or "none" expected')
         if not 0 < scale[0] <= scale[1] <= 1:
             raise DataError(f"scale={scale} was given; 0 < least <= greatest <= 1 expected")
-        self.size, self.classes, self.crop, self.scale, self.flip = size, classes, crop, scale, flip
-        self.trivial = trivial
-        self.erase, self.mixup, self.cutmix, self.mix = erase, mixup, cutmix, mix
-        self.smoothing, self.mean, self.std = smoothing, mean, std
+        self.size, self.num_classes, self.crop, self.scale, self.hflip = size, num_classes, crop, scale, hflip
+        self.trivial_augment = trivial_augment
+        self.random_erasing, self.mixup, self.cutmix, self.mixup_prob = random_erasing, mixup, cutmix, mixup_prob
+        self.label_smoothing, self.mean, self.std = label_smoothing, mean, std
 
     def __call__(
         self, pictures: UInt8[Tensor, "b c y x"], labels: Int64[Tensor, "b"], generator: Generator
@@ -83,18 +84,18 @@ class Augment:
         if pictures.dtype != torch.uint8:
             raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
         x = self._cropped(pictures, generator)
-        if self.trivial:
+        if self.trivial_augment:
             x = trivial_augment(x, generator)
         x = _normalised(x, self.mean, self.std)
-        if self.erase:
-            x = _erased(x, self.erase, generator)
-        return self._mixed(x, smooth_labels(labels, self.classes, self.smoothing), generator)
+        if self.random_erasing:
+            x = _erased(x, self.random_erasing, generator)
+        return self._mixed(x, smooth_labels(labels, self.num_classes, self.label_smoothing), generator)
 
     def _cropped(self, pictures: Tensor, generator: Generator) -> Tensor:
         """-> float (b c y x), 0..1, of `size`."""
         if self.crop == "resized":
-            return _resized_crop(pictures, self.size, self.scale, self.flip, generator)
-        x = _padded_crop(pictures, self.crop == "pad", self.flip, generator)
+            return _resized_crop(pictures, self.size, self.scale, self.hflip, generator)
+        x = _padded_crop(pictures, self.crop == "pad", self.hflip, generator)
         if tuple(x.shape[2:]) == tuple(self.size):
             return x.float().div_(255)
         if x.device.type == "cpu":  # where bytes are resized several times faster than floats
@@ -103,7 +104,7 @@ class Augment:
 
     def _mixed(self, x: Tensor, labels: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         coin, choice = _uniform(2, generator).tolist()
-        if coin >= self.mix or not (self.mixup or self.cutmix):
+        if coin >= self.mixup_prob or not (self.mixup or self.cutmix):
             return x, labels
         other = torch.randperm(len(x), generator=generator).to(x.device)
         if self.mixup and (not self.cutmix or choice < 0.5):
@@ -114,15 +115,15 @@ class Augment:
         return x, torch.lerp(labels[other], labels, share)
 
 
-def smooth_labels(labels: Int64[Tensor, "b"], classes: int, smoothing: float) -> Float[Tensor, "b classes"]:
+def smooth_labels(labels: Int64[Tensor, "b"], num_classes: int, smoothing: float) -> Float[Tensor, "b classes"]:
     """1 - smoothing for the true class, and smoothing / classes for each; rows sum to 1.
 
     Raises:
         DataError: a label outside 0..classes - 1.
     """
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise DataError(f"labels lie in {int(labels.min())}..{int(labels.max())}; 0..{classes - 1} expected")
-    return F.one_hot(labels, classes).float().mul_(1 - smoothing).add_(smoothing / classes)
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise DataError(f"labels lie in {int(labels.min())}..{int(labels.max())}; 0..{num_classes - 1} expected")
+    return F.one_hot(labels, num_classes).float().mul_(1 - smoothing).add_(smoothing / num_classes)
 
 
 def _normalised(x: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -140,17 +141,17 @@ def _beta(alpha: float, generator: Generator) -> float:
     return float(np.random.default_rng(seed).beta(alpha, alpha))
 
 
-def _padded_crop(x: Tensor, move: bool, flip: bool, generator: Generator) -> Tensor:
+def _padded_crop(x: Tensor, move: bool, hflip: bool, generator: Generator) -> Tensor:
     """Shift over the mirrored border and flip, in one gather; keeps size and type."""
     b, c, height, width = x.shape
     rows, columns = torch.arange(height).expand(b, -1), torch.arange(width).expand(b, -1)
     if move:
         rows = _mirror(rows + _shift(b, height // 8, generator), height)
         columns = _mirror(columns + _shift(b, width // 8, generator), width)
-    if flip:
+    if hflip:
         turned = (_uniform(b, generator).cpu() < 0.5)[:, None]
         columns = torch.where(turned, columns.flip(1), columns)
-    if not (move or flip):
+    if not (move or hflip):
         return x
     source = (rows[:, :, None] * width + columns[:, None, :]).to(x.device)
     return x.flatten(2).gather(2, source.view(b, 1, -1).expand(b, c, -1)).view_as(x)
@@ -178,11 +179,11 @@ def _boxes(b: int, share: tuple[float, float], size: tuple[int, int], generator:
 
 
 def _resized_crop(
-    x: Tensor, size: tuple[int, int], scale: tuple[float, float], flip: bool, generator: Generator
+    x: Tensor, size: tuple[int, int], scale: tuple[float, float], hflip: bool, generator: Generator
 ) -> Tensor:
     """-> float 0..1 of `size`: a random box of each picture, stretched (bilinear, antialiased)."""
     boxes = _boxes(len(x), scale, (x.shape[2], x.shape[3]), generator)
-    turned = (_uniform(len(x), generator) < 0.5).cpu() & flip
+    turned = (_uniform(len(x), generator) < 0.5).cpu() & hflip
     return resample(x, boxes, size, mirrored=turned)
 
 

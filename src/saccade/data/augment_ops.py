@@ -7,14 +7,16 @@ from torch import Generator, Tensor
 from saccade.data.trivial_augment import GREY
 
 
-def window(at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]) -> Int64[Tensor, "b 4"]:
+def random_window(
+    at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]
+) -> Int64[Tensor, "b 4"]:
     """Boxes (top, left, height, width) with `share` of the sides of `whole`, at a place in it that `at` (0..1)
     tells."""
     sides = (whole * share[:, None]).round().clamp(min=1).long()
-    return torch.cat([placed(at, whole, sides), sides], dim=1)
+    return torch.cat([random_offset(at, whole, sides), sides], dim=1)
 
 
-def placed(
+def random_offset(
     at: Float[Tensor, "b 2"], whole: Int64[Tensor, "#b 2"] | Int64[Tensor, "2"], sides: Int64[Tensor, "b 2"]
 ) -> Int64[Tensor, "b 2"]:
     """Top and left of boxes with `sides` inside `whole`, all places equally likely for an even `at` (0..1)."""
@@ -27,13 +29,13 @@ def uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
     return torch.rand(shape, generator=generator, device=generator.device).cpu()
 
 
-def mean_colour(pictures: UInt8[Tensor, "b c y x"]) -> list[float]:
+def mean_color(pictures: UInt8[Tensor, "b c y x"]) -> list[float]:
     """0..1 a channel, of the whole batch."""
     few = pictures[:, :, ::4, ::4]  # enough to know it by
     return (few.float().mean((0, 2, 3)) / 255).tolist()
 
 
-def jittered(x: Float[Tensor, "b c y x"], strength: float, generator: Generator) -> Float[Tensor, "b c y x"]:
+def jitter_colors(x: Float[Tensor, "b c y x"], strength: float, generator: Generator) -> Float[Tensor, "b c y x"]:
     """Saturation, brightness and contrast, each by its own factor of 1 - strength to 1 + strength, as one matrix over
     the channels."""
     b, c, height, width = x.shape

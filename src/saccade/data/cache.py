@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.folders import ImageFolder
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
@@ -23,7 +23,7 @@ Read = TypeVar("Read")
 
 
 class Pictures(Protocol):
-    """What `for_each` and `unless_bad` need to know of a set."""
+    """What `read_all` and `read_or_skip` need to know of a set."""
 
     skipped: dict[str, str]
 
@@ -31,7 +31,7 @@ class Pictures(Protocol):
     def names(self) -> list[str]: ...
 
     @property
-    def bad(self) -> str: ...
+    def on_error(self) -> str: ...
 
     def __len__(self) -> int: ...
 
@@ -42,17 +42,17 @@ def to_arrays(
     """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and labels.
 
     draft: as in `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, as
-    `dataset.bad` says.
+    `dataset.on_error` says.
 
     Raises:
-        DataError: an unreadable picture under bad="fail"; a class with no readable picture.
+        DataError: an unreadable picture under on_error="fail"; a class with no readable picture.
     """
     pictures = np.empty((len(dataset), 3, *fit.size), dtype=np.uint8)
 
     def read(index: int) -> None:
         pictures[index] = _decoded(dataset, index, fit, draft)
 
-    kept = for_each(dataset, read)
+    kept = read_all(dataset, read)
     _check_classes(dataset, kept)
     arrays = torch.from_numpy(pictures)
     return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
@@ -62,9 +62,9 @@ def readable(dataset: ImageFolder) -> ImageFolder:
     """`dataset` without its unreadable pictures, which `skipped` then names; every picture is decoded to know.
 
     Raises:
-        DataError: an unreadable picture under bad="fail"; a class with no readable picture.
+        DataError: an unreadable picture under on_error="fail"; a class with no readable picture.
     """
-    kept = for_each(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
+    kept = read_all(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
     _check_classes(dataset, kept)
     part = dataset.subset(kept)
     part.skipped = dataset.skipped
@@ -124,25 +124,25 @@ def prepare(dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: 
     times faster, and good enough to train on. Scores are taken without.
 
     Either way its unreadable pictures are known before training starts: left out and recorded in
-    `dataset.skipped` under bad="skip". Under "fail" the first one met raises.
+    `dataset.skipped` under on_error="skip". Under "fail" the first one met raises.
     """
     if len(dataset) * 3 * fit.size[0] * fit.size[1] <= budget:
         return Arrays(*to_arrays(dataset, fit, draft))
-    return Streamed(readable(dataset) if dataset.bad == "skip" else dataset, fit, draft)
+    return Streamed(readable(dataset) if dataset.on_error == "skip" else dataset, fit, draft)
 
 
 def _decoded(dataset: ImageFolder, index: int, fit: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
     enough = (2 * fit.size[0], 2 * fit.size[1]) if draft else None
-    image = fit.seen(dataset.picture(index, at_least=enough).image)
+    image = fit.resize_and_crop(dataset.picture(index, at_least=enough).image)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def for_each(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
+def read_all(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
     """Call `read` for every item, in threads, with a progress bar; the items that could be read. The others are
-    recorded in `dataset.skipped` under bad="skip", else the first DataError is raised."""
+    recorded in `dataset.skipped` under on_error="skip", else the first DataError is raised."""
 
     def read_some(span: range) -> list[int]:
-        return [index for index in span if unless_bad(dataset, index, lambda i: (read(i),)) is not None]
+        return [index for index in span if read_or_skip(dataset, index, lambda i: (read(i),)) is not None]
 
     spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
     kept: list[int] = []
@@ -163,16 +163,16 @@ def for_each(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
 def _check_classes(dataset: ImageFolder, kept: list[int]) -> None:
     for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
         reason = next(iter(dataset.skipped.values()))
-        raise DataError(f"no picture of class {shown(dataset.classes[label])} could be read: {reason}")
+        raise DataError(f"no picture of class {escape(dataset.classes[label])} could be read: {reason}")
 
 
-def unless_bad(dataset: Pictures, index: int, read: Callable[[int], Read]) -> Read | None:
-    """What `read` makes of an item. A DataError is recorded in `dataset.skipped` under bad="skip", with None as the
+def read_or_skip(dataset: Pictures, index: int, read: Callable[[int], Read]) -> Read | None:
+    """What `read` makes of an item. A DataError is recorded in `dataset.skipped` under on_error="skip", with None as the
     answer, else raised."""
     try:
         return read(index)
     except DataError as error:
-        if dataset.bad == "fail":
+        if dataset.on_error == "fail":
             raise
         dataset.skipped[dataset.names[index]] = str(error)
         return None

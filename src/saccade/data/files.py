@@ -55,7 +55,7 @@ def natural(name: object) -> tuple:
     return tuple((0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts)), str(name)
 
 
-def shown(name: object) -> str:
+def escape(name: object) -> str:
     """A name made safe for one line of a terminal: unprintable characters escaped, a very long one cut."""
     text = printable(name)
     return text if len(text) <= 300 else f"{text[:140]}…{text[-140:]}"
@@ -67,14 +67,14 @@ def check_file(path: Path) -> Path:
         if path.is_file():
             return path
         if path.is_dir():
-            raise DataError(f"{shown(path)} is a folder; a picture file was expected")
+            raise DataError(f"{escape(path)} is a folder; a picture file was expected")
         if path.exists():
-            raise DataError(f"{shown(path)} is not a regular file; a picture file was expected")
+            raise DataError(f"{escape(path)} is not a regular file; a picture file was expected")
         problem = missing(path)
     except (OSError, ValueError) as error:  # no permission, a null byte, a name too long
         if isinstance(error, DataError):
             raise
-        problem = f"{shown(path)} cannot be opened ({_reason(error)})"
+        problem = f"{escape(path)} cannot be opened ({_reason(error)})"
     raise DataError(problem)
 
 
@@ -111,14 +111,14 @@ def hidden(folder: str) -> bool:
 def contents(names: Iterable[str]) -> str:
     """What a set of file names holds, in words: `3 .txt, 1 .csv` or `nothing`."""
     counts = Counter(os.path.splitext(name)[1].lower() or "files without a suffix" for name in names)
-    return ", ".join(f"{n} {shown(kind)}" for kind, n in counts.most_common(4)) or "nothing"
+    return ", ".join(f"{n} {escape(kind)}" for kind, n in counts.most_common(4)) or "nothing"
 
 
 def _pictures_in(folder: Path) -> list[Path]:
     files = [f"{at}/{name}" if at else name for at, names in walk(folder) for name in names]
     pictures = sorted((f for f in files if is_picture(f)), key=natural)
     if not pictures:
-        raise DataError(f"{shown(folder)} holds no pictures (found: {contents(files)})")
+        raise DataError(f"{escape(folder)} holds no pictures (found: {contents(files)})")
     return [folder / name for name in pictures]
 
 
@@ -127,7 +127,7 @@ def _matching(pattern: str, also: Callable[[str], bool] | None) -> list[Path]:
     pictures = [Path(n) for n in names if (is_picture(n) or (also and also(n))) and os.path.isfile(n)]
     if not pictures:
         instead = f" among {len(names)} matches: {contents(names)}" if names else ""
-        raise DataError(f"no picture matches '{shown(pattern)}'{instead}")
+        raise DataError(f"no picture matches '{escape(pattern)}'{instead}")
     return pictures
 
 
@@ -135,15 +135,15 @@ def missing(path: Path) -> str:
     """Why nothing is found at `path`, with the nearest name that is there."""
     text = str(path)
     if re.match(r"[a-z]+:/", text):
-        return f"{shown(text)} is an address; download the picture and give its file"
+        return f"{escape(text)} is an address; download the picture and give its file"
     folder = path.parent
     if not folder.is_dir():
-        return f"{shown(path)} does not exist: there is no folder {shown(folder)}"
+        return f"{escape(path)} does not exist: there is no folder {escape(folder)}"
     names = os.listdir(folder)
     near = difflib.get_close_matches(path.name, names, n=1)
-    hint = f"; did you mean {shown(folder / near[0])}?" if near else ""
-    return f"{shown(path)} does not exist{hint}"
+    hint = f"; did you mean {escape(folder / near[0])}?" if near else ""
+    return f"{escape(path)} does not exist{hint}"
 
 
 def _reason(error: BaseException) -> str:
-    return shown(getattr(error, "strerror", None) or error or type(error).__name__)
+    return escape(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from saccade.data.files import contents, is_picture, natural, shown
+from saccade.data.files import contents, escape, is_picture, natural
 from saccade.data.images import Picture, read_image
 from saccade.data.split_names import SPLIT_NAMES
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
-Bad = Literal["skip", "fail"]
+OnError = Literal["skip", "fail"]
 
 
 class ImageFolder(torch.utils.data.Dataset):
@@ -26,7 +26,7 @@ class ImageFolder(torch.utils.data.Dataset):
         source: the root, or a tar of it (.tar, .tar.gz, ...). One folder around all of it is looked through.
         classes: class names in label order; found folders must be exactly these. Default: sorted by name, as
             torchvision does.
-        bad: what an unreadable picture does: "fail" raises, "skip" has `prepare`, `to_arrays` and `readable`
+        on_error: what an unreadable picture does: "fail" raises, "skip" has `prepare`, `to_arrays` and `readable`
             leave it out and record it in `skipped`.
         split: folder to read where the source holds several ("train", "val", ...).
 
@@ -47,15 +47,15 @@ class ImageFolder(torch.utils.data.Dataset):
         self,
         source: str | os.PathLike[str],
         classes: Sequence[str] | None = None,
-        bad: Bad = "fail",
+        on_error: OnError = "fail",
         split: str | None = None,
     ):
-        self._fill(open_store(source), classes, bad, split)
+        self._fill(open_store(source), classes, on_error, split)
 
-    def _fill(self, store: Store, classes: Sequence[str] | None, bad: Bad, split: str | None) -> None:
-        if bad not in ("skip", "fail"):
-            raise DataError(f'bad={bad!r} was given; "skip" or "fail" expected')
-        self.store, self.label, self.bad = store, store.label, bad
+    def _fill(self, store: Store, classes: Sequence[str] | None, on_error: OnError, split: str | None) -> None:
+        if on_error not in ("skip", "fail"):
+            raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
+        self.store, self.label, self.on_error = store, store.label, on_error
         self.notes: list[str] = []
         self.skipped: dict[str, str] = {}
         root = _root(store)
@@ -67,7 +67,7 @@ class ImageFolder(torch.utils.data.Dataset):
                 f"name one (split={found['train']!r}) or use splits(...)"
             )
         if root:
-            self.notes.append(f"classes read from {shown(root)}/ of {store.label}")
+            self.notes.append(f"classes read from {escape(root)}/ of {store.label}")
         by_class = _by_class(store, root)
         self.classes = _check_classes(sorted(by_class), classes, _label(store, root))
         self._root = root
@@ -98,14 +98,14 @@ class ImageFolder(torch.utils.data.Dataset):
 def splits(
     source: str | os.PathLike[str],
     val: str | os.PathLike[str] | None = None,
-    fraction: float = 0.1,
+    val_fraction: float = 0.1,
     seed: int = 0,
-    bad: Bad = "fail",
+    on_error: OnError = "fail",
 ) -> tuple[ImageFolder, ImageFolder]:
     """Training and validation sets of one source.
 
     With `val`, that source is the validation set. Otherwise, where the source holds `train/` beside `val/`, `valid/`
-    or `validation/`, those are taken (in this order of preference); else `fraction` of each class is held out, the
+    or `validation/`, those are taken (in this order of preference); else `val_fraction` of each class is held out, the
     same pictures for the same seed. The notes of the validation set say which. A `test/` beside `train/` stays unseen:
     validation chooses weights, and what has chosen can't judge.
 
@@ -114,41 +114,41 @@ def splits(
     """
     store = open_store(source)
     folders = _split_folders(store, _root(store))
-    train = _dataset(store, None, bad, folders.get("train"))
+    train = _dataset(store, None, on_error, folders.get("train"))
     if val is not None:
         held = open_store(val)
         inside = _split_folders(held, _root(held))
-        other = _dataset(held, None, bad, inside.get("val", inside.get("test")))
+        other = _dataset(held, None, on_error, inside.get("val", inside.get("test")))
         other.notes.append(f"validation: {other.store.label}")
     elif "val" in folders:
-        other = _dataset(store, None, bad, folders["val"])
+        other = _dataset(store, None, on_error, folders["val"])
         other.notes.append(f"validation: the {folders['val']}/ folder")
     else:
-        train, other = _hold_out(train, fraction, seed)
+        train, other = _random_split(train, val_fraction, seed)
         other.notes.append(
-            f"no validation split was found: {len(other)} pictures ({fraction:.0%} of each class, seed {seed}) held out"
+            f"no validation split was found: {len(other)} pictures ({val_fraction:.0%} of each class, seed {seed}) held out"
             + (f"; {folders['test']}/ stays unseen" if "test" in folders else "")
         )
     _check_classes(other.classes, train.classes, "the validation split")
     return train, other
 
 
-def _dataset(store: Store, classes: Sequence[str] | None, bad: Bad, split: str | None) -> ImageFolder:
+def _dataset(store: Store, classes: Sequence[str] | None, on_error: OnError, split: str | None) -> ImageFolder:
     dataset = ImageFolder.__new__(ImageFolder)
-    dataset._fill(store, classes, bad, split)
+    dataset._fill(store, classes, on_error, split)
     return dataset
 
 
-def _hold_out(whole: ImageFolder, fraction: float, seed: int) -> tuple[ImageFolder, ImageFolder]:
-    if not 0 < fraction < 1:
-        raise DataError(f"fraction={fraction} was given; a number between 0 and 1 expected")
+def _random_split(whole: ImageFolder, val_fraction: float, seed: int) -> tuple[ImageFolder, ImageFolder]:
+    if not 0 < val_fraction < 1:
+        raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
     rng = np.random.default_rng(seed)
     held: list[int] = []
     for label, name in enumerate(whole.classes):
         members = (whole.labels == label).nonzero().flatten().numpy()
         if len(members) < 2:
-            raise DataError(f"class '{shown(name)}' has one picture; two are needed to hold one out for validation")
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+            raise DataError(f"class '{escape(name)}' has one picture; two are needed to hold one out for validation")
+        count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held += sorted(rng.permutation(members)[:count].tolist())
     rest = sorted(set(range(len(whole))) - set(held))
     return whole.subset(rest), whole.subset(held)
@@ -159,7 +159,7 @@ def _join(root: str, name: str) -> str:
 
 
 def _label(store: Store, root: str) -> str:
-    return shown(store.full_name(root)) if root else store.label
+    return escape(store.full_name(root)) if root else store.label
 
 
 def _below(root: str, names: Sequence[str]) -> list[PurePosixPath]:
@@ -185,8 +185,8 @@ def _find_split(store: Store, root: str, split: str) -> str:
         return root
     top = _top_folders(store, root)
     if split not in top:
-        found = ", ".join(map(shown, top)) or "none"
-        raise DataError(f"{_label(store, root)} has no folder '{shown(split)}' (found: {found})")
+        found = ", ".join(map(escape, top)) or "none"
+        raise DataError(f"{_label(store, root)} has no folder '{escape(split)}' (found: {found})")
     return _join(root, split)
 
 
@@ -215,7 +215,7 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
         )
     if loose:
         raise DataError(
-            f"{where} has {len(loose)} loose pictures beside its class folders (such as {shown(loose[0])}); "
+            f"{where} has {len(loose)} loose pictures beside its class folders (such as {escape(loose[0])}); "
             "move them into a class folder"
         )
     others: dict[str, list[str]] = {name: [] for name in by_class}
@@ -227,7 +227,7 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
         # Of what is unprintable, scripts need joiners and spaces that do not break. Cs: bytes that are no text.
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
             raise DataError(
-                f"{where} has a class folder with control characters in its name ('{shown(name)}'); rename it"
+                f"{where} has a class folder with control characters in its name ('{escape(name)}'); rename it"
             )
         if not pictures:
             raise DataError(
@@ -247,7 +247,7 @@ def _check_classes(found: list[str], expected: Sequence[str] | None, where: str)
     extra = [name for name in found if name not in expected]
     if missing or extra:
         said = [
-            f"{what} {', '.join(map(shown, names))}" for what, names in (("lacks", missing), ("adds", extra)) if names
+            f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", missing), ("adds", extra)) if names
         ]
         raise DataError(f"the classes of {where} differ from the expected: it {' and '.join(said)}")
     return list(expected)

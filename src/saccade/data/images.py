@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, features
 
-from saccade.data.files import check_file, shown
+from saccade.data.files import check_file, escape
 from saccade.data.pixels import Layout, from_array, from_tensor, sixteen_to_eight, unit_to_eight
 from saccade.errors import DataError
 
@@ -72,9 +72,9 @@ def read_image(
         return source
     name = name and _true_name(name)
     if isinstance(source, torch.Tensor):
-        return _finish(from_tensor(source, layout, shown(name or "tensor")), name or "tensor", [])
+        return _finish(from_tensor(source, layout, escape(name or "tensor")), name or "tensor", [])
     if isinstance(source, np.ndarray):
-        return _finish(from_array(source, layout, shown(name or "array")), name or "array", [])
+        return _finish(from_array(source, layout, escape(name or "array")), name or "array", [])
     if isinstance(source, Image.Image):
         name = name or _true_name(getattr(source, "filename", "") or "picture")
         return _decode(lambda: source, name, at_least=None)
@@ -88,7 +88,7 @@ def read_image(
         name = name or (_true_name(label) if isinstance(label, str) else "picture")
         data = source.read()
         if not isinstance(data, bytes):
-            raise DataError(f'{shown(name)} was opened as text; open it with mode "rb"')
+            raise DataError(f'{escape(name)} was opened as text; open it with mode "rb"')
         return _open(io.BytesIO(data), name, len(data), at_least)
     raise DataError(
         f"a picture cannot be read from {type(source).__name__}; "
@@ -99,7 +99,7 @@ def read_image(
 def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
     """(height, width) as the file stores it, and its EXIF orientation 1..8: 5 to 8 swap the two when it is made
     upright. Only the header is read. Raises DataError as `read_image`."""
-    said = shown(name)
+    said = escape(name)
     if isinstance(source, Path):
         check_file(source)
     try:
@@ -120,7 +120,7 @@ def _true_name(name: str | bytes | os.PathLike) -> str:
     try:
         return os.fsencode(name).decode(errors="backslashreplace")
     except UnicodeEncodeError:  # half a character, which no file's name holds
-        return shown(name)
+        return escape(name)
 
 
 def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -> Picture:
@@ -129,18 +129,18 @@ def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -
         with path.open("rb") as file:
             return _open(file, name or _true_name(path), path.stat().st_size, at_least)
     except OSError as error:
-        raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
+        raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
 
 
 def _open(file: IO[bytes], name: str, size: int, at_least: tuple[int, int] | None) -> Picture:
     if size == 0:
-        raise DataError(f"{shown(name)} is empty (0 bytes); a picture was expected")
+        raise DataError(f"{escape(name)} is empty (0 bytes); a picture was expected")
     return _decode(lambda: Image.open(file, formats=FORMATS), name, at_least)
 
 
 def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, int] | None) -> Picture:
     notes: list[str] = []
-    said = shown(name)
+    said = escape(name)
     try:
         with _pillow_warnings(notes):
             image = opening()
@@ -165,7 +165,7 @@ def _explained(error: Exception, said: str) -> DataError:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return DataError(f"{said} is too large: {_limit()}")
     # Pillow's decoders raise a dozen kinds for damaged bytes
-    return DataError(f"{said} is damaged or cut short ({shown(error) or type(error).__name__})")
+    return DataError(f"{said} is damaged or cut short ({escape(error) or type(error).__name__})")
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -188,7 +188,7 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
         with _pillow_warnings(notes):
             image = ImageOps.exif_transpose(image)
     except Exception as error:  # damaged tags spoil no pixels
-        notes.append(f"its EXIF could not be read ({shown(error)})")
+        notes.append(f"its EXIF could not be read ({escape(error)})")
     else:
         notes.append(f"turned upright (EXIF orientation {orientation})")
     return image
@@ -204,7 +204,7 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
         with _pillow_warnings(notes):
             orientation = image.getexif().get(0x0112, 1)
     except Exception as error:
-        notes.append(f"its EXIF could not be read ({shown(error)})")
+        notes.append(f"its EXIF could not be read ({escape(error)})")
         return 1
     return orientation if orientation in range(2, 9) else 1
 
@@ -216,16 +216,16 @@ def _pillow_warnings(notes: list[str]) -> Iterator[None]:
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
-    notes.extend(f"Pillow: {shown(w.message)}" for w in caught)
+    notes.extend(f"Pillow: {escape(w.message)}" for w in caught)
 
 
 def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     """Any mode -> RGB, without clipping, and without showing colours hidden under full transparency."""
     mode = image.mode
     if mode == "F":
-        image = Image.fromarray(unit_to_eight(np.asarray(image), shown(name)))
+        image = Image.fromarray(unit_to_eight(np.asarray(image), escape(name)))
     elif mode == "I" or mode.startswith("I;16"):
-        image = _from_integers(image, shown(name))
+        image = _from_integers(image, escape(name))
         notes.append("16-bit pixels scaled to 8 bits")
     if image.has_transparency_data:
         image = image.convert("RGBA")

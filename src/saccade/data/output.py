@@ -7,40 +7,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.errors import DataError
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full-width ones too
 
 
-def check(out: Path, inputs: Iterable[Path] = ()) -> None:
+def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
     """Find out before any work whether `out` can be written. Raises DataError if it is a folder, lies in no folder,
     or is one of the inputs."""
     if out.is_dir():
-        raise DataError(f"{shown(out)} is a folder; give a file to write to")
+        raise DataError(f"{escape(out)} is a folder; give a file to write to")
     if not out.parent.is_dir():
         raise DataError(
-            f"{shown(out.parent)} is no folder, so {shown(out.name)} cannot be written there; make it first"
+            f"{escape(out.parent)} is no folder, so {escape(out.name)} cannot be written there; make it first"
         )
     if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
-        raise DataError(f"{shown(out)} is a picture to read; writing there would destroy it: choose another file")
+        raise DataError(f"{escape(out)} is a picture to read; writing there would destroy it: choose another file")
 
 
-def write(out: Path, content: bytes) -> None:
+def write_file(out: Path, content: bytes) -> None:
     """Write `content` to `out`. What was there stays until all of it is written."""
     try:
-        with whole(out) as file:
+        with atomic_write(out) as file:
             file.write(content)
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise write_error(out, error) from error
 
 
 @contextmanager
-def whole(out: Path) -> Iterator[IO[bytes]]:
+def atomic_write(out: Path) -> Iterator[IO[bytes]]:
     """A file to write to, piece by piece, that is put at `out` when all of it is written. What was there stays until
     then, and for good where an error ends the writing.
 
-    Raises DataError where it cannot be made or finished; what a write raises, `unwritable` explains."""
+    Raises DataError where it cannot be made or finished; what a write raises, `write_error` explains."""
     if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
         with out.open("wb") as stream:
             yield stream
@@ -48,7 +48,7 @@ def whole(out: Path) -> Iterator[IO[bytes]]:
     try:
         file = tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False)  # noqa: SIM115
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise write_error(out, error) from error
     with file:
         try:
             yield file
@@ -64,12 +64,12 @@ def _finish(file: IO[bytes], out: Path) -> None:
         os.chmod(file.name, out.stat().st_mode if out.exists() else 0o666 & ~umask())
         os.replace(file.name, out)
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise write_error(out, error) from error
 
 
-def unwritable(out: Path, error: OSError) -> DataError:
+def write_error(out: Path, error: OSError) -> DataError:
     """What went wrong with a file that is written."""
-    return DataError(f"{shown(out)} cannot be written there ({error.strerror}); choose another path")
+    return DataError(f"{escape(out)} cannot be written there ({error.strerror}); choose another path")
 
 
 def umask() -> int:

@@ -17,8 +17,8 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "ham
 
 # A picture longer than this many times its short side is first cut to its middle: resized to a given short
 # side it would grow without bound, and a centre crop sees its middle only.
-LONGEST = 16
-MOST = 16384  # pixels a side, several times what any model takes
+MAX_ASPECT = 16
+MAX_SIDE = 16384  # pixels a side, several times what any model takes
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Preprocess:
         sides = [("size", side) for side in self.size]
         sides += [(name, getattr(self, name)) for name in ("shortest", "detail") if getattr(self, name) is not None]
         for name, side in sides:
-            if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= MOST:
-                raise SaccadeError(f"{name} holds {side!r}; expected whole numbers of pixels from 1 to {MOST}")
+            if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= MAX_SIDE:
+                raise SaccadeError(f"{name} holds {side!r}; expected whole numbers of pixels from 1 to {MAX_SIDE}")
         if self.resize == "letterbox" and self.shortest is not None:
             raise SaccadeError(f"shortest is {self.shortest}; a letterboxed picture is as large as fits: leave it out")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -67,28 +67,28 @@ class Preprocess:
 
     def __call__(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
         """What the model takes. Raises DataError for a picture without pixels."""
-        pixels = np.array(self.seen(picture)).reshape(*self.size, len(self.mean))
-        return self.normalised(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
+        pixels = np.array(self.resize_and_crop(picture)).reshape(*self.size, len(self.mean))
+        return self.normalize(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
 
-    def normalised(self, pixels: UInt8[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
+    def normalize(self, pixels: UInt8[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
         """(pixels / 255 - mean) / std, a channel."""
-        return self.standardised(pixels.float() / 255)
+        return self.standardize(pixels.float() / 255)
 
-    def standardised(self, pixels: Float[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
+    def standardize(self, pixels: Float[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
         """(pixels - mean) / std, a channel, of pixels from 0 to 1."""
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
         return (pixels - mean) / std
 
-    def scaled(self, picture: Image.Image) -> Image.Image:
+    def resize_shortest(self, picture: Image.Image) -> Image.Image:
         """The whole picture, with its shorter side as long as `shortest` (or `size`) says, its longer side at most
-        LONGEST times that: what a model sees in tiles."""
+        MAX_ASPECT times that: what a model sees in tiles."""
         picture = self._converted(picture)
         shortest = self.shortest or min(self.size)
-        factor = min(shortest / min(picture.size), LONGEST * shortest / max(picture.size))
+        factor = min(shortest / min(picture.size), MAX_ASPECT * shortest / max(picture.size))
         width, height = (max(1, round(side * factor)) for side in picture.size)
         return picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
 
-    def seen(self, picture: Image.Image) -> Image.Image:
+    def resize_and_crop(self, picture: Image.Image) -> Image.Image:
         """The part of the picture that the model sees, at the size at which it sees it."""
         picture = self._converted(picture)
         method = Image.Resampling[self.interpolation.upper()]
@@ -112,7 +112,7 @@ class Preprocess:
         return picture.convert("L" if len(self.mean) == 1 else "RGB")
 
     def placement(self, height: int, width: int) -> Placement:
-        """Where `seen` puts the pixels of a picture of height x width."""
+        """Where `resize_and_crop` puts the pixels of a picture of height x width."""
         (left, top, right, bottom), _, resized = self._steps((width, height))
         scale_x, scale_y = resized[0] / (right - left), resized[1] / (bottom - top)
         x, y = self._corner(resized)
@@ -141,7 +141,7 @@ class Preprocess:
         height, width = self.size
         return -((resized[0] - width) // 2), -((resized[1] - height) // 2)
 
-    def at(self, side: int) -> "Preprocess":
+    def with_size(self, side: int) -> "Preprocess":
         """The same for square pictures of another size, with the same share cut off."""
         factor = side / min(self.size)
         shortest = None if self.shortest is None else round(self.shortest * factor)
@@ -163,7 +163,7 @@ class Preprocess:
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of what is left of a picture longer than LONGEST."""
-    most = min(width, height) * LONGEST
+    """Left, top, right, bottom of what is left of a picture longer than MAX_ASPECT."""
+    most = min(width, height) * MAX_ASPECT
     left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
     return left, top, left + min(width, most), top + min(height, most)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.errors import DataError
 
 # Names of each, in order of preference.
@@ -28,4 +28,4 @@ def find_split(splits: Sequence[str], split: str, label: str) -> str:
     named = [name for name in splits if split_role(name) is not None and split_role(name) == split_role(split)]
     if len(named) == 1:
         return named[0]
-    raise DataError(f"{label} has no split '{shown(split)}' (found: {', '.join(map(shown, splits)) or 'none'})")
+    raise DataError(f"{label} has no split '{escape(split)}' (found: {', '.join(map(escape, splits)) or 'none'})")

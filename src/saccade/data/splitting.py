@@ -5,7 +5,7 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.split_names import find_split, split_role
 from saccade.data.store import Store
 from saccade.errors import DataError
@@ -40,10 +40,10 @@ def divide(
     layout: Layout,
     val: Layout | None,
     opened: Callable[[Layout, str | None, Whole | None], Whole],
-    fraction: float,
+    val_fraction: float,
     seed: int,
 ) -> tuple[Whole, Whole]:
-    """Training and validation sets: `val` if it is given, else the source's split for validation, else `fraction` of
+    """Training and validation sets: `val` if it is given, else the source's split for validation, else `val_fraction` of
     its training pictures. The notes of the validation set say which. Pictures of a test split stay unseen: validation
     chooses weights, and what has chosen can't judge.
 
@@ -62,10 +62,10 @@ def divide(
         result = opened(layout, held, train)
         result.notes.append(f"validation: the split {held}")
     else:
-        train, result = hold_out(train, fraction, seed)
+        train, result = random_split(train, val_fraction, seed)
         apart = f"; the split {first['test']} stays unseen" if first["test"] else ""
         result.notes.append(
-            f"no validation split was found: {len(result)} pictures ({fraction:.0%}, seed {seed}) held out{apart}"
+            f"no validation split was found: {len(result)} pictures ({val_fraction:.0%}, seed {seed}) held out{apart}"
         )
     return train, result
 
@@ -77,21 +77,21 @@ def chosen(layout: Divided, split: str | None, way: str) -> str | None:
         return find_split(layout.splits, split, layout.store.label)
     if len(layout.splits) > 1:
         raise DataError(
-            f"{layout.store.label} holds the splits {', '.join(map(shown, layout.splits))}; "
+            f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
             f"name one (split={layout.splits[0]!r}) or use {way}(...)"
         )
     return None
 
 
-def hold_out(whole: Whole, fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
-    """The set without `fraction` of its pictures, and those, in the order of the set; the same for the same seed.
+def random_split(whole: Whole, val_fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
+    """The set without `val_fraction` of its pictures, and those, in the order of the set; the same for the same seed.
 
     Raises DataError for a fraction outside 0..1 and for a single picture."""
-    if not 0 < fraction < 1:
-        raise DataError(f"fraction={fraction} was given; a number between 0 and 1 expected")
+    if not 0 < val_fraction < 1:
+        raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
     if len(whole) < 2:
         raise DataError(f"{whole.label} has one picture; two are needed to hold one out for validation")
-    count = min(max(1, round(fraction * len(whole))), len(whole) - 1)
+    count = min(max(1, round(val_fraction * len(whole))), len(whole) - 1)
     held = sorted(np.random.default_rng(seed).permutation(len(whole))[:count].tolist())
     rest = sorted(set(range(len(whole))) - set(held))
     return whole.subset(rest), whole.subset(held)

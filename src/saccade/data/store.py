@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from saccade.data.files import hidden, missing, shown, walk
+from saccade.data.files import escape, hidden, missing, walk
 from saccade.errors import DataError
 
 # first bytes of a compressed file -> its reader, which unlike tarfile's own notices a missing end
@@ -63,16 +63,16 @@ def open_store(source: str | os.PathLike[str]) -> Store:
     if path.is_dir():
         return FolderStore(path)
     if not path.is_file():
-        problem = f"{shown(path)} is neither a folder nor a regular file" if path.exists() else missing(path)
+        problem = f"{escape(path)} is neither a folder nor a regular file" if path.exists() else missing(path)
         raise DataError(problem)
     try:
         with path.open("rb") as file:
             start = file.read(6)
     except OSError as error:
-        raise DataError(f"{shown(path)} cannot be opened ({error.strerror})") from error
+        raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
     reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
     if reader is None and not _is_tar(path):
-        raise DataError(f"{shown(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
+        raise DataError(f"{escape(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
     return TarStore(path, reader)
 
 
@@ -104,7 +104,7 @@ class FolderStore:
 
     def __init__(self, root: Path):
         self.root = root
-        self.label = shown(root)
+        self.label = escape(root)
         self.files: list[str] = []
         self.folders: set[str] = set()
         for at, names in walk(root):
@@ -127,7 +127,7 @@ class TarStore:
 
     def __init__(self, path: Path, reader: Reader | None):
         self.path = path
-        self.label = shown(path)
+        self.label = escape(path)
         self.folders: set[str] = set()
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
@@ -139,7 +139,7 @@ class TarStore:
         except DataError:
             raise
         except DAMAGED as error:
-            raise DataError(f"{self.label} is damaged or cut short ({shown(error)})") from error
+            raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
         self.files = list(self._places or self._bytes)
 
     def read(self, name: str) -> bytes:
@@ -186,7 +186,7 @@ class TarStore:
             raise ValueError("a member of negative size")
         path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{self.label} holds '{shown(member.name)}', a name that points outside it; refused")
+            raise DataError(f"{self.label} holds '{escape(member.name)}', a name that points outside it; refused")
         parts = path.parts if member.isdir() else path.parts[:-1]
         if any(hidden(part) for part in parts):
             return ""

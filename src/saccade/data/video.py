@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from saccade.data.files import check_file, shown
+from saccade.data.files import check_file, escape
 from saccade.data.images import Picture, read_image
 from saccade.errors import DataError, SaccadeError, in_one_line
 
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
     picture: Picture
 
 
-def is_film(name: object) -> bool:
+def is_video(name: object) -> bool:
     """Whether a file name has a film's suffix. An animated GIF, PNG or WebP is a picture."""
     return SUFFIX.search(str(name)) is not None
 
@@ -65,7 +65,7 @@ def pyav() -> Any:
     return av
 
 
-class Film:
+class VideoReader:
     """A film file, to be read once from its start to its end: `for time, picture in film`. One frame is held.
 
     Attributes:
@@ -76,14 +76,14 @@ class Film:
         read: frames read so far.
         notes: what was found wrong with it, or assumed, a sentence each; complete when it is read.
 
-    bad: "skip" uses what can be read of a film that is damaged or cut short and notes it, "fail" raises.
+    on_error: "skip" uses what can be read of a film that is damaged or cut short and notes it, "fail" raises.
 
     Raises DataError for what is no film or holds no video, SaccadeError without PyAV.
     """
 
-    def __init__(self, path: Path, bad: Literal["skip", "fail"] = "skip") -> None:
+    def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
         self._av = pyav()
-        self.path, self.bad, self.said = path, bad, shown(path)
+        self.path, self.on_error, self.said = path, on_error, escape(path)
         self.name = read_name(path)
         self.notes: list[str] = []
         self.read = 0
@@ -115,7 +115,7 @@ class Film:
         end = self._end()
         self.count: int | None = self._stream.frames or (None if end is None else round(end * self.rate)) or None
 
-    def __enter__(self) -> "Film":
+    def __enter__(self) -> "VideoReader":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -126,7 +126,7 @@ class Film:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Its frames. Raises DataError if there is none, and where it is damaged or cut short with bad="fail"."""
+        """Its frames. Raises DataError if there is none, and where it is damaged or cut short with on_error="fail"."""
         end = last = Fraction(0)
         for frame in self._decoded():
             # PyAV 14 does not know how long a frame is
@@ -163,14 +163,14 @@ class Film:
                 broken, why, frames = broken + 1, _why(error), []
             if packet.is_corrupt:
                 broken, why = broken + 1, why or "bytes are missing"
-            if broken and self.bad == "fail":
+            if broken and self.on_error == "fail":
                 break
             yield from frames
         if broken:
             self._problem(f"damaged or cut short: {broken} of its packets could not be decoded in full ({why})")
 
     def _problem(self, text: str) -> None:
-        if self.bad == "fail":
+        if self.on_error == "fail":
             raise DataError(f"{self.said} is {text}")
         self.notes.append(f"{self.said} is {text}")
 
@@ -224,4 +224,4 @@ def _turn(frame: Any) -> tuple[Image.Transpose | None, str]:
 
 
 def _why(error: BaseException) -> str:
-    return shown(getattr(error, "strerror", None) or in_one_line(error))
+    return escape(getattr(error, "strerror", None) or in_one_line(error))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.output import umask
 from saccade.data.video import pyav
 from saccade.errors import DataError, in_one_line
@@ -21,8 +21,8 @@ _BT709, _VIDEO_RANGE = 1, 1  # H.273's numbers, as FFmpeg has them
 _FINEST = 1 << 20  # of a rate's parts
 
 
-class FilmWriter:
-    """A film file that grows picture by picture: `with FilmWriter(out, rate, time_base) as film: film.add(...)`.
+class VideoWriter:
+    """A film file that grows picture by picture: `with VideoWriter(out, rate, time_base) as film: film.add(...)`.
 
     rate: frames a second, on average. time_base: seconds, of which the times of the frames are multiples. All frames
     have the size of the first, others are brought to it; a row or column is repeated where its sides are odd, as the
@@ -45,7 +45,7 @@ class FilmWriter:
             raise self._explained(error) from error
         self._container = self._av.open(self._place, "w", format="mp4", options={"movflags": "faststart"})
 
-    def __enter__(self) -> "FilmWriter":
+    def __enter__(self) -> "VideoWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -113,4 +113,4 @@ class FilmWriter:
 
     def _explained(self, error: BaseException) -> DataError:
         why = getattr(error, "strerror", None) or in_one_line(error)
-        return DataError(f"{shown(self.out)} cannot be written ({why}); choose another path")
+        return DataError(f"{escape(self.out)} cannot be written ({why}); choose another path")

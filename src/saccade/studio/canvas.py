@@ -55,7 +55,7 @@ class Canvas:
 def lay_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tuple[int, int] = (0, 0)) -> Canvas:
     """The whole image at the size at which a segmenter sees it. least: minimum (height, width) of the canvas, whole
     patches."""
-    image = preprocess.scaled(picture)
+    image = preprocess.resize_shortest(picture)
     pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
     padded = (
         max(least[0], -(-image.height // patch) * patch),
@@ -67,7 +67,7 @@ def lay_out(preprocess: Preprocess, patch: int, picture: Image.Image, least: tup
     shown = Image.new(mode, _times(padded, factor)[::-1], fill if mode == "RGB" else fill[0])
     inner = _times((image.height, image.width), factor)
     shown.paste(picture.convert(mode).resize(inner[::-1], Image.Resampling.LANCZOS), (0, 0))
-    return Canvas(preprocess.normalised(pixels), padded, patch, shown)
+    return Canvas(preprocess.normalize(pixels), padded, patch, shown)
 
 
 def _times(size: tuple[int, int], factor: float) -> tuple[int, int]:

@@ -97,7 +97,7 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
     data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
-    output.write(path, _encoded(_document(content, data, page.title)))
+    output.write_file(path, _encoded(_document(content, data, page.title)))
     return PageReport(
         path=path,
         bytes=path.stat().st_size,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
@@ -39,7 +39,7 @@ def bars(labels: Sequence[str], shares: Sequence[float], width: int = 24) -> Tab
     """A bar and a percentage for each label. shares: 0 to 1."""
     table = Table.grid(padding=(0, 1))
     for label, share in zip(labels, shares, strict=True):
-        table.add_row(Text(shown(label)), bar(round(share * width), width), Text(f"{share:6.1%}"))
+        table.add_row(Text(escape(label)), bar(round(share * width), width), Text(f"{share:6.1%}"))
     return table
 
 

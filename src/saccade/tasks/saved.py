@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError, DataError, in_one_line
 from saccade.tasks.base import Task
@@ -116,7 +116,7 @@ def same_classes(found: list[str], expected: list[str], data: str, model: str) -
 
 def _difference(found: list[str], expected: list[str]) -> str:
     lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
-    said = [f"{what} {', '.join(map(shown, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
+    said = [f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
     return f"it {' and '.join(said)}" if said else "they come in another order"
 
 

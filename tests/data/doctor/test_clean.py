@@ -43,7 +43,7 @@ def test_coco(tmp_path):
         "box inverted: left out": 1, "box empty: left out": 1, "box outside: left out": 1, "box beyond: cut": 1,
         "box repeated: left out": 1,
     }  # fmt: skip
-    clean, spoilt = open_objects(tmp_path / "out", bad="fail"), coco()
+    clean, spoilt = open_objects(tmp_path / "out", on_error="fail"), coco()
     assert [name[-5:] for name in clean.names] == ["a.png", "c.png", "d.png"]
     assert clean.objects(0).boxes.tolist() == [[3, 5, 20, 31], [30, 7, 71, 53], [60, 1, 71, 51], [1, 1, 10, 10]]
     assert clean.classes == ["ant", "bee", "cat", "dog"]
@@ -59,7 +59,7 @@ def test_coco_relations_follow_their_objects(tmp_path):
     data["annotations"][4]["bbox"] = [1, 1, 0, 0]
     write_coco(tmp_path / "set", data)
     assert cleaned(tmp_path / "set", tmp_path / "out") == {"box empty: left out": 1}
-    clean = open_objects(tmp_path / "out", bad="fail")
+    clean = open_objects(tmp_path / "out", on_error="fail")
     assert clean.objects(3).labels.tolist() == [1, 0]
     assert clean.objects(3).relations.tolist() == [[1, 0, 0]]
 
@@ -71,7 +71,7 @@ def test_coco_splits_that_annotate_one_picture_each_in_its_own_way(tmp_path):
     file = root / "annotations" / "val.json"
     file.write_text(file.read_text().replace('"height": 60', '"height": 59'))
     assert cleaned(root, tmp_path / "sized") == {"leak: left out": 1, "box empty: left out": 2}
-    assert boxes(open_objects(tmp_path / "sized", "val", bad="fail")) == [[[1, 1, 10, 10]], [[1, 2, 40, 66]]]
+    assert boxes(open_objects(tmp_path / "sized", "val", on_error="fail")) == [[[1, 1, 10, 10]], [[1, 2, 40, 66]]]
 
 
 def one_picture(folder, file_name) -> None:
@@ -127,7 +127,7 @@ def test_voc(tmp_path):
     assert {split: "".join(name[-5] for name in each) for split, each in names.items()} == {
         "train": "a", "val": "cd", "trainval": "ad", "test": "e",
     }  # fmt: skip
-    clean = open_objects(tmp_path / "out", "train", bad="fail")
+    clean = open_objects(tmp_path / "out", "train", on_error="fail")
     assert clean.objects(0).boxes.tolist() == [[3, 5, 20, 31], [30, 7, 71, 53]]
     text = (tmp_path / "out" / "Annotations" / "a.xml").read_text()
     assert text.count("<pose>left</pose>") == 2
@@ -146,16 +146,16 @@ def test_yolo(tmp_path, splits, sheet):
     changes = cleaned(root, tmp_path / "out")
     assert changes == {"box beyond: cut": 2, "box outside: left out": 1}
     split = "train" if splits or sheet else None
-    clean = open_objects(tmp_path / "out", split, bad="fail")
+    clean = open_objects(tmp_path / "out", split, on_error="fail")
     assert clean.classes == ["ant", "bee", "cat"]
     assert len(clean) == (3 if splits else 5)
     expected = [[3, 5, 20, 31], [30, 7, 71, 53], [0.7 * 71, 0.4 * 53, 71, 0.6 * 53], [0.9 * 71, 5.3, 71, 0.3 * 53]]
     for box, other in zip(boxes(clean)[0], expected, strict=True):
         assert box == pytest.approx(other, abs=1e-3)
     if splits:
-        assert len(open_objects(tmp_path / "out", "val", bad="fail")) == 2
+        assert len(open_objects(tmp_path / "out", "val", on_error="fail")) == 2
         assert cleaned(root, tmp_path / "part", "val") == {}
-        assert len(open_objects(tmp_path / "part", "val", bad="fail")) == 2
+        assert len(open_objects(tmp_path / "part", "val", on_error="fail")) == 2
 
 
 def test_yolo_below_the_path_of_a_data_yaml_in_another_folder(tmp_path):
@@ -166,7 +166,7 @@ def test_yolo_below_the_path_of_a_data_yaml_in_another_folder(tmp_path):
     (root / "data.yaml").unlink()
     (root / "labels" / "a.txt").write_text("1 0.9 0.5 0.4 0.2\n")
     assert cleaned(tmp_path / "set", tmp_path / "out") == {"box beyond: cut": 1}
-    clean = open_objects(tmp_path / "out", "train", bad="fail")
+    clean = open_objects(tmp_path / "out", "train", on_error="fail")
     assert clean.names[0] == "blood/images/a.png"
     assert boxes(clean)[0][0] == pytest.approx([0.7 * 71, 0.4 * 53, 71, 0.6 * 53], abs=1e-3)
 

@@ -28,7 +28,7 @@ def with_shape(root, shape) -> None:
 
 def drawable(root) -> bool:
     try:
-        return open_objects(root, bad="fail").objects(0).masks is not None
+        return open_objects(root, on_error="fail").objects(0).masks is not None
     except DataError:
         return False
 

@@ -91,7 +91,7 @@ def test_a_clean_copy(tmp_path):
     }  # fmt: skip
     assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
     assert examine(tmp_path / "out").report.sound
-    train, val = segment_splits(tmp_path / "out", bad="fail")
+    train, val = segment_splits(tmp_path / "out", on_error="fail")
     assert (train.names, val.names) == (["images/train/good.png"], ["images/val/d.png"])
     assert train.classes == ["sky", "road", "car"]
     assert np.array_equal(train.mask(0), indices(2))

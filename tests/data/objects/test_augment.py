@@ -10,7 +10,7 @@ from saccade.data.placement import Placement
 from saccade.errors import DataError
 
 NAMES = ["left of", "above", "inside", "right of", "holds"]
-STILL = {"flip": False, "colour": 0.0, "scale": (1.0, 1.0)}
+STILL = {"hflip": False, "color_jitter": 0.0, "scale": (1.0, 1.0)}
 
 
 def scene(seed: int, rows: int = 61, columns: int = 83, masks: bool = True) -> tuple[torch.Tensor, Objects]:
@@ -64,7 +64,7 @@ def around(pixels: torch.Tensor) -> torch.Tensor:
 def test_boxes_and_masks_stay_on_their_pixels(masks: bool, size: tuple[int, int]):
     scenes = [scene(seed, masks=masks) for seed in range(11)]
     augment = ObjectAugment(
-        size, (0.5, 2.0), 0.2, upside_down=True, quarter_turns=size[0] == size[1], colour=0.0, relations=NAMES
+        size, (0.5, 2.0), 0.2, vflip=True, rot90=size[0] == size[1], color_jitter=0.0, relations=NAMES
     )
     pictures, objects = torch.stack([p for p, _ in scenes]), [o for _, o in scenes]
     checked = 0
@@ -90,7 +90,7 @@ def test_boxes_and_masks_stay_on_their_pixels(masks: bool, size: tuple[int, int]
 def test_relations_stay_true():
     scenes = [scene(seed) for seed in range(17)]
     pictures, objects = torch.stack([p for p, _ in scenes]), [o for _, o in scenes]
-    augment = ObjectAugment((61, 83), (0.4, 3.0), 0.1, upside_down=True, relations=NAMES)
+    augment = ObjectAugment((61, 83), (0.4, 3.0), 0.1, vflip=True, relations=NAMES)
     kinds, fewer = torch.zeros(5, dtype=torch.long), 0
     for seed in range(5):
         _, moved = augment(pictures, objects, seeded(seed))
@@ -208,14 +208,14 @@ def test_select_renumbers_relations():
 def test_pictures_without_objects():
     picture, _ = scene(0)
     empty = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (61, 83))
-    _, (moved,) = ObjectAugment((53, 59), upside_down=True, relations=NAMES)(picture[None], [empty], seeded())
+    _, (moved,) = ObjectAugment((53, 59), vflip=True, relations=NAMES)(picture[None], [empty], seeded())
     assert (len(moved), moved.size) == (0, (53, 59))
 
 
 def test_colour_jitter_is_saturation_brightness_contrast():
     grey = torch.full((2, 3, 5, 7), 100, dtype=torch.uint8)
     empty = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (5, 7))
-    x, _ = ObjectAugment((5, 7), **STILL | {"colour": 0.5})(grey, [empty] * 2, seeded())
+    x, _ = ObjectAugment((5, 7), **STILL | {"color_jitter": 0.5})(grey, [empty] * 2, seeded())
     assert x.std((1, 2, 3)).max() < 1e-6  # a flat grey picture stays one, lighter or darker
     assert (x - 100 / 255).abs().amax((1, 2, 3)).min() > 1e-3
 
@@ -225,9 +225,9 @@ def test_colour_jitter_is_saturation_brightness_contrast():
     [
         ({"scale": (0.0, 1.0)}, "scale"),
         ({"scale": (2.0, 1.0)}, "scale"),
-        ({"colour": -0.1}, "colour"),
+        ({"color_jitter": -0.1}, "color_jitter"),
         ({"least_visible": 1.5}, "least_visible"),
-        ({"quarter_turns": True}, r"size=\(5, 7\); equal sides expected"),
+        ({"rot90": True}, r"size=\(5, 7\); equal sides expected"),
     ],
 )
 def test_bad_options(options: dict, message: str):

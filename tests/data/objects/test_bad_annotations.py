@@ -56,19 +56,19 @@ def written(kind: str, root, box):
 @pytest.mark.parametrize(("box", "said"), BAD)
 def test_bad_boxes_are_refused(tmp_path, kind, box, said):
     root = written(kind, tmp_path / "set", box)
-    dataset = open_objects(root, bad="skip")
+    dataset = open_objects(root, on_error="skip")
     assert dataset.objects(0).labels.tolist() == [0, 2]
     ((place, reason),) = dataset.skipped.items()
     assert "a.png, " in place
     assert place.rpartition(", ")[2] in ("annotation 77", "object 3", "line 3")
     assert said in reason
     with pytest.raises(DataError, match=f"{said}.*; mend or remove it"):
-        open_objects(root, bad="fail")
+        open_objects(root, on_error="fail")
 
 
 @pytest.mark.parametrize("kind", ["COCO", "VOC", "YOLO"])
 def test_boxes_that_reach_beyond_are_cut_and_counted(tmp_path, kind):
-    dataset = open_objects(written(kind, tmp_path / "set", (60, -2, 75.5, 30)), bad="fail")
+    dataset = open_objects(written(kind, tmp_path / "set", (60, -2, 75.5, 30)), on_error="fail")
     torch.testing.assert_close(dataset.objects(0).boxes[2], torch.tensor([60.0, 0, 71, 30]), atol=1e-4, rtol=0)
     farthest = "0.0634 of a side" if kind == "YOLO" else "4.5 pixels"
     assert dataset.notes[1:] == [f"1 boxes reach beyond their picture, the farthest by {farthest}; cut at its edges"]
@@ -135,7 +135,7 @@ def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
     data = coco()
     apply(data)
     with pytest.raises(DataError, match=message):
-        open_objects(write_coco(tmp_path / "set", data), bad="skip")
+        open_objects(write_coco(tmp_path / "set", data), on_error="skip")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
     ((_, said),) = dataset.skipped.items()
     assert reason in said
     with pytest.raises(DataError, match=reason):
-        open_objects(root, bad="fail")
+        open_objects(root, on_error="fail")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"images": [], "annotations": []}', "\xff"])
@@ -177,7 +177,7 @@ def test_what_is_no_coco_file(tmp_path, text):
 def test_what_coco_may_say_of_a_crowd(tmp_path, value, crowd):
     data = coco()
     data["annotations"][1]["iscrowd"] = value
-    dataset = open_objects(write_coco(tmp_path / "set", data), bad="fail")
+    dataset = open_objects(write_coco(tmp_path / "set", data), on_error="fail")
     assert dataset.objects(0).crowd.tolist() == [False, crowd]
 
 
@@ -254,7 +254,7 @@ def test_coco_relations(tmp_path):
         "103": [{"subject": 5, "relation": "holds", "object": 3}],
     }
     data = coco(relations=relations, relation_names=["holds", "above"])
-    dataset = open_objects(write_coco(tmp_path / "set", data), bad="fail")
+    dataset = open_objects(write_coco(tmp_path / "set", data), on_error="fail")
     assert dataset.relations == ["holds", "above"]
     assert [dataset.objects(i).relations.tolist() for i in (0, 1, 3)] == [[[1, 1, 0], [0, 0, 1]], [], [[2, 0, 0]]]
     data["annotations"][0]["bbox"] = [0, 0, 0, 0]  # with it go its relations
@@ -268,7 +268,7 @@ def test_coco_relations(tmp_path):
         data["relations"] = {"100": [broken]}
         (tmp_path / "set" / "annotations" / "instances.json").write_text(json.dumps(data))
         with pytest.raises(DataError, match="two of its annotations and a known name expected"):
-            open_objects(tmp_path / "set", bad="fail")
+            open_objects(tmp_path / "set", on_error="fail")
 
 
 # ---------------------------------------------------------------- VOC
@@ -299,7 +299,7 @@ def test_voc_files_that_cannot_be_read(tmp_path, text, reason):
     ((place, _),) = dataset.skipped.items()
     assert place == "Annotations/b.xml"
     with pytest.raises(DataError, match=f"Annotations/b.xml {reason}"):
-        open_objects(root, bad="fail")
+        open_objects(root, on_error="fail")
 
 
 def test_voc_lists(tmp_path):
@@ -329,7 +329,7 @@ def test_voc_beside_the_pictures_and_without_sizes(tmp_path):
     save_pictures(tmp_path / "set")
     for i, name in enumerate(NAMES):
         (tmp_path / "set" / f"{name}.xml").write_text(xml(i, size=(0, 0)))
-    dataset = open_objects(tmp_path / "set", bad="fail")
+    dataset = open_objects(tmp_path / "set", on_error="fail")
     assert dataset.objects(3).size == (59, 83)
 
 
@@ -337,11 +337,11 @@ def test_the_file_name_decides_between_voc_pictures_of_one_stem(tmp_path):
     root = write_voc(tmp_path / "set")
     pictures = root / "JPEGImages"
     (pictures / "a.jpg").write_bytes((pictures / "a.png").read_bytes())
-    dataset = open_objects(root, bad="fail")
+    dataset = open_objects(root, on_error="fail")
     assert dataset.names == [f"JPEGImages/{name}.png" for name in NAMES]
     file = root / "Annotations" / "a.xml"
     file.write_text(xml(0).replace("a.png", "C:\\photos\\a.jpg"))
-    assert open_objects(root, bad="fail").names[0] == "JPEGImages/a.jpg"
+    assert open_objects(root, on_error="fail").names[0] == "JPEGImages/a.jpg"
     file.write_text(xml(0).replace("a.png", "x.png"))
     with pytest.raises(DataError, match=r"a\.xml may be of JPEGImages/a\.jpg, JPEGImages/a\.png, and .* 'x\.png' is"):
         open_objects(root)
@@ -360,7 +360,7 @@ def test_two_voc_files_of_one_picture(tmp_path):
     for folder in "xy":  # with a picture each they are two
         (root / "JPEGImages" / folder).mkdir()
         (root / "JPEGImages" / folder / "a.png").write_bytes((root / "JPEGImages" / "a.png").read_bytes())
-    assert open_objects(root, bad="fail").names[-2:] == ["JPEGImages/x/a.png", "JPEGImages/y/a.png"]
+    assert open_objects(root, on_error="fail").names[-2:] == ["JPEGImages/x/a.png", "JPEGImages/y/a.png"]
 
 
 def test_several_voc_sets(tmp_path):
@@ -388,7 +388,7 @@ def test_ways_to_write_a_data_yaml(tmp_path, names, train):
     root = write_yolo(tmp_path / "set")
     (root / "list.txt").write_text("".join(f"./images/{name}.png\n" for name in NAMES))
     sheet(root, names=names, train=train, nc=3)
-    assert len(open_objects(root, bad="fail")) == 5
+    assert len(open_objects(root, on_error="fail")) == 5
     assert open_objects(root / "data.yaml").classes == CLASSES
 
 
@@ -413,7 +413,7 @@ def test_the_path_of_a_data_yaml(tmp_path, folder, base, train):
     (inner / "data.yaml").rename(tmp_path / "set" / folder / "data.yaml")
     # of the same names, and not meant
     save_pictures(tmp_path / "set" / "other" / "images" / "train")
-    dataset = open_objects(tmp_path / "set", "train", bad="fail")
+    dataset = open_objects(tmp_path / "set", "train", on_error="fail")
     assert dataset.names == [f"blood/images/train/{name}.png" for name in "abc"]
     assert [len(dataset.objects(i)) for i in range(3)] == [2, 1, 0]
 
@@ -436,7 +436,7 @@ def test_pictures_that_a_yolo_list_names_twice(tmp_path):
     assert dataset.names == ["images/a.png", "images/b.png"]
     assert list(dataset.skipped.values()) == ["list.txt, line 4: b.png is listed again"]
     with pytest.raises(DataError, match=r"list\.txt, line 4: b\.png is listed again"):
-        open_objects(root, bad="fail")
+        open_objects(root, on_error="fail")
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ def test_yolo_lines_as_they_cannot_be(tmp_path, line, said):
     root = write_yolo(tmp_path / "set")
     (root / "labels" / "c.txt").write_text(f"\n{line}\n")
     with pytest.raises(DataError, match=f"labels/c.txt, line 2 {said}"):
-        open_objects(root, bad="fail")
+        open_objects(root, on_error="fail")
     if "class" not in said:
         assert list(open_objects(root).skipped) == ["labels/c.txt, line 2"]
 
@@ -505,7 +505,7 @@ def test_yolo_polygons_empty_and_missing_files(tmp_path):
     (root / "labels" / "c.txt").write_text("2 0.5 0.25 0.75 0.5 0.5 0.75 0.25 0.5\n")
     (root / "labels" / "a.txt").write_text("")
     (root / "labels" / "b.txt").unlink()
-    dataset = open_objects(root, bad="fail")
+    dataset = open_objects(root, on_error="fail")
     torch.testing.assert_close(dataset.objects(2).boxes, torch.tensor([[0.25, 0.25, 0.75, 0.75]]) * 47)
     assert [len(dataset.objects(i)) for i in (0, 1)] == [0, 0]
     assert dataset.notes[1] == "1 pictures have no label file and were taken to hold no objects"

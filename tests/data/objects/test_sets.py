@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.data import Preprocess
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import object_splits, open_objects
-from saccade.data.splitting import hold_out
+from saccade.data.splitting import random_split
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, SIZES, coco, save_pictures, write_coco, write_voc, write_yolo, xml
@@ -43,10 +43,10 @@ def check(dataset, kind: str) -> None:
     assert dataset.skipped == {}
 
 
-@pytest.mark.parametrize("bad", ["skip", "fail"])
-def test_every_format_gives_the_same_objects(any_set, bad):
+@pytest.mark.parametrize("on_error", ["skip", "fail"])
+def test_every_format_gives_the_same_objects(any_set, on_error):
     kind, root = any_set
-    dataset = open_objects(root, bad=bad, split="train" if (root / "data.yaml").exists() else None)
+    dataset = open_objects(root, on_error=on_error, split="train" if (root / "data.yaml").exists() else None)
     check(dataset, kind)
     assert f"read as {kind}: 5 pictures, 3 classes" in dataset.notes[0]
 
@@ -94,7 +94,7 @@ def test_splits_of_coco_lie_in_folders_of_their_own(tmp_path):
 
 def test_a_hold_out_is_the_same_for_the_same_seed(tmp_path):
     root = write_coco(tmp_path / "set")
-    parts = [object_splits(root, fraction=0.4, seed=seed) for seed in (0, 0, 1, 2, 3)]
+    parts = [object_splits(root, val_fraction=0.4, seed=seed) for seed in (0, 0, 1, 2, 3)]
     assert parts[0][0].names == parts[1][0].names
     assert len({tuple(val.names) for _, val in parts}) > 1
     for train, val in parts:
@@ -102,10 +102,10 @@ def test_a_hold_out_is_the_same_for_the_same_seed(tmp_path):
         assert len(val) == 2
         assert val.notes[-1].endswith("2 pictures (40%, seed 0) held out") or val.notes[-1].endswith("held out")
     whole = open_objects(root)
-    with pytest.raises(DataError, match="fraction=1 was given"):
-        hold_out(whole, 1)
+    with pytest.raises(DataError, match="val_fraction=1 was given"):
+        random_split(whole, 1)
     with pytest.raises(DataError, match="has one picture; two are needed"):
-        hold_out(whole.subset([3]), 0.5)
+        random_split(whole.subset([3]), 0.5)
 
 
 def test_another_validation_set_uses_the_classes_of_training(tmp_path):
@@ -200,7 +200,7 @@ def test_arrays_are_what_the_model_sees(tmp_path):
         torch.testing.assert_close(
             each.boxes, fit.placement(*original.size).to_model(original.boxes), atol=1e-4, rtol=0
         )
-        seen = np.asarray(fit.seen(dataset.picture(i).image)).transpose(2, 0, 1)
+        seen = np.asarray(fit.resize_and_crop(dataset.picture(i).image)).transpose(2, 0, 1)
         assert np.array_equal(pictures[i].numpy(), seen)
 
 
@@ -222,7 +222,7 @@ def test_unreadable_pictures(tmp_path):
     assert len(pictures) == len(objects) == 3
     assert set(dataset.skipped) == {"images/b.png", "images/d.png"}
     with pytest.raises(DataError, match="damaged or cut short"):
-        to_object_arrays(open_objects(root, "train", bad="fail"), Preprocess((23, 29)))
+        to_object_arrays(open_objects(root, "train", on_error="fail"), Preprocess((23, 29)))
     for name in "ace":
         (root / "images" / f"{name}.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"no picture of .* could be read"):
@@ -233,8 +233,8 @@ def test_nothing_to_read(tmp_path):
     save_pictures(tmp_path / "set")
     with pytest.raises(DataError, match=r"holds no boxes that can be read \(found: 5 \.png\); a COCO \.json"):
         open_objects(tmp_path / "set")
-    with pytest.raises(DataError, match=r'bad=.* was given; "skip" or "fail" expected'):
-        open_objects(write_voc(tmp_path / "voc"), bad="ignore")
+    with pytest.raises(DataError, match=r'on_error=.* was given; "skip" or "fail" expected'):
+        open_objects(write_voc(tmp_path / "voc"), on_error="ignore")
 
 
 def test_what_was_refused_stays_known_in_the_parts(tmp_path):
@@ -273,6 +273,6 @@ def test_a_hold_out_that_leaves_training_without_objects(tmp_path):
     data["annotations"] = data["annotations"][:1]  # of the first picture
     root = write_coco(tmp_path / "set", data)
     whole = open_objects(root)
-    seed = next(seed for seed in range(99) if hold_out(whole, 0.1, seed)[1].names == ["images/a.png"])
+    seed = next(seed for seed in range(99) if random_split(whole, 0.1, seed)[1].names == ["images/a.png"])
     with pytest.raises(DataError, match="4 pictures that are left for training hold no object"):
         object_splits(root, seed=seed)

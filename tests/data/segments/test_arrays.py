@@ -7,7 +7,7 @@ from PIL import Image
 
 from saccade.data import Preprocess
 from saccade.data.placement import Placement
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.arrays import SegmentStreamed, to_segment_arrays
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
@@ -43,7 +43,7 @@ def test_arrays(tmp_path, resize, budget):
     assert (masks.shape, masks.dtype) == ((5, 29, 37), torch.uint8)
     for i in range(5):
         assert np.array_equal(masks[i], slow(indices(i), fit))
-        assert np.array_equal(pictures[i].permute(1, 2, 0), fit.seen(dataset.picture(i).image))
+        assert np.array_equal(pictures[i].permute(1, 2, 0), fit.resize_and_crop(dataset.picture(i).image))
         assert all(torch.equal(a, b) for a, b in zip(data[i], (pictures[i], masks[i]), strict=True))
     assert torch.equal(data[torch.tensor([3, 1])][1], masks[[3, 1]])
 
@@ -59,7 +59,7 @@ def test_padding_is_ignored_and_nothing_else(tmp_path):
 
 def test_an_exact_enlargement_repeats_pixels():
     mask = torch.arange(6, dtype=torch.uint8).view(2, 3)
-    found = Placement(2.0, 2.0, 1.0, 0.0).classes_to_model(mask, (4, 8), IGNORED)
+    found = Placement(2.0, 2.0, 1.0, 0.0).classes_to_model(mask, (4, 8), IGNORE_INDEX)
     assert found.tolist() == [[255, 0, 0, 1, 1, 2, 2, 255]] * 2 + [[255, 3, 3, 4, 4, 5, 5, 255]] * 2
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_left_out(tmp_path, budget):
     assert sorted(dataset.skipped) == ["images/b.png", "images/d.png"]
     assert np.array_equal(data[[0, 1, 2]][1][2], slow(indices(4), FIT))
     with pytest.raises(DataError, match=r"masks/b.png is a mask of|images/d.png is not a picture"):
-        to_segment_arrays(open_segments(root, bad="fail"), FIT, budget)
+        to_segment_arrays(open_segments(root, on_error="fail"), FIT, budget)
     for i, name in enumerate("abcde"):
         grey(indices(i) + 50).save(root / "masks" / f"{name}.png")
     with pytest.raises(DataError, match=r"no picture of .*set could be read: masks/a.png has the values"):
@@ -84,6 +84,6 @@ def test_what_cannot_be_read_is_left_out(tmp_path, budget):
 def test_a_set_whose_masks_have_other_sizes(tmp_path):
     dataset = open_segments(write(tmp_path / "set"))
     dataset.picture = lambda index: type("P", (), {"image": Image.new("RGB", (3, 5))})()
-    dataset.bad = "fail"
+    dataset.on_error = "fail"
     with pytest.raises(DataError, match=r"has 3 x 5 pixels and its mask \d+ x \d+; the same expected"):
         to_segment_arrays(dataset, FIT)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.augment import SegmentAugment, nearest
 from saccade.errors import DataError
 
 COLOURS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [0, 255, 255]], dtype=torch.uint8)
-STILL = {"scale": (1.0, 1.0), "flip": False, "colour": 0.0}
+STILL = {"scale": (1.0, 1.0), "hflip": False, "color_jitter": 0.0}
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,7 +32,7 @@ def inner(masks: torch.Tensor, reach: int = 2) -> torch.Tensor:
     x = masks.float()[:, None]
     grown = torch.nn.functional.max_pool2d(x, 2 * reach + 1, 1, reach)
     shrunk = -torch.nn.functional.max_pool2d(-x, 2 * reach + 1, 1, reach)
-    return (grown == shrunk)[:, 0] & (masks != IGNORED)
+    return (grown == shrunk)[:, 0] & (masks != IGNORE_INDEX)
 
 
 @pytest.mark.parametrize("size", [(61, 83), (41, 53), (101, 97), (113, 43)])
@@ -40,7 +40,7 @@ def inner(masks: torch.Tensor, reach: int = 2) -> torch.Tensor:
 def test_pictures_and_masks_stay_together(size, scale):
     pictures, masks = scenes()
     for seed in range(3):
-        x, moved = SegmentAugment(size, scale, colour=0.0)(pictures, masks, seeded(seed))
+        x, moved = SegmentAugment(size, scale, color_jitter=0.0)(pictures, masks, seeded(seed))
         assert (x.shape, x.dtype) == ((7, 3, *size), torch.float32)
         assert (moved.shape, moved.dtype) == ((7, *size), torch.uint8)
         sure = inner(moved)
@@ -50,13 +50,13 @@ def test_pictures_and_masks_stay_together(size, scale):
         # shrunk, a sliver between two rectangles may be seen in the picture and be under no pixel's centre
         assert float((difference[sure] > 1e-6).float().mean()) <= (0.01 if scale[0] < 1 else 0.0)
         # nearest along borders too: a pixel is nowhere nearer to another class than by half
-        assert float((difference[moved != IGNORED] > 0.75).float().mean()) < 0.005
+        assert float((difference[moved != IGNORE_INDEX] > 0.75).float().mean()) < 0.005
 
 
 def test_proportions_are_kept_and_the_rest_is_ignored():
     pictures, masks = scenes()
-    x, moved = SegmentAugment((50, 90), (0.5, 0.5), colour=0.0)(pictures, masks, seeded())
-    inside = moved != IGNORED
+    x, moved = SegmentAugment((50, 90), (0.5, 0.5), color_jitter=0.0)(pictures, masks, seeded())
+    inside = moved != IGNORE_INDEX
     assert inside.sum((1, 2)).tolist() == [30 * 42] * 7  # 61 x 83 at half size
     places = {tuple(each.nonzero().amin(0).tolist()) for each in inside}
     assert len(places) == 7
@@ -64,8 +64,8 @@ def test_proportions_are_kept_and_the_rest_is_ignored():
     assert (x.permute(0, 2, 3, 1)[~inside] - mean).abs().max() < 1e-6
     # one side is cut, the other one padded
     _, moved = SegmentAugment((100, 40), (1.0, 1.0))(pictures, masks, seeded())
-    assert (moved != IGNORED).any(2).sum(1).tolist() == [61] * 7
-    assert (moved != IGNORED).any(1).sum(1).tolist() == [40] * 7
+    assert (moved != IGNORE_INDEX).any(2).sum(1).tolist() == [61] * 7
+    assert (moved != IGNORE_INDEX).any(1).sum(1).tolist() == [40] * 7
 
 
 def test_nothing_on_is_the_picture_itself():
@@ -80,7 +80,7 @@ def test_nothing_on_is_the_picture_itself():
 
 def test_mirrors_half_of_the_time():
     pictures, masks = scenes(50)
-    x, moved = SegmentAugment((61, 83), (1.0, 1.0), colour=0.0)(pictures, masks, seeded())
+    x, moved = SegmentAugment((61, 83), (1.0, 1.0), color_jitter=0.0)(pictures, masks, seeded())
     turned = [torch.equal(each, mask.flip(1)) for each, mask in zip(moved, masks, strict=True)]
     assert 15 < sum(turned) < 35
     assert all(torch.equal(each, mask) for each, mask, t in zip(moved, masks, turned, strict=True) if not t)
@@ -96,7 +96,7 @@ def test_nearest_against_its_definition():
     found = nearest(masks, source, (13, 17), target, mirrored)
     for i in range(5):
         (top, left, h, w), (row, column, rows, columns) = source[i].tolist(), target[i].tolist()
-        expected = torch.full((13, 17), IGNORED, dtype=torch.uint8)
+        expected = torch.full((13, 17), IGNORE_INDEX, dtype=torch.uint8)
         for y in range(rows):
             for x in range(columns):
                 expected[row + y, column + x] = masks[
@@ -121,7 +121,7 @@ def test_one_seed_one_result_and_nothing_given_is_changed():
 def test_colour_changes_pictures_only():
     pictures, masks = scenes()
     still, same = SegmentAugment((61, 83), **STILL)(pictures, masks, seeded())
-    x, moved = SegmentAugment((61, 83), **STILL | {"colour": 0.5})(pictures, masks, seeded())
+    x, moved = SegmentAugment((61, 83), **STILL | {"color_jitter": 0.5})(pictures, masks, seeded())
     assert torch.equal(same, moved)
     assert (x - still).abs().mean() > 0.03
 
@@ -131,7 +131,7 @@ def test_colour_changes_pictures_only():
     [
         ({"scale": (0.0, 1.0)}, "scale"),
         ({"scale": (2.0, 1.0)}, "scale"),
-        ({"colour": 1.1}, "colour"),
+        ({"color_jitter": 1.1}, "color_jitter"),
         ({"size": (0, 3)}, "size"),
     ],
 )

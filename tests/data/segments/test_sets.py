@@ -44,21 +44,21 @@ def check(dataset, names: str = "abcde", classes=("sky", "road", "car"), masks=i
     assert dataset.skipped == {}
 
 
-@pytest.mark.parametrize("bad", ["skip", "fail"])
+@pytest.mark.parametrize("on_error", ["skip", "fail"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_gives_the_same_masks(tmp_path, layout, bad):
+def test_every_layout_gives_the_same_masks(tmp_path, layout, on_error):
     places, splits = LAYOUTS[layout]
     root = write(tmp_path / "set", **places, splits=splits)
     if splits is None:
-        dataset = open_segments(root, bad=bad)
+        dataset = open_segments(root, on_error=on_error)
         check(dataset)
         assert dataset.notes == [f"{root} was read as index masks: 5 pictures, 3 classes of classes.txt"]
         return
     with pytest.raises(DataError, match=r"holds the splits train, val, test; name one \(split='train'\)"):
         open_segments(root)
     for split, names in splits.items():
-        check(open_segments(root, split, bad), names)
-    train, val = segment_splits(root, bad=bad)
+        check(open_segments(root, split, on_error), names)
+    train, val = segment_splits(root, on_error=on_error)
     check(train, "abc")
     check(val, "d")
     assert val.notes[-1] == "validation: the split val"
@@ -117,11 +117,11 @@ def test_a_pair_in_a_list_wins_over_names(tmp_path):
 
 def test_hold_out(tmp_path):
     root = write(tmp_path / "set")
-    train, val = segment_splits(root, fraction=0.4, seed=3)
+    train, val = segment_splits(root, val_fraction=0.4, seed=3)
     assert (len(train), len(val)) == (3, 2)
     assert sorted(train.names + val.names) == [f"images/{name}.png" for name in NAMES]
     assert val.notes[-1] == "no validation split was found: 2 pictures (40%, seed 3) held out"
-    assert segment_splits(root, fraction=0.4, seed=3)[1].names == val.names
+    assert segment_splits(root, val_fraction=0.4, seed=3)[1].names == val.names
     check(val.subset([1]), val.names[1][-5])
 
 
@@ -186,9 +186,9 @@ def test_segnets_camvid_without_a_list(tmp_path):
 
 def test_eleven_classes_and_255_in_plain_folders(tmp_path):
     root = write(tmp_path / "set", masks=void, classes="\n".join(CAMVID))
-    check(open_segments(root, bad="fail"), "abcde", CAMVID, void)
+    check(open_segments(root, on_error="fail"), "abcde", CAMVID, void)
     root = write(tmp_path / "with void", masks=eleven, classes="\n".join(TWELVE))
-    check(open_segments(root, bad="fail"), "abcde", CAMVID, void)
+    check(open_segments(root, on_error="fail"), "abcde", CAMVID, void)
     root = write(tmp_path / "asked", masks=eleven, classes="\n".join(TWELVE))
     check(open_segments(root, classes=TWELVE), "abcde", TWELVE, eleven)
     root = write(tmp_path / "unlisted", masks=eleven, classes="\n".join(CAMVID))
@@ -272,7 +272,7 @@ def test_voc(tmp_path, kind):
     lists.mkdir(parents=True)
     for split, names in {"train": "abc", "val": "de", "trainval": "abcde"}.items():
         (lists / f"{split}.txt").write_text("\n".join(names) + "\n")
-    train, val = segment_splits(tmp_path, bad="fail")
+    train, val = segment_splits(tmp_path, on_error="fail")
     check(train, "abc", VOC)
     check(val, "de", VOC)
     assert f"read as VOC's {'index' if kind == 'palette' else 'coloured'} masks" in train.notes[0]
@@ -303,7 +303,7 @@ def test_scenes_as_they_are_and_as_they_are_written(tmp_path):
     scenes = Scenes(3, (37, 53), seed=5)
     direct = SceneSegments(scenes)
     write_scenes(scenes, tmp_path / "out", "masks")
-    written = open_segments(tmp_path / "out", bad="fail")
+    written = open_segments(tmp_path / "out", on_error="fail")
     assert direct.classes == written.classes == ["background", *scenes.classes]
     assert len(direct) == len(written) == 3
     for i in range(3):
@@ -359,7 +359,7 @@ def test_what_cannot_be_used(tmp_path):
         "masks/z.png": "masks/z.png is a mask without a picture; add the picture or remove it",
     }
     with pytest.raises(DataError, match=r"set: images/e.png has no mask; add one"):
-        open_segments(root, bad="fail")
+        open_segments(root, on_error="fail")
 
 
 def test_lossy_and_transparent_masks(tmp_path):
@@ -379,8 +379,8 @@ def test_what_is_no_set(tmp_path):
     with pytest.raises(DataError, match=r"holds no masks that can be read \(found: 1 .png\); images/ beside masks/"):
         open_segments(tmp_path / "set")
     root = write(tmp_path / "good")
-    with pytest.raises(DataError, match=r"bad=.maybe. was given"):
-        open_segments(root, bad="maybe")
+    with pytest.raises(DataError, match=r"on_error=.maybe. was given"):
+        open_segments(root, on_error="maybe")
     with pytest.raises(DataError, match=r"has no split 'train' \(found: none\)"):
         open_segments(root, "train")
     (root / "train.txt").write_text("a\nb\nmissing\n")
@@ -420,6 +420,6 @@ def test_camvids_frames_with_eleven_names_in_any_folders(tmp_path):
     write(root, "images/0006R0_f0{name}.png", "masks/0006R0_f0{name}.png", masks=eleven, classes="\n".join(CAMVID))
     for path in list(root.rglob("*.png")):
         path.rename(path.with_name(f"0006R0_f{ord(path.stem[-1]):05}.png"))
-    dataset = open_segments(root, bad="fail")
+    dataset = open_segments(root, on_error="fail")
     assert dataset.classes == list(CAMVID)
     assert all(np.array_equal(dataset.mask(i), void(i)) for i in range(5))

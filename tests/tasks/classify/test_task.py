@@ -254,13 +254,13 @@ def test_val_in_bf16_is_close(task, pictures):
 def test_val_skips_and_counts_or_fails(task, tmp_path):
     tiny.folder(tmp_path / "set", each=3)
     (tmp_path / "set" / "green" / "1.png").write_bytes(b"junk")
-    data = ImageFolder(tmp_path / "set", bad="skip")
+    data = ImageFolder(tmp_path / "set", on_error="skip")
     said, truth = task.val(data, join("cpu", "fp32"), batch=2)
     assert truth.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert len(said) == 8
     assert list(data.skipped) == ["green/1.png"]
     with pytest.raises(DataError, match=r"green/1\.png"):
-        task.val(ImageFolder(tmp_path / "set", bad="fail"), join("cpu", "fp32"))
+        task.val(ImageFolder(tmp_path / "set", on_error="fail"), join("cpu", "fp32"))
 
 
 def test_val_of_nothing_readable(task, tmp_path):
@@ -268,7 +268,7 @@ def test_val_of_nothing_readable(task, tmp_path):
         (tmp_path / kind).mkdir()
         (tmp_path / kind / "x.png").write_bytes(b"junk")
     with pytest.raises(DataError, match=r"no picture .* could be read"):
-        task.val(ImageFolder(tmp_path, bad="skip"), join("cpu", "fp32"))
+        task.val(ImageFolder(tmp_path, on_error="skip"), join("cpu", "fp32"))
 
 
 def test_other_classes_are_named(pictures):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.tasks.segment.borders import COLUMNS, DISTANCES, FAR, bands, border_counts, borders, near_borders
 
 SIZES = [(13, 17), (1, 1), (1, 7), (5, 1), (2, 3), (23, 11)]
@@ -17,13 +17,13 @@ def blobs(size, classes, seed, ignored=0.0, smooth=2):
     small = random.integers(0, classes, [side // smooth + 1 for side in size])
     mask = small.repeat(smooth, 0).repeat(smooth, 1)[: size[0], : size[1]].astype(np.uint8)
     mask[random.random(size) < 0.1] = random.integers(0, classes)
-    mask[random.random(size) < ignored] = IGNORED
+    mask[random.random(size) < ignored] = IGNORE_INDEX
     return mask
 
 
 def pair(size, classes, seed, ignored):
     said, truth = blobs(size, classes, seed), blobs(size, classes, seed + 1, ignored)
-    return np.where(truth == IGNORED, np.uint8(IGNORED), said), truth
+    return np.where(truth == IGNORE_INDEX, np.uint8(IGNORE_INDEX), said), truth
 
 
 def at(mask, y, x):
@@ -37,7 +37,7 @@ def slow_borders(mask):
     for y, x in np.ndindex(mask.shape):
         around = [at(mask, y + dy, x + dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))]
         here = mask[y, x]
-        if here != IGNORED and any(other not in (None, IGNORED, here) for other in around):
+        if here != IGNORE_INDEX and any(other not in (None, IGNORE_INDEX, here) for other in around):
             found.add((y, x))
     return found
 
@@ -47,7 +47,7 @@ def slow_band(mask, distance):
     found, steps = set(), range(-distance, distance + 1)
     for y, x in np.ndindex(mask.shape):
         around = [at(mask, y + dy, x + dx) for dy in steps for dx in steps]
-        if mask[y, x] != IGNORED and any(other not in (IGNORED, mask[y, x]) for other in around):
+        if mask[y, x] != IGNORE_INDEX and any(other not in (IGNORE_INDEX, mask[y, x]) for other in around):
             found.add((y, x))
     return found
 
@@ -105,7 +105,7 @@ def test_borders_of_two_halves():
 
 def test_ignored_pixels_have_no_border():
     mask = np.zeros((1, 5), np.uint8)
-    mask[0, 2], mask[0, 3:] = IGNORED, 1
+    mask[0, 2], mask[0, 3:] = IGNORE_INDEX, 1
     assert not borders(mask).any()
     large = np.pad(mask, 9, "edge")
     band = next(bands(large, (1,)))  # only what lies at the picture's edge

@@ -13,7 +13,7 @@ from faster_coco_eval.core import mask as coder
 from PIL import Image
 
 from saccade.data import open_objects
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 from saccade.tasks.segment.coco import annotations, categories, covers_nothing, writing_areas
@@ -46,12 +46,12 @@ def test_which_class_is_left_out():
     [
         segment_masks.ring(), segment_masks.noise(5), segment_masks.noise(5, ignored=True),
         torch.full((7, 1), 3, dtype=torch.uint8), torch.zeros(1, 1, dtype=torch.uint8),
-        torch.full((2, 3), IGNORED, dtype=torch.uint8),
+        torch.full((2, 3), IGNORE_INDEX, dtype=torch.uint8),
     ],
 )  # fmt: skip
 def test_decoded_it_is_the_mask(tmp_path, mask, classes):
     data = written(tmp_path, [mask], classes)
-    ground = 0 if classes is NAMES else IGNORED
+    ground = 0 if classes is NAMES else IGNORE_INDEX
     again = np.full(mask.shape, ground, np.uint8)
     index = {each["id"]: classes.index(each["name"]) for each in data["categories"]}
     for each in data["annotations"]:
@@ -64,7 +64,7 @@ def test_decoded_it_is_the_mask(tmp_path, mask, classes):
         assert (left + width - 1, top + height - 1) == (columns.max(), rows.max())
         assert each["iscrowd"] == 0
     expected = mask.numpy().copy()
-    expected[expected == IGNORED] = ground  # what no annotation covers
+    expected[expected == IGNORE_INDEX] = ground  # what no annotation covers
     np.testing.assert_array_equal(again, expected)
     assert len({each["category_id"] for each in data["annotations"]}) == len(data["annotations"])
 

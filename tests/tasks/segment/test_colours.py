@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE
 from saccade.tasks.segment.colours import _lab, class_colours, colours_of, index_png
@@ -51,7 +51,7 @@ def test_lab_as_published(rgb, lab):
 @pytest.mark.parametrize("colours", [None, [(1, 2, 3), (255, 0, 9)], class_colours(255)])
 def test_an_index_mask_keeps_its_indices_in_eight_bits(colours):
     mask = torch.randint(0, 2, (13, 17), dtype=torch.uint8)
-    mask[3, 5] = IGNORED
+    mask[3, 5] = IGNORE_INDEX
     file = io.BytesIO()
     index_png(mask, colours).save(file, "PNG")
     assert file.getvalue()[24:26] == b"\x08\x03"  # eight bits, palette

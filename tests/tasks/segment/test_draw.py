@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE
 from saccade.tasks.segment import draw as segment_draw
@@ -60,7 +60,7 @@ def test_the_background_is_left_as_it_is_unless_it_has_a_colour():
 
 
 def test_ignored_pixels_are_striped():
-    drawn = pixels(draw_segmentation(plain(), halves(right=IGNORED), CLASSES, opacity=1))
+    drawn = pixels(draw_segmentation(plain(), halves(right=IGNORE_INDEX), CLASSES, opacity=1))
     assert {tuple(pixel) for pixel in drawn[10, 330:]} == {(70, 70, 70), (150, 150, 150)}
 
 
@@ -93,12 +93,12 @@ def test_the_legend_names_what_is_there(monkeypatch):
     legend_of = segment_draw.legend_of
     monkeypatch.setattr(segment_draw, "legend_of", write)
     mask = halves(left=3)
-    mask[0], mask[1, 0] = IGNORED, 2
+    mask[0], mask[1, 0] = IGNORE_INDEX, 2
     draw_segmentation(plain(), mask, CLASSES)
     tenth = 100 / 480
     assert written[-1] == [
         (1, f"sky  {50 - tenth / 2:.1f}%"), (3, f"car  {50 - tenth / 2:.1f}%"), (2, "사람  <0.1%"),
-        (IGNORED, f"(ignored)  {tenth:.1f}%"),
+        (IGNORE_INDEX, f"(ignored)  {tenth:.1f}%"),
     ]  # fmt: skip
     many = torch.arange(200, dtype=torch.uint8)[None].repeat(100, 1)
     draw_segmentation(plain(200, 100), many, [f"class {i}" for i in range(200)])
@@ -108,8 +108,8 @@ def test_the_legend_names_what_is_there(monkeypatch):
 
 def test_shares():
     counts = [0] * 256
-    counts[1], counts[3], counts[IGNORED] = 1, 5, 4
-    assert shares(counts, CLASSES) == [(3, "car", 0.5), (1, "sky", 0.1), (IGNORED, "(ignored)", 0.4)]
+    counts[1], counts[3], counts[IGNORE_INDEX] = 1, 5, 4
+    assert shares(counts, CLASSES) == [(3, "car", 0.5), (1, "sky", 0.1), (IGNORE_INDEX, "(ignored)", 0.4)]
     assert [percent(share) for share in (1, 0.1234, 0.0005, 0.0001)] == ["100.0%", "12.3%", "0.1%", "<0.1%"]
 
 

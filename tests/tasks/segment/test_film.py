@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.tasks.segment.draw import MOST_NAMED, draw_segmentation
 from saccade.tasks.segment.film import FilmOfSegments
 
@@ -43,7 +43,7 @@ def test_many_classes_are_named_as_they_come_and_stay():
     picture = Image.new("RGB", (640, 480))
     mask = torch.full((480, 640), 40, dtype=torch.uint8)
     first = strip(film.draw(picture, mask)).copy()
-    mask[:100], mask[100:110], mask[110:120] = 7, 50, IGNORED
+    mask[:100], mask[100:110], mask[110:120] = 7, 50, IGNORE_INDEX
     second = strip(film.draw(picture, mask)).copy()
     third = strip(film.draw(picture, torch.zeros_like(mask) + 40))
     assert list(film._places) == [40, 7, 50]  # the larger first

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
 from saccade.tasks.segment.loss import OVERLAP, PATCHES, PIXELS, border_band, segmentation_loss
 
@@ -13,7 +13,7 @@ CLASSES, BORDER = 5, 2.0
 def example(seed=0):
     random = torch.Generator().manual_seed(seed)
     truth = torch.randint(0, CLASSES - 1, (2, 6, 10), generator=random).repeat_interleave(2, 1).byte()  # one is absent
-    truth[0, :3, :4] = IGNORED
+    truth[0, :3, :4] = IGNORE_INDEX
     said = SegmenterOutput(
         torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random)
     )
@@ -29,8 +29,8 @@ def test_pixels_beside_another_class(reach):
         for y in range(rows):
             for x in range(columns):
                 part = truth[i, max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
-                others = part[(part != IGNORED) & (part != truth[i, y, x])]
-                assert bool(found[i, y, x]) == (truth[i, y, x] != IGNORED and len(others) > 0)
+                others = part[(part != IGNORE_INDEX) & (part != truth[i, y, x])]
+                assert bool(found[i, y, x]) == (truth[i, y, x] != IGNORE_INDEX and len(others) > 0)
 
 
 def test_every_part_is_what_its_definition_says():
@@ -38,13 +38,13 @@ def test_every_part_is_what_its_definition_says():
     parts = segmentation_loss(said, truth, BORDER)
     logs, borders = said.logits.double().log_softmax(1), border_band(truth, 1)
     total = weights = 0.0
-    for i, y, x in (truth != IGNORED).nonzero().tolist():
+    for i, y, x in (truth != IGNORE_INDEX).nonzero().tolist():
         weight = 1 + BORDER * borders[i, y, x].item()
         total -= weight * logs[i, truth[i, y, x].item(), y, x].item()
         weights += weight
     assert parts["pixels"].item() == pytest.approx(PIXELS * total / weights, rel=1e-5)
 
-    known, shares = truth != IGNORED, said.logits.double().softmax(1)
+    known, shares = truth != IGNORE_INDEX, said.logits.double().softmax(1)
     dice = []
     for k in range(CLASSES):
         mine, theirs = shares[:, k][known], (truth == k)[known].double()
@@ -70,7 +70,7 @@ def test_what_is_ignored_moves_nothing():
 
 def test_a_picture_of_which_nothing_is_known_costs_nothing():
     said, truth = example()
-    truth.fill_(IGNORED)
+    truth.fill_(IGNORE_INDEX)
     assert sum(segmentation_loss(said, truth, BORDER).values()) == 0
 
 

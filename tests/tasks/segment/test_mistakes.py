@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.segment.mistakes import (
     INVENTED,
@@ -154,7 +154,7 @@ def test_names_and_colours():
 def test_sheets_of_odd_sizes_and_many_classes(size):
     worst = WorstBorders([f"{'적혈구' * 20} {i}" for i in range(255)])
     said, truth = torch.randint(0, 255, (2, *size), dtype=torch.uint8)
-    truth[0, 0] = IGNORED if size[0] > 2 else 7
+    truth[0, 0] = IGNORE_INDEX if size[0] > 2 else 7
     worst.add(0, said, truth)
     assert draw_worst_borders(worst, lambda i: plain(i, size[::-1])).width > 1000
 

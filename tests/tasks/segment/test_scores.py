@@ -5,7 +5,7 @@ import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 from torchmetrics.segmentation import DiceScore, MeanIoU
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.segment.scores import SegmentScores
 
@@ -27,12 +27,12 @@ def some(count, size=(13, 17), classes=5, ignored=0.15):
     for _ in range(count):
         truth = torch.randint(0, classes, size, dtype=torch.uint8)
         said = torch.where(torch.rand(size) < 0.5, truth, torch.randint(0, classes, size, dtype=torch.uint8))
-        truth[torch.rand(size) < ignored] = IGNORED
+        truth[torch.rand(size) < ignored] = IGNORE_INDEX
         yield said, truth
 
 
 def test_regions_worked_by_hand():
-    truth = mask([0, 0, 0, 1], [0, 0, 1, IGNORED])
+    truth = mask([0, 0, 0, 1], [0, 0, 1, IGNORE_INDEX])
     said = mask([0, 0, 1, 1], [0, 1, 1, 0])
     told = score(said, truth)  # a: 3 right of 5 true and 3 said; b: 2 right of 2 true and 4 said
     assert (
@@ -103,26 +103,26 @@ def test_a_class_only_said_counts_nothing_and_one_nowhere_is_left_out():
 def test_nothing_scored():
     told = SegmentScores(CLASSES).result()
     assert {value for name, value in told.items() if name != "per_class"} == {None}
-    assert score(*torch.full((2, 3, 5), IGNORED, dtype=torch.uint8), CLASSES) == told
+    assert score(*torch.full((2, 3, 5), IGNORE_INDEX, dtype=torch.uint8), CLASSES) == told
 
 
 def test_what_is_said_of_ignored_pixels_changes_nothing():
     for said, truth in some(5):
         other = said.clone()
-        other[truth == IGNORED] = torch.randint(0, 256, (int((truth == IGNORED).sum()),), dtype=torch.uint8)
+        other[truth == IGNORE_INDEX] = torch.randint(0, 256, (int((truth == IGNORE_INDEX).sum()),), dtype=torch.uint8)
         assert score(said, truth, CLASSES) == score(other, truth, CLASSES)
 
 
 def test_what_is_right_scores_1():
     for _, truth in some(3):
-        told = score(torch.where(truth == IGNORED, 2, truth), truth, CLASSES)
+        told = score(torch.where(truth == IGNORE_INDEX, 2, truth), truth, CLASSES)
         assert {value for name, value in told.items() if name != "per_class"} == {1}
 
 
 def test_classes_in_another_order_score_the_same():
     order = torch.randperm(5)
     for said, truth in some(2):
-        moved = [torch.where(m == IGNORED, m, order[m.clamp(max=4).long()].to(torch.uint8)) for m in (said, truth)]
+        moved = [torch.where(m == IGNORE_INDEX, m, order[m.clamp(max=4).long()].to(torch.uint8)) for m in (said, truth)]
         names = [CLASSES[order.tolist().index(i)] for i in range(5)]
         one, other = score(said, truth, CLASSES), score(*moved, names)
         assert one.pop("per_class") == other.pop("per_class")
@@ -135,10 +135,10 @@ def test_regions_as_torchmetrics_scores_them():
     scores, n = SegmentScores([*CLASSES, "only said", "nowhere"]), 7
     pairs = list(some(6))
     pairs[0][0][:2] = 5
-    matrix = MulticlassConfusionMatrix(n, ignore_index=IGNORED)
-    recall = MulticlassAccuracy(n, average="macro", ignore_index=IGNORED)
-    right = MulticlassAccuracy(n, average="micro", ignore_index=IGNORED)
-    f1 = MulticlassF1Score(n, average="none", ignore_index=IGNORED)  # of pixels: Dice
+    matrix = MulticlassConfusionMatrix(n, ignore_index=IGNORE_INDEX)
+    recall = MulticlassAccuracy(n, average="macro", ignore_index=IGNORE_INDEX)
+    right = MulticlassAccuracy(n, average="micro", ignore_index=IGNORE_INDEX)
+    f1 = MulticlassF1Score(n, average="none", ignore_index=IGNORE_INDEX)  # of pixels: Dice
     for said, truth in pairs:
         scores.add(said, truth)
         for metric in (matrix, recall, right, f1):
@@ -196,7 +196,7 @@ def test_the_most_classes_a_mask_can_hold():
     [
         (mask([0, 1]), mask([0], [1]), r"^x: 2 x 1 pixels are said, and 1 x 2 are true; expected the same size"),
         (mask([0, 2]), mask([0, 1]), r"^x: a pixel of what is said is of class 2; expected 0 to 1$"),
-        (mask([0, IGNORED]), mask([0, 1]), r"^x: a pixel of what is said is of class 255"),
+        (mask([0, IGNORE_INDEX]), mask([0, 1]), r"^x: a pixel of what is said is of class 255"),
         (mask([0, 1]), mask([0, 7]), r"^x: a pixel of the truth is of class 7; expected 0 to 1, or 255 to ignore it"),
         (mask([0, 1]).long(), mask([0, 1]), r"^x: what is said is \(1, 2\) torch.int64; expected a mask \(y x\)"),
         (mask([0, 1]), mask([0, 1])[None], r"^x: the truth is \(1, 1, 2\) torch.uint8"),

@@ -8,7 +8,7 @@ from PIL import Image
 from saccade.data.images import Picture
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.device import join
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
@@ -38,7 +38,7 @@ class Halves:
     def mask(self, index: int) -> torch.Tensor:
         mask = torch.zeros(31, 47, dtype=torch.uint8)
         mask[:, 5 + 2 * index :] = 1
-        mask[:3, :4] = IGNORED
+        mask[:3, :4] = IGNORE_INDEX
         return mask
 
     def picture(self, index: int) -> Picture:
@@ -79,7 +79,7 @@ def test_a_window_of_larger_pictures_of_their_middle_proportion():
     batch = task.batch(torch.arange(8), torch.Generator().manual_seed(0), 0.0)
     assert batch.pictures.shape == (8, 3, 32, 32)
     light = batch.pictures[:, 0] > 0.2
-    sure = batch.masks != IGNORED
+    sure = batch.masks != IGNORE_INDEX
     agree = (light == (batch.masks == 1))[sure].float().mean()
     assert agree > 0.9  # the rest is blurred by the zoom
 
@@ -87,7 +87,7 @@ def test_a_window_of_larger_pictures_of_their_middle_proportion():
 def test_half_size_shows_as_much_of_a_picture_as_the_whole():
     task = SegmentTraining(Halves(), Halves(), recipe(size=80, crop=64, grow=True, zoom=(1.0, 1.0), flip=False))
     small, large = (
-        task.batch(torch.arange(8), torch.Generator().manual_seed(0), at).masks.ne(IGNORED).float().mean().item()
+        task.batch(torch.arange(8), torch.Generator().manual_seed(0), at).masks.ne(IGNORE_INDEX).float().mean().item()
         for at in (0.0, 0.9)
     )
     assert small == pytest.approx(large, abs=0.1)
@@ -111,7 +111,7 @@ def test_it_learns_and_what_is_kept_says_the_same(tmp_path):
     place = join("cpu", "fp32")
     assert task.evaluate(kept.model, place)["mIoU"] == pytest.approx(scores["mIoU"])
     for i, said, truth in kept.val(Halves(2), place):
-        known = truth != IGNORED
+        known = truth != IGNORE_INDEX
         assert said.shape == (31, 47)
         assert (said == truth)[known].float().mean() > 0.9, i
 
@@ -157,7 +157,7 @@ def test_pictures_that_cannot_be_read_are_known_before_training():
 def test_nothing_to_learn_from_and_nothing_to_choose_by():
     class Void(Halves):
         def mask(self, index):
-            return super().mask(index).fill_(IGNORED)
+            return super().mask(index).fill_(IGNORE_INDEX)
 
     class Gone(Halves):
         def mask(self, index):

@@ -11,7 +11,7 @@ from saccade.data.doctor.dataset import Part
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import KINDS
 from saccade.data.doctor.masks import write_masks
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import Box, RawPicture, below, join, number, read_bytes, read_text
 from saccade.data.split_names import split_role
@@ -51,9 +51,9 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
 def check_empty(out: Path, source: Path | None) -> None:
     """Raises DataError for a place where no clean copy of `source` can be written. None: of no folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{shown(out)} is not an empty folder; a clean copy is written to a new one")
+        raise DataError(f"{escape(out)} is not an empty folder; a clean copy is written to a new one")
     if source is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise DataError(f"{shown(out)} lies inside {shown(source)}, which is never written to; choose another folder")
+        raise DataError(f"{escape(out)} lies inside {escape(source)}, which is never written to; choose another folder")
 
 
 def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
@@ -75,7 +75,7 @@ def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str
         other = places.setdefault(examined.subject.said(name), name)
         if other != name:
             raise DataError(
-                f"{shown(other)} and {shown(name)} would both be copied to {shown(examined.subject.said(name))}; "
+                f"{escape(other)} and {escape(name)} would both be copied to {escape(examined.subject.said(name))}; "
                 "nothing was written: rename one of their folders"
             )
     return places
@@ -89,7 +89,7 @@ def _write(out: Path, name: str, data: bytes) -> None:
         with path.open("xb") as file:
             file.write(data)
     except FileExistsError:
-        raise DataError(f"{shown(path)} would be written twice: two files of the set go by this name") from None
+        raise DataError(f"{escape(path)} would be written twice: two files of the set go by this name") from None
 
 
 def _repairs(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> dict[int, Box | None]:

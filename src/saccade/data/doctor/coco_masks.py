@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.objects.annotations import number
 
 MOST = 1 << 31  # rows, columns or pixels; no picture has as many
@@ -16,10 +16,10 @@ def fault(shape: object, size: tuple[int, int] | None) -> str:
     if isinstance(shape, list):
         return _polygons(shape)
     if not isinstance(shape, dict):
-        return f"its segmentation is {shown(shape)}; polygons or run lengths expected"
+        return f"its segmentation is {escape(shape)}; polygons or run lengths expected"
     own, counts = shape.get("size"), shape.get("counts")
     if not isinstance(own, list) or len(own) != 2 or not all(type(each) is int and 0 < each < MOST for each in own):
-        return f"its run lengths are of size {shown(own)}; [rows, columns] expected"
+        return f"its run lengths are of size {escape(own)}; [rows, columns] expected"
     if size is not None and own != list(size):
         return f"its run lengths are of {own[1]} x {own[0]} pixels, its picture has {size[1]} x {size[0]}"
     runs = unpacked(counts) if isinstance(counts, str) else counts

@@ -14,7 +14,7 @@ from saccade.data.doctor.dataset import Subject
 from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.scan import Seen
 from saccade.data.objects.annotations import below, read_bytes
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.files import OtherSize, read_upright
 from saccade.data.segments.label_map import NoSuchClass
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
@@ -49,7 +49,7 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, Seen], findings: Finding
             findings.add(mask.kind, mask.text)
             bad[each.name] = mask.kind
             continue
-        if mask.counts[IGNORED] == mask.counts.sum():
+        if mask.counts[IGNORE_INDEX] == mask.counts.sum():
             findings.add("mask ignored", said)
         if mask.turned:
             findings.add("mask turned", said)
@@ -62,7 +62,7 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, Seen], findings: Finding
         len(masked.pictures),
         {name: pictures[i] for i, name in names},
         {name: int(pixels[i]) for i, name in names},
-        int(pixels[IGNORED]),
+        int(pixels[IGNORE_INDEX]),
     )
     return split, bad
 

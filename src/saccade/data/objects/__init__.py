@@ -75,7 +75,7 @@ class ObjectSet(Protocol):
         classes: names that `Objects.labels` index.
         relations: names that the middle column of `Objects.relations` indexes; empty where none are known.
         names: a name a picture, unique.
-        bad: what an unreadable picture does: "skip" or "fail".
+        on_error: what an unreadable picture does: "skip" or "fail".
         skipped: unreadable pictures and refused annotations met so far, name -> reason.
         notes: what was assumed on the way, a sentence each.
     """
@@ -83,7 +83,7 @@ class ObjectSet(Protocol):
     label: str
     classes: list[str]
     relations: list[str]
-    bad: str
+    on_error: str
     skipped: dict[str, str]
     notes: list[str]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saccade.data.files import is_picture, natural, shown
+from saccade.data.files import escape, is_picture, natural
 from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 
@@ -144,10 +144,10 @@ def read_bytes(store: Store, name: str) -> bytes:
         return source
     try:
         if source.stat().st_size > MOST_TEXT:
-            raise DataError(f"{shown(source)} is larger than {MOST_TEXT >> 30} GiB; no annotation file is")
+            raise DataError(f"{escape(source)} is larger than {MOST_TEXT >> 30} GiB; no annotation file is")
         return source.read_bytes()
     except OSError as error:
-        raise DataError(f"{shown(source)} cannot be opened ({error.strerror})") from error
+        raise DataError(f"{escape(source)} cannot be opened ({error.strerror})") from error
 
 
 def read_text(store: Store, name: str) -> str:
@@ -155,7 +155,9 @@ def read_text(store: Store, name: str) -> str:
     try:
         return read_bytes(store, name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{shown(store.full_name(name))} is not UTF-8 text (byte {error.start}); convert it") from error
+        raise DataError(
+            f"{escape(store.full_name(name))} is not UTF-8 text (byte {error.start}); convert it"
+        ) from error
 
 
 def join(*parts: str) -> str:
@@ -188,8 +190,8 @@ def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str
     extra = [name for name in found if name not in known]
     if extra:
         raise DataError(
-            f"{where} has the {what} {some_of(map(shown, extra), 9)}, which are not among the expected "
-            f"({some_of(map(shown, asked), 9) or 'none'})"
+            f"{where} has the {what} {some_of(map(escape, extra), 9)}, which are not among the expected "
+            f"({some_of(map(escape, asked), 9) or 'none'})"
         )
     return list(asked)
 
@@ -205,7 +207,7 @@ def check_names(names: Sequence[str], where: str, what: str = "classes") -> None
                 f"{where}: among its {what} is {name!a:.80}, which has characters that cannot be printed; rename it"
             )
         if name in seen:
-            raise DataError(f"{where} names '{shown(name)}' twice among its {what}; one name each expected")
+            raise DataError(f"{where} names '{escape(name)}' twice among its {what}; one name each expected")
         seen.add(name)
 
 

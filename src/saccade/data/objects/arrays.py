@@ -5,8 +5,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.cache import for_each
-from saccade.data.files import shown
+from saccade.data.cache import read_all
+from saccade.data.files import escape
 from saccade.data.objects import Objects, ObjectSet
 from saccade.data.objects.transforms import place
 from saccade.data.preprocess import Preprocess
@@ -21,10 +21,10 @@ def to_object_arrays(
 
     masks: False leaves them out, undrawn: they take a byte a pixel and object. least_visible: share 0..1 of an object
     that must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation
-    cannot be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
+    cannot be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.on_error` says.
 
     Raises:
-        DataError: an unreadable picture under bad="fail"; no readable picture at all.
+        DataError: an unreadable picture under on_error="fail"; no readable picture at all.
     """
     channels = len(fit.mean)
     pictures = np.empty((len(dataset), channels, *fit.size), dtype=np.uint8)
@@ -35,15 +35,15 @@ def to_object_arrays(
         image = dataset.picture(index).image
         if image.size != found.size[::-1]:
             raise DataError(
-                f"{shown(dataset.names[index])} has {image.width} x {image.height} pixels and its objects are of a "
+                f"{escape(dataset.names[index])} has {image.width} x {image.height} pixels and its objects are of a "
                 f"picture of {found.size[1]} x {found.size[0]}"
             )
         placement = fit.placement(*found.size)
         objects[index] = place(found, placement, fit.size, least_visible, dataset.relations)
-        seen = np.asarray(fit.seen(image)).reshape(*fit.size, channels)
+        seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, channels)
         pictures[index] = seen.transpose(2, 0, 1)
 
-    kept = for_each(dataset, read)
+    kept = read_all(dataset, read)
     if not kept:
         reason = next(iter(dataset.skipped.values()), "it is empty")
         raise DataError(f"no picture of {dataset.label} could be read: {reason}")

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.augment_ops import jittered, mean_colour, uniform, window
+from saccade.data.augment_ops import jitter_colors, mean_color, random_window, uniform
 from saccade.data.objects import Objects
 from saccade.data.objects.transforms import mirror, place, transpose, turn_over
 from saccade.data.placement import Placement
@@ -27,10 +27,11 @@ class ObjectAugment:
             random place; below 1, the whole picture is laid at a random place on the batch's mean colour. Drawn
             evenly on a logarithmic scale, a picture.
         least_visible: share 0..1 of an object that must be left for it to stay, where the zoom cuts it.
-        flip: mirror left and right, half of the time.
-        upside_down: mirror above and below, half of the time.
-        quarter_turns: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
-        colour: brightness, contrast and saturation change by a factor of up to 1 - colour to 1 + colour. 0 for off.
+        hflip: mirror left and right, half of the time.
+        vflip: mirror above and below, half of the time.
+        rot90: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
+        color_jitter: factors of brightness, contrast and saturation are drawn from 1 - color_jitter to
+            1 + color_jitter. 0 disables it.
         relations: names of the objects' relations, of which those of place change with the picture
             (`data/objects/transforms.py`).
 
@@ -43,22 +44,22 @@ class ObjectAugment:
         size: tuple[int, int],
         scale: tuple[float, float] = (0.5, 1.5),
         least_visible: float = 0.25,
-        flip: bool = True,
-        upside_down: bool = False,
-        quarter_turns: bool = False,
-        colour: float = 0.3,
+        hflip: bool = True,
+        vflip: bool = False,
+        rot90: bool = False,
+        color_jitter: float = 0.3,
         relations: Sequence[str] = (),
     ):
         if not 0 < scale[0] <= scale[1]:
             raise DataError(f"scale={scale} was given; 0 < least <= greatest expected")
-        for name, share in (("least_visible", least_visible), ("colour", colour)):
+        for name, share in (("least_visible", least_visible), ("color_jitter", color_jitter)):
             if not 0 <= share <= 1:
                 raise DataError(f"{name}={share} was given; 0 to 1 expected")
-        if quarter_turns and size[0] != size[1]:
-            raise DataError(f"quarter_turns were asked for and size={tuple(size)}; equal sides expected")
+        if rot90 and size[0] != size[1]:
+            raise DataError(f"rot90 were asked for and size={tuple(size)}; equal sides expected")
         self.size, self.scale, self.least_visible = (int(size[0]), int(size[1])), scale, least_visible
-        self.flip, self.upside_down, self.quarter_turns = flip, upside_down, quarter_turns
-        self.colour, self.relations = colour, list(relations)
+        self.hflip, self.vflip, self.rot90 = hflip, vflip, rot90
+        self.color_jitter, self.relations = color_jitter, list(relations)
 
     def __call__(
         self, pictures: UInt8[Tensor, "b c y x"], objects: Sequence[Objects], generator: Generator
@@ -74,13 +75,13 @@ class ObjectAugment:
                 f"{len(pictures)} pictures of {width} x {height} pixels came with {found}; the same expected"
             )
         source, target = self._windows(len(pictures), height, width, generator)
-        wanted = torch.tensor([[self.flip], [self.upside_down], [self.quarter_turns]])
+        wanted = torch.tensor([[self.hflip], [self.vflip], [self.rot90]])
         turns = (uniform((3, len(pictures)), generator) < 0.5) & wanted
-        fill = mean_colour(pictures)
+        fill = mean_color(pictures)
         x = resample(pictures, source, self.size, target, mirrored=turns[0], fill=fill)
         x = _turned(x, turns[1].to(x.device), turns[2].to(x.device))
-        if self.colour:
-            x = jittered(x, self.colour, generator)
+        if self.color_jitter:
+            x = jitter_colors(x, self.color_jitter, generator)
         parts = zip(objects, source.tolist(), target.tolist(), turns.T.tolist(), strict=True)
         return x, [self._moved(*each) for each in parts]
 
@@ -90,8 +91,8 @@ class ObjectAugment:
         low, high = math.log(self.scale[0]), math.log(self.scale[1])
         zoom = (uniform((b,), generator) * (high - low) + low).exp()
         at = uniform((b, 2), generator)
-        source = window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
-        return source, window(at, torch.tensor(self.size), zoom.clamp(max=1))
+        source = random_window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
+        return source, random_window(at, torch.tensor(self.size), zoom.clamp(max=1))
 
     def _moved(self, objects: Objects, source: list[int], target: list[int], turns: list[bool]) -> Objects:
         (top, left, h, w), (row, column, rows, columns) = source, target

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data.files import is_picture, natural, shown
+from saccade.data.files import escape, is_picture, natural
 from saccade.data.objects.annotations import (
     Annotations,
     Box,
@@ -70,7 +70,7 @@ class _Reader:
     """One JSON file -> Annotations."""
 
     def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
-        self.said = shown(below(root, name))
+        self.said = escape(below(root, name))
         names = self._categories(data)
         self.result = Annotations(label, "COCO", store, root, number_classes(list(names.values()), classes, label))
         index = {name: i for i, name in enumerate(self.result.classes)}
@@ -94,10 +94,10 @@ class _Reader:
         for each in _dicts(data, "categories", self.said):
             key, name = each.get("id"), each.get("name")
             if not _is_id(key) or not isinstance(name, str) or not name:
-                raise DataError(f"{self.said} has a category {shown(each)}; an id and a name expected")
+                raise DataError(f"{self.said} has a category {escape(each)}; an id and a name expected")
             if key in found or name in names:
                 raise DataError(
-                    f"{self.said} names the category {shown(key)} ('{shown(name)}') twice; one each expected"
+                    f"{self.said} names the category {escape(key)} ('{escape(name)}') twice; one each expected"
                 )
             found[key] = name
             names.add(name)
@@ -115,19 +115,21 @@ class _Reader:
         by_name: dict[str, RawPicture] = {}
         for i, (each, file) in enumerate(zip(images, files, strict=True)):
             key = each.get("id")
-            where = f"image {shown(key)}"
+            where = f"image {escape(key)}"
             if not _is_id(key) or key in found:
                 self._problem("id repeated", where, "has an id that is missing or another image's", fatal=True)
                 continue
             found[key] = None
             full = join(prefix, file or "")
             if file is None:
-                text = f"has the file name '{shown(each.get('file_name'))}', which points outside the set; refused"
+                text = f"has the file name '{escape(each.get('file_name'))}', which points outside the set; refused"
                 self._problem("path refused", where, text, fatal=True)
             elif full not in there:
-                self._problem("picture missing", where, f"is {shown(file)}, which is not there; add or remove it")
+                self._problem("picture missing", where, f"is {escape(file)}, which is not there; add or remove it")
             elif full in by_name:
-                self._problem("picture listed twice", where, f"is {shown(file)} again; the objects of both were joined")
+                self._problem(
+                    "picture listed twice", where, f"is {escape(file)} again; the objects of both were joined"
+                )
                 found[key] = by_name[full]
             else:
                 size = (number(each.get("height")), number(each.get("width")))
@@ -144,11 +146,11 @@ class _Reader:
             image, category = each.get("image_id"), each.get("category_id")
             if not _is_id(image) or image not in self.pictures:
                 self._problem(
-                    "annotation without picture", where, f"belongs to image {shown(image)}, which is not listed"
+                    "annotation without picture", where, f"belongs to image {escape(image)}, which is not listed"
                 )
                 continue
             if not _is_id(category) or category not in self.label_of:
-                text = f"has the category {shown(category)}; {len(self.label_of)} others are listed"
+                text = f"has the category {escape(category)}; {len(self.label_of)} others are listed"
                 self._problem("class unknown", where, text, fatal=True)
                 continue
             if _is_id(key) and key in self.places:
@@ -185,8 +187,8 @@ class _Reader:
                 ends = [self.places.get(_hashable(_get(row, end))) for end in ("subject", "object")]
                 relation = index.get(_hashable(_get(row, "relation")))
                 if None in ends or ends[0][0] is not ends[1][0] or relation is None:  # type: ignore[index]
-                    text = f"has the relation {shown(row)}; two of its annotations and a known name expected"
-                    self._problem("relation broken", f"image {shown(key)}", text)
+                    text = f"has the relation {escape(row)}; two of its annotations and a known name expected"
+                    self._problem("relation broken", f"image {escape(key)}", text)
                     continue
                 (picture, subject), (_, other) = ends  # type: ignore[misc]
                 picture.relations.append((subject, relation, other))
@@ -213,7 +215,7 @@ def find(store: Store, only: str | None = None) -> COCO | None:
 
 def load(store: Store, name: str) -> dict:
     """A COCO document. Raises DataError for what is none."""
-    said = shown(store.full_name(name))
+    said = escape(store.full_name(name))
     try:
         data = json.loads(read_bytes(store, name))
     except (ValueError, RecursionError) as error:  # of encodings, too
@@ -237,7 +239,7 @@ def masks(objects: list[RawObject], size: tuple[int, int]):
         shape = each.shape
         if isinstance(shape, dict) and shape.get("size") != list(size):
             raise DataError(
-                f"{each.where} has a mask of {shown(shape.get('size'))} (rows, columns); {list(size)} expected"
+                f"{each.where} has a mask of {escape(shape.get('size'))} (rows, columns); {list(size)} expected"
             )
         try:
             drawn[i] = coder.decode(coder.segmToRle(_clipped(shape, size), size[1], size[0]))

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.images import Picture, read_image, read_size
 from saccade.data.objects import Objects
 from saccade.data.objects.annotations import ROUNDING, Annotations, Judged, RawObject, RawPicture, below, judge, judged
@@ -34,26 +34,26 @@ class ObjectFiles:
     """An `ObjectSet` of pictures in files, from what was read of their annotations.
 
     Boxes that are not finite, inverted, empty or wholly outside their picture are left out and recorded in `skipped`,
-    or raise, as `bad` says; those that reach beyond it are cut at its edges, and counted in `notes`.
+    or raise, as `on_error` says; those that reach beyond it are cut at its edges, and counted in `notes`.
 
     Where the annotation claims the size that the file stores, and EXIF has the picture turned, its boxes are those of
     the unturned pixels and turn with it. Boxes in shares of the sides are taken to be those of the upright picture.
 
     Raises:
         DataError: a problem after which no policy can go on (a class that is not listed, a listed picture without
-            annotation, ...); any problem under bad="fail"; no picture left; annotations, and no object left of them.
+            annotation, ...); any problem under on_error="fail"; no picture left; annotations, and no object left of them.
     """
 
-    def __init__(self, annotations: Annotations, bad: str = "skip"):
-        if bad not in ("skip", "fail"):
-            raise DataError(f'bad={bad!r} was given; "skip" or "fail" expected')
-        self.label, self.bad = annotations.label, bad
+    def __init__(self, annotations: Annotations, on_error: str = "skip"):
+        if on_error not in ("skip", "fail"):
+            raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
+        self.label, self.on_error = annotations.label, on_error
         self.classes, self.relations = annotations.classes, annotations.relations
         self.notes, self.skipped = list(annotations.notes), dict[str, str]()
         self._owners: dict[str, str] = {}  # of what is skipped: the picture's name, where it is an object of one
         self._store, self._root, self._unit = annotations.store, annotations.root, annotations.unit
         for problem in annotations.problems:
-            if problem.fatal or bad == "fail":
+            if problem.fatal or on_error == "fail":
                 raise DataError(f"{annotations.label}: {problem.text}")
             self.skipped[problem.where] = problem.text
         cut: list[float] = []
@@ -98,7 +98,7 @@ class ObjectFiles:
         if raw.size is not None and raw.size not in (stored, upright):
             claimed, found = (f"{width} x {height}" for height, width in (raw.size, stored))
             raise DataError(
-                f"{shown(self.names[index])} has {found} pixels and its annotation ({shown(raw.where)}) is of "
+                f"{escape(self.names[index])} has {found} pixels and its annotation ({escape(raw.where)}) is of "
                 f"{claimed}; annotate it anew or put back the picture that was annotated"
             )
         turn = orientation > 1 and raw.size == stored
@@ -144,8 +144,8 @@ class ObjectFiles:
 
     def _refuse(self, raw: RawPicture, where: str, verdict: Judged) -> None:
         said = f"{below(self._root, raw.name)}, {where}"
-        text = f"{shown(raw.where)}, {where}: {verdict.text}; left out"
-        if self.bad == "fail":
+        text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
+        if self.on_error == "fail":
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
         self.skipped[said] = text
         self._owners[said] = below(self._root, raw.name)
@@ -184,5 +184,5 @@ class ObjectFiles:
         try:
             drawn = masks(objects, size)
         except DataError as error:
-            raise DataError(f"{shown(self.names[index])}: {error}") from error
+            raise DataError(f"{escape(self.names[index])}: {error}") from error
         return None if drawn is None else torch.from_numpy(drawn).bool()

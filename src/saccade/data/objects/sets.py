@@ -56,7 +56,7 @@ def look_into(store: Store) -> Layout | None:
 def open_objects(
     source: str | os.PathLike[str],
     split: str | None = None,
-    bad: str = "skip",
+    on_error: str = "skip",
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
@@ -65,7 +65,7 @@ def open_objects(
     Args:
         source: a folder or tar that holds COCO JSON, Pascal VOC or YOLO files; or a COCO .json or a YOLO data.yaml.
         split: "train", "val", "test" or the split's own name, where the set has several.
-        bad: what an unreadable picture or a bad box does: "skip" leaves it out and records it, "fail" raises.
+        on_error: what an unreadable picture or a bad box does: "skip" leaves it out and records it, "fail" raises.
         classes: names in label order; the set may use some of them, and no others. Default: as its files have it
             (COCO's categories by id, YOLO's list, the names found in VOC's files, sorted).
         relations: likewise, of relations. Default: a COCO file's list of them, or the names found in it, sorted.
@@ -73,20 +73,20 @@ def open_objects(
     Raises:
         DataError: nothing of the kind found; a split that is not there or was not named; see `ObjectFiles`.
     """
-    return _opened(_layout(source), split, bad, classes, relations)
+    return _opened(_layout(source), split, on_error, classes, relations)
 
 
 def object_splits(
     source: str | os.PathLike[str],
     val: str | os.PathLike[str] | None = None,
-    fraction: float = 0.1,
+    val_fraction: float = 0.1,
     seed: int = 0,
-    bad: str = "skip",
+    on_error: str = "skip",
 ) -> tuple[ObjectFiles, ObjectFiles]:
     """Training and validation sets of one source.
 
     With `val`, that source is the validation set. Otherwise, where the source has a split for validation, that is
-    taken; else `fraction` of its training pictures is held out, the same for the same seed. The notes of the
+    taken; else `val_fraction` of its training pictures is held out, the same for the same seed. The notes of the
     validation set say which. A split for test stays unseen.
 
     Raises:
@@ -96,9 +96,9 @@ def object_splits(
     layout, other = _layout(source), None if val is None else _layout(val)
 
     def opened(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
-        return _opened(layout, split, bad, *((None, None) if like is None else (like.classes, like.relations)))
+        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
 
-    train, held = divide(layout, other, opened, fraction, seed)
+    train, held = divide(layout, other, opened, val_fraction, seed)
     if other is None and not layout.splits and held.any_objects and not train.any_objects:
         raise DataError(
             f"{train.label}: the {len(train)} pictures that are left for training hold no object "
@@ -121,7 +121,7 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
 def _opened(
     layout: Layout,
     split: str | None,
-    bad: str,
+    on_error: str,
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
@@ -129,7 +129,7 @@ def _opened(
     found = layout.read(split, None if classes is None else list(classes))
     if relations is not None:
         number_relations(found, relations)
-    dataset = ObjectFiles(found, bad)
+    dataset = ObjectFiles(found, on_error)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     return dataset

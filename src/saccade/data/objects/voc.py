@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from saccade.data.files import is_picture, natural, shown
+from saccade.data.files import escape, is_picture, natural
 from saccade.data.objects.annotations import (
     Annotations,
     Box,
@@ -99,7 +99,7 @@ class VOC:
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
-            said = shown(below(self.root, name))
+            said = escape(below(self.root, name))
             try:
                 self._parsed[name] = parse(read_bytes(self.store, name))
             except DataError as error:
@@ -120,14 +120,14 @@ class VOC:
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
         """The keys that a list of a split holds, each once."""
-        said, keys = shown(below(self.root, name)), {}
+        said, keys = escape(below(self.root, name)), {}
         for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
             key = (line.split() or [""])[0]
             if key not in files and is_picture(key):
                 key = str(PurePosixPath(key).with_suffix(""))
             if key in keys:
                 problems.append(
-                    Problem("picture listed twice", said, f"{said}, line {i}: {shown(key)} is listed again")
+                    Problem("picture listed twice", said, f"{said}, line {i}: {escape(key)} is listed again")
                 )
             elif key:
                 keys[key] = i
@@ -144,9 +144,9 @@ class VOC:
         """Add the picture of a key, or the problem with it. taken: picture -> its XML file, for those added so far."""
         name = files.get(key)
         if name is None:
-            text = f"{shown(key)} is in the list of {result.label} and has no {shown(key)}.xml; "
+            text = f"{escape(key)} is in the list of {result.label} and has no {escape(key)}.xml; "
             text += "a picture without objects needs one too"
-            result.problems.append(Problem("annotation missing", shown(key), text, fatal=True))
+            result.problems.append(Problem("annotation missing", escape(key), text, fatal=True))
             return
         parsed, said = self._parse(name), below(self.root, name)
         found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
@@ -155,19 +155,19 @@ class VOC:
             return
         if len(found) > 1:
             meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
-            both = ", ".join(shown(below(self.root, each)) for each in found)
+            both = ", ".join(escape(below(self.root, each)) for each in found)
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
-                text = f"{shown(said)} may be of {both}, and its <filename> '{shown(meant)}' is neither; correct it"
+                text = f"{escape(said)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
                 result.problems.append(Problem("annotation broken", said, text, fatal=True))
                 return
         if not found:
             result.problems.append(
-                Problem("picture missing", said, f"{shown(said)} has no picture beside it; add or remove it")
+                Problem("picture missing", said, f"{escape(said)} has no picture beside it; add or remove it")
             )
         elif found[0] in taken:
-            text = f"{shown(said)} and {shown(taken[found[0]])} are both of the picture "
-            text += f"{shown(below(self.root, found[0]))}; keep one"
+            text = f"{escape(said)} and {escape(taken[found[0]])} are both of the picture "
+            text += f"{escape(below(self.root, found[0]))}; keep one"
             result.problems.append(Problem("annotation broken", said, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
@@ -194,7 +194,7 @@ def find(store: Store) -> VOC | None:
     around = [folder_of(folder) if _is_annotations(folder) else folder for folder in named]
     if len(named) > 1 and not all(split_role(folder) for folder in around):
         raise DataError(
-            f"{store.label} holds {len(named)} VOC sets ({', '.join(map(shown, around[:4]))}); give the folder of one"
+            f"{store.label} holds {len(named)} VOC sets ({', '.join(map(escape, around[:4]))}); give the folder of one"
         )
     if len(named) > 1:
         names = [PurePosixPath(folder).name for folder in around]
@@ -212,7 +212,7 @@ def parse(data: bytes) -> Parsed:
     except (ParseError, ValueError, LookupError) as error:  # of encodings, too
         raise DataError(f"is not sound XML ({in_one_line(error)})") from error
     if root.tag != "annotation":
-        raise DataError(f"holds <{shown(root.tag)}>; <annotation> expected")
+        raise DataError(f"holds <{escape(root.tag)}>; <annotation> expected")
     objects = []
     for i, each in enumerate(root.findall("object"), start=1):
         name = (each.findtext("name") or "").strip()

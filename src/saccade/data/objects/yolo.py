@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from saccade.data.files import is_picture, natural, shown
+from saccade.data.files import escape, is_picture, natural
 from saccade.data.objects.annotations import (
     Annotations,
     Problem,
@@ -110,7 +110,7 @@ class YOLO:
 
     def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
         picture = result.pictures[-1]
-        said = shown(picture.where)
+        said = escape(picture.where)
         try:
             lines = read_text(self.store, file).splitlines()
         except DataError as error:
@@ -125,7 +125,7 @@ class YOLO:
                 text = f"{where} has {len(values)} values; a class and a box's 4, or a polygon's corners, expected"
                 result.problems.append(Problem("annotation broken", where, text))
             elif not (values[0].is_integer() and 0 <= values[0] < len(index)):
-                text = f"{where} has the class {shown(line.split()[0])}; there are {len(index)}, counted from 0"
+                text = f"{where} has the class {escape(line.split()[0])}; there are {len(index)}, counted from 0"
                 result.problems.append(Problem("class unknown", where, text, fatal=True))
             else:
                 picture.objects.append(RawObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
@@ -215,7 +215,7 @@ def _class_file(store: Store, root: str) -> list[str] | None:
 
 
 def _checked(names: list[str], store: Store, file: str) -> list[str]:
-    where = shown(store.full_name(file))
+    where = escape(store.full_name(file))
     if not names:
         raise DataError(f"{where} names no class; one name a class expected")
     check_names(names, where)
@@ -231,24 +231,24 @@ def _sheet(store: Store, name: str) -> dict | None:
         found = yaml.load(data, _Plain)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         if b"names" in data:
-            raise DataError(f"{shown(store.full_name(name))} is not sound YAML ({in_one_line(error)})") from error
+            raise DataError(f"{escape(store.full_name(name))} is not sound YAML ({in_one_line(error)})") from error
         return None
     return found if isinstance(found, dict) and "names" in found else None
 
 
 def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
-    root, where = folder_of(sheet), shown(store.full_name(sheet))
+    root, where = folder_of(sheet), escape(store.full_name(sheet))
     names = data["names"]
     if isinstance(names, dict):
         numbers = sorted(int(key) for key in names if str(key).isdecimal())
         if numbers != list(range(len(names))):
-            raise DataError(f"{where} numbers its classes {shown(list(names)[:9])}; 0 to {len(names) - 1} expected")
+            raise DataError(f"{where} numbers its classes {escape(list(names)[:9])}; 0 to {len(names) - 1} expected")
         names = [names.get(i, names.get(str(i))) for i in numbers]
     if not isinstance(names, list):
         raise DataError(f"{where} has names of the type {type(names).__name__}; a list of class names expected")
     odd = next((name for name in names if not isinstance(name, (str, int, float))), "")
     if odd != "":
-        raise DataError(f"{where} has the class name {'null' if odd is None else shown(odd)}; text expected")
+        raise DataError(f"{where} has the class name {'null' if odd is None else escape(odd)}; text expected")
     names = _checked([str(name) for name in names], store, sheet)
     notes, pictures, repeated = [], {}, {}
     if isinstance(data.get("nc"), int) and data["nc"] != len(names):
@@ -271,7 +271,7 @@ def _once(found: list[tuple[str, str]]) -> tuple[list[str], list[Problem]]:
     again = []
     for name, place in found:
         if name in names:
-            where = f"{place}: {shown(PurePosixPath(name).name)}"
+            where = f"{place}: {escape(PurePosixPath(name).name)}"
             again.append(Problem("picture listed twice", where, f"{where} is listed again"))
         names[name] = None
     return list(names), again
@@ -285,19 +285,19 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
     counts. Only names inside the store are ever looked up."""
     files = set(store.files)
     for path in _ways(root, base, place):
-        said = shown(below(root, path))
+        said = escape(below(root, path))
         if path in store.folders or not path:
             return [(name, said) for name in pictures_in(store, path)]
         if path in files:
             lines = [line.strip() for line in read_text(store, path).splitlines()]
             folders = (folder_of(path), next(_ways(root, base, ".")), root)
             return [
-                (_named(files, folders, line, shown(store.full_name(path))), f"{said}, line {i}")
+                (_named(files, folders, line, escape(store.full_name(path))), f"{said}, line {i}")
                 for i, line in enumerate(lines, start=1)
                 if line
             ]
-    prefix = f" below the path '{shown(base)}'" if base else ""
-    raise DataError(f"{where}: '{shown(place)}'{prefix} is neither a folder nor a file of {store.label}")
+    prefix = f" below the path '{escape(base)}'" if base else ""
+    raise DataError(f"{where}: '{escape(place)}'{prefix} is neither a folder nor a file of {store.label}")
 
 
 def _ways(root: str, base: str, place: str) -> Iterator[str]:
@@ -321,5 +321,5 @@ def _named(files: set[str], folders: Sequence[str], line: str, where: str) -> st
     ways = (join(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
     found = next((path for path in ways if path in files), None)
     if found is None:
-        raise DataError(f"{where} lists '{shown(line)}', which is not there")
+        raise DataError(f"{where} lists '{escape(line)}', which is not there")
     return found

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.cache import BUDGET, for_each, threads
-from saccade.data.files import shown
+from saccade.data.cache import BUDGET, read_all, threads
+from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
-from saccade.data.segments import IGNORED, SegmentSet
+from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.errors import DataError
 
 
@@ -66,11 +66,11 @@ def to_segment_arrays(dataset: SegmentSet, fit: Preprocess, budget: int = BUDGET
     """A whole set as `fit` lets a model see it, not yet normalised: decoded into memory if that takes at most `budget`
     bytes, else batch by batch (`SegmentStreamed`).
 
-    Each pixel of a mask takes the class under its centre; the padding is IGNORED. Either way every picture and mask
-    is read once: unreadable ones are left out and recorded in `dataset.skipped`, or raise, as `dataset.bad` says.
+    Each pixel of a mask takes the class under its centre; the padding is IGNORE_INDEX. Either way every picture and mask
+    is read once: unreadable ones are left out and recorded in `dataset.skipped`, or raise, as `dataset.on_error` says.
 
     Raises:
-        DataError: an unreadable picture or mask under bad="fail"; no readable one at all.
+        DataError: an unreadable picture or mask under on_error="fail"; no readable one at all.
     """
     shape = (len(fit.mean), *fit.size)
     n, pixels = len(dataset), fit.size[0] * fit.size[1]
@@ -83,7 +83,7 @@ def to_segment_arrays(dataset: SegmentSet, fit: Preprocess, budget: int = BUDGET
         if in_memory:
             pictures[index], masks[index] = picture, mask
 
-    kept = for_each(dataset, read)
+    kept = read_all(dataset, read)
     if not kept:
         reason = next(iter(dataset.skipped.values()), "it is empty")
         raise DataError(f"no picture of {dataset.label} could be read: {reason}")
@@ -102,9 +102,9 @@ def decoded(
     image, mask = dataset.picture(index).image, dataset.mask(index)
     if image.size != (mask.shape[1], mask.shape[0]):
         raise DataError(
-            f"{shown(dataset.names[index])} has {image.width} x {image.height} pixels and its mask "
+            f"{escape(dataset.names[index])} has {image.width} x {image.height} pixels and its mask "
             f"{mask.shape[1]} x {mask.shape[0]}; the same expected"
         )
-    seen = np.asarray(fit.seen(image)).reshape(*fit.size, len(fit.mean)).transpose(2, 0, 1)
-    placed = fit.placement(image.height, image.width).classes_to_model(mask, fit.size, IGNORED)
+    seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, len(fit.mean)).transpose(2, 0, 1)
+    placed = fit.placement(image.height, image.width).classes_to_model(mask, fit.size, IGNORE_INDEX)
     return np.ascontiguousarray(seen), placed.numpy()

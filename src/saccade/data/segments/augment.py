@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
-from saccade.data.augment_ops import jittered, mean_colour, placed, uniform
+from saccade.data.augment_ops import jitter_colors, mean_color, random_offset, uniform
 from saccade.data.resample import resample
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 
 
@@ -20,14 +20,15 @@ class SegmentAugment:
 
     A picture is zoomed with its proportions kept, and a window of `size` taken from a random place of it. Where it is
     then smaller than the window, along one axis or both, it lies at a random place on the batch's mean colour, and
-    the mask around it is IGNORED.
+    the mask around it is IGNORE_INDEX.
 
     Args:
         size: (rows, columns) of the result.
         scale: least and greatest zoom: at 1 each pixel of a picture stays one. Drawn evenly on a logarithmic scale, a
             picture.
-        flip: mirror left and right, half of the time.
-        colour: brightness, contrast and saturation change by a factor of up to 1 - colour to 1 + colour. 0 for off.
+        hflip: mirror left and right, half of the time.
+        color_jitter: factors of brightness, contrast and saturation are drawn from 1 - color_jitter to
+            1 + color_jitter. 0 disables it.
 
     Raises:
         DataError: a number outside its range.
@@ -37,17 +38,17 @@ class SegmentAugment:
         self,
         size: tuple[int, int],
         scale: tuple[float, float] = (0.5, 2.0),
-        flip: bool = True,
-        colour: float = 0.3,
+        hflip: bool = True,
+        color_jitter: float = 0.3,
     ):
         if min(size) < 1:
             raise DataError(f"size={tuple(size)} was given; 1 pixel or more a side expected")
         if not 0 < scale[0] <= scale[1] < math.inf:
             raise DataError(f"scale={tuple(scale)} was given; 0 < least <= greatest expected")
-        if not 0 <= colour <= 1:
-            raise DataError(f"colour={colour} was given; 0 to 1 expected")
+        if not 0 <= color_jitter <= 1:
+            raise DataError(f"color_jitter={color_jitter} was given; 0 to 1 expected")
         self.size, self.scale = (int(size[0]), int(size[1])), scale
-        self.flip, self.colour = flip, colour
+        self.hflip, self.color_jitter = hflip, color_jitter
 
     def __call__(
         self, pictures: UInt8[Tensor, "b c y x"], masks: UInt8[Tensor, "b y x"], generator: Generator
@@ -64,10 +65,10 @@ class SegmentAugment:
                 f"{(b, height, width)} expected"
             )
         source, target = self._windows(b, height, width, generator)
-        mirrored = (uniform((b,), generator) < 0.5) & self.flip
-        x = resample(pictures, source, self.size, target, mirrored, mean_colour(pictures))
-        if self.colour:
-            x = jittered(x, self.colour, generator)
+        mirrored = (uniform((b,), generator) < 0.5) & self.hflip
+        x = resample(pictures, source, self.size, target, mirrored, mean_color(pictures))
+        if self.color_jitter:
+            x = jitter_colors(x, self.color_jitter, generator)
         return x, nearest(masks, source, self.size, target, mirrored)
 
     def _windows(
@@ -82,7 +83,9 @@ class SegmentAugment:
         # along each axis a window of the picture fills the result, or the whole picture a part of it
         taken = torch.minimum(out / zoom, whole).round().clamp(min=1).long()
         filled = torch.minimum(whole * zoom, out).round().clamp(min=1).long()
-        return torch.cat([placed(at, whole, taken), taken], 1), torch.cat([placed(at, out, filled), filled], 1)
+        return torch.cat([random_offset(at, whole, taken), taken], 1), torch.cat(
+            [random_offset(at, out, filled), filled], 1
+        )
 
 
 def nearest(
@@ -93,7 +96,7 @@ def nearest(
     mirrored: Tensor,
 ) -> UInt8[Tensor, "b rows columns"]:
     """What `resample` does to pictures, for masks: each pixel of the result takes the value of the one under its
-    centre; what `target` leaves free is IGNORED. Arguments as there."""
+    centre; what `target` leaves free is IGNORE_INDEX. Arguments as there."""
     rows, inside_rows = _under(source[:, 0::2], target[:, 0::2], size[0])
     columns, inside_columns = _under(source[:, 1::2], target[:, 1::2], size[1])
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
@@ -103,7 +106,7 @@ def nearest(
     down = masks.gather(1, rows.to(device)[:, :, None].expand(b, size[0], width))
     out = down.gather(2, columns.to(device)[:, None, :].expand(b, *size))
     free = ~(inside_rows[:, :, None] & inside_columns[:, None, :])
-    return out.masked_fill_(free.to(device), IGNORED) if bool(free.any()) else out
+    return out.masked_fill_(free.to(device), IGNORE_INDEX) if bool(free.any()) else out
 
 
 def _under(source: Int64[Tensor, "b 2"], target: Int64[Tensor, "b 2"], out: int) -> tuple[Tensor, Tensor]:

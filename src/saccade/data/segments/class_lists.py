@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.files import natural, shown
+from saccade.data.files import escape, natural
 from saccade.data.objects.annotations import below, check_names, folder_of, read_text
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.well_known import Colour
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
@@ -82,7 +82,7 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:
     """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
-    said = shown(below(root, name))
+    said = escape(below(root, name))
     text = read_text(store, name)
     if len(text) > LARGEST:
         raise DataError(f"{said} is larger than {LARGEST >> 20} MiB; a list of classes expected")
@@ -103,12 +103,12 @@ def _entry(row: Row, number: int, said: str) -> Entry:
     value = number if row.get("value") is None else row["value"]
     name, colour = str(row.get("name") or "").strip(" \t,;\"'"), row.get("colour")
     if not isinstance(value, int) or not 0 <= value <= 65535:
-        raise DataError(f"{said} gives '{shown(name)}' the number {shown(value)}; a whole number from 0 expected")
+        raise DataError(f"{said} gives '{escape(name)}' the number {escape(value)}; a whole number from 0 expected")
     if colour is None:
         return Entry(name, value)
     parts = list(colour) if isinstance(colour, list | tuple) else []
     if len(parts) < 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
-        raise DataError(f"{said} gives '{shown(name)}' the colour {shown(colour)}; red, green, blue 0..255 expected")
+        raise DataError(f"{said} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected")
     return Entry(name, value, (parts[0], parts[1], parts[2]))
 
 
@@ -118,19 +118,19 @@ def _check(entries: list[Entry], said: str) -> None:
     for each in entries:
         other = by_value.setdefault(each.value, each.name)
         if other != each.name:
-            raise DataError(f"{said} gives {each.value} to '{shown(other)}' and '{shown(each.name)}'; one class each")
+            raise DataError(f"{said} gives {each.value} to '{escape(other)}' and '{escape(each.name)}'; one class each")
         if each.colour is not None and by_colour.setdefault(each.colour, each.name) != each.name:
             raise DataError(
-                f"{said} gives the colour {each.colour} to '{shown(by_colour[each.colour])}' and "
-                f"'{shown(each.name)}'; one class each expected"
+                f"{said} gives the colour {each.colour} to '{escape(by_colour[each.colour])}' and "
+                f"'{escape(each.name)}'; one class each expected"
             )
     names: list[str] = []
     for each in entries:
         if each.colour is None or each.name not in names:
             names.append(each.name)
     check_names(names, said)
-    if len(set(names)) > IGNORED:
-        raise DataError(f"{said} lists {len(set(names))} classes; an index mask holds {IGNORED} at most")
+    if len(set(names)) > IGNORE_INDEX:
+        raise DataError(f"{said} lists {len(set(names))} classes; an index mask holds {IGNORE_INDEX} at most")
 
 
 def _from_lines(text: str) -> list[tuple[Row, int]]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.objects.annotations import RawObject, RawPicture, below, judge, number_classes
 from saccade.data.objects.coco import COCO, masks
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.label_map import Coding
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store
@@ -90,10 +90,10 @@ def _draw(
         try:
             found = masks([each], size)
         except DataError as error:
-            raise DataError(f"{shown(below(root, picture.name))}: {error}") from error
+            raise DataError(f"{escape(below(root, picture.name))}: {error}") from error
         mask = found[0].astype(bool)
         if each.crowd:
-            canvas[mask] = IGNORED
+            canvas[mask] = IGNORE_INDEX
         else:
             drawn.append((int(mask.sum()), each, np.packbits(mask)))
     for _, each, bits in sorted(drawn, key=lambda item: -item[0]):  # stable: of equal ones the later lies above
@@ -106,4 +106,4 @@ def _ignore_box(canvas: np.ndarray, each: RawObject) -> None:
     verdict = judge(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
     if not verdict.kind:
         left, top, right, bottom = verdict.box
-        canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORED
+        canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORE_INDEX

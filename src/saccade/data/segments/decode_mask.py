@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from saccade.data.files import check_file, shown
+from saccade.data.files import check_file, escape
 from saccade.data.images import FORMATS, _check_size, _explained, _orientation, _pillow_warnings
 from saccade.errors import DataError
 
@@ -47,7 +47,7 @@ def read_mask(source: Path | bytes, name: str) -> MaskPixels:
 
     Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
     numbers from 0 to 65535."""
-    said = shown(name)
+    said = escape(name)
     size = check_file(source).stat().st_size if isinstance(source, Path) else len(source)
     if not size:
         raise DataError(f"{said} is empty (0 bytes); a mask was expected")

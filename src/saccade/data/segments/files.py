@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.images import Picture, read_image, read_size
 from saccade.data.objects.annotations import below
 from saccade.data.objects.files import UPRIGHT
@@ -30,7 +30,7 @@ class SegmentFiles:
     """A `SegmentSet` of pictures in files, from what was read of their folders.
 
     Pictures without a mask, masks without a picture and listed pictures that are not there are left out and recorded
-    in `skipped`, or raise, as `bad` says.
+    in `skipped`, or raise, as `on_error` says.
 
     Where a mask has the size that its picture's file stores, and EXIF has the picture turned, the mask is one of the
     unturned pixels and turns with it.
@@ -42,19 +42,19 @@ class SegmentFiles:
         skipped: what was left out so far, name -> reason.
 
     Raises:
-        DataError: a problem after which no policy can go on; any problem under bad="fail"; no picture with a mask.
+        DataError: a problem after which no policy can go on; any problem under on_error="fail"; no picture with a mask.
     """
 
-    def __init__(self, masked: MaskedSet, bad: str = "skip"):
-        if bad not in ("skip", "fail"):
-            raise DataError(f'bad={bad!r} was given; "skip" or "fail" expected')
-        self.label, self.bad = masked.label, bad
+    def __init__(self, masked: MaskedSet, on_error: str = "skip"):
+        if on_error not in ("skip", "fail"):
+            raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
+        self.label, self.on_error = masked.label, on_error
         self.classes = list(masked.classes)
         self.notes, self.skipped = list(masked.notes), dict[str, str]()
         self.coding = masked.coding
         self._masked, self._pictures = masked, masked.pictures
         for problem in masked.problems:
-            if problem.fatal or bad == "fail":
+            if problem.fatal or on_error == "fail":
                 raise DataError(f"{masked.label}: {problem.text}")
             self.skipped[problem.where] = problem.text
         if not self._pictures:
@@ -71,7 +71,7 @@ class SegmentFiles:
         return read_image(store.read(name), name=store.full_name(name), at_least=at_least)
 
     def mask(self, index: int) -> UInt8[Tensor, "y x"]:
-        """The index of each pixel's class, or IGNORED, in the pixels of `picture(index)`, of which only the header is
+        """The index of each pixel's class, or IGNORE_INDEX, in the pixels of `picture(index)`, of which only the header is
         read.
 
         Raises DataError for a mask that cannot be read, is of another size than its picture, or holds a value or
@@ -112,9 +112,9 @@ def read_upright(
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
         (h, w), (rows, columns) = indices.shape, upright
-        said = shown(below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
+        said = escape(below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
         raise OtherSize(
-            f"{said} is a mask of {w} x {h} pixels and its picture {shown(below(masked.root, raw.name))} has "
+            f"{said} is a mask of {w} x {h} pixels and its picture {escape(below(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )
     turns = orientation > 1 and not own and indices.shape == stored

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from saccade.data.cache import threads
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import number_classes
-from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
 from saccade.data.segments.decode_mask import MaskPixels, grey_values, pack, read_mask
 from saccade.data.segments.label_map import FULL, Coding
@@ -69,7 +69,7 @@ class Decision:
         if self.listed or set(self.coding.classes) <= set(asked):
             names = number_classes(self.coding.classes, asked, label)
             return replace(self, coding=self.coding.packed(names))
-        past = {v: i for v, i in self.coding.values.items() if i == IGNORED and v >= len(asked)}
+        past = {v: i for v, i in self.coding.values.items() if i == IGNORE_INDEX and v >= len(asked)}
         coding = other or Coding(list(asked), {i: i for i in range(len(asked))} | past)
         note = f"{label} names no classes: its values were taken for the numbers of the {len(asked)} expected ones"
         return replace(self, coding=coding, notes=(note,))
@@ -126,20 +126,20 @@ def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Deci
         void = []
     coding = _coded(entries, Coding([], {}), void)
     if void:
-        said = ", ".join(shown(name) for name in dict.fromkeys(each.name for each in void))
+        said = ", ".join(escape(name) for name in dict.fromkeys(each.name for each in void))
         notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
     last = max(coding.values)
     plain = not coding.colours and not void and last + 1 == len(coding.classes)
     if plain and (known.kind == "annot" or (last + 1 == len(CAMVID) and _is_camvid(store, known))):
-        coding = replace(coding, values={**coding.values, last + 1: IGNORED})
+        coding = replace(coding, values={**coding.values, last + 1: IGNORE_INDEX})
         notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
     if known.kind == "segmentationclass" and coding.colours and VOC_BORDER not in coding.colours:
-        coding = replace(coding, colours={**coding.colours, VOC_BORDER: IGNORED})
+        coding = replace(coding, colours={**coding.colours, VOC_BORDER: IGNORE_INDEX})
     if set(coding.values) == {0, 1} and not coding.colours:
         values = found_values(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
         if set(values) == {0, 255}:
             coding = Coding(coding.classes, {0: 0, 255: 1})
-            notes.append(f"masks hold 0 and 255 only: 255 was taken for {shown(coding.classes[1])}")
+            notes.append(f"masks hold 0 and 255 only: 255 was taken for {escape(coding.classes[1])}")
     return Decision(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
 
 
@@ -158,7 +158,7 @@ def _coded(entries: Iterable[Entry], before: Coding, void: Sequence[Entry] = ())
     for each in entries:
         if each.name not in none and each.name not in names:
             names.append(each.name)
-        index = IGNORED if each.name in none else names.index(each.name)
+        index = IGNORE_INDEX if each.name in none else names.index(each.name)
         values[each.value] = index
         if each.colour is not None:
             colours[each.colour] = index
@@ -170,23 +170,23 @@ def _without_list(store: Store, known: Known, peek: _Peek) -> Decision:
         return _cityscapes(known)
     if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
         entries = [Entry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
-        coding = _coded(entries, Coding([], {}, {VOC_BORDER: IGNORED}))
+        coding = _coded(entries, Coding([], {}, {VOC_BORDER: IGNORE_INDEX}))
         if not peek.coloured:
             coding = Coding(coding.classes, coding.values)
         return Decision(coding, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
     if peek.coloured:
         name = next(n for n in known.masks if PurePosixPath(n).suffix)
         raise DataError(
-            f"{store.label} has coloured masks (such as {shown(name)}) and no file that says which colour is which "
+            f"{store.label} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
             "class; a class_dict.csv with a line name,r,g,b for each class expected"
         )
     values = found_values(store, known.masks)
     if not values:
         raise DataError(f"no mask of {store.label} can be read: {_why(store, known.masks)}")
     numbers = sorted(set(values) - {255, FULL})
-    if len(numbers) > MOST_CLASSES:
+    if len(numbers) > MAX_CLASSES:
         raise DataError(
-            f"{store.label} has masks of {len(numbers)} different values; at most {MOST_CLASSES} classes expected: "
+            f"{store.label} has masks of {len(numbers)} different values; at most {MAX_CLASSES} classes expected: "
             "are these masks of classes?"
         )
     if numbers and numbers[-1] <= len(CAMVID) and _is_camvid(store, known):
@@ -206,7 +206,7 @@ def _cityscapes(known: Known) -> Decision:
     if "trainids" in known.masks[0].lower():
         values = {i: i for i in range(len(names))}
     else:
-        values = dict.fromkeys(range(CITYSCAPES_NUMBERS), IGNORED) | {v: i for i, v in enumerate(CITYSCAPES)}
+        values = dict.fromkeys(range(CITYSCAPES_NUMBERS), IGNORE_INDEX) | {v: i for i, v in enumerate(CITYSCAPES)}
     note = "no file names the classes; Cityscapes' 19 were taken, its other numbers are ignored"
     return Decision(Coding(names, values), (note,), listed=False)
 
@@ -225,7 +225,7 @@ def _is_camvid(store: Store, known: Known) -> bool:
 
 def _camvid(names: Sequence[str]) -> Decision:
     count = len(names)
-    coding = Coding(list(names), {i: i for i in range(count)} | {count: IGNORED})
+    coding = Coding(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
     said = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
     note = f"no file names the classes; {said}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
     return Decision(coding, (note,), listed=False)
@@ -246,7 +246,7 @@ def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
             assert pixels.colours is not None
             values = grey_values(pixels.colours)
         if values is None:
-            raise DataError(f"{shown(name)} of {store.label} is coloured, and other masks are not; one kind expected")
+            raise DataError(f"{escape(name)} of {store.label} is coloured, and other masks are not; one kind expected")
         return np.bincount(values.ravel(), minlength=FULL + 1)
 
     total = np.zeros(FULL + 1, np.int64)

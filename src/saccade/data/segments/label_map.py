@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.decode_mask import MaskPixels, grey_values, named_counts, pack
 from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
@@ -22,7 +22,7 @@ class NoSuchClass(DataError):
 
 @dataclass(frozen=True)
 class Coding:
-    """values, colours: to an index of `classes`, or IGNORED. Beside those listed, 255 is ignored, and 65535 in masks
+    """values, colours: to an index of `classes`, or IGNORE_INDEX. Beside those listed, 255 is ignored, and 65535 in masks
     of 16 bits."""
 
     classes: list[str]
@@ -60,7 +60,7 @@ class Coding:
     def packed(self, classes: Sequence[str]) -> "Coding":
         """The same for classes in another order, of which there may be more."""
         place = {name: i for i, name in enumerate(classes)}
-        index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORED: IGNORED}
+        index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORE_INDEX: IGNORE_INDEX}
         return Coding(
             list(classes),
             {value: index[i] for value, i in self.values.items()},
@@ -70,7 +70,7 @@ class Coding:
     @cached_property
     def _table(self) -> np.ndarray:
         table = np.full(FULL + 1, UNKNOWN, np.int16)
-        table[255] = IGNORED
+        table[255] = IGNORE_INDEX
         for value, index in self.values.items():
             table[value] = index
         return table
@@ -79,7 +79,7 @@ class Coding:
     def _sixteen(self) -> np.ndarray:
         table = self._table.copy()
         if FULL not in self.values:
-            table[FULL] = IGNORED
+            table[FULL] = IGNORE_INDEX
         return table
 
     @cached_property
@@ -124,7 +124,7 @@ class Coding:
         return f"{said} has {strange}, of no class; one of the {len(self.colours)} colours listed expected"
 
     def _expected(self) -> str:
-        numbers = sorted(value for value, index in self.values.items() if index != IGNORED)
+        numbers = sorted(value for value, index in self.values.items() if index != IGNORE_INDEX)
         if not numbers:
             return "255 (ignored)"
         runs = numbers == list(range(numbers[0], numbers[-1] + 1))

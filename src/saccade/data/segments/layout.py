@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.objects.annotations import Problem, below, folder_of
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
@@ -71,7 +71,7 @@ class Masks:
         members, problems = self._members(split)
         result.problems += problems
         for each in members:
-            said = shown(below(self.root, each.name))
+            said = escape(below(self.root, each.name))
             if each.mask:
                 result.pictures.append(each)
             elif each.line:
@@ -87,7 +87,7 @@ class Masks:
                 if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
             ]
             for name in near:
-                said = shown(below(self.root, name))
+                said = escape(below(self.root, name))
                 text = f"{said} is a mask without a picture; add the picture or remove it"
                 result.problems.append(Problem("mask without picture", said, text))
         return result
@@ -117,7 +117,7 @@ class Masks:
 
     def _read(self, picture: MaskedPicture, coding: Coding) -> Mask:
         pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
-        indices, note = coding.indices(pixels, shown(below(self.root, picture.mask)))
+        indices, note = coding.indices(pixels, escape(below(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)
 
 

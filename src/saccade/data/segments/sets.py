@@ -75,7 +75,7 @@ def find_segments(source: str | os.PathLike[str]) -> Layout | None:
 def open_segments(
     source: str | os.PathLike[str],
     split: str | None = None,
-    bad: str = "skip",
+    on_error: str = "skip",
     classes: Sequence[str] | None = None,
 ) -> SegmentFiles:
     """A `SegmentSet` of whatever format the source holds.
@@ -83,27 +83,27 @@ def open_segments(
     Args:
         source: a folder, a tar, or a COCO .json.
         split: "train", "val", "test" or as the set calls it; needed where there are several.
-        bad: what a picture without a mask does: "skip" leaves it out and records it, "fail" raises.
+        on_error: what a picture without a mask does: "skip" leaves it out and records it, "fail" raises.
         classes: names in the order of their indices; the set may use some of them, and no others. A set that names
             none is read by number. Default: as the set's list has them, see above.
 
     Raises:
         DataError: nothing of the kind found; a split that is not there or was not named; see `SegmentFiles`.
     """
-    return _opened(_layout(source), split, bad, classes)
+    return _opened(_layout(source), split, on_error, classes)
 
 
 def segment_splits(
     source: str | os.PathLike[str],
     val: str | os.PathLike[str] | None = None,
-    fraction: float = 0.1,
+    val_fraction: float = 0.1,
     seed: int = 0,
-    bad: str = "skip",
+    on_error: str = "skip",
 ) -> tuple[SegmentFiles, SegmentFiles]:
     """Training and validation sets of one source.
 
     With `val`, that source is the validation set; where it names no classes, its values are read as the training
-    set's. Otherwise, where the source has a split for validation, that is taken; else `fraction` of its training
+    set's. Otherwise, where the source has a split for validation, that is taken; else `val_fraction` of its training
     pictures is held out, the same for the same seed. The notes of the validation set say which. A split for test stays
     unseen.
 
@@ -112,9 +112,9 @@ def segment_splits(
     """
 
     def opened(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
-        return _opened(layout, split, bad, *((None, None) if like is None else (like.classes, like.coding)))
+        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.coding)))
 
-    return divide(_layout(source), None if val is None else _layout(val), opened, fraction, seed)
+    return divide(_layout(source), None if val is None else _layout(val), opened, val_fraction, seed)
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -131,13 +131,13 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
 def _opened(
     layout: Layout,
     split: str | None,
-    bad: str,
+    on_error: str,
     classes: Sequence[str] | None = None,
     coding: Coding | None = None,
 ) -> SegmentFiles:
     split = chosen(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), coding)
-    dataset = SegmentFiles(found, bad)
+    dataset = SegmentFiles(found, on_error)
     said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")
     return dataset

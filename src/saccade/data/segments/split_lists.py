@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from saccade.data.files import is_picture, natural, shown
+from saccade.data.files import escape, is_picture, natural
 from saccade.data.objects.annotations import Problem, below, folder_of, read_text
 from saccade.data.segments.masked_set import MaskedPicture
 from saccade.data.split_names import split_role
@@ -77,17 +77,17 @@ def listed(
     found: dict[str, MaskedPicture] = {}
     problems = []
     for name in files:
-        said = shown(below(root, name))
+        said = escape(below(root, name))
         for i, line in enumerate(lines_of(store, name), start=1):
             if not line:
                 continue
             where = f"{said}, line {i}"
             both = resolve(line, pictures, masks, split)
             if both is None:
-                text = f"{where} names {shown(line)}, which is no picture of the set; add or remove it"
+                text = f"{where} names {escape(line)}, which is no picture of the set; add or remove it"
                 problems.append(Problem("picture missing", where, text))
             elif both[0] in found:
-                text = f"{where}: {shown(line)} is listed again"
+                text = f"{where}: {escape(line)} is listed again"
                 problems.append(Problem("picture listed twice", where, text))
             else:
                 found[both[0]] = MaskedPicture(both[0], both[1], line=line)

@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from saccade.data import Picture
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
 from saccade.studio.canvas import Canvas
@@ -32,7 +32,7 @@ class SegmentedClasses(Queries):
     their highest probability in any patch.
 
     Values of `mask` and of `ranks` are indices in this order. unpainted: classes without a colour, such as a
-    background. pixels: share of the image's pixels. mask: class of each pixel that the page shows, IGNORED on padding.
+    background. pixels: share of the image's pixels. mask: class of each pixel that the page shows, IGNORE_INDEX on padding.
     coverage: share of each patch's pixels that have the class. ranks, probabilities: the RANKS most probable classes
     of each patch, and the mean of their probability over its pixels; 0 on padding. count: classes with maps.
     """
@@ -108,7 +108,7 @@ def class_targets(
     probabilities = patch_probabilities(logits, canvas.patch, canvas.size)
     pixels = torch.bincount(mask.flatten(), minlength=count).double()
     order = sorted(range(count), key=lambda i: (-float(pixels[i]), -float(probabilities[i].max()), i))
-    rank = torch.full((256,), IGNORED, dtype=torch.uint8)
+    rank = torch.full((256,), IGNORE_INDEX, dtype=torch.uint8)
     rank[order] = torch.arange(count, dtype=torch.uint8)
     highest, ranks = probabilities[order].topk(min(RANKS, count), dim=0)
     shown = min(MOST, count)
@@ -143,8 +143,8 @@ def _highest(logits: Float[Tensor, "classes y x"], size: tuple[int, int]) -> Ten
 
 
 def _on_canvas(mask: UInt8[Tensor, "y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
-    """The mask in the upper left corner of a larger one, IGNORED elsewhere."""
-    out = torch.full(size, IGNORED, dtype=torch.uint8)
+    """The mask in the upper left corner of a larger one, IGNORE_INDEX elsewhere."""
+    out = torch.full(size, IGNORE_INDEX, dtype=torch.uint8)
     out[: mask.shape[0], : mask.shape[1]] = mask
     return out
 

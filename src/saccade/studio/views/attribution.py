@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from saccade.checkpoints.matchers import PublicMatcher, TokenizedText
 from saccade.data import Picture
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.interactions import Interactions, Tower, interactions
@@ -103,7 +103,7 @@ class AttributionView(View):
         if abs(elsewhere) >= 0.00005:
             parts.append((elsewhere, "from pairs of a word and an image token that is not a patch"))
         parts.append((words.similarity - layer.shared, "that an empty image or text has as well"))
-        console.print(f"similarity {words.similarity:.4f} with", Text(shown(words.text), style="bold"))
+        console.print(f"similarity {words.similarity:.4f} with", Text(escape(words.text), style="bold"))
         for value, what in parts:
             console.print(f"  {value:+.4f} {what}")
         console.print(words_table(words.names, layer.attributions, self.grid, special=words.special))
@@ -149,7 +149,7 @@ def words_table(
         left, right = (full, 0) if adds < 0 else (0, full)
         signed = Text(" " * (width - left)).append("░" * left, style="red")
         signed.append("│", style="dim").append("█" * right, style="cyan")
-        label = Text(f"({shown(word)})", style="dim") if special and i == len(words) - 1 else Text(shown(word))
+        label = Text(f"({escape(word)})", style="dim") if special and i == len(words) - 1 else Text(escape(word))
         row, column = divmod(peak, grid[1])
         where = f"row {row + 1}, column {column + 1}" if best > 0 else "none"
         table.add_row(label, Text(f"{adds:+.4f}"), signed, Text(where))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.studio.terminal import fitted_size, half_blocks, has_colour, plain_table
 from saccade.studio.views.base import View
 from saccade.studio.views.objects import DetectedObjects
@@ -61,7 +61,7 @@ def objects_table(found: Detection, objects: DetectedObjects) -> Table:
         row = [f"{float(found.found.scores[i]):.0%}", *(f"{edge:.1f}" for edge in found.found.boxes[i].tolist())]
         if objects.layers:
             row += [f"{shares[i]['attention_in_box'][-1]:.0%}", f"{shares[i]['box_share']:.1%}"]
-        table.add_row(Text(shown(name), style=f"bold {_HUES[i % len(_HUES)]}"), *row)
+        table.add_row(Text(escape(name), style=f"bold {_HUES[i % len(_HUES)]}"), *row)
     return table
 
 
@@ -69,7 +69,7 @@ def relations_table(objects: DetectedObjects, most: int = 8) -> Table:
     """The relations of highest score: subject, relation, object, score."""
     table = Table.grid(padding=(0, 2))
     for i, name, j, score in objects.relations[:most]:
-        table.add_row(*(Text(shown(text)) for text in (objects.names[i], name, objects.names[j], f"{score:.0%}")))
+        table.add_row(*(Text(escape(text)) for text in (objects.names[i], name, objects.names[j], f"{score:.0%}")))
     return table
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from saccade.data import Picture
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
@@ -53,7 +53,7 @@ class EncoderView(View):
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
         patch = encoder_of(task).config.patch
         side, size_notes = whole_patches(options.size, patch)
-        preprocess = task.preprocess if side is None else task.preprocess.at(side)
+        preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
         run = forward(task, preprocess(picture.image)[None])
         prediction, targets, notes = cls.read(replace(task, preprocess=preprocess), picture, run, options)
         return cls(
@@ -95,7 +95,7 @@ class EncoderView(View):
 
     def print_summary(self, console: Console) -> None:
         if self.prediction is not None:
-            console.print(shown(str(self.prediction)), markup=False, highlight=False)
+            console.print(escape(str(self.prediction)), markup=False, highlight=False)
         draw_heat(console, self.picture, self.heat)
 
     def facts(self) -> dict[str, str]:
@@ -178,5 +178,5 @@ def visible_part(preprocess: Preprocess, picture: Image.Image, grid: tuple[int, 
         size=(round(height * factor), round(width * factor)),
         shortest=None if preprocess.shortest is None else round(preprocess.shortest * factor),
         detail=None,
-    ).seen(picture)
+    ).resize_and_crop(picture)
     return sharp.crop((0, 0, round(grid[1] * patch * factor), round(grid[0] * patch * factor)))

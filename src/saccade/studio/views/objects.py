@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.lens import Trace
 from saccade.lens.scores import coverage
 from saccade.studio.queries import query_layers, rounded
@@ -108,7 +108,7 @@ def object_targets(
     )
     notes = seen.notes
     if not len(found):
-        best = f"{shown(classes[int(proposed.labels[0])])} at {float(proposed.scores[0]):.1%}"
+        best = f"{escape(classes[int(proposed.labels[0])])} at {float(proposed.scores[0]):.1%}"
         notes = [
             f"nothing is found at {threshold:.0%} or more; the highest score is {best}: try a lower threshold",
             *notes,

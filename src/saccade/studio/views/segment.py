@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saccade.data import Picture
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.studio.canvas import Canvas, lay_out
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
@@ -89,7 +89,7 @@ def _check_size(task: SegmentTask, picture: Picture, canvas: Canvas) -> None:
     (rows, columns), (height, width) = canvas.grid, canvas.padded
     if rows * columns > MAX_PATCHES or height * width * len(task.labels) > MAX_LOGITS:
         raise SaccadeError(
-            f"{shown(picture.name)} makes {rows} x {columns} patches at this size, too many at once: use a smaller "
+            f"{escape(picture.name)} makes {rows} x {columns} patches at this size, too many at once: use a smaller "
             "size or a part of it"
         )
 
@@ -124,7 +124,7 @@ def classes_table(areas: SegmentedClasses, width: int = 24) -> Table:
     for i, name in enumerate(areas.names[: min(present, _MOST_CLASSES)]):
         share = float(areas.pixels[i])
         style = "white" if i in areas.unpainted else hex_colour(areas.colours[i])
-        row = [Text(shown(name)), bar(max(1, round(share * width)), width, style), Text(percent(share))]
+        row = [Text(escape(name)), bar(max(1, round(share * width)), width, style), Text(percent(share))]
         if areas.layers and i < len(areas):
             row.append(Text(f"{shares[i]['attention_in_area'][-1]:.0%}"))
         table.add_row(*row)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import ImageFolder, read_image
-from saccade.data.cache import unless_bad
-from saccade.data.files import shown
+from saccade.data.cache import read_or_skip
+from saccade.data.files import escape
 from saccade.data.images import Source
 from saccade.data.output import csv_cell
 from saccade.device import Device
@@ -41,7 +41,7 @@ class Classification:
 
     def __str__(self) -> str:
         said = "  ".join(f"{label} {p:.0%}" for label, p in zip(self.labels, self.probabilities, strict=True))
-        return shown(f"{self.name}: {said}")
+        return escape(f"{self.name}: {said}")
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -87,7 +87,7 @@ class ClassifyTask(TrainedTask):
     def val(self, data: ImageFolder, device: Device, batch: int = 250) -> tuple[Tensor, Tensor]:
         """Probabilities (n, classes) and true classes (n,) of labelled pictures; `score` sums them up.
 
-        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
+        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.on_error` says. Raises
         DataError if the classes of the data are not the model's.
         """
         same_classes(data.classes, self.labels, data.label, self.name)
@@ -95,7 +95,7 @@ class ClassifyTask(TrainedTask):
         said, truth = [], []
         with ThreadPoolExecutor() as pool, tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for at in torch.arange(len(data)).split(batch):
-                tried = pool.map(lambda i: unless_bad(data, int(i), lambda i: self._prepared(data, i)), at)
+                tried = pool.map(lambda i: read_or_skip(data, int(i), lambda i: self._prepared(data, i)), at)
                 read = [r for r in tried if r is not None]
                 bar.update(len(at))
                 if not read:

@@ -65,7 +65,7 @@ class ClassifyTraining(Training):
         for at in list(torch.arange(len(self.val)).split(250))[device.rank :: device.world]:
             pictures, labels = self.val[at]
             with device.precision():
-                said[at] = probabilities(model, self.preprocess.normalised(pictures.to(device.device)))
+                said[at] = probabilities(model, self.preprocess.normalize(pictures.to(device.device)))
             truth[at] = labels.to(device.device)
         return score(device.sum(said).cpu(), device.sum(truth).cpu())
 
@@ -81,12 +81,12 @@ class ClassifyTraining(Training):
                 (size, size),
                 len(self.labels),
                 crop=r.crop,
-                trivial=r.trivial_augment,
-                erase=r.random_erasing,
+                trivial_augment=r.trivial_augment,
+                random_erasing=r.random_erasing,
                 mixup=r.mixup,
                 cutmix=r.cutmix,
-                mix=0.0 if calm else r.mixup_prob,
-                smoothing=r.smoothing,
+                mixup_prob=0.0 if calm else r.mixup_prob,
+                label_smoothing=r.smoothing,
                 mean=p.mean,
                 std=p.std,
             )

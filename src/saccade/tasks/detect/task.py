@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import read_image
-from saccade.data.cache import unless_bad
-from saccade.data.files import shown
+from saccade.data.cache import read_or_skip
+from saccade.data.files import escape
 from saccade.data.images import Picture, Source
 from saccade.data.objects import Objects, ObjectSet
 from saccade.device import Device
@@ -47,7 +47,7 @@ class Detection:
     def __str__(self) -> str:
         objects = zip(self.labels, self.found.scores.tolist(), self.found.boxes.tolist(), strict=True)
         said = [f"{label} {score:.0%} ({', '.join(f'{edge:.0f}' for edge in box)})" for label, score, box in objects]
-        return shown(f"{self.name}: {'  '.join(said) or 'nothing found'}")
+        return escape(f"{self.name}: {'  '.join(said) or 'nothing found'}")
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Boxes are left, top, right, bottom in pixels."""
@@ -112,7 +112,7 @@ class BaseDetectTask:
         """What is found in every picture and what is there, in pixels of the pictures; `detection_scores` and
         `relation_scores` sum them up.
 
-        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
+        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.on_error` says. Raises
         DataError if the classes of the data are not the model's.
         """
         same_classes(data.classes, self.labels, data.label, self.name)
@@ -122,7 +122,7 @@ class BaseDetectTask:
         with tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for at in torch.arange(len(data)).split(batch):
                 tried = (
-                    unless_bad(data, i, lambda i: (data.picture(i), data.objects(i, masks=False))) for i in at.tolist()
+                    read_or_skip(data, i, lambda i: (data.picture(i), data.objects(i, masks=False))) for i in at.tolist()
                 )
                 read = [r for r in tried if r is not None]
                 bar.update(len(at))

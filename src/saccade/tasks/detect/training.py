@@ -81,7 +81,7 @@ class DetectTraining(Training):
         pictures, objects = self.source.samples(indices, size, generator)
         targets = as_targets(objects, len(self.relations))
         noised, pairs = make_denoising_queries(targets, self.recipe.denoising_queries, len(self.labels), generator)
-        return Batch(self.preprocess.standardised(pictures), targets, noised, pairs)
+        return Batch(self.preprocess.standardize(pictures), targets, noised, pairs)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """All parts of `detection_loss`."""
@@ -102,7 +102,7 @@ class DetectTraining(Training):
         told = torch.zeros(count, self.recipe.queries, 6, device=device.device)
         related = torch.zeros(count, MAX_RELATIONS, 4, device=device.device)
         for at in list(torch.arange(count).split(50))[device.rank :: device.world]:
-            pictures = self.preprocess.normalised(self.val_pictures[at].to(device.device))
+            pictures = self.preprocess.normalize(self.val_pictures[at].to(device.device))
             with device.precision():
                 found = detections(model(pictures), self.size)
             for i, one in zip(at.tolist(), found, strict=True):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 
 DISTANCES = (1, 2, 3)  # pixels, within which borders agree
 COLUMNS = 2 + 5 * len(DISTANCES)  # of `border_counts`
@@ -25,7 +25,7 @@ def borders(mask: Mask) -> Bool[np.ndarray, "y x"]:
     """
     out = np.zeros(mask.shape, bool)
     for rows, edge in ((mask, out), (mask.T, out.T)):
-        differ = (rows[:-1] != rows[1:]) & (rows[:-1] != IGNORED) & (rows[1:] != IGNORED)
+        differ = (rows[:-1] != rows[1:]) & (rows[:-1] != IGNORE_INDEX) & (rows[1:] != IGNORE_INDEX)
         edge[:-1] |= differ
         edge[1:] |= differ
     return out
@@ -40,7 +40,7 @@ def near_borders(
     """
     y, x = np.nonzero(borders(mask))
     wide = mask.shape[1] + 2 * distance
-    target = np.pad(np.where(borders(other), other, np.uint8(IGNORED)), distance, constant_values=IGNORED).ravel()
+    target = np.pad(np.where(borders(other), other, np.uint8(IGNORE_INDEX)), distance, constant_values=IGNORE_INDEX).ravel()
     classes, place = mask[y, x], (y + distance) * wide + x + distance
     squared = np.full(len(y), FAR, np.int64)
     left = np.arange(len(y))  # those not yet near anything
@@ -59,7 +59,7 @@ def bands(mask: Mask, distances: tuple[int, ...] = DISTANCES) -> Iterator[Bool[n
     steps as one), where all around the picture counts as another class. Ignored pixels are of no band and,
     being unknown, of no other class.
     """
-    known, above = mask != IGNORED, mask + np.uint8(1)  # IGNORED + 1 is 0: it neither lowers `low` nor raises `high`
+    known, above = mask != IGNORE_INDEX, mask + np.uint8(1)  # IGNORE_INDEX + 1 is 0: it neither lowers `low` nor raises `high`
     low, high = mask, above
     for d in range(1, max(distances, default=0) + 1):
         low, high = spread(low, np.minimum), spread(high, np.maximum)

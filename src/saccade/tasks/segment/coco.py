@@ -17,8 +17,8 @@ from faster_coco_eval.core import mask as coder
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.output import unwritable, whole
-from saccade.data.segments import IGNORED
+from saccade.data.output import write_error, atomic_write
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 
 NOTHING = ("background", "void", "null", "unlabeled", "unlabelled")  # names of "no class", for class 0 only
@@ -45,8 +45,8 @@ def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dic
     there = np.flatnonzero(np.bincount(indices.ravel(), minlength=256)).tolist()
     known = max(ids, default=0)
     for value in there:
-        if value != IGNORED and value > known:
-            raise DataError(f"the mask holds {value}; expected classes 0 to {known}, or {IGNORED}")
+        if value != IGNORE_INDEX and value > known:
+            raise DataError(f"the mask holds {value}; expected classes 0 to {known}, or {IGNORE_INDEX}")
         if value not in ids:
             continue
         area = coder.encode(np.asfortranarray(indices == value, np.uint8))
@@ -94,7 +94,7 @@ class AreasFile:
         try:
             file.write(piece)
         except OSError as error:
-            raise unwritable(self._out, error) from error
+            raise write_error(self._out, error) from error
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def writing_areas(out: Path, classes: Sequence[str], about: str = "") -> Iterato
     """A COCO JSON of the areas of many pictures, put at `out` whole when all are added, or not at all.
 
     about: its info.description. Raises DataError where it cannot be written."""
-    with whole(out) as file, tempfile.TemporaryFile() as images:
+    with atomic_write(out) as file, tempfile.TemporaryFile() as images:
         areas = AreasFile(out, file, images, classes, about)
         yield areas
         areas.finish()

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.data.scenes.palette import index_picture
-from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE, Colour
 
@@ -28,8 +28,8 @@ def class_colours(count: int) -> list[Colour]:
 def colours_of(classes: Sequence[str], colours: Sequence[Colour] | None) -> list[Colour]:
     """`colours` if given, else `class_colours`. Raises DataError for another number of them than of classes, for more
     classes than a mask can hold, and for what is no colour."""
-    if len(classes) > MOST_CLASSES:
-        raise DataError(f"{len(classes)} classes to draw; at most {MOST_CLASSES} were expected")
+    if len(classes) > MAX_CLASSES:
+        raise DataError(f"{len(classes)} classes to draw; at most {MAX_CLASSES} were expected")
     if colours is None:
         return class_colours(len(classes))
     if len(colours) != len(classes):
@@ -45,13 +45,13 @@ def index_png(mask: UInt8[Tensor, "y x"], colours: Sequence[Colour] | None = Non
     """
     picture = index_picture(mask.cpu().numpy())
     if colours is not None:
-        if len(colours) > MOST_CLASSES:
-            raise DataError(f"{len(colours)} colours of classes; at most {MOST_CLASSES} were expected")
+        if len(colours) > MAX_CLASSES:
+            raise DataError(f"{len(colours)} colours of classes; at most {MAX_CLASSES} were expected")
         palette = picture.getpalette()
         assert palette is not None
         given = [part for colour in colours for part in _checked(colour)]
         # All 256 are written: with fewer, Pillow would save fewer bits.
-        picture.putpalette([*given, *[0] * (3 * IGNORED - len(given)), *palette[3 * IGNORED :]])
+        picture.putpalette([*given, *[0] * (3 * IGNORE_INDEX - len(given)), *palette[3 * IGNORE_INDEX :]])
     return picture
 
 
@@ -72,7 +72,7 @@ def _all_colours() -> tuple[Colour, ...]:
     grid, lab = grid[kept], lab[kept]
     chosen = list(PALETTE)
     nearest = np.linalg.norm(lab[:, None] - _lab(np.array(chosen))[None], axis=2).min(axis=1)
-    while len(chosen) < MOST_CLASSES:
+    while len(chosen) < MAX_CLASSES:
         best = int(nearest.argmax())
         chosen.append((int(grid[best, 0]), int(grid[best, 1]), int(grid[best, 2])))
         nearest = np.minimum(nearest, np.linalg.norm(lab - lab[best], axis=1))

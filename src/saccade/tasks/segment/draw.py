@@ -7,7 +7,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.classify.draw import draw_confusion
 from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, enlarged, font, short
@@ -88,9 +88,9 @@ def checked_mask(mask: UInt8[Tensor, "y x"], classes: int, size: tuple[int, int]
     if indices.dtype != np.uint8 or indices.shape != size[::-1]:
         found = f"{' x '.join(map(str, indices.shape[::-1]))} {indices.dtype}"
         raise DataError(f"the mask is {found}; expected {size[0]} x {size[1]} uint8, as the picture is")
-    wrong = (indices >= classes) & (indices != IGNORED)
+    wrong = (indices >= classes) & (indices != IGNORE_INDEX)
     if wrong.any():
-        raise DataError(f"the mask holds {indices[wrong][0]}; expected classes 0 to {classes - 1}, or {IGNORED}")
+        raise DataError(f"the mask holds {indices[wrong][0]}; expected classes 0 to {classes - 1}, or {IGNORE_INDEX}")
     return indices
 
 
@@ -104,12 +104,12 @@ def painted(
 ) -> Image.Image:
     """Class colours over an RGB picture of the mask's size; a dark line of `width` pixels on each side of a border,
     and beside it one of the class's full colour, so that it is seen on any picture."""
-    table = [*colours, *[(0, 0, 0)] * (IGNORED - len(colours)), GREY]
+    table = [*colours, *[(0, 0, 0)] * (IGNORE_INDEX - len(colours)), GREY]
     layer = Image.fromarray(indices)
     layer.putpalette([part for colour in table for part in colour])
     layer = layer.convert("RGB")
     alpha = Image.fromarray(indices).point([0 if i in bare else round(255 * opacity) for i in range(256)])
-    if (ignored := indices == IGNORED).any():
+    if (ignored := indices == IGNORE_INDEX).any():
         y, x = (np.arange(side, dtype=np.int32) for side in indices.shape)
         stripes = ignored & ((y[:, None] + x) // (5 * width) % 2 == 0)
         layer.paste((70, 70, 70), mask=Image.fromarray(stripes))
@@ -118,7 +118,7 @@ def painted(
         low, high = spread(low, np.minimum), spread(high, np.maximum)
         if ring == width - 1:
             line = low != high
-    colour = (low != high) & ~np.isin(indices, [*bare, IGNORED])
+    colour = (low != high) & ~np.isin(indices, [*bare, IGNORE_INDEX])
     alpha.paste(255, mask=Image.fromarray(colour))
     layer.paste(_LINE, mask=Image.fromarray(line))
     alpha.paste(200, mask=Image.fromarray(line))
@@ -131,7 +131,7 @@ def shares(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[int, str
     total = max(1, sum(counts))
     there = sorted((i for i in range(len(classes)) if counts[i]), key=lambda i: -counts[i])
     out = [(i, classes[i], counts[i] / total) for i in there]
-    return out + [(IGNORED, "(ignored)", counts[IGNORED] / total)] * bool(counts[IGNORED])
+    return out + [(IGNORE_INDEX, "(ignored)", counts[IGNORE_INDEX] / total)] * bool(counts[IGNORE_INDEX])
 
 
 def legend_of(
@@ -150,7 +150,7 @@ def legend_of(
         middle = y + row // 2
         if i != NO_CLASS:
             box = (x, middle - swatch // 2, x + swatch, middle - swatch // 2 + swatch)
-            swatch_of(draw, box, None if i in bare else GREY if i == IGNORED else colours[i], max(1, round(unit)))
+            swatch_of(draw, box, None if i in bare else GREY if i == IGNORE_INDEX else colours[i], max(1, round(unit)))
         draw.text((x + swatch + 0.6 * pad, middle), text, INK, font(size, text), anchor="lm")
     return out
 

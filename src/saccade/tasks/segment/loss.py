@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from saccade.data.segments import IGNORED
+from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
 
 PIXELS, OVERLAP, PATCHES = 1.0, 1.0, 0.5  # weights of the parts
@@ -16,14 +16,14 @@ def segmentation_loss(said: SegmenterOutput, truth: UInt8[Tensor, "b y x"], bord
     """The parts of the loss: "pixels" (cross-entropy, with more weight beside borders), "overlap" (1 - Dice of every
     class that is there), "patches" (cross-entropy of every patch with the shares of classes in it).
 
-    Pixels of IGNORED count nowhere. border: how much more a pixel beside another class counts.
+    Pixels of IGNORE_INDEX count nowhere. border: how much more a pixel beside another class counts.
     """
-    known = truth != IGNORED
+    known = truth != IGNORE_INDEX
     weight = known.float() * (1 + border * border_band(truth, REACH).float())
     logits = said.logits.float()
     each = F.cross_entropy(logits, truth.long().masked_fill(~known, 0), reduction="none")
     classes = torch.arange(logits.shape[1], device=truth.device, dtype=truth.dtype)
-    whole = truth[:, None] == classes[:, None, None]  # of no class where IGNORED, which is above all classes
+    whole = truth[:, None] == classes[:, None, None]  # of no class where IGNORE_INDEX, which is above all classes
     return {
         "pixels": PIXELS * (each * weight).sum() / weight.sum().clamp(min=1),
         "overlap": OVERLAP * _overlap_loss(logits, whole, known),
@@ -35,9 +35,9 @@ def border_band(truth: UInt8[Tensor, "b y x"], reach: int) -> Bool[Tensor, "b y 
     """Pixels with one of another class at most `reach` rows and columns away. The border of what is ignored is none."""
     values = truth[:, None].float()
     side = 2 * reach + 1
-    ignored = values == IGNORED
+    ignored = values == IGNORE_INDEX
     highest = F.max_pool2d(values.masked_fill(ignored, -1), side, stride=1, padding=reach)
-    lowest = -F.max_pool2d(-values, side, stride=1, padding=reach)  # IGNORED is the highest value there is
+    lowest = -F.max_pool2d(-values, side, stride=1, padding=reach)  # IGNORE_INDEX is the highest value there is
     return ((highest > values) | (lowest < values))[:, 0] & ~ignored[:, 0]
 
 

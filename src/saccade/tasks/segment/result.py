@@ -7,7 +7,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.files import shown
+from saccade.data.files import escape
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Areas:
 
     def __str__(self) -> str:
         said = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
-        return shown(f"{self.name}: {said}")
+        return escape(f"{self.name}: {said}")
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

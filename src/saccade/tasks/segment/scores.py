@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from saccade.data.files import shown
-from saccade.data.segments import IGNORED, MOST_CLASSES
+from saccade.data.files import escape
+from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.errors import DataError
 from saccade.tasks.segment.borders import COLUMNS, DISTANCES, Mask, border_counts, near_borders
 
@@ -17,7 +17,7 @@ from saccade.tasks.segment.borders import COLUMNS, DISTANCES, Mask, border_count
 class SegmentScores:
     """Sums over pictures, and the scores they make.
 
-    Pixels whose truth is IGNORED count nowhere, whatever is said of them. All sums are of whole numbers, over the
+    Pixels whose truth is IGNORE_INDEX count nowhere, whatever is said of them. All sums are of whole numbers, over the
     whole set; each score is made of the sums of a class, then averaged over classes (as the mIoU of PASCAL VOC and
     Cityscapes is). A class that occurs neither in the truth nor in what is said is None, and left out of averages;
     one that occurs only in what is said counts 0.
@@ -40,11 +40,11 @@ class SegmentScores:
     def __init__(self, classes: Sequence[str]) -> None:
         """Raises DataError for no classes, more than a mask can hold, or two of one name."""
         self.classes = list(classes)
-        if not 0 < len(self.classes) <= MOST_CLASSES:
-            raise DataError(f"{len(self.classes)} classes to score; between 1 and {MOST_CLASSES} were expected")
+        if not 0 < len(self.classes) <= MAX_CLASSES:
+            raise DataError(f"{len(self.classes)} classes to score; between 1 and {MAX_CLASSES} were expected")
         twice = next((name for i, name in enumerate(self.classes) if name in self.classes[:i]), None)
         if twice is not None:
-            raise DataError(f"two classes are named {shown(twice)}; expected names that differ, to tell scores apart")
+            raise DataError(f"two classes are named {escape(twice)}; expected names that differ, to tell scores apart")
         n = len(self.classes)
         self._sums = torch.zeros(n, n + COLUMNS, dtype=torch.int64)
 
@@ -53,7 +53,7 @@ class SegmentScores:
         not uint8, and for values that are no class."""
         n = len(self.classes)
         mine, true = checked_masks(said, truth, n, name)
-        known = true != IGNORED
+        known = true != IGNORE_INDEX
         pairs = torch.from_numpy(true[known].astype(np.int32) * n + mine[known])
         self._sums[:, :n] += torch.bincount(pairs, minlength=n * n).reshape(n, n)
         self._sums[:, n:] += torch.from_numpy(border_counts(mine, true, n))
@@ -130,21 +130,21 @@ def boundary_f(said: Mask, truth: Mask, classes: int, distance: int) -> list[flo
 
 
 def checked_masks(said: Tensor, truth: Tensor, classes: int, name: str) -> tuple[Mask, Mask]:
-    """Both as arrays, with IGNORED in both where the truth is. Raises DataError as `SegmentScores.add` does."""
+    """Both as arrays, with IGNORE_INDEX in both where the truth is. Raises DataError as `SegmentScores.add` does."""
     for what, mask in (("what is said", said), ("the truth", truth)):
         if mask.dtype != torch.uint8 or mask.ndim != 2 or not mask.numel():
             found = f"{tuple(mask.shape)} {mask.dtype}"
-            raise DataError(f"{shown(name)}: {what} is {found}; expected a mask (y x) of torch.uint8 with pixels")
+            raise DataError(f"{escape(name)}: {what} is {found}; expected a mask (y x) of torch.uint8 with pixels")
     if said.shape != truth.shape:
         sizes = [f"{mask.shape[1]} x {mask.shape[0]}" for mask in (said, truth)]
-        raise DataError(f"{shown(name)}: {sizes[0]} pixels are said, and {sizes[1]} are true; expected the same size")
+        raise DataError(f"{escape(name)}: {sizes[0]} pixels are said, and {sizes[1]} are true; expected the same size")
     true = truth.cpu().numpy()
-    mine = np.where(true == IGNORED, np.uint8(IGNORED), said.cpu().numpy())
-    for what, values, also in (("what is said", mine, ""), ("the truth", true, f", or {IGNORED} to ignore it")):
-        wrong = (values >= classes) & (true != IGNORED)
+    mine = np.where(true == IGNORE_INDEX, np.uint8(IGNORE_INDEX), said.cpu().numpy())
+    for what, values, also in (("what is said", mine, ""), ("the truth", true, f", or {IGNORE_INDEX} to ignore it")):
+        wrong = (values >= classes) & (true != IGNORE_INDEX)
         if wrong.any():
             value = int(values[wrong][0])
-            raise DataError(f"{shown(name)}: a pixel of {what} is of class {value}; expected 0 to {classes - 1}{also}")
+            raise DataError(f"{escape(name)}: a pixel of {what} is of class {value}; expected 0 to {classes - 1}{also}")
     return mine, true
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from saccade.data import read_image
-from saccade.data.cache import unless_bad
+from saccade.data.cache import read_or_skip
 from saccade.data.images import Picture, Source
 from saccade.data.segments import SegmentSet
 from saccade.device import Device
@@ -51,7 +51,7 @@ class BaseSegmentTask:
     def val(self, data: SegmentSet, device: Device) -> Iterator[tuple[int, UInt8[Tensor, "y x"], UInt8[Tensor, "y x"]]]:
         """For every picture its index in `data`, what is said of its pixels and what is true.
 
-        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.bad` says. Raises
+        Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.on_error` says. Raises
         DataError if none can be read, and if the classes of the data are not the model's.
         """
         same_classes(data.classes, self.labels, data.label, self.name)
@@ -59,7 +59,7 @@ class BaseSegmentTask:
         read = 0
         for i in tqdm(range(len(data)), unit="pictures", delay=1, disable=None):
             with device.precision():
-                both = unless_bad(data, i, lambda i: (self.segment(data.picture(i)), data.mask(i)))
+                both = read_or_skip(data, i, lambda i: (self.segment(data.picture(i)), data.mask(i)))
             if both is not None:
                 read += 1
                 yield i, *both
@@ -89,10 +89,10 @@ class SegmentTask(BaseSegmentTask, TrainedTask):
 
     def segment(self, picture: Picture) -> UInt8[Tensor, "y x"]:
         """The index of each pixel's class. Borders are as fine as the size at which the picture is segmented."""
-        image = self.preprocess.scaled(picture.image)
+        image = self.preprocess.resize_shortest(picture.image)
         pixels = torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
         size = (picture.image.height, picture.image.width)
-        return self.classes_of_pixels(self.preprocess.normalised(pixels), size)
+        return self.classes_of_pixels(self.preprocess.normalize(pixels), size)
 
     def classes_of_pixels(self, pixels: Float[Tensor, "c y x"], size: tuple[int, int]) -> UInt8[Tensor, "rows columns"]:
         """As `segment`, of a picture that is prepared."""

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Generator, Tensor, nn
 
-from saccade.data.cache import for_each
+from saccade.data.cache import read_all
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes.scenes import LEAST
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segments import IGNORED, SegmentSet
+from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
 from saccade.device import Device
@@ -53,7 +53,7 @@ class FromSet:
 
     def __init__(self, data: SegmentSet, fit: Preprocess, window: tuple[int, int], recipe: SegmentRecipe):
         self.data = to_segment_arrays(data, fit)
-        if all((self.data[[i]][1] == IGNORED).all() for i in range(len(self.data))):
+        if all((self.data[[i]][1] == IGNORE_INDEX).all() for i in range(len(self.data))):
             raise DataError(f"every pixel of {data.label} is ignored: masks with classes are needed to train on")
         self.label, self.window, self.recipe = data.label, window, recipe
 
@@ -109,7 +109,7 @@ class SegmentTraining(Training):
         mean, std = colours(self._pictures(seed), min(len(self.source), 1000), start)
         self.preprocess = Preprocess(self.window, "crop", shortest=min(whole), mean=mean, std=std)
         self.val = val
-        self._val = for_each(val, lambda i: (val.picture(i), val.mask(i)))  # those that can be read
+        self._val = read_all(val, lambda i: (val.picture(i), val.mask(i)))  # those that can be read
         if not self._val:
             why = next(iter(val.skipped.values()), "it is empty")
             raise DataError(f"no picture of {val.label}, by which the weights are chosen, could be read: {why}")
@@ -131,7 +131,7 @@ class SegmentTraining(Training):
         share = self.recipe.size_at(progress) / self.recipe.size_at(1)
         size = whole_patches((round(self.window[0] * share), round(self.window[1] * share)), self._patch)
         pictures, masks = self.source.samples(indices, size, generator)
-        return Batch(self.preprocess.standardised(pictures), masks)
+        return Batch(self.preprocess.standardize(pictures), masks)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """All parts of `segmentation_loss`, the mean of all batches."""
