@@ -50,7 +50,7 @@ def test_sprites(saccade, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "what"),
     [
-        (["--size", "12"], 1, "12 x 12 pixels were asked for; sides of 32 to 8192 pixels expected"),
+        (["--size", "12"], 1, "12 x 12 pixels were requested; sides of 32 to 8192 pixels expected"),
         (["--size", "big"], 2, "--size big: pixels of a side expected, as in 128, or WIDTHxHEIGHT"),
         (["--n", "0"], 2, "--n"),
         (["--n", "-5"], 2, "--n"),

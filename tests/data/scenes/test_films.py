@@ -6,7 +6,7 @@ import torch
 
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.captions import korean_phrases, phrases
-from saccade.data.scenes.films import WAYS
+from saccade.data.scenes.films import DIRECTIONS
 from saccade.errors import DataError
 
 SIZE = (113, 139)
@@ -65,7 +65,7 @@ def test_objects_move_as_is_said(films):
             boxes, areas = found
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             steps = centres.diff(dim=0)
-            across, down = WAYS[motion]
+            across, down = DIRECTIONS[motion]
             if across or down:
                 along = steps @ torch.tensor([across, down], dtype=torch.float32)
                 assert (along > 2).all()
@@ -81,7 +81,7 @@ def test_objects_move_as_is_said(films):
                 assert areas == sorted(areas, reverse=True)
             else:
                 assert max(areas) / min(areas) < 1.3
-    assert set(met) == set(WAYS)
+    assert set(met) == set(DIRECTIONS)
 
 
 def test_turns_go_the_way_that_is_said(films):
@@ -142,5 +142,5 @@ def test_captions_say_how_each_object_moves(films):
 
 
 def test_one_frame_is_no_film():
-    with pytest.raises(DataError, match="a film of 1 frames was asked for; 2 or more expected"):
+    with pytest.raises(DataError, match="a film of 1 frames was requested; 2 or more expected"):
         Scenes(1).film(0, 1)

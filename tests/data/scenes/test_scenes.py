@@ -203,7 +203,7 @@ def test_scenes_go_to_other_processes(scenes):
 
 @pytest.mark.parametrize("index", [-1, 60])
 def test_there_is_none_beyond_the_last(scenes, index):
-    with pytest.raises(IndexError, match=f"scene {index} was asked for; there are 60"):
+    with pytest.raises(IndexError, match=f"scene {index} was requested; there are 60"):
         scenes.scene(index)
     with pytest.raises(IndexError):
         scenes.film(index)
@@ -212,8 +212,8 @@ def test_there_is_none_beyond_the_last(scenes, index):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"n": -1}, "-1 scenes were asked for; 0 or more expected"),
-        ({"n": 1, "size": 31}, "31 x 31 pixels were asked for; sides of 32 to 8192"),
+        ({"n": -1}, "-1 scenes were requested; 0 or more expected"),
+        ({"n": 1, "size": 31}, "31 x 31 pixels were requested; sides of 32 to 8192"),
         ({"n": 1, "size": (64, 9000)}, "9000 x 64 pixels"),
         ({"n": 1, "seed": -3}, "the seed of the scenes is -3"),
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saccade.data.scenes.render import unit
+from saccade.data.scenes.render import clip_unit
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import Texture, noise, weave
 
@@ -20,31 +20,31 @@ def background(stream: Stream, height: int, width: int) -> tuple[np.ndarray, str
     across, down = stream.any_turn()
     brightness = (float(near[1, 0, 0]) + float(far[1, 0, 0])) / 2  # green, which weighs most in what is seen as light
     name = "light" if brightness >= LIGHT else "dark" if brightness <= DARK else None
-    canvas = near + unit(x * across + y * down + 0.5) * (far - near)
-    if stream.chance(0.5):
-        for _ in range(1 + stream.whole(4)):
+    canvas = near + clip_unit(x * across + y * down + 0.5) * (far - near)
+    if stream.bernoulli(0.5):
+        for _ in range(1 + stream.integer(4)):
             _blob(canvas, stream, side)
-    if stream.chance(0.3):
+    if stream.bernoulli(0.3):
         name = _pattern(canvas, stream, x, y, side)
-    if stream.chance(0.35):
-        for _ in range(1 + stream.whole(4)):
+    if stream.bernoulli(0.35):
+        for _ in range(1 + stream.integer(4)):
             _line(canvas, stream, x, y, side)
-    strength = stream.between(0.0, 0.35)
+    strength = stream.uniform(0.0, 0.35)
     canvas *= 1 + strength * noise(height, width, (stream.unit(), stream.unit()))
     return canvas, name
 
 
 def muted(stream: Stream) -> np.ndarray:
     """A greyish colour, (3 1 1)."""
-    light = stream.between(0.34, 0.76)
-    tint = [light + stream.between(-0.09, 0.09) for _ in range(3)]
+    light = stream.uniform(0.34, 0.76)
+    tint = [light + stream.uniform(-0.09, 0.09) for _ in range(3)]
     return np.array(tint, np.float32)[:, None, None]
 
 
 def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
     """A soft round patch of another colour, in its own window."""
     _, height, width = canvas.shape
-    radius = side * stream.between(0.12, 0.4)
+    radius = side * stream.uniform(0.12, 0.4)
     x, y = stream.unit() * width, stream.unit() * height
     top, bottom = max(0, int(y - radius)), min(height, int(y + radius) + 1)
     left, right = max(0, int(x - radius)), min(width, int(x + radius) + 1)
@@ -52,23 +52,23 @@ def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
     down = (np.arange(top, bottom, dtype=np.float32) + 0.5 - y) * (1 / radius)
     inner = np.maximum(1 - (across * across + (down * down)[:, None]), 0)
     under = canvas[:, top:bottom, left:right]
-    under += (inner * inner * stream.between(0.4, 0.9)) * (muted(stream) - under)
+    under += (inner * inner * stream.uniform(0.4, 0.9)) * (muted(stream) - under)
 
 
 def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> None:
     """A straight line right across, thin and faint."""
     across, down = stream.any_turn()
-    distance = np.abs(x * across + y * down - stream.between(-0.45, 0.45)) * side
-    drawn = unit(stream.between(0.4, 1.2) * (side / 128) + 0.5 - distance)
-    canvas *= 1 + drawn * (stream.between(0.1, 0.25) * (1 if stream.chance(0.5) else -1))
+    distance = np.abs(x * across + y * down - stream.uniform(-0.45, 0.45)) * side
+    drawn = clip_unit(stream.uniform(0.4, 1.2) * (side / 128) + 0.5 - distance)
+    canvas *= 1 + drawn * (stream.uniform(0.1, 0.25) * (1 if stream.bernoulli(0.5) else -1))
 
 
 def _pattern(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> str:
     """Stripes, checks or dots all over, of low contrast. Returns the background's name."""
     cosine, sine = stream.turn(0.5)
-    pitch = stream.between(4, 9) * min(1.0, side / 64)
+    pitch = stream.uniform(4, 9) * min(1.0, side / 64)
     texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit(), stream.unit()))
     woven = weave(texture, x * cosine + y * sine, y * cosine - x * sine, side)
     assert woven is not None  # none of the three is plain
-    canvas *= 1 + woven * (stream.between(0.06, 0.16) * (1 if stream.chance(0.5) else -1))
+    canvas *= 1 + woven * (stream.uniform(0.06, 0.16) * (1 if stream.bernoulli(0.5) else -1))
     return PATTERNS[texture.kind]

@@ -1,4 +1,4 @@
-"""What a scene shows, in words: every object is named, and every relation that the names do not tell already.
+"""What a scene shows, in words: every object, and every relation that the names do not imply.
 
     A red disc, a blue star and a white ring. The red disc is left of the blue star and inside the white ring.
     빨간 원, 파란 별, 흰 고리가 있다. 빨간 원은 파란 별의 왼쪽에 있고 흰 고리의 안에 있다.
@@ -12,7 +12,7 @@ from saccade.data.scenes import korean
 from saccade.data.scenes.relations import ABOVE, BIGGER_THAN, IN_FRONT_OF, INSIDE, LEFT_OF, RELATIONS, Triplet
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-# How a relation to "파란 별" is said, in a clause that ends the sentence and in one that goes on.
+# How a relation to "파란 별" is expressed, in the last clause of a sentence and in the clauses before it.
 _KOREAN = {
     LEFT_OF: ("{}의 왼쪽에 있다", "{}의 왼쪽에 있고"),
     ABOVE: ("{}의 위쪽에 있다", "{}의 위쪽에 있고"),
@@ -24,28 +24,28 @@ _KOREAN = {
 
 def captions(names: Sequence[str], colours: Sequence[str], triplets: Sequence[Triplet]) -> dict[str, str]:
     """Captions in English ("en") and Korean ("ko") of objects, hindmost first, and how they relate."""
-    said: dict[int, dict[int, list[int]]] = {}  # subject -> relation -> objects
+    related: dict[int, dict[int, list[int]]] = {}  # subject -> relation -> objects
     for subject, relation, other in triplets:
         if relation in _KOREAN:
-            said.setdefault(subject, {}).setdefault(relation, []).append(other)
-    return {"en": _english(names, colours, said), "ko": _korean(names, colours, said)}
+            related.setdefault(subject, {}).setdefault(relation, []).append(other)
+    return {"en": _english(names, colours, related), "ko": _korean(names, colours, related)}
 
 
-def _english(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[int, list[int]]]) -> str:
+def _english(names: Sequence[str], colours: Sequence[str], related: dict[int, dict[int, list[int]]]) -> str:
     called = [f"the {phrase}" for phrase in phrases(names, colours)]
     plain = _plain(names, colours)
     first = [f"another {each}" if each in plain[:i] else article(each) for i, each in enumerate(plain)]
     sentences = [_begun(f"{_and(first)}.")]
-    for subject, found in said.items():
+    for subject, found in related.items():
         clauses = [f"{RELATIONS[r]} {_and([called[other] for other in others])}" for r, others in found.items()]
         sentences.append(_begun(f"{called[subject]} is {_and(clauses, ', and ' if len(clauses) > 1 else '')}."))
     return " ".join(sentences)
 
 
-def _korean(names: Sequence[str], colours: Sequence[str], said: dict[int, dict[int, list[int]]]) -> str:
+def _korean(names: Sequence[str], colours: Sequence[str], related: dict[int, dict[int, list[int]]]) -> str:
     called = korean_phrases(names, colours)
     sentences = [f"{korean.particle(', '.join(called), korean.SUBJECT)} 있다."]
-    for subject, found in said.items():
+    for subject, found in related.items():
         clauses = []
         for i, (relation, others) in enumerate(found.items()):
             ends = i == len(found) - 1

@@ -1,4 +1,4 @@
-"""From a layout to its picture, and to all that is known of it."""
+"""From a layout to its picture and annotations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Backdrop:
 def draw_backdrop(stream: Stream, height: int, width: int) -> Backdrop:
     canvas, name = background(stream, height, width)
     grain = noise(height, width, (stream.unit(), stream.unit()), fine=True)
-    return Backdrop(canvas, grain * stream.between(0.0, 7.0) + 0.5, name)
+    return Backdrop(canvas, grain * stream.uniform(0.0, 7.0) + 0.5, name)
 
 
 def compose(
@@ -57,7 +57,7 @@ def compose(
         layout = draw_layout(stream, *size, sprites, composition)
         if composition.combinations == "all":
             return layout
-        objects, _ = found(layout, classes)
+        objects, _ = visible_objects(layout, classes)
         held_out = is_held_out([(item.name, item.colour) for item in layout.items], named_relations(objects))
         if held_out == (composition.combinations == "held-out"):
             return layout
@@ -70,7 +70,7 @@ def named_relations(objects: Objects) -> tuple[Relation, ...]:
     return tuple((a, RELATIONS[r], b) for a, r, b in objects.relations.tolist())
 
 
-def painted(layout: Layout, backdrop: Backdrop) -> np.ndarray:
+def paint_scene(layout: Layout, backdrop: Backdrop) -> np.ndarray:
     """The picture, uint8 (y x 3): background, objects, light over all of it, grain. Paints over the backdrop."""
     canvas, light = backdrop.canvas, layout.light
     for item, drawn in zip(layout.items, layout.stencils, strict=True):
@@ -84,8 +84,8 @@ def painted(layout: Layout, backdrop: Backdrop) -> np.ndarray:
     return np.ascontiguousarray(canvas.astype(np.uint8).transpose(1, 2, 0))
 
 
-def found(layout: Layout, classes: dict[str, int]) -> tuple[Objects, list[int]]:
-    """The objects that can be seen, hindmost first, and their places among the layout's items.
+def visible_objects(layout: Layout, classes: dict[str, int]) -> tuple[Objects, list[int]]:
+    """The objects that can be seen, hindmost first, and their positions in the layout's items.
 
     classes: name -> index.
     """

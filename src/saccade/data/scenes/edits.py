@@ -11,7 +11,7 @@ from saccade.data.scenes.description import Description, Relation
 from saccade.data.scenes.held_out import Combinations, is_held_out
 from saccade.data.scenes.layout import Layout
 from saccade.data.scenes.outline import shuffled
-from saccade.data.scenes.place import SAME, moved, touches_nothing
+from saccade.data.scenes.place import MAX_SAME_COLOUR, moved, touches_nothing
 from saccade.data.scenes.render import Item
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.vocabulary import INVERSES
@@ -84,7 +84,7 @@ def _is_false(edit: Description, description: Description, scene: Description) -
     shape, colour = changed[0]
     if any(shape == other and colour in ("", paint) for other, paint in scene.objects):
         return False
-    return not colour or [paint for _, paint in edit.objects].count(colour) <= SAME
+    return not colour or [paint for _, paint in edit.objects].count(colour) <= MAX_SAME_COLOUR
 
 
 def _relation_edits(description: Description, stream: Stream) -> Iterator[Description]:
@@ -103,8 +103,8 @@ def _alternatives(relation: Relation, stream: Stream) -> list[Relation]:
     if name not in ("left of", "above"):
         return [swapped]
     other = "above" if name == "left of" else "left of"
-    turned = (a, other, b) if stream.chance(0.5) else (b, other, a)
-    return [swapped, turned] if stream.chance(SWAPPED) else [turned, swapped]
+    turned = (a, other, b) if stream.bernoulli(0.5) else (b, other, a)
+    return [swapped, turned] if stream.bernoulli(SWAPPED) else [turned, swapped]
 
 
 def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene | None":

@@ -9,7 +9,7 @@ import numpy as np
 from saccade.data.objects import Objects
 from saccade.data.scenes import korean, shapes
 from saccade.data.scenes.captions import korean_phrases, phrases
-from saccade.data.scenes.compose import Backdrop, draw_backdrop, found, named_relations, painted
+from saccade.data.scenes.compose import Backdrop, draw_backdrop, named_relations, paint_scene, visible_objects
 from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
 from saccade.data.scenes.held_out import HELD_OUT_COLOURS, is_held_out
 from saccade.data.scenes.layout import Layout, draw_light
@@ -20,7 +20,7 @@ from saccade.data.scenes.stream import Stream, turn
 from saccade.errors import DataError
 
 # What a motion is called, and where it leads.
-WAYS = {
+DIRECTIONS = {
     "moves right": (1, 0),
     "moves left": (-1, 0),
     "moves up": (0, -1),
@@ -42,10 +42,10 @@ _KOREAN = {
     "shrinks": "작아진다",
     "stays still": "가만히 있다",
 }
-FEWEST, MOST = 2, 5
+MIN_OBJECTS, MAX_OBJECTS = 2, 5
 TURNED = 0.55  # tangent of a quarter of the angle by which an object turns: 115 degrees in all
 GROWN = 1.7  # times
-LOOKS = 9  # moments at which paths are compared
+CHECKS = 9  # moments at which paths are compared
 TRIES, ATTEMPTS = 40, 200
 SMALLEST, LARGEST = 0.07, 0.17  # radius, as a share of the picture's shorter side
 MOMENTS = 17  # at which combinations are looked for
@@ -57,7 +57,7 @@ class Film:
     frames: uint8 (t y x 3).
     objects: of each frame, those that can be seen, hindmost first, as in a `Scene`.
     tracks: of each frame, for each of its objects, which object of the film it is.
-    names, colours, motions: of the film's objects; a motion is one of WAYS.
+    names, colours, motions: of the film's objects; a motion is one of DIRECTIONS.
     captions: "en" and "ko": how each object moves.
     """
 
@@ -82,7 +82,7 @@ class Actor:
         """The object at a moment from 0 to 1."""
         item = self.item
         if self.far:
-            across, down = WAYS[self.motion]
+            across, down = DIRECTIONS[self.motion]
             return replace(item, x=item.x + across * self.far * moment, y=item.y + down * self.far * moment)
         if self.motion.startswith("turns"):
             cosine, sine = turn((2 * moment - 1) * TURNED * (1 if self.motion == "turns clockwise" else -1))
@@ -117,8 +117,8 @@ def draw_film(
         layout = Layout(height, width, light)
         for actor in actors:
             layout.add(actor.at(frame / (frames - 1)))
-        pictures.append(painted(layout, Backdrop(backdrop.canvas.copy(), backdrop.grain)))
-        here, shown = found(layout, classes)
+        pictures.append(paint_scene(layout, Backdrop(backdrop.canvas.copy(), backdrop.grain)))
+        here, shown = visible_objects(layout, classes)
         objects.append(here)
         tracks.append(shown)
     names, colours = [a.item.name for a in actors], [a.item.colour for a in actors]
@@ -149,7 +149,7 @@ def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, in
         here = Layout(layout.height, layout.width, layout.light)
         for actor in actors:
             here.add(actor.at(moment / (MOMENTS - 1)))
-        objects, seen = found(here, classes)
+        objects, seen = visible_objects(here, classes)
         if is_held_out([kinds[i] for i in seen], named_relations(objects)):
             return True
     return False
@@ -157,10 +157,10 @@ def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, in
 
 def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition) -> list[Actor]:
     """Objects whose paths stay in the picture and never lead one right over another, into an empty layout."""
-    fewest, most = (FEWEST, MOST) if composition.objects == DEFAULT_OBJECTS else composition.objects
-    fewest, most = min(fewest, MOST), min(most, MOST)
+    fewest, most = (MIN_OBJECTS, MAX_OBJECTS) if composition.objects == DEFAULT_OBJECTS else composition.objects
+    fewest, most = min(fewest, MAX_OBJECTS), min(most, MAX_OBJECTS)
     for attempt in range(ATTEMPTS):
-        count = fewest + stream.whole(most - fewest + 1)
+        count = fewest + stream.integer(most - fewest + 1)
         actors: list[Actor] = []
         for _ in range(TRIES * count):
             forced = composition.combinations == "held-out" and not actors
@@ -182,11 +182,13 @@ def _draw_actor(
 ) -> Actor:
     """An object and a motion that both fit into the picture. kind: the shape and colour it must have, if any."""
     side = layout.side
-    item = draw_item(stream, layout, side * stream.between(SMALLEST, largest), sprites, *(kind or ()))
-    ways = [way for way in WAYS if not (way.startswith("turns") and item.name in shapes.ROUND and not item.sprite)]
+    item = draw_item(stream, layout, side * stream.uniform(SMALLEST, largest), sprites, *(kind or ()))
+    ways = [
+        way for way in DIRECTIONS if not (way.startswith("turns") and item.name in shapes.ROUND and not item.sprite)
+    ]
     motion = stream.choice(ways)
-    across, down = WAYS[motion]
-    far = side * stream.between(0.22, 0.5) if across or down else 0.0
+    across, down = DIRECTIONS[motion]
+    far = side * stream.uniform(0.22, 0.5) if across or down else 0.0
     margin = item.reach * (GROWN if motion in ("grows", "shrinks") else 1) + 1
     margin = min(margin, side / 2)
     far = min(far, (layout.width if across else layout.height) - 2 * margin) if far else 0.0
@@ -198,14 +200,14 @@ def _draw_actor(
 
 def _start(stream: Stream, length: int, margin: float, path: float) -> float:
     """Where to begin a path of so many pixels, so that all of it keeps the margin."""
-    return stream.between(margin + max(0.0, -path), length - margin - max(0.0, path))
+    return stream.uniform(margin + max(0.0, -path), length - margin - max(0.0, path))
 
 
 def _clear(one: Actor, other: Actor, apart: bool) -> bool:
     """Whether at no moment one hides much of the other: centres stay farther apart than the larger one reaches.
     apart: whether they do not even touch."""
-    for look in range(LOOKS):
-        a, b = one.at(look / (LOOKS - 1)), other.at(look / (LOOKS - 1))
+    for look in range(CHECKS):
+        a, b = one.at(look / (CHECKS - 1)), other.at(look / (CHECKS - 1))
         x, y = a.x - b.x, a.y - b.y
         slack = min(a.reach, b.reach) + 2 if apart else 0.4 * min(a.reach, b.reach)
         if math.sqrt(x * x + y * y) < max(a.reach, b.reach) + slack:

@@ -7,9 +7,8 @@ Two fixed arithmetic rules on the positions of shapes and colours in their table
   ``subject + 3 object = c (mod 10)`` with one odd c for each relation: one object for each subject, one subject for
   each object, and never two equal shapes. No ordered pair is held out for both relations.
 
-Every shape, colour and relation therefore appears in every role among the seen combinations, equally often, which is
-the condition for generalization to unseen ones (arXiv 2403.16394). Sprites, whose names
-are not among the shapes, are never held out.
+Every shape, colour and relation therefore appears in every role in the seen combinations, equally often, which is
+the condition for generalization to unseen ones (arXiv 2403.16394). Sprites are never held out.
 """
 
 from collections.abc import Sequence

@@ -33,10 +33,10 @@ def draw_light(stream: Stream) -> Light:
     return Light(
         across=-down,
         down=-across,
-        strength=stream.between(0.06, 0.24),
-        shadow=stream.between(0.25, 0.6),
-        fall=stream.between(0.06, 0.22),
-        brightness=stream.between(0.93, 1.12),
+        strength=stream.uniform(0.06, 0.24),
+        shadow=stream.uniform(0.25, 0.6),
+        fall=stream.uniform(0.06, 0.22),
+        brightness=stream.uniform(0.93, 1.12),
     )
 
 
@@ -60,7 +60,7 @@ def draw_layout(
     composition = composition or Composition()
     light = draw_light(stream)
     fewest, most = composition.objects
-    count = stream.choice(COUNTS) if (fewest, most) == DEFAULT_OBJECTS else fewest + stream.whole(most - fewest + 1)
+    count = stream.choice(COUNTS) if (fewest, most) == DEFAULT_OBJECTS else fewest + stream.integer(most - fewest + 1)
     scale = 1.0
     for _ in range(RESTARTS):
         layout = Layout(height, width, light, seen_only=composition.combinations == "seen")
@@ -79,7 +79,7 @@ def _fill(
     """Put up to `count` objects, of at most `scale` times the usual size, into an empty layout."""
     if composition.combinations == "held-out":
         put_held_out(stream, layout, count)
-    if not composition.apart and stream.chance(0.42) and len(layout.items) + 2 <= count:
+    if not composition.apart and stream.bernoulli(0.42) and len(layout.items) + 2 <= count:
         put_inside(stream, layout)
     failures = 0
     while len(layout.items) < count and failures < FAILURES:

@@ -32,7 +32,7 @@ def draw_outline(stream: Stream, description: Description, links: int, extra: in
     outline = Outline([], [], [])
     mentioned: set[int] = set()
     for a, relation, b in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
-        if stream.chance(0.5):
+        if stream.bernoulli(0.5):
             a, relation, b = b, INVERSES[relation], a
         if a in mentioned and b not in mentioned:
             a, relation, b = b, BASES.get(relation) or INVERSES[relation], a
@@ -48,6 +48,6 @@ def draw_outline(stream: Stream, description: Description, links: int, extra: in
 def shuffled(stream: Stream, values: list[T]) -> list[T]:
     """The values in a random order (Fisher and Yates), in place."""
     for i in range(len(values) - 1, 0, -1):
-        j = stream.whole(i + 1)
+        j = stream.integer(i + 1)
         values[i], values[j] = values[j], values[i]
     return values

@@ -77,34 +77,34 @@ def _draw_part(stream: Stream, description: Description) -> Description:
     """What to mention, before relations are chosen."""
     count = len(description.objects)
     order = shuffled(stream, list(range(count)))
-    if count > 1 and stream.chance(PARTIAL):
-        order = order[: 1 + stream.whole(count - 1)]
+    if count > 1 and stream.bernoulli(PARTIAL):
+        order = order[: 1 + stream.integer(count - 1)]
     part = description.select(order)
     shapes = [shape for shape, _ in part.objects]
-    if stream.chance(COLOURLESS) and len(set(shapes)) == len(shapes):
+    if stream.bernoulli(COLOURLESS) and len(set(shapes)) == len(shapes):
         part = replace(part, objects=tuple((shape, "") for shape in shapes))
-    return part if stream.chance(BACKGROUND) else replace(part, background=None)
+    return part if stream.bernoulli(BACKGROUND) else replace(part, background=None)
 
 
 def _write(stream: Stream, part: Description, language: Language, form: Form) -> Caption:
     """Words for the objects and some of the relations of `part`."""
     count = len(part.objects)
-    links = 1 + stream.whole(min(max(count - 1, 1), 3)) if form in ("inline", "sentences") else 0
-    extra = 1 + stream.whole(count) if form == "full" else stream.whole(3) if form == "sentences" else 0
+    links = 1 + stream.integer(min(max(count - 1, 1), 3)) if form in ("inline", "sentences") else 0
+    extra = 1 + stream.integer(count) if form == "full" else stream.integer(3) if form == "sentences" else 0
     outline = draw_outline(stream, part, links, extra)
     if form == "inline" and not outline.links:
         form = "list"
     elif form == "full" and not outline.extra:
         form = "sentences"
     nouns = [NOUNS[language](stream, *each) for each in part.objects]
-    korean = language == "ko" or (language == "mixed" and form in ("inline", "list") and stream.chance(0.4))
+    korean = language == "ko" or (language == "mixed" and form in ("inline", "list") and stream.bernoulli(0.4))
     writer = phrasing_korean if korean else phrasing_english
     if form in ("inline", "list"):
         text = writer.phrase(stream, outline, nouns, part.background, plain=language == "mixed")
     else:
         text = writer.sentences(stream, outline, nouns, part.background)
-    said = replace(part, relations=tuple(outline.relations()))
-    return Caption(text, _language_of(text) if language == "mixed" else language, form, said)
+    mentioned = replace(part, relations=tuple(outline.relations()))
+    return Caption(text, _language_of(text) if language == "mixed" else language, form, mentioned)
 
 
 def _language_of(text: str) -> Language:

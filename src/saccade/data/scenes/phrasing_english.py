@@ -17,16 +17,16 @@ def phrase(stream: Stream, outline: Outline, nouns: Sequence[str], background: s
     linked = [_link(stream, link, nouns, mentioned, "") for link in outline.links]
     alone = [_a(nouns[i]) for i in outline.alone]
     if linked:  # "X left of Y and Z" would be ambiguous
-        parts = [*alone, *linked] if stream.chance(0.3) else [*linked, *alone]
-        text = stream.choice((", ", "; ")).join(parts) if stream.chance(0.4) else _listed(parts, ", and ")
+        parts = [*alone, *linked] if stream.bernoulli(0.3) else [*linked, *alone]
+        text = stream.choice((", ", "; ")).join(parts) if stream.bernoulli(0.4) else _listed(parts, ", and ")
     else:
-        text = ", ".join(alone) if stream.chance(0.3) else _listed(alone, " and ")
+        text = ", ".join(alone) if stream.bernoulli(0.3) else _listed(alone, " and ")
     if background:
         text += f"{', on' if linked else ' on'} {_a(draw_word(stream, ENGLISH_BACKGROUNDS, background))} background"
     if plain:
         return text
     text = stream.choice(OPENINGS) + text
-    return f"{text[:1].upper()}{text[1:]}." if stream.chance(0.25) else text
+    return f"{text[:1].upper()}{text[1:]}." if stream.bernoulli(0.25) else text
 
 
 def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background: str | None) -> str:
@@ -34,12 +34,12 @@ def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background
     mentioned: set[int] = set()
     texts = []
     for link in outline.links:
-        there = stream.chance(0.5)
+        there = stream.bernoulli(0.5)
         words = _link(stream, link, nouns, mentioned, "" if there else "is ")
         texts.append(f"There is {words}." if there else f"{words}.")
     if outline.alone:
         listed = _listed([_a(nouns[i]) for i in outline.alone], " and ")
-        texts.append(f"There is {listed}." if outline.links or stream.chance(0.5) else f"{listed}.")
+        texts.append(f"There is {listed}." if outline.links or stream.bernoulli(0.5) else f"{listed}.")
         mentioned.update(outline.alone)
     texts += [f"{_link(stream, each, nouns, mentioned, 'is ')}." for each in outline.extra]
     if background:

@@ -41,9 +41,9 @@ def draw_film_caption(
     chosen = stream.choice(LANGUAGES) if language is None else language
     order = shuffled(stream, list(range(len(names))))
     nouns = [NOUNS[chosen](stream, names[i], colours[i]) for i in order]
-    if chosen == "ko" or (chosen == "mixed" and stream.chance(0.4)):
+    if chosen == "ko" or (chosen == "mixed" and stream.bernoulli(0.4)):
         parts = [f"{draw_word(stream, KOREAN_MOTIONS, motions[i])} {n}" for i, n in zip(order, nouns, strict=True)]
-        text = korean.listed(parts) if chosen == "ko" and stream.chance(0.5) else ", ".join(parts)
+        text = korean.listed(parts) if chosen == "ko" and stream.bernoulli(0.5) else ", ".join(parts)
     else:
         starts = [article(noun) if noun[:1].isascii() else noun for noun in nouns]
         parts = [f"{n} {draw_word(stream, ENGLISH_MOTIONS, motions[i])}" for i, n in zip(order, starts, strict=True)]

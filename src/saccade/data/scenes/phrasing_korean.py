@@ -24,8 +24,8 @@ def phrase(stream: Stream, outline: Outline, nouns: Sequence[str], background: s
     sound, which the spelling of an English word does not show."""
     linked = [_attributive(stream, link, nouns) for link in outline.links]
     alone = [nouns[i] for i in outline.alone]
-    parts = [*alone, *linked] if stream.chance(0.5) else [*linked, *alone]
-    text = ", ".join(parts) if linked or plain or stream.chance(0.5) else korean.listed(parts)
+    parts = [*alone, *linked] if stream.bernoulli(0.5) else [*linked, *alone]
+    text = ", ".join(parts) if linked or plain or stream.bernoulli(0.5) else korean.listed(parts)
     place = f"{draw_word(stream, KOREAN_BACKGROUNDS, background)} 배경" if background else ""
     if plain:
         return f"{text}, {place}" if place else text
@@ -34,13 +34,13 @@ def phrase(stream: Stream, outline: Outline, nouns: Sequence[str], background: s
         text = f"{korean.particle(text, korean.SUBJECT)} {stream.choice(IS)}."
         return f"{place}에 {text}" if place else text
     if place:
-        text = f"{place} 위의 {text}" if len(parts) == 1 and stream.chance(0.5) else f"{text}, {place}"
+        text = f"{place} 위의 {text}" if len(parts) == 1 and stream.bernoulli(0.5) else f"{text}, {place}"
     return f"{text} 그림" if ending > 0.9 and not place else text
 
 
 def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background: str | None) -> str:
     """One sentence for each link, then one for all other objects, then one for each extra relation."""
-    level = stream.whole(len(IS))
+    level = stream.integer(len(IS))
     mentioned: set[int] = set()
     texts = []
     for link in outline.links:
@@ -71,7 +71,7 @@ def _introduction(stream: Stream, link: Relation, nouns: Sequence[str], level: i
     subject, relation, other = korean.particle(nouns[link[0]], korean.SUBJECT), link[1], nouns[link[2]]
     if relation in KOREAN_SIZES:
         return f"{other}보다 {KOREAN_SIZES[relation]} {subject} {IS[level]}."
-    of = "의" if stream.chance(0.5) else ""
+    of = "의" if stream.bernoulli(0.5) else ""
     return f"{other}{of} {draw_word(stream, KOREAN_PLACES, relation)}에 {subject} {IS[level]}."
 
 

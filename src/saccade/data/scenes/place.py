@@ -14,18 +14,18 @@ from saccade.data.scenes.textures import Texture, draw_texture
 
 SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
 APART_SMALLEST, APART_LARGEST = 0.07, 0.2  # the same, where no two objects overlap
-SAME = 2  # shapes of one colour in a scene, at most
+MAX_SAME_COLOUR = 2  # shapes of one colour in a scene, at most
 TRIES = 14
 COMPASS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
-    """One more object, in any of some places; smaller as places are found wanting. largest: its radius at most."""
+    """One more object, made smaller after every four places without room. largest: its radius at most."""
     share = stream.unit()
     radius = layout.side * (SMALLEST + (largest - SMALLEST) * share * share)
     item = draw_item(stream, layout, radius, sprites)
     whole = [other for other, seen, full in zip(layout.items, layout.seen, layout.full, strict=True) if seen == full]
-    over = bool(whole) and stream.chance(0.3)
+    over = bool(whole) and stream.bernoulli(0.3)
     for tries in range(TRIES):
         covers = over and tries < 6
         x, y = _beside(stream, layout, item, whole) if covers else _anywhere(stream, layout, item)
@@ -40,7 +40,7 @@ def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: 
 def put_inside(stream: Stream, layout: Layout) -> None:
     """A ring or frame with an object in its hole."""
     name = stream.choice(tuple(shapes.HOLES))
-    radius = layout.side * stream.between(0.15, LARGEST)
+    radius = layout.side * stream.uniform(0.15, LARGEST)
     outer = draw_item(stream, layout, radius, (), name)
     outer = moved(outer, *_anywhere(stream, layout, outer))
     if not layout.put(outer, False):
@@ -51,9 +51,9 @@ def put_inside(stream: Stream, layout: Layout) -> None:
         largest = room * inner.radius / inner.reach
         if largest < inner.radius:
             continue
-        inner = draw_item(stream, layout, stream.between(inner.radius, largest), (), inner.name)
+        inner = draw_item(stream, layout, stream.uniform(inner.radius, largest), (), inner.name)
         slack = (room - inner.reach) * 0.6
-        x, y = (part + slack * stream.between(-0.7, 0.7) for part in (outer.x, outer.y))
+        x, y = (part + slack * stream.uniform(-0.7, 0.7) for part in (outer.x, outer.y))
         if layout.put(moved(inner, x, y), False):
             return
 
@@ -63,10 +63,10 @@ def put_apart(
 ) -> bool:
     """One more object that touches no other and lies whole in the picture, more often than not next to another one.
     largest: its radius at most. name: the shape it must be."""
-    radius = layout.side * stream.between(APART_SMALLEST, max(APART_SMALLEST, largest))
+    radius = layout.side * stream.uniform(APART_SMALLEST, max(APART_SMALLEST, largest))
     item = draw_item(stream, layout, radius, sprites, name)
     for tries in range(TRIES):
-        if layout.items and stream.chance(0.6):
+        if layout.items and stream.bernoulli(0.6):
             x, y = _next_to(stream, layout, item, stream.choice(layout.items), stream.choice(COMPASS))
         else:
             x, y = _inside_border(stream, layout, item)
@@ -80,8 +80,8 @@ def put_apart(
 
 def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
     """One object of a held-out shape and colour or, if `count` allows two, perhaps two in a held-out relation."""
-    radius = layout.side * stream.between(APART_SMALLEST, 0.16)
-    if count < 2 or stream.chance(0.5):
+    radius = layout.side * stream.uniform(APART_SMALLEST, 0.16)
+    if count < 2 or stream.bernoulli(0.5):
         item = draw_item(stream, layout, radius, (), *stream.choice(HELD_OUT_COLOURS))
         layout.put(moved(item, *_inside_border(stream, layout, item)), False)
         return
@@ -90,7 +90,7 @@ def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
     first = moved(first, *_inside_border(stream, layout, first))
     layout.put(first, False)
     way = (1, 0) if relation == "left of" else (0, 1)
-    item = draw_item(stream, layout, layout.side * stream.between(APART_SMALLEST, 0.16), (), other)
+    item = draw_item(stream, layout, layout.side * stream.uniform(APART_SMALLEST, 0.16), (), other)
     for _ in range(TRIES):
         item = moved(item, *_next_to(stream, layout, item, first, way))
         if touches_nothing(layout, item) and layout.put(item, False):
@@ -112,14 +112,14 @@ def touches_nothing(layout: Layout, item: Item) -> bool:
 
 def _next_to(stream: Stream, layout: Layout, item: Item, other: Item, way: tuple[int, int]) -> tuple[float, float]:
     """A place beside another object, on the side that `way` points to."""
-    along = other.reach + item.reach + layout.side * stream.between(0.015, 0.12)
-    aside = along * stream.between(-0.4, 0.4)
+    along = other.reach + item.reach + layout.side * stream.uniform(0.015, 0.12)
+    aside = along * stream.uniform(-0.4, 0.4)
     return other.x + along * way[0] + aside * way[1], other.y + along * way[1] + aside * way[0]
 
 
 def _inside_border(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
     margin = min(item.reach + 1.01, layout.side / 2)
-    return stream.between(margin, layout.width - margin), stream.between(margin, layout.height - margin)
+    return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
 def draw_item(
@@ -131,13 +131,13 @@ def draw_item(
     colour: str | None = None,
 ) -> Item:
     """An object without a place; no second one of the same shape and colour. name, colour: those it must have."""
-    if name is None and sprites and stream.chance(0.5):
+    if name is None and sprites and stream.bernoulli(0.5):
         sprite = stream.choice(sprites)
         white = (1.0, 1.0, 1.0)
         return Item(sprite.name, sprite.colour, 0, 0, radius, stream.turn(0.2), (white, white), Texture(), sprite)
     shape, colour = (name, colour) if name and colour else _draw_kind(stream, layout, name)
     first = shade(stream, colour)
-    turn = stream.turn(0.15) if stream.chance(0.5) else stream.any_turn()
+    turn = stream.turn(0.15) if stream.bernoulli(0.5) else stream.any_turn()
     return Item(shape, colour, 0, 0, radius, turn, (first, second(stream, first)), draw_texture(stream, radius))
 
 
@@ -148,10 +148,10 @@ def _draw_kind(stream: Stream, layout: Layout, name: str | None) -> tuple[str, s
     once = [colour for colour in used if used.count(colour) == 1]
     while True:
         shape = name or stream.choice(tuple(shapes.SHAPES))
-        colour = stream.choice(once) if once and stream.chance(0.05) else stream.choice(tuple(COLOURS))
+        colour = stream.choice(once) if once and stream.bernoulli(0.05) else stream.choice(tuple(COLOURS))
         if layout.seen_only and is_held_out_colour(shape, colour):
             continue
-        if (shape, colour) not in taken and used.count(colour) < SAME:
+        if (shape, colour) not in taken and used.count(colour) < MAX_SAME_COLOUR:
             return shape, colour
 
 
@@ -162,15 +162,15 @@ def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
 
 def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
     """A place whole in the picture, or, one time in six, perhaps cut by its border."""
-    margin = item.reach + 1 if stream.chance(0.83) else item.radius * 0.55
+    margin = item.reach + 1 if stream.bernoulli(0.83) else item.radius * 0.55
     margin = min(margin, layout.side / 2)
-    return stream.between(margin, layout.width - margin), stream.between(margin, layout.height - margin)
+    return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
 def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
     """A place where it covers part of one that nothing covers yet, so that heaps stay low."""
     other = stream.choice(whole)
-    away = (item.radius + other.radius) * stream.between(0.5, 0.95)
+    away = (item.radius + other.radius) * stream.uniform(0.5, 0.95)
     across, down = stream.any_turn()
     return (
         min(max(other.x + away * across, item.radius * 0.7), layout.width - item.radius * 0.7),

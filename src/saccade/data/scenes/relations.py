@@ -8,7 +8,7 @@ Lengths are in shares of the picture's shorter side. Boxes are those of the visi
 - inside: all that can be seen of the subject lies in the hole of the object, a ring or a frame.
 - in front of: the subject hides at least `HIDES` of the object's pixels.
 - bigger than: `BIGGER` times as many pixels of the subject can be seen, and the boxes are at most `CLOSE` apart.
-- same colour: the colours have the same name, and the boxes are at most `NEAR` apart; said both ways.
+- same colour: the colours have the same name, and the boxes are at most `NEAR` apart; listed in both directions.
 
 Of the first four at most one holds for a pair: inside before in front of, that before the other two.
 """
@@ -47,7 +47,7 @@ def relations(
             if held[j][i] == seen[i]:
                 place = INSIDE
             elif held[i][j] == seen[j]:
-                place = None  # said of the pair the other way round
+                place = None  # the relation holds in the other direction
             elif hidden[j][i] >= HIDES * full[j]:
                 place = IN_FRONT_OF
             elif hidden[i][j] >= HIDES * full[i]:

@@ -95,7 +95,7 @@ def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
         blurred, _ = item.sprite.sample(u, v, item.radius / 6)  # of few pixels, which stands in for a distance
         return Stencil(window, u, v, (1 - 2 * blurred) * _softness(item), alpha, alpha >= 0.5, colours)
     distance = shapes.SHAPES[item.name](u, v) * item.radius
-    return Stencil(window, u, v, distance, unit(0.5 - distance), distance <= 0)
+    return Stencil(window, u, v, distance, clip_unit(0.5 - distance), distance <= 0)
 
 
 def hole(item: Item, drawn: Stencil) -> np.ndarray:
@@ -127,7 +127,7 @@ def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
     if item.sprite:
         return 1 + lit * 0.5
     rim = max(1.0, item.radius * 0.075)
-    edge = unit(drawn.distance * (1 / rim) + 1)
+    edge = clip_unit(drawn.distance * (1 / rim) + 1)
     return 1 + lit - 0.4 * min(1.0, item.radius / 14) * edge * edge  # of small ones, all is near the outline
 
 
@@ -139,7 +139,7 @@ def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
     moved = np.full_like(distance, 1e6)
     rows, columns = _overlap(dy, height), _overlap(dx, width)
     moved[rows[0], columns[0]] = distance[rows[1], columns[1]]
-    return unit(0.5 - moved * (0.5 / _softness(item)))
+    return clip_unit(0.5 - moved * (0.5 / _softness(item)))
 
 
 def _softness(item: Item) -> float:
@@ -154,6 +154,6 @@ def _overlap(shift: int, length: int) -> tuple[slice, slice]:
     return slice(0, length + shift), slice(-shift, length)
 
 
-def unit(plane: np.ndarray) -> np.ndarray:
+def clip_unit(plane: np.ndarray) -> np.ndarray:
     """Clipped to 0 to 1."""
     return np.minimum(np.maximum(plane, 0), 1)

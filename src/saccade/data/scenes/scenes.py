@@ -1,4 +1,4 @@
-"""The procedural world: unlimited pictures of which everything is known."""
+"""The procedural world: unlimited pictures with exact annotations."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +13,7 @@ from saccade.data.images import Picture
 from saccade.data.objects import Objects
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
-from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, found, named_relations, painted
+from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, paint_scene, visible_objects
 from saccade.data.scenes.composition import DEFAULT_OBJECTS, Composition
 from saccade.data.scenes.description import Description
 from saccade.data.scenes.films import Film, draw_film
@@ -24,14 +24,14 @@ from saccade.data.scenes.sprites import Sprite, read_sprites
 from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 
-LEAST, GREATEST = 32, 8192  # pixels of a side
-CLASSES = 255  # what an index mask of eight bits can hold, beside the background
+MIN_SIDE, MAX_SIDE = 32, 8192  # pixels of a side
+MAX_CLASSES = 255  # what an index mask of eight bits can hold, beside the background
 _SCENE, _FILM = 0, 1  # streams of random numbers
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and all there is to know of it.
+    """A picture and its exact annotations.
 
     Attributes:
         pixels: uint8 (y x 3).
@@ -87,7 +87,7 @@ class Scenes:
         combinations: Combinations = "all",
     ):
         if n < 0:
-            raise DataError(f"{n} scenes were asked for; 0 or more expected")
+            raise DataError(f"{n} scenes were requested; 0 or more expected")
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         _check_world(self.size, seed)
         self.n, self.seed = n, seed
@@ -95,13 +95,13 @@ class Scenes:
         self.sprites: list[Sprite] = read_sprites(sprites) if sprites is not None else []
         self.label = f"scenes of seed {seed}"
         self.classes = list(dict.fromkeys([*shapes.SHAPES, *(sprite.name for sprite in self.sprites)]))
-        if len(self.classes) > CLASSES:
+        if len(self.classes) > MAX_CLASSES:
             raise DataError(
-                f"the sprites make {len(self.classes)} classes with the shapes; {CLASSES} at most expected: "
+                f"the sprites make {len(self.classes)} classes with the shapes; {MAX_CLASSES} at most expected: "
                 "put sprites of one class into one sub-folder"
             )
         self.relations = list(RELATIONS)
-        self.bad = "fail"
+        self.on_error = "fail"
         self.skipped: dict[str, str] = {}
         self.notes: list[str] = []
         self._indices = {name: i for i, name in enumerate(self.classes)}
@@ -112,7 +112,7 @@ class Scenes:
 
     @cached_property
     def names(self) -> list[str]:
-        """A name a scene; made when they are first asked for, as a set may be of many millions."""
+        """The name of each scene; made on first use, as a set may hold many millions."""
         return [_name(i) for i in range(self.n)]
 
     def picture(self, index: int) -> Picture:
@@ -129,7 +129,7 @@ class Scenes:
         self._check(index)
         last = self._last
         if last is None or last[0] != index:
-            # picture(i) and objects(i) are asked for one by one
+            # callers read picture(i) and objects(i) one after the other
             last = self._last = (index, self._draw(self.seed, index, self.size))
         return last[1]
 
@@ -159,13 +159,13 @@ class Scenes:
         """
         self._check(index)
         if frames < 2:
-            raise DataError(f"a film of {frames} frames was asked for; 2 or more expected")
+            raise DataError(f"a film of {frames} frames was requested; 2 or more expected")
         stream = Stream(self.seed, _FILM, index, *self.size)
         return draw_film(stream, self.size, frames, self._indices, self.sprites, self.composition)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self.n:
-            raise IndexError(f"scene {index} was asked for; there are {self.n}, counted from 0")
+            raise IndexError(f"scene {index} was requested; there are {self.n}, counted from 0")
 
     def plan(self, scene: Scene) -> tuple[Layout, Backdrop]:
         """The layout and the unpainted backdrop that a scene of this world was drawn from."""
@@ -173,8 +173,8 @@ class Scenes:
 
     def finish(self, layout: Layout, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
         """Paint a layout over its backdrop, and describe the scene. key: the seed and index it belongs to."""
-        objects, shown = found(layout, self._indices)
-        pixels = painted(layout, backdrop)
+        objects, shown = visible_objects(layout, self._indices)
+        pixels = paint_scene(layout, backdrop)
         codes = np.array([0, *(objects.labels + 1).tolist()], np.uint8)
         names, colours = [layout.items[i].name for i in shown], [layout.items[i].colour for i in shown]
         relations = named_relations(objects)
@@ -200,7 +200,7 @@ def _name(index: int) -> str:
 def _check_world(size: tuple[int, int], seed: int) -> None:
     if seed < 0:
         raise DataError(f"the seed of the scenes is {seed}; 0 or more expected")
-    if min(size) < LEAST or max(size) > GREATEST:
+    if min(size) < MIN_SIDE or max(size) > MAX_SIDE:
         raise DataError(
-            f"scenes of {size[1]} x {size[0]} pixels were asked for; sides of {LEAST} to {GREATEST} pixels expected"
+            f"scenes of {size[1]} x {size[0]} pixels were requested; sides of {MIN_SIDE} to {MAX_SIDE} pixels expected"
         )

@@ -13,7 +13,7 @@ class SceneSegments:
 
     def __init__(self, scenes: Scenes):
         self.scenes = scenes
-        self.label, self.bad = scenes.label, scenes.bad
+        self.label, self.on_error = scenes.label, scenes.on_error
         self.classes = ["background", *scenes.classes]
         self.skipped: dict[str, str] = {}
         self.notes = list(scenes.notes)

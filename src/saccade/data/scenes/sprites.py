@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saccade.data.files import contents, display_name, is_picture, natural, walk
+from saccade.data.files import count_suffixes, escape, is_picture, natural_key, walk
 from saccade.data.scenes.colours import COLOURS
 from saccade.errors import DataError, in_one_line
 
@@ -63,11 +63,13 @@ def read_sprites(folder: str | Path) -> list[Sprite]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{display_name(root)} is no folder; a folder of PNGs with transparency was expected")
+        raise DataError(f"{escape(root)} is no folder; a folder of PNGs with transparency was expected")
     files = [f"{at}/{name}" if at else name for at, names in walk(root) for name in names]
-    pictures = sorted((name for name in files if is_picture(name) and name.lower().endswith(".png")), key=natural)
+    pictures = sorted((name for name in files if is_picture(name) and name.lower().endswith(".png")), key=natural_key)
     if not pictures:
-        raise DataError(f"{display_name(root)} holds no sprites (found: {contents(files)}); PNGs with transparency expected")
+        raise DataError(
+            f"{escape(root)} holds no sprites (found: {count_suffixes(files)}); PNGs with transparency expected"
+        )
     return [_read(root / name, name.split("/")[0] if "/" in name else Path(name).stem) for name in pictures]
 
 
@@ -76,10 +78,10 @@ def _read(path: Path, name: str) -> Sprite:
         with Image.open(path, formats=("PNG",)) as image:
             rgba = image.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"the sprite {display_name(path)} cannot be read ({in_one_line(error)}); a PNG expected") from error
+        raise DataError(f"the sprite {escape(path)} cannot be read ({in_one_line(error)}); a PNG expected") from error
     box = rgba.getchannel("A").point([0] * 128 + [255] * 128).getbbox()
     if box is None:
-        raise DataError(f"the sprite {display_name(path)} is transparent all over; remove it")
+        raise DataError(f"the sprite {escape(path)} is transparent all over; remove it")
     pixels = np.asarray(rgba.crop(box)).astype(np.uint16)
     colour = _main_colour(pixels)
     pixels[..., :3] = (pixels[..., :3] * pixels[..., 3:] + 127) // 255

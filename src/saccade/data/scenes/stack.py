@@ -7,9 +7,9 @@ import numpy as np
 
 from saccade.data.scenes.render import Item, Light, Stencil, stencil
 
-KEPT = 0.35  # of an object's pixels, at least, can be seen
-PIXELS = 40 / 128**2  # that can be seen of an object, at least, as a share of the shorter side squared
-EVIDENT = 0.08  # of an object, at least, is covered by one in front of it, if any
+MIN_VISIBLE = 0.35  # of an object's pixels, at least, can be seen
+MIN_PIXELS = 40 / 128**2  # that can be seen of an object, at least, as a share of the shorter side squared
+MIN_COVERED = 0.08  # of an object, at least, is covered by one in front of it, if any
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Layout:
         """Put it in front of all others, if it and they can then still be seen well; whether it was put."""
         drawn = stencil(item, self.height, self.width, self.light)
         beneath = self.owner[drawn.window][drawn.mask]
-        least = PIXELS * self.side * self.side
+        least = MIN_PIXELS * self.side * self.side
         if len(beneath) < least:
             return False
         covered = np.bincount(beneath + 1, minlength=len(self.items) + 1)[1:].tolist()
         for lost, seen, full in zip(covered, self.seen, self.full, strict=True):
             if lost and not may_cover:
                 return False
-            if lost and (lost < EVIDENT * full or seen - lost < max(least, KEPT * full)):
+            if lost and (lost < MIN_COVERED * full or seen - lost < max(least, MIN_VISIBLE * full)):
                 return False
         self._lay(item, drawn, covered)
         return True

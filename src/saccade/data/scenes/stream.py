@@ -29,27 +29,27 @@ class Stream:
             self._ready = ((self._source.random_raw(_BLOCK) >> np.uint64(11)) * 2.0**-53).tolist()
         return self._ready.pop()
 
-    def between(self, low: float, high: float) -> float:
+    def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * self.unit()
 
-    def whole(self, count: int) -> int:
+    def integer(self, count: int) -> int:
         """An integer from 0 to count - 1."""
         return int(self.unit() * count)
 
-    def chance(self, share: float) -> bool:
+    def bernoulli(self, share: float) -> bool:
         return self.unit() < share
 
-    def choice(self, among: Sequence[T]) -> T:
-        return among[self.whole(len(among))]
+    def choice(self, values: Sequence[T]) -> T:
+        return values[self.integer(len(values))]
 
     def turn(self, widest: float = 1.0) -> Turn:
         """An angle between -90 and 90 degrees times `widest`, about evenly."""
-        return turn(self.between(-widest, widest))
+        return turn(self.uniform(-widest, widest))
 
     def any_turn(self) -> Turn:
         """An angle of the whole circle."""
         cosine, sine = self.turn()
-        return (cosine, sine) if self.chance(0.5) else (-cosine, -sine)
+        return (cosine, sine) if self.bernoulli(0.5) else (-cosine, -sine)
 
 
 def turn(tangent: float) -> Turn:
@@ -58,7 +58,7 @@ def turn(tangent: float) -> Turn:
     return (1 - square) / (1 + square), 2 * tangent / (1 + square)
 
 
-def uniform(seed: int, *shape: int) -> np.ndarray:
+def uniform_array(seed: int, *shape: int) -> np.ndarray:
     """float32 (shape), from -1 to below 1."""
     count = int(np.prod(shape))
     raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(count) >> np.uint64(40)

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from saccade.data.scenes.stream import Stream, uniform
+from saccade.data.scenes.stream import Stream, uniform_array
 
 TEXTURES = ("plain", "stripes", "checks", "dots", "noise")
 TILE = 512  # the tables repeat after so many pixels
@@ -24,7 +24,7 @@ def draw_texture(stream: Stream, radius: float) -> Texture:
     """A texture that can be made out on an object of `radius` pixels: no repeat below five pixels."""
     kind = stream.choice(TEXTURES)
     finest = radius / 5
-    pitch = min(stream.between(1.1, 2.6), finest)
+    pitch = min(stream.uniform(1.1, 2.6), finest)
     if pitch < 0.9 and kind != "noise":
         kind = "plain"
     return Texture(kind, pitch, (stream.unit(), stream.unit()))
@@ -74,7 +74,7 @@ def noise(height: int, width: int, shift: tuple[float, float], fine: bool = Fals
 @cache
 def _grain() -> np.ndarray:
     """(2 TILE, 2 TILE): twice the tile each way, so that any window of it is a slice."""
-    return np.tile(uniform(1, TILE, TILE), (2, 2))
+    return np.tile(uniform_array(1, TILE, TILE), (2, 2))
 
 
 @cache
@@ -82,7 +82,7 @@ def _clouds() -> np.ndarray:
     """Value noise of four octaves, twice the tile each way."""
     total = np.zeros((TILE, TILE), np.float32)
     for octave, (cell, weight) in enumerate(((64, 0.4), (32, 0.3), (16, 0.25), (8, 0.2))):
-        knots = uniform(2 + octave, TILE // cell, TILE // cell)
+        knots = uniform_array(2 + octave, TILE // cell, TILE // cell)
         total += weight * _stretch(_stretch(knots, cell).T, cell).T
     return np.tile(np.clip(total, -1, 1), (2, 2))
 

@@ -116,7 +116,7 @@ def draw_word(stream: Stream, words: Words, key: str, default: str | None = None
     choices = words.get(key)
     if choices is None:
         return key if default is None else default
-    return choices[0] if stream.chance(0.6) else stream.choice(choices)
+    return choices[0] if stream.bernoulli(0.6) else stream.choice(choices)
 
 
 def english_noun(stream: Stream, shape: str, colour: str) -> str:
@@ -134,7 +134,7 @@ def korean_noun(stream: Stream, shape: str, colour: str) -> str:
 def mixed_noun(stream: Stream, shape: str, colour: str) -> str:
     """One of the two words in English and the other in Korean: "빨간 star", "red 별"; a lone shape in either."""
     if not colour:
-        return korean_noun(stream, shape, "") if stream.chance(0.5) else english_noun(stream, shape, "")
-    if stream.chance(0.5):
+        return korean_noun(stream, shape, "") if stream.bernoulli(0.5) else english_noun(stream, shape, "")
+    if stream.bernoulli(0.5):
         return f"{draw_word(stream, KOREAN_COLOURS, colour)} {draw_word(stream, ENGLISH_SHAPES, shape)}"
     return f"{draw_word(stream, ENGLISH_COLOURS, colour)} {korean_noun(stream, shape, '')}"

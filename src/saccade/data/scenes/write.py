@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from PIL import Image
 
-from saccade.data.files import display_name
+from saccade.data.files import escape
 from saccade.data.scenes import write_coco, write_voc, write_yolo
 from saccade.data.scenes.palette import index_picture
 from saccade.data.scenes.phrasing import draw_caption
@@ -65,11 +65,11 @@ def _claim(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         first = next(out.iterdir(), None)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{display_name(out)} is a file, or lies below one; a folder to make was expected") from None
+        raise DataError(f"{escape(out)} is a file, or lies below one; a folder to make was expected") from None
     except OSError as error:
-        raise DataError(f"{display_name(out)} cannot be made or read ({error.strerror}); choose another folder") from error
+        raise DataError(f"{escape(out)} cannot be made or read ({error.strerror}); choose another folder") from error
     if first is not None:
-        raise DataError(f"{display_name(out)} is not empty (it holds {display_name(first.name)}); give a new or empty folder")
+        raise DataError(f"{escape(out)} is not empty (it holds {escape(first.name)}); give a new or empty folder")
 
 
 def _masks(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
@@ -120,10 +120,10 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
                 for box, track in zip(here.boxes.tolist(), tracks, strict=True):
                     boxes[track][t] = box
             cast = zip(film.names, film.colours, film.motions, boxes, strict=True)
-            said = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
+            cast_lines = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
             short = draw_film_caption(film.names, film.colours, film.motions, Stream(scenes.seed, CAPTION, i))
             text = {"text": short.text, "language": short.language}
-            line = {"folder": folder, "frames": frames, **text, **film.captions, "objects": said}
+            line = {"folder": folder, "frames": frames, **text, **film.captions, "objects": cast_lines}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            objects += len(said)
+            objects += len(cast_lines)
     return objects
