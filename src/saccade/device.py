@@ -1,4 +1,4 @@
-"""Which processor, which precision, which processes."""
+"""Device, precision and distributed processes of a run."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from saccade.errors import SaccadeError
 
 @dataclass(frozen=True)
 class Device:
-    """Where a run computes, and as which process of how many."""
+    """Device and precision of a run, and the rank of this process among `world` processes."""
 
     device: torch.device
     bf16: bool
@@ -40,7 +40,7 @@ class Device:
         return total
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Block until all processes reach this call."""
         if self.world > 1:
             self.sum(torch.zeros((), device=self.device)).item()
 
@@ -50,7 +50,7 @@ class Device:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device, or the best there is. Raises SaccadeError if it is not there."""
+    """The named device, or for "auto" the best available. Raises SaccadeError if it is not available."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
@@ -70,12 +70,12 @@ def supports_bf16(device: torch.device) -> bool:
 
 
 def is_main_process() -> bool:
-    """Whether this is the only process, or the one of torchrun's that prints and writes."""
+    """Whether this process is the only one, or the one of rank 0 under torchrun, which prints and writes."""
     return int(os.environ.get("RANK", 0)) == 0
 
 
 def join(device: str = "auto", precision: str = "auto") -> Device:
-    """Take this process's place among those torchrun started; alone, it is the only one (world size 1)."""
+    """Initialize the device and, under torchrun, the process group; else the world size is 1."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     place = pick_device(device)
     if place.type == "cuda":
@@ -90,10 +90,10 @@ def join(device: str = "auto", precision: str = "auto") -> Device:
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep memory that tensors no longer need, for the next ones. True where the C library can (glibc).
+    """Keep freed memory in the process for later tensors. Returns whether the C library supports it (glibc).
 
-    Otherwise every large tensor is mapped anew and its pages are cleared one by one as they are first touched: a step
-    of training asks for the same gigabytes each time, and spends a third of it on that.
+    By default glibc maps every large tensor anew and the kernel clears its pages on first access. Training allocates
+    the same gigabytes at every step and would spend a third of its time on that.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -106,14 +106,14 @@ def keep_freed_memory() -> bool:
 
 
 def leave(device: Device) -> None:
-    """Let the other processes go."""
+    """Destroy the process group."""
     if device.world > 1 and dist.is_initialized():
         dist.destroy_process_group()
 
 
 def end(code: int) -> None:
-    """End one process of several that trained together, at once and with this exit code. Threads of gloo outlive their
-    group, and now and then abort an interpreter that shuts down in its own time, after all is done and written."""
+    """Exit a process of a distributed run immediately with this code. Threads of gloo outlive their process group and
+    occasionally abort a normal interpreter shutdown."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()

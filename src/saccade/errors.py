@@ -8,6 +8,14 @@ from pydantic import ValidationError
 class SaccadeError(ValueError):
     """Base of every error that a user of the library can cause."""
 
+    exit_code = 1  # of the command line
+
+
+class UsageError(SaccadeError):
+    """Options that do not go together, or do not apply to a model."""
+
+    exit_code = 2
+
 
 class DataError(SaccadeError):
     """A picture, folder or annotation that is missing, unreadable or not what was expected."""
@@ -18,22 +26,22 @@ class CheckpointError(SaccadeError):
 
 
 def printable(text: object) -> str:
-    """One line that a terminal shows and does not obey: unprintable characters escaped."""
+    """The text on one line with unprintable characters escaped, so that no control sequence reaches a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
 def in_one_line(error: BaseException, most: int = 300) -> str:
-    """What an error of another library says, as part of a message of ours."""
-    said = str(error)
+    """The message of another library's error on one line of at most `most` characters, to include in a SaccadeError."""
+    message = str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        said = f"{place}: {first['msg']}" if place else first["msg"]
-    said = " ".join(said.split()) or type(error).__name__
-    return said if len(said) <= most else f"{said[:most]}…"
+        message = f"{place}: {first['msg']}" if place else first["msg"]
+    message = " ".join(message.split()) or type(error).__name__
+    return message if len(message) <= most else f"{message[:most]}…"
 
 
 def some_of(names: Iterable[str], most: int = 3) -> str:
-    """The first few different names, and how many more there are."""
+    """The first `most` distinct names, and the number of the others."""
     different = list(dict.fromkeys(names))
     return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")

@@ -1,4 +1,4 @@
-"""Other people's weight files, in and out: one file a family."""
+"""Loading and saving public weight files: one module per family."""
 
 from saccade.checkpoints.registry import FAMILIES, Loaded, load_checkpoint, save_checkpoint
 

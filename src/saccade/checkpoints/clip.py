@@ -169,24 +169,24 @@ def _check_pooling(vision: Mapping[str, Any], where: str) -> None:
 
 def _describe_open(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config("open_clip_config.json"), source.name, list[str]()
-    said = config.get("model_cfg", {})
-    vision, prepared = said.get("vision_cfg", {}), config.get("preprocess_cfg", {})
+    raw_config = config.get("model_cfg", {})
+    vision, prepared = raw_config.get("vision_cfg", {}), config.get("preprocess_cfg", {})
     _check_pooling(vision, where)
     prefix = prefix_before(weights, "class_embedding") or ""
     shape = read_shape(weights, f"{prefix}conv1", f"{prefix}transformer.resblocks.{{i}}.mlp.c_proj", where)
     check_config(shape, vision, where, width="width", depth="layers", patch="patch_size")
-    if not said:
+    if not raw_config:
         notes.append(
             "no open_clip_config.json says whether GELU or QuickGELU: taken as GELU, though OpenAI's use Quick"
         )
-    heads = shape.width // vision.get("head_width", 64) if said else default_heads(shape.width, notes)
+    heads = shape.width // vision.get("head_width", 64) if raw_config else default_heads(shape.width, notes)
     count = position_count(weights, f"{prefix}positional_embedding", where) - 1
     vit = vit_config(
         shape,
         native_grid(count, height_width(vision.get("image_size")), shape.patch, where),
         heads=heads,
         eps=1e-5,
-        activation="quick_gelu" if said.get("quick_gelu") else "gelu",
+        activation="quick_gelu" if raw_config.get("quick_gelu") else "gelu",
         layer_scale=f"{prefix}transformer.resblocks.0.ls_1.gamma" in weights,
         patch_bias=False,
         stem_norm=f"{prefix}ln_pre.weight" in weights,

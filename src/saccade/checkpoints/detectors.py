@@ -1,7 +1,7 @@
 """Public detectors: DETR, YOLOS and their kin, as transformers' checkpoints hold them. Needs the extra saccade[hf].
 
-transformers builds the network and prepares pictures; weights are read here (safetensors only), and so is what the
-network says, to the last bit as the family's own image processor reads it. No code of a checkpoint is run.
+transformers builds the network and prepares pictures; weights are read here (safetensors only), and outputs are decoded
+here, bit for bit as by the family's own image processor. No code of a checkpoint is run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from saccade.checkpoints.public import (
     refuse_quantised,
 )
 from saccade.checkpoints.rf_detr import RfDetrImageProcessor
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
 from saccade.errors import CheckpointError
@@ -35,8 +35,8 @@ from saccade.ops.boxes import cxcywh_to_xyxy
 
 
 class Detections(NamedTuple):
-    """What was found in one picture, surest first: boxes (left, top, right, bottom in pixels of the upright
-    picture, which they may leave), scores 0 to 1, and indices of classes."""
+    """Detections in one image, highest score first: boxes (left, top, right, bottom in pixels of the upright
+    image, which they may exceed), scores 0 to 1, and indices of classes."""
 
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, "n"]
@@ -61,7 +61,7 @@ class Kind:
 def best_class(
     logits: Float[Tensor, "b q classes+1"], boxes: Float[Tensor, "b q 4"]
 ) -> tuple[Float[Tensor, "b q 4"], Float[Tensor, "b q"], Int64[Tensor, "b q"]]:
-    """One object a query: its likeliest class; the last logit says that there is none (Carion et al. 2020)."""
+    """One object per query: its most likely class; the last logit is that of no object (Carion et al. 2020)."""
     scores, labels = logits.softmax(dim=-1)[..., :-1].max(dim=-1)
     return boxes, scores, labels
 
@@ -69,7 +69,7 @@ def best_class(
 def best_pairs(
     logits: Float[Tensor, "b q classes"], boxes: Float[Tensor, "b q 4"], most: int | None = None
 ) -> tuple[Float[Tensor, "b n 4"], Float[Tensor, "b n"], Int64[Tensor, "b n"]]:
-    """The `most` surest pairs of a query and a class, so that a query may stand for several objects (Zhu et al.
+    """The `most` pairs of a query and a class with the highest scores, so a query may give several objects (Zhu et al.
     2021). Default: as many as there are queries."""
     queries, classes = logits.shape[1:]
     scores, pairs = logits.sigmoid().flatten(1).topk(min(most or queries, queries * classes), dim=1)
@@ -107,15 +107,15 @@ PROCESSORS = (
 
 @dataclass
 class PublicDetector:
-    """Somebody else's detector, ready to use.
+    """A public detector for inference.
 
     Attributes:
         model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
         classes: names that labels index, each once.
         processor: transformers' image processor, on Pillow and NumPy (RF-DETR's: our own).
         family: which of KINDS it is.
-        name: short, for people.
-        notes: what was assumed when it was loaded, one sentence each.
+        name: short name for display.
+        notes: assumptions made when it was loaded, one sentence each.
     """
 
     model: nn.Module
@@ -154,7 +154,7 @@ class PublicDetector:
             image = read_image(source).image
             out = self.model(**{name: t.to(device) for name, t in self.preprocess([image]).items()})
             if not (out.logits.isfinite().all() and out.pred_boxes.isfinite().all()):
-                raise CheckpointError(f"{shown(self.name)}: its answer is not a number: its weights are damaged")
+                raise CheckpointError(f"{escape(self.name)}: its answer is not a number: its weights are damaged")
             one = self.read(out.logits.float(), out.pred_boxes.float(), [(image.height, image.width)])[0]
             sure = one.scores > threshold
             found.append(Detections(one.boxes[sure].cpu(), one.scores[sure].cpu(), one.labels[sure].cpu()))
@@ -176,8 +176,8 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
     transformers is not installed.
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec)
-    said, notes = dict(source.config()), list[str]()
-    family = str(said.get("model_type"))
+    raw_config, notes = dict(source.config()), list[str]()
+    family = str(raw_config.get("model_type"))
     if family not in KINDS:
         raise CheckpointError(
             f"{source.name}: not a detector that can be read here: its config.json says model_type {family!r}; "
@@ -185,12 +185,12 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
         )
     refuse_quantised(source)
     kind, weights = KINDS[family], dict(source.weights)
-    if kind.resnet and timm_backbone(said) is not None:
-        stages = [4] if said.get("num_feature_levels") == 1 else list(kind.resnet)
-        said, weights = without_timm(said, weights, stages, source.name)
+    if kind.resnet and timm_backbone(raw_config) is not None:
+        stages = [4] if raw_config.get("num_feature_levels") == 1 else list(kind.resnet)
+        raw_config, weights = without_timm(raw_config, weights, stages, source.name)
         notes.append("its ResNet is transformers' own in place of timm's: the same network")
     with quiet_transformers(source.name) as library:
-        config = network_config(library, kind.model, said, source.name)
+        config = network_config(library, kind.model, raw_config, source.name)
         model = load_network(library, kind.model, config, weights, source.name, notes)
         ours = {"RfDetrImageProcessor": RfDetrImageProcessor.from_dict}
         processor = image_processor(library, kind.processor, PROCESSORS, source, notes, ours)

@@ -31,7 +31,7 @@ def timm_backbone(config: Mapping[str, Any]) -> str | None:
         return str(inner.get("backbone")) if inner.get("model_type") == "timm_backbone" else None
     if config.get("use_timm_backbone", True) is False:
         return None
-    return str(config.get("backbone") or "resnet50")  # what transformers takes where nothing is said
+    return str(config.get("backbone") or "resnet50")  # what transformers takes where no backbone is named
 
 
 def without_timm(
@@ -44,19 +44,19 @@ def without_timm(
     """
     name = timm_backbone(config)
     assert name is not None
-    said = config.get("backbone_config") or {}
+    backbone = config.get("backbone_config") or {}
     options = config.get("backbone_kwargs") or {}
-    if name.removesuffix(".a1_in1k") not in _RESNETS or config.get("dilation") or said.get("output_stride"):
-        dilated = " with dilation" if config.get("dilation") or said.get("output_stride") else ""
+    if name.removesuffix(".a1_in1k") not in _RESNETS or config.get("dilation") or backbone.get("output_stride"):
+        dilated = " with dilation" if config.get("dilation") or backbone.get("output_stride") else ""
         raise CheckpointError(
             f"{where}: its backbone is timm's {name}{dilated}; only plain {', '.join(_RESNETS)} can be read here "
             "(for others timm would be needed, which this library does without)"
         )
     depths, kind = _RESNETS[name.removesuffix(".a1_in1k")]
-    read = said.get("out_indices") or options.get("out_indices") or stages
+    read = backbone.get("out_indices") or options.get("out_indices") or stages
     resnet = {
         "model_type": "resnet",
-        "num_channels": int(said.get("num_channels") or options.get("in_chans") or config.get("num_channels") or 3),
+        "num_channels": int(backbone.get("num_channels") or options.get("in_chans") or config.get("num_channels") or 3),
         "embedding_size": 64,
         "hidden_sizes": _WIDTHS[kind],
         "depths": depths,

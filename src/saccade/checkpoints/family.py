@@ -1,4 +1,4 @@
-"""What every family of checkpoints provides, and what they share: labels, preprocessing, heads."""
+"""The interface of a family of checkpoints, and shared helpers: labels, preprocessing, heads."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ OPENAI_CLIP = {"mean": (0.48145466, 0.4578275, 0.40821073), "std": (0.26862954, 
 
 @dataclass
 class ModelSpec:
-    """What a family makes of an opened checkpoint: the model it holds and how its weights are named."""
+    """The model in an opened checkpoint, and the names of its weights."""
 
     config: Config
     names: Names
@@ -34,8 +34,8 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """What a family writes: names of the weights, JSON files by name, and weights that its own library expects to
-    find though nothing of ours is in them."""
+    """Files to write for a model: names of the weights, JSON files by name, and extra weights that the family's own
+    library expects but our model does not have."""
 
     names: Names
     prefix: str
@@ -58,7 +58,7 @@ class Family:
 
 
 def prefix_before(keys: Iterable[str], anchor: str) -> str | None:
-    """What stands before a name that ends in `anchor`; None if no name does."""
+    """The prefix of the first name that ends in `anchor`; None if there is none."""
     return next((key[: -len(anchor)] for key in keys if key == anchor or key.endswith("." + anchor)), None)
 
 
@@ -88,7 +88,7 @@ def read_labels(config: Mapping[str, Any], classes: int, notes: list[str]) -> li
 
 
 def id2label(labels: list[str] | None) -> dict[str, Any]:
-    """The same the other way round, in transformers' form."""
+    """The inverse of `read_labels`: id2label and label2id as in a config of transformers."""
     if labels is None:
         return {}
     return {

@@ -55,28 +55,28 @@ REFUSED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class TokenizedText:
-    """A text as a model reads it. ids (1 n), with marks before and after and padding. words: as written, in order.
-    groups: the tokens of each. said: how many tokens are no padding."""
+    """A tokenized text. ids (1 n), with special tokens and padding. words: as written, in order. groups: the tokens of
+    each word. length: number of tokens without padding."""
 
     ids: Int64[Tensor, "1 n"]
     words: list[str]
     groups: list[list[int]]
-    said: int
+    length: int
 
 
 @dataclass
 class PublicMatcher:
-    """Somebody else's matcher, ready to use.
+    """A public matcher for inference.
 
     Attributes:
         model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
         preprocess: from a PIL picture to the model's input.
         tokenizer: of the library tokenizers.
         family: which of KINDS it is.
-        most: how many tokens of a text it takes, marks included.
-        padding: the token that stands for no word.
-        name: short, for people.
-        notes: what was assumed when it was loaded, one sentence each.
+        most: maximum number of tokens, special tokens included.
+        padding: id of the padding token.
+        name: short name for display.
+        notes: assumptions made when it was loaded, one sentence each.
     """
 
     kind: ClassVar[str] = "match"
@@ -92,7 +92,7 @@ class PublicMatcher:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of parameters."""
         return sum(p.numel() for p in self.model.parameters())
 
     def read(self, text: str) -> TokenizedText:
@@ -118,7 +118,7 @@ class PublicMatcher:
         return TokenizedText(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
 
     def nothing(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
-        """The same without words: padding in their places, between the same marks."""
+        """The ids with every word replaced by padding; special tokens stay."""
         ids = reading.ids.clone()
         ids[:, [token for group in reading.groups for token in group]] = self.padding
         return ids
@@ -151,14 +151,14 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     tokenizer.json, and where transformers is not installed.
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec, words=True)
-    said, notes = dict(source.config()), list[str]()
+    raw_config, notes = dict(source.config()), list[str]()
     family = _kind(source)
     if family is None or not is_matcher(source):
         raise CheckpointError(_unknown(source))
     refuse_quantised(source)
     kind = KINDS[family]
     with quiet_transformers(source.name) as library:
-        config = network_config(library, kind.model, said, source.name)
+        config = network_config(library, kind.model, raw_config, source.name)
         model = load_network(library, kind.model, config, source.weights, source.name, notes)
     tokenizer, padding = _tokenizer(source, config.text_config)
     side = height_width(config.vision_config.image_size) or (224, 224)
@@ -201,8 +201,8 @@ def _tokenizer(source: Source, config: Any) -> tuple[Any, int]:
         raise CheckpointError(f"{path} is no tokenizer that can be read: {in_one_line(error)}") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    said = _settings(source).get("pad_token")
-    name = said.get("content") if isinstance(said, Mapping) else said
+    token = _settings(source).get("pad_token")
+    name = token.get("content") if isinstance(token, Mapping) else token
     padding = tokenizer.token_to_id(name) if isinstance(name, str) else None
     padding = config.pad_token_id if padding is None else padding
     if not isinstance(padding, int) or not 0 <= padding < config.vocab_size:
@@ -216,12 +216,13 @@ def _settings(source: Source) -> dict[str, Any]:
 
 
 def _most(source: Source, config: Any) -> int:
-    """How many tokens a text may have: the positions there are, or fewer where the tokenizer says so."""
+    """Maximum number of tokens of a text: that of positions, or less if the tokenizer is configured so."""
     # RoBERTa's positions are counted from the padding's number on
     shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0
-    said = _settings(source).get("model_max_length")
+    configured = _settings(source).get("model_max_length")
     position_count = config.max_position_embeddings - shifted
-    return min(position_count, int(said)) if isinstance(said, int | float) and said > 0 else position_count
+    limited = isinstance(configured, int | float) and configured > 0
+    return min(position_count, int(configured)) if limited else position_count
 
 
 def _words(encoded: Any, text: str) -> tuple[list[str], list[list[int]]]:

@@ -1,6 +1,6 @@
-"""How a family names a ViT's weights in its files: one table, read both ways.
+"""Names of the weights of a ViT in the files of a family: one table, used for loading and for saving.
 
-A line of the table says what one tensor of the file is of ours:
+An entry maps one tensor of the file to weights of our model:
 
     "{p}blocks.{i}.attn.qkv.{s}": ("vit.blocks.{i}.attention.query.{s}", ... key ..., ... value ...)
 
@@ -167,13 +167,13 @@ def _matches(key: str, patterns: tuple[str, ...], prefix: str) -> bool:
 
 
 def _check_complete(where: str, missing: list[str], unused: list[str]) -> None:
-    said = []
+    problems = []
     if missing:
-        said.append(f"{len(missing)} weights are missing: {_first_names(missing)}")
+        problems.append(f"{len(missing)} weights are missing: {_first_names(missing)}")
     if unused:
-        said.append(f"{len(unused)} weights are of no use to this family: {_first_names(unused)}")
-    if said:
-        raise CheckpointError(f"{where}: {'; '.join(said)}")
+        problems.append(f"{len(unused)} weights are of no use to this family: {_first_names(unused)}")
+    if problems:
+        raise CheckpointError(f"{where}: {'; '.join(problems)}")
 
 
 def _first_names(names: list[str]) -> str:
@@ -215,10 +215,10 @@ def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> t
     return shape
 
 
-def check_config(shape: Shape, said: Mapping[str, object], where: str, **fields: str) -> None:
+def check_config(shape: Shape, config: Mapping[str, object], where: str, **fields: str) -> None:
     """Refuse a config that is of another model than the weights. fields: of Shape, with the config's names."""
     for mine, theirs in fields.items():
-        value = said.get(theirs)
+        value = config.get(theirs)
         if isinstance(value, int) and value != getattr(shape, mine):
             raise CheckpointError(
                 f"{where}: the config says {theirs} {value} and the weights have {getattr(shape, mine)}: they "

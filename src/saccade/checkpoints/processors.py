@@ -1,4 +1,4 @@
-"""Preprocessing as transformers' preprocessor_config.json says it."""
+"""Preprocessing from and to transformers' preprocessor_config.json."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from saccade.data.preprocess import Preprocess
 
 _HALF = [0.5, 0.5, 0.5]
 _CLIP = {name: list(values) for name, values in OPENAI_CLIP.items()}
-# What transformers' image processors take for what their file leaves out.
+# Defaults of transformers' image processors.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "ViT": {"size": {"height": 224, "width": 224}, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
     "DeiT": {
@@ -31,14 +31,17 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 _DEFAULTS["Bit"] = _DEFAULTS["CLIP"]
 
 
-def read_processor(said: dict[str, Any], default: Preprocess, kind: str, notes: list[str]) -> Preprocess:
-    """said: the file, empty if there is none, which gives `default`. kind: what a file without type is taken for."""
-    if not said:
+def read_processor(raw_config: dict[str, Any], default: Preprocess, kind: str, notes: list[str]) -> Preprocess:
+    """Preprocessing from the contents of the file.
+
+    raw_config: empty if there is no file, which gives `default`. kind: assumed if the file names no type.
+    """
+    if not raw_config:
         notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
         return default
-    named = str(said.get("image_processor_type") or said.get("feature_extractor_type") or kind)
+    named = str(raw_config.get("image_processor_type") or raw_config.get("feature_extractor_type") or kind)
     kind = next((known for known in ("DeiT", "ViT", "CLIP", "Bit") if named.startswith(known)), kind)
-    fields = {**_DEFAULTS[kind], **said}
+    fields = {**_DEFAULTS[kind], **raw_config}
     mean, std = fields["image_mean"], fields["image_std"]
     if fields.get("do_normalize") is False:
         mean, std = [0.0] * len(mean), [1.0] * len(std)
@@ -61,7 +64,7 @@ def read_processor(said: dict[str, Any], default: Preprocess, kind: str, notes: 
 
 
 def write_processor(preprocess: Preprocess) -> dict[str, Any]:
-    """The same the other way round, in the form of the processor that crops or does not."""
+    """The inverse of `read_processor`: contents of preprocessor_config.json."""
     numbers = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
     height, width = preprocess.size
     common = {
@@ -84,5 +87,5 @@ def write_processor(preprocess: Preprocess) -> dict[str, Any]:
 
 
 def center_crop(size: tuple[int, int], share: float = 1.0, normalise: Mapping[str, Any] = IMAGENET) -> Preprocess:
-    """The usual way: shorter side to size / share, centre cut out, bicubic."""
+    """Resize the shorter side to size / share, then crop the center; bicubic."""
     return Preprocess(size, "crop", int(min(size) / share), "bicubic", **normalise)

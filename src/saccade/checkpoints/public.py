@@ -1,4 +1,4 @@
-"""What public detectors and segmenters share: transformers' networks and image processors. Needs saccade[hf].
+"""Shared by public detectors and segmenters: transformers' networks and image processors. Needs saccade[hf].
 
 transformers builds the network and prepares pictures; weights are read here, safetensors only. No code of a
 checkpoint is run.
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from saccade.checkpoints.files import Source
-from saccade.data.files import shown
+from saccade.data.files import escape
 from saccade.errors import CheckpointError, DataError, in_one_line
 
 
@@ -50,10 +50,10 @@ def refuse_quantised(source: Source) -> None:
         raise CheckpointError(f"{source.name}: its weights are quantised, which is not supported; take the original")
 
 
-def network_config(library: Any, network: str, said: Mapping[str, Any], where: str) -> Any:
-    """transformers' config of its class `network` from what config.json said. Raises CheckpointError."""
+def network_config(library: Any, network: str, raw_config: Mapping[str, Any], where: str) -> Any:
+    """transformers' config of its class `network` built from the contents of config.json. Raises CheckpointError."""
     try:
-        return getattr(library, network).config_class.from_dict(_sanitized(said))
+        return getattr(library, network).config_class.from_dict(_sanitized(raw_config))
     except Exception as error:  # other people's JSON and another library's reading of it
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
 
@@ -98,10 +98,10 @@ def image_processor(
     """
     # where there is a tokenizer too, transformers writes it into another file, which goes before
     nested = source.config("processor_config.json").get("image_processor")
-    said = dict(nested) if isinstance(nested, Mapping) else dict(source.config("preprocessor_config.json"))
-    if not said:
+    raw_config = dict(nested) if isinstance(nested, Mapping) else dict(source.config("preprocessor_config.json"))
+    if not raw_config:
         notes.append("no preprocessor_config.json: pictures are prepared as is usual for this family")
-    named = said.get("image_processor_type") or said.get("feature_extractor_type")
+    named = raw_config.get("image_processor_type") or raw_config.get("feature_extractor_type")
     name = re.sub(r"FeatureExtractor$", "ImageProcessor", str(named or usual)).removesuffix("Fast").removesuffix("Pil")
     if name not in known:
         raise CheckpointError(
@@ -110,8 +110,8 @@ def image_processor(
         )
     try:
         if ours and name in ours:
-            return ours[name](said)
-        return getattr(library, f"{name}Pil").from_dict(_sanitized(said))
+            return ours[name](raw_config)
+        return getattr(library, f"{name}Pil").from_dict(_sanitized(raw_config))
     except Exception as error:  # other people's JSON and another library's reading of it
         raise CheckpointError(
             f"{source.name}: preprocessor_config.json does not say how to prepare pictures: {in_one_line(error)}"
@@ -119,7 +119,7 @@ def image_processor(
 
 
 def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Image], name: str) -> dict[str, Any]:
-    """What `processor` makes of the pictures, as far as the model takes it: pixel_values (b 3 y x) and others.
+    """Inputs of the model for these images, from `processor`: pixel_values (b 3 y x) and others.
 
     Raises DataError for pictures it cannot prepare.
     """
@@ -132,7 +132,7 @@ def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Im
     except Exception as error:  # whatever its arithmetic makes of odd sizes
         sizes = ", ".join(f"{p.width} x {p.height}" for p in pictures[:3])
         raise DataError(
-            f"pictures of {sizes} pixels cannot be prepared for {shown(name)} ({in_one_line(error)})"
+            f"pictures of {sizes} pixels cannot be prepared for {escape(name)} ({in_one_line(error)})"
         ) from error
     takes = inspect.signature(model.forward).parameters
     return {name: value for name, value in given.items() if name in takes}
@@ -151,16 +151,16 @@ def class_names(config: Any, notes: list[str]) -> list[str]:
     return classes
 
 
-def _sanitized(said: Any) -> Any:
+def _sanitized(raw_config: Any) -> Any:
     """A config without what would make transformers fetch something or run code: auto_map, attention kernels by name,
     and the file that OneFormer's masks for training are described in."""
-    if isinstance(said, list):
-        return [_sanitized(value) for value in said]
-    if not isinstance(said, Mapping):
-        return said
+    if isinstance(raw_config, list):
+        return [_sanitized(value) for value in raw_config]
+    if not isinstance(raw_config, Mapping):
+        return raw_config
     return {
         key: _sanitized(value)
-        for key, value in said.items()
+        for key, value in raw_config.items()
         if key not in ("auto_map", "custom_pipelines", "class_info_file", "repo_path")
         and "attn_implementation" not in key
     }

@@ -19,7 +19,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import CheckpointError
 from saccade.models import ViT
 
-# Asked in this order whether a file is theirs.
+# Tried in this order.
 FAMILIES: Mapping[str, Family] = {
     family.name: family for family in (DINOV2_HF, DEIT, VIT, CLIP, OPEN_CLIP, DINOV2, TIMM)
 }
@@ -27,7 +27,7 @@ FAMILIES: Mapping[str, Family] = {
 
 @dataclass
 class Loaded:
-    """A model with what its authors say about using it.
+    """A model with its labels and preprocessing.
 
     Attributes:
         model: in fp32 and evaluation mode. A Classifier where the file has a classification head, an Embedder
@@ -35,8 +35,8 @@ class Loaded:
         labels: names of the classes in order, where the checkpoint gives them.
         preprocess: from a PIL picture to the model's input.
         family: which of FAMILIES named the weights.
-        name: short, for people.
-        notes: what was assumed or left out, one sentence each.
+        name: short name for display.
+        notes: assumptions and omissions, one sentence each.
     """
 
     model: Model
@@ -53,11 +53,11 @@ class Loaded:
 
 
 def load_checkpoint(spec: str | Path | Source) -> Loaded:
-    """Load other people's weights.
+    """Load public weights of a vision transformer.
 
     spec: "hf:owner/name" or "timm:name" (fetched once, then from the cache), a folder with config.json and
     model.safetensors (or its shards), or a safetensors file. The family is recognised by the names of the weights.
-    What a file without config does not say is taken from the family's defaults, and said in `notes`.
+    What a file without config does not say is taken from the family's defaults and reported in `notes`.
 
     Raises CheckpointError, in one line, for anything else: pickles, damaged files, unknown families, weights that
     are missing or that nothing uses.
@@ -99,9 +99,9 @@ def _recognise(source: Source) -> Family:
     found = ", ".join(list(source.weights)[:3]) or "nothing"
     expected = ", ".join(f"{family.anchor} ({family.name})" for family in FAMILIES.values())
     kind = source.config().get("model_type") or source.config().get("architecture")
-    said = f" (its config says {kind})" if kind else ""
+    hint = f" (its config says {kind})" if kind else ""
     raise CheckpointError(
-        f"{source.name}{said}: not a vision transformer that can be read here; found weights like {found}, "
+        f"{source.name}{hint}: not a vision transformer that can be read here; found weights like {found}, "
         f"expected one of {expected}"
     )
 
@@ -123,7 +123,7 @@ def _described(family: Family, source: Source) -> ModelSpec:
 
 
 def _load_model(described: ModelSpec, source: Source) -> Model:
-    with torch.device("meta"):  # no time spent on first values that the file replaces
+    with torch.device("meta"):  # skip the initialization, which the file replaces
         model = build_model(described.config)
     wanted = {name: tensor.shape for name, tensor in weights_of(model).items()}
     state = read_weights(source.weights, described.names, described.prefix, wanted, source.name)

@@ -1,5 +1,4 @@
-"""How RF-DETR's pictures are prepared, as its preprocessor_config.json says: transformers does it with torchvision
-only, which this library goes without."""
+"""Preprocessing of RF-DETR from its preprocessor_config.json, which transformers offers only with torchvision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,20 +25,23 @@ class RfDetrImageProcessor:
     std: tuple[float, ...] = IMAGENET["std"]
 
     @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "RfDetrImageProcessor":
+    def from_dict(cls, raw_config: Mapping[str, Any]) -> "RfDetrImageProcessor":
         """Raises ValueError for what RF-DETR's own checkpoints do not do."""
-        size, way = height_width(said.get("size")), {2: "bilinear", 3: "bicubic"}.get(said.get("resample", 2))
-        if size is None or min(size) < 1 or not said.get("do_resize", True):
-            raise ValueError(f"the size is {said.get('size')!r}; expected a height and a width")
+        size, way = (
+            height_width(raw_config.get("size")),
+            {2: "bilinear", 3: "bicubic"}.get(raw_config.get("resample", 2)),
+        )
+        if size is None or min(size) < 1 or not raw_config.get("do_resize", True):
+            raise ValueError(f"the size is {raw_config.get('size')!r}; expected a height and a width")
         if way is None:
-            raise ValueError(f"resample is {said.get('resample')!r}; expected 2 (bilinear) or 3 (bicubic)")
-        plain = said.get("do_normalize") is False
+            raise ValueError(f"resample is {raw_config.get('resample')!r}; expected 2 (bilinear) or 3 (bicubic)")
+        plain = raw_config.get("do_normalize") is False
         return cls(
             size,
-            float(said.get("rescale_factor", 1 / 255)) if said.get("do_rescale", True) else 1.0,
+            float(raw_config.get("rescale_factor", 1 / 255)) if raw_config.get("do_rescale", True) else 1.0,
             way,
-            (0.0,) * 3 if plain else tuple(map(float, said.get("image_mean", IMAGENET["mean"]))),
-            (1.0,) * 3 if plain else tuple(map(float, said.get("image_std", IMAGENET["std"]))),
+            (0.0,) * 3 if plain else tuple(map(float, raw_config.get("image_mean", IMAGENET["mean"]))),
+            (1.0,) * 3 if plain else tuple(map(float, raw_config.get("image_std", IMAGENET["std"]))),
         )
 
     def __call__(self, images: Sequence[Image.Image], **_: object) -> dict[str, Tensor]:

@@ -13,9 +13,7 @@ Read = Callable[[Any, Any, tuple[int, int]], Tensor]
 MAX_SCORES = 2**28  # scores held in full size at a time: 1 GiB in fp32
 
 
-def argmax_mask(
-    scores: Float[Tensor, "c y x"], size: tuple[int, int], limit: int = MAX_SCORES
-) -> UInt8[Tensor, "h w"]:
+def argmax_mask(scores: Float[Tensor, "c y x"], size: tuple[int, int], limit: int = MAX_SCORES) -> UInt8[Tensor, "h w"]:
     """The class of each pixel of a picture of `size` (height, width): scores are resized bilinearly, then the largest
     is taken, the first of equals. At most 256 classes.
 

@@ -1,7 +1,7 @@
 """Public segmenters: SegFormer, Mask2Former and their kin, as transformers' checkpoints hold them. Needs saccade[hf].
 
-transformers builds the network and prepares pictures; weights are read here (safetensors only), and so is what the
-network says, to the last bit as the family's own image processor reads it. No code of a checkpoint is run.
+transformers builds the network and prepares pictures; weights are read here (safetensors only), and outputs are decoded
+here, bit for bit as by the family's own image processor. No code of a checkpoint is run.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ from saccade.checkpoints.public import (
     quiet_transformers,
     refuse_quantised,
 )
-from saccade.checkpoints.segmenter_scores import Read, eomt, argmax_mask, mask2former, pixel_scores, query_scores
-from saccade.data.files import shown
+from saccade.checkpoints.segmenter_scores import Read, argmax_mask, eomt, mask2former, pixel_scores, query_scores
+from saccade.data.files import escape
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
-from saccade.data.segments import MOST_CLASSES
+from saccade.data.segments import MAX_CLASSES
 from saccade.errors import CheckpointError, DataError, in_one_line
 
 
@@ -78,22 +78,22 @@ PROCESSORS = (
     "MobileNetV2ImageProcessor", "MaskFormerImageProcessor", "Mask2FormerImageProcessor", "OneFormerImageProcessor",
     "DetrImageProcessor", "ViTImageProcessor", "ConvNextImageProcessor", "BitImageProcessor",
 )  # fmt: skip
-# "the task is semantic" in the tokens of CLIP's text encoder, which OneFormer is told its task in (Jain et al. 2023,
+# "the task is semantic" in the tokens of CLIP's text encoder, by which OneFormer is given its task (Jain et al. 2023,
 # section 3.1); filled up with 0.
 SEMANTIC_TASK = (49406, 518, 10549, 533, 29119, 1550, 49407)
 
 
 @dataclass
 class PublicSegmenter:
-    """Somebody else's segmenter, ready to use.
+    """A public segmenter for inference.
 
     Attributes:
         model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
         classes: names that a mask indexes, each once.
         processor: transformers' image processor, on Pillow and NumPy.
         family: which of KINDS it is.
-        name: short, for people.
-        notes: what was assumed when it was loaded, one sentence each.
+        name: short name for display.
+        notes: assumptions made when it was loaded, one sentence each.
     """
 
     model: nn.Module
@@ -109,8 +109,8 @@ class PublicSegmenter:
         given = prepare_images(self.processor, self.model, [picture], self.name)
         if self.family == "oneformer":
             length: int = self.model.config.task_seq_len  # type: ignore[union-attr, assignment]
-            told = (*SEMANTIC_TASK, *[0] * length)[:length]
-            given["task_inputs"] = torch.tensor([told])
+            task = (*SEMANTIC_TASK, *[0] * length)[:length]
+            given["task_inputs"] = torch.tensor([task])
         return given
 
     @torch.no_grad()
@@ -132,11 +132,11 @@ class PublicSegmenter:
             raise
         except Exception as error:  # whatever its arithmetic makes of odd sizes
             raise DataError(
-                f"a picture of {picture.width} x {picture.height} pixels cannot be segmented by {shown(self.name)} "
+                f"a picture of {picture.width} x {picture.height} pixels cannot be segmented by {escape(self.name)} "
                 f"({in_one_line(error)})"
             ) from error
         if not scores.isfinite().all():
-            raise CheckpointError(f"{shown(self.name)}: its answer is not a number: its weights are damaged")
+            raise CheckpointError(f"{escape(self.name)}: its answer is not a number: its weights are damaged")
         return scores
 
     def segment(self, picture: PictureSource) -> UInt8[Tensor, "y x"]:
@@ -151,8 +151,8 @@ class PublicSegmenter:
 
 def is_segmenter(source: Source) -> bool:
     """Whether an opened checkpoint says that it is a segmenter: one of KINDS, or one of REFUSED."""
-    said = source.config()
-    named, kind = said.get("architectures"), KINDS.get(str(said.get("model_type")))
+    raw_config = source.config()
+    named, kind = raw_config.get("architectures"), KINDS.get(str(raw_config.get("model_type")))
     if not isinstance(named, list) or not named:
         return kind is not None and kind.alone
     return any(name in REFUSED or (kind is not None and name == kind.model) for name in map(str, named))
@@ -168,24 +168,24 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
     or missing weights, and where transformers is not installed.
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec)
-    said, weights, notes = dict(source.config()), source.weights, list[str]()
-    family = _family(said, source.name)
+    raw_config, weights, notes = dict(source.config()), source.weights, list[str]()
+    family = _family(raw_config, source.name)
     refuse_quantised(source)
     kind = KINDS[family]
-    if family == "detr" and timm_backbone(said) is not None:
-        said, weights = without_timm(said, weights, [1, 2, 3, 4], source.name)
+    if family == "detr" and timm_backbone(raw_config) is not None:
+        raw_config, weights = without_timm(raw_config, weights, [1, 2, 3, 4], source.name)
         notes.append("its ResNet is transformers' own in place of timm's: the same network")
-    elif said.get("backbone") and not said.get("backbone_config"):
+    elif raw_config.get("backbone") and not raw_config.get("backbone_config"):
         raise CheckpointError(
-            f"{source.name}: its config.json only names its backbone ({said['backbone']!r}), which would have to be "
-            "fetched; expected a backbone_config"
+            f"{source.name}: its config.json only names its backbone ({raw_config['backbone']!r}), which would have to "
+            "be fetched; expected a backbone_config"
         )
     with quiet_transformers(source.name) as library:
-        config = network_config(library, kind.model, said, source.name)
-        if not 0 < config.num_labels <= MOST_CLASSES:
+        config = network_config(library, kind.model, raw_config, source.name)
+        if not 0 < config.num_labels <= MAX_CLASSES:
             raise CheckpointError(
                 f"{source.name}: it has {config.num_labels} classes, and a mask of eight bits holds 1 to "
-                f"{MOST_CLASSES}; it cannot be used here"
+                f"{MAX_CLASSES}; it cannot be used here"
             )
         model = load_network(library, kind.model, config, weights, source.name, notes)
         known = PROCESSORS if kind.processor in PROCESSORS else (kind.processor,)
@@ -194,14 +194,14 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
     return PublicSegmenter(model, class_names(model.config, notes), processor, family, short_name(source.name), notes)
 
 
-def _family(said: Mapping[str, Any], where: str) -> str:
-    named = said.get("architectures")
+def _family(raw_config: Mapping[str, Any], where: str) -> str:
+    named = raw_config.get("architectures")
     for name in map(str, named if isinstance(named, list) else []):
         if name in REFUSED:
             raise CheckpointError(
                 f"{where}: {name} is not read here: {REFUSED[name]}; take a model of one of {', '.join(KINDS)}"
             )
-    family = str(said.get("model_type"))
+    family = str(raw_config.get("model_type"))
     if family not in KINDS:
         raise CheckpointError(
             f"{where}: not a segmenter that can be read here: its config.json says model_type {family!r}; "

@@ -98,27 +98,27 @@ def _grid_and_placed(
     raise CheckpointError(f"{where}: {count} positions and {tokens} tokens before the patches make no square grid")
 
 
-def _activation(weights: Mapping[str, Tensor], prefix: str, said: str | None, architecture: str) -> str:
+def _activation(weights: Mapping[str, Tensor], prefix: str, configured: str | None, architecture: str) -> str:
     up, down = (weights[f"{prefix}blocks.0.mlp.fc{i}.weight"] for i in (1, 2))
     if up.shape[0] == 2 * down.shape[1]:
         return "swiglu"
-    if said in ("gelu", "gelu_tanh", "quick_gelu", "relu"):
-        return said
+    if configured in ("gelu", "gelu_tanh", "quick_gelu", "relu"):
+        return configured
     if "quickgelu" in architecture:
         return "quick_gelu"
     return "gelu_tanh" if _TANH.search(architecture) else "gelu"
 
 
-def _heads(said: Any, architecture: str, width: int, notes: list[str]) -> int:
-    if said is not None:
-        return said
+def _heads(configured: Any, architecture: str, width: int, notes: list[str]) -> int:
+    if configured is not None:
+        return configured
     known = bool(architecture)  # the architecture's name fixes them
     return 16 if "giantopt" in architecture else default_heads(width, [] if known else notes)
 
 
 def _describe(source: Source) -> ModelSpec:
     weights, config, where, notes = source.weights, source.config(), source.name, list[str]()
-    said, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
+    raw_config, arguments = config.get("pretrained_cfg") or {}, config.get("model_args") or {}
     architecture = str(config.get("architecture", ""))
     if _RESIDUAL_POST_NORM in architecture:
         raise CheckpointError(f"{where}: {architecture} normalises after its branches, which is not supported")
@@ -129,7 +129,7 @@ def _describe(source: Source) -> ModelSpec:
         if name not in weights:
             raise CheckpointError(f"{where}: 1 weights are missing: {name}")
     cls, after = _tokens(weights, prefix)
-    native = height_width(arguments.get("img_size") or said.get("input_size"))
+    native = height_width(arguments.get("img_size") or raw_config.get("input_size"))
     grid, placed = _grid_and_placed(weights[f"{prefix}pos_embed"].shape[1], cls + after, native, shape.patch, where)
     clip = f"{prefix}norm_pre.weight" in weights
     vit = vit_config(
@@ -148,7 +148,7 @@ def _describe(source: Source) -> ModelSpec:
     model = _with_head(vit, weights, prefix, config)
     if clip and not architecture:
         notes.append("no config says whether GELU or QuickGELU: taken as GELU")
-    preprocess = _preprocess(said, vit, clip, notes)
+    preprocess = _preprocess(raw_config, vit, clip, notes)
     return ModelSpec(model, _names(model, placed), prefix, preprocess, _labels(config, model), notes)
 
 
@@ -182,19 +182,19 @@ def _labels(config: Mapping[str, Any], model: Config) -> list[str] | None:
     return [str(texts.get(name, name)) for name in named]
 
 
-def _preprocess(said: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list[str]) -> Preprocess:
-    if not said:
+def _preprocess(raw_config: Mapping[str, Any], vit: ViTConfig, clip: bool, notes: list[str]) -> Preprocess:
+    if not raw_config:
         notes.append("no config says how pictures are prepared: as is usual for this family")
     usual = OPENAI_CLIP if clip else IMAGENET if vit.block.layer_scale else {"mean": (0.5,) * 3, "std": (0.5,) * 3}
-    size = height_width(said.get("input_size")) or (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    share = said.get("crop_pct", 0.9)
+    size = height_width(raw_config.get("input_size")) or (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
+    share = raw_config.get("crop_pct", 0.9)
     return Preprocess(
         size,
-        "stretch" if said.get("crop_mode") == "squash" else "crop",
+        "stretch" if raw_config.get("crop_mode") == "squash" else "crop",
         int(min(size) / share),
-        read_interpolation(said.get("interpolation", "bicubic"), notes),
-        tuple(map(float, said.get("mean", usual["mean"]))),
-        tuple(map(float, said.get("std", usual["std"]))),
+        read_interpolation(raw_config.get("interpolation", "bicubic"), notes),
+        tuple(map(float, raw_config.get("mean", usual["mean"]))),
+        tuple(map(float, raw_config.get("std", usual["std"]))),
     )
 
 
@@ -215,7 +215,7 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
     mean = isinstance(config, ClassifierConfig) and config.pool == "mean"
     distilled = isinstance(config, ClassifierConfig) and config.pool == "distilled"
     native = [vit.grid[0] * vit.patch, vit.grid[1] * vit.patch]
-    said = {
+    raw_config = {
         "input_size": [vit.channels, *preprocess.size],
         "interpolation": preprocess.interpolation,
         "crop_pct": min(preprocess.size) / (preprocess.shortest or min(preprocess.size)),
@@ -250,7 +250,7 @@ def _write(config: Config, labels: list[str] | None, preprocess: Preprocess) -> 
         "num_features": block.width,
         "global_pool": arguments["global_pool"],
         **({"label_names": labels} if labels else {}),
-        "pretrained_cfg": said,
+        "pretrained_cfg": raw_config,
         "model_args": arguments,
     }
     also = {"head.bias": torch.zeros(classes)} if embedded else {}

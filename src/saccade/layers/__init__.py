@@ -1,4 +1,4 @@
-"""Thin holders of weights over `saccade.ops`."""
+"""Modules that hold weights and compute with `saccade.ops`."""
 
 from saccade.layers.attention import Attention
 from saccade.layers.block import Block, BlockConfig

@@ -13,7 +13,7 @@ from saccade.layers.norm import NORMS
 
 
 class BlockConfig(BaseModel):
-    """What one block is made of. The defaults are those of our own models; other families bring theirs."""
+    """Configuration of one block. The defaults are those of the models trained here; checkpoints set their own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,8 +53,8 @@ class Block(nn.Module):
 
 
 class Branch(nn.Module):
-    """What a residual branch goes through before it is added: layer scale, and in training drop-path, which
-    skips the branch for some pictures of the batch and enlarges it for the others to match."""
+    """Applied to the output of a residual branch before the addition: layer scale, and in training drop-path, which
+    zeroes the branch for random samples of the batch and scales it up for the others to keep the mean."""
 
     def __init__(self, width: int, layer_scale: bool, drop_path: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a picture to tokens: patches through one linear map, and where each of them is."""
+"""From an image to tokens: linear patch embedding and position encodings."""
 
 import torch
 from einops import rearrange
@@ -12,9 +12,9 @@ from saccade.ops import grid_of, interpolate, rotary_angles, sincos
 class PatchEmbed(nn.Module):
     """Flatten every patch to a vector and map it to the width of the tokens (Dosovitskiy et al. 2021, eq. 1).
 
-    Written as a convolution with stride = patch, which is the same map. `window` > patch lets each patch see
-    as much of its surroundings on every side (overlapping patches), so the two differ by an even number; the
-    grid stays that of `grid_of`.
+    Written as a convolution with stride = patch, which is the same map. `window` > patch gives
+    overlapping patches, extended equally on every side, so the two must differ by an even number; the grid is still
+    that of `grid_of`.
     """
 
     def __init__(self, channels: int, width: int, patch: int, window: int | None = None, bias: bool = True):
@@ -55,14 +55,14 @@ class LearnedPositions(nn.Module):
 
 
 class SinCosPositions(nn.Module):
-    """A fixed table for any grid."""
+    """Fixed sine-cosine positions for any grid."""
 
     anchor: Tensor
 
     def __init__(self, width: int):
         super().__init__()
         self.width = width
-        # The table has no weights: a number that moves with the model tells on which device and in which dtype it is.
+        # The table has no weights; this buffer follows the device and the dtype of the model.
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def forward(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
@@ -70,11 +70,10 @@ class SinCosPositions(nn.Module):
 
 
 class RotaryPositions(nn.Module):
-    """Angles for the queries and keys of every layer, for any grid; `prefix` tokens do not turn.
+    """Rotary angles for the queries and keys of every layer, for any grid; `prefix` tokens are not rotated.
 
-    Places are measured on the native grid, from its edge to its edge, so that a picture at another resolution or of
-    other proportions keeps its places. Angles stay in fp32 whatever the model computes in: rounded angles would be
-    other places.
+    Positions are measured in units of the native grid, from edge to edge, so that they do not change with the
+    resolution or aspect ratio. Angles stay in fp32 whatever the dtype of the model: rounding would shift positions.
     """
 
     anchor: Tensor

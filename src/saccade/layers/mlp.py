@@ -52,5 +52,5 @@ class SwiGLU(nn.Module):
 
 
 def mlp_of(width: int, hidden: int, activation: str, bias: bool) -> MLP | SwiGLU:
-    """The network that a block's config names: "swiglu", or an activation between two maps."""
+    """The MLP of a block: SwiGLU for "swiglu", else an MLP with this activation."""
     return SwiGLU(width, hidden, bias=bias) if activation == "swiglu" else MLP(width, hidden, activation, bias=bias)

@@ -1,4 +1,4 @@
-"""Image classification: what the ViT's tokens say about the whole picture."""
+"""Image classification with a ViT."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ from saccade.models.vit import ViT, ViTConfig
 class ClassifierConfig(BaseModel):
     """An encoder and a linear head over its class token ("cls"), over the mean of its patches ("mean"), over
     both side by side ("cls+mean", as DINOv2's), or the mean of two heads over the first two tokens
-    ("distilled", DeiT's). `pool_norm` normalises what was pooled."""
+    ("distilled", DeiT's). `pool_norm` normalizes the pooled vector."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ class ClassifierConfig(BaseModel):
 
 
 class Classifier(nn.Module):
-    """A picture in, one logit a class out."""
+    """ViT with a linear classification head; returns one logit per class."""
 
     def __init__(self, config: ClassifierConfig):
         super().__init__()
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
         return self.head(self.pool_norm(self.pooled(tokens)))
 
     def pooled(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b e"]:
-        """What the head sees of the tokens."""
+        """Input of the head: the pooled tokens."""
         if self.config.pool == "cls":
             return tokens[:, 0]
         mean = tokens[:, self.vit.prefix :].mean(dim=1)

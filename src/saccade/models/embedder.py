@@ -1,4 +1,4 @@
-"""One vector a picture: the image side of a model that compares pictures with texts."""
+"""The image encoder of a model that compares images with texts: one vector per image."""
 
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,7 +9,7 @@ from saccade.models.vit import ViT, ViTConfig
 
 
 class EmbedderConfig(BaseModel):
-    """An encoder, and the width of the space in which pictures and texts are compared."""
+    """An encoder, and the width of the joint embedding space of images and texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,7 @@ class EmbedderConfig(BaseModel):
 
 
 class Embedder(nn.Module):
-    """A picture's class token, projected into the space shared with text (CLIP, Radford et al. 2021, figure 3)."""
+    """The class token of an image, projected into the joint embedding space (CLIP, Radford et al. 2021, figure 3)."""
 
     def __init__(self, config: EmbedderConfig):
         super().__init__()
@@ -33,5 +33,5 @@ class Embedder(nn.Module):
         self.project = nn.Linear(config.vit.block.width, config.width, bias=False)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b e"]:
-        """The vector before normalisation; cosine similarity is the product of normalised ones."""
+        """Embeddings, not normalized."""
         return self.project(self.vit(picture)[:, 0])

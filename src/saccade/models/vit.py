@@ -22,9 +22,9 @@ Side = Annotated[int, Field(gt=0, le=1024)]  # of a grid, in patches
 
 
 class ViTConfig(BaseModel):
-    """An encoder's shape; `block` says what each of its `depth` blocks is made of.
+    """Configuration of an encoder with `depth` blocks of configuration `block`.
 
-    Bounds lie far above every published model: a config that comes with a file must not take all memory.
+    Upper bounds are far above every published model; they keep a config from a file from exhausting memory.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,7 +52,7 @@ class ViTConfig(BaseModel):
 
 
 class ViT(nn.Module):
-    """Encode a picture of any size into tokens: cls, registers, then patches row by row."""
+    """Encode an image of any size into tokens: cls, registers, then patches row by row."""
 
     def __init__(self, config: ViTConfig):
         super().__init__()
@@ -70,7 +70,7 @@ class ViT(nn.Module):
 
     @property
     def prefix(self) -> int:
-        """How many tokens come before the patches."""
+        """Number of tokens before the patches."""
         return int(self.config.cls) + self.config.registers
 
     def grid(self, picture: Float[Tensor, "b c y x"]) -> tuple[int, int]:
@@ -78,8 +78,10 @@ class ViT(nn.Module):
         return grid_of(picture.shape[2], picture.shape[3], self.config.patch)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b n d"]:
-        x = self.embed(picture)  # under autocast in bf16; what is added next is fp32, and so the running sum of the
-        grid = self.grid(picture)  # blocks is as well, without which gradients would be several times less exact
+        # Under autocast the embedding is bf16. Adding fp32 positions makes the residual stream fp32, which makes
+        # gradients several times more accurate.
+        x = self.embed(picture)
+        grid = self.grid(picture)
         if self.learned is not None:
             x = x + self.learned(grid)
         if self.sincos is not None:
@@ -93,7 +95,7 @@ class ViT(nn.Module):
 
 
 def _drop_path_schedule(config: ViTConfig) -> list[BlockConfig]:
-    """Drop-path rises linearly from 0 at the first block to its full value at the last (Huang et al. 2016)."""
+    """Blocks whose drop-path rate rises linearly from 0 to its full value at the last (Huang et al. 2016)."""
     full = config.block.drop_path
     return [
         config.block.model_copy(update={"drop_path": full * i / max(config.depth - 1, 1)}) for i in range(config.depth)

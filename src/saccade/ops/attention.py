@@ -1,4 +1,4 @@
-"""Attention: a target attends to a source. The only softmax over scores in the project is here.
+"""Attention of a target to a source. The only softmax over scores in the project is here.
 
 Scaled dot-product attention (Vaswani et al. 2017, eq. 1): softmax(s Q Kᵀ + mask) V with s = 1/√k. `score`
 is the argument of that softmax, `attention_weights` its value, `attend` the whole, fused.
@@ -28,7 +28,7 @@ def attend(
     scale: float | None = None,
     causal: bool = False,
 ) -> Float[Tensor, "b h n c"]:
-    """Mix the values of the source by how well its keys answer the target's queries, fused.
+    """Fused attention: the values of the source, averaged with weights from the product of queries and keys.
 
     q: queries of the target. k, v: keys and values of the source; with g < h each serves h / g heads
     (grouped-query attention, Ainslie et al. 2023), and h must be a multiple of g.
@@ -57,8 +57,8 @@ def attention_weights(
 ) -> Float[Tensor, "b h n m"]:
     """How much each target token attends to each source token: between 0 and 1, summing to 1 over m.
 
-    The readable definition that `attend` mixes values with; arguments as there. It holds all n x m weights of
-    every head in memory. A target that may attend to nothing gets a row of zeros. Computed in float32 (float64 for
+    The definition of the weights that `attend` uses, with the same arguments. All n x m weights of every head are held
+    in memory. A target that may attend to nothing gets a row of zeros. Computed in float32 (float64 for
     float64 inputs) and returned in the dtype of q.
     """
     return _softmax(score(q, k, mask, scale, causal), mask).to(q.dtype)

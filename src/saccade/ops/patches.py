@@ -1,8 +1,8 @@
-"""Pictures and tokens: equal patches, each flattened to a vector (Dosovitskiy et al. 2021, eq. 1).
+"""Images and tokens: equal patches, each flattened to a vector (Dosovitskiy et al. 2021, eq. 1).
 
-The rule for sizes that do not divide: the grid holds whole patches only, and the rest of the picture, at most
-patch - 1 pixels at the right and at the bottom, is not seen (as in a convolution with stride = patch).
-Tasks resize pictures first so that nothing is lost.
+For sizes that are not a multiple of the patch size the grid consists of whole patches only, and the remaining pixels,
+at most patch - 1 at the right and at the bottom, are ignored (as in a convolution with stride = patch).
+Tasks resize images first so that nothing is lost.
 """
 
 from einops import rearrange

@@ -1,4 +1,4 @@
-"""Where tokens are: sine-cosine tables, rotary angles and learned tables on another grid.
+"""Position encodings: sine-cosine tables, rotary angles, and interpolation of learned tables.
 
 A grid is the number of tokens along each axis in the order they are flattened: (m,) for text, (rows, columns)
 for a picture, (frames, rows, columns) for a film. One function each serves 1, 2 and 3 dimensions.
@@ -18,10 +18,10 @@ from saccade.errors import SaccadeError
 def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[Tensor, "n d"]:
     """Fixed sine-cosine position table (Vaswani et al. 2017, 3.5; for 2-D as in MAE, He et al. 2021).
 
-    Each axis takes an equal share of the width, half sines and half cosines; `width` must be a multiple of
+    The width is divided equally between the axes, half sines and half cosines; `width` must be a multiple of
     twice the number of axes. Add the result to tokens.
     """
-    places = _places(grid)
+    coordinates = _coordinates(grid)
     if width % (2 * len(grid)):
         raise SaccadeError(
             f"a sine-cosine table over {len(grid)} axes needs a width that is a multiple of {2 * len(grid)}, "
@@ -29,7 +29,7 @@ def sincos(grid: tuple[int, ...], width: int, period: float = 10000.0) -> Float[
         )
     each = width // (2 * len(grid))  # pairs an axis
     frequency = period ** (-torch.arange(each) / each)
-    angle = places[:, :, None] * frequency  # (n axes each)
+    angle = coordinates[:, :, None] * frequency  # (n axes each)
     return torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
@@ -40,29 +40,29 @@ def rotary_angles(
     extent: tuple[int, ...] | None = None,
     period: float = 100.0,
 ) -> Float[Tensor, "n half"]:
-    """Angles by which `rotate` turns the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
+    """Angles by which `rotate` rotates the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
     3-D as in Heo et al. 2024).
 
-    width: of one head, even; half = width / 2. Every axis takes an equal share of the pairs, and pairs that are
-    left over do not turn. `prefix` tokens before the grid (cls, registers) have no place and do not turn.
-    extent: how long each axis is from edge to edge, with tokens at the centres of equal parts; default one unit a
-    token, the first at 0. With the extent of the grid that a model was trained on, the same picture cut more finely
-    keeps its places.
+    width: of one head, even; half = width / 2. The pairs are divided equally between the axes; remaining pairs
+    are not rotated. `prefix` tokens before the grid (cls, registers) have no position and are not rotated.
+    extent: length of each axis from edge to edge, with tokens at the centers of equal intervals; default: one unit
+    per token, the first at 0. With the extent of the grid a model was trained on, positions do not change when the
+    same image is divided into a finer grid.
     """
-    places = _places(grid)
+    coordinates = _coordinates(grid)
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
     each = width // (2 * len(grid))  # pairs an axis
     frequency = period ** (-torch.arange(each) / max(each, 1))
     if extent is not None:
-        places = (places + 0.5) * (torch.tensor(extent) / torch.tensor(grid))
-    angle = (places[:, :, None] * frequency).flatten(1)
+        coordinates = (coordinates + 0.5) * (torch.tensor(extent) / torch.tensor(grid))
+    angle = (coordinates[:, :, None] * frequency).flatten(1)
     return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
 
 
 def rotate(x: Float[Tensor, "b h n k"], angles: Float[Tensor, "n half"]) -> Float[Tensor, "b h n k"]:
-    """Turn the pairs (i, i + k/2) of every vector by its token's angles; keeps lengths, so that the product of
-    a rotated query and key depends on where they are only through the difference of their places."""
+    """Rotate the pairs (i, i + k/2) of every vector by the angles of its token. Norms are preserved, and the product of
+    a rotated query and key depends on their positions only through the difference."""
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
@@ -75,7 +75,7 @@ def interpolate(
     antialias: bool = False,
     offset: float = 0.0,
 ) -> Float[Tensor, "m d"]:
-    """A learned position table made for one grid of patches, bicubic on another.
+    """Resample a learned position table from one grid of patches to another, bicubic.
 
     antialias: smooth when the grid shrinks (timm, DINOv2 with registers; HF ViT does not).
     offset: added to the target size in the scale factor, 0.1 in the original DINOv2.
@@ -94,7 +94,7 @@ def interpolate(
     return rearrange(picture, "1 d y x -> (y x) d").to(table.dtype)
 
 
-def _places(grid: tuple[int, ...]) -> Float[Tensor, "n axes"]:
+def _coordinates(grid: tuple[int, ...]) -> Float[Tensor, "n axes"]:
     """The coordinates of every token, in the order in which they are flattened."""
     if not grid or math.prod(grid) < 1:
         raise SaccadeError(f"a grid of {grid} has no tokens")

@@ -1,6 +1,22 @@
 """The training loop, its state on disk, its processes."""
 
-from saccade.train.config import TrainConfig, resume_options
-from saccade.train.loop import Interrupted, Trainable, train
+from typing import TYPE_CHECKING
+
+from saccade.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from saccade.train.config import TrainConfig, resume_options
+    from saccade.train.loop import Interrupted, Trainable, train
 
 __all__ = ["Interrupted", "TrainConfig", "Trainable", "resume_options", "train"]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Interrupted": ".loop",
+        "TrainConfig": ".config",
+        "Trainable": ".loop",
+        "resume_options": ".config",
+        "train": ".loop",
+    },
+)

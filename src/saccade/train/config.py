@@ -1,4 +1,4 @@
-"""What a training run can be told; the same schema for the command line and for the run's config.json."""
+"""Options of a training run: one schema for the command line and for the config.json of a run."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from saccade.errors import SaccadeError, in_one_line
 
-# The parts into which every batch is cut, the same for any number of processes: each part has its own random
-# numbers, so that one process and several compute the same pictures and the same losses.
+# Every batch is divided into this many shards, each with its own random generator, so that images and losses are the
+# same for any number of processes.
 SHARDS = 8
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -40,26 +40,26 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """bf16 where the processor computes in it, unless told otherwise."""
+    """auto: bf16 where the hardware supports it, else fp32."""
     compile: Literal["auto", "yes", "no"] = "auto"
     """Use torch.compile; auto: where a compiler is found, unless the run is too short to earn it back."""
     deterministic: bool = False
     """Ask PyTorch for deterministic algorithms throughout."""
 
     def fitted(self, samples: int) -> "TrainConfig":
-        """With a batch and a number of epochs that suit this many training samples, where none were given."""
+        """A copy whose unset batch size and number of epochs are chosen for this many training samples."""
         batch = self.batch or max(SHARDS, min(256, samples // 8 // SHARDS * SHARDS))
         epochs = self.epochs or max(30, math.ceil(1000 / max(1, samples // batch)))
         return self.model_copy(update={"batch": batch, "epochs": epochs})
 
 
 def nothing_to_resume(folder: Path) -> SaccadeError:
-    """What to say of a folder from which no run can go on."""
+    """The error for a folder without a state to resume from."""
     return SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
 
 
 def saved_options(folder: Path) -> dict[str, Any]:
-    """What config.json of a run says: the fields of its TrainConfig, "recipe" and "source" (both objects), and
+    """Contents of the config.json of a run: the fields of its TrainConfig, "recipe" and "source" (both objects), and
     "data", the task's identity. Raises SaccadeError if there is no run to resume, or it cannot be read."""
     if not (folder / "state").is_dir():
         raise nothing_to_resume(folder)
@@ -74,10 +74,11 @@ def saved_options(folder: Path) -> dict[str, Any]:
 
 
 def resume_options(folder: Path, given: Options, part: Literal["recipe", "source"] | None = None) -> Options:
-    """`given`, and where it leaves a field open, that of the run in `folder`: what a resumed run is told.
+    """`given` with its unset fields taken from the run in `folder`, for resuming it.
 
-    part: where config.json holds these options; None for those of TrainConfig. A field is open if it was not set when
-    `given` was made. Raises SaccadeError as `saved_options` does, and for options that are none.
+    part: where config.json holds these options; None for those of TrainConfig. A field is unset if
+    it was not passed to the constructor of `given`. Raises SaccadeError as `saved_options` does, and for invalid
+    options.
     """
     before = saved_options(folder)
     if part is None:

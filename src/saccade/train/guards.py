@@ -1,4 +1,4 @@
-"""What holds for the duration of a run: its folder is its own, Ctrl-C asks, algorithms are as wanted."""
+"""Context managers for a run: a lock on its folder, graceful interruption, deterministic algorithms."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from saccade.errors import SaccadeError
 
 @contextmanager
 def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
-    """Hold the folder of a run, which is made; refuse if another run holds it, in all processes of this one.
+    """Create the folder of a run and lock it. Raises SaccadeError in all processes if another run holds the lock.
 
-    Two runs in one folder would overwrite each other's states. The lock is the operating system's: it ends with the
-    process, however that ends. Its file, .lock, stays, as its being there means nothing.
+    Two runs in one folder would overwrite each other's states. The operating system releases the lock when the process
+    ends, however that happens. The file .lock stays; its presence has no meaning.
     """
     lock, free = FileLock(folder / ".lock"), True
     if device.main:
@@ -40,7 +40,7 @@ def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Deterministic algorithms while inside, if wanted; afterwards as before."""
+    """Use deterministic algorithms inside the context, if `wanted`; restore the previous setting afterwards."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if wanted:
         torch.use_deterministic_algorithms(True)
@@ -52,7 +52,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """While inside, the first Ctrl-C or SIGTERM only asks; a second one stops at once."""
+    """Yields a function that returns whether Ctrl-C or SIGTERM was received; a second one stops immediately."""
     asked: list[int] = []
 
     def ask(number: int, frame: Any) -> None:

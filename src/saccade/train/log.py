@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar for people, JSON lines as the truth, TensorBoard for curves."""
+"""Logging of a run: progress bar, JSON lines, TensorBoard."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 
 class RunLog:
-    """Writes log.jsonl and TensorBoard events into the run's folder, and moves the bar. Silent off the main
-    process."""
+    """Writes log.jsonl and TensorBoard events into the run's folder, and updates the bar. Does nothing
+    outside the main process."""
 
     def __init__(self, folder: Path, steps: int, start: int, main: bool):
         self.main = main
@@ -24,7 +24,7 @@ class RunLog:
         self.begun = time.monotonic()
 
     def step(self, step: int, loss: float, **numbers: float) -> None:
-        """One update is done."""
+        """Log one update."""
         if not self.main:
             return
         self.bar.update(step - self.bar.n)
@@ -33,7 +33,7 @@ class RunLog:
             self._write(step, {"loss": loss, **numbers})
 
     def scores(self, step: int, epoch: int, scores: dict[str, float], size: int | None = None) -> None:
-        """The model was validated, at full size. size: that of the pictures it was just trained on, where smaller."""
+        """Log validation scores, at full size. size: current size of training images, if smaller."""
         if not self.main:
             return
         shown = "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
@@ -43,7 +43,7 @@ class RunLog:
         self._write(step, {"epoch": epoch, **smaller, **{f"val/{k}": v for k, v in scores.items()}})
 
     def say(self, line: str) -> None:
-        """A line for the person, above the bar."""
+        """Print a line above the bar."""
         if self.main:
             self.bar.write(line)
 
@@ -61,8 +61,8 @@ class RunLog:
 
 
 def _open_log(file: Path, start: int) -> TextIO:
-    """The lines of a run up to the step it goes on from: what was done after that state was saved, or written in
-    part when the run was killed, is done again."""
+    """The log opened for appending, truncated to the step the run resumes from: later lines, and one cut off when the
+    run was killed, belong to steps that are repeated."""
     kept = []
     if start and file.is_file():
         for line in file.read_text().splitlines():

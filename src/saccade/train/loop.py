@@ -23,18 +23,18 @@ from saccade.train.state import load_state, save_state, states
 
 
 class Trainable(Protocol):
-    """What the loop needs of a task."""
+    """Interface of a task for the training loop."""
 
     model: nn.Module
-    selection_metric: str  # the score that decides which weights are kept; higher is better
+    selection_metric: str  # the score by which the best weights are selected; higher is better
 
     @property
     def recipe(self) -> BaseModel:
-        """What it was told; kept with the run."""
+        """Options of the task; stored with the run."""
 
     @property
     def identity(self) -> str:
-        """The same for the same training and validation samples and the same start, else another."""
+        """A string that is equal if and only if training samples, validation samples and initial weights are."""
 
     def __len__(self) -> int:
         """Training samples an epoch."""
@@ -53,15 +53,17 @@ class Trainable(Protocol):
         """Write the trained model as users load it."""
 
 
-# Options under which a run may be resumed though it was started with others: they change no result but rounding.
+# Options that may differ when a run is resumed: they change results by rounding only.
 _MAY_CHANGE = {"device", "precision", "compile"}
 
-
-VALIDATIONS = 50  # at most about so many a run: epochs of a small set are short, and validating would take most time
+# About the maximum per run: epochs of a small set are short, and validation would take most of the time.
+VALIDATIONS = 50
 
 
 class Interrupted(SaccadeError):
-    """The person stopped the run; it was saved."""
+    """The run was stopped by a signal, and its state is saved."""
+
+    exit_code = 130
 
 
 def train(
@@ -70,10 +72,10 @@ def train(
     """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
     averaged weights in `folder`/model.
 
-    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: what the task was made
-    from, kept with the run for whoever resumes it (`resume_options`). Returns the scores of the weights kept. Raises
-    SaccadeError on a loss that is not finite (before the update it would spoil), and Interrupted after saving, when
-    the person stops it.
+    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: options that the task
+    was built from, stored with the run for resuming it (`resume_options`). Returns the scores of the weights kept.
+    Raises SaccadeError on a loss that is not finite (before the update), and Interrupted after saving, when the user
+    stops it.
     """
     device = join(config.device, config.precision)
     try:
@@ -169,7 +171,7 @@ class _Run:
         return self._ordered[1]
 
     def _update(self, batches: list[Any], asked: Callable[[], bool]) -> bool:
-        """One step. Returns whether to stop after it, on which all processes agree."""
+        """One step. Returns whether to stop after it; the same in all processes."""
         torch.manual_seed(_combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
         self.model.train()
         with self.device.precision():
@@ -189,9 +191,9 @@ class _Run:
         return stops > 0
 
     def _check_finite(self, loss: float) -> None:
-        """A finite loss may yet have a gradient that is not (0 * inf, the root of 0)."""
-        slopes = [p.grad for p in self.model.parameters() if p.grad is not None]
-        found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(slopes).item()}
+        """A finite loss can have a gradient that is not finite (0 * inf, the square root at 0)."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(gradients).item()}
         for name, value in found.items():
             if not math.isfinite(value):
                 raise SaccadeError(
@@ -201,19 +203,18 @@ class _Run:
                 )
 
     def _validate(self) -> None:
-        """Judge the average as it will be used, at full size even while training pictures are smaller: scores of
-        another size would choose weights for another use. Until they have grown the curve lags, which the log says.
-        """
-        judged = self.average.module.eval()
-        scores = self.task.evaluate(judged, self.device)
+        """Validate the averaged weights at full size even while training images are smaller, so that weights are
+        selected for the size at which they are used."""
+        model = self.average.module.eval()
+        scores = self.task.evaluate(model, self.device)
         self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
         if scores[self.task.selection_metric] >= self.kept.get(self.task.selection_metric, -math.inf):
             self.kept = scores
             if self.device.main:
-                self.task.save(judged, self.folder / "model", scores)
+                self.task.save(model, self.folder / "model", scores)
 
     def _current_size(self) -> int | None:
-        """Side of the pictures of the last step, while they are to grow."""
+        """Side of the images of the last step; None at full size."""
         size_at = getattr(self.task.recipe, "size_at", None)
         if size_at is None:
             return None
@@ -241,7 +242,7 @@ class _Run:
         }
 
     def _check_same_options(self) -> None:
-        """Rates, order and pictures follow from the options: with others it would be no run at all."""
+        """Learning rates, order and augmentation follow from the options, so a resumed run must have the same."""
         before = _flat(saved_options(self.folder))
         for name, value in _flat(json.loads(json.dumps(self._options()))).items():
             if name not in _MAY_CHANGE and before.get(name, value) != value:
@@ -251,7 +252,7 @@ class _Run:
                 )
 
     def _resume(self) -> list[str]:
-        """Go back to the newest sound state. Returns what there is to say about it."""
+        """Restore the newest intact state. Returns notes for the log."""
         modules = {"weights": self.model, "average": self.average}
         found = load_state(self.folder / "state", modules, self.optimizers)
         if found is None:
@@ -282,7 +283,7 @@ def _check(samples: int, batch: int, device: Device) -> None:
 
 
 def _should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
-    """Compiling takes a minute or two for each picture size, and makes steps 2 to 8 times faster."""
+    """Compiling takes one or two minutes per image size and makes steps 2 to 8 times faster."""
     if config.compile != "auto":
         return config.compile == "yes"
     compiler = device.device.type == "cuda" or any(map(shutil.which, ("g++", "clang++")))
@@ -294,7 +295,7 @@ def _flat(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _combined_seed(*numbers: int) -> int:
-    """One seed from several, well spread (the 64-bit FNV-1a hash)."""
+    """One seed from several (the 64-bit FNV-1a hash)."""
     value = 0xCBF29CE484222325
     for number in numbers:
         for byte in int(number).to_bytes(8, "little", signed=True):

@@ -1,4 +1,4 @@
-"""Muon on the matrices inside the blocks, AdamW on the rest, rates over the run, averaged weights."""
+"""Optimizers, learning rate schedule, and moving average of the weights."""
 
 import math
 
@@ -15,7 +15,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for hidden matrices, AdamW for embeddings, heads, norms and biases.
 
-    Muon beats AdamW for ViTs under heavy augmentation (arXiv 2605.24770). Vectors are not decayed.
+    Muon beats AdamW for ViTs under heavy augmentation (arXiv 2605.24770). Vectors have no weight decay.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in trained if p.ndim == 2 and "blocks." in name]
@@ -34,9 +34,9 @@ def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimi
 
 
 def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, done: int = 0) -> list[LambdaLR]:
-    """A linear rise over the first `warmup` of the steps, then a half cosine down to 0 (Loshchilov 2017).
+    """Linear warmup over the fraction `warmup` of the steps, then cosine decay to 0 (Loshchilov 2017).
 
-    done: steps that a resumed run has behind it."""
+    done: steps completed before the run was resumed."""
     rise = max(1, round(steps * warmup))
 
     def factor(step: int) -> float:
@@ -48,7 +48,7 @@ def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, do
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights, which follows quickly while the run is young."""
+    """Exponential moving average of the weights, with a smaller decay in the first steps."""
 
     @torch.no_grad()
     def update(average: Tensors, current: Tensors, seen: Tensor | int) -> None:

@@ -1,4 +1,4 @@
-"""A run on disk: everything needed to go on with it, in safetensors and JSON, and how to tell that it is sound."""
+"""States of a run on disk, in safetensors and JSON with checksums, from which it can be resumed."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ _SUMS = "sha256.json"  # the digest of every other file of a state, written last
 def save_state(
     folder: Path, step: int, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer], extra: dict
 ) -> None:
-    """Write `folder`/step-N with the digests of its files. It is built under another name and moved when whole; older
-    ones are swept."""
+    """Write `folder`/step-N with checksums of its files. It is written under another name and renamed when complete;
+    older states are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"partial-{step}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -48,17 +48,17 @@ def save_state(
 def load_state(
     folder: Path, modules: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
 ) -> tuple[dict[str, Any], list[str]] | None:
-    """Restore the newest sound state of `folder`; None if it holds none at all.
+    """Restore the newest intact state of `folder`; None if there are no states.
 
-    Returns what state.json holds, and a line on each newer state that was left out because it is damaged. Raises
-    CheckpointError if all are, or if the sound one is of another model.
+    Returns the contents of state.json, and a line about each newer state that was skipped because it is damaged.
+    Raises CheckpointError if all are damaged, or if the intact one is of another model.
     """
     damaged: list[tuple[Path, str]] = []
     for place in reversed(states(folder)):
         why = _damage(place)
         if not why:
-            said = [f"{place} is damaged ({why}) and left out" for place, why in damaged]
-            return _restored(place, modules, optimizers), said
+            notes = [f"{place} is damaged ({why}) and left out" for place, why in damaged]
+            return _restored(place, modules, optimizers), notes
         damaged.append((place, why))
     if not damaged:
         return None
@@ -91,7 +91,7 @@ def _restored(place: Path, modules: dict[str, nn.Module], optimizers: list[torch
 
 
 def _damage(place: Path) -> str:
-    """What is wrong with the files of a state; "" if they are as they were written."""
+    """Description of the damage to the files of a state; "" if they match their checksums."""
     try:
         sums = json.loads((place / _SUMS).read_text())
         changed = [name for name in {**sums, "state.json": ""} if sums[name] != _digest(place / name)]
