@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import Arrays, ImageFolder, Preprocess, Streamed, prepare, readable, to_arrays
+from saccade.data import Arrays, ImageFolder, Preprocess, Streamed, drop_unreadable, prepare, to_arrays
 from saccade.errors import DataError
 
 from .conftest import noise
@@ -84,7 +84,7 @@ def test_a_streamed_set_leaves_unreadable_pictures_out_beforehand(make_folder: M
     assert sorted(data.skipped) == ["cat/2.png", "dog/1.png"]
     assert torch.equal(streamed[range(29)][0], to_arrays(ImageFolder(folder, on_error="skip"), Preprocess((5, 7)))[0])
     with pytest.raises(DataError, match=r"cat/2\.png is not a picture"):
-        readable(ImageFolder(folder))
+        drop_unreadable(ImageFolder(folder))
 
 
 def test_a_class_without_readable_pictures(make_folder: Make):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from saccade.data import find_images
-from saccade.data.files import escape, natural
+from saccade.data.files import escape, natural_key
 from saccade.data.images import read_image
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -76,6 +76,6 @@ def test_folder_says_what_it_holds_instead(tmp_path: Path):
 
 
 def test_names():
-    assert sorted(["b10", "B2", "a", "b1"], key=natural) == ["a", "b1", "B2", "b10"]
+    assert sorted(["b10", "B2", "a", "b1"], key=natural_key) == ["a", "b1", "B2", "b10"]
     assert escape("a\x1b[1m\n강") == r"a\x1b[1m\n강"
     assert len(escape("x" * 5000)) < 300

@@ -173,7 +173,7 @@ def test_headers_that_lie(tmp_path: Path, compressed: bool, head: bytes, message
 
 def test_compressed_tar_over_the_limit(make_folder: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tar = pack(make_folder(COUNTS), tmp_path / "a.tar.gz", "w:gz")
-    monkeypatch.setattr(store, "IN_MEMORY", 1000)
+    monkeypatch.setattr(store, "MAX_COMPRESSED_BYTES", 1000)
     with pytest.raises(DataError, match=r"plain \.tar"):
         ImageFolder(tar)
 

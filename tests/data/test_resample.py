@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saccade.data.resample import resample, resample_all, resample_each
+from saccade.data.resample import resample, resample_batched, resample_loop
 
 
 def batch(b: int = 13, rows: int = 23, columns: int = 29) -> torch.Tensor:
@@ -25,8 +25,8 @@ def test_both_ways_agree(size, whole):
     pictures, source = batch(), boxes(13, 23, 29, seed=1)
     target = torch.tensor([[0, 0, *size]]).expand(13, 4) if whole else boxes(13, *size, seed=2)
     turned = torch.arange(13) % 2 == 0
-    each = resample_each(pictures, source, size, target, turned, (0.2, 0.4, 0.6))
-    both = resample_all(pictures, source, size, target, turned, (0.2, 0.4, 0.6))
+    each = resample_loop(pictures, source, size, target, turned, (0.2, 0.4, 0.6))
+    both = resample_batched(pictures, source, size, target, turned, (0.2, 0.4, 0.6))
     assert (each - both).abs().max() < 1.01 / 255  # bytes are rounded after each of two passes
     assert (each - both).abs().mean() < 0.4 / 255
 

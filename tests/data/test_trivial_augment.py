@@ -67,7 +67,7 @@ def test_autocontrast_and_equalize():
 
 
 def affine(name: str, m: float, x: torch.Tensor) -> torch.Tensor:
-    kind = torch.full((len(x),), list(module.REACH).index(name))
+    kind = torch.full((len(x),), list(module.MAX_STRENGTH).index(name))
     return module._warp(x, module._affine(kind, torch.full((len(x),), m), x.shape[3] / x.shape[2]))
 
 

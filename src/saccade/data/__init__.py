@@ -1,7 +1,7 @@
 """Readers of the picture formats people have, and augmentation. Imports no model."""
 
 from saccade.data.augment import IMAGENET_MEAN, IMAGENET_STD, Augment, smooth_labels
-from saccade.data.cache import Arrays, Streamed, prepare, readable, to_arrays
+from saccade.data.cache import Arrays, Streamed, drop_unreadable, prepare, to_arrays
 from saccade.data.files import find_images
 from saccade.data.folders import ImageFolder, splits
 from saccade.data.images import Picture, read_image
@@ -33,13 +33,13 @@ __all__ = [
     "SegmentAugment",
     "SegmentSet",
     "Streamed",
+    "drop_unreadable",
     "find_images",
     "object_splits",
     "open_objects",
     "open_segments",
     "prepare",
     "read_image",
-    "readable",
     "segment_splits",
     "smooth_labels",
     "splits",

@@ -16,7 +16,7 @@ from saccade.data.folders import ImageFolder
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 
-BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
+MEMORY_BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
 
 
 Read = TypeVar("Read")
@@ -58,7 +58,7 @@ def to_arrays(
     return (arrays if len(kept) == len(dataset) else arrays[kept]), dataset.labels[kept]
 
 
-def readable(dataset: ImageFolder) -> ImageFolder:
+def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
     """`dataset` without its unreadable pictures, which `skipped` then names; every picture is decoded to know.
 
     Raises:
@@ -108,7 +108,7 @@ class Streamed(torch.utils.data.Dataset):
             return torch.from_numpy(self._decode(index)), self.labels[index]
         wanted = [int(i) for i in index]
         # a pool a batch costs little beside the decoding, and survives neither a fork nor an error
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(num_threads()) as pool:
             pictures = list(pool.map(self._decode, wanted))
         return torch.from_numpy(np.stack(pictures)), self.labels[wanted]
 
@@ -116,7 +116,9 @@ class Streamed(torch.utils.data.Dataset):
         return _decoded(self.dataset, index, self.fit, self.draft)
 
 
-def prepare(dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: int = BUDGET) -> Arrays | Streamed:
+def prepare(
+    dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
+) -> Arrays | Streamed:
     """The set as `fit` lets a model see it, decoded into memory if that takes at most `budget` bytes, else batch
     by batch.
 
@@ -128,7 +130,7 @@ def prepare(dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: 
     """
     if len(dataset) * 3 * fit.size[0] * fit.size[1] <= budget:
         return Arrays(*to_arrays(dataset, fit, draft))
-    return Streamed(readable(dataset) if dataset.on_error == "skip" else dataset, fit, draft)
+    return Streamed(drop_unreadable(dataset) if dataset.on_error == "skip" else dataset, fit, draft)
 
 
 def _decoded(dataset: ImageFolder, index: int, fit: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
@@ -147,7 +149,7 @@ def read_all(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
     spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
     kept: list[int] = []
     with (
-        ThreadPoolExecutor(threads()) as pool,
+        ThreadPoolExecutor(num_threads()) as pool,
         tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
     ):
         try:
@@ -178,7 +180,7 @@ def read_or_skip(dataset: Pictures, index: int, read: Callable[[int], Read]) -> 
         return None
 
 
-def threads() -> int:
+def num_threads() -> int:
     # Pillow decodes and resizes outside Python's lock, so threads do run side by side
     if torch.utils.data.get_worker_info() is not None:  # a loader's workers are many already
         return 1

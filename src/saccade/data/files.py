@@ -49,7 +49,7 @@ def is_picture(name: str) -> bool:
     return not base.startswith(".") and SUFFIX.search(base) is not None
 
 
-def natural(name: object) -> tuple:
+def natural_key(name: object) -> tuple:
     """Sort key under which `2` comes before `10`, letters ignoring case."""
     parts = re.split(r"([0-9]+)", str(name))
     return tuple((0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts)), str(name)
@@ -90,12 +90,12 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [f for f in folders if not hidden(f)]
+        folders[:] = [f for f in folders if not is_hidden(f)]
         relative = os.path.relpath(here, folder).replace(os.sep, "/")
-        yield ("" if relative == "." else relative), [name for name in names if not _endless(f"{here}/{name}")]
+        yield ("" if relative == "." else relative), [name for name in names if not _is_special_file(f"{here}/{name}")]
 
 
-def _endless(path: str) -> bool:
+def _is_special_file(path: str) -> bool:
     """Whether something that is no regular file is there."""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
@@ -103,12 +103,12 @@ def _endless(path: str) -> bool:
         return False
 
 
-def hidden(folder: str) -> bool:
+def is_hidden(folder: str) -> bool:
     """Folders that tools leave behind and that hold no data of the user's."""
     return folder.startswith(".") or folder == "__MACOSX"
 
 
-def contents(names: Iterable[str]) -> str:
+def count_suffixes(names: Iterable[str]) -> str:
     """What a set of file names holds, in words: `3 .txt, 1 .csv` or `nothing`."""
     counts = Counter(os.path.splitext(name)[1].lower() or "files without a suffix" for name in names)
     return ", ".join(f"{n} {escape(kind)}" for kind, n in counts.most_common(4)) or "nothing"
@@ -116,17 +116,17 @@ def contents(names: Iterable[str]) -> str:
 
 def _pictures_in(folder: Path) -> list[Path]:
     files = [f"{at}/{name}" if at else name for at, names in walk(folder) for name in names]
-    pictures = sorted((f for f in files if is_picture(f)), key=natural)
+    pictures = sorted((f for f in files if is_picture(f)), key=natural_key)
     if not pictures:
-        raise DataError(f"{escape(folder)} holds no pictures (found: {contents(files)})")
+        raise DataError(f"{escape(folder)} holds no pictures (found: {count_suffixes(files)})")
     return [folder / name for name in pictures]
 
 
 def _matching(pattern: str, also: Callable[[str], bool] | None) -> list[Path]:
-    names = sorted(glob.glob(pattern, recursive=True), key=natural)
+    names = sorted(glob.glob(pattern, recursive=True), key=natural_key)
     pictures = [Path(n) for n in names if (is_picture(n) or (also and also(n))) and os.path.isfile(n)]
     if not pictures:
-        instead = f" among {len(names)} matches: {contents(names)}" if names else ""
+        instead = f" among {len(names)} matches: {count_suffixes(names)}" if names else ""
         raise DataError(f"no picture matches '{escape(pattern)}'{instead}")
     return pictures
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from saccade.data.files import contents, escape, is_picture, natural
+from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.split_names import SPLIT_NAMES
 from saccade.data.store import Store, open_store
@@ -209,7 +209,7 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
     by_class: dict[str, list[str]] = {name: [] for name in _top_folders(store, root)}
     loose = [path.name for path in files if len(path.parts) == 1 and is_picture(path.name)]
     if not by_class:
-        instead = f"{len(loose)} loose pictures" if loose else contents(str(path) for path in files)
+        instead = f"{len(loose)} loose pictures" if loose else count_suffixes(str(path) for path in files)
         raise DataError(
             f"{where} has no class folders (found: {instead}); expected one folder a class, as in cat/1.jpg"
         )
@@ -231,10 +231,10 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
             )
         if not pictures:
             raise DataError(
-                f"class folder {name!r} of {where} holds no pictures (found: {contents(others[name])}); "
+                f"class folder {name!r} of {where} holds no pictures (found: {count_suffixes(others[name])}); "
                 "fill or remove it"
             )
-        pictures.sort(key=natural)
+        pictures.sort(key=natural_key)
     if len(by_class) == 1:
         raise DataError(f"{where} has one class only ({next(iter(by_class))!r}); two or more expected")
     return by_class

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps, features
 
 from saccade.data.files import check_file, escape
-from saccade.data.pixels import Layout, from_array, from_tensor, sixteen_to_eight, unit_to_eight
+from saccade.data.pixels import Layout, from_array, from_tensor, uint16_to_uint8, unit_to_uint8
 from saccade.errors import DataError
 
 # Only these decoders ever see the bytes: Pillow knows some forty more, several of them old and little tested.
@@ -103,16 +103,16 @@ def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
     if isinstance(source, Path):
         check_file(source)
     try:
-        with _pillow_warnings([]):
+        with pillow_warnings([]):
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
-            _check_size(image.size, said)
-            orientation = _orientation(image, [])
+            check_size(image.size, said)
+            orientation = exif_orientation(image, [])
             width, height = image.size
             # of a TIFF, Pillow gives the upright size
             return ((width, height) if image.format == "TIFF" and orientation > 4 else (height, width)), orientation
     except Exception as error:
-        raise _explained(error, said) from error
+        raise decode_error(error, said) from error
 
 
 def _true_name(name: str | bytes | os.PathLike) -> str:
@@ -142,9 +142,9 @@ def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, 
     notes: list[str] = []
     said = escape(name)
     try:
-        with _pillow_warnings(notes):
+        with pillow_warnings(notes):
             image = opening()
-        _check_size(image.size, said)
+        check_size(image.size, said)
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (max(at_least), max(at_least)))  # EXIF may yet swap rows and columns
         if image.format != "MPO" and getattr(image, "is_animated", False):
@@ -153,10 +153,10 @@ def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, 
         image = _upright(image, notes)
         return _finish(image, name, notes)
     except Exception as error:
-        raise _explained(error, said) from error
+        raise decode_error(error, said) from error
 
 
-def _explained(error: Exception, said: str) -> DataError:
+def decode_error(error: Exception, said: str) -> DataError:
     """What went wrong with the picture called `said`."""
     if isinstance(error, DataError):
         return error
@@ -168,7 +168,7 @@ def _explained(error: Exception, said: str) -> DataError:
     return DataError(f"{said} is damaged or cut short ({escape(error) or type(error).__name__})")
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
+def check_size(size: tuple[int, int], name: str) -> None:
     columns, rows = size
     if not columns or not rows:
         raise DataError(f"{name} has no pixels ({columns} x {rows})")
@@ -181,11 +181,11 @@ def _limit() -> str:
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    orientation = _orientation(image, notes)
+    orientation = exif_orientation(image, notes)
     if orientation == 1:
         return image
     try:
-        with _pillow_warnings(notes):
+        with pillow_warnings(notes):
             image = ImageOps.exif_transpose(image)
     except Exception as error:  # damaged tags spoil no pixels
         notes.append(f"its EXIF could not be read ({escape(error)})")
@@ -194,14 +194,14 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     return image
 
 
-def _orientation(image: Image.Image, notes: list[str]) -> int:
+def exif_orientation(image: Image.Image, notes: list[str]) -> int:
     """EXIF's 1 (upright) to 8."""
     # asking costs a parse of the tags, so only pictures that carry any are asked
     keys = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
     if image.format != "TIFF" and not any(key in image.info for key in keys):
         return 1
     try:
-        with _pillow_warnings(notes):
+        with pillow_warnings(notes):
             orientation = image.getexif().get(0x0112, 1)
     except Exception as error:
         notes.append(f"its EXIF could not be read ({escape(error)})")
@@ -210,7 +210,7 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
 
 
 @contextmanager
-def _pillow_warnings(notes: list[str]) -> Iterator[None]:
+def pillow_warnings(notes: list[str]) -> Iterator[None]:
     """Pillow's warnings about odd headers become notes; its bomb warning is raised."""
     with _warnings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -223,7 +223,7 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     """Any mode -> RGB, without clipping, and without showing colours hidden under full transparency."""
     mode = image.mode
     if mode == "F":
-        image = Image.fromarray(unit_to_eight(np.asarray(image), escape(name)))
+        image = Image.fromarray(unit_to_uint8(np.asarray(image), escape(name)))
     elif mode == "I" or mode.startswith("I;16"):
         image = _from_integers(image, escape(name))
         notes.append("16-bit pixels scaled to 8 bits")
@@ -243,7 +243,7 @@ def _from_integers(image: Image.Image, name: str) -> Image.Image:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise DataError(f"{name}: integer pixels lie in {low}..{high}; 0..65535 expected: rescale it")
-    grey = Image.fromarray(sixteen_to_eight(values))
+    grey = Image.fromarray(uint16_to_uint8(values))
     clear = image.info.get("transparency")
     if isinstance(clear, int):  # one grey value that stands for "nothing here"
         grey.putalpha(Image.fromarray((values != clear).astype(np.uint8) * 255))

@@ -76,13 +76,13 @@ def _to_bytes(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
     if array.dtype == np.uint16:
-        return sixteen_to_eight(array)
+        return uint16_to_uint8(array)
     if np.issubdtype(array.dtype, np.floating):
-        return unit_to_eight(array, name)
+        return unit_to_uint8(array, name)
     raise DataError(f"{name}: pixels of type {array.dtype} were given; uint8 (0..255) or float (0..1) expected")
 
 
-def unit_to_eight(array: np.ndarray, name: str) -> np.ndarray:
+def unit_to_uint8(array: np.ndarray, name: str) -> np.ndarray:
     """Floats 0..1 -> bytes, rounded. Raises DataError for NaN, infinity and values outside."""
     low, high = float(array.min()), float(array.max())
     if not np.isfinite([low, high]).all():  # min and max of an array with a NaN are NaN
@@ -93,6 +93,6 @@ def unit_to_eight(array: np.ndarray, name: str) -> np.ndarray:
     return np.rint(array.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
 
 
-def sixteen_to_eight(array: np.ndarray) -> np.ndarray:
+def uint16_to_uint8(array: np.ndarray) -> np.ndarray:
     """0..65535 -> 0..255, rounded: 65535 = 255 x 257, so black and white stay exact."""
     return np.rint(array.astype(np.float64) / 257).astype(np.uint8)

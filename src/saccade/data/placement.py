@@ -34,7 +34,7 @@ class Placement:
         return (boxes - self._offset(boxes)) / self._scale(boxes)
 
     def masks_to_model(self, masks: Bool[Tensor, "n y x"], size: tuple[int, int]) -> Bool[Tensor, "n rows columns"]:
-        """Masks over the picture -> over the `size` (rows, columns) that the model sees: each pixel takes the value
+        """MaskLayout over the picture -> over the `size` (rows, columns) that the model sees: each pixel takes the value
         under its centre, false in the padding."""
         return self._picked(masks, size, False)
 

@@ -28,10 +28,10 @@ def resample(
     if mirrored is None:
         mirrored = torch.zeros(len(x), dtype=torch.bool)
     one_by_one = x.device.type == "cpu"
-    return (resample_each if one_by_one else resample_all)(x, source, size, target, mirrored, fill)
+    return (resample_loop if one_by_one else resample_batched)(x, source, size, target, mirrored, fill)
 
 
-def resample_each(
+def resample_loop(
     x: Tensor, source: Tensor, size: tuple[int, int], target: Tensor, mirrored: Tensor, fill: Sequence[float]
 ) -> Tensor:
     """On a processor: bytes one picture after another, by far the fastest."""
@@ -52,11 +52,11 @@ def resample_each(
     return out.float().div_(255)
 
 
-def resample_all(
+def resample_batched(
     x: Tensor, source: Tensor, size: tuple[int, int], target: Tensor, mirrored: Tensor, fill: Sequence[float]
 ) -> Tensor:
     """On a GPU: all at once, as rows times picture times columns, which is what separable resampling is.
-    Differs from `resample_each` by rounding to bytes only."""
+    Differs from `resample_loop` by rounding to bytes only."""
     (b, c, height, width), (y, z) = x.shape, size
     (top, left, h, w), (row, column, rows, columns) = (boxes.to(x.device).unbind(1) for boxes in (source, target))
     down, across = _weights(top, h, height, row, rows, y), _weights(left, w, width, column, columns, z)

@@ -11,7 +11,7 @@ from saccade.data.store import Store
 from saccade.errors import DataError
 
 
-class Divided(Protocol):
+class SplitLayout(Protocol):
     """A set as it was found, with its splits if it has any."""
 
     @property
@@ -21,7 +21,7 @@ class Divided(Protocol):
     def splits(self) -> list[str]: ...
 
 
-class Divisible(Protocol):
+class SubsetDataset(Protocol):
     """A set that parts can be taken of."""
 
     label: str
@@ -32,11 +32,11 @@ class Divisible(Protocol):
     def subset(self, indices: Sequence[int]) -> Self: ...
 
 
-Layout = TypeVar("Layout", bound=Divided)
-Whole = TypeVar("Whole", bound=Divisible)
+Layout = TypeVar("Layout", bound=SplitLayout)
+Whole = TypeVar("Whole", bound=SubsetDataset)
 
 
-def divide(
+def split_train_val(
     layout: Layout,
     val: Layout | None,
     opened: Callable[[Layout, str | None, Whole | None], Whole],
@@ -49,13 +49,13 @@ def divide(
 
     opened: a split of a layout, read as the training set is where that is given. Raises DataError for splits of which
     none is for training, and what `opened` raises."""
-    first = {kind: of_role(layout, kind) for kind in ("train", "val", "test")}
+    first = {kind: first_split(layout, kind) for kind in ("train", "val", "test")}
     if layout.splits and first["train"] is None:
         raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
     train = opened(layout, first["train"], None)
     held = first["val"]
     if val is not None:
-        name = next((found for kind in ("val", "test", "train") if (found := of_role(val, kind))), None)
+        name = next((found for kind in ("val", "test", "train") if (found := first_split(val, kind))), None)
         result = opened(val, name, train)
         result.notes.append(f"validation: {result.label}")
     elif held is not None:
@@ -70,7 +70,7 @@ def divide(
     return train, result
 
 
-def chosen(layout: Divided, split: str | None, way: str) -> str | None:
+def select_split(layout: SplitLayout, split: str | None, way: str) -> str | None:
     """The split to open, by its own or a usual name. way: the function that opens two. Raises DataError for one that
     is not there, and where there are several and none was named."""
     if split is not None:
@@ -97,7 +97,7 @@ def random_split(whole: Whole, val_fraction: float, seed: int = 0) -> tuple[Whol
     return whole.subset(rest), whole.subset(held)
 
 
-def of_role(layout: Divided, kind: str) -> str | None:
+def first_split(layout: SplitLayout, kind: str) -> str | None:
     """The split for "train", "val" or "test", if there is one."""
     named = [name for name in layout.splits if split_role(name) == kind]
     return kind if kind in named else next(iter(named), None)

@@ -1,4 +1,4 @@
-"""A folder, or a tar of one, as the same thing: file names and their bytes. Nothing is unpacked to disk."""
+"""A folder, or a tar of one, as the same thing: file names and their bytes. Nothing is decode_counts to disk."""
 
 import bz2
 import gzip
@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from saccade.data.files import escape, hidden, missing, walk
+from saccade.data.files import escape, is_hidden, missing, walk
 from saccade.errors import DataError
 
 # first bytes of a compressed file -> its reader, which unlike tarfile's own notices a missing end
@@ -26,10 +26,10 @@ LONG_HEADERS = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-LONGEST_HEADER = 1 << 20  # bytes of a member's long name or pax records
+MAX_HEADER_BYTES = 1 << 20  # bytes of a member's long name or pax records
 # What tarfile and the readers raise for damaged or hostile bytes; a chain of headers is read by recursion.
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, IndexError, RecursionError)
-IN_MEMORY = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
+MAX_COMPRESSED_BYTES = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
 
 
 class Store(Protocol):
@@ -84,8 +84,8 @@ class Header(tarfile.TarInfo):
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0:
             raise ValueError("a member of negative size")
-        if header.type in LONG_HEADERS and header.size > LONGEST_HEADER:  # tarfile reads these whole
-            raise ValueError(f"a header of {header.size} bytes, at most {LONGEST_HEADER} are read")
+        if header.type in LONG_HEADERS and header.size > MAX_HEADER_BYTES:  # tarfile reads these whole
+            raise ValueError(f"a header of {header.size} bytes, at most {MAX_HEADER_BYTES} are read")
         return header
 
 
@@ -173,9 +173,9 @@ class TarStore:
                 if not name or file is None:
                     continue
                 total += member.size
-                if total > IN_MEMORY:
+                if total > MAX_COMPRESSED_BYTES:
                     raise DataError(
-                        f"{self.label} holds more than {IN_MEMORY >> 30} GiB of files; "
+                        f"{self.label} holds more than {MAX_COMPRESSED_BYTES >> 30} GiB of files; "
                         "decompress it to a plain .tar, which is read in place, or unpack it to a folder"
                     )
                 self._bytes[name] = file.read()
@@ -188,7 +188,7 @@ class TarStore:
         if path.is_absolute() or ".." in path.parts:
             raise DataError(f"{self.label} holds '{escape(member.name)}', a name that points outside it; refused")
         parts = path.parts if member.isdir() else path.parts[:-1]
-        if any(hidden(part) for part in parts):
+        if any(is_hidden(part) for part in parts):
             return ""
         self.folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
         return str(path) if member.isreg() and not member.issparse() else ""

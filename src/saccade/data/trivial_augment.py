@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 # what an operation makes of a strength m in -1..1
-REACH = {"rotate": math.radians(30), "shear x": 0.3, "shear y": 0.3, "move x": 10 / 32, "move y": 10 / 32}
+MAX_STRENGTH = {"rotate": math.radians(30), "shear x": 0.3, "shear y": 0.3, "move x": 10 / 32, "move y": 10 / 32}
 FACTOR = 0.9  # brightness, colour, contrast and sharpness are scaled by 1 - 0.9 to 1 + 0.9
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's "L"
 EMPTY = 0.5  # shade of what an affine map uncovers
@@ -23,15 +23,15 @@ EMPTY = 0.5  # shade of what an affine map uncovers
 def trivial_augment(x: Float[Tensor, "b 3 y x"], generator: Generator) -> Float[Tensor, "b 3 y x"]:
     """Each picture after one operation drawn evenly from the fourteen. Values stay in 0..1."""
     b, device = len(x), generator.device
-    drawn = torch.randint(1 + len(REACH) + len(COLOURS), (b,), generator=generator, device=device).cpu()
+    drawn = torch.randint(1 + len(MAX_STRENGTH) + len(COLOURS), (b,), generator=generator, device=device).cpu()
     strength = (torch.rand(b, generator=generator, device=device) * 2 - 1).to(x.device)
     x = x.clone()  # operation 0 leaves a picture as it is
-    moved = ((drawn >= 1) & (drawn <= len(REACH))).nonzero().flatten()
+    moved = ((drawn >= 1) & (drawn <= len(MAX_STRENGTH))).nonzero().flatten()
     if len(moved):
         matrices = _affine((drawn[moved] - 1).to(x.device), strength[moved.to(x.device)], x.shape[3] / x.shape[2])
         moved = moved.to(x.device)
         x[moved] = _warp(x[moved], matrices)
-    for i, operation in enumerate(COLOURS, start=1 + len(REACH)):
+    for i, operation in enumerate(COLOURS, start=1 + len(MAX_STRENGTH)):
         chosen = (drawn == i).nonzero().flatten().to(x.device)
         if len(chosen):
             x[chosen] = operation(x[chosen], strength[chosen].view(-1, 1, 1, 1))
@@ -39,10 +39,10 @@ def trivial_augment(x: Float[Tensor, "b 3 y x"], generator: Generator) -> Float[
 
 
 def _affine(kind: Tensor, m: Tensor, aspect: float) -> Float[Tensor, "b 2 3"]:
-    """Output coordinates -> input coordinates, -1..1 along both sides, for the operations of REACH in order."""
-    reach = m * torch.tensor(list(REACH.values()), device=m.device)[kind]
+    """Output coordinates -> input coordinates, -1..1 along both sides, for the operations of MAX_STRENGTH in order."""
+    reach = m * torch.tensor(list(MAX_STRENGTH.values()), device=m.device)[kind]
     # an operation that a picture did not draw gets 0: no effect
-    turn, shear_x, shear_y, move_x, move_y = ((kind == i) * reach for i in range(len(REACH)))
+    turn, shear_x, shear_y, move_x, move_y = ((kind == i) * reach for i in range(len(MAX_STRENGTH)))
     cos, sin = turn.cos(), turn.sin()
     # `aspect` (width / height) keeps angles right where the sides differ
     first = torch.stack([cos, (sin + shear_x) / aspect, 2 * move_x], dim=1)

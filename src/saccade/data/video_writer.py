@@ -42,7 +42,7 @@ class VideoWriter:
             handle, self._place = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:40]}-", suffix=".mp4")
             os.close(handle)
         except OSError as error:
-            raise self._explained(error) from error
+            raise self.decode_error(error) from error
         self._container = self._av.open(self._place, "w", format="mp4", options={"movflags": "faststart"})
 
     def __enter__(self) -> "VideoWriter":
@@ -67,7 +67,7 @@ class VideoWriter:
             self._last = frame.pts
             self._container.mux(self._stream.encode(frame))
         except (self._av.FFmpegError, OSError) as error:
-            raise self._explained(error) from error
+            raise self.decode_error(error) from error
 
     def finish(self) -> None:
         """Write what is left and put the film in its place."""
@@ -78,7 +78,7 @@ class VideoWriter:
             os.replace(self._place, self.out)
         except (self._av.FFmpegError, OSError) as error:
             self.drop()
-            raise self._explained(error) from error
+            raise self.decode_error(error) from error
 
     def drop(self) -> None:
         """Leave no file."""
@@ -111,6 +111,6 @@ class VideoWriter:
         frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
         return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
 
-    def _explained(self, error: BaseException) -> DataError:
+    def decode_error(self, error: BaseException) -> DataError:
         why = getattr(error, "strerror", None) or in_one_line(error)
         return DataError(f"{escape(self.out)} cannot be written ({why}); choose another path")

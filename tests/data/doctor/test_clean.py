@@ -136,16 +136,16 @@ def test_voc(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (root / name).read_bytes()
 
 
-@pytest.mark.parametrize("sheet", [True, False])
+@pytest.mark.parametrize("yaml_file", [True, False])
 @pytest.mark.parametrize("splits", [None, {"train": "abc", "val": "de"}])
-def test_yolo(tmp_path, splits, sheet):
-    root = write_yolo(tmp_path / "set", splits, sheet)
+def test_yolo(tmp_path, splits, yaml_file):
+    root = write_yolo(tmp_path / "set", splits, yaml_file)
     first = "train" if splits else ""
     with (root / "labels" / first / "a.txt").open("a") as file:
         file.write("1 0.5 0.5\n9 0.5 0.5 0.1 0.1\n1 0.9 0.5 0.4 0.2\n1 0.9 0.1 1.1 0.1 1.1 0.3\n1 2 2 0.1 0.1\n")
     changes = cleaned(root, tmp_path / "out")
     assert changes == {"box beyond: cut": 2, "box outside: left out": 1}
-    split = "train" if splits or sheet else None
+    split = "train" if splits or yaml_file else None
     clean = open_objects(tmp_path / "out", split, on_error="fail")
     assert clean.classes == ["ant", "bee", "cat"]
     assert len(clean) == (3 if splits else 5)

@@ -8,7 +8,7 @@ import pytest
 from faster_coco_eval.core import mask as coder
 
 from saccade.data.doctor import examine, write_clean
-from saccade.data.doctor.coco_masks import fault, unpacked
+from saccade.data.doctor.coco_masks import decode_counts, segmentation_error
 from saccade.data.objects.sets import open_objects
 from saccade.errors import DataError
 
@@ -78,9 +78,9 @@ def test_the_doctor_and_the_reader_agree(tmp_path, shape, words):
 
 
 def test_an_odd_number_of_coordinates():
-    assert "three corners or more" in fault([[1, 1, 9, 1, 9, 9, 5]], SIZE)
-    assert fault(None, SIZE) == ""
-    assert fault({"size": [3, 5], "counts": [15]}, None) == ""
+    assert "three corners or more" in segmentation_error([[1, 1, 9, 1, 9, 9, 5]], SIZE)
+    assert segmentation_error(None, SIZE) == ""
+    assert segmentation_error({"size": [3, 5], "counts": [15]}, None) == ""
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 0.5, 0.999, 1.0])
@@ -89,4 +89,4 @@ def test_text_gives_the_run_lengths_that_drew_it(share):
     flat = mask.ravel(order="F")
     runs = np.diff(np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]])).tolist()
     expected = runs if not flat[0] else [0, *runs]
-    assert unpacked(coder.encode(mask)["counts"].decode()) == expected
+    assert decode_counts(coder.encode(mask)["counts"].decode()) == expected

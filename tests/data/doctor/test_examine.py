@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from saccade.data.doctor import KINDS, examine
+from saccade.data.doctor import CHECKS, examine
 from saccade.data.doctor.boxes import repeated
-from saccade.data.doctor.scan import Seen, _close, look_at, similar
-from saccade.data.objects.annotations import RawObject, RawPicture, judge
+from saccade.data.doctor.scan import ImageScan, _close, scan_images, similar
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -23,7 +23,7 @@ SMALL = {"class rare"}
 
 def found(root, split=None) -> dict[str, int]:
     report = examine(root, split).report
-    assert {each.kind for each in report.findings} <= set(KINDS)
+    assert {each.kind for each in report.findings} <= set(CHECKS)
     assert all(0 < len(each.places) <= 5 for each in report.findings)
     return {each.kind: each.count for each in report.findings if each.kind not in SMALL}
 
@@ -165,8 +165,8 @@ def test_yolo(tmp_path):
 def test_pictures_that_a_yolo_list_names_twice(tmp_path):
     root = write_yolo(tmp_path / "set")
     (root / "list.txt").write_text("".join(f"images/{name}.png\n" for name in "abcdeba"))
-    sheet = root / "data.yaml"
-    sheet.write_text(sheet.read_text().replace("train: images/", "train: list.txt"))
+    yaml_file = root / "data.yaml"
+    yaml_file.write_text(yaml_file.read_text().replace("train: images/", "train: list.txt"))
     assert found(root) == {"picture listed twice": 2, "picture empty": 1, "box tiny": 1}
     assert examine(root).report.splits["train"].pictures == 5
 
@@ -245,8 +245,8 @@ def test_what_is_no_set(tmp_path):
 def test_boxes_that_are_there_twice():
     boxes = [(0, 0, 10, 10), (0, 0, 10, 9.6), (0, 0, 10, 9.4), (0, 0, 10, 10), (5, 5, 4, 4)]
     labels = [0, 0, 0, 1, 0]
-    rows = [RawObject("", box, label) for box, label in zip(boxes, labels, strict=True)]
-    assert repeated(RawPicture("", "", rows), [judge(row.box, (20, 20), False) for row in rows]) == [1, 2]
+    rows = [AnnotatedObject("", box, label) for box, label in zip(boxes, labels, strict=True)]
+    assert repeated(AnnotatedPicture("", "", rows), [check_box(row.box, (20, 20), False) for row in rows]) == [1, 2]
 
 
 def test_close_hashes_against_all_pairs():
@@ -267,8 +267,8 @@ def test_close_hashes_against_all_pairs():
 def test_flat_pictures_are_not_alike(tmp_path):
     for i in range(4):
         Image.new("RGB", (11, 13), (i * 20,) * 3).save(tmp_path / f"{i}.png")
-    seen = look_at(open_store(tmp_path), [f"{i}.png" for i in range(4)])
+    seen = scan_images(open_store(tmp_path), [f"{i}.png" for i in range(4)])
     assert len(seen) == 4
-    assert all(isinstance(each, Seen) and not each.error for each in seen.values())
+    assert all(isinstance(each, ImageScan) and not each.error for each in seen.values())
     assert similar(seen) == []
     assert torch.equal(torch.tensor([each.size for each in seen.values()]), torch.tensor([[13, 11]] * 4))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.doctor import KINDS, examine, write_clean
+from saccade.data.doctor import CHECKS, examine, write_clean
 from saccade.data.segments.sets import open_segments, segment_splits
 
 from ..segments.masked_sets import COLOURS, NAMES, SPLITS, coloured, grey, indices, picture, write
@@ -17,7 +17,7 @@ QUIET = {"class rare", "class small"}  # the sets that tests are made of are too
 
 def found(root, split=None) -> dict[str, int]:
     report = examine(root, split).report
-    assert {each.kind for each in report.findings} <= set(KINDS)
+    assert {each.kind for each in report.findings} <= set(CHECKS)
     return {each.kind: each.count for each in report.findings if each.kind not in QUIET}
 
 

@@ -87,7 +87,7 @@ def yolo_lines(i: int) -> str:
     return "".join(" ".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in row) + "\n" for row in rows)
 
 
-def write_yolo(root: Path, splits: dict[str, str] | None = None, sheet: bool = True) -> Path:
+def write_yolo(root: Path, splits: dict[str, str] | None = None, yaml_file: bool = True) -> Path:
     """images/SPLIT/a.png beside labels/SPLIT/a.txt; without splits, images/a.png."""
     for split, names in (splits or {"": "".join(NAMES)}).items():
         save_pictures(root / "images" / split)
@@ -97,7 +97,7 @@ def write_yolo(root: Path, splits: dict[str, str] | None = None, sheet: bool = T
                 (root / "labels" / split / f"{name}.txt").write_text(yolo_lines(i))
             else:
                 (root / "images" / split / f"{name}.png").unlink()
-    if sheet:
+    if yaml_file:
         rows = [f"{split or 'train'}: images/{split}\n" for split in splits or {"": ""}]
         names = "".join(f"  {i}: {name}\n" for i, name in enumerate(CLASSES))
         (root / "data.yaml").write_text(f"path: ../somewhere\n{''.join(rows)}names:\n{names}")

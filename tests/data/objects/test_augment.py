@@ -5,7 +5,7 @@ import torch
 
 from saccade.data.objects import Objects
 from saccade.data.objects.augment import ObjectAugment
-from saccade.data.objects.transforms import mirror, place, select, transpose, turn_over
+from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
 from saccade.data.placement import Placement
 from saccade.errors import DataError
 
@@ -110,7 +110,7 @@ def test_relations_stay_true():
 
 def test_without_zoom_all_relations_are_kept_and_each_move_undoes_itself():
     _, objects = scene(3)
-    for move in (mirror, turn_over):
+    for move in (mirror, vflip):
         moved = move(objects, NAMES)
         assert len(moved.relations) == len(objects.relations)
         again = move(moved, NAMES)
@@ -226,7 +226,7 @@ def test_colour_jitter_is_saturation_brightness_contrast():
         ({"scale": (0.0, 1.0)}, "scale"),
         ({"scale": (2.0, 1.0)}, "scale"),
         ({"color_jitter": -0.1}, "color_jitter"),
-        ({"least_visible": 1.5}, "least_visible"),
+        ({"min_visible": 1.5}, "min_visible"),
         ({"rot90": True}, r"size=\(5, 7\); equal sides expected"),
     ],
 )

@@ -9,7 +9,7 @@ import yaml
 
 from saccade.data import Preprocess
 from saccade.data.doctor import examine
-from saccade.data.objects.annotations import judge
+from saccade.data.objects.annotations import check_box
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
 from saccade.data.split_names import find_split, split_role
@@ -90,10 +90,10 @@ def test_an_unclaimed_size_is_found_out_late(tmp_path):
 
 
 def test_judging_is_exact_at_the_edges():
-    assert judge((0, 0, 71, 53), (53, 71), unit=False).kind == ""
-    assert judge((70.5, 0, 75, 53), (53, 71), unit=False).box == (70.5, 0, 71, 53)
-    assert judge((71, 0, 75, 53), (53, 71), unit=False).kind == "box outside"
-    assert judge((0, 0, 1.0000001, 1), None, unit=True).box == (0, 0, 1, 1)
+    assert check_box((0, 0, 71, 53), (53, 71), unit=False).kind == ""
+    assert check_box((70.5, 0, 75, 53), (53, 71), unit=False).box == (70.5, 0, 71, 53)
+    assert check_box((71, 0, 75, 53), (53, 71), unit=False).kind == "box outside"
+    assert check_box((0, 0, 1.0000001, 1), None, unit=True).box == (0, 0, 1, 1)
 
 
 # ---------------------------------------------------------------- COCO
@@ -373,7 +373,7 @@ def test_several_voc_sets(tmp_path):
 # ---------------------------------------------------------------- YOLO
 
 
-def sheet(root, **changes):
+def yaml_file(root, **changes):
     file = root / "data.yaml"
     data = yaml.safe_load(file.read_text())
     data.update(changes)
@@ -387,7 +387,7 @@ def sheet(root, **changes):
 def test_ways_to_write_a_data_yaml(tmp_path, names, train):
     root = write_yolo(tmp_path / "set")
     (root / "list.txt").write_text("".join(f"./images/{name}.png\n" for name in NAMES))
-    sheet(root, names=names, train=train, nc=3)
+    yaml_file(root, names=names, train=train, nc=3)
     assert len(open_objects(root, on_error="fail")) == 5
     assert open_objects(root / "data.yaml").classes == CLASSES
 
@@ -406,7 +406,7 @@ def test_ways_to_write_a_data_yaml(tmp_path, names, train):
 )
 def test_the_path_of_a_data_yaml(tmp_path, folder, base, train):
     inner = write_yolo(tmp_path / "set" / "blood", {"train": "abc", "val": "de"})
-    sheet(inner, path=base, train=train, val=train.replace("train", "val"))
+    yaml_file(inner, path=base, train=train, val=train.replace("train", "val"))
     for split, names in (("train", "abc"), ("val", "de")):
         (inner / f"{split}.txt").write_text("".join(f"images/{split}/{name}.png\n" for name in names))
     (tmp_path / "set" / folder).mkdir(exist_ok=True)
@@ -423,7 +423,7 @@ def test_a_path_that_leads_outside_is_not_followed(tmp_path, base):
     write_yolo(tmp_path / "out")
     root = write_yolo(tmp_path / "set")
     (root / "images").rename(root / "pictures")
-    sheet(root, path=base.replace("/out", str(tmp_path / "out")) if base == "/out" else base)
+    yaml_file(root, path=base.replace("/out", str(tmp_path / "out")) if base == "/out" else base)
     with pytest.raises(DataError, match=r"'images/' below the path '.*out' is neither a folder nor a file of"):
         open_objects(root)
 
@@ -431,7 +431,7 @@ def test_a_path_that_leads_outside_is_not_followed(tmp_path, base):
 def test_pictures_that_a_yolo_list_names_twice(tmp_path):
     root = write_yolo(tmp_path / "set")
     (root / "list.txt").write_text("images/a.png\n\n./images/b.png\nimages/b.png\n")
-    sheet(root, train="list.txt")
+    yaml_file(root, train="list.txt")
     dataset = open_objects(root)
     assert dataset.names == ["images/a.png", "images/b.png"]
     assert list(dataset.skipped.values()) == ["list.txt, line 4: b.png is listed again"]
@@ -458,7 +458,7 @@ def test_pictures_that_a_yolo_list_names_twice(tmp_path):
 )
 def test_data_yaml_as_it_cannot_be(tmp_path, changes, message):
     root = write_yolo(tmp_path / "set")
-    sheet(root, **changes)
+    yaml_file(root, **changes)
     with pytest.raises(DataError, match=message):
         open_objects(root)
 
@@ -512,7 +512,7 @@ def test_yolo_polygons_empty_and_missing_files(tmp_path):
 
 
 def test_yolo_classes_that_nothing_names(tmp_path):
-    root = write_yolo(tmp_path / "set", sheet=False)
+    root = write_yolo(tmp_path / "set", yaml_file=False)
     (root / "classes.txt").unlink()
     dataset = open_objects(root)
     assert dataset.classes == ["0", "1", "2"]

@@ -22,7 +22,7 @@ WRITE = {"COCO": write_coco, "VOC": write_voc, "YOLO": write_yolo}
 @pytest.fixture(params=["COCO", "VOC", "YOLO", "YOLO without data.yaml"])
 def any_set(request, tmp_path):
     if request.param == "YOLO without data.yaml":
-        return "YOLO", write_yolo(tmp_path / "set", sheet=False)
+        return "YOLO", write_yolo(tmp_path / "set", yaml_file=False)
     return request.param, WRITE[request.param](tmp_path / "set")
 
 
@@ -206,7 +206,7 @@ def test_arrays_are_what_the_model_sees(tmp_path):
 
 def test_arrays_cut_objects_that_the_model_does_not_see_whole(tmp_path):
     dataset = open_objects(write_coco(tmp_path / "set"))
-    _, objects = to_object_arrays(dataset, Preprocess((29, 29), "crop"), least_visible=0.7)
+    _, objects = to_object_arrays(dataset, Preprocess((29, 29), "crop"), min_visible=0.7)
     assert [len(each) for each in objects] == [2, 1, 0, 2, 0]  # of the last 63 % are left
     grey, _ = to_object_arrays(dataset, Preprocess((29, 31), mean=(0.5,), std=(0.5,)))
     assert grey.shape == (5, 1, 29, 31)

@@ -2,6 +2,6 @@
 
 from saccade.data.doctor.clean import check_empty, write_clean
 from saccade.data.doctor.examine import Examination, examine
-from saccade.data.doctor.findings import KINDS, Finding, Report
+from saccade.data.doctor.findings import CHECKS, Finding, Report
 
-__all__ = ["KINDS", "Examination", "Finding", "Report", "check_empty", "examine", "write_clean"]
+__all__ = ["CHECKS", "Examination", "Finding", "Report", "check_empty", "examine", "write_clean"]

@@ -9,16 +9,16 @@ from defusedxml.ElementTree import fromstring
 
 from saccade.data.doctor.dataset import Part
 from saccade.data.doctor.examine import Examination
-from saccade.data.doctor.findings import KINDS
+from saccade.data.doctor.findings import CHECKS
 from saccade.data.doctor.masks import write_masks
 from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import Box, RawPicture, below, join, number, read_bytes, read_text
+from saccade.data.objects.annotations import AnnotatedPicture, Box, below, join, number, read_bytes, read_text
 from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore
 from saccade.errors import DataError
 
-DROPPED = {kind for kind, each in KINDS.items() if each.severity == "error"} | {"box repeated"}
+DROPPED = {kind for kind, each in CHECKS.items() if each.severity == "error"} | {"box repeated"}
 
 
 def write_clean(examined: Examination, out: Path) -> dict[str, int]:
@@ -92,7 +92,9 @@ def _write(out: Path, name: str, data: bytes) -> None:
         raise DataError(f"{escape(path)} would be written twice: two files of the set go by this name") from None
 
 
-def _repairs(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> dict[int, Box | None]:
+def _repairs(
+    examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]
+) -> dict[int, Box | None]:
     """row -> the box that is to stand there, None to leave it out; rows that stay as they are, are not named."""
     found: dict[int, Box | None] = {}
     for each, (kind, verdict) in zip(picture.objects, examined.objects[split, picture.name], strict=True):
@@ -120,14 +122,14 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
                 done.add(picture.where)
                 data = read_bytes(subject.store, file)
                 repairs = _repairs(examined, part.name, picture, changes)
-                _write(out, picture.where, _mended_xml(data, repairs) if repairs else data)
+                _write(out, picture.where, _repaired_xml(data, repairs) if repairs else data)
     for name, file in layout.lists.items():
         if name in parts:
             text = "".join(f"{keys[each]}\n" for each in parts[name])
             _write(out, subject.said(file), text.encode())
 
 
-def _mended_xml(data: bytes, repairs: dict[int, Box | None]) -> bytes:
+def _repaired_xml(data: bytes, repairs: dict[int, Box | None]) -> bytes:
     root = fromstring(data)
     for row, each in enumerate(root.findall("object")):
         box = repairs.get(row, ())
@@ -151,7 +153,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
         for picture in part.annotations.pictures:
             if picture.name in parts[part.name] and picture.where and picture.where not in done:
                 done.add(picture.where)
-                text = _mended_lines(examined, part.name, picture, changes)
+                text = _repaired_lines(examined, part.name, picture, changes)
                 _write(out, picture.where, text.encode())
     names = layout.names
     if names is None:
@@ -160,14 +162,14 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
         _write(out, "classes.txt", "".join(f"{name}\n" for name in names).encode())
         return
     # a new one, as the author's may name places of another machine, or lists
-    sheet = "".join(f"{name}: {name}.txt\n" for name in parts)
-    sheet += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
-    _write(out, "data.yaml", sheet.encode())
+    yaml_file = "".join(f"{name}: {name}.txt\n" for name in parts)
+    yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
+    _write(out, "data.yaml", yaml_file.encode())
     for name, pictures in parts.items():
         _write(out, f"{name}.txt", "".join(f"./{subject.said(each)}\n" for each in pictures).encode())
 
 
-def _mended_lines(examined: Examination, split: str, picture: RawPicture, changes: Counter[str]) -> str:
+def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]) -> str:
     """The lines of objects only: others could not be read."""
     file = join(examined.subject.root, picture.where)
     lines = read_text(examined.subject.store, file).splitlines()
@@ -197,12 +199,12 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
         data = dict(layout.document(file))
         kept = set(parts[part.name])
         pictures = [each for each in part.annotations.pictures if each.name in kept]
-        data.update(_mended_coco(examined, part, data, pictures, changes))
+        data.update(_repaired_coco(examined, part, data, pictures, changes))
         _write(out, subject.said(file), json.dumps(data).encode())
 
 
-def _mended_coco(
-    examined: Examination, part: Part, data: dict, pictures: list[RawPicture], changes: Counter[str]
+def _repaired_coco(
+    examined: Examination, part: Part, data: dict, pictures: list[AnnotatedPicture], changes: Counter[str]
 ) -> dict:
     """images, annotations and relations anew, with ids from 1; the file names are as they were."""
     assert part.annotations is not None

@@ -9,7 +9,7 @@ from saccade.data.objects.annotations import number
 MOST = 1 << 31  # rows, columns or pixels; no picture has as many
 
 
-def fault(shape: object, size: tuple[int, int] | None) -> str:
+def segmentation_error(shape: object, size: tuple[int, int] | None) -> str:
     """What is wrong with a segmentation, "" for nothing. size: (height, width) of its picture, where known."""
     if shape is None:
         return ""
@@ -22,7 +22,7 @@ def fault(shape: object, size: tuple[int, int] | None) -> str:
         return f"its run lengths are of size {escape(own)}; [rows, columns] expected"
     if size is not None and own != list(size):
         return f"its run lengths are of {own[1]} x {own[0]} pixels, its picture has {size[1]} x {size[0]}"
-    runs = unpacked(counts) if isinstance(counts, str) else counts
+    runs = decode_counts(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(type(each) is int and 0 <= each < MOST for each in runs):
         return "its run lengths cannot be read"
     if sum(runs) != own[0] * own[1]:
@@ -39,7 +39,7 @@ def _polygons(shape: Sequence[object]) -> str:
     return ""
 
 
-def unpacked(text: str) -> list[int] | None:
+def decode_counts(text: str) -> list[int] | None:
     """Run lengths from COCO's text, None for what is none.
 
     A number is written as groups of 5 bits, the lowest first, in characters from 48 on; bit 6 says that more follow,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from saccade.data import folders
 from saccade.data.doctor.findings import Findings
-from saccade.data.files import contents, is_picture
+from saccade.data.files import count_suffixes, is_picture
 from saccade.data.objects import coco
-from saccade.data.objects.annotations import Annotations, below, folder_of, join
+from saccade.data.objects.annotations import Annotations, below, join, parent_folder
 from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
-from saccade.data.segments.layout import Masks
+from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
 from saccade.data.split_names import find_split
 from saccade.data.store import Store, open_store
@@ -35,7 +35,7 @@ class Part:
 
 
 @dataclass
-class Subject:
+class CheckedDataset:
     """layout: of a set with boxes, masks: of one with masks, from which its files can be read again."""
 
     store: Store
@@ -43,14 +43,14 @@ class Subject:
     format: str
     parts: list[Part]
     layout: Layout | None = None
-    masks: Masks | None = None
+    masks: MaskLayout | None = None
 
     def said(self, name: str) -> str:
         """A file's name as findings show it."""
         return below(self.root, name)
 
 
-def open_subject(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject:
+def open_checked(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset:
     """Recognise a set and read all of its annotations. What cannot be read becomes a finding.
 
     Raises DataError for what is no set of a known kind, and for a split that is not there."""
@@ -60,19 +60,19 @@ def open_subject(source: str | os.PathLike[str], split: str | None, findings: Fi
             return subject
     store = open_store(source)
     raise DataError(
-        f"{store.label} is no data set of a known kind (found: {contents(store.files)}); one folder a class, COCO "
+        f"{store.label} is no data set of a known kind (found: {count_suffixes(store.files)}); one folder a class, COCO "
         "JSON, Pascal VOC, YOLO or pictures beside masks expected"
     )
 
 
-def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     layout = find_layout(source)
     if layout is None:
         return None
     names: list[str | None] = list(layout.splits) or [None]
     if split is not None:
         names = [find_split(layout.splits, split, layout.store.label)]
-    subject = Subject(layout.store, layout.root, layout.format, [], layout)
+    subject = CheckedDataset(layout.store, layout.root, layout.format, [], layout)
     for name in names:
         try:
             found = layout.read(name)
@@ -88,11 +88,11 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     return subject
 
 
-def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     layout = segment_layout.find(open_store(source))
     if layout is None or not segment_layout.plausible(layout):
         return None
-    subject = Subject(layout.store, layout.root, "masks", [], masks=layout)
+    subject = CheckedDataset(layout.store, layout.root, "masks", [], masks=layout)
     try:
         subject.format = layout.format
         names: list[str | None] = list(layout.splits) or [None]
@@ -115,17 +115,17 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
 def _around(root: str, files: list[str]) -> str:
     """The folder around all files: `root`, or one above it. COCO files of one set may lie in different folders."""
     while root and not all(name.startswith(f"{root}/") for name in files):
-        root = folder_of(root)
+        root = parent_folder(root)
     return root
 
 
-def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Findings) -> Subject | None:
+def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     store = open_store(source)
     if not any(is_picture(name) for name in store.files):
         return None
     root = folders._root(store)
     found: list[str | None] = list(folders._split_folders(store, root).values()) or [None]
-    subject = Subject(store, root, "class folders", [])
+    subject = CheckedDataset(store, root, "class folders", [])
     for name in [split] if split else found:
         try:
             dataset = folders._dataset(store, None, "skip", name)
@@ -141,5 +141,5 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
     return subject
 
 
-Finder = Callable[[str | os.PathLike[str], str | None, Findings], Subject | None]
+Finder = Callable[[str | os.PathLike[str], str | None, Findings], CheckedDataset | None]
 FINDERS: tuple[Finder, ...] = (_with_boxes, _with_masks, _by_folder)

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from saccade.data.doctor.boxes import verdicts
-from saccade.data.doctor.coco_masks import fault
-from saccade.data.doctor.dataset import Part, Subject, open_subject
-from saccade.data.doctor.findings import KINDS, Findings, Report, Split
+from saccade.data.doctor.coco_masks import segmentation_error
+from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
+from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
-from saccade.data.doctor.scan import Seen, copies, look_at, similar
-from saccade.data.objects.annotations import RawPicture
+from saccade.data.doctor.scan import ImageScan, copies, scan_images, similar
+from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.split_names import split_role
 
 RARE = 10
@@ -29,9 +29,9 @@ class Examination:
     finding. other_size: split and picture, where it is not of the size that this split's annotation claims.
     broken_masks: split, picture and row of objects with a broken segmentation."""
 
-    subject: Subject
+    subject: CheckedDataset
     report: Report
-    seen: dict[str, Seen]
+    seen: dict[str, ImageScan]
     objects: dict[tuple[str, str], list] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     other_size: set[tuple[str, str]] = field(default_factory=set)
@@ -44,11 +44,11 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     Raises DataError for what is no data set of a known kind, cannot be opened or has no such split."""
     start = time.perf_counter()
     findings = Findings()
-    subject = open_subject(source, split, findings)
+    subject = open_checked(source, split, findings)
     names = list(dict.fromkeys(name for part in subject.parts for name in part.pictures))
     if subject.parts and not names:
         findings.add("no pictures", subject.store.label)
-    seen = look_at(subject.store, names)
+    seen = scan_images(subject.store, names)
     sizes = Counter(each.size for each in seen.values() if not each.error)
     report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))
     result = Examination(subject, report, seen)
@@ -87,7 +87,7 @@ def _examine_annotations(result: Examination, part: Part, files: dict[str, str],
 
 
 def _examine_picture(
-    result: Examination, key: tuple[str, str], said: str, picture: RawPicture, unit: bool, findings: Findings
+    result: Examination, key: tuple[str, str], said: str, picture: AnnotatedPicture, unit: bool, findings: Findings
 ) -> None:
     seen, size = result.seen[picture.name], None
     if not seen.error:
@@ -106,7 +106,7 @@ def _examine_picture(
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
             findings.add(kind, f"{said}, {each.where}{text}")
-        wrong = fault(each.shape, None if key in result.other_size else size)
+        wrong = segmentation_error(each.shape, None if key in result.other_size else size)
         if wrong:
             findings.add("mask broken", f"{said}, {each.where}: {wrong}")
             result.broken_masks.add((*key, each.row))
@@ -123,7 +123,7 @@ def _count(result: Examination, part: Part) -> dict[str, int]:
         return counts
     for picture in part.annotations.pictures:
         for each, (kind, _) in zip(picture.objects, result.objects[part.name, picture.name], strict=True):
-            if not kind or KINDS[kind].severity != "error":
+            if not kind or CHECKS[kind].severity != "error":
                 counts[part.classes[each.label]] += 1
     return counts
 

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from saccade.data.cache import threads
-from saccade.data.doctor.dataset import Subject
+from saccade.data.cache import num_threads
+from saccade.data.doctor.dataset import CheckedDataset
 from saccade.data.doctor.findings import Findings, Split
-from saccade.data.doctor.scan import Seen
+from saccade.data.doctor.scan import ImageScan
 from saccade.data.objects.annotations import below, read_bytes
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.files import OtherSize, read_upright
-from saccade.data.segments.label_map import NoSuchClass
+from saccade.data.segments.files import MaskSizeError, read_upright
+from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.segments.split_lists import lines_of
 from saccade.errors import DataError
 
 
 @dataclass(frozen=True)
-class SeenMask:
+class MaskScan:
     """kind, text: of what is wrong with it, "" if nothing is. counts: pixels of each index 0 to 255."""
 
     kind: str = ""
@@ -33,7 +33,7 @@ class SeenMask:
     note: str = ""
 
 
-def examine_masks(masked: MaskedSet, seen: Mapping[str, Seen], findings: Findings) -> tuple[Split, dict[str, str]]:
+def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Findings) -> tuple[Split, dict[str, str]]:
     """Decode every mask of a split whose picture could be decoded. seen: the pictures, by their names.
 
     Returns how many pictures and pixels of each class are sound, and the pictures whose masks cannot be used, with
@@ -67,10 +67,10 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, Seen], findings: Finding
     return split, bad
 
 
-def _look_at(masked: MaskedSet, pictures: Sequence[MaskedPicture], seen: Mapping[str, Seen]) -> list[SeenMask]:
+def _look_at(masked: MaskedSet, pictures: Sequence[MaskedPicture], seen: Mapping[str, ImageScan]) -> list[MaskScan]:
     """In threads, with a progress bar."""
     bar = {"total": len(pictures), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(num_threads()) as pool:
         try:
             return list(tqdm(pool.map(lambda each: _look(masked, each, seen[each.name]), pictures), **bar))
         except BaseException:  # also Ctrl-C: do not read the rest first
@@ -78,20 +78,20 @@ def _look_at(masked: MaskedSet, pictures: Sequence[MaskedPicture], seen: Mapping
             raise
 
 
-def _look(masked: MaskedSet, picture: MaskedPicture, seen: Seen) -> SeenMask:
+def _look(masked: MaskedSet, picture: MaskedPicture, seen: ImageScan) -> MaskScan:
     try:
         indices, turned, note = read_upright(masked, picture, seen.size, seen.orientation)
-    except OtherSize as error:
-        return SeenMask("mask size", str(error))
-    except NoSuchClass as error:
-        return SeenMask("mask value", str(error))
+    except MaskSizeError as error:
+        return MaskScan("mask size", str(error))
+    except UnknownClassError as error:
+        return MaskScan("mask value", str(error))
     except DataError as error:
-        return SeenMask("mask unreadable", str(error))
-    return SeenMask("", "", np.bincount(indices.ravel(), minlength=256), turned, note)
+        return MaskScan("mask unreadable", str(error))
+    return MaskScan("", "", np.bincount(indices.ravel(), minlength=256), turned, note)
 
 
 def write_masks(
-    subject: Subject, parts: Mapping[str, list[str]], out: Path, write: Callable[[Path, str, bytes], None]
+    subject: CheckedDataset, parts: Mapping[str, list[str]], out: Path, write: Callable[[Path, str, bytes], None]
 ) -> None:
     """Copy the masks of the pictures that are kept in each part, the lists of classes, and what is left of the lists of
     splits. write: puts a file into `out`."""

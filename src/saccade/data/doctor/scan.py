@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from tqdm.auto import tqdm
 
-from saccade.data.cache import threads
+from saccade.data.cache import num_threads
 from saccade.data.images import read_image, read_size
 from saccade.data.store import Store
 from saccade.errors import DataError
@@ -23,7 +23,7 @@ BITS, LEVELS, FLAT = 4, 5.0, 6.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class ImageScan:
     """One picture. error: why it cannot be decoded, "" if it can. size: (height, width) as stored. orientation: EXIF's
     1..8. digest: of the file's bytes. hash: 64 bits, whether each of 8 x 8 places is darker than the one to its
     right. thumb: THUMB x THUMB grey pixels."""
@@ -36,12 +36,12 @@ class Seen:
     thumb: bytes = b""
 
 
-def look_at(store: Store, names: Sequence[str]) -> dict[str, Seen]:
+def scan_images(store: Store, names: Sequence[str]) -> dict[str, ImageScan]:
     """Decode all pictures in full, in threads, with a progress bar."""
     spans = [names[i : i + 64] for i in range(0, len(names), 64)]
-    found: dict[str, Seen] = {}
+    found: dict[str, ImageScan] = {}
     with (
-        ThreadPoolExecutor(threads()) as pool,
+        ThreadPoolExecutor(num_threads()) as pool,
         tqdm(total=len(names), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
     ):
         try:
@@ -54,7 +54,7 @@ def look_at(store: Store, names: Sequence[str]) -> dict[str, Seen]:
     return found
 
 
-def _look(store: Store, name: str) -> Seen:
+def _look(store: Store, name: str) -> ImageScan:
     said = os.path.basename(name)
     try:
         source = store.read(name)
@@ -64,18 +64,18 @@ def _look(store: Store, name: str) -> Seen:
         if any("upright" in note for note in picture.notes):
             size, orientation = read_size(data, said)
     except OSError as error:
-        return Seen(f"{said} cannot be opened ({error.strerror})")
+        return ImageScan(f"{said} cannot be opened ({error.strerror})")
     except DataError as error:
-        return Seen(str(error))
+        return ImageScan(str(error))
     grey = image.convert("L")
     small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = np.packbits(small[:, 1:] > small[:, :-1])
     thumb = grey.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    return Seen("", size, orientation, digest, int.from_bytes(bits.tobytes(), "big"), thumb)
+    return ImageScan("", size, orientation, digest, int.from_bytes(bits.tobytes(), "big"), thumb)
 
 
-def copies(seen: dict[str, Seen]) -> list[list[str]]:
+def copies(seen: dict[str, ImageScan]) -> list[list[str]]:
     """Groups of pictures whose files are the same bytes."""
     groups: dict[bytes, list[str]] = {}
     for name, each in seen.items():
@@ -84,7 +84,7 @@ def copies(seen: dict[str, Seen]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def similar(seen: dict[str, Seen]) -> list[tuple[str, str]]:
+def similar(seen: dict[str, ImageScan]) -> list[tuple[str, str]]:
     """Pairs of pictures that look alike and are not the same bytes: at most BITS of their hashes differ, and their
     thumbs, each shifted to the same mean, by at most LEVELS (of 255) on average. Flat pictures (deviation below FLAT)
     all look alike and are passed over.

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saccade.data.files import escape, is_picture, natural
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 
 Box = tuple[float, float, float, float]
-MOST_TEXT = 1 << 31  # bytes of one annotation file
+MAX_FILE_BYTES = 1 << 31  # bytes of one annotation file
 
 # Of a box's side, in pixels or in shares of a side that is given as 1: less is no side, and coordinates further than
 # this outside the picture are not the mere rounding of a text file.
-LEAST = {False: 1e-3, True: 1e-6}
+MIN_SIDE = {False: 1e-3, True: 1e-6}
 ROUNDING = {False: 0.01, True: 1e-4}
 
 
@@ -37,7 +37,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class RawObject:
+class AnnotatedObject:
     """where: its place in the annotation file, in words ("object 3", "line 2", "annotation 17"). box: left, top, right,
     bottom, continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or, in a set with `unit`, in shares
     of its sides. label: index of its class. shape: COCO's segmentation. row: its place as an index from 0."""
@@ -52,14 +52,14 @@ class RawObject:
 
 
 @dataclass
-class RawPicture:
+class AnnotatedPicture:
     """name: file in the store. where: the annotation file, "" if there is none. size: (height, width) that the
     annotation claims. relations: (index of an object, relation, index of an object). row: its place among the pictures
     of the annotation file, from 0."""
 
     name: str
     where: str
-    objects: list[RawObject] = field(default_factory=list)
+    objects: list[AnnotatedObject] = field(default_factory=list)
     size: tuple[int, int] | None = None
     relations: list[tuple[int, int, int]] = field(default_factory=list)
     row: int = 0
@@ -76,7 +76,7 @@ class Annotations:
     root: str
     classes: list[str]
     relations: list[str] = field(default_factory=list)
-    pictures: list[RawPicture] = field(default_factory=list)
+    pictures: list[AnnotatedPicture] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Annotations:
 
 
 @dataclass(frozen=True)
-class Judged:
+class BoxCheck:
     """A box: what is wrong with it ("" if nothing), in a kind and in words; itself, cut at the picture's edges; and
     by how much it reached beyond them."""
 
@@ -94,37 +94,37 @@ class Judged:
     outside: float = 0.0
 
 
-def judge(box: Box, size: tuple[int, int] | None, unit: bool) -> Judged:
+def check_box(box: Box, size: tuple[int, int] | None, unit: bool) -> BoxCheck:
     """Judge a box as it is written. size: (height, width) of the picture where known; of no use with `unit`."""
     left, top, right, bottom = box
     if not all(map(math.isfinite, box)):
-        return Judged("box not finite", f"its box {_said(box)} has a coordinate that is no finite number", box)
+        return BoxCheck("box not finite", f"its box {_said(box)} has a coordinate that is no finite number", box)
     if right < left or bottom < top:
         text = f"its box {_said(box)} ends before it begins; left < right and top < bottom expected"
-        return Judged("box inverted", text, box)
-    if right - left < LEAST[unit] or bottom - top < LEAST[unit]:
-        side = "width" if right - left < LEAST[unit] else "height"
-        return Judged("box empty", f"its box {_said(box)} has no {side}", box)
+        return BoxCheck("box inverted", text, box)
+    if right - left < MIN_SIDE[unit] or bottom - top < MIN_SIDE[unit]:
+        side = "width" if right - left < MIN_SIDE[unit] else "height"
+        return BoxCheck("box empty", f"its box {_said(box)} has no {side}", box)
     if size is None and not unit:
-        return Judged("", "", box)
+        return BoxCheck("", "", box)
     height, width = (1.0, 1.0) if unit or size is None else size
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
-        return Judged("", "", box)
+        return BoxCheck("", "", box)
     cut = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
-    if min(cut[2] - cut[0], cut[3] - cut[1]) < LEAST[unit]:
+    if min(cut[2] - cut[0], cut[3] - cut[1]) < MIN_SIDE[unit]:
         whole = "0 to 1" if unit else f"{width} x {height} pixels"
-        return Judged("box outside", f"its box {_said(box)} lies outside the picture ({whole})", box)
-    return Judged("", "", cut, max(-left, -top, right - width, bottom - height))
+        return BoxCheck("box outside", f"its box {_said(box)} lies outside the picture ({whole})", box)
+    return BoxCheck("", "", cut, max(-left, -top, right - width, bottom - height))
 
 
 def _said(box: Box) -> str:
     return f"({', '.join(f'{value:g}' for value in box)})"
 
 
-def judged(annotations: Annotations) -> Iterator[tuple[RawPicture, list[Judged]]]:
+def check_boxes(annotations: Annotations) -> Iterator[tuple[AnnotatedPicture, list[BoxCheck]]]:
     """Every picture with a verdict on each of its objects."""
     for picture in annotations.pictures:
-        yield picture, [judge(each.box, picture.size, annotations.unit) for each in picture.objects]
+        yield picture, [check_box(each.box, picture.size, annotations.unit) for each in picture.objects]
 
 
 def number(value: object) -> float:
@@ -143,8 +143,8 @@ def read_bytes(store: Store, name: str) -> bytes:
     if not isinstance(source, Path):
         return source
     try:
-        if source.stat().st_size > MOST_TEXT:
-            raise DataError(f"{escape(source)} is larger than {MOST_TEXT >> 30} GiB; no annotation file is")
+        if source.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"{escape(source)} is larger than {MAX_FILE_BYTES >> 30} GiB; no annotation file is")
         return source.read_bytes()
     except OSError as error:
         raise DataError(f"{escape(source)} cannot be opened ({error.strerror})") from error
@@ -169,17 +169,17 @@ def below(root: str, name: str) -> str:
     return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name
 
 
-def folder_of(name: str) -> str:
+def parent_folder(name: str) -> str:
     return name.rpartition("/")[0]
 
 
 def pictures_in(store: Store, folder: str) -> list[str]:
     """All pictures below a folder, as a person would sort them."""
     inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
-    return sorted(inside, key=natural)
+    return sorted(inside, key=natural_key)
 
 
-def number_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:
+def resolve_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:
     """The classes (or `what`) to use: those asked for, of which the set may lack some but has no others.
 
     Raises DataError naming what it adds, and for names that `check_names` refuses."""
@@ -211,9 +211,9 @@ def check_names(names: Sequence[str], where: str, what: str = "classes") -> None
         seen.add(name)
 
 
-def number_relations(annotations: Annotations, asked: Sequence[str]) -> None:
+def resolve_relations(annotations: Annotations, asked: Sequence[str]) -> None:
     """Make relations index the names asked for, of which the set may lack some. Raises DataError if it has others."""
-    names = number_classes(annotations.relations, asked, annotations.label, "relations")
+    names = resolve_classes(annotations.relations, asked, annotations.label, "relations")
     place = {name: i for i, name in enumerate(names)}
     index = [place[name] for name in annotations.relations]
     for picture in annotations.pictures:

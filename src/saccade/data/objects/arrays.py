@@ -14,12 +14,12 @@ from saccade.errors import DataError
 
 
 def to_object_arrays(
-    dataset: ObjectSet, fit: Preprocess, masks: bool = True, least_visible: float = 0.1
+    dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1
 ) -> tuple[UInt8[Tensor, "n c y x"], list[Objects]]:
     """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and their objects in
     pixels of those.
 
-    masks: False leaves them out, undrawn: they take a byte a pixel and object. least_visible: share 0..1 of an object
+    masks: False leaves them out, undrawn: they take a byte a pixel and object. min_visible: share 0..1 of an object
     that must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation
     cannot be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.on_error` says.
 
@@ -39,7 +39,7 @@ def to_object_arrays(
                 f"picture of {found.size[1]} x {found.size[0]}"
             )
         placement = fit.placement(*found.size)
-        objects[index] = place(found, placement, fit.size, least_visible, dataset.relations)
+        objects[index] = place(found, placement, fit.size, min_visible, dataset.relations)
         seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, channels)
         pictures[index] = seen.transpose(2, 0, 1)
 

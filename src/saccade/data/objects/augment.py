@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, uniform
 from saccade.data.objects import Objects
-from saccade.data.objects.transforms import mirror, place, transpose, turn_over
+from saccade.data.objects.transforms import mirror, place, transpose, vflip
 from saccade.data.placement import Placement
 from saccade.data.resample import resample
 from saccade.errors import DataError
@@ -24,9 +24,9 @@ class ObjectAugment:
     Args:
         size: (rows, columns) of the result.
         scale: least and greatest zoom. Above 1, a part of the picture with 1 / zoom of its sides is taken from a
-            random place; below 1, the whole picture is laid at a random place on the batch's mean colour. Drawn
+            random place; below 1, the whole picture is laid at a random place on the batch's mean colour. CocoMasks
             evenly on a logarithmic scale, a picture.
-        least_visible: share 0..1 of an object that must be left for it to stay, where the zoom cuts it.
+        min_visible: share 0..1 of an object that must be left for it to stay, where the zoom cuts it.
         hflip: mirror left and right, half of the time.
         vflip: mirror above and below, half of the time.
         rot90: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
@@ -43,7 +43,7 @@ class ObjectAugment:
         self,
         size: tuple[int, int],
         scale: tuple[float, float] = (0.5, 1.5),
-        least_visible: float = 0.25,
+        min_visible: float = 0.25,
         hflip: bool = True,
         vflip: bool = False,
         rot90: bool = False,
@@ -52,12 +52,12 @@ class ObjectAugment:
     ):
         if not 0 < scale[0] <= scale[1]:
             raise DataError(f"scale={scale} was given; 0 < least <= greatest expected")
-        for name, share in (("least_visible", least_visible), ("color_jitter", color_jitter)):
+        for name, share in (("min_visible", min_visible), ("color_jitter", color_jitter)):
             if not 0 <= share <= 1:
                 raise DataError(f"{name}={share} was given; 0 to 1 expected")
         if rot90 and size[0] != size[1]:
             raise DataError(f"rot90 were asked for and size={tuple(size)}; equal sides expected")
-        self.size, self.scale, self.least_visible = (int(size[0]), int(size[1])), scale, least_visible
+        self.size, self.scale, self.min_visible = (int(size[0]), int(size[1])), scale, min_visible
         self.hflip, self.vflip, self.rot90 = hflip, vflip, rot90
         self.color_jitter, self.relations = color_jitter, list(relations)
 
@@ -98,8 +98,8 @@ class ObjectAugment:
         (top, left, h, w), (row, column, rows, columns) = source, target
         scale_x, scale_y = columns / w, rows / h
         placement = Placement(scale_x, scale_y, column - left * scale_x, row - top * scale_y)
-        moved = place(objects, placement, self.size, self.least_visible, self.relations)
-        for turn, move in zip(turns, (mirror, turn_over, transpose), strict=True):
+        moved = place(objects, placement, self.size, self.min_visible, self.relations)
+        for turn, move in zip(turns, (mirror, vflip, transpose), strict=True):
             moved = move(moved, self.relations) if turn else moved
         return moved
 

@@ -11,27 +11,27 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from saccade.data.files import escape, is_picture, natural
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
     Annotations,
     Box,
     Problem,
-    RawObject,
-    RawPicture,
     below,
     check_names,
-    folder_of,
     join,
     number,
-    number_classes,
+    parent_folder,
     read_bytes,
+    resolve_classes,
 )
 from saccade.data.split_names import split_role
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
 # Files that stand beside instances_*.json in COCO's own annotations/, and hold no boxes of classes.
-OTHERS = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
+OTHER_FILES = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
 
 
 @dataclass
@@ -72,16 +72,16 @@ class _Reader:
     def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
         self.said = escape(below(root, name))
         names = self._categories(data)
-        self.result = Annotations(label, "COCO", store, root, number_classes(list(names.values()), classes, label))
+        self.result = Annotations(label, "COCO", store, root, resolve_classes(list(names.values()), classes, label))
         index = {name: i for i, name in enumerate(self.result.classes)}
         self.label_of = {key: index[name] for key, name in names.items()}
         self.pictures = self._images(data, name)
         self._annotations(data)
         self._relations(data)
         taken = {picture.name for picture in self.result.pictures}
-        folders = {folder_of(name) for name in taken}
+        folders = {parent_folder(name) for name in taken}
         self.result.unlabelled = [
-            n for n in store.files if folder_of(n) in folders and is_picture(n) and n not in taken
+            n for n in store.files if parent_folder(n) in folders and is_picture(n) and n not in taken
         ]
 
     def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
@@ -103,16 +103,16 @@ class _Reader:
             names.add(name)
         if not found:
             raise DataError(f"{self.said} lists no categories; an id and a name for each class expected")
-        return dict(sorted(found.items(), key=lambda item: natural(item[0])))
+        return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
 
-    def _images(self, data: dict, name: str) -> dict[Any, RawPicture | None]:
+    def _images(self, data: dict, name: str) -> dict[Any, AnnotatedPicture | None]:
         """Image id -> picture, None for those without a file."""
-        found: dict[Any, RawPicture | None] = {}
+        found: dict[Any, AnnotatedPicture | None] = {}
         images = _dicts(data, "images", self.said)
         files = [_file_name(each.get("file_name")) for each in images]
         prefix = _prefix(self.result.store, name, [file for file in files if file])
         there = set(self.result.store.files)
-        by_name: dict[str, RawPicture] = {}
+        by_name: dict[str, AnnotatedPicture] = {}
         for i, (each, file) in enumerate(zip(images, files, strict=True)):
             key = each.get("id")
             where = f"image {escape(key)}"
@@ -134,12 +134,12 @@ class _Reader:
             else:
                 size = (number(each.get("height")), number(each.get("width")))
                 claimed = (int(size[0]), int(size[1])) if all(map(math.isfinite, size)) and min(size) >= 1 else None
-                found[key] = by_name[full] = RawPicture(full, self.said, size=claimed, row=i)
+                found[key] = by_name[full] = AnnotatedPicture(full, self.said, size=claimed, row=i)
         self.result.pictures = list(by_name.values())
         return found
 
     def _annotations(self, data: dict) -> None:
-        self.places: dict[Any, tuple[RawPicture, int]] = {}
+        self.places: dict[Any, tuple[AnnotatedPicture, int]] = {}
         for i, each in enumerate(_dicts(data, "annotations", self.said)):
             key = each.get("id")
             where = f"annotation {key}" if type(key) is int else f"annotation number {i + 1}"
@@ -164,7 +164,7 @@ class _Reader:
                 identity = key if isinstance(key, int) else None
                 label, shape = self.label_of[category], each.get("segmentation") or None
                 crowd = bool(each.get("iscrowd"))
-                picture.objects.append(RawObject(where, _box(each.get("bbox")), label, crowd, identity, shape, i))
+                picture.objects.append(AnnotatedObject(where, _box(each.get("bbox")), label, crowd, identity, shape, i))
                 if _is_id(key):
                     self.places.setdefault(key, (picture, len(picture.objects) - 1))
 
@@ -201,8 +201,8 @@ def find(store: Store, only: str | None = None) -> COCO | None:
         if only
         else [n for n in store.files if n.endswith(".json") and not PurePosixPath(n).name.startswith(".")]
     )
-    likely = [n for n in names if not PurePosixPath(n).name.startswith(OTHERS)] or names
-    likely = [n for n in sorted(likely, key=natural) if only or _looks_right(read_bytes(store, n))]
+    likely = [n for n in names if not PurePosixPath(n).name.startswith(OTHER_FILES)] or names
+    likely = [n for n in sorted(likely, key=natural_key) if only or _looks_right(read_bytes(store, n))]
     if not likely:
         return None
     if len(likely) == 1:
@@ -225,7 +225,7 @@ def load(store: Store, name: str) -> dict:
     return data
 
 
-def masks(objects: list[RawObject], size: tuple[int, int]):
+def masks(objects: list[AnnotatedObject], size: tuple[int, int]):
     """uint8 (n y x) numpy masks of polygons and run lengths; None unless every object has one.
 
     Raises DataError, to be read after the picture's name, for run lengths of another size than the picture."""
@@ -299,7 +299,7 @@ def _prefix(store: Store, document: str, files: list[str]) -> str:
     """The folder below which the file names of a document are found: the one with most of the first few, of several
     the one named after the same split, of those the nearest to the document."""
     there, few = set(store.files), files[:50]
-    here, split = folder_of(document), split_role(document) or split_role(_title(document))
+    here, split = parent_folder(document), split_role(document) or split_role(_title(document))
 
     def fits(folder: str) -> tuple:
         found = sum(join(folder, name) in there for name in few)

@@ -11,19 +11,28 @@ from torch import Tensor
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image, read_size
 from saccade.data.objects import Objects
-from saccade.data.objects.annotations import ROUNDING, Annotations, Judged, RawObject, RawPicture, below, judge, judged
-from saccade.data.objects.transforms import mirror, transpose, turn_over
+from saccade.data.objects.annotations import (
+    ROUNDING,
+    AnnotatedObject,
+    AnnotatedPicture,
+    Annotations,
+    BoxCheck,
+    below,
+    check_box,
+    check_boxes,
+)
+from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.errors import DataError
 
 # How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
-UPRIGHT = {
+EXIF_TRANSFORMS = {
     2: (mirror,),
-    3: (mirror, turn_over),
-    4: (turn_over,),
+    3: (mirror, vflip),
+    4: (vflip,),
     5: (transpose,),
     6: (transpose, mirror),
-    7: (transpose, mirror, turn_over),
-    8: (transpose, turn_over),
+    7: (transpose, mirror, vflip),
+    8: (transpose, vflip),
 }
 
 # Kinds of problems with which annotated objects are lost.
@@ -57,7 +66,7 @@ class ObjectFiles:
                 raise DataError(f"{annotations.label}: {problem.text}")
             self.skipped[problem.where] = problem.text
         cut: list[float] = []
-        self._pictures = [self._sound(picture, verdicts, cut) for picture, verdicts in judged(annotations)]
+        self._pictures = [self._valid_objects(picture, verdicts, cut) for picture, verdicts in check_boxes(annotations)]
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no annotation names one")
             raise DataError(f"{annotations.label} has no pictures to read: {reason}")
@@ -102,9 +111,9 @@ class ObjectFiles:
                 f"{claimed}; annotate it anew or put back the picture that was annotated"
             )
         turn = orientation > 1 and raw.size == stored
-        objects = self._typed(raw, stored if turn else upright, index, masks)
+        objects = self._to_objects(raw, stored if turn else upright, index, masks)
         if turn:
-            for move in UPRIGHT[orientation]:
+            for move in EXIF_TRANSFORMS[orientation]:
                 objects = move(objects, self.relations)
             self._note(
                 "EXIF turns some pictures whose annotations are of the size before: their boxes were turned, too"
@@ -127,7 +136,7 @@ class ObjectFiles:
         }
         return part
 
-    def _sound(self, raw: RawPicture, verdicts: list[Judged], cut: list[float]) -> RawPicture:
+    def _valid_objects(self, raw: AnnotatedPicture, verdicts: list[BoxCheck], cut: list[float]) -> AnnotatedPicture:
         """The picture with its sound objects, their boxes cut to it."""
         keep, objects = [], []
         for i, (each, verdict) in enumerate(zip(raw.objects, verdicts, strict=True)):
@@ -140,9 +149,9 @@ class ObjectFiles:
             objects.append(each if verdict.box == each.box else replace(each, box=verdict.box))
         place = {old: new for new, old in enumerate(keep)}
         relations = [(place[s], r, place[o]) for s, r, o in raw.relations if s in place and o in place]
-        return RawPicture(raw.name, raw.where, objects, raw.size, relations)
+        return AnnotatedPicture(raw.name, raw.where, objects, raw.size, relations)
 
-    def _refuse(self, raw: RawPicture, where: str, verdict: Judged) -> None:
+    def _refuse(self, raw: AnnotatedPicture, where: str, verdict: BoxCheck) -> None:
         said = f"{below(self._root, raw.name)}, {where}"
         text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
         if self.on_error == "fail":
@@ -150,13 +159,13 @@ class ObjectFiles:
         self.skipped[said] = text
         self._owners[said] = below(self._root, raw.name)
 
-    def _typed(self, raw: RawPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
+    def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`, which is known only now."""
         boxes, objects, relations = [], [], raw.relations
         scale = (size[1], size[0]) * 2 if self._unit else (1, 1, 1, 1)
         for each in raw.objects:
             left, top, right, bottom = (value * factor for value, factor in zip(each.box, scale, strict=True))
-            verdict = judge((left, top, right, bottom), size, unit=False)
+            verdict = check_box((left, top, right, bottom), size, unit=False)
             if verdict.kind:  # an annotation that claims no size, or shares of less than a pixel
                 self._refuse(raw, each.where, verdict)
             elif verdict.outside > ROUNDING[False] and not self._unit:
@@ -176,7 +185,7 @@ class ObjectFiles:
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
         )
 
-    def _masks(self, objects: list[RawObject], size: tuple[int, int], index: int) -> Tensor | None:
+    def _masks(self, objects: list[AnnotatedObject], size: tuple[int, int], index: int) -> Tensor | None:
         if not objects or any(each.shape is None for each in objects):
             return None
         from saccade.data.objects.coco import masks

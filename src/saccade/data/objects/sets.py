@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data.files import contents
+from saccade.data.files import count_suffixes
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import Annotations, number_relations
+from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
-from saccade.data.splitting import chosen, divide
+from saccade.data.splitting import select_split, split_train_val
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -98,7 +98,7 @@ def object_splits(
     def opened(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
         return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
 
-    train, held = divide(layout, other, opened, val_fraction, seed)
+    train, held = split_train_val(layout, other, opened, val_fraction, seed)
     if other is None and not layout.splits and held.any_objects and not train.any_objects:
         raise DataError(
             f"{train.label}: the {len(train)} pictures that are left for training hold no object "
@@ -112,7 +112,7 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     if layout is None:
         store = open_store(source)
         raise DataError(
-            f"{store.label} holds no boxes that can be read (found: {contents(store.files)}); a COCO .json with "
+            f"{store.label} holds no boxes that can be read (found: {count_suffixes(store.files)}); a COCO .json with "
             "images and annotations, VOC's Annotations/*.xml or YOLO's labels/*.txt expected"
         )
     return layout
@@ -125,10 +125,10 @@ def _opened(
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
-    split = chosen(layout, split, "object_splits")
+    split = select_split(layout, split, "object_splits")
     found = layout.read(split, None if classes is None else list(classes))
     if relations is not None:
-        number_relations(found, relations)
+        resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")

@@ -18,7 +18,7 @@ from saccade.errors import DataError
 FORWARD = {"left of": 0, "to the left of": 0, "above": 1, "over": 1}  # subject before object, along x (0) or y (1)
 BACKWARD = {"right of": 0, "to the right of": 0, "below": 1, "under": 1, "beneath": 1}
 SIZES = {"bigger than", "larger than", "smaller than"}
-SLIVER = 1e-3  # pixels: a side cut down to less is none
+MIN_PIXELS = 1e-3  # pixels: a side cut down to less is none
 
 
 def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
@@ -49,7 +49,7 @@ def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
     return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=0))
 
 
-def turn_over(objects: Objects, names: Sequence[str] = ()) -> Objects:
+def vflip(objects: Objects, names: Sequence[str] = ()) -> Objects:
     """Above and below exchanged, and with them subject and object of "above" and the like."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
@@ -58,7 +58,7 @@ def turn_over(objects: Objects, names: Sequence[str] = ()) -> Objects:
 
 
 def transpose(objects: Objects, names: Sequence[str] = ()) -> Objects:
-    """Rows become columns: with `mirror` or `turn_over` after it, a quarter turn. Relations of place are dropped,
+    """Rows become columns: with `mirror` or `vflip` after it, a quarter turn. Relations of place are dropped,
     as what is "above" in a picture that hangs askew depends on what it shows."""
     relations = objects.relations
     if relations is not None and len(relations):
@@ -76,25 +76,25 @@ def place(
     objects: Objects,
     placement: Placement,
     size: tuple[int, int],
-    least_visible: float = 0.0,
+    min_visible: float = 0.0,
     names: Sequence[str] = (),
 ) -> Objects:
     """The objects as they lie in a picture of `size` (rows, columns) into which `placement` brings theirs.
 
     What is cut off leaves a box around the rest: around the rest of the mask where there is one, else the part of
-    the box inside the picture. Objects of which less than `least_visible` (0..1 of the mask's or box's area) is
+    the box inside the picture. Objects of which less than `min_visible` (0..1 of the mask's or box's area) is
     left vanish, and with them their relations; so do relations of place and size that the cut boxes contradict.
     """
     moved = placement.to_model(objects.boxes)
     boxes = torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
-    cut = ((boxes - moved).abs() > SLIVER).any(dim=1)
+    cut = ((boxes - moved).abs() > MIN_PIXELS).any(dim=1)
     share = _area(boxes) / _area(moved)
     masks = None
     if objects.masks is not None:
         masks = placement.masks_to_model(objects.masks, size)
         for i in cut.nonzero().flatten().tolist():
             boxes[i], share[i] = _rest(objects, i, placement, size)
-    keep = ((boxes[:, 2:] - boxes[:, :2]) > SLIVER).all(dim=1) & (~cut | (share >= least_visible))
+    keep = ((boxes[:, 2:] - boxes[:, :2]) > MIN_PIXELS).all(dim=1) & (~cut | (share >= min_visible))
     relations = objects.relations
     if relations is not None and len(relations) and bool(cut.any()):
         relations = relations[~_contradicted(relations, names, objects.boxes, boxes)]
@@ -109,8 +109,8 @@ def _rest(objects: Objects, i: int, placement: Placement, size: tuple[int, int])
     mask = objects.masks[i]
     height, width = mask.shape
     window = placement.to_picture(torch.tensor([[0.0, 0.0, size[1], size[0]]], dtype=torch.float64))[0]
-    left, top = (int(v) for v in (window[:2] + SLIVER).floor().clamp(min=0).tolist())
-    right, bottom = (int(v) for v in (window[2:] - SLIVER).ceil().tolist())
+    left, top = (int(v) for v in (window[:2] + MIN_PIXELS).floor().clamp(min=0).tolist())
+    right, bottom = (int(v) for v in (window[2:] - MIN_PIXELS).ceil().tolist())
     part = mask[top : min(bottom, height), left : min(right, width)]
     rows, columns = part.any(1).nonzero().flatten(), part.any(0).nonzero().flatten()
     if not len(rows):

@@ -15,21 +15,21 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from saccade.data.files import escape, is_picture, natural
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
     Annotations,
     Box,
     Problem,
-    RawObject,
-    RawPicture,
     below,
-    folder_of,
     join,
     number,
-    number_classes,
+    parent_folder,
     pictures_in,
     read_bytes,
     read_text,
+    resolve_classes,
 )
 from saccade.data.split_names import SPLIT_NAMES, split_role
 from saccade.data.store import Store
@@ -73,7 +73,7 @@ class VOC:
                 self._parse(name)
         sound = [each for each in self._parsed.values() if isinstance(each, Parsed)]
         found = sorted({name for each in sound for _, name, _, _ in each.objects})
-        result = Annotations(label, "VOC", self.store, self.root, number_classes(found, classes, label))
+        result = Annotations(label, "VOC", self.store, self.root, resolve_classes(found, classes, label))
         files, pictures = where[folder], self._pictures(folder)
         wanted = list(files)
         if split in self.lists:
@@ -108,7 +108,7 @@ class VOC:
 
     def _pictures(self, folder: str) -> dict[str, list[str]]:
         """Key -> pictures (a.jpg and a.png share one), for those that may belong to a folder of XML files."""
-        around = folder_of(folder) if _is_annotations(folder) else folder
+        around = parent_folder(folder) if _is_annotations(folder) else folder
         for place in (join(around, "JPEGImages"), join(around, "images"), around):
             found = pictures_in(self.store, place)
             if found:
@@ -172,33 +172,34 @@ class VOC:
         else:
             index = {name: i for i, name in enumerate(result.classes)}
             objects = [
-                RawObject(where, box, index[c], crowd, row=i) for i, (where, c, box, crowd) in enumerate(parsed.objects)
+                AnnotatedObject(where, box, index[c], crowd, row=i)
+                for i, (where, c, box, crowd) in enumerate(parsed.objects)
             ]
             taken[found[0]] = said
-            result.pictures.append(RawPicture(found[0], said, objects, parsed.size))
+            result.pictures.append(AnnotatedPicture(found[0], said, objects, parsed.size))
 
 
 def find(store: Store) -> VOC | None:
     """The set in a store, or None if there is none.
 
     Raises DataError for several sets that are not the splits of one."""
-    folders = {folder_of(name) for name in store.files if name.endswith(".xml")}
-    named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural)
+    folders = {parent_folder(name) for name in store.files if name.endswith(".xml")}
+    named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural_key)
     if not named:
         # beside the pictures, as some labelling tools leave them
         keys = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
-        beside = {folder_of(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
-        named = sorted(beside, key=natural)
+        beside = {parent_folder(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
+        named = sorted(beside, key=natural_key)
     if not named:
         return None
-    around = [folder_of(folder) if _is_annotations(folder) else folder for folder in named]
+    around = [parent_folder(folder) if _is_annotations(folder) else folder for folder in named]
     if len(named) > 1 and not all(split_role(folder) for folder in around):
         raise DataError(
             f"{store.label} holds {len(named)} VOC sets ({', '.join(map(escape, around[:4]))}); give the folder of one"
         )
     if len(named) > 1:
         names = [PurePosixPath(folder).name for folder in around]
-        return VOC(store, folder_of(around[0]), dict(zip(names, named, strict=True)), {})
+        return VOC(store, parent_folder(around[0]), dict(zip(names, named, strict=True)), {})
     lists = _lists(store, join(around[0], "ImageSets/Main"))
     return VOC(store, around[0], {"": named[0]}, lists)
 
@@ -247,12 +248,12 @@ def _key(name: str, folder: str) -> str:
 def _by_key(store: Store, folder: str) -> dict[str, str]:
     inside = (n for n in store.files if n.endswith(".xml") and (not folder or n.startswith(f"{folder}/")))
     visible = (n for n in inside if not PurePosixPath(n).name.startswith("."))
-    return {_key(name, folder): name for name in sorted(visible, key=natural)}
+    return {_key(name, folder): name for name in sorted(visible, key=natural_key)}
 
 
 def _lists(store: Store, folder: str) -> dict[str, str]:
     found = {}
-    for name in sorted(store.files, key=natural):
+    for name in sorted(store.files, key=natural_key):
         path = PurePosixPath(name)
         # beside train.txt the original has cat_train.txt: the same pictures, with a verdict on one class
         if (

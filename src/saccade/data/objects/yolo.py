@@ -13,28 +13,28 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from saccade.data.files import escape, is_picture, natural
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
     Annotations,
     Problem,
-    RawObject,
-    RawPicture,
     below,
     check_names,
-    folder_of,
     join,
     number,
-    number_classes,
+    parent_folder,
     pictures_in,
     read_bytes,
     read_text,
+    resolve_classes,
 )
 from saccade.data.split_names import split_role
 from saccade.data.store import Store
 from saccade.errors import DataError, in_one_line
 
 CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
-LARGEST_YAML = 1 << 20
+MAX_YAML_BYTES = 1 << 20
 
 
 class _Plain(yaml.SafeLoader):
@@ -79,7 +79,7 @@ class YOLO:
             "YOLO",
             self.store,
             self.root,
-            number_classes(names, classes, label),
+            resolve_classes(names, classes, label),
             problems=list(self.repeated.get(name, ())),
             notes=notes,
             unit=True,
@@ -89,7 +89,7 @@ class YOLO:
         files = set(self.store.files)
         for name in pictures:
             text = label_of(name)
-            result.pictures.append(RawPicture(name, below(self.root, text) if text in files else ""))
+            result.pictures.append(AnnotatedPicture(name, below(self.root, text) if text in files else ""))
             if text in files:
                 self._fill(result, text, index)
             else:
@@ -105,8 +105,8 @@ class YOLO:
         there = {label_of(name) for name in self.store.files if is_picture(name)}
         texts = [n for n in self.store.files if _is_label(n) and n not in there]
         texts = [n for n in texts if "labels" in PurePosixPath(n).parts]
-        inside = {folder_of(name) for name in taken}
-        return texts + [n for n in self.store.files if is_picture(n) and n not in taken and folder_of(n) in inside]
+        inside = {parent_folder(name) for name in taken}
+        return texts + [n for n in self.store.files if is_picture(n) and n not in taken and parent_folder(n) in inside]
 
     def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
         picture = result.pictures[-1]
@@ -128,7 +128,7 @@ class YOLO:
                 text = f"{where} has the class {escape(line.split()[0])}; there are {len(index)}, counted from 0"
                 result.problems.append(Problem("class unknown", where, text, fatal=True))
             else:
-                picture.objects.append(RawObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
+                picture.objects.append(AnnotatedObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
 
     def _numbered(self) -> list[str]:
         """Class numbers found in any label file, up to the greatest, as names."""
@@ -156,17 +156,17 @@ def label_of(picture: str) -> str:
 def find(store: Store, only: str | None = None) -> YOLO | None:
     """The set in a store, or None if there is none. only: its data.yaml, where the store holds several."""
     files = set(store.files)
-    sheets = [only] if only else sorted((n for n in files if n.endswith((".yaml", ".yml"))), key=natural)
-    for sheet in sheets:
-        data = _sheet(store, sheet)
+    yaml_files = [only] if only else sorted((n for n in files if n.endswith((".yaml", ".yml"))), key=natural_key)
+    for yaml_file in yaml_files:
+        data = _read_yaml(store, yaml_file)
         if data is not None:
-            return _from_sheet(store, sheet, data)
+            return _from_yaml(store, yaml_file, data)
     labelled = [n for n in store.files if is_picture(n) and label_of(n) in files and _is_label(label_of(n))]
     if not labelled:
         return None
     # only folders that hold labels: a stray picture elsewhere is not part of the set
     tops = {_top(n) for n in labelled}
-    pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural)
+    pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural_key)
     root = _common(pictures)
     splits: dict[str, list[str]] = {}
     for name in pictures:
@@ -207,7 +207,7 @@ def _common(names: list[str]) -> str:
 
 
 def _class_file(store: Store, root: str) -> list[str] | None:
-    places = (root, join(root, "labels"), folder_of(root))
+    places = (root, join(root, "labels"), parent_folder(root))
     name = next((join(p, c) for p in places for c in CLASS_FILES if join(p, c) in store.files), None)
     if name is None:
         return None
@@ -222,10 +222,10 @@ def _checked(names: list[str], store: Store, file: str) -> list[str]:
     return names
 
 
-def _sheet(store: Store, name: str) -> dict | None:
+def _read_yaml(store: Store, name: str) -> dict | None:
     """What a .yaml says, if it describes a set."""
     data = read_bytes(store, name)
-    if len(data) > LARGEST_YAML:
+    if len(data) > MAX_YAML_BYTES:
         return None
     try:
         found = yaml.load(data, _Plain)
@@ -236,8 +236,8 @@ def _sheet(store: Store, name: str) -> dict | None:
     return found if isinstance(found, dict) and "names" in found else None
 
 
-def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
-    root, where = folder_of(sheet), escape(store.full_name(sheet))
+def _from_yaml(store: Store, yaml_file: str, data: dict) -> YOLO:
+    root, where = parent_folder(yaml_file), escape(store.full_name(yaml_file))
     names = data["names"]
     if isinstance(names, dict):
         numbers = sorted(int(key) for key in names if str(key).isdecimal())
@@ -249,7 +249,7 @@ def _from_sheet(store: Store, sheet: str, data: dict) -> YOLO:
     odd = next((name for name in names if not isinstance(name, (str, int, float))), "")
     if odd != "":
         raise DataError(f"{where} has the class name {'null' if odd is None else escape(odd)}; text expected")
-    names = _checked([str(name) for name in names], store, sheet)
+    names = _checked([str(name) for name in names], store, yaml_file)
     notes, pictures, repeated = [], {}, {}
     if isinstance(data.get("nc"), int) and data["nc"] != len(names):
         notes.append(f"{where} says nc: {data['nc']} and names {len(names)} classes; the names were taken")
@@ -290,7 +290,7 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
             return [(name, said) for name in pictures_in(store, path)]
         if path in files:
             lines = [line.strip() for line in read_text(store, path).splitlines()]
-            folders = (folder_of(path), next(_ways(root, base, ".")), root)
+            folders = (parent_folder(path), next(_ways(root, base, ".")), root)
             return [
                 (_named(files, folders, line, escape(store.full_name(path))), f"{said}, line {i}")
                 for i, line in enumerate(lines, start=1)

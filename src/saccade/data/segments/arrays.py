@@ -8,7 +8,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.cache import BUDGET, read_all, threads
+from saccade.data.cache import MEMORY_BUDGET, num_threads, read_all
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
@@ -53,7 +53,7 @@ class SegmentStreamed(SegmentArrays):
             return torch.from_numpy(picture), torch.from_numpy(mask)
         wanted = [int(i) for i in index]
         # a pool a batch costs little beside the decoding, and survives neither a fork nor an error
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(num_threads()) as pool:
             both = list(pool.map(self._decode, wanted))
         pictures, masks = (np.stack([each[i] for each in both]) for i in (0, 1))
         return torch.from_numpy(pictures), torch.from_numpy(masks)
@@ -62,7 +62,7 @@ class SegmentStreamed(SegmentArrays):
         return decoded(self.dataset, self.kept[index], self.fit)
 
 
-def to_segment_arrays(dataset: SegmentSet, fit: Preprocess, budget: int = BUDGET) -> SegmentArrays:
+def to_segment_arrays(dataset: SegmentSet, fit: Preprocess, budget: int = MEMORY_BUDGET) -> SegmentArrays:
     """A whole set as `fit` lets a model see it, not yet normalised: decoded into memory if that takes at most `budget`
     bytes, else batch by batch (`SegmentStreamed`).
 

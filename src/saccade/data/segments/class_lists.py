@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.files import escape, natural
-from saccade.data.objects.annotations import below, check_names, folder_of, read_text
+from saccade.data.files import escape, natural_key
+from saccade.data.objects.annotations import below, check_names, parent_folder, read_text
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.well_known import Colour
 from saccade.data.store import Store
@@ -71,7 +71,7 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
         path = PurePosixPath(name)
         stem = path.stem.lower()
         if stem in STEMS and path.suffix.lower() in SUFFIXES:
-            found.setdefault(folder_of(name), []).append((STEMS.index(stem), natural(name), name))
+            found.setdefault(parent_folder(name), []).append((STEMS.index(stem), natural_key(name), name))
     places = [root, *sorted((each for each in folders if each != root), key=lambda each: (each.count("/"), each))]
     for place in places:
         lists = [read_list(store, name, root) for _, _, name in sorted(found.get(place, []))]

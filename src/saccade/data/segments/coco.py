@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import RawObject, RawPicture, below, judge, number_classes
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, below, check_box, resolve_classes
 from saccade.data.objects.coco import COCO, masks
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.label_map import Coding
+from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store
 from saccade.errors import DataError
@@ -23,7 +23,7 @@ BACKGROUND = "background"
 
 
 @dataclass
-class Drawn:
+class CocoMasks:
     """A COCO set as one of masks."""
 
     layout: COCO
@@ -45,7 +45,7 @@ class Drawn:
         return self.layout.orphans()
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
     ) -> MaskedSet:
         """A split, or the only part there is. coding: unused, as a COCO file names its classes.
 
@@ -58,7 +58,7 @@ class Drawn:
                 f"{found.label} holds boxes only; a polygon or run lengths (segmentation) for each object expected"
             )
         names = [BACKGROUND, *(name for name in found.classes if name != BACKGROUND)]
-        names = number_classes(names, classes, found.label)
+        names = resolve_classes(names, classes, found.label)
         index = [names.index(name) for name in found.classes]
         ground = names.index(BACKGROUND)
 
@@ -78,11 +78,11 @@ class Drawn:
 
 
 def _draw(
-    picture: RawPicture, size: tuple[int, int], index: list[int], ground: int, root: str
+    picture: AnnotatedPicture, size: tuple[int, int], index: list[int], ground: int, root: str
 ) -> UInt8[np.ndarray, "y x"]:
     """One object at a time: masks of all would take much memory. Raises DataError for one that cannot be drawn."""
     canvas = np.full(size, ground, np.uint8)
-    drawn: list[tuple[int, RawObject, np.ndarray]] = []
+    drawn: list[tuple[int, AnnotatedObject, np.ndarray]] = []
     for each in picture.objects:
         if each.shape is None:
             _ignore_box(canvas, each)
@@ -102,8 +102,8 @@ def _draw(
     return canvas
 
 
-def _ignore_box(canvas: np.ndarray, each: RawObject) -> None:
-    verdict = judge(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
+def _ignore_box(canvas: np.ndarray, each: AnnotatedObject) -> None:
+    verdict = check_box(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
     if not verdict.kind:
         left, top, right, bottom = verdict.box
         canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORE_INDEX

@@ -9,16 +9,16 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from saccade.data.files import check_file, escape
-from saccade.data.images import FORMATS, _check_size, _explained, _orientation, _pillow_warnings
+from saccade.data.images import FORMATS, check_size, decode_error, exif_orientation, pillow_warnings
 from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
 TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
-MOST_NAMED = 4  # values or colours that a message names
+MAX_LISTED = 4  # values or colours that a message names
 
 
 @dataclass(frozen=True)
-class MaskPixels:
+class DecodedMask:
     """One mask file as it is stored.
 
     Attributes:
@@ -26,14 +26,14 @@ class MaskPixels:
         colours: of a coloured one, red x 65536 + green x 256 + blue.
         palette: what the values of a palette PNG look like, coded as `colours` are. None for other files.
         orientation: EXIF's 1..8 of the mask file itself.
-        sixteen: stored with 16 bits, where 65535 is the largest value.
+        is_16_bit: stored with 16 bits, where 65535 is the largest value.
     """
 
     values: UInt16[np.ndarray, "y x"] | None
     colours: np.ndarray | None = None
     palette: np.ndarray | None = None
     orientation: int = 1
-    sixteen: bool = False
+    is_16_bit: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -42,7 +42,7 @@ class MaskPixels:
         return pixels.shape[0], pixels.shape[1]
 
 
-def read_mask(source: Path | bytes, name: str) -> MaskPixels:
+def read_mask(source: Path | bytes, name: str) -> DecodedMask:
     """Decode a mask fully. name: what messages call it.
 
     Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
@@ -52,43 +52,43 @@ def read_mask(source: Path | bytes, name: str) -> MaskPixels:
     if not size:
         raise DataError(f"{said} is empty (0 bytes); a mask was expected")
     try:
-        with _pillow_warnings([]):
+        with pillow_warnings([]):
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
-            _check_size(image.size, said)
+            check_size(image.size, said)
             if image.format in LOSSY or image.info.get("compression") in TIFF_JPEG:
                 kind = "JPEG" if image.format == "MPO" else image.format
                 raise DataError(
                     f"{said} is a mask in {kind}, which changes values as it compresses; "
                     "save masks as PNG, from what they were before"
                 )
-            orientation = _orientation(image, [])
+            orientation = exif_orientation(image, [])
             image.load()
             return _pixels(image, orientation, said)
     except Exception as error:
-        raise _explained(error, said) from error
+        raise decode_error(error, said) from error
 
 
-def _pixels(image: Image.Image, orientation: int, said: str) -> MaskPixels:
+def _pixels(image: Image.Image, orientation: int, said: str) -> DecodedMask:
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
         if image.getchannel("A").getextrema() != (255, 255):
             raise DataError(f"{said} is partly transparent, so its classes there are unknown; save it without alpha")
         image = image.convert("RGB" if image.mode in ("RGBA", "PA", "RGBa") else "L")
     if image.mode == "RGB":
         rgb = np.asarray(image)
-        return MaskPixels(None, pack(rgb), orientation=orientation)
+        return DecodedMask(None, pack(rgb), orientation=orientation)
     if image.mode == "1":
-        return MaskPixels(np.asarray(image).astype(np.uint16), orientation=orientation)
+        return DecodedMask(np.asarray(image).astype(np.uint16), orientation=orientation)
     if image.mode in ("P", "L"):
         palette = None
         if image.mode == "P" and image.palette is not None:
             palette = pack(np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3))
-        return MaskPixels(np.asarray(image).astype(np.uint16), None, palette, orientation)
+        return DecodedMask(np.asarray(image).astype(np.uint16), None, palette, orientation)
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         if int(values.min()) < 0 or int(values.max()) > 65535:
             raise DataError(f"{said} has values in {values.min()}..{values.max()}; 0..65535 expected in a mask")
-        return MaskPixels(values.astype(np.uint16), orientation=orientation, sixteen=True)
+        return DecodedMask(values.astype(np.uint16), orientation=orientation, is_16_bit=True)
     raise DataError(f"{said} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
 
 
@@ -118,7 +118,7 @@ def counted(codes: np.ndarray) -> dict[int, int]:
 def named_counts(codes: np.ndarray, colours: bool) -> str:
     """What is there and how often, in words: "the value 73 (412 pixels) and 2 more"."""
     found = counted(codes)
-    some = [f"{unpack(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MOST_NAMED]]
+    some = [f"{unpack(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MAX_LISTED]]
     what = ("colour" if colours else "value") + "s" * (len(found) > 1)
-    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    more = f" and {len(found) - MAX_LISTED} more" if len(found) > MAX_LISTED else ""
     return f"the {what} {', '.join(some)}{more}"

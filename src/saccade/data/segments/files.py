@@ -12,17 +12,17 @@ from torch import Tensor
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image, read_size
 from saccade.data.objects.annotations import below
-from saccade.data.objects.files import UPRIGHT
-from saccade.data.objects.transforms import mirror, transpose, turn_over
+from saccade.data.objects.files import EXIF_TRANSFORMS
+from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.errors import DataError
 
-MOVES: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
-    mirror: np.fliplr, turn_over: np.flipud, transpose: np.transpose,
+ARRAY_TRANSFORMS: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
+    mirror: np.fliplr, vflip: np.flipud, transpose: np.transpose,
 }  # fmt: skip
 
 
-class OtherSize(DataError):
+class MaskSizeError(DataError):
     """A mask is of another size than its picture."""
 
 
@@ -106,14 +106,14 @@ def read_upright(
     """The mask of a picture whose file stores `stored` (height, width) under EXIF's `orientation` 1..8, upright;
     whether it was turned with its picture; and a note of what was assumed, "" for nothing.
 
-    Raises DataError as `SegmentFiles.mask`, of the kinds `OtherSize` and `NoSuchClass` where it is that."""
+    Raises DataError as `SegmentFiles.mask`, of the kinds `MaskSizeError` and `UnknownClassError` where it is that."""
     upright = stored[::-1] if orientation > 4 else stored
     mask = masked.read(raw, upright)
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
         (h, w), (rows, columns) = indices.shape, upright
         said = escape(below(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
-        raise OtherSize(
+        raise MaskSizeError(
             f"{said} is a mask of {w} x {h} pixels and its picture {escape(below(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )
@@ -122,6 +122,6 @@ def read_upright(
 
 
 def _turned(indices: np.ndarray, orientation: int) -> np.ndarray:
-    for move in UPRIGHT.get(orientation, ()):
-        indices = MOVES[move](indices)
+    for move in EXIF_TRANSFORMS.get(orientation, ()):
+        indices = ARRAY_TRANSFORMS[move](indices)
     return indices

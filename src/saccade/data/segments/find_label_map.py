@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from tqdm.auto import tqdm
 
-from saccade.data.cache import threads
+from saccade.data.cache import num_threads
 from saccade.data.files import escape
 from saccade.data.images import read_size
-from saccade.data.objects.annotations import number_classes
+from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
-from saccade.data.segments.decode_mask import MaskPixels, grey_values, pack, read_mask
-from saccade.data.segments.label_map import FULL, Coding
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_mask
+from saccade.data.segments.label_map import IGNORE_16_BIT, LabelMap
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -36,7 +36,7 @@ SCANNED = 64  # masks by which 0 and 255 are known for two classes
 
 
 @dataclass(frozen=True)
-class Known:
+class MaskFiles:
     """What the files of a set tell before any is read: its pictures and masks, and the word of the masks' folders."""
 
     pictures: list[str]
@@ -45,18 +45,18 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Decision:
+class LabelMapChoice:
     """coding: of all masks. coloured: whether they are in colours. listed: whether a file of the set names its
     classes. void: names of the list that stand for no class, with their values and colours. where: the list."""
 
-    coding: Coding
+    coding: LabelMap
     notes: tuple[str, ...] = ()
     coloured: bool = False
     listed: bool = True
     void: tuple[Entry, ...] = ()
     where: str = ""
 
-    def for_classes(self, asked: Sequence[str] | None, other: Coding | None, label: str) -> "Decision":
+    def for_classes(self, asked: Sequence[str] | None, other: LabelMap | None, label: str) -> "LabelMapChoice":
         """The same for the classes asked for, of which the set may lack some and has no others. other: the coding of
         the set that has them, which also reads a set that names no classes itself.
 
@@ -67,10 +67,10 @@ class Decision:
         if kept:  # a model may have learnt "void" as a class
             return replace(self, coding=_coded(kept, self.coding), void=()).for_classes(asked, other, label)
         if self.listed or set(self.coding.classes) <= set(asked):
-            names = number_classes(self.coding.classes, asked, label)
+            names = resolve_classes(self.coding.classes, asked, label)
             return replace(self, coding=self.coding.packed(names))
         past = {v: i for v, i in self.coding.values.items() if i == IGNORE_INDEX and v >= len(asked)}
-        coding = other or Coding(list(asked), {i: i for i in range(len(asked))} | past)
+        coding = other or LabelMap(list(asked), {i: i for i in range(len(asked))} | past)
         note = f"{label} names no classes: its values were taken for the numbers of the {len(asked)} expected ones"
         return replace(self, coding=coding, notes=(note,))
 
@@ -79,7 +79,7 @@ class Decision:
 class _Peek:
     """A few masks. coloured: in RGB, and not merely grey. palette: VOC's, in all that have one."""
 
-    some: list[MaskPixels] = field(default_factory=list)
+    some: list[DecodedMask] = field(default_factory=list)
 
     @property
     def coloured(self) -> bool:
@@ -92,7 +92,7 @@ class _Peek:
         return bool(palettes) and all((p[:21] == known[: len(p[:21])]).all() for p in palettes)
 
 
-def decide(store: Store, known: Known, lists: list[ClassList]) -> Decision:
+def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> LabelMapChoice:
     """How to read the masks of a set. lists: of its classes, the likeliest first; one always wins.
 
     Raises DataError for coloured masks of which nothing tells the classes, and where no mask can be read."""
@@ -109,7 +109,7 @@ def decide(store: Store, known: Known, lists: list[ClassList]) -> Decision:
     return _by_list(store, known, peek, chosen)
 
 
-def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Decision:
+def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> LabelMapChoice:
     entries, notes = list(chosen.entries), []
     if peek.coloured and not chosen.coloured:
         if known.kind != "segmentationclass" or max(each.value for each in entries) > 255:
@@ -124,7 +124,7 @@ def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Deci
     void = [each for each in entries if is_void(each.name)]
     if len({each.name for each in entries}) - len({each.name for each in void}) < 2:
         void = []
-    coding = _coded(entries, Coding([], {}), void)
+    coding = _coded(entries, LabelMap([], {}), void)
     if void:
         said = ", ".join(escape(name) for name in dict.fromkeys(each.name for each in void))
         notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
@@ -138,9 +138,9 @@ def _by_list(store: Store, known: Known, peek: _Peek, chosen: ClassList) -> Deci
     if set(coding.values) == {0, 1} and not coding.colours:
         values = found_values(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
         if set(values) == {0, 255}:
-            coding = Coding(coding.classes, {0: 0, 255: 1})
+            coding = LabelMap(coding.classes, {0: 0, 255: 1})
             notes.append(f"masks hold 0 and 255 only: 255 was taken for {escape(coding.classes[1])}")
-    return Decision(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
+    return LabelMapChoice(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
@@ -150,7 +150,7 @@ def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
     return bool(rgb) and not all(np.isin(each, listed).all() for each in rgb)
 
 
-def _coded(entries: Iterable[Entry], before: Coding, void: Sequence[Entry] = ()) -> Coding:
+def _coded(entries: Iterable[Entry], before: LabelMap, void: Sequence[Entry] = ()) -> LabelMap:
     """`before` with further classes, numbered as they come, without those that are void."""
     names = list(before.classes)
     values, colours = dict(before.values), dict[Colour, int](before.colours)
@@ -162,18 +162,18 @@ def _coded(entries: Iterable[Entry], before: Coding, void: Sequence[Entry] = ())
         values[each.value] = index
         if each.colour is not None:
             colours[each.colour] = index
-    return Coding(names, values, colours)
+    return LabelMap(names, values, colours)
 
 
-def _without_list(store: Store, known: Known, peek: _Peek) -> Decision:
+def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice:
     if known.kind == "gtfine":
         return _cityscapes(known)
     if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
         entries = [Entry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
-        coding = _coded(entries, Coding([], {}, {VOC_BORDER: IGNORE_INDEX}))
+        coding = _coded(entries, LabelMap([], {}, {VOC_BORDER: IGNORE_INDEX}))
         if not peek.coloured:
-            coding = Coding(coding.classes, coding.values)
-        return Decision(coding, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
+            coding = LabelMap(coding.classes, coding.values)
+        return LabelMapChoice(coding, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
     if peek.coloured:
         name = next(n for n in known.masks if PurePosixPath(n).suffix)
         raise DataError(
@@ -183,7 +183,7 @@ def _without_list(store: Store, known: Known, peek: _Peek) -> Decision:
     values = found_values(store, known.masks)
     if not values:
         raise DataError(f"no mask of {store.label} can be read: {_why(store, known.masks)}")
-    numbers = sorted(set(values) - {255, FULL})
+    numbers = sorted(set(values) - {255, IGNORE_16_BIT})
     if len(numbers) > MAX_CLASSES:
         raise DataError(
             f"{store.label} has masks of {len(numbers)} different values; at most {MAX_CLASSES} classes expected: "
@@ -195,23 +195,23 @@ def _without_list(store: Store, known: Known, peek: _Peek) -> Decision:
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
     only = numbers == [0] and 255 in values
     numbers += [255] * only
-    coding = Coding([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
+    coding = LabelMap([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
     said = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
     note = f"no file names the classes; the {len(numbers)} values found stand for them ({said})"
-    return Decision(coding, (note,), listed=False)
+    return LabelMapChoice(coding, (note,), listed=False)
 
 
-def _cityscapes(known: Known) -> Decision:
+def _cityscapes(known: MaskFiles) -> LabelMapChoice:
     names = list(CITYSCAPES.values())
     if "trainids" in known.masks[0].lower():
         values = {i: i for i in range(len(names))}
     else:
         values = dict.fromkeys(range(CITYSCAPES_NUMBERS), IGNORE_INDEX) | {v: i for i, v in enumerate(CITYSCAPES)}
     note = "no file names the classes; Cityscapes' 19 were taken, its other numbers are ignored"
-    return Decision(Coding(names, values), (note,), listed=False)
+    return LabelMapChoice(LabelMap(names, values), (note,), listed=False)
 
 
-def _is_camvid(store: Store, known: Known) -> bool:
+def _is_camvid(store: Store, known: MaskFiles) -> bool:
     """By the names of its films' frames, or by SegNet's folders and size."""
     named = sum(CAMVID_NAME.match(PurePosixPath(name).stem) is not None for name in known.pictures)
     if 2 * named >= len(known.pictures):
@@ -223,12 +223,12 @@ def _is_camvid(store: Store, known: Known) -> bool:
     return known.kind == "annot" and size == CAMVID_SIZE
 
 
-def _camvid(names: Sequence[str]) -> Decision:
+def _camvid(names: Sequence[str]) -> LabelMapChoice:
     count = len(names)
-    coding = Coding(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
+    coding = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
     said = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
     note = f"no file names the classes; {said}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
-    return Decision(coding, (note,), listed=False)
+    return LabelMapChoice(coding, (note,), listed=False)
 
 
 def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
@@ -247,11 +247,11 @@ def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
             values = grey_values(pixels.colours)
         if values is None:
             raise DataError(f"{escape(name)} of {store.label} is coloured, and other masks are not; one kind expected")
-        return np.bincount(values.ravel(), minlength=FULL + 1)
+        return np.bincount(values.ravel(), minlength=IGNORE_16_BIT + 1)
 
-    total = np.zeros(FULL + 1, np.int64)
+    total = np.zeros(IGNORE_16_BIT + 1, np.int64)
     bar = {"total": len(masks), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(num_threads()) as pool:
         try:
             for found in tqdm(pool.map(count, masks), **bar):
                 if found is not None:

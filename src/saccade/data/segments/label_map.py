@@ -8,20 +8,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.decode_mask import MaskPixels, grey_values, named_counts, pack
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, named_counts, pack
 from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
 UNKNOWN = -1
-FULL = 65535  # the largest value of 16 bits: ignored there, as 255 is of 8
+IGNORE_16_BIT = 65535  # the largest value of 16 bits: ignored there, as 255 is of 8
 
 
-class NoSuchClass(DataError):
+class UnknownClassError(DataError):
     """A mask holds values or colours that are no class."""
 
 
 @dataclass(frozen=True)
-class Coding:
+class LabelMap:
     """values, colours: to an index of `classes`, or IGNORE_INDEX. Beside those listed, 255 is ignored, and 65535 in masks
     of 16 bits."""
 
@@ -29,13 +29,13 @@ class Coding:
     values: Mapping[int, int]
     colours: Mapping[Colour, int] = field(default_factory=dict)
 
-    def indices(self, pixels: MaskPixels, said: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
+    def indices(self, pixels: DecodedMask, said: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
         """The class of every pixel, and a note of what was assumed, "" for nothing.
 
         Values are taken by number, those of a palette too, unless only its colours agree with the table. Colours are
         taken by the table; without one, grey ones by number.
 
-        Raises NoSuchClass that names the values or colours which are no class, and how many pixels have them."""
+        Raises UnknownClassError that names the values or colours which are no class, and how many pixels have them."""
         values, note = pixels.values, ""
         if values is None:
             assert pixels.colours is not None
@@ -44,24 +44,24 @@ class Coding:
                 return by_colour, ""
             values = None if self.colours else grey_values(pixels.colours)
             if values is None:
-                raise NoSuchClass(self._unknown_colours(pixels.colours, said))
+                raise UnknownClassError(self._unknown_colours(pixels.colours, said))
             note = "masks in RGB with three equal parts a pixel were read by number"
         elif pixels.palette is not None and self._palette_speaks(pixels):
             found = self._by_colour(pixels.palette[np.minimum(values, len(pixels.palette) - 1)])
             assert found is not None
             return found, "the numbers in palette masks are not those of the list; their colours were taken instead"
-        table = self._sixteen if pixels.sixteen else self._table
+        table = self._sixteen if pixels.is_16_bit else self._table
         found = table[values]
         if int(found.min()) == UNKNOWN:
             strange = named_counts(values[found == UNKNOWN], colours=False)
-            raise NoSuchClass(f"{said} has {strange}, of no class; {self._expected()} expected")
+            raise UnknownClassError(f"{said} has {strange}, of no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
-    def packed(self, classes: Sequence[str]) -> "Coding":
+    def packed(self, classes: Sequence[str]) -> "LabelMap":
         """The same for classes in another order, of which there may be more."""
         place = {name: i for i, name in enumerate(classes)}
         index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORE_INDEX: IGNORE_INDEX}
-        return Coding(
+        return LabelMap(
             list(classes),
             {value: index[i] for value, i in self.values.items()},
             {colour: index[i] for colour, i in self.colours.items()},
@@ -69,7 +69,7 @@ class Coding:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        table = np.full(FULL + 1, UNKNOWN, np.int16)
+        table = np.full(IGNORE_16_BIT + 1, UNKNOWN, np.int16)
         table[255] = IGNORE_INDEX
         for value, index in self.values.items():
             table[value] = index
@@ -78,8 +78,8 @@ class Coding:
     @cached_property
     def _sixteen(self) -> np.ndarray:
         table = self._table.copy()
-        if FULL not in self.values:
-            table[FULL] = IGNORE_INDEX
+        if IGNORE_16_BIT not in self.values:
+            table[IGNORE_16_BIT] = IGNORE_INDEX
         return table
 
     @cached_property
@@ -104,7 +104,7 @@ class Coding:
         lengths = np.diff(np.append(starts, len(flat)))
         return np.repeat(found.astype(np.uint8), lengths).reshape(colours.shape)
 
-    def _palette_speaks(self, pixels: MaskPixels) -> bool:
+    def _palette_speaks(self, pixels: DecodedMask) -> bool:
         """Whether the colours of a palette are those of the table, and its numbers are not."""
         if pixels.values is None or pixels.palette is None or not self.colours:
             return False

@@ -5,26 +5,26 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Problem, below, folder_of
+from saccade.data.objects.annotations import Problem, below, parent_folder
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
 from saccade.data.segments.decode_mask import read_mask
-from saccade.data.segments.find_label_map import Decision, Known, decide
-from saccade.data.segments.label_map import Coding
+from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map
+from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
-from saccade.data.segments.pairs import Paired, pair, root_of, split_of
+from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.split_lists import Finder, find_lists, listed
 from saccade.data.split_names import split_role
 from saccade.data.store import Store
 
 
 @dataclass
-class Masks:
+class MaskLayout:
     """lists: split -> the text files that name its pictures. folders: split -> its pictures, where folders tell."""
 
     store: Store
     root: str
-    paired: Paired
+    paired: Pairs
     lists: dict[str, list[str]]
     folders: dict[str, list[str]]
     _listed: dict[str, tuple[list[MaskedPicture], list[Problem]]] = field(default_factory=dict)
@@ -51,14 +51,14 @@ class Masks:
         return find_class_lists(self.store, self.root, {above for mask in masks for above in _above(mask, self.root)})
 
     @cached_property
-    def decision(self) -> Decision:
+    def decision(self) -> LabelMapChoice:
         """How masks are read, decided once by all of them, whatever the split."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
         names = [name for name, mask in self.paired.mask_of.items() if mask]
-        return decide(self.store, Known(names, masks, self.paired.kind), self.class_lists)
+        return find_label_map(self.store, MaskFiles(names, masks, self.paired.kind), self.class_lists)
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
     ) -> MaskedSet:
         """A split, or the only part there is. coding: of another set, for one that names no classes itself."""
         label = self.store.label + (f", {split}" if split else "")
@@ -115,13 +115,13 @@ class Masks:
             self._listed[split] = found, problems
         return self._listed[split]
 
-    def _read(self, picture: MaskedPicture, coding: Coding) -> Mask:
+    def _read(self, picture: MaskedPicture, coding: LabelMap) -> Mask:
         pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
         indices, note = coding.indices(pixels, escape(below(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)
 
 
-def find(store: Store) -> Masks | None:
+def find(store: Store) -> MaskLayout | None:
     """The set in a store, or None if no picture there has a mask."""
     paired = pair(store)
     if paired is None:
@@ -131,10 +131,10 @@ def find(store: Store) -> Masks | None:
     folders: dict[str, list[str]] = {}
     for name in paired.mask_of:
         folders.setdefault(split_of(paired, root, name), []).append(name)
-    return Masks(store, root, paired, lists, {name: folders[name] for name in sorted(folders, key=_order)})
+    return MaskLayout(store, root, paired, lists, {name: folders[name] for name in sorted(folders, key=_order)})
 
 
-def plausible(layout: Masks) -> bool:
+def plausible(layout: MaskLayout) -> bool:
     """Whether it is a set of masks, rather than one for classification in which a class is called "mask"."""
     if layout.paired.certain:
         return True
@@ -158,9 +158,9 @@ def _order(split: str) -> int:
 
 def _above(name: str, root: str) -> list[str]:
     """The folders from `root` down to a file."""
-    folder = folder_of(name)
+    folder = parent_folder(name)
     found = []
     while folder != root and folder:
         found.append(folder)
-        folder = folder_of(folder)
+        folder = parent_folder(folder)
     return found

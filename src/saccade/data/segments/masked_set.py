@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import UInt8
 
-from saccade.data.objects.annotations import Problem, RawPicture
-from saccade.data.segments.label_map import Coding
+from saccade.data.objects.annotations import AnnotatedPicture, Problem
+from saccade.data.segments.label_map import LabelMap
 from saccade.data.store import Store
 
 
@@ -27,7 +27,7 @@ class MaskedPicture:
 
     name: str
     mask: str = ""
-    drawn: RawPicture | None = None
+    drawn: AnnotatedPicture | None = None
     line: str = ""
 
 
@@ -52,4 +52,4 @@ class MaskedSet:
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     listed: str = ""
-    coding: Coding | None = None
+    coding: LabelMap | None = None

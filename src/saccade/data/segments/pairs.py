@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from saccade.data.files import is_picture, natural
-from saccade.data.objects.annotations import below, folder_of
+from saccade.data.files import is_picture, natural_key
+from saccade.data.objects.annotations import below, parent_folder
 from saccade.data.split_names import split_role
 from saccade.data.store import Store
 
@@ -46,7 +46,7 @@ Key = tuple[str, ...]
 
 
 @dataclass
-class Paired:
+class Pairs:
     """mask_of: picture -> mask, in the pictures' natural order, "" for none. masks: those of no picture. kind: the
     word of the masks' folders ("masks", "annot"), "" where they lie among the pictures. certain: whether folders or
     names leave no doubt that these are masks. folders: picture -> the words of its path that tell of its split."""
@@ -65,11 +65,11 @@ class _File:
     kind: str
 
 
-def pair(store: Store) -> Paired | None:
+def pair(store: Store) -> Pairs | None:
     """Pictures and masks of a store, or None if nothing there is a mask of anything."""
     files = [name for name in store.files if is_picture(name)]
     files = [n for n in files if not any(OTHER_FOLDER.fullmatch(part) for part in PurePosixPath(n).parts[:-1])]
-    files.sort(key=natural)
+    files.sort(key=natural_key)
     pictures, masks, picture_words = list[_File](), list[_File](), set[str]()
     for name in files:
         file, worded = _file(name)
@@ -77,9 +77,9 @@ def pair(store: Store) -> Paired | None:
         if worded:
             picture_words.add(name)
     if not masks:
-        pictures, masks = _among(pictures)
+        pictures, masks = _beside_pictures(pictures)
     masks = [each for each in masks if not OTHER_MARKS.fullmatch(each.key[-1])]
-    best: Paired | None = None
+    best: Pairs | None = None
     for kind, _ in Counter(each.kind for each in masks).most_common():
         found = _matched(pictures, [each for each in masks if each.kind == kind], kind)
         if any(found.mask_of.values()) and (best is None or _count(found) > _count(best)):
@@ -87,13 +87,13 @@ def pair(store: Store) -> Paired | None:
     if best is None:
         return None
     best.certain = best.kind in ("", "annot", "segmentationclass") or any(
-        mask and (name in picture_words or _divided(mask)) for name, mask in best.mask_of.items()
+        mask and (name in picture_words or _names_split_and_mask(mask)) for name, mask in best.mask_of.items()
     )
     best.folders = {each.name: each.key[:-1] for each in pictures}
     return best
 
 
-def _count(found: Paired) -> int:
+def _count(found: Pairs) -> int:
     return sum(map(bool, found.mask_of.values()))
 
 
@@ -118,7 +118,7 @@ def _file(name: str) -> tuple[_File, bool]:
     return _File(name, (*key, path.stem), kind), worded and not kind
 
 
-def _divided(mask: str) -> bool:
+def _names_split_and_mask(mask: str) -> bool:
     """Whether a folder's name says both split and mask: train_masks."""
     return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
 
@@ -134,8 +134,8 @@ def _word(match: re.Match) -> str:
     return "annot" if word.startswith("annot") and len(word) <= 6 else word.rstrip("s")
 
 
-def _among(pictures: list[_File]) -> tuple[list[_File], list[_File]]:
-    """Masks that lie beside their pictures, a mark at the end of their names: a.jpg and a_mask.png."""
+def _beside_pictures(pictures: list[_File]) -> tuple[list[_File], list[_File]]:
+    """MaskLayout that lie beside their pictures, a mark at the end of their names: a.jpg and a_mask.png."""
     there = {each.key for each in pictures}
     masks = [e for e in pictures if any((*e.key[:-1], stem) in there for stem in _stripped(e.key[-1]))]
     taken = {each.name for each in masks}
@@ -146,7 +146,7 @@ def _stripped(stem: str) -> list[str]:
     return [match[1] for form in _MASK_MARKS[:5] if (match := form.fullmatch(stem)) is not None]
 
 
-def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Paired:
+def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Pairs:
     by_key, by_stem = _index(masks)
     mask_of: dict[str, str] = {}
     for each in pictures:
@@ -160,7 +160,7 @@ def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Paired:
     used = set(mask_of.values())
     # of one key a mask of another form may lie there, too: the numbers of Cityscapes twice
     known = {key for key, name in by_key.items() if name in used}
-    return Paired(mask_of, [e.name for e in masks if e.name not in used and not _keys(e) & known], kind, False)
+    return Pairs(mask_of, [e.name for e in masks if e.name not in used and not _keys(e) & known], kind, False)
 
 
 def _keys(each: _File) -> set[Key]:
@@ -169,7 +169,7 @@ def _keys(each: _File) -> set[Key]:
 
 
 def _index(masks: list[_File]) -> tuple[dict[Key, str], dict[str, set[str]]]:
-    """Masks by key and by name alone: those whose names carry no mark first."""
+    """MaskLayout by key and by name alone: those whose names carry no mark first."""
     by_key: dict[Key, str] = {each.key: each.name for each in reversed(masks)}
     for form in _MASK_MARKS:
         for each in masks:
@@ -182,12 +182,12 @@ def _index(masks: list[_File]) -> tuple[dict[Key, str], dict[str, set[str]]]:
     return by_key, by_stem
 
 
-def root_of(paired: Paired) -> str:
+def root_of(paired: Pairs) -> str:
     """The folder around all pictures and masks, without the words that carry meaning."""
     names = [name for name, mask in paired.mask_of.items() if mask] + [mask for mask in paired.mask_of.values() if mask]
-    shared: list[str] = list(PurePosixPath(folder_of(names[0])).parts)
+    shared: list[str] = list(PurePosixPath(parent_folder(names[0])).parts)
     for name in names[1:]:
-        parts = PurePosixPath(folder_of(name)).parts
+        parts = PurePosixPath(parent_folder(name)).parts
         same = next((i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))
         shared = shared[:same]
     while shared and (
@@ -197,7 +197,7 @@ def root_of(paired: Paired) -> str:
     return "/".join(shared)
 
 
-def split_of(paired: Paired, root: str, name: str) -> str:
+def split_of(paired: Pairs, root: str, name: str) -> str:
     """The split that a picture's folders below `root` name, "" for none."""
     inside = PurePosixPath(below(root, name)).parts[:-1]
     return next(

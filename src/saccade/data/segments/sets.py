@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from saccade.data.files import contents
+from saccade.data.files import count_suffixes
 from saccade.data.objects import coco
 from saccade.data.segments import layout as segment_layout
-from saccade.data.segments.coco import Drawn
+from saccade.data.segments.coco import CocoMasks
 from saccade.data.segments.files import SegmentFiles
-from saccade.data.segments.label_map import Coding
+from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import MaskedSet
-from saccade.data.splitting import chosen, divide
+from saccade.data.splitting import select_split, split_train_val
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -48,7 +48,7 @@ class Layout(Protocol):
     def splits(self) -> list[str]: ...
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: Coding | None = None
+        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
     ) -> MaskedSet: ...
 
     def orphans(self) -> list[str]:
@@ -63,13 +63,13 @@ def find_segments(source: str | os.PathLike[str]) -> Layout | None:
     if path.suffix.lower() == ".json" and path.is_file():
         folder = path.parent.parent if path.parent.name == "annotations" else path.parent
         found = coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
-        return None if found is None else Drawn(found)
+        return None if found is None else CocoMasks(found)
     store = open_store(source)
     masks = segment_layout.find(store)
     if masks is not None:
         return masks
     found = coco.find(store)
-    return None if found is None else Drawn(found)
+    return None if found is None else CocoMasks(found)
 
 
 def open_segments(
@@ -114,7 +114,7 @@ def segment_splits(
     def opened(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
         return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.coding)))
 
-    return divide(_layout(source), None if val is None else _layout(val), opened, val_fraction, seed)
+    return split_train_val(_layout(source), None if val is None else _layout(val), opened, val_fraction, seed)
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -122,7 +122,7 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     if layout is None:
         store = open_store(source)
         raise DataError(
-            f"{store.label} holds no masks that can be read (found: {contents(store.files)}); images/ beside masks/, "
+            f"{store.label} holds no masks that can be read (found: {count_suffixes(store.files)}); images/ beside masks/, "
             "VOC's SegmentationClass/ or a COCO .json with outlines expected"
         )
     return layout
@@ -133,9 +133,9 @@ def _opened(
     split: str | None,
     on_error: str,
     classes: Sequence[str] | None = None,
-    coding: Coding | None = None,
+    coding: LabelMap | None = None,
 ) -> SegmentFiles:
-    split = chosen(layout, split, "segment_splits")
+    split = select_split(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), coding)
     dataset = SegmentFiles(found, on_error)
     said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")

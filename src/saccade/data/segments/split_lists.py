@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from saccade.data.files import escape, is_picture, natural
-from saccade.data.objects.annotations import Problem, below, folder_of, read_text
+from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.objects.annotations import Problem, below, parent_folder, read_text
 from saccade.data.segments.masked_set import MaskedPicture
 from saccade.data.split_names import split_role
 from saccade.data.store import Store
@@ -42,8 +42,8 @@ def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
     """Split -> the files that list it: those of VOC's ImageSets/Segmentation, else those whose names say train, val or
     test and whose lines name pictures."""
     inside = [n for n in store.files if not root or n.startswith(f"{root}/")]
-    texts = sorted((n for n in inside if n.endswith(".txt")), key=natural)
-    voc = [n for n in texts if folder_of(n).lower().endswith(VOC_LISTS)]
+    texts = sorted((n for n in inside if n.endswith(".txt")), key=natural_key)
+    voc = [n for n in texts if parent_folder(n).lower().endswith(VOC_LISTS)]
     found: dict[str, list[str]] = {}
     for name in voc or [n for n in texts if split_role(n)]:
         lines = [each for each in lines_of(store, name)[:TRIED] if each]
