@@ -1,5 +1,5 @@
 """`python -m saccade`, which torchrun needs."""
 
-from saccade.cli import one_of_several
+from saccade.cli import main_of_torchrun
 
-one_of_several()
+main_of_torchrun()

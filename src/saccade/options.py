@@ -1,6 +1,7 @@
 """The base of every set of options: the same schema serves the command line, Python and the files of a run."""
 
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,3 +25,22 @@ class Options(BaseModel):
         return (
             {cls.renamed.get(name, name): value for name, value in given.items()} if isinstance(given, dict) else given
         )
+
+
+class DataOptions(Options):
+    """Training and validation data, and the model to start from."""
+
+    renamed: ClassVar[dict[str, str]] = {"hold_out": "val_fraction", "start": "weights", "bad": "on_error"}
+
+    data: Path | None = None
+    """Folder (or .tar, .tar.gz) of the pictures, as the task reads them; its train and val splits are used if it has
+    them. A test split is never used. Required, except with --resume."""
+    val: Path | None = None
+    """Validation pictures, in the same layout."""
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Fraction of the pictures (of each class) held out for validation, where there is no validation set."""
+    weights: str | None = None
+    """Pretrained model to start from: a bundled model, hf:OWNER/NAME, timm:NAME, a run's folder or a safetensors file.
+    The weights of its encoder are loaded, of a model of the same task all weights that fit."""
+    on_error: Literal["skip", "fail"] = "skip"
+    """What to do with a picture that cannot be read."""

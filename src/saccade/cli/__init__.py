@@ -1,8 +1,8 @@
-"""The commands, each a few lines over the library."""
+"""The command line, built from the registry of tasks."""
 
-from saccade.cli.early import interruptible
+from saccade.cli.interrupt import interruptible
 
 with interruptible():
-    from saccade.cli.main import app, main, one_of_several
+    from saccade.cli.main import app, main, main_of_torchrun
 
-__all__ = ["app", "main", "one_of_several"]
+__all__ = ["app", "main", "main_of_torchrun"]

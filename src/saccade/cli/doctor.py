@@ -9,14 +9,14 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
-from saccade.cli import say
+from saccade.cli import console
 from saccade.errors import printable
 
 if TYPE_CHECKING:
     from saccade.data.doctor.findings import Report, Split
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
-MOST_CLASSES = 12
+MAX_CLASSES = 12
 
 
 def doctor(
@@ -52,7 +52,8 @@ def doctor(
     fix
         A new folder for a clean copy in the same format, without what is bad. The set itself is not changed.
     """
-    from saccade.data.doctor import KINDS, check_empty, examine, write_clean
+    console.check_data(data)
+    from saccade.data.doctor import CHECKS, check_empty, examine, write_clean
 
     if fix is not None:
         check_empty(fix, data)
@@ -65,13 +66,13 @@ def doctor(
         fixed = {"fixed": {"to": str(fix), "sound": left.sound, **changes}} if fix else {}
         print(json.dumps(report.to_dict() | fixed, ensure_ascii=False))
     else:
-        _show(report, {kind: (each.what, each.advice) for kind, each in KINDS.items()})
+        _show(report, {kind: (each.what, each.advice) for kind, each in CHECKS.items()})
         if fix is not None:
             done = ", ".join(f"{count} x {change}" for change, count in changes.items()) or "nothing to change"
-            say.line(say.to(), f"A clean copy is in {fix} ({done}).")
+            console.line(console.stdout(), f"A clean copy is in {fix} ({done}).")
             for each in left.findings:
                 if each.severity == "error":
-                    say.line(say.to(), (f"still in it: {each.count} {KINDS[each.kind].what}", "red"))
+                    console.line(console.stdout(), (f"still in it: {each.count} {CHECKS[each.kind].what}", "red"))
     if not left.sound:
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
@@ -79,25 +80,25 @@ def doctor(
 
 
 def _show(report: "Report", words: dict[str, tuple[str, str]]) -> None:
-    console = say.to()
+    stdout = console.stdout()
     pictures = sum(report.sizes.values())
-    say.line(
-        console, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
+    console.line(
+        stdout, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
     )
-    console.print(_splits(report))
-    say.line(console, _sizes(report))
-    console.print()
+    stdout.print(_splits(report))
+    console.line(stdout, _sizes(report))
+    stdout.print()
     for each in report.findings:
         what, advice = words[each.kind]
         mark = (f"{each.severity:8}", COLOURS[each.severity])
-        say.line(console, mark, (f"{each.count:6} ", "bold"), f"{what}: {advice}")
+        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{what}: {advice}")
         for place in each.places:
-            say.line(console, (f"{'':15} {place}", "dim"))
+            console.line(stdout, (f"{'':15} {place}", "dim"))
         if each.count > len(each.places):
-            say.line(console, (f"{'':15} and {each.count - len(each.places)} more", "dim"))
+            console.line(stdout, (f"{'':15} and {each.count - len(each.places)} more", "dim"))
     counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
     said = ", ".join(f"{count} kind{'s' * (count > 1)} of {severity}" for severity, count in counts if count)
-    say.line(console, (said or "nothing is wrong with it", "green" if report.sound else "red"))
+    console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
 
 
 def _splits(report: "Report") -> Table:
@@ -114,11 +115,11 @@ def _splits(report: "Report") -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
-    half = MOST_CLASSES // 2
-    shown = names if len(names) <= MOST_CLASSES else names[:half] + names[-half:]
+    half = MAX_CLASSES // 2
+    shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
     for i, name in enumerate(shown):
-        if len(names) > MOST_CLASSES and i == half:
-            table.add_row(Text(f"… {len(names) - MOST_CLASSES} more classes", style="dim"))
+        if len(names) > MAX_CLASSES and i == half:
+            table.add_row(Text(f"… {len(names) - MAX_CLASSES} more classes", style="dim"))
         table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
     if any(split.ignored for split in splits.values()):
         table.add_row(Text("ignored", style="dim"), *(_share(split, split.ignored or 0) for split in splits.values()))

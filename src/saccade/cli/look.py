@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 from rich.console import Console
 
-from saccade.cli import say
-from saccade.data import Picture, output, read_image
+from saccade.cli import console
 from saccade.errors import SaccadeError
 
 if TYPE_CHECKING:
-    from saccade.studio.views import View
+    from saccade.data import Picture
     from saccade.studio.page import PageReport
+    from saccade.studio.views import View
 
 
 def look(
@@ -49,7 +49,7 @@ def look(
     picture
         A picture file. Without one, a picture is drawn for you.
     model
-        An embedded model's name, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file.
+        The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file.
     out
         Where the page goes.
     size
@@ -69,14 +69,19 @@ def look(
     """
     if text is not None and not text.strip():
         raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
+    from saccade.data import output
+    from saccade.data.files import check_file
+
+    if picture is not None:
+        check_file(picture)
+    output.check_writable(out, [] if picture is None else [picture])
     from saccade.device import pick_device
     from saccade.studio.look import look_at
     from saccade.studio.views import LookOptions
 
-    console = say.to(stderr=as_json)
-    output.check(out, [] if picture is None else [picture])
-    seen, place = _picture(picture, console), pick_device(device)
-    waiting = say.to(stderr=True)
+    stdout = console.stderr() if as_json else console.stdout()
+    seen, place = _picture(picture, stdout), pick_device(device)
+    waiting = console.stderr()
     with waiting.status("running the model"):
         found = look_at(model, seen, LookOptions(size=size, threshold=threshold, text=text), place)
     with waiting.status("writing the page"):
@@ -85,28 +90,30 @@ def look(
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
         print(json.dumps({**found.to_dict(), "page": page}, ensure_ascii=False))
     else:
-        _print(console, found, report)
+        _print(stdout, found, report)
     if open_page:
         webbrowser.open(out.resolve().as_uri())
 
 
-def _picture(path: Path | None, console: Console) -> Picture:
+def _picture(path: Path | None, stdout: Console) -> "Picture":
+    from saccade.data.images import Picture, read_image
+
     if path is not None:
         return read_image(path)
     from saccade.studio.sample import sample_picture
 
-    console.print("No picture was given: looking at one drawn for you.", style="dim")
+    stdout.print("No picture was given: looking at one drawn for you.", style="dim")
     return Picture(sample_picture(), "a drawn picture")
 
 
-def _print(console: Console, found: "View", report: "PageReport") -> None:
+def _print(stdout: Console, found: "View", report: "PageReport") -> None:
     task = found.task
     rows, columns = found.grid
     size = f"{task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
-    say.line(console, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
-    found.print_summary(console)
+    console.line(stdout, (task.name, "bold"), f", {size}, {found.seconds:.2f} s in fp32")
+    found.print_summary(stdout)
     for note in found.notes:
-        say.note(console, note)
+        console.note(stdout, note)
     kept = "" if report.layers_kept == report.layers else f", {report.layers_kept} of {report.layers} layers"
     size = f" ({report.bytes / 1e6:.1f} MB{kept}). Open it in a browser and click {found.click}."
-    say.line(console, "The page: ", (str(report.path), "bold"), size)
+    console.line(stdout, "The page: ", (str(report.path), "bold"), size)

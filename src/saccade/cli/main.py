@@ -1,4 +1,4 @@
-"""The command `saccade`: what it offers, and what it says when something goes wrong."""
+"""The command `saccade`: its subcommands, and how errors are reported."""
 
 import os
 import sys
@@ -7,58 +7,67 @@ import traceback
 import cyclopts
 from pydantic import ValidationError
 
-from saccade.cli import classify, detect, doctor, look, models, say, scenes, segment
+from saccade.cli import console
+from saccade.cli.doctor import doctor
+from saccade.cli.look import look
+from saccade.cli.models import models
+from saccade.cli.predict import predict
+from saccade.cli.renamed import rename_options
+from saccade.cli.scenes import scenes
+from saccade.cli.train import train_command
+from saccade.cli.val import val
 from saccade.errors import SaccadeError, in_one_line
-from saccade.train import Interrupted
+from saccade.tasks.registry import all_commands
 
-app = cyclopts.App(
-    name="saccade",
-    help="Vision attention that you can use, see and touch.\n\n"
-    "Start with `saccade look photo.jpg`. Every command explains itself with --help. "
-    "After an error, --debug shows where it came from.",
-    help_format="markdown",
-    result_action="return_value",
-    suppress_keyboard_interrupt=False,
-)
-app.command(look.look)
-train = cyclopts.App(name="train", help="Train a model on your own pictures.")
-train.command(classify.train, name="classify")
-train.command(detect.train, name="detect")
-train.command(segment.train, name="segment")
-app.command(train)
-app.command(models.val)
-app.command(models.predict)
-app.command(models.models)
-app.command(scenes.scenes)
-app.command(doctor.doctor)
 
-_NO_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
+def build_app() -> cyclopts.App:
+    """The command line with the tasks that are registered now."""
+    app = cyclopts.App(
+        name="saccade",
+        help="Vision attention that you can use, see and touch.\n\n"
+        "Start with `saccade look photo.jpg`. Every command explains itself with --help. "
+        "After an error, --debug shows where it came from.",
+        help_format="markdown",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    train = cyclopts.App(name="train", help="Train a model on your own pictures.")
+    for task in all_commands():
+        train.command(train_command(task), name=task.name)
+    for command in (look, train, val, predict, models, scenes, doctor):
+        app.command(command)
+    return app
+
+
+app = build_app()
+
+_OUT_OF_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command and leave: exit code 0; 2 for a wrong command line; 1 for data that cannot be used and
-    everything else that goes wrong, in one line; 130 when interrupted."""
+    """Run one command and exit: code 0; 2 for a wrong command line; 1, with one line, for unusable data and everything
+    else that goes wrong; 130 when interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = arguments.index("--") if "--" in arguments else len(arguments)
-    debug = "--debug" in arguments[:options]
-    arguments = [a for a in arguments[:options] if a != "--debug"] + arguments[options:]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    debug = "--debug" in arguments[:end]
+    options = rename_options([a for a in arguments[:end] if a != "--debug"], _warn)
     try:
-        app(arguments, exit_on_error=False, print_error=False)
-        if sys.stdout is not None:  # closed by whoever started us
+        app([*options, *arguments[end:]], exit_on_error=False, print_error=False)
+        if sys.stdout is not None:  # closed by the parent process
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
-        code, said = _judged(error)
-        say.line(say.to(stderr=True), (f"saccade: {said}", "red"))
+        code, message = _report(error)
+        console.line(console.stderr(), (f"saccade: {message}", "red"))
         sys.exit(code)
 
 
-def one_of_several() -> None:
-    """`main`, as torchrun starts it: where there are other processes, this one ends at once when all is done."""
+def main_of_torchrun() -> None:
+    """`main`, as torchrun starts it: with several processes, this one exits at once when all are done."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return main()
     from saccade.device import end
@@ -66,33 +75,35 @@ def one_of_several() -> None:
     code = 0
     try:
         main()
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else 1
+    except SystemExit as exit:
+        code = exit.code if isinstance(exit.code, int) else 1
     end(code)
 
 
-def _judged(error: BaseException) -> tuple[int, str]:
-    """The exit code for an error, and what to say of it."""
-    said = in_one_line(error, most=2000)
+def _warn(text: str) -> None:
+    console.note(console.stderr(), text)
+
+
+def _report(error: BaseException) -> tuple[int, str]:
+    """The exit code and the message for an error."""
+    text = in_one_line(error, most=2000)
     if isinstance(error, cyclopts.CycloptsError):
-        wrong = error.__cause__
-        return 2, f"{_wrong_option(wrong) if isinstance(wrong, ValidationError) else said} (see saccade --help)"
-    if isinstance(error, say.UsageError):
-        return 2, said
-    if isinstance(error, Interrupted):
-        return 130, said
+        cause = error.__cause__
+        return 2, f"{_wrong_option(cause) if isinstance(cause, ValidationError) else text} (see saccade --help)"
+    if isinstance(error, SaccadeError):
+        return error.exit_code, text
     if _interrupted(error):
         return 130, "interrupted"
-    if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{said} ".lower() for sign in _NO_MEMORY):
+    if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{text} ".lower() for sign in _OUT_OF_MEMORY):
         return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
-    if isinstance(error, SaccadeError | OSError | ValidationError):
-        return 1, said
-    said = f"{type(error).__name__}: {in_one_line(error)}"
-    return 1, f"this should not have happened: {said}. Please report it, with what --debug shows"
+    if isinstance(error, OSError | ValidationError):
+        return 1, text
+    text = f"{type(error).__name__}: {in_one_line(error)}"
+    return 1, f"this should not have happened: {text}. Please report it, with the output of --debug"
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C is at the bottom of it: what it meets while modules are loaded may wrap it."""
+    """Whether Ctrl-C is the cause: libraries may wrap it while modules are imported."""
     while not isinstance(error, KeyboardInterrupt):
         before = error.__cause__ or error.__context__
         if before is None:

@@ -1,0 +1,189 @@
+"""`saccade predict`: results for pictures, and for videos frame by frame."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from saccade.cli import console
+from saccade.cli.console import DeviceName, Json, Precision
+from saccade.cli.models import load_with_head
+from saccade.cli.results import ResultWriter
+from saccade.cli.task_options import merged_options, options_of
+from saccade.errors import DataError, SaccadeError, UsageError
+from saccade.options import Options
+from saccade.tasks.commands import OnError
+
+if TYPE_CHECKING:
+    from saccade.data import Picture
+    from saccade.tasks.artifacts import Frame
+
+BATCH, VIDEO_BATCH = 16, 4  # pictures in memory at once; frames of videos can be large
+
+TaskOptions: type[Options] = merged_options("predict_options")
+
+
+def predict(
+    pictures: Annotated[list[str], Parameter(negative=())],
+    *,
+    model: str = "cifar",
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    on_error: OnError = "skip",
+    device: DeviceName = "auto",
+    precision: Precision = "fp32",
+    as_json: Json = False,
+    as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
+    options: Annotated[TaskOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+) -> None:
+    """Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are processed frame by
+    frame.
+
+    Examples:
+
+        saccade predict photo.jpg
+
+        saccade predict photos/ --csv --out labels.csv
+
+        saccade predict slides/ --model runs/cells --draw found/
+
+        saccade predict street.jpg --model runs/streets --masks masks/ --coco areas.json
+
+        saccade predict drive.mp4 --model runs/streets --draw drawn/ --json --out drive.json
+
+    Parameters
+    ----------
+    pictures
+        Files, folders (with all pictures in them) or patterns. Videos (MP4, MOV, MKV, WebM, AVI and more) are given as
+        files or by a pattern, and need the extra "film"; an animated GIF is a picture.
+    model
+        As for look.
+    out
+        File to write to instead of the terminal.
+    on_error
+        What to do with a picture that cannot be read: skip it, counted and named, or fail. Of a video that is damaged
+        or cut short, skip uses the frames that there are, with a note.
+    device
+        Where to compute.
+    precision
+        auto: bf16 where the processor computes in it, which is faster and changes the last digits.
+    as_json
+        A JSON list; for videos with the index and the time in seconds of every frame.
+    as_csv
+        A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
+    """
+    from saccade.data.files import find_images
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other: choose one")
+    files = find_images(pictures, also=_is_video)
+    _check_outputs(files, out, options)
+    form: Literal["json", "csv", "text", "table"] = (
+        "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
+    )
+    task, commands = load_with_head(model)
+    task_options = options_of(commands, "predict_options", options, model)
+    from saccade.device import join
+
+    writers = commands.writers(task, task_options, files)
+    inputs = Inputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
+    place = join(device, precision)
+    task.model.to(place.device)
+    with ResultWriter(commands, form) as results:
+        with place.precision(), ExitStack() as stack:
+            for writer in writers:
+                stack.enter_context(writer)
+            batch = VIDEO_BATCH if inputs.has_videos else BATCH
+            for result in commands.predict(task, inputs, task_options, batch):
+                frame = inputs.pending.popleft()
+                for writer in writers:
+                    writer.add(frame, result)
+                results.add(frame, result)
+            if not results.count:
+                reason = next(iter(inputs.skipped.values()))
+                raise SaccadeError(f"none of {len(files)} {inputs.items} could be read: {reason}")
+        for writer in writers:
+            if writer.message:
+                console.line(console.stderr(), writer.message)
+        results.finish(out)
+    console.skipped(console.stderr(), inputs.skipped, inputs.items)
+
+
+class Inputs:
+    """The readable pictures of files, and the frames of videos among them, in order.
+
+    Attributes:
+        items: what the files are, in the plural.
+        pending: frames whose result is not there yet.
+        skipped: file that could not be read -> the reason.
+    """
+
+    def __init__(self, files: Sequence[Path], on_error: OnError, keep_pictures: bool) -> None:
+        """keep_pictures: hold pictures in `pending`, to draw on them. Raises SaccadeError for videos without PyAV."""
+        self.files, self.on_error, self.keep_pictures = files, on_error, keep_pictures
+        videos = [_is_video(str(file)) for file in files]
+        self.has_videos = any(videos)
+        if self.has_videos:
+            from saccade.data.video import pyav
+
+            pyav()
+        self.items = " or ".join(["pictures"] * (not all(videos)) + ["videos"] * self.has_videos)
+        self.skipped: dict[str, str] = {}
+        self.pending: deque[Frame] = deque()
+
+    def __iter__(self) -> "Iterator[Picture]":
+        from tqdm.auto import tqdm
+
+        single_video = self.has_videos and len(self.files) == 1  # then the bar counts frames
+        unit = "files" if self.has_videos else "pictures"
+        for file in tqdm(self.files, unit=unit, delay=1, disable=single_video or None):
+            try:
+                yield from self._frames(file) if _is_video(str(file)) else self._picture(file)
+            except DataError as error:
+                if self.on_error == "fail":
+                    raise
+                self.skipped[str(file)] = str(error)
+
+    def _picture(self, file: Path) -> "Iterator[Picture]":
+        from saccade.data.images import read_image
+
+        yield self._enqueue(read_image(file), file)
+
+    def _frames(self, file: Path) -> "Iterator[Picture]":
+        from tqdm.auto import tqdm
+
+        from saccade.data.video import VideoReader
+
+        with VideoReader(file, self.on_error) as video:
+            frames = tqdm(video, total=video.count, unit="frames", delay=1, disable=None)
+            for i, (time, picture) in enumerate(frames):
+                yield self._enqueue(picture, file, video, i, time)
+        for note in video.notes:
+            console.note(console.stderr(), note)
+
+    def _enqueue(self, picture: "Picture", file: Path, *position: Any) -> "Picture":
+        from saccade.tasks.artifacts import Frame
+
+        self.pending.append(Frame(file, picture if self.keep_pictures else None, *position))
+        return picture
+
+
+def _is_video(name: str) -> bool:
+    from saccade.data.video import is_video
+
+    return is_video(name)
+
+
+def _check_outputs(files: Sequence[Path], out: Path | None, options: Options | None) -> None:
+    """Raises before any work where the results cannot be written."""
+    if out is None:
+        return
+    from saccade.data import output
+
+    output.check_writable(out, files)
+    for name in options.model_fields_set if options is not None else ():
+        value = getattr(options, name)
+        if isinstance(value, Path) and value.absolute() == out.absolute():
+            raise UsageError(f"--{name.replace('_', '-')} and --out name the same file: choose another for one of them")

@@ -1,0 +1,108 @@
+"""`saccade train TASK`, for each task of the registry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from saccade.cli import console
+from saccade.errors import SaccadeError, UsageError
+from saccade.options import DataOptions, Options
+from saccade.tasks.commands import TaskCommands
+from saccade.train.config import TrainConfig, resume_options
+
+if TYPE_CHECKING:
+    from saccade.tasks import Task
+
+Recipe = TypeVar("Recipe", bound=Options)
+
+_PARAMETERS = """
+Parameters
+----------
+name
+    Name of the run.
+resume
+    Continue the run of this name with the options it was started with.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder and the options of a training run."""
+
+    folder: Path
+    resume: bool
+    data: DataOptions
+    recipe: Any
+    config: TrainConfig
+
+
+def train_command(task: TaskCommands) -> Callable[..., None]:
+    """The function behind `saccade train NAME`; its signature and docstring are what cyclopts shows."""
+
+    def train(
+        *,
+        name: str = task.name,
+        resume: Annotated[bool, Parameter(negative=())] = False,
+        data: Annotated[DataOptions | None, Parameter(name="*", group="Data")] = None,
+        recipe: Annotated[task.recipe | None, Parameter(name="*", group="Model and augmentation")] = None,  # type: ignore[name-defined]
+        config: Annotated[TrainConfig | None, Parameter(name="*", group="Training")] = None,
+    ) -> None:
+        run_training(task, prepare_run(name, resume, data, recipe or task.recipe(), config))
+
+    train.__doc__ = task.help + _PARAMETERS
+    return train
+
+
+def prepare_run(name: str, resume: bool, data: DataOptions | None, recipe: Recipe, config: TrainConfig | None) -> Run:
+    """A new run, or the one to resume. Raises SaccadeError for a name that is taken or invalid, for a run that cannot
+    be resumed, and without data."""
+    data, config = data or DataOptions(), config or TrainConfig()
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
+    folder = Path("runs") / name
+    if resume:
+        config, recipe = resume_options(folder, config), resume_options(folder, recipe, "recipe")
+        data = resume_options(folder, data, "source")
+    elif any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
+        remedy = "--resume continues it" if (folder / "state").exists() else "it saved no state to resume from"
+        raise SaccadeError(f"{folder} already holds a run: {remedy}, another --name starts a new one")
+    if data.data is None:
+        raise UsageError("--data is missing: give the pictures to train on")
+    for path in (data.data, data.val):
+        if path is not None:
+            console.check_data(path)
+    return Run(folder, resume, data, recipe, config)
+
+
+def run_training(task: TaskCommands, run: Run) -> None:
+    """Train, and print the scores of the best weights."""
+    from saccade.device import is_main_process
+    from saccade.train import train
+
+    training_set, validation_set = task.open_splits(run.data, run.recipe, run.config.seed)
+    stderr, stdout = console.stderr(), console.stdout()
+    stderr.quiet = stdout.quiet = not is_main_process()
+    for note in dict.fromkeys([*training_set.notes, *validation_set.notes]):
+        console.note(stderr, note)
+    pretrained = load_pretrained(run.data.weights)
+    trainable: Any = task.training()(training_set, validation_set, run.recipe, run.config.seed, pretrained)
+    scores = train(trainable, run.config, run.folder, run.resume, run.data)
+    for dataset in (training_set, validation_set):
+        console.skipped(stderr, dataset.skipped, task.items)
+    text = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
+    console.line(stdout, f"{run.folder / 'model'}: {text}")
+
+
+def load_pretrained(model: str | None) -> "Task | None":
+    """The model to start from. Raises SaccadeError for one without an encoder of this library."""
+    if model is None:
+        return None
+    from saccade.tasks import Task, load
+
+    task = load(model)
+    if not isinstance(task, Task):
+        raise SaccadeError(f"--weights {model}: a model of another library, whose weights cannot be loaded here")
+    return task

@@ -1,0 +1,95 @@
+"""`saccade val`: scores of a model on annotated pictures."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from saccade.cli import console
+from saccade.cli.console import DeviceName, Json, Precision
+from saccade.cli.models import load_with_head
+from saccade.cli.task_options import merged_options, options_of
+from saccade.options import Options
+from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.tasks.registry import all_commands
+
+TaskOptions: type[Options] = merged_options("val_options")
+
+
+def val(
+    data: Path,
+    *,
+    model: str = "cifar",
+    out: Path | None = None,
+    split: str | None = None,
+    on_error: OnError = "skip",
+    device: DeviceName = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+    options: Annotated[TaskOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+) -> None:
+    check = console.check_data
+    check(data)
+    from saccade.device import join
+
+    task, commands = load_with_head(model)
+    task_options = options_of(commands, "val_options", options, model)
+    place = join(device, precision)
+    out = out or Path("runs") / f"val-{task.name}"
+    out.mkdir(parents=True, exist_ok=True)
+    result = commands.evaluate(task, data, split, on_error, place, out, task_options)
+    text = json.dumps(result.scores, ensure_ascii=False, indent=1)
+    (out / "scores.json").write_text(text, encoding="utf-8")
+    if as_json:
+        print(json.dumps(result.scores, ensure_ascii=False))
+        return
+    console.line(console.stdout(), f"{task.name} on {result.scores['pictures']} pictures, {place}")
+    _print_scores(result, commands)
+    console.line(console.stdout(), f"Charts of the scores are in {out}")
+
+
+def _print_scores(result: Evaluation, commands: TaskCommands) -> None:
+    from saccade.studio.terminal import bars
+
+    stdout = console.stdout()
+    scores = {key: value for key, value in result.scores.items() if value is None or isinstance(value, float)}
+    shown = {key: "n/a" if value is None else f"{value:.4f}" for key, value in scores.items()}
+    console.line(stdout, *(part for key, value in shown.items() for part in (f"{key} ", (value, "bold"), "  ")))
+    console.line(stdout, f"{commands.bars_title}:")
+    scored = {label: score for label, score in result.bars.items() if score is not None}
+    stdout.print(bars(list(scored), list(scored.values())))
+    console.skipped(stdout, result.scores["skipped"], commands.items)
+
+
+val.__doc__ = f"""Score a model on annotated pictures.
+
+{" ".join(task.evaluates for task in all_commands())}
+
+Examples:
+
+    saccade val pets/test --model runs/pets
+
+    saccade val cells/ --split test --model runs/cells
+
+    saccade val scenes:1000 --model scenes
+
+Parameters
+----------
+data
+    Folder or tar, or a COCO .json, or scenes:N for N drawn scenes.
+model
+    As for look.
+out
+    Folder for scores.json and charts; default runs/val-MODEL.
+split
+    Which split of the data to use, where it has several.
+on_error
+    What to do with a picture that cannot be read.
+device
+    Where to compute.
+precision
+    auto: bf16 where the processor computes in it.
+as_json
+    Print the scores as JSON.
+"""

@@ -1,0 +1,113 @@
+"""Image classification on the command line."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+from rich.table import Table
+
+from saccade.errors import printable
+from saccade.options import DataOptions, Options
+from saccade.tasks.classify.recipe import ClassifyRecipe
+from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+
+if TYPE_CHECKING:
+    from saccade.data import Picture
+    from saccade.device import Device
+    from saccade.tasks.classify.result import Classification
+    from saccade.tasks.classify.task import ClassifyTask
+    from saccade.tasks.classify.training import ClassifyTraining
+
+
+class ClassifyPredictOptions(Options):
+    """Options of `predict` with a classifier."""
+
+    top: Annotated[int, Field(ge=1)] = 3
+    """Classes listed for each picture."""
+
+
+class ClassifyCommands(TaskCommands):
+    """Pictures in one folder a class; classes with their probabilities."""
+
+    name = "classify"
+    help = """Train a classifier on pictures in one folder a class (or a tar of them).
+
+The result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume
+needs in state/. To use several processors or machines, start it with torchrun.
+
+Examples:
+
+    saccade train classify --data pets/ --name pets
+
+    saccade train classify --data pets/ --name pets --weights cifar --epochs 50
+
+    saccade train classify --data pets/ --name pets --weights hf:facebook/dinov2-small
+
+    saccade train classify --name pets --resume
+
+    torchrun --nproc-per-node 8 -m saccade train classify --data pets/
+"""
+    recipe = ClassifyRecipe
+    predict_options = ClassifyPredictOptions
+    evaluates = "A classifier: top-1 and top-5 accuracy, recall per class, calibration; one folder a class."
+    bars_title = "recall per class"
+    view = "saccade.studio.views.classify:ClassifyView"
+
+    def task_class(self) -> "type[ClassifyTask]":
+        from saccade.tasks.classify.task import ClassifyTask
+
+        return ClassifyTask
+
+    def training(self) -> "type[ClassifyTraining]":
+        from saccade.tasks.classify.training import ClassifyTraining
+
+        return ClassifyTraining
+
+    def open_splits(self, options: DataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data import splits
+
+        assert options.data is not None
+        return splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
+
+    def evaluate(
+        self,
+        task: "ClassifyTask",
+        data: Path,
+        split: str | None,
+        on_error: OnError,
+        device: "Device",
+        out: Path,
+        options: Options,
+    ) -> Evaluation:
+        from saccade.tasks.classify.report import evaluate
+
+        return evaluate(task, data, split, on_error, device, out)
+
+    def predict(
+        self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int
+    ) -> "Iterator[Classification]":
+        return task.predict_all(pictures, options.top, batch)
+
+    def frame_scores(self, result: "Classification") -> dict[str, float]:
+        return {result.label: 1.0}
+
+    def table(self, results: "list[Classification]") -> Table:
+        table = Table("picture", *(f"{i + 1}." for i in range(len(results[0].labels))))
+        for result in results:
+            pairs = zip(result.labels, result.probabilities, strict=True)
+            table.add_row(printable(result.name), *(f"{printable(label)} {p:.0%}" for label, p in pairs))
+        return table
+
+    def csv_header(self, result: "Classification") -> list[str]:
+        ranks = range(1, len(result.labels) + 1)
+        return ["name", *(f"{column}_{rank}" for rank in ranks for column in ("label", "probability"))]
+
+    def csv_rows(self, result: "Classification") -> Iterator[list[str]]:
+        from saccade.data.output import csv_cell
+
+        pairs = zip(result.labels, result.probabilities, strict=True)
+        yield [result.name, *(cell for label, p in pairs for cell in (csv_cell(label), f"{p:.6f}"))]
+
+
+COMMANDS = ClassifyCommands()

@@ -1,0 +1,125 @@
+"""What a task tells the command line: its options, how its data is read, how its results are shown.
+
+A task's folder holds `commands.py` with one instance of a subclass, `COMMANDS`. Such a module is imported for `--help`,
+so PyTorch is imported inside its methods only.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from rich.table import Table
+
+from saccade.options import DataOptions, Options
+
+if TYPE_CHECKING:
+    from saccade.data import Picture
+    from saccade.device import Device
+    from saccade.tasks.artifacts import ArtifactWriter
+    from saccade.tasks.saved import TrainedTask
+    from saccade.tasks.training import Training
+
+OnError = Literal["skip", "fail"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of `val`.
+
+    Attributes:
+        scores: goes to scores.json; numbers at the top level are printed. Holds "pictures" (how many were scored) and
+            "skipped" (name of a picture -> why it was left out).
+        bars: a score, 0 to 1, for each row of the bar chart below the scores; None where it is undefined.
+    """
+
+    scores: dict[str, Any]
+    bars: dict[str, float | None]
+
+
+class TaskCommands:
+    """Base of what every task tells the command line.
+
+    Attributes:
+        name: of the command `saccade train NAME`, and `kind` of the task's models.
+        help: of `saccade train NAME`, in Markdown, with examples.
+        recipe: options of the model and its training.
+        predict_options, val_options: options of `predict` and `val` that only some tasks have.
+        evaluates: for the help of `val`: scores and data formats, one sentence.
+        items: what of a data set can be skipped, in the plural.
+        bars_title: heading of the bar chart of `val`.
+        frame_score: heading of the mean of `frame_scores` over a video.
+        view: "module:Class" of what `look` shows; None for the attention alone.
+    """
+
+    name: ClassVar[str]
+    help: ClassVar[str]
+    recipe: ClassVar[type[Options]]
+    predict_options: ClassVar[type[Options]] = Options
+    val_options: ClassVar[type[Options]] = Options
+    evaluates: ClassVar[str] = ""
+    items: ClassVar[str] = "pictures"
+    bars_title: ClassVar[str] = "scores"
+    frame_score: ClassVar[str] = "frames"
+    view: ClassVar[str | None] = None
+
+    def task_class(self) -> "type[TrainedTask]":
+        """The class of the task's own models, as `saccade.load` opens them."""
+        raise NotImplementedError
+
+    def training(self) -> "type[Training]":
+        """What `saccade.train.train` runs."""
+        raise NotImplementedError
+
+    def open_splits(self, options: DataOptions, recipe: Any, seed: int) -> tuple[Any, Any]:
+        """The training and the validation set."""
+        raise NotImplementedError
+
+    def evaluate(
+        self, task: Any, data: Path, split: str | None, on_error: OnError, device: "Device", out: Path, options: Any
+    ) -> Evaluation:
+        """Scores of a model on a data set; charts go to the folder `out`."""
+        raise NotImplementedError
+
+    def predict(self, task: Any, pictures: "Iterable[Picture]", options: Any, batch: int) -> Iterator[Any]:
+        """A result for each picture, in order; at most `batch` pictures are in memory at once."""
+        raise NotImplementedError
+
+    def writers(self, task: Any, options: Any, files: Sequence[Path]) -> "list[ArtifactWriter]":
+        """Writers of the files that `predict` makes beside its results. Raises before any work where a file is in the
+        way."""
+        return []
+
+    def compact(self, result: Any) -> Any:
+        """As much of a result as is kept until all of them are printed."""
+        return result
+
+    def frame_scores(self, result: Any) -> dict[str, float]:
+        """A score, 0 to 1, for each class that a frame of a video shows."""
+        return {}
+
+    def table(self, results: list[Any]) -> Table:
+        """Results for the terminal."""
+        raise NotImplementedError
+
+    def csv_header(self, result: Any) -> list[str]:
+        """Names of the columns."""
+        raise NotImplementedError
+
+    def csv_rows(self, result: Any) -> Iterator[list[str]]:
+        """Rows of one result."""
+        raise NotImplementedError
+
+    def to_csv(self, results: Iterable[Any]) -> str:
+        """A table with a header. Cells that spreadsheets would take for formulas have an apostrophe in front."""
+        from saccade.data.output import csv_cell
+
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        for i, result in enumerate(results):
+            if i == 0:
+                writer.writerow(self.csv_header(result))
+            writer.writerows([csv_cell(row[0]), *row[1:]] for row in self.csv_rows(result))
+        return file.getvalue()

@@ -1,0 +1,133 @@
+"""Object detection on the command line."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+from rich.table import Table
+
+from saccade.errors import printable
+from saccade.options import DataOptions, Options
+from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.tasks.detect.recipe import DetectRecipe
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from saccade.data import Picture
+    from saccade.device import Device
+    from saccade.tasks.artifacts import ArtifactWriter
+    from saccade.tasks.detect.task import BaseDetectTask, Detection, DetectTask
+    from saccade.tasks.detect.training import DetectTraining
+
+
+class DetectPredictOptions(Options):
+    """Options of `predict` with a detector."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Lowest score of an object, 0 to 1."""
+    draw: Path | None = None
+    """Folder for the pictures with their results drawn on them; of a video, an MP4 without sound with the frame times
+    of the original."""
+
+
+class DetectCommands(TaskCommands):
+    """COCO JSON, Pascal VOC, YOLO; objects with boxes, scores and relations."""
+
+    name = "detect"
+    help = """Train a detector on pictures with boxes: COCO JSON, Pascal VOC or YOLO files.
+
+--data scenes trains on procedurally drawn scenes, scenes:5000 on 5,000 of them an epoch. The result is in runs/NAME:
+the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs in state/.
+
+Examples:
+
+    saccade train detect --data cells/ --name cells --weights scenes
+
+    saccade train detect --data scenes --size 128 --queries 30 --name shapes
+
+    saccade train detect --name cells --resume
+"""
+    recipe = DetectRecipe
+    predict_options = DetectPredictOptions
+    evaluates = "A detector: mAP, mAP50 per class, recall of relations; COCO JSON, Pascal VOC, YOLO, scenes:N."
+    items = "pictures or annotations"
+    bars_title = "mAP50 per class"
+    frame_score = "frames with it"
+    view = "saccade.studio.views.detect:DetectView"
+
+    def task_class(self) -> "type[DetectTask]":
+        from saccade.tasks.detect.task import DetectTask
+
+        return DetectTask
+
+    def training(self) -> "type[DetectTraining]":
+        from saccade.tasks.detect.training import DetectTraining
+
+        return DetectTraining
+
+    def open_splits(self, options: DataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data.objects.sets import object_splits
+        from saccade.tasks.scenes import scene_splits
+
+        assert options.data is not None
+        scenes = scene_splits(options.data, recipe.size, seed)
+        if scenes is not None:
+            return scenes
+        return object_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+
+    def evaluate(
+        self,
+        task: "BaseDetectTask",
+        data: Path,
+        split: str | None,
+        on_error: OnError,
+        device: "Device",
+        out: Path,
+        options: Options,
+    ) -> Evaluation:
+        from saccade.tasks.detect.report import evaluate
+
+        return evaluate(task, data, split, on_error, device, out)
+
+    def predict(
+        self, task: "BaseDetectTask", pictures: "Iterable[Picture]", options: DetectPredictOptions, batch: int
+    ) -> "Iterator[Detection]":
+        return task.predict_all(pictures, options.threshold, batch)
+
+    def writers(
+        self, task: "BaseDetectTask", options: DetectPredictOptions, files: Sequence[Path]
+    ) -> "list[ArtifactWriter]":
+        from saccade.tasks.artifacts import DrawingWriter
+        from saccade.tasks.detect.draw import draw_detections
+
+        def painter(video: bool) -> "Callable[[Image.Image, Detection], Image.Image]":
+            return lambda image, result: draw_detections(image, result.found, task.labels, task.relations, threshold=0)
+
+        return [] if options.draw is None else [DrawingWriter(options.draw, files, painter)]
+
+    def frame_scores(self, result: "Detection") -> dict[str, float]:
+        return dict.fromkeys(result.labels, 1.0)
+
+    def table(self, results: "list[Detection]") -> Table:
+        table = Table("picture", "object", "score", "left", "top", "right", "bottom")
+        for result in results:
+            rows = zip(result.labels, result.found.scores.tolist(), result.found.boxes.tolist(), strict=True)
+            lines = [(printable(label), f"{score:.0%}", *(f"{edge:.1f}" for edge in box)) for label, score, box in rows]
+            for i, line in enumerate(lines or [("nothing found", "", "", "", "", "")]):
+                table.add_row(printable(result.name) if i == 0 else "", *line)
+        return table
+
+    def csv_header(self, result: "Detection") -> list[str]:
+        return ["name", "label", "score", "left", "top", "right", "bottom"]
+
+    def csv_rows(self, result: "Detection") -> Iterator[list[str]]:
+        from saccade.data.output import csv_cell
+
+        found = result.found
+        for label, score, box in zip(result.labels, found.scores.tolist(), found.boxes.tolist(), strict=True):
+            yield [result.name, csv_cell(label), f"{score:.6f}", *(f"{edge:.2f}" for edge in box)]
+
+
+COMMANDS = DetectCommands()

@@ -1,0 +1,32 @@
+"""The tasks that the command line knows. A new task is a folder and a line in `TASKS`. Imports no PyTorch."""
+
+from importlib import import_module
+from typing import Any
+
+from saccade.errors import SaccadeError
+from saccade.tasks.commands import TaskCommands
+
+# name of the task -> the module that holds its `COMMANDS`
+TASKS = {
+    "classify": "saccade.tasks.classify.commands",
+    "detect": "saccade.tasks.detect.commands",
+    "segment": "saccade.tasks.segment.commands",
+}
+
+
+def commands(name: str) -> TaskCommands:
+    """What the command line knows of the task `name`."""
+    return import_module(TASKS[name]).COMMANDS
+
+
+def all_commands() -> list[TaskCommands]:
+    """Of every task, in the order of `TASKS`."""
+    return [commands(name) for name in TASKS]
+
+
+def commands_of(task: Any) -> TaskCommands:
+    """Of a loaded model, by its `kind`. Raises SaccadeError for a model without a head."""
+    kind = getattr(task, "kind", None)
+    if kind not in TASKS:
+        raise SaccadeError(f"{task.name} has no head to predict with; `saccade look` can look into it")
+    return commands(kind)

@@ -1,0 +1,34 @@
+"""Procedural scenes as the data of a task: `--data scenes:5000`, `saccade val scenes:1000`."""
+
+from pathlib import Path
+from typing import Any
+
+from saccade.data.scenes import Scenes
+from saccade.data.scenes.spec import parse_spec
+
+EPOCH = 20_000  # scenes of an epoch of training
+VALIDATION = 500  # scenes that select the weights of a run, and that `val` uses by default
+VALIDATION_SEED, TEST_SEED = 0, 1_000_003
+
+
+def scene_splits(data: Path, size: Any, seed: int) -> tuple[Scenes, Scenes] | None:
+    """Scenes to train on and to validate on; None if `data` is not such a specification.
+
+    Training never draws a held-out combination of shapes, colours and relations (`saccade.data.scenes.held_out`).
+    """
+    found = _arguments(data)
+    if found is None:
+        return None
+    found = {"size": size, **found, "combinations": "seen"}
+    training = Scenes(**{"n": EPOCH, "seed": seed + 1, **found})
+    return training, Scenes(**{**found, "n": VALIDATION, "seed": VALIDATION_SEED})
+
+
+def evaluation_scenes(data: Path, size: Any) -> Scenes | None:
+    """Scenes to evaluate a trained model on; None if `data` is not such a specification."""
+    found = _arguments(data)
+    return None if found is None else Scenes(**{"n": VALIDATION, "size": size, "seed": TEST_SEED, **found})
+
+
+def _arguments(data: Path) -> dict[str, Any] | None:
+    return None if data.exists() else parse_spec(str(data))

@@ -1,0 +1,67 @@
+"""Masks and COCO annotations that `predict` writes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from saccade.data import output
+from saccade.data.video import is_video
+from saccade.errors import DataError
+from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
+from saccade.tasks.segment.coco import writing_areas
+from saccade.tasks.segment.colours import index_png
+from saccade.tasks.segment.result import Segmentation
+from saccade.tasks.segment.task import BaseSegmentTask
+
+
+class MaskWriter(ArtifactWriter):
+    """Index PNGs of the classes: one for each picture, a folder of them for each video."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]):
+        self.paths = output_paths(folder, files, "masks")
+
+    def add(self, frame: Frame, result: Segmentation) -> None:
+        path = self.paths[frame.file]
+        if frame.video is not None:
+            path = path / f"{frame.index:06}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        index_png(result.mask).save(path)
+
+
+class CocoWriter(ArtifactWriter):
+    """The class areas of all pictures as one COCO JSON file, complete when the writer is left, or absent."""
+
+    def __init__(self, out: Path, files: Sequence[Path], task: BaseSegmentTask):
+        output.check_writable(out, files)
+        self.message = f"The areas are in {out}"
+        self._names = _relative_names(files)
+        self._writing = writing_areas(out, task.labels, f"class areas predicted by {task.name}")
+
+    def __enter__(self) -> Self:
+        self._areas = self._writing.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writing.__exit__(kind, error, trace)
+
+    def add(self, frame: Frame, result: Segmentation) -> None:
+        name = self._names[frame.file]
+        self._areas.add(name if frame.video is None else f"{name}/{frame.index:06}.png", result.mask)
+
+
+def _relative_names(files: Sequence[Path]) -> dict[Path, str]:
+    """`file_name` of COCO: relative to the folder that holds all files; of a video, the folder of its frames."""
+    try:
+        root = os.path.commonpath([file.absolute().parent for file in files])
+    except ValueError as error:
+        raise DataError("the pictures lie on several drives; --coco needs them in one folder") from error
+    names = {}
+    for file in files:
+        name = Path(os.path.relpath(file.absolute(), root))
+        name = name.with_suffix("") if is_video(file) else name
+        names[file] = os.fsencode(name.as_posix()).decode(errors="backslashreplace")
+    return names
