@@ -37,7 +37,7 @@ def test_pieces_are_words(tmp_path):
     assert reading.words == ["A", "Red", "table", ",", "red"], "as written"
     assert reading.groups == [[1], [2], [3, 4], [5], [6]]
     assert reading.ids.tolist() == [[START, 3, 4, 7, 8, 9, 4, END]]
-    assert matcher.nothing(reading).tolist() == [[START, *[PAD] * 6, END]]
+    assert matcher.without_words(reading).tolist() == [[START, *[PAD] * 6, END]]
 
 
 def test_words_of_a_tokenizer_that_sees_none(tmp_path):
@@ -74,7 +74,7 @@ def test_texts_that_cannot_be_read(tmp_path):
     matcher = load_matcher(save(tmp_path))
     with pytest.raises(DataError, match="the text '  ' has no words"):
         matcher.read("  ")
-    assert matcher.most == 12, "less than there are positions, as tokenizer_config.json says"
+    assert matcher.max_tokens == 12, "less than there are positions, as tokenizer_config.json says"
     matcher.read("a " * 10)
     with pytest.raises(DataError, match=r"has 11 tokens; .* takes 10 besides its marks"):
         matcher.read("a " * 11)
@@ -83,7 +83,7 @@ def test_texts_that_cannot_be_read(tmp_path):
 def test_roberta_counts_positions_from_its_padding(tmp_path):
     folder = save(tmp_path, "altclip")
     (folder / "tokenizer_config.json").write_text('{"pad_token": "<pad>"}')
-    assert load_matcher(folder).most == 15
+    assert load_matcher(folder).max_tokens == 15
 
 
 @pytest.mark.parametrize(

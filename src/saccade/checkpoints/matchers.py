@@ -26,19 +26,19 @@ from saccade.errors import CheckpointError, DataError, in_one_line
 class Kind:
     """A family of matchers.
 
-    model: transformers' class. pictures: how its image processor fills in what the file leaves out. whole: whether a
-    text is filled up to the longest that it takes, as in training, and read without a mask.
+    model: transformers' class. pictures: defaults of its image processor. pad_to_max: whether a
+    text is padded to the maximum length, as in training, and encoded without a mask.
     """
 
     model: str
     pictures: str = "CLIP"
-    whole: bool = False
+    pad_to_max: bool = False
 
 
 # By the model_type of config.json.
 KINDS: Mapping[str, Kind] = {
     "clip": Kind("CLIPModel"),
-    "siglip": Kind("SiglipModel", "ViT", whole=True),
+    "siglip": Kind("SiglipModel", "ViT", pad_to_max=True),
     "altclip": Kind("AltCLIPModel"),
     "chinese_clip": Kind("ChineseCLIPModel"),
     "metaclip_2": Kind("MetaClip2Model"),
@@ -73,7 +73,7 @@ class PublicMatcher:
         preprocess: from a PIL picture to the model's input.
         tokenizer: of the library tokenizers.
         family: which of KINDS it is.
-        most: maximum number of tokens, special tokens included.
+        max_tokens: maximum number of tokens, special tokens included.
         padding: id of the padding token.
         name: short name for display.
         notes: assumptions made when it was loaded, one sentence each.
@@ -85,7 +85,7 @@ class PublicMatcher:
     preprocess: Preprocess
     tokenizer: Any
     family: str
-    most: int
+    max_tokens: int
     padding: int
     name: str
     notes: list[str] = field(default_factory=list)
@@ -101,11 +101,11 @@ class PublicMatcher:
         words, groups = _words(encoded, text)
         if not words:
             raise DataError(f"the text {text!r} has no words to look for")
-        if len(encoded.ids) > self.most:
+        if len(encoded.ids) > self.max_tokens:
             marks = len(encoded.ids) - sum(map(len, groups))
             raise DataError(
-                f"the text has {len(encoded.ids) - marks} tokens; {self.name} takes {self.most - marks} besides its "
-                "marks of begin and end: use fewer words"
+                f"the text has {len(encoded.ids) - marks} tokens; {self.name} takes {self.max_tokens - marks} besides "
+                "its marks of begin and end: use fewer words"
             )
         network: Any = self.model
         count = network.config.text_config.vocab_size
@@ -114,10 +114,10 @@ class PublicMatcher:
                 f"{self.name}: tokenizer.json makes token {max(encoded.ids)}, and the model has {count}: they are not "
                 "of the same model"
             )
-        fill = self.most - len(encoded.ids) if KINDS[self.family].whole else 0
+        fill = self.max_tokens - len(encoded.ids) if KINDS[self.family].pad_to_max else 0
         return TokenizedText(torch.tensor([[*encoded.ids, *[self.padding] * fill]]), words, groups, len(encoded.ids))
 
-    def nothing(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
+    def without_words(self, reading: TokenizedText) -> Int64[Tensor, "1 n"]:
         """The ids with every word replaced by padding; special tokens stay."""
         ids = reading.ids.clone()
         ids[:, [token for group in reading.groups for token in group]] = self.padding
@@ -131,12 +131,12 @@ class PublicMatcher:
     def embed_texts(self, input_ids: Int64[Tensor, "b n"]) -> Float[Tensor, "b d"]:
         """Embeddings of texts, not normalised. Every token is read, padding too."""
         model: Any = self.model
-        seen = {} if KINDS[self.family].whole else {"attention_mask": torch.ones_like(input_ids)}
+        seen = {} if KINDS[self.family].pad_to_max else {"attention_mask": torch.ones_like(input_ids)}
         return model.get_text_features(input_ids=input_ids, **seen).pooler_output
 
 
 def is_matcher(source: Source) -> bool:
-    """Whether an opened checkpoint is a whole matcher of KINDS, not one of its towers alone or with a classifier."""
+    """Whether an opened checkpoint is a complete matcher of KINDS, not one of its towers alone or with a classifier."""
     family = _kind(source)
     return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
 
@@ -164,8 +164,8 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     side = height_width(config.vision_config.image_size) or (224, 224)
     usual = center_crop(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
-    most = _most(source, config.text_config)
-    return PublicMatcher(model, preprocess, tokenizer, family, most, padding, short_name(source.name), notes)
+    max_tokens = _max_tokens(source, config.text_config)
+    return PublicMatcher(model, preprocess, tokenizer, family, max_tokens, padding, short_name(source.name), notes)
 
 
 def _kind(source: Source) -> str | None:
@@ -215,14 +215,15 @@ def _settings(source: Source) -> dict[str, Any]:
     return {} if path is None else read_json(path)
 
 
-def _most(source: Source, config: Any) -> int:
+def _max_tokens(source: Source, config: Any) -> int:
     """Maximum number of tokens of a text: that of positions, or less if the tokenizer is configured so."""
     # RoBERTa's positions are counted from the padding's number on
     shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0
     configured = _settings(source).get("model_max_length")
     position_count = config.max_position_embeddings - shifted
-    limited = isinstance(configured, int | float) and configured > 0
-    return min(position_count, int(configured)) if limited else position_count
+    if not isinstance(configured, int | float) or configured <= 0:
+        return position_count
+    return min(position_count, int(configured))
 
 
 def _words(encoded: Any, text: str) -> tuple[list[str], list[list[int]]]:

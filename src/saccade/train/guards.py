@@ -53,18 +53,18 @@ def deterministic(wanted: bool) -> Iterator[None]:
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
     """Yields a function that returns whether Ctrl-C or SIGTERM was received; a second one stops immediately."""
-    asked: list[int] = []
+    received: list[int] = []
 
-    def ask(number: int, frame: Any) -> None:
-        asked.append(number)
+    def on_signal(number: int, frame: Any) -> None:
+        received.append(number)
         signal.signal(number, before[number])
 
     try:
-        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        before: dict[int, Any] = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread: whoever runs us handles signals
         before = {}
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

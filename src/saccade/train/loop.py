@@ -131,9 +131,9 @@ class _Run:
         )
 
     def _train(self) -> None:
-        with stop_requested() as asked, ThreadPoolExecutor(1) as ahead:
+        with stop_requested() as interrupted, ThreadPoolExecutor(1) as ahead:
             for batches in self._batches(ahead):
-                stop = self._update(batches, asked)
+                stop = self._update(batches, interrupted)
                 ended = self.step % self.between == 0 or self.step == self.steps
                 if ended:
                     self._validate()
@@ -170,14 +170,14 @@ class _Run:
             self._ordered = epoch, torch.randperm(len(self.task), generator=generator)
         return self._ordered[1]
 
-    def _update(self, batches: list[Any], asked: Callable[[], bool]) -> bool:
+    def _update(self, batches: list[Any], interrupted: Callable[[], bool]) -> bool:
         """One step. Returns whether to stop after it; the same in all processes."""
         torch.manual_seed(_combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
         self.model.train()
         with self.device.precision():
             loss = self.task.loss(self.forward, batches, self.device.device)
         loss.backward()
-        total, stops = self.device.sum(torch.stack([loss.detach(), loss.new_tensor(float(asked()))])).tolist()
+        total, stops = self.device.sum(torch.stack([loss.detach(), loss.new_tensor(float(interrupted()))])).tolist()
         value = total / self.device.world
         self._check_finite(value)
         for optimizer in self.optimizers:
