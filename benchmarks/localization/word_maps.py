@@ -134,7 +134,7 @@ def word_maps(
     for depth in (0, 2, 3):
         blocks = [model.get_submodule(f"{tower}_model.encoder.layers.{depth}") for tower in ("vision", "text")]
         see = Tower(matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0])
-        read = {"input_ids": reading.ids}, {"input_ids": matcher.nothing(reading)}
+        read = {"input_ids": reading.ids}, {"input_ids": matcher.without_words(reading)}
         found = interactions(see, Tower(matcher.embed_texts, *read, blocks[1]), reading.groups, steps)
         answers = found.values[:, 1:].unflatten(1, (SIDE // 8, SIDE // 8))
         places = [[reading.words.index(names[i][kind]) for i in chosen] for kind in (0, 1)]

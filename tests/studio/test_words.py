@@ -57,7 +57,7 @@ def test_maps_are_those_of_the_lens(tmp_path, few_steps):
     blocks = [matcher.model.vision_model.encoder.layers, matcher.model.text_model.encoder.layers]
     for layer, i in zip(found.targets.layers, (0, 1, 2), strict=True):
         see = Tower(matcher.embed_images, {"pixel_values": pixels}, {"pixel_values": 0 * pixels}, blocks[0][i])
-        blank = {"input_ids": matcher.nothing(reading)}
+        blank = {"input_ids": matcher.without_words(reading)}
         tell = Tower(matcher.embed_texts, {"input_ids": reading.ids}, blank, blocks[1][i])
         exact = interactions(see, tell, reading.groups, 16).values
         torch.testing.assert_close(layer.attributions, exact[:, 1:])

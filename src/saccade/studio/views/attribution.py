@@ -177,7 +177,7 @@ class _Towers:
 def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) -> _Towers:
     reading, model = matcher.read(text), matcher.model
     device = next(model.parameters()).device
-    pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.nothing(reading).to(device)
+    pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.without_words(reading).to(device)
     started = time.perf_counter()
     with watch(model, values=True) as image_trace:
         matcher.embed_images(pixels)
