@@ -17,7 +17,7 @@ from faster_coco_eval.core import mask as coder
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.output import write_error, atomic_write
+from saccade.data.output import atomic_write, write_error
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 
