@@ -16,7 +16,8 @@ import torch
 
 from saccade.data import Preprocess, prepare, splits
 from saccade.tasks import ClassifyTask, load
-from saccade.tasks.classify.task import probabilities, score
+from saccade.tasks.classify.scores import score
+from saccade.tasks.classify.task import probabilities
 from saccade.tasks.saved import TrainedTask
 
 

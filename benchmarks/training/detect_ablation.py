@@ -60,7 +60,7 @@ class Variant(Ours):
     def loss(self, generator: torch.Generator) -> Tensor:
         batch = self.task.batch(torch.arange(self.settings.batch), generator, 1.0)
         output = DetectorOutput(*self.model(batch.pictures, batch.denoising))
-        usual = self.task.each * len(batch.pictures)
+        usual = self.task.objects_per_picture * len(batch.pictures)
         parts = detection_loss(output, batch.targets, batch.denoising, batch.denoising_match, usual)
         assert set(self.without) <= set(parts), f"{self.without}: expected names of {sorted(parts)}"
         return sum((part for name, part in parts.items() if name not in self.without), torch.zeros(()))
@@ -85,7 +85,7 @@ def without_bias(settings: AblationSettings) -> Variant:
 VARIANTS: dict[str, Callable[[AblationSettings], Variant]] = {
     "all": lambda settings: Variant("all parts", make_task(settings, 24), settings),
     "denoising": lambda settings: Variant("without denoising", make_task(settings, 0), settings),
-    "dense": lambda settings: Variant("without the dense head", make_task(settings, 24), settings, ("within",)),
+    "dense": lambda settings: Variant("without the dense head", make_task(settings, 24), settings, ("dense",)),
     "bias": without_bias,
 }
 

@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from saccade.tasks.base import Task
     from saccade.tasks.bundled_models import bundled
     from saccade.tasks.classify.recipe import ClassifyRecipe
-    from saccade.tasks.classify.task import Classification, ClassifyTask
+    from saccade.tasks.classify.result import Classification
+    from saccade.tasks.classify.task import ClassifyTask
     from saccade.tasks.classify.training import ClassifyTraining
     from saccade.tasks.detect.recipe import DetectRecipe
-    from saccade.tasks.detect.task import Detection, DetectTask
+    from saccade.tasks.detect.result import Detection
+    from saccade.tasks.detect.task import DetectTask
     from saccade.tasks.detect.training import DetectTraining
     from saccade.tasks.loading import load
     from saccade.tasks.segment.recipe import SegmentRecipe
@@ -40,14 +42,14 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "Classification": ".classify.task",
+        "Classification": ".classify.result",
         "ClassifyRecipe": ".classify.recipe",
         "ClassifyTask": ".classify.task",
         "ClassifyTraining": ".classify.training",
         "DetectRecipe": ".detect.recipe",
         "DetectTask": ".detect.task",
         "DetectTraining": ".detect.training",
-        "Detection": ".detect.task",
+        "Detection": ".detect.result",
         "SegmentRecipe": ".segment.recipe",
         "SegmentTask": ".segment.task",
         "SegmentTraining": ".segment.training",

@@ -1,4 +1,4 @@
-"""What every task shares: a model, how pictures are prepared for it, and where its tokens are."""
+"""What every task shares: a model, its preprocessing, and the layout of its tokens."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,14 +11,14 @@ from saccade.models import ViT
 
 @dataclass
 class Task:
-    """A model with what it takes to use it on pictures. By itself it makes no prediction; it can be looked into.
+    """A model with its preprocessing. Subclasses predict; any of them can be looked into.
 
     Attributes:
         model: a ViT, or a network around one at `.vit`.
-        preprocess: from a picture to what the model takes.
-        name: short, for people.
-        notes: what was assumed when it was loaded, one sentence each.
-        card: what is known of how it came to be: data, recipe, scores.
+        preprocess: from a picture to the input of the model.
+        name: short name for messages.
+        notes: what was assumed when it was loaded, one sentence for each.
+        card: how the model was trained: data, recipe, scores.
     """
 
     model: nn.Module
@@ -34,7 +34,8 @@ class Task:
 
     @property
     def target(self) -> int | Literal["mean"]:
-        """The token that speaks for the picture: 0 (cls), or "mean" where there is none or patches are averaged."""
+        """The token that represents the picture: 0 (cls), or "mean" of the patches where there is none or they are
+        pooled."""
         pool = getattr(getattr(self.model, "config", None), "pool", "cls")
         return 0 if self.vit.config.cls and pool != "mean" else "mean"
 
@@ -49,5 +50,19 @@ class Task:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """Number of parameters."""
+        return sum(p.numel() for p in self.model.parameters())
+
+
+class PublicTask:
+    """Base of the tasks of public models, whose wrapper does its own preprocessing."""
+
+    def __init__(self, wrapper: Any):
+        self.model, self.name, self.notes = wrapper.model, wrapper.name, wrapper.notes
+        self.labels: list[str] = wrapper.classes
+        self.card: dict[str, Any] = {}
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
         return sum(p.numel() for p in self.model.parameters())

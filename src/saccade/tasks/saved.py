@@ -14,7 +14,7 @@ from torch import nn
 
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
-from saccade.errors import CheckpointError, DataError, in_one_line
+from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
 from saccade.tasks.base import Task
 
 NAME = "config.json"
@@ -105,13 +105,23 @@ def kind_in(folder: Path) -> str | None:
         raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
 
 
-def same_classes(found: list[str], expected: list[str], data: str, model: str) -> None:
-    """Raises DataError where the classes of a data set are not a model's, in the same order."""
+def check_classes(found: list[str], expected: list[str], data: str, model: str) -> None:
+    """Raises DataError if the classes of a data set are not those of a model, in the same order."""
     if found != expected:
         raise DataError(
             f"the classes of {data} are not those of the model {model}: {_difference(found, expected)}; the same names "
             "in the same order expected"
         )
+
+
+def no_readable_pictures(data: str, skipped: dict[str, str]) -> DataError:
+    """The error of an evaluation without pictures, with the reason why the first was skipped."""
+    return DataError(f"no picture of {data} could be read: {next(iter(skipped.values()), 'it is empty')}")
+
+
+def not_finite() -> SaccadeError:
+    """The error of a model whose output is not finite."""
+    return SaccadeError("the model's output is not a number: its weights are damaged, fetch or train it again")
 
 
 def _difference(found: list[str], expected: list[str]) -> str:

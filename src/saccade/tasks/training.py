@@ -1,23 +1,24 @@
-"""What the training of every task is: a new model, two sets, and what is known of how it came to be."""
+"""The base of the training of every task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import BaseModel, Field
-from torch import nn
+from pydantic import BaseModel
+from torch import Generator, Tensor, nn
 
-from saccade.errors import DataError
+from saccade.data.scenes import Scenes
+from saccade.data.scenes.scenes import MIN_SIDE
+from saccade.errors import DataError, SaccadeError
 from saccade.tasks.base import Task
-from saccade.tasks.encoders import digest
+from saccade.tasks.encoders import ChannelStats, channel_stats, digest, floor_to_patches
 from saccade.tasks.saved import TrainedTask
 
-Zoom = Annotated[float, Field(ge=0.1, le=10)]  # of pictures, in augmentation
 
-
-class Set(Protocol):
-    """Pictures with what is to be learned of them."""
+class Dataset(Protocol):
+    """Pictures with labels."""
 
     label: str
 
@@ -29,39 +30,120 @@ class Set(Protocol):
 
 
 class Training:
-    """A task's training begins with this, makes `model` and the samples, and says `batch`, `loss` and `evaluate`.
+    """What `saccade.train.train` trains. A subclass sets `model` and defines `batch`, `loss` and `evaluate`.
 
     Attributes:
         labels: names of the classes.
-        about: what the trained model's card says of its data.
+        about: what the card of the trained model says of its data.
     """
 
     recipe: BaseModel
     model: nn.Module
 
-    def __init__(self, train: Set, val: Set, recipe: BaseModel, seed: int, start: Task | None):
-        """Raises DataError where the sets have different classes."""
+    def __init__(self, train: Dataset, val: Dataset, recipe: BaseModel, seed: int, pretrained: Task | None):
+        """Raises DataError if the sets have different classes."""
         if val.classes != train.classes:
             raise DataError(f"the classes of {val.label} are not those of {train.label}: they must be the same")
-        self.recipe, self.labels, self.start = recipe, train.classes, start
+        self.recipe, self.labels, self.pretrained = recipe, train.classes, pretrained
         self.about: dict[str, Any] = {
             "data": train.label,
             "validated on": val.label,
-            "start": None if start is None else start.name,
+            "start": None if pretrained is None else pretrained.name,
         }
-        self._told: list[object] = [train.classes, [train.names, val.names]]
+        self._identity: list[object] = [train.classes, [train.names, val.names]]
         torch.manual_seed(seed)
 
     @property
     def identity(self) -> str:
-        """A digest of the names of classes and of all pictures in both sets, and of the start."""
-        return digest(*self._told, self.about["start"])
+        """A hash of the class names, of the names of all pictures, and of the name of the pretrained model."""
+        return digest(*self._identity, self.about["start"])
 
     def trained(self, model: nn.Module, name: str) -> TrainedTask:
-        """The task around a model."""
+        """The task around a network."""
         raise NotImplementedError
 
     def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
-        """Write the model as `saccade.load` reads it."""
+        """Write the model for `saccade.load`."""
         task = self.trained(model, folder.parent.name)
         task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)
+
+
+class Source(Protocol):
+    """Training samples at any size."""
+
+    label: str
+
+    def __len__(self) -> int: ...
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Any]:
+        """Pictures (b c y x), 0 to 1, of `size` (height, width), and their annotations."""
+
+
+class SceneSource:
+    """Scenes that are rendered for each batch and never repeat. A subclass defines `annotations`."""
+
+    label = "scenes, rendered for each batch"
+
+    def __init__(self, scenes: Scenes):
+        self.scenes = scenes
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Any]:
+        pictures, scenes = self.scenes.batch(len(indices), size, generator)
+        return pictures, self.annotations(scenes)
+
+    def annotations(self, scenes: list[Any]) -> Any:
+        """Of rendered scenes."""
+        raise NotImplementedError
+
+
+class SourceTraining(Training):
+    """Training on the samples of a `Source`, for networks whose inputs need not be square.
+
+    Attributes:
+        size: (height, width) of the input at the end of the run.
+        patch: side of a patch of the encoder.
+    """
+
+    recipe: Any
+    source: Source
+    size: tuple[int, int]
+    patch: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def _size_at(self, progress: float) -> tuple[int, int]:
+        """(height, width) of the training pictures at a fraction of the run, 0 to 1."""
+        scale = self.recipe.size_at(progress) / self.recipe.size_at(1)
+        return floor_to_patches((round(self.size[0] * scale), round(self.size[1] * scale)), self.patch)
+
+    def _channel_stats(self, seed: int) -> ChannelStats:
+        generator = torch.Generator().manual_seed(seed)
+
+        def pictures(indices: Tensor) -> Tensor:
+            return (self.source.samples(indices, self.size, generator)[0] * 255).round().byte()
+
+        return channel_stats(pictures, min(len(self.source), 1000), self.pretrained)
+
+    def _describe_data(self, validation: int) -> None:
+        self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}
+
+
+def check_scene_size(size: tuple[int, int], recipe: Any) -> None:
+    """Raises SaccadeError where progressive resizing begins with scenes that are too small to draw."""
+    if min(size) * recipe.size_at(0) < MIN_SIDE * recipe.size_at(1):
+        raise SaccadeError(
+            f"a size of {min(size)} pixels with --progressive-resize begins with scenes of fewer than {MIN_SIDE} "
+            "pixels: use a larger --size"
+        )
+
+
+def sample_sizes(count: int, size: Callable[[int], tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """(height, width) of about a hundred of `count` pictures. size: index -> (height, width). Unreadable
+    ones are passed over; they are reported when the pictures are decoded."""
+    for i in range(0, count, max(1, count // 100)):
+        with suppress(DataError):
+            yield size(i)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from saccade.tasks.classify.draw import draw_calibration, draw_confusion
+from saccade.tasks.classify.draw import draw_calibration
+from saccade.tasks.confusion import draw_confusion
 
 
 def matrix(n, seed=0):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from saccade.tasks import Classification
-from saccade.tasks.classify.task import confusion, score, to_csv
+from saccade.tasks.classify.commands import COMMANDS
+from saccade.tasks.classify.scores import confusion, score
 
 
 def slow_score(said, truth):
@@ -61,8 +62,8 @@ def test_confusion_counts():
 def test_csv_reads_back():
     awkward = ['a, "b".png', "line\nbreak.png", "한글.png", "=1+1"]
     results = [Classification(name, ("x, y", "z"), (0.75, 0.25)) for name in awkward]
-    head, *rows = csv.reader(io.StringIO(to_csv(results)))
+    head, *rows = csv.reader(io.StringIO(COMMANDS.to_csv(results)))
     assert head == ["name", "label_1", "probability_1", "label_2", "probability_2"]
     awkward[-1] = "'=1+1"  # no formula
     assert rows == [[name, "x, y", "0.750000", "z", "0.250000"] for name in awkward]
-    assert to_csv([]) == ""
+    assert COMMANDS.to_csv([]) == ""

@@ -9,7 +9,7 @@ from saccade.device import Device, join
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
 from saccade.tasks import ClassifyRecipe, ClassifyTask, ClassifyTraining, Task
-from saccade.tasks.classify.task import score
+from saccade.tasks.classify.scores import score
 from saccade.train import TrainConfig, train
 
 from .. import tiny
@@ -129,7 +129,7 @@ def test_it_learns_colours(sets, tmp_path):
 
 def test_start_takes_over_the_encoder(sets):
     start = tiny.task(("x", "y"), seed=5, depth=3)
-    training = ClassifyTraining(*sets, recipe(), start=start)
+    training = ClassifyTraining(*sets, recipe(), pretrained=start)
     assert isinstance(training.model, Classifier)
     assert training.model.config.classes == 3
     taken, given = training.model.vit.state_dict(), start.vit.state_dict()
@@ -143,14 +143,14 @@ def test_start_takes_over_the_encoder(sets):
 
 def test_start_from_an_encoder_without_a_class_token(sets):
     patches_only = ViT(tiny.config().vit.model_copy(update={"cls": False}))
-    training = ClassifyTraining(*sets, recipe(), start=Task(patches_only, tiny.task().preprocess))
+    training = ClassifyTraining(*sets, recipe(), pretrained=Task(patches_only, tiny.task().preprocess))
     assert training.model.config.pool == "mean"
     pictures, _ = batch(training, [0, 1])
     assert training.model(pictures).shape == (2, 3)
 
 
 def test_start_with_drop_path_of_the_recipe(sets):
-    training = ClassifyTraining(*sets, recipe(drop_path=0.5), start=tiny.task())
+    training = ClassifyTraining(*sets, recipe(drop_path=0.5), pretrained=tiny.task())
     assert training.model.vit.blocks[-1].mlp_branch.drop_path == 0.5
 
 
@@ -158,7 +158,7 @@ def test_a_size_below_one_patch_is_refused(sets):
     with pytest.raises(SaccadeError, match=r"8 pixels.*patch of 16.*--size"):
         ClassifyTraining(*sets, recipe(model="coarse", size=8))
     with pytest.raises(SaccadeError, match=r"3 pixels.*patch of 4.*--size"):
-        ClassifyTraining(*sets, recipe(size=3), start=tiny.task())
+        ClassifyTraining(*sets, recipe(size=3), pretrained=tiny.task())
 
 
 def test_growing_pictures_never_fall_below_one_patch(sets):

@@ -7,7 +7,7 @@ from PIL import Image
 from saccade.data.objects import Objects
 from saccade.data.scenes import Scenes
 from saccade.ops.boxes import cxcywh_to_xyxy
-from saccade.tasks.detect.batches import Batch, FromScenes, as_targets, joined, make_denoising_queries
+from saccade.tasks.detect.batches import Batch, SceneObjectSource, collate, make_denoising_queries, make_targets
 
 
 def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]] | None = None) -> Objects:
@@ -17,27 +17,27 @@ def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]]
 
 
 def test_targets_are_shares_of_the_picture():
-    targets = as_targets([objects(3), objects(0), objects(1)], relations=0)
+    targets = make_targets([objects(3), objects(0), objects(1)], relations=0)
     assert targets.labels.tolist() == [[0, 1, 2], [-1, -1, -1], [0, -1, -1]]
     assert cxcywh_to_xyxy(targets.boxes)[0, 1].tolist() == pytest.approx([2 / 40, 3 / 30, 12 / 40, 18 / 30])
     assert targets.relations is None
-    assert as_targets([objects(0)], 0).labels.tolist() == [[-1]]
+    assert make_targets([objects(0)], 0).labels.tolist() == [[-1]]
 
 
 def test_relations_keep_their_objects_also_beside_a_crowd():
     one = objects(3, relations=[[0, 1, 2], [2, 0, 1]])
-    related = as_targets([one], relations=2).relations
+    related = make_targets([one], relations=2).relations
     assert related is not None
     assert related.nonzero().tolist() == [[0, 0, 2, 1], [0, 2, 1, 0]]
     crowd = Objects(one.boxes, one.labels, one.size, torch.tensor([False, True, False]), relations=one.relations)
-    targets = as_targets([crowd], relations=2)
+    targets = make_targets([crowd], relations=2)
     assert targets.labels.tolist() == [[0, 2]]
     assert targets.relations is not None
     assert targets.relations.nonzero().tolist() == [[0, 0, 1, 1]]  # object 2 is now the second; the crowd's is gone
 
 
 def test_spoilt_objects_come_in_whole_sets_near_their_own():
-    targets = as_targets([objects(3), objects(0), objects(5)], relations=0)
+    targets = make_targets([objects(3), objects(0), objects(5)], relations=0)
     noised, pairs = make_denoising_queries(targets, 8, 9, torch.Generator().manual_seed(0))
     assert noised is not None
     assert pairs is not None
@@ -51,7 +51,7 @@ def test_spoilt_objects_come_in_whole_sets_near_their_own():
 
 
 def test_spoilt_objects_follow_from_the_generator_alone():
-    targets = as_targets([objects(3)], relations=0)
+    targets = make_targets([objects(3)], relations=0)
     first, second = (make_denoising_queries(targets, 6, 9, torch.Generator().manual_seed(7))[0] for _ in range(2))
     assert first is not None
     assert second is not None
@@ -62,10 +62,10 @@ def test_spoilt_objects_follow_from_the_generator_alone():
 def test_joined_batches_are_one_with_the_fullest_pictures_room():
     parts = []
     for counts in ((1, 2), (4, 0)):
-        targets = as_targets([objects(c, relations=[]) for c in counts], relations=2)
+        targets = make_targets([objects(c, relations=[]) for c in counts], relations=2)
         noised, pairs = make_denoising_queries(targets, 5, 9, torch.Generator().manual_seed(1))
         parts.append(Batch(torch.zeros(2, 3, 8, 8), targets, noised, pairs))
-    batch = joined(parts, torch.device("cpu"))
+    batch = collate(parts, torch.device("cpu"))
     assert batch.pictures.shape == (4, 3, 8, 8)
     assert batch.targets.labels.shape == (4, 4)
     assert batch.targets.relations is not None
@@ -78,7 +78,7 @@ def test_joined_batches_are_one_with_the_fullest_pictures_room():
 
 
 def test_scenes_are_drawn_anew_and_the_same_for_the_same_numbers():
-    source = FromScenes(Scenes(100, (48, 64), seed=3))
+    source = SceneObjectSource(Scenes(100, (48, 64), seed=3))
     first, second, other = (
         source.samples(torch.arange(3), (48, 64), torch.Generator().manual_seed(s)) for s in (1, 1, 2)
     )
@@ -92,6 +92,6 @@ def test_scenes_are_drawn_anew_and_the_same_for_the_same_numbers():
 def test_sprites_are_trained_on(tmp_path):
     Image.new("RGBA", (20, 20), (200, 30, 30, 255)).save(tmp_path / "brick.png")
     world = Scenes(4, 40, seed=1, sprites=tmp_path)
-    _, objects = FromScenes(world).samples(torch.arange(24), (40, 40), torch.Generator().manual_seed(0))
+    _, objects = SceneObjectSource(world).samples(torch.arange(24), (40, 40), torch.Generator().manual_seed(0))
     brick = world.classes.index("brick")
     assert any((o.labels == brick).any() for o in objects)

@@ -59,10 +59,12 @@ def test_a_perfect_answer_costs_almost_nothing():
     for i in range(3):
         logits[0, i + 1, targets.labels[0, i]] = 20.0
         boxes[0, i + 1] = targets.boxes[0, i]
-    parts = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, None, None, each=3)
-    assert parts["found"].item() == pytest.approx(0, abs=1e-4)
-    worse = detection_loss(DetectorOutput([logits], [boxes + 0.02], proposals(1), None), targets, None, None, each=3)
-    assert worse["found"].item() > 0.1
+    parts = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, None, None, normalizer=3)
+    assert parts["decoder"].item() == pytest.approx(0, abs=1e-4)
+    worse = detection_loss(
+        DetectorOutput([logits], [boxes + 0.02], proposals(1), None), targets, None, None, normalizer=3
+    )
+    assert worse["decoder"].item() > 0.1
 
 
 def test_an_empty_picture_only_asks_for_silence():
@@ -70,7 +72,9 @@ def test_an_empty_picture_only_asks_for_silence():
     quiet, loud = torch.full((1, 5, CLASSES), -20.0), torch.full((1, 5, CLASSES), 5.0)
     boxes = torch.rand(1, 5, 4)
     said = [
-        detection_loss(DetectorOutput([x], [boxes], proposals(1), None), targets, None, None, each=1)["found"].item()
+        detection_loss(DetectorOutput([x], [boxes], proposals(1), None), targets, None, None, normalizer=1)[
+            "decoder"
+        ].item()
         for x in (quiet, loud)
     ]
     assert said[0] == pytest.approx(0, abs=1e-6)
@@ -89,10 +93,10 @@ def test_tokens_answer_for_the_smallest_object_that_holds_their_centre():
     good.dense[0, :, 0] = 20.0
     good.dense[0, held[0]] = torch.tensor([-20.0, -20.0, 20.0])
     found = DetectorOutput([torch.full((1, 5, CLASSES), -20.0)], [torch.rand(1, 5, 4)], good, None)
-    loss = detection_loss(found, targets, None, None, each=2)["within"].item()
+    loss = detection_loss(found, targets, None, None, normalizer=2)["dense"].item()
     assert loss == pytest.approx(0, abs=1e-3)
     wrong = good._replace(boxes=large.expand(1, 20, 4))
-    assert detection_loss(found._replace(proposals=wrong), targets, None, None, each=2)["within"].item() > 0.5
+    assert detection_loss(found._replace(proposals=wrong), targets, None, None, normalizer=2)["dense"].item() > 0.5
 
 
 def test_classes_aim_at_the_overlap():
@@ -105,8 +109,8 @@ def test_classes_aim_at_the_overlap():
     positive = -q * (q * math.log(p[1]) + (1 - q) * math.log(1 - p[1]))
     negative = sum(-0.75 * x**2 * math.log(1 - x) for x in (p[0], p[2]))
     edges = 5 * 0.05 + 2 * (1 - giou(cxcywh_to_xyxy(box), cxcywh_to_xyxy(targets.boxes)).item())
-    parts = detection_loss(DetectorOutput([logits], [box], proposals(1), None), targets, None, None, each=1)
-    assert parts["found"].item() == pytest.approx(positive + negative + edges, rel=1e-5)
+    parts = detection_loss(DetectorOutput([logits], [box], proposals(1), None), targets, None, None, normalizer=1)
+    assert parts["decoder"].item() == pytest.approx(positive + negative + edges, rel=1e-5)
 
 
 def test_noised_objects_are_scored_apart_and_their_copies_count_once():
@@ -117,10 +121,12 @@ def test_noised_objects_are_scored_apart_and_their_copies_count_once():
     once = DenoisingQueries(boxes[:, :2], torch.zeros(1, 2, dtype=torch.long), torch.tensor([[0, 0]]))
     four = Match(torch.zeros(4, dtype=torch.long), torch.arange(4), torch.tensor([0, 1, 0, 1]))
     two = Match(four.picture[:2], four.query[:2], four.object[:2])
-    a = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, twice, four, each=2)
-    b = detection_loss(DetectorOutput([logits[:, 2:]], [boxes[:, 2:]], proposals(1), None), targets, once, two, each=2)
-    assert a["denoised"].item() == pytest.approx(b["denoised"].item(), rel=1e-5)
-    assert a["found"].item() == pytest.approx(b["found"].item(), rel=1e-5)
+    a = detection_loss(DetectorOutput([logits], [boxes], proposals(1), None), targets, twice, four, normalizer=2)
+    b = detection_loss(
+        DetectorOutput([logits[:, 2:]], [boxes[:, 2:]], proposals(1), None), targets, once, two, normalizer=2
+    )
+    assert a["denoising"].item() == pytest.approx(b["denoising"].item(), rel=1e-5)
+    assert a["decoder"].item() == pytest.approx(b["decoder"].item(), rel=1e-5)
 
 
 def test_relations_are_asked_of_matched_pairs_only():
@@ -133,6 +139,8 @@ def test_relations_are_asked_of_matched_pairs_only():
     said[0, 3, 4, 1] = 20.0  # queries 3 and 4 have the objects
     said[0, 0, 1, 0] = 20.0  # nobody asks
     found = DetectorOutput([logits], [boxes], proposals(1), said)
-    assert detection_loss(found, targets, None, None, each=2)["related"].item() == pytest.approx(0, abs=1e-6)
+    assert detection_loss(found, targets, None, None, normalizer=2)["relations"].item() == pytest.approx(0, abs=1e-6)
     said[0, 4, 3, 1] = 3.0
-    assert detection_loss(found, targets, None, None, each=2)["related"].item() == pytest.approx(3.05 / 2, abs=0.01)
+    assert detection_loss(found, targets, None, None, normalizer=2)["relations"].item() == pytest.approx(
+        3.05 / 2, abs=0.01
+    )

@@ -12,7 +12,7 @@ from saccade.data.scenes import Scenes
 from saccade.device import join
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import load
-from saccade.tasks.detect.task import DetectTask, detections, kept
+from saccade.tasks.detect.task import DetectTask, filter_by_score, postprocess
 
 from .. import finder
 
@@ -25,7 +25,7 @@ def picture(width: int = 61, height: int = 47, seed: int = 0) -> Image.Image:
 def test_an_answer_is_read_surest_first_in_pixels():
     logits = torch.tensor([[[-2.0, 1.0, 0.0], [3.0, -1.0, 0.0]]])
     boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.4], [0.9, 0.1, 0.4, 0.4]]])
-    (found,) = detections(finder.answer(logits, boxes), (30, 40))
+    (found,) = postprocess(finder.answer(logits, boxes), (30, 40))
     assert found.labels.tolist() == [0, 1]
     assert found.scores.tolist() == pytest.approx(torch.tensor([3.0, 1.0]).sigmoid().tolist())
     assert found.boxes[0].tolist() == pytest.approx([28.0, 0.0, 40.0, 9.0])  # cut at the picture's edge
@@ -39,7 +39,7 @@ def test_triplets_are_as_sure_as_the_relation_and_both_objects():
     relations = torch.full((1, 2, 2, 2), -9.0)
     relations[0, 1, 0, 1] = 1.0  # of query 1 to query 0, which is the surest object
     relations[0, 0, 0, 0] = 9.0  # nothing relates to itself
-    (found,) = detections(finder.answer(logits, torch.rand(1, 2, 4), relations), (30, 40))
+    (found,) = postprocess(finder.answer(logits, torch.rand(1, 2, 4), relations), (30, 40))
     assert found.relations is not None
     assert found.relation_scores is not None
     assert found.relations[0].tolist() == [1, 1, 0]
@@ -51,14 +51,14 @@ def test_triplets_are_as_sure_as_the_relation_and_both_objects():
 
 def test_an_answer_that_is_no_number_is_refused():
     with pytest.raises(SaccadeError, match="not a number"):
-        detections(finder.answer(torch.full((1, 2, 3), torch.nan), torch.rand(1, 2, 4)), (30, 40))
+        postprocess(finder.answer(torch.full((1, 2, 3), torch.nan), torch.rand(1, 2, 4)), (30, 40))
 
 
 def test_a_threshold_keeps_objects_and_relations_among_them():
     logits = torch.tensor([[[2.0], [0.0], [-2.0]]])
     relations = torch.full((1, 3, 3, 1), 6.0)
-    (found,) = detections(finder.answer(logits, torch.rand(1, 3, 4), relations), (30, 40))
-    less = kept(found, 0.4)
+    (found,) = postprocess(finder.answer(logits, torch.rand(1, 3, 4), relations), (30, 40))
+    less = filter_by_score(found, 0.4)
     assert len(less) == 2
     assert less.relations is not None
     assert sorted(less.relations.tolist()) == [[0, 0, 1], [1, 0, 0]]

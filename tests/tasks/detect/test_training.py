@@ -81,17 +81,19 @@ def test_a_start_gives_its_encoder_or_all_that_fits():
     first = training()
     torch.nn.init.normal_(first.model.get_parameter("position_embedding.0.weight"))
     start = first.trained(first.model, "first")
-    again = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start)
+    again = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, pretrained=start)
     assert isinstance(again.model, Detector)
     for name, value in again.model.state_dict().items():
         assert torch.equal(value, first.model.state_dict()[name]), name
     start.labels = [f"no {name}" for name in start.labels]
-    renamed = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, start=start).model.state_dict()
+    renamed = DetectTraining(
+        Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), seed=9, pretrained=start
+    ).model.state_dict()
     others = {name for name, value in renamed.items() if not torch.equal(value, first.model.state_dict()[name])}
     assert {"proposal_head.dense.weight", "heads.1.classify.weight", "label_embedding.weight"} <= others
     assert all(name.split(".")[-2] in ("dense", "query", "classify", "label_embedding") for name in others)
     encoder = tiny.task(patch=8, depth=2)
-    other = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), start=encoder)
+    other = DetectTraining(Scenes(16, 40, seed=1), Scenes(4, 40), recipe(), pretrained=encoder)
     assert torch.equal(other.model.get_parameter("vit.embed.project.weight"), encoder.vit.embed.project.weight)
     assert other.preprocess.mean == encoder.preprocess.mean
 

@@ -5,7 +5,7 @@ import torch
 
 from saccade.data.segments import IGNORE_INDEX
 from saccade.models.segmenter import SegmenterOutput
-from saccade.tasks.segment.loss import OVERLAP, PATCHES, PIXELS, border_band, segmentation_loss
+from saccade.tasks.segment.loss import DICE, PATCHES, PIXELS, boundary_band, segmentation_loss
 
 CLASSES, BORDER = 5, 2.0
 
@@ -23,7 +23,7 @@ def example(seed=0):
 @pytest.mark.parametrize("reach", [1, 2])
 def test_pixels_beside_another_class(reach):
     _, truth = example()
-    found = border_band(truth, reach)
+    found = boundary_band(truth, reach)
     b, rows, columns = truth.shape
     for i in range(b):
         for y in range(rows):
@@ -36,7 +36,7 @@ def test_pixels_beside_another_class(reach):
 def test_every_part_is_what_its_definition_says():
     said, truth = example(3)
     parts = segmentation_loss(said, truth, BORDER)
-    logs, borders = said.logits.double().log_softmax(1), border_band(truth, 1)
+    logs, borders = said.logits.double().log_softmax(1), boundary_band(truth, 1)
     total = weights = 0.0
     for i, y, x in (truth != IGNORE_INDEX).nonzero().tolist():
         weight = 1 + BORDER * borders[i, y, x].item()
@@ -51,7 +51,7 @@ def test_every_part_is_what_its_definition_says():
         if theirs.sum():
             dice.append(1 - 2 * (mine * theirs).sum().item() / (mine.sum() + theirs.sum()).item())
     assert len(dice) == CLASSES - 1
-    assert parts["overlap"].item() == pytest.approx(OVERLAP * sum(dice) / len(dice), rel=1e-5)
+    assert parts["dice"].item() == pytest.approx(DICE * sum(dice) / len(dice), rel=1e-5)
 
     total = 0.0
     logs = said.patch_logits.double().log_softmax(1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from saccade.tasks.segment.tiles import OVERLAP, classes_of_pixels, starts
+from saccade.tasks.segment.tiles import OVERLAP, segment_tiled, starts
 
 WEIGHTS = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
 
@@ -22,7 +22,7 @@ def test_as_the_whole_picture_at_once(picture, result):
     x = torch.randn(3, *picture, generator=torch.Generator().manual_seed(1))
     size = tuple(max(1, round(side * factor)) for side, factor in zip(picture, result, strict=True))
     whole = F.interpolate(pointwise(x[None]), size=size, mode="bilinear")[0].argmax(dim=0)
-    found = classes_of_pixels(x, (16, 24), 7, pointwise, size)
+    found = segment_tiled(x, (16, 24), 7, pointwise, size)
     assert found.dtype == torch.uint8
     assert torch.equal(found.long(), whole)
 
@@ -36,7 +36,7 @@ def test_tiles_that_disagree_are_blended():
         return torch.stack([torch.zeros(len(tiles), 16, 16), tiles[:, 0] - 0.5], dim=1)
 
     x = torch.linspace(0, 1, 61).expand(1, 16, 61)
-    found = classes_of_pixels(x, (16, 16), 2, constant, (16, 61))
+    found = segment_tiled(x, (16, 16), 2, constant, (16, 61))
     assert sum(calls) == len(starts(61, 16))
     assert torch.equal(found.long(), (x[0] > 0.5).long())
 
@@ -62,5 +62,5 @@ def test_memory_does_not_grow_with_the_height():
         return pointwise(tiles)
 
     for height in (100, 1000):
-        classes_of_pixels(torch.zeros(3, height, 40), (16, 24), 7, watched, (height, 40))
+        segment_tiled(torch.zeros(3, height, 40), (16, 24), 7, watched, (height, 40))
     assert most <= 4 * 3 * 16 * 24

@@ -13,7 +13,8 @@ from saccade.studio.targets import Targets
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
 from saccade.studio.views.encoder import EncoderView, ForwardPass
-from saccade.tasks.classify.task import Classification, shares
+from saccade.tasks.classify.result import Classification
+from saccade.tasks.classify.task import softmax
 
 
 @dataclass(kw_only=True)
@@ -26,7 +27,7 @@ class ClassifyView(EncoderView):
     def read(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Classification, Targets | None, list[str]]:
-        return task.named(shares(run.out)[0].cpu(), picture.name, picture.notes, options.top), None, []
+        return task.named(softmax(run.out)[0].cpu(), picture.name, picture.notes, options.top), None, []
 
     def print_summary(self, console: Console) -> None:
         console.print(bars(self.prediction.labels, self.prediction.probabilities))

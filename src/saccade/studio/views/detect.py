@@ -12,7 +12,8 @@ from saccade.studio.views.detect_public import PublicDetectView
 from saccade.studio.views.encoder import EncoderView, ForwardPass
 from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
 from saccade.tasks.detect.public import PublicDetectTask
-from saccade.tasks.detect.task import Detection, detections, kept
+from saccade.tasks.detect.result import Detection
+from saccade.tasks.detect.task import filter_by_score, postprocess
 
 
 @dataclass(kw_only=True)
@@ -29,8 +30,8 @@ class DetectView(ObjectsView, EncoderView):
     def read(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Detection, DetectedObjects, list[str]]:
-        proposed = detections(run.out, task.preprocess.size)[0]
-        found = kept(proposed, options.threshold)
+        proposed = postprocess(run.out, task.preprocess.size)[0]
+        found = filter_by_score(proposed, options.threshold)
         edges = torch.tensor([run.grid[1], run.grid[0], run.grid[1], run.grid[0]]) * task.vit.config.patch
         prediction = task.named(task.to_picture(found, picture), picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])

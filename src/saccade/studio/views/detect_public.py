@@ -17,8 +17,8 @@ from saccade.studio.views.base import LookOptions, require_own_size
 from saccade.studio.views.detect_base import ObjectsView
 from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
 from saccade.tasks.detect.public import PublicDetectTask
-from saccade.tasks.detect.result import Detections
-from saccade.tasks.detect.task import Detection, kept
+from saccade.tasks.detect.result import Detection, Detections
+from saccade.tasks.detect.task import filter_by_score
 
 STRIDES = (8, 14, 16, 32, 64)  # pixels a patch, of the backbones there are
 _SHOWN = 1024  # longest side in pixels of the picture on the page
@@ -69,7 +69,7 @@ def _objects(
     width, height = picture.image.size
     found = task.detector.read(logits, boxes, [(height, width)])[0]
     proposed = Detections(*found, queries=_queries(task.detector.family, logits))
-    prediction = task.named(kept(proposed, threshold), picture)
+    prediction = task.named(filter_by_score(proposed, threshold), picture)
     relative = prediction.found.boxes / torch.tensor([width, height, width, height])
     targets = object_targets(task.labels, prediction, relative, proposed, decoder, threshold)
     if not targets.layers:

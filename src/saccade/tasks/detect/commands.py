@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.device import Device
     from saccade.tasks.artifacts import ArtifactWriter
-    from saccade.tasks.detect.task import BaseDetectTask, Detection, DetectTask
+    from saccade.tasks.detect.result import Detection
+    from saccade.tasks.detect.task import BaseDetectTask, DetectTask
     from saccade.tasks.detect.training import DetectTraining
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from saccade.tasks.classify.draw import draw_confusion
+from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import Curve
 from saccade.tasks.drawing import FAINT, INK, PALETTE, PAPER, Overlay, colour, enlarged, font, ink_on, short

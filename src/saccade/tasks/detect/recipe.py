@@ -44,8 +44,8 @@ class DetectRecipe(Options):
 
     def augmentation(self) -> dict[str, Any]:
         """For `ObjectAugment`."""
-        turned = {"upside_down": self.vflip, "quarter_turns": self.rot90}
-        return {"scale": self.zoom, "colour": self.color_jitter, **turned}
+        turned = {"vflip": self.vflip, "rot90": self.rot90}
+        return {"scale": self.zoom, "color_jitter": self.color_jitter, **turned}
 
     def size_at(self, progress: float) -> int:
         """Longer side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""

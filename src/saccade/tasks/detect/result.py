@@ -1,22 +1,25 @@
-"""What a detector finds in one picture."""
+"""Results of a detector."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from saccade.data.files import escape
+
 
 @dataclass(frozen=True)
 class Detections:
-    """DetectorOutput objects, surest first.
+    """Detected objects of one picture, as tensors, by descending score.
 
     Attributes:
         boxes: left, top, right, bottom in pixels of the picture, as in `saccade.data.objects.Objects`.
-        scores: how sure the detector is of each, 0 to 1.
-        labels: index of each object's class.
-        relations: (subject, relation, object), indices as in `Objects.relations`, surest first.
-        relation_scores: how sure it is of each relation, 0 to 1.
-        queries: index of the detector's query that found each object, where that is known.
+        scores: of each object, 0 to 1.
+        labels: class index of each object.
+        relations: (subject, relation, object), indices as in `Objects.relations`, by descending score.
+        relation_scores: of each relation, 0 to 1.
+        queries: index of the object query that predicted each object, where known.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -28,3 +31,49 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Detected objects of one picture, with the names of their classes.
+
+    Attributes:
+        name: of the picture.
+        found: boxes in pixels of the picture, scores, labels, relations.
+        size: (height, width) of the picture in pixels.
+        labels: class name of each object.
+        relations: (subject, name of the relation, object), indices of objects, by descending score.
+        notes: what was assumed when the picture was read.
+    """
+
+    name: str
+    found: Detections
+    size: tuple[int, int]
+    labels: tuple[str, ...]
+    relations: tuple[tuple[int, str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        rows = zip(self.labels, self.found.scores.tolist(), self.found.boxes.tolist(), strict=True)
+        objects = [f"{label} {score:.0%} ({', '.join(f'{edge:.0f}' for edge in box)})" for label, score, box in rows]
+        return escape(f"{self.name}: {'  '.join(objects) or 'nothing found'}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. Boxes are left, top, right, bottom in pixels."""
+        found = self.found
+        rows = zip(self.labels, found.scores.tolist(), found.boxes.tolist(), strict=True)
+        scores = [] if found.relation_scores is None else found.relation_scores.tolist()
+        return {
+            "name": self.name,
+            "width": self.size[1],
+            "height": self.size[0],
+            "objects": [
+                {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
+                for label, score, box in rows
+            ],
+            "relations": [
+                {"subject": i, "relation": name, "object": j, "score": round(score, 6)}
+                for (i, name, j), score in zip(self.relations, scores, strict=True)
+            ],
+            "notes": list(self.notes),
+        }

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from saccade.data import output
-from saccade.data.video import is_video
+from saccade.data.files import is_video
 from saccade.errors import DataError
 from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
 from saccade.tasks.segment.coco import writing_areas

@@ -40,7 +40,9 @@ def near_borders(
     """
     y, x = np.nonzero(borders(mask))
     wide = mask.shape[1] + 2 * distance
-    target = np.pad(np.where(borders(other), other, np.uint8(IGNORE_INDEX)), distance, constant_values=IGNORE_INDEX).ravel()
+    target = np.pad(
+        np.where(borders(other), other, np.uint8(IGNORE_INDEX)), distance, constant_values=IGNORE_INDEX
+    ).ravel()
     classes, place = mask[y, x], (y + distance) * wide + x + distance
     squared = np.full(len(y), FAR, np.int64)
     left = np.arange(len(y))  # those not yet near anything
@@ -59,7 +61,10 @@ def bands(mask: Mask, distances: tuple[int, ...] = DISTANCES) -> Iterator[Bool[n
     steps as one), where all around the picture counts as another class. Ignored pixels are of no band and,
     being unknown, of no other class.
     """
-    known, above = mask != IGNORE_INDEX, mask + np.uint8(1)  # IGNORE_INDEX + 1 is 0: it neither lowers `low` nor raises `high`
+    known, above = (
+        mask != IGNORE_INDEX,
+        mask + np.uint8(1),
+    )  # IGNORE_INDEX + 1 is 0: it neither lowers `low` nor raises `high`
     low, high = mask, above
     for d in range(1, max(distances, default=0) + 1):
         low, high = spread(low, np.minimum), spread(high, np.maximum)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.device import Device
     from saccade.tasks.artifacts import ArtifactWriter
-    from saccade.tasks.segment.result import Areas, Segmentation
+    from saccade.tasks.segment.result import ClassAreas, Segmentation
     from saccade.tasks.segment.task import BaseSegmentTask, SegmentTask
     from saccade.tasks.segment.training import SegmentTraining
 
@@ -133,13 +133,13 @@ Examples:
             writers.append(DrawingWriter(options.draw, files, lambda video: _painter(task, video)))
         return writers
 
-    def compact(self, result: "Segmentation") -> "Areas":
+    def compact(self, result: "Segmentation") -> "ClassAreas":
         return result.areas  # masks of many large pictures do not fit in memory together
 
     def frame_scores(self, result: "Segmentation") -> dict[str, float]:
         return result.areas.shares
 
-    def table(self, results: "list[Areas]") -> Table:
+    def table(self, results: "list[ClassAreas]") -> Table:
         table = Table("picture", "class", "share")
         for result in results:
             for i, (label, share) in enumerate(result.shares.items()):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
-from saccade.tasks.classify.draw import draw_confusion
+from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, enlarged, font, short
 from saccade.tasks.segment.borders import Mask, spread
 from saccade.tasks.segment.colours import GREY, colours_of

@@ -1,4 +1,4 @@
-"""What a segmenter says of one picture."""
+"""Results of a segmenter."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,14 @@ from saccade.data.files import escape
 
 
 @dataclass(frozen=True)
-class Areas:
-    """How much of one picture is of which class.
+class ClassAreas:
+    """Areas of the classes of one picture.
 
     Attributes:
+        name: of the picture.
         size: (height, width) of the picture in pixels.
-        shares: of its pixels, 0 to 1, of each class that is there, the largest first.
+        shares: fraction of the pixels, 0 to 1, of each class that occurs, the largest first.
+        notes: what was assumed when the picture was read.
     """
 
     name: str
@@ -25,8 +27,8 @@ class Areas:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        said = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
-        return escape(f"{self.name}: {said}")
+        classes = "  ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
+        return escape(f"{self.name}: {classes}")
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -44,8 +46,10 @@ class Segmentation:
     """The class of every pixel of one picture.
 
     Attributes:
-        mask: index of each pixel's class, at the size of the picture.
-        classes: names that `mask` indexes.
+        name: of the picture.
+        mask: class index of each pixel, at the size of the picture.
+        classes: class names.
+        notes: what was assumed when the picture was read.
     """
 
     name: str
@@ -54,16 +58,16 @@ class Segmentation:
     notes: tuple[str, ...] = ()
 
     @property
-    def areas(self) -> Areas:
-        """The same without the mask."""
+    def areas(self) -> ClassAreas:
+        """The areas of the classes, without the mask."""
         counts = torch.bincount(self.mask.flatten(), minlength=len(self.classes))
         order = counts.argsort(descending=True, stable=True).tolist()
         shares = {self.classes[i]: counts[i].item() / self.mask.numel() for i in order if counts[i]}
-        return Areas(self.name, (self.mask.shape[0], self.mask.shape[1]), shares, self.notes)
+        return ClassAreas(self.name, (self.mask.shape[0], self.mask.shape[1]), shares, self.notes)
 
     def __str__(self) -> str:
         return str(self.areas)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the areas; the mask itself goes to a picture file."""
+        """For JSON: the class areas; the mask goes to a picture file."""
         return self.areas.to_dict()

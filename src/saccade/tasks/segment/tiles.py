@@ -1,7 +1,7 @@
-"""A picture of any size through a network that sees tiles of one size, in memory that its height does not change.
+"""Segmentation of a picture of any size in tiles, with memory independent of its height.
 
-Tiles overlap, and where they do their logits are blended, each tile's weight falling towards its edges, which see least
-of their surroundings. Rows that no further tile touches are turned into classes and forgotten.
+Tiles overlap. Their logits are blended with weights that fall towards the edges of a tile, where the network sees the
+least context. Rows that no further tile covers are reduced to class indices and freed.
 """
 
 import math
@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saccade.errors import SaccadeError
+from saccade.tasks.saved import not_finite
 
 OVERLAP = 0.25  # of a tile's side, at least, where one tile is not enough
 BATCH = 4  # tiles at once
@@ -22,37 +22,40 @@ ROWS = 64  # of the result at once
 Logits = Callable[[Float[Tensor, "b c y x"]], Float[Tensor, "b classes y x"]]
 
 
-def classes_of_pixels(
+def segment_tiled(
     picture: Float[Tensor, "c y x"], tile: tuple[int, int], classes: int, logits: Logits, size: tuple[int, int]
 ) -> UInt8[Tensor, "rows columns"]:
-    """The likeliest of so many classes for every pixel, on the CPU.
+    """Class index of every pixel, on the CPU.
 
-    picture: as the network takes it, with 0 where there is nothing, on the device on which to compute. tile: (height,
-    width) that the network sees at once. logits: of a batch of tiles. size: (rows, columns) of the result, to which the
-    logits are interpolated (bilinear).
+    Args:
+        picture: input of the network, on the device to compute on.
+        tile: (height, width) of the network's input; smaller pictures are padded with 0.
+        classes: number of classes.
+        logits: the network, for a batch of tiles.
+        size: (rows, columns) of the result, to which the logits are interpolated (bilinear).
 
-    Raises SaccadeError for logits that are no finite numbers.
+    Raises SaccadeError for logits that are not finite.
     """
     out = torch.empty(size, dtype=torch.uint8)
     done = 0
-    kept: Tensor | None = None  # the last row so far: the next rows are interpolated from it too
+    last_row: Tensor | None = None  # interpolated with the first of the next rows
     scale, top = picture.shape[1] / size[0], 0
     for rows in _bands(picture, tile, classes, logits):
-        band = rows if kept is None else torch.cat([kept, rows], dim=1)
+        band = rows if last_row is None else torch.cat([last_row, rows], dim=1)
         bottom = top + band.shape[1]
         last = bottom == picture.shape[1]
-        # of the result's rows, those whose two nearest rows are here
+        # the rows of the result whose two nearest input rows are in this band
         end = size[0] if last else min(size[0], max(done, math.floor((bottom - 0.5) / scale - 0.5) + 1))
         for start in range(done, end, ROWS):
             at = torch.arange(start, min(start + ROWS, end))
             out[at] = _interpolated(band, (at + 0.5) * scale - 0.5 - top, size[1]).argmax(dim=0).byte().cpu()
         done, top = end, bottom - 1
-        kept = band[:, -1:]
+        last_row = band[:, -1:]
     return out
 
 
 def starts(length: int, side: int) -> list[int]:
-    """Where tiles of `side` begin, to cover `length` evenly with at least OVERLAP between neighbours."""
+    """Offsets of tiles of `side` that cover `length` evenly and overlap by at least OVERLAP."""
     if length <= side:
         return [0]
     step = side - max(1, round(side * OVERLAP)) if side > 1 else 1
@@ -63,31 +66,30 @@ def starts(length: int, side: int) -> list[int]:
 def _bands(
     picture: Float[Tensor, "c y x"], tile: tuple[int, int], classes: int, logits: Logits
 ) -> Iterator[Float[Tensor, "classes rows x"]]:
-    """Logits of the picture's rows from the top down, as soon as no tile to come touches them."""
+    """Logits of rows from the top down, as soon as no further tile covers them."""
     _, height, width = picture.shape
     tops, lefts = starts(height, tile[0]), starts(width, tile[1])
     picture = F.pad(picture, (0, max(0, tile[1] - width), 0, max(0, tile[0] - height)))
-    fade = (_fade(tile[0])[:, None] * _fade(tile[1])).to(picture.device)
-    total = picture.new_zeros(classes + 1, tile[0], picture.shape[2])  # of logits times fade, and of fade
+    weight = (_blend_weight(tile[0])[:, None] * _blend_weight(tile[1])).to(picture.device)
+    total = picture.new_zeros(classes + 1, tile[0], picture.shape[2])  # of weighted logits, and of weights
     with tqdm(total=len(tops) * len(lefts), unit="tiles", delay=1, leave=False, disable=None) as bar:
         for top, below in zip(tops, [*tops[1:], height], strict=True):
-            for some in (lefts[i : i + BATCH] for i in range(0, len(lefts), BATCH)):
-                said = logits(torch.stack([picture[:, top : top + tile[0], left : left + tile[1]] for left in some]))
-                if not said.isfinite().all():
-                    raise SaccadeError(
-                        "the model's answer is not a number: its weights are damaged, fetch or train it again"
-                    )
-                for left, one in zip(some, said, strict=True):
-                    total[:-1, :, left : left + tile[1]] += one * fade
-                    total[-1, :, left : left + tile[1]] += fade
-                bar.update(len(some))
+            for chunk in (lefts[i : i + BATCH] for i in range(0, len(lefts), BATCH)):
+                tiles = torch.stack([picture[:, top : top + tile[0], left : left + tile[1]] for left in chunk])
+                tile_logits = logits(tiles)
+                if not tile_logits.isfinite().all():
+                    raise not_finite()
+                for left, one in zip(chunk, tile_logits, strict=True):
+                    total[:-1, :, left : left + tile[1]] += one * weight
+                    total[-1, :, left : left + tile[1]] += weight
+                bar.update(len(chunk))
             ready = below - top
             yield (total[:-1, :ready] / total[-1, :ready])[:, :, :width]
             total = F.pad(total[:, ready:], (0, 0, 0, min(ready, tile[0])))
 
 
-def _fade(side: int) -> Float[Tensor, "side"]:
-    """The weight of a tile's pixels along one side: 1 in the middle, less from OVERLAP of the side towards its ends."""
+def _blend_weight(side: int) -> Float[Tensor, "side"]:
+    """Weight of the pixels along one side of a tile: 1 in the middle, falling within OVERLAP of its ends."""
     from_end = torch.minimum(torch.arange(side) + 0.5, side - torch.arange(side) - 0.5)
     return (from_end / max(1.0, side * OVERLAP)).clamp(max=1)
 
@@ -95,7 +97,7 @@ def _fade(side: int) -> Float[Tensor, "side"]:
 def _interpolated(
     band: Float[Tensor, "classes y x"], at: Float[Tensor, "rows"], width: int
 ) -> Float[Tensor, "classes rows columns"]:
-    """Rows of the band at the places `at`, between two of which they are mixed, stretched to `width`."""
+    """Rows of the band at the fractional positions `at`, resized to `width` (bilinear)."""
     at = at.clamp(0, band.shape[1] - 1).to(band.device)
     low = at.floor().long()
     high = (low + 1).clamp(max=band.shape[1] - 1)
