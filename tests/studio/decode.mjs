@@ -17,7 +17,7 @@ console.log(JSON.stringify({
   row: [...row],
   mean: [...look.weights(layer, -1, token, 'row')],
   column: [...look.weights(layer, head, token, 'column')],
-  spoken: look.speaker === look.mean ? [...look.weights(layer, head, look.mean, 'row')] : null,
+  meanRow: look.speaker === look.mean ? [...look.weights(layer, head, look.mean, 'row')] : null,
   pair: pair(layers[layer], head, token, other).dot,
   value: value(layers[layer], head, other) && [...value(layers[layer], head, other)],
   sum: value(layers[layer], head, other) && [...weightedSum(layers[layer], head, row)],

@@ -27,7 +27,7 @@ const stage = document.getElementById(args[0]).getBoundingClientRect();
 document.getElementById(args[0]).dispatchEvent(new MouseEvent('click', {
   bubbles: true, clientX: stage.left + stage.width * args[1], clientY: stage.top + stage.height * args[2] }));
 """
-TAKEN = "return [...document.querySelectorAll('#taken .prediction')].map((one) => one.innerText)"
+TAKEN = "return [...document.querySelectorAll('#patch-classes .prediction')].map((one) => one.innerText)"
 COLOUR = """
 const canvas = document.querySelector(args[0] + ' canvas');
 if (canvas.hidden) return null;
@@ -67,7 +67,7 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     content = {
         "grid": [rows, columns],
         "targets": {
-            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "bare": [0], "mask": [height, width],
+            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "unpainted": [0], "mask": [height, width],
             "colours": ["#ff0000", "#00ff00", "#0000ff", "#ffffff"], "layers": [{"tokens": 6}], "ranks": 0,
         },
     }  # fmt: skip
@@ -110,10 +110,12 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
 
 @needs_node
 def test_both_languages_say_the_same_things(tmp_path):
-    said = node(tmp_path, "import { WORDS } from './words.js'; console.log(JSON.stringify(WORDS));")
-    assert set(said["en"]) == set(said["ko"])
-    for key, text in said["en"].items():
-        assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", said["ko"][key])), key
+    program = """import { TEXTS } from './texts.js'; import { SCENES } from './scenes.js';
+    console.log(JSON.stringify([TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));"""
+    for said in node(tmp_path, program):
+        assert set(said["en"]) == set(said["ko"])
+        for key, text in said["en"].items():
+            assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", said["ko"][key])), key
 
 
 @needs_chromium
@@ -124,20 +126,20 @@ def test_classes(found, tmp_path):
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait(READY)
-        assert browser.run(CHOSEN) == f"Chosen: {areas.names[first]}"
+        assert browser.run(CHOSEN) == f"Selected: {areas.names[first]}"
         where, most = peak(areas.layers[-1], 0, first)
         assert where in browser.run(PEAK)
         assert shown_percent(browser.run(PEAK)) == pytest.approx(most, rel=0.02)
         height, width = areas.mask.shape
         i = int(areas.mask[300, 100])
         browser.run(CLICK, "scene", 100.5 / width, 300.5 / height)
-        assert browser.run(CHOSEN) == f"Chosen: {areas.names[i]}", "the class of the pixel that was clicked"
+        assert browser.run(CHOSEN) == f"Selected: {areas.names[i]}", "the class of the pixel that was clicked"
         browser.run(f"document.querySelectorAll('#chips button')[{4 - i}].click()")
-        assert browser.run(CHOSEN) == f"Chosen: {areas.names[4 - i]}"
+        assert browser.run(CHOSEN) == f"Selected: {areas.names[4 - i]}"
         browser.run("document.getElementById('scene').focus()")
         for key, token in (("Home", 0), ("ArrowRight", 1), ("ArrowLeft", 0), ("ArrowUp", 4), ("End", 4), ("Home", 0)):
             browser.devtools("Input.dispatchKeyEvent", type="keyDown", key=key, code=key)
-            assert browser.run(CHOSEN) == f"Chosen: {areas.names[token]}"
+            assert browser.run(CHOSEN) == f"Selected: {areas.names[token]}"
         before = browser.run(PIXELS)
         browser.run("document.querySelectorAll('#maps [role=row]')[1].children[3].click()")  # layer 1, head 2
         assert browser.run(PIXELS) != before
@@ -193,10 +195,10 @@ def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
     areas = one.targets
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en&mode=self&token=1")
-        browser.wait("document.querySelectorAll('#taken .prediction').length")
+        browser.wait("document.querySelectorAll('#patch-classes .prediction').length")
         for patch in (0, 8):
             browser.run(CLICK, "picture", (patch % 6 + 0.5) / 6, (patch // 6 + 0.5) / 5)
-            assert browser.run(CHOSEN) == f"Chosen: patch at row {patch // 6 + 1}, column {patch % 6 + 1}"
+            assert browser.run(CHOSEN) == f"Selected: patch at row {patch // 6 + 1}, column {patch % 6 + 1}"
             told = [line.split("\n") for line in browser.run(TAKEN)]
             there = [i for i in range(4) if areas.probabilities[i, patch] * 65535 >= 0.5]
             assert [name for name, _ in told] == [areas.names[areas.ranks[i, patch]] for i in there]
@@ -208,7 +210,7 @@ def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
         assert shown_percent(browser.run(PEAK)) == pytest.approx(float(weights[1:].max()), rel=0.05)
         browser.run("document.querySelectorAll('#chips button')[0].click()")
         assert browser.run(TAKEN) == []
-        assert browser.run("return document.getElementById('taken-where').textContent").startswith("Choose a patch")
+        assert browser.run("return document.getElementById('patch-where').textContent").startswith("Select a patch")
         assert browser.console() == []
 
 
@@ -221,13 +223,13 @@ def test_phone_dark_and_korean(tmp_path):
     with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
         browser.open(page, "#language=ko&token=4")
         browser.wait(READY)
-        assert "이 그림에 없음" in browser.run("return document.getElementById('chips').innerText")
-        assert browser.run("return document.getElementById('inside').textContent").startswith("모델이")
+        assert "이 이미지에 없음" in browser.run("return document.getElementById('chips').innerText")
+        assert browser.run("return document.getElementById('inside').textContent").endswith("어텐션은 표시합니다.")
         assert browser.run("return document.getElementById('distance').offsetParent === null")
         assert browser.run("return getComputedStyle(document.body).backgroundColor") != "rgb(251, 251, 249)"
         for mode in (1, 0):
             browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
             assert browser.run("return document.documentElement.scrollWidth") <= 360
             assert "{" not in browser.run("return document.body.innerText")
-        assert browser.run("return document.getElementById('links').offsetParent === null"), "of objects alone"
+        assert browser.run("return document.getElementById('links') === null"), "of objects alone"
         assert browser.console() == []

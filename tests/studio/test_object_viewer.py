@@ -45,7 +45,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
     names = objects.names
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
-        browser.wait("document.getElementById('readout').textContent.includes('Most')")
+        browser.wait("document.getElementById('readout').textContent.includes('Highest')")
         where, most = peak(objects.layers[-1], 0, 0)
         assert where in browser.run(PEAK)
         assert shown_percent(browser.run(PEAK)) == pytest.approx(most, rel=0.02)
@@ -55,13 +55,13 @@ def test_clicks_keys_and_numbers(found, tmp_path):
         first = browser.run(PIXELS)
         left, top, right, bottom = objects.boxes[i].tolist()
         browser.run(CLICK, (left + right) / 2, (top + bottom) / 2)
-        assert browser.run(CHOSEN) == f"Chosen: {names[i]}", "of boxes one in the other, the smallest"
+        assert browser.run(CHOSEN) == f"Selected: {names[i]}", "of boxes one in the other, the smallest"
         browser.wait("document.getElementById('maps').ariaBusy === 'false'")
         assert browser.run(PIXELS) != first
         browser.run("document.getElementById('scene').focus()")
         browser.devtools("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
         i = (i + 1) % len(names)
-        assert browser.run(CHOSEN) == f"Chosen: {names[i]}"
+        assert browser.run(CHOSEN) == f"Selected: {names[i]}"
         browser.run("document.querySelectorAll('#maps [role=row]')[1].children[3].click()")  # layer 1, head 2
         where, most = peak(objects.layers[0], 2, i)
         assert where in browser.run(PEAK)
@@ -103,16 +103,16 @@ def test_to_the_patches_and_back(found, tmp_path):
     one, page = found
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en&token=2")
-        browser.wait("document.getElementById('readout').textContent.includes('Most')")
+        browser.wait("document.getElementById('readout').textContent.includes('Highest')")
         before = browser.run(PEAK)
         browser.run("document.querySelectorAll('#mode button')[1].click()")
         browser.wait("document.getElementById('scene').offsetParent === null")
         browser.run("document.querySelectorAll('#chips button')[0].click()")
         browser.run("document.querySelectorAll('#view button')[0].click()")
         browser.wait("document.querySelectorAll('#numbers tbody tr').length > 1")
-        assert browser.run(CHOSEN) == "Chosen: cls"
+        assert browser.run(CHOSEN) == "Selected: cls"
         browser.run("document.querySelectorAll('#mode button')[0].click()")
-        assert browser.run(CHOSEN) == f"Chosen: {one.targets.names[2]}"
+        assert browser.run(CHOSEN) == f"Selected: {one.targets.names[2]}"
         assert browser.run(PEAK) == before
         assert browser.run("return document.getElementById('numbers').offsetParent === null")
         assert browser.console() == []
@@ -137,7 +137,7 @@ def test_nothing_found_shows_the_patches(tmp_path):
     page = look(task(), noise(), LookOptions(threshold=1.0)).page(tmp_path / "look.html").path
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
-        browser.wait("document.getElementById('readout').textContent.includes('Most')")
+        browser.wait("document.getElementById('readout').textContent.includes('Highest')")
         assert browser.run("return document.getElementById('predictions').innerText") == "Nothing at 100 % or more."
         assert browser.run("return document.getElementById('mode').offsetParent === null")
         assert browser.console() == []

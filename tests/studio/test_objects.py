@@ -14,7 +14,7 @@ from saccade.studio.look import look
 from saccade.studio.queries import QueryLayer, query_layers
 from saccade.studio.views import LookOptions
 from saccade.studio.views.objects import MOST
-from saccade.tasks.detect.task import detections, kept
+from saccade.tasks.detect.task import filter_by_score, postprocess
 
 from .detectors import CLASSES, noise, task
 from .test_page import content
@@ -47,11 +47,11 @@ def test_every_object_has_the_map_of_its_own_query():
 @torch.no_grad()
 def test_detections_know_their_queries():
     out = task().model(torch.randn(2, 3, 20, 24))
-    for i, found in enumerate(detections(out, (20, 24))):
+    for i, found in enumerate(postprocess(out, (20, 24))):
         assert found.queries is not None
         assert sorted(found.queries.tolist()) == list(range(7))
         torch.testing.assert_close(out.logits[-1][i, found.queries].sigmoid().amax(-1), found.scores)
-        fewer = kept(found, float(found.scores[2]))
+        fewer = filter_by_score(found, float(found.scores[2]))
         assert fewer.queries.tolist() == found.queries[:3].tolist()
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from importlib.resources import files
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.page import PageInput, write_page
+from saccade.studio.page import PageInput, _modules, write_page
 
 from .made_up import page, trace
 
@@ -92,8 +93,8 @@ def test_nothing_from_outside_and_only_our_script(tmp_path):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    for kind, tag in (("script-src", r'<script type="module">'), ("style-src", "<style>")):
-        inline = re.search(f"{tag}(.*?)</", text, re.DOTALL)[1]
+    for kind, tag in (("script-src", '<script type="module">'), ("style-src", "<style>")):
+        inline = re.search(rf"{tag}(.*?)</(?:script|style)>", text, re.DOTALL)[1]
         digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
         assert f"{kind} 'sha256-{digest}'" in policy
 
@@ -126,3 +127,13 @@ def test_pictures(tmp_path):
         shown = page(trace())
         shown.picture = Image.new(mode, (7, 5))
         assert content(write_page(tmp_path / "look.html", shown).path)["picture"]["src"].startswith("data:image/")
+
+
+def test_every_module_of_the_viewer_comes_after_those_that_it_imports():
+    folder = files("saccade.studio") / "viewer"
+    modules = _modules(folder, "viewer")
+    assert set(modules) == {entry.name.removesuffix(".js") for entry in folder.iterdir() if entry.name.endswith(".js")}
+    order = list(modules)
+    for name, text in modules.items():
+        for needed in re.findall(r"from '\./(\w+)\.js'", text):
+            assert order.index(needed) < order.index(name)

@@ -55,7 +55,7 @@ def test_math(tmp_path, node_viewer, groups, target):
     torch.testing.assert_close(torch.tensor(got["value"]), call.v[0, group, 4], atol=0.05, rtol=0)
     torch.testing.assert_close(torch.tensor(got["sum"]), weights[3, 7] @ call.v[0, group], atol=0.05, rtol=0)
     if target == "mean":
-        torch.testing.assert_close(torch.tensor(got["spoken"]), weights[3, 2:].mean(0), **close)
+        torch.testing.assert_close(torch.tensor(got["meanRow"]), weights[3, 2:].mean(0), **close)
 
 
 @needs_node
@@ -157,7 +157,7 @@ def place(name: str) -> int:
 def test_a_model_without_a_head_is_not_said_to_predict(node_viewer, predictions, speaker, key):
     page, look = {"predictions": predictions}, {"speaker": speaker, "mean": -1, "first": 1}
     program = (
-        "import { speaker } from './facts.js'; import { fill } from './words.js';"
+        "import { speaker } from './facts.js'; import { fill } from './texts.js';"
         f"const key = speaker({json.dumps(page)}, {json.dumps(look)});"
         "console.log(JSON.stringify([key, ...['en', 'ko'].map((one) => key && fill(one, key, { name: 'cls' }))]));"
     )

@@ -13,9 +13,10 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.models import ViT
 from saccade.studio.look import look
-from saccade.studio.views import VIEWS, LookOptions, view_of
+from saccade.studio.views import LookOptions, view_of
 from saccade.studio.views.encoder import EncoderView
-from saccade.tasks import Task
+from saccade.tasks import Task, registry
+from saccade.tasks.commands import TaskCommands
 
 from ..tasks import tiny
 from .detectors import noise
@@ -39,6 +40,13 @@ class BrightnessView(EncoderView):
 
     def print_summary(self, console):
         console.print(f"brightness of {self.name}: {self.prediction:.3f}")
+
+
+class BrightnessCommands(TaskCommands):
+    view = f"{__name__}:BrightnessView"
+
+
+COMMANDS = BrightnessCommands()
 
 
 def brightness():
@@ -72,20 +80,20 @@ def test_the_prediction_is_made_at_the_size_that_is_looked_at():
 
 
 def test_a_registered_view(monkeypatch):
-    monkeypatch.setitem(VIEWS, "brightness", f"{__name__}:BrightnessView")
+    monkeypatch.setitem(registry.TASKS, "brightness", __name__)
     view = look(brightness(), noise())
     assert type(view) is BrightnessView
     assert view.click == "any patch"
     assert printed(view) == f"brightness of noise.png: {view.prediction:.3f}\n"
 
 
-@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("kind", [*registry.TASKS, "match"])
 def test_every_registered_view_exists(kind):
     class Named:
         pass
 
     Named.kind = kind
-    assert view_of(Named()).look is not None
+    assert view_of(Named()) is not EncoderView
 
 
 def test_a_model_that_is_no_vit_is_refused():

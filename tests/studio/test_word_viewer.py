@@ -18,12 +18,12 @@ from .detectors import noise
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
-READY = "document.getElementById('readout').textContent.includes('Most')"
+READY = "document.getElementById('readout').textContent.includes('Highest')"
 PEAK = "return document.getElementById('readout').textContent"
 CHOSEN = "return document.getElementById('chosen').textContent"
 PIXELS = "return document.querySelector('#map canvas').toDataURL()"
 ANSWERS = """
-const lines = [...document.querySelectorAll('#answers .prediction')];
+const lines = [...document.querySelectorAll('#words .prediction')];
 return lines.map((line) => [...line.querySelectorAll('span')].map((one) => one.textContent));
 """
 CLICK = """
@@ -61,7 +61,7 @@ def test_words_and_their_patches(found, tmp_path):
         browser.wait(READY)
         first = words.layers[0].attributions
         speaker = int(first[:-1].sum(dim=1).argmax())
-        assert browser.run(CHOSEN) == f"Chosen: {words.words[speaker]}"
+        assert browser.run(CHOSEN) == f"Selected: {words.words[speaker]}"
         off = float(first.abs().max()) / 127
         for i, row in [*enumerate(first[:-1]), (len(first), first.sum(dim=0))]:  # the marks, last but one, add nothing
             browser.run(f"document.querySelector('#chips button[data-token=\"{i}\"]').click()")
@@ -69,14 +69,14 @@ def test_words_and_their_patches(found, tmp_path):
             check_peak(browser, row, off)
         browser.run("document.querySelectorAll('#maps [role=row]')[3].children[4].click()")  # depth 3, "table"
         browser.wait("document.getElementById('layer-name').textContent.startsWith('3')")
-        assert browser.run(CHOSEN) == "Chosen: table"
+        assert browser.run(CHOSEN) == "Selected: table"
         row = words.layers[2].attributions[2]
         check_peak(browser, row, float(row.abs().max()) / 127)
         before = browser.run(PIXELS)
-        browser.run("document.querySelectorAll('#view button')[1].click()")  # against
+        browser.run("document.querySelectorAll('#view button')[1].click()")  # negative
         assert browser.run(PIXELS) != before
         check_peak(browser, -row, float(row.abs().max()) / 127, sign=-1)
-        assert "against" in browser.run("return document.getElementById('map-name').textContent")
+        assert "Negative" in browser.run("return document.getElementById('map-name').textContent")
         assert browser.console() == []
 
 
@@ -94,10 +94,10 @@ def test_a_patch_and_its_words(found, tmp_path):
         scale = words.layers[0].attributions.abs().amax(dim=1)
         for (_, said), i in zip(told, order, strict=True):
             assert number(said) == pytest.approx(float(column[i]), rel=0.06, abs=float(scale[i]) / 127)
-        assert "row 2, column 4" in browser.run("return document.getElementById('answers-where').textContent")
+        assert "row 2, column 4" in browser.run("return document.getElementById('words-where').textContent")
         browser.run("document.getElementById('scene').focus()")
         browser.devtools("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
-        assert "row 2, column 5" in browser.run("return document.getElementById('answers-where').textContent")
+        assert "row 2, column 5" in browser.run("return document.getElementById('words-where').textContent")
         assert browser.console() == []
 
 

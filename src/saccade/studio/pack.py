@@ -154,12 +154,12 @@ def encode(
     error: float,
     grid: tuple[int, int],
     values: Float[Tensor, "g m c"] | None = None,
-    spoken: bool = False,
+    mean_row: bool = False,
     draft: bool = False,
 ) -> tuple[Packed, Rounded]:
     """Pack one call with about `error` on its scores.
 
-    Planes, in order: each head's kept directions of q; each group's of k; each head's shift, lse, and if `spoken` the
+    Planes, in order: each head's kept directions of q; each group's of k; each head's shift, lse, and if `mean_row` the
     log of the patches' mean row; each group's components of `values`. draft=True leaves out lse and the mean row,
     which take the longest (to estimate a size).
     """
@@ -176,7 +176,7 @@ def encode(
         lse, mean = rounded.sums(call.k.shape[1] - grid[0] * grid[1])
         lse_step = _step(lse, error / 4)
         planes.append(_whole(lse, lse_step))
-        planes += [_whole(mean.clamp_min(1e-30).log(), error)] if spoken else []
+        planes += [_whole(mean.clamp_min(1e-30).log(), error)] if mean_row else []
     if values is not None:
         values = values.float()
         steps = values.std(1, correction=0) * max(2.5 * error, 1 / 64)
@@ -187,7 +187,7 @@ def encode(
         "gain": [[_short(float(x)) for x in row[row > 0]] for row in rounded.gain],
         "shiftStep": _short(shift_step),
         "lseStep": _short(lse_step),
-        "spokenStep": error if spoken else 0,
+        "meanRowStep": error if mean_row else 0,
         "valueStep": [[_short(x) for x in row] for row in steps.tolist()],
         "planes": kinds,
     }

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -26,11 +28,6 @@ from saccade.studio.targets import Targets
 
 BUDGET = 30_000_000
 TARGETS_SHARE = 1 / 3  # of the bytes of a page at most
-# In the order in which they need each other.
-SCRIPTS = [
-    "dom", "words", "attend", "colour", "picture", "charts", "facts", "how", "maps", "look", "targets", "objects",
-    "classes", "tags", "scene", "boxes", "areas", "answers", "large", "address", "viewer",
-]  # fmt: skip
 
 
 @dataclass
@@ -187,7 +184,7 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
 
 def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:
     folder = files("saccade.studio") / "viewer"
-    script = "".join(_plain((folder / f"{name}.js").read_text(encoding="utf-8")) for name in SCRIPTS)
+    script = "".join(map(_plain, _modules(folder, "viewer").values()))
     style = (folder / "viewer.css").read_text(encoding="utf-8")
     packed = "".join(
         f'<script type="text/plain" id="{name}">{base64.b64encode(some).decode()}</script>\n'
@@ -209,6 +206,16 @@ def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:
 def _encoded(document: str) -> bytes:
     """In UTF-8; half characters, as undecodable file names have them, become question marks."""
     return document.encode("utf-8", errors="replace")
+
+
+def _modules(folder: Traversable, name: str, found: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The text of a JavaScript module and of all it imports, each after those that it imports itself."""
+    text = (folder / f"{name}.js").read_text(encoding="utf-8")
+    modules = dict(found)
+    for needed in re.findall(r"^import .* from '\./(\w+)\.js';$", text, re.MULTILINE):
+        if needed not in modules:
+            modules = _modules(folder, needed, modules)
+    return modules | {name: text}
 
 
 def _plain(module: str) -> str:

@@ -49,7 +49,7 @@ export function readLayer(bytes, info, grid, tokens) {
   layer.k = info.gain.map((gain) => take(gain.length));
   layer.shift = heads.map(() => take(1));
   layer.lse = heads.map(() => Float32Array.from(take(1), (x) => x * info.lseStep));
-  layer.spoken = info.spokenStep ? heads.map(() => Float32Array.from(take(1), (x) => Math.exp(x * info.spokenStep))) : [];
+  layer.meanRow = info.meanRowStep ? heads.map(() => Float32Array.from(take(1), (x) => Math.exp(x * info.meanRowStep))) : [];
   layer.v = info.valueStep.map((steps) => take(steps.length));
   return layer;
 }
@@ -84,7 +84,7 @@ export function logSumExp(scores) {
 
 /** What a target attends to: weights over sources that sum to 1. */
 export function row(layer, head, target) {
-  if (target === layer.tokens) return layer.spoken[head]; // the mean of all patches, packed as it is
+  if (target === layer.tokens) return layer.meanRow[head]; // the mean of all patches, packed as it is
   const out = rowScores(layer, head, target);
   let top = -Infinity;
   for (const s of out) if (s > top) top = s;

@@ -1,10 +1,10 @@
-// A segmenter's classes: the area of each, and what every patch is taken for.
+// The classes of a segmenter: the area of each, and the probable classes of every patch.
 import { inflate } from './attend.js';
 import { linear } from './colour.js';
 import { TargetLook } from './targets.js';
-import { percent } from './words.js';
+import { percent } from './texts.js';
 
-const BESIDE = 255; // in the mask: beside the picture
+const PADDING = 255; // in the mask: outside the image
 const CELLS = 256; // cells along the longer side in which outlines and middles of areas are looked for
 
 /** Classes, those of most pixels first. Areas are there once `ready` is. */
@@ -14,7 +14,7 @@ export class ClassLook extends TargetLook {
     [this.height, this.width] = page.targets.mask;
     this.mask = null;
     this.outlines = new Map();
-    this.speaker = Math.max(0, this.chips().findIndex((token) => this.there(token) && !this.bare(token)));
+    this.speaker = Math.max(0, this.chips().findIndex((token) => this.there(token) && !this.unpainted(token)));
     this.ready = Promise.all(['mask', 'likely'].map((name) => inflate(packed(name)))).then(([mask, likely]) => {
       Object.assign(this, { mask, bytes: likely, cells: reduced(mask, this.height, this.width) });
       this.middles = middles(this.cells, page.targets.names.length);
@@ -36,8 +36,8 @@ export class ClassLook extends TargetLook {
   }
 
   /** Whether its area is left in the colours of the picture, as that of a background is. */
-  bare(token) {
-    return this.targets.bare.includes(token);
+  unpainted(token) {
+    return this.targets.unpainted.includes(token);
   }
 
   /** Whether the picture has pixels of it. */
@@ -49,10 +49,10 @@ export class ClassLook extends TargetLook {
   at(x, y) {
     if (!this.mask || x < 0 || y < 0 || x >= 1 || y >= 1) return null;
     const found = this.mask[Math.floor(y * this.height) * this.width + Math.floor(x * this.width)];
-    return found === BESIDE ? null : found;
+    return found === PADDING ? null : found;
   }
 
-  /** What a patch is taken for: [class, chance], likeliest first; none beside the picture. */
+  /** The classes of a patch: [class, probability], highest first; none outside the image. */
   likely(patch) {
     if (!this.bytes) return [];
     const byte = (rank, plane) => this.bytes[(3 * rank + plane) * this.patches + patch];
@@ -87,7 +87,7 @@ export class ClassLook extends TargetLook {
     const rgba = new Uint32Array(256);
     colours.forEach((hex, i) => {
       const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-      if (only === null ? !this.bare(i) : only === i) rgba[i] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+      if (only === null ? !this.unpainted(i) : only === i) rgba[i] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
     });
     const line = (220 << 24) | (30 << 16) | (22 << 8) | 20;
     for (let y = 0, at = 0; y < height; y++) {
@@ -96,7 +96,7 @@ export class ClassLook extends TargetLook {
         const right = x + 1 < width ? mask[at + 1] : one;
         const below = y + 1 < height ? mask[at + width] : one;
         const border = (other) => other !== one && (only === null || one === only || other === only);
-        pixels[at] = (border(right) || border(below)) && one !== BESIDE ? line : rgba[one];
+        pixels[at] = (border(right) || border(below)) && one !== PADDING ? line : rgba[one];
       }
     }
     context.putImageData(image, 0, 0);
@@ -170,7 +170,7 @@ function middles({ cells, rows, columns }, count) {
   const best = Array(count).fill(null);
   far.forEach((room, at) => {
     const token = cells[at];
-    if (token !== BESIDE && room > (best[token]?.far ?? 0)) {
+    if (token !== PADDING && room > (best[token]?.far ?? 0)) {
       best[token] = { far: room, room: room / columns, x: ((at % columns) + 0.5) / columns, y: (Math.floor(at / columns) + 0.5) / rows };
     }
   });

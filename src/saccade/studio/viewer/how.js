@@ -1,7 +1,7 @@
 // The panel that computes weights step by step for the chosen token, with all numbers.
 import { logSumExp, pair, row, rowScores, top, value, weightedSum } from './attend.js';
 import { h, svg } from './dom.js';
-import { figure, percent } from './words.js';
+import { figure, percent } from './texts.js';
 
 const MOST = 5; // pairs shown, besides the one that is pointed at
 const SHOWN = 4; // numbers of a value shown

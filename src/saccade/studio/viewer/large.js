@@ -1,9 +1,9 @@
-// The large map: where the chosen token looks, laid over the picture, with its colour scale and numbers.
+// The large map: attention of the selected token over the image, with its colour scale and numbers.
 import { top } from './attend.js';
 import { COLOURS, css, paint, place, weightAt } from './colour.js';
 import { get, h } from './dom.js';
 import { makePicture } from './picture.js';
-import { figure, percent } from './words.js';
+import { figure, percent } from './texts.js';
 
 export class LargeMap {
   /** viewer gives what is chosen and its texts; pointed(token or null) is called when the pointer or arrow keys move. */
@@ -29,8 +29,8 @@ export class LargeMap {
     const { viewer, look } = this;
     const { token, state: { layer, head, view } } = viewer;
     const now = () => [viewer.state.mode, viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view].join();
-    const asked = now();
-    const still = () => now() === asked;
+    const requested = now();
+    const still = () => now() === requested;
     this.mark(token, viewer.pointed);
     if (view === 'rollout') return this.showRollout(token, still);
     if (!look.kept(layer)) return this.draw(null, viewer.say('notKept', { layer: layer + 1 }));
@@ -89,21 +89,21 @@ export class LargeMap {
     };
     const beyond = look.peak(this.weights, null) > end * 1.001;
     const sign = (t) => (t === 0 && log ? '≤ ' : t === 1 && beyond ? '≥ ' : '');
-    const tell = (x) => look.tell?.(x, view) ?? percent(x);
-    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + tell(weightAt(t, end, log))));
-    if (look.tell) return get('ticks').replaceChildren(...ticks);
-    const even = 1 / look.tokens;
-    return get('ticks').replaceChildren(...ticks, tick(place(even, end, log), say('even', { even: percent(even) }), 'even'));
+    const format = (x) => look.format?.(x, view) ?? percent(x);
+    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + format(weightAt(t, end, log))));
+    if (look.format) return get('ticks').replaceChildren(...ticks);
+    const uniform = 1 / look.tokens;
+    return get('ticks').replaceChildren(...ticks, tick(place(uniform, end, log), say('even', { even: percent(uniform) }), 'even'));
   }
 
   readout(trouble = '') {
     const { viewer, weights, look } = this;
-    const told = (key, token) => viewer.say(look.tell ? `${key}Part` : key, {
-      token: look.spot(token, viewer.say), share: look.tell?.(weights[token], viewer.state.view) ?? percent(weights[token]),
+    const describe = (key, token) => viewer.say(look.format ? `${key}Part` : key, {
+      token: look.spot(token, viewer.say), share: look.format?.(weights[token], viewer.state.view) ?? percent(weights[token]),
       times: figure(weights[token] * look.tokens, 2),
     });
     let text = trouble;
-    if (weights) text = viewer.pointed === null ? told('highest', top(weights, 1)[0]) : told('readout', viewer.pointed);
+    if (weights) text = viewer.pointed === null ? describe('highest', top(weights, 1)[0]) : describe('readout', viewer.pointed);
     get('readout').textContent = text;
     get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text}. ${viewer.say('mapHelp')}`);
   }

@@ -73,7 +73,7 @@ export class Look {
 
   /**
    * The end of a map's own colour scale: the largest weight on a patch other than the chosen token itself, which often
-   * outshines all others; yet at least an even share, so that a map whose weight all lies elsewhere stays dark.
+   * outshines all others; yet at least 1/N, so that a map whose weights all lie elsewhere stays dark.
    */
   peak(weights, token) {
     let most = 1 / this.tokens;

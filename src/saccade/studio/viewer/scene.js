@@ -1,15 +1,39 @@
-// The picture with what can be chosen on it, and what is told beside it of the chosen one.
+// The base of all scenes: the image with its targets, and what is listed beside it about the selected one.
 import { strips } from './charts.js';
 import { ARROWS, get, h } from './dom.js';
-import { percent } from './words.js';
+import { percent } from './texts.js';
 
-const MOST_LISTED = 16; // others that the chosen one attended to
+const MOST_LISTED = 16; // other targets that the selected one attends to
 
-/** What the scenes of boxes and of areas share; each draws (`draw`) and says what is under the pointer (`under`). */
+/** A section for attention between queries, with more columns beside it. */
+export const amongSection = (more = '') => `
+  <section class="part" aria-labelledby="among-title" data-mode="cross">
+    <div class="charts">
+      <div>
+        <h2 id="among-title" data-say="amongTitle"></h2>
+        <p class="quiet" id="among-where"></p>
+        <ul id="among"></ul>
+      </div>${more}
+    </div>
+  </section>`;
+
+/**
+ * A subclass draws (`draw`) and finds targets under the pointer (`under`). Its statics are its part of the page:
+ * `Look`, the data of its targets; `texts`; `panel` and `section`, constant markup below the image and below the maps;
+ * `options(page)`, state of its own switches; `summary(viewer)`, nodes under "What the model sees".
+ */
 export class Scene {
-  /** viewer gives what is chosen and its texts; picks and peeks go back to it. */
+  static panel = '';
+
+  static section = '';
+
+  static options = () => ({});
+
+  /** viewer holds the selection and the texts; picks and peeks go back to it. */
   constructor(viewer, look) {
     Object.assign(this, { viewer, look, stage: get('scene') });
+    get('scene-panel').innerHTML = this.constructor.panel; // constant markup, nothing from the page's data
+    get('scene-section').innerHTML = this.constructor.section;
     const { picture } = look.page;
     const img = this.stage.querySelector('img');
     img.src = picture.src;
@@ -42,7 +66,7 @@ export class Scene {
     viewer.pick((next + last + 1) % (last + 1));
   }
 
-  /** Everything that depends on what is chosen, layer or head. */
+  /** Redraw what depends on the target, layer or head. */
   show() {
     const { viewer, look } = this;
     const { layer, head } = viewer.state;
@@ -79,7 +103,7 @@ export class Scene {
   }
 }
 
-/** For the chosen target, of every head by layer: what lies inside its place, and how widely it looks. */
+/** Charts of the selected target, by layer and head: attention inside its region, and entropy. */
 export function showTargetCharts(look, { layer, head, token }, say, choose) {
   const most = Math.log(look.patches);
   const draw = (id, key, series, reference, end) => strips(get(id), series, {
@@ -93,6 +117,6 @@ export function showTargetCharts(look, { layer, head, token }, say, choose) {
   const area = look.targets.area[token];
   const inside = look.infos.map((info) => info.inside.slice(1).map((row) => row[token]));
   draw('distance', 'in', inside, area, Math.min(1, 1.1 * Math.max(0.01, area, ...inside.flat())));
-  get('distance').hidden = !area; // without a place there is nothing to be inside
+  get('distance').hidden = !area; // without a region nothing is inside
   draw('entropy', 'wide', look.infos.map((info) => info.entropy.map((row) => row[token])), most, 1.1 * most);
 }

@@ -1,4 +1,4 @@
-// Names laid on a picture, so that they cover one another as little as can be.
+// Placement of labels on an image with as little overlap as possible.
 
 /** Where the name of a box may stand: its corner, as x, y and the part of the tag's size that lies before it. */
 export const around = ([left, top, right, bottom]) => [
@@ -9,8 +9,8 @@ export const around = ([left, top, right, bottom]) => [
 /** Where a word may stand on a line: x, y and the part of its size that lies before it. */
 export const along = (path) => [0.5, 0.4, 0.6, 0.3, 0.7].map((t) => [...path.at(t), 0.5, 0.5]);
 
-/** Put each tag at the first of its places where it covers least of those before it, moved into the picture. */
-export function settle(tags, places, width, height) {
+/** Put each tag at the first of its places with the least overlap with those before it, moved into the image. */
+export function arrange(tags, places, width, height) {
   const taken = [];
   const shared = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
   const sizes = tags.map((tag) => [tag.offsetWidth, tag.offsetHeight]);

@@ -1,6 +1,6 @@
 // Things to choose by name, objects or classes: where the query of each looked, as maps over the picture's patches.
 import { inflate, mean } from './attend.js';
-import { figure, percent } from './words.js';
+import { figure, percent } from './texts.js';
 
 /** The same face as Look, for named things in place of tokens: `token` is the index of one. */
 export class TargetLook {

@@ -1,30 +1,25 @@
-// The page: what is chosen, and what is redrawn when something else is.
+// The page: the selection, and what is redrawn when it changes.
 import { recall, remember } from './address.js';
-import { AnswerLook, AnswerScene } from './answers.js';
-import { AreaScene } from './areas.js';
-import { BoxScene } from './boxes.js';
-import { ClassLook } from './classes.js';
 import { get, h, segmented } from './dom.js';
 import { showCharts, showFacts } from './facts.js';
 import { explain } from './how.js';
 import { LargeMap } from './large.js';
 import { Look } from './look.js';
 import { Maps } from './maps.js';
-import { ObjectLook } from './objects.js';
 import { makePicture, thumbnail } from './picture.js';
 import { showTargetCharts } from './scene.js';
-import { fill, percent } from './words.js';
-
-const KINDS = { objects: [ObjectLook, BoxScene], classes: [ClassLook, AreaScene], words: [AnswerLook, AnswerScene] }; // of what can be chosen by name
+import { SCENES } from './scenes.js';
+import { fill, percent } from './texts.js';
 
 export class Viewer {
   /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
   constructor(page, packed) {
     this.page = page;
-    this.looks = {}; // "self": patches that look at one another; "cross": objects or classes that look at patches
+    this.looks = {}; // "self": patches that attend to patches; "cross": objects, classes or words with maps over patches
     const { targets } = page;
-    const [TargetLook, Scene] = KINDS[targets?.kind] ?? [];
-    if (targets?.layers.length && targets.names.length) this.looks.cross = new TargetLook(page, (name) => packed(`targets-${name}`));
+    const Scene = SCENES[targets?.kind];
+    this.Scene = Scene;
+    if (Scene && targets.layers.length && targets.names.length) this.looks.cross = new Scene.Look(page, (name) => packed(`targets-${name}`));
     if (page.layers.length) this.looks.self = new Look(page, (l) => packed(`layer-${l}`));
     this.peeked = null; // the token under the pointer on the picture
     this.pointed = null; // the one under the pointer on the large map
@@ -32,9 +27,10 @@ export class Viewer {
       token: look.speaker, layer: look.start ?? look.infos.findLastIndex((_, l) => look.kept(l)), head: -1, named: 0,
       view: mode === 'self' && page.target === 'mean' ? 'rollout' : look.views[0],
     }]));
-    if (targets?.kind === 'classes' && this.looks.self) Object.assign(this.chosen.self, { token: this.looks.self.middle, view: 'row' });
+    if (Scene?.start && this.looks.self) Object.assign(this.chosen.self, Scene.start(this.looks.self));
+    this.options = this.looks.cross ? Scene.options(page) : {};
     this.state = {
-      mode: Object.keys(this.looks)[0], links: targets?.relations?.length ? 'relations' : 'attention', areas: 'all',
+      mode: Object.keys(this.looks)[0], ...this.options,
       shared: false, log: false, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
     recall(this.state, this.looks, this.chosen);
@@ -58,7 +54,7 @@ export class Viewer {
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
   }
 
-  say = (key, facts) => fill(this.state.language, key, facts, this.page.targets?.kind);
+  say = (key, facts) => fill(this.state.language, key, facts, this.Scene?.texts);
 
   name = (token) => this.look.name(token, this.say);
 
@@ -76,18 +72,18 @@ export class Viewer {
 
   /** Of which side of the maps the weights are; rollout has none, the small maps and numbers beside it show rows. */
   get kind() {
-    if (!this.look.views.includes('row')) return this.state.view; // what words add, or take away
+    if (!this.look.views.includes('row')) return this.state.view; // sign of an attribution
     return this.state.view === 'column' && this.token !== this.look.mean ? 'column' : 'row';
   }
 
-  // what a person does
+  // interaction
 
   pick(token) {
     Object.assign(this, { peeked: null, pointed: null });
     this.state.token = token;
     this.refresh();
-    const taken = this.state.mode === 'self' ? this.scene?.taken?.() : '';
-    get('live').textContent = [get('chosen'), get('readout')].map((node) => `${node.textContent}. `).join('') + (taken ?? '');
+    const classes = this.state.mode === 'self' ? this.scene?.patchText?.() : '';
+    get('live').textContent = [get('chosen'), get('readout')].map((node) => `${node.textContent}. `).join('') + (classes ?? '');
   }
 
   peek(token) {
@@ -118,7 +114,7 @@ export class Viewer {
     if (key === 'mode') return this.turn(value);
     this.state[key] = value;
     if (key === 'language') return this.write();
-    if (key === 'links' || key === 'areas') this.showMap();
+    if (key in this.options) this.showMap();
     if (key === 'theme') document.documentElement.dataset.theme = value;
     this.controls();
     if (key === 'view') this.refresh();
@@ -129,7 +125,7 @@ export class Viewer {
     return undefined;
   }
 
-  /** From patches to objects or classes, or back; what is chosen among either is kept. */
+  /** From patches to targets, or back; the selection of each is kept. */
   turn(mode) {
     this.maps.stop();
     const { token, layer, head, named, view } = this.state;
@@ -162,7 +158,7 @@ export class Viewer {
   showMap() {
     if (this.state.mode === 'cross') this.scene.show();
     else this.mark(this.state.token, this.peeked);
-    if (this.state.mode === 'self') this.scene?.take?.(this.token);
+    if (this.state.mode === 'self') this.scene?.showPatch?.(this.token);
     get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(this.token) });
     this.large.show().catch(fail);
   }
@@ -176,7 +172,7 @@ export class Viewer {
     const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
     if (!look.layers[layer] || token === look.mean) {
       Object.values(nodes).forEach((node) => node.replaceChildren());
-      get('how-where').textContent = token === look.mean ? say('howSpoken') : '';
+      get('how-where').textContent = token === look.mean ? say('howMeanToken') : '';
       return;
     }
     const head = Math.min(chosen < 0 ? named : chosen, look.infos[layer].heads - 1);
@@ -201,8 +197,7 @@ export class Viewer {
     document.documentElement.lang = this.state.language;
     const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.targets?.queries };
     const { mode } = this.state;
-    const fits = ({ dataset }) => (dataset.mode ?? mode) === mode && (!dataset.kind || dataset.kind.split(' ').includes(page.targets?.kind));
-    document.querySelectorAll('[data-mode], [data-kind]').forEach((node) => (node.hidden = !fits(node)));
+    document.querySelectorAll('[data-mode]').forEach((node) => (node.hidden = node.dataset.mode !== mode));
     const key = ({ dataset }) => (mode === 'cross' && dataset.cross) || dataset.say;
     document.querySelectorAll('[data-say]').forEach((node) => (node.textContent = say(key(node), facts)));
     document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
@@ -222,7 +217,7 @@ export class Viewer {
   }
 
   controls() {
-    const { mode, layer, head, view, shared, log, links, areas, language, theme } = this.state;
+    const { mode, layer, head, view, shared, log, language, theme } = this.state;
     const { looks, look: { infos: layers, views } } = this;
     const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
     Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
@@ -234,24 +229,17 @@ export class Viewer {
     const both = looks.self && looks.cross;
     get('mode').hidden = !both;
     if (both) on('mode', [['cross', this.say('crossMode')], ['self', this.say('selfMode')]], mode);
-    if (this.page.targets?.relations) on('links', this.linkKinds().map((key) => [key, this.say(`${key}Links`)]), links);
-    on('areas', ['all', 'one', 'no'].map((key) => [key, this.say(`${key}Areas`)]), areas);
+    this.scene?.controls?.(on, this.state);
     get('view').hidden = views.length < 2;
     on('view', views.map((key) => [key, this.say(key)]), view);
     on('log', [[false, this.say('linear')], [true, this.say('log')]], log);
     const common = Number(this.maps.common().toPrecision(2));
-    const end = common ? this.look.tell?.(common, view) ?? percent(common) : '…';
+    const end = common ? this.look.format?.(common, view) ?? percent(common) : '…';
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
-    get('map-name').textContent = this.say(mode === 'cross' && view !== 'against' ? 'crossName' : `${view}Name`);
+    get('map-name').textContent = this.say(mode === 'cross' && view !== 'negative' ? 'crossName' : `${view}Name`);
     get('view-help').textContent = this.say(mode === 'cross' ? 'crossHelp' : `${view}Help`);
-  }
-
-  /** What lines on the picture can stand for. */
-  linkKinds() {
-    const { relations, layers } = this.page.targets;
-    return [...(relations.length ? ['relations'] : []), ...(layers.some((one) => one.among) ? ['attention'] : []), 'no'];
   }
 
   chips() {
@@ -265,8 +253,8 @@ export class Viewer {
   }
 
   chip(token) {
-    const said = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
-    const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...said);
+    const content = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
+    const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...content);
     chip.dataset.token = token;
     chip.setAttribute('aria-pressed', String(token === this.state.token));
     chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
@@ -275,7 +263,7 @@ export class Viewer {
   }
 }
 
-/** Say on the page what went wrong, rather than only in the console. */
+/** Show errors on the page, not only in the console. */
 function fail(error) {
   const language = document.documentElement.lang === 'ko' ? 'ko' : 'en';
   get('trouble').hidden = false;

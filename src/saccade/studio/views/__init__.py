@@ -1,25 +1,25 @@
 """A view for each task: what the terminal, the page and the JSON output of `look` show of it.
 
-A new task registers its view's "module:Class" below; without one its attention and the text of its result are shown.
+A task names its view class in its commands (`TaskCommands.view`). Without one, its attention and its result's text are
+shown.
 """
 
 from importlib import import_module
 from typing import Any
 
 from saccade.studio.views.base import LookOptions, View
+from saccade.tasks import registry
 
-__all__ = ["DEFAULT_VIEW", "VIEWS", "LookOptions", "View", "view_of"]
+__all__ = ["LookOptions", "View", "view_of"]
 
-VIEWS = {
-    "classify": "saccade.studio.views.classify:ClassifyView",
-    "detect": "saccade.studio.views.detect:DetectView",
-    "segment": "saccade.studio.views.segment:SegmentView",
-    "match": "saccade.studio.views.attribution:AttributionView",
-}
-DEFAULT_VIEW = "saccade.studio.views.encoder:EncoderView"
+DEFAULT = "saccade.studio.views.encoder:EncoderView"
+# Of models that have no commands of their own, by `kind`.
+WITHOUT_COMMANDS = {"match": "saccade.studio.views.attribution:AttributionView"}
 
 
 def view_of(task: Any) -> type[View]:
-    """The view class registered for a task, by its `kind`."""
-    module, _, name = VIEWS.get(getattr(task, "kind", ""), DEFAULT_VIEW).partition(":")
+    """The view class of a task, by its `kind`."""
+    kind = getattr(task, "kind", "")
+    named = registry.commands(kind).view if kind in registry.TASKS else WITHOUT_COMMANDS.get(kind, "")
+    module, _, name = (named or DEFAULT).partition(":")
     return getattr(import_module(module), name)

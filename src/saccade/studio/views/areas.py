@@ -20,7 +20,7 @@ from saccade.tasks.segment.colours import class_colours
 from saccade.tasks.segment.draw import unpainted
 from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.task import SegmentTask
-from saccade.tasks.segment.tiles import classes_of_pixels
+from saccade.tasks.segment.tiles import segment_tiled
 
 MOST = 64  # classes with maps on a page: all that most data sets have, and more than a person clicks through
 RANKS = 4  # most probable classes kept of a patch
@@ -32,7 +32,7 @@ class SegmentedClasses(Queries):
     their highest probability in any patch.
 
     Values of `mask` and of `ranks` are indices in this order. unpainted: classes without a colour, such as a
-    background. pixels: share of the image's pixels. mask: class of each pixel that the page shows, IGNORE_INDEX on padding.
+    background. pixels: share of the image's pixels. mask: class of each pixel on the page, IGNORE_INDEX on padding.
     coverage: share of each patch's pixels that have the class. ranks, probabilities: the RANKS most probable classes
     of each patch, and the mean of their probability over its pixels; 0 on padding. count: classes with maps.
     """
@@ -102,7 +102,7 @@ def class_targets(
 
     def classes_at(size: tuple[int, int]) -> UInt8[Tensor, "y x"]:
         """As `predict` makes classes of logits."""
-        return classes_of_pixels(canvas.pixels, canvas.padded, count, lambda _: logits[None], size)
+        return segment_tiled(canvas.pixels, canvas.padded, count, lambda _: logits[None], size)
 
     mask = classes_at((picture.image.height, picture.image.width))
     probabilities = patch_probabilities(logits, canvas.patch, canvas.size)

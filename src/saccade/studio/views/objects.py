@@ -13,8 +13,7 @@ from saccade.lens import Trace
 from saccade.lens.scores import coverage
 from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
-from saccade.tasks.detect.result import Detections
-from saccade.tasks.detect.task import Detection
+from saccade.tasks.detect.result import Detection, Detections
 
 MOST = 24  # objects with maps on a page: more than a person can click through, and 24 bytes a patch, layer and head
 

@@ -1,0 +1,7 @@
+// Every kind of target that can be selected on a page, and its scene: one import and one entry each.
+import { AreaScene } from './areas.js';
+import { AttributionScene } from './attribution.js';
+import { BoxScene } from './boxes.js';
+
+/** By `Targets.kind` in Python. Each scene brings its data (`Look`), its texts and its part of the page. */
+export const SCENES = { objects: BoxScene, classes: AreaScene, attribution: AttributionScene };
