@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from saccade.data import Arrays, ImageFolder, Preprocess, Streamed, drop_unreadable, prepare, to_arrays
+from saccade.data.cache import stream
 from saccade.errors import DataError
 
 from .conftest import noise
@@ -45,7 +46,7 @@ def test_streamed_equals_arrays(make_folder: Make):
 
 
 def test_streamed_in_an_ordinary_loader(make_folder: Make):
-    streamed = Streamed(ImageFolder(make_folder(COUNTS)), Preprocess((5, 7)))
+    streamed = stream(ImageFolder(make_folder(COUNTS)), Preprocess((5, 7)))
     load = torch.utils.data.DataLoader
     whole = torch.utils.data.BatchSampler(range(31), 4, drop_last=False)  # asks for a batch at a time
     for loader in (load(streamed, batch_size=4), load(streamed, batch_size=None, sampler=whole)):
@@ -72,7 +73,7 @@ def test_unreadable_pictures_fail_or_are_skipped_and_named(make_folder: Make):
     assert torch.equal(pictures[1], pixels(data[2][0].image))
 
     with pytest.raises(DataError, match=r"dog/1\.png is damaged"):
-        Streamed(ImageFolder(folder), Preprocess((5, 7)))[[0, 11]]
+        stream(ImageFolder(folder), Preprocess((5, 7)))[[0, 11]]
 
 
 def test_a_streamed_set_leaves_unreadable_pictures_out_beforehand(make_folder: Make):

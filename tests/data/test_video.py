@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.video import VideoReader, is_video
+from saccade.data.files import is_video
+from saccade.data.video import VideoReader
 from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError, SaccadeError
 

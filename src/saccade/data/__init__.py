@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from saccade.data.placement import Placement
     from saccade.data.preprocess import Preprocess
     from saccade.data.segments import IGNORE_INDEX, SegmentSet
-    from saccade.data.segments.arrays import SegmentArrays, to_segment_arrays
+    from saccade.data.segments.arrays import to_segment_arrays
     from saccade.data.segments.augment import SegmentAugment
     from saccade.data.segments.sets import open_segments, segment_splits
 
 __all__ = [
     "IGNORE_INDEX", "IMAGENET_MEAN", "IMAGENET_STD", "Arrays", "Augment", "ImageFolder", "ObjectAugment", "ObjectSet",
-    "Objects", "Picture", "Placement", "Preprocess", "SegmentArrays", "SegmentAugment", "SegmentSet", "Streamed",
+    "Objects", "Picture", "Placement", "Preprocess", "SegmentAugment", "SegmentSet", "Streamed",
     "drop_unreadable", "find_images", "object_splits", "open_objects", "open_segments", "prepare", "read_image",
     "segment_splits", "smooth_labels", "splits", "to_arrays", "to_object_arrays", "to_segment_arrays",
 ]  # fmt: skip
@@ -44,7 +44,7 @@ _MODULES = {
     ".placement": ("Placement",),
     ".preprocess": ("Preprocess",),
     ".segments": ("IGNORE_INDEX", "SegmentSet"),
-    ".segments.arrays": ("SegmentArrays", "to_segment_arrays"),
+    ".segments.arrays": ("to_segment_arrays",),
     ".segments.augment": ("SegmentAugment",),
     ".segments.sets": ("open_segments", "segment_splits"),
 }

@@ -1,6 +1,5 @@
 """Decoded pictures for training: all in memory where they fit, otherwise decoded batch by batch."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -9,21 +8,20 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saccade.data.files import escape
 from saccade.data.folders import ImageFolder
 from saccade.data.preprocess import Preprocess
+from saccade.data.threads import map_threads, num_threads
 from saccade.errors import DataError
 
 MEMORY_BUDGET = 2 << 30  # bytes of decoded pictures kept in memory: 700,000 of 32 x 32, 14,000 of 224 x 224
 
+Result = TypeVar("Result")
 
-Read = TypeVar("Read")
 
-
-class Pictures(Protocol):
-    """What `read_all` and `read_or_skip` need to know of a set."""
+class Readable(Protocol):
+    """The part of a data set that `read_all` and `read_or_skip` need."""
 
     skipped: dict[str, str]
 
@@ -36,21 +34,64 @@ class Pictures(Protocol):
     def __len__(self) -> int: ...
 
 
-def to_arrays(
-    dataset: ImageFolder, fit: Preprocess, draft: bool = False
-) -> tuple[UInt8[Tensor, "n c y x"], Int64[Tensor, "n"]]:
-    """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and labels.
+class Arrays(torch.utils.data.Dataset):
+    """A decoded set in memory: uint8 pictures (n c y x), and a label or a mask for each.
 
-    draft: as in `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, as
-    `dataset.on_error` says.
+    `data[i]` is (uint8 (c y x), target); `data[[i, j, ...]]` is a batch (uint8 (b c y x), (b ...)).
+    names: of the pictures, where they are known.
+    """
+
+    def __init__(self, pictures: UInt8[Tensor, "n c y x"], targets: Tensor, names: Sequence[str] = ()):
+        self.pictures, self.targets, self.names = pictures, targets, list(names)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        if not isinstance(index, int):
+            index = torch.as_tensor(index, dtype=torch.int64)
+        return self.pictures[index], self.targets[index]
+
+
+class Streamed(torch.utils.data.Dataset):
+    """A set that is decoded when it is indexed; the same items and batches as `Arrays`. Several threads decode a batch.
+
+    names: of the pictures. decode: index -> uint8 picture (c y x) and its target. Raises DataError for a picture that
+    cannot be read.
+    """
+
+    def __init__(self, names: Sequence[str], decode: Callable[[int], tuple[np.ndarray, np.ndarray]]):
+        self.names, self.decode = list(names), decode
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(index, int):
+            picture, target = self.decode(index)
+            return torch.from_numpy(picture), torch.as_tensor(target)
+        # a pool for each batch costs little compared with decoding, and is safe across forks and errors
+        with ThreadPoolExecutor(num_threads()) as pool:
+            items = list(pool.map(self.decode, [int(i) for i in index]))
+        pictures, targets = (torch.from_numpy(np.stack([item[i] for item in items])) for i in (0, 1))
+        return pictures, targets
+
+
+def to_arrays(
+    dataset: ImageFolder, preprocess: Preprocess, draft: bool = False
+) -> tuple[UInt8[Tensor, "n c y x"], Int64[Tensor, "n"]]:
+    """Decode a whole set: uint8 pictures at the model's input size, not normalized, and labels.
+
+    draft: see `prepare`. Unreadable pictures are left out and recorded in `dataset.skipped`, or raise, depending on
+    `dataset.on_error`.
 
     Raises:
-        DataError: an unreadable picture under on_error="fail"; a class with no readable picture.
+        DataError: an unreadable picture with on_error="fail"; a class without a readable picture.
     """
-    pictures = np.empty((len(dataset), 3, *fit.size), dtype=np.uint8)
+    pictures = np.empty((len(dataset), 3, *preprocess.size), dtype=np.uint8)
 
     def read(index: int) -> None:
-        pictures[index] = _decoded(dataset, index, fit, draft)
+        pictures[index] = _decode(dataset, index, preprocess, draft)
 
     kept = read_all(dataset, read)
     _check_classes(dataset, kept)
@@ -59,10 +100,10 @@ def to_arrays(
 
 
 def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
-    """`dataset` without its unreadable pictures, which `skipped` then names; every picture is decoded to know.
+    """`dataset` without its unreadable pictures, which are recorded in `skipped`. Every picture is decoded.
 
     Raises:
-        DataError: an unreadable picture under on_error="fail"; a class with no readable picture.
+        DataError: an unreadable picture with on_error="fail"; a class without a readable picture.
     """
     kept = read_all(dataset, lambda index: dataset.picture(index, at_least=(1, 1)))
     _check_classes(dataset, kept)
@@ -71,106 +112,68 @@ def drop_unreadable(dataset: ImageFolder) -> ImageFolder:
     return part
 
 
-class Arrays(torch.utils.data.Dataset):
-    """A decoded set in memory.
-
-    `data[i]` is (uint8 (c y x), label); `data[[i, j, ...]]` is a batch (uint8 (b c y x), int64 (b,)).
-    """
-
-    def __init__(self, pictures: UInt8[Tensor, "n c y x"], labels: Int64[Tensor, "n"]):
-        self.pictures, self.labels = pictures, labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        if not isinstance(index, int):
-            index = torch.as_tensor(index, dtype=torch.int64)
-        return self.pictures[index], self.labels[index]
-
-
-class Streamed(torch.utils.data.Dataset):
-    """A set decoded as it is asked for; the same items and batches as `Arrays`.
-
-    A batch is decoded by several threads, so that one thread asking ahead keeps all processors busy.
-    """
-
-    def __init__(self, dataset: ImageFolder, fit: Preprocess, draft: bool = False):
-        self.dataset, self.fit, self.draft = dataset, fit, draft
-        self.labels = dataset.labels
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        """Raises DataError for a picture that cannot be read (see `readable`)."""
-        if isinstance(index, int):
-            return torch.from_numpy(self._decode(index)), self.labels[index]
-        wanted = [int(i) for i in index]
-        # a pool a batch costs little beside the decoding, and survives neither a fork nor an error
-        with ThreadPoolExecutor(num_threads()) as pool:
-            pictures = list(pool.map(self._decode, wanted))
-        return torch.from_numpy(np.stack(pictures)), self.labels[wanted]
-
-    def _decode(self, index: int) -> np.ndarray:
-        return _decoded(self.dataset, index, self.fit, self.draft)
-
-
 def prepare(
-    dataset: ImageFolder, fit: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
+    dataset: ImageFolder, preprocess: Preprocess, draft: bool = False, budget: int = MEMORY_BUDGET
 ) -> Arrays | Streamed:
-    """The set as `fit` lets a model see it, decoded into memory if that takes at most `budget` bytes, else batch
-    by batch.
+    """The set at the model's input size, decoded into memory if that takes at most `budget` bytes, else batch by batch.
 
-    draft: decode large JPEGs at 1/2, 1/4 or 1/8 of their size where that is still twice the size wanted: several
-    times faster, and good enough to train on. Scores are taken without.
+    draft: decode large JPEGs at 1/2, 1/4 or 1/8 of their size where that is at least twice the input size: several
+    times faster, and accurate enough for training, not for evaluation.
 
-    Either way its unreadable pictures are known before training starts: left out and recorded in
-    `dataset.skipped` under on_error="skip". Under "fail" the first one met raises.
+    With on_error="skip", unreadable pictures are found beforehand in both cases, left out and recorded in
+    `dataset.skipped`. With "fail" the first one raises.
     """
-    if len(dataset) * 3 * fit.size[0] * fit.size[1] <= budget:
-        return Arrays(*to_arrays(dataset, fit, draft))
-    return Streamed(drop_unreadable(dataset) if dataset.on_error == "skip" else dataset, fit, draft)
+    if len(dataset) * 3 * preprocess.size[0] * preprocess.size[1] <= budget:
+        return Arrays(*to_arrays(dataset, preprocess, draft))
+    return stream(drop_unreadable(dataset) if dataset.on_error == "skip" else dataset, preprocess, draft)
 
 
-def _decoded(dataset: ImageFolder, index: int, fit: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
-    enough = (2 * fit.size[0], 2 * fit.size[1]) if draft else None
-    image = fit.resize_and_crop(dataset.picture(index, at_least=enough).image)
+def stream(dataset: ImageFolder, preprocess: Preprocess, draft: bool = False) -> Streamed:
+    """The set at the model's input size, decoded batch by batch."""
+    labels = dataset.labels.numpy()
+    return Streamed(dataset.names, lambda index: (_decode(dataset, index, preprocess, draft), labels[index]))
+
+
+def _decode(dataset: ImageFolder, index: int, preprocess: Preprocess, draft: bool) -> UInt8[np.ndarray, "c y x"]:
+    enough = (2 * preprocess.size[0], 2 * preprocess.size[1]) if draft else None
+    image = preprocess.resize_and_crop(dataset.picture(index, at_least=enough).image)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def read_all(dataset: Pictures, read: Callable[[int], object]) -> list[int]:
-    """Call `read` for every item, in threads, with a progress bar; the items that could be read. The others are
-    recorded in `dataset.skipped` under on_error="skip", else the first DataError is raised."""
+def read_all(dataset: Readable, read: Callable[[int], object]) -> list[int]:
+    """Call `read` for every index, in threads; returns the indices that could be read. The others are recorded in
+    `dataset.skipped` with on_error="skip", otherwise the first DataError is raised."""
 
-    def read_some(span: range) -> list[int]:
-        return [index for index in span if read_or_skip(dataset, index, lambda i: (read(i),)) is not None]
-
-    spans = [range(i, min(i + 64, len(dataset))) for i in range(0, len(dataset), 64)]
-    kept: list[int] = []
-    with (
-        ThreadPoolExecutor(num_threads()) as pool,
-        tqdm(total=len(dataset), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
-    ):
+    def attempt(index: int) -> DataError | None:
         try:
-            for span, good in zip(spans, pool.map(read_some, spans), strict=True):
-                kept += good
-                bar.update(len(span))
-        except BaseException:  # also Ctrl-C: do not read the rest first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            read(index)
+        except DataError as error:
+            if dataset.on_error == "fail":
+                raise
+            return error
+        return None
+
+    kept: list[int] = []
+    for index, error in enumerate(map_threads(attempt, range(len(dataset)), "pictures")):
+        if error is None:
+            kept.append(index)
+        else:
+            dataset.skipped[dataset.names[index]] = str(error)
     return kept
 
 
-def _check_classes(dataset: ImageFolder, kept: list[int]) -> None:
-    for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
-        reason = next(iter(dataset.skipped.values()))
-        raise DataError(f"no picture of class {escape(dataset.classes[label])} could be read: {reason}")
+def read_all_readable(dataset: Readable, label: str, read: Callable[[int], object]) -> list[int]:
+    """As `read_all`. Raises DataError if nothing could be read."""
+    kept = read_all(dataset, read)
+    if not kept:
+        reason = next(iter(dataset.skipped.values()), "it is empty")
+        raise DataError(f"no picture of {label} could be read: {reason}")
+    return kept
 
 
-def read_or_skip(dataset: Pictures, index: int, read: Callable[[int], Read]) -> Read | None:
-    """What `read` makes of an item. A DataError is recorded in `dataset.skipped` under on_error="skip", with None as the
-    answer, else raised."""
+def read_or_skip(dataset: Readable, index: int, read: Callable[[int], Result]) -> Result | None:
+    """`read(index)`. A DataError is recorded in `dataset.skipped` with on_error="skip", and None returned; otherwise
+    raised."""
     try:
         return read(index)
     except DataError as error:
@@ -180,8 +183,7 @@ def read_or_skip(dataset: Pictures, index: int, read: Callable[[int], Read]) -> 
         return None
 
 
-def num_threads() -> int:
-    # Pillow decodes and resizes outside Python's lock, so threads do run side by side
-    if torch.utils.data.get_worker_info() is not None:  # a loader's workers are many already
-        return 1
-    return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def _check_classes(dataset: ImageFolder, kept: list[int]) -> None:
+    for label in sorted(set(dataset.labels.tolist()) - set(dataset.labels[kept].tolist())):
+        reason = next(iter(dataset.skipped.values()))
+        raise DataError(f"no picture of class {escape(dataset.classes[label])} could be read: {reason}")

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from saccade.errors import DataError, printable
 
-SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
+PICTURE_SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
+
+VIDEO_SUFFIX = re.compile(
+    r"\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|divx|mpe?g|m[12]v|vob|m?ts|m2ts|mxf|flv|f4v|wmv|asf|og[vm])$",
+    re.IGNORECASE,
+)
 
 
 def find_images(
@@ -46,7 +51,12 @@ def find_images(
 def is_picture(name: str) -> bool:
     """Whether a file name has a picture's suffix and is not hidden (`.DS_Store`, macOS's `._x.jpg`)."""
     base = name.rsplit("/", 1)[-1]
-    return not base.startswith(".") and SUFFIX.search(base) is not None
+    return not base.startswith(".") and PICTURE_SUFFIX.search(base) is not None
+
+
+def is_video(name: object) -> bool:
+    """Whether a file name has a video's suffix. An animated GIF, PNG or WebP is a picture."""
+    return VIDEO_SUFFIX.search(str(name)) is not None
 
 
 def natural_key(name: object) -> tuple:

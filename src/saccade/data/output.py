@@ -45,24 +45,29 @@ def atomic_write(out: Path) -> Iterator[IO[bytes]]:
         with out.open("wb") as stream:
             yield stream
         return
-    try:
-        file = tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False)  # noqa: SIM115
-    except OSError as error:
-        raise write_error(out, error) from error
-    with file:
+    with temporary_file(out) as file:
         try:
             yield file
-            _finish(file, out)
+            file.flush()
+            publish(file.name, out)
         except BaseException:
             os.unlink(file.name)
             raise
 
 
-def _finish(file: IO[bytes], out: Path) -> None:
+def temporary_file(out: Path) -> IO[bytes]:
+    """A new file in the folder of `out`, with a name of its own. Raises DataError where it cannot be created."""
     try:
-        file.flush()
-        os.chmod(file.name, out.stat().st_mode if out.exists() else 0o666 & ~umask())
-        os.replace(file.name, out)
+        return tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False)
+    except OSError as error:
+        raise write_error(out, error) from error
+
+
+def publish(file: str, out: Path) -> None:
+    """Move a finished temporary file to `out`, with the permissions of a new file or of the one it replaces."""
+    try:
+        os.chmod(file, out.stat().st_mode if out.exists() else 0o666 & ~_umask())
+        os.replace(file, out)
     except OSError as error:
         raise write_error(out, error) from error
 
@@ -72,8 +77,8 @@ def write_error(out: Path, error: OSError) -> DataError:
     return DataError(f"{escape(out)} cannot be written there ({error.strerror}); choose another path")
 
 
-def umask() -> int:
-    """The permissions that a new file is not to have."""
+def _umask() -> int:
+    """Permissions that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from saccade.data.files import escape, is_hidden, missing, walk
+from saccade.data.files import escape, is_hidden, is_picture, missing, natural_key, walk
 from saccade.errors import DataError
 
 # first bytes of a compressed file -> its reader, which unlike tarfile's own notices a missing end
@@ -30,6 +30,8 @@ MAX_HEADER_BYTES = 1 << 20  # bytes of a member's long name or pax records
 # What tarfile and the readers raise for damaged or hostile bytes; a chain of headers is read by recursion.
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, IndexError, RecursionError)
 MAX_COMPRESSED_BYTES = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
+
+MAX_FILE_BYTES = 1 << 31  # bytes of one annotation file
 
 
 class Store(Protocol):
@@ -192,3 +194,45 @@ class TarStore:
             return ""
         self.folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
         return str(path) if member.isreg() and not member.issparse() else ""
+
+
+def read_bytes(store: Store, name: str) -> bytes:
+    """Raises DataError for a file that cannot be opened."""
+    source = store.read(name)
+    if not isinstance(source, Path):
+        return source
+    try:
+        if source.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"{escape(source)} is larger than {MAX_FILE_BYTES >> 30} GiB; no annotation file is")
+        return source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{escape(source)} cannot be opened ({error.strerror})") from error
+
+
+def read_text(store: Store, name: str) -> str:
+    """UTF-8, a byte order mark left out. Raises DataError for other bytes."""
+    try:
+        return read_bytes(store, name).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{escape(store.full_name(name))} is not UTF-8 text (byte {error.start}); convert it"
+        ) from error
+
+
+def join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def relative_to(root: str, name: str) -> str:
+    """A file's name without that of the folder around everything."""
+    return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name
+
+
+def parent_folder(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def pictures_in(store: Store, folder: str) -> list[str]:
+    """All pictures below a folder, as a person would sort them."""
+    inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
+    return sorted(inside, key=natural_key)

@@ -15,10 +15,6 @@ from saccade.data.files import check_file, escape
 from saccade.data.images import Picture, read_image
 from saccade.errors import DataError, SaccadeError, in_one_line
 
-SUFFIX = re.compile(
-    r"\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|divx|mpe?g|m[12]v|vob|m?ts|m2ts|mxf|flv|f4v|wmv|asf|og[vm])$",
-    re.IGNORECASE,
-)
 # Only these demuxers ever see the bytes: FFmpeg knows three hundred more, among them lists of other files and of
 # addresses, which a file called .mp4 may hold. Nor is anything but a file opened.
 DEMUXERS = (
@@ -48,11 +44,6 @@ class Frame(NamedTuple):
 
     time: Fraction
     picture: Picture
-
-
-def is_video(name: object) -> bool:
-    """Whether a file name has a film's suffix. An animated GIF, PNG or WebP is a picture."""
-    return SUFFIX.search(str(name)) is not None
 
 
 def pyav() -> Any:

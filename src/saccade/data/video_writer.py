@@ -1,7 +1,5 @@
 """Films of pictures: H.264 in MP4, whole or not at all. Needs PyAV: saccade[film]."""
 
-import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from saccade.data.files import escape
-from saccade.data.output import umask
+from saccade.data.output import publish, temporary_file
 from saccade.data.video import pyav
 from saccade.errors import DataError, in_one_line
 
@@ -38,11 +36,8 @@ class VideoWriter:
         self._stream: Any = None
         self._last: int | None = None
         self._size = (0, 0)
-        try:
-            handle, self._place = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name[:40]}-", suffix=".mp4")
-            os.close(handle)
-        except OSError as error:
-            raise self.decode_error(error) from error
+        with temporary_file(out) as file:
+            self._place = file.name
         self._container = self._av.open(self._place, "w", format="mp4", options={"movflags": "faststart"})
 
     def __enter__(self) -> "VideoWriter":
@@ -67,18 +62,19 @@ class VideoWriter:
             self._last = frame.pts
             self._container.mux(self._stream.encode(frame))
         except (self._av.FFmpegError, OSError) as error:
-            raise self.decode_error(error) from error
+            raise self._error(error) from error
 
     def finish(self) -> None:
         """Write what is left and put the film in its place."""
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            os.chmod(self._place, 0o666 & ~umask())
-            os.replace(self._place, self.out)
-        except (self._av.FFmpegError, OSError) as error:
+            publish(self._place, self.out)
+        except (self._av.FFmpegError, OSError, DataError) as error:
             self.drop()
-            raise self.decode_error(error) from error
+            if isinstance(error, DataError):
+                raise
+            raise self._error(error) from error
 
     def drop(self) -> None:
         """Leave no file."""
@@ -111,6 +107,6 @@ class VideoWriter:
         frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
         return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
 
-    def decode_error(self, error: BaseException) -> DataError:
+    def _error(self, error: BaseException) -> DataError:
         why = getattr(error, "strerror", None) or in_one_line(error)
         return DataError(f"{escape(self.out)} cannot be written ({why}); choose another path")

@@ -13,9 +13,9 @@ from saccade.data.doctor.findings import CHECKS
 from saccade.data.doctor.masks import write_masks
 from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import AnnotatedPicture, Box, below, join, number, read_bytes, read_text
+from saccade.data.objects.annotations import AnnotatedPicture, Box, number
 from saccade.data.split_names import split_role
-from saccade.data.store import FolderStore
+from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
 from saccade.errors import DataError
 
 DROPPED = {kind for kind, each in CHECKS.items() if each.severity == "error"} | {"box repeated"}
@@ -117,7 +117,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
         for picture in part.annotations.pictures:
             file = join(subject.root, picture.where)
             folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
-            keys[picture.name] = below(folder, file).removesuffix(".xml")
+            keys[picture.name] = relative_to(folder, file).removesuffix(".xml")
             if picture.name in parts[part.name] and picture.where not in done:
                 done.add(picture.where)
                 data = read_bytes(subject.store, file)

@@ -11,13 +11,13 @@ from saccade.data import folders
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture
 from saccade.data.objects import coco
-from saccade.data.objects.annotations import Annotations, below, join, parent_folder
+from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
 from saccade.data.split_names import find_split
-from saccade.data.store import Store, open_store
+from saccade.data.store import Store, join, open_store, parent_folder, relative_to
 from saccade.errors import DataError
 
 
@@ -47,7 +47,7 @@ class CheckedDataset:
 
     def said(self, name: str) -> str:
         """A file's name as findings show it."""
-        return below(self.root, name)
+        return relative_to(self.root, name)
 
 
 def open_checked(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset:

@@ -1,24 +1,22 @@
 """What is wrong with the masks of a set, which classes they hold, and a clean copy of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from saccade.data.cache import num_threads
 from saccade.data.doctor.dataset import CheckedDataset
 from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.scan import ImageScan
-from saccade.data.objects.annotations import below, read_bytes
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.files import MaskSizeError, read_upright
 from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.segments.split_lists import lines_of
+from saccade.data.store import read_bytes, relative_to
+from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
 
@@ -41,10 +39,11 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Fi
     for problem in masked.problems:
         findings.add(problem.kind, problem.text)
     readable = [each for each in masked.pictures if not seen[each.name].error]
+    scans = map_threads(lambda each: _scan_mask(masked, each, seen[each.name]), readable, "masks")
     pictures, bad = Counter[int](), dict[str, str]()
     pixels = np.zeros(256, np.int64)
-    for each, mask in zip(readable, _look_at(masked, readable, seen), strict=True):
-        said = below(masked.root, each.name)
+    for each, mask in zip(readable, scans, strict=True):
+        said = relative_to(masked.root, each.name)
         if mask.counts is None:
             findings.add(mask.kind, mask.text)
             bad[each.name] = mask.kind
@@ -67,18 +66,7 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Fi
     return split, bad
 
 
-def _look_at(masked: MaskedSet, pictures: Sequence[MaskedPicture], seen: Mapping[str, ImageScan]) -> list[MaskScan]:
-    """In threads, with a progress bar."""
-    bar = {"total": len(pictures), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
-    with ThreadPoolExecutor(num_threads()) as pool:
-        try:
-            return list(tqdm(pool.map(lambda each: _look(masked, each, seen[each.name]), pictures), **bar))
-        except BaseException:  # also Ctrl-C: do not read the rest first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _look(masked: MaskedSet, picture: MaskedPicture, seen: ImageScan) -> MaskScan:
+def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ImageScan) -> MaskScan:
     try:
         indices, turned, note = read_upright(masked, picture, seen.size, seen.orientation)
     except MaskSizeError as error:

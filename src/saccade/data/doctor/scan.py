@@ -3,18 +3,16 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
-from tqdm.auto import tqdm
 
-from saccade.data.cache import num_threads
 from saccade.data.images import read_image, read_size
 from saccade.data.store import Store
+from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
 THUMB = 16  # pixels a side of the small grey copy by which pictures are compared
@@ -38,23 +36,10 @@ class ImageScan:
 
 def scan_images(store: Store, names: Sequence[str]) -> dict[str, ImageScan]:
     """Decode all pictures in full, in threads, with a progress bar."""
-    spans = [names[i : i + 64] for i in range(0, len(names), 64)]
-    found: dict[str, ImageScan] = {}
-    with (
-        ThreadPoolExecutor(num_threads()) as pool,
-        tqdm(total=len(names), desc="reading pictures", unit="pictures", delay=1, disable=None) as bar,
-    ):
-        try:
-            for span, seen in zip(spans, pool.map(lambda span: [_look(store, n) for n in span], spans), strict=True):
-                found.update(zip(span, seen, strict=True))
-                bar.update(len(span))
-        except BaseException:  # also Ctrl-C: do not read the rest first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return found
+    return dict(zip(names, map_threads(lambda name: _scan_image(store, name), names, "pictures"), strict=True))
 
 
-def _look(store: Store, name: str) -> ImageScan:
+def _scan_image(store: Store, name: str) -> ImageScan:
     said = os.path.basename(name)
     try:
         source = store.read(name)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from saccade.data.images import Picture
+from saccade.data.dataset import PictureSet
 from saccade.errors import DataError
 
 
@@ -67,35 +67,16 @@ class Objects:
         return len(self.boxes)
 
 
-class ObjectSet(Protocol):
-    """Pictures with their objects: what detection trains and scores on.
+class ObjectSet(PictureSet, Protocol):
+    """Pictures with their objects, for training and evaluation of detectors.
 
     Attributes:
-        label: what to call the set in messages.
-        classes: names that `Objects.labels` index.
-        relations: names that the middle column of `Objects.relations` indexes; empty where none are known.
-        names: a name a picture, unique.
-        on_error: what an unreadable picture does: "skip" or "fail".
-        skipped: unreadable pictures and refused annotations met so far, name -> reason.
-        notes: what was assumed on the way, a sentence each.
+        relations: names that the middle column of `Objects.relations` indexes; empty without relations.
     """
 
-    label: str
-    classes: list[str]
     relations: list[str]
-    on_error: str
-    skipped: dict[str, str]
-    notes: list[str]
-
-    @property
-    def names(self) -> list[str]: ...
-
-    def __len__(self) -> int: ...
-
-    def picture(self, index: int) -> Picture:
-        """Raises DataError if it cannot be read."""
 
     def objects(self, index: int, masks: bool = True) -> Objects:
-        """What is in it, in pixels of `picture(index)`. masks: False leaves them out, and draws none.
+        """The objects in pixels of `picture(index)`. masks: False omits masks, and does not draw them.
 
-        Raises DataError if it cannot be told."""
+        Raises DataError if the annotation cannot be used."""

@@ -7,14 +7,12 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.files import escape
 from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 
 Box = tuple[float, float, float, float]
-MAX_FILE_BYTES = 1 << 31  # bytes of one annotation file
 
 # Of a box's side, in pixels or in shares of a side that is given as 1: less is no side, and coordinates further than
 # this outside the picture are not the mere rounding of a text file.
@@ -135,48 +133,6 @@ def number(value: object) -> float:
         return float(value)  # type: ignore[arg-type]
     except (ValueError, OverflowError):
         return math.nan
-
-
-def read_bytes(store: Store, name: str) -> bytes:
-    """Raises DataError for a file that cannot be opened."""
-    source = store.read(name)
-    if not isinstance(source, Path):
-        return source
-    try:
-        if source.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{escape(source)} is larger than {MAX_FILE_BYTES >> 30} GiB; no annotation file is")
-        return source.read_bytes()
-    except OSError as error:
-        raise DataError(f"{escape(source)} cannot be opened ({error.strerror})") from error
-
-
-def read_text(store: Store, name: str) -> str:
-    """UTF-8, a byte order mark left out. Raises DataError for other bytes."""
-    try:
-        return read_bytes(store, name).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{escape(store.full_name(name))} is not UTF-8 text (byte {error.start}); convert it"
-        ) from error
-
-
-def join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
-
-
-def below(root: str, name: str) -> str:
-    """A file's name without that of the folder around everything."""
-    return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name
-
-
-def parent_folder(name: str) -> str:
-    return name.rpartition("/")[0]
-
-
-def pictures_in(store: Store, folder: str) -> list[str]:
-    """All pictures below a folder, as a person would sort them."""
-    inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
-    return sorted(inside, key=natural_key)
 
 
 def resolve_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.cache import read_all
+from saccade.data.cache import read_all_readable
 from saccade.data.files import escape
 from saccade.data.objects import Objects, ObjectSet
 from saccade.data.objects.transforms import place
@@ -43,9 +43,6 @@ def to_object_arrays(
         seen = np.asarray(fit.resize_and_crop(image)).reshape(*fit.size, channels)
         pictures[index] = seen.transpose(2, 0, 1)
 
-    kept = read_all(dataset, read)
-    if not kept:
-        reason = next(iter(dataset.skipped.values()), "it is empty")
-        raise DataError(f"no picture of {dataset.label} could be read: {reason}")
+    kept = read_all_readable(dataset, dataset.label, read)
     arrays = torch.from_numpy(pictures)
     return (arrays if len(kept) == len(dataset) else arrays[kept]), [objects[i] for i in kept]  # type: ignore[misc]

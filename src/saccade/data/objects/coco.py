@@ -18,16 +18,12 @@ from saccade.data.objects.annotations import (
     Annotations,
     Box,
     Problem,
-    below,
     check_names,
-    join,
     number,
-    parent_folder,
-    read_bytes,
     resolve_classes,
 )
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, join, parent_folder, read_bytes, relative_to
 from saccade.errors import DataError, in_one_line
 
 # Files that stand beside instances_*.json in COCO's own annotations/, and hold no boxes of classes.
@@ -70,7 +66,7 @@ class _Reader:
     """One JSON file -> Annotations."""
 
     def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
-        self.said = escape(below(root, name))
+        self.said = escape(relative_to(root, name))
         names = self._categories(data)
         self.result = Annotations(label, "COCO", store, root, resolve_classes(list(names.values()), classes, label))
         index = {name: i for i, name in enumerate(self.result.classes)}

@@ -1,15 +1,13 @@
 """Annotated picture files as a data set: bad boxes left out or refused, boxes and masks in upright pixels."""
 
-import copy
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
 
 import torch
 from torch import Tensor
 
+from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
-from saccade.data.images import Picture, read_image, read_size
+from saccade.data.images import read_size
 from saccade.data.objects import Objects
 from saccade.data.objects.annotations import (
     ROUNDING,
@@ -17,11 +15,11 @@ from saccade.data.objects.annotations import (
     AnnotatedPicture,
     Annotations,
     BoxCheck,
-    below,
     check_box,
     check_boxes,
 )
 from saccade.data.objects.transforms import mirror, transpose, vflip
+from saccade.data.store import relative_to
 from saccade.errors import DataError
 
 # How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
@@ -39,7 +37,7 @@ EXIF_TRANSFORMS = {
 LOST = ("annotation broken", "annotation without picture")
 
 
-class ObjectFiles:
+class ObjectFiles(AnnotatedFiles):
     """An `ObjectSet` of pictures in files, from what was read of their annotations.
 
     Boxes that are not finite, inverted, empty or wholly outside their picture are left out and recorded in `skipped`,
@@ -54,17 +52,8 @@ class ObjectFiles:
     """
 
     def __init__(self, annotations: Annotations, on_error: str = "skip"):
-        if on_error not in ("skip", "fail"):
-            raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
-        self.label, self.on_error = annotations.label, on_error
-        self.classes, self.relations = annotations.classes, annotations.relations
-        self.notes, self.skipped = list(annotations.notes), dict[str, str]()
-        self._owners: dict[str, str] = {}  # of what is skipped: the picture's name, where it is an object of one
-        self._store, self._root, self._unit = annotations.store, annotations.root, annotations.unit
-        for problem in annotations.problems:
-            if problem.fatal or on_error == "fail":
-                raise DataError(f"{annotations.label}: {problem.text}")
-            self.skipped[problem.where] = problem.text
+        super().__init__(annotations, on_error)
+        self.relations, self._unit = annotations.relations, annotations.unit
         cut: list[float] = []
         self._pictures = [self._valid_objects(picture, verdicts, cut) for picture, verdicts in check_boxes(annotations)]
         if not self._pictures:
@@ -80,20 +69,12 @@ class ObjectFiles:
             self.notes.append(
                 f"{len(cut)} boxes reach beyond their picture, the farthest by {max(cut):.3g}{unit}; cut at its edges"
             )
-        self.names = [below(self._root, picture.name) for picture in self._pictures]
+        self.names = [relative_to(self._root, picture.name) for picture in self._pictures]
 
     @property
     def any_objects(self) -> bool:
         """Whether any picture has an object, as far as the annotations say."""
         return any(picture.objects for picture in self._pictures)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
-        """The picture, upright. `at_least`: as in `read_image`. Raises DataError if it cannot be read."""
-        name = self._pictures[index].name
-        return read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
 
     def objects(self, index: int, masks: bool = True) -> Objects:
         """What is in it, in pixels of `picture(index)`. Only the header of the picture is read. masks: False leaves
@@ -120,22 +101,6 @@ class ObjectFiles:
             )
         return objects
 
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def subset(self, indices: Sequence[int]) -> Self:
-        """The same classes with the pictures at `indices` only, and of `skipped` what is not of another picture."""
-        part = copy.copy(self)
-        part._pictures = [self._pictures[i] for i in indices]
-        part.names = [self.names[i] for i in indices]
-        others = set(self.names).difference(part.names)
-        part.notes = list(self.notes)
-        part.skipped = {
-            place: why for place, why in self.skipped.items() if self._owners.get(place, place) not in others
-        }
-        return part
-
     def _valid_objects(self, raw: AnnotatedPicture, verdicts: list[BoxCheck], cut: list[float]) -> AnnotatedPicture:
         """The picture with its sound objects, their boxes cut to it."""
         keep, objects = [], []
@@ -152,12 +117,12 @@ class ObjectFiles:
         return AnnotatedPicture(raw.name, raw.where, objects, raw.size, relations)
 
     def _refuse(self, raw: AnnotatedPicture, where: str, verdict: BoxCheck) -> None:
-        said = f"{below(self._root, raw.name)}, {where}"
+        said = f"{relative_to(self._root, raw.name)}, {where}"
         text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
         if self.on_error == "fail":
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
         self.skipped[said] = text
-        self._owners[said] = below(self._root, raw.name)
+        self._owners[said] = relative_to(self._root, raw.name)
 
     def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`, which is known only now."""

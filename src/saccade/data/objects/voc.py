@@ -22,17 +22,11 @@ from saccade.data.objects.annotations import (
     Annotations,
     Box,
     Problem,
-    below,
-    join,
     number,
-    parent_folder,
-    pictures_in,
-    read_bytes,
-    read_text,
     resolve_classes,
 )
 from saccade.data.split_names import SPLIT_NAMES, split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, join, parent_folder, pictures_in, read_bytes, read_text, relative_to
 from saccade.errors import DataError, in_one_line
 
 ROLES = (*chain(*SPLIT_NAMES.values()), "trainval")
@@ -99,7 +93,7 @@ class VOC:
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
-            said = escape(below(self.root, name))
+            said = escape(relative_to(self.root, name))
             try:
                 self._parsed[name] = parse(read_bytes(self.store, name))
             except DataError as error:
@@ -120,7 +114,7 @@ class VOC:
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
         """The keys that a list of a split holds, each once."""
-        said, keys = escape(below(self.root, name)), {}
+        said, keys = escape(relative_to(self.root, name)), {}
         for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
             key = (line.split() or [""])[0]
             if key not in files and is_picture(key):
@@ -148,14 +142,14 @@ class VOC:
             text += "a picture without objects needs one too"
             result.problems.append(Problem("annotation missing", escape(key), text, fatal=True))
             return
-        parsed, said = self._parse(name), below(self.root, name)
+        parsed, said = self._parse(name), relative_to(self.root, name)
         found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
         if isinstance(parsed, Problem):
             result.problems.append(parsed)
             return
         if len(found) > 1:
             meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
-            both = ", ".join(escape(below(self.root, each)) for each in found)
+            both = ", ".join(escape(relative_to(self.root, each)) for each in found)
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
                 text = f"{escape(said)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
@@ -167,7 +161,7 @@ class VOC:
             )
         elif found[0] in taken:
             text = f"{escape(said)} and {escape(taken[found[0]])} are both of the picture "
-            text += f"{escape(below(self.root, found[0]))}; keep one"
+            text += f"{escape(relative_to(self.root, found[0]))}; keep one"
             result.problems.append(Problem("annotation broken", said, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
@@ -242,7 +236,7 @@ def _is_annotations(folder: str) -> bool:
 
 
 def _key(name: str, folder: str) -> str:
-    return str(PurePosixPath(below(folder, name)).with_suffix(""))
+    return str(PurePosixPath(relative_to(folder, name)).with_suffix(""))
 
 
 def _by_key(store: Store, folder: str) -> dict[str, str]:

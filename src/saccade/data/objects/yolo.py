@@ -19,18 +19,12 @@ from saccade.data.objects.annotations import (
     AnnotatedPicture,
     Annotations,
     Problem,
-    below,
     check_names,
-    join,
     number,
-    parent_folder,
-    pictures_in,
-    read_bytes,
-    read_text,
     resolve_classes,
 )
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, join, parent_folder, pictures_in, read_bytes, read_text, relative_to
 from saccade.errors import DataError, in_one_line
 
 CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
@@ -89,7 +83,7 @@ class YOLO:
         files = set(self.store.files)
         for name in pictures:
             text = label_of(name)
-            result.pictures.append(AnnotatedPicture(name, below(self.root, text) if text in files else ""))
+            result.pictures.append(AnnotatedPicture(name, relative_to(self.root, text) if text in files else ""))
             if text in files:
                 self._fill(result, text, index)
             else:
@@ -170,7 +164,7 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     root = _common(pictures)
     splits: dict[str, list[str]] = {}
     for name in pictures:
-        words = PurePosixPath(below(root, name)).parts[:-1]
+        words = PurePosixPath(relative_to(root, name)).parts[:-1]
         splits.setdefault(next((word for word in words if split_role(word)), ""), []).append(name)
     return YOLO(store, root, splits, _class_file(store, root))
 
@@ -285,7 +279,7 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
     counts. Only names inside the store are ever looked up."""
     files = set(store.files)
     for path in _ways(root, base, place):
-        said = escape(below(root, path))
+        said = escape(relative_to(root, path))
         if path in store.folders or not path:
             return [(name, said) for name in pictures_in(store, path)]
         if path in files:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from saccade.data.files import escape, natural_key
-from saccade.data.objects.annotations import below, check_names, parent_folder, read_text
+from saccade.data.objects.annotations import check_names
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.well_known import Colour
-from saccade.data.store import Store
+from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError, in_one_line
 
 # Files that list classes, in order of preference.
@@ -82,7 +82,7 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:
     """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
-    said = escape(below(root, name))
+    said = escape(relative_to(root, name))
     text = read_text(store, name)
     if len(text) > LARGEST:
         raise DataError(f"{said} is larger than {LARGEST >> 20} MiB; a list of classes expected")

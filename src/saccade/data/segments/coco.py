@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, below, check_box, resolve_classes
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box, resolve_classes
 from saccade.data.objects.coco import COCO, masks
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
-from saccade.data.store import Store
+from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
 
 BACKGROUND = "background"
@@ -45,9 +45,9 @@ class CocoMasks:
         return self.layout.orphans()
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
+        self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
-        """A split, or the only part there is. coding: unused, as a COCO file names its classes.
+        """A split, or the only part there is. label_map: unused, as a COCO file names its classes.
 
         Raises DataError where no object has an outline."""
         found = self.layout.read(split)
@@ -90,7 +90,7 @@ def _draw(
         try:
             found = masks([each], size)
         except DataError as error:
-            raise DataError(f"{escape(below(root, picture.name))}: {error}") from error
+            raise DataError(f"{escape(relative_to(root, picture.name))}: {error}") from error
         mask = found[0].astype(bool)
         if each.crowd:
             canvas[mask] = IGNORE_INDEX

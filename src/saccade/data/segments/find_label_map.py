@@ -1,14 +1,11 @@
 """How the masks of a set are read: by a list of its classes, by what is known of its kind, or by the values found."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from saccade.data.cache import num_threads
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
@@ -29,6 +26,7 @@ from saccade.data.segments.well_known import (
     voc_palette,
 )  # fmt: skip
 from saccade.data.store import Store
+from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
 PEEKED = 5  # masks looked at to know their kind
@@ -46,10 +44,10 @@ class MaskFiles:
 
 @dataclass(frozen=True)
 class LabelMapChoice:
-    """coding: of all masks. coloured: whether they are in colours. listed: whether a file of the set names its
+    """label_map: of all masks. coloured: whether they are in colours. listed: whether a file of the set names its
     classes. void: names of the list that stand for no class, with their values and colours. where: the list."""
 
-    coding: LabelMap
+    label_map: LabelMap
     notes: tuple[str, ...] = ()
     coloured: bool = False
     listed: bool = True
@@ -57,7 +55,7 @@ class LabelMapChoice:
     where: str = ""
 
     def for_classes(self, asked: Sequence[str] | None, other: LabelMap | None, label: str) -> "LabelMapChoice":
-        """The same for the classes asked for, of which the set may lack some and has no others. other: the coding of
+        """The same for the classes asked for, of which the set may lack some and has no others. other: the label_map of
         the set that has them, which also reads a set that names no classes itself.
 
         Raises DataError for classes that were not asked for."""
@@ -65,14 +63,14 @@ class LabelMapChoice:
             return self
         kept = [each for each in self.void if each.name in asked]
         if kept:  # a model may have learnt "void" as a class
-            return replace(self, coding=_coded(kept, self.coding), void=()).for_classes(asked, other, label)
-        if self.listed or set(self.coding.classes) <= set(asked):
-            names = resolve_classes(self.coding.classes, asked, label)
-            return replace(self, coding=self.coding.packed(names))
-        past = {v: i for v, i in self.coding.values.items() if i == IGNORE_INDEX and v >= len(asked)}
-        coding = other or LabelMap(list(asked), {i: i for i in range(len(asked))} | past)
+            return replace(self, label_map=_coded(kept, self.label_map), void=()).for_classes(asked, other, label)
+        if self.listed or set(self.label_map.classes) <= set(asked):
+            names = resolve_classes(self.label_map.classes, asked, label)
+            return replace(self, label_map=self.label_map.packed(names))
+        past = {v: i for v, i in self.label_map.values.items() if i == IGNORE_INDEX and v >= len(asked)}
+        label_map = other or LabelMap(list(asked), {i: i for i in range(len(asked))} | past)
         note = f"{label} names no classes: its values were taken for the numbers of the {len(asked)} expected ones"
-        return replace(self, coding=coding, notes=(note,))
+        return replace(self, label_map=label_map, notes=(note,))
 
 
 @dataclass
@@ -124,23 +122,23 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
     void = [each for each in entries if is_void(each.name)]
     if len({each.name for each in entries}) - len({each.name for each in void}) < 2:
         void = []
-    coding = _coded(entries, LabelMap([], {}), void)
+    label_map = _coded(entries, LabelMap([], {}), void)
     if void:
         said = ", ".join(escape(name) for name in dict.fromkeys(each.name for each in void))
         notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
-    last = max(coding.values)
-    plain = not coding.colours and not void and last + 1 == len(coding.classes)
+    last = max(label_map.values)
+    plain = not label_map.colours and not void and last + 1 == len(label_map.classes)
     if plain and (known.kind == "annot" or (last + 1 == len(CAMVID) and _is_camvid(store, known))):
-        coding = replace(coding, values={**coding.values, last + 1: IGNORE_INDEX})
+        label_map = replace(label_map, values={**label_map.values, last + 1: IGNORE_INDEX})
         notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
-    if known.kind == "segmentationclass" and coding.colours and VOC_BORDER not in coding.colours:
-        coding = replace(coding, colours={**coding.colours, VOC_BORDER: IGNORE_INDEX})
-    if set(coding.values) == {0, 1} and not coding.colours:
+    if known.kind == "segmentationclass" and label_map.colours and VOC_BORDER not in label_map.colours:
+        label_map = replace(label_map, colours={**label_map.colours, VOC_BORDER: IGNORE_INDEX})
+    if set(label_map.values) == {0, 1} and not label_map.colours:
         values = found_values(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
         if set(values) == {0, 255}:
-            coding = LabelMap(coding.classes, {0: 0, 255: 1})
-            notes.append(f"masks hold 0 and 255 only: 255 was taken for {escape(coding.classes[1])}")
-    return LabelMapChoice(coding, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
+            label_map = LabelMap(label_map.classes, {0: 0, 255: 1})
+            notes.append(f"masks hold 0 and 255 only: 255 was taken for {escape(label_map.classes[1])}")
+    return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
@@ -170,10 +168,10 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         return _cityscapes(known)
     if known.kind == "segmentationclass" and (peek.coloured or peek.voc_palette):
         entries = [Entry(name, i, voc_palette()[i]) for i, name in enumerate(VOC)]
-        coding = _coded(entries, LabelMap([], {}, {VOC_BORDER: IGNORE_INDEX}))
+        label_map = _coded(entries, LabelMap([], {}, {VOC_BORDER: IGNORE_INDEX}))
         if not peek.coloured:
-            coding = LabelMap(coding.classes, coding.values)
-        return LabelMapChoice(coding, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
+            label_map = LabelMap(label_map.classes, label_map.values)
+        return LabelMapChoice(label_map, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
     if peek.coloured:
         name = next(n for n in known.masks if PurePosixPath(n).suffix)
         raise DataError(
@@ -195,10 +193,10 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
     only = numbers == [0] and 255 in values
     numbers += [255] * only
-    coding = LabelMap([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
+    label_map = LabelMap([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
     said = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
     note = f"no file names the classes; the {len(numbers)} values found stand for them ({said})"
-    return LabelMapChoice(coding, (note,), listed=False)
+    return LabelMapChoice(label_map, (note,), listed=False)
 
 
 def _cityscapes(known: MaskFiles) -> LabelMapChoice:
@@ -225,10 +223,10 @@ def _is_camvid(store: Store, known: MaskFiles) -> bool:
 
 def _camvid(names: Sequence[str]) -> LabelMapChoice:
     count = len(names)
-    coding = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
+    label_map = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
     said = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
     note = f"no file names the classes; {said}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
-    return LabelMapChoice(coding, (note,), listed=False)
+    return LabelMapChoice(label_map, (note,), listed=False)
 
 
 def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
@@ -250,15 +248,9 @@ def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
         return np.bincount(values.ravel(), minlength=IGNORE_16_BIT + 1)
 
     total = np.zeros(IGNORE_16_BIT + 1, np.int64)
-    bar = {"total": len(masks), "desc": "reading masks", "unit": "masks", "delay": 1, "disable": None}
-    with ThreadPoolExecutor(num_threads()) as pool:
-        try:
-            for found in tqdm(pool.map(count, masks), **bar):
-                if found is not None:
-                    total += found
-        except BaseException:  # also Ctrl-C: do not read the rest first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for found in map_threads(count, masks, "masks"):
+        if found is not None:
+            total += found
     return {int(value): int(total[value]) for value in np.flatnonzero(total)}
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import Problem, below, parent_folder
+from saccade.data.objects.annotations import Problem
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
 from saccade.data.segments.decode_mask import read_mask
@@ -15,7 +15,7 @@ from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.split_lists import Finder, find_lists, listed
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, parent_folder, relative_to
 
 
 @dataclass
@@ -58,20 +58,25 @@ class MaskLayout:
         return find_label_map(self.store, MaskFiles(names, masks, self.paired.kind), self.class_lists)
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
+        self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
-        """A split, or the only part there is. coding: of another set, for one that names no classes itself."""
+        """A split, or the only part there is. label_map: of another set, for one that names no classes itself."""
         label = self.store.label + (f", {split}" if split else "")
-        decision = self.decision.for_classes(classes, coding, label)
-        coding = decision.coding
+        decision = self.decision.for_classes(classes, label_map, label)
+        label_map = decision.label_map
         result = MaskedSet(
-            label, self.format, self.store, self.root, coding.classes, lambda picture, _: self._read(picture, coding)
+            label,
+            self.format,
+            self.store,
+            self.root,
+            label_map.classes,
+            lambda picture, _: self._read(picture, label_map),
         )
-        result.coding, result.listed, result.notes = coding, decision.where, list(decision.notes)
+        result.label_map, result.listed, result.notes = label_map, decision.where, list(decision.notes)
         members, problems = self._members(split)
         result.problems += problems
         for each in members:
-            said = escape(below(self.root, each.name))
+            said = escape(relative_to(self.root, each.name))
             if each.mask:
                 result.pictures.append(each)
             elif each.line:
@@ -87,7 +92,7 @@ class MaskLayout:
                 if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
             ]
             for name in near:
-                said = escape(below(self.root, name))
+                said = escape(relative_to(self.root, name))
                 text = f"{said} is a mask without a picture; add the picture or remove it"
                 result.problems.append(Problem("mask without picture", said, text))
         return result
@@ -115,9 +120,9 @@ class MaskLayout:
             self._listed[split] = found, problems
         return self._listed[split]
 
-    def _read(self, picture: MaskedPicture, coding: LabelMap) -> Mask:
+    def _read(self, picture: MaskedPicture, label_map: LabelMap) -> Mask:
         pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
-        indices, note = coding.indices(pixels, escape(below(self.root, picture.mask)))
+        indices, note = label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)
 
 

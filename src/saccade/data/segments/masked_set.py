@@ -38,7 +38,7 @@ Reader = Callable[[MaskedPicture, tuple[int, int]], Mask]
 @dataclass
 class MaskedSet:
     """A whole set, or a split of one. format: in words. root: the folder around it in the store, by which names are
-    not shown. listed: the file that lists its classes, "" for none. coding: of masks in files. unlabelled: pictures
+    not shown. listed: the file that lists its classes, "" for none. label_map: of masks in files. unlabelled: pictures
     that lie there without a mask, and that no list names."""
 
     label: str
@@ -52,4 +52,4 @@ class MaskedSet:
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     listed: str = ""
-    coding: LabelMap | None = None
+    label_map: LabelMap | None = None

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from saccade.data.files import is_picture, natural_key
-from saccade.data.objects.annotations import below, parent_folder
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, parent_folder, relative_to
 
 MASK_FOLDER = re.compile(
     r"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>segmentationclass(?:png|es|aug)?|annotations?|annots?|labels?|masks?|"
@@ -199,7 +198,7 @@ def root_of(paired: Pairs) -> str:
 
 def split_of(paired: Pairs, root: str, name: str) -> str:
     """The split that a picture's folders below `root` name, "" for none."""
-    inside = PurePosixPath(below(root, name)).parts[:-1]
+    inside = PurePosixPath(relative_to(root, name)).parts[:-1]
     return next(
         (word for word in paired.folders[name] if split_role(word) and any(word in part for part in inside)), ""
     )

@@ -48,7 +48,7 @@ class Layout(Protocol):
     def splits(self) -> list[str]: ...
 
     def read(
-        self, split: str | None = None, classes: list[str] | None = None, coding: LabelMap | None = None
+        self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet: ...
 
     def orphans(self) -> list[str]:
@@ -112,7 +112,7 @@ def segment_splits(
     """
 
     def opened(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
-        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.coding)))
+        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.label_map)))
 
     return split_train_val(_layout(source), None if val is None else _layout(val), opened, val_fraction, seed)
 
@@ -133,10 +133,10 @@ def _opened(
     split: str | None,
     on_error: str,
     classes: Sequence[str] | None = None,
-    coding: LabelMap | None = None,
+    label_map: LabelMap | None = None,
 ) -> SegmentFiles:
     split = select_split(layout, split, "segment_splits")
-    found = layout.read(split, None if classes is None else list(classes), coding)
+    found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error)
     said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import Problem, below, parent_folder, read_text
+from saccade.data.objects.annotations import Problem
 from saccade.data.segments.masked_set import MaskedPicture
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, parent_folder, read_text, relative_to
 
 VOC_LISTS = "imagesets/segmentation"
 TRIED = 50  # lines by which a list is known
@@ -77,7 +77,7 @@ def listed(
     found: dict[str, MaskedPicture] = {}
     problems = []
     for name in files:
-        said = escape(below(root, name))
+        said = escape(relative_to(root, name))
         for i, line in enumerate(lines_of(store, name), start=1):
             if not line:
                 continue

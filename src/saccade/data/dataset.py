@@ -1,0 +1,93 @@
+"""What all annotated data sets have in common: named pictures, and a policy for those that cannot be read."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, Self
+
+from saccade.data.images import Picture, read_image
+from saccade.data.store import Store
+from saccade.errors import DataError
+
+OnError = Literal["skip", "fail"]
+
+
+class PictureSet(Protocol):
+    """Named pictures.
+
+    Attributes:
+        label: name of the set in messages.
+        classes: class names.
+        on_error: "skip" leaves out unreadable pictures and invalid annotations, "fail" raises.
+        skipped: what has been left out so far, name -> reason.
+        notes: assumptions made while reading, one sentence each.
+    """
+
+    label: str
+    classes: list[str]
+    on_error: str
+    skipped: dict[str, str]
+    notes: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """A unique name for each picture."""
+
+    def __len__(self) -> int: ...
+
+    def picture(self, index: int) -> Picture:
+        """The picture, upright. Raises DataError if it cannot be read."""
+
+
+def check_on_error(on_error: str) -> None:
+    """Raises DataError for other values than "skip" and "fail"."""
+    if on_error not in ("skip", "fail"):
+        raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
+
+
+class AnnotatedFiles:
+    """Base of data sets of picture files with annotations.
+
+    Attributes:
+        names: files of the pictures, relative to the folder of the set.
+    """
+
+    def __init__(self, annotations: Any, on_error: str):
+        """annotations: `Annotations` or `MaskedSet`.
+
+        Raises DataError for a problem that is fatal, and for any under on_error="fail"."""
+        check_on_error(on_error)
+        self.label, self.on_error = annotations.label, on_error
+        self.classes: list[str] = list(annotations.classes)
+        self.notes, self.skipped = list(annotations.notes), dict[str, str]()
+        self.names: list[str] = []
+        self._store: Store = annotations.store
+        self._root: str = annotations.root
+        self._pictures: list[Any] = []
+        self._owners: dict[str, str] = {}  # key of `skipped` -> name of the picture, for annotations of a picture
+        for problem in annotations.problems:
+            if problem.fatal or on_error == "fail":
+                raise DataError(f"{annotations.label}: {problem.text}")
+            self.skipped[problem.where] = problem.text
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
+        """The picture, upright. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
+        name = self._pictures[index].name
+        return read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
+
+    def subset(self, indices: Sequence[int]) -> Self:
+        """The pictures at `indices`, with the same classes, and the entries of `skipped` that concern no other
+        picture."""
+        part = copy.copy(self)
+        part._pictures = [self._pictures[i] for i in indices]
+        part.names = [self.names[i] for i in indices]
+        others = set(self.names).difference(part.names)
+        part.notes = list(self.notes)
+        part.skipped = {key: why for key, why in self.skipped.items() if self._owners.get(key, key) not in others}
+        return part
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
