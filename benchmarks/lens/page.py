@@ -59,7 +59,7 @@ def made_up(side: int, layers: int, heads: int, width: int = 64, noise: float = 
 
 
 def errors(call: Call, scores) -> dict[str, float]:
-    """Of weights above the even share, as fractions of themselves (median, 95 of 100), and the largest difference."""
+    """Relative error of weights above 1/N (median, 95th percentile), and the largest absolute error."""
     rows = torch.linspace(0, call.shape[2] - 1, ROWS).long()
     exact = call.rows(rows)[0].double()
     wrong = (scores(rows.tolist()).double().softmax(-1) - exact).abs()

@@ -62,7 +62,7 @@ def fit(look: Attention, budget: int) -> Fitted:
     """Pack the calls into at most `budget` bytes of a page.
 
     First choice: all numbers of the values and the finest error. Then a coarser error and few numbers of the values.
-    Then fewer layers, spread evenly and with the last one among them.
+    Then fewer layers, spread evenly, the last one included.
     """
     width = max((call.v.shape[-1] for call in look.calls if call.v is not None), default=0)
     error, values, kept = FINEST, width, list(range(len(look.calls)))

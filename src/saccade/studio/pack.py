@@ -4,7 +4,7 @@ Only the scores q·k matter, and three changes leave every softmax row alone or 
 
 1. A vector added to all keys adds a constant to each row: the mean of k is taken out.
 2. q·k = (qA)·(kA⁻ᵀ) for any invertible A. From the singular value decomposition QKᵀ = UΣVᵀ come the coordinates
-   U√Σ and V√Σ, which sort what a head says by how much it says, most first.
+   U√Σ and V√Σ, which sort the directions by their contribution, largest first.
 3. All coordinates are rounded with steps that add the same error to the scores; directions whose whole contribution
    is below that error are left out. This is reverse water-filling (Cover & Thomas, section 10.3.3).
 
@@ -168,7 +168,7 @@ def encode(
     kept = (rounded.gain > 0).numpy()
     q, k = _whole(rounded.q).swapaxes(1, 2), _whole(rounded.k).swapaxes(1, 2)
     planes = [x[kept[h // group]] for h, x in enumerate(q)] + [x[kept[g]] for g, x in enumerate(k)]
-    said = sum(len(x) for x in planes)
+    packed = sum(len(x) for x in planes)
     # Steps no finer than the largest number needs: clipping one would spoil its whole row or column.
     shift_step, lse_step, steps = _step(call.shift, error / call.scale), 0.0, torch.zeros(0)
     planes.append(_whole(call.shift, shift_step))
@@ -192,7 +192,7 @@ def encode(
         "planes": kinds,
     }
     return Packed(
-        data, meta, bits=8 * ends[said - 1] / (call.width * (q.shape[0] * q.shape[2] + k[:, 0].size))
+        data, meta, bits=8 * ends[packed - 1] / (call.width * (q.shape[0] * q.shape[2] + k[:, 0].size))
     ), rounded
 
 

@@ -34,7 +34,7 @@ export class AreaScene extends Scene {
       what2: '① Click a patch: its most probable classes are listed below the image. ② shows which patches it attends to: dark is a low weight, bright a high one. ③ has one small map for each layer and head, because heads attend in different ways. Click one to enlarge it.',
       chooseObject: 'Select a class',
       sceneHelp: 'The image under the colours of its classes. Arrow keys go from class to class, Home to the largest, End to the last.',
-      others: 'Classes, or tokens without a position in the image', colours: 'Class colours', allAreas: 'all', oneAreas: 'the selected',
+      others: 'Classes, or tokens without a position in the image', colours: 'Class colours', allAreas: 'all', oneAreas: 'selected',
       noAreas: 'none', cover: 'Opacity', absent: 'Not in this image:', patchTitle: 'Classes of this patch',
       patchWhere: 'Probability of each class, as the mean over the patch’s pixels:', patchNone: 'Select a patch to see its classes.',
       patchOutside: 'This patch lies outside the image.', crossName: 'What its token attends to',

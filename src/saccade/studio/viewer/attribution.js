@@ -128,7 +128,7 @@ export class AttributionScene extends Scene {
       chooseObject: 'Select a word, or point at a patch',
       sceneHelp: 'The image. Arrow keys move the selected patch, Home goes to the first, End to the last; the words that correspond to it are listed below.',
       others: 'Words of the text, or tokens without a position in the image', crossName: 'Positive attribution', negativeName: 'Negative attribution',
-      crossHelp: 'The attribution of the similarity to the selected word and each patch: parts of the cosine, positive or negative, which sum to it.',
+      crossHelp: 'The attribution of the similarity to the selected word and each patch: a part of the cosine, positive or negative.',
       exactMaps: 'The maps of {count} words are stored with 8 bits per attribution: the error is at most 0.8 % of the largest of its map. Sums were computed before rounding.',
     },
     ko: {
@@ -142,7 +142,7 @@ export class AttributionScene extends Scene {
       crossWhat2: '① 이미지 아래 단어를 선택하거나, 패치를 가리켜 대응하는 단어를 읽으세요. ② 선택한 단어에 대응하는 패치가 나타납니다. 어두우면 0, 밝으면 기여도가 높습니다. 음의 기여도도 있으며, 아래 단추로 볼 수 있습니다. ③ 단어마다 작은 맵이 하나씩 있습니다: 첫 층(1), 가운데 층(2), 마지막 층(3)의 입력에서. 앞에서는 토큰이 자기 패치나 단어만 담고 있고, 뒤에서는 위치가 없는 토큰으로 많이 옮겨 갑니다.',
       chooseObject: '단어를 선택하거나 패치를 가리키기', sceneHelp: '이미지. 화살표 키로 패치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 대응하는 단어는 아래에 나옵니다.',
       others: '텍스트의 단어 또는 이미지 안에 위치가 없는 토큰', crossName: '양의 기여도', negativeName: '음의 기여도',
-      crossHelp: '선택한 단어와 각 패치의 쌍이 유사도에 기여하는 값입니다. 코사인의 일부로 양 또는 음이며, 모두 더하면 그 합이 됩니다.',
+      crossHelp: '선택한 단어와 각 패치의 쌍이 유사도에 기여하는 값입니다. 코사인의 일부이며, 양 또는 음입니다.',
       exactMaps: '단어 {count}개의 맵은 값 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.8 % 이하입니다. 합은 반올림 전에 계산했습니다.',
     },
   };

@@ -143,7 +143,7 @@ export class BoxScene extends Scene {
     return strong.map(([to, weight]) => ({ from: chosen, to, text: percent(weight), width: 1 + (6 * weight) / most, head: false }));
   }
 
-  /** A bent line from box to box: from middle to middle, less what lies within them where they are apart. */
+  /** A bent line from box to box: from middle to middle, less what lies inside them where they are apart. */
   path(a, b) {
     const middle = ([left, top, right, bottom]) => [(left + right) / 2, (top + bottom) / 2];
     const [from, to] = [middle(a), middle(b)];

@@ -11,7 +11,7 @@ function rounds(end) {
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [520, 270, 44, 506, 24, 230];
 
 function axes(y, end, words, reference) {
-  const text = (x, at, anchor, said, kind = '') => svg('text', { x, y: at, 'text-anchor': anchor, class: kind }, said);
+  const text = (x, at, anchor, content, kind = '') => svg('text', { x, y: at, 'text-anchor': anchor, class: kind }, content);
   const line = (at, kind) => svg('line', { class: kind, x1: LEFT, x2: RIGHT, y1: at, y2: at });
   return [
     ...rounds(end).flatMap((tick) => [line(y(tick), 'rule'), text(LEFT - 7, y(tick) + 4, 'end', String(tick))]),

@@ -73,8 +73,8 @@ export function explain(nodes, layer, { token, head, view, weights, pointed }, {
   if (view !== 'column') body.append(sumLine(layer, head, token, count, say));
   nodes.numbers.replaceChildren(h('thead', {}, h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)))), body);
   const facts = { width: layer.width, scale: figure(layer.scale), tokens: layer.tokens, lse: figure(lines[0].lse) };
-  const said = count ? ['say1', 'say2', 'say3', 'say4', 'say5'] : ['say1', 'say2', 'say3', 'noValues'];
-  nodes.sentences.replaceChildren(...said.map((key) => {
+  const keys = count ? ['say1', 'say2', 'say3', 'say4', 'say5'] : ['say1', 'say2', 'say3', 'noValues'];
+  nodes.sentences.replaceChildren(...keys.map((key) => {
     const [title, ...rest] = say(key, facts).split('. ');
     return h('li', {}, h('b', {}, `${title}.`), ` ${rest.join('. ')}`);
   }));

@@ -1,4 +1,4 @@
-// What the page is about: its tokens, its layers (unpacked when first asked for), its rollouts.
+// What the page is about: its tokens, its layers (unpacked when first needed), its rollouts.
 import { inflate, mean, readLayer, rollout, rolloutCost, row, column } from './attend.js';
 import { patch } from './picture.js';
 

@@ -1,10 +1,10 @@
 // A detector's objects: a box each, and how they relate.
 import { TargetLook } from './targets.js';
 
-// Told apart on any picture by hue, and light enough for dark letters.
+// Distinguishable by hue on any image, and light enough for dark letters.
 const HUES = ['#ff6f61', '#3ecf76', '#5aaaff', '#ffc73b', '#cf8bff', '#19cfd0', '#ff94cc', '#b5d63d', '#ffa24d', '#9aa5ff'];
 
-/** Objects, surest first. */
+/** Objects, highest score first. */
 export class ObjectLook extends TargetLook {
   colour(object) {
     return HUES[object % HUES.length];
@@ -22,7 +22,7 @@ export class ObjectLook extends TargetLook {
     return { x: left * columns, y: top * rows, ...size, class: 'found main', stroke: this.colour(object) };
   }
 
-  /** Relations of one object, surest first, those between the same two joined: { subject, object, names, score }. */
+  /** Relations of one object, highest score first, those of the same pair joined: { subject, object, names, score }. */
   relations(chosen) {
     const pairs = new Map();
     for (const [subject, name, object, score] of this.targets.relations) {

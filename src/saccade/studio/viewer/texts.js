@@ -4,7 +4,7 @@ export const TEXTS = {
   en: {
     language: 'Language', theme: 'Theme', auto: 'Auto', light: 'Light', dark: 'Dark', 'fact parameters': 'parameters:', 'fact picture': 'image:',
     'fact patch': 'patch:', 'fact precision': 'precision:', tokens: '{tokens} tokens, {rows} × {columns} of them patches',
-    sees: 'What the model sees', noPredictions: 'This model makes no prediction: it turns the image into features for other uses.',
+    sees: 'Prediction', noPredictions: 'This model makes no prediction: it turns the image into features for other uses.',
     what: 'What am I looking at?',
     what1: 'The model splits the image into {rows} × {columns} patches. In every layer each patch attends to all patches, to some more than to others. How much it attends to each one is a weight; the weights of one patch sum to 100 %.',
     what2: '① Point at a patch, or click it to select it. ② shows what that patch attends to: dark is a low weight, bright a high one. ③ has one small map for each layer and head, because heads attend in different ways. Click one to enlarge it.',

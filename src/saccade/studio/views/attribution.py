@@ -77,6 +77,7 @@ class AttributionView(View):
             prediction=None,
             trace=towers.image_trace,
             targets=words,
+            summary=None,
             notes=[*picture.notes, *task.notes, *_warnings(layers)],
             seconds=towers.seconds,
             places=towers.places,

@@ -41,7 +41,8 @@ class View(ABC):
     name: of the image's file, or what stands for it. picture: the part of the image that the model saw. pixels:
     (height, width) at which it saw it. grid: (rows, columns) of patches. prediction: None for a model without a head.
     trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
-    there are only patches. seconds: duration of the forward pass, in fp32. click: what to click on the page.
+    there are only patches. summary: rollout, entropy and distance of the encoder's layers, if computed. seconds:
+    duration of the forward pass, in fp32. click: what to click on the page.
     """
 
     click: ClassVar[str] = "a patch"
@@ -54,6 +55,7 @@ class View(ABC):
     prediction: Any
     trace: Trace
     targets: Targets | None
+    summary: Summary | None
     notes: list[str]
     seconds: float
 
@@ -82,6 +84,16 @@ class View(ABC):
         """The token that represents the image, or "mean" of the patches."""
         return "mean"
 
+    @property
+    def predictions(self) -> Sequence[tuple[str, float]]:
+        """(label, probability) of a classification, best first."""
+        return []
+
+    @property
+    def text(self) -> str:
+        """A prediction in words, where the page has no other form for it."""
+        return ""
+
     def facts(self) -> dict[str, str]:
         """About the model and its input, in the order shown on the page."""
         height, width = self.pixels
@@ -92,25 +104,23 @@ class View(ABC):
             "precision": "fp32",
         }
 
-    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
-        """What the page shows."""
-        return PageInput(
+    def page(self, path: Path) -> PageReport:
+        """Write the page."""
+        page = PageInput(
             picture=self.picture,
             grid=self.grid,
             trace=self.trace if self.targets is None else self.targets.others,
             title=title_of(self.name),
             prefix=self.prefix,
-            predictions=predictions,
+            predictions=self.predictions,
             target=self.target,
-            summary=summary,
+            summary=self.summary,
             model=self.facts(),
             notes=self.notes,
             targets=self.targets,
+            text=self.text,
         )
-
-    def page(self, path: Path) -> PageReport:
-        """Write the page."""
-        return write_page(path, self.page_input())
+        return write_page(path, page)
 
     def prediction_dict(self) -> Any:
         """The prediction for JSON."""

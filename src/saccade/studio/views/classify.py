@@ -7,8 +7,6 @@ from typing import Any
 from rich.console import Console
 
 from saccade.data import Picture
-from saccade.lens.rollout import Summary
-from saccade.studio.page import PageInput
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
@@ -33,5 +31,6 @@ class ClassifyView(EncoderView):
         console.print(bars(self.prediction.labels, self.prediction.probabilities))
         draw_heat(console, self.picture, self.heat)
 
-    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
-        return super().page_input(list(zip(self.prediction.labels, self.prediction.probabilities, strict=True)))
+    @property
+    def predictions(self) -> Sequence[tuple[str, float]]:
+        return list(zip(self.prediction.labels, self.prediction.probabilities, strict=True))

@@ -54,6 +54,7 @@ class PublicDetectView(ObjectsView):
             prediction=prediction,
             trace=trace,
             targets=targets,
+            summary=None,
             notes=[*picture.notes, *task.notes, *targets.notes],
             seconds=seconds,
             decoder=decoder,

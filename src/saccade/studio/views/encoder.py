@@ -18,7 +18,6 @@ from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
 from saccade.lens.rollout import Summary
 from saccade.models import ViT
-from saccade.studio.page import PageInput
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View
@@ -108,11 +107,10 @@ class EncoderView(View):
             facts["detail"] = f"reduced to {self.task.preprocess.detail} pixels first, as in training"
         return facts
 
-    def page_input(self, predictions: Sequence[tuple[str, float]] = (), summary: Summary | None = None) -> PageInput:
-        page = super().page_input(predictions, self.summary)
-        if self.prediction is not None and not predictions and self.targets is None:
-            page.text = str(self.prediction)
-        return page
+    @property
+    def text(self) -> str:
+        known = self.prediction is None or self.predictions or self.targets is not None
+        return "" if known else str(self.prediction)
 
     def prediction_dict(self) -> Any:
         if self.prediction is None or hasattr(self.prediction, "to_dict"):
