@@ -171,7 +171,7 @@ class Inputs:
 
 
 def _is_video(name: str) -> bool:
-    from saccade.data.video import is_video
+    from saccade.data.files import is_video
 
     return is_video(name)
 

@@ -131,10 +131,10 @@ def test_a_folder_that_contradicts_itself_is_refused(tmp_path, change, said):
 class Odd:
     """Scenes as a set of other classes, some unreadable."""
 
-    def __init__(self, classes: list[str], broken: tuple[int, ...] = (), bad: str = "skip"):
+    def __init__(self, classes: list[str], broken: tuple[int, ...] = (), on_error: str = "skip"):
         self.scenes = Scenes(5, (37, 41))
         self.label, self.names = "odd scenes", self.scenes.names
-        self.classes, self.broken, self.bad = classes, broken, bad
+        self.classes, self.broken, self.on_error = classes, broken, on_error
         self.relations: list[str] = []
         self.notes: list[str] = []
         self.skipped: dict[str, str] = {}
@@ -165,7 +165,7 @@ def test_val_leaves_out_what_cannot_be_read_or_fails_as_told():
     assert len(truth) == 3
     assert list(data.skipped) == [data.names[1], data.names[3]]
     with pytest.raises(DataError, match="is broken"):
-        finder.task().val(Odd(finder.LABELS, broken=(1,), bad="fail"), join("cpu", "fp32"))
+        finder.task().val(Odd(finder.LABELS, broken=(1,), on_error="fail"), join("cpu", "fp32"))
     with pytest.raises(DataError, match="no picture of"):
         finder.task().val(Odd(finder.LABELS, broken=(0, 1, 2, 3, 4)), join("cpu", "fp32"))
 
