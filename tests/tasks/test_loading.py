@@ -8,8 +8,7 @@ import torch
 import saccade
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ViT
-from saccade.tasks import ClassifyTask, Task, bundled, load
-from saccade.tasks import load as load_function
+from saccade.tasks import ClassifyTask, Task, bundled, bundled_models, load, loading
 
 from . import tiny
 
@@ -34,12 +33,11 @@ def test_the_embedded_models():
     assert 0.5 < task.card["scores"]["top1"] <= 1
 
 
-def test_an_embedded_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
-    import sys
-
+def test_a_bundled_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
     tiny.task(seed=1).save(tmp_path / "weights" / "small")
     tiny.task(seed=2).save(tmp_path / "here" / "small")
-    monkeypatch.setattr(sys.modules[load_function.__module__], "files", lambda package: tmp_path)
+    for module in (bundled_models, loading):
+        monkeypatch.setattr(module, "files", lambda package: tmp_path)
     monkeypatch.chdir(tmp_path / "here")
     assert bundled() == ["small"]
     assert load("small").predict(PICTURE) == tiny.task(seed=1).predict(PICTURE)

@@ -162,7 +162,7 @@ def test_a_size_below_one_patch_is_refused(sets):
 
 
 def test_growing_pictures_never_fall_below_one_patch(sets):
-    training = ClassifyTraining(*sets, recipe(model="coarse", size=24, grow=True))
+    training = ClassifyTraining(*sets, recipe(model="coarse", size=24, progressive_resize=True))
     for progress in (0.0, 0.7, 0.95):
         pictures, _ = batch(training, [0, 1], progress)
         assert pictures.shape[-1] >= 16

@@ -21,7 +21,9 @@ def _toy(monkeypatch):
 
 
 def recipe(**changes) -> DetectRecipe:
-    return DetectRecipe(**{"model": "toy", "size": 40, "queries": 12, "depth": 2, "noised": 8, **changes})
+    return DetectRecipe(
+        **{"model": "toy", "size": 40, "queries": 12, "decoder_depth": 2, "denoising_queries": 8, **changes}
+    )
 
 
 def training(n: int = 16, size: int = 40, **changes) -> DetectTraining:
@@ -38,7 +40,7 @@ def test_batches_follow_from_the_generator():
 
 
 def test_pictures_grow_in_whole_patches():
-    task = training(size=88, grow=True)
+    task = training(size=88, progressive_resize=True)
     sides = [task.batch(torch.arange(1), torch.Generator(), at).pictures.shape[-1] for at in (0.0, 0.6, 0.8)]
     assert sides == [40, 64, 88]  # of 44, 66 and 88 pixels what patches of 8 cover
 
@@ -107,7 +109,7 @@ def test_more_queries_than_the_evaluator_counts_and_relations_among_them():
 
 def test_without_denoising_every_weight_that_is_trained_has_a_gradient():
     """Processes wait for the gradients of all of them."""
-    task = training(noised=0)
+    task = training(denoising_queries=0)
     batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
     assert batch.denoising is None
     task.loss(task.model, [batch], torch.device("cpu")).backward()
@@ -126,6 +128,6 @@ def test_what_cannot_be_trained_is_refused():
     with pytest.raises(DataError, match="the same"):
         DetectTraining(Scenes(16, 40), Odd(finder.LABELS), recipe())
     with pytest.raises(SaccadeError, match="fewer than 32"):
-        training(size=48, grow=True)
+        training(size=48, progressive_resize=True)
     with pytest.raises(SaccadeError, match="less than one patch"):
         DetectTraining(Odd(finder.LABELS), Odd(finder.LABELS), recipe(size=7))

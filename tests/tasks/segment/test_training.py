@@ -26,8 +26,8 @@ def _toy(monkeypatch):
 class Halves:
     """Pictures of 47 x 31 pixels whose colour says the class; a corner of each is of no class."""
 
-    def __init__(self, n: int = 16, classes: tuple[str, ...] = ("dark", "light"), bad: str = "skip"):
-        self.label, self.classes, self.bad = "halves", list(classes), bad
+    def __init__(self, n: int = 16, classes: tuple[str, ...] = ("dark", "light"), on_error: str = "skip"):
+        self.label, self.classes, self.on_error = "halves", list(classes), on_error
         self.skipped: dict[str, str] = {}
         self.notes: list[str] = []
         self.names = [f"{i}.png" for i in range(n)]
@@ -47,7 +47,9 @@ class Halves:
 
 
 def recipe(**changes) -> SegmentRecipe:
-    return SegmentRecipe(**{"model": "toy", "size": 40, "crop": None, "depth": 1, "fine": 8, **changes})
+    return SegmentRecipe(
+        **{"model": "toy", "size": 40, "crop": None, "decoder_depth": 1, "pixel_channels": 8, **changes}
+    )
 
 
 def scenes(n: int = 16, size: int = 40, **changes) -> SegmentTraining:
@@ -67,7 +69,7 @@ def test_batches_follow_from_the_generator():
 
 
 def test_pictures_grow_in_whole_patches():
-    task = scenes(size=88, grow=True)
+    task = scenes(size=88, progressive_resize=True)
     sides = [task.batch(torch.arange(1), torch.Generator(), at).pictures.shape[-1] for at in (0.0, 0.6, 0.8)]
     assert sides == [40, 64, 88]  # of 44, 66 and 88 pixels what patches of 8 cover
 
@@ -85,7 +87,9 @@ def test_a_window_of_larger_pictures_of_their_middle_proportion():
 
 
 def test_half_size_shows_as_much_of_a_picture_as_the_whole():
-    task = SegmentTraining(Halves(), Halves(), recipe(size=80, crop=64, grow=True, zoom=(1.0, 1.0), flip=False))
+    task = SegmentTraining(
+        Halves(), Halves(), recipe(size=80, crop=64, progressive_resize=True, zoom=(1.0, 1.0), hflip=False)
+    )
     small, large = (
         task.batch(torch.arange(8), torch.Generator().manual_seed(0), at).masks.ne(IGNORE_INDEX).float().mean().item()
         for at in (0.0, 0.9)
@@ -127,8 +131,8 @@ def test_several_parts_of_a_batch_count_alike():
 def test_scenes_are_seen_whole_and_never_smaller_than_they_can_be():
     task = SegmentTraining(SceneSegments(Scenes(8, 48)), SceneSegments(Scenes(2, 48)), recipe(size=48, crop=24))
     assert task.preprocess.size == (48, 48)
-    with pytest.raises(SaccadeError, match="a size of 48 pixels with grow begins with scenes of fewer than 32"):
-        scenes(size=48, grow=True)
+    with pytest.raises(SaccadeError, match="48 pixels with --progressive-resize begins with scenes of fewer than 32"):
+        scenes(size=48, progressive_resize=True)
 
 
 def test_classes_of_other_names_are_not_taken_over():
@@ -151,7 +155,7 @@ def test_pictures_that_cannot_be_read_are_known_before_training():
     assert task.about["validation pictures"] == 3
     assert task.val.skipped == {"1.png": "1.png is damaged"}
     with pytest.raises(DataError, match="damaged"):
-        SegmentTraining(Halves(), Broken(4, bad="fail"), recipe())
+        SegmentTraining(Halves(), Broken(4, on_error="fail"), recipe())
 
 
 def test_nothing_to_learn_from_and_nothing_to_choose_by():
@@ -165,7 +169,7 @@ def test_nothing_to_learn_from_and_nothing_to_choose_by():
 
     with pytest.raises(DataError, match="every pixel of halves is ignored"):
         SegmentTraining(Void(), Halves(), recipe())
-    with pytest.raises(DataError, match="by which the weights are chosen, could be read: its mask is gone"):
+    with pytest.raises(DataError, match="the validation set could be read: its mask is gone"):
         SegmentTraining(Halves(), Gone(), recipe())
 
 
