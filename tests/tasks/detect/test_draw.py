@@ -182,9 +182,9 @@ def test_confusion_has_a_row_and_a_column_for_nothing():
 
 
 MISTAKEN = found(
-    (20, 20, 120, 120, 0.9, 1),  # wrong class
+    (20, 20, 120, 120, 0.9, 1),  # classification
     (200, 20, 300, 75, 0.8, 0),  # IoU .55: right, but loose
-    (500, 400, 560, 460, 0.7, 0),  # ghost
+    (500, 400, 560, 460, 0.7, 0),  # background
     (400, 20, 480, 100, 0.95, 0),  # right
     (402, 20, 482, 100, 0.6, 0),  # double
     (20, 250, 120, 280, 0.65, 0),  # IoU .3
@@ -198,10 +198,10 @@ def test_mistakes_come_by_kind_and_the_worst_first():
     told = {kind: [(m.picture, m.match.found, m.match.truth) for m in some] for kind, some in mistakes.items()}
     assert told == {
         "missed": [(1, None, 5), (1, None, 4)],
-        "ghost": [(1, 2, None)],
-        "wrong class": [(1, 0, 0)],
-        "loose box": [(1, 5, 3), (1, 1, 1)],
-        "double": [(1, 4, 2)],
+        "background": [(1, 2, None)],
+        "classification": [(1, 0, 0)],
+        "localization": [(1, 5, 3), (1, 1, 1)],
+        "duplicate": [(1, 4, 2)],
     }
 
 

@@ -26,15 +26,15 @@ SQUARE = (0, 0, 10, 10)
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ([(*SQUARE, 0.9, 0)], [Match("right", 0, 0, 1.0)]),
-        ([(*SQUARE, 0.9, 1)], [Match("wrong class", 0, 0, 1.0)]),
-        ([(0, 0, 10, 4, 0.9, 0)], [Match("loose box", 0, 0, pytest.approx(0.4))]),
-        ([(0, 0, 10, 4, 0.9, 1)], [Match("ghost", 0, None), Match("missed", None, 0)]),
-        ([(0, 0, 10, 0.5, 0.9, 0)], [Match("ghost", 0, None), Match("missed", None, 0)]),
-        ([(50, 50, 60, 60, 0.9, 0)], [Match("ghost", 0, None), Match("missed", None, 0)]),
+        ([(*SQUARE, 0.9, 0)], [Match("correct", 0, 0, 1.0)]),
+        ([(*SQUARE, 0.9, 1)], [Match("classification", 0, 0, 1.0)]),
+        ([(0, 0, 10, 4, 0.9, 0)], [Match("localization", 0, 0, pytest.approx(0.4))]),
+        ([(0, 0, 10, 4, 0.9, 1)], [Match("background", 0, None), Match("missed", None, 0)]),
+        ([(0, 0, 10, 0.5, 0.9, 0)], [Match("background", 0, None), Match("missed", None, 0)]),
+        ([(50, 50, 60, 60, 0.9, 0)], [Match("background", 0, None), Match("missed", None, 0)]),
         ([(*SQUARE, 0.4, 0)], [Match("missed", None, 0)]),
-        ([(*SQUARE, 0.6, 0), (0, 0, 10, 9, 0.9, 0)], [Match("right", 1, 0, 0.9), Match("double", 0, 0, 1.0)]),
-        ([(*SQUARE, 0.9, 1), (*SQUARE, 0.6, 0)], [Match("right", 1, 0, 1.0), Match("ghost", 0, None)]),
+        ([(*SQUARE, 0.6, 0), (0, 0, 10, 9, 0.9, 0)], [Match("correct", 1, 0, 0.9), Match("duplicate", 0, 0, 1.0)]),
+        ([(*SQUARE, 0.9, 1), (*SQUARE, 0.6, 0)], [Match("correct", 1, 0, 1.0), Match("background", 0, None)]),
         ([], [Match("missed", None, 0)]),
     ],
 )
@@ -47,13 +47,13 @@ def test_what_becomes_of_one_object(said, expected):
 def test_each_takes_the_free_object_it_overlaps_most():
     objects = true((0, 0, 10, 10, 0), (2, 0, 12, 10, 0))
     matches = match(found((1.5, 0, 11.5, 10, 0.9, 0), (1.5, 0, 11.5, 10, 0.8, 0)), objects)
-    assert [(m.kind, m.found, m.truth) for m in matches] == [("right", 0, 1), ("right", 1, 0)]
+    assert [(m.kind, m.found, m.truth) for m in matches] == [("correct", 0, 1), ("correct", 1, 0)]
 
 
 def test_crowds():
     objects = true((0, 0, 100, 100, 0), (150, 150, 160, 160, 0), crowd=[True, False])
     said = found((10, 10, 20, 20, 0.9, 0), (150, 150, 160, 160, 0.8, 0), (10, 10, 20, 20, 0.7, 1))
-    assert [(m.kind, m.found, m.truth) for m in match(said, objects)] == [("right", 1, 1), ("ghost", 2, None)]
+    assert [(m.kind, m.found, m.truth) for m in match(said, objects)] == [("correct", 1, 1), ("background", 2, None)]
     assert match(found(), true((0, 0, 100, 100, 0), crowd=[True])) == []
 
 
@@ -61,10 +61,10 @@ def test_confusion():
     objects = true((0, 0, 10, 10, 0), (20, 0, 30, 10, 0), (40, 0, 50, 10, 1), (60, 0, 70, 10, 1))
     said = found(
         (0, 0, 10, 10, 0.9, 0),  # right
-        (20, 0, 30, 10, 0.9, 1),  # wrong class
-        (40, 0, 50, 4, 0.9, 1),  # loose
+        (20, 0, 30, 10, 0.9, 1),  # classification
+        (40, 0, 50, 4, 0.9, 1),  # localization
         (0, 0, 10, 9, 0.8, 0),  # double
-        (90, 90, 99, 99, 0.7, 1),  # ghost
+        (90, 90, 99, 99, 0.7, 1),  # background
         (60, 0, 70, 10, 0.3, 1),  # not sure enough
     )
     matrix = detection_confusion([said, found()], [objects, true()], ["a", "b"])

@@ -1,4 +1,4 @@
-"""Pictures of what a detector finds and of how good it is."""
+"""Detections, precision-recall curves and confusion matrices as pictures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,17 @@ def draw_detections(
     threshold: float = 0.5,
     arrows: int = 6,
 ) -> Image.Image:
-    """The picture with a box, the class and the score in percent of each object that is at least so sure.
+    """The picture with the box, class and score in percent of each object with a score of at least `threshold`.
 
-    relations: their names; given, the surest `arrows` pairs of drawn objects are joined by an arrow from subject to
-    object with the names of their relations that are at least so sure. A small picture is drawn larger.
+    relations: their names; if given, an arrow from subject to object joins the `arrows` pairs of highest score, with
+    the names of their relations. A small picture is enlarged.
     """
     canvas, times = enlarged(picture)
     overlay = Overlay(canvas)
     shown = [i for i in found.scores.argsort().tolist() if float(found.scores[i]) >= threshold]
     boxes = {i: tuple(v * times for v in found.boxes[i].tolist()) for i in shown}
     size = 15 if len(shown) <= _CROWDED else 11
-    for i in shown:  # the surest last, so that it lies on top
+    for i in shown:  # the highest score last, on top
         overlay.box(boxes[i], colour(int(found.labels[i])), 2.5 if len(shown) <= _CROWDED else 2)
     links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
     curves = {pair: _curve(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
@@ -50,9 +50,9 @@ def draw_detections(
 
 
 def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Image.Image:
-    """Precision against recall of each class, with the mean of its precision (AP), the best first.
+    """Precision-recall curves of the classes with their AP, the best first.
 
-    Of many classes the best and the worst have a colour and a name. iou: that of `curves`, to say so.
+    Of many classes only the best and the worst have a colour and a name. iou: that of `curves`, for the caption.
     """
     known = sorted(((name, curve) for name, curve in curves.items() if curve), key=lambda each: -each[1].ap)
     side, edge, fine, half = 460, 64, 2, len(PALETTE) // 2
@@ -76,7 +76,7 @@ def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Imag
         draw.line(points, _dark(ranks[name]) if name in ranks else (190, 194, 204), 2 * fine, joint="curve")
     if not known:
         middle = ((edge + side / 2) * fine, (edge + side / 2) * fine)
-        draw.text(middle, "no objects to find", INK, font(15 * fine), anchor="mm")
+        draw.text(middle, "no objects", INK, font(15 * fine), anchor="mm")
     draw.text(((edge + side / 2) * fine, (edge + side + 32) * fine), "recall", INK, font(14 * fine), anchor="mt")
     draw.text((edge * fine, (edge - 12) * fine), f"precision, at an IoU of {iou:g}", INK, font(14 * fine), anchor="lb")
     x, heading = edge + side + 28, "AP     class" if known else ""
@@ -93,19 +93,19 @@ def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Imag
 
 
 def draw_detection_confusion(matrix: Int[Tensor, "classes+1 classes+1"], classes: Sequence[str]) -> Image.Image:
-    """What `detection_confusion` counts, as percent of the true objects of the row's class; the last row, what was
-    found where nothing is, as percent of the true objects of the column's class."""
+    """`detection_confusion` in percent of the true objects of the row's class; the last row, the false positives, in
+    percent of the true objects of the column's class."""
     counts = matrix.float()
     share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     share[-1, :-1] = counts[-1, :-1] / counts[:-1].sum(dim=1).clamp(min=1)
-    note = "rows: true class   columns: found as\n% of the row's true objects;\nlast row: of the column's true objects"
-    return draw_confusion(matrix, [*classes, "(nothing there)"], [*classes, "(missed)"], share, note)
+    note = "rows: true class   columns: predicted class\n% of the row's objects;\nlast row: of the column's objects"
+    return draw_confusion(matrix, [*classes, "(background)"], [*classes, "(missed)"], share, note)
 
 
 def _links(
     found: Detections, shown: set[int], relations: Sequence[str], threshold: float, most: int
 ) -> dict[tuple[int, int], list[str]]:
-    """Names of the relations of each pair of shown objects, the surest pairs first."""
+    """Names of the relations of each pair of shown objects, by descending score."""
     links: dict[tuple[int, int], list[str]] = {}
     triplets = [] if found.relations is None else found.relations.tolist()
     scores = [1.0] * len(triplets) if found.relation_scores is None else found.relation_scores.tolist()
@@ -119,10 +119,10 @@ def _links(
 
 
 def _curve(a: Sequence[float], b: Sequence[float], unit: float) -> list[tuple[float, float]]:
-    """From one box's centre to just before the other's, bent to the left, so that there and back do not meet."""
+    """From the centre of one box to just before the other's, curved to the left: opposite arrows do not overlap."""
     (x0, y0), (x1, y1) = (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (a, b))
     length = math.hypot(x1 - x0, y1 - y0)
-    if length < 1e-6:  # one around the other: go out of the middle and back
+    if length < 1e-6:  # concentric boxes: a loop out of the centre
         x1, length = x0 + 24 * unit, 24 * unit
     bend = min(0.16 * length, 60 * unit)
     middle = ((x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length)
@@ -141,7 +141,7 @@ def _curve(a: Sequence[float], b: Sequence[float], unit: float) -> list[tuple[fl
 
 
 def _corners(box: Sequence[float]) -> list[tuple[float, float, str]]:
-    """Where a box's label may stand: above it first, then within it, below it and beside it."""
+    """Positions of a label: above the box first, then inside, below and beside it."""
     left, top, right, bottom = box
     return [
         (left, top, "lb"), (right, top, "rb"), (left, top, "lt"), (left, bottom, "lt"), (right, bottom, "rt"),

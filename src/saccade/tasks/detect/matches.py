@@ -1,4 +1,4 @@
-"""Which found object is which true one: what confusion matrices, mistakes and relations are counted from."""
+"""Matching of detections with ground truth, from which confusion matrices, errors and recall of relations follow."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,20 +12,20 @@ from saccade.data.objects import Objects
 from saccade.errors import DataError
 from saccade.tasks.detect.result import Detections
 
-Kind = Literal["right", "wrong class", "loose box", "double", "ghost", "missed"]
+Kind = Literal["correct", "classification", "localization", "duplicate", "background", "missed"]
 
 
 @dataclass(frozen=True)
 class Match:
-    """What became of one found or one true object.
+    """A detection with its ground-truth object, or one of them alone.
 
     Attributes:
-        kind: "right"; "wrong class": its box is that of an object of another class; "loose box": its class is right
-            and its box overlaps the object, but too little; "double": the object was already found by a surer one;
-            "ghost": there is no such object; "missed": an object that nothing found.
-        found: index of the found object; None for "missed".
-        truth: index of the true object; None for "ghost".
-        iou: of the two boxes; 0 where there is one only.
+        kind: "correct", or a type of error of TIDE (Bolya et al. 2020, 2.2). "classification": the box of an object of
+            another class. "localization": the correct class, but too little overlap. "duplicate": the object matches a
+            detection of higher score. "background": no such object. "missed": an object without a detection.
+        found: index of the detection; None for "missed".
+        truth: index of the ground-truth object; None for "background".
+        iou: of the two boxes; 0 without a pair.
     """
 
     kind: Kind
@@ -35,88 +35,87 @@ class Match:
 
 
 def overlaps(found: Float[Tensor, "n 4"], truth: Objects) -> Float[Tensor, "n m"]:
-    """Intersection over union of boxes in fp64, as COCO's evaluation takes it: with a crowd, over the found box."""
+    """IoU of boxes in fp64 as COCO evaluates it: with a crowd, intersection over the area of the detection."""
     if not len(found) or not len(truth):
         return torch.zeros(len(found), len(truth), dtype=torch.float64)
     assert truth.crowd is not None
-    iou = coco.iou(corners_to_sides(found).numpy(), corners_to_sides(truth.boxes).numpy(), truth.crowd.int().tolist())
+    iou = coco.iou(xyxy_to_xywh(found).numpy(), xyxy_to_xywh(truth.boxes).numpy(), truth.crowd.int().tolist())
     return torch.from_numpy(iou)
 
 
-def corners_to_sides(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-    """left, top, width, height in fp64; an inverted box has no size."""
+def xyxy_to_xywh(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+    """left, top, width, height in fp64; an inverted box has size 0."""
     boxes = boxes.detach().cpu().double()
     return torch.cat([boxes[:, :2], (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)], dim=1)
 
 
 def match(
-    found: Detections, truth: Objects, threshold: float = 0.5, iou: float = 0.5, loose: float = 0.1
+    found: Detections, truth: Objects, threshold: float = 0.5, iou: float = 0.5, min_iou: float = 0.1
 ) -> list[Match]:
-    """Who is who in one picture, among the found objects with a score of at least `threshold`.
+    """Match the detections of one picture with a score of at least `threshold` to its objects.
 
-    Each found object, surest first, takes the free object of its class that it overlaps most, by at least `iou`.
-    What is left may take a free object of another class ("wrong class"), then one of its class that it overlaps by
-    at least `loose` ("loose box"). The kinds are those of TIDE (Bolya et al. 2020, section 2.2), but here every
-    object is taken once. DetectorOutput objects in a crowd are left out, and so are crowds that are not found.
+    By descending score, each detection takes the unmatched object of its class with the highest IoU, at least `iou`.
+    The others may then take an object of another class ("classification"), then one of their class with an IoU of at
+    least `min_iou` ("localization"). Unlike in TIDE, each object is matched at most once. Detections inside a crowd are
+    left out, and so are crowds that match nothing.
     """
     ious = overlaps(found.boxes, truth)
     assert truth.crowd is not None
     same = found.labels.cpu()[:, None] == truth.labels[None]
-    free = ~truth.crowd
+    unmatched = ~truth.crowd
     order = found.scores.cpu().argsort(descending=True, stable=True).tolist()
-    waiting = [i for i in order if float(found.scores[i]) >= threshold]
+    remaining = [i for i in order if float(found.scores[i]) >= threshold]
     matches: list[Match] = []
     rounds: list[tuple[Kind, Tensor, float]] = [
-        ("right", same, iou), ("wrong class", ~same, iou), ("loose box", same, loose)
+        ("correct", same, iou), ("classification", ~same, iou), ("localization", same, min_iou)
     ]  # fmt: skip
-    for kind, may, least in rounds:
-        for i in list(waiting):
-            open_to = (free & may[i] & (ious[i] >= least)).nonzero().flatten()
-            if len(open_to):
-                j = int(open_to[ious[i, open_to].argmax()])
+    for kind, allowed, lowest in rounds:
+        for i in list(remaining):
+            candidates = (unmatched & allowed[i] & (ious[i] >= lowest)).nonzero().flatten()
+            if len(candidates):
+                j = int(candidates[ious[i, candidates].argmax()])
                 matches.append(Match(kind, i, j, float(ious[i, j])))
-                free[j] = False
-                waiting.remove(i)
-        if kind == "right":  # then those in crowds, which are neither right nor wrong, are not asked further
-            waiting = [i for i in waiting if not (truth.crowd & same[i] & (ious[i] >= iou)).any()]
-    for i in waiting:
-        taken = torch.where(same[i] & ~truth.crowd, ious[i], 0.0)
-        j = int(taken.argmax()) if len(taken) else -1
-        double = j >= 0 and float(taken[j]) >= iou
-        matches.append(Match("double", i, j, float(taken[j])) if double else Match("ghost", i, None))
-    return matches + [Match("missed", None, int(j)) for j in free.nonzero().flatten()]
+                unmatched[j] = False
+                remaining.remove(i)
+        if kind == "correct":  # detections inside a crowd are neither correct nor wrong
+            remaining = [i for i in remaining if not (truth.crowd & same[i] & (ious[i] >= iou)).any()]
+    for i in remaining:
+        overlap = torch.where(same[i] & ~truth.crowd, ious[i], 0.0)
+        j = int(overlap.argmax()) if len(overlap) else -1
+        duplicate = j >= 0 and float(overlap[j]) >= iou
+        matches.append(Match("duplicate", i, j, float(overlap[j])) if duplicate else Match("background", i, None))
+    return matches + [Match("missed", None, int(j)) for j in unmatched.nonzero().flatten()]
 
 
 def detection_confusion(
     found: list[Detections], truth: list[Objects], classes: list[str], threshold: float = 0.5, iou: float = 0.5
 ) -> Int64[Tensor, "classes+1 classes+1"]:
-    """How often objects of a row's class were found as a column's class.
+    """Number of objects by true class (row) and predicted class (column), as matched by `match`.
 
-    The last column counts the objects that were missed, the last row what was found where no object is (ghosts,
-    doubles and boxes that overlap an object by less than `iou`). Who is who: see `match`. Raises DataError for
-    lists that do not belong together.
+    The last column counts missed objects, the last row false positives without an object of at least `iou`: background,
+    duplicate and localization errors. Raises DataError for lists that do not belong together.
     """
     check(found, truth, len(classes))
     background = len(classes)
     matrix = torch.zeros(background + 1, background + 1, dtype=torch.int64)
     for one, objects in zip(found, truth, strict=True):
         for each in match(one, objects, threshold, iou):
-            said = None if each.found is None else int(one.labels[each.found])
+            predicted = None if each.found is None else int(one.labels[each.found])
             true = None if each.truth is None else int(objects.labels[each.truth])
-            if each.kind in ("right", "wrong class"):
-                matrix[true, said] += 1
-            else:  # a loose box is a miss and a ghost
-                if each.kind in ("missed", "loose box"):
+            if each.kind in ("correct", "classification"):
+                matrix[true, predicted] += 1
+            else:  # a localization error is a missed object and a false positive
+                if each.kind in ("missed", "localization"):
                     matrix[true, background] += 1
                 if each.kind != "missed":
-                    matrix[background, said] += 1
+                    matrix[background, predicted] += 1
     return matrix
 
 
 def check(found: list[Detections], truth: list[Objects], classes: int | None = None) -> None:
-    """Raises DataError, naming the picture by its number, for found objects and truth that cannot be compared.
+    """Raises DataError, with the number of the picture, for detections and objects that cannot be compared.
 
-    classes: how many there are, where that matters.
+    classes: number of classes; None to leave labels unchecked.
     """
     if len(found) != len(truth):
         raise DataError(f"there are detections of {len(found)} pictures and the objects of {len(truth)}; one of each")

@@ -1,4 +1,4 @@
-"""A sheet of a detector's worst mistakes: what a person looks at to know what to mend."""
+"""The worst errors of a detector as a contact sheet."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from saccade.tasks.drawing import FAINT, INK, PAPER, Overlay, font, short
 TRUTH, FOUND = (40, 220, 90), (255, 110, 30)
 _GREY = (96, 102, 116)
 _SIDE, _GAP, _LEFT, _HEAD = 168, 12, 190, 56
-_SAID: dict[Kind, str] = {
-    "missed": "objects that nothing found, the largest first",
-    "ghost": "found where nothing is, the surest first",
-    "wrong class": "right place, wrong name, the surest first",
-    "loose box": "right name, little overlap, the least first",
-    "double": "found a second time, the surest first",
+_EXPLANATIONS: dict[Kind, str] = {
+    "missed": "objects without a detection, largest first",
+    "background": "detections without an object, highest score first",
+    "classification": "correct box, wrong class, highest score first",
+    "localization": "correct class, low IoU, lowest first",
+    "duplicate": "second detection of an object, highest score first",
 }
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: the picture it is in by its number, what it is, and how bad (comparable within a kind)."""
+    """One error: the index of its picture, the match, and its severity, comparable within a kind."""
 
     picture: int
     match: Match
-    badness: float
+    severity: float
 
 
 def worst_mistakes(
@@ -37,21 +37,21 @@ def worst_mistakes(
     classes: Sequence[str],
     threshold: float = 0.5,
     iou: float = 0.5,
-    loose: float = 0.7,
+    tight_iou: float = 0.7,
 ) -> dict[Kind, list[Mistake]]:
-    """All mistakes by kind, the worst first: sure ghosts, wrong names and doubles; large objects missed (by their
-    share of the picture); boxes of the right class with little overlap, under `loose`.
+    """All errors by kind, the worst first: by score; missed objects by their fraction of the picture; localization
+    errors by IoU.
 
-    Kinds are those of `match`, where boxes that overlap by `iou` are right; those under `loose` are shown all the
-    same. Raises DataError for lists that do not belong together.
+    Kinds are those of `match`; correct detections with an IoU below `tight_iou` are listed under "localization" too.
+    Raises DataError for lists that do not belong together.
     """
     check(found, truth, len(classes))
-    mistakes: dict[Kind, list[Mistake]] = {kind: [] for kind in _SAID}
+    mistakes: dict[Kind, list[Mistake]] = {kind: [] for kind in _EXPLANATIONS}
     for i, (one, objects) in enumerate(zip(found, truth, strict=True)):
         for each in match(one, objects, threshold, iou):
-            if each.kind in ("right", "loose box"):
-                if each.iou < loose:
-                    mistakes["loose box"].append(Mistake(i, each, 1 - each.iou))
+            if each.kind in ("correct", "localization"):
+                if each.iou < tight_iou:
+                    mistakes["localization"].append(Mistake(i, each, 1 - each.iou))
             elif each.found is None:
                 assert each.truth is not None
                 left, top, right, bottom = objects.boxes[each.truth].tolist()
@@ -59,7 +59,7 @@ def worst_mistakes(
                 mistakes["missed"].append(Mistake(i, each, share))
             else:
                 mistakes[each.kind].append(Mistake(i, each, float(one.scores[each.found])))
-    return {kind: sorted(some, key=lambda m: -m.badness) for kind, some in mistakes.items()}
+    return {kind: sorted(some, key=lambda m: -m.severity) for kind, some in mistakes.items()}
 
 
 def draw_mistakes(
@@ -71,10 +71,10 @@ def draw_mistakes(
     names: Sequence[str] | None = None,
     each: int = 6,
 ) -> Image.Image:
-    """A row a kind of mistake, with its worst `each`: the true box dashed in green, the found one in orange.
+    """A row for each kind of error with its worst `each`: the true box dashed in green, the predicted one in orange.
 
-    picture: the picture of a number; only those shown are asked for. names: of the pictures, for captions; default:
-    their numbers. Raises as `worst_mistakes` does.
+    picture: index -> picture; called for those shown only. names: of the pictures, for captions; default: their
+    indices. Raises as `worst_mistakes` does.
     """
     mistakes = worst_mistakes(found, truth, classes, threshold)
     rows = [(kind, some) for kind, some in mistakes.items() if some]
@@ -83,7 +83,7 @@ def draw_mistakes(
     draw = ImageDraw.Draw(sheet)
     _heading(draw, len(found), threshold)
     if not rows:
-        draw.text((_GAP + 4, _HEAD + 20), "no mistakes", INK, font(16), anchor="lm")
+        draw.text((_GAP + 4, _HEAD + 20), "no errors", INK, font(16), anchor="lm")
     for row, (kind, some) in enumerate(rows):
         top = _HEAD + row * (_SIDE + 52)
         draw.line((_GAP, top - 6, width - _GAP, top - 6), FAINT)
@@ -98,10 +98,10 @@ def draw_mistakes(
 
 
 def _heading(draw: ImageDraw.ImageDraw, pictures: int, threshold: float) -> None:
-    said = f"mistakes in {pictures} pictures, of objects found with a score of at least {threshold:g}"
-    draw.text((_GAP + 4, 24), said, INK, font(16), anchor="lm")
-    x = _GAP + 24 + font(16).getlength(said) + 16
-    for text, colour, dashed in (("true", TRUTH, True), ("found", FOUND, False)):
+    title = f"errors in {pictures} pictures, detections with a score of at least {threshold:g}"
+    draw.text((_GAP + 4, 24), title, INK, font(16), anchor="lm")
+    x = _GAP + 24 + font(16).getlength(title) + 16
+    for text, colour, dashed in (("true", TRUTH, True), ("predicted", FOUND, False)):
         for start in range(0, 30, 10) if dashed else [0]:
             draw.line((x + start, 24, x + start + (5 if dashed else 28), 24), colour, 3)
         draw.text((x + 36, 24), text, INK, font(13), anchor="lm")
@@ -111,12 +111,12 @@ def _heading(draw: ImageDraw.ImageDraw, pictures: int, threshold: float) -> None
 def _aside(draw: ImageDraw.ImageDraw, top: int, kind: Kind, count: int) -> None:
     draw.text((_GAP + 4, top + 10), kind, INK, font(17), anchor="lm")
     draw.text((_GAP + 4, top + 34), f"{count:,}", _GREY, font(15), anchor="lm")
-    for i, line in enumerate(_SAID[kind].split(", ")):
+    for i, line in enumerate(_EXPLANATIONS[kind].split(", ")):
         draw.text((_GAP + 4, top + 62 + 17 * i), line, _GREY, font(12), anchor="lm")
 
 
 def _crop(picture: Image.Image, one: Match, found: Detections, truth: Objects) -> Image.Image:
-    """The place of a mistake with as much around it again, in a square."""
+    """A square around the boxes, with context of about their size."""
     boxes = [] if one.found is None else [found.boxes[one.found].tolist()]
     boxes += [] if one.truth is None else [truth.boxes[one.truth].tolist()]
     left, top, right, bottom = (pick(b[i] for b in boxes) for i, pick in enumerate((min, min, max, max)))
@@ -144,17 +144,17 @@ def _caption(one: Match, found: Detections, truth: Objects, classes: Sequence[st
     true = "" if one.truth is None else short(classes[int(truth.labels[one.truth])], 14)
     if one.found is None:
         return true
-    said = short(classes[int(found.labels[one.found])], 14)
-    sure = f"{said} {100 * float(found.scores[one.found]):.0f}%"
-    if one.kind == "wrong class":
-        return f"{sure}, is {true}"
-    return sure if one.kind == "ghost" else f"{sure}, IoU {one.iou:.2f}"
+    predicted = short(classes[int(found.labels[one.found])], 14)
+    score = f"{predicted} {100 * float(found.scores[one.found]):.0f}%"
+    if one.kind == "classification":
+        return f"{score}, is {true}"
+    return score if one.kind == "background" else f"{score}, IoU {one.iou:.2f}"
 
 
 def _line(
     draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, ink: tuple[int, int, int], size: int
 ) -> None:
-    """Cut where it would run into its neighbour."""
+    """Text on one line, cut to the width of a tile."""
     most = 60
     while most > 1 and font(size, text).getlength(short(text, most)) > _SIDE:
         most -= 1

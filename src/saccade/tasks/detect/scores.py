@@ -1,4 +1,4 @@
-"""How good found objects, and the relations between them, are."""
+"""Average precision of detections and recall of the relations between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from saccade.data.objects import Objects
 from saccade.errors import DataError
-from saccade.tasks.detect.matches import check, corners_to_sides, overlaps
+from saccade.tasks.detect.matches import check, overlaps, xyxy_to_xywh
 from saccade.tasks.detect.result import Detections
 
-MOST = 100  # detections of a class in a picture that count
-ALL, SMALL, MEDIUM, LARGE = range(4)  # COCO's ranges of area: up to 32 x 32, up to 96 x 96 pixels, and beyond
+MAX_DETECTIONS = 100  # of a class in a picture that are evaluated
+ALL, SMALL, MEDIUM, LARGE = range(4)  # area ranges of COCO: up to 32 x 32, up to 96 x 96 pixels, and larger
 
 
 def detection_scores(found: list[Detections], truth: list[Objects], classes: list[str]) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def detection_scores(found: list[Detections], truth: list[Objects], classes: lis
 
     Returns mAP (mean over classes and IoU .50, .55 to .95), mAP50, mAP75, mAP_s, mAP_m, mAP_l (objects of an area
     of up to 32², up to 96², and of more pixels), each 0 to 1, and None where there is no object to find; and
-    per_class: for each name its mAP and mAP50 and its number of objects. Precision is interpolated at 101 recalls;
-    the 100 surest detections of each class in a picture count; crowds are neither right nor wrong (Lin et al. 2014).
+    per_class: for each name its mAP and mAP50 and its number of objects. Precision is interpolated at 101 recalls; of
+    each class in a picture the 100 detections of highest score are evaluated; crowds are ignored (Lin et al. 2014).
 
     Raises DataError for lists that do not belong together, labels out of range, and boxes or scores that are not
     finite.
@@ -90,7 +90,7 @@ def pr_curves(
 def _evaluated(
     found: list[Detections], truth: list[Objects], classes: list[str], iou: float | None = None
 ) -> dict[str, Any]:
-    """What the evaluator makes of them: arrays of precision and scores (iou recall class area most)."""
+    """Arrays of the evaluator: precision and scores (iou recall class area max_detections)."""
     if not truth or not classes:
         none = np.full((10 if iou is None else 1, 101, len(classes), 4, 1), -1.0)
         return {"precision": none, "scores": none}
@@ -99,9 +99,9 @@ def _evaluated(
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
     }
     true = COCO({**common, "annotations": _annotations([(o.boxes, o.labels, None, o.crowd) for o in truth])})
-    said = COCO({**common, "annotations": _annotations([(d.boxes, d.labels, d.scores, None) for d in found])})
-    evaluation = COCOeval_faster(true, said, iouType="bbox", print_function=_quiet)
-    evaluation.params.maxDets = [MOST]
+    predicted = COCO({**common, "annotations": _annotations([(d.boxes, d.labels, d.scores, None) for d in found])})
+    evaluation = COCOeval_faster(true, predicted, iouType="bbox", print_function=_quiet)
+    evaluation.params.maxDets = [MAX_DETECTIONS]
     if iou is not None:
         evaluation.params.iouThrs = np.array([iou])
     evaluation.evaluate()
@@ -110,11 +110,11 @@ def _evaluated(
 
 
 def _annotations(pictures: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]) -> list[dict[str, Any]]:
-    """boxes, labels, scores and crowd of each picture in COCO's form. Ids count from 1: to the evaluator, an
-    object with the id 0 is one that was not found."""
+    """COCO annotations from the boxes, labels, scores and crowd of each picture. Ids start at 1: the evaluator takes
+    an object with the id 0 for one that is not matched."""
     out: list[dict[str, Any]] = []
     for i, (corners, labels, scores, crowd) in enumerate(pictures):
-        boxes = corners_to_sides(corners)
+        boxes = xyxy_to_xywh(corners)
         areas = boxes[:, 2:].prod(dim=1).tolist()
         given = labels.tolist() if scores is None else scores.tolist()
         crowds = [0] * len(boxes) if crowd is None else crowd.int().tolist()
@@ -125,31 +125,28 @@ def _annotations(pictures: list[tuple[Tensor, Tensor, Tensor | None, Tensor | No
 
 
 def _quiet(*_: object) -> None:
-    """The evaluator prints nothing."""
+    """Suppresses the output of the evaluator."""
 
 
 def _mean(precision: np.ndarray) -> float | None:
-    """Over what there is; the evaluator writes -1 where there is no object to find."""
+    """Mean of the defined values; the evaluator writes -1 where there is no object."""
     there = precision[precision > -1]
     return float(there.mean()) if there.size else None
-
-
-# ------------------------------------------------------------------------------------------------- relations
 
 
 def relation_scores(
     found: list[Detections], truth: list[Objects], relations: list[str], k: Sequence[int] = (20, 50)
 ) -> dict[str, Any]:
-    """Recall of the relations between objects among the k surest a picture.
+    """Recall@k of the relations between objects.
 
-    A true (subject, relation, object) is recalled if one of the picture's k surest says the same relation between
-    objects of the same classes whose boxes both overlap the true ones by an IoU of at least 0.5: visual relationship
-    detection (Lu et al. 2016, section 5), as scene graph generation takes it (Xu et al. 2017, section 4.1, "SGGen").
-    A pair of objects may have several relations ("no graph constraint", Newell and Deng 2017).
+    A true (subject, relation, object) is recalled if one of the picture's k predictions of highest score has the same
+    relation between objects of the same classes, and both boxes overlap the true ones by an IoU of at least 0.5: visual
+    relationship detection (Lu et al. 2016, section 5), the "SGGen" of scene graph generation (Xu et al. 2017, section
+    4.1). A pair of objects may have several relations ("no graph constraint", Newell and Deng 2017).
 
     Returns, for each k, recall@k: the share recalled in a picture, averaged over pictures that have relations;
     mean_recall@k: the same for each relation alone, over pictures that have it, averaged over relations (Tang et al.
-    2019, section 4.2), which frequent relations do not rule; ceiling@k: the recall@k of a perfect answer, below 1
+    2019, section 4.2), which frequent relations do not rule; ceiling@k: the recall@k of a perfect prediction, below 1
     where pictures have more than k relations; and per_relation: for each name its recall@k and number. None where
     there is no relation to find.
 
@@ -161,10 +158,10 @@ def relation_scores(
     alone: dict[int, list[list[float]]] = {each: [[] for _ in relations] for each in k}
     counts = [0] * len(relations)
     for i, (one, objects) in enumerate(zip(found, truth, strict=True)):
-        true, said = _triplets(objects.relations, i, objects, relations), _surest(one, i, relations)
+        true, predicted = _triplets(objects.relations, i, objects, relations), _ranked(one, i, relations)
         if not len(true):
             continue
-        right = _recalled(one, said, objects, true)
+        right = _recalled(one, predicted, objects, true)
         for relation in true[:, 1].tolist():
             counts[relation] += 1
         for each in k:
@@ -185,21 +182,21 @@ def relation_scores(
     return {**out, "per_relation": per_relation}
 
 
-def _recalled(one: Detections, said: Tensor, objects: Objects, true: Tensor) -> Bool[Tensor, "true said"]:
-    """Which said triplet recalls which true one."""
+def _recalled(one: Detections, predicted: Tensor, objects: Objects, true: Tensor) -> Bool[Tensor, "true predicted"]:
+    """True where a predicted triplet recalls a true one."""
     same = (overlaps(one.boxes, objects) >= 0.5) & (one.labels.cpu()[:, None] == objects.labels[None])
-    ends = [same[said[:, end]][:, true[:, end]] for end in (0, 2)]  # (said true) each
-    return (ends[0] & ends[1] & (said[:, None, 1] == true[None, :, 1])).T
+    ends = [same[predicted[:, end]][:, true[:, end]] for end in (0, 2)]  # (predicted true) each
+    return (ends[0] & ends[1] & (predicted[:, None, 1] == true[None, :, 1])).T
 
 
-def _surest(one: Detections, i: int, relations: list[str]) -> Tensor:
-    """The found triplets, surest first."""
-    said = _triplets(one.relations, i, one, relations)
+def _ranked(one: Detections, i: int, relations: list[str]) -> Tensor:
+    """Predicted triplets by descending score."""
+    predicted = _triplets(one.relations, i, one, relations)
     if one.relation_scores is None:
-        return said
-    if len(one.relation_scores) != len(said) or not one.relation_scores.isfinite().all():
-        raise DataError(f"picture {i}: expected {len(said)} finite scores of relations, one each")
-    return said[one.relation_scores.cpu().argsort(descending=True, stable=True)]
+        return predicted
+    if len(one.relation_scores) != len(predicted) or not one.relation_scores.isfinite().all():
+        raise DataError(f"picture {i}: expected {len(predicted)} finite scores of relations, one each")
+    return predicted[one.relation_scores.cpu().argsort(descending=True, stable=True)]
 
 
 def _triplets(given: Tensor | None, i: int, objects: Objects | Detections, relations: list[str]) -> Tensor:
