@@ -223,7 +223,7 @@ def test_a_test_split_chooses_nothing(make_folder: Make, tmp_path: Path, name: s
     make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
     train, val = splits(tmp_path / "data", val_fraction=0.2)
     assert sorted(train.names + val.names) == sorted(ImageFolder(tmp_path / "data", split="train").names)
-    assert val.notes[-1].endswith(f"held out; {name}/ stays unseen")
+    assert val.notes[-1].endswith(f"held out; {name}/ is not used")
     assert len(splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for
 
 

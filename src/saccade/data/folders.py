@@ -5,63 +5,59 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Literal
 
 import numpy as np
 import torch
 
+from saccade.data.dataset import OnError, check_on_error
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.split_names import SPLIT_NAMES
-from saccade.data.store import Store, open_store
+from saccade.data.splitting import random_split
+from saccade.data.store import Store, join, open_store
 from saccade.errors import DataError
-
-OnError = Literal["skip", "fail"]
 
 
 class ImageFolder(torch.utils.data.Dataset):
-    """Pictures in one folder a class: `root/cat/1.jpg`, `root/dog/sub/2.png`.
+    """Pictures in one folder for each class: `root/cat/1.jpg`, `root/dog/sub/2.png`.
 
     Args:
-        source: the root, or a tar of it (.tar, .tar.gz, ...). One folder around all of it is looked through.
-        classes: class names in label order; found folders must be exactly these. Default: sorted by name, as
-            torchvision does.
-        on_error: what an unreadable picture does: "fail" raises, "skip" has `prepare`, `to_arrays` and `readable`
+        source: the root folder, or a tar of it (.tar, .tar.gz, ...). A single folder around everything is skipped.
+        classes: class names in label order; the folders must be exactly these. Default: sorted by name, as in
+            torchvision.
+        on_error: "fail" raises for an unreadable picture; with "skip", `prepare`, `to_arrays` and `drop_unreadable`
             leave it out and record it in `skipped`.
-        split: folder to read where the source holds several ("train", "val", ...).
+        split: name of the split ("train", "val", ...), if the source has several.
 
     Attributes:
-        label: what to call the set in messages.
+        label: name of the set in messages.
         classes: class names; `labels` index them.
         labels: int64 (n,), 0 to len(classes) - 1.
-        names: file names below the class folders' root, in label order, then as a person would sort them.
-        skipped: unreadable pictures met so far, file name -> reason.
-        notes: what was assumed on the way, a sentence each.
+        names: file names relative to the root, in label order, then in natural order.
+        skipped: unreadable pictures found so far, file name -> reason.
+        notes: assumptions made while reading, one sentence each.
 
     Raises:
-        DataError: nothing there, no class folders, an empty class, only one class, other classes than asked for,
-            a source that holds splits and none was named.
+        DataError: nothing there, no class folders, an empty class, only one class, classes that differ from
+            `classes`, a source with splits of which none is named.
     """
 
     def __init__(
         self,
-        source: str | os.PathLike[str],
+        source: str | os.PathLike[str] | Store,
         classes: Sequence[str] | None = None,
         on_error: OnError = "fail",
         split: str | None = None,
     ):
-        self._fill(open_store(source), classes, on_error, split)
-
-    def _fill(self, store: Store, classes: Sequence[str] | None, on_error: OnError, split: str | None) -> None:
-        if on_error not in ("skip", "fail"):
-            raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
+        check_on_error(on_error)
+        store = open_store(source)
         self.store, self.label, self.on_error = store, store.label, on_error
         self.notes: list[str] = []
         self.skipped: dict[str, str] = {}
-        root = _root(store)
+        root = dataset_root(store)
         if split is not None:
             root = _find_split(store, root, split)
-        elif found := _split_folders(store, root):
+        elif found := split_folders(store, root):
             raise DataError(
                 f"{store.label} holds splits ({', '.join(found.values())}), not classes; "
                 f"name one (split={found['train']!r}) or use splits(...)"
@@ -82,8 +78,8 @@ class ImageFolder(torch.utils.data.Dataset):
         return self.picture(index), int(self.labels[index])
 
     def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
-        """The picture alone. `at_least`: as in `read_image`. Raises DataError if it cannot be read."""
-        name = _join(self._root, self.names[index])
+        """The picture without its label. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
+        name = join(self._root, self.names[index])
         return read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
 
     def subset(self, indices: Sequence[int]) -> "ImageFolder":
@@ -104,58 +100,36 @@ def splits(
 ) -> tuple[ImageFolder, ImageFolder]:
     """Training and validation sets of one source.
 
-    With `val`, that source is the validation set. Otherwise, where the source holds `train/` beside `val/`, `valid/`
-    or `validation/`, those are taken (in this order of preference); else `val_fraction` of each class is held out, the
-    same pictures for the same seed. The notes of the validation set say which. A `test/` beside `train/` stays unseen:
-    validation chooses weights, and what has chosen can't judge.
+    With `val`, that source is the validation set. Otherwise, if the source holds `train/` and one of `val/`, `valid/`
+    and `validation/` (in this order of preference), those are used; else `val_fraction` of each class is held out,
+    deterministically for each seed. The notes of the validation set record which. A `test/` folder is not used: weights
+    are selected on the validation set, so scores on it are biased.
 
     Raises:
-        DataError: as ImageFolder; classes that differ between the two, by name; a class too small to divide.
+        DataError: as ImageFolder; classes that differ between the two, by name; a class too small to split.
     """
     store = open_store(source)
-    folders = _split_folders(store, _root(store))
-    train = _dataset(store, None, on_error, folders.get("train"))
+    folders = split_folders(store, dataset_root(store))
+    train = ImageFolder(store, None, on_error, folders.get("train"))
     if val is not None:
-        held = open_store(val)
-        inside = _split_folders(held, _root(held))
-        other = _dataset(held, None, on_error, inside.get("val", inside.get("test")))
-        other.notes.append(f"validation: {other.store.label}")
+        val_store = open_store(val)
+        val_folders = split_folders(val_store, dataset_root(val_store))
+        held_out = ImageFolder(val_store, None, on_error, val_folders.get("val", val_folders.get("test")))
+        held_out.notes.append(f"validation: {val_store.label}")
     elif "val" in folders:
-        other = _dataset(store, None, on_error, folders["val"])
-        other.notes.append(f"validation: the {folders['val']}/ folder")
+        held_out = ImageFolder(store, None, on_error, folders["val"])
+        held_out.notes.append(f"validation: the {folders['val']}/ folder")
     else:
-        train, other = _random_split(train, val_fraction, seed)
-        other.notes.append(
-            f"no validation split was found: {len(other)} pictures ({val_fraction:.0%} of each class, seed {seed}) held out"
-            + (f"; {folders['test']}/ stays unseen" if "test" in folders else "")
+        labels = train.labels.numpy()
+        groups = {f"class '{escape(name)}'": np.flatnonzero(labels == i).tolist() for i, name in enumerate(train.classes)}
+        train, held_out = random_split(train, val_fraction, seed, groups)
+        unused = f"; {folders['test']}/ is not used" if "test" in folders else ""
+        held_out.notes.append(
+            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%} of each class, seed {seed}) "
+            f"held out{unused}"
         )
-    _check_classes(other.classes, train.classes, "the validation split")
-    return train, other
-
-
-def _dataset(store: Store, classes: Sequence[str] | None, on_error: OnError, split: str | None) -> ImageFolder:
-    dataset = ImageFolder.__new__(ImageFolder)
-    dataset._fill(store, classes, on_error, split)
-    return dataset
-
-
-def _random_split(whole: ImageFolder, val_fraction: float, seed: int) -> tuple[ImageFolder, ImageFolder]:
-    if not 0 < val_fraction < 1:
-        raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
-    rng = np.random.default_rng(seed)
-    held: list[int] = []
-    for label, name in enumerate(whole.classes):
-        members = (whole.labels == label).nonzero().flatten().numpy()
-        if len(members) < 2:
-            raise DataError(f"class '{escape(name)}' has one picture; two are needed to hold one out for validation")
-        count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
-        held += sorted(rng.permutation(members)[:count].tolist())
-    rest = sorted(set(range(len(whole))) - set(held))
-    return whole.subset(rest), whole.subset(held)
-
-
-def _join(root: str, name: str) -> str:
-    return f"{root}/{name}" if root else name
+    _check_classes(held_out.classes, train.classes, "the validation split")
+    return train, held_out
 
 
 def _label(store: Store, root: str) -> str:
@@ -171,8 +145,8 @@ def _top_folders(store: Store, root: str) -> list[str]:
     return sorted(path.name for path in _below(root, sorted(store.folders)) if len(path.parts) == 1)
 
 
-def _root(store: Store) -> str:
-    """ "" or the one folder around everything, as most tars have: folders in it, and no picture beside them."""
+def dataset_root(store: Store) -> str:
+    """The single folder around everything, as in most tars, with subfolders and no pictures of its own; else ""."""
     top = _top_folders(store, "")
     if len(top) != 1 or not _top_folders(store, top[0]):
         return ""
@@ -187,12 +161,11 @@ def _find_split(store: Store, root: str, split: str) -> str:
     if split not in top:
         found = ", ".join(map(escape, top)) or "none"
         raise DataError(f"{_label(store, root)} has no folder '{escape(split)}' (found: {found})")
-    return _join(root, split)
+    return join(root, split)
 
 
-def _split_folders(store: Store, root: str) -> dict[str, str]:
-    """{"train": name, "val": name, "test": name} of the folders below `root`; none unless there is a "train" and
-    another."""
+def split_folders(store: Store, root: str) -> dict[str, str]:
+    """{"train": name, "val": name, "test": name} of the folders in `root`; empty unless "train" and another exist."""
     found = {}
     top = {name.lower(): name for name in _top_folders(store, root)}
     for role, candidates in SPLIT_NAMES.items():
@@ -224,7 +197,7 @@ def _by_class(store: Store, root: str) -> dict[str, list[str]]:
             kind = by_class if is_picture(path.name) else others
             kind[path.parts[0]].append(str(path))
     for name, pictures in by_class.items():
-        # Of what is unprintable, scripts need joiners and spaces that do not break. Cs: bytes that are no text.
+        # Other unprintable characters (joiners, non-breaking spaces) are needed by scripts. Cs: undecodable bytes.
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
             raise DataError(
                 f"{where} has a class folder with control characters in its name ('{escape(name)}'); rename it"
@@ -246,8 +219,8 @@ def _check_classes(found: list[str], expected: Sequence[str] | None, where: str)
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     if missing or extra:
-        said = [
+        difference = [
             f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", missing), ("adds", extra)) if names
         ]
-        raise DataError(f"the classes of {where} differ from the expected: it {' and '.join(said)}")
+        raise DataError(f"the classes of {where} differ from the expected: it {' and '.join(difference)}")
     return list(expected)

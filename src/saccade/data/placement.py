@@ -1,4 +1,4 @@
-"""Where the pixels of a picture land in what a model sees of it."""
+"""Where the pixels of a picture are in the input of a model."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Placement:
-    """model = picture * scale + offset, along each axis, in continuous coordinates: pixel i covers i to i + 1.
+    """Mapping from a picture to the model's input: input = picture * scale + offset along each axis, in continuous
+    coordinates (pixel i covers i to i + 1).
 
-    The two scales are those of the whole-pixel sizes that resizing really produced, so they may differ slightly
-    where the proportions are kept.
+    The scales are those of the integer sizes after resizing, so they may differ slightly although the aspect ratio is
+    kept.
 
     Attributes:
-        scale_x, scale_y: pixels of the model's picture for each pixel of the original; above 0.
-        offset_x, offset_y: where the original's left and top edge land; below 0 where they are cut off.
+        scale_x, scale_y: pixels of the input for each pixel of the picture; above 0.
+        offset_x, offset_y: position of the left and top edge of the picture; below 0 where they are cropped.
     """
 
     scale_x: float
@@ -25,29 +26,29 @@ class Placement:
     offset_y: float
 
     def to_model(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-        """Boxes (left, top, right, bottom) in pixels of the picture -> in pixels of what the model sees. Those
-        around something cut off reach outside it."""
+        """Boxes (left, top, right, bottom) in pixels of the picture -> in pixels of the input. Boxes of cropped objects
+        extend beyond it."""
         return boxes * self._scale(boxes) + self._offset(boxes)
 
     def to_picture(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
-        """The way back. What lies in the padding lands outside the picture."""
+        """The inverse. Boxes in the padding are outside the picture."""
         return (boxes - self._offset(boxes)) / self._scale(boxes)
 
     def masks_to_model(self, masks: Bool[Tensor, "n y x"], size: tuple[int, int]) -> Bool[Tensor, "n rows columns"]:
         """MaskLayout over the picture -> over the `size` (rows, columns) that the model sees: each pixel takes the value
         under its centre, false in the padding."""
-        return self._picked(masks, size, False)
+        return self._nearest(masks, size, False)
 
     def classes_to_model(
         self, mask: UInt8[Tensor, "y x"], size: tuple[int, int], padding: int
     ) -> UInt8[Tensor, "rows columns"]:
-        """As `masks_to_model`, of the class of every pixel. padding: the class of what lies outside the picture."""
-        return self._picked(mask, size, padding)
+        """As `masks_to_model`, for a map of class indices. padding: the index outside the picture."""
+        return self._nearest(mask, size, padding)
 
-    def _picked(self, values: Tensor, size: tuple[int, int], padding: int) -> Tensor:
-        rows, inside_rows = _under(size[0], values.shape[-2], self.scale_y, self.offset_y)
-        columns, inside_columns = _under(size[1], values.shape[-1], self.scale_x, self.offset_x)
-        # numpy picks bytes out of rows several times faster than torch
+    def _nearest(self, values: Tensor, size: tuple[int, int], padding: int) -> Tensor:
+        rows, inside_rows = _source_index(size[0], values.shape[-2], self.scale_y, self.offset_y)
+        columns, inside_columns = _source_index(size[1], values.shape[-1], self.scale_x, self.offset_x)
+        # numpy indexes bytes several times faster than torch
         taken = values.numpy(force=True).take(rows.numpy(), axis=-2).take(columns.numpy(), axis=-1)
         taken[..., ~inside_rows.numpy(), :] = padding
         taken[..., ~inside_columns.numpy()] = padding
@@ -60,7 +61,7 @@ class Placement:
         return boxes.new_tensor([self.offset_x, self.offset_y] * 2)
 
 
-def _under(out: int, n: int, scale: float, offset: float) -> tuple[Tensor, Tensor]:
-    """For each of `out` pixels the one of `n` that lies under its centre, and whether there is one."""
+def _source_index(out: int, n: int, scale: float, offset: float) -> tuple[Tensor, Tensor]:
+    """For each of `out` pixels the index 0..n - 1 under its centre, and whether there is one."""
     index = ((torch.arange(out, dtype=torch.float64) + 0.5 - offset) / scale).floor().long()
     return index.clamp(0, n - 1), (index >= 0) & (index < n)

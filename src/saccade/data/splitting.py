@@ -1,6 +1,6 @@
-"""One source divided into training and validation sets, whatever its annotations are."""
+"""Training and validation sets from one source, for annotations of any kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -11,8 +11,8 @@ from saccade.data.store import Store
 from saccade.errors import DataError
 
 
-class SplitLayout(Protocol):
-    """A set as it was found, with its splits if it has any."""
+class Layout(Protocol):
+    """Where the files of a set are, and its splits if it has any."""
 
     @property
     def store(self) -> Store: ...
@@ -21,8 +21,8 @@ class SplitLayout(Protocol):
     def splits(self) -> list[str]: ...
 
 
-class SubsetDataset(Protocol):
-    """A set that parts can be taken of."""
+class Subsettable(Protocol):
+    """A data set that subsets can be taken of."""
 
     label: str
     notes: list[str]
@@ -32,72 +32,77 @@ class SubsetDataset(Protocol):
     def subset(self, indices: Sequence[int]) -> Self: ...
 
 
-Layout = TypeVar("Layout", bound=SplitLayout)
-Whole = TypeVar("Whole", bound=SubsetDataset)
+AnyLayout = TypeVar("AnyLayout", bound=Layout)
+Dataset = TypeVar("Dataset", bound=Subsettable)
 
 
 def split_train_val(
-    layout: Layout,
-    val: Layout | None,
-    opened: Callable[[Layout, str | None, Whole | None], Whole],
+    layout: AnyLayout,
+    val: AnyLayout | None,
+    open_split: Callable[[AnyLayout, str | None, Dataset | None], Dataset],
     val_fraction: float,
     seed: int,
-) -> tuple[Whole, Whole]:
-    """Training and validation sets: `val` if it is given, else the source's split for validation, else `val_fraction` of
-    its training pictures. The notes of the validation set say which. Pictures of a test split stay unseen: validation
-    chooses weights, and what has chosen can't judge.
+) -> tuple[Dataset, Dataset]:
+    """Training and validation sets: `val` if it is given, else the validation split of the source, else `val_fraction`
+    of its training pictures. The notes of the validation set record which. A test split is not used: weights are
+    selected on the validation set, so scores on it are biased.
 
-    opened: a split of a layout, read as the training set is where that is given. Raises DataError for splits of which
-    none is for training, and what `opened` raises."""
-    first = {kind: first_split(layout, kind) for kind in ("train", "val", "test")}
+    open_split: opens a split of a layout, with the classes of the training set if that is given. Raises DataError if
+    there are splits and none is for training, and what `open_split` raises."""
+    first = {role: first_split(layout, role) for role in ("train", "val", "test")}
     if layout.splits and first["train"] is None:
         raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
-    train = opened(layout, first["train"], None)
-    held = first["val"]
+    train = open_split(layout, first["train"], None)
     if val is not None:
-        name = next((found for kind in ("val", "test", "train") if (found := first_split(val, kind))), None)
-        result = opened(val, name, train)
-        result.notes.append(f"validation: {result.label}")
-    elif held is not None:
-        result = opened(layout, held, train)
-        result.notes.append(f"validation: the split {held}")
+        name = next((found for role in ("val", "test", "train") if (found := first_split(val, role))), None)
+        held_out = open_split(val, name, train)
+        held_out.notes.append(f"validation: {held_out.label}")
+    elif first["val"] is not None:
+        held_out = open_split(layout, first["val"], train)
+        held_out.notes.append(f"validation: the split {first['val']}")
     else:
-        train, result = random_split(train, val_fraction, seed)
-        apart = f"; the split {first['test']} stays unseen" if first["test"] else ""
-        result.notes.append(
-            f"no validation split was found: {len(result)} pictures ({val_fraction:.0%}, seed {seed}) held out{apart}"
+        train, held_out = random_split(train, val_fraction, seed)
+        unused = f"; the split {first['test']} is not used" if first["test"] else ""
+        held_out.notes.append(
+            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%}, seed {seed}) "
+            f"held out{unused}"
         )
-    return train, result
+    return train, held_out
 
 
-def select_split(layout: SplitLayout, split: str | None, way: str) -> str | None:
-    """The split to open, by its own or a usual name. way: the function that opens two. Raises DataError for one that
-    is not there, and where there are several and none was named."""
+def select_split(layout: Layout, split: str | None, both: str) -> str | None:
+    """The split to open, by its own or a common name; None for a set without splits. both: the function that opens
+    training and validation sets. Raises DataError if it does not exist, and if there are several and none is named."""
     if split is not None:
         return find_split(layout.splits, split, layout.store.label)
     if len(layout.splits) > 1:
         raise DataError(
             f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
-            f"name one (split={layout.splits[0]!r}) or use {way}(...)"
+            f"name one (split={layout.splits[0]!r}) or use {both}(...)"
         )
     return None
 
 
-def random_split(whole: Whole, val_fraction: float, seed: int = 0) -> tuple[Whole, Whole]:
-    """The set without `val_fraction` of its pictures, and those, in the order of the set; the same for the same seed.
+def random_split(
+    dataset: Dataset, val_fraction: float, seed: int = 0, groups: Mapping[str, Sequence[int]] | None = None
+) -> tuple[Dataset, Dataset]:
+    """The set without `val_fraction` of its pictures, and those, both in the order of the set; deterministic in `seed`.
 
-    Raises DataError for a fraction outside 0..1 and for a single picture."""
+    groups: name -> indices, to take the fraction of each group. Default: the whole set.
+
+    Raises DataError for a fraction outside 0..1 and for a group of a single picture."""
     if not 0 < val_fraction < 1:
         raise DataError(f"val_fraction={val_fraction} was given; a number between 0 and 1 expected")
-    if len(whole) < 2:
-        raise DataError(f"{whole.label} has one picture; two are needed to hold one out for validation")
-    count = min(max(1, round(val_fraction * len(whole))), len(whole) - 1)
-    held = sorted(np.random.default_rng(seed).permutation(len(whole))[:count].tolist())
-    rest = sorted(set(range(len(whole))) - set(held))
-    return whole.subset(rest), whole.subset(held)
+    rng, held_out = np.random.default_rng(seed), list[int]()
+    for name, members in (groups or {dataset.label: range(len(dataset))}).items():
+        if len(members) < 2:
+            raise DataError(f"{name} has one picture; two are needed to hold one out for validation")
+        count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
+        held_out += sorted(rng.permutation(members)[:count].tolist())
+    return dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
 
 
-def first_split(layout: SplitLayout, kind: str) -> str | None:
+def first_split(layout: Layout, role: str) -> str | None:
     """The split for "train", "val" or "test", if there is one."""
-    named = [name for name in layout.splits if split_role(name) == kind]
-    return kind if kind in named else next(iter(named), None)
+    named = [name for name in layout.splits if split_role(name) == role]
+    return role if role in named else next(iter(named), None)

@@ -54,13 +54,15 @@ class Store(Protocol):
         """The file's name with the root's, as it is: messages escape it."""
 
 
-def open_store(source: str | os.PathLike[str]) -> Store:
+def open_store(source: str | os.PathLike[str] | Store) -> Store:
     """A folder, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` as a Store.
 
     Raises:
         DataError: not there (a near name is suggested), neither a folder nor a tar, damaged, too large to be
             held when compressed, or holding a name that points outside it.
     """
+    if not isinstance(source, str | os.PathLike):
+        return source
     path = Path(source)
     if path.is_dir():
         return FolderStore(path)

@@ -1,4 +1,4 @@
-"""MaskLayout land where their pictures do; what cannot be read is left out; streams give what arrays give."""
+"""Masks are placed where their pictures do; what cannot be read is left out; streams give what arrays give."""
 
 import numpy as np
 import pytest

@@ -104,7 +104,7 @@ def test_lists_of_splits(tmp_path):
     (root / "val.txt").unlink()
     train, held = segment_splits(root)
     assert (len(train), len(held)) == (2, 1)
-    assert held.notes[-1].endswith("(10%, seed 0) held out; the split test stays unseen")
+    assert held.notes[-1].endswith("(10%, seed 0) held out; the split test is not used")
 
 
 def test_a_pair_in_a_list_wins_over_names(tmp_path):
@@ -409,7 +409,7 @@ def test_a_split_without_masks_is_none(tmp_path):
     for path in (root / "val" / "masks").iterdir():
         path.unlink()
     train, held = segment_splits(root)
-    assert held.notes[-1].endswith("the split test stays unseen")
+    assert held.notes[-1].endswith("the split test is not used")
     letters = ["".join(name.rsplit("/", 1)[-1][0] for name in part.names) for part in (train, held)]
     assert sorted("".join(letters)) == list("abc")
     check(train, letters[0])

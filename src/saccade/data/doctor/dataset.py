@@ -123,12 +123,12 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
     store = open_store(source)
     if not any(is_picture(name) for name in store.files):
         return None
-    root = folders._root(store)
-    found: list[str | None] = list(folders._split_folders(store, root).values()) or [None]
+    root = folders.dataset_root(store)
+    found: list[str | None] = list(folders.split_folders(store, root).values()) or [None]
     subject = CheckedDataset(store, root, "class folders", [])
     for name in [split] if split else found:
         try:
-            dataset = folders._dataset(store, None, "skip", name)
+            dataset = folders.ImageFolder(store, None, "skip", name)
         except DataError as error:
             if split:
                 raise

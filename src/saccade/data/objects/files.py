@@ -1,4 +1,4 @@
-"""Annotated picture files as a data set: bad boxes left out or refused, boxes and masks in upright pixels."""
+"""Annotated picture files as a data set: invalid boxes left out or refused, boxes and masks in upright pixels."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.store import relative_to
 from saccade.errors import DataError
 
-# How a picture is made upright, EXIF orientation -> moves, in order (Exif 2.3, tag 0x0112).
+# EXIF orientation -> transforms, in order, that make a picture upright (Exif 2.3, tag 0x0112).
 EXIF_TRANSFORMS = {
     2: (mirror,),
     3: (mirror, vflip),
@@ -33,22 +33,22 @@ EXIF_TRANSFORMS = {
     8: (transpose, vflip),
 }
 
-# Kinds of problems with which annotated objects are lost.
+# Kinds of problems that lose annotated objects.
 LOST = ("annotation broken", "annotation without picture")
 
 
 class ObjectFiles(AnnotatedFiles):
-    """An `ObjectSet` of pictures in files, from what was read of their annotations.
+    """An `ObjectSet` of picture files and their parsed annotations.
 
-    Boxes that are not finite, inverted, empty or wholly outside their picture are left out and recorded in `skipped`,
-    or raise, as `on_error` says; those that reach beyond it are cut at its edges, and counted in `notes`.
+    Boxes that are not finite, inverted, empty or entirely outside their picture are left out and recorded in `skipped`,
+    or raise, depending on `on_error`; boxes that extend beyond it are clipped, and counted in `notes`.
 
-    Where the annotation claims the size that the file stores, and EXIF has the picture turned, its boxes are those of
-    the unturned pixels and turn with it. Boxes in shares of the sides are taken to be those of the upright picture.
+    If the annotation has the size of the stored pixels and EXIF rotates the picture, the boxes refer to the stored
+    pixels and are rotated with it. Normalized boxes refer to the upright picture.
 
     Raises:
-        DataError: a problem after which no policy can go on (a class that is not listed, a listed picture without
-            annotation, ...); any problem under on_error="fail"; no picture left; annotations, and no object left of them.
+        DataError: a fatal problem (a class that is not listed, a listed picture without annotation, ...); any problem
+            with on_error="fail"; no picture left; annotations of which no object is left.
     """
 
     def __init__(self, annotations: Annotations, on_error: str = "skip"):
@@ -73,15 +73,15 @@ class ObjectFiles(AnnotatedFiles):
 
     @property
     def any_objects(self) -> bool:
-        """Whether any picture has an object, as far as the annotations say."""
+        """Whether the annotations have any object."""
         return any(picture.objects for picture in self._pictures)
 
     def objects(self, index: int, masks: bool = True) -> Objects:
-        """What is in it, in pixels of `picture(index)`. Only the header of the picture is read. masks: False leaves
-        them out, and draws none.
+        """The objects in pixels of `picture(index)`. Only the header of the picture is read. masks: False omits masks,
+        and does not draw them.
 
-        Raises DataError for a picture that is missing or of another size than its annotation claims, and for
-        masks that cannot be drawn."""
+        Raises DataError for a picture that is missing or has another size than its annotation states, and for masks
+        that cannot be drawn."""
         raw = self._pictures[index]
         stored, orientation = read_size(self._store.read(raw.name), self._store.full_name(raw.name))
         upright = stored[::-1] if orientation > 4 else stored
@@ -102,7 +102,7 @@ class ObjectFiles(AnnotatedFiles):
         return objects
 
     def _valid_objects(self, raw: AnnotatedPicture, verdicts: list[BoxCheck], cut: list[float]) -> AnnotatedPicture:
-        """The picture with its sound objects, their boxes cut to it."""
+        """The picture with its valid objects, boxes clipped to it."""
         keep, objects = [], []
         for i, (each, verdict) in enumerate(zip(raw.objects, verdicts, strict=True)):
             if verdict.kind:
@@ -125,13 +125,13 @@ class ObjectFiles(AnnotatedFiles):
         self._owners[said] = relative_to(self._root, raw.name)
 
     def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
-        """The objects in a picture of `size`, which is known only now."""
+        """The objects in a picture of `size`."""
         boxes, objects, relations = [], [], raw.relations
         scale = (size[1], size[0]) * 2 if self._unit else (1, 1, 1, 1)
         for each in raw.objects:
             left, top, right, bottom = (value * factor for value, factor in zip(each.box, scale, strict=True))
             verdict = check_box((left, top, right, bottom), size, unit=False)
-            if verdict.kind:  # an annotation that claims no size, or shares of less than a pixel
+            if verdict.kind:  # an annotation without a size, or a normalized box of less than a pixel
                 self._refuse(raw, each.where, verdict)
             elif verdict.outside > ROUNDING[False] and not self._unit:
                 self._note("boxes of pictures whose annotation claims no size reach beyond them; cut at the edges")

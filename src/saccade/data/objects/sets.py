@@ -1,42 +1,27 @@
-"""Pictures with boxes from COCO JSON, Pascal VOC or YOLO files, in a folder or a tar: the format is found by looking.
+"""Pictures with boxes from COCO JSON, Pascal VOC or YOLO files, in a folder or a tar; the format is detected.
 
-The three readers (`coco.py`, `voc.py`, `yolo.py`) say what the files say; `files.py` makes a data set of it.
+`coco.py`, `voc.py` and `yolo.py` parse the files; `files.py` turns the result into a data set.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from saccade.data.files import count_suffixes
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import Annotations, resolve_relations
+from saccade.data.objects.annotations import resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.splitting import select_split, split_train_val
-from saccade.data.store import Store, open_store
+from saccade.data.store import open_store
 from saccade.errors import DataError
 
-
-class Layout(Protocol):
-    """A set as it was found: its format, and its splits if it has any."""
-
-    store: Store
-    root: str
-    format: str
-
-    @property
-    def splits(self) -> list[str]: ...
-
-    def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations: ...
-
-    def orphans(self) -> list[str]:
-        """Pictures and annotation files that belong to no split."""
+Layout = coco.COCO | voc.VOC | yolo.YOLO  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
 
 def find_layout(source: str | os.PathLike[str]) -> Layout | None:
-    """The annotated set in a folder or tar, or that a COCO .json or YOLO .yaml names; None if there is none.
+    """Detect the annotated set in a folder or tar, or of a COCO .json or YOLO .yaml; None if there is none.
 
-    Raises DataError for what cannot be opened, and for a set that contradicts itself."""
+    Raises DataError for files that cannot be opened, and for an inconsistent set."""
     path = Path(source)
     if path.suffix.lower() in (".json", ".yaml", ".yml") and path.is_file():
         folder = path.parent
@@ -44,12 +29,8 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
             folder = folder.parent if folder.name == "annotations" else folder
             return coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
         return yolo.find(open_store(folder), only=path.name)
-    return look_into(open_store(source))
-
-
-def look_into(store: Store) -> Layout | None:
-    """As `find_layout`, of a store that is open."""
-    # VOC's and COCO's files are theirs alone; a .txt beside a picture may be anything
+    store = open_store(source)
+    # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
     return voc.find(store) or coco.find(store) or yolo.find(store)
 
 
@@ -63,17 +44,17 @@ def open_objects(
     """Pictures with their objects.
 
     Args:
-        source: a folder or tar that holds COCO JSON, Pascal VOC or YOLO files; or a COCO .json or a YOLO data.yaml.
-        split: "train", "val", "test" or the split's own name, where the set has several.
-        on_error: what an unreadable picture or a bad box does: "skip" leaves it out and records it, "fail" raises.
-        classes: names in label order; the set may use some of them, and no others. Default: as its files have it
-            (COCO's categories by id, YOLO's list, the names found in VOC's files, sorted).
-        relations: likewise, of relations. Default: a COCO file's list of them, or the names found in it, sorted.
+        source: a folder or tar with COCO JSON, Pascal VOC or YOLO files; or a COCO .json or a YOLO data.yaml.
+        split: "train", "val", "test" or the name of the split, if the set has several.
+        on_error: "skip" leaves out and records unreadable pictures and invalid boxes, "fail" raises.
+        classes: names in label order, of which the set may use a subset. Default: as in the files (COCO: categories
+            by id, YOLO: its list, VOC: the names that occur, sorted).
+        relations: likewise, names of relations. Default: the list of a COCO file, or the names that occur, sorted.
 
     Raises:
-        DataError: nothing of the kind found; a split that is not there or was not named; see `ObjectFiles`.
+        DataError: no such files; a split that does not exist, or several and none named; see `ObjectFiles`.
     """
-    return _opened(_layout(source), split, on_error, classes, relations)
+    return _open_split(_layout(source), split, on_error, classes, relations)
 
 
 def object_splits(
@@ -85,26 +66,26 @@ def object_splits(
 ) -> tuple[ObjectFiles, ObjectFiles]:
     """Training and validation sets of one source.
 
-    With `val`, that source is the validation set. Otherwise, where the source has a split for validation, that is
-    taken; else `val_fraction` of its training pictures is held out, the same for the same seed. The notes of the
-    validation set say which. A split for test stays unseen.
+    With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
+    else `val_fraction` of its training pictures is held out, deterministically for each seed. The notes of the
+    validation set record which. A test split is not used.
 
     Raises:
         DataError: as open_objects; classes or relations in the validation set that the training set does not have;
-            no object in the pictures left for training.
+            no object in the remaining training pictures.
     """
     layout, other = _layout(source), None if val is None else _layout(val)
 
-    def opened(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
-        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
+    def open_split(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
+        return _open_split(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
 
-    train, held = split_train_val(layout, other, opened, val_fraction, seed)
-    if other is None and not layout.splits and held.any_objects and not train.any_objects:
+    train, held_out = split_train_val(layout, other, open_split, val_fraction, seed)
+    if other is None and not layout.splits and held_out.any_objects and not train.any_objects:
         raise DataError(
-            f"{train.label}: the {len(train)} pictures that are left for training hold no object "
-            f"({len(held)} were held out, seed {seed}); another seed or a validation set of its own expected"
+            f"{train.label}: the {len(train)} remaining training pictures hold no object "
+            f"({len(held_out)} were held out, seed {seed}); another seed or a validation set of its own expected"
         )
-    return train, held
+    return train, held_out
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -118,7 +99,7 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     return layout
 
 
-def _opened(
+def _open_split(
     layout: Layout,
     split: str | None,
     on_error: str,

@@ -24,11 +24,11 @@ class SegmentAugment:
 
     Args:
         size: (rows, columns) of the result.
-        scale: least and greatest zoom: at 1 each pixel of a picture stays one. CocoMasks evenly on a logarithmic scale, a
+        scale: least and greatest zoom: at 1 each pixel of a picture stays one. Drawn evenly on a logarithmic scale, a
             picture.
         hflip: mirror left and right, half of the time.
-        color_jitter: factors of brightness, contrast and saturation are drawn from 1 - color_jitter to
-            1 + color_jitter. 0 disables it.
+        color_jitter: strength 0..1: brightness, contrast and saturation are each multiplied by a random factor from
+            1 - color_jitter to 1 + color_jitter.
 
     Raises:
         DataError: a number outside its range.

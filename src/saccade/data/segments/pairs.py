@@ -134,7 +134,7 @@ def _word(match: re.Match) -> str:
 
 
 def _beside_pictures(pictures: list[_File]) -> tuple[list[_File], list[_File]]:
-    """MaskLayout that lie beside their pictures, a mark at the end of their names: a.jpg and a_mask.png."""
+    """Masks in the folders of their pictures, marked by the end of their names: a.jpg and a_mask.png."""
     there = {each.key for each in pictures}
     masks = [e for e in pictures if any((*e.key[:-1], stem) in there for stem in _stripped(e.key[-1]))]
     taken = {each.name for each in masks}

@@ -1,24 +1,23 @@
-"""Pictures with a class for every pixel, in a folder or a tar, in the formats people have: found by looking.
+"""Pictures with a class for every pixel, in a folder or a tar; the format is detected.
 
-- index PNGs (palette, grey, 16 bits, or RGB with three equal parts) beside pictures: images/ and masks/ (labels,
+- index PNGs (palette, grey, 16 bits, or RGB with equal channels) and pictures: images/ and masks/ (labels,
   annotations, ...), train/ and trainannot/ (SegNet), leftImg8bit/ and gtFine/ (Cityscapes), a.jpg and a_mask.png;
-- coloured masks with a table of colours (class_dict.csv, label_colors.txt, labelmap.txt), or VOC's;
+- coloured masks with a list of colours (class_dict.csv, label_colors.txt, labelmap.txt), or in VOC's colours;
 - VOC's SegmentationClass/ with ImageSets/Segmentation/*.txt;
 - COCO JSON with polygons or run lengths (`data/segments/coco.py`).
 
-A list of classes (`data/segments/class_lists.py`) takes precedence over what is known of a kind of set, and that over
-the values found. 255 is ignored, and so are classes that a list calls void, unlabelled or ignore, anywhere in it.
+A list of classes (`data/segments/class_lists.py`) takes precedence over the classes of well-known sets, and those over
+the values found in the masks. 255 is ignored, and so are classes that the list names void, unlabelled or ignore.
 
-SegNet's copies of sets (folders called *annot) number what is unlabelled one past the classes, CamVid's 11 classes with
-11, as SegNet's own models and most code written for them leave out. So there, and in pictures that are CamVid's by
-their names, one past a list is ignored; and without a list, pictures that are CamVid's by their names or by SegNet's
-folders and size have its 11 classes, and 11 is ignored.
+SegNet's copies of sets (folders named *annot) number unlabelled pixels one past the classes; for the 11 classes of
+CamVid that is 11, which SegNet's own models and most code for them ignore. So the value one past the list is ignored
+there, and for pictures that are named like CamVid's. Without a list, pictures named like CamVid's, or in SegNet's
+folders and of its size, have its 11 classes, and 11 is ignored.
 """
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from saccade.data.files import count_suffixes
 from saccade.data.objects import coco
@@ -26,39 +25,18 @@ from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.coco import CocoMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
-from saccade.data.segments.masked_set import MaskedSet
+from saccade.data.segments.layout import MaskLayout
 from saccade.data.splitting import select_split, split_train_val
-from saccade.data.store import Store, open_store
+from saccade.data.store import open_store
 from saccade.errors import DataError
 
-
-class Layout(Protocol):
-    """A set as it was found: its format, and its splits if it has any."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def root(self) -> str: ...
-
-    @property
-    def format(self) -> str: ...
-
-    @property
-    def splits(self) -> list[str]: ...
-
-    def read(
-        self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
-    ) -> MaskedSet: ...
-
-    def orphans(self) -> list[str]:
-        """Pictures and masks that belong to no split."""
+Layout = MaskLayout | CocoMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
 
 def find_segments(source: str | os.PathLike[str]) -> Layout | None:
-    """The set in a folder or tar, or that a COCO .json names; None if there is none.
+    """Detect the set in a folder or tar, or of a COCO .json; None if there is none.
 
-    Raises DataError for what cannot be opened, and for a set that contradicts itself."""
+    Raises DataError for files that cannot be opened, and for an inconsistent set."""
     path = Path(source)
     if path.suffix.lower() == ".json" and path.is_file():
         folder = path.parent.parent if path.parent.name == "annotations" else path.parent
@@ -78,19 +56,19 @@ def open_segments(
     on_error: str = "skip",
     classes: Sequence[str] | None = None,
 ) -> SegmentFiles:
-    """A `SegmentSet` of whatever format the source holds.
+    """Pictures with their masks.
 
     Args:
         source: a folder, a tar, or a COCO .json.
-        split: "train", "val", "test" or as the set calls it; needed where there are several.
-        on_error: what a picture without a mask does: "skip" leaves it out and records it, "fail" raises.
-        classes: names in the order of their indices; the set may use some of them, and no others. A set that names
-            none is read by number. Default: as the set's list has them, see above.
+        split: "train", "val", "test" or the name of the split, if the set has several.
+        on_error: "skip" leaves out and records pictures without a usable mask, "fail" raises.
+        classes: names in the order of their indices, of which the set may use a subset. The values of a set without
+            names are taken as these indices. Default: the set's own list, see above.
 
     Raises:
-        DataError: nothing of the kind found; a split that is not there or was not named; see `SegmentFiles`.
+        DataError: no such files; a split that does not exist, or several and none named; see `SegmentFiles`.
     """
-    return _opened(_layout(source), split, on_error, classes)
+    return _open_split(_layout(source), split, on_error, classes)
 
 
 def segment_splits(
@@ -102,19 +80,19 @@ def segment_splits(
 ) -> tuple[SegmentFiles, SegmentFiles]:
     """Training and validation sets of one source.
 
-    With `val`, that source is the validation set; where it names no classes, its values are read as the training
-    set's. Otherwise, where the source has a split for validation, that is taken; else `val_fraction` of its training
-    pictures is held out, the same for the same seed. The notes of the validation set say which. A split for test stays
-    unseen.
+    With `val`, that source is the validation set; if it names no classes, its values mean the same as in the training
+    set. Otherwise the validation split of the source is used if it has one; else `val_fraction` of its training
+    pictures is held out, deterministically for each seed. The notes of the validation set record which. A test split is
+    not used.
 
     Raises:
         DataError: as open_segments; classes in the validation set that the training set does not have.
     """
 
-    def opened(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
-        return _opened(layout, split, on_error, *((None, None) if like is None else (like.classes, like.label_map)))
+    def open_split(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
+        return _open_split(layout, split, on_error, *((None, None) if like is None else (like.classes, like.label_map)))
 
-    return split_train_val(_layout(source), None if val is None else _layout(val), opened, val_fraction, seed)
+    return split_train_val(_layout(source), None if val is None else _layout(val), open_split, val_fraction, seed)
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
@@ -128,7 +106,7 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     return layout
 
 
-def _opened(
+def _open_split(
     layout: Layout,
     split: str | None,
     on_error: str,
@@ -138,6 +116,8 @@ def _opened(
     split = select_split(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error)
-    said = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (f" of {found.listed}" if found.listed else "")
-    dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {said}")
+    summary = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (
+        f" of {found.listed}" if found.listed else ""
+    )
+    dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
     return dataset
