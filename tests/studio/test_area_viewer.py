@@ -67,7 +67,7 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     content = {
         "grid": [rows, columns],
         "targets": {
-            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "unpainted": [0], "mask": [height, width],
+            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "transparent_classes": [0], "mask": [height, width],
             "colours": ["#ff0000", "#00ff00", "#0000ff", "#ffffff"], "layers": [{"tokens": 6}], "ranks": 0,
         },
     }  # fmt: skip
@@ -122,7 +122,7 @@ def test_both_languages_say_the_same_things(tmp_path):
 def test_classes(found, tmp_path):
     one, page = found
     areas = one.targets
-    first = next(i for i in range(5) if i not in areas.unpainted)
+    first = next(i for i in range(5) if i not in areas.transparent_classes)
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait(READY)
@@ -165,7 +165,7 @@ def test_the_colours_are_those_of_the_classes_and_can_be_switched(found, tmp_pat
     height, width = areas.mask.shape
     same = areas.mask[1:-1, 1:-1]
     inner = (same == areas.mask[1:-1, 2:]) & (same == areas.mask[2:, 1:-1])
-    token = next(i for i in range(5) if i not in areas.unpainted)
+    token = next(i for i in range(5) if i not in areas.transparent_classes)
     y, x = (1 + one for one in divmod(int(((same == token) & inner).flatten().byte().argmax()), width - 2))
     at = ((x + 0.5) / width, (y + 0.5) / height)
     with webdriver.Browser(tmp_path / "profile") as browser:

@@ -63,7 +63,7 @@ def test_every_class_has_the_map_of_its_own_token():
     assert [call.name for call in areas.others] == [call.name for call in found.trace["vit.*"]]
     out = segmenter.model(segmenter.preprocess(fitting().image)[None])
     assert areas.colours == [class_colours(5)[i] for i in order]
-    assert [areas.names[i] for i in areas.unpainted] == ["background"]
+    assert [areas.names[i] for i in areas.transparent_classes] == ["background"]
     best = out.logits[0].argmax(dim=0)
     for i, c in enumerate(order):
         for patch in (0, 7, 29):

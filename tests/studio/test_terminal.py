@@ -147,7 +147,7 @@ def test_many_classes_take_few_lines(segmented):
         classes=[f"kind {i}" for i in range(many)],
         colours=[(1, 2, 3)] * many,
         pixels=torch.full((many,), 1 / many),
-        unpainted=[],
+        transparent_classes=[],
     )
     console = paper()
     console.print(classes_table(more))
@@ -167,7 +167,7 @@ def test_the_picture_in_the_colours_of_its_classes(segmented):
     for y, x in ((0, 0), (3, 20), (len(rows) - 1, 35)):
         kind = int(segmented.targets.mask[int((2 * y + 0.5) * height / (2 * len(rows))), int((x + 0.5) * width / 36)])
         colour, here = segmented.targets.colours[kind], small[2 * y, x]
-        expected = here if kind in segmented.targets.unpainted else 0.7 * np.array(colour) + 0.3 * here
+        expected = here if kind in segmented.targets.transparent_classes else 0.7 * np.array(colour) + 0.3 * here
         assert np.abs(np.array(rows[y][36 + x][:3]) - expected).max() <= 1.01
     flat = paper()
     draw_classes(flat, segmented.picture, segmented.targets)

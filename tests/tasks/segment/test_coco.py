@@ -16,7 +16,7 @@ from saccade.data import open_objects
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
-from saccade.tasks.segment.coco import annotations, categories, covers_nothing, writing_areas
+from saccade.tasks.segment.coco import annotations, categories, has_background, open_coco
 
 from .. import segment_masks
 
@@ -25,7 +25,7 @@ NAMES = ["background", "cell", "말", 'a "b" \\ c', "none of it"]
 
 def written(tmp_path, masks, classes=NAMES, names=None):
     out = tmp_path / "areas.json"
-    with writing_areas(out, classes, "made") as areas:
+    with open_coco(out, classes, "made") as areas:
         for i, mask in enumerate(masks):
             areas.add(names[i] if names else f"{i}.png", mask)
     return json.loads(out.read_text(encoding="utf-8"))
@@ -33,11 +33,11 @@ def written(tmp_path, masks, classes=NAMES, names=None):
 
 def test_which_class_is_left_out():
     for name in ("background", "Background", "VOID", "null"):
-        assert covers_nothing([name, "cell"])
+        assert has_background([name, "cell"])
         assert categories([name, "cell", "tissue"]) == {1: 1, 2: 2}
-    assert not covers_nothing(["road", "background"])  # only the first stands for nothing
+    assert not has_background(["road", "background"])  # only the first stands for nothing
     assert categories(["road", "background"]) == {0: 1, 1: 2}
-    assert not covers_nothing([])
+    assert not has_background([])
 
 
 @pytest.mark.parametrize("classes", [NAMES, ["road", *NAMES[1:]]])
@@ -120,15 +120,15 @@ def test_our_own_readers_read_it(tmp_path):
 def test_whole_or_not_at_all(tmp_path):
     out = tmp_path / "areas.json"
     out.write_text("old")
-    with pytest.raises(RuntimeError, match="on the way"), writing_areas(out, NAMES) as areas:  # noqa: PT012
+    with pytest.raises(RuntimeError, match="on the way"), open_coco(out, NAMES) as areas:  # noqa: PT012
         areas.add("a.png", segment_masks.ring())
         raise RuntimeError("on the way")
     assert out.read_text() == "old"
     assert os.listdir(tmp_path) == ["areas.json"]
-    nowhere = writing_areas(tmp_path / "no" / "areas.json", NAMES)
+    nowhere = open_coco(tmp_path / "no" / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there"), nowhere:
         pass
-    with pytest.raises(OSError, match="another file"), writing_areas(out, NAMES):
+    with pytest.raises(OSError, match="another file"), open_coco(out, NAMES):
         raise OSError("another file")  # is not said to be this one's
     assert written(tmp_path, [])["images"] == []
 
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_is_named(tmp_path):
         def write(self, piece):
             raise OSError(28, "full")
 
-    areas = writing_areas(tmp_path / "areas.json", NAMES)
+    areas = open_coco(tmp_path / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there \(full\)"), areas as file:  # noqa: PT012
         file._file = Full()
         file.add("a.png", segment_masks.ring())
@@ -154,7 +154,7 @@ def test_a_value_that_is_no_class():
 
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     mask = segment_masks.noise(5)
-    with writing_areas(tmp_path / "areas.json", NAMES) as areas:
+    with open_coco(tmp_path / "areas.json", NAMES) as areas:
         for i in range(20):
             areas.add(f"{i}.png", mask)
         tracemalloc.start()

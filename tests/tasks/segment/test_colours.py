@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.drawing import PALETTE
-from saccade.tasks.segment.colours import _lab, class_colours, colours_of, index_png
+from saccade.tasks.segment.colours import _lab, class_colours, index_png, resolve_colours
 
 
 def apart(colours):
@@ -68,14 +68,14 @@ def test_what_is_no_colour(colour):
     with pytest.raises(DataError, match=r"a colour is .*; expected red, green and blue"):
         index_png(torch.zeros(2, 3, dtype=torch.uint8), [colour])
     with pytest.raises(DataError, match="a colour is "):
-        colours_of(["a"], [colour])
+        resolve_colours(["a"], [colour])
 
 
 def test_numbers_of_colours():
     with pytest.raises(DataError, match="1 colours for 2 classes"):
-        colours_of(["a", "b"], [(1, 2, 3)])
+        resolve_colours(["a", "b"], [(1, 2, 3)])
     with pytest.raises(DataError, match="256 classes to draw"):
-        colours_of([str(i) for i in range(256)], None)
+        resolve_colours([str(i) for i in range(256)], None)
     with pytest.raises(DataError, match="256 colours of classes"):
         index_png(torch.zeros(2, 3, dtype=torch.uint8), [(1, 2, 3)] * 256)
-    assert colours_of(["a"], [np.array([1, 2, 3], np.uint8)]) == [(1, 2, 3)]
+    assert resolve_colours(["a"], [np.array([1, 2, 3], np.uint8)]) == [(1, 2, 3)]

@@ -88,10 +88,10 @@ def test_the_legend_names_what_is_there(monkeypatch):
 
     def write(lines, *rest):
         written.append(list(lines))
-        return legend_of(lines, *rest)
+        return draw_legend(lines, *rest)
 
-    legend_of = segment_draw.legend_of
-    monkeypatch.setattr(segment_draw, "legend_of", write)
+    draw_legend = segment_draw.draw_legend
+    monkeypatch.setattr(segment_draw, "draw_legend", write)
     mask = halves(left=3)
     mask[0], mask[1, 0] = IGNORE_INDEX, 2
     draw_segmentation(plain(), mask, CLASSES)
@@ -102,8 +102,8 @@ def test_the_legend_names_what_is_there(monkeypatch):
     ]  # fmt: skip
     many = torch.arange(200, dtype=torch.uint8)[None].repeat(100, 1)
     draw_segmentation(plain(200, 100), many, [f"class {i}" for i in range(200)])
-    assert len(written[-1]) == segment_draw.MOST_NAMED + 1
-    assert written[-1][-1][1] == f"{200 - segment_draw.MOST_NAMED} more  {(200 - 24) / 2:.1f}%"
+    assert len(written[-1]) == segment_draw.MAX_LEGEND + 1
+    assert written[-1][-1][1] == f"{200 - segment_draw.MAX_LEGEND} more  {(200 - 24) / 2:.1f}%"
 
 
 def test_shares():
@@ -178,4 +178,4 @@ def test_of_many_classes_the_most_confused_are_shown(monkeypatch):
 def test_of_many_classes_of_which_none_is_confused(monkeypatch):
     names, _, note = drawn_with(monkeypatch, torch.eye(50, dtype=torch.int64), [f"c{i}" for i in range(50)], most=3)
     assert names == ["c0", "c1", "c2"]
-    assert "none is said to be of another class\nthe first 3 of 50 classes" in note
+    assert "no class is confused with another\nthe first 3 of 50 classes" in note

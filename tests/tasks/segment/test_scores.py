@@ -57,7 +57,7 @@ def test_boundary_f_of_a_shifted_border(shift, right):
 
 
 def test_boundary_f_worked_by_hand():
-    """A border of five pixels, of which what is said has three, and three of its own three pixels off."""
+    """A border of five pixels, of which the prediction has three, and three of its own three pixels off."""
     truth, said = torch.zeros(2, 5, 20, dtype=torch.uint8)
     truth[:, 10:], said[:3, 10:], said[3:, 14:] = 1, 1, 1
     told = score(said, truth)["per_class"]["b"]
@@ -194,13 +194,13 @@ def test_the_most_classes_a_mask_can_hold():
 @pytest.mark.parametrize(
     ("said", "truth", "message"),
     [
-        (mask([0, 1]), mask([0], [1]), r"^x: 2 x 1 pixels are said, and 1 x 2 are true; expected the same size"),
-        (mask([0, 2]), mask([0, 1]), r"^x: a pixel of what is said is of class 2; expected 0 to 1$"),
-        (mask([0, IGNORE_INDEX]), mask([0, 1]), r"^x: a pixel of what is said is of class 255"),
+        (mask([0, 1]), mask([0], [1]), r"^x: the prediction has 2 x 1 pixels, the truth 1 x 2; expected the same size"),
+        (mask([0, 2]), mask([0, 1]), r"^x: a pixel of the prediction is of class 2; expected 0 to 1$"),
+        (mask([0, IGNORE_INDEX]), mask([0, 1]), r"^x: a pixel of the prediction is of class 255"),
         (mask([0, 1]), mask([0, 7]), r"^x: a pixel of the truth is of class 7; expected 0 to 1, or 255 to ignore it"),
-        (mask([0, 1]).long(), mask([0, 1]), r"^x: what is said is \(1, 2\) torch.int64; expected a mask \(y x\)"),
+        (mask([0, 1]).long(), mask([0, 1]), r"^x: the prediction is \(1, 2\) torch.int64; expected a mask \(y x\)"),
         (mask([0, 1]), mask([0, 1])[None], r"^x: the truth is \(1, 1, 2\) torch.uint8"),
-        (mask([]), mask([]), r"^x: what is said is \(1, 0\)"),
+        (mask([]), mask([]), r"^x: the prediction is \(1, 0\)"),
     ],
 )
 def test_masks_that_cannot_be_scored(said, truth, message):

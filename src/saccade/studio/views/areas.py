@@ -17,7 +17,7 @@ from saccade.studio.queries import query_layers, rounded
 from saccade.studio.targets import Queries
 from saccade.tasks.drawing import Colour
 from saccade.tasks.segment.colours import class_colours
-from saccade.tasks.segment.draw import unpainted
+from saccade.tasks.segment.draw import transparent_classes
 from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.task import SegmentTask
 from saccade.tasks.segment.tiles import segment_tiled
@@ -31,7 +31,7 @@ class SegmentedClasses(Queries):
     """All classes of a segmenter with the attention of their tokens: those of most pixels first, those of none by
     their highest probability in any patch.
 
-    Values of `mask` and of `ranks` are indices in this order. unpainted: classes without a colour, such as a
+    Values of `mask` and of `ranks` are indices in this order. transparent_classes: classes without a colour, such as a
     background. pixels: share of the image's pixels. mask: class of each pixel on the page, IGNORE_INDEX on padding.
     coverage: share of each patch's pixels that have the class. ranks, probabilities: the RANKS most probable classes
     of each patch, and the mean of their probability over its pixels; 0 on padding. count: classes with maps.
@@ -41,7 +41,7 @@ class SegmentedClasses(Queries):
 
     classes: list[str]
     colours: list[Colour]
-    unpainted: list[int]
+    transparent_classes: list[int]
     pixels: Float[Tensor, "classes"]
     mask: UInt8[Tensor, "y x"]
     coverage: Float[Tensor, "classes m"]
@@ -72,7 +72,7 @@ class SegmentedClasses(Queries):
             "queries": len(self.classes),
             "count": self.count,
             "colours": [hex_colour(colour) for colour in self.colours],
-            "unpainted": self.unpainted,
+            "transparent_classes": self.transparent_classes,
             "pixels": rounded(self.pixels),
             "mask": list(self.mask.shape),
             "ranks": len(self.ranks),
@@ -114,11 +114,11 @@ def class_targets(
     shown = min(MOST, count)
     seen = query_layers(trace, torch.tensor(order[:shown]), count, grid[0] * grid[1])
     notes = [f"the page shows the maps of {shown} of {count} classes"] if shown < count else []
-    colours, unpainted_labels = class_colours(count), unpainted(task.labels, None)
+    colours, unpainted_labels = class_colours(count), transparent_classes(task.labels, None)
     areas = SegmentedClasses(
         classes=[task.labels[i] for i in order],
         colours=[colours[i] for i in order],
-        unpainted=[at for at, i in enumerate(order) if i in unpainted_labels],
+        transparent_classes=[at for at, i in enumerate(order) if i in unpainted_labels],
         pixels=(pixels[order] / mask.numel()).float(),
         mask=_on_canvas(rank[classes_at(canvas.mask_sizes[1]).long()], canvas.mask_sizes[0]),
         coverage=patch_coverage(_on_canvas(rank[_highest(logits, canvas.size)], canvas.padded), count, grid),

@@ -123,7 +123,7 @@ def classes_table(areas: SegmentedClasses, width: int = 24) -> Table:
     shares, present = areas.shares(), int((areas.pixels > 0).sum())
     for i, name in enumerate(areas.names[: min(present, _MOST_CLASSES)]):
         share = float(areas.pixels[i])
-        style = "white" if i in areas.unpainted else hex_colour(areas.colours[i])
+        style = "white" if i in areas.transparent_classes else hex_colour(areas.colours[i])
         row = [Text(escape(name)), bar(max(1, round(share * width)), width, style), Text(percent(share))]
         if areas.layers and i < len(areas):
             row.append(Text(f"{shares[i]['attention_in_area'][-1]:.0%}"))
@@ -143,7 +143,7 @@ def draw_classes(console: Console, picture: Image.Image, areas: SegmentedClasses
     classes = np.asarray(Image.fromarray(areas.mask.numpy()).resize((columns, rows), Image.Resampling.NEAREST))
     painted = np.zeros((256, 4))  # red, green, blue and opacity of each class
     painted[: len(areas.colours)] = [(*colour, _OPACITY) for colour in areas.colours]
-    painted[areas.unpainted] = 0
+    painted[areas.transparent_classes] = 0
     colours, opacity = painted[classes][..., :3], painted[classes][..., 3:]
     mixed = opacity * colours + (1 - opacity) * small
     console.print(side_by_side(small, mixed, "its classes, in the colours above"))

@@ -10,7 +10,7 @@ from saccade.data import output
 from saccade.data.files import is_video
 from saccade.errors import DataError
 from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
-from saccade.tasks.segment.coco import writing_areas
+from saccade.tasks.segment.coco import open_coco
 from saccade.tasks.segment.colours import index_png
 from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.segment.task import BaseSegmentTask
@@ -37,7 +37,7 @@ class CocoWriter(ArtifactWriter):
         output.check_writable(out, files)
         self.message = f"The areas are in {out}"
         self._names = _relative_names(files)
-        self._writing = writing_areas(out, task.labels, f"class areas predicted by {task.name}")
+        self._writing = open_coco(out, task.labels, f"class areas predicted by {task.name}")
 
     def __enter__(self) -> Self:
         self._areas = self._writing.__enter__()

@@ -1,8 +1,8 @@
-"""The areas of a segmentation as COCO JSON, for other tools to read: exact to the pixel, holes included.
+"""Class areas as COCO JSON, exact to the pixel, holes included.
 
-A class that a picture shows is one annotation, in run lengths, as COCO's stuff annotations are: areas of a class are no
-objects to be told apart, a polygon holds no hole, and one on whole pixels is no shorter. pycocotools and
-faster-coco-eval read run lengths wherever they read polygons, with iscrowd 0 too.
+Each class of a picture is one run-length encoded annotation, like COCO's stuff annotations: classes have no instances,
+polygons have no holes, and polygons of pixel masks are no shorter. pycocotools and faster-coco-eval read run lengths
+wherever they read polygons, also with iscrowd 0.
 """
 
 import json
@@ -24,21 +24,21 @@ from saccade.errors import DataError
 NOTHING = ("background", "void", "null", "unlabeled", "unlabelled")  # names of "no class", for class 0 only
 
 
-def covers_nothing(classes: Sequence[str]) -> bool:
-    """Whether class 0 stands for what is of no class: it gets no category then, and its pixels no annotation, as in
-    COCO what no annotation covers is background."""
+def has_background(classes: Sequence[str]) -> bool:
+    """Whether class 0 is a background class. It gets no category and no annotations: in COCO, pixels without an
+    annotation are background."""
     return bool(classes) and classes[0].casefold() in NOTHING
 
 
 def categories(classes: Sequence[str]) -> dict[int, int]:
-    """Index of a class -> id of its COCO category, from 1. The two are equal where class 0 is left out."""
-    first = int(covers_nothing(classes))
+    """Class index -> id of its COCO category, from 1. They are equal where class 0 is the background."""
+    first = int(has_background(classes))
     return {i: i + 1 - first for i in range(first, len(classes))}
 
 
 def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dict[str, Any]]:
-    """For each class of a mask that has an id, in order: category_id, segmentation (compressed run lengths), area in
-    pixels, bbox (left, top, width, height in pixels), iscrowd 0. Ignored pixels (255) are in none.
+    """Of each class of a mask with an id, in order: category_id, segmentation (compressed run lengths), area in pixels,
+    bbox (left, top, width, height in pixels), iscrowd 0. Ignored pixels (255) are in none.
 
     Raises DataError for a value that is no class."""
     indices = mask.cpu().numpy()
@@ -59,10 +59,10 @@ def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dic
         }
 
 
-class AreasFile:
-    """A COCO file that grows picture by picture; `writing_areas` opens it. However many there are, none is held.
+class CocoFile:
+    """A COCO file that is written picture by picture, in constant memory; `open_coco` opens it.
 
-    Every method raises DataError where the file cannot be written on."""
+    Every method raises DataError if the file cannot be written."""
 
     def __init__(self, out: Path, file: IO[bytes], images: IO[bytes], classes: Sequence[str], about: str) -> None:
         self._out, self._file, self._images, self.ids = out, file, images, categories(classes)
@@ -72,7 +72,7 @@ class AreasFile:
         self._write(file, start)
 
     def add(self, file_name: str, mask: UInt8[Tensor, "y x"]) -> None:
-        """The areas of one picture. file_name: of the picture, below the folder in which readers are to look."""
+        """Write the areas of one picture. file_name: relative to the image folder."""
         self.pictures += 1
         height, width = mask.shape
         image = {"id": self.pictures, "file_name": file_name, "width": width, "height": height}
@@ -83,7 +83,7 @@ class AreasFile:
             self._write(self._file, (b",\n" if self.areas > 1 else b"\n") + _json(numbered))
 
     def finish(self) -> None:
-        """Pictures come last in the file, as all of them are only known at the end."""
+        """Append the list of images, which is complete only at the end."""
         self._write(self._file, b'],\n"images": [')
         self._images.seek(0)
         while piece := self._images.read(1 << 20):
@@ -98,12 +98,12 @@ class AreasFile:
 
 
 @contextmanager
-def writing_areas(out: Path, classes: Sequence[str], about: str = "") -> Iterator[AreasFile]:
-    """A COCO JSON of the areas of many pictures, put at `out` whole when all are added, or not at all.
+def open_coco(out: Path, classes: Sequence[str], about: str = "") -> Iterator[CocoFile]:
+    """A COCO JSON file at `out`, complete when the context is left, or absent.
 
-    about: its info.description. Raises DataError where it cannot be written."""
+    about: its info.description. Raises DataError if it cannot be written."""
     with atomic_write(out) as file, tempfile.TemporaryFile() as images:
-        areas = AreasFile(out, file, images, classes, about)
+        areas = CocoFile(out, file, images, classes, about)
         yield areas
         areas.finish()
 

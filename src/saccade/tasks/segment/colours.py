@@ -1,4 +1,4 @@
-"""Colours of the classes of a segmentation: told apart, however many there are."""
+"""Distinct colours for up to 255 classes."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,17 +17,17 @@ GREY = (150, 150, 150)  # of ignored pixels
 
 
 def class_colours(count: int) -> list[Colour]:
-    """So many colours, at most 255, that differ as much as can be, seen on dark and on light pictures.
+    """`count` distinct colours, at most 255, visible on dark and light pictures.
 
-    The first are those of `saccade.tasks.drawing`; each next one is the farthest from all before it, in CIELAB, of
-    colours that are neither dark, pale nor grey. The first n are the same whatever the count.
+    The first are `PALETTE` of `saccade.tasks.drawing`; each further one has the largest CIELAB distance to all before,
+    among colours that are not dark, pale or grey. The first n do not depend on `count`.
     """
     return list(_all_colours()[:count])
 
 
-def colours_of(classes: Sequence[str], colours: Sequence[Colour] | None) -> list[Colour]:
-    """`colours` if given, else `class_colours`. Raises DataError for another number of them than of classes, for more
-    classes than a mask can hold, and for what is no colour."""
+def resolve_colours(classes: Sequence[str], colours: Sequence[Colour] | None) -> list[Colour]:
+    """`colours` if given, else `class_colours`. Raises DataError if there is not one colour for each class, for more
+    classes than a mask can hold, and for an invalid colour."""
     if len(classes) > MAX_CLASSES:
         raise DataError(f"{len(classes)} classes to draw; at most {MAX_CLASSES} were expected")
     if colours is None:
@@ -38,10 +38,10 @@ def colours_of(classes: Sequence[str], colours: Sequence[Colour] | None) -> list
 
 
 def index_png(mask: UInt8[Tensor, "y x"], colours: Sequence[Colour] | None = None) -> Image.Image:
-    """The mask as a palette picture of eight bits, whose values are the indices: `save` it as a PNG.
+    """The mask as an 8-bit palette picture whose values are class indices; `save` it as a PNG.
 
-    It looks like `colours`, by default VOC's; ignored pixels, 255, look as VOC's do. Raises DataError for more
-    colours than classes can be, and for what is no colour.
+    colours: the palette; default: that of VOC, which ignored pixels (255) always have. Raises DataError for too many
+    colours, and for an invalid colour.
     """
     picture = index_picture(mask.cpu().numpy())
     if colours is not None:
@@ -50,7 +50,7 @@ def index_png(mask: UInt8[Tensor, "y x"], colours: Sequence[Colour] | None = Non
         palette = picture.getpalette()
         assert palette is not None
         given = [part for colour in colours for part in _checked(colour)]
-        # All 256 are written: with fewer, Pillow would save fewer bits.
+        # All 256 entries: with fewer, Pillow would save fewer bits.
         picture.putpalette([*given, *[0] * (3 * IGNORE_INDEX - len(given)), *palette[3 * IGNORE_INDEX :]])
     return picture
 
@@ -68,8 +68,8 @@ def _all_colours() -> tuple[Colour, ...]:
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     lab = _lab(grid)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
-    kept = (lab[:, 0] > 42) & (lab[:, 0] < 92) & (chroma > 14)
-    grid, lab = grid[kept], lab[kept]
+    keep = (lab[:, 0] > 42) & (lab[:, 0] < 92) & (chroma > 14)
+    grid, lab = grid[keep], lab[keep]
     chosen = list(PALETTE)
     nearest = np.linalg.norm(lab[:, None] - _lab(np.array(chosen))[None], axis=2).min(axis=1)
     while len(chosen) < MAX_CLASSES:
@@ -80,7 +80,7 @@ def _all_colours() -> tuple[Colour, ...]:
 
 
 def _lab(rgb: np.ndarray) -> Float[np.ndarray, "n 3"]:
-    """CIELAB of sRGB, 0 to 255, in the light of D65 (IEC 61966-2-1, ISO/CIE 11664-4)."""
+    """CIELAB of sRGB values, 0 to 255, under illuminant D65 (IEC 61966-2-1, ISO/CIE 11664-4)."""
     given = rgb / 255
     linear = np.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])

@@ -159,10 +159,10 @@ Examples:
 def _painter(task: "BaseSegmentTask", video: bool) -> "Callable[[Image.Image, Segmentation], Image.Image]":
     """Draws classes on a picture; on all frames of a video with one legend."""
     from saccade.tasks.segment.draw import draw_segmentation
-    from saccade.tasks.segment.film import FilmOfSegments
+    from saccade.tasks.segment.video import SegmentationVideo
 
     if video:
-        frames = FilmOfSegments(task.labels)
+        frames = SegmentationVideo(task.labels)
         return lambda image, result: frames.draw(image, result.mask)
     return lambda image, result: draw_segmentation(image, result.mask, result.classes)
 

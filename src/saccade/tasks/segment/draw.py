@@ -1,4 +1,4 @@
-"""Pictures of what a segmenter says and of how good it is."""
+"""Segmentations and their confusion matrices as pictures."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
 from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.drawing import FAINT, INK, PAPER, Colour, enlarged, font, short
-from saccade.tasks.segment.borders import Mask, spread
-from saccade.tasks.segment.colours import GREY, colours_of
+from saccade.tasks.segment.boundaries import Mask, filter_3x3
+from saccade.tasks.segment.colours import GREY, resolve_colours
 
-MOST_NAMED = 24  # classes in a legend
-MOST_CONFUSED = 32  # classes in a matrix whose numbers can be read
-NO_CLASS = -1  # what is written in a legend without a colour
+MAX_LEGEND = 24  # classes in a legend
+MAX_CONFUSION = 32  # classes in a matrix whose numbers can be read
+NO_CLASS = -1  # a line of a legend without a colour
 _LINE = (20, 22, 30)
 
 
@@ -28,27 +28,27 @@ def draw_segmentation(
     opacity: float = 0.55,
     legend: bool = True,
 ) -> Image.Image:
-    """The picture under the colours of its classes, with a line along their borders; below it, what they are.
+    """The picture overlaid with the colours of its classes, lines along their boundaries, and a legend.
 
-    colours: of the classes; by default `class_colours`, and none on a class named "background". opacity: of the
-    colours, 0 to 1. legend: add below the picture the names of the classes that are there, with their shares of its
-    pixels, the largest first. Ignored pixels are striped grey. A small picture is drawn larger.
+    colours: of the classes; default: `class_colours`, and none for a class named "background". opacity: of the colours,
+    0 to 1. legend: whether the classes that occur are listed below, with their fraction of the pixels, the largest
+    first. Ignored pixels are striped grey. A small picture is enlarged.
 
-    Raises DataError for a mask of another size than the picture, for values that are no class, and for colours that
-    are not one a class.
+    Raises DataError for a mask of another size than the picture, for values that are no class, and if there is not one
+    colour for each class.
     """
-    given = checked_mask(mask, len(classes), picture.size)
-    colours, bare = colours_of(classes, colours), unpainted(classes, colours)
+    given = validate_mask(mask, len(classes), picture.size)
+    colours, bare = resolve_colours(classes, colours), transparent_classes(classes, colours)
     canvas, times = enlarged(picture)
     indices = given.repeat(int(times), axis=0).repeat(int(times), axis=1) if times > 1 else given
-    out = painted(canvas, indices, colours, bare, opacity, max(1, round(0.6 * max(canvas.size) / 640)))
+    out = overlay_classes(canvas, indices, colours, bare, opacity, max(1, round(0.6 * max(canvas.size) / 640)))
     if not legend:
         return out
     counts = Image.fromarray(given).histogram()
-    there = [(i, f"{short(name, 24)}  {percent(share)}") for i, name, share in shares(counts, classes)]
-    if rest := sum(share for *_, share in shares(counts, classes)[MOST_NAMED:]):
-        there[MOST_NAMED:] = [(NO_CLASS, f"{len(there) - MOST_NAMED} more  {percent(rest)}")]
-    below = legend_of(there, colours, bare, out.width, max(canvas.size) / 640)
+    lines = [(i, f"{short(name, 24)}  {percent(share)}") for i, name, share in shares(counts, classes)]
+    if rest := sum(share for *_, share in shares(counts, classes)[MAX_LEGEND:]):
+        lines[MAX_LEGEND:] = [(NO_CLASS, f"{len(lines) - MAX_LEGEND} more  {percent(rest)}")]
+    below = draw_legend(lines, colours, bare, out.width, max(canvas.size) / 640)
     sheet = Image.new("RGB", (max(out.width, below.width), out.height + below.height), PAPER)
     sheet.paste(out, (0, 0))
     sheet.paste(below, (0, out.height))
@@ -56,33 +56,33 @@ def draw_segmentation(
 
 
 def draw_segment_confusion(
-    matrix: Int[Tensor, "classes classes"], classes: Sequence[str], most: int = MOST_CONFUSED
+    matrix: Int[Tensor, "classes classes"], classes: Sequence[str], most: int = MAX_CONFUSION
 ) -> Image.Image:
-    """True classes against what their pixels are said to be, in percent of each true class's pixels.
+    """True class (row) against predicted class (column), in percent of the pixels of the true class.
 
-    Of more than `most` classes only those that are confused most, and what they are confused with.
+    Of more than `most` classes only the most confused ones.
     """
     share = matrix.float() / matrix.sum(dim=1, keepdim=True).clamp(min=1)
-    note = "rows: true class   columns: said to be\n% of the row's pixels"
+    note = "rows: true class   columns: predicted class\n% of the row's pixels"
     if len(classes) <= most:
         return draw_confusion(matrix, list(classes), share=share, note=note)
     wrong = share.clone().fill_diagonal_(0).flatten()
-    kept: dict[int, None] = {}
+    selected: dict[int, None] = {}
     for place in wrong.argsort(descending=True, stable=True).tolist():  # the worst confusions first
         pair = dict.fromkeys(divmod(place, len(classes)))
-        if wrong[place] == 0 or len(kept | pair) > most:
+        if wrong[place] == 0 or len(selected | pair) > most:
             break
-        kept |= pair
-    if kept:
-        note += f", of which some are said to be of a class not shown\nthe {len(kept)} most confused"
+        selected |= pair
+    if selected:
+        note += f", some of them predicted as a class not shown\nthe {len(selected)} most confused"
     else:
-        note += f"; none is said to be of another class\nthe first {most}"
-    chosen, note = sorted(kept) or list(range(most)), f"{note} of {len(classes)} classes"
+        note += f"; no class is confused with another\nthe first {most}"
+    chosen, note = sorted(selected) or list(range(most)), f"{note} of {len(classes)} classes"
     part = matrix[chosen][:, chosen]
     return draw_confusion(part, [classes[i] for i in chosen], share=share[chosen][:, chosen], note=note)
 
 
-def checked_mask(mask: UInt8[Tensor, "y x"], classes: int, size: tuple[int, int]) -> Mask:
+def validate_mask(mask: UInt8[Tensor, "y x"], classes: int, size: tuple[int, int]) -> Mask:
     """As an array. Raises DataError for another size (width, height) than expected and for values that are no class."""
     indices = np.ascontiguousarray(mask.cpu().numpy())
     if indices.dtype != np.uint8 or indices.shape != size[::-1]:
@@ -94,16 +94,16 @@ def checked_mask(mask: UInt8[Tensor, "y x"], classes: int, size: tuple[int, int]
     return indices
 
 
-def unpainted(classes: Sequence[str], colours: Sequence[Colour] | None) -> set[int]:
-    """Classes that are not coloured: "background", unless colours were given."""
+def transparent_classes(classes: Sequence[str], colours: Sequence[Colour] | None) -> set[int]:
+    """Classes without a colour: "background", unless colours are given."""
     return set() if colours is not None else {i for i, name in enumerate(classes) if name.casefold() == "background"}
 
 
-def painted(
+def overlay_classes(
     picture: Image.Image, indices: Mask, colours: Sequence[Colour], bare: set[int], opacity: float, width: int
 ) -> Image.Image:
-    """Class colours over an RGB picture of the mask's size; a dark line of `width` pixels on each side of a border,
-    and beside it one of the class's full colour, so that it is seen on any picture."""
+    """Class colours over an RGB picture of the mask's size; along boundaries a dark line of `width` pixels on each
+    side, and beside it one of the opaque class colour, for contrast on any picture."""
     table = [*colours, *[(0, 0, 0)] * (IGNORE_INDEX - len(colours)), GREY]
     layer = Image.fromarray(indices)
     layer.putpalette([part for colour in table for part in colour])
@@ -115,7 +115,7 @@ def painted(
         layer.paste((70, 70, 70), mask=Image.fromarray(stripes))
     low = high = indices
     for ring in range(2 * width):
-        low, high = spread(low, np.minimum), spread(high, np.maximum)
+        low, high = filter_3x3(low, np.minimum), filter_3x3(high, np.maximum)
         if ring == width - 1:
             line = low != high
     colour = (low != high) & ~np.isin(indices, [*bare, IGNORE_INDEX])
@@ -126,7 +126,7 @@ def painted(
 
 
 def shares(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[int, str, float]]:
-    """Of a histogram of a mask: index, name and share of the pixels of each class that is there, the largest first;
+    """Index, name and fraction of the pixels of each class that occurs, from the histogram of a mask; largest first,
     ignored pixels last."""
     total = max(1, sum(counts))
     there = sorted((i for i in range(len(classes)) if counts[i]), key=lambda i: -counts[i])
@@ -134,10 +134,10 @@ def shares(counts: Sequence[int], classes: Sequence[str]) -> list[tuple[int, str
     return out + [(IGNORE_INDEX, "(ignored)", counts[IGNORE_INDEX] / total)] * bool(counts[IGNORE_INDEX])
 
 
-def legend_of(
+def draw_legend(
     lines: Sequence[tuple[int, str]], colours: Sequence[Colour], bare: set[int], width: int, unit: float
 ) -> Image.Image:
-    """Names beside the colours of their classes (index, or NO_CLASS), in columns; at least as wide as the longest."""
+    """Class names (index or NO_CLASS, text) beside their colours, in columns; at least as wide as the longest name."""
     size, pad = 15 * unit, round(10 * unit)
     swatch, row = round(14 * unit), round(24 * unit)
     column = swatch + 2 * pad + max(int(font(size, text).getlength(text)) for _, text in lines)
@@ -150,18 +150,20 @@ def legend_of(
         middle = y + row // 2
         if i != NO_CLASS:
             box = (x, middle - swatch // 2, x + swatch, middle - swatch // 2 + swatch)
-            swatch_of(draw, box, None if i in bare else GREY if i == IGNORE_INDEX else colours[i], max(1, round(unit)))
+            draw_swatch(
+                draw, box, None if i in bare else GREY if i == IGNORE_INDEX else colours[i], max(1, round(unit))
+            )
         draw.text((x + swatch + 0.6 * pad, middle), text, INK, font(size, text), anchor="lm")
     return out
 
 
-def swatch_of(
+def draw_swatch(
     draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], colour: Colour | None, line: int
 ) -> None:
-    """A square of a class's colour; without one, empty."""
+    """A square in the colour of a class; empty without one."""
     draw.rectangle(box, fill=colour or PAPER, outline=_LINE if colour else FAINT, width=line)
 
 
 def percent(share: float) -> str:
-    """A share of pixels; what is there is never 0."""
+    """A fraction of pixels; a class that occurs is never 0 %."""
     return f"{share:.1%}" if share >= 0.0005 else "<0.1%"

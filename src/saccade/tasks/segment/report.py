@@ -9,7 +9,7 @@ from saccade.device import Device
 from saccade.tasks.commands import Evaluation, OnError
 from saccade.tasks.scenes import evaluation_scenes
 from saccade.tasks.segment.draw import draw_segment_confusion
-from saccade.tasks.segment.mistakes import WorstBorders, draw_worst_borders
+from saccade.tasks.segment.mistakes import WorstBoundaries, draw_worst_boundaries
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import BaseSegmentTask, SegmentTask
 
@@ -25,12 +25,12 @@ def evaluate(
         dataset = SceneSegments(scenes)
     else:
         dataset = open_segments(data, split=split, on_error=on_error, classes=task.labels)
-    scores, worst, count = SegmentScores(task.labels), WorstBorders(task.labels), 0
+    scores, worst, count = SegmentScores(task.labels), WorstBoundaries(task.labels), 0
     for i, predicted, truth in task.val(dataset, device):
         scores.add(predicted, truth, dataset.names[i])
         worst.add(i, predicted, truth, dataset.names[i])
         count += 1
     draw_segment_confusion(scores.confusion, task.labels).save(out / "confusion.png")
-    draw_worst_borders(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
+    draw_worst_boundaries(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
     result = {**scores.result(), "pictures": count, "skipped": dataset.skipped}
     return Evaluation(result, {name: one["IoU"] for name, one in result["per_class"].items()})

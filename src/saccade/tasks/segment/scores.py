@@ -1,4 +1,4 @@
-"""How good a segmentation is: its regions and its borders, over any number of pictures in little memory."""
+"""Scores of a segmenter for regions and boundaries, accumulated picture by picture."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -11,30 +11,27 @@ from torch import Tensor
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.errors import DataError
-from saccade.tasks.segment.borders import COLUMNS, DISTANCES, Mask, border_counts, near_borders
+from saccade.tasks.segment.boundaries import COLUMNS, DISTANCES, Mask, boundary_counts, nearest_boundary
 
 
 class SegmentScores:
-    """Sums over pictures, and the scores they make.
+    """Accumulates counts over pictures and computes scores from them.
 
-    Pixels whose truth is IGNORE_INDEX count nowhere, whatever is said of them. All sums are of whole numbers, over the
-    whole set; each score is made of the sums of a class, then averaged over classes (as the mIoU of PASCAL VOC and
-    Cityscapes is). A class that occurs neither in the truth nor in what is said is None, and left out of averages;
-    one that occurs only in what is said counts 0.
+    Pixels of IGNORE_INDEX in the truth are left out. Each score is computed from the counts of a class over the whole
+    set, then averaged over classes (as the mIoU of PASCAL VOC and Cityscapes). A class that occurs neither in the truth
+    nor in the predictions has the score None, and is left out of averages; one that is only predicted scores 0.
 
     **Boundary F** at d pixels (Csurka et al., BMVC 2013, section 2; the F measure of DAVIS, Perazzi et al., CVPR
-    2016, section 4). A border pixel of a class is one with one of its four neighbours in another class: the
-    innermost pixels of the region; at the picture's edge there is no border. Precision is the share of the class's
-    border pixels in what is said that lie within a Euclidean distance of d pixels of one in the truth, recall the
-    reverse, F their harmonic mean. Csurka and DAVIS score each picture and average; here the pixels of all pictures
-    are summed first, as for IoU. Where a region meets ignored pixels neither mask has a border, and borders among
-    ignored pixels do not count.
+    2016, section 4). A boundary pixel of a class is one with one of its four neighbours in another class: the innermost
+    pixels of the region; the picture's edge is no boundary. Precision is the fraction of the predicted boundary pixels
+    within a Euclidean distance of d pixels of a true one, recall the reverse, F their harmonic mean. Csurka and DAVIS
+    score each picture and average; here pixels are summed over all pictures first, as for IoU. Where a region meets
+    ignored pixels neither mask has a boundary.
 
-    **Boundary IoU** at d pixels (Cheng et al., CVPR 2021, eq. 1). The IoU of the two regions, of each only the pixels
-    within d of its own contour. As in the paper's reference implementation, d counts steps to any of eight
-    neighbours, and all around the picture counts as another class, so that a region cut off by the picture's edge has
-    a contour there: numbers can be compared with those published, and a region that fills the picture has a score.
-    Only what next to ignored pixels is said differs from it: they are left out, and are no contour.
+    **Boundary IoU** at d pixels (Cheng et al., CVPR 2021, eq. 1). The IoU of the pixels of both regions within d of
+    their contours. As in the paper's reference implementation, d counts steps to any of eight neighbours, and the
+    outside of the picture is another class, so that numbers can be compared with published ones, and a region that
+    fills the picture has a score. The only difference: ignored pixels are left out, and are no contour.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -48,19 +45,19 @@ class SegmentScores:
         n = len(self.classes)
         self._sums = torch.zeros(n, n + COLUMNS, dtype=torch.int64)
 
-    def add(self, said: UInt8[Tensor, "y x"], truth: UInt8[Tensor, "y x"], name: str = "a picture") -> None:
-        """Count one picture's pixels. Raises DataError, with its name, for masks that differ in size, are empty or
+    def add(self, predicted: UInt8[Tensor, "y x"], truth: UInt8[Tensor, "y x"], name: str = "a picture") -> None:
+        """Add the pixels of one picture. Raises DataError, with its name, for masks that differ in size, are empty or
         not uint8, and for values that are no class."""
         n = len(self.classes)
-        mine, true = checked_masks(said, truth, n, name)
+        mine, true = validate_masks(predicted, truth, n, name)
         known = true != IGNORE_INDEX
         pairs = torch.from_numpy(true[known].astype(np.int32) * n + mine[known])
         self._sums[:, :n] += torch.bincount(pairs, minlength=n * n).reshape(n, n)
-        self._sums[:, n:] += torch.from_numpy(border_counts(mine, true, n))
+        self._sums[:, n:] += torch.from_numpy(boundary_counts(mine, true, n))
 
     @property
     def sums(self) -> Int64[Tensor, "classes columns"]:
-        """All that was counted: those of several processes can be added up, and go back `from_sums`."""
+        """The accumulated counts. Those of several processes can be added, and passed to `from_sums`."""
         return self._sums.clone()
 
     @classmethod
@@ -77,23 +74,23 @@ class SegmentScores:
 
     @property
     def confusion(self) -> Int64[Tensor, "classes classes"]:
-        """Number of pixels, true class by class said."""
+        """Number of pixels by true class (row) and predicted class (column)."""
         return self._sums[:, : len(self.classes)].clone()
 
     def result(self) -> dict[str, Any]:
         """The scores, 0 to 1, or None where there is nothing to score.
 
-        mIoU; pixel_accuracy, the share of pixels that are right; mean_accuracy, the mean of the classes' recall;
+        mIoU; pixel_accuracy, the fraction of correct pixels; mean_accuracy, the mean of the classes' recall;
         Dice, the mean of the classes'; boundary_F@1, @2, @3 and boundary_IoU@1, @2, @3, means of the classes'; and
         per_class: for each name its IoU, Dice, accuracy (recall), boundary scores, and its number of true pixels.
         """
         matrix = self.confusion.double()
-        right, true, said = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
+        right, true, predicted = matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0)
         scores = {
-            "IoU": _ratios(right, true + said - right),
-            "Dice": _ratios(2 * right, true + said),
-            "accuracy": [None if s + t == 0 else r / max(t, 1) for r, t, s in _rows(right, true, said)],
-            **self._border_scores(),
+            "IoU": _ratios(right, true + predicted - right),
+            "Dice": _ratios(2 * right, true + predicted),
+            "accuracy": [None if s + t == 0 else r / max(t, 1) for r, t, s in _rows(right, true, predicted)],
+            **self._boundary_scores(),
         }
         means = {name: _mean(values) for name, values in scores.items()}
         return {
@@ -107,40 +104,42 @@ class SegmentScores:
             },
         }
 
-    def _border_scores(self) -> dict[str, list[float | None]]:
-        """By name, a value a class."""
-        said, true, *rest = self._sums[:, len(self.classes) :].double().T
+    def _boundary_scores(self) -> dict[str, list[float | None]]:
+        """Name -> a value for each class."""
+        predicted, true, *rest = self._sums[:, len(self.classes) :].double().T
         f, iou = {}, {}
         for k, d in enumerate(DISTANCES):
-            near_true, near_said, both, mine, others = rest[5 * k : 5 * k + 5]
-            f[f"boundary_F@{d}"] = [_f(*row) for row in _rows(near_true, said, near_said, true)]
+            near_true, near_predicted, both, mine, others = rest[5 * k : 5 * k + 5]
+            f[f"boundary_F@{d}"] = [_f(*row) for row in _rows(near_true, predicted, near_predicted, true)]
             iou[f"boundary_IoU@{d}"] = _ratios(both, mine + others - both)
         return {**f, **iou}
 
 
-def boundary_f(said: Mask, truth: Mask, classes: int, distance: int) -> list[float | None]:
-    """Of one picture's `checked_masks`, for each class, what `SegmentScores` would say of it alone; without the rest,
-    so quicker."""
+def boundary_f(predicted: Mask, truth: Mask, classes: int, distance: int) -> list[float | None]:
+    """Boundary F of each class of one picture, from its `validate_masks`; as `SegmentScores` computes it, but without
+    the other scores."""
     counts = []
-    for mask, other in ((said, truth), (truth, said)):
-        y, x, squared = near_borders(mask, other, distance)
+    for mask, other in ((predicted, truth), (truth, predicted)):
+        y, x, squared = nearest_boundary(mask, other, distance)
         near = squared <= distance * distance
         counts += [np.bincount(mask[place], minlength=classes) for place in ((y[near], x[near]), (y, x))]
     return [_f(*row) for row in zip(*(column.tolist() for column in counts), strict=True)]
 
 
-def checked_masks(said: Tensor, truth: Tensor, classes: int, name: str) -> tuple[Mask, Mask]:
-    """Both as arrays, with IGNORE_INDEX in both where the truth is. Raises DataError as `SegmentScores.add` does."""
-    for what, mask in (("what is said", said), ("the truth", truth)):
+def validate_masks(predicted: Tensor, truth: Tensor, classes: int, name: str) -> tuple[Mask, Mask]:
+    """Both as arrays; pixels ignored in the truth are ignored in both. Raises DataError as `SegmentScores.add` does."""
+    for what, mask in (("the prediction", predicted), ("the truth", truth)):
         if mask.dtype != torch.uint8 or mask.ndim != 2 or not mask.numel():
             found = f"{tuple(mask.shape)} {mask.dtype}"
             raise DataError(f"{escape(name)}: {what} is {found}; expected a mask (y x) of torch.uint8 with pixels")
-    if said.shape != truth.shape:
-        sizes = [f"{mask.shape[1]} x {mask.shape[0]}" for mask in (said, truth)]
-        raise DataError(f"{escape(name)}: {sizes[0]} pixels are said, and {sizes[1]} are true; expected the same size")
+    if predicted.shape != truth.shape:
+        sizes = [f"{mask.shape[1]} x {mask.shape[0]}" for mask in (predicted, truth)]
+        raise DataError(
+            f"{escape(name)}: the prediction has {sizes[0]} pixels, the truth {sizes[1]}; expected the same size"
+        )
     true = truth.cpu().numpy()
-    mine = np.where(true == IGNORE_INDEX, np.uint8(IGNORE_INDEX), said.cpu().numpy())
-    for what, values, also in (("what is said", mine, ""), ("the truth", true, f", or {IGNORE_INDEX} to ignore it")):
+    mine = np.where(true == IGNORE_INDEX, np.uint8(IGNORE_INDEX), predicted.cpu().numpy())
+    for what, values, also in (("the prediction", mine, ""), ("the truth", true, f", or {IGNORE_INDEX} to ignore it")):
         wrong = (values >= classes) & (true != IGNORE_INDEX)
         if wrong.any():
             value = int(values[wrong][0])
@@ -156,11 +155,11 @@ def _ratios(part: Tensor, whole: Tensor) -> list[float | None]:
     return [p / w if w else None for p, w in _rows(part.reshape(-1), whole.reshape(-1))]
 
 
-def _f(near_true: float, said: float, near_said: float, true: float) -> float | None:
-    """Harmonic mean of precision and recall of border pixels; 0 where only one side has any."""
-    if not said and not true:
+def _f(near_true: float, predicted: float, near_predicted: float, true: float) -> float | None:
+    """Harmonic mean of precision and recall of boundary pixels; 0 where only one mask has any."""
+    if not predicted and not true:
         return None
-    precision, recall = near_true / max(said, 1), near_said / max(true, 1)
+    precision, recall = near_true / max(predicted, 1), near_predicted / max(true, 1)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from saccade.data.segments import IGNORE_INDEX
-from saccade.tasks.segment.borders import COLUMNS, DISTANCES, FAR, bands, border_counts, borders, near_borders
+from saccade.tasks.segment.boundaries import (
+    COLUMNS,
+    DISTANCES,
+    FAR,
+    boundary_bands,
+    boundary_counts,
+    boundary_pixels,
+    nearest_boundary,
+)
 
 SIZES = [(13, 17), (1, 1), (1, 7), (5, 1), (2, 3), (23, 11)]
 
@@ -73,14 +81,14 @@ def places(found):
 def test_counts_are_those_of_the_definition(size, classes, ignored):
     for seed in range(4):
         said, truth = pair(size, classes, seed, ignored)
-        assert (border_counts(said, truth, classes) == slow_counts(said, truth, classes)).all()
+        assert (boundary_counts(said, truth, classes) == slow_counts(said, truth, classes)).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_borders_and_bands_are_those_of_the_definition(size):
     mask = blobs(size, 3, 5, ignored=0.1, smooth=5)
-    assert places(borders(mask)) == slow_borders(mask)
-    wide = list(bands(mask, (1, 4, 9)))
+    assert places(boundary_pixels(mask)) == slow_borders(mask)
+    wide = list(boundary_bands(mask, (1, 4, 9)))
     assert [places(band) for band in wide] == [slow_band(mask, d) for d in (1, 4, 9)]
 
 
@@ -88,7 +96,7 @@ def test_the_nearest_border_is_found():
     mask, other = np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8)
     mask[4, 4], other[5, 6] = 1, 1
     for distance, middle in ((2, FAR), (3, 5)):  # 4, 4 lies 5 ** .5 from 5, 6
-        y, x, squared = near_borders(mask, other, distance)
+        y, x, squared = nearest_boundary(mask, other, distance)
         nearest = dict(zip(zip(y.tolist(), x.tolist(), strict=True), squared.tolist(), strict=True))
         around = {(3, 4): 5, (5, 4): 1, (4, 3): 5, (4, 5): 1}  # of class 0, to 5, 5 and 4, 6
         assert nearest[4, 4] == middle
@@ -100,22 +108,22 @@ def test_borders_of_two_halves():
     """Two columns a side: the border is a pixel of each, and the picture's edge none."""
     mask = np.zeros((3, 4), np.uint8)
     mask[:, 2:] = 1
-    assert places(borders(mask)) == {(y, x) for y in range(3) for x in (1, 2)}
+    assert places(boundary_pixels(mask)) == {(y, x) for y in range(3) for x in (1, 2)}
 
 
 def test_ignored_pixels_have_no_border():
     mask = np.zeros((1, 5), np.uint8)
     mask[0, 2], mask[0, 3:] = IGNORE_INDEX, 1
-    assert not borders(mask).any()
+    assert not boundary_pixels(mask).any()
     large = np.pad(mask, 9, "edge")
-    band = next(bands(large, (1,)))  # only what lies at the picture's edge
+    band = next(boundary_bands(large, (1,)))  # only what lies at the picture's edge
     assert places(band) == {(y, x) for y in range(19) for x in range(23) if (y in (0, 18) or x in (0, 22)) and x != 11}
 
 
 def test_the_reference_implementation_of_boundary_iou():
     """Its erosion: a square of 3 x 3, d times, the picture set in zeros."""
     mask = (blobs((19, 23), 2, 8, smooth=6) == 1).astype(np.uint8)
-    for d, band in zip(DISTANCES, bands(mask), strict=True):
+    for d, band in zip(DISTANCES, boundary_bands(mask), strict=True):
         eroded = np.pad(mask, d)
         for _ in range(d):
             inner = np.lib.stride_tricks.sliding_window_view(eroded, (3, 3)).min(axis=(2, 3))
@@ -126,6 +134,6 @@ def test_the_reference_implementation_of_boundary_iou():
 def test_the_masks_given_stay_as_they_are():
     said, truth = pair((13, 17), 3, 1, 0.2)
     copies = said.copy(), truth.copy()
-    border_counts(said, truth, 3)
+    boundary_counts(said, truth, 3)
     assert (said == copies[0]).all()
     assert (truth == copies[1]).all()

@@ -6,17 +6,17 @@ import torch
 from PIL import Image
 
 from saccade.data.segments import IGNORE_INDEX
-from saccade.tasks.segment.draw import MOST_NAMED, draw_segmentation
-from saccade.tasks.segment.film import FilmOfSegments
+from saccade.tasks.segment.draw import MAX_LEGEND, draw_segmentation
+from saccade.tasks.segment.video import SegmentationVideo
 
 from .. import segment_masks
 
 
-@pytest.mark.parametrize("classes", [1, 5, MOST_NAMED, MOST_NAMED + 1, 150])
+@pytest.mark.parametrize("classes", [1, 5, MAX_LEGEND, MAX_LEGEND + 1, 150])
 @pytest.mark.parametrize("size", [(13, 17), (700, 31)])
 def test_frames_of_one_size(classes, size):
     names = [f"class number {i} 말" for i in range(classes)]
-    film = FilmOfSegments(names)
+    film = SegmentationVideo(names)
     picture = Image.new("RGB", size[::-1], (90, 120, 40))
     masks = [segment_masks.noise(max(1, classes // (4 - i)), i, size) for i in range(4)]
     drawn = [film.draw(picture, mask) for mask in masks]
@@ -31,7 +31,7 @@ def strip(frame, size=(640, 480)):
 
 
 def test_few_classes_are_named_from_the_start():
-    film = FilmOfSegments(["background", "a", "b"])
+    film = SegmentationVideo(["background", "a", "b"])
     picture = Image.new("RGB", (640, 480))
     empty, full = torch.zeros(480, 640, dtype=torch.uint8), torch.full((480, 640), 2, dtype=torch.uint8)
     np.testing.assert_array_equal(strip(film.draw(picture, empty)), strip(film.draw(picture, full)))
@@ -39,7 +39,7 @@ def test_few_classes_are_named_from_the_start():
 
 
 def test_many_classes_are_named_as_they_come_and_stay():
-    film = FilmOfSegments([str(i) for i in range(60)])
+    film = SegmentationVideo([str(i) for i in range(60)])
     picture = Image.new("RGB", (640, 480))
     mask = torch.full((480, 640), 40, dtype=torch.uint8)
     first = strip(film.draw(picture, mask)).copy()
@@ -53,4 +53,4 @@ def test_many_classes_are_named_as_they_come_and_stay():
     np.testing.assert_array_equal(first[kept], second[kept])
     for i in range(60):
         film.draw(picture, torch.full_like(mask, i))
-    assert len(film._places) == MOST_NAMED
+    assert len(film._places) == MAX_LEGEND
