@@ -1,4 +1,4 @@
-"""What pictures of results are drawn with: colours, letters, boxes with labels that stay readable, arrows."""
+"""Drawing of results: colours, fonts, boxes with readable labels, arrows."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ INK, PAPER, FAINT, ACCENT, WRONG = (28, 30, 38), (255, 255, 255), (214, 218, 226
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
 
-# Told apart from their neighbours in this order, and from most of what pictures show.
+# Neighbours in this order are easy to tell apart, and all stand out from most pictures.
 PALETTE: tuple[Colour, ...] = (
     (255, 96, 80), (64, 160, 255), (255, 208, 48), (72, 208, 112), (214, 112, 255), (255, 150, 40),
     (64, 224, 224), (255, 128, 190), (170, 230, 60), (150, 140, 255), (224, 176, 140), (200, 200, 210),
 )  # fmt: skip
 
-# Pillow's own letters are Latin. These are what systems usually have for Korean, and mostly for more.
+# Pillow's default font is Latin only. These common system fonts cover Korean, and mostly more scripts.
 _WIDE = (
     "NotoSansCJK-Regular.ttc", "NotoSansKR-Regular.otf", "NotoSansKR-Regular.ttf", "NotoSansCJKkr-Regular.otf",
     "NanumGothic.ttf", "malgun.ttf", "AppleSDGothicNeo.ttc", "AppleGothic.ttf", "UnDotum.ttf",
@@ -27,18 +27,18 @@ _WIDE = (
 
 
 def colour(index: int) -> Colour:
-    """Of a class, by its index."""
+    """Colour of a class index."""
     return PALETTE[index % len(PALETTE)]
 
 
 def ink_on(background: Colour) -> Colour:
-    """Black or white, whichever is read more easily on it."""
+    """Black or white, whichever has the higher contrast."""
     red, green, blue = background
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else PAPER
 
 
 def font(size: float, text: str = "") -> Any:
-    """Letters of this size in pixels that can write `text`; where the system has none for it, Pillow's own."""
+    """A font of `size` pixels that covers `text`; Pillow's default if the system has none."""
     wide = any(ord(letter) > 0x24F and letter not in "–—…→−" for letter in text)
     return _font(max(6, round(size)), wide)
 
@@ -54,15 +54,15 @@ def _font(size: int, wide: bool) -> Any:
 
 
 def short(text: str, most: int = 18) -> str:
-    """On one line, cut to so many letters."""
+    """On one line, truncated to `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def enlarged(picture: Image.Image, least: int = 640) -> tuple[Image.Image, float]:
-    """RGB, with a longer side of `least` pixels or somewhat more, and how many times larger it now is.
+    """An RGB copy enlarged to about `least` pixels on the longer side, and the scale factor.
 
-    Whole times, so that each pixel of a small picture stays a square of pixels.
+    The factor is an integer, so that each pixel of a small picture becomes a square.
     """
     times = max(1, round(least / max(picture.size)))
     picture = picture.convert("RGB")
@@ -73,10 +73,9 @@ def enlarged(picture: Image.Image, least: int = 640) -> tuple[Image.Image, float
 
 
 class Overlay:
-    """A transparent sheet over a picture, finer than it where it can be, so that edges are smooth.
+    """A transparent layer over a picture, supersampled for smooth edges where its size allows.
 
-    Coordinates are in pixels of the picture; `unit` is a length that looks alike on every picture: 1 where its
-    longer side has 640 pixels.
+    Coordinates are in pixels of the picture; `unit` scales lengths with it: 1 if its longer side has 640 pixels.
     """
 
     def __init__(self, picture: Image.Image) -> None:
@@ -88,12 +87,12 @@ class Overlay:
         self._taken: list[Box] = []
 
     def result(self) -> Image.Image:
-        """The picture with all that was drawn on it."""
+        """The picture with the layer composited on it."""
         sheet = self._sheet.reduce(self.fine) if self.fine > 1 else self._sheet
         return Image.alpha_composite(self.picture.convert("RGBA"), sheet).convert("RGB")
 
     def box(self, box: Box, colour: Colour, width: float = 2.0, dashed: bool = False) -> None:
-        """Its edge lies on the box's; a dark edge around it sets it off from any picture."""
+        """A rectangle with a dark outline for contrast."""
         left, top, right, bottom = box
         corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
         for ink, wide in (((0, 0, 0, 150), width + 1.6), ((*colour, 255), width)):
@@ -102,11 +101,11 @@ class Overlay:
                     self._bar(a, b, ink, wide)
 
     def arrow(self, points: Sequence[tuple[float, float]], colour: Colour, width: float = 2.5) -> None:
-        """Along the points, with its head at the last one."""
+        """A polyline with an arrowhead at its last point."""
         (x0, y0), (x1, y1) = points[-2:]
         angle = math.atan2(y1 - y0, x1 - x0)
         size = (5 + 2.5 * width) * self.unit
-        self._taken.append((x1 - size, y1 - size, x1 + size, y1 + size))  # no tag shall hide where it points
+        self._taken.append((x1 - size, y1 - size, x1 + size, y1 + size))  # labels must not cover the arrowhead
         tip = [(x1 - size * math.cos(angle + t), y1 - size * math.sin(angle + t)) for t in (-0.45, 0.45)]
         for ink, wide, grow in (((0, 0, 0, 170), width + 2.5, 1.5), ((*colour, 255), width, 0)):
             self._line([*points[:-1], (x1 - size / 2 * math.cos(angle), y1 - size / 2 * math.sin(angle))], ink, wide)
@@ -119,8 +118,8 @@ class Overlay:
         self._draw.ellipse(self._scaled([(x - dot, y - dot), (x + dot, y + dot)]), (*colour, 255), (0, 0, 0, 170))
 
     def label(self, text: str, places: Sequence[tuple[float, float, str]], colour: Colour, size: float) -> None:
-        """Write on a tag at the first of the places (x, y, anchor as Pillow names it) where it covers no other tag
-        and lies within the picture; else where it covers least."""
+        """Text on a tag at the first of the places (x, y, Pillow anchor) where it overlaps no other tag; else where it
+        overlaps least."""
         letters = font(size * self.unit * self.fine, text)
         pad = 3 * self.unit
         wide, high = letters.getlength(text) / self.fine + 2 * pad, 1.25 * size * self.unit + pad
@@ -132,7 +131,7 @@ class Overlay:
         self._draw.text(middle, text, (*ink_on(colour), 255), letters, anchor="mm")
 
     def _inside(self, tag: Box) -> Box:
-        """Moved, not cut, to lie within the picture where it can."""
+        """Moved into the picture where it fits."""
         right = max(0.0, min(self.picture.width - (tag[2] - tag[0]), tag[0]))
         down = max(0.0, min(self.picture.height - (tag[3] - tag[1]), tag[1]))
         return right, down, right + tag[2] - tag[0], down + tag[3] - tag[1]
@@ -142,7 +141,7 @@ class Overlay:
         self._draw.line(self._scaled(points), fill=ink, width=wide, joint="curve")
 
     def _bar(self, a: tuple[float, float], b: tuple[float, float], ink: tuple[int, ...], width: float) -> None:
-        """An upright or level line, square at its ends, whose middle is exactly between its sides."""
+        """A horizontal or vertical line with square ends."""
         half = max(1, round(width * self.unit * self.fine)) / 2
         (x0, y0), (x1, y1) = self._scaled(sorted([a, b]))
         self._draw.rectangle([round(v) for v in (x0 - half, y0 - half, x1 + half - 1, y1 + half - 1)], ink)
@@ -158,12 +157,12 @@ def _anchored(x: float, y: float, wide: float, high: float, anchor: str) -> Box:
 
 
 def _shared(a: Box, b: Box) -> float:
-    """Area that two boxes have in common."""
+    """Intersection area of two boxes."""
     return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _dashes(start: tuple[float, float], end: tuple[float, float], length: float) -> Iterator[tuple]:
-    """Pieces of a line, as long as the gaps between them, with one at each end."""
+    """Segments of a dashed line, with one at each end."""
     (x0, y0), (x1, y1) = start, end
     pieces = 2 * max(1, round(math.hypot(x1 - x0, y1 - y0) / length / 2)) + 1
     for i in range(0, pieces, 2):

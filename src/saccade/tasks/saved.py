@@ -1,4 +1,4 @@
-"""The folder a trained model lives in: model.safetensors beside a config.json that says what it is."""
+"""The folder of a trained model: model.safetensors and config.json."""
 
 import json
 import unicodedata
@@ -18,11 +18,11 @@ from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
 from saccade.tasks.base import Task
 
 NAME = "config.json"
-MOST_PATCHES = 256 * 256  # of a picture: far above any model, and below what would take all memory
+MAX_PATCHES = 256 * 256  # of a picture: far more than any model has, and not enough to exhaust memory
 
 
 class _Config(BaseModel):
-    """What config.json holds; `model` is read by the task's own network."""
+    """Schema of config.json; `model` is the config of the task's network."""
 
     task: str
     model: dict[str, Any]
@@ -34,14 +34,14 @@ class _Config(BaseModel):
 
 @dataclass
 class TrainedTask(Task):
-    """A model that names classes, and keeps itself in a folder.
+    """A model with named classes that is saved to and opened from a folder.
 
-    A task of this kind says its `kind`, the `network` it uses and that network's config, whose `classes` and
-    `relations` count the names.
+    A subclass defines `kind`, its `network`, and the `network_config`, whose `classes` and `relations` are the numbers
+    of names.
 
     Attributes:
         labels: names of the classes.
-        relations: names of the relations between objects that it tells; most tasks have none.
+        relations: names of the relations between objects; most tasks have none.
     """
 
     labels: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class TrainedTask(Task):
     network_config: ClassVar[type[BaseModel]]
 
     def save(self, folder: Path, **card: Any) -> None:
-        """Write model.safetensors and config.json; `card` is kept with them (scores, recipe, data)."""
+        """Write model.safetensors and config.json. card: stored in the config (scores, recipe, data)."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {
             "saccade": 1,
@@ -68,19 +68,20 @@ class TrainedTask(Task):
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> Self:
-        """Read what `save` wrote. Raises CheckpointError naming the folder and what is wrong with it."""
+        """Read what `save` wrote, also with the parameter names of earlier versions. Raises CheckpointError, with the
+        reason, for a folder that is not a complete model."""
         try:
             config = _Config.model_validate_json((folder / NAME).read_bytes())
             shape: Any = cls.network_config.model_validate(config.model)
             if config.task != cls.kind:
                 raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
             rows, columns = (side // shape.vit.patch for side in config.preprocess.size)
-            if rows * columns > MOST_PATCHES:
-                raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MOST_PATCHES} expected")
-            _check("labels", config.labels, shape.classes)
+            if rows * columns > MAX_PATCHES:
+                raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MAX_PATCHES} expected")
+            _check("labels", config.labels, getattr(shape, "classes", 0))
             _check("relations", config.relations, getattr(shape, "relations", 0))
             weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
-            with torch.device("meta"):  # without memory, until it is known to be of the size of the file
+            with torch.device("meta"):  # allocates nothing until the shapes are known to match the file
                 cls.network(shape).load_state_dict(weights, assign=True)
             model = cls.network(shape)
             model.load_state_dict(weights)
@@ -91,8 +92,8 @@ class TrainedTask(Task):
 
 
 def kind_in(folder: Path) -> str | None:
-    """The task of the model that `save` wrote into a folder, None where there is no such. Raises CheckpointError for a
-    config.json that began as one and is damaged."""
+    """The `kind` of the model that `save` wrote to a folder; None if there is none. Raises CheckpointError for a damaged
+    config.json."""
     file = folder / NAME
     if not file.is_file():
         return None
@@ -126,8 +127,8 @@ def not_finite() -> SaccadeError:
 
 def _difference(found: list[str], expected: list[str]) -> str:
     lacks, adds = ([n for n in a if n not in b][:12] for a, b in ((expected, found), (found, expected)))
-    said = [f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
-    return f"it {' and '.join(said)}" if said else "they come in another order"
+    parts = [f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", lacks), ("adds", adds)) if names]
+    return f"it {' and '.join(parts)}" if parts else "they come in another order"
 
 
 def _check(what: str, names: list[str], count: int) -> None:
