@@ -1,8 +1,8 @@
 """Training augmentation for classification, on whole batches: uint8 pictures in, normalised pictures and soft
 labels out.
 
-A small model's whole budget is about 3 ms a picture on two cores, so everything here works on a batch at a time.
-Every random number comes from one generator, so one seed gives the same pictures on any device.
+Training a small model on two cores takes about 3 ms for each picture, so all operations work on batches. All random
+numbers come from one generator, so a seed gives the same pictures on any device.
 """
 
 import math
@@ -30,17 +30,17 @@ class Augment:
     Args:
         size: (rows, columns) of the result.
         num_classes: number of classes of the soft labels.
-        crop: "pad" moves the picture by up to 1/8 of its size over its mirrored border; "resized" takes a part
-            of `scale` of its area and stretches it (Szegedy et al., arXiv 1409.4842, section 6); "none" only resizes.
-        scale: least and greatest share of the area that a resized crop keeps.
-        hflip: mirror left and right, half of the time.
-        trivial_augment: one random operation of colour or shape a picture (TrivialAugment, arXiv 2103.10158).
-        random_erasing: chance 0..1 that a box of a picture is blanked (arXiv 1708.04896).
-        mixup, cutmix: alpha of Beta(alpha, alpha) for the share of each picture, 0 for off (MixUp arXiv
-            1710.09412, CutMix arXiv 1905.04899). With both on, each batch takes one of them.
-        mixup_prob: chance 0..1 that a batch is mixed at all.
-        label_smoothing: share 0..1 of every label spread over all classes (arXiv 1512.00567, section 7).
-        mean, std: of the normalisation (x / 255 - mean) / std, a number a channel.
+        crop: "pad" shifts the picture by up to 1/8 of its size, with reflection padding; "resized" crops a random part
+            of `scale` of its area and resizes it (Szegedy et al., arXiv 1409.4842, section 6); "none" only resizes.
+        scale: minimum and maximum fraction of the area in a resized crop.
+        hflip: flip horizontally with probability 0.5.
+        trivial_augment: apply one random operation to each picture (TrivialAugment, arXiv 2103.10158).
+        random_erasing: probability that a box of a picture is erased (arXiv 1708.04896).
+        mixup, cutmix: alpha of Beta(alpha, alpha) for the mixing weight, 0 to disable (MixUp arXiv 1710.09412, CutMix
+            arXiv 1905.04899). With both, each batch uses one of them.
+        mixup_prob: probability that MixUp or CutMix is applied to a batch.
+        label_smoothing: fraction 0..1 of each label spread over all classes (arXiv 1512.00567, section 7).
+        mean, std: for each channel, of the normalization (x / 255 - mean) / std.
 
     Raises:
         DataError: a number outside its range.
@@ -98,7 +98,7 @@ class Augment:
         x = _padded_crop(pictures, self.crop == "pad", self.hflip, generator)
         if tuple(x.shape[2:]) == tuple(self.size):
             return x.float().div_(255)
-        if x.device.type == "cpu":  # where bytes are resized several times faster than floats
+        if x.device.type == "cpu":  # resizing bytes is several times faster than floats
             return F.interpolate(x, self.size, mode="bilinear", antialias=True).float().div_(255)
         return F.interpolate(x.float().div_(255), self.size, mode="bilinear", antialias=True)
 
@@ -136,13 +136,13 @@ def _uniform(n: int, generator: Generator, low: float = 0.0, high: float = 1.0) 
 
 
 def _beta(alpha: float, generator: Generator) -> float:
-    """Beta(alpha, alpha): torch draws it from the global state only, numpy from a seed."""
+    """A sample of Beta(alpha, alpha), from numpy: torch's samples use the global generator only."""
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     return float(np.random.default_rng(seed).beta(alpha, alpha))
 
 
 def _padded_crop(x: Tensor, move: bool, hflip: bool, generator: Generator) -> Tensor:
-    """Shift over the mirrored border and flip, in one gather; keeps size and type."""
+    """Shift with reflection padding and flip, in one gather; keeps size and type."""
     b, c, height, width = x.shape
     rows, columns = torch.arange(height).expand(b, -1), torch.arange(width).expand(b, -1)
     if move:
@@ -162,12 +162,12 @@ def _shift(b: int, most: int, generator: Generator) -> Tensor:
 
 
 def _mirror(index: Tensor, n: int) -> Tensor:
-    """-1 -> 1, n -> n - 2: the border pixel itself is not repeated."""
+    """Reflect indices at the border: -1 -> 1, n -> n - 2."""
     return (n - 1) - (n - 1 - index.abs()).abs()
 
 
 def _boxes(b: int, share: tuple[float, float], size: tuple[int, int], generator: Generator) -> Tensor:
-    """Random boxes (b 4): top, left, height, width in pixels, of `share` of the area, inside the picture."""
+    """Random boxes (b 4) inside the picture: top, left, height, width in pixels, with an area in the range `share`."""
     height, width = size
     area = _uniform(b, generator, *share) * (height * width)
     aspect = _uniform(b, generator, math.log(ASPECT[0]), math.log(ASPECT[1])).exp()
@@ -181,17 +181,17 @@ def _boxes(b: int, share: tuple[float, float], size: tuple[int, int], generator:
 def _resized_crop(
     x: Tensor, size: tuple[int, int], scale: tuple[float, float], hflip: bool, generator: Generator
 ) -> Tensor:
-    """-> float 0..1 of `size`: a random box of each picture, stretched (bilinear, antialiased)."""
+    """-> float 0..1 of `size`: a random box of each picture, resized (bilinear, antialiased)."""
     boxes = _boxes(len(x), scale, (x.shape[2], x.shape[3]), generator)
     turned = (_uniform(len(x), generator) < 0.5).cpu() & hflip
     return resample(x, boxes, size, mirrored=turned)
 
 
 def _erased(x: Tensor, chance: float, generator: Generator) -> Tensor:
-    """Boxes of 2 % to 33 % of the area become 0, the mean colour of normalised pictures."""
+    """Boxes of 2 % to 33 % of the area are set to 0, the mean colour of normalized pictures."""
     height, width = x.shape[2:]
     boxes = _boxes(len(x), (0.02, 0.33), (height, width), generator)
-    boxes[_uniform(len(x), generator).cpu() >= chance] = 0  # nothing to blank
+    boxes[_uniform(len(x), generator).cpu() >= chance] = 0  # empty: nothing is erased
     top, left, h, w = boxes.to(x.device)[:, :, None].unbind(1)
     y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     rows, columns = (y >= top) & (y < top + h), (z >= left) & (z < left + w)
@@ -199,12 +199,12 @@ def _erased(x: Tensor, chance: float, generator: Generator) -> Tensor:
 
 
 def _cut_in(x: Tensor, other: Tensor, share: float, generator: Generator) -> tuple[Tensor, float]:
-    """CutMix: a box of about 1 - share of the area comes from `other`. Returns the share that x really keeps."""
+    """CutMix: replace a box of about 1 - share of the area by `other`. Returns the exact fraction of x that is kept."""
     height, width = x.shape[2:]
     side = math.sqrt(1 - share)
     h, w = round(height * side), round(width * side)
     u, v = _uniform(2, generator).tolist()
-    # the centre lies anywhere, so the box may be cut by the border (algorithm 1 of the paper)
+    # the centre is uniform, so the box may be clipped at the border (algorithm 1 of the paper)
     top, left = round(u * height - h / 2), round(v * width - w / 2)
     rows = slice(max(top, 0), max(min(top + h, height), 0))
     columns = slice(max(left, 0), max(min(left + w, width), 0))

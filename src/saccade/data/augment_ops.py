@@ -1,4 +1,4 @@
-"""Parts of augmentation on whole batches that do not care what is annotated: windows, random numbers, colour."""
+"""Operations shared by the augmentations of objects and masks: random windows, random numbers, colour."""
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -10,8 +10,7 @@ from saccade.data.trivial_augment import GREY
 def random_window(
     at: Float[Tensor, "b 2"], whole: Int64[Tensor, "2"], share: Float[Tensor, "b"]
 ) -> Int64[Tensor, "b 4"]:
-    """Boxes (top, left, height, width) with `share` of the sides of `whole`, at a place in it that `at` (0..1)
-    tells."""
+    """Boxes (top, left, height, width) with `share` of the sides of `whole`, at the relative position `at` (0..1)."""
     sides = (whole * share[:, None]).round().clamp(min=1).long()
     return torch.cat([random_offset(at, whole, sides), sides], dim=1)
 
@@ -19,25 +18,25 @@ def random_window(
 def random_offset(
     at: Float[Tensor, "b 2"], whole: Int64[Tensor, "#b 2"] | Int64[Tensor, "2"], sides: Int64[Tensor, "b 2"]
 ) -> Int64[Tensor, "b 2"]:
-    """Top and left of boxes with `sides` inside `whole`, all places equally likely for an even `at` (0..1)."""
+    """Top and left of boxes with `sides` inside `whole`; uniform over all positions if `at` is uniform in 0..1."""
     free = whole - sides
     return torch.minimum((at * (free + 1)).long(), free)
 
 
 def uniform(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    """From 0 to 1, on the processor, whatever the generator's device."""
+    """Uniform in 0..1, on the CPU, for a generator on any device."""
     return torch.rand(shape, generator=generator, device=generator.device).cpu()
 
 
 def mean_color(pictures: UInt8[Tensor, "b c y x"]) -> list[float]:
-    """0..1 a channel, of the whole batch."""
-    few = pictures[:, :, ::4, ::4]  # enough to know it by
+    """Mean of each channel over the batch, 0..1."""
+    few = pictures[:, :, ::4, ::4]  # a sample suffices
     return (few.float().mean((0, 2, 3)) / 255).tolist()
 
 
 def jitter_colors(x: Float[Tensor, "b c y x"], strength: float, generator: Generator) -> Float[Tensor, "b c y x"]:
-    """Saturation, brightness and contrast, each by its own factor of 1 - strength to 1 + strength, as one matrix over
-    the channels."""
+    """Multiply saturation, brightness and contrast by random factors from 1 - strength to 1 + strength, as one matrix
+    over the channels."""
     b, c, height, width = x.shape
     factors = 1 + (2 * uniform((b, 3), generator).to(x.device) - 1) * strength
     saturation, brightness, contrast = factors[:, :, None, None].unbind(1)

@@ -1,4 +1,4 @@
-"""Finding picture files: one path, folders, globs; natural order; messages that name what was found instead."""
+"""Find picture files by paths, folders and globs, in natural order."""
 
 import difflib
 import glob
@@ -22,19 +22,18 @@ VIDEO_SUFFIX = re.compile(
 def find_images(
     sources: str | os.PathLike | Iterable[str | os.PathLike], also: Callable[[str], bool] | None = None
 ) -> list[Path]:
-    """Picture files named by paths, folders and globs, each file once, in the order given.
+    """Picture files given by paths, folders and globs, without repeats, in the order given.
 
-    A folder is searched to any depth and sorted as a person would (`2.png` before `10.png`); hidden files are
-    left out. A file named by itself is taken whatever its suffix: whether it is a picture shows on reading it.
-    also: which other file names a glob may match.
+    Folders are searched recursively and sorted naturally (`2.png` before `10.png`), without hidden files. A file given
+    by its path may have any suffix. also: further file names that globs match.
 
     Raises:
-        DataError: a path that is not there (a near name is suggested), a folder without pictures (what it
-            holds instead is said), a glob that matches nothing.
+        DataError: a path that does not exist (a similar name is suggested), a folder without pictures (its contents are
+            named), a glob that matches nothing.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
-    found: dict[Path, None] = {}  # a dict keeps order and drops repeats
+    found: dict[Path, None] = {}  # ordered and without repeats
     for source in sources:
         path = Path(source)
         if path.is_dir():
@@ -66,13 +65,13 @@ def natural_key(name: object) -> tuple:
 
 
 def escape(name: object) -> str:
-    """A name made safe for one line of a terminal: unprintable characters escaped, a very long one cut."""
+    """A name in one line, safe to print on a terminal: unprintable characters escaped, long names shortened."""
     text = printable(name)
     return text if len(text) <= 300 else f"{text[:140]}…{text[-140:]}"
 
 
 def check_file(path: Path) -> Path:
-    """`path` itself if it is a regular file. Raises DataError that says what it is otherwise."""
+    """`path` itself if it is a regular file. Raises DataError otherwise."""
     try:
         if path.is_file():
             return path
@@ -89,10 +88,10 @@ def check_file(path: Path) -> Path:
 
 
 def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """(relative folder, its file names) for a folder and all below it; links followed, never in a circle.
+    """(relative folder, file names) for a folder and its subfolders; links are followed, each folder once.
 
-    Pipes, devices and sockets are passed over: reading one may never end. A link that leads nowhere is named, so that
-    whoever reads it says so."""
+    Pipes, devices and sockets are skipped: reading them may block. Broken links are included, so that reading reports
+    them."""
     seen = set()
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
@@ -106,7 +105,7 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _is_special_file(path: str) -> bool:
-    """Whether something that is no regular file is there."""
+    """Whether the path exists and is not a regular file."""
     try:
         return not stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
@@ -114,12 +113,12 @@ def _is_special_file(path: str) -> bool:
 
 
 def is_hidden(folder: str) -> bool:
-    """Folders that tools leave behind and that hold no data of the user's."""
+    """Whether a folder is hidden or left behind by a tool."""
     return folder.startswith(".") or folder == "__MACOSX"
 
 
 def count_suffixes(names: Iterable[str]) -> str:
-    """What a set of file names holds, in words: `3 .txt, 1 .csv` or `nothing`."""
+    """The suffixes among file names, most common first: `3 .txt, 1 .csv` or `nothing`."""
     counts = Counter(os.path.splitext(name)[1].lower() or "files without a suffix" for name in names)
     return ", ".join(f"{n} {escape(kind)}" for kind, n in counts.most_common(4)) or "nothing"
 
@@ -142,7 +141,7 @@ def _matching(pattern: str, also: Callable[[str], bool] | None) -> list[Path]:
 
 
 def missing(path: Path) -> str:
-    """Why nothing is found at `path`, with the nearest name that is there."""
+    """Message for a `path` that does not exist, with the most similar name in its folder."""
     text = str(path)
     if re.match(r"[a-z]+:/", text):
         return f"{escape(text)} is an address; download the picture and give its file"

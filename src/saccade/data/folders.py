@@ -121,7 +121,9 @@ def splits(
         held_out.notes.append(f"validation: the {folders['val']}/ folder")
     else:
         labels = train.labels.numpy()
-        groups = {f"class '{escape(name)}'": np.flatnonzero(labels == i).tolist() for i, name in enumerate(train.classes)}
+        groups = {
+            f"class '{escape(name)}'": np.flatnonzero(labels == i).tolist() for i, name in enumerate(train.classes)
+        }
         train, held_out = random_split(train, val_fraction, seed, groups)
         unused = f"; {folders['test']}/ is not used" if "test" in folders else ""
         held_out.notes.append(

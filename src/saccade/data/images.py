@@ -1,4 +1,4 @@
-"""One picture from anything a person hands over, as RGB, with a note of everything that was done to it."""
+"""Read a picture from a file, bytes, an array or a tensor, as upright RGB, with a note of every conversion."""
 
 import io
 import os
@@ -18,13 +18,13 @@ from saccade.data.files import check_file, escape
 from saccade.data.pixels import Layout, from_array, from_tensor, uint16_to_uint8, unit_to_uint8
 from saccade.errors import DataError
 
-# Only these decoders ever see the bytes: Pillow knows some forty more, several of them old and little tested.
-# MPO, what some phones and stereo cameras write, is opened by JPEG's.
+# Other decoders of Pillow, some forty, are never used: several are old and little tested. MPO (phones, stereo
+# cameras) is opened by the JPEG decoder.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 if features.check("avif"):
     FORMATS += ("AVIF",)
 
-_warnings_lock = threading.Lock()  # Python's record of warnings is one for all threads
+_warnings_lock = threading.Lock()  # warning filters are global to the process
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Picture:
 
     Attributes:
         image: RGB, at least 1 x 1, upright.
-        name: file name or what stands for it, as it is; bytes in it that are no text as "\\xff". Whoever prints
-            it to a terminal escapes what is unprintable.
-        notes: what was done to it on the way, a sentence each ("turned upright as its EXIF says").
+        name: file name or a substitute; undecodable bytes as "\\xff". Unprintable characters are not escaped.
+        notes: conversions applied, one sentence each.
     """
 
     image: Image.Image
@@ -56,17 +55,17 @@ def read_image(
 
     Args:
         source: path, encoded bytes, open binary file, Pillow image, array (y x 3) or (y x), or tensor (3 y x).
-        layout: axes of an array or tensor, "hwc" or "chw", where they are not as above.
-        name: what to call it in messages; the path where there is one.
-        at_least: (rows, columns) that are enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
-            several times faster, though never below this.
+        layout: axes of an array or tensor, "hwc" or "chw", if they differ from these.
+        name: name in messages. Default: the path, if there is one.
+        at_least: (rows, columns) that suffice: a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where that is not
+            below them, several times faster.
 
-    16-bit pixels are scaled (not clipped), transparency is laid on white, EXIF orientation applied, the first
-    frame of an animation taken. Colour profiles are not applied.
+    16-bit pixels are scaled (not clipped), transparency is composited on white, the EXIF orientation is applied, and
+    the first frame of an animation is used. Colour profiles are not applied.
 
     Raises:
-        DataError: one line naming the picture: missing, a folder, not a picture, truncated, too large
-            (Pillow's decompression-bomb limit), no pixels, NaN, ambiguous axes, values out of range.
+        DataError: the picture is missing, a folder, not a picture, truncated, too large (Pillow's decompression-bomb
+            limit), without pixels, holds NaN, has ambiguous axes or values out of range.
     """
     if isinstance(source, Picture):
         return source
@@ -97,29 +96,29 @@ def read_image(
 
 
 def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
-    """(height, width) as the file stores it, and its EXIF orientation 1..8: 5 to 8 swap the two when it is made
-    upright. Only the header is read. Raises DataError as `read_image`."""
-    said = escape(name)
+    """(height, width) as stored in the file, and its EXIF orientation 1..8 (5 to 8 swap the two in the upright
+    picture). Only the header is read. Raises DataError as `read_image`."""
+    display = escape(name)
     if isinstance(source, Path):
         check_file(source)
     try:
         with pillow_warnings([]):
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
-            check_size(image.size, said)
+            check_size(image.size, display)
             orientation = exif_orientation(image, [])
             width, height = image.size
-            # of a TIFF, Pillow gives the upright size
+            # Pillow reports the upright size of a TIFF
             return ((width, height) if image.format == "TIFF" and orientation > 4 else (height, width)), orientation
     except Exception as error:
-        raise decode_error(error, said) from error
+        raise decode_error(error, display) from error
 
 
 def _true_name(name: str | bytes | os.PathLike) -> str:
-    """A file's name as text that can be written anywhere."""
+    """A file name as text that is valid UTF-8."""
     try:
         return os.fsencode(name).decode(errors="backslashreplace")
-    except UnicodeEncodeError:  # half a character, which no file's name holds
+    except UnicodeEncodeError:  # a lone surrogate, which no file name contains
         return escape(name)
 
 
@@ -140,32 +139,32 @@ def _open(file: IO[bytes], name: str, size: int, at_least: tuple[int, int] | Non
 
 def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, int] | None) -> Picture:
     notes: list[str] = []
-    said = escape(name)
+    display = escape(name)
     try:
         with pillow_warnings(notes):
             image = opening()
-        check_size(image.size, said)
+        check_size(image.size, display)
         if at_least is not None and image.format == "JPEG":
-            image.draft(None, (max(at_least), max(at_least)))  # EXIF may yet swap rows and columns
+            image.draft(None, (max(at_least), max(at_least)))  # EXIF may swap rows and columns
         if image.format != "MPO" and getattr(image, "is_animated", False):
             notes.append(f"{image.format}: its first frame was taken")
         image.load()  # `verify` would let a truncated file pass
         image = _upright(image, notes)
         return _finish(image, name, notes)
     except Exception as error:
-        raise decode_error(error, said) from error
+        raise decode_error(error, display) from error
 
 
-def decode_error(error: Exception, said: str) -> DataError:
-    """What went wrong with the picture called `said`."""
+def decode_error(error: Exception, display: str) -> DataError:
+    """The error for the picture `display`, from whatever its decoder raised."""
     if isinstance(error, DataError):
         return error
     if isinstance(error, Image.UnidentifiedImageError):
-        return DataError(f"{said} is not a picture that can be read ({', '.join(FORMATS)} are)")
+        return DataError(f"{display} is not a picture that can be read ({', '.join(FORMATS)} are)")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return DataError(f"{said} is too large: {_limit()}")
-    # Pillow's decoders raise a dozen kinds for damaged bytes
-    return DataError(f"{said} is damaged or cut short ({escape(error) or type(error).__name__})")
+        return DataError(f"{display} is too large: {_limit()}")
+    # Pillow's decoders raise many kinds of errors for damaged bytes
+    return DataError(f"{display} is damaged or cut short ({escape(error) or type(error).__name__})")
 
 
 def check_size(size: tuple[int, int], name: str) -> None:
@@ -187,7 +186,7 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
     try:
         with pillow_warnings(notes):
             image = ImageOps.exif_transpose(image)
-    except Exception as error:  # damaged tags spoil no pixels
+    except Exception as error:  # damaged tags do not affect the pixels
         notes.append(f"its EXIF could not be read ({escape(error)})")
     else:
         notes.append(f"turned upright (EXIF orientation {orientation})")
@@ -196,7 +195,7 @@ def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
 
 def exif_orientation(image: Image.Image, notes: list[str]) -> int:
     """EXIF's 1 (upright) to 8."""
-    # asking costs a parse of the tags, so only pictures that carry any are asked
+    # parsing tags is slow, so only pictures that have any are parsed
     keys = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
     if image.format != "TIFF" and not any(key in image.info for key in keys):
         return 1
@@ -211,7 +210,7 @@ def exif_orientation(image: Image.Image, notes: list[str]) -> int:
 
 @contextmanager
 def pillow_warnings(notes: list[str]) -> Iterator[None]:
-    """Pillow's warnings about odd headers become notes; its bomb warning is raised."""
+    """Record Pillow's warnings as notes; its decompression-bomb warning is raised."""
     with _warnings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -220,7 +219,7 @@ def pillow_warnings(notes: list[str]) -> Iterator[None]:
 
 
 def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
-    """Any mode -> RGB, without clipping, and without showing colours hidden under full transparency."""
+    """Convert any mode to RGB without clipping; colours under full transparency do not show."""
     mode = image.mode
     if mode == "F":
         image = Image.fromarray(unit_to_uint8(np.asarray(image), escape(name)))
@@ -235,7 +234,7 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
         image = Image.alpha_composite(paper, image)
     elif mode == "CMYK":
         notes.append("CMYK converted to RGB without its colour profile")
-    return Picture(image.convert("RGB"), name, tuple(notes))  # a copy even of RGB, free of the open file
+    return Picture(image.convert("RGB"), name, tuple(notes))  # always a copy, independent of the open file
 
 
 def _from_integers(image: Image.Image, name: str) -> Image.Image:
@@ -245,6 +244,6 @@ def _from_integers(image: Image.Image, name: str) -> Image.Image:
         raise DataError(f"{name}: integer pixels lie in {low}..{high}; 0..65535 expected: rescale it")
     grey = Image.fromarray(uint16_to_uint8(values))
     clear = image.info.get("transparency")
-    if isinstance(clear, int):  # one grey value that stands for "nothing here"
+    if isinstance(clear, int):  # the grey value that marks transparent pixels
         grey.putalpha(Image.fromarray((values != clear).astype(np.uint8) * 255))
     return grey

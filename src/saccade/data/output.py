@@ -1,4 +1,4 @@
-"""Files that commands write: never over what they read, and whole or not at all."""
+"""Output files: never over an input, and written completely or not at all."""
 
 import os
 import tempfile
@@ -14,8 +14,8 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  
 
 
 def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
-    """Find out before any work whether `out` can be written. Raises DataError if it is a folder, lies in no folder,
-    or is one of the inputs."""
+    """Check before the work starts that `out` can be written. Raises DataError if it is a folder, its folder does not
+    exist, or it is one of the inputs."""
     if out.is_dir():
         raise DataError(f"{escape(out)} is a folder; give a file to write to")
     if not out.parent.is_dir():
@@ -27,7 +27,7 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def write_file(out: Path, content: bytes) -> None:
-    """Write `content` to `out`. What was there stays until all of it is written."""
+    """Write `content` to `out`, replacing it only once everything is written."""
     try:
         with atomic_write(out) as file:
             file.write(content)
@@ -37,10 +37,9 @@ def write_file(out: Path, content: bytes) -> None:
 
 @contextmanager
 def atomic_write(out: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, piece by piece, that is put at `out` when all of it is written. What was there stays until
-    then, and for good where an error ends the writing.
+    """A temporary file that replaces `out` when the context ends without an error.
 
-    Raises DataError where it cannot be made or finished; what a write raises, `write_error` explains."""
+    Raises DataError if it cannot be created or moved. Convert errors of writes with `write_error`."""
     if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
         with out.open("wb") as stream:
             yield stream
@@ -73,7 +72,7 @@ def publish(file: str, out: Path) -> None:
 
 
 def write_error(out: Path, error: OSError) -> DataError:
-    """What went wrong with a file that is written."""
+    """The error for a file that cannot be written."""
     return DataError(f"{escape(out)} cannot be written there ({error.strerror}); choose another path")
 
 
@@ -85,9 +84,9 @@ def _umask() -> int:
 
 
 def csv_cell(text: str) -> str:
-    """A name or a label as a cell of a CSV table that nothing executes.
+    """A text as a cell of a CSV table that spreadsheets do not execute.
 
-    Spreadsheets take cells that begin with = + - @, a tab or a line break for formulas, which a hostile file name can
-    be. Such cells get an apostrophe in front, which spreadsheets hide; other programs must take it off themselves.
+    Spreadsheets interpret cells that start with = + - @, a tab or a line break as formulas, which a malicious file name
+    can be. Such cells get a leading apostrophe, which spreadsheets hide; other programs must remove it.
     """
     return f"'{text}" if text.startswith(_FORMULAS) else text

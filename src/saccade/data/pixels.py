@@ -1,4 +1,4 @@
-"""Numbers a person hands over as a picture -> a Pillow image, with the axes and the range stated, never guessed."""
+"""Arrays and tensors to Pillow images. Axes and value ranges are checked, never guessed."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from PIL import Image
 from saccade.errors import DataError
 
 Layout = Literal["hwc", "chw"]
-ROUNDING = 1e-4  # how far outside 0..1 a float picture may lie: what a resize in half precision leaves behind
+ROUNDING = 1e-4  # tolerance outside 0..1 for float pictures: the error of a resize in half precision
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 

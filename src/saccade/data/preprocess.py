@@ -1,4 +1,4 @@
-"""From a PIL picture to what a model takes, as the model's authors did it."""
+"""From a PIL image to the input of a model, as its authors preprocess it."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,28 +15,27 @@ from saccade.errors import DataError, SaccadeError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
-# A picture longer than this many times its short side is first cut to its middle: resized to a given short
-# side it would grow without bound, and a centre crop sees its middle only.
+# A picture with a higher aspect ratio is first cropped to its centre: resized to a given short side it would be
+# arbitrarily large, and the centre crop uses its centre only.
 MAX_ASPECT = 16
-MAX_SIDE = 16384  # pixels a side, several times what any model takes
+MAX_SIDE = 16384  # pixels, several times the input size of any model
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize, cut out the centre or pad, scale to 0-1, normalise a channel.
+    """Resize, centre crop or pad, scale to 0..1, and normalize each channel.
 
-    size: (height, width) in pixels of the result.
-    resize: "stretch" ignores the picture's proportions; "crop" keeps them and brings the shorter side to
-        `shortest`. What then exceeds `size` is cut off around the centre, what falls short is padded with black.
-        "letterbox" keeps them too and brings the whole picture into `size`, in the middle; the rest is filled
-        with the mean colour.
-    shortest: pixels of the side after resizing; None means `size` itself. Not with "letterbox".
-    mean, std: a channel, of values between 0 and 1. One of them means grey pictures, three RGB.
-    detail: shorter side in pixels to which the picture is first reduced, where a model was trained on enlarged
-        small pictures: finer detail would be new to it.
+    size: (height, width) of the result in pixels.
+    resize: "stretch" ignores the aspect ratio; "crop" keeps it, resizes the shorter side to `shortest`, then crops the
+        centre, padding with black where the picture is smaller than `size`; "letterbox" keeps it and fits the whole
+        picture into `size`, centred, padding with the mean colour.
+    shortest: shorter side in pixels after resizing. Default: that of `size`. Not with "letterbox".
+    mean, std: for each channel, of values in 0..1. One value for greyscale models, three for RGB.
+    detail: shorter side in pixels to which pictures are downscaled first, for models trained on upscaled small
+        pictures.
 
-    Raises SaccadeError, naming the field, for sides that are no whole numbers from 1 to 16384, for other than one or
-    three means and deviations, and for those that are not finite or, of deviations, not above 0.
+    Raises SaccadeError for sides that are not integers from 1 to 16384, for other than one or three means and standard
+    deviations, and for values that are not finite or standard deviations that are not positive.
     """
 
     size: tuple[int, int]
@@ -66,22 +65,22 @@ class Preprocess:
                 raise SaccadeError(f"{name} is {values}; expected finite numbers{' above 0' * (name == 'std')}")
 
     def __call__(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
-        """What the model takes. Raises DataError for a picture without pixels."""
+        """The input of the model. Raises DataError for a picture without pixels."""
         pixels = np.array(self.resize_and_crop(picture)).reshape(*self.size, len(self.mean))
         return self.normalize(torch.from_numpy(pixels).permute(2, 0, 1)).contiguous()
 
     def normalize(self, pixels: UInt8[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
-        """(pixels / 255 - mean) / std, a channel."""
+        """(pixels / 255 - mean) / std, for each channel."""
         return self.standardize(pixels.float() / 255)
 
     def standardize(self, pixels: Float[Tensor, "*b c y x"]) -> Float[Tensor, "*b c y x"]:
-        """(pixels - mean) / std, a channel, of pixels from 0 to 1."""
+        """(pixels - mean) / std, for each channel, of pixels in 0..1."""
         mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
         return (pixels - mean) / std
 
     def resize_shortest(self, picture: Image.Image) -> Image.Image:
-        """The whole picture, with its shorter side as long as `shortest` (or `size`) says, its longer side at most
-        MAX_ASPECT times that: what a model sees in tiles."""
+        """The whole picture resized to the shorter side `shortest` (or that of `size`), the longer side at most
+        MAX_ASPECT times that: for models that run on tiles."""
         picture = self._converted(picture)
         shortest = self.shortest or min(self.size)
         factor = min(shortest / min(picture.size), MAX_ASPECT * shortest / max(picture.size))
@@ -89,7 +88,7 @@ class Preprocess:
         return picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
 
     def resize_and_crop(self, picture: Image.Image) -> Image.Image:
-        """The part of the picture that the model sees, at the size at which it sees it."""
+        """The part of the picture that the model uses, at the input size."""
         picture = self._converted(picture)
         method = Image.Resampling[self.interpolation.upper()]
         part, reduced, resized = self._steps(picture.size)
@@ -112,7 +111,7 @@ class Preprocess:
         return picture.convert("L" if len(self.mean) == 1 else "RGB")
 
     def placement(self, height: int, width: int) -> Placement:
-        """Where `resize_and_crop` puts the pixels of a picture of height x width."""
+        """Mapping from the pixels of a picture of height x width to the result of `resize_and_crop`."""
         (left, top, right, bottom), _, resized = self._steps((width, height))
         scale_x, scale_y = resized[0] / (right - left), resized[1] / (bottom - top)
         x, y = self._corner(resized)
@@ -121,15 +120,15 @@ class Preprocess:
     def _steps(
         self, size: tuple[int, int]
     ) -> tuple[tuple[int, int, int, int], tuple[int, int] | None, tuple[int, int]]:
-        """For a picture of (width, height): the part of it that is taken, the size to which that is first reduced,
-        if it is, and the size to which it is then resized."""
+        """For a picture of (width, height): the part that is used, the size to which it is downscaled first, if any,
+        and the size to which it is then resized."""
         part = _middle(*size) if self.resize == "crop" else (0, 0, *size)
         width, height = part[2] - part[0], part[3] - part[1]
         reduced = None
         if self.detail is not None and min(width, height) > self.detail:
             factor = self.detail / min(width, height)
             reduced = (max(1, round(width * factor)), max(1, round(height * factor)))
-        # of the part itself in a letterbox, whose scale the rounding of `reduced` shall not bend
+        # in a letterbox, of the part itself: rounding `reduced` would change the aspect ratio
         return (
             part,
             reduced,
@@ -137,18 +136,18 @@ class Preprocess:
         )
 
     def _corner(self, resized: tuple[int, int]) -> tuple[int, int]:
-        """Where the left and top edge of the resized picture lie in the result."""
+        """Position of the left and top edge of the resized picture in the result."""
         height, width = self.size
         return -((resized[0] - width) // 2), -((resized[1] - height) // 2)
 
     def with_size(self, side: int) -> "Preprocess":
-        """The same for square pictures of another size, with the same share cut off."""
+        """The same for square inputs of another size, with the same fraction cropped."""
         factor = side / min(self.size)
         shortest = None if self.shortest is None else round(self.shortest * factor)
         return replace(self, size=(side, side), shortest=shortest)
 
     def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) before the cut."""
+        """(width, height) before cropping."""
         if self.resize == "stretch":
             height, width = self.size if self.shortest is None else (self.shortest, self.shortest)
             return width, height
@@ -163,7 +162,7 @@ class Preprocess:
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of what is left of a picture longer than MAX_ASPECT."""
+    """Left, top, right, bottom of the centre of a picture, with an aspect ratio of at most MAX_ASPECT."""
     most = min(width, height) * MAX_ASPECT
     left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
     return left, top, left + min(width, most), top + min(height, most)

@@ -1,4 +1,4 @@
-"""A part of each picture of a batch, resized into the whole or a part of the result."""
+"""Crop a box of each picture of a batch and resize it into a box of the result."""
 
 from collections.abc import Sequence
 
@@ -16,12 +16,12 @@ def resample(
     mirrored: Bool[Tensor, "b"] | None = None,
     fill: Sequence[float] = (0.0,),
 ) -> Float[Tensor, "b c rows columns"]:
-    """-> float 0..1 of `size` (rows, columns): of each picture the box `source`, stretched over the box `target`
-    (bilinear, antialiased).
+    """-> float 0..1 of `size` (rows, columns): the box `source` of each picture, resized to the box `target` (bilinear,
+    antialiased).
 
-    source, target: top, left, height, width in pixels, on the processor; `target` None means all of the result.
-    mirrored: pictures to mirror left and right, with all that is around them.
-    fill: colour 0..1 of what `target` leaves free, one value or one a channel.
+    source, target: top, left, height, width in pixels, on the CPU. Default of `target`: the whole result.
+    mirrored: pictures to flip horizontally, together with the fill.
+    fill: colour 0..1 outside `target`, one value or one for each channel.
     """
     if target is None:
         target = torch.tensor([[0, 0, *size]]).expand(len(x), 4)
@@ -34,7 +34,7 @@ def resample(
 def resample_loop(
     x: Tensor, source: Tensor, size: tuple[int, int], target: Tensor, mirrored: Tensor, fill: Sequence[float]
 ) -> Tensor:
-    """On a processor: bytes one picture after another, by far the fastest."""
+    """On a CPU: one picture after another, on bytes, which is the fastest."""
     out = x.new_empty(len(x), x.shape[1], *size)
     colour = (torch.tensor(fill) * 255).round().to(torch.uint8)[:, None, None]
     for i, (one, other, turn) in enumerate(zip(source.tolist(), target.tolist(), mirrored.tolist(), strict=True)):
@@ -55,8 +55,8 @@ def resample_loop(
 def resample_batched(
     x: Tensor, source: Tensor, size: tuple[int, int], target: Tensor, mirrored: Tensor, fill: Sequence[float]
 ) -> Tensor:
-    """On a GPU: all at once, as rows times picture times columns, which is what separable resampling is.
-    Differs from `resample_loop` by rounding to bytes only."""
+    """On a GPU: separable resampling of the batch as two matrix products. Equal to `resample_loop` up to its rounding
+    to bytes."""
     (b, c, height, width), (y, z) = x.shape, size
     (top, left, h, w), (row, column, rows, columns) = (boxes.to(x.device).unbind(1) for boxes in (source, target))
     down, across = _weights(top, h, height, row, rows, y), _weights(left, w, width, column, columns, z)
@@ -70,9 +70,9 @@ def resample_batched(
 
 
 def _weights(start: Tensor, length: Tensor, n: int, first: Tensor, count: Tensor, out: int) -> Float[Tensor, "b out n"]:
-    """Weights of n pixels for each of `out`: those from `first` on, `count` in number, are spread evenly over [start,
-    start + length), a triangle each, widened where pixels shrink so that nothing aliases. Rows sum to 1, the others
-    to 0."""
+    """Interpolation weights of n pixels for each of `out`: triangles for the `count` pixels from `first` on, spaced
+    evenly over [start, start + length) and widened for antialiasing when downscaling. These rows sum to 1, others to
+    0."""
     step = (length / count)[:, None, None]
     pixels, places = torch.arange(n, device=start.device), torch.arange(out, device=start.device)
     centre = start[:, None, None] + (places[:, None] - first[:, None, None] + 0.5) * step

@@ -1,4 +1,4 @@
-"""What a split is for, by its name: training, validation or test."""
+"""The role of a split by its name: training, validation or test."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -11,7 +11,7 @@ SPLIT_NAMES = {"train": ("train", "training"), "val": ("val", "valid", "validati
 
 
 def split_role(name: str) -> str | None:
-    """ "train", "val" or "test" if a file's or folder's name says so: `valid`, `instances_train2017.json`."""
+    """ "train", "val" or "test" if a file or folder name contains it: `valid`, `instances_train2017.json`."""
     words = PurePosixPath(name.lower()).name
     for mark in "0123456789._-":
         words = words.replace(mark, " ")
@@ -22,7 +22,7 @@ def split_role(name: str) -> str | None:
 
 
 def find_split(splits: Sequence[str], split: str, label: str) -> str:
-    """The split asked for: by its own name, or "train", "val" or "test" by another usual one."""
+    """The split named `split`, or the only one of that role ("val" finds `validation`). Raises DataError otherwise."""
     if split in splits:
         return split
     named = [name for name in splits if split_role(name) is not None and split_role(name) == split_role(split)]

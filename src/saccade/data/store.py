@@ -1,4 +1,4 @@
-"""A folder, or a tar of one, as the same thing: file names and their bytes. Nothing is decode_counts to disk."""
+"""The files of a folder or of a tar, behind one interface. Nothing is unpacked to disk."""
 
 import bz2
 import gzip
@@ -12,7 +12,7 @@ from typing import Protocol
 from saccade.data.files import escape, is_hidden, is_picture, missing, natural_key, walk
 from saccade.errors import DataError
 
-# first bytes of a compressed file -> its reader, which unlike tarfile's own notices a missing end
+# magic bytes -> reader of a compressed file, which unlike tarfile's own detects truncation
 Reader = type[gzip.GzipFile] | type[bz2.BZ2File] | type[lzma.LZMAFile]
 COMPRESSED: dict[bytes, Reader] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -27,9 +27,9 @@ LONG_HEADERS = (
     tarfile.SOLARIS_XHDTYPE,
 )
 MAX_HEADER_BYTES = 1 << 20  # bytes of a member's long name or pax records
-# What tarfile and the readers raise for damaged or hostile bytes; a chain of headers is read by recursion.
+# Raised by tarfile and the readers for damaged or malicious files; chained headers are parsed recursively.
 DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError, IndexError, RecursionError)
-MAX_COMPRESSED_BYTES = 4 << 30  # bytes of files kept from a compressed tar, which cannot be read at a chosen place
+MAX_COMPRESSED_BYTES = 4 << 30  # bytes of a compressed tar, which allows no random access
 
 MAX_FILE_BYTES = 1 << 31  # bytes of one annotation file
 
@@ -38,9 +38,9 @@ class Store(Protocol):
     """Files under one root.
 
     Attributes:
-        label: what to call the whole in messages.
-        files: every regular file, relative to the root, "/" between the parts.
-        folders: every folder likewise, the root itself left out.
+        label: name in messages.
+        files: all regular files, relative to the root, separated by "/".
+        folders: all folders likewise, without the root.
     """
 
     label: str
@@ -48,18 +48,18 @@ class Store(Protocol):
     folders: set[str]
 
     def read(self, name: str) -> Path | bytes:
-        """A file: its path, or its bytes."""
+        """The path of a file, or its bytes."""
 
     def full_name(self, name: str) -> str:
-        """The file's name with the root's, as it is: messages escape it."""
+        """The file name with that of the root, not escaped."""
 
 
 def open_store(source: str | os.PathLike[str] | Store) -> Store:
     """A folder, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` as a Store.
 
     Raises:
-        DataError: not there (a near name is suggested), neither a folder nor a tar, damaged, too large to be
-            held when compressed, or holding a name that points outside it.
+        DataError: missing (a similar name is suggested), neither a folder nor a tar, damaged, too large for a
+            compressed tar, or with a member name that points outside it.
     """
     if not isinstance(source, str | os.PathLike):
         return source
@@ -81,14 +81,14 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
 
 
 class Header(tarfile.TarInfo):
-    """A tar header whose claims are checked before tarfile believes them."""
+    """A tar header with sizes checked before tarfile uses them."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0:
             raise ValueError("a member of negative size")
-        if header.type in LONG_HEADERS and header.size > MAX_HEADER_BYTES:  # tarfile reads these whole
+        if header.type in LONG_HEADERS and header.size > MAX_HEADER_BYTES:  # tarfile reads these at once
             raise ValueError(f"a header of {header.size} bytes, at most {MAX_HEADER_BYTES} are read")
         return header
 
@@ -98,7 +98,7 @@ def _is_tar(path: Path) -> bool:
         tarfile.open(path, "r:", tarinfo=Header).close()
     except tarfile.TarError:
         return False
-    except DAMAGED:  # a tar, of which TarStore says what is wrong
+    except DAMAGED:  # a tar, TarStore reports what is wrong
         pass
     return True
 
@@ -124,9 +124,9 @@ class FolderStore:
 
 
 class TarStore:
-    """A tar read in place: an uncompressed one at the files' offsets, a compressed one once, into memory.
+    """A tar: uncompressed, read at the offsets of its files; compressed, read once into memory.
 
-    Links, devices and the like are passed over; names only ever label pictures, so none reaches the disk.
+    Links, devices and other special members are skipped. Member names are never used as paths on disk.
     """
 
     def __init__(self, path: Path, reader: Reader | None):
@@ -150,7 +150,7 @@ class TarStore:
         if name in self._bytes:
             return self._bytes[name]
         offset, size = self._places[name]
-        with self.path.open("rb") as file:  # opened anew each time: threads and processes share no position
+        with self.path.open("rb") as file:  # opened for each read: threads and processes share no file position
             file.seek(offset)
             return file.read(size)
 
@@ -163,7 +163,7 @@ class TarStore:
                 name = self._accept(member)
                 if name:
                     self._places[name] = (member.offset_data, member.size)
-        with self.path.open("rb") as file:  # every tar ends in empty blocks; tarfile does not mind their absence
+        with self.path.open("rb") as file:  # tarfile does not check the empty blocks at the end
             file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
             if any(file.read()):
                 raise tarfile.ReadError("no end mark")
@@ -185,8 +185,8 @@ class TarStore:
                 self._bytes[name] = file.read()
 
     def _accept(self, member: tarfile.TarInfo) -> str:
-        """The normalised name of a file to keep, or "" for anything else."""
-        if member.size < 0:  # as pax records may say, which tarfile follows backwards
+        """The normalized name of a regular file, or "" for other members."""
+        if member.size < 0:  # possible in pax records; tarfile would seek backwards
             raise ValueError("a member of negative size")
         path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
@@ -199,7 +199,7 @@ class TarStore:
 
 
 def read_bytes(store: Store, name: str) -> bytes:
-    """Raises DataError for a file that cannot be opened."""
+    """Contents of a file. Raises DataError if it cannot be opened."""
     source = store.read(name)
     if not isinstance(source, Path):
         return source
@@ -212,7 +212,7 @@ def read_bytes(store: Store, name: str) -> bytes:
 
 
 def read_text(store: Store, name: str) -> str:
-    """UTF-8, a byte order mark left out. Raises DataError for other bytes."""
+    """Contents of a UTF-8 file, without a byte order mark. Raises DataError for other encodings."""
     try:
         return read_bytes(store, name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -226,7 +226,7 @@ def join(*parts: str) -> str:
 
 
 def relative_to(root: str, name: str) -> str:
-    """A file's name without that of the folder around everything."""
+    """A file name relative to the folder `root`."""
     return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name
 
 
@@ -235,6 +235,6 @@ def parent_folder(name: str) -> str:
 
 
 def pictures_in(store: Store, folder: str) -> list[str]:
-    """All pictures below a folder, as a person would sort them."""
+    """All pictures in a folder and its subfolders, in natural order."""
     inside = (n for n in store.files if (not folder or n.startswith(f"{folder}/")) and is_picture(n))
     return sorted(inside, key=natural_key)

@@ -1,8 +1,7 @@
 """TrivialAugment (Müller & Hutter, arXiv 2103.10158): one random operation of random strength for each picture.
 
-The operations are Pillow's, with the ranges that the paper takes over from RandAugment (its table of spaces, RA),
-on float pictures 0..1. Each picture draws its own; those that drew the same are computed together, and the five
-that move pixels are one affine map.
+The operations are Pillow's, with the ranges of RandAugment (search space RA of the paper), on float pictures 0..1.
+Pictures with the same operation are computed together; the five geometric ones are a single affine map.
 """
 
 import math
@@ -13,19 +12,19 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-# what an operation makes of a strength m in -1..1
+# effect at strength 1; strengths m are in -1..1
 MAX_STRENGTH = {"rotate": math.radians(30), "shear x": 0.3, "shear y": 0.3, "move x": 10 / 32, "move y": 10 / 32}
 FACTOR = 0.9  # brightness, colour, contrast and sharpness are scaled by 1 - 0.9 to 1 + 0.9
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's "L"
-EMPTY = 0.5  # shade of what an affine map uncovers
+EMPTY = 0.5  # fill value outside the picture
 
 
 def trivial_augment(x: Float[Tensor, "b 3 y x"], generator: Generator) -> Float[Tensor, "b 3 y x"]:
-    """Each picture after one operation drawn evenly from the fourteen. Values stay in 0..1."""
+    """Apply one of fourteen operations, drawn uniformly, to each picture. Values stay in 0..1."""
     b, device = len(x), generator.device
     drawn = torch.randint(1 + len(MAX_STRENGTH) + len(COLOURS), (b,), generator=generator, device=device).cpu()
     strength = (torch.rand(b, generator=generator, device=device) * 2 - 1).to(x.device)
-    x = x.clone()  # operation 0 leaves a picture as it is
+    x = x.clone()  # operation 0 is the identity
     moved = ((drawn >= 1) & (drawn <= len(MAX_STRENGTH))).nonzero().flatten()
     if len(moved):
         matrices = _affine((drawn[moved] - 1).to(x.device), strength[moved.to(x.device)], x.shape[3] / x.shape[2])
@@ -41,10 +40,10 @@ def trivial_augment(x: Float[Tensor, "b 3 y x"], generator: Generator) -> Float[
 def _affine(kind: Tensor, m: Tensor, aspect: float) -> Float[Tensor, "b 2 3"]:
     """Output coordinates -> input coordinates, -1..1 along both sides, for the operations of MAX_STRENGTH in order."""
     reach = m * torch.tensor(list(MAX_STRENGTH.values()), device=m.device)[kind]
-    # an operation that a picture did not draw gets 0: no effect
+    # 0, no effect, for operations not drawn
     turn, shear_x, shear_y, move_x, move_y = ((kind == i) * reach for i in range(len(MAX_STRENGTH)))
     cos, sin = turn.cos(), turn.sin()
-    # `aspect` (width / height) keeps angles right where the sides differ
+    # `aspect` (width / height) preserves angles in rectangular pictures
     first = torch.stack([cos, (sin + shear_x) / aspect, 2 * move_x], dim=1)
     second = torch.stack([(shear_y - sin) * aspect, cos, 2 * move_y], dim=1)
     return torch.stack([first, second], dim=1)
@@ -69,7 +68,7 @@ def brightness(x: Tensor, m: Tensor) -> Tensor:
 
 
 def colour(x: Tensor, m: Tensor) -> Tensor:
-    """Away from or towards its own grey."""
+    """Away from or towards its greyscale version."""
     return _blend(_grey(x).expand_as(x), x, m)
 
 
@@ -79,10 +78,10 @@ def contrast(x: Tensor, m: Tensor) -> Tensor:
 
 
 def sharpness(x: Tensor, m: Tensor) -> Tensor:
-    """Away from or towards its smoothed self, (sum of 3 x 3 + 4 times the middle) / 13; the border stays."""
+    """Away from or towards its smoothed version, (sum of 3 x 3 + 4 times the centre) / 13, except at the border."""
     base = x.clone()
     if min(x.shape[2:]) > 2:
-        three = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]  # sums, several times faster than a pooling
+        three = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]  # several times faster than pooling
         nine = three[..., :-2] + three[..., 1:-1] + three[..., 2:]
         base[:, :, 1:-1, 1:-1] = (nine + 4 * x[:, :, 1:-1, 1:-1]) / 13
     return _blend(base, x, m)

@@ -74,29 +74,29 @@ class VideoReader:
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
         self._av = pyav()
-        self.path, self.on_error, self.said = path, on_error, escape(path)
+        self.path, self.on_error, self.display = path, on_error, escape(path)
         self.name = read_name(path)
         self.notes: list[str] = []
         self.read = 0
         if not check_file(path).stat().st_size:
-            raise DataError(f"{self.said} is empty (0 bytes); a film was expected")
+            raise DataError(f"{self.display} is empty (0 bytes); a film was expected")
         try:
             # an absolute path is never taken for a protocol's address
             self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
-            raise DataError(f"{self.said} is not a film that can be read ({_why(error)}); {READ} are") from error
+            raise DataError(f"{self.display} is not a film that can be read ({_why(error)}); {READ} are") from error
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         if not videos:
             kinds = ", ".join(sorted({s.type for s in self._container.streams}))
             self.close()
             if not kinds:
-                raise DataError(f"{self.said} holds nothing that can be played: it is cut short or damaged")
-            raise DataError(f"{self.said} holds no video (found: {kinds}); a film was expected")
+                raise DataError(f"{self.display} holds nothing that can be played: it is cut short or damaged")
+            raise DataError(f"{self.display} holds no video (found: {kinds}); a film was expected")
         self._stream = videos[0]
         if len(videos) > 1:
-            self.notes.append(f"{self.said} holds {len(videos)} videos: the first is used")
+            self.notes.append(f"{self.display} holds {len(videos)} videos: the first is used")
         if (ratio := self._stream.codec_context.sample_aspect_ratio) not in (None, 0, 1):
-            self.notes.append(f"{self.said} has pixels that are not square ({ratio}); they are taken as they are")
+            self.notes.append(f"{self.display} has pixels that are not square ({ratio}); they are taken as they are")
         self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self._start = min(
@@ -130,7 +130,7 @@ class VideoReader:
             yield Frame(time, picture)
         if not self.read:
             reason = f": {self.notes[-1]}" if self.notes else ""
-            raise DataError(f"{self.said} holds no frame that can be decoded{reason}")
+            raise DataError(f"{self.display} holds no frame that can be decoded{reason}")
         expected = self._end()
         if expected is not None and end < expected - max(EARLY, 2 / self.rate):
             text = f"cut short: it ends at {float(last):.2f} s, where its header says {float(expected):.2f} s"
@@ -162,18 +162,18 @@ class VideoReader:
 
     def _problem(self, text: str) -> None:
         if self.on_error == "fail":
-            raise DataError(f"{self.said} is {text}")
-        self.notes.append(f"{self.said} is {text}")
+            raise DataError(f"{self.display} is {text}")
+        self.notes.append(f"{self.display} is {text}")
 
     def _picture(self, frame: Any) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
-        # the range is said, or PyAV before 17 takes all colours for those of standard definition (BT.601)
+        # the range is display, or PyAV before 17 takes all colours for those of standard definition (BT.601)
         plain = frame.reformat(format="rgba" if clear else "rgb24", dst_color_range="JPEG")
         image = Image.fromarray(plain.to_ndarray())
-        turn, said = _turn(frame)
-        image = image if turn is None else image.transpose(turn)
+        transpose, how = _turn(frame)
+        image = image if transpose is None else image.transpose(transpose)
         picture = read_image(image, name=f"{self.name} frame {self.read}")  # the rules of pictures: size, transparency
-        turned = (f"turned upright as the film says ({said})",) if said else ()
+        turned = (f"turned upright as the film says ({how})",) if how else ()
         return Picture(picture.image, picture.name, picture.notes + turned)
 
     def _end(self) -> Fraction | None:
@@ -181,9 +181,9 @@ class VideoReader:
         stream, container = self._stream, self._container
         if stream.duration:
             return (stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base - self._start
-        said = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "").strip())  # Matroska
-        if said:
-            hours, minutes, seconds = map(Fraction, said.groups())
+        match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "").strip())  # Matroska
+        if match:
+            hours, minutes, seconds = map(Fraction, match.groups())
             return 3600 * hours + 60 * minutes + seconds - self._start
         if container.duration and len(container.streams) == 1:  # of several the longest counts, which may be sound
             return Fraction(container.duration, 1_000_000)

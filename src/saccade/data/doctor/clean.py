@@ -39,8 +39,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     if not any(parts.values()):
         raise DataError(f"nothing of {store.label} can be used, so there is nothing to write")
     writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
-    for said, name in _places(examined, parts).items():
-        _write(out, said, read_bytes(store, name))
+    for display, name in _places(examined, parts).items():
+        _write(out, display, read_bytes(store, name))
     if examined.subject.layout is not None:
         writers[examined.subject.format](examined, parts, out, changes)
     if examined.subject.masks is not None:
@@ -72,10 +72,10 @@ def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str
     """Name in the copy -> picture, each once. Raises DataError for two pictures of one name."""
     places: dict[str, str] = {}
     for name in dict.fromkeys(name for names in parts.values() for name in names):
-        other = places.setdefault(examined.subject.said(name), name)
+        other = places.setdefault(examined.subject.display_name(name), name)
         if other != name:
             raise DataError(
-                f"{escape(other)} and {escape(name)} would both be copied to {escape(examined.subject.said(name))}; "
+                f"{escape(other)} and {escape(name)} would both be copied to {escape(examined.subject.display_name(name))}; "
                 "nothing was written: rename one of their folders"
             )
     return places
@@ -126,7 +126,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
     for name, file in layout.lists.items():
         if name in parts:
             text = "".join(f"{keys[each]}\n" for each in parts[name])
-            _write(out, subject.said(file), text.encode())
+            _write(out, subject.display_name(file), text.encode())
 
 
 def _repaired_xml(data: bytes, repairs: dict[int, Box | None]) -> bytes:
@@ -166,7 +166,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
     yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
     _write(out, "data.yaml", yaml_file.encode())
     for name, pictures in parts.items():
-        _write(out, f"{name}.txt", "".join(f"./{subject.said(each)}\n" for each in pictures).encode())
+        _write(out, f"{name}.txt", "".join(f"./{subject.display_name(each)}\n" for each in pictures).encode())
 
 
 def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]) -> str:
@@ -200,7 +200,7 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
         kept = set(parts[part.name])
         pictures = [each for each in part.annotations.pictures if each.name in kept]
         data.update(_repaired_coco(examined, part, data, pictures, changes))
-        _write(out, subject.said(file), json.dumps(data).encode())
+        _write(out, subject.display_name(file), json.dumps(data).encode())
 
 
 def _repaired_coco(

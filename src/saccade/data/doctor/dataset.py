@@ -45,7 +45,7 @@ class CheckedDataset:
     layout: Layout | None = None
     masks: MaskLayout | None = None
 
-    def said(self, name: str) -> str:
+    def display_name(self, name: str) -> str:
         """A file's name as findings show it."""
         return relative_to(self.root, name)
 
@@ -84,7 +84,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     if isinstance(layout, coco.COCO):
         subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
     if split is None:
-        findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
     return subject
 
 
@@ -108,7 +108,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
         return subject
     findings.extend("assumed", (note for part in subject.parts[:1] if part.masked for note in part.masked.notes))
     if split is None:
-        findings.extend("in no split", (subject.said(name) for name in layout.orphans()))
+        findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
     return subject
 
 

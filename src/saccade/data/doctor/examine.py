@@ -54,7 +54,7 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     result = Examination(subject, report, seen)
     for name, each in seen.items():
         if each.error:
-            findings.add("picture unreadable", f"{subject.said(name)}: {each.error}")
+            findings.add("picture unreadable", f"{subject.display_name(name)}: {each.error}")
             result.unusable[name] = "picture unreadable"
     files: dict[str, str] = {}
     for part in subject.parts:
@@ -78,40 +78,40 @@ def _examine_annotations(result: Examination, part: Part, files: dict[str, str],
     assert annotations is not None
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
-    findings.extend("picture unlabelled", map(subject.said, annotations.unlabelled))
+    findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
     for picture in annotations.pictures:
-        said = subject.said(picture.name)
+        display = subject.display_name(picture.name)
         if files.setdefault(picture.name, picture.where) != picture.where:  # places of two files are two places
-            said = f"{said} in {picture.where}"
-        _examine_picture(result, (part.name, picture.name), said, picture, annotations.unit, findings)
+            display = f"{display} in {picture.where}"
+        _examine_picture(result, (part.name, picture.name), display, picture, annotations.unit, findings)
 
 
 def _examine_picture(
-    result: Examination, key: tuple[str, str], said: str, picture: AnnotatedPicture, unit: bool, findings: Findings
+    result: Examination, key: tuple[str, str], display: str, picture: AnnotatedPicture, unit: bool, findings: Findings
 ) -> None:
     seen, size = result.seen[picture.name], None
     if not seen.error:
         upright = seen.size[::-1] if seen.orientation > 4 else seen.size
         if picture.size is not None and picture.size not in (seen.size, upright):
             (h, w), (rows, columns) = picture.size, seen.size
-            findings.add("picture size", f"{said}: {columns} x {rows}, annotated as {w} x {h}")
+            findings.add("picture size", f"{display}: {columns} x {rows}, annotated as {w} x {h}")
             result.other_size.add(key)
         elif seen.orientation > 1 and picture.size == seen.size and picture.objects:
-            findings.add("picture turned", said)
+            findings.add("picture turned", display)
         size = picture.size or upright
     if not picture.objects and picture.where:
-        findings.add("picture empty", said)
+        findings.add("picture empty", display)
     result.objects[key] = verdicts(picture, size, unit)
     for each, (kind, verdict) in zip(picture.objects, result.objects[key], strict=True):
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
-            findings.add(kind, f"{said}, {each.where}{text}")
+            findings.add(kind, f"{display}, {each.where}{text}")
         wrong = segmentation_error(each.shape, None if key in result.other_size else size)
         if wrong:
-            findings.add("mask broken", f"{said}, {each.where}: {wrong}")
+            findings.add("mask broken", f"{display}, {each.where}: {wrong}")
             result.broken_masks.add((*key, each.row))
         if each.id == 0:
-            findings.add("id zero", f"{said}, {each.where}")
+            findings.add("id zero", f"{display}, {each.where}")
 
 
 def _count(result: Examination, part: Part) -> dict[str, int]:
@@ -142,23 +142,23 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
 
     for name in roles:
         if leaks(name):
-            findings.add("leak", f"{subject.said(name)} is in both lists")
+            findings.add("leak", f"{subject.display_name(name)} is in both lists")
             result.unusable.setdefault(name, "leak")
     for group in copies(result.seen):
-        said = " = ".join(map(subject.said, group))
+        display = " = ".join(map(subject.display_name, group))
         if len({label_of.get(name) for name in group}) > 1:
-            findings.add("picture in two classes", said)
+            findings.add("picture in two classes", display)
             result.unusable.update(dict.fromkeys(group, "picture in two classes"))
         elif leaks(*group):
-            findings.add("leak", said)
+            findings.add("leak", display)
             trained = [name for name in group if "train" in roles[name]]
             result.unusable.update({name: "leak" for name in trained if name not in result.unusable})
         else:
-            findings.extend("picture repeated", (f"{subject.said(n)} = {subject.said(group[0])}" for n in group[1:]))
+            findings.extend("picture repeated", (f"{subject.display_name(n)} = {subject.display_name(group[0])}" for n in group[1:]))
             result.unusable.update({name: "picture repeated" for name in group[1:] if name not in result.unusable})
     for one, other in similar(result.seen):
         kind = "similar leak" if leaks(one, other) else "picture similar"
-        findings.add(kind, f"{subject.said(one)} ~ {subject.said(other)}")
+        findings.add(kind, f"{subject.display_name(one)} ~ {subject.display_name(other)}")
 
 
 def _examine_classes(parts: list[Part], splits: list[Split], findings: Findings) -> None:

@@ -43,15 +43,15 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Fi
     pictures, bad = Counter[int](), dict[str, str]()
     pixels = np.zeros(256, np.int64)
     for each, mask in zip(readable, scans, strict=True):
-        said = relative_to(masked.root, each.name)
+        display = relative_to(masked.root, each.name)
         if mask.counts is None:
             findings.add(mask.kind, mask.text)
             bad[each.name] = mask.kind
             continue
         if mask.counts[IGNORE_INDEX] == mask.counts.sum():
-            findings.add("mask ignored", said)
+            findings.add("mask ignored", display)
         if mask.turned:
-            findings.add("mask turned", said)
+            findings.add("mask turned", display)
         if mask.note:
             findings.add("assumed", mask.note)
         pixels += mask.counts
@@ -94,10 +94,10 @@ def write_masks(
         masks.update(dict.fromkeys(each.mask for each in kept))
         lines[part.name] = {each.line for each in kept}
     for name in masks:
-        write(out, subject.said(name), read_bytes(subject.store, name))
+        write(out, subject.display_name(name), read_bytes(subject.store, name))
     for listed in layout.class_lists:
-        write(out, subject.said(listed.file), read_bytes(subject.store, listed.file))
+        write(out, subject.display_name(listed.file), read_bytes(subject.store, listed.file))
     for split, files in layout.lists.items():
         for file in files if split in lines else ():
             left = dict.fromkeys(line for line in lines_of(subject.store, file) if line in lines[split])
-            write(out, subject.said(file), "".join(f"{line}\n" for line in left).encode())
+            write(out, subject.display_name(file), "".join(f"{line}\n" for line in left).encode())

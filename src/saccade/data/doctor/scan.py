@@ -40,16 +40,16 @@ def scan_images(store: Store, names: Sequence[str]) -> dict[str, ImageScan]:
 
 
 def _scan_image(store: Store, name: str) -> ImageScan:
-    said = os.path.basename(name)
+    display = os.path.basename(name)
     try:
         source = store.read(name)
         data = source.read_bytes() if isinstance(source, Path) else source
-        picture = read_image(data, name=said)
+        picture = read_image(data, name=display)
         image, size, orientation = picture.image, picture.image.size[::-1], 1
         if any("upright" in note for note in picture.notes):
-            size, orientation = read_size(data, said)
+            size, orientation = read_size(data, display)
     except OSError as error:
-        return ImageScan(f"{said} cannot be opened ({error.strerror})")
+        return ImageScan(f"{display} cannot be opened ({error.strerror})")
     except DataError as error:
         return ImageScan(str(error))
     grey = image.convert("L")

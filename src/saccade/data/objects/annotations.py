@@ -96,13 +96,13 @@ def check_box(box: Box, size: tuple[int, int] | None, unit: bool) -> BoxCheck:
     """Judge a box as it is written. size: (height, width) of the picture where known; of no use with `unit`."""
     left, top, right, bottom = box
     if not all(map(math.isfinite, box)):
-        return BoxCheck("box not finite", f"its box {_said(box)} has a coordinate that is no finite number", box)
+        return BoxCheck("box not finite", f"its box {_format_box(box)} has a coordinate that is no finite number", box)
     if right < left or bottom < top:
-        text = f"its box {_said(box)} ends before it begins; left < right and top < bottom expected"
+        text = f"its box {_format_box(box)} ends before it begins; left < right and top < bottom expected"
         return BoxCheck("box inverted", text, box)
     if right - left < MIN_SIDE[unit] or bottom - top < MIN_SIDE[unit]:
         side = "width" if right - left < MIN_SIDE[unit] else "height"
-        return BoxCheck("box empty", f"its box {_said(box)} has no {side}", box)
+        return BoxCheck("box empty", f"its box {_format_box(box)} has no {side}", box)
     if size is None and not unit:
         return BoxCheck("", "", box)
     height, width = (1.0, 1.0) if unit or size is None else size
@@ -111,11 +111,11 @@ def check_box(box: Box, size: tuple[int, int] | None, unit: bool) -> BoxCheck:
     cut = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
     if min(cut[2] - cut[0], cut[3] - cut[1]) < MIN_SIDE[unit]:
         whole = "0 to 1" if unit else f"{width} x {height} pixels"
-        return BoxCheck("box outside", f"its box {_said(box)} lies outside the picture ({whole})", box)
+        return BoxCheck("box outside", f"its box {_format_box(box)} lies outside the picture ({whole})", box)
     return BoxCheck("", "", cut, max(-left, -top, right - width, bottom - height))
 
 
-def _said(box: Box) -> str:
+def _format_box(box: Box) -> str:
     return f"({', '.join(f'{value:g}' for value in box)})"
 
 

@@ -66,7 +66,7 @@ class _Reader:
     """One JSON file -> Annotations."""
 
     def __init__(self, store: Store, root: str, name: str, label: str, data: dict, classes: list[str] | None):
-        self.said = escape(relative_to(root, name))
+        self.display = escape(relative_to(root, name))
         names = self._categories(data)
         self.result = Annotations(label, "COCO", store, root, resolve_classes(list(names.values()), classes, label))
         index = {name: i for i, name in enumerate(self.result.classes)}
@@ -81,30 +81,30 @@ class _Reader:
         ]
 
     def _problem(self, kind: str, where: str, text: str, fatal: bool = False) -> None:
-        self.result.problems.append(Problem(kind, f"{self.said}, {where}", f"{self.said}, {where} {text}", fatal))
+        self.result.problems.append(Problem(kind, f"{self.display}, {where}", f"{self.display}, {where} {text}", fatal))
 
     def _categories(self, data: dict) -> dict[Any, str]:
         """Category id -> name, in the order of the ids."""
         found: dict[Any, str] = {}
         names: set[str] = set()
-        for each in _dicts(data, "categories", self.said):
+        for each in _dicts(data, "categories", self.display):
             key, name = each.get("id"), each.get("name")
             if not _is_id(key) or not isinstance(name, str) or not name:
-                raise DataError(f"{self.said} has a category {escape(each)}; an id and a name expected")
+                raise DataError(f"{self.display} has a category {escape(each)}; an id and a name expected")
             if key in found or name in names:
                 raise DataError(
-                    f"{self.said} names the category {escape(key)} ('{escape(name)}') twice; one each expected"
+                    f"{self.display} names the category {escape(key)} ('{escape(name)}') twice; one each expected"
                 )
             found[key] = name
             names.add(name)
         if not found:
-            raise DataError(f"{self.said} lists no categories; an id and a name for each class expected")
+            raise DataError(f"{self.display} lists no categories; an id and a name for each class expected")
         return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
 
     def _images(self, data: dict, name: str) -> dict[Any, AnnotatedPicture | None]:
         """Image id -> picture, None for those without a file."""
         found: dict[Any, AnnotatedPicture | None] = {}
-        images = _dicts(data, "images", self.said)
+        images = _dicts(data, "images", self.display)
         files = [_file_name(each.get("file_name")) for each in images]
         prefix = _prefix(self.result.store, name, [file for file in files if file])
         there = set(self.result.store.files)
@@ -130,13 +130,13 @@ class _Reader:
             else:
                 size = (number(each.get("height")), number(each.get("width")))
                 claimed = (int(size[0]), int(size[1])) if all(map(math.isfinite, size)) and min(size) >= 1 else None
-                found[key] = by_name[full] = AnnotatedPicture(full, self.said, size=claimed, row=i)
+                found[key] = by_name[full] = AnnotatedPicture(full, self.display, size=claimed, row=i)
         self.result.pictures = list(by_name.values())
         return found
 
     def _annotations(self, data: dict) -> None:
         self.places: dict[Any, tuple[AnnotatedPicture, int]] = {}
-        for i, each in enumerate(_dicts(data, "annotations", self.said)):
+        for i, each in enumerate(_dicts(data, "annotations", self.display)):
             key = each.get("id")
             where = f"annotation {key}" if type(key) is int else f"annotation number {i + 1}"
             image, category = each.get("image_id"), each.get("category_id")
@@ -167,18 +167,18 @@ class _Reader:
     def _relations(self, data: dict) -> None:
         by_image = data.get("relations") or {}
         if not isinstance(by_image, dict):
-            raise DataError(f"{self.said} has relations that are no lists by image id, {{id: [...]}}")
-        said = list(by_image.items())
+            raise DataError(f"{self.display} has relations that are no lists by image id, {{id: [...]}}")
+        entries = list(by_image.items())
         names = data.get("relation_names")
         if names is None:
-            rows = [row for _, rows in said if isinstance(rows, list) for row in rows if isinstance(row, dict)]
+            rows = [row for _, rows in entries if isinstance(rows, list) for row in rows if isinstance(row, dict)]
             names = sorted({str(row.get("relation")) for row in rows})
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f"{self.said} has relation_names that are no list of names")
-        check_names(names, self.said, "relations")
+            raise DataError(f"{self.display} has relation_names that are no list of names")
+        check_names(names, self.display, "relations")
         self.result.relations = names
         index = {name: i for i, name in enumerate(names)}
-        for key, rows in said:
+        for key, rows in entries:
             for row in rows if isinstance(rows, list) else [rows]:
                 ends = [self.places.get(_hashable(_get(row, end))) for end in ("subject", "object")]
                 relation = index.get(_hashable(_get(row, "relation")))
@@ -211,13 +211,13 @@ def find(store: Store, only: str | None = None) -> COCO | None:
 
 def load(store: Store, name: str) -> dict:
     """A COCO document. Raises DataError for what is none."""
-    said = escape(store.full_name(name))
+    display = escape(store.full_name(name))
     try:
         data = json.loads(read_bytes(store, name))
     except (ValueError, RecursionError) as error:  # of encodings, too
-        raise DataError(f"{said} is not sound JSON ({in_one_line(error)})") from error
+        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise DataError(f"{said} is no COCO file: images, annotations and categories expected in it")
+        raise DataError(f"{display} is no COCO file: images, annotations and categories expected in it")
     return data
 
 
@@ -276,10 +276,10 @@ def _hashable(value: object) -> object:
     return value if _is_id(value) else None
 
 
-def _dicts(data: dict, key: str, said: str) -> list[dict]:
+def _dicts(data: dict, key: str, display: str) -> list[dict]:
     rows = data[key]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{said} has {key} that are no list of objects in braces")
+        raise DataError(f"{display} has {key} that are no list of objects in braces")
     return rows
 
 

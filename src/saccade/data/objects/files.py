@@ -117,12 +117,12 @@ class ObjectFiles(AnnotatedFiles):
         return AnnotatedPicture(raw.name, raw.where, objects, raw.size, relations)
 
     def _refuse(self, raw: AnnotatedPicture, where: str, verdict: BoxCheck) -> None:
-        said = f"{relative_to(self._root, raw.name)}, {where}"
+        display = f"{relative_to(self._root, raw.name)}, {where}"
         text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
         if self.on_error == "fail":
             raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
-        self.skipped[said] = text
-        self._owners[said] = relative_to(self._root, raw.name)
+        self.skipped[display] = text
+        self._owners[display] = relative_to(self._root, raw.name)
 
     def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`."""

@@ -93,11 +93,11 @@ class VOC:
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
-            said = escape(relative_to(self.root, name))
+            display = escape(relative_to(self.root, name))
             try:
                 self._parsed[name] = parse(read_bytes(self.store, name))
             except DataError as error:
-                self._parsed[name] = Problem("annotation broken", said, f"{said} {error}")
+                self._parsed[name] = Problem("annotation broken", display, f"{display} {error}")
         return self._parsed[name]
 
     def _pictures(self, folder: str) -> dict[str, list[str]]:
@@ -114,14 +114,14 @@ class VOC:
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
         """The keys that a list of a split holds, each once."""
-        said, keys = escape(relative_to(self.root, name)), {}
+        display, keys = escape(relative_to(self.root, name)), {}
         for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
             key = (line.split() or [""])[0]
             if key not in files and is_picture(key):
                 key = str(PurePosixPath(key).with_suffix(""))
             if key in keys:
                 problems.append(
-                    Problem("picture listed twice", said, f"{said}, line {i}: {escape(key)} is listed again")
+                    Problem("picture listed twice", display, f"{display}, line {i}: {escape(key)} is listed again")
                 )
             elif key:
                 keys[key] = i
@@ -142,7 +142,7 @@ class VOC:
             text += "a picture without objects needs one too"
             result.problems.append(Problem("annotation missing", escape(key), text, fatal=True))
             return
-        parsed, said = self._parse(name), relative_to(self.root, name)
+        parsed, display = self._parse(name), relative_to(self.root, name)
         found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
         if isinstance(parsed, Problem):
             result.problems.append(parsed)
@@ -152,25 +152,25 @@ class VOC:
             both = ", ".join(escape(relative_to(self.root, each)) for each in found)
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
-                text = f"{escape(said)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
-                result.problems.append(Problem("annotation broken", said, text, fatal=True))
+                text = f"{escape(display)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
+                result.problems.append(Problem("annotation broken", display, text, fatal=True))
                 return
         if not found:
             result.problems.append(
-                Problem("picture missing", said, f"{escape(said)} has no picture beside it; add or remove it")
+                Problem("picture missing", display, f"{escape(display)} has no picture beside it; add or remove it")
             )
         elif found[0] in taken:
-            text = f"{escape(said)} and {escape(taken[found[0]])} are both of the picture "
+            text = f"{escape(display)} and {escape(taken[found[0]])} are both of the picture "
             text += f"{escape(relative_to(self.root, found[0]))}; keep one"
-            result.problems.append(Problem("annotation broken", said, text, fatal=True))
+            result.problems.append(Problem("annotation broken", display, text, fatal=True))
         else:
             index = {name: i for i, name in enumerate(result.classes)}
             objects = [
                 AnnotatedObject(where, box, index[c], crowd, row=i)
                 for i, (where, c, box, crowd) in enumerate(parsed.objects)
             ]
-            taken[found[0]] = said
-            result.pictures.append(AnnotatedPicture(found[0], said, objects, parsed.size))
+            taken[found[0]] = display
+            result.pictures.append(AnnotatedPicture(found[0], display, objects, parsed.size))
 
 
 def find(store: Store) -> VOC | None:

@@ -104,15 +104,15 @@ class YOLO:
 
     def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
         picture = result.pictures[-1]
-        said = escape(picture.where)
+        display = escape(picture.where)
         try:
             lines = read_text(self.store, file).splitlines()
         except DataError as error:
-            result.problems.append(Problem("annotation broken", said, str(error)))
+            result.problems.append(Problem("annotation broken", display, str(error)))
             result.pictures.pop()
             return
         for i, line in enumerate(lines, start=1):
-            values, where = [number(word) for word in line.split()], f"{said}, line {i}"
+            values, where = [number(word) for word in line.split()], f"{display}, line {i}"
             if not values:
                 continue
             if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
@@ -279,14 +279,14 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
     counts. Only names inside the store are ever looked up."""
     files = set(store.files)
     for path in _ways(root, base, place):
-        said = escape(relative_to(root, path))
+        display = escape(relative_to(root, path))
         if path in store.folders or not path:
-            return [(name, said) for name in pictures_in(store, path)]
+            return [(name, display) for name in pictures_in(store, path)]
         if path in files:
             lines = [line.strip() for line in read_text(store, path).splitlines()]
             folders = (parent_folder(path), next(_ways(root, base, ".")), root)
             return [
-                (_named(files, folders, line, escape(store.full_name(path))), f"{said}, line {i}")
+                (_named(files, folders, line, escape(store.full_name(path))), f"{display}, line {i}")
                 for i, line in enumerate(lines, start=1)
                 if line
             ]

@@ -82,55 +82,55 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:
     """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
-    said = escape(relative_to(root, name))
+    display = escape(relative_to(root, name))
     text = read_text(store, name)
     if len(text) > LARGEST:
-        raise DataError(f"{said} is larger than {LARGEST >> 20} MiB; a list of classes expected")
-    rows = _from_json(text, said) if name.lower().endswith(".json") else _from_lines(text)
+        raise DataError(f"{display} is larger than {LARGEST >> 20} MiB; a list of classes expected")
+    rows = _from_json(text, display) if name.lower().endswith(".json") else _from_lines(text)
     if rows is None:
         return None
     if not rows:
-        raise DataError(f"{said} lists no classes; a name a line expected")
-    entries = [_entry(row, number, said) for row, number in rows]
-    _check(entries, said)
-    return ClassList(said, name, tuple(sorted(entries, key=lambda each: each.value)))
+        raise DataError(f"{display} lists no classes; a name a line expected")
+    entries = [_entry(row, number, display) for row, number in rows]
+    _check(entries, display)
+    return ClassList(display, name, tuple(sorted(entries, key=lambda each: each.value)))
 
 
 Row = dict[str, object]
 
 
-def _entry(row: Row, number: int, said: str) -> Entry:
+def _entry(row: Row, number: int, display: str) -> Entry:
     value = number if row.get("value") is None else row["value"]
     name, colour = str(row.get("name") or "").strip(" \t,;\"'"), row.get("colour")
     if not isinstance(value, int) or not 0 <= value <= 65535:
-        raise DataError(f"{said} gives '{escape(name)}' the number {escape(value)}; a whole number from 0 expected")
+        raise DataError(f"{display} gives '{escape(name)}' the number {escape(value)}; a whole number from 0 expected")
     if colour is None:
         return Entry(name, value)
     parts = list(colour) if isinstance(colour, list | tuple) else []
     if len(parts) < 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
-        raise DataError(f"{said} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected")
+        raise DataError(f"{display} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected")
     return Entry(name, value, (parts[0], parts[1], parts[2]))
 
 
-def _check(entries: list[Entry], said: str) -> None:
+def _check(entries: list[Entry], display: str) -> None:
     """Numbers and colours stand for one class each. A class may have several colours."""
     by_value, by_colour = dict[int, str](), dict[Colour, str]()
     for each in entries:
         other = by_value.setdefault(each.value, each.name)
         if other != each.name:
-            raise DataError(f"{said} gives {each.value} to '{escape(other)}' and '{escape(each.name)}'; one class each")
+            raise DataError(f"{display} gives {each.value} to '{escape(other)}' and '{escape(each.name)}'; one class each")
         if each.colour is not None and by_colour.setdefault(each.colour, each.name) != each.name:
             raise DataError(
-                f"{said} gives the colour {each.colour} to '{escape(by_colour[each.colour])}' and "
+                f"{display} gives the colour {each.colour} to '{escape(by_colour[each.colour])}' and "
                 f"'{escape(each.name)}'; one class each expected"
             )
     names: list[str] = []
     for each in entries:
         if each.colour is None or each.name not in names:
             names.append(each.name)
-    check_names(names, said)
+    check_names(names, display)
     if len(set(names)) > IGNORE_INDEX:
-        raise DataError(f"{said} lists {len(set(names))} classes; an index mask holds {IGNORE_INDEX} at most")
+        raise DataError(f"{display} lists {len(set(names))} classes; an index mask holds {IGNORE_INDEX} at most")
 
 
 def _from_lines(text: str) -> list[tuple[Row, int]]:
@@ -167,11 +167,11 @@ def _number(text: object) -> object:
     return int(text) if isinstance(text, str) and re.fullmatch(r"\d{1,6}", text.strip()) else text
 
 
-def _from_json(text: str, said: str) -> list[tuple[Row, int]] | None:
+def _from_json(text: str, display: str) -> list[tuple[Row, int]] | None:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{said} is not sound JSON ({in_one_line(error)})") from error
+        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
     while isinstance(data, dict):
         inner = next((data[key] for key in ("classes", "labels", "names", "categories", "id2label") if key in data), 0)
         if not isinstance(inner, list | dict):

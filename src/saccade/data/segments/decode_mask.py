@@ -47,32 +47,32 @@ def read_mask(source: Path | bytes, name: str) -> DecodedMask:
 
     Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
     numbers from 0 to 65535."""
-    said = escape(name)
+    display = escape(name)
     size = check_file(source).stat().st_size if isinstance(source, Path) else len(source)
     if not size:
-        raise DataError(f"{said} is empty (0 bytes); a mask was expected")
+        raise DataError(f"{display} is empty (0 bytes); a mask was expected")
     try:
         with pillow_warnings([]):
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
-            check_size(image.size, said)
+            check_size(image.size, display)
             if image.format in LOSSY or image.info.get("compression") in TIFF_JPEG:
                 kind = "JPEG" if image.format == "MPO" else image.format
                 raise DataError(
-                    f"{said} is a mask in {kind}, which changes values as it compresses; "
+                    f"{display} is a mask in {kind}, which changes values as it compresses; "
                     "save masks as PNG, from what they were before"
                 )
             orientation = exif_orientation(image, [])
             image.load()
-            return _pixels(image, orientation, said)
+            return _pixels(image, orientation, display)
     except Exception as error:
-        raise decode_error(error, said) from error
+        raise decode_error(error, display) from error
 
 
-def _pixels(image: Image.Image, orientation: int, said: str) -> DecodedMask:
+def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
         if image.getchannel("A").getextrema() != (255, 255):
-            raise DataError(f"{said} is partly transparent, so its classes there are unknown; save it without alpha")
+            raise DataError(f"{display} is partly transparent, so its classes there are unknown; save it without alpha")
         image = image.convert("RGB" if image.mode in ("RGBA", "PA", "RGBa") else "L")
     if image.mode == "RGB":
         rgb = np.asarray(image)
@@ -87,9 +87,9 @@ def _pixels(image: Image.Image, orientation: int, said: str) -> DecodedMask:
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         if int(values.min()) < 0 or int(values.max()) > 65535:
-            raise DataError(f"{said} has values in {values.min()}..{values.max()}; 0..65535 expected in a mask")
+            raise DataError(f"{display} has values in {values.min()}..{values.max()}; 0..65535 expected in a mask")
         return DecodedMask(values.astype(np.uint16), orientation=orientation, is_16_bit=True)
-    raise DataError(f"{said} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
+    raise DataError(f"{display} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
 
 
 def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> np.ndarray:

@@ -74,9 +74,9 @@ def read_upright(
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
         (h, w), (rows, columns) = indices.shape, upright
-        said = escape(relative_to(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
+        display = escape(relative_to(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
         raise MaskSizeError(
-            f"{said} is a mask of {w} x {h} pixels and its picture {escape(relative_to(masked.root, raw.name))} has "
+            f"{display} is a mask of {w} x {h} pixels and its picture {escape(relative_to(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )
     turns = orientation > 1 and not own and indices.shape == stored

@@ -99,7 +99,7 @@ def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> La
     for name in known.masks[::step]:
         try:
             peek.some.append(read_mask(store.read(name), store.full_name(name)))
-        except DataError:  # said when it is read in earnest
+        except DataError:  # reported when the data set is read
             continue
     if not lists:
         return _without_list(store, known, peek)
@@ -124,8 +124,8 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
         void = []
     label_map = _coded(entries, LabelMap([], {}), void)
     if void:
-        said = ", ".join(escape(name) for name in dict.fromkeys(each.name for each in void))
-        notes.append(f"{chosen.where}: {said} is taken for no class; its pixels are ignored")
+        display = ", ".join(escape(name) for name in dict.fromkeys(each.name for each in void))
+        notes.append(f"{chosen.where}: {display} is taken for no class; its pixels are ignored")
     last = max(label_map.values)
     plain = not label_map.colours and not void and last + 1 == len(label_map.classes)
     if plain and (known.kind == "annot" or (last + 1 == len(CAMVID) and _is_camvid(store, known))):
@@ -194,8 +194,8 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
     only = numbers == [0] and 255 in values
     numbers += [255] * only
     label_map = LabelMap([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
-    said = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
-    note = f"no file names the classes; the {len(numbers)} values found stand for them ({said})"
+    display = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
+    note = f"no file names the classes; the {len(numbers)} values found stand for them ({display})"
     return LabelMapChoice(label_map, (note,), listed=False)
 
 
@@ -224,8 +224,8 @@ def _is_camvid(store: Store, known: MaskFiles) -> bool:
 def _camvid(names: Sequence[str]) -> LabelMapChoice:
     count = len(names)
     label_map = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
-    said = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
-    note = f"no file names the classes; {said}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
+    display = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
+    note = f"no file names the classes; {display}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
     return LabelMapChoice(label_map, (note,), listed=False)
 
 
@@ -237,7 +237,7 @@ def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
     def count(name: str) -> np.ndarray | None:
         try:
             pixels = read_mask(store.read(name), store.full_name(name))
-        except DataError:  # said when it is read in earnest
+        except DataError:  # reported when the data set is read
             return None
         values = pixels.values
         if values is None:

@@ -29,7 +29,7 @@ class LabelMap:
     values: Mapping[int, int]
     colours: Mapping[Colour, int] = field(default_factory=dict)
 
-    def indices(self, pixels: DecodedMask, said: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
+    def indices(self, pixels: DecodedMask, display: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
         """The class of every pixel, and a note of what was assumed, "" for nothing.
 
         Values are taken by number, those of a palette too, unless only its colours agree with the table. Colours are
@@ -44,7 +44,7 @@ class LabelMap:
                 return by_colour, ""
             values = None if self.colours else grey_values(pixels.colours)
             if values is None:
-                raise UnknownClassError(self._unknown_colours(pixels.colours, said))
+                raise UnknownClassError(self._unknown_colours(pixels.colours, display))
             note = "masks in RGB with three equal parts a pixel were read by number"
         elif pixels.palette is not None and self._palette_speaks(pixels):
             found = self._by_colour(pixels.palette[np.minimum(values, len(pixels.palette) - 1)])
@@ -54,7 +54,7 @@ class LabelMap:
         found = table[values]
         if int(found.min()) == UNKNOWN:
             strange = named_counts(values[found == UNKNOWN], colours=False)
-            raise UnknownClassError(f"{said} has {strange}, of no class; {self._expected()} expected")
+            raise UnknownClassError(f"{display} has {strange}, of no class; {self._expected()} expected")
         return found.astype(np.uint8), note
 
     def packed(self, classes: Sequence[str]) -> "LabelMap":
@@ -114,14 +114,14 @@ class LabelMap:
         by_colour, by_value = self._look_up(pixels.palette[used]), self._table[used]
         return bool((by_colour != UNKNOWN).all() and (by_colour != by_value).any())
 
-    def _unknown_colours(self, colours: np.ndarray, said: str) -> str:
+    def _unknown_colours(self, colours: np.ndarray, display: str) -> str:
         if not self.colours:
             return (
-                f"{said} is coloured, and nothing says which colour is which class; "
+                f"{display} is coloured, and nothing says which colour is which class; "
                 "a class_dict.csv with a line name,r,g,b for each expected beside the folders"
             )
         strange = named_counts(colours[self._look_up(colours) == UNKNOWN], colours=True)
-        return f"{said} has {strange}, of no class; one of the {len(self.colours)} colours listed expected"
+        return f"{display} has {strange}, of no class; one of the {len(self.colours)} colours listed expected"
 
     def _expected(self) -> str:
         numbers = sorted(value for value, index in self.values.items() if index != IGNORE_INDEX)

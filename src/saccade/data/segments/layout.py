@@ -76,15 +76,15 @@ class MaskLayout:
         members, problems = self._members(split)
         result.problems += problems
         for each in members:
-            said = escape(relative_to(self.root, each.name))
+            display = escape(relative_to(self.root, each.name))
             if each.mask:
                 result.pictures.append(each)
             elif each.line:
-                text = f"{said} is listed and has no mask; add one or take it off the list"
-                result.problems.append(Problem("mask missing", said, text))
+                text = f"{display} is listed and has no mask; add one or take it off the list"
+                result.problems.append(Problem("mask missing", display, text))
             else:
                 result.unlabelled.append(each.name)
-                result.problems.append(Problem("picture unlabelled", said, f"{said} has no mask; add one or remove it"))
+                result.problems.append(Problem("picture unlabelled", display, f"{display} has no mask; add one or remove it"))
         if split is None or not self.lists:
             near = [
                 name
@@ -92,9 +92,9 @@ class MaskLayout:
                 if split is None or any(_of_split(part, split) for part in PurePosixPath(name).parts)
             ]
             for name in near:
-                said = escape(relative_to(self.root, name))
-                text = f"{said} is a mask without a picture; add the picture or remove it"
-                result.problems.append(Problem("mask without picture", said, text))
+                display = escape(relative_to(self.root, name))
+                text = f"{display} is a mask without a picture; add the picture or remove it"
+                result.problems.append(Problem("mask without picture", display, text))
         return result
 
     def orphans(self) -> list[str]:

@@ -24,9 +24,9 @@ class Finder:
             for i in range(len(parts)):
                 self._by_tail.setdefault("/".join(parts[i:]), []).append(name)
 
-    def __call__(self, said: str, near: str = "") -> str | None:
-        """The file that shares the longest end of its path with `said`; of several, one of whose folders is `near`."""
-        path = PurePosixPath(said.replace("\\", "/"))
+    def __call__(self, display: str, near: str = "") -> str | None:
+        """The file that shares the longest end of its path with `display`; of several, one of whose folders is `near`."""
+        path = PurePosixPath(display.replace("\\", "/"))
         parts = [part for part in path.parts if part not in ("/", ".", "..")]
         for stem in (str(path.with_suffix("").name), path.name) if is_picture(path.name) else (path.name,):
             for i in range(len(parts)):
@@ -77,11 +77,11 @@ def listed(
     found: dict[str, MaskedPicture] = {}
     problems = []
     for name in files:
-        said = escape(relative_to(root, name))
+        display = escape(relative_to(root, name))
         for i, line in enumerate(lines_of(store, name), start=1):
             if not line:
                 continue
-            where = f"{said}, line {i}"
+            where = f"{display}, line {i}"
             both = resolve(line, pictures, masks, split)
             if both is None:
                 text = f"{where} names {escape(line)}, which is no picture of the set; add or remove it"
