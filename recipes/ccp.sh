@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Clothes, of every pixel one of 59 classes (CCP), from the embedded segmenter of scenes (recipes/shapes.sh).
+# Clothes, of every pixel one of 59 classes (CCP), from the bundled segmenter of scenes (recipes/shapes.sh).
 #
 # command    recipes/ccp.sh path/to/ccp
 # hardware   two CPU cores with bf16 arithmetic (AMD Zen 5)
@@ -10,5 +10,5 @@ set -euo pipefail
 data=${1:?the folder with images, masks, classes.txt, train.txt and test.txt}
 
 # There is no validation split, so 30 of the 300 training pictures choose the weights; the test split is scored once.
-saccade train segment --data "$data" --name ccp --start shapes --batch 16 --epochs 40 --compile no
+saccade train segment --data "$data" --name ccp --weights shapes --batch 16 --epochs 40 --compile no
 saccade val "$data" --split test --model runs/ccp --precision fp32

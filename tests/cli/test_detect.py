@@ -19,8 +19,9 @@ from ..tasks import finder, tiny
 def train(saccade, monkeypatch, tmp_path):
     monkeypatch.setitem(PRESETS, "toy", finder.TOY)
     quick = {
-        "--data": "set", "--model": "toy", "--size": "40", "--queries": "8", "--depth": "1", "--noised": "6",
-        "--epochs": "2", "--batch": "8", "--precision": "fp32", "--compile": "no", "--device": "cpu",
+        "--data": "set", "--model": "toy", "--size": "40", "--queries": "8", "--decoder-depth": "1",
+        "--denoising-queries": "6", "--epochs": "2", "--batch": "8", "--precision": "fp32",
+        "--compile": "no", "--device": "cpu",
     }  # fmt: skip
 
     def run(*arguments):
@@ -59,12 +60,12 @@ def test_from_scenes_to_boxes(train, saccade, tmp_path):
 def test_a_set_of_ones_own_from_a_start(train, saccade, tmp_path):
     tiny.task(patch=8, depth=2).save(tmp_path / "encoder")
     assert saccade("scenes", "set", "--n", "40", "--size", "40", "--format", "voc").code == 0
-    said = train("--name", "own", "--start", "encoder")
+    said = train("--name", "own", "--weights", "encoder")
     assert said.code == 0, said.err
     config = json.loads((tmp_path / "runs" / "own" / "model" / "config.json").read_text())
     assert config["labels"] == sorted(SHAPES)
     assert config["preprocess"]["resize"] == "letterbox"
-    resumed = train("--name", "own", "--start", "encoder", "--resume")
+    resumed = train("--name", "own", "--weights", "encoder", "--resume")
     assert resumed.code == 0, resumed.err
 
 
@@ -94,14 +95,14 @@ def test_pictures_drawn_before_are_not_lost(saccade, detector, red, tmp_path):
     (tmp_path / "drawn" / "red.png").write_bytes(b"mine")
     said = saccade("predict", red, "--model", detector, "--draw", "drawn")
     assert said.code == 1
-    assert "red.png is there already" in said.err
+    assert "red.png already exists" in said.err
     assert (tmp_path / "drawn" / "red.png").read_bytes() == b"mine"
 
 
 def test_a_classifier_has_no_boxes_to_draw(saccade, model, red):
     said = saccade("predict", red, "--model", model, "--draw", "drawn")
     assert said.code == 2
-    assert "--draw is for detectors" in said.line
+    assert "--draw is an option of detect or segment models" in said.line
 
 
 @pytest.mark.parametrize("data", ["scenes:0", "scenes:many", "scenes:-3"])
@@ -124,7 +125,7 @@ def test_a_link_that_leads_nowhere_is_not_written_through(saccade, detector, red
     assert saccade("predict", red, "--model", detector, "--draw", "drawn").code == 1
     assert not (tmp_path / "elsewhere.png").exists()
     said = saccade("predict", red, "--model", detector, "--draw", red)
-    assert (said.code, "is no folder" in said.line) == (1, True)
+    assert (said.code, "is not a folder" in said.line) == (1, True)
 
 
 def test_every_readable_picture_is_drawn_whatever_its_name(saccade, detector, red, tmp_path):

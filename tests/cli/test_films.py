@@ -12,16 +12,16 @@ import torch
 from faster_coco_eval.core import mask as coder
 from PIL import Image
 
-from saccade.cli.shots import Shots
-from saccade.data.video import VideoReader
+from saccade.cli.predict import Inputs
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments.sets import open_segments
+from saccade.data.video import VideoReader
 from saccade.models import ViTConfig
 from saccade.models.segmenter import Segmenter, SegmenterConfig
 from saccade.tasks import load
 from saccade.tasks.segment.task import SegmentTask
 
-from ..data import tiny_films
+from ..data import tiny_videos
 from ..tasks import finder, tiny
 
 NAMES = ["background", "말", "b", "[red]c", "d"]
@@ -53,7 +53,7 @@ def frames_of(path):
 
 
 def test_a_film_with_a_segmenter(saccade, segmenter, tmp_path):
-    source = tiny_films.film(tmp_path / "a.mkv", 6, times=[0, 40, 80, 200, 240, 600], time_base=tiny_films.MS)
+    source = tiny_videos.film(tmp_path / "a.mkv", 6, times=[0, 40, 80, 200, 240, 600], time_base=tiny_videos.MS)
     places = ("--draw", "out", "--masks", "masks", "--coco", "areas.json")
     said = saccade("predict", source, "--model", segmenter, *places, "--json")
     assert said.code == 0, said.err
@@ -82,7 +82,7 @@ def test_a_film_with_a_segmenter(saccade, segmenter, tmp_path):
 
 
 def test_a_film_with_a_detector(saccade, detector, tmp_path):
-    source = tiny_films.film(tmp_path / "a.mp4", 11, size=(46, 34))
+    source = tiny_videos.film(tmp_path / "a.mp4", 11, size=(46, 34))
     said = saccade("predict", source, "--model", detector, "--draw", "out", "--threshold", "0.3", "--json")
     assert said.code == 0, said.err
     records, task = json.loads(said.out), load(str(detector))
@@ -97,8 +97,8 @@ def test_a_film_with_a_detector(saccade, detector, tmp_path):
 
 
 def test_films_and_pictures_together(saccade, segmenter, tmp_path):
-    tiny_films.film(tmp_path / "a.mp4", 3)
-    tiny_films.film(tmp_path / "b.webm", 4, codec="libvpx-vp9")
+    tiny_videos.film(tmp_path / "a.mp4", 3)
+    tiny_videos.film(tmp_path / "b.webm", 4, codec="libvpx-vp9")
     tiny.picture("red").save(tmp_path / "a.png")
     tiny.picture("red").save(tmp_path / "c.gif")
     said = saccade("predict", "*.*", "--model", segmenter, "--draw", "out", "--csv")
@@ -114,34 +114,34 @@ def test_films_and_pictures_together(saccade, segmenter, tmp_path):
     assert saccade("predict", "a.mp4", "--model", segmenter, "--out", "said.txt").code == 0
     assert len((tmp_path / "said.txt").read_text().splitlines()) == 3
     again = saccade("predict", "a.mp4", "--model", segmenter, "--draw", "out")
-    assert "out/a.mp4 is there already" in again.line
+    assert "out/a.mp4 already exists" in again.line
 
 
 def test_bad_films(saccade, segmenter, tmp_path):
-    whole = tiny_films.film(tmp_path / "whole.mkv", 30, size=(48, 32))
-    tiny_films.cut(whole, tmp_path / "cut.mkv", 0.6)
+    whole = tiny_videos.film(tmp_path / "whole.mkv", 30, size=(48, 32))
+    tiny_videos.cut(whole, tmp_path / "cut.mkv", 0.6)
     (tmp_path / "text.mp4").write_text("no film\n" * 99)
-    tiny_films.sound(tmp_path / "sound.mp4")
+    tiny_videos.sound(tmp_path / "sound.mp4")
     said = saccade("predict", "cut.mkv", "text.mp4", "sound.mp4", "--model", segmenter, "--json", "--draw", "out")
     assert said.code == 0
     frames = len(json.loads(said.out))
     assert 3 < frames < 25
     assert "note: cut.mkv is cut short" in said.err
     assert f"the {frames} frames up to there are used" in said.err
-    assert "2 films were left out: text.mp4 is not a film" in said.err
+    assert "2 videos were skipped: text.mp4 is not a film" in said.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cut.mp4"]
     failed = saccade(
-        "predict", "cut.mkv", "--model", segmenter, "--bad", "fail", "--draw", "o", "--coco", "p.json", "--json"
+        "predict", "cut.mkv", "--model", segmenter, "--on-error", "fail", "--draw", "o", "--coco", "p.json", "--json"
     )
     assert failed.code == 1
     assert "cut.mkv is cut short" in failed.line
     assert list((tmp_path / "o").iterdir()) == []  # whole or not at all
     assert not (tmp_path / "p.json").exists()
-    assert "none of 1 films could be read" in saccade("predict", "text.mp4", "--model", segmenter).line
+    assert "none of 1 videos could be read" in saccade("predict", "text.mp4", "--model", segmenter).line
 
 
 def test_without_pyav(saccade, segmenter, tmp_path, monkeypatch):
-    tiny_films.film(tmp_path / "a.mp4")
+    tiny_videos.film(tmp_path / "a.mp4")
     tiny.picture("red").save(tmp_path / "a.png")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     assert "pip install 'saccade[film]'" in saccade("predict", "a.mp4", "--model", segmenter).line
@@ -183,18 +183,20 @@ def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, sai
 def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):
     tiny.picture("red").save(tmp_path / "a.png")
     for other in (detector, model):
-        assert "--coco is for segmenters" in saccade("predict", "a.png", "--model", other, "--coco", "p").line
+        assert (
+            "--coco is an option of segment models" in saccade("predict", "a.png", "--model", other, "--coco", "p").line
+        )
 
 
 def test_few_frames_are_held(tmp_path):
     seen = []
-    shots = Shots([tiny_films.film(tmp_path / "a.mp4", 40)], "skip", keep=True)
+    shots = Inputs([tiny_videos.film(tmp_path / "a.mp4", 40)], "skip", keep_pictures=True)
     for picture in shots:
         seen.append(weakref.ref(picture.image))
         del picture
         shots.pending.popleft()
         assert sum(one() is not None for one in seen) <= 2
     assert len(seen) == 40
-    without = Shots([tmp_path / "a.mp4"], "skip", keep=False)
+    without = Inputs([tmp_path / "a.mp4"], "skip", keep_pictures=False)
     assert len(list(without)) == 40
     assert all(shot.picture is None for shot in without.pending)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from saccade.cli import look, models
 from saccade.cli import main as main_function
+from saccade.cli import models
 
 COMMANDS = [
     ["look"], ["train", "classify"], ["train", "detect"], ["train", "segment"], ["val"], ["predict"], ["models"],
@@ -52,7 +52,7 @@ def test_version(saccade):
         (["predict", "x.png", "--top", "0"], "--top"),
         (["predict", "x.png", "--top", "few"], "--top"),
         (["predict", "x.png", "--json", "--csv"], "exclude each other"),
-        (["predict", "x.png", "--bad", "ignore"], "--bad"),
+        (["predict", "x.png", "--on-error", "ignore"], "--on-error"),
         (["val"], "data"),
         (["val", "x", "--device", "tpu"], "--device"),
         (["train", "classify"], "--data"),
@@ -61,7 +61,7 @@ def test_version(saccade):
         (["train", "classify", "--data", "x", "--epochs", "many"], "--epochs many"),
         (["train", "classify", "--data", "x", "--adam-lr", "-1"], "--adam-lr -1"),
         (["train", "classify", "--data", "x", "--crop", "round"], "--crop round"),
-        (["train", "classify", "--data", "x", "--hold-out", "1"], "--hold-out"),
+        (["train", "classify", "--data", "x", "--val-fraction", "1"], "--val-fraction"),
         (["train", "detect"], "--data"),
         (["train", "detect", "--data", "x", "--queries", "0"], "--queries 0"),
     ],
@@ -114,7 +114,7 @@ def test_whatever_happens_is_one_line(saccade, monkeypatch, red, error, code, sa
     def fail(path):
         raise error
 
-    monkeypatch.setattr(look, "read_image", fail)
+    monkeypatch.setattr("saccade.data.images.read_image", fail)
     result = saccade("look", red)
     assert result.code == code
     assert re.search(said, result.line)
@@ -127,10 +127,8 @@ def test_an_error_is_no_markup_and_no_terminal_codes(saccade):
 
 
 def test_models_lists_what_is_embedded(saccade, monkeypatch, model):
-    from saccade.tasks import load
-
-    monkeypatch.setattr(models, "embedded", lambda: ["tiny"])
-    monkeypatch.setattr(models, "load", lambda name: load(model))
+    monkeypatch.setattr(models, "bundled", lambda: ["tiny"])
+    monkeypatch.setattr(models, "bundled_folder", lambda name: model)
     said = saccade("models")
     assert said.code == 0
     for part in ("tiny", "classify", "16 x 16", "top1 0.500"):
@@ -191,14 +189,15 @@ def test_ctrl_c_while_the_library_is_loaded_is_one_line(tmp_path, module):
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Interrupts())\n"
     )
-    said = process("--version", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    (tmp_path / "a.png").touch()
+    said = process("predict", tmp_path / "a.png", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert (said.returncode, said.stdout, said.stderr) == (130, "", "saccade: interrupted\n")
 
 
 def test_loading_the_commands_leaves_ctrl_c_as_it_was():
     import signal
 
-    from saccade.cli.early import interruptible
+    from saccade.cli.interrupt import interruptible
 
     before = signal.getsignal(signal.SIGINT)
     with interruptible():
@@ -233,7 +232,7 @@ def test_an_interrupt_that_something_wrapped_is_still_one(saccade, monkeypatch):
         except KeyboardInterrupt as error:
             raise RuntimeError("while a module was loaded") from error
 
-    monkeypatch.setattr(models, "embedded", interrupted)
+    monkeypatch.setattr(models, "bundled", interrupted)
     said = saccade("models")
     assert said.code == 130
     assert said.line == "saccade: interrupted"

@@ -52,8 +52,9 @@ def test_an_older_run_is_resumed(kind, saccade, monkeypatch, tmp_path):
 def test_an_option_by_its_old_name_is_accepted_with_a_note(saccade, tmp_path, monkeypatch):
     monkeypatch.setitem(PRESETS, "toy", TOY)
     tiny.folder(tmp_path / "set", each=8)
-    quick = ["--data", "set", "--model", "toy", "--size", "16", "--epochs", "1", "--batch", "8", "--precision", "fp32", "--compile", "no", "--device", "cpu"]
-    result = saccade("train", "classify", *quick, "--hold-out", "0.25", "--no-grow", "--bad=fail")
+    quick = {"--data": "set", "--model": "toy", "--size": 16, "--epochs": 1, "--batch": 8, "--compile": "no"}
+    old = ["--hold-out", "0.25", "--no-grow", "--bad=fail"]
+    result = saccade("train", "classify", *(part for pair in quick.items() for part in pair), *old)
     assert result.code == 0, result.err
     for note in ("--hold-out is called --val-fraction", "--no-grow is called --no-progressive-resize", "--on-error"):
         assert note in result.err

@@ -77,9 +77,9 @@ def test_unreadable_pictures_are_left_out_and_counted(saccade, model, photos):
     said = saccade("predict", photos, "--model", model, "--json")
     assert said.code == 0
     assert len(json.loads(said.out)) == 4
-    assert "2 pictures were left out" in said.err
+    assert "2 pictures were skipped" in said.err
     assert "blue/0.png" in said.err
-    failed = saccade("predict", photos, "--model", model, "--bad", "fail")
+    failed = saccade("predict", photos, "--model", model, "--on-error", "fail")
     assert failed.code == 1
     assert "blue/0.png" in failed.line
 
@@ -188,8 +188,8 @@ def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
     said = saccade("val", "set", "--split", "test", "--model", model, "--json")
     assert json.loads(said.out)["pictures"] == 8
     assert list(json.loads(said.out)["skipped"]) == ["red/2.png"]
-    assert "1 picture was left out" in saccade("val", "set", "--split", "test", "--model", model).out
-    failed = saccade("val", "set", "--split", "test", "--model", model, "--bad", "fail")
+    assert "1 picture was skipped" in saccade("val", "set", "--split", "test", "--model", model).out
+    failed = saccade("val", "set", "--split", "test", "--model", model, "--on-error", "fail")
     assert failed.code == 1
     assert "red/2.png" in failed.line
 

@@ -18,8 +18,8 @@ from ..tasks import finder
 def train(saccade, monkeypatch):
     monkeypatch.setitem(PRESETS, "toy", finder.TOY)
     quick = {
-        "--data": "set", "--model": "toy", "--size": "40", "--depth": "1", "--fine": "8", "--epochs": "2",
-        "--batch": "8", "--precision": "fp32", "--compile": "no", "--device": "cpu",
+        "--data": "set", "--model": "toy", "--size": "40", "--decoder-depth": "1", "--pixel-channels": "8", 
+        "--epochs": "2", "--batch": "8", "--precision": "fp32", "--compile": "no", "--device": "cpu",
     }  # fmt: skip
 
     def run(*arguments):
@@ -68,7 +68,7 @@ def test_from_scenes_to_masks(train, saccade, tmp_path):
 
 def test_a_set_of_ones_own_and_its_answers(train, saccade, tmp_path):
     a_set(tmp_path / "set")
-    said = train("--name", "own", "--crop", "24", "--grow", "--zoom", "0.8", "1.2")
+    said = train("--name", "own", "--crop", "24", "--progressive-resize", "--zoom", "0.8", "1.2")
     assert said.code == 0, said.err
     task = library.load(tmp_path / "runs" / "own")
     assert (task.labels, task.preprocess.size, task.preprocess.shortest) == (["sea", "fire"], (24, 24), 28)
@@ -97,7 +97,7 @@ def test_what_is_there_already_is_not_written_over(train, saccade, tmp_path):
     (tmp_path / "masks" / "4.png").write_text("mine")
     said = saccade("predict", tmp_path / "set/images/4.png", "--model", "runs/own", "--masks", "masks")
     assert said.code == 1
-    assert "masks/4.png is there already: give another folder to --masks" in said.line
+    assert "masks/4.png already exists: give another folder to --masks" in said.line
     assert (tmp_path / "masks" / "4.png").read_text() == "mine"
 
 
@@ -114,7 +114,7 @@ def test_masks_and_drawings_need_folders_of_their_own(train, saccade, tmp_path):
 def test_a_classifier_tells_no_pixels_class(saccade, model, red, option):
     said = saccade("predict", red, "--model", model, *option)
     assert said.code == 2
-    assert f"{option[0]} is for segmenters" in said.line
+    assert f"{option[0]} is an option of segment models" in said.line
 
 
 def test_masks_of_other_classes_than_the_models(train, saccade, tmp_path):

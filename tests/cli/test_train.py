@@ -19,7 +19,7 @@ def train(saccade, monkeypatch, tmp_path):
     tiny.folder(tmp_path / "set", each=8)
     quick = {
         "--data": "set", "--model": "toy", "--size": "16", "--epochs": "2", "--batch": "8", "--precision": "fp32",
-        "--compile": "no", "--device": "cpu", "--hold-out": "0.25",
+        "--compile": "no", "--device": "cpu", "--val-fraction": "0.25",
     }  # fmt: skip
 
     def run(*arguments):
@@ -30,7 +30,7 @@ def train(saccade, monkeypatch, tmp_path):
 
 
 def test_from_pictures_to_predictions(train, saccade, tmp_path):
-    said = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-grow")
+    said = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-progressive-resize")
     assert said.code == 0, said.err
     assert "6 pictures (25% of each class" in said.err
     assert "runs/colours/model: top1" in said.out
@@ -43,7 +43,7 @@ def test_from_pictures_to_predictions(train, saccade, tmp_path):
     right = [entry["labels"][0] in entry["name"] for entry in said]
     assert sum(right) / len(right) == pytest.approx(scores["top1"])
     assert saccade("look", "set/red/0.png", "--model", run).code == 0
-    again = train("--name", "from", "--start", "runs/colours", "--epochs", "1")
+    again = train("--name", "from", "--weights", "runs/colours", "--epochs", "1")
     assert again.code == 0
 
 
@@ -65,20 +65,35 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
     tiny.folder(tmp_path / "held", each=2, first=40)
     tiny.folder(tmp_path / "other", each=7)
     assert train("--name", "base", "--epochs", "1").code == 0
-    started = ["--name", "on", "--lr", "0.01", "--no-grow", "--val", "held", "--bad", "fail", "--start", "runs/base"]
+    started = [
+        "--name",
+        "on",
+        "--lr",
+        "0.01",
+        "--no-progressive-resize",
+        "--val",
+        "held",
+        "--on-error",
+        "fail",
+        "--weights",
+        "runs/base",
+    ]
     assert train(*started).code == 0
     config = (tmp_path / "runs" / "on" / "config.json").read_text()
     resumed = saccade("train", "classify", "--name", "on", "--resume")
     assert resumed.code == 0, resumed.err
     assert "runs/on/model: top1" in resumed.out
     assert (tmp_path / "runs" / "on" / "config.json").read_text() == config
-    assert saccade("train", "classify", "--name", "on", "--resume", "--compile", "auto", "--no-grow").code == 0
+    assert (
+        saccade("train", "classify", "--name", "on", "--resume", "--compile", "auto", "--no-progressive-resize").code
+        == 0
+    )
     for given, said in (
         (["--lr", "0.02"], "started with lr 0.01, and is now given 0.02"),
-        (["--grow"], "started with grow False, and is now given True"),
+        (["--progressive-resize"], "started with progressive_resize False, and is now given True"),
         (["--epochs", "3"], "started with epochs 2, and is now given 3"),
         (["--data", "other"], "started with data"),
-        (["--start", "runs/nosuch"], "nosuch"),
+        (["--weights", "runs/nosuch"], "nosuch"),
     ):
         other = saccade("train", "classify", "--name", "on", "--resume", *given)
         assert other.code == 1
@@ -92,7 +107,7 @@ def test_a_run_that_does_not_say_where_its_pictures_are(train, saccade, tmp_path
     file.write_text(json.dumps({key: value for key, value in told.items() if key != "source"}))
     said = saccade("train", "classify", "--resume")
     assert said.code == 2
-    assert "--data is not given" in said.line
+    assert "--data is missing" in said.line
     assert train("--resume").code == 0
     file.write_text(json.dumps({**told, "lr": "high"}))
     said = saccade("train", "classify", "--resume")
@@ -155,7 +170,7 @@ def test_nothing_to_resume(train):
         (["--model", "huge"], "no preset is called 'huge'"),
         (["--size", "2"], "less than one patch"),
         (["--size", "5000"], "saccade: grid.0: Input should be less than"),
-        (["--start", "nosuch"], "no model 'nosuch'"),
+        (["--weights", "nosuch"], "no model 'nosuch'"),
         (["--data", "nosuch"], "nosuch does not exist"),
         (["--val", "nosuch"], "nosuch does not exist"),
         (["--device", "mps"], "no device 'mps'"),
@@ -174,8 +189,8 @@ def test_unreadable_pictures_are_left_out_and_counted(train, tmp_path):
     (tmp_path / "set" / "red" / "0.png").write_bytes(b"junk")
     said = train("--epochs", "1")
     assert said.code == 0, said.err
-    assert "1 picture was left out" in said.err
-    failed = train("--bad", "fail", "--name", "strict")
+    assert "1 picture was skipped" in said.err
+    failed = train("--on-error", "fail", "--name", "strict")
     assert failed.code == 1
     assert "red/0.png" in failed.err
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from saccade.cli import console
+from saccade.cli.interrupt import import_library
 from saccade.errors import printable
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def doctor(
         A new folder for a clean copy in the same format, without what is bad. The set itself is not changed.
     """
     console.check_data(data)
+    import_library()
     from saccade.data.doctor import CHECKS, check_empty, examine, write_clean
 
     if fix is not None:

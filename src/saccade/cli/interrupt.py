@@ -26,6 +26,12 @@ def interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+def import_library() -> None:
+    """Import PyTorch. A command calls this once its arguments are known to be right."""
+    with interruptible():
+        import torch  # noqa: F401
+
+
 def _exit(number: int, frame: Any) -> None:
     os.write(2, b"saccade: interrupted\n")
     os._exit(130)

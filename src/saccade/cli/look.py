@@ -9,6 +9,7 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from saccade.cli import console
+from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def look(
     if picture is not None:
         check_file(picture)
     output.check_writable(out, [] if picture is None else [picture])
+    import_library()
     from saccade.device import pick_device
     from saccade.studio.look import look_at
     from saccade.studio.views import LookOptions

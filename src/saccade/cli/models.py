@@ -1,14 +1,13 @@
 """`saccade models`, and loading a model for the other commands."""
 
 import json
-from importlib.resources import as_file, files
 from typing import Any
 
 from rich.table import Table
 
 from saccade.cli import console
 from saccade.cli.console import Json
-from saccade.tasks.bundled_models import bundled, count_parameters, read_config
+from saccade.tasks.bundled_models import bundled, bundled_folder, count_parameters, read_config
 from saccade.tasks.commands import TaskCommands
 from saccade.tasks.registry import commands_of
 
@@ -27,8 +26,8 @@ def models(*, as_json: Json = False) -> None:
     """
     configs: dict[str, dict[str, Any]] = {}
     for name in bundled():
-        with as_file(files("saccade") / "weights" / name) as folder:
-            configs[name] = {**read_config(folder), "parameters": count_parameters(folder / "model.safetensors")}
+        folder = bundled_folder(name)
+        configs[name] = {**read_config(folder), "parameters": count_parameters(folder / "model.safetensors")}
     if as_json:
         cards = {name: {"parameters": config["parameters"], **config["card"]} for name, config in configs.items()}
         print(json.dumps(cards))

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
+from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.results import ResultWriter
 from saccade.cli.task_options import merged_options, options_of
@@ -83,6 +84,7 @@ def predict(
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
+    import_library()
     task, commands = load_with_head(model)
     task_options = options_of(commands, "predict_options", options, model)
     from saccade.device import join

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from pydantic import Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from saccade.errors import UsageError
 from saccade.options import Options
 from saccade.tasks.registry import all_commands
 
 Kind = Literal["predict_options", "val_options"]
+
+
+class _Merged(Options):
+    model_config = ConfigDict(use_attribute_docstrings=False)  # descriptions are given; no source to search
 
 
 def merged_options(kind: Kind) -> type[Options]:
@@ -26,7 +30,7 @@ def merged_options(kind: Kind) -> type[Options]:
         metadata = (*field.metadata, Parameter(group=f"Options of {' and '.join(tasks[name])} models"))
         annotation: Any = Annotated.__class_getitem__((field.annotation, *metadata))  # type: ignore[attr-defined]
         definitions[name] = (annotation, Field(field.default, description=field.description))
-    return create_model(kind, __base__=Options, **definitions)
+    return create_model(kind, __base__=_Merged, **definitions)
 
 
 def options_of(task: Any, kind: Kind, given: Options | None, model: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from cyclopts import Parameter
 
 from saccade.cli import console
+from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError, UsageError
 from saccade.options import DataOptions, Options
 from saccade.tasks.commands import TaskCommands
@@ -79,6 +80,7 @@ def prepare_run(name: str, resume: bool, data: DataOptions | None, recipe: Recip
 
 def run_training(task: TaskCommands, run: Run) -> None:
     """Train, and print the scores of the best weights."""
+    import_library()
     from saccade.device import is_main_process
     from saccade.train import train
 

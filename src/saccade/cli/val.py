@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
+from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.task_options import merged_options, options_of
 from saccade.options import Options
@@ -29,8 +30,8 @@ def val(
     as_json: Json = False,
     options: Annotated[TaskOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
 ) -> None:
-    check = console.check_data
-    check(data)
+    console.check_data(data)
+    import_library()
     from saccade.device import join
 
     task, commands = load_with_head(model)

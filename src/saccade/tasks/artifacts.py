@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from PIL import Image
 
+from saccade.data.files import is_video
 from saccade.data.images import Picture
-from saccade.data.video import VideoReader, is_video
+from saccade.data.video import VideoReader
 from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError
 

@@ -12,6 +12,11 @@ def bundled() -> list[str]:
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
 
 
+def bundled_folder(name: str) -> Path:
+    """The folder of a bundled model."""
+    return Path(str(files("saccade") / "weights" / name))
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a model that `saccade train` wrote: its task, network, labels and card."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.table import Table
 
+from saccade.errors import printable
 from saccade.options import DataOptions, Options
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TaskCommands:
 
     name: ClassVar[str]
     help: ClassVar[str]
-    recipe: ClassVar[type[Options]]
+    recipe: ClassVar[type[Options]] = Options
     predict_options: ClassVar[type[Options]] = Options
     val_options: ClassVar[type[Options]] = Options
     evaluates: ClassVar[str] = ""
@@ -85,7 +86,7 @@ class TaskCommands:
 
     def predict(self, task: Any, pictures: "Iterable[Picture]", options: Any, batch: int) -> Iterator[Any]:
         """A result for each picture, in order; at most `batch` pictures are in memory at once."""
-        raise NotImplementedError
+        return task.predict_all(pictures)
 
     def writers(self, task: Any, options: Any, files: Sequence[Path]) -> "list[ArtifactWriter]":
         """Writers of the files that `predict` makes beside its results. Raises before any work where a file is in the
@@ -101,16 +102,19 @@ class TaskCommands:
         return {}
 
     def table(self, results: list[Any]) -> Table:
-        """Results for the terminal."""
-        raise NotImplementedError
+        """Results for the terminal; by default a row of the values of `to_dict` for each."""
+        table = Table(*results[0].to_dict())
+        for result in results:
+            table.add_row(*(printable(value) for value in result.to_dict().values()))
+        return table
 
     def csv_header(self, result: Any) -> list[str]:
         """Names of the columns."""
-        raise NotImplementedError
+        return list(result.to_dict())
 
     def csv_rows(self, result: Any) -> Iterator[list[str]]:
         """Rows of one result."""
-        raise NotImplementedError
+        yield [str(value) for value in result.to_dict().values()]
 
     def to_csv(self, results: Iterable[Any]) -> str:
         """A table with a header. Cells that spreadsheets would take for formulas have an apostrophe in front."""

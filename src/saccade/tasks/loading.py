@@ -1,6 +1,5 @@
 """One way to a model, whatever it is called and wherever it lies."""
 
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from saccade.checkpoints import load_checkpoint
@@ -11,16 +10,14 @@ from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
-from saccade.tasks.bundled_models import bundled
+from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
-from saccade.tasks.detect.task import DetectTask
+from saccade.tasks.registry import TASKS, commands
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
-from saccade.tasks.segment.task import SegmentTask
 
 DEFAULT = "cifar"
-KINDS: dict[str, type[TrainedTask]] = {task.kind: task for task in (ClassifyTask, DetectTask, SegmentTask)}
 
 
 def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask:
@@ -80,8 +77,7 @@ def load_matching(spec: str | Path) -> PublicMatcher:
 def _ours(name: str) -> tuple[Path, str] | None:
     """The folder of a bundled model or of one that `saccade train` wrote, and what to call it."""
     if name in bundled():
-        with as_file(files("saccade") / "weights" / name) as folder:
-            return folder, name
+        return bundled_folder(name), name
     folder = Path(name)
     place = next((place for place in (folder, folder / "model") if kind_in(place) is not None), None)
     return None if place is None else (place, folder.resolve().name)
@@ -89,9 +85,9 @@ def _ours(name: str) -> tuple[Path, str] | None:
 
 def _open(folder: Path, name: str) -> TrainedTask:
     kind = kind_in(folder)
-    if kind not in KINDS:
+    if kind not in TASKS:
         raise CheckpointError(
             f"{folder} holds a model for the task {kind!r}, which this version does not know; it knows "
-            f"{', '.join(KINDS)}: install a newer saccade"
+            f"{', '.join(TASKS)}: install a newer saccade"
         )
-    return KINDS[kind].open(folder, name)
+    return commands(kind).task_class().open(folder, name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.spec import parse_spec
+from saccade.errors import DataError, UsageError
 
 EPOCH = 20_000  # scenes of an epoch of training
 VALIDATION = 500  # scenes that select the weights of a run, and that `val` uses by default
@@ -31,4 +32,7 @@ def evaluation_scenes(data: Path, size: Any) -> Scenes | None:
 
 
 def _arguments(data: Path) -> dict[str, Any] | None:
-    return None if data.exists() else parse_spec(str(data))
+    try:
+        return None if data.exists() else parse_spec(str(data))
+    except DataError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,49 @@
+"""Help, versions and mistakes are answered at once: before PyTorch, NumPy or Pillow are imported."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "numpy", "PIL", "jaxtyping", "einops", "transformers", "torchmetrics", "tqdm"}
+
+
+def imported_by(*arguments: str) -> tuple[set[str], int, str]:
+    """Top-level packages that a command imports, the number of modules, and its output."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "saccade", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    names = re.findall(r"^import time:.*\|\s+(\S+)$", done.stderr, re.MULTILINE)
+    return {name.split(".")[0] for name in names}, len(names), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["--help"], "Commands"),
+        (["--version"], r"\d+\.\d+"),
+        (["predict", "--help"], "--masks"),
+        (["train", "detect", "--help"], "--denoising-queries"),
+        (["val", "--help"], "mIoU"),
+        (["look", "--help"], "--text"),
+        (["doctor", "--help"], "--fix"),
+        (["scenes", "--help"], "--apart"),
+        (["predict", "photo.jpg", "--nosuch"], "--nosuch"),
+        (["predict", "none.jpg"], "does not exist"),
+        (["look", "none.jpg"], "does not exist"),
+        (["val", "none"], "does not exist"),
+        (["doctor", "none"], "does not exist"),
+        (["train", "classify", "--data", "none"], "does not exist"),
+        (["models"], "cifar"),
+    ],
+)
+def test_nothing_heavy_is_imported(arguments, answer):
+    packages, modules, output = imported_by(*arguments)
+    assert re.search(answer, output)
+    assert not packages & HEAVY
+    assert modules < 900
