@@ -45,3 +45,8 @@ def some_of(names: Iterable[str], most: int = 3) -> str:
     """The first `most` distinct names, and the number of the others."""
     different = list(dict.fromkeys(names))
     return ", ".join(different[:most]) + (f" and {len(different) - most} more" if len(different) > most else "")
+
+
+def install_hint(extra: str) -> str:
+    """The commands that install an optional dependency group, in a clone and otherwise."""
+    return f"pip install '.[{extra}]' in a clone, else pip install 'saccade-attention[{extra}]'"

@@ -370,6 +370,6 @@ def test_names_of_classes(saved, tmp_path):
 def test_without_transformers(saved, monkeypatch):
     folder, _ = saved("detr")
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(CheckpointError, match=r"pip install 'saccade\[hf\]'"):
+    with pytest.raises(CheckpointError, match=r"pip install 'saccade-attention\[hf\]'"):
         load_detector(folder)
     assert module.KINDS

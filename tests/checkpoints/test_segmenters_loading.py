@@ -177,7 +177,7 @@ def test_cut_short_files(saved, tmp_path):
 def test_without_transformers(saved, monkeypatch):
     folder = saved("segformer")
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(CheckpointError, match=r"a model of transformers.*pip install 'saccade\[hf\]'"):
+    with pytest.raises(CheckpointError, match=r"a model of transformers.*pip install 'saccade-attention\[hf\]'"):
         saccade.load(folder)
 
 

@@ -128,7 +128,7 @@ def test_bad_films(saccade, segmenter, tmp_path):
     assert 3 < frames < 25
     assert "note: cut.mkv is cut short" in said.err
     assert f"the {frames} frames up to there are used" in said.err
-    assert "2 videos were skipped: text.mp4 is not a film" in said.err
+    assert "2 videos were skipped: text.mp4 is not a video" in said.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cut.mp4"]
     failed = saccade(
         "predict", "cut.mkv", "--model", segmenter, "--on-error", "fail", "--draw", "o", "--coco", "p.json", "--json"
@@ -144,7 +144,7 @@ def test_without_pyav(saccade, segmenter, tmp_path, monkeypatch):
     tiny_videos.film(tmp_path / "a.mp4")
     tiny.picture("red").save(tmp_path / "a.png")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    assert "pip install 'saccade[film]'" in saccade("predict", "a.mp4", "--model", segmenter).line
+    assert "pip install 'saccade-attention[film]'" in saccade("predict", "a.mp4", "--model", segmenter).line
     assert saccade("predict", "a.png", "--model", segmenter).code == 0
 
 

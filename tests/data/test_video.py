@@ -65,7 +65,7 @@ def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path, turned, way):
     with VideoReader(tiny_videos.film(tmp_path / "a.mp4", turned=turned)) as film:
         (_, picture), *_ = film
     assert near(picture.image, way(tiny_videos.picture(0)))
-    assert picture.notes[0].startswith("turned upright as the film says")
+    assert picture.notes[0].startswith("turned upright as the video says")
 
 
 def test_transparency_is_laid_on_white(tmp_path):
@@ -85,10 +85,10 @@ def test_transparency_is_laid_on_white(tmp_path):
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"no film\n" * 50, "is not a film that can be read"),
-        (b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nreal.mp4\n#EXT-X-ENDLIST\n", "is not a film"),
-        (b"ffconcat version 1.0\nfile 'real.mp4'\n", "is not a film"),
-        (b"YUV4MPEG2 W4 H4 F25:1\nFRAME\n" + bytes(24), "is not a film"),
+        (b"no film\n" * 50, "is not a video that can be read"),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nreal.mp4\n#EXT-X-ENDLIST\n", "is not a video"),
+        (b"ffconcat version 1.0\nfile 'real.mp4'\n", "is not a video"),
+        (b"YUV4MPEG2 W4 H4 F25:1\nFRAME\n" + bytes(24), "is not a video"),
     ],
 )
 def test_what_is_no_film(tmp_path, content, said):
@@ -99,7 +99,7 @@ def test_what_is_no_film(tmp_path, content, said):
 
 
 def test_no_video_no_file_a_folder(tmp_path):
-    with pytest.raises(DataError, match=r"holds no video \(found: audio\)"):
+    with pytest.raises(DataError, match=r"holds no video stream \(found: audio\)"):
         VideoReader(tiny_videos.sound(tmp_path / "a.mp4"))
     with pytest.raises(DataError, match="does not exist"):
         VideoReader(tmp_path / "b.mp4")
@@ -123,7 +123,7 @@ def test_no_frames(tmp_path):
 
 def test_a_film_without_its_table_of_contents(tmp_path):
     cut = tiny_videos.cut(tiny_videos.film(tmp_path / "a.mp4", 50), tmp_path / "b.mp4", 0.7)
-    with pytest.raises(DataError, match=r"it is cut short or damaged|is not a film"):
+    with pytest.raises(DataError, match=r"it is cut short or damaged|is not a video"):
         VideoReader(cut)
 
 
@@ -168,7 +168,7 @@ def test_without_pyav(tmp_path, monkeypatch):
         return real(name, *others, **more)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(SaccadeError, match=r"PyAV, which is not installed: pip install 'saccade\[film\]'") as caught:
+    with pytest.raises(SaccadeError, match=r"PyAV, which is not installed: pip install .*saccade-attention\[film\]") as caught:
         VideoReader(tmp_path / "a.mp4")
     assert not isinstance(caught.value, DataError)  # no film is to be left out for it
 

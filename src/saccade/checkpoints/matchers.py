@@ -2,7 +2,7 @@
 
 Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are
 read here (safetensors only), pictures are prepared here, and words by the file tokenizer.json. No code of a checkpoint
-is run. Needs the extra saccade[hf].
+is run. Needs the extra saccade-attention[hf].
 """
 
 from collections.abc import Mapping

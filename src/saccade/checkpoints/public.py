@@ -1,4 +1,4 @@
-"""Shared by public detectors and segmenters: transformers' networks and image processors. Needs saccade[hf].
+"""Shared by public detectors and segmenters: transformers' networks and image processors. Needs saccade-attention[hf].
 
 transformers builds the network and prepares pictures; weights are read here, safetensors only. No code of a
 checkpoint is run.
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from saccade.checkpoints.files import Source
 from saccade.data.files import escape
-from saccade.errors import CheckpointError, DataError, in_one_line
+from saccade.errors import CheckpointError, DataError, in_one_line, install_hint
 
 
 @contextmanager
@@ -30,8 +30,7 @@ def quiet_transformers(where: str) -> Iterator[Any]:
         from transformers.utils import logging
     except Exception as error:  # absent, or broken by another package
         raise CheckpointError(
-            f"{where} is a model of transformers, which cannot be imported ({in_one_line(error)}); "
-            "pip install 'saccade[hf]'"
+            f"{where} is a model of transformers, which cannot be imported ({in_one_line(error)}); {install_hint('hf')}"
         ) from error
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)

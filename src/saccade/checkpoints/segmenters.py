@@ -1,4 +1,4 @@
-"""Public segmenters: SegFormer, Mask2Former and their kin, as transformers' checkpoints hold them. Needs saccade[hf].
+"""Public segmenters: SegFormer, Mask2Former and their kin in transformers' checkpoints. Needs saccade-attention[hf].
 
 transformers builds the network and prepares pictures; weights are read here (safetensors only), and outputs are decoded
 here, bit for bit as by the family's own image processor. No code of a checkpoint is run.

@@ -1,4 +1,4 @@
-"""Films frame by frame, in any format FFmpeg reads. Needs PyAV: saccade[film]."""
+"""Videos frame by frame, in any format FFmpeg reads. Needs PyAV: saccade-attention[film]."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from PIL import Image
 
 from saccade.data.files import check_file, escape
 from saccade.data.images import Picture, read_image
-from saccade.errors import DataError, SaccadeError, in_one_line
+from saccade.errors import DataError, SaccadeError, in_one_line, install_hint
 
 # Only these demuxers ever see the bytes: FFmpeg knows three hundred more, among them lists of other files and of
 # addresses, which a file called .mp4 may hold. Nor is anything but a file opened.
@@ -25,7 +25,7 @@ _OPENING = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"
 
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, MXF, FLV, WMV and Ogg"
 
-EARLY = Fraction(1, 2)  # seconds by which a film that ends before what its header says is called cut short
+EARLY = Fraction(1, 2)  # seconds by which a video that ends before what its header says is called cut short
 
 # The linear part of a display matrix, which says where a frame's x axis and y axis (downwards) lead -> what does so.
 _TURNS = {
@@ -40,7 +40,7 @@ _TURNS = {
 
 
 class Frame(NamedTuple):
-    """time: seconds since the start of the film, as players count them, exactly. picture: upright RGB."""
+    """time: seconds since the start of the video, as players count them, exactly. picture: upright RGB."""
 
     time: Fraction
     picture: Picture
@@ -52,24 +52,24 @@ def pyav() -> Any:
         import av
     except Exception as error:  # a build that does not fit the system raises others than ImportError
         why = "is not installed" if isinstance(error, ModuleNotFoundError) else f"fails ({in_one_line(error)})"
-        raise SaccadeError(f"films are read and written with PyAV, which {why}: pip install 'saccade[film]'") from error
+        raise SaccadeError(f"videos are read and written with PyAV, which {why}: {install_hint('film')}") from error
     return av
 
 
 class VideoReader:
-    """A film file, to be read once from its start to its end: `for time, picture in film`. One frame is held.
+    """A video file, to be read once from its start to its end: `for time, picture in video`. One frame is held.
 
     Attributes:
         name: the file's.
         rate: frames a second, on average.
-        time_base: seconds, of which every time of a frame is a multiple where the film has one stream.
+        time_base: seconds, of which every time of a frame is a multiple where the video has one stream.
         count: frames to expect, or None; what a header says need not be so.
         read: frames read so far.
         notes: what was found wrong with it, or assumed, a sentence each; complete when it is read.
 
-    on_error: "skip" uses what can be read of a film that is damaged or cut short and notes it, "fail" raises.
+    on_error: "skip" uses what can be read of a video that is damaged or cut short and notes it, "fail" raises.
 
-    Raises DataError for what is no film or holds no video, SaccadeError without PyAV.
+    Raises DataError for what is no video or holds no video, SaccadeError without PyAV.
     """
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
@@ -79,19 +79,19 @@ class VideoReader:
         self.notes: list[str] = []
         self.read = 0
         if not check_file(path).stat().st_size:
-            raise DataError(f"{self.display} is empty (0 bytes); a film was expected")
+            raise DataError(f"{self.display} is empty (0 bytes); a video was expected")
         try:
             # an absolute path is never taken for a protocol's address
             self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
-            raise DataError(f"{self.display} is not a film that can be read ({_why(error)}); {READ} are") from error
+            raise DataError(f"{self.display} is not a video that can be read ({_why(error)}); {READ} are") from error
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         if not videos:
             kinds = ", ".join(sorted({s.type for s in self._container.streams}))
             self.close()
             if not kinds:
                 raise DataError(f"{self.display} holds nothing that can be played: it is cut short or damaged")
-            raise DataError(f"{self.display} holds no video (found: {kinds}); a film was expected")
+            raise DataError(f"{self.display} holds no video stream (found: {kinds}); a video was expected")
         self._stream = videos[0]
         if len(videos) > 1:
             self.notes.append(f"{self.display} holds {len(videos)} videos: the first is used")
@@ -122,7 +122,7 @@ class VideoReader:
         for frame in self._decoded():
             # PyAV 14 does not know how long a frame is
             length = (getattr(frame, "duration", None) or 0) * (frame.time_base or 0)
-            # a frame without a time stamp follows the one before at the film's rate
+            # a frame without a time stamp follows the one before at the video's rate
             time = end if frame.pts is None else frame.pts * frame.time_base - self._start
             picture = self._picture(frame)
             last, end = time, time + (length or 1 / self.rate)
@@ -173,7 +173,7 @@ class VideoReader:
         transpose, how = _turn(frame)
         image = image if transpose is None else image.transpose(transpose)
         picture = read_image(image, name=f"{self.name} frame {self.read}")  # the rules of pictures: size, transparency
-        turned = (f"turned upright as the film says ({how})",) if how else ()
+        turned = (f"turned upright as the video says ({how})",) if how else ()
         return Picture(picture.image, picture.name, picture.notes + turned)
 
     def _end(self) -> Fraction | None:

@@ -1,4 +1,4 @@
-"""Films of pictures: H.264 in MP4, whole or not at all. Needs PyAV: saccade[film]."""
+"""Videos of pictures: H.264 in MP4, whole or not at all. Needs PyAV: saccade-attention[film]."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ _FINEST = 1 << 20  # of a rate's parts
 
 
 class VideoWriter:
-    """A film file that grows picture by picture: `with VideoWriter(out, rate, time_base) as film: film.add(...)`.
+    """A video file that grows picture by picture: `with VideoWriter(out, rate, time_base) as video: video.add(...)`.
 
     rate: frames a second, on average. time_base: seconds, of which the times of the frames are multiples. All frames
     have the size of the first, others are brought to it; a row or column is repeated where its sides are odd, as the
@@ -65,7 +65,7 @@ class VideoWriter:
             raise self._error(error) from error
 
     def finish(self) -> None:
-        """Write what is left and put the film in its place."""
+        """Write what is left and put the video in its place."""
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
