@@ -8,7 +8,7 @@ import torch
 import saccade
 from saccade.errors import CheckpointError
 from saccade.models import Classifier, ViT
-from saccade.tasks import ClassifyTask, Task, bundled, bundled_models, load, loading
+from saccade.tasks import ClassifyTask, Task, bundled, bundled_models, load
 
 from . import tiny
 
@@ -36,8 +36,7 @@ def test_the_embedded_models():
 def test_a_bundled_model_goes_before_a_folder_of_its_name(tmp_path, monkeypatch):
     tiny.task(seed=1).save(tmp_path / "weights" / "small")
     tiny.task(seed=2).save(tmp_path / "here" / "small")
-    for module in (bundled_models, loading):
-        monkeypatch.setattr(module, "files", lambda package: tmp_path)
+    monkeypatch.setattr(bundled_models, "files", lambda package: tmp_path)
     monkeypatch.chdir(tmp_path / "here")
     assert bundled() == ["small"]
     assert load("small").predict(PICTURE) == tiny.task(seed=1).predict(PICTURE)

@@ -92,7 +92,7 @@ class TrainedTask(Task):
 
 
 def kind_in(folder: Path) -> str | None:
-    """The `kind` of the model that `save` wrote to a folder; None if there is none. Raises CheckpointError for a damaged
+    """The `kind` of the model that `save` wrote to a folder; None if there is none. Raises CheckpointError for a broken
     config.json."""
     file = folder / NAME
     if not file.is_file():
