@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -106,11 +106,17 @@ class Matcher(nn.Module):
             raise SaccadeError(f"{p} texts for {b} pictures: expected the same number of texts for every picture")
         return self.head(texts, pictures, word_mask)
 
-    def forward(self, pixels: Float[Tensor, "b c y x"], words: WordBatch) -> tuple[Float[Tensor, "b p"], Match]:
-        """Logits of every picture with every text, and the head's decision on the pairs that `match` makes."""
+    def forward(
+        self, pixels: Float[Tensor, "b c y x"], words: WordBatch, chosen: Int[Tensor, "b k"] | None = None
+    ) -> tuple[Float[Tensor, "b p"], Match]:
+        """Logits of every picture with every text, and the head's decision on pairs: of each picture with its `chosen`
+        texts, by their places among the p; without them, on the pairs that `match` makes."""
         pictures, texts = self.encode_pictures(pixels), self.encode_texts(words)
         similarity = self.similarity(pictures.vector, texts.vector)
-        return similarity, self.match(pictures.tokens, texts.tokens, texts.mask)
+        tokens, mask = texts.tokens, texts.mask
+        if chosen is not None:
+            tokens, mask = tokens[chosen.flatten()], mask[chosen.flatten()]
+        return similarity, self.match(pictures.tokens, tokens, mask)
 
 
 class MatchHead(nn.Module):

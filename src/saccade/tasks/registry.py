@@ -11,6 +11,7 @@ TASKS = {
     "classify": "saccade.tasks.classify.commands",
     "detect": "saccade.tasks.detect.commands",
     "segment": "saccade.tasks.segment.commands",
+    "match": "saccade.tasks.match.commands",
 }
 
 

@@ -1,0 +1,142 @@
+"""Pictures with captions to train a matcher: scenes in pairs that differ in one attribute or relation, captions that
+are true of them, and captions with one attribute or relation changed."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from saccade.data.scenes import (
+    Caption,
+    Combinations,
+    Description,
+    Scene,
+    Scenes,
+    draw_caption,
+    edited_scene,
+    minimal_edit,
+)
+from saccade.data.scenes.edits import Kind
+from saccade.data.scenes.outline import shuffled
+from saccade.data.scenes.stream import Stream
+from saccade.tasks.match.recipe import MatchRecipe
+from saccade.tasks.match.truth import describes, missing_objects, true_pairs
+from saccade.tasks.training import SceneSource
+
+WORDS = 20  # of a training caption where a shorter one can be drawn
+TRIES = 4  # captions drawn until one mentions what was changed
+RELATIONS = 0.8  # of the changes, concern a relation; the others a colour or a shape, equally often
+_PAIR = 3  # stream of random numbers; scenes, films and edits use 0, 1 and 2
+
+
+class Batch(NamedTuple):
+    """pictures: normalized, with their descriptions. captions: the same number for each picture, in the order of the
+    pictures."""
+
+    pictures: Float[Tensor, "b c y x"]
+    scenes: list[Description]
+    captions: list[Caption]
+
+
+class ScenePairs(SceneSource):
+    """Scenes that never repeat, each followed by one that differs from it in one attribute or relation, and their
+    captions."""
+
+    label = "scenes in pairs, rendered for each batch"
+
+    def __init__(self, scenes: Scenes, recipe: MatchRecipe):
+        super().__init__(scenes)
+        self.recipe = recipe
+
+    def samples(
+        self, indices: Tensor, size: tuple[int, int], generator: Generator
+    ) -> tuple[Float[Tensor, "b 3 y x"], tuple[list[Description], list[Caption]]]:
+        """Two pictures an index, with their descriptions and captions."""
+        scenes: list[Scene] = []
+        captions: list[Caption] = []
+        for seed in torch.randint(2**62, (len(indices),), generator=generator).tolist():
+            stream, first = Stream(seed, _PAIR), self.scenes.fresh(size, seed)
+            for scene in (first, edited_twin(self.scenes, first, stream) or self.scenes.fresh(size, seed + 1)):
+                scenes.append(scene)
+                captions += draw_scene_captions(
+                    scene.description, self.recipe.captions, self.recipe.hard_captions, stream
+                )
+        pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in scenes])
+        return pixels.permute(0, 3, 1, 2).float() / 255, ([scene.description for scene in scenes], captions)
+
+
+def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
+    """The scene with one change; None if no change can be drawn."""
+    for kind in kinds_in_order(stream):
+        edit = minimal_edit(scene.description, stream, kind, combinations=world.composition.combinations)
+        twin = None if edit is None else edited_scene(world, scene, edit)
+        if twin is not None:
+            return twin
+    return None
+
+
+def draw_scene_captions(scene: Description, true: int, hard: int, stream: Stream) -> list[Caption]:
+    """Captions that are true of the scene, then captions with a change; true ones instead where there is none."""
+    captions = [_short(draw_caption(scene, stream) for _ in range(TRIES)) for _ in range(true)]
+    for i in range(hard):
+        changed = (hard_caption(captions[i % true], scene, kind, stream) for kind in kinds_in_order(stream))
+        captions.append(next((each for each in changed if each is not None), captions[0]))
+    return captions
+
+
+def hard_caption(
+    caption: Caption, scene: Description, kind: Kind, stream: Stream, combinations: Combinations = "seen"
+) -> Caption | None:
+    """A caption, in the same language, of what `caption` says with one change that makes it false of the scene. None if
+    there is no such change, or no drawn caption mentions it. combinations: of the change, as for `minimal_edit`."""
+    edit = minimal_edit(caption.description, stream, kind, scene=scene, combinations=combinations)
+    if edit is None:
+        return None
+    drawn = (draw_caption(edit, stream, caption.language) for _ in range(TRIES))
+    return _short(each for each in drawn if not describes(each.description, scene))
+
+
+def _short(captions: Iterable[Caption]) -> Caption | None:
+    """The first caption of at most `WORDS` words, else the last one: a batch is padded to its longest text."""
+    last = None
+    for last in captions:
+        if len(last.text.split()) <= WORDS:
+            break
+    return last
+
+
+def kinds_in_order(stream: Stream) -> list[Kind]:
+    """All kinds of edits, with the one to try first at the front."""
+    others: list[Kind] = shuffled(stream, ["colour", "shape"])
+    return ["relation", *others] if stream.bernoulli(RELATIONS) else [*others, "relation"]
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """One batch of several."""
+    pictures, scenes, captions = zip(*batches, strict=True)
+    return Batch(torch.cat(pictures), list(chain(*scenes)), list(chain(*captions)))
+
+
+class Pairs(NamedTuple):
+    """labels: of every picture with every text, 1 where the text is true of it, else 0. chosen: the texts that the head
+    compares with each picture."""
+
+    labels: Tensor
+    chosen: Tensor
+
+
+def choose_pairs(batch: Batch, true: int, hard: int, random: int) -> Pairs:
+    """Of every picture its own captions, the true ones of the picture that it was edited from or into, the `hard` false
+    ones of other pictures that mention the fewest objects it lacks, and `random` ones."""
+    b, p = len(batch.scenes), len(batch.captions)
+    descriptions = [caption.description for caption in batch.captions]
+    labels = true_pairs(batch.scenes, descriptions).long()
+    own = torch.arange(p).view(b, p // b)
+    twins = own[torch.arange(b) ^ 1, :true]
+    distance = missing_objects(batch.scenes, descriptions) + torch.rand(b, p)
+    distance.masked_fill_(labels > 0, torch.inf).scatter_(1, torch.cat([own, twins], dim=1), torch.inf)
+    closest = distance.topk(min(hard, p), dim=1, largest=False).indices
+    return Pairs(labels, torch.cat([own, twins, closest, torch.randint(p, (b, random))], dim=1))

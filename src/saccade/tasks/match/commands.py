@@ -1,0 +1,130 @@
+"""Matching pictures with texts on the command line."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from saccade.errors import DataError, UsageError, printable
+from saccade.options import DataOptions, Options
+from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.tasks.match.recipe import MatchRecipe
+
+if TYPE_CHECKING:
+    from saccade.data import Picture
+    from saccade.device import Device
+    from saccade.tasks.match.result import Ranking
+    from saccade.tasks.match.task import MatchTask
+    from saccade.tasks.match.training import MatchTraining
+
+
+class MatchPredictOptions(Options):
+    """Options of `predict` with a matcher."""
+
+    text: tuple[str, ...] = ()
+    """Text to rank for each picture; repeat the option for more."""
+    texts: Path | None = None
+    """File with a text on each line, in UTF-8."""
+
+
+class MatchCommands(TaskCommands):
+    """Scenes with captions; texts ranked for pictures."""
+
+    name = "match"
+    help = """Train a matcher of pictures and texts.
+
+--data scenes trains on procedurally drawn scenes with captions in English and Korean, scenes:5000,objects=1-3 on 5,000
+scenes an epoch of one to three objects. The result is in runs/NAME: the model to use in model/, curves in log.jsonl and
+TensorBoard files, and what --resume needs in state/.
+
+Examples:
+
+    saccade train match --data scenes:6400,objects=1-3 --weights scenes --name words
+
+    saccade train match --name words --resume
+"""
+    recipe = MatchRecipe
+    predict_options = MatchPredictOptions
+    evaluates = "A matcher: recall among 100 candidates, accuracy on minimal edits; scenes:N."
+    bars_title = "shares of right decisions"
+
+    def task_class(self) -> "type[MatchTask]":
+        from saccade.tasks.match.task import MatchTask
+
+        return MatchTask
+
+    def training(self) -> "type[MatchTraining]":
+        from saccade.tasks.match.training import MatchTraining
+
+        return MatchTraining
+
+    def open_splits(self, options: DataOptions, recipe: MatchRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.tasks.scenes import scene_splits
+
+        assert options.data is not None
+        scenes = scene_splits(options.data, recipe.size, seed)
+        if scenes is None:
+            raise UsageError(f"--data {options.data}: a matcher is trained on scenes; give scenes or scenes:N")
+        return scenes
+
+    def evaluate(
+        self,
+        task: "MatchTask",
+        data: Path,
+        split: str | None,
+        on_error: OnError,
+        device: "Device",
+        out: Path,
+        options: Options,
+    ) -> Evaluation:
+        from saccade.tasks.match.report import evaluate
+
+        return evaluate(task, data, device)
+
+    def predict(
+        self, task: "MatchTask", pictures: "Iterable[Picture]", options: MatchPredictOptions, batch: int
+    ) -> "Iterator[Ranking]":
+        return task.predict_all(pictures, read_texts(options), batch)
+
+    def frame_scores(self, result: "Ranking") -> dict[str, float]:
+        return dict(zip(result.texts, result.scores, strict=True))
+
+    def table(self, results: "list[Ranking]") -> Table:
+        table = Table("picture", "text", "score")
+        for result in results:
+            for i, (text, score) in enumerate(zip(result.texts, result.scores, strict=True)):
+                table.add_row(printable(result.name) if i == 0 else "", printable(text), f"{score:.1%}")
+        return table
+
+    def csv_header(self, result: "Ranking") -> list[str]:
+        return ["name", "text", "score", "similarity"]
+
+    def csv_rows(self, result: "Ranking") -> Iterator[list[str]]:
+        from saccade.data.output import csv_cell
+
+        for text, score, similarity in zip(result.texts, result.scores, result.similarities, strict=True):
+            yield [result.name, csv_cell(text), f"{score:.6f}", f"{similarity:.6f}"]
+
+
+def read_texts(options: MatchPredictOptions) -> list[str]:
+    """The texts to rank: those given one by one, then the lines of the file, as they are. Blank lines are left out.
+
+    Raises UsageError where there are none, DataError for a file that cannot be read or is not UTF-8."""
+    texts = list(options.text)
+    if options.texts is not None:
+        try:
+            lines = options.texts.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{options.texts} is not UTF-8 ({error.reason} at byte {error.start}): convert it"
+            ) from None
+        except OSError as error:
+            raise DataError(f"{options.texts} cannot be read: {error.strerror}") from None
+        texts += [line for line in lines if line.strip()]
+    if not texts:
+        raise UsageError("there is no text to rank: give --text, once for each text, or --texts FILE")
+    return texts
+
+
+COMMANDS = MatchCommands()

@@ -1,0 +1,45 @@
+"""Options of the training of a matcher."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from saccade.options import Options
+
+
+class MatchRecipe(Options):
+    """Model and training pairs. The defaults suit scenes of few objects."""
+
+    model: str = "small/8"
+    """Preset of the ViT encoder."""
+    size: Annotated[int, Field(gt=0)] = 64
+    """Side of the input in pixels."""
+    width: Annotated[int, Field(gt=0)] = 128
+    """Width of the space in which pictures and texts are compared."""
+    text_width: Annotated[int, Field(gt=0)] = 128
+    """Width of the text encoder and of the cross-attention head; a multiple of 64."""
+    text_depth: Annotated[int, Field(gt=0)] = 2
+    """Blocks of the text encoder."""
+    head_depth: Annotated[int, Field(gt=0)] = 2
+    """Blocks of the cross-attention head."""
+    captions: Annotated[int, Field(gt=0)] = 2
+    """Captions of each picture that are true."""
+    hard_captions: Annotated[int, Field(ge=0)] = 2
+    """Captions of each picture with one colour, shape or relation changed."""
+    hard_negatives: Annotated[int, Field(ge=0)] = 2
+    """Other pictures' captions that the head compares with each picture: those that come closest to being true."""
+    random_negatives: Annotated[int, Field(ge=0)] = 2
+    """Captions drawn at random from the batch that the head compares with each picture."""
+    lock: bool = False
+    """Keep the encoder's weights as they are (locked-image tuning, Zhai et al. 2022): steps are faster, and a
+    pretrained encoder is not disturbed before the words have a meaning."""
+    progressive_resize: bool = False
+    """Train on pictures of half the size first, at a quarter of the cost, and increase to the full size."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+
+    def size_at(self, progress: float) -> int:
+        """Side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""
+        if not self.progressive_resize:
+            return self.size
+        return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))

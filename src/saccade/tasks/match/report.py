@@ -1,0 +1,168 @@
+"""Scores of a matcher on scenes: recall among candidates, minimal edits, languages, held-out combinations, control."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from saccade.data.scenes import Combinations, Scenes, parse_spec
+from saccade.data.scenes.edits import Kind
+from saccade.data.scenes.phrasing import Language
+from saccade.data.scenes.stream import Stream
+from saccade.device import Device
+from saccade.errors import UsageError
+from saccade.models.matcher import PictureFeatures
+from saccade.tasks.commands import Evaluation
+from saccade.tasks.match.batches import hard_caption
+from saccade.tasks.match.candidates import Candidates, candidate_sets
+from saccade.tasks.match.scores import interval, recalls
+from saccade.tasks.match.task import MatchTask
+from saccade.tasks.scenes import evaluation_scenes
+
+BATCH = 50  # pictures, or texts, encoded at once
+Hits = dict[str, list[Tensor]]
+_EDITS, _SHUFFLE = 5, 6  # streams of random numbers; candidates use 4
+
+
+def evaluate(task: MatchTask, data: Path, device: Device) -> Evaluation:
+    """Recall of texts and pictures among 100 candidates, 20 of them minimal edits of others, and accuracy on minimal
+    edits by kind; in English and in Korean; on held-out combinations; and the control, with captions shuffled.
+
+    Raises UsageError for data other than scenes.
+    """
+    world = evaluation_world(task, data)
+    if world is None:
+        raise UsageError(f"{data}: a matcher is scored on scenes; give scenes:N")
+    task.model.to(device.device).eval()
+    fixed = world.composition.combinations
+    combinations: Combinations = "seen" if fixed == "all" else fixed
+    plans: dict[str, tuple[Combinations, Language | None]] = {
+        "": (combinations, None),
+        "English ": (combinations, "en"),
+        "Korean ": (combinations, "ko"),
+    }
+    if fixed == "all":
+        plans["held-out "] = ("held-out", None)
+    details: dict[str, dict[str, Any]] = {}
+    for prefix, (which, language) in plans.items():
+        with device.precision():
+            hits = _score(task, _with_combinations(world, which), language)
+        details |= {prefix + name: _summary(parts) for name, parts in hits.items()}
+    scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
+    bars = dict(scores)
+    fewest, most = world.composition.objects
+    scores |= {"pictures": len(world), "skipped": {}, "objects": f"{fewest} to {most}", "details": details}
+    return Evaluation(scores, bars)
+
+
+def evaluation_world(task: MatchTask, data: Path) -> Scenes | None:
+    """The scenes that `data` specifies, with as many objects as the model was trained on unless it says otherwise; None
+    if it is no such specification."""
+    world = evaluation_scenes(data, task.preprocess.size)
+    trained = task.card.get("objects")
+    if world is None or trained is None or "objects" in (parse_spec(str(data)) or {}):
+        return world
+    composition = world.composition
+    return Scenes(
+        world.n,
+        world.size,
+        world.seed,
+        objects=trained,
+        apart=composition.apart,
+        combinations=composition.combinations,
+    )
+
+
+def _with_combinations(world: Scenes, combinations: Combinations) -> Scenes:
+    composition = world.composition
+    return Scenes(
+        world.n,
+        world.size,
+        world.seed,
+        objects=composition.objects,
+        apart=composition.apart,
+        combinations=combinations,
+    )
+
+
+def _score(task: MatchTask, world: Scenes, language: Language | None) -> Hits:
+    """Of each score, whether each of its cases is right."""
+    hits: Hits = {}
+    for i, candidates in enumerate(candidate_sets(world, len(world), language)):
+        pictures = encode_pixels(task, candidates)
+        texts = task.encode_texts(candidates.texts)
+        towers = task.similarity(pictures, texts).float().cpu()
+        scores = task.rank_texts(pictures, texts).float().cpu()
+        head = recalls(scores, task.rank_pictures(pictures, texts).float().cpu())
+        shuffled = recalls(scores[:, _order(len(scores), i)])
+        _add(hits, head.items())
+        _add(hits, ((f"towers {name}", found) for name, found in recalls(towers).items()))
+        _add(hits, [("shuffled recall@1", shuffled["recall@1"])])
+        _add(hits, _edits(task, candidates, pictures, Stream(world.seed, _EDITS, i)))
+    return hits
+
+
+def _edits(
+    task: MatchTask, candidates: Candidates, pictures: PictureFeatures, stream: Stream
+) -> Iterator[tuple[str, Bool[Tensor, "n"]]]:
+    """For each kind of edit, whether each caption has a higher score for its picture than the same with one change, by
+    the head and by the towers."""
+    for kind in get_args(Kind):
+        pairs = [
+            (i, caption.text, edited.text)
+            for i, (scene, caption) in enumerate(zip(candidates.scenes, candidates.captions, strict=True))
+            if (edited := hard_caption(caption, scene.description, kind, stream, "all")) is not None
+        ]
+        if not pairs:
+            continue
+        places, true, false = zip(*pairs, strict=True)
+        chosen = PictureFeatures(*(part[list(places)] for part in pictures))
+        margins = [_scores(task, chosen, list(texts)) for texts in (true, false)]
+        for name, right, wrong in zip(("", "towers "), *margins, strict=True):
+            yield f"{name}{kind} edits", right > wrong
+
+
+def _scores(
+    task: MatchTask, pictures: PictureFeatures, texts: list[str]
+) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Of each picture with its own text, by the head and by the towers."""
+    encoded = task.encode_texts(texts)
+    own = torch.arange(len(texts), device=encoded.vector.device)[:, None].expand(-1, 2)
+    head = task.match(pictures, encoded, own)
+    return head.float().cpu(), task.similarity(pictures, encoded).diagonal().float().cpu()
+
+
+@torch.no_grad()
+def encode_pixels(task: MatchTask, candidates: Candidates) -> PictureFeatures:
+    """Features of the scenes, which are drawn at the size of the model's input."""
+    pixels = task.preprocess.normalize(candidates.pixels).split(BATCH)
+    parts = [task.model.encode_pictures(part.to(task.model.bias.device)) for part in pixels]
+    return PictureFeatures(*(torch.cat(same) for same in zip(*parts, strict=True)))
+
+
+def _order(n: int, seed: int) -> Tensor:
+    """A random order of n candidates."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 8 + _SHUFFLE))
+
+
+def _add(hits: Hits, found: Iterable[tuple[str, Tensor]]) -> None:
+    for name, values in found:
+        hits.setdefault(name, []).append(values)
+
+
+def _summary(parts: list[Tensor]) -> dict[str, Any]:
+    """A share with its 95 % interval."""
+    values = torch.cat(parts)
+    n, correct = len(values), int(values.sum())
+    low, high = interval(correct, n)
+    return {"value": correct / n, "low": round(low, 4), "high": round(high, 4), "n": n}
+
+
+def _is_headline(name: str) -> bool:
+    """Whether a score is printed; all are in `details`."""
+    whole = {"recall@5", "recall@10", "recall@5 of pictures", "recall@10 of pictures", "shuffled recall@1"}
+    kinds = {f"{kind} edits" for kind in get_args(Kind)}
+    return name in whole | kinds or (name.endswith(("recall@1", "recall@1 of pictures")) and "shuffled" not in name)

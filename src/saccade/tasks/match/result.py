@@ -1,0 +1,51 @@
+"""What a matcher says of one picture."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from saccade.data.files import escape
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Texts for one picture, best first.
+
+    Attributes:
+        name: of the picture.
+        size: (height, width) of the picture.
+        texts: as they were given.
+        scores: of each text, 0 to 1: the sigmoid of the head's logit, that the text describes the picture. They do not
+            sum to 1: several texts can be true, or none.
+        similarities: of each text, 0 to 1, by the towers alone.
+        notes: what was done to the picture, one sentence each.
+    """
+
+    name: str
+    size: tuple[int, int]
+    texts: tuple[str, ...]
+    scores: tuple[float, ...]
+    similarities: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text with the highest score."""
+        return self.texts[0]
+
+    def __str__(self) -> str:
+        texts = "  ".join(f"{text} {score:.0%}" for text, score in zip(self.texts, self.scores, strict=True))
+        return escape(f"{self.name}: {texts}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = zip(self.texts, self.scores, self.similarities, strict=True)
+        return {
+            "name": self.name,
+            "width": self.size[1],
+            "height": self.size[0],
+            "texts": [
+                {"text": text, "score": round(score, 6), "similarity": round(similarity, 6)}
+                for text, score, similarity in rows
+            ],
+            "notes": list(self.notes),
+        }
