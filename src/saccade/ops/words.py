@@ -84,6 +84,21 @@ def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 32) -> 
     return WordBatch(ids, ids != PAD, index.clamp(min=0), index >= 0, normal, words)
 
 
+def text_error(text: str) -> str:
+    """Why `tokenize` refuses a text of any length, to follow the name of the text in a message; "" if it does not.
+
+    Refused are unpaired surrogates, control characters other than line breaks and tabs, and blank texts."""
+    for character in "" if text.isprintable() else text:
+        category = unicodedata.category(character)
+        if category == "Cs":
+            return f"holds {character!a}, half of a surrogate pair: it was decoded wrongly, read it as UTF-8"
+        if (category == "Cc" and character not in _LINE_BREAKS_AND_TABS) or character == _BYTE_ORDER_MARK:
+            return f"holds the control character {character!a}: remove it"
+    if all(character.isspace() or unicodedata.category(character) == "Cf" for character in text):
+        return "is blank: write at least one word"
+    return ""
+
+
 def split_words(text: str, max_bytes: int = 32) -> list[Word]:
     """The words of a text, with their spans.
 
@@ -126,17 +141,9 @@ def _pieces(text: str, start: int, stop: int, max_bytes: int) -> list[Word]:
 
 
 def _checked(text: str, i: int) -> str:
-    for character in "" if text.isprintable() else text:
-        category = unicodedata.category(character)
-        if category == "Cs":
-            raise DataError(
-                f"{_name(text, i)} holds {character!a}, half of a surrogate pair: it was decoded wrongly, read "
-                "it as UTF-8"
-            )
-        if (category == "Cc" and character not in _LINE_BREAKS_AND_TABS) or character == _BYTE_ORDER_MARK:
-            raise DataError(f"{_name(text, i)} holds the control character {character!a}: remove it")
-    if all(character.isspace() or unicodedata.category(character) == "Cf" for character in text):
-        raise DataError(f"{_name(text, i)} is blank: write at least one word")
+    error = text_error(text)
+    if error:
+        raise DataError(f"{_name(text, i)} {error}")
     return text
 
 
