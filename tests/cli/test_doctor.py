@@ -77,7 +77,7 @@ def test_errors_that_no_copy_mends(saccade, tmp_path):
     (root / "annotations" / "instances_val.json").write_text(json.dumps(second))
     said = saccade("doctor", root, "--fix", "clean")
     assert said.code == 1
-    assert said.out.splitlines()[-1] == "still in it: 1 splits whose classes are not those of the first"
+    assert said.out.splitlines()[-1] == "still in it: 1 splits whose classes differ from those of the first"
 
 
 def test_class_folders_and_hostile_names(saccade, photos):

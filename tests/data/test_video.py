@@ -168,7 +168,9 @@ def test_without_pyav(tmp_path, monkeypatch):
         return real(name, *others, **more)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(SaccadeError, match=r"PyAV, which is not installed: pip install .*saccade-attention\[film\]") as caught:
+    with pytest.raises(
+        SaccadeError, match=r"PyAV, which is not installed: pip install .*saccade-attention\[film\]"
+    ) as caught:
         VideoReader(tmp_path / "a.mp4")
     assert not isinstance(caught.value, DataError)  # no film is to be left out for it
 

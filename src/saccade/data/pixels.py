@@ -65,8 +65,8 @@ def _channels_last(array: np.ndarray, layout: Layout | None, name: str) -> np.nd
     if layout == "chw":
         array = array.transpose(1, 2, 0)
     if array.shape[2] not in MODES:
-        asked = "(channels, rows, columns)" if layout == "chw" else "(rows, columns, channels)"
-        raise DataError(f"{name}: shape {shape} was given; {asked} with 1, 3 or 4 channels expected")
+        axes = "(channels, rows, columns)" if layout == "chw" else "(rows, columns, channels)"
+        raise DataError(f"{name}: shape {shape} was given; {axes} with 1, 3 or 4 channels expected")
     return array
 
 

@@ -35,8 +35,8 @@ class Placement:
         return (boxes - self._offset(boxes)) / self._scale(boxes)
 
     def masks_to_model(self, masks: Bool[Tensor, "n y x"], size: tuple[int, int]) -> Bool[Tensor, "n rows columns"]:
-        """MaskLayout over the picture -> over the `size` (rows, columns) that the model sees: each pixel takes the value
-        under its centre, false in the padding."""
+        """Masks of the picture -> of the input of `size` (rows, columns), by nearest neighbour; False in the
+        padding."""
         return self._nearest(masks, size, False)
 
     def classes_to_model(

@@ -15,8 +15,7 @@ from saccade.data.files import check_file, escape
 from saccade.data.images import Picture, read_image
 from saccade.errors import DataError, SaccadeError, in_one_line, install_hint
 
-# Only these demuxers ever see the bytes: FFmpeg knows three hundred more, among them lists of other files and of
-# addresses, which a file called .mp4 may hold. Nor is anything but a file opened.
+# Other demuxers of FFmpeg are never used: some read playlists, which can refer to other files and URLs.
 DEMUXERS = (
     "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpeg", "mpegvideo", "mpegts", "mxf", "flv",
     "asf", "ogg",
@@ -25,9 +24,9 @@ _OPENING = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"
 
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, MXF, FLV, WMV and Ogg"
 
-EARLY = Fraction(1, 2)  # seconds by which a video that ends before what its header says is called cut short
+EARLY = Fraction(1, 2)  # seconds before the end stated in the header from which a video counts as truncated
 
-# The linear part of a display matrix, which says where a frame's x axis and y axis (downwards) lead -> what does so.
+# Linear part of the display matrix, the directions of a frame's x and y axis (downwards) -> transpose, description.
 _TURNS = {
     (-1, 0, 0, -1): (Image.Transpose.ROTATE_180, "180°"),
     (0, 1, -1, 0): (Image.Transpose.ROTATE_270, "90° clockwise"),
@@ -40,7 +39,7 @@ _TURNS = {
 
 
 class Frame(NamedTuple):
-    """time: seconds since the start of the video, as players count them, exactly. picture: upright RGB."""
+    """time: seconds since the start of the video, exact. picture: upright RGB."""
 
     time: Fraction
     picture: Picture
@@ -50,26 +49,24 @@ def pyav() -> Any:
     """The module `av`. Raises SaccadeError that says how to install it."""
     try:
         import av
-    except Exception as error:  # a build that does not fit the system raises others than ImportError
+    except Exception as error:  # incompatible builds raise other errors than ImportError
         why = "is not installed" if isinstance(error, ModuleNotFoundError) else f"fails ({in_one_line(error)})"
         raise SaccadeError(f"videos are read and written with PyAV, which {why}: {install_hint('film')}") from error
     return av
 
 
 class VideoReader:
-    """A video file, to be read once from its start to its end: `for time, picture in video`. One frame is held.
+    """A video file, read once from start to end: `for time, picture in video`. One frame is in memory at a time.
 
     Attributes:
-        name: the file's.
-        rate: frames a second, on average.
-        time_base: seconds, of which every time of a frame is a multiple where the video has one stream.
-        count: frames to expect, or None; what a header says need not be so.
+        name: of the file. rate: average frames per second. time_base: seconds; frame times are multiples of it if the
+        video has one stream. count: number of frames according to the header, which may be wrong; None if unknown.
         read: frames read so far.
-        notes: what was found wrong with it, or assumed, a sentence each; complete when it is read.
+        notes: problems and assumptions, one sentence each; complete after the last frame.
 
-    on_error: "skip" uses what can be read of a video that is damaged or cut short and notes it, "fail" raises.
+    on_error: "skip" uses the readable part of a damaged or truncated video and adds a note, "fail" raises.
 
-    Raises DataError for what is no video or holds no video, SaccadeError without PyAV.
+    Raises DataError if the file is not a video or has no video stream, SaccadeError without PyAV.
     """
 
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
@@ -81,7 +78,7 @@ class VideoReader:
         if not check_file(path).stat().st_size:
             raise DataError(f"{self.display} is empty (0 bytes); a video was expected")
         try:
-            # an absolute path is never taken for a protocol's address
+            # an absolute path is never parsed as a URL
             self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise DataError(f"{self.display} is not a video that can be read ({_why(error)}); {READ} are") from error
@@ -113,16 +110,17 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Its frames. Raises DataError if there is none, and where it is damaged or cut short with on_error="fail"."""
+        """The frames. Raises DataError if there are none, and with on_error="fail" if the video is damaged or
+        truncated."""
         end = last = Fraction(0)
         for frame in self._decoded():
-            # PyAV 14 does not know how long a frame is
+            # PyAV 14 has no duration of frames
             length = (getattr(frame, "duration", None) or 0) * (frame.time_base or 0)
-            # a frame without a time stamp follows the one before at the video's rate
+            # a frame without a time stamp follows the previous one at the average rate
             time = end if frame.pts is None else frame.pts * frame.time_base - self._start
             picture = self._picture(frame)
             last, end = time, time + (length or 1 / self.rate)
@@ -137,13 +135,13 @@ class VideoReader:
             self._problem(f"{text}; the {self.read} frames up to there are used")
 
     def _decoded(self) -> Iterator[Any]:
-        """Frames of libav. Packets that cannot be decoded are passed over and counted, or raise."""
+        """PyAV's frames. Packets that cannot be decoded are skipped and counted, or raise."""
         broken, why = 0, ""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
-            except (self._av.FFmpegError, OSError) as error:  # there is no way to go on behind it
+            except (self._av.FFmpegError, OSError) as error:  # decoding cannot continue after it
                 self._problem(f"damaged: it cannot be read on after {self.read} frames ({_why(error)})")
                 break
             if packet is None:
@@ -167,17 +165,18 @@ class VideoReader:
 
     def _picture(self, frame: Any) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
-        # the range is display, or PyAV before 17 takes all colours for those of standard definition (BT.601)
+        # without the range, PyAV before 17 interprets all colours as standard definition (BT.601)
         plain = frame.reformat(format="rgba" if clear else "rgb24", dst_color_range="JPEG")
         image = Image.fromarray(plain.to_ndarray())
         transpose, how = _turn(frame)
         image = image if transpose is None else image.transpose(transpose)
-        picture = read_image(image, name=f"{self.name} frame {self.read}")  # the rules of pictures: size, transparency
+        picture = read_image(image, name=f"{self.name} frame {self.read}")  # same checks as for pictures
         turned = (f"turned upright as the video says ({how})",) if how else ()
         return Picture(picture.image, picture.name, picture.notes + turned)
 
     def _end(self) -> Fraction | None:
-        """When the video ends, as the header says, on the clock of the frames; None where nothing trustworthy does."""
+        """End of the video in seconds according to the header, relative to the first frame; None if there is no
+        reliable value."""
         stream, container = self._stream, self._container
         if stream.duration:
             return (stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base - self._start
@@ -185,24 +184,25 @@ class VideoReader:
         if match:
             hours, minutes, seconds = map(Fraction, match.groups())
             return 3600 * hours + 60 * minutes + seconds - self._start
-        if container.duration and len(container.streams) == 1:  # of several the longest counts, which may be sound
+        if container.duration and len(container.streams) == 1:  # else that of the longest stream
             return Fraction(container.duration, 1_000_000)
         return None
 
 
 def read_name(path: Path) -> str:
-    """A file's name as text that can be written anywhere, as `Picture.name` holds it."""
+    """A file name as valid UTF-8, as in `Picture.name`."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _is_cover(stream: Any) -> bool:
-    """Whether a stream is a picture that lies beside the sound, as albums have it."""
-    disposition = getattr(stream, "disposition", None)  # older versions of PyAV do not tell
+    """Whether a stream is the cover picture of an audio file."""
+    disposition = getattr(stream, "disposition", None)  # not in older versions of PyAV
     return disposition is not None and bool(disposition & type(disposition).attached_pic)
 
 
 def _turn(frame: Any) -> tuple[Image.Transpose | None, str]:
-    """How to make a frame upright by its display matrix (ISO 14496-12, 8.3.2: a b u, c d v, x y w), and in words."""
+    """Transpose that makes a frame upright by its display matrix (ISO 14496-12, 8.3.2: a b u, c d v, x y w), with a
+    description."""
     held = frame.side_data.get("DISPLAYMATRIX")
     if held is None:
         return None, ""

@@ -13,20 +13,20 @@ from saccade.data.output import publish, temporary_file
 from saccade.data.video import pyav
 from saccade.errors import DataError, in_one_line
 
-# Of x264: hardly a loss to see, and not many frames held to look ahead.
+# x264: visually almost lossless, with few frames of lookahead.
 _OPTIONS = {"crf": "18", "preset": "veryfast"}
-_BT709, _VIDEO_RANGE = 1, 1  # H.273's numbers, as FFmpeg has them
-_FINEST = 1 << 20  # of a rate's parts
+_BT709, _VIDEO_RANGE = 1, 1  # codes of H.273
+_FINEST = 1 << 20  # denominator of a frame rate
 
 
 class VideoWriter:
-    """A video file that grows picture by picture: `with VideoWriter(out, rate, time_base) as video: video.add(...)`.
+    """Write a video frame by frame: `with VideoWriter(out, rate, time_base) as video: video.add(...)`.
 
-    rate: frames a second, on average. time_base: seconds, of which the times of the frames are multiples. All frames
-    have the size of the first, others are brought to it; a row or column is repeated where its sides are odd, as the
-    format asks for even ones. Left by an error, or without a frame, it leaves no file.
+    rate: average frames per second. time_base: seconds; frame times are multiples of it. Frames are resized to the size
+    of the first; a row or column is repeated to make its sides even, as the format requires. After an error, or without
+    frames, no file is written.
 
-    Raises DataError where it cannot be written, SaccadeError without PyAV.
+    Raises DataError if it cannot be written, SaccadeError without PyAV.
     """
 
     def __init__(self, out: Path, rate: Fraction, time_base: Fraction) -> None:
@@ -50,8 +50,8 @@ class VideoWriter:
             self.drop()
 
     def add(self, picture: Image.Image, time: Fraction) -> None:
-        """The next frame: RGB, shown from `time` on, in seconds. A time that is not after the last one is moved
-        behind it."""
+        """Add a frame, shown from `time` on, in seconds. A time that is not after the previous one is set to just after
+        it."""
         try:
             if self._stream is None:
                 self._begin(picture.size)
@@ -65,7 +65,7 @@ class VideoWriter:
             raise self._error(error) from error
 
     def finish(self) -> None:
-        """Write what is left and put the video in its place."""
+        """Write the remaining frames and move the file to `out`."""
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
@@ -77,16 +77,16 @@ class VideoWriter:
             raise self._error(error) from error
 
     def drop(self) -> None:
-        """Leave no file."""
+        """Discard the file."""
         try:
             self._container.close()
-        except (self._av.FFmpegError, OSError):  # it was to be left unfinished, and what broke it is known already
+        except (self._av.FFmpegError, OSError):  # it is discarded, and the cause has been raised
             pass
         finally:
             Path(self._place).unlink(missing_ok=True)
 
     def _begin(self, size: tuple[int, int]) -> None:
-        x264 = "libx264" in self._av.codecs_available  # not in every build of FFmpeg
+        x264 = "libx264" in self._av.codecs_available  # not in all builds of FFmpeg
         codec = "libx264" if x264 else "h264"
         self._stream = self._container.add_stream(codec, rate=self._rate, options=_OPTIONS if x264 else {})
         self._size = (size[0] + size[0] % 2, size[1] + size[1] % 2)

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from saccade.data.doctor import CHECKS, examine
 from saccade.data.doctor.boxes import repeated
-from saccade.data.doctor.scan import ImageScan, _close, scan_images, similar
+from saccade.data.doctor.scan import ScannedImage, _close, scan_images, similar
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -269,6 +269,6 @@ def test_flat_pictures_are_not_alike(tmp_path):
         Image.new("RGB", (11, 13), (i * 20,) * 3).save(tmp_path / f"{i}.png")
     seen = scan_images(open_store(tmp_path), [f"{i}.png" for i in range(4)])
     assert len(seen) == 4
-    assert all(isinstance(each, ImageScan) and not each.error for each in seen.values())
+    assert all(isinstance(each, ScannedImage) and not each.error for each in seen.values())
     assert similar(seen) == []
     assert torch.equal(torch.tensor([each.size for each in seen.values()]), torch.tensor([[13, 11]] * 4))

@@ -62,7 +62,7 @@ def test_bad_boxes_are_refused(tmp_path, kind, box, said):
     assert "a.png, " in place
     assert place.rpartition(", ")[2] in ("annotation 77", "object 3", "line 3")
     assert said in reason
-    with pytest.raises(DataError, match=f"{said}.*; mend or remove it"):
+    with pytest.raises(DataError, match=f"{said}.*; fix or remove it"):
         open_objects(root, on_error="fail")
 
 
@@ -90,10 +90,10 @@ def test_an_unclaimed_size_is_found_out_late(tmp_path):
 
 
 def test_judging_is_exact_at_the_edges():
-    assert check_box((0, 0, 71, 53), (53, 71), unit=False).kind == ""
-    assert check_box((70.5, 0, 75, 53), (53, 71), unit=False).box == (70.5, 0, 71, 53)
-    assert check_box((71, 0, 75, 53), (53, 71), unit=False).kind == "box outside"
-    assert check_box((0, 0, 1.0000001, 1), None, unit=True).box == (0, 0, 1, 1)
+    assert check_box((0, 0, 71, 53), (53, 71), normalized=False).kind == ""
+    assert check_box((70.5, 0, 75, 53), (53, 71), normalized=False).box == (70.5, 0, 71, 53)
+    assert check_box((71, 0, 75, 53), (53, 71), normalized=False).kind == "box outside"
+    assert check_box((0, 0, 1.0000001, 1), None, normalized=True).box == (0, 0, 1, 1)
 
 
 # ---------------------------------------------------------------- COCO

@@ -70,8 +70,8 @@ def test_smaller_objects_lie_on_larger_ones_and_later_on_earlier(tmp_path):
     assert "read as COCO: 1 pictures, 3 classes" in dataset.notes[0]
     assert dataset.notes[2:] == ["1 objects have no outline: their boxes are ignored", "crowd regions are ignored"]
     assert np.array_equal(open_segments(tmp_path / "set" / "annotations.json").mask(0), expected)
-    asked = open_segments(tmp_path / "set", classes=["cat", "background", "bird", "dog"])
-    assert np.array_equal(asked.mask(0), np.array([1, 3, 0, *[255] * 253], np.uint8)[expected])
+    reordered = open_segments(tmp_path / "set", classes=["cat", "background", "bird", "dog"])
+    assert np.array_equal(reordered.mask(0), np.array([1, 3, 0, *[255] * 253], np.uint8)[expected])
 
 
 def test_a_category_called_background_is_the_background(tmp_path):

@@ -1,21 +1,21 @@
-"""What is wrong with the boxes of a picture, whatever their format."""
+"""Checks of the boxes of a picture."""
 
 import numpy as np
 
 from saccade.data.objects.annotations import MIN_SIDE, ROUNDING, AnnotatedPicture, BoxCheck, check_box
 
 TINY = 3.0  # pixels
-SAME = 0.95  # overlap (IoU) from which two boxes of a class are taken for one
+SAME = 0.95  # IoU from which two boxes of a class count as duplicates
 
 
-def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, unit: bool) -> list[tuple[str, BoxCheck]]:
-    """A kind of finding, "" for none, and the verdict on each object. size: of the annotated pixels, where known."""
-    judged = [check_box(each.box, picture.size or size, unit) for each in picture.objects]
-    kinds = [each.kind or ("box beyond" if each.outside > ROUNDING[unit] else "") for each in judged]
+def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized: bool) -> list[tuple[str, BoxCheck]]:
+    """A kind of finding, "" for none, and the box check for each object. size: of the annotated pixels, if known."""
+    judged = [check_box(each.box, picture.size or size, normalized) for each in picture.objects]
+    kinds = [each.kind or ("box beyond" if each.outside > ROUNDING[normalized] else "") for each in judged]
     for i in repeated(picture, judged):
         kinds[i] = "box repeated"
     if size is not None:
-        scale = (size[1], size[0]) if unit else (1, 1)
+        scale = (size[1], size[0]) if normalized else (1, 1)
         for i, each in enumerate(judged):
             sides = ((each.box[2] - each.box[0]) * scale[0], (each.box[3] - each.box[1]) * scale[1])
             if not kinds[i] and MIN_SIDE[False] <= min(sides) < TINY:
@@ -24,7 +24,7 @@ def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, unit: bool
 
 
 def repeated(picture: AnnotatedPicture, judged: list[BoxCheck]) -> list[int]:
-    """Indices of objects whose box another one of the same class before them has, too."""
+    """Indices of objects whose box duplicates that of an earlier object of the same class."""
     sound = [i for i, each in enumerate(judged) if not each.kind]
     if len(sound) < 2:
         return []

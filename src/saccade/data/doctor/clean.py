@@ -1,4 +1,4 @@
-"""A clean copy of a data set, in the format it came in. The source is only read."""
+"""Write a clean copy of a data set in its own format. The source is not changed."""
 
 import json
 from collections import Counter
@@ -22,16 +22,15 @@ DROPPED = {kind for kind, each in CHECKS.items() if each.severity == "error"} | 
 
 
 def write_clean(examined: Examination, out: Path) -> dict[str, int]:
-    """Write to the folder `out` what of a set can be used, and say what was left out or changed, how often.
+    """Write the valid part of a set to the folder `out`; returns what was left out or changed, with counts.
 
-    Left out are pictures that cannot be decoded, are not of the annotated size, have no mask that can be used, are
-    there twice, are in two classes, or are for training and for validation or test (they stay in the latter); boxes
-    that are not finite, inverted, empty, wholly outside or there twice. Boxes that reach beyond their picture are cut
-    at its edges; COCO's annotations are numbered from 1, and it loses the masks of boxes that were cut and those that
-    are broken.
+    Left out are pictures that cannot be decoded, have another size than annotated, have no valid mask, are duplicates,
+    are in two classes, or are in training and in validation or test (they stay in the latter); boxes that are not
+    finite, inverted, empty, entirely outside or duplicates. Boxes that extend beyond their picture are clipped. COCO
+    annotations are renumbered from 1, without invalid masks and those of clipped boxes.
 
-    Raises DataError for an `out` that holds something, lies inside the set or around it, for a set of which nothing
-    would be left, and for two files that would be written to one place."""
+    Raises DataError if `out` is not empty or is inside the set, if nothing of the set is valid, and if two files would
+    be written to one path."""
     store = examined.subject.store
     check_empty(out, store.root if isinstance(store, FolderStore) else None)
     changes: Counter[str] = Counter()
@@ -49,7 +48,7 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
 
 
 def check_empty(out: Path, source: Path | None) -> None:
-    """Raises DataError for a place where no clean copy of `source` can be written. None: of no folder."""
+    """Raises DataError if a clean copy of `source` cannot be written to `out`. source: None if it is not a folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{escape(out)} is not an empty folder; a clean copy is written to a new one")
     if source is not None and source.is_dir() and out.resolve().is_relative_to(source.resolve()):
@@ -57,7 +56,7 @@ def check_empty(out: Path, source: Path | None) -> None:
 
 
 def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]:
-    """The pictures of a part that are copied."""
+    """The pictures of a part to copy."""
     kept, held = [], split_role(part.name) in ("val", "test")
     for name in part.pictures:
         kind = "picture size" if (part.name, name) in examined.other_size else examined.unusable.get(name)
@@ -69,20 +68,21 @@ def _kept(examined: Examination, part: Part, changes: Counter[str]) -> list[str]
 
 
 def _places(examined: Examination, parts: dict[str, list[str]]) -> dict[str, str]:
-    """Name in the copy -> picture, each once. Raises DataError for two pictures of one name."""
+    """Name in the copy -> picture. Raises DataError for two pictures with one name."""
     places: dict[str, str] = {}
     for name in dict.fromkeys(name for names in parts.values() for name in names):
         other = places.setdefault(examined.subject.display_name(name), name)
         if other != name:
             raise DataError(
-                f"{escape(other)} and {escape(name)} would both be copied to {escape(examined.subject.display_name(name))}; "
+                f"{escape(other)} and {escape(name)} would both be copied to "
+                f"{escape(examined.subject.display_name(name))}; "
                 "nothing was written: rename one of their folders"
             )
     return places
 
 
 def _write(out: Path, name: str, data: bytes) -> None:
-    """Raises DataError for a place that was written to before."""
+    """Raises DataError for a path that was written before."""
     path = out / name
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -95,7 +95,7 @@ def _write(out: Path, name: str, data: bytes) -> None:
 def _repairs(
     examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]
 ) -> dict[int, Box | None]:
-    """row -> the box that is to stand there, None to leave it out; rows that stay as they are, are not named."""
+    """row -> the new box, None to leave it out; without the rows that do not change."""
     found: dict[int, Box | None] = {}
     for each, (kind, verdict) in zip(picture.objects, examined.objects[split, picture.name], strict=True):
         if kind in DROPPED:
@@ -111,7 +111,7 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
     subject, layout = examined.subject, examined.subject.layout
     assert isinstance(layout, voc.VOC)
     done: set[str] = set()
-    keys: dict[str, str] = {}  # picture -> what lists call it
+    keys: dict[str, str] = {}  # picture -> name in lists
     for part in subject.parts:
         assert part.annotations is not None
         for picture in part.annotations.pictures:
@@ -161,7 +161,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
     if not layout.splits:
         _write(out, "classes.txt", "".join(f"{name}\n" for name in names).encode())
         return
-    # a new one, as the author's may name places of another machine, or lists
+    # written anew: the original may have paths of another machine, or lists
     yaml_file = "".join(f"{name}: {name}.txt\n" for name in parts)
     yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
     _write(out, "data.yaml", yaml_file.encode())
@@ -170,7 +170,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
 
 
 def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]) -> str:
-    """The lines of objects only: others could not be read."""
+    """The lines of valid objects."""
     file = join(examined.subject.root, picture.where)
     lines = read_text(examined.subject.store, file).splitlines()
     repairs = _repairs(examined, split, picture, changes)
@@ -182,7 +182,7 @@ def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture
             left, top, right, bottom = box
             shares = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
             words = line.split()
-            if len(words) > 5:  # a polygon: its corners are cut
+            if len(words) > 5:  # a polygon: clip its corners
                 shares = [min(max(number(word), 0.0), 1.0) for word in words[1:]]
             line = " ".join([words[0], *(f"{share:.8f}" for share in shares)])
         if box is not None:
@@ -206,7 +206,7 @@ def _write_coco(examined: Examination, parts: dict[str, list[str]], out: Path, c
 def _repaired_coco(
     examined: Examination, part: Part, data: dict, pictures: list[AnnotatedPicture], changes: Counter[str]
 ) -> dict:
-    """images, annotations and relations anew, with ids from 1; the file names are as they were."""
+    """images, annotations and relations renumbered from 1; file names do not change."""
     assert part.annotations is not None
     rows, names = data["annotations"], part.annotations.relations
     images: list[dict] = []

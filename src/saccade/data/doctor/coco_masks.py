@@ -1,4 +1,4 @@
-"""Whether COCO's segmentations are sound, by their numbers alone: nothing is drawn."""
+"""Check COCO's segmentations by their numbers, without drawing them."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from saccade.data.files import escape
 from saccade.data.objects.annotations import number
 
-MOST = 1 << 31  # rows, columns or pixels; no picture has as many
+MOST = 1 << 31  # upper limit of rows, columns and pixels
 
 
 def segmentation_error(shape: object, size: tuple[int, int] | None) -> str:
-    """What is wrong with a segmentation, "" for nothing. size: (height, width) of its picture, where known."""
+    """What is wrong with a segmentation, "" for nothing. size: (height, width) of its picture, if known."""
     if shape is None:
         return ""
     if isinstance(shape, list):
@@ -40,11 +40,11 @@ def _polygons(shape: Sequence[object]) -> str:
 
 
 def decode_counts(text: str) -> list[int] | None:
-    """Run lengths from COCO's text, None for what is none.
+    """Decode COCO's compressed run lengths; None if invalid.
 
-    A number is written as groups of 5 bits, the lowest first, in characters from 48 on; bit 6 says that more follow,
-    the highest bit of the last group is the sign. From the fourth number on, it is the difference to the number two
-    before (COCO API, maskApi.c, rleFrString)."""
+    Numbers are groups of 5 bits, least significant first, in characters from 48 on; bit 6 is set if more groups follow,
+    and the highest bit of the last group is the sign. From the fourth number on, values are differences to the number
+    two before (COCO API, maskApi.c, rleFrString)."""
     runs: list[int] = []
     value = shift = 0
     for character in text:

@@ -1,6 +1,6 @@
-"""The set that is examined: its splits, with annotations, with masks or with classes by folder.
+"""Open a data set for checking: splits with boxes, with masks, or with a folder for each class.
 
-A further kind of data (captions, films) gets a function here that recognises it, and a place in FINDERS.
+A new kind of data (captions, videos) gets a function that detects it, and an entry in FINDERS.
 """
 
 import os
@@ -23,7 +23,7 @@ from saccade.errors import DataError
 
 @dataclass
 class Part:
-    """A split, "" for all there is. pictures: their files in the store. annotations: of a set with boxes.
+    """A split; name "" for a set without splits. pictures: files in the store. annotations: of a set with boxes.
     label_of: picture -> class, of a set for classification. masked: of a set with masks."""
 
     name: str
@@ -36,7 +36,7 @@ class Part:
 
 @dataclass
 class CheckedDataset:
-    """layout: of a set with boxes, masks: of one with masks, from which its files can be read again."""
+    """layout: of a set with boxes. masks: of a set with masks."""
 
     store: Store
     root: str
@@ -46,22 +46,22 @@ class CheckedDataset:
     masks: MaskLayout | None = None
 
     def display_name(self, name: str) -> str:
-        """A file's name as findings show it."""
+        """A file name for findings."""
         return relative_to(self.root, name)
 
 
 def open_checked(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset:
-    """Recognise a set and read all of its annotations. What cannot be read becomes a finding.
+    """Detect a set and parse its annotations. Problems are added to `findings`.
 
-    Raises DataError for what is no set of a known kind, and for a split that is not there."""
+    Raises DataError for an unknown kind of set, and for a split that does not exist."""
     for find in FINDERS:
         subject = find(source, split, findings)
         if subject is not None:
             return subject
     store = open_store(source)
     raise DataError(
-        f"{store.label} is no data set of a known kind (found: {count_suffixes(store.files)}); one folder a class, COCO "
-        "JSON, Pascal VOC, YOLO or pictures beside masks expected"
+        f"{store.label} is no data set of a known kind (found: {count_suffixes(store.files)}); "
+        "one folder a class, COCO JSON, Pascal VOC, YOLO or pictures beside masks expected"
     )
 
 
@@ -113,7 +113,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
 
 
 def _around(root: str, files: list[str]) -> str:
-    """The folder around all files: `root`, or one above it. COCO files of one set may lie in different folders."""
+    """The folder that contains all files: `root` or one above it. COCO files of one set may be in different folders."""
     while root and not all(name.startswith(f"{root}/") for name in files):
         root = parent_folder(root)
     return root

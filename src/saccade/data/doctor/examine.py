@@ -1,4 +1,4 @@
-"""Examine a data set: what is wrong with it, how often and where."""
+"""Check a data set: which problems it has, how often and where."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from saccade.data.doctor.coco_masks import segmentation_error
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
-from saccade.data.doctor.scan import ImageScan, copies, scan_images, similar
+from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
 from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.split_names import split_role
 
@@ -22,16 +22,16 @@ HELD = ("val", "test")
 
 @dataclass
 class Examination:
-    """A report, and what is needed to write a clean copy.
+    """A report, with the details that a clean copy needs.
 
-    objects: split and picture -> kind of finding ("" for none) and verdict on each of its objects; two splits may
-    annotate one picture each in its own way. unusable: pictures that a clean copy leaves out, with the kind of
-    finding. other_size: split and picture, where it is not of the size that this split's annotation claims.
-    broken_masks: split, picture and row of objects with a broken segmentation."""
+    objects: (split, picture) -> kind of finding ("" for none) and box check of each object; splits may annotate a
+    picture differently. unusable: pictures that a clean copy leaves out -> kind of finding. other_size: (split,
+    picture) with another size than annotated. broken_masks: (split, picture, row) of objects with an invalid
+    segmentation."""
 
     subject: CheckedDataset
     report: Report
-    seen: dict[str, ImageScan]
+    seen: dict[str, ScannedImage]
     objects: dict[tuple[str, str], list] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     other_size: set[tuple[str, str]] = field(default_factory=set)
@@ -39,9 +39,9 @@ class Examination:
 
 
 def examine(source: str | os.PathLike[str], split: str | None = None) -> Examination:
-    """Read all annotations and decode every picture of a set, or of one of its splits.
+    """Parse all annotations and decode all pictures of a set, or of one of its splits.
 
-    Raises DataError for what is no data set of a known kind, cannot be opened or has no such split."""
+    Raises DataError for an unknown kind of set, files that cannot be opened, and a split that does not exist."""
     start = time.perf_counter()
     findings = Findings()
     subject = open_checked(source, split, findings)
@@ -73,7 +73,7 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
 
 
 def _examine_annotations(result: Examination, part: Part, files: dict[str, str], findings: Findings) -> None:
-    """files: picture -> the annotation file it was first met in, filled on the way."""
+    """files: picture -> its first annotation file, updated here."""
     annotations, subject = part.annotations, result.subject
     assert annotations is not None
     for problem in annotations.problems:
@@ -81,13 +81,18 @@ def _examine_annotations(result: Examination, part: Part, files: dict[str, str],
     findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
     for picture in annotations.pictures:
         display = subject.display_name(picture.name)
-        if files.setdefault(picture.name, picture.where) != picture.where:  # places of two files are two places
+        if files.setdefault(picture.name, picture.where) != picture.where:  # the same place in two files counts twice
             display = f"{display} in {picture.where}"
-        _examine_picture(result, (part.name, picture.name), display, picture, annotations.unit, findings)
+        _examine_picture(result, (part.name, picture.name), display, picture, annotations.normalized, findings)
 
 
 def _examine_picture(
-    result: Examination, key: tuple[str, str], display: str, picture: AnnotatedPicture, unit: bool, findings: Findings
+    result: Examination,
+    key: tuple[str, str],
+    display: str,
+    picture: AnnotatedPicture,
+    normalized: bool,
+    findings: Findings,
 ) -> None:
     seen, size = result.seen[picture.name], None
     if not seen.error:
@@ -101,7 +106,7 @@ def _examine_picture(
         size = picture.size or upright
     if not picture.objects and picture.where:
         findings.add("picture empty", display)
-    result.objects[key] = verdicts(picture, size, unit)
+    result.objects[key] = verdicts(picture, size, normalized)
     for each, (kind, verdict) in zip(picture.objects, result.objects[key], strict=True):
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
@@ -115,7 +120,7 @@ def _examine_picture(
 
 
 def _count(result: Examination, part: Part) -> dict[str, int]:
-    """Sound examples of each class."""
+    """Valid examples of each class."""
     counts = dict.fromkeys(part.classes, 0)
     if part.annotations is None:
         for label in part.label_of.values():
@@ -154,7 +159,9 @@ def _examine_copies(result: Examination, findings: Findings) -> None:
             trained = [name for name in group if "train" in roles[name]]
             result.unusable.update({name: "leak" for name in trained if name not in result.unusable})
         else:
-            findings.extend("picture repeated", (f"{subject.display_name(n)} = {subject.display_name(group[0])}" for n in group[1:]))
+            findings.extend(
+                "picture repeated", (f"{subject.display_name(n)} = {subject.display_name(group[0])}" for n in group[1:])
+            )
             result.unusable.update({name: "picture repeated" for name in group[1:] if name not in result.unusable})
     for one, other in similar(result.seen):
         kind = "similar leak" if leaks(one, other) else "picture similar"

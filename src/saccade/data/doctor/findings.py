@@ -1,4 +1,4 @@
-"""What a doctor of data sets can find, how bad each is, and what to do about it."""
+"""Findings of the doctor: their severity, and what to do about them."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -6,125 +6,114 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-PLACES = 5  # shown of each finding
+PLACES = 5  # listed for each finding
 
 
 @dataclass(frozen=True)
 class Check:
-    """severity; what was found, in words to stand after a count; what to do."""
+    """what: the finding, in words that follow a count. advice: what to do."""
 
     severity: Severity
     what: str
     advice: str
 
 
-CHECKS: dict[str, Check] = {
-    # errors: something is lost or wrong in training and scores
-    "structure": Check(
-        "error", "parts of the set that cannot be read at all", "mend what is named; nothing of it was examined"
-    ),
-    "no pictures": Check("error", "sets without a picture", "check that this is the folder or file that was meant"),
-    "annotation broken": Check("error", "annotations that cannot be read", "mend or remove them"),
-    "annotation missing": Check(
-        "error",
-        "listed pictures without an annotation file",
-        "add one (without objects, if there are none) or take them off the list",
-    ),
-    "annotation without picture": Check(
-        "error", "annotations of pictures that are not there", "add the pictures or remove the annotations"
-    ),
-    "picture missing": Check(
-        "error", "pictures that are listed and not there", "put them back or remove their annotations"
-    ),
-    "picture unreadable": Check("error", "pictures that cannot be decoded", "replace or remove them"),
-    "picture size": Check(
-        "error",
-        "pictures of another size than their annotation claims",
-        "annotate them anew, or put back the pictures that were annotated",
-    ),
-    "picture in two classes": Check(
-        "error", "pictures that are in two classes, byte for byte", "decide on one class for each"
-    ),
-    "path refused": Check("error", "file names that point outside the set", "name files below the set's own folder"),
-    "class unknown": Check("error", "objects of a class that is not listed", "list the class or correct the objects"),
-    "classes differ": Check(
-        "error", "splits whose classes are not those of the first", "use the same classes everywhere"
-    ),
-    "box not finite": Check("error", "boxes with a coordinate that is no finite number", "annotate these objects anew"),
-    "box inverted": Check("error", "boxes that end before they begin", "exchange their corners, or annotate anew"),
-    "box empty": Check("error", "boxes without width or height", "remove them; often a click without a drag"),
-    "box outside": Check(
-        "error", "boxes wholly outside their picture", "remove them, or check whether sizes or units are mixed up"
-    ),
-    "mask broken": Check(
-        "error",
-        "segmentations that are no polygons or run lengths of their picture",
-        "annotate them anew, or remove them and keep the boxes",
-    ),
-    "mask missing": Check("error", "listed pictures without a mask", "add one or take them off the list"),
-    "mask without picture": Check("error", "masks of pictures that are not there", "add the pictures or remove them"),
-    "mask unreadable": Check("error", "masks that cannot be read exactly", "save them anew, as PNG without alpha"),
-    "mask size": Check("error", "masks of another size than their picture", "make masks of the pictures' size"),
-    "mask value": Check(
-        "error",
-        "masks with values or colours that are no class",
-        "list the class, correct the masks, or set what is of no class to 255",
-    ),
-    "relation broken": Check("error", "relations between objects that are not there", "correct their ids and names"),
-    "id repeated": Check("error", "ids that two entries share or that are missing", "number the entries anew"),
-    "leak": Check(
-        "error",
-        "pictures for training that are for validation or test, too",
-        "remove them from one side: scores measure memory",
-    ),
-    # warnings: worth a look
-    "box beyond": Check("warning", "boxes that reach beyond their picture", "cut them at its edges, as reading does"),
-    "box repeated": Check(
-        "warning", "boxes that are annotated twice (same class, overlap 0.95 or more)", "remove one of each pair"
-    ),
-    "picture listed twice": Check("warning", "pictures that a list names twice", "list each once"),
-    "picture repeated": Check("warning", "pictures that are byte for byte copies of another", "keep one of each"),
-    "similar leak": Check(
-        "warning",
-        "pictures for training that look like one for validation or test",
-        "look at the pairs; remove those that are the same scene",
-    ),
-    "picture unlabelled": Check("warning", "pictures that no annotation names", "annotate or remove them"),
-    "mask ignored": Check("warning", "masks whose every pixel is ignored", "nothing is learnt from them; remove them"),
-    "class rare": Check("warning", "classes with fewer than 10 examples", "collect more, or join it with another"),
-    "class absent": Check(
-        "warning", "classes that a split for validation or test has and training has not", "divide the set anew"
-    ),
-    # notes: good to know
-    "picture empty": Check("note", "pictures without objects", "fine, if there is nothing in them to find"),
-    "picture similar": Check("note", "pictures that look like another one", "look at the pairs"),
-    "picture turned": Check(
-        "note", "pictures that EXIF turns, with boxes of the pixels before", "reading turns the boxes with them"
-    ),
-    "mask turned": Check(
-        "note", "pictures that EXIF turns, with masks of the pixels before", "reading turns the masks with them"
-    ),
-    "class small": Check(
-        "note", "classes with less than a thousandth of the pixels", "score each class by itself; mIoU counts them all"
-    ),
-    "assumed": Check("note", "things assumed on reading it", "see whether they are so"),
-    "class unused": Check("note", "listed classes without an example", "remove them, if none are to come"),
-    "class balance": Check(
-        "note", "classes with less than a twentieth of the most frequent one's examples", "score each class by itself"
-    ),
-    "box tiny": Check(
-        "note", "boxes with a side of less than 3 pixels", "few detectors find such; check that they are meant"
-    ),
-    "id zero": Check(
-        "note", "annotations with the id 0, which some evaluators take for no annotation", "number them from 1"
-    ),
-    "in no split": Check("note", "files in no split", "fine, if they are meant to be left out"),
+# severity -> kind -> (what, advice). Errors affect training or scores, warnings may, notes are information.
+_CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
+    "error": {
+        "structure": ("parts of the set that cannot be read", "fix the named problem; these parts were not checked"),
+        "no pictures": ("sets without a picture", "check that this is the right folder or file"),
+        "annotation broken": ("annotations that cannot be read", "fix or remove them"),
+        "annotation missing": (
+            "listed pictures without an annotation file",
+            "add one (empty, if there are no objects) or remove them from the list",
+        ),
+        "annotation without picture": (
+            "annotations of pictures that do not exist",
+            "add the pictures or remove the annotations",
+        ),
+        "picture missing": ("listed pictures that do not exist", "add them or remove their annotations"),
+        "picture unreadable": ("pictures that cannot be decoded", "replace or remove them"),
+        "picture size": (
+            "pictures of another size than their annotation",
+            "annotate them again, or restore the annotated pictures",
+        ),
+        "picture in two classes": ("identical pictures in two classes", "choose one class for each"),
+        "path refused": ("file names outside the set", "use file names relative to the folder of the set"),
+        "class unknown": ("objects of a class that is not listed", "list the class or correct the objects"),
+        "classes differ": ("splits whose classes differ from those of the first", "use the same classes in all splits"),
+        "box not finite": ("boxes with a coordinate that is not finite", "annotate these objects again"),
+        "box inverted": ("boxes with right < left or bottom < top", "swap their corners, or annotate again"),
+        "box empty": ("boxes without width or height", "remove them; often a click without a drag"),
+        "box outside": ("boxes entirely outside their picture", "remove them, or check sizes and units"),
+        "mask broken": (
+            "segmentations that are not polygons or run lengths of their picture",
+            "annotate them again, or remove them and keep the boxes",
+        ),
+        "mask missing": ("listed pictures without a mask", "add one or remove them from the list"),
+        "mask without picture": ("masks of pictures that do not exist", "add the pictures or remove them"),
+        "mask unreadable": ("masks that cannot be read exactly", "save them again, as PNG without alpha"),
+        "mask size": ("masks of another size than their picture", "create masks of the size of the pictures"),
+        "mask value": (
+            "masks with values or colours that are not a class",
+            "list the class, correct the masks, or set pixels without a class to 255",
+        ),
+        "relation broken": ("relations between objects that do not exist", "correct their ids and names"),
+        "id repeated": ("ids that are missing or not unique", "renumber the entries"),
+        "leak": (
+            "training pictures that are also in validation or test",
+            "remove them from one of the two: scores would measure memorization",
+        ),
+    },
+    "warning": {
+        "box beyond": ("boxes that extend beyond their picture", "clip them, as training does"),
+        "box repeated": ("boxes that are annotated twice (same class, IoU 0.95 or more)", "remove one of each pair"),
+        "picture listed twice": ("pictures that are listed twice", "list each once"),
+        "picture repeated": ("pictures identical to another one", "keep one of each"),
+        "similar leak": (
+            "training pictures similar to one in validation or test",
+            "look at the pairs; remove those of the same scene",
+        ),
+        "picture unlabelled": ("pictures without an annotation", "annotate or remove them"),
+        "mask ignored": ("masks in which all pixels are ignored", "training learns nothing from them; remove them"),
+        "class rare": ("classes with fewer than 10 examples", "collect more, or merge it with another class"),
+        "class absent": ("classes in validation or test that are not in training", "split the set again"),
+    },
+    "note": {
+        "picture empty": ("pictures without objects", "fine, if they show none"),
+        "picture similar": ("pictures similar to another one", "look at the pairs"),
+        "picture turned": (
+            "pictures rotated by EXIF, with boxes of the stored pixels",
+            "boxes are rotated when they are read",
+        ),
+        "mask turned": (
+            "pictures rotated by EXIF, with masks of the stored pixels",
+            "masks are rotated when they are read",
+        ),
+        "class small": (
+            "classes with less than a thousandth of the pixels",
+            "look at scores per class; mIoU weights all classes equally",
+        ),
+        "assumed": ("assumptions made while reading", "check that they are correct"),
+        "class unused": ("listed classes without an example", "remove them, unless examples will be added"),
+        "class balance": (
+            "classes with less than a twentieth of the examples of the most frequent one",
+            "look at scores per class",
+        ),
+        "box tiny": (
+            "boxes with a side of less than 3 pixels",
+            "few detectors find these; check that they are intended",
+        ),
+        "id zero": ("annotations with the id 0, which some evaluators treat as missing", "number them from 1"),
+        "in no split": ("files in no split", "fine, if they are excluded on purpose"),
+    },
 }
+CHECKS = {kind: Check(severity, *texts) for severity, kinds in _CHECKS.items() for kind, texts in kinds.items()}
 
 
 @dataclass
 class Finding:
-    """A kind of CHECKS, how often it was found, and a few of the places."""
+    """A kind of CHECKS, with its count and some places."""
 
     kind: str
     count: int = 0
@@ -144,7 +133,7 @@ class Finding:
 
 
 class Findings:
-    """Findings by kind; each place counts once."""
+    """Findings by kind, without duplicate places."""
 
     def __init__(self) -> None:
         self._places: dict[str, dict[str, None]] = {}
@@ -160,15 +149,15 @@ class Findings:
         return kind in self._places
 
     def all(self) -> list[Finding]:
-        """The worst first, of equals the most frequent."""
+        """By severity, then by count."""
         found = [Finding(kind, len(places), list(places)[:PLACES]) for kind, places in self._places.items()]
         return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count))
 
 
 @dataclass
 class Split:
-    """pictures: how many. objects: how many of each class; of a set for classification or with masks, its pictures.
-    pixels: of each class, in a set with masks. ignored: its pixels that are of no class."""
+    """pictures: number of pictures. objects: number of objects of each class, or of pictures in sets for classification
+    and with masks. pixels: of each class, in sets with masks. ignored: pixels without a class."""
 
     pictures: int
     objects: dict[str, int]
@@ -181,7 +170,7 @@ class Split:
 
 @dataclass
 class Report:
-    """What was examined and what was found. sizes: (height, width) -> pictures, the readable ones."""
+    """Result of checking a set. sizes: (height, width) -> number of readable pictures."""
 
     source: str
     format: str
@@ -192,7 +181,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is worse than a warning."""
+        """Whether there are no errors."""
         return all(each.severity != "error" for each in self.findings)
 
     def to_dict(self) -> dict:

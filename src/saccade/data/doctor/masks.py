@@ -1,4 +1,4 @@
-"""What is wrong with the masks of a set, which classes they hold, and a clean copy of them."""
+"""Check the masks of a set, count their classes, and write a clean copy of them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from saccade.data.doctor.dataset import CheckedDataset
 from saccade.data.doctor.findings import Findings, Split
-from saccade.data.doctor.scan import ImageScan
+from saccade.data.doctor.scan import ScannedImage
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.files import MaskSizeError, read_upright
 from saccade.data.segments.label_map import UnknownClassError
@@ -22,7 +22,7 @@ from saccade.errors import DataError
 
 @dataclass(frozen=True)
 class MaskScan:
-    """kind, text: of what is wrong with it, "" if nothing is. counts: pixels of each index 0 to 255."""
+    """kind, text: what is wrong, "" if nothing. counts: number of pixels of each index 0..255."""
 
     kind: str = ""
     text: str = ""
@@ -31,11 +31,10 @@ class MaskScan:
     note: str = ""
 
 
-def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Findings) -> tuple[Split, dict[str, str]]:
-    """Decode every mask of a split whose picture could be decoded. seen: the pictures, by their names.
+def examine_masks(masked: MaskedSet, seen: Mapping[str, ScannedImage], findings: Findings) -> tuple[Split, dict[str, str]]:
+    """Decode all masks of the readable pictures of a split. seen: name -> picture.
 
-    Returns how many pictures and pixels of each class are sound, and the pictures whose masks cannot be used, with
-    the kind of finding."""
+    Returns the numbers of pictures and pixels of each class, and the pictures with invalid masks -> kind of finding."""
     for problem in masked.problems:
         findings.add(problem.kind, problem.text)
     readable = [each for each in masked.pictures if not seen[each.name].error]
@@ -66,7 +65,7 @@ def examine_masks(masked: MaskedSet, seen: Mapping[str, ImageScan], findings: Fi
     return split, bad
 
 
-def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ImageScan) -> MaskScan:
+def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage) -> MaskScan:
     try:
         indices, turned, note = read_upright(masked, picture, seen.size, seen.orientation)
     except MaskSizeError as error:
@@ -81,8 +80,8 @@ def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ImageScan) -> Ma
 def write_masks(
     subject: CheckedDataset, parts: Mapping[str, list[str]], out: Path, write: Callable[[Path, str, bytes], None]
 ) -> None:
-    """Copy the masks of the pictures that are kept in each part, the lists of classes, and what is left of the lists of
-    splits. write: puts a file into `out`."""
+    """Copy the masks of the kept pictures of each part, the lists of classes, and the remaining lines of lists of
+    splits. write: writes a file to `out`."""
     layout = subject.masks
     assert layout is not None
     masks: dict[str, None] = {}

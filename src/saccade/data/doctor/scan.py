@@ -1,4 +1,4 @@
-"""Every picture of a set decoded once, for what is wrong with it and for copies of it."""
+"""Decode all pictures of a set once, to find unreadable ones, duplicates and similar ones."""
 
 import hashlib
 import os
@@ -15,16 +15,16 @@ from saccade.data.store import Store
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
-THUMB = 16  # pixels a side of the small grey copy by which pictures are compared
-NEIGHBOURS = 64  # of each picture in an order by its hash, among which similar ones are looked for
+THUMB = 16  # side in pixels of the greyscale thumbnails that are compared
+NEIGHBOURS = 64  # in an order by hash, that each picture is compared with
 BITS, LEVELS, FLAT = 4, 5.0, 6.0
 
 
 @dataclass(frozen=True)
-class ImageScan:
-    """One picture. error: why it cannot be decoded, "" if it can. size: (height, width) as stored. orientation: EXIF's
-    1..8. digest: of the file's bytes. hash: 64 bits, whether each of 8 x 8 places is darker than the one to its
-    right. thumb: THUMB x THUMB grey pixels."""
+class ScannedImage:
+    """Scan of one picture. error: why it cannot be decoded, "" if it can. size: (height, width) as stored. orientation:
+    EXIF's 1..8. digest: of the file. hash: difference hash, 64 bits: whether each of 8 x 8 cells is darker than the
+    next. thumb: THUMB x THUMB grey pixels."""
 
     error: str = ""
     size: tuple[int, int] = (0, 0)
@@ -34,12 +34,12 @@ class ImageScan:
     thumb: bytes = b""
 
 
-def scan_images(store: Store, names: Sequence[str]) -> dict[str, ImageScan]:
-    """Decode all pictures in full, in threads, with a progress bar."""
+def scan_images(store: Store, names: Sequence[str]) -> dict[str, ScannedImage]:
+    """Decode all pictures, in threads, with a progress bar."""
     return dict(zip(names, map_threads(lambda name: _scan_image(store, name), names, "pictures"), strict=True))
 
 
-def _scan_image(store: Store, name: str) -> ImageScan:
+def _scan_image(store: Store, name: str) -> ScannedImage:
     display = os.path.basename(name)
     try:
         source = store.read(name)
@@ -49,19 +49,19 @@ def _scan_image(store: Store, name: str) -> ImageScan:
         if any("upright" in note for note in picture.notes):
             size, orientation = read_size(data, display)
     except OSError as error:
-        return ImageScan(f"{display} cannot be opened ({error.strerror})")
+        return ScannedImage(f"{display} cannot be opened ({error.strerror})")
     except DataError as error:
-        return ImageScan(str(error))
+        return ScannedImage(str(error))
     grey = image.convert("L")
     small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = np.packbits(small[:, 1:] > small[:, :-1])
     thumb = grey.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes()
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    return ImageScan("", size, orientation, digest, int.from_bytes(bits.tobytes(), "big"), thumb)
+    return ScannedImage("", size, orientation, digest, int.from_bytes(bits.tobytes(), "big"), thumb)
 
 
-def copies(seen: dict[str, ImageScan]) -> list[list[str]]:
-    """Groups of pictures whose files are the same bytes."""
+def copies(seen: dict[str, ScannedImage]) -> list[list[str]]:
+    """Groups of pictures with identical files."""
     groups: dict[bytes, list[str]] = {}
     for name, each in seen.items():
         if not each.error:
@@ -69,13 +69,13 @@ def copies(seen: dict[str, ImageScan]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def similar(seen: dict[str, ImageScan]) -> list[tuple[str, str]]:
-    """Pairs of pictures that look alike and are not the same bytes: at most BITS of their hashes differ, and their
-    thumbs, each shifted to the same mean, by at most LEVELS (of 255) on average. Flat pictures (deviation below FLAT)
-    all look alike and are passed over.
+def similar(seen: dict[str, ScannedImage]) -> list[tuple[str, str]]:
+    """Pairs of similar pictures with different files: at most BITS of their hashes differ, and their thumbnails, with
+    the mean subtracted, differ by at most LEVELS (of 255) on average. Flat pictures (standard deviation below FLAT) are
+    skipped.
 
-    Of each picture only the NEIGHBOURS next to it in four orders of the hashes are compared, each by other 16 bits
-    first: two hashes that differ in BITS or fewer places share one of four parts, or nearly so."""
+    Each picture is compared with its NEIGHBOURS in four orders of the hashes, sorted by different 16 bits: two hashes
+    that differ in at most BITS bits nearly always share one of the four parts."""
     names = [name for name, each in seen.items() if not each.error]
     if len(names) < 2:
         return []
@@ -93,14 +93,14 @@ def similar(seen: dict[str, ImageScan]) -> list[tuple[str, str]]:
 
 
 def _close(hashes: np.ndarray) -> Int64[np.ndarray, "p 2"]:
-    """Pairs of indices of hashes that differ in at most BITS places."""
+    """Pairs of indices of hashes that differ in at most BITS bits."""
     found = [np.empty((0, 2), dtype=np.int64)]
     for turn in (0, 16, 32, 48):
         turned = hashes if turn == 0 else (hashes << np.uint64(turn)) | (hashes >> np.uint64(64 - turn))
         order = np.argsort(turned, kind="stable")
         for step in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
             a, b = order[:-step], order[step:]
-            # in this order those that begin alike stand together; once none do, further ones do not either
+            # equal leading bits are adjacent in this order: without any at this distance, there are none further away
             alike = (turned[a] >> np.uint64(48)) == (turned[b] >> np.uint64(48))
             if not alike.any():
                 break

@@ -1,4 +1,4 @@
-"""The objects of a picture, in one typed form, whatever format they were read from."""
+"""Objects of a picture, in one typed form for all annotation formats."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,20 +13,20 @@ from saccade.errors import DataError
 
 @dataclass(frozen=True)
 class Objects:
-    """What is in one picture and where.
+    """The annotated objects of one picture.
 
     Attributes:
         boxes: left, top, right, bottom in pixels of the picture. Coordinates are continuous: the first pixel of a
             row covers 0 to 1, so a box around the whole picture is (0, 0, width, height).
         labels: index of each object's class.
         size: (height, width) of the picture in pixels.
-        crowd: objects that it is neither right nor wrong to find (COCO's iscrowd, VOC's difficult). Default: none.
+        crowd: objects that count as neither right nor wrong when detected (COCO's iscrowd, VOC's difficult). Default:
+        none.
         masks: the visible pixels of each object.
-        relations: (subject, relation, object): two indices of objects around one of a relation.
+        relations: (subject, relation, object): indices of two objects and of the relation between them.
 
     Raises DataError, naming the object, for boxes that are not finite, inverted, empty or outside the picture,
-    negative labels, relations of objects that are not there or of a negative kind, and parts that do not belong
-    together.
+    negative labels, relations with invalid indices, and fields of different lengths.
     """
 
     boxes: Float[Tensor, "n 4"]

@@ -1,6 +1,6 @@
-"""What an annotation file says of its pictures, as written: one form for all formats, judged but not yet repaired.
+"""Parsed annotations, as written in the files: one form for all formats, with checks but without repairs.
 
-The readers of COCO, VOC and YOLO fill it; data sets for training and the doctor both build on it.
+The readers of COCO, VOC and YOLO produce it; data sets for training and the doctor use it.
 """
 
 import math
@@ -14,18 +14,18 @@ from saccade.errors import DataError, some_of
 
 Box = tuple[float, float, float, float]
 
-# Of a box's side, in pixels or in shares of a side that is given as 1: less is no side, and coordinates further than
-# this outside the picture are not the mere rounding of a text file.
+# {normalized: value}, in pixels or as a fraction of the side: a shorter side counts as empty, and coordinates less far
+# outside the picture are rounding errors.
 MIN_SIDE = {False: 1e-3, True: 1e-6}
 ROUNDING = {False: 0.01, True: 1e-4}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the annotations that no picture's objects show.
+    """A problem with an annotation file, other than an invalid object.
 
-    kind: a few words under which the doctor counts it. where: file, and the place in it. text: what is wrong and
-    what to do. fatal: no policy can go on from here.
+    kind: key of the doctor's checks. where: file, and the place in it. text: what is wrong and what to do. fatal: the
+    set cannot be used, also with on_error="skip".
     """
 
     kind: str
@@ -36,9 +36,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """where: its place in the annotation file, in words ("object 3", "line 2", "annotation 17"). box: left, top, right,
-    bottom, continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or, in a set with `unit`, in shares
-    of its sides. label: index of its class. shape: COCO's segmentation. row: its place as an index from 0."""
+    """where: place in the annotation file ("object 3", "line 2", "annotation 17"). box: left, top, right, bottom,
+    continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or normalized to 0..1
+    (`Annotations.normalized`). label: class index. shape: COCO's segmentation. row: place as an index from 0."""
 
     where: str
     box: Box
@@ -51,9 +51,9 @@ class AnnotatedObject:
 
 @dataclass
 class AnnotatedPicture:
-    """name: file in the store. where: the annotation file, "" if there is none. size: (height, width) that the
-    annotation claims. relations: (index of an object, relation, index of an object). row: its place among the pictures
-    of the annotation file, from 0."""
+    """name: file in the store. where: annotation file, "" if there is none. size: (height, width) in the annotation.
+    relations: (index of an object, relation, index of an object). row: index among the pictures of the annotation
+    file."""
 
     name: str
     where: str
@@ -65,8 +65,9 @@ class AnnotatedPicture:
 
 @dataclass
 class Annotations:
-    """A whole set, or a split of one, as its files say. format: "COCO", "VOC" or "YOLO". root: the folder around it
-    in the store, by which names are not shown. unlabelled: pictures that lie there and that no annotation names."""
+    """A set or one of its splits. format: "COCO", "VOC" or "YOLO". root: its folder in the store, omitted from names in
+    messages. unlabelled: pictures in its folders without an annotation. normalized: boxes are in 0..1, not in
+    pixels."""
 
     label: str
     format: str
@@ -78,13 +79,13 @@ class Annotations:
     problems: list[Problem] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unit: bool = False
+    normalized: bool = False
 
 
 @dataclass(frozen=True)
 class BoxCheck:
-    """A box: what is wrong with it ("" if nothing), in a kind and in words; itself, cut at the picture's edges; and
-    by how much it reached beyond them."""
+    """Result of checking a box. kind, text: what is wrong, "" if it is valid. box: clipped to the picture. outside: by
+    how much it extended beyond the picture."""
 
     kind: str
     text: str
@@ -92,25 +93,25 @@ class BoxCheck:
     outside: float = 0.0
 
 
-def check_box(box: Box, size: tuple[int, int] | None, unit: bool) -> BoxCheck:
-    """Judge a box as it is written. size: (height, width) of the picture where known; of no use with `unit`."""
+def check_box(box: Box, size: tuple[int, int] | None, normalized: bool) -> BoxCheck:
+    """Check a box as it is written. size: (height, width) of the picture, if known; not used for normalized boxes."""
     left, top, right, bottom = box
     if not all(map(math.isfinite, box)):
         return BoxCheck("box not finite", f"its box {_format_box(box)} has a coordinate that is no finite number", box)
     if right < left or bottom < top:
         text = f"its box {_format_box(box)} ends before it begins; left < right and top < bottom expected"
         return BoxCheck("box inverted", text, box)
-    if right - left < MIN_SIDE[unit] or bottom - top < MIN_SIDE[unit]:
-        side = "width" if right - left < MIN_SIDE[unit] else "height"
+    if right - left < MIN_SIDE[normalized] or bottom - top < MIN_SIDE[normalized]:
+        side = "width" if right - left < MIN_SIDE[normalized] else "height"
         return BoxCheck("box empty", f"its box {_format_box(box)} has no {side}", box)
-    if size is None and not unit:
+    if size is None and not normalized:
         return BoxCheck("", "", box)
-    height, width = (1.0, 1.0) if unit or size is None else size
+    height, width = (1.0, 1.0) if normalized or size is None else size
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
         return BoxCheck("", "", box)
     cut = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
-    if min(cut[2] - cut[0], cut[3] - cut[1]) < MIN_SIDE[unit]:
-        whole = "0 to 1" if unit else f"{width} x {height} pixels"
+    if min(cut[2] - cut[0], cut[3] - cut[1]) < MIN_SIDE[normalized]:
+        whole = "0 to 1" if normalized else f"{width} x {height} pixels"
         return BoxCheck("box outside", f"its box {_format_box(box)} lies outside the picture ({whole})", box)
     return BoxCheck("", "", cut, max(-left, -top, right - width, bottom - height))
 
@@ -120,14 +121,14 @@ def _format_box(box: Box) -> str:
 
 
 def check_boxes(annotations: Annotations) -> Iterator[tuple[AnnotatedPicture, list[BoxCheck]]]:
-    """Every picture with a verdict on each of its objects."""
+    """All pictures, with the check of each of their boxes."""
     for picture in annotations.pictures:
-        yield picture, [check_box(each.box, picture.size, annotations.unit) for each in picture.objects]
+        yield picture, [check_box(each.box, picture.size, annotations.normalized) for each in picture.objects]
 
 
 def number(value: object) -> float:
-    """A float; what is no number is NaN, which `judge` refuses."""
-    if type(value) not in (int, float, str):  # a bool is no number
+    """Convert to float; NaN, which `check_box` refuses, for anything that is not a number."""
+    if type(value) not in (int, float, str):  # bool is excluded
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]
@@ -135,25 +136,27 @@ def number(value: object) -> float:
         return math.nan
 
 
-def resolve_classes(found: Sequence[str], asked: Sequence[str] | None, where: str, what: str = "classes") -> list[str]:
-    """The classes (or `what`) to use: those asked for, of which the set may lack some but has no others.
+def resolve_classes(
+    found: Sequence[str], expected: Sequence[str] | None, where: str, what: str = "classes"
+) -> list[str]:
+    """The classes (or `what`) to use: `expected` if given, of which the set may use a subset, else those found.
 
-    Raises DataError naming what it adds, and for names that `check_names` refuses."""
+    Raises DataError for names that are not expected, and for those that `check_names` refuses."""
     check_names(found, where, what)
-    if asked is None:
+    if expected is None:
         return list(found)
-    known = set(asked)
+    known = set(expected)
     extra = [name for name in found if name not in known]
     if extra:
         raise DataError(
             f"{where} has the {what} {some_of(map(escape, extra), 9)}, which are not among the expected "
-            f"({some_of(map(escape, asked), 9) or 'none'})"
+            f"({some_of(map(escape, expected), 9) or 'none'})"
         )
-    return list(asked)
+    return list(expected)
 
 
 def check_names(names: Sequence[str], where: str, what: str = "classes") -> None:
-    """Raises DataError for names that a saved model could not hold: empty, repeated, or with control characters."""
+    """Raises DataError for names that cannot be saved with a model: empty, repeated, or with control characters."""
     seen: set[str] = set()
     for i, name in enumerate(names):
         if not name:
@@ -167,9 +170,10 @@ def check_names(names: Sequence[str], where: str, what: str = "classes") -> None
         seen.add(name)
 
 
-def resolve_relations(annotations: Annotations, asked: Sequence[str]) -> None:
-    """Make relations index the names asked for, of which the set may lack some. Raises DataError if it has others."""
-    names = resolve_classes(annotations.relations, asked, annotations.label, "relations")
+def resolve_relations(annotations: Annotations, expected: Sequence[str]) -> None:
+    """Make relations index the names `expected`, of which the set may use a subset. Raises DataError if it has
+    others."""
+    names = resolve_classes(annotations.relations, expected, annotations.label, "relations")
     place = {name: i for i, name in enumerate(names)}
     index = [place[name] for name in annotations.relations]
     for picture in annotations.pictures:

@@ -1,4 +1,4 @@
-"""Annotated pictures decoded into memory, as a detector takes them."""
+"""Annotated pictures decoded into memory for training a detector."""
 
 import numpy as np
 import torch
@@ -16,12 +16,11 @@ from saccade.errors import DataError
 def to_object_arrays(
     dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1
 ) -> tuple[UInt8[Tensor, "n c y x"], list[Objects]]:
-    """Decode a whole set once: uint8 pictures as `fit` lets a model see them, not yet normalised, and their objects in
-    pixels of those.
+    """Decode a whole set: uint8 pictures at the model's input size, not normalized, and their objects in its pixels.
 
-    masks: False leaves them out, undrawn: they take a byte a pixel and object. min_visible: share 0..1 of an object
-    that must be left for it to stay where `fit` cuts the picture. Unreadable pictures, and those whose annotation
-    cannot be used, are left out and recorded in `dataset.skipped`, or raise, as `dataset.on_error` says.
+    masks: False omits masks, which take a byte for each pixel and object. min_visible: fraction 0..1 of an object that
+    must remain where the picture is cropped, else the object is removed. Pictures that are unreadable or have an
+    invalid annotation are left out and recorded in `dataset.skipped`, or raise, depending on `dataset.on_error`.
 
     Raises:
         DataError: an unreadable picture under on_error="fail"; no readable picture at all.

@@ -1,6 +1,6 @@
-"""Training augmentation for detection, on whole batches: pictures, boxes, masks and relations move together.
+"""Training augmentation for detection, on whole batches of pictures with boxes, masks and relations.
 
-Every random number comes from one generator, so one seed gives the same pictures on any device.
+All random numbers come from one generator, so a seed gives the same pictures on any device.
 """
 
 import math
@@ -19,24 +19,22 @@ from saccade.errors import DataError
 
 
 class ObjectAugment:
-    """Random zoom in or out, flips, quarter turns, then brightness, contrast and colour.
+    """Random zoom in or out, flips, rotations by 90 degrees, then colour jitter.
 
     Args:
         size: (rows, columns) of the result.
-        scale: least and greatest zoom. Above 1, a part of the picture with 1 / zoom of its sides is taken from a
-            random place; below 1, the whole picture is laid at a random place on the batch's mean colour. CocoMasks
-            evenly on a logarithmic scale, a picture.
-        min_visible: share 0..1 of an object that must be left for it to stay, where the zoom cuts it.
-        hflip: mirror left and right, half of the time.
-        vflip: mirror above and below, half of the time.
-        rot90: exchange rows and columns, half of the time; with both mirrors, all eight ways to lay a picture.
-        color_jitter: factors of brightness, contrast and saturation are drawn from 1 - color_jitter to
-            1 + color_jitter. 0 disables it.
-        relations: names of the objects' relations, of which those of place change with the picture
-            (`data/objects/transforms.py`).
+        scale: minimum and maximum zoom, log-uniform for each picture. Above 1, a random crop with 1 / zoom of the sides
+            is used; below 1, the whole picture is placed at random on the mean colour of the batch.
+        min_visible: fraction 0..1 of an object that must remain in a crop, else the object is removed.
+        hflip: flip horizontally with probability 0.5.
+        vflip: flip vertically with probability 0.5.
+        rot90: transpose with probability 0.5; with both flips, all eight orientations are equally likely.
+        color_jitter: brightness, contrast and saturation are each multiplied by a random factor from 1 - color_jitter
+            to 1 + color_jitter.
+        relations: names of the relations, of which spatial ones change with the picture (`data/objects/transforms.py`).
 
     Raises:
-        DataError: a number outside its range; quarter turns of pictures that are not square.
+        DataError: a number outside its range; rot90 for a `size` that is not square.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class ObjectAugment:
             if not 0 <= share <= 1:
                 raise DataError(f"{name}={share} was given; 0 to 1 expected")
         if rot90 and size[0] != size[1]:
-            raise DataError(f"rot90 were asked for and size={tuple(size)}; equal sides expected")
+            raise DataError(f"rot90 was given with size={tuple(size)}; equal sides expected")
         self.size, self.scale, self.min_visible = (int(size[0]), int(size[1])), scale, min_visible
         self.hflip, self.vflip, self.rot90 = hflip, vflip, rot90
         self.color_jitter, self.relations = color_jitter, list(relations)
@@ -64,7 +62,7 @@ class ObjectAugment:
     def __call__(
         self, pictures: UInt8[Tensor, "b c y x"], objects: Sequence[Objects], generator: Generator
     ) -> tuple[Float[Tensor, "b c rows columns"], list[Objects]]:
-        """One augmented batch on the pictures' device: float32 0..1, and where its objects are now."""
+        """One augmented batch on the device of the pictures: float32 0..1, and the transformed objects."""
         if pictures.dtype != torch.uint8:
             raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
         height, width = pictures.shape[2:]
@@ -86,8 +84,8 @@ class ObjectAugment:
         return x, [self._moved(*each) for each in parts]
 
     def _windows(self, b: int, height: int, width: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Of each picture the part taken, and the part of the result that it fills: (b 4) each, top, left, height,
-        width in pixels."""
+        """For each picture the crop, and the box of the result that it fills: (b 4) each, top, left, height, width in
+        pixels."""
         low, high = math.log(self.scale[0]), math.log(self.scale[1])
         zoom = (uniform((b,), generator) * (high - low) + low).exp()
         at = uniform((b, 2), generator)

@@ -1,7 +1,8 @@
 """COCO JSON: one file for all pictures of a split, with boxes as left, top, width, height in continuous pixels.
 
-Read are `images`, `annotations`, `categories`; beyond the format, relations: `relations` holds for an image's id (as
-text) a list of {"subject": annotation id, "relation": name, "object": annotation id}, `relation_names` all names.
+Reads `images`, `annotations` and `categories`, and as an extension of the format relations: `relations` maps an image
+id (as text) to a list of {"subject": annotation id, "relation": name, "object": annotation id}, `relation_names` lists
+all names.
 """
 
 import json
@@ -26,13 +27,13 @@ from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, parent_folder, read_bytes, relative_to
 from saccade.errors import DataError, in_one_line
 
-# Files that stand beside instances_*.json in COCO's own annotations/, and hold no boxes of classes.
+# Files next to instances_*.json in COCO's annotations/ that have no boxes with classes.
 OTHER_FILES = ("captions_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
 
 
 @dataclass
 class COCO:
-    """files: split -> its JSON; the one of a set without splits is called ""."""
+    """A COCO data set. files: split -> JSON file; "" for a set without splits."""
 
     store: Store
     root: str
@@ -45,7 +46,7 @@ class COCO:
         return [name for name in self.files if name]
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
-        """A split, or the only one there is."""
+        """Parse a split, or the only one."""
         name = self.files[split or next(iter(self.files))]
         label = self.store.label + (f", {split}" if split else "")
         data = self.document(name)
@@ -58,7 +59,7 @@ class COCO:
         return self._loaded[name]
 
     def orphans(self) -> list[str]:
-        """Pictures that no file names are those of `Annotations.unlabelled` already."""
+        """None: pictures without annotations are in `Annotations.unlabelled`."""
         return []
 
 
@@ -151,7 +152,7 @@ class _Reader:
                 continue
             if _is_id(key) and key in self.places:
                 self._problem("id repeated", where, "has an id that another annotation has, too")
-            if each.get("iscrowd") not in (None, 0, 1):  # True is 1; the text "0" would count as yes
+            if each.get("iscrowd") not in (None, 0, 1):  # True equals 1; the text "0" would be truthy
                 text = f"has iscrowd: {each['iscrowd']!a:.40}; 0 or 1 expected"
                 self._problem("annotation broken", where, text)
                 continue
@@ -191,7 +192,7 @@ class _Reader:
 
 
 def find(store: Store, only: str | None = None) -> COCO | None:
-    """The set in a store, or None if there is none. only: its JSON file, where the store holds several."""
+    """Detect the set in a store; None if there is none. only: its JSON file, if the store has several."""
     names = (
         [only]
         if only
@@ -210,11 +211,11 @@ def find(store: Store, only: str | None = None) -> COCO | None:
 
 
 def load(store: Store, name: str) -> dict:
-    """A COCO document. Raises DataError for what is none."""
+    """Parse a COCO file. Raises DataError for other files."""
     display = escape(store.full_name(name))
     try:
         data = json.loads(read_bytes(store, name))
-    except (ValueError, RecursionError) as error:  # of encodings, too
+    except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
         raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
         raise DataError(f"{display} is no COCO file: images, annotations and categories expected in it")
@@ -224,7 +225,7 @@ def load(store: Store, name: str) -> dict:
 def masks(objects: list[AnnotatedObject], size: tuple[int, int]):
     """uint8 (n y x) numpy masks of polygons and run lengths; None unless every object has one.
 
-    Raises DataError, to be read after the picture's name, for run lengths of another size than the picture."""
+    Raises DataError (without the name of the picture) for run lengths of another size than the picture."""
     import numpy as np
     from faster_coco_eval.core import mask as coder
 
@@ -245,7 +246,7 @@ def masks(objects: list[AnnotatedObject], size: tuple[int, int]):
 
 
 def _clipped(shape: Any, size: tuple[int, int]) -> Any:
-    """Polygons kept near the picture: far corners would take memory by their distance."""
+    """Clip polygons to the picture: the memory to draw them depends on the coordinates."""
     if isinstance(shape, dict):
         return shape
     if not isinstance(shape, list) or not all(isinstance(part, list) and len(part) >= 6 for part in shape):
@@ -265,7 +266,7 @@ def _box(value: object) -> Box:
 
 
 def _is_id(value: object) -> bool:
-    return type(value) in (int, str)  # True is no id
+    return type(value) in (int, str)  # bool is excluded
 
 
 def _get(row: object, key: str) -> object:
@@ -284,7 +285,7 @@ def _dicts(data: dict, key: str, display: str) -> list[dict]:
 
 
 def _file_name(value: object) -> str | None:
-    """A picture's name below some folder, or None if it would point outside."""
+    """A relative file name; None if it points outside the folder."""
     if not isinstance(value, str) or not value or "\0" in value:
         return None
     path = PurePosixPath(value.replace("\\", "/"))
@@ -292,8 +293,8 @@ def _file_name(value: object) -> str | None:
 
 
 def _prefix(store: Store, document: str, files: list[str]) -> str:
-    """The folder below which the file names of a document are found: the one with most of the first few, of several
-    the one named after the same split, of those the nearest to the document."""
+    """The folder that the file names of a document are relative to: the one where most of the first names exist; of
+    several the one named after the same split, then the one closest to the document."""
     there, few = set(store.files), files[:50]
     here, split = parent_folder(document), split_role(document) or split_role(_title(document))
 
@@ -310,14 +311,14 @@ def _looks_right(data: bytes) -> bool:
 
 
 def _title(name: str) -> str:
-    """What to call the split that a file holds: instances_train2017.json, train/_annotations.coco.json."""
+    """Name of the split in a file: instances_train2017.json, train/_annotations.coco.json."""
     path = PurePosixPath(name)
     stem = path.name.split(".")[0].removeprefix("instances_")
     return stem if split_role(stem) or not split_role(path.parent.name) else path.parent.name
 
 
 def _root(name: str) -> str:
-    """The folder around the set that a document belongs to."""
+    """Root folder of the set that a document belongs to."""
     parts = list(PurePosixPath(name).parts[:-1])
     while parts and (parts[-1] == "annotations" or split_role(parts[-1])):
         parts.pop()

@@ -53,7 +53,7 @@ class ObjectFiles(AnnotatedFiles):
 
     def __init__(self, annotations: Annotations, on_error: str = "skip"):
         super().__init__(annotations, on_error)
-        self.relations, self._unit = annotations.relations, annotations.unit
+        self.relations, self._normalized = annotations.relations, annotations.normalized
         cut: list[float] = []
         self._pictures = [self._valid_objects(picture, verdicts, cut) for picture, verdicts in check_boxes(annotations)]
         if not self._pictures:
@@ -65,7 +65,7 @@ class ObjectFiles(AnnotatedFiles):
                 f"the first because {next(iter(self.skipped.values()))}"
             )
         if cut:
-            unit = " of a side" if self._unit else " pixels"
+            unit = " of a side" if self._normalized else " pixels"
             self.notes.append(
                 f"{len(cut)} boxes reach beyond their picture, the farthest by {max(cut):.3g}{unit}; cut at its edges"
             )
@@ -109,7 +109,7 @@ class ObjectFiles(AnnotatedFiles):
                 self._refuse(raw, each.where, verdict)
                 continue
             keep.append(i)
-            if verdict.outside > ROUNDING[self._unit]:
+            if verdict.outside > ROUNDING[self._normalized]:
                 cut.append(verdict.outside)
             objects.append(each if verdict.box == each.box else replace(each, box=verdict.box))
         place = {old: new for new, old in enumerate(keep)}
@@ -120,20 +120,20 @@ class ObjectFiles(AnnotatedFiles):
         display = f"{relative_to(self._root, raw.name)}, {where}"
         text = f"{escape(raw.where)}, {where}: {verdict.text}; left out"
         if self.on_error == "fail":
-            raise DataError(f"{self.label}: {text.removesuffix('; left out')}; mend or remove it")
+            raise DataError(f"{self.label}: {text.removesuffix('; left out')}; fix or remove it")
         self.skipped[display] = text
         self._owners[display] = relative_to(self._root, raw.name)
 
     def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`."""
         boxes, objects, relations = [], [], raw.relations
-        scale = (size[1], size[0]) * 2 if self._unit else (1, 1, 1, 1)
+        scale = (size[1], size[0]) * 2 if self._normalized else (1, 1, 1, 1)
         for each in raw.objects:
             left, top, right, bottom = (value * factor for value, factor in zip(each.box, scale, strict=True))
-            verdict = check_box((left, top, right, bottom), size, unit=False)
+            verdict = check_box((left, top, right, bottom), size, normalized=False)
             if verdict.kind:  # an annotation without a size, or a normalized box of less than a pixel
                 self._refuse(raw, each.where, verdict)
-            elif verdict.outside > ROUNDING[False] and not self._unit:
+            elif verdict.outside > ROUNDING[False] and not self._normalized:
                 self._note("boxes of pictures whose annotation claims no size reach beyond them; cut at the edges")
             boxes.append(verdict.box)
             objects.append((each, not verdict.kind))

@@ -1,7 +1,7 @@
-"""Boxes, masks and relations that move with their picture.
+"""Geometric transforms of boxes, masks and relations.
 
-Relations are known by their names: those that speak of left and right, of above and below or of size change with the
-picture, all others stay as they are.
+Relations are recognized by name: those of left and right, above and below, and size change with the picture, others do
+not.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from saccade.errors import DataError
 FORWARD = {"left of": 0, "to the left of": 0, "above": 1, "over": 1}  # subject before object, along x (0) or y (1)
 BACKWARD = {"right of": 0, "to the right of": 0, "below": 1, "under": 1, "beneath": 1}
 SIZES = {"bigger than", "larger than", "smaller than"}
-MIN_PIXELS = 1e-3  # pixels: a side cut down to less is none
+MIN_PIXELS = 1e-3  # a shorter side counts as empty
 
 
 def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
@@ -29,7 +29,7 @@ def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
     relations = objects.relations
     if relations is not None:
         relations = relations[keep[relations[:, 0]] & keep[relations[:, 2]]]
-        place = keep.cumsum(0) - 1  # where each object now stands
+        place = keep.cumsum(0) - 1  # new index of each object
         relations = torch.stack([place[relations[:, 0]], relations[:, 1], place[relations[:, 2]]], dim=1)
     return replace(
         objects,
@@ -42,7 +42,7 @@ def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
 
 
 def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
-    """Left and right exchanged. `names` of relations: of "left of" and the like, subject and object change places."""
+    """Flip horizontally. names: of the relations; "left of" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
     masks = None if objects.masks is None else objects.masks.flip(-1)
@@ -50,7 +50,7 @@ def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
 
 
 def vflip(objects: Objects, names: Sequence[str] = ()) -> Objects:
-    """Above and below exchanged, and with them subject and object of "above" and the like."""
+    """Flip vertically; "above" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
     masks = None if objects.masks is None else objects.masks.flip(-2)
@@ -58,8 +58,8 @@ def vflip(objects: Objects, names: Sequence[str] = ()) -> Objects:
 
 
 def transpose(objects: Objects, names: Sequence[str] = ()) -> Objects:
-    """Rows become columns: with `mirror` or `vflip` after it, a quarter turn. Relations of place are dropped,
-    as what is "above" in a picture that hangs askew depends on what it shows."""
+    """Swap rows and columns: followed by a flip, a rotation by 90 degrees. Spatial relations are dropped, as "above" is
+    ambiguous in a rotated picture."""
     relations = objects.relations
     if relations is not None and len(relations):
         relations = relations[_axes(relations, names) < 0]
@@ -79,11 +79,11 @@ def place(
     min_visible: float = 0.0,
     names: Sequence[str] = (),
 ) -> Objects:
-    """The objects as they lie in a picture of `size` (rows, columns) into which `placement` brings theirs.
+    """Transform objects to a picture of `size` (rows, columns), by `placement`, and clip them to it.
 
-    What is cut off leaves a box around the rest: around the rest of the mask where there is one, else the part of
-    the box inside the picture. Objects of which less than `min_visible` (0..1 of the mask's or box's area) is
-    left vanish, and with them their relations; so do relations of place and size that the cut boxes contradict.
+    The box of a cropped object is the bounding box of the rest of its mask, or without a mask the clipped box. Objects
+    of which less than `min_visible` (0..1 of the area of the mask or box) remains are removed, with their relations, as
+    are relations of position and size that the clipped boxes contradict.
     """
     moved = placement.to_model(objects.boxes)
     boxes = torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
@@ -98,13 +98,13 @@ def place(
     relations = objects.relations
     if relations is not None and len(relations) and bool(cut.any()):
         relations = relations[~_contradicted(relations, names, objects.boxes, boxes)]
-    # those that vanish are given any sound box, for the moment between the two steps
+    # removed objects get a valid box until `select` drops them
     boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
     return select(replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations), keep)
 
 
 def _rest(objects: Objects, i: int, placement: Placement, size: tuple[int, int]) -> tuple[Float[Tensor, "4"], Tensor]:
-    """The box around what is left of a mask in a picture of `size`, and the share that is left."""
+    """Bounding box of the part of a mask inside a picture of `size`, and the fraction that remains."""
     assert objects.masks is not None
     mask = objects.masks[i]
     height, width = mask.shape
@@ -126,7 +126,7 @@ def _area(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n"]:
 
 
 def _axes(relations: Tensor, names: Sequence[str]) -> Tensor:
-    """A relation: 0 if it speaks of left and right, 1 of above and below, -1 of neither."""
+    """Axis of each relation: 0 for left and right, 1 for above and below, -1 for others."""
     if int(relations[:, 1].max()) >= len(names):
         raise DataError(f"relation {int(relations[:, 1].max())} was given and {len(names)} names; name every relation")
     known = FORWARD | BACKWARD
@@ -144,7 +144,7 @@ def _swapped(objects: Objects, names: Sequence[str], axis: int) -> Tensor | None
 def _contradicted(
     relations: Tensor, names: Sequence[str], before: Float[Tensor, "n 4"], after: Float[Tensor, "n 4"]
 ) -> Bool[Tensor, "r"]:
-    """Relations of place whose two boxes' centres have changed their order, and of size whose areas have."""
+    """Spatial relations whose boxes' centres changed order, and size relations whose areas did."""
     axis = _axes(relations, names)
     sized = torch.tensor([name.lower() in SIZES for name in names])[relations[:, 1]]
     first, second = relations[:, 0], relations[:, 2]

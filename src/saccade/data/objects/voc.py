@@ -1,9 +1,8 @@
-"""Pascal VOC: an XML file a picture in Annotations/, pictures in JPEGImages/, splits in ImageSets/Main/*.txt.
+"""Pascal VOC: an XML file for each picture in Annotations/, pictures in JPEGImages/, splits in ImageSets/Main/*.txt.
 
-Its coordinates are whole pixels counted from 1, the last one inside the box (the devkit's definition, which most
-labelling tools follow at least nominally): xmin, ymin, xmax, ymax become left = xmin - 1, top = ymin - 1, right =
-xmax, bottom = ymax. A box with xmin = xmax or ymin = ymax, by that definition one pixel wide, is a click without a
-drag in every tool that writes this format, and is judged as empty.
+Coordinates are integer pixels counted from 1, xmax and ymax inclusive (the definition of the devkit): left = xmin - 1,
+top = ymin - 1, right = xmax, bottom = ymax. A box with xmin = xmax or ymin = ymax, one pixel wide by this definition,
+is a click without a drag in labelling tools, and counts as empty.
 """
 
 import math
@@ -34,7 +33,7 @@ ROLES = (*chain(*SPLIT_NAMES.values()), "trainval")
 
 @dataclass(frozen=True)
 class Parsed:
-    """One XML file. objects: (place, class, box, difficult). filename: the picture's, "" where it says none."""
+    """One XML file. objects: (place, class, box, difficult). filename: of the picture, "" if missing."""
 
     size: tuple[int, int] | None
     objects: list[tuple[str, str, Box, bool]]
@@ -43,8 +42,8 @@ class Parsed:
 
 @dataclass
 class VOC:
-    """Where the parts of a set lie. folders: split -> folder of XML files; several only where each split has its own.
-    lists: split -> its file in ImageSets/Main, by which one folder is divided."""
+    """A Pascal VOC data set. folders: split -> folder of XML files; a single one, or one for each split. lists: split
+    -> file in ImageSets/Main that lists its pictures."""
 
     store: Store
     root: str
@@ -58,7 +57,7 @@ class VOC:
         return list(self.lists) or (list(self.folders) if len(self.folders) > 1 else [])
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
-        """All of it, or a split. Classes: those given, else all that any XML file names, sorted."""
+        """Parse the set or a split. classes: default, all that occur in the XML files, sorted."""
         label = f"{self.store.label}" + (f", {split}" if split else "")
         folder = self.folders[split] if split in self.folders else next(iter(self.folders.values()))
         where = {each: _by_key(self.store, each) for each in self.folders.values()}
@@ -83,7 +82,7 @@ class VOC:
         return result
 
     def orphans(self) -> list[str]:
-        """Pictures and XML files that no list of a split names."""
+        """Pictures and XML files that are in no list of a split."""
         if not self.lists:
             return []
         named = {key for name in self.lists.values() for key in self._listed(name, {}, [])}
@@ -101,7 +100,7 @@ class VOC:
         return self._parsed[name]
 
     def _pictures(self, folder: str) -> dict[str, list[str]]:
-        """Key -> pictures (a.jpg and a.png share one), for those that may belong to a folder of XML files."""
+        """Key -> pictures (a.jpg and a.png share one) that may belong to a folder of XML files."""
         around = parent_folder(folder) if _is_annotations(folder) else folder
         for place in (join(around, "JPEGImages"), join(around, "images"), around):
             found = pictures_in(self.store, place)
@@ -113,7 +112,7 @@ class VOC:
         return {}
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
-        """The keys that a list of a split holds, each once."""
+        """The keys in a list of a split, without repeats."""
         display, keys = escape(relative_to(self.root, name)), {}
         for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
             key = (line.split() or [""])[0]
@@ -135,7 +134,7 @@ class VOC:
         taken: dict[str, str],
         result: Annotations,
     ) -> None:
-        """Add the picture of a key, or the problem with it. taken: picture -> its XML file, for those added so far."""
+        """Add the picture of a key, or its problem. taken: picture -> XML file, of the pictures added so far."""
         name = files.get(key)
         if name is None:
             text = f"{escape(key)} is in the list of {result.label} and has no {escape(key)}.xml; "
@@ -152,7 +151,9 @@ class VOC:
             both = ", ".join(escape(relative_to(self.root, each)) for each in found)
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
-                text = f"{escape(display)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
+                text = (
+                    f"{escape(display)} may be of {both}, and its <filename> '{escape(meant)}' is neither; correct it"
+                )
                 result.problems.append(Problem("annotation broken", display, text, fatal=True))
                 return
         if not found:
@@ -174,13 +175,12 @@ class VOC:
 
 
 def find(store: Store) -> VOC | None:
-    """The set in a store, or None if there is none.
-
-    Raises DataError for several sets that are not the splits of one."""
+    """Detect the set in a store; None if there is none. Raises DataError for several sets that are not splits of
+    one."""
     folders = {parent_folder(name) for name in store.files if name.endswith(".xml")}
     named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural_key)
     if not named:
-        # beside the pictures, as some labelling tools leave them
+        # next to the pictures, as some labelling tools write them
         keys = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
         beside = {parent_folder(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
         named = sorted(beside, key=natural_key)
@@ -199,12 +199,12 @@ def find(store: Store) -> VOC | None:
 
 
 def parse(data: bytes) -> Parsed:
-    """Raises DataError, to be read after the file's name, for what is no VOC annotation."""
+    """Parse an XML file. Raises DataError (without the name of the file) if it is not a VOC annotation."""
     try:
         root = fromstring(data)
     except DefusedXmlException as error:
         raise DataError("declares entities, with which a file can attack its reader; refused") from error
-    except (ParseError, ValueError, LookupError) as error:  # of encodings, too
+    except (ParseError, ValueError, LookupError) as error:  # including encoding errors
         raise DataError(f"is not sound XML ({in_one_line(error)})") from error
     if root.tag != "annotation":
         raise DataError(f"holds <{escape(root.tag)}>; <annotation> expected")
@@ -220,7 +220,7 @@ def parse(data: bytes) -> Parsed:
 
 def _box(each: Element) -> Box:
     xmin, ymin, xmax, ymax = (number(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax"))
-    # equal ends: see the module's docstring
+    # equal coordinates: see the module's docstring
     return (xmin - (xmin != xmax), ymin - (ymin != ymax), xmax, ymax)
 
 
@@ -249,7 +249,7 @@ def _lists(store: Store, folder: str) -> dict[str, str]:
     found = {}
     for name in sorted(store.files, key=natural_key):
         path = PurePosixPath(name)
-        # beside train.txt the original has cat_train.txt: the same pictures, with a verdict on one class
+        # the original also has cat_train.txt: the pictures of train.txt with a flag for one class
         if (
             str(path.parent) == folder
             and path.suffix == ".txt"

@@ -1,8 +1,8 @@
-"""YOLO: a text file a picture, a line an object: class, then centre x, centre y, width, height in shares of the
-picture's sides; or class, then the corners of a polygon, of which the box around is taken.
+"""YOLO: a text file for each picture, a line for each object: class, then centre x, centre y, width, height normalized
+to 0..1; or class, then the corners of a polygon, of which the bounding box is used.
 
-labels/.../a.txt belongs to images/.../a.jpg; where no folder is called images, both lie side by side. data.yaml names
-classes and splits; without one, classes.txt (or obj.names) names the classes and the folders' names the splits.
+labels/.../a.txt belongs to images/.../a.jpg; without a folder named images, both are in the same folder. data.yaml
+lists classes and splits; without it, classes.txt (or obj.names) lists the classes, and folder names give the splits.
 """
 
 import math
@@ -32,7 +32,7 @@ MAX_YAML_BYTES = 1 << 20
 
 
 class _Plain(yaml.SafeLoader):
-    """Without aliases, by which a few lines can stand for thousands of millions of values."""
+    """A loader without aliases, which can expand a few lines to billions of values."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -42,8 +42,8 @@ class _Plain(yaml.SafeLoader):
 
 @dataclass
 class YOLO:
-    """pictures: split -> its pictures. names: classes by number, or None where nothing names them. repeated: split ->
-    pictures that its lists name again."""
+    """A YOLO data set. pictures: split -> pictures. names: classes by number, None if unknown. repeated: split ->
+    pictures that occur more than once in its lists."""
 
     store: Store
     root: str
@@ -59,7 +59,7 @@ class YOLO:
         return [name for name in self.pictures if name]
 
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
-        """A split, or the only part there is."""
+        """Parse a split, or the only one."""
         label = self.store.label + (f", {split}" if split else "")
         name = split or next(iter(self.pictures))
         pictures = self.pictures[name]
@@ -76,7 +76,7 @@ class YOLO:
             resolve_classes(names, classes, label),
             problems=list(self.repeated.get(name, ())),
             notes=notes,
-            unit=True,
+            normalized=True,
         )
         place = {name: i for i, name in enumerate(result.classes)}
         index = [place[name] for name in names]
@@ -125,7 +125,7 @@ class YOLO:
                 picture.objects.append(AnnotatedObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
 
     def _numbered(self) -> list[str]:
-        """Class numbers found in any label file, up to the greatest, as names."""
+        """Class numbers, up to the highest in any label file, as names."""
         if self._counts is None:
             most, files = -1, set(self.store.files)
             for name in (label_of(picture) for part in self.pictures.values() for picture in part):
@@ -138,7 +138,7 @@ class YOLO:
 
 
 def label_of(picture: str) -> str:
-    """The label file that belongs to a picture's name."""
+    """Name of the label file of a picture."""
     parts = list(PurePosixPath(picture).with_suffix(".txt").parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i] == "images":
@@ -148,7 +148,7 @@ def label_of(picture: str) -> str:
 
 
 def find(store: Store, only: str | None = None) -> YOLO | None:
-    """The set in a store, or None if there is none. only: its data.yaml, where the store holds several."""
+    """Detect the set in a store; None if there is none. only: its data.yaml, if the store has several."""
     files = set(store.files)
     yaml_files = [only] if only else sorted((n for n in files if n.endswith((".yaml", ".yml"))), key=natural_key)
     for yaml_file in yaml_files:
@@ -158,7 +158,7 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     labelled = [n for n in store.files if is_picture(n) and label_of(n) in files and _is_label(label_of(n))]
     if not labelled:
         return None
-    # only folders that hold labels: a stray picture elsewhere is not part of the set
+    # only folders with labels: pictures elsewhere are not part of the set
     tops = {_top(n) for n in labelled}
     pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural_key)
     root = _common(pictures)
@@ -184,14 +184,14 @@ def _is_label(name: str) -> bool:
 
 
 def _top(name: str) -> str:
-    """The folder called images that a picture lies in, or its own."""
+    """The folder named images that a picture is in, or its own folder."""
     parts = PurePosixPath(name).parts[:-1]
     last = max((i for i, part in enumerate(parts) if part == "images"), default=None)
     return "/".join(parts if last is None else parts[: last + 1])
 
 
 def _common(names: list[str]) -> str:
-    """The folder around all pictures, without the names that carry meaning."""
+    """The common folder of all pictures, above folders named images, labels or like a split."""
     shared: list[str] = []
     for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
         if len(set(parts)) > 1 or parts[0] in ("images", "labels") or split_role(parts[0]):
@@ -217,7 +217,7 @@ def _checked(names: list[str], store: Store, file: str) -> list[str]:
 
 
 def _read_yaml(store: Store, name: str) -> dict | None:
-    """What a .yaml says, if it describes a set."""
+    """Contents of a .yaml file if it describes a data set."""
     data = read_bytes(store, name)
     if len(data) > MAX_YAML_BYTES:
         return None
@@ -260,7 +260,7 @@ def _from_yaml(store: Store, yaml_file: str, data: dict) -> YOLO:
 
 
 def _once(found: list[tuple[str, str]]) -> tuple[list[str], list[Problem]]:
-    """Of pictures, each with the place that names it: every one once, and those that are named again."""
+    """Pictures without repeats, and a problem for each repeat. found: (picture, place that lists it)."""
     names: dict[str, None] = {}
     again = []
     for name, place in found:
@@ -272,11 +272,11 @@ def _once(found: list[tuple[str, str]]) -> tuple[list[str], list[Problem]]:
 
 
 def _pictures(store: Store, root: str, base: str, place: str, where: str) -> list[tuple[str, str]]:
-    """The pictures of a folder or list, each with the place that names it.
+    """The pictures of a folder or list, each with the place that lists it.
 
-    root: folder of data.yaml. base: its `path`, below which it means all places. Both may be given from wherever its
-    author kept the set: where they lead out of the store, or to nothing, the longest end of them that is there
-    counts. Only names inside the store are ever looked up."""
+    root: folder of data.yaml. base: its `path`, which places are relative to. Both may be paths on the machine of the
+    author: if they do not exist in the store, the longest suffix that does is used. Only names inside the store are
+    looked up."""
     files = set(store.files)
     for path in _ways(root, base, place):
         display = escape(relative_to(root, path))
@@ -295,7 +295,7 @@ def _pictures(store: Store, root: str, base: str, place: str, where: str) -> lis
 
 
 def _ways(root: str, base: str, place: str) -> Iterator[str]:
-    """Names inside the store that a place may mean: as it is written, then ever shorter ends of it below `root`."""
+    """Candidate names inside the store: the place as written, then shorter and shorter suffixes of it below `root`."""
     base, place = (text.replace("\\", "/") for text in (base, place))
     whole = posixpath.normpath(posixpath.join(root, base, place))
     if not whole.startswith(("/", "..")):
@@ -310,7 +310,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _named(files: set[str], folders: Sequence[str], line: str, where: str) -> str:
-    """The picture that a line means: the longest end of it that is in one of the folders."""
+    """The picture of a line: its longest suffix that exists in one of the folders."""
     parts = _parts(line)
     ways = (join(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
     found = next((path for path in ways if path in files), None)

@@ -1,4 +1,4 @@
-"""What every pixel of a picture is, in one typed form, whatever format it was read from."""
+"""Class of every pixel of a picture, in one typed form for all annotation formats."""
 
 from typing import Protocol
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from saccade.data.dataset import PictureSet
 
-IGNORE_INDEX = 255  # of a pixel that is of no class: neither trained on nor scored
-MAX_CLASSES = 255  # what an index mask of eight bits can hold beside IGNORE_INDEX
+IGNORE_INDEX = 255  # pixels without a class, excluded from training and scores
+MAX_CLASSES = 255  # values of 8 bits without IGNORE_INDEX
 
 
 class SegmentSet(PictureSet, Protocol):

@@ -1,6 +1,6 @@
-"""Training augmentation for segmentation, on whole batches: pictures and masks move together, to the pixel.
+"""Training augmentation for segmentation, on whole batches of pictures with their masks.
 
-Every random number comes from one generator, so one seed gives the same pictures on any device.
+All random numbers come from one generator, so a seed gives the same pictures on any device.
 """
 
 import math
@@ -16,17 +16,15 @@ from saccade.errors import DataError
 
 
 class SegmentAugment:
-    """Random zoom and crop, mirror, then brightness, contrast and colour.
+    """Random zoom and crop, horizontal flip, then colour jitter.
 
-    A picture is zoomed with its proportions kept, and a window of `size` taken from a random place of it. Where it is
-    then smaller than the window, along one axis or both, it lies at a random place on the batch's mean colour, and
-    the mask around it is IGNORE_INDEX.
+    Pictures are resized with their aspect ratio and cropped at random to `size`. Along axes where they are smaller,
+    they are placed at random on the mean colour of the batch, and the mask around them is IGNORE_INDEX.
 
     Args:
         size: (rows, columns) of the result.
-        scale: least and greatest zoom: at 1 each pixel of a picture stays one. Drawn evenly on a logarithmic scale, a
-            picture.
-        hflip: mirror left and right, half of the time.
+        scale: minimum and maximum zoom, log-uniform for each picture; 1 keeps the resolution.
+        hflip: flip horizontally with probability 0.5.
         color_jitter: strength 0..1: brightness, contrast and saturation are each multiplied by a random factor from
             1 - color_jitter to 1 + color_jitter.
 
@@ -53,8 +51,7 @@ class SegmentAugment:
     def __call__(
         self, pictures: UInt8[Tensor, "b c y x"], masks: UInt8[Tensor, "b y x"], generator: Generator
     ) -> tuple[Float[Tensor, "b c rows columns"], UInt8[Tensor, "b rows columns"]]:
-        """One augmented batch on the pictures' device: float32 0..1, and the class of each pixel: of the pixel of the
-        mask under its centre."""
+        """One augmented batch on the device of the pictures: float32 0..1, and masks resampled by nearest neighbour."""
         for what, given in (("pictures", pictures), ("masks", masks)):
             if given.dtype != torch.uint8:
                 raise DataError(f"{what} of type {given.dtype} were given; uint8 (0..255) expected")
@@ -74,13 +71,12 @@ class SegmentAugment:
     def _windows(
         self, b: int, height: int, width: int, generator: Generator
     ) -> tuple[Int64[Tensor, "b 4"], Int64[Tensor, "b 4"]]:
-        """Of each picture the part taken, and the part of the result that it fills: top, left, height, width in
-        pixels."""
+        """For each picture the crop, and the box of the result that it fills: top, left, height, width in pixels."""
         low, high = math.log(self.scale[0]), math.log(self.scale[1])
         zoom = (uniform((b, 1), generator) * (high - low) + low).exp()
         at = uniform((b, 2), generator)
         whole, out = torch.tensor([height, width]), torch.tensor(self.size)
-        # along each axis a window of the picture fills the result, or the whole picture a part of it
+        # along each axis, a part of the picture fills the result, or the picture a part of the result
         taken = torch.minimum(out / zoom, whole).round().clamp(min=1).long()
         filled = torch.minimum(whole * zoom, out).round().clamp(min=1).long()
         return torch.cat([random_offset(at, whole, taken), taken], 1), torch.cat(
@@ -95,14 +91,13 @@ def nearest(
     target: Int64[Tensor, "b 4"],
     mirrored: Tensor,
 ) -> UInt8[Tensor, "b rows columns"]:
-    """What `resample` does to pictures, for masks: each pixel of the result takes the value of the one under its
-    centre; what `target` leaves free is IGNORE_INDEX. Arguments as there."""
+    """`resample` for masks, by nearest neighbour; IGNORE_INDEX outside `target`. Arguments as in `resample`."""
     rows, inside_rows = _under(source[:, 0::2], target[:, 0::2], size[0])
     columns, inside_columns = _under(source[:, 1::2], target[:, 1::2], size[1])
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     inside_columns = torch.where(mirrored[:, None], inside_columns.flip(1), inside_columns)
     device, b, width = masks.device, len(masks), masks.shape[2]
-    # rows first: whole ones are copied fast, and then the columns of fewer
+    # rows first: copying entire rows is fast, and leaves fewer columns to gather
     down = masks.gather(1, rows.to(device)[:, :, None].expand(b, size[0], width))
     out = down.gather(2, columns.to(device)[:, None, :].expand(b, *size))
     free = ~(inside_rows[:, :, None] & inside_columns[:, None, :])
@@ -110,10 +105,10 @@ def nearest(
 
 
 def _under(source: Int64[Tensor, "b 2"], target: Int64[Tensor, "b 2"], out: int) -> tuple[Tensor, Tensor]:
-    """Along one axis, for each of `out` pixels of each picture the one under its centre, and whether there is one.
-    source, target: start and length."""
+    """Along one axis, for each of `out` pixels of each picture the source index under its centre, and whether there is
+    one. source, target: start and length."""
     place = torch.arange(out) - target[:, :1]
-    # (place + 1/2) * step, rounded down, in whole numbers: no rounding of floats moves an edge
+    # floor((place + 1/2) * step) in integer arithmetic, free of rounding errors
     index = source[:, :1] + (2 * place + 1) * source[:, 1:] // (2 * target[:, 1:])
     inside = (place >= 0) & (place < target[:, 1:])
     return torch.minimum(torch.maximum(index, source[:, :1]), source.sum(1, keepdim=True) - 1), inside

@@ -1,4 +1,4 @@
-"""Lists of a segmentation set's classes, in the forms people write them: names, numbers and colours."""
+"""Parse lists of classes of a segmentation set: names, numbers and colours, in common file formats."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from saccade.data.segments.well_known import Colour
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError, in_one_line
 
-# Files that list classes, in order of preference.
+# File names of class lists, in order of preference.
 STEMS = (
     "classes", "_classes", "labels", "names", "class_names", "label_names", "classnames", "class_list", "codes",
     "labelmap", "label_map", "id2label", "label2id", "categories", "class_dict", "label_colors", "label_colours",
@@ -25,7 +25,7 @@ LARGEST = 1 << 20  # bytes
 GAP = r"[\s,;]+"
 RGB = rf"(?P<r>\d+){GAP}(?P<g>\d+){GAP}(?P<b>\d+)"
 NAME = r"(?P<name>\S.*?)"
-# Forms of a line, the most telling first; a file is read in the first one that all of its lines have.
+# Formats of a line, the most specific first; the first one that all lines of a file match is used.
 FORMS = tuple(
     re.compile(form)
     for form in (
@@ -43,7 +43,7 @@ FORMS = tuple(
 
 @dataclass(frozen=True)
 class Entry:
-    """A class as a list has it. value: its number in masks. colour: None where the list has none."""
+    """A class in a list. value: its number in masks. colour: None if the list has none."""
 
     name: str
     value: int
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class ClassList:
-    """where: the file, as messages show it. file: its name in the store. entries: in the order of their numbers."""
+    """where: the file, for messages. file: its name in the store. entries: in the order of their numbers."""
 
     where: str
     file: str
@@ -64,8 +64,7 @@ class ClassList:
 
 
 def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
-    """The lists in `root`, and in `folders` where it has none, the likeliest first. Raises DataError for a broken
-    one."""
+    """The lists in `root`, or if it has none in `folders`, best match first. Raises DataError for an invalid one."""
     found: dict[str, list[tuple[int, tuple, str]]] = {}
     for name in store.files:
         path = PurePosixPath(name)
@@ -81,7 +80,7 @@ def find_lists(store: Store, root: str, folders: set[str]) -> list[ClassList]:
 
 
 def read_list(store: Store, name: str, root: str) -> ClassList | None:
-    """A list of classes; None for a .json that is something else. Raises DataError for one that is broken."""
+    """Parse a list of classes; None for a .json with other contents. Raises DataError for an invalid list."""
     display = escape(relative_to(root, name))
     text = read_text(store, name)
     if len(text) > LARGEST:
@@ -108,17 +107,21 @@ def _entry(row: Row, number: int, display: str) -> Entry:
         return Entry(name, value)
     parts = list(colour) if isinstance(colour, list | tuple) else []
     if len(parts) < 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
-        raise DataError(f"{display} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected")
+        raise DataError(
+            f"{display} gives '{escape(name)}' the colour {escape(colour)}; red, green, blue 0..255 expected"
+        )
     return Entry(name, value, (parts[0], parts[1], parts[2]))
 
 
 def _check(entries: list[Entry], display: str) -> None:
-    """Numbers and colours stand for one class each. A class may have several colours."""
+    """Check that each number and each colour has one class. A class may have several colours."""
     by_value, by_colour = dict[int, str](), dict[Colour, str]()
     for each in entries:
         other = by_value.setdefault(each.value, each.name)
         if other != each.name:
-            raise DataError(f"{display} gives {each.value} to '{escape(other)}' and '{escape(each.name)}'; one class each")
+            raise DataError(
+                f"{display} gives {each.value} to '{escape(other)}' and '{escape(each.name)}'; one class each"
+            )
         if each.colour is not None and by_colour.setdefault(each.colour, each.name) != each.name:
             raise DataError(
                 f"{display} gives the colour {each.colour} to '{escape(by_colour[each.colour])}' and "
@@ -136,7 +139,7 @@ def _check(entries: list[Entry], display: str) -> None:
 def _from_lines(text: str) -> list[tuple[Row, int]]:
     lines = [line.strip().replace('"', "") for line in text.splitlines()]
     lines = [line for line in lines if line.strip(" ,;\t") and not line.startswith("#")]
-    # labelme's lists open with __ignore__, which has no number: the next is number 0
+    # labelme's lists start with __ignore__, which has no number: the next line is number 0
     first = next((i for i, line in enumerate(lines) if line == "__ignore__"), None)
     if first == 0:
         lines = lines[1:]
@@ -163,7 +166,7 @@ def _row(parts: dict[str, str | None]) -> Row:
 
 
 def _number(text: object) -> object:
-    """A whole number, which may be given as text; anything else stays what it is."""
+    """Convert text of digits to int; return other values unchanged."""
     return int(text) if isinstance(text, str) and re.fullmatch(r"\d{1,6}", text.strip()) else text
 
 

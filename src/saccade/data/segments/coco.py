@@ -1,8 +1,8 @@
-"""COCO JSON as masks of classes: what its polygons and run lengths draw, one over the other.
+"""Class masks drawn from the polygons and run lengths of COCO JSON.
 
-Class 0 is "background", then come the categories in the order of their ids; a category that is itself called
-"background" is class 0. Larger objects are drawn first, so that smaller ones lie on them; of equal ones the later lies
-above. Crowd regions, and the boxes of objects without an outline, are ignored where no object is drawn.
+Class 0 is "background", followed by the categories in the order of their ids; a category named "background" is class 0.
+Smaller objects are drawn over larger ones, later ones over earlier ones of the same size. Crowd regions, and boxes of
+objects without an outline, are ignored where no object is drawn.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ BACKGROUND = "background"
 
 @dataclass
 class CocoMasks:
-    """A COCO set as one of masks."""
+    """A COCO set whose objects are drawn as masks."""
 
     layout: COCO
     format: str = "COCO"
@@ -47,9 +47,9 @@ class CocoMasks:
     def read(
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
-        """A split, or the only part there is. label_map: unused, as a COCO file names its classes.
+        """Parse a split, or the only one. label_map: unused, as a COCO file lists its classes.
 
-        Raises DataError where no object has an outline."""
+        Raises DataError if no object has an outline."""
         found = self.layout.read(split)
         all_objects = [each for picture in found.pictures for each in picture.objects]
         bare = sum(each.shape is None for each in all_objects)
@@ -80,7 +80,7 @@ class CocoMasks:
 def _draw(
     picture: AnnotatedPicture, size: tuple[int, int], index: list[int], ground: int, root: str
 ) -> UInt8[np.ndarray, "y x"]:
-    """One object at a time: masks of all would take much memory. Raises DataError for one that cannot be drawn."""
+    """Draw objects one at a time, to save memory. Raises DataError for an object that cannot be drawn."""
     canvas = np.full(size, ground, np.uint8)
     drawn: list[tuple[int, AnnotatedObject, np.ndarray]] = []
     for each in picture.objects:
@@ -96,14 +96,14 @@ def _draw(
             canvas[mask] = IGNORE_INDEX
         else:
             drawn.append((int(mask.sum()), each, np.packbits(mask)))
-    for _, each, bits in sorted(drawn, key=lambda item: -item[0]):  # stable: of equal ones the later lies above
+    for _, each, bits in sorted(drawn, key=lambda item: -item[0]):  # stable: later objects of the same size are on top
         mask = np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(bool)
         canvas[mask] = index[each.label]
     return canvas
 
 
 def _ignore_box(canvas: np.ndarray, each: AnnotatedObject) -> None:
-    verdict = check_box(each.box, (canvas.shape[0], canvas.shape[1]), unit=False)
+    verdict = check_box(each.box, (canvas.shape[0], canvas.shape[1]), normalized=False)
     if not verdict.kind:
         left, top, right, bottom = verdict.box
         canvas[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = IGNORE_INDEX

@@ -1,4 +1,4 @@
-"""Mask files decoded: the values, or the colours, that they hold, pixel by pixel and exactly."""
+"""Decode mask files: exact values or colours of each pixel."""
 
 import io
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
 TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
-MAX_LISTED = 4  # values or colours that a message names
+MAX_LISTED = 4  # values or colours in a message
 
 
 @dataclass(frozen=True)
 class DecodedMask:
-    """One mask file as it is stored.
+    """A mask file as stored.
 
     Attributes:
         values: of an index mask.
-        colours: of a coloured one, red x 65536 + green x 256 + blue.
-        palette: what the values of a palette PNG look like, coded as `colours` are. None for other files.
+        colours: of a coloured mask, red x 65536 + green x 256 + blue.
+        palette: colours of the values of a palette PNG, coded as in `colours`. None for other files.
         orientation: EXIF's 1..8 of the mask file itself.
-        is_16_bit: stored with 16 bits, where 65535 is the largest value.
+        is_16_bit: stored with 16 bits.
     """
 
     values: UInt16[np.ndarray, "y x"] | None
@@ -43,10 +43,10 @@ class DecodedMask:
 
 
 def read_mask(source: Path | bytes, name: str) -> DecodedMask:
-    """Decode a mask fully. name: what messages call it.
+    """Decode a mask. name: for messages.
 
-    Raises DataError for what `read_image` refuses, and for lossy formats, transparency, and values that are not whole
-    numbers from 0 to 65535."""
+    Raises DataError as `read_image`, and for lossy formats, transparency, and values that are not integers from 0 to
+    65535."""
     display = escape(name)
     size = check_file(source).stat().st_size if isinstance(source, Path) else len(source)
     if not size:
@@ -93,7 +93,7 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
 
 
 def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> np.ndarray:
-    """Colours as one whole number each, so that they compare at once."""
+    """Encode each colour as one integer, red x 65536 + green x 256 + blue."""
     parts = rgb.astype(np.int32)
     return (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
 
@@ -103,20 +103,20 @@ def unpack(code: int) -> tuple[int, int, int]:
 
 
 def grey_values(colours: np.ndarray) -> UInt16[np.ndarray, "y x"] | None:
-    """Of pixels whose three parts are all equal, that part; None if any pixel has a colour."""
+    """The value of pixels with three equal channels; None if any pixel is coloured."""
     blue = colours & 255
     return blue.astype(np.uint16) if bool((colours == blue * 0x010101).all()) else None
 
 
 def counted(codes: np.ndarray) -> dict[int, int]:
-    """Value -> its pixels, the most frequent first."""
+    """Value -> number of pixels, most frequent first."""
     values, counts = np.unique(codes, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {int(values[i]): int(counts[i]) for i in order}
 
 
 def named_counts(codes: np.ndarray, colours: bool) -> str:
-    """What is there and how often, in words: "the value 73 (412 pixels) and 2 more"."""
+    """Description of values or colours: "the value 73 (412 pixels) and 2 more"."""
     found = counted(codes)
     some = [f"{unpack(code) if colours else code} ({n} pixels)" for code, n in list(found.items())[:MAX_LISTED]]
     what = ("colour" if colours else "value") + "s" * (len(found) > 1)

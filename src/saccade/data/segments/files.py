@@ -1,4 +1,4 @@
-"""Pictures with masks, in files, as a data set: masks upright, of their picture's size, problems kept or raised."""
+"""Picture files with mask files as a data set: masks upright and of the size of their picture."""
 
 from collections.abc import Callable
 
@@ -22,20 +22,20 @@ ARRAY_TRANSFORMS: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class MaskSizeError(DataError):
-    """A mask is of another size than its picture."""
+    """A mask has another size than its picture."""
 
 
 class SegmentFiles(AnnotatedFiles):
-    """A `SegmentSet` of pictures in files, from what was read of their folders.
+    """A `SegmentSet` of picture files and mask files.
 
-    Pictures without a mask, masks without a picture and listed pictures that are not there are left out and recorded
-    in `skipped`, or raise, as `on_error` says.
+    Pictures without a mask, masks without a picture and listed pictures that do not exist are left out and recorded in
+    `skipped`, or raise, depending on `on_error`.
 
-    Where a mask has the size that its picture's file stores, and EXIF has the picture turned, the mask is one of the
-    unturned pixels and turns with it.
+    If a mask has the size of the stored pixels and EXIF rotates the picture, the mask refers to the stored pixels and
+    is rotated with it.
 
     Raises:
-        DataError: a problem after which no policy can go on; any problem under on_error="fail"; no picture with a mask.
+        DataError: a fatal problem; any problem with on_error="fail"; no picture with a mask.
     """
 
     def __init__(self, masked: MaskedSet, on_error: str = "skip"):
@@ -47,11 +47,10 @@ class SegmentFiles(AnnotatedFiles):
         self.names = [relative_to(masked.root, picture.name) for picture in self._pictures]
 
     def mask(self, index: int) -> UInt8[Tensor, "y x"]:
-        """The index of each pixel's class, or IGNORE_INDEX, in the pixels of `picture(index)`, of which only the header is
-        read.
+        """Class index of each pixel of `picture(index)`, or IGNORE_INDEX. Only the header of the picture is read.
 
-        Raises DataError for a mask that cannot be read, is of another size than its picture, or holds a value or
-        colour that is no class, which it names."""
+        Raises DataError for a mask that cannot be read, has another size than its picture, or has values or colours
+        that are not a class."""
         raw = self._pictures[index]
         stored, orientation = read_size(self._store.read(raw.name), self._store.full_name(raw.name))
         indices, turned, note = read_upright(self._masked, raw, stored, orientation)
@@ -65,10 +64,10 @@ class SegmentFiles(AnnotatedFiles):
 def read_upright(
     masked: MaskedSet, raw: MaskedPicture, stored: tuple[int, int], orientation: int
 ) -> tuple[UInt8[np.ndarray, "y x"], bool, str]:
-    """The mask of a picture whose file stores `stored` (height, width) under EXIF's `orientation` 1..8, upright;
-    whether it was turned with its picture; and a note of what was assumed, "" for nothing.
+    """The upright mask of a picture with the size `stored` (height, width) in its file and the EXIF `orientation` 1..8;
+    whether it was rotated with its picture; and a note on assumptions, "" for none.
 
-    Raises DataError as `SegmentFiles.mask`, of the kinds `MaskSizeError` and `UnknownClassError` where it is that."""
+    Raises DataError as `SegmentFiles.mask`: MaskSizeError for a wrong size, UnknownClassError for unknown values."""
     upright = stored[::-1] if orientation > 4 else stored
     mask = masked.read(raw, upright)
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1

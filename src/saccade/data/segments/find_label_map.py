@@ -1,4 +1,4 @@
-"""How the masks of a set are read: by a list of its classes, by what is known of its kind, or by the values found."""
+"""Find the label map of a set: from a list of its classes, from well-known sets, or from the values in its masks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,13 +29,13 @@ from saccade.data.store import Store
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
-PEEKED = 5  # masks looked at to know their kind
-SCANNED = 64  # masks by which 0 and 255 are known for two classes
+PEEKED = 5  # masks decoded to detect their type
+SCANNED = 64  # masks decoded to detect two classes with the values 0 and 255
 
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """What the files of a set tell before any is read: its pictures and masks, and the word of the masks' folders."""
+    """File names of a set. kind: the word in the names of the mask folders, as in `Pairs`."""
 
     pictures: list[str]
     masks: list[str]
@@ -44,8 +44,8 @@ class MaskFiles:
 
 @dataclass(frozen=True)
 class LabelMapChoice:
-    """label_map: of all masks. coloured: whether they are in colours. listed: whether a file of the set names its
-    classes. void: names of the list that stand for no class, with their values and colours. where: the list."""
+    """label_map: of all masks. coloured: whether masks are coloured. listed: whether a file of the set lists its
+    classes. void: entries of the list that are not a class. where: the list."""
 
     label_map: LabelMap
     notes: tuple[str, ...] = ()
@@ -54,28 +54,28 @@ class LabelMapChoice:
     void: tuple[Entry, ...] = ()
     where: str = ""
 
-    def for_classes(self, asked: Sequence[str] | None, other: LabelMap | None, label: str) -> "LabelMapChoice":
-        """The same for the classes asked for, of which the set may lack some and has no others. other: the label_map of
-        the set that has them, which also reads a set that names no classes itself.
+    def for_classes(self, expected: Sequence[str] | None, other: LabelMap | None, label: str) -> "LabelMapChoice":
+        """The same with the class indices of `expected`, of which the set may use a subset. other: the label map of the
+        set that defines them, used for a set that lists no classes.
 
-        Raises DataError for classes that were not asked for."""
-        if asked is None:
+        Raises DataError for classes that are not expected."""
+        if expected is None:
             return self
-        kept = [each for each in self.void if each.name in asked]
-        if kept:  # a model may have learnt "void" as a class
-            return replace(self, label_map=_coded(kept, self.label_map), void=()).for_classes(asked, other, label)
-        if self.listed or set(self.label_map.classes) <= set(asked):
-            names = resolve_classes(self.label_map.classes, asked, label)
+        kept = [each for each in self.void if each.name in expected]
+        if kept:  # a model may have been trained with "void" as a class
+            return replace(self, label_map=_coded(kept, self.label_map), void=()).for_classes(expected, other, label)
+        if self.listed or set(self.label_map.classes) <= set(expected):
+            names = resolve_classes(self.label_map.classes, expected, label)
             return replace(self, label_map=self.label_map.packed(names))
-        past = {v: i for v, i in self.label_map.values.items() if i == IGNORE_INDEX and v >= len(asked)}
-        label_map = other or LabelMap(list(asked), {i: i for i in range(len(asked))} | past)
-        note = f"{label} names no classes: its values were taken for the numbers of the {len(asked)} expected ones"
+        past = {v: i for v, i in self.label_map.values.items() if i == IGNORE_INDEX and v >= len(expected)}
+        label_map = other or LabelMap(list(expected), {i: i for i in range(len(expected))} | past)
+        note = f"{label} names no classes: its values were taken for the numbers of the {len(expected)} expected ones"
         return replace(self, label_map=label_map, notes=(note,))
 
 
 @dataclass
 class _Peek:
-    """A few masks. coloured: in RGB, and not merely grey. palette: VOC's, in all that have one."""
+    """A sample of masks. coloured: in RGB, and not greyscale. voc_palette: all palettes are VOC's."""
 
     some: list[DecodedMask] = field(default_factory=list)
 
@@ -91,9 +91,10 @@ class _Peek:
 
 
 def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> LabelMapChoice:
-    """How to read the masks of a set. lists: of its classes, the likeliest first; one always wins.
+    """Find the label map of a set. lists: of its classes, best match first; a list takes precedence over other
+    evidence.
 
-    Raises DataError for coloured masks of which nothing tells the classes, and where no mask can be read."""
+    Raises DataError for coloured masks without a list of classes, and if no mask can be read."""
     peek = _Peek()
     step = max(1, len(known.masks) // PEEKED)
     for name in known.masks[::step]:
@@ -142,14 +143,14 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
-    """Whether RGB masks hold three equal parts a pixel that are numbers, not colours of the list."""
+    """Whether RGB masks are greyscale with class indices, instead of colours of the list."""
     listed = pack(np.array([each.colour for each in entries], np.uint8))
     rgb = [each.colours for each in peek.some if each.colours is not None]
     return bool(rgb) and not all(np.isin(each, listed).all() for each in rgb)
 
 
 def _coded(entries: Iterable[Entry], before: LabelMap, void: Sequence[Entry] = ()) -> LabelMap:
-    """`before` with further classes, numbered as they come, without those that are void."""
+    """`before` with more classes, numbered in order, without void ones."""
     names = list(before.classes)
     values, colours = dict(before.values), dict[Colour, int](before.colours)
     none = {each.name for each in void}
@@ -210,7 +211,7 @@ def _cityscapes(known: MaskFiles) -> LabelMapChoice:
 
 
 def _is_camvid(store: Store, known: MaskFiles) -> bool:
-    """By the names of its films' frames, or by SegNet's folders and size."""
+    """By CamVid's names of frames, or SegNet's folders and size."""
     named = sum(CAMVID_NAME.match(PurePosixPath(name).stem) is not None for name in known.pictures)
     if 2 * named >= len(known.pictures):
         return True
@@ -225,14 +226,16 @@ def _camvid(names: Sequence[str]) -> LabelMapChoice:
     count = len(names)
     label_map = LabelMap(list(names), {i: i for i in range(count)} | {count: IGNORE_INDEX})
     display = "CamVid's 11 classes in SegNet's order were taken" if names is CAMVID else f"0 to {count - 1} are classes"
-    note = f"no file names the classes; {display}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
+    note = (
+        f"no file names the classes; {display}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
+    )
     return LabelMapChoice(label_map, (note,), listed=False)
 
 
 def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
-    """Value -> its pixels, in all masks that can be read, decoded in threads with a progress bar.
+    """Value -> number of pixels, in all readable masks.
 
-    Raises DataError for a coloured one."""
+    Raises DataError for a coloured mask."""
 
     def count(name: str) -> np.ndarray | None:
         try:

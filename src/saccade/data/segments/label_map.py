@@ -1,4 +1,4 @@
-"""Which value, or colour, of a mask is which class."""
+"""Mapping from values or colours of a mask to classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
 UNKNOWN = -1
-IGNORE_16_BIT = 65535  # the largest value of 16 bits: ignored there, as 255 is of 8
+IGNORE_16_BIT = 65535  # the maximum of 16 bits, ignored in masks of 16 bits as 255 is in those of 8 bits
 
 
 class UnknownClassError(DataError):
-    """A mask holds values or colours that are no class."""
+    """A mask has values or colours that are not a class."""
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """values, colours: to an index of `classes`, or IGNORE_INDEX. Beside those listed, 255 is ignored, and 65535 in masks
+    """values, colours: to an index of `classes` or IGNORE_INDEX. The value 255 is ignored as well, and 65535 in masks
     of 16 bits."""
 
     classes: list[str]
@@ -30,12 +30,12 @@ class LabelMap:
     colours: Mapping[Colour, int] = field(default_factory=dict)
 
     def indices(self, pixels: DecodedMask, display: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
-        """The class of every pixel, and a note of what was assumed, "" for nothing.
+        """Class index of each pixel, and a note on assumptions, "" for none.
 
-        Values are taken by number, those of a palette too, unless only its colours agree with the table. Colours are
-        taken by the table; without one, grey ones by number.
+        Values are mapped by number, also with a palette, unless only the colours of the palette match. Colours are
+        mapped by colour; without colours in the map, grey pixels by number.
 
-        Raises UnknownClassError that names the values or colours which are no class, and how many pixels have them."""
+        Raises UnknownClassError with the values or colours that are not a class, and their number of pixels."""
         values, note = pixels.values, ""
         if values is None:
             assert pixels.colours is not None
@@ -58,7 +58,7 @@ class LabelMap:
         return found.astype(np.uint8), note
 
     def packed(self, classes: Sequence[str]) -> "LabelMap":
-        """The same for classes in another order, of which there may be more."""
+        """The same map for another order of classes, possibly with more classes."""
         place = {name: i for i, name in enumerate(classes)}
         index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORE_INDEX: IGNORE_INDEX}
         return LabelMap(
@@ -94,8 +94,8 @@ class LabelMap:
         return np.where(codes[place] == colours, indices[place], UNKNOWN)
 
     def _by_colour(self, colours: np.ndarray) -> UInt8[np.ndarray, "y x"] | None:
-        """None if any colour is not in the table."""
-        # of neighbours most are equal: each run is looked up once
+        """None if any colour is not in the map."""
+        # neighbours are mostly equal: look up each run once
         flat = colours.ravel()
         starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
         found = self._look_up(flat[starts])
@@ -105,7 +105,7 @@ class LabelMap:
         return np.repeat(found.astype(np.uint8), lengths).reshape(colours.shape)
 
     def _palette_speaks(self, pixels: DecodedMask) -> bool:
-        """Whether the colours of a palette are those of the table, and its numbers are not."""
+        """Whether the colours of a palette match the map, and its values do not."""
         if pixels.values is None or pixels.palette is None or not self.colours:
             return False
         used = np.unique(pixels.values)

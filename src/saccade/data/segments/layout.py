@@ -1,4 +1,4 @@
-"""A set of pictures with masks in files, as it was found: its pairs, its splits, its classes."""
+"""A set of picture files and mask files: its pairs, splits and classes."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from saccade.data.store import Store, parent_folder, relative_to
 
 @dataclass
 class MaskLayout:
-    """lists: split -> the text files that name its pictures. folders: split -> its pictures, where folders tell."""
+    """lists: split -> text files that list its pictures. folders: split -> its pictures, by the names of folders."""
 
     store: Store
     root: str
@@ -40,19 +40,19 @@ class MaskLayout:
 
     @property
     def splits(self) -> list[str]:
-        """Those of which at least one picture has a mask."""
+        """Splits with at least one mask."""
         names = sorted(self.lists, key=_order) or [name for name in self.folders if name]
         return [name for name in names if any(each.mask for each in self._members(name)[0])]
 
     @cached_property
     def class_lists(self) -> list[ClassList]:
-        """The files that list its classes, the likeliest first."""
+        """The files that list its classes, best match first."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
         return find_class_lists(self.store, self.root, {above for mask in masks for above in _above(mask, self.root)})
 
     @cached_property
     def decision(self) -> LabelMapChoice:
-        """How masks are read, decided once by all of them, whatever the split."""
+        """How masks are read, the same for all splits."""
         masks = [mask for mask in self.paired.mask_of.values() if mask]
         names = [name for name, mask in self.paired.mask_of.items() if mask]
         return find_label_map(self.store, MaskFiles(names, masks, self.paired.kind), self.class_lists)
@@ -60,7 +60,7 @@ class MaskLayout:
     def read(
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
-        """A split, or the only part there is. label_map: of another set, for one that names no classes itself."""
+        """Parse a split, or the only one. label_map: of another set, for a set that lists no classes."""
         label = self.store.label + (f", {split}" if split else "")
         decision = self.decision.for_classes(classes, label_map, label)
         label_map = decision.label_map
@@ -84,7 +84,9 @@ class MaskLayout:
                 result.problems.append(Problem("mask missing", display, text))
             else:
                 result.unlabelled.append(each.name)
-                result.problems.append(Problem("picture unlabelled", display, f"{display} has no mask; add one or remove it"))
+                result.problems.append(
+                    Problem("picture unlabelled", display, f"{display} has no mask; add one or remove it")
+                )
         if split is None or not self.lists:
             near = [
                 name
@@ -106,10 +108,10 @@ class MaskLayout:
         return free + (self.paired.masks if self.lists else [])
 
     def _members(self, split: str | None) -> tuple[list[MaskedPicture], list[Problem]]:
-        """The pictures of a split, or all, and what is wrong with its lists."""
+        """The pictures of a split, or all, and problems in its lists."""
         if split not in self.lists:
             names = list(self.paired.mask_of) if split is None else self.folders[split]
-            if self.voc:  # most of VOC's pictures have boxes only
+            if self.voc:  # most pictures of VOC have no mask
                 names = [name for name in names if self.paired.mask_of[name]]
             return [MaskedPicture(name, self.paired.mask_of[name]) for name in names], []
         if split not in self._listed:
@@ -127,7 +129,7 @@ class MaskLayout:
 
 
 def find(store: Store) -> MaskLayout | None:
-    """The set in a store, or None if no picture there has a mask."""
+    """Detect the set in a store; None if no picture has a mask."""
     paired = pair(store)
     if paired is None:
         return None
@@ -140,7 +142,7 @@ def find(store: Store) -> MaskLayout | None:
 
 
 def plausible(layout: MaskLayout) -> bool:
-    """Whether it is a set of masks, rather than one for classification in which a class is called "mask"."""
+    """Whether it is a set of masks, and not one for classification with a class named "mask"."""
     if layout.paired.certain:
         return True
     for mask in [mask for mask in layout.paired.mask_of.values() if mask][:3]:
@@ -162,7 +164,7 @@ def _order(split: str) -> int:
 
 
 def _above(name: str, root: str) -> list[str]:
-    """The folders from `root` down to a file."""
+    """The folders between `root` and a file."""
     folder = parent_folder(name)
     found = []
     while folder != root and folder:

@@ -1,4 +1,4 @@
-"""What a segmentation set's files say, before any mask is decoded: pictures, where their masks are, what is wrong."""
+"""A segmentation set before any mask is decoded: pictures, their masks, and problems."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from saccade.data.store import Store
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask as it is stored. orientation: EXIF's 1..8 of its own file. note: what was assumed, "" for nothing."""
+    """A decoded mask. orientation: EXIF's 1..8 of the mask file. note: on assumptions, "" for none."""
 
     indices: UInt8[np.ndarray, "y x"]
     orientation: int = 1
@@ -22,8 +22,8 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskedPicture:
-    """name: of the picture's file in the store. mask: of the mask's. drawn: instead, objects whose outlines make it.
-    line: the line of a list that names it."""
+    """name: picture file in the store. mask: mask file. drawn: instead of a mask file, objects whose outlines are
+    drawn. line: line of the list that contains the picture."""
 
     name: str
     mask: str = ""
@@ -31,15 +31,15 @@ class MaskedPicture:
     line: str = ""
 
 
-# A picture, and its height and width upright -> its mask. Raises DataError.
+# (picture, its upright (height, width)) -> mask. Raises DataError.
 Reader = Callable[[MaskedPicture, tuple[int, int]], Mask]
 
 
 @dataclass
 class MaskedSet:
-    """A whole set, or a split of one. format: in words. root: the folder around it in the store, by which names are
-    not shown. listed: the file that lists its classes, "" for none. label_map: of masks in files. unlabelled: pictures
-    that lie there without a mask, and that no list names."""
+    """A set or one of its splits. root: its folder in the store, omitted from names in messages. listed: the file that
+    lists its classes, "" for none. label_map: of mask files. unlabelled: pictures without a mask that are in no
+    list."""
 
     label: str
     format: str

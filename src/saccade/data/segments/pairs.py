@@ -1,6 +1,6 @@
-"""Which file is the mask of which picture, by the names of folders and files that people use.
+"""Match masks to pictures by common names of folders and files.
 
-A path without the words that only say "picture" or "mask" is a key; a picture and a mask of one key belong together:
+The key of a file is its path without words for "picture" or "mask"; a picture and a mask with the same key match:
 images/train/a.jpg and masks/train/a.png, train/a.png and trainannot/a.png, leftImg8bit/val/b/c_leftImg8bit.png and
 gtFine/val/b/c_gtFine_labelIds.png, JPEGImages/a.jpg and SegmentationClass/a.png.
 """
@@ -25,13 +25,13 @@ PICTURE_FOLDER = re.compile(
     r"stillsraw_full|rgb)",
     re.IGNORECASE,
 )
-# Folders of pictures that are neither: instances, previews of masks, depth.
+# Folders of neither pictures nor class masks: instances, previews, depth.
 OTHER_FOLDER = re.compile(
     r"instances?|segmentationobject.*|.*visuali[sz]ations?|panoptic.*|depths?|previews?|overlays?|masks?_colou?r\w*|"
     r"colou?r_?(masks?|labels?)",
     re.IGNORECASE,
 )
-# Marks at the end of a mask's name, and of a picture's. Of several masks of one key the first is taken.
+# Suffixes of the names of masks and pictures. Of several masks with one key, the first is used.
 MASK_MARKS = (
     r"_gtfine_labeltrainids", r"_gtfine_labelids", r"_gtcoarse_labeltrainids", r"_gtcoarse_labelids",
     r"[-_. ](masks?|labels?|labelids|gt|ground_?truth|seg|segmentation|annot|annotation|semantic)", r"_[lp]",
@@ -46,9 +46,9 @@ Key = tuple[str, ...]
 
 @dataclass
 class Pairs:
-    """mask_of: picture -> mask, in the pictures' natural order, "" for none. masks: those of no picture. kind: the
-    word of the masks' folders ("masks", "annot"), "" where they lie among the pictures. certain: whether folders or
-    names leave no doubt that these are masks. folders: picture -> the words of its path that tell of its split."""
+    """mask_of: picture -> mask, in natural order, "" for none. masks: those without a picture. kind: the word in the
+    names of mask folders ("masks", "annot"), "" if masks and pictures are in the same folders. certain: whether names
+    show unambiguously that these are masks. folders: picture -> words of its path that may name a split."""
 
     mask_of: dict[str, str]
     masks: list[str]
@@ -60,12 +60,12 @@ class Pairs:
 @dataclass(frozen=True)
 class _File:
     name: str
-    key: Key  # with the stem at its end
+    key: Key  # ends with the stem
     kind: str
 
 
 def pair(store: Store) -> Pairs | None:
-    """Pictures and masks of a store, or None if nothing there is a mask of anything."""
+    """Match pictures and masks of a store; None if there are no masks."""
     files = [name for name in store.files if is_picture(name)]
     files = [n for n in files if not any(OTHER_FOLDER.fullmatch(part) for part in PurePosixPath(n).parts[:-1])]
     files.sort(key=natural_key)
@@ -97,7 +97,7 @@ def _count(found: Pairs) -> int:
 
 
 def _file(name: str) -> tuple[_File, bool]:
-    """A file with its key; and whether a folder says that it is a picture."""
+    """A file with its key, and whether the name of a folder marks it as a picture."""
     path = PurePosixPath(name)
     key, kind, worded = [], "", False
     for part in path.parts[:-1]:
@@ -118,7 +118,7 @@ def _file(name: str) -> tuple[_File, bool]:
 
 
 def _names_split_and_mask(mask: str) -> bool:
-    """Whether a folder's name says both split and mask: train_masks."""
+    """Whether the name of a folder contains both split and mask: train_masks."""
     return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
 
 
@@ -152,12 +152,12 @@ def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Pairs:
         marked = PICTURE_MARK.fullmatch(each.key[-1])
         stems = [each.key[-1], *([marked[1]] if marked else [])]
         found = next((by_key[k] for stem in stems if (k := (*each.key[:-1], stem)) in by_key), None)
-        if found is None:  # all masks in one folder, the pictures in one a split
+        if found is None:  # all masks in one folder, pictures in one for each split
             near = [by_stem[stem] for stem in stems if len(by_stem.get(stem, ())) == 1]
             found = next(iter(near[0])) if near else None
         mask_of[each.name] = found or ""
     used = set(mask_of.values())
-    # of one key a mask of another form may lie there, too: the numbers of Cityscapes twice
+    # other masks with a used key are alternatives, such as the trainIds of Cityscapes
     known = {key for key, name in by_key.items() if name in used}
     return Pairs(mask_of, [e.name for e in masks if e.name not in used and not _keys(e) & known], kind, False)
 
@@ -168,7 +168,7 @@ def _keys(each: _File) -> set[Key]:
 
 
 def _index(masks: list[_File]) -> tuple[dict[Key, str], dict[str, set[str]]]:
-    """MaskLayout by key and by name alone: those whose names carry no mark first."""
+    """Masks by key and by name only; names without a suffix first."""
     by_key: dict[Key, str] = {each.key: each.name for each in reversed(masks)}
     for form in _MASK_MARKS:
         for each in masks:
@@ -182,7 +182,7 @@ def _index(masks: list[_File]) -> tuple[dict[Key, str], dict[str, set[str]]]:
 
 
 def root_of(paired: Pairs) -> str:
-    """The folder around all pictures and masks, without the words that carry meaning."""
+    """The common folder of all pictures and masks, above folders named like a split, pictures or masks."""
     names = [name for name, mask in paired.mask_of.items() if mask] + [mask for mask in paired.mask_of.values() if mask]
     shared: list[str] = list(PurePosixPath(parent_folder(names[0])).parts)
     for name in names[1:]:
@@ -197,7 +197,7 @@ def root_of(paired: Pairs) -> str:
 
 
 def split_of(paired: Pairs, root: str, name: str) -> str:
-    """The split that a picture's folders below `root` name, "" for none."""
+    """The split in the names of a picture's folders below `root`, "" for none."""
     inside = PurePosixPath(relative_to(root, name)).parts[:-1]
     return next(
         (word for word in paired.folders[name] if split_role(word) and any(word in part for part in inside)), ""

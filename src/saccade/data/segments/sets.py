@@ -100,8 +100,8 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     if layout is None:
         store = open_store(source)
         raise DataError(
-            f"{store.label} holds no masks that can be read (found: {count_suffixes(store.files)}); images/ beside masks/, "
-            "VOC's SegmentationClass/ or a COCO .json with outlines expected"
+            f"{store.label} holds no masks that can be read (found: {count_suffixes(store.files)}); "
+            "images/ beside masks/, VOC's SegmentationClass/ or a COCO .json with outlines expected"
         )
     return layout
 

@@ -1,4 +1,4 @@
-"""Text files that name the pictures of each split: a name a line, a path, or a picture and its mask."""
+"""Text files that list the pictures of each split: on each line a name, a path, or a picture and its mask."""
 
 import re
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 
 VOC_LISTS = "imagesets/segmentation"
-TRIED = 50  # lines by which a list is known
+TRIED = 50  # lines parsed to detect a list
 
 
 class Finder:
-    """Files of a set by what a list calls them: with or without folders and suffix, as another machine had them."""
+    """Look up files by names in a list: with or without folders and suffix, or by paths on another machine."""
 
     def __init__(self, files: Iterable[str]):
         self._by_tail: dict[str, list[str]] = {}
@@ -25,7 +25,7 @@ class Finder:
                 self._by_tail.setdefault("/".join(parts[i:]), []).append(name)
 
     def __call__(self, display: str, near: str = "") -> str | None:
-        """The file that shares the longest end of its path with `display`; of several, one of whose folders is `near`."""
+        """The file with the longest common path suffix; of several, one with a folder named `near`."""
         path = PurePosixPath(display.replace("\\", "/"))
         parts = [part for part in path.parts if part not in ("/", ".", "..")]
         for stem in (str(path.with_suffix("").name), path.name) if is_picture(path.name) else (path.name,):
@@ -39,8 +39,8 @@ class Finder:
 
 
 def find_lists(store: Store, root: str, find: Finder) -> dict[str, list[str]]:
-    """Split -> the files that list it: those of VOC's ImageSets/Segmentation, else those whose names say train, val or
-    test and whose lines name pictures."""
+    """Split -> the files that list it: those in VOC's ImageSets/Segmentation, else those named like a split that list
+    pictures."""
     inside = [n for n in store.files if not root or n.startswith(f"{root}/")]
     texts = sorted((n for n in inside if n.endswith(".txt")), key=natural_key)
     voc = [n for n in texts if parent_folder(n).lower().endswith(VOC_LISTS)]
@@ -57,13 +57,12 @@ def lines_of(store: Store, name: str) -> list[str]:
 
 
 def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> tuple[str, str] | None:
-    """The picture that a line names, and its mask, "" where it does not say; None if there is no such picture. near:
-    the split."""
+    """The picture of a line and its mask, "" if not given; None if there is no such picture. near: the split."""
     whole = pictures(line, near)
     if whole is not None:
         return whole, ""
     parts = [part for part in re.split(r"[\t,; ]+", line) if part]
-    for i in range(1, len(parts)):  # names with blanks in them
+    for i in range(1, len(parts)):  # names may contain spaces
         first = pictures(" ".join(parts[:i]), near)
         if first is not None:
             return first, masks(" ".join(parts[i:]), near) or ""
@@ -73,7 +72,7 @@ def resolve(line: str, pictures: Finder, masks: Finder, near: str) -> tuple[str,
 def listed(
     store: Store, root: str, split: str, files: list[str], pictures: Finder, masks: Finder
 ) -> tuple[list[MaskedPicture], list[Problem]]:
-    """The pictures that the lists of a split name, each once, and what is wrong with the lists."""
+    """The pictures in the lists of a split, without repeats, and problems in the lists."""
     found: dict[str, MaskedPicture] = {}
     problems = []
     for name in files:

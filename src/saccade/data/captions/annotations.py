@@ -1,0 +1,174 @@
+"""Captions as written in the files: one form for all formats, with checks but without repairs.
+
+The readers of tables, COCO JSON and text files produce rows; `collect` turns them into pictures with captions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.objects.annotations import Problem
+from saccade.data.split_names import split_role
+from saccade.data.store import Store, join, parent_folder, relative_to
+from saccade.errors import DataError
+from saccade.ops.words import text_error
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry of a document. where: its place in messages. file: the picture, as the document names it. captions: text
+    if the document is valid."""
+
+    where: str
+    file: object
+    captions: list[object]
+
+
+@dataclass
+class Document:
+    """A parsed file with captions, or all text files of a set. name: in the store. problems: entries that are no
+    rows."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class CaptionedPicture:
+    """name: file in the store. captions: in the order of the file, each once."""
+
+    name: str
+    captions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Captions:
+    """A set or one of its splits. root: its folder in the store, omitted from names in messages. uncaptioned: pictures
+    without a caption that can be used. owners: place of a problem -> picture that it concerns."""
+
+    label: str
+    format: str
+    store: Store
+    root: str
+    pictures: list[CaptionedPicture] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    uncaptioned: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+
+
+def collect(document: Document, store: Store, root: str, format: str, split: str = "") -> Captions:
+    """The pictures of a document, in the order in which it first names them, with their captions."""
+    result = Captions(store.label + (f", {split}" if split else ""), format, store, root)
+    result.problems, result.notes = list(document.problems), list(document.notes)
+    folder = picture_folder(store, document)
+    if folder != parent_folder(document.name) and document.rows:
+        result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder) or 'the root'}/")
+    there, found = set(store.files), dict[str, CaptionedPicture]()
+    for row in document.rows:
+        problem = _file_problem(row, folder, there)
+        if problem is not None:
+            result.problems.append(problem)
+            continue
+        name = join(folder, str(inside(row.file)))
+        _add(result, found.setdefault(name, CaptionedPicture(name)), row)
+    result.pictures = [each for each in found.values() if each.captions]
+    result.uncaptioned = [name for name, each in found.items() if not each.captions]
+    return result
+
+
+def inside(file: object) -> str | None:
+    """A relative file name with "/" as separator; None for anything else and for one that points outside the folder."""
+    if not isinstance(file, str) or not file.strip() or "\0" in file:
+        return None
+    path = PurePosixPath(file.replace("\\", "/"))
+    return None if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0] else str(path)
+
+
+def picture_folder(store: Store, document: Document) -> str:
+    """The folder that the file names of a document are relative to: the one where most of the first names exist; of
+    several the document's own, then the one named like its split, then the outermost."""
+    there, own = set(store.files), parent_folder(document.name)
+    few = [name for name in (inside(row.file) for row in document.rows[:50]) if name is not None]
+    role = split_role(document.name) or split_role(own)
+
+    def fits(folder: str) -> tuple:
+        named = [split_role(part) for part in PurePosixPath(folder).parts]
+        count = sum(join(folder, name) in there for name in few)
+        return count, folder == own, role is not None and role in named, -len(folder)
+
+    return max(sorted({"", own, *store.folders}), key=fits)
+
+
+def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
+    """Pictures in the folders of captioned ones that no document names."""
+    named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.uncaptioned)}
+    folders = {parent_folder(name) for name in named}
+    files = (n for n in store.files if is_picture(n) and n not in named and parent_folder(n) in folders)
+    return sorted(files, key=natural_key)
+
+
+def split_by_folder(document: Document, label: str) -> dict[str, Document]:
+    """Split -> its rows, by folders named train, val or test in the file names; "" for a document without them.
+
+    Raises DataError if only some of the pictures are in such folders."""
+    groups: dict[str, Document] = {}
+    for row in document.rows:
+        folders = PurePosixPath(inside(row.file) or "").parts[:-1]
+        split = next((each for each in folders if split_role(each)), "")
+        groups.setdefault(split, Document(document.name, [], document.problems, document.notes)).rows.append(row)
+    if "" in groups and len(groups) > 1:
+        splits = ", ".join(escape(name) for name in groups if name)
+        raise DataError(
+            f"{label}: pictures are in folders of the splits {splits}, but {escape(groups[''].rows[0].file)} "
+            f"({groups[''].rows[0].where}) is in none; move it into one of them"
+        )
+    return groups or {"": document}
+
+
+def _file_problem(row: Row, folder: str, there: set[str]) -> Problem | None:
+    if not isinstance(row.file, str) or not row.file.strip():
+        found = "nothing" if row.file is None or row.file == "" else f"'{escape(row.file)}'"
+        text = f"{row.where} names {found} as its picture; a file name expected"
+        return Problem("caption broken", row.where, text)
+    file = inside(row.file)
+    if file is None:
+        text = f"{row.where} has the file name '{escape(row.file)}', which points outside the set; refused"
+        return Problem("path refused", row.where, text, fatal=True)
+    if join(folder, file) not in there:
+        text = f"{row.where} names {escape(file)}, which is not there; add or remove it"
+        return Problem("picture missing", row.where, text)
+    return None
+
+
+def _add(result: Captions, picture: CaptionedPicture, row: Row) -> None:
+    display = relative_to(result.root, picture.name)
+    for i, caption in enumerate(row.captions, start=1):
+        where = row.where if len(row.captions) == 1 else f"{row.where}, caption {i}"
+        kind, text = _caption_problem(caption, escape(display))
+        if not kind and caption in picture.captions:
+            kind, text = "caption repeated", f"repeats a caption of {escape(display)}; left out"
+        if kind:
+            result.problems.append(Problem(kind, where, f"{where} {text}"))
+            result.owners[where] = display
+        else:
+            picture.captions.append(str(caption))
+
+
+def _caption_problem(caption: object, display: str) -> tuple[str, str]:
+    """Kind and text of what is wrong with a caption, ("", "") for nothing."""
+    if caption is None or caption == "":
+        return "caption blank", f"has no caption for {display}; write one or remove the entry"
+    if not isinstance(caption, str):
+        return (
+            "caption broken",
+            f"has the caption {escape(caption)} ({type(caption).__name__}) for {display}; text expected",
+        )
+    error = text_error(caption)
+    if "is blank" in error:
+        return "caption blank", f"has a blank caption for {display}; write one or remove the entry"
+    return ("caption broken", f"has a caption for {display} that {error}") if error else ("", "")

@@ -1,0 +1,61 @@
+"""COCO captions: one JSON file for all pictures of a split, with `images` and `annotations` that have a `caption`."""
+
+import json
+from collections.abc import Hashable
+
+from saccade.data.captions.annotations import Document, Row
+from saccade.data.files import escape
+from saccade.data.objects.annotations import Problem
+from saccade.data.store import Store, read_bytes, relative_to
+from saccade.errors import DataError, in_one_line
+
+
+def looks_right(data: bytes) -> bool:
+    """Whether the bytes of a JSON file are those of COCO captions, and not of boxes."""
+    return all(key in data for key in (b'"images"', b'"annotations"', b'"caption"')) and b'"bbox"' not in data
+
+
+def read_coco(store: Store, root: str, name: str) -> Document:
+    """Parse a file. Raises DataError if it is no COCO file."""
+    display, document = escape(relative_to(root, name)), Document(name)
+    data = _load(store, name)
+    files: dict[Hashable, object] = {}
+    for i, image in enumerate(data["images"]):
+        key, where = _id(image, "id"), f"{display}, image {escape(_get(image, 'id', i))}"
+        if key is None or key in files:
+            text = f"{where} has an id that is missing or another image's; number the images anew"
+            document.problems.append(Problem("id repeated", where, text, fatal=True))
+            continue
+        files[key] = _get(image, "file_name")
+        document.rows.append(Row(where, files[key], []))
+    for i, each in enumerate(data["annotations"]):
+        where = f"{display}, annotation {escape(_get(each, 'id', i))}"
+        key = _id(each, "image_id")
+        if key is None or key not in files:
+            text = (
+                f"{where} is of image {escape(_get(each, 'image_id'))}, which is not listed; add the image or remove it"
+            )
+            document.problems.append(Problem("annotation without picture", where, text))
+        elif files[key] is not None:
+            document.rows.append(Row(where, files[key], [_get(each, "caption")]))
+    return document
+
+
+def _load(store: Store, name: str) -> dict:
+    display = escape(store.full_name(name))
+    try:
+        data = json.loads(read_bytes(store, name).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
+        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
+        raise DataError(f"{display} is no file of COCO captions: lists of images and annotations expected in it")
+    return data
+
+
+def _get(row: object, key: str, default: object = None) -> object:
+    return row.get(key, default) if isinstance(row, dict) else default
+
+
+def _id(row: object, key: str) -> Hashable | None:
+    value = _get(row, key)
+    return value if type(value) in (int, str) else None  # type: ignore[return-value]  # bool is excluded

@@ -1,0 +1,142 @@
+"""Which files of a folder or tar hold captions, and in which format."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from saccade.data.captions import coco, tables, texts
+from saccade.data.captions.annotations import Captions, Document, collect, split_by_folder, uncaptioned_files
+from saccade.data.files import count_suffixes, escape, natural_key
+from saccade.data.split_names import split_role
+from saccade.data.store import Store, open_store, parent_folder, read_bytes
+from saccade.errors import DataError
+
+EXPECTED = (
+    "a table with a header (metadata.csv, .tsv, metadata.jsonl), COCO captions JSON, or a .txt with words beside each "
+    "picture expected"
+)
+Reader = Callable[[Store, str, str], Document]
+
+
+@dataclass
+class CaptionLayout:
+    """A set with captions. parts: split -> its pictures; "" for a set without splits."""
+
+    store: Store
+    root: str
+    format: str
+    parts: dict[str, Captions]
+
+    @property
+    def splits(self) -> list[str]:
+        return [name for name in self.parts if name]
+
+    def read(self, split: str | None = None) -> Captions:
+        """A split, or the only one."""
+        return self.parts[split or next(iter(self.parts))]
+
+
+def find_captions(source: str | os.PathLike[str]) -> CaptionLayout | None:
+    """Detect and parse the captions in a folder or tar, or of one .csv, .tsv, .jsonl or .json; None if there are none.
+
+    Raises DataError for files that cannot be opened or parsed, and for several tables that are not splits."""
+    path = Path(source)
+    if path.is_file() and (tables.is_table(path.name) or path.suffix.lower() == ".json"):
+        folder = path.parent.parent if path.parent.name == "annotations" else path.parent
+        name = path.relative_to(folder).as_posix()
+        store = open_store(folder)
+        return _from_documents(store, [name], []) if tables.is_table(name) else _from_coco(store, [name])
+    store = open_store(source)
+    found, notes = tables.choose_tables(store, sorted(filter(tables.is_table, store.files), key=natural_key))
+    if found:
+        return _from_documents(store, found, notes)
+    json_files = [name for name in store.files if name.endswith(".json")]
+    captions = [name for name in sorted(json_files, key=natural_key) if coco.looks_right(read_bytes(store, name))]
+    if captions:
+        return _from_coco(store, captions)
+    files = texts.find_texts(store)
+    return _from_texts(store, files) if files else None
+
+
+def no_captions(source: str | os.PathLike[str]) -> DataError:
+    """The error for a source without captions, which names the columns of its tables."""
+    store = open_store(source)
+    found = []
+    for name in filter(tables.is_table, store.files):
+        try:
+            names = tables.columns(store, name)
+            tables.caption_columns(names, escape(store.full_name(name)))
+        except DataError as error:
+            found.append(str(error))
+    if found:
+        return found_error(store, found)
+    return DataError(
+        f"{store.label} holds no captions that can be read (found: {count_suffixes(store.files)}); {EXPECTED}"
+    )
+
+
+def found_error(store: Store, errors: list[str]) -> DataError:
+    more = f" (and {len(errors) - 1} more tables)" if len(errors) > 1 else ""
+    return DataError(f"{store.label} holds no captions that can be read: {errors[0]}{more}")
+
+
+def _from_documents(store: Store, names: list[str], notes: list[str]) -> CaptionLayout:
+    root = _root(names)
+    format = PurePosixPath(names[0]).suffix.lower()
+    format = {".tsv": "captions in TSV", ".jsonl": "captions in JSON lines"}.get(format, "captions in CSV")
+    if len(names) == 1:
+        document = tables.read_table(store, root, names[0])
+        parts = split_by_folder(document, store.label)
+    else:
+        parts = {split: tables.read_table(store, root, name) for split, name in _titles(store, names).items()}
+    return _layout(store, root, format, parts, notes)
+
+
+def _from_coco(store: Store, names: list[str]) -> CaptionLayout:
+    root = _root(names)
+    files = {"": names[0]} if len(names) == 1 else _titles(store, names)
+    return _layout(store, root, "COCO captions", {s: coco.read_coco(store, root, n) for s, n in files.items()}, [])
+
+
+def _from_texts(store: Store, files: list[str]) -> CaptionLayout:
+    root = _root(files)
+    parts = split_by_folder(texts.read_texts(store, root, files), store.label)
+    return _layout(store, root, "captions in text files", parts, [])
+
+
+def _layout(store: Store, root: str, format: str, documents: dict[str, Document], notes: list[str]) -> CaptionLayout:
+    parts = {split: collect(each, store, root, format, split) for split, each in documents.items()}
+    left = uncaptioned_files(store, parts.values())
+    for part in parts.values():
+        part.notes = notes + part.notes
+        folders = {parent_folder(each.name) for each in part.pictures}
+        part.uncaptioned += [name for name in left if parent_folder(name) in folders]
+    return CaptionLayout(store, root, format, parts)
+
+
+def _titles(store: Store, names: list[str]) -> dict[str, str]:
+    """Split -> file, by the names of the files or of their folders."""
+    titles = {}
+    for name in names:
+        path = PurePosixPath(name)
+        stem = path.name.split(".")[0].removeprefix("captions_")
+        titles[name] = stem if split_role(stem) else path.parent.name
+    counts = Counter(titles.values())
+    if any(count > 1 for count in counts.values()) or not all(map(split_role, titles.values())):
+        raise DataError(
+            f"{store.label} holds several files with captions ({', '.join(map(escape, names[:5]))}) that are not named "
+            "train, val or test; give one of them instead of the folder"
+        )
+    return {title: name for name, title in titles.items()}
+
+
+def _root(names: list[str]) -> str:
+    """The folder around all files, above annotations/ and folders of splits."""
+    shared: list[str] = []
+    for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
+        if len(set(parts)) > 1 or parts[0] == "annotations" or split_role(parts[0]):
+            break
+        shared.append(parts[0])
+    return "/".join(shared)

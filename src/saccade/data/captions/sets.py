@@ -1,0 +1,98 @@
+"""Pictures with captions, in a folder or a tar; the format is detected.
+
+- metadata.csv or metadata.jsonl as Hugging Face's imagefolder has them, any other CSV, TSV or JSON lines whose header
+  names pictures and captions (`tables.py`); train, val and test in their names make splits, and so do such folders;
+- COCO captions JSON (`coco.py`);
+- a .txt beside each picture, a caption a line (`texts.py`).
+
+Captions are text exactly as written. Nothing is guessed: what cannot be read is left out and recorded, or raises.
+"""
+
+import os
+
+from saccade.data.captions.annotations import Captions
+from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
+from saccade.data.dataset import AnnotatedFiles
+from saccade.data.files import escape
+from saccade.data.splitting import select_split, split_train_val
+from saccade.data.store import relative_to
+from saccade.errors import DataError, some_of
+
+
+class CaptionSet(AnnotatedFiles):
+    """Picture files with their captions, one or more each.
+
+    Captions that are blank, no text, repeated for their picture, or hold control characters or unpaired surrogates are
+    left out and recorded in `skipped`, or raise, depending on `on_error`; so are captions of pictures that are not
+    there. Pictures without captions are left out, and `notes` names them.
+
+    Raises:
+        DataError: a fatal problem (a file name outside the folder, ids of images that repeat); any problem with
+            on_error="fail"; no picture left.
+    """
+
+    def __init__(self, captions: Captions, on_error: str = "skip"):
+        super().__init__(captions, on_error)
+        self._owners = dict(captions.owners)
+        self._pictures = captions.pictures
+        if not self._pictures:
+            reason = next(iter(self.skipped.values()), "no caption names one")
+            raise DataError(f"{captions.label} has no picture with a caption: {reason}")
+        self.names = [relative_to(self._root, picture.name) for picture in self._pictures]
+        if captions.uncaptioned:
+            names = some_of(escape(relative_to(self._root, name)) for name in captions.uncaptioned)
+            self.notes.append(f"{len(captions.uncaptioned)} pictures have no caption and are left out: {names}")
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """The captions of `picture(index)`, at least one, in the order of the file."""
+        return tuple(self._pictures[index].captions)
+
+
+def open_captions(source: str | os.PathLike[str], split: str | None = None, on_error: str = "skip") -> CaptionSet:
+    """Pictures with their captions.
+
+    Args:
+        source: a folder or tar, or a .csv, .tsv, .jsonl or COCO .json in the folder of its pictures.
+        split: "train", "val", "test" or the name of the split, if the set has several.
+        on_error: "skip" leaves out and records what cannot be used, "fail" raises.
+
+    Raises:
+        DataError: no captions (columns that were found are named); a split that does not exist, or several and none
+            named; see `CaptionSet`.
+    """
+    return _open_split(_layout(source), split, on_error)
+
+
+def caption_splits(
+    source: str | os.PathLike[str],
+    val: str | os.PathLike[str] | None = None,
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    on_error: str = "skip",
+) -> tuple[CaptionSet, CaptionSet]:
+    """Training and validation sets of one source.
+
+    With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
+    else `val_fraction` of its training pictures is held out, deterministically for each seed. The notes of the
+    validation set record which. A test split is not used.
+
+    Raises DataError as `open_captions`."""
+
+    def open_split(layout: CaptionLayout, split: str | None, like: CaptionSet | None) -> CaptionSet:
+        return _open_split(layout, split, on_error)
+
+    return split_train_val(_layout(source), None if val is None else _layout(val), open_split, val_fraction, seed)
+
+
+def _layout(source: str | os.PathLike[str]) -> CaptionLayout:
+    layout = find_captions(source)
+    if layout is None:
+        raise no_captions(source)
+    return layout
+
+
+def _open_split(layout: CaptionLayout, split: str | None, on_error: str) -> CaptionSet:
+    dataset = CaptionSet(layout.read(select_split(layout, split, "caption_splits")), on_error)
+    count = sum(len(dataset.captions(i)) for i in range(len(dataset)))
+    dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {len(dataset)} pictures, {count} captions")
+    return dataset
