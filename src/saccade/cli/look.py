@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 from rich.console import Console
+from rich.table import Table
 
 from saccade.cli import console
 from saccade.cli.interrupt import import_library
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, printable
 
 if TYPE_CHECKING:
     from saccade.data import Picture
     from saccade.studio.page import PageReport
     from saccade.studio.views import View
+    from saccade.tasks.match.yardstick import Comparison
 
 
 def look(
@@ -25,7 +27,7 @@ def look(
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
-    text: str | None = None,
+    text: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
@@ -45,6 +47,8 @@ def look(
 
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a red ball on a table"
 
+        saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a cat" --text "a dog"
+
     Parameters
     ----------
     picture
@@ -60,7 +64,8 @@ def look(
         The least score, 0 to 1, of an object that a detector finds, and of a relation.
     text
         Of a model that matches text with pictures (CLIP, SigLIP and their kin): what the picture may show. Click a word
-        on the page and see which patches answer it, or a patch and see which words.
+        on the page and see which patches answer it, or a patch and see which words. Repeated, the texts are ranked, and
+        the page shows the best one.
     device
         Where to compute, in fp32: the page shows numbers.
     open_page
@@ -68,7 +73,8 @@ def look(
     as_json
         Print prediction, grid and heat map as JSON instead.
     """
-    if text is not None and not text.strip():
+    texts = text or []
+    if not all(each.strip() for each in texts):
         raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
     from saccade.data import output
     from saccade.data.files import check_file
@@ -78,20 +84,27 @@ def look(
     output.check_writable(out, [] if picture is None else [picture])
     import_library()
     from saccade.device import pick_device
-    from saccade.studio.look import look_at
+    from saccade.studio.look import look_at, look_at_best
     from saccade.studio.views import LookOptions
 
     stdout = console.stderr() if as_json else console.stdout()
     seen, place = _picture(picture, stdout), pick_device(device)
     waiting = console.stderr()
+    options, compared = LookOptions(size=size, threshold=threshold), None
     with waiting.status("running the model"):
-        found = look_at(model, seen, LookOptions(size=size, threshold=threshold, text=text), place)
+        if texts:
+            compared, found = look_at_best(model, seen, texts, options, place)
+        else:
+            found = look_at(model, seen, options, place)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
-        print(json.dumps({**found.to_dict(), "page": page}, ensure_ascii=False))
+        ranked = {} if compared is None else compared.to_dict()
+        print(json.dumps({**found.to_dict(), **ranked, "page": page}, ensure_ascii=False))
     else:
+        if compared is not None:
+            _print_ranking(stdout, compared)
         _print(stdout, found, report)
     if open_page:
         webbrowser.open(out.resolve().as_uri())
@@ -106,6 +119,15 @@ def _picture(path: Path | None, stdout: Console) -> "Picture":
 
     stdout.print("No picture was given: looking at one drawn for you.", style="dim")
     return Picture(sample_picture(), "a drawn picture")
+
+
+def _print_ranking(stdout: Console, compared: "Comparison") -> None:
+    ranking = compared.ranking
+    table = Table("text", "score", "similarity")
+    for text, score, similarity in zip(ranking.texts, ranking.scores, ranking.similarities, strict=True):
+        table.add_row(printable(text), f"{score:.1%}", f"{similarity:.4f}")
+    stdout.print(table)
+    console.line(stdout, (compared.sentence, "dim"))
 
 
 def _print(stdout: Console, found: "View", report: "PageReport") -> None:

@@ -14,6 +14,7 @@ from saccade.cli.models import models
 from saccade.cli.predict import predict
 from saccade.cli.renamed import rename_options
 from saccade.cli.scenes import scenes
+from saccade.cli.search import search
 from saccade.cli.train import train_command
 from saccade.cli.val import val
 from saccade.errors import SaccadeError, in_one_line
@@ -34,7 +35,7 @@ def build_app() -> cyclopts.App:
     train = cyclopts.App(name="train", help="Train a model on your own pictures.")
     for task in all_commands():
         train.command(train_command(task), name=task.name)
-    for command in (look, train, val, predict, models, scenes, doctor):
+    for command in (look, train, val, predict, search, models, scenes, doctor):
         app.command(command)
     return app
 

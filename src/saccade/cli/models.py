@@ -42,13 +42,27 @@ def models(*, as_json: Json = False) -> None:
     stdout.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
 
 
-def load_with_head(model: str) -> tuple[Any, TaskCommands]:
-    """A model that can predict, and the commands of its task; assumptions are printed. Raises SaccadeError for a model
-    without a head."""
+def load_with_head(model: str, text: bool = False) -> tuple[Any, TaskCommands]:
+    """A model that can predict, and the commands of its task; assumptions are printed. text: whether there are texts to
+    match with the pictures. Raises SaccadeError for a model without a head, and for one that does not read them."""
     from saccade.tasks import load
 
-    task = load(model)
+    task = load_to_match(model) if text else load(model)
     commands = commands_of(task)
+    if not text:
+        _print_notes(task)
+    return task, commands
+
+
+def load_to_match(model: str) -> Any:
+    """A model that matches text with pictures; assumptions are printed. Raises SaccadeError for any other."""
+    from saccade.tasks.loading import load_matching
+
+    task = load_matching(model)
+    _print_notes(task)
+    return task
+
+
+def _print_notes(task: Any) -> None:
     for note in task.notes:
         console.note(console.stderr(), note)
-    return task, commands

@@ -85,7 +85,7 @@ def predict(
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
     import_library()
-    task, commands = load_with_head(model)
+    task, commands = load_with_head(model, text=_has_text(options))
     task_options = options_of(commands, "predict_options", options, model)
     from saccade.device import join
 
@@ -170,6 +170,11 @@ class Inputs:
 
         self.pending.append(Frame(file, picture if self.keep_pictures else None, *position))
         return picture
+
+
+def _has_text(options: Options | None) -> bool:
+    """Whether there are texts to match with the pictures."""
+    return options is not None and not {"text", "texts"}.isdisjoint(options.model_fields_set)
 
 
 def _is_video(name: str) -> bool:

@@ -59,7 +59,7 @@ class PublicTask:
 
     def __init__(self, wrapper: Any):
         self.model, self.name, self.notes = wrapper.model, wrapper.name, wrapper.notes
-        self.labels: list[str] = wrapper.classes
+        self.labels: list[str] = getattr(wrapper, "classes", [])
         self.card: dict[str, Any] = {}
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import open_checkpoint
-from saccade.checkpoints.matchers import PublicMatcher, is_matcher, load_matcher
+from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
@@ -13,6 +13,8 @@ from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.match.task import MatchTask
 from saccade.tasks.registry import TASKS, commands
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
@@ -31,11 +33,7 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
     name = str(spec)
     if (ours := _ours(name)) is not None:
         return _open(*ours)
-    if not Path(name).exists() and ":" not in name and "/" not in name:
-        raise CheckpointError(
-            f"there is no model {name!r}: bundled are {', '.join(bundled()) or 'none'}; else give hf:owner/name, "
-            "timm:name, a folder or a safetensors file"
-        )
+    _check_name(name)
     source = open_checkpoint(spec)
     if is_segmenter(source):  # first, as a panoptic DETR is a DETR too
         return PublicSegmentTask(load_segmenter(source))
@@ -44,13 +42,13 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
     try:
         loaded = load_checkpoint(source)
     except CheckpointError as error:
-        if not is_matcher(source):
+        if not is_text_image_model(source):
             raise
         raise CheckpointError(
             f"{source.name} matches text with pictures, and its picture tower alone cannot be read here: "
             "look --text WORDS shows which words and patches answer one another"
         ) from error
-    if is_matcher(source):
+    if is_text_image_model(source):
         loaded.notes.append("this model reads text too: give --text to see which words and patches answer one another")
     if not isinstance(loaded.model, Classifier):
         return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
@@ -62,16 +60,30 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
     return ClassifyTask(loaded.model, loaded.preprocess, loaded.name, notes, labels=labels)
 
 
-def load_matching(spec: str | Path) -> PublicMatcher:
-    """A model that matches text with pictures. spec: as for `load`; none is bundled.
+def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
+    """A model that matches text with pictures, ready for `predict` with texts. spec: as for `load`, which gives the
+    picture tower of a public matcher alone.
 
-    Raises CheckpointError, in one line, for one that reads no text, and as `load_matcher` does."""
-    if _ours(str(spec)) is not None:
+    Raises CheckpointError, in one line, for one that reads no text, and as `load` and `load_matcher` do."""
+    name = str(spec)
+    if (ours := _ours(name)) is None:
+        _check_name(name)
+        return PublicMatchTask(load_matcher(spec))
+    if kind_in(ours[0]) == MatchTask.kind:
+        return MatchTask.open(*ours)
+    raise CheckpointError(
+        f"{spec} reads no text: a model that matches text with pictures is needed, such as "
+        "hf:openai/clip-vit-base-patch32"
+    )
+
+
+def _check_name(name: str) -> None:
+    """Raises CheckpointError for a name that can only be a bundled model's, and there is none."""
+    if not Path(name).exists() and ":" not in name and "/" not in name:
         raise CheckpointError(
-            f"{spec} reads no text: a model that matches text with pictures is needed, such as "
-            "hf:openai/clip-vit-base-patch32"
+            f"there is no model {name!r}: bundled are {', '.join(bundled()) or 'none'}; else give hf:owner/name, "
+            "timm:name, a folder or a safetensors file"
         )
-    return load_matcher(spec)
 
 
 def _ours(name: str) -> tuple[Path, str] | None:

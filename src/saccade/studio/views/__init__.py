@@ -13,13 +13,11 @@ from saccade.tasks import registry
 __all__ = ["LookOptions", "View", "view_of"]
 
 DEFAULT = "saccade.studio.views.encoder:EncoderView"
-# Of models that have no commands of their own, by `kind`.
-WITHOUT_COMMANDS = {"match": "saccade.studio.views.attribution:AttributionView"}
 
 
 def view_of(task: Any) -> type[View]:
     """The view class of a task, by its `kind`."""
     kind = getattr(task, "kind", "")
-    named = registry.commands(kind).view if kind in registry.TASKS else WITHOUT_COMMANDS.get(kind, "")
+    named = registry.commands(kind).view if kind in registry.TASKS else None
     module, _, name = (named or DEFAULT).partition(":")
     return getattr(import_module(module), name)

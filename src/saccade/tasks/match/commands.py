@@ -48,6 +48,7 @@ Examples:
     predict_options = MatchPredictOptions
     evaluates = "A matcher: recall among 100 candidates, accuracy on minimal edits; scenes:N."
     bars_title = "shares of right decisions"
+    view = "saccade.studio.views.match:MatchView"
 
     def task_class(self) -> "type[MatchTask]":
         from saccade.tasks.match.task import MatchTask

@@ -1,0 +1,182 @@
+"""`saccade search`: the pictures of a folder ranked for a text."""
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, validators
+from rich.table import Table
+
+from saccade.cli import console
+from saccade.cli.console import DeviceName, Json
+from saccade.cli.interrupt import import_library
+from saccade.errors import DataError, SaccadeError, UsageError, printable
+from saccade.tasks.commands import OnError
+
+if TYPE_CHECKING:
+    from saccade.device import Device
+    from saccade.tasks.match.index import Entry, PictureIndex
+    from saccade.tasks.match.search import Hit, Searcher
+
+
+def search(
+    text: str,
+    pictures: Path,
+    *,
+    model: str = "matcher",
+    top: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 10,
+    sheet: Path | None = None,
+    index: Path | None = None,
+    on_error: OnError = "skip",
+    device: DeviceName = "auto",
+    as_json: Json = False,
+) -> None:
+    """Rank the pictures of a folder for a text.
+
+    The model turns every picture into a vector once. The vectors are kept in an index, which later searches bring up to
+    date: only pictures that are new or changed are read again. The text is compared with all of them.
+
+    Examples:
+
+        saccade search "a red star" photos/
+
+        saccade search "a dog on a beach" photos/ --model hf:openai/clip-vit-base-patch32 --sheet dogs.png
+
+        saccade search "a red star left of a blue ring" scenes/ --model runs/words --top 50 --json
+
+    Parameters
+    ----------
+    text
+        What the pictures should show.
+    pictures
+        A folder; all pictures in it and in its folders are searched.
+    model
+        A model that matches text with pictures: a bundled one, hf:OWNER/NAME (CLIP, SigLIP and their kin), or a folder
+        (a run's too).
+    top
+        How many pictures to list.
+    sheet
+        PNG to write the found pictures to, with their scores.
+    index
+        File to keep the index in. Default: runs/search-MODEL/FOLDER-HASH.safetensors. An index by another model is made
+        anew.
+    on_error
+        What to do with a picture that cannot be read: skip it, counted and named, or fail.
+    device
+        Where to compute, in fp32.
+    as_json
+        As JSON: text, model, number of pictures, and the hits with path, score and similarity.
+    """
+    files = _check(text, pictures, sheet, index)
+    import_library()
+    from saccade.cli.models import load_to_match
+    from saccade.device import join
+    from saccade.tasks.match.index import default_file
+    from saccade.tasks.match.search import score_meaning
+    from saccade.tasks.match.search import search as ranked
+
+    task = load_to_match(model)
+    place = join(device, "fp32")
+    task.encode_texts([text])  # raises before any picture is read
+    file = default_file(model, pictures) if index is None else index
+    with place.precision():
+        searched, skipped = _update(task, place, file, pictures, files, on_error)
+        hits = ranked(task, searched, pictures, text, top)
+    if sheet is not None:
+        _write_sheet(sheet, pictures, hits, text)
+    if as_json:
+        found = {"text": text, "model": task.name, "pictures": len(searched), "skipped": skipped}
+        found |= {"score": score_meaning(task), "hits": [hit.to_dict() for hit in hits]}
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _print(hits, score_meaning(task), sheet)
+    console.skipped(console.stderr(), skipped)
+
+
+def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) -> list[Path]:
+    """The picture files. Raises before anything heavy is imported where there is nothing to do."""
+    from saccade.data import output
+    from saccade.data.files import check_file, find_images
+
+    if not text.strip():
+        raise UsageError('the text is empty: give the words to look for, such as "a red star"')
+    if not pictures.is_dir():
+        check_file(pictures)
+        raise DataError(f"{printable(pictures)} is a file: give the folder of the pictures to search")
+    files = find_images(pictures)
+    for out in (sheet, index):
+        if out is not None:
+            output.check_writable(out, files)
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise UsageError(f"--sheet {printable(sheet)}: the sheet is a PNG: give a name that ends in .png")
+    if sheet is not None and index is not None and sheet.absolute() == index.absolute():
+        raise UsageError("--sheet and --index name the same file: choose another for one of them")
+    return files
+
+
+def _update(
+    task: "Searcher", place: "Device", file: Path, folder: Path, files: Sequence[Path], on_error: OnError
+) -> "tuple[PictureIndex, dict[str, str]]":
+    """The index of the files as they are now, and the pictures that cannot be read with the reasons. What is encoded is
+    kept when the work is interrupted."""
+    from tqdm.auto import tqdm
+
+    from saccade.tasks.match.index import PictureIndex, entries_of, fingerprint
+    from saccade.tasks.match.search import embed
+
+    skipped: dict[str, str] = {}
+
+    def on_unreadable(entry: "Entry", error: DataError) -> None:
+        if on_error == "fail":
+            raise error
+        skipped[entry.path] = str(error)
+
+    entries, identity = entries_of(folder, files), fingerprint(task)
+    task.model.to(place.device)
+    before = PictureIndex.open(file) if file.exists() else PictureIndex.empty(identity)
+    if before.model != identity:
+        console.note(console.stderr(), f"{file} is by another model or another version of it: it is made anew")
+        before = PictureIndex.empty(identity)
+    index = before.select(entries)
+    missing, added, vectors = index.missing(entries), list["Entry"](), []
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=len(missing), unit="pictures", delay=1, disable=None))
+        try:
+            for found, each in embed(task, folder, missing, on_unreadable):
+                added += found
+                vectors.append(each.cpu())
+                bar.update(len(found))
+        finally:
+            if vectors:
+                import torch
+
+                index = index.extend(added, torch.cat(vectors)).select(entries)
+            if index.entries != before.entries:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                index.save(file)
+    if not len(index):
+        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
+    return index, skipped
+
+
+def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> None:
+    from saccade.data import output
+    from saccade.tasks.match.sheet import contact_sheet
+
+    content = io.BytesIO()
+    contact_sheet(folder, hits, text).save(content, "PNG")
+    output.write_file(out, content.getvalue())
+
+
+def _print(hits: "Sequence[Hit]", meaning: str, sheet: Path | None) -> None:
+    stdout = console.stdout()
+    table = Table("", "picture", "score", "similarity")
+    for i, hit in enumerate(hits, 1):
+        table.add_row(str(i), printable(hit.path), f"{hit.score:.4f}", f"{hit.similarity:.4f}")
+    stdout.print(table)
+    stdout.print(meaning, style="dim", soft_wrap=True)
+    if sheet is not None:
+        console.line(stdout, "The sheet: ", (str(sheet), "bold"))

@@ -1,0 +1,102 @@
+"""Public matchers as tasks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.checkpoints.matchers import PublicMatcher
+from saccade.data import Picture
+from saccade.data.images import Source, read_image
+from saccade.errors import DataError
+from saccade.models.matcher import unit
+from saccade.tasks.base import PublicTask
+from saccade.tasks.match.result import Ranking
+
+TEXTS = 64  # encoded at once
+
+
+class Vectors(NamedTuple):
+    """Pictures or texts. vector: of length 1."""
+
+    vector: Float[Tensor, "b e"]
+
+
+class PublicMatchTask(PublicTask):
+    """A matcher of transformers: the methods of `MatchTask`, but for `match`: it has no head that decides on pairs."""
+
+    kind = "match"
+
+    def __init__(self, matcher: PublicMatcher):
+        super().__init__(matcher)
+        self.matcher, self.preprocess = matcher, matcher.preprocess
+
+    @property
+    def independent(self) -> bool:
+        """Whether the score of a text is a probability of its own (SigLIP), and not a share among texts (CLIP)."""
+        return getattr(self.model, "logit_bias", None) is not None
+
+    @torch.no_grad()
+    def encode_pictures(self, pictures: Sequence[Picture]) -> Vectors:
+        """A vector of each picture."""
+        pixels = torch.stack([self.preprocess(picture.image) for picture in pictures])
+        return Vectors(unit(self.matcher.embed_images(pixels.to(self._device))))
+
+    @torch.no_grad()
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """A vector of each text. Raises DataError for a text without words or with too many."""
+        if not texts:
+            raise DataError("no texts were given; one or more were expected")
+        ids = [self.matcher.read(text).ids for text in texts]
+        places: dict[int, list[int]] = {}
+        for i, each in enumerate(ids):
+            places.setdefault(each.shape[1], []).append(i)  # texts of one length need no padding
+        vectors: list[Any] = [None] * len(texts)
+        for same in places.values():
+            for some in (same[at : at + TEXTS] for at in range(0, len(same), TEXTS)):
+                found = self.matcher.embed_texts(torch.cat([ids[i] for i in some]).to(self._device))
+                for i, vector in zip(some, found, strict=True):
+                    vectors[i] = vector
+        return Vectors(unit(torch.stack(vectors)))
+
+    @torch.no_grad()
+    def similarity(self, pictures: Vectors, texts: Vectors) -> Float[Tensor, "p t"]:
+        """Logits of every picture with every text: the cosine times the model's scale, plus its bias if it has one."""
+        model: Any = self.model
+        logits = model.logit_scale.exp() * (pictures.vector @ texts.vector.T)
+        return logits + model.logit_bias if self.independent else logits
+
+    def predict(self, source: Source, texts: Sequence[str]) -> Ranking:
+        """The texts, best first, for one picture. Scores are the sigmoid of the logits where the model is trained with
+        it (SigLIP); else their softmax over the texts, so that they sum to 1. Similarities are cosines, -1 to 1.
+
+        Raises DataError for a picture that cannot be read, and for texts as `encode_texts` does.
+        """
+        return next(self.predict_all([source], texts))
+
+    def predict_all(self, sources: Iterable[Source], texts: Sequence[str], batch: int = 16) -> Iterator[Ranking]:
+        """`predict` for many pictures, in batches, in order."""
+        encoded = self.encode_texts(texts)
+        pictures = map(read_image, sources)
+        while some := list(islice(pictures, batch)):
+            features = self.encode_pictures(some)
+            logits = self.similarity(features, encoded)
+            cosines = features.vector @ encoded.vector.T
+            scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
+            for picture, row, score, cosine in zip(some, logits, scores, cosines, strict=True):
+                order = row.argsort(descending=True, stable=True).tolist()
+                yield Ranking(
+                    picture.name,
+                    (picture.image.height, picture.image.width),
+                    tuple(texts[i] for i in order),
+                    score[order].tolist(),
+                    cosine[order].tolist(),
+                    picture.notes,
+                )
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device

@@ -1,0 +1,66 @@
+"""What the scores of texts for a picture are worth: those of unrelated texts beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saccade.data import Picture
+from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.match.result import Ranking
+from saccade.tasks.match.task import MatchTask
+
+# Short descriptions of subjects that have little in common.
+UNRELATED = (
+    "a tax form", "a plate of noodles", "an empty parking lot at night", "a page of sheet music",
+    "two camels in a desert", "a dental X-ray", "a city map",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Texts ranked for a picture, beside unrelated texts.
+
+    unrelated: text -> its similarity if `shared`, else its score. shared: whether the scores of the texts are shares
+    that sum to 1, so that they say nothing of one text alone.
+    """
+
+    ranking: Ranking
+    unrelated: dict[str, float]
+    shared: bool
+
+    @property
+    def sentence(self) -> str:
+        """What a score means, in one line."""
+        low, high = min(self.unrelated.values()), max(self.unrelated.values())
+        example = next(iter(self.unrelated))
+        what = (
+            "score: the share of each among these texts; they sum to 100%. similarity: cosine"
+            if self.shared
+            else "score: the probability that the text describes the picture, each on its own"
+        )
+        values = f"similarities of {low:.3f} to {high:.3f}" if self.shared else f"scores of {low:.1%} to {high:.1%}"
+        return f"{what}. {len(self.unrelated)} unrelated texts ({example!r}, ...) have {values} with this picture"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = zip(self.ranking.texts, self.ranking.scores, self.ranking.similarities, strict=True)
+        return {
+            "texts": [
+                {"text": text, "score": round(score, 6), "similarity": round(similarity, 6)}
+                for text, score, similarity in rows
+            ],
+            "unrelated": [
+                {"text": text, "similarity" if self.shared else "score": round(value, 6)}
+                for text, value in self.unrelated.items()
+            ],
+        }
+
+
+def compare(task: MatchTask | PublicMatchTask, picture: Picture, texts: Sequence[str]) -> Comparison:
+    """Rank texts for a picture, and score `UNRELATED` ones. Raises DataError as `predict` does."""
+    ranking = task.predict(picture, texts)
+    other = task.predict(picture, [text for text in UNRELATED if text not in texts])
+    shared = isinstance(task, PublicMatchTask) and not task.independent
+    return Comparison(
+        ranking, dict(zip(other.texts, other.similarities if shared else other.scores, strict=True)), shared
+    )
