@@ -38,7 +38,7 @@ from saccade.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from saccade.tasks import DetectRecipe, DetectTraining
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores
-from saccade.tasks.detect.task import detections
+from saccade.tasks.detect.task import postprocess
 from saccade.train.config import TrainConfig
 
 Predict = Callable[[Tensor], list[Detections]]
@@ -72,7 +72,7 @@ class Ours(RecipeRun):
         return detection_metrics(self.task, lambda images: self._predict(model, images))
 
     def _predict(self, model: nn.Module, images: Tensor) -> list[Detections]:
-        return detections(model(self.task.preprocess.normalize(images)), self.task.size)
+        return postprocess(model(self.task.preprocess.normalize(images)), self.task.size)
 
 
 class Theirs(TrainingRun):

@@ -125,7 +125,7 @@ def test_a_tokenizer_is_fetched_where_text_is_read(cache, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     _listing(monkeypatch, "model.safetensors", "config.json", "tokenizer.json", "vocab.json")
     for _ in range(2):  # the second time from the cache
-        opened = open_checkpoint("hf:someone/a-clip", words=True)
+        opened = open_checkpoint("hf:someone/a-clip", tokenizer=True)
         assert opened.tokenizer == {"tokenizer.json": folder / "tokenizer.json"}
     assert asked == [["model.safetensors", "config.json", "tokenizer.json"]]
 

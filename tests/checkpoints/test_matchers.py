@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from saccade.checkpoints.files import open_checkpoint
-from saccade.checkpoints.matchers import KINDS, is_matcher, load_matcher
+from saccade.checkpoints.matchers import KINDS, is_text_image_model, load_matcher
 from saccade.errors import CheckpointError, DataError
 
 from . import tiny_matchers
@@ -104,7 +104,7 @@ def test_what_is_no_matcher(said, found, tmp_path):
     with pytest.raises(CheckpointError, match=found) as told:
         load_matcher(tmp_path)
     assert "\n" not in str(told.value)
-    assert is_matcher(open_checkpoint(tmp_path)) == ("quantization_config" in said)
+    assert is_text_image_model(open_checkpoint(tmp_path)) == ("quantization_config" in said)
 
 
 def test_tokenizers_that_cannot_be_used(tmp_path):

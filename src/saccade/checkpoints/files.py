@@ -56,8 +56,8 @@ class Source:
         return self.configs.get(name, {})
 
 
-def open_checkpoint(spec: str | Path, words: bool = False) -> Source:
-    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. words: whether a tokenizer is needed too,
+def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
+    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. tokenizer: whether a tokenizer is needed too,
     which is fetched then. Raises CheckpointError."""
     text = str(spec)
     if not text.strip():
@@ -66,7 +66,7 @@ def open_checkpoint(spec: str | Path, words: bool = False) -> Source:
         from saccade.checkpoints.hub import fetch
 
         hub, _, name = text.partition(":")
-        path = fetch(name if hub == "hf" else f"timm/{name}", words)
+        path = fetch(name if hub == "hf" else f"timm/{name}", tokenizer)
     else:
         path = _expand_user(spec)
     try:

@@ -9,8 +9,8 @@ from saccade.checkpoints.formats import CONFIGS, PICKLES, TOKENIZER, WEIGHTS
 from saccade.errors import CheckpointError
 
 
-def fetch(repo: str, words: bool = False) -> Path:
-    """The local folder of a hub repository `owner/name`. words: with its tokenizer.
+def fetch(repo: str, tokenizer: bool = False) -> Path:
+    """The local folder of a hub repository `owner/name`. tokenizer: with its files.
 
     Once its weights are in the hub's cache they are used as they are and nothing is asked of the network; remove
     them there (`hf cache rm`) to fetch anew. Raises CheckpointError for a name that does not exist, a repository
@@ -18,7 +18,7 @@ def fetch(repo: str, words: bool = False) -> Path:
     """
     try:
         folder = Path(huggingface_hub.snapshot_download(repo, local_files_only=True))
-        if _is_whole(folder) and (not words or (folder / TOKENIZER[0]).is_file()):
+        if _is_whole(folder) and (not tokenizer or (folder / TOKENIZER[0]).is_file()):
             return folder
     except HFValidationError as error:
         raise CheckpointError(f"{repo!r} is not a name on the hub; expected hf:owner/name or timm:name") from error
@@ -26,7 +26,7 @@ def fetch(repo: str, words: bool = False) -> Path:
         pass
     files = _listed(repo)
     weights = _weights_among(repo, files)
-    beside = (*CONFIGS, *TOKENIZER) if words else CONFIGS
+    beside = (*CONFIGS, *TOKENIZER) if tokenizer else CONFIGS
     wanted = [*weights, *(name for name in beside if name in files)]
     try:
         return Path(huggingface_hub.snapshot_download(repo, allow_patterns=wanted))

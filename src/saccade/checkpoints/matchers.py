@@ -135,7 +135,7 @@ class PublicMatcher:
         return model.get_text_features(input_ids=input_ids, **seen).pooler_output
 
 
-def is_matcher(source: Source) -> bool:
+def is_text_image_model(source: Source) -> bool:
     """Whether an opened checkpoint is a complete matcher of KINDS, not one of its towers alone or with a classifier."""
     family = _kind(source)
     return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
@@ -145,15 +145,15 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     """Load a public model of text and pictures.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json, model.safetensors and
-    tokenizer.json, or what `open_checkpoint(spec, words=True)` opened.
+    tokenizer.json, or what `open_checkpoint(spec, tokenizer=True)` opened.
 
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a missing
     tokenizer.json, and where transformers is not installed.
     """
-    source = spec if isinstance(spec, Source) else open_checkpoint(spec, words=True)
+    source = spec if isinstance(spec, Source) else open_checkpoint(spec, tokenizer=True)
     raw_config, notes = dict(source.config()), list[str]()
     family = _kind(source)
-    if family is None or not is_matcher(source):
+    if family is None or not is_text_image_model(source):
         raise CheckpointError(_unknown(source))
     refuse_quantised(source)
     kind = KINDS[family]

@@ -141,7 +141,7 @@ def check_scene_size(size: tuple[int, int], recipe: Any) -> None:
         )
 
 
-def sample_sizes(count: int, size: Callable[[int], tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def picture_sizes(count: int, size: Callable[[int], tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """(height, width) of about a hundred of `count` pictures. size: index -> (height, width). Unreadable
     ones are passed over; they are reported when the pictures are decoded."""
     for i in range(0, count, max(1, count // 100)):

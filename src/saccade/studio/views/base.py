@@ -110,7 +110,7 @@ class View(ABC):
             picture=self.picture,
             grid=self.grid,
             trace=self.trace if self.targets is None else self.targets.others,
-            title=title_of(self.name),
+            title=page_title(self.name),
             prefix=self.prefix,
             predictions=self.predictions,
             target=self.target,
@@ -138,7 +138,7 @@ class View(ABC):
         }
 
 
-def title_of(name: str) -> str:
+def page_title(name: str) -> str:
     """The title of a page: the name of the image's file, without folders of any operating system."""
     return name.replace("\\", "/").rsplit("/", 1)[-1]
 

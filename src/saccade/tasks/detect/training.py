@@ -25,7 +25,7 @@ from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
 from saccade.tasks.encoders import encoder_config, floor_to_patches, input_size, load_pretrained
-from saccade.tasks.training import SourceTraining, check_scene_size, sample_sizes
+from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
 
 
 class DetectTraining(SourceTraining):
@@ -45,7 +45,7 @@ class DetectTraining(SourceTraining):
             size = train.size
             check_scene_size(size, recipe)
         else:
-            size = input_size(sample_sizes(len(train), lambda i: train.objects(i, masks=False).size), recipe.size)
+            size = input_size(picture_sizes(len(train), lambda i: train.objects(i, masks=False).size), recipe.size)
         encoder = encoder_config(recipe.model, size, recipe.drop_path, pretrained)
         self.patch, self.size = encoder.patch, floor_to_patches(size, encoder.patch)
         self.model: nn.Module = self._network(DetectorConfig(

@@ -19,7 +19,7 @@ from saccade.tasks.segment.loss import segmentation_loss
 from saccade.tasks.segment.recipe import SegmentRecipe
 from saccade.tasks.segment.scores import SegmentScores
 from saccade.tasks.segment.task import SegmentTask
-from saccade.tasks.training import SourceTraining, check_scene_size, sample_sizes
+from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
 
 
 class SegmentTraining(SourceTraining):
@@ -98,4 +98,4 @@ def _sizes(data: SegmentSet) -> Iterable[tuple[int, int]]:
         height, width = data.mask(index).shape
         return height, width
 
-    return sample_sizes(len(data), size)
+    return picture_sizes(len(data), size)
