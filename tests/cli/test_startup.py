@@ -39,6 +39,9 @@ def imported_by(*arguments: str) -> tuple[set[str], int, str]:
         (["val", "none"], "does not exist"),
         (["doctor", "none"], "does not exist"),
         (["train", "classify", "--data", "none"], "does not exist"),
+        (["search", "--help"], "--sheet"),
+        (["search", " ", "photos"], "the text is empty"),
+        (["search", "a red star", "none"], "does not exist"),
         (["models"], "cifar"),
     ],
 )

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +16,9 @@ from saccade.errors import DataError, SaccadeError, UsageError, printable
 from saccade.tasks.commands import OnError
 
 if TYPE_CHECKING:
-    from saccade.device import Device
-    from saccade.tasks.match.index import Entry, PictureIndex
-    from saccade.tasks.match.search import Hit, Searcher
+    from saccade.tasks.match.index import PictureIndex
+    from saccade.tasks.match.search import Hit
+    from saccade.tasks.match.update import IndexUpdate
 
 
 def search(
@@ -77,23 +76,24 @@ def search(
     from saccade.tasks.match.index import default_file
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
+    from saccade.tasks.match.update import IndexUpdate
 
     task = load_to_match(model)
     place = join(device, "fp32")
     task.encode_texts([text])  # raises before any picture is read
-    file = default_file(model, pictures) if index is None else index
-    with place.precision():
-        searched, skipped = _update(task, place, file, pictures, files, on_error)
-        hits = ranked(task, searched, pictures, text, top)
+    update = IndexUpdate(task, default_file(model, pictures) if index is None else index, pictures, on_error)
+    task.model.to(place.device)
+    searched = _update(update, files)
+    hits = ranked(task, searched, pictures, text, top)
     if sheet is not None:
         _write_sheet(sheet, pictures, hits, text)
     if as_json:
-        found = {"text": text, "model": task.name, "pictures": len(searched), "skipped": skipped}
+        found = {"text": text, "model": task.name, "pictures": len(searched), "skipped": update.skipped}
         found |= {"score": score_meaning(task), "hits": [hit.to_dict() for hit in hits]}
         print(json.dumps(found, ensure_ascii=False))
     else:
         _print(hits, score_meaning(task), sheet)
-    console.skipped(console.stderr(), skipped)
+    console.skipped(console.stderr(), update.skipped)
 
 
 def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) -> list[Path]:
@@ -117,49 +117,16 @@ def _check(text: str, pictures: Path, sheet: Path | None, index: Path | None) ->
     return files
 
 
-def _update(
-    task: "Searcher", place: "Device", file: Path, folder: Path, files: Sequence[Path], on_error: OnError
-) -> "tuple[PictureIndex, dict[str, str]]":
-    """The index of the files as they are now, and the pictures that cannot be read with the reasons. What is encoded is
-    kept when the work is interrupted."""
+def _update(update: "IndexUpdate", files: Sequence[Path]) -> "PictureIndex":
+    """The index of the files. Raises SaccadeError where none can be read."""
     from tqdm.auto import tqdm
 
-    from saccade.tasks.match.index import PictureIndex, entries_of, fingerprint
-    from saccade.tasks.match.search import embed
-
-    skipped: dict[str, str] = {}
-
-    def on_unreadable(entry: "Entry", error: DataError) -> None:
-        if on_error == "fail":
-            raise error
-        skipped[entry.path] = str(error)
-
-    entries, identity = entries_of(folder, files), fingerprint(task)
-    task.model.to(place.device)
-    before = PictureIndex.open(file) if file.exists() else PictureIndex.empty(identity)
-    if before.model != identity:
-        console.note(console.stderr(), f"{file} is by another model or another version of it: it is made anew")
-        before = PictureIndex.empty(identity)
-    index = before.select(entries)
-    missing, added, vectors = index.missing(entries), list["Entry"](), []
-    with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=len(missing), unit="pictures", delay=1, disable=None))
-        try:
-            for found, each in embed(task, folder, missing, on_unreadable):
-                added += found
-                vectors.append(each.cpu())
-                bar.update(len(found))
-        finally:
-            if vectors:
-                import torch
-
-                index = index.extend(added, torch.cat(vectors)).select(entries)
-            if index.entries != before.entries:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                index.save(file)
+    if update.replaced:
+        console.note(console.stderr(), f"{update.file} is by another model or another version of it: it is made anew")
+    index = update.run(files, lambda missing: tqdm(missing, unit="pictures", delay=1, disable=None))
     if not len(index):
-        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(skipped.values()))}")
-    return index, skipped
+        raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(update.skipped.values()))}")
+    return index
 
 
 def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> None:

@@ -1,8 +1,7 @@
 """Pictures of a folder ranked for a text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from saccade.data import Picture, read_image
 from saccade.errors import DataError
-from saccade.tasks.match.index import Entry, PictureIndex
+from saccade.tasks.match.index import PictureIndex
 from saccade.tasks.match.public import PublicMatchTask, Vectors
 from saccade.tasks.match.task import MatchTask
 
@@ -46,23 +45,6 @@ def score_meaning(task: Searcher) -> str:
     if task.independent:
         return "score: the probability that the text describes the picture; similarity: cosine"
     return f"score: the cosine of picture and text; {task.name} gives no probabilities: compare scores of one text only"
-
-
-def embed(
-    task: Searcher, folder: Path, entries: Iterable[Entry], on_unreadable: Callable[[Entry, DataError], None]
-) -> Iterator[tuple[list[Entry], Float[Tensor, "k d"]]]:
-    """Entries with their vectors, batch by batch. on_unreadable: is given each picture that cannot be read."""
-    rest = iter(entries)
-    while some := list(islice(rest, BATCH)):
-        found, pictures = [], []
-        for entry in some:
-            try:
-                pictures.append(read_image(folder / entry.path))
-                found.append(entry)
-            except DataError as error:
-                on_unreadable(entry, error)
-        if found:
-            yield found, task.encode_pictures(pictures).vector
 
 
 def search(task: Searcher, index: PictureIndex, folder: Path, text: str, top: int) -> list[Hit]:
