@@ -67,7 +67,7 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
     result.problems, result.notes = list(document.problems), list(document.notes)
     folder = picture_folder(store, document)
     if folder != parent_folder(document.name) and document.rows:
-        result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder) or 'the root'}/")
+        result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.label)}/")
     there, found = set(store.files), dict[str, CaptionedPicture]()
     for row in document.rows:
         problem = _file_problem(row, folder, there)
@@ -90,18 +90,18 @@ def inside(file: object) -> str | None:
 
 
 def picture_folder(store: Store, document: Document) -> str:
-    """The folder that the file names of a document are relative to: the one where most of the first names exist; of
-    several the document's own, then the one named like its split, then the outermost."""
+    """The folder that the file names of a document are relative to: its own if any of the first names exist there, else
+    the one where most do; of several the one named like the document's split, then the outermost."""
     there, own = set(store.files), parent_folder(document.name)
     few = [name for name in (inside(row.file) for row in document.rows[:50]) if name is not None]
     role = split_role(document.name) or split_role(own)
 
     def fits(folder: str) -> tuple:
         named = [split_role(part) for part in PurePosixPath(folder).parts]
-        count = sum(join(folder, name) in there for name in few)
-        return count, folder == own, role is not None and role in named, -len(folder)
+        return sum(join(folder, name) in there for name in few), role is not None and role in named, -len(folder)
 
-    return max(sorted({"", own, *store.folders}), key=fits)
+    best = max(sorted({"", *store.folders}), key=fits)
+    return own if any(join(own, name) in there for name in few) or not fits(best)[0] else best
 
 
 def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
@@ -164,11 +164,9 @@ def _caption_problem(caption: object, display: str) -> tuple[str, str]:
     if caption is None or caption == "":
         return "caption blank", f"has no caption for {display}; write one or remove the entry"
     if not isinstance(caption, str):
-        return (
-            "caption broken",
-            f"has the caption {escape(caption)} ({type(caption).__name__}) for {display}; text expected",
-        )
+        found = f"{escape(caption)} ({type(caption).__name__})"
+        return "caption broken", f"has {found} as a caption for {display}; text expected: put it in quotes"
     error = text_error(caption)
-    if "is blank" in error:
+    if error.startswith("is blank"):
         return "caption blank", f"has a blank caption for {display}; write one or remove the entry"
     return ("caption broken", f"has a caption for {display} that {error}") if error else ("", "")

@@ -32,9 +32,8 @@ def read_coco(store: Store, root: str, name: str) -> Document:
         where = f"{display}, annotation {escape(_get(each, 'id', i))}"
         key = _id(each, "image_id")
         if key is None or key not in files:
-            text = (
-                f"{where} is of image {escape(_get(each, 'image_id'))}, which is not listed; add the image or remove it"
-            )
+            image_id = escape(_get(each, "image_id"))
+            text = f"{where} is of image {image_id}, which is not listed; add the image or remove it"
             document.problems.append(Problem("annotation without picture", where, text))
         elif files[key] is not None:
             document.rows.append(Row(where, files[key], [_get(each, "caption")]))

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +16,6 @@ EXPECTED = (
     "a table with a header (metadata.csv, .tsv, metadata.jsonl), COCO captions JSON, or a .txt with words beside each "
     "picture expected"
 )
-Reader = Callable[[Store, str, str], Document]
 
 
 @dataclass
@@ -70,16 +68,11 @@ def no_captions(source: str | os.PathLike[str]) -> DataError:
             tables.caption_columns(names, escape(store.full_name(name)))
         except DataError as error:
             found.append(str(error))
+    label = f"{store.label} holds no captions that can be read"
     if found:
-        return found_error(store, found)
-    return DataError(
-        f"{store.label} holds no captions that can be read (found: {count_suffixes(store.files)}); {EXPECTED}"
-    )
-
-
-def found_error(store: Store, errors: list[str]) -> DataError:
-    more = f" (and {len(errors) - 1} more tables)" if len(errors) > 1 else ""
-    return DataError(f"{store.label} holds no captions that can be read: {errors[0]}{more}")
+        more = f" (and {len(found) - 1} more tables)" if len(found) > 1 else ""
+        return DataError(f"{label}: {found[0]}{more}")
+    return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
 
 
 def _from_documents(store: Store, names: list[str], notes: list[str]) -> CaptionLayout:

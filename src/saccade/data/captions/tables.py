@@ -105,7 +105,7 @@ def _read_json(store: Store, document: Document, display: str, file: str, text: 
 
 
 def _json_lines(store: Store, name: str) -> Iterator[tuple[int, object]]:
-    """Number and value of each line that is not blank; what is wrong, as text, in place of one that cannot be parsed."""
+    """Number and value of each line that is not blank; text that says what is wrong where it cannot be parsed."""
     for number, line in enumerate(read_text(store, name).split("\n"), start=1):
         if not line.strip():
             continue
@@ -141,15 +141,20 @@ def _csv_rows(store: Store, name: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def choose_tables(store: Store, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The tables with captions of several, and notes: in a folder with a metadata table, that one only."""
-    usable = []
+    """The tables with captions of several, and notes on the others. Beside a metadata table only that one is read."""
+    usable, notes = [], []
     for name in names:
         try:
-            caption_columns(columns(store, name), name)
-        except DataError:
-            continue
-        usable.append(name)
-    metadata = {parent_folder(name) for name in usable if PurePosixPath(name).stem.lower() == "metadata"}
-    kept = [n for n in usable if parent_folder(n) not in metadata or PurePosixPath(n).stem.lower() == "metadata"]
-    left = [escape(name) for name in usable if name not in kept]
-    return kept, [f"{', '.join(left)} not read: the metadata table beside it takes precedence"] if left else []
+            caption_columns(columns(store, name), escape(store.full_name(name)))
+            usable.append(name)
+        except DataError as error:
+            notes.append(f"{escape(name)} was not read: {error}")
+    metadata = {parent_folder(name) for name in usable if _is_metadata(name)}
+    kept = [name for name in usable if _is_metadata(name) or parent_folder(name) not in metadata]
+    left = [name for name in usable if name not in kept]
+    notes += [f"{escape(name)} was not read: the metadata table beside it takes precedence" for name in left]
+    return kept, notes
+
+
+def _is_metadata(name: str) -> bool:
+    return PurePosixPath(name).stem.lower() == "metadata"
