@@ -69,13 +69,13 @@ def read_image(
     """
     if isinstance(source, Picture):
         return source
-    name = name and _true_name(name)
+    name = name and true_name(name)
     if isinstance(source, torch.Tensor):
         return _finish(from_tensor(source, layout, escape(name or "tensor")), name or "tensor", [])
     if isinstance(source, np.ndarray):
         return _finish(from_array(source, layout, escape(name or "array")), name or "array", [])
     if isinstance(source, Image.Image):
-        name = name or _true_name(getattr(source, "filename", "") or "picture")
+        name = name or true_name(getattr(source, "filename", "") or "picture")
         return _decode(lambda: source, name, at_least=None)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -84,7 +84,7 @@ def read_image(
         return _read_path(Path(source), name, at_least)
     if hasattr(source, "read"):
         label = getattr(source, "name", None)
-        name = name or (_true_name(label) if isinstance(label, str) else "picture")
+        name = name or (true_name(label) if isinstance(label, str) else "picture")
         data = source.read()
         if not isinstance(data, bytes):
             raise DataError(f'{escape(name)} was opened as text; open it with mode "rb"')
@@ -114,7 +114,7 @@ def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
         raise decode_error(error, display) from error
 
 
-def _true_name(name: str | bytes | os.PathLike) -> str:
+def true_name(name: str | bytes | os.PathLike) -> str:
     """A file name as text that is valid UTF-8."""
     try:
         return os.fsencode(name).decode(errors="backslashreplace")
@@ -126,7 +126,7 @@ def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -
     check_file(path)
     try:
         with path.open("rb") as file:
-            return _open(file, name or _true_name(path), path.stat().st_size, at_least)
+            return _open(file, name or true_name(path), path.stat().st_size, at_least)
     except OSError as error:
         raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
 

@@ -1,6 +1,5 @@
 """Videos frame by frame, in any format FFmpeg reads. Needs PyAV: saccade-attention[film]."""
 
-import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from saccade.data.files import check_file, escape
-from saccade.data.images import Picture, read_image
+from saccade.data.images import Picture, read_image, true_name
 from saccade.errors import DataError, SaccadeError, in_one_line, install_hint
 
 # Other demuxers of FFmpeg are never used: some read playlists, which can refer to other files and URLs.
@@ -72,7 +71,7 @@ class VideoReader:
     def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
         self._av = pyav()
         self.path, self.on_error, self.display = path, on_error, escape(path)
-        self.name = read_name(path)
+        self.name = true_name(path)
         self.notes: list[str] = []
         self.read = 0
         if not check_file(path).stat().st_size:
@@ -187,11 +186,6 @@ class VideoReader:
         if container.duration and len(container.streams) == 1:  # else that of the longest stream
             return Fraction(container.duration, 1_000_000)
         return None
-
-
-def read_name(path: Path) -> str:
-    """A file name as valid UTF-8, as in `Picture.name`."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _is_cover(stream: Any) -> bool:

@@ -31,7 +31,9 @@ class MaskScan:
     note: str = ""
 
 
-def examine_masks(masked: MaskedSet, seen: Mapping[str, ScannedImage], findings: Findings) -> tuple[Split, dict[str, str]]:
+def examine_masks(
+    masked: MaskedSet, seen: Mapping[str, ScannedImage], findings: Findings
+) -> tuple[Split, dict[str, str]]:
     """Decode all masks of the readable pictures of a split. seen: name -> picture.
 
     Returns the numbers of pictures and pixels of each class, and the pictures with invalid masks -> kind of finding."""

@@ -112,9 +112,7 @@ class ObjectFiles(AnnotatedFiles):
             if verdict.outside > ROUNDING[self._normalized]:
                 cut.append(verdict.outside)
             objects.append(each if verdict.box == each.box else replace(each, box=verdict.box))
-        place = {old: new for new, old in enumerate(keep)}
-        relations = [(place[s], r, place[o]) for s, r, o in raw.relations if s in place and o in place]
-        return AnnotatedPicture(raw.name, raw.where, objects, raw.size, relations)
+        return AnnotatedPicture(raw.name, raw.where, objects, raw.size, _kept_relations(raw, keep))
 
     def _refuse(self, raw: AnnotatedPicture, where: str, verdict: BoxCheck) -> None:
         display = f"{relative_to(self._root, raw.name)}, {where}"
@@ -126,7 +124,7 @@ class ObjectFiles(AnnotatedFiles):
 
     def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
         """The objects in a picture of `size`."""
-        boxes, objects, relations = [], [], raw.relations
+        boxes, objects = [], []
         scale = (size[1], size[0]) * 2 if self._normalized else (1, 1, 1, 1)
         for each in raw.objects:
             left, top, right, bottom = (value * factor for value, factor in zip(each.box, scale, strict=True))
@@ -138,8 +136,7 @@ class ObjectFiles(AnnotatedFiles):
             boxes.append(verdict.box)
             objects.append((each, not verdict.kind))
         kept = [i for i, (_, sound) in enumerate(objects) if sound]
-        place = {old: new for new, old in enumerate(kept)}
-        triplets = [(place[s], r, place[o]) for s, r, o in relations if s in place and o in place]
+        triplets = _kept_relations(raw, kept)
         chosen = [objects[i][0] for i in kept]
         return Objects(
             torch.tensor([boxes[i] for i in kept], dtype=torch.float32).view(-1, 4),
@@ -160,3 +157,9 @@ class ObjectFiles(AnnotatedFiles):
         except DataError as error:
             raise DataError(f"{escape(self.names[index])}: {error}") from error
         return None if drawn is None else torch.from_numpy(drawn).bool()
+
+
+def _kept_relations(raw: AnnotatedPicture, keep: list[int]) -> list[tuple[int, int, int]]:
+    """Relations between the objects at the indices `keep`, with their new indices."""
+    place = {old: new for new, old in enumerate(keep)}
+    return [(place[s], r, place[o]) for s, r, o in raw.relations if s in place and o in place]
