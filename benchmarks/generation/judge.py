@@ -10,21 +10,20 @@ reach more. The second is a control: each scene with the description of the next
 (Wilson); atoms of one picture are not independent, so those of "pictures" are the safest.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 import torch
+from tqdm.auto import tqdm
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from saccade.data.images import Source
-from saccade.data.scenes import Description, Scenes
+from saccade.data.scenes import Scenes
 from saccade.errors import UsageError
 from saccade.tasks.judge.draw import draw_judgement
-from saccade.tasks.judge.judge import CEILING_SEED, Judge
+from saccade.tasks.judge.judge import CEILING_SEED, Judge, judge_found
 from saccade.tasks.judge.result import Judgement
 from saccade.tasks.judge.scores import JudgementScores
 
@@ -75,21 +74,17 @@ def main(settings: Annotated[JudgeSettings, FLAT] | None = None, out: Annotated[
     torch.set_num_threads(1)  # the networks are small
     print_machine()
     judge, scenes = Judge(), settings.scenes()
-    real = list(judge.judge_all(pairs(scenes, 0)))
-    shuffled = list(judge.judge_all(pairs(scenes, 1)))
+    descriptions = [scenes.scene(i).description for i in range(len(scenes))]
+    pairs = ((scenes.picture(i), description) for i, description in enumerate(descriptions))
+    real = list(tqdm(judge.judge_all(pairs), total=len(scenes), unit="scenes", delay=1, disable=None))
+    others = [*descriptions[1:], *descriptions[:1]]
+    shuffled = [judge_found(each.found, other) for each, other in zip(real, others, strict=True)]
     tables = {"own descriptions": JudgementScores.of(real), "descriptions of others": JudgementScores.of(shuffled)}
     for name, scores in tables.items():
         print(f"\n{len(scenes)} real scenes with {name}\n{scores.table()}")
     if settings.mistakes:
         draw_mistakes(scenes, real, settings.mistakes)
     out.write({name: scores.to_dict() for name, scores in tables.items()}, settings)
-
-
-def pairs(scenes: Scenes, shift: int) -> Iterator[tuple[Source, Description]]:
-    """Each picture with the description of the scene that lies `shift` further."""
-    for i in range(len(scenes)):
-        picture = scenes.picture(i)
-        yield picture, scenes.scene((i + shift) % len(scenes)).description
 
 
 def draw_mistakes(scenes: Scenes, judgements: list[Judgement], folder: Path) -> None:

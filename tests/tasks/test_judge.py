@@ -214,6 +214,23 @@ def test_masks_of_one_class_are_divided_by_boxes():
     assert box_around(second) == (12, 2, 21, 9)
 
 
+def test_masks_of_a_ring_in_a_ring_are_two():
+    size, boxes = (41, 41), [(2.0, 2.0, 39.0, 39.0), (13.0, 13.0, 28.0, 28.0)]
+    outer, inner = Outline("ring", 20.5, 20.5, 18.5, 0.0).mask(size), Outline("ring", 20.5, 20.5, 7.5, 0.0).mask(size)
+    masks = object_masks(boxes, [5, 5], (outer | inner).astype(np.uint8) * 5)
+    assert (masks[0] == outer).all()
+    assert (masks[1] == inner).all()
+
+
+def test_objects_of_one_class_that_touch_are_divided():
+    classes = np.zeros((9, 17), np.uint8)
+    classes[1:8, 1:16] = 2
+    first, second = object_masks([(1, 1, 8, 8), (8, 1, 16, 8)], [2, 2], classes)
+    assert not (first & second).any()
+    assert abs(int(first.sum()) - 49) <= 7
+    assert abs(int(second.sum()) - 56) <= 7
+
+
 def test_shares_have_wilson_intervals():
     assert Share(9, 10).interval == interval(9, 10)
     assert str(Share(0, 0)) == "none"

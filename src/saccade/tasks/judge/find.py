@@ -1,5 +1,6 @@
 """The objects of a picture: shapes and places by the detector, pixels by the segmenter, colours by fixed rules."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from saccade.data.images import Picture
+from saccade.ops.boxes import iou
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.detect.task import DetectTask
 from saccade.tasks.judge.colours import object_colour
@@ -21,6 +23,7 @@ THRESHOLD = 0.5  # score of a detection
 MIN_PIXELS = 20  # of an object
 MIN_PART = 4  # pixels of a part of an object, in which occluders may have cut it
 MARGIN = 2.0  # pixels by which parts may leave the detected box
+IN_BOX = 0.95  # of a part's pixels that lie in the box it belongs to
 
 Box = tuple[float, float, float, float]
 
@@ -65,7 +68,7 @@ class ObjectFinder:
         detections = self.detector.predict_all(images, THRESHOLD)
         segmentations = self.segmenter.predict_all(images)
         return [
-            self._objects(np.asarray(image.image), detection, segmentation.mask.numpy(), tuple(segmentation.classes))
+            self._objects(np.asarray(image.image), detection, segmentation.mask.numpy(), segmentation.classes)
             for image, detection, segmentation in zip(images, detections, segmentations, strict=True)
         ]
 
@@ -74,7 +77,7 @@ class ObjectFinder:
         pixels: UInt8[np.ndarray, "y x 3"],
         detection: Detection,
         classes: UInt8[np.ndarray, "y x"],
-        labels: tuple[str, ...],
+        labels: Sequence[str],
     ) -> list[FoundObject]:
         boxes = [tuple(box) for box in detection.found.boxes.tolist()]
         masks = object_masks(boxes, [labels.index(shape) for shape in detection.labels], classes)
@@ -98,24 +101,26 @@ def object_masks(
 ) -> list[Bool[np.ndarray, "y x"]]:
     """The pixels of each object: those connected parts of its class that lie in its box.
 
-    boxes: of the objects. kinds: the class index of each. classes: the class index of each pixel. Where boxes of one
-    class overlap, a pixel belongs to the box whose centre is nearer, in units of the box.
+    boxes: of the objects. kinds: the class index of each. classes: the class index of each pixel. A part that lies in
+    several boxes of its class belongs to the one that fits it best, by IoU, as of rings in rings; one that lies in
+    none, as of two objects that touch, is divided by whose centre is nearest, in units of the box.
     """
     masks = [np.zeros(classes.shape, bool) for _ in boxes]
     for kind in set(kinds):
         rivals = [i for i, each in enumerate(kinds) if each == kind]
-        far = np.stack([_distance(boxes[i], classes.shape) for i in rivals])
-        nearest = far.argmin(axis=0)
+        far = {i: _distance(boxes[i], classes.shape) for i in rivals}
         parts, count = ndimage.label(classes == kind, np.ones((3, 3)))
-        for part in range(1, count + 1):
-            here = parts == part
-            if here.sum() < MIN_PART:
+        for part in (parts == number for number in range(1, count + 1)):
+            if part.sum() < MIN_PART:
                 continue
-            for rank, i in enumerate(rivals):
-                mine = here & (nearest == rank)
-                # a part belongs to the box if most of it lies there
-                if mine.any() and (far[rank][mine] <= 1).mean() >= 0.5:
-                    masks[i] |= mine
+            around = [i for i in rivals if (far[i][part] <= 1).mean() >= IN_BOX]
+            if around:
+                fits = torch.tensor([boxes[i] for i in around], dtype=torch.float32)
+                masks[around[int(iou(fits, torch.tensor(box_around(part))).argmax())]] |= part
+            else:
+                nearest = np.stack([far[i] for i in rivals]).argmin(axis=0)
+                for rank, i in enumerate(rivals):
+                    masks[i] |= part & (nearest == rank) & (far[i] <= 1)
     return masks
 
 

@@ -4,7 +4,8 @@ Everything is found in the picture: shapes and places by a detector, pixels by a
 fixed rules. Nothing here shares weights with a model that generates or matches.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
@@ -12,7 +13,7 @@ from saccade.data import read_image
 from saccade.data.images import Source
 from saccade.data.scenes import Description, Scenes
 from saccade.tasks.judge.atoms import check_description, judge_atoms, match_objects
-from saccade.tasks.judge.find import SIDE, ObjectFinder
+from saccade.tasks.judge.find import SIDE, FoundObject, ObjectFinder
 from saccade.tasks.judge.result import Judgement
 from saccade.tasks.judge.scores import JudgementScores
 
@@ -41,10 +42,8 @@ class Judge:
                 check_description(description)
             pictures = [read_image(source) for source, _ in chunk]
             for picture, found, (_, description) in zip(pictures, self.finder.find(pictures), chunk, strict=True):
-                matches = match_objects(description.objects, found)
-                atoms = judge_atoms(description, found, matches)
-                scale = SIDE / min(picture.image.size)
-                yield Judgement(picture.name, description, tuple(found), matches, atoms, scale, picture.notes)
+                judgement = judge_found(found, description, picture.name)
+                yield replace(judgement, scale=SIDE / min(picture.image.size), notes=picture.notes)
 
     def ceiling(
         self, n: int, objects: tuple[int, int] = (1, 3), apart: bool = True, size: int = 128, seed: int = CEILING_SEED
@@ -56,6 +55,16 @@ class Judge:
         scenes = Scenes(n, size, seed, objects=objects, apart=apart)
         pairs = ((scenes.picture(i), scenes.scene(i).description) for i in range(n))
         return JudgementScores.of(self.judge_all(pairs))
+
+
+def judge_found(found: Sequence[FoundObject], description: Description, name: str = "picture") -> Judgement:
+    """Which statements of the description are true of objects that were found in a picture.
+
+    Raises DataError for a description of other things than drawn scenes show.
+    """
+    check_description(description)
+    matches = match_objects(description.objects, found)
+    return Judgement(name, description, tuple(found), matches, judge_atoms(description, found, matches))
 
 
 @lru_cache(maxsize=1)
