@@ -1,6 +1,7 @@
 """`saccade search`, and texts ranked by `predict` and `look`."""
 
 import json
+import math
 import os
 
 import pytest
@@ -184,8 +185,18 @@ def test_look_with_a_matcher_of_ours(saccade, red, tmp_path):
     match_task().save(tmp_path / "ours")
     done = saccade("look", red, "--model", "ours", "--text", "a red ball", "--text", "blue")
     assert done.code == 0, done.err
-    for part in ("a red ball", "blue", "each on its own", "attention among the patches alone"):
+    for part in ("a red ball", "blue", "each on its own", "to the patch in", "attention among the patches"):
         assert part in done.out
-    assert saccade("look", red, "--model", "ours").code == 0
-    found = json.loads(saccade("look", red, "--model", "ours", "--text", "red", "--json").out)
-    assert found["texts"][0]["text"] == "red"
+    plain = saccade("look", red, "--model", "ours", "--json")
+    assert plain.code == 0
+    assert "words" not in json.loads(plain.out)
+    found = json.loads(saccade("look", red, "--model", "ours", "--text", "a red ball", "--json").out)
+    assert found["texts"][0]["text"] == found["text"] == "a red ball"
+    assert [each["word"] for each in found["words"]] == ["a", "red", "ball"]
+    for each in found["words"]:
+        assert sum(map(sum, each["map"])) == pytest.approx(1, abs=1e-4)
+    logits = [each["logit"] for each in found["words"]]
+    worst = -math.log(sum(math.exp(-logit) for logit in logits) / 3)
+    assert found["texts"][0]["score"] == pytest.approx(1 / (1 + math.exp(-worst)), abs=1e-4)
+    finer = saccade("look", red, "--model", "ours", "--text", "red", "--size", "24", "--json")
+    assert [len(row) for row in json.loads(finer.out)["words"][0]["map"]] == [6] * 6
