@@ -8,6 +8,7 @@ from PIL import Image
 
 from saccade.data.objects.sets import open_objects
 
+from ..data.captions.captioned_sets import write_table
 from ..data.objects.annotated_sets import coco, write_coco, write_voc, xml
 
 
@@ -97,3 +98,14 @@ def test_nothing_to_examine(saccade, tmp_path):
     assert said.code == 1
     assert "is no data set of a known kind (found: 1 .txt)" in said.line
     assert "does not exist" in saccade("doctor", "gone").line
+
+
+def test_captions(saccade, tmp_path):
+    root = write_table(tmp_path / "set", rows=[("images/a.png", "a star"), ("images/x.png", "a ring")])
+    said = saccade("doctor", root)
+    assert said.code == 1
+    assert f"{root}: captions in CSV, 3 readable pictures" in said.out
+    assert any(line.split() == ["captions", "1"] for line in said.out.splitlines())
+    assert "metadata.csv, line 3 names images/x.png, which is not there; add or remove it" in said.out
+    assert "warning      2 pictures without a caption" in said.out
+    assert json.loads(saccade("doctor", root, "--json").out)["splits"]["all"]["captions"] == 1

@@ -28,7 +28,7 @@ def doctor(
     fix: Path | None = None,
 ) -> None:
     """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC
-    or YOLO, or with masks.
+    or YOLO, with masks, or with captions.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
     and for validation, classes. The exit code is 1 if there are errors, 0 if there are none; with --fix,
@@ -45,7 +45,7 @@ def doctor(
     Parameters
     ----------
     data
-        Folder or tar, or a COCO .json or YOLO data.yaml.
+        Folder or tar, or a COCO .json, a YOLO data.yaml or a table of captions.
     split
         Examine one split only.
     as_json
@@ -117,6 +117,8 @@ def _splits(report: "Report") -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
+    if any(split.captions is not None for split in splits.values()):
+        table.add_row("captions", *(str(split.captions) for split in splits.values()))
     half = MAX_CLASSES // 2
     shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
     for i, name in enumerate(shown):

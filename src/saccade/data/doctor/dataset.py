@@ -1,30 +1,35 @@
 """Open a data set for checking: splits with boxes, with masks, or with a folder for each class.
 
-A new kind of data (captions, videos) gets a function that detects it, and an entry in FINDERS.
+A new kind of data (videos) gets a function that detects it, and an entry in FINDERS.
 """
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from saccade.data import folders
+from saccade.data.captions import coco as coco_captions
+from saccade.data.captions.annotations import Captions
+from saccade.data.captions.layout import find_captions
+from saccade.data.captions.tables import is_table
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture
-from saccade.data.objects import coco
+from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
 from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
 from saccade.data.split_names import find_split
-from saccade.data.store import Store, join, open_store, parent_folder, relative_to
+from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to
 from saccade.errors import DataError
 
 
 @dataclass
 class Part:
     """A split; name "" for a set without splits. pictures: files in the store. annotations: of a set with boxes.
-    label_of: picture -> class, of a set for classification. masked: of a set with masks."""
+    label_of: picture -> class, of a set for classification. masked, captions: of a set with masks, with captions."""
 
     name: str
     classes: list[str]
@@ -32,6 +37,7 @@ class Part:
     annotations: Annotations | None = None
     label_of: dict[str, str] = field(default_factory=dict)
     masked: MaskedSet | None = None
+    captions: Captions | None = None
 
 
 @dataclass
@@ -61,8 +67,35 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     store = open_store(source)
     raise DataError(
         f"{store.label} is no data set of a known kind (found: {count_suffixes(store.files)}); "
-        "one folder a class, COCO JSON, Pascal VOC, YOLO or pictures beside masks expected"
+        "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
     )
+
+
+def _with_captions(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
+    layout = None if _has_boxes(source) else find_captions(source)
+    if layout is None:
+        return None
+    names: list[str | None] = list(layout.splits) or [None]
+    if split is not None:
+        names = [find_split(layout.splits, split, layout.store.label)]
+    subject = CheckedDataset(layout.store, layout.root, layout.format, [])
+    for name in names:
+        found = layout.read(name)
+        pictures = [*(each.name for each in found.pictures), *found.uncaptioned]
+        subject.parts.append(Part(name or "", [], pictures, captions=found))
+        findings.extend("assumed", found.notes)
+    return subject
+
+
+def _has_boxes(source: str | os.PathLike[str]) -> bool:
+    """Whether a set has boxes of VOC or COCO, or is a single file that cannot hold captions."""
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if path.is_file() and (suffix in (".json", ".yaml", ".yml") or is_table(path.name)):
+        return not is_table(path.name) and (suffix != ".json" or not coco_captions.looks_right(path.read_bytes()))
+    store = open_store(source)
+    json_files = [name for name in store.files if name.endswith(".json")]
+    return voc.find(store) is not None or any(b'"bbox"' in read_bytes(store, name) for name in json_files)
 
 
 def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
@@ -142,4 +175,4 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
 
 
 Finder = Callable[[str | os.PathLike[str], str | None, Findings], CheckedDataset | None]
-FINDERS: tuple[Finder, ...] = (_with_boxes, _with_masks, _by_folder)
+FINDERS: tuple[Finder, ...] = (_with_captions, _with_boxes, _with_masks, _by_folder)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from saccade.data.doctor.boxes import verdicts
+from saccade.data.doctor.captions import examine_captions
 from saccade.data.doctor.coco_masks import segmentation_error
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
@@ -60,7 +61,9 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     for part in subject.parts:
         if part.annotations is not None:
             _examine_annotations(result, part, files, findings)
-        if part.masked is not None:
+        if part.captions is not None:
+            report.splits[part.name or "all"] = examine_captions(part.captions, findings)
+        elif part.masked is not None:
             report.splits[part.name or "all"], bad = examine_masks(part.masked, seen, findings)
             result.unusable.update({name: kind for name, kind in bad.items() if name not in result.unusable})
         else:

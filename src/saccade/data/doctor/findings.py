@@ -58,6 +58,8 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "masks with values or colours that are not a class",
             "list the class, correct the masks, or set pixels without a class to 255",
         ),
+        "caption broken": ("captions that cannot be read", "correct them or remove the entries"),
+        "caption blank": ("entries without a word as their caption", "write a caption or remove the entry"),
         "relation broken": ("relations between objects that do not exist", "correct their ids and names"),
         "id repeated": ("ids that are missing or not unique", "renumber the entries"),
         "leak": (
@@ -75,6 +77,12 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "look at the pairs; remove those of the same scene",
         ),
         "picture unlabelled": ("pictures without an annotation", "annotate or remove them"),
+        "picture uncaptioned": ("pictures without a caption", "write one or remove them"),
+        "caption repeated": ("captions that a picture has twice", "remove one of each pair"),
+        "caption long": (
+            "captions of more than 64 words",
+            "shorten them: most text encoders refuse or cut longer ones",
+        ),
         "mask ignored": ("masks in which all pixels are ignored", "training learns nothing from them; remove them"),
         "class rare": ("classes with fewer than 10 examples", "collect more, or merge it with another class"),
         "class absent": ("classes in validation or test that are not in training", "split the set again"),
@@ -94,6 +102,7 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "classes with less than a thousandth of the pixels",
             "look at scores per class; mIoU weights all classes equally",
         ),
+        "caption shared": ("captions of several pictures", "matching cannot tell these pictures apart"),
         "assumed": ("assumptions made while reading", "check that they are correct"),
         "class unused": ("listed classes without an example", "remove them, unless examples will be added"),
         "class balance": (
@@ -157,12 +166,14 @@ class Findings:
 @dataclass
 class Split:
     """pictures: number of pictures. objects: number of objects of each class, or of pictures in sets for classification
-    and with masks. pixels: of each class, in sets with masks. ignored: pixels without a class."""
+    and with masks. pixels: of each class, in sets with masks. ignored: pixels without a class. captions: number of
+    captions, in sets with captions."""
 
     pictures: int
     objects: dict[str, int]
     pixels: dict[str, int] | None = None
     ignored: int | None = None
+    captions: int | None = None
 
     def to_dict(self) -> dict:
         return {key: value for key, value in asdict(self).items() if value is not None}
