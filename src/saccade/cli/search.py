@@ -131,8 +131,10 @@ def _update(update: "IndexUpdate", files: Sequence[Path]) -> "PictureIndex":
 
 def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> None:
     from saccade.data import output
-    from saccade.tasks.match.sheet import contact_sheet
+    from saccade.tasks.match.sheet import LARGEST, contact_sheet
 
+    if len(hits) > LARGEST:
+        console.note(console.stderr(), f"{out} shows the first {LARGEST} of {len(hits)} pictures")
     content = io.BytesIO()
     contact_sheet(folder, hits, text).save(content, "PNG")
     output.write_file(out, content.getvalue())

@@ -46,7 +46,7 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
             raise
         raise CheckpointError(
             f"{source.name} matches text with pictures, and its picture tower alone cannot be read here: "
-            "look --text WORDS shows which words and patches answer one another"
+            "predict --text WORDS ranks texts, and look --text WORDS shows which words and patches answer one another"
         ) from error
     if is_text_image_model(source):
         loaded.notes.append("this model reads text too: give --text to see which words and patches answer one another")

@@ -29,5 +29,8 @@ def commands_of(task: Any) -> TaskCommands:
     """Of a loaded model, by its `kind`. Raises SaccadeError for a model without a head."""
     kind = getattr(task, "kind", None)
     if kind not in TASKS:
-        raise SaccadeError(f"{task.name} has no head to predict with; `saccade look` can look into it")
+        raise SaccadeError(
+            f"{task.name} has no head to predict with; `saccade look` can look into it, and --text ranks texts where "
+            "it reads them"
+        )
     return commands(kind)

@@ -35,7 +35,8 @@ def contact_sheet(folder: Path, hits: Sequence[Hit], text: str) -> Image.Image:
         if picture is not None:
             sheet.paste(picture, (left + (_SIDE - picture.width) // 2, top + (_SIDE - picture.height) // 2))
         draw.text((left, top + _SIDE + 12), f"{i + 1}.  {hit.score:.3f}", ACCENT, font(14), anchor="lm")
-        name = short(escape(hit.path.rsplit("/", 1)[-1]), 24)
+        name = escape(hit.path)
+        name = name if len(name) <= 24 else f"…{name[-23:]}"  # the end tells files of one name apart
         draw.text((left, top + _SIDE + 30), name, INK, font(12, name), anchor="lm")
     return sheet
 
