@@ -43,12 +43,16 @@ class Batch(NamedTuple):
 
 class ScenePairs(SceneSource):
     """Scenes that never repeat, each followed by one that differs from it in one attribute or relation, and their
-    captions."""
+    captions. In every second pair no objects overlap: where they do, few are left of or above another."""
 
     label = "scenes in pairs, rendered for each batch"
 
     def __init__(self, scenes: Scenes, recipe: MatchRecipe):
         super().__init__(scenes)
+        world = scenes.composition
+        self.apart = Scenes(
+            scenes.n, scenes.size, scenes.seed, objects=world.objects, apart=True, combinations=world.combinations
+        )
         self.recipe = recipe
 
     def samples(
@@ -57,9 +61,10 @@ class ScenePairs(SceneSource):
         """Two pictures an index, with their descriptions and captions."""
         scenes: list[Scene] = []
         captions: list[Caption] = []
-        for seed in torch.randint(2**62, (len(indices),), generator=generator).tolist():
-            stream, first = Stream(seed, _PAIR), self.scenes.fresh(size, seed)
-            for scene in (first, edited_twin(self.scenes, first, stream) or self.scenes.fresh(size, seed + 1)):
+        for i, seed in enumerate(torch.randint(2**62, (len(indices),), generator=generator).tolist()):
+            world, stream = (self.scenes, self.apart)[i % 2], Stream(seed, _PAIR)
+            first = world.fresh(size, seed)
+            for scene in (first, edited_twin(world, first, stream) or world.fresh(size, seed + 1)):
                 scenes.append(scene)
                 captions += draw_scene_captions(
                     scene.description, self.recipe.captions, self.recipe.hard_captions, stream
@@ -80,7 +85,11 @@ def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
 
 def draw_scene_captions(scene: Description, true: int, hard: int, stream: Stream) -> list[Caption]:
     """Captions that are true of the scene, then captions with a change; true ones instead where there is none."""
-    captions = [_short(draw_caption(scene, stream) for _ in range(TRIES)) for _ in range(true)]
+    captions: list[Caption] = []
+    for _ in range(true):
+        caption = _short(draw_caption(scene, stream) for _ in range(TRIES))
+        assert caption is not None
+        captions.append(caption)
     for i in range(hard):
         changed = (hard_caption(captions[i % true], scene, kind, stream) for kind in kinds_in_order(stream))
         captions.append(next((each for each in changed if each is not None), captions[0]))

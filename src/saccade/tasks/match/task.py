@@ -56,11 +56,15 @@ class MatchTask(TrainedTask):
     @torch.no_grad()
     def match(self, pictures: PictureFeatures, texts: TextFeatures, pairs: Int[Tensor, "n 2"]) -> Float[Tensor, "n"]:
         """Logits of pairs, by the head. pairs: the places of a picture and a text."""
-        logits = [
-            self.model.match(pictures.tokens[some[:, 0]], texts.tokens[some[:, 1]], texts.mask[some[:, 1]]).logits
-            for some in pairs.split(PAIRS)
-        ]
-        return torch.cat(logits) if logits else pictures.vector.new_zeros(0)
+        if not len(pairs):
+            return pictures.vector.new_zeros(0)
+        some = pairs.split(PAIRS)
+        return torch.cat([self._match(pictures, texts, *each.unbind(dim=1)) for each in some])
+
+    def _match(
+        self, pictures: PictureFeatures, texts: TextFeatures, i: Int[Tensor, "n"], j: Int[Tensor, "n"]
+    ) -> Float[Tensor, "n"]:
+        return self.model.match(pictures.tokens[i], texts.tokens[j], texts.mask[j]).logits
 
     def rank_texts(self, pictures: PictureFeatures, texts: TextFeatures) -> Float[Tensor, "p t"]:
         """Scores by which texts are ranked for each picture: logits of the head for the texts that the towers place

@@ -6,7 +6,6 @@ from torch import Generator, Tensor, nn
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
-from saccade.layers import BlockConfig
 from saccade.models.matcher import Matcher, MatcherConfig
 from saccade.models.text import TextEncoderConfig
 from saccade.tasks.base import Task
@@ -33,11 +32,12 @@ class MatchTraining(SourceTraining):
         super().__init__(train, val, recipe, seed, pretrained)
         check_scene_size(train.size, recipe)
         self.labels = []
-        self.model: nn.Module = Matcher(matcher_config(recipe, train.size, pretrained))
-        self.patch, self.size = self.model.vit.config.patch, train.size
+        matcher = Matcher(matcher_config(recipe, train.size, pretrained))
         if pretrained is not None:
-            load_pretrained(self.model, pretrained, [])
-        self.model.vit.requires_grad_(not recipe.lock)
+            load_pretrained(matcher, pretrained, [])
+        matcher.vit.requires_grad_(not recipe.lock)
+        self.model, self.tokenize = matcher, matcher.tokenize
+        self.patch, self.size = matcher.vit.config.patch, train.size
         self.source = ScenePairs(train, recipe)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
@@ -53,7 +53,7 @@ class MatchTraining(SourceTraining):
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """`matching_loss` of all pictures with all captions."""
         batch = join(batches)
-        words = self.model.tokenize([caption.text for caption in batch.captions])
+        words = self.tokenize([caption.text for caption in batch.captions])
         pairs = choose_pairs(batch, self.recipe.captions, self.recipe.hard_negatives, self.recipe.random_negatives)
         labels, chosen = pairs.labels.to(device), pairs.chosen.to(device)
         similarity, match = model(batch.pictures.to(device), words, chosen)
@@ -85,10 +85,10 @@ class MatchTraining(SourceTraining):
 def matcher_config(recipe: MatchRecipe, size: tuple[int, int], pretrained: Task | None) -> MatcherConfig:
     """The matcher that a recipe describes, with the encoder of a pretrained model."""
     width = recipe.text_width
-    block = BlockConfig(width=width, heads=max(1, width // HEAD_WIDTH), hidden=2 * width)
+    block = {"width": width, "heads": max(1, width // HEAD_WIDTH), "hidden": 2 * width}
     return MatcherConfig(
         vit=encoder_config(recipe.model, size, recipe.drop_path, pretrained),
-        text=TextEncoderConfig(block=block, depth=recipe.text_depth, max_words=MAX_WORDS),
+        text=TextEncoderConfig.model_validate({"block": block, "depth": recipe.text_depth, "max_words": MAX_WORDS}),
         width=recipe.width,
         depth=recipe.head_depth,
     )

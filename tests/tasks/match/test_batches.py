@@ -1,0 +1,105 @@
+"""Training pairs: scenes that differ in one attribute or relation, true and false captions."""
+
+import pytest
+import torch
+
+from saccade.data.scenes import Scenes, is_held_out
+from saccade.data.scenes.stream import Stream
+from saccade.tasks.match.batches import Batch, ScenePairs, choose_pairs, edited_twin, hard_caption, join
+from saccade.tasks.match.candidates import candidate_sets
+from saccade.tasks.match.recipe import MatchRecipe
+from saccade.tasks.match.truth import describes, true_pairs
+
+RECIPE = MatchRecipe(captions=2, hard_captions=3)
+
+
+def world(**changes):
+    return Scenes(100, 32, 7, **{"objects": (1, 3), "combinations": "seen", **changes})
+
+
+def samples(count=7, seed=0):
+    source = ScenePairs(world(), RECIPE)
+    return source.samples(torch.arange(count), (32, 48), torch.Generator().manual_seed(seed))
+
+
+def test_samples():
+    pictures, (scenes, captions) = samples()
+    assert pictures.shape == (14, 3, 32, 48)
+    assert 0 <= pictures.min() < pictures.max() <= 1
+    assert (len(scenes), len(captions)) == (14, 70)
+    again, (_, same) = samples()
+    assert torch.equal(pictures, again)
+    assert [c.text for c in captions] == [c.text for c in same]
+    assert not torch.equal(pictures, samples(seed=1)[0])
+
+
+def test_captions_are_true_then_false():
+    _, (scenes, captions) = samples(11)
+    for i, caption in enumerate(captions):
+        assert describes(caption.description, scenes[i // 5]) is (i % 5 < 2)
+
+
+def test_twins_differ_and_nothing_is_held_out():
+    _, (scenes, captions) = samples(23)
+    changed = [
+        (len(set(a.objects) - set(b.objects)), a.objects == b.objects and a.relations != b.relations)
+        for a, b in zip(scenes[::2], scenes[1::2], strict=True)
+    ]
+    assert sum(objects == 1 or relation for objects, relation in changed) > 18
+    assert not any(is_held_out(each.objects, each.relations) for each in scenes)
+    assert not any(is_held_out(c.description.objects, c.description.relations) for c in captions)
+
+
+def test_many_changes_are_of_relations():
+    pairs = world(objects=(2, 3), apart=True)
+    relations = 0
+    for i in range(40):
+        scene = pairs.scene(i)
+        twin = edited_twin(pairs, scene, Stream(i))
+        relations += twin is not None and twin.description.objects == scene.description.objects
+    assert relations > 13
+
+
+def test_objects_of_every_second_pair_are_apart():
+    source = ScenePairs(world(objects=(2, 3)), RECIPE)
+    _, (scenes, _) = source.samples(torch.arange(20), (64, 64), torch.Generator().manual_seed(0))
+    kinds = [{name for _, name, _ in scene.relations} for scene in scenes]
+    overlapping = {"inside", "in front of"}
+    assert not any(overlapping & kinds[i] for i in range(40) if i % 4 > 1)
+    assert any(overlapping & kinds[i] for i in range(40) if i % 4 < 2)
+
+
+def test_a_caption_without_relations_has_no_edit_of_one():
+    scene = world(objects=(1, 1)).scene(0).description
+    _, (_, captions) = samples()
+    alone = next(c for c in captions if len(c.description.objects) == 1)
+    assert hard_caption(alone, scene, "relation", Stream(0)) is None
+
+
+def test_chosen_pairs():
+    pictures, (scenes, captions) = samples(6)
+    batch = join([Batch(pictures[:4], scenes[:4], captions[:20]), Batch(pictures[4:], scenes[4:], captions[20:])])
+    assert batch.pictures.shape == pictures.shape
+    assert batch.captions == captions
+    labels, chosen = choose_pairs(batch, true=2, hard=4, random=1)
+    assert torch.equal(labels.bool(), true_pairs(scenes, [c.description for c in captions]))
+    assert chosen.shape == (12, 5 + 2 + 4 + 1)
+    for i, row in enumerate(chosen.tolist()):
+        assert row[:5] == list(range(5 * i, 5 * i + 5))
+        assert row[5:7] == [5 * (i ^ 1), 5 * (i ^ 1) + 1]
+        assert not labels[i, row[7:11]].any()
+        assert not set(row[7:11]) & set(row[:7])
+
+
+@pytest.mark.parametrize("language", [None, "en", "ko"])
+def test_candidates_are_told_apart(language):
+    sets = list(candidate_sets(world(), 137, language))
+    assert [len(each) for each in sets] == [100, 37]
+    assert [each.twins for each in sets] == [20, 7]
+    for each in sets:
+        truth = true_pairs([s.description for s in each.scenes], [c.description for c in each.captions])
+        assert torch.equal(truth, torch.eye(len(each), dtype=torch.bool))
+        assert each.pixels.shape == (len(each), 3, 32, 32)
+        assert len(set(each.texts)) == len(each)
+    if language:
+        assert all(caption.language == language for caption in sets[0].captions)

@@ -1,0 +1,101 @@
+"""How a matcher is trained, from its loss to the model that is saved."""
+
+import pytest
+import torch
+
+from saccade.data.scenes import Scenes
+from saccade.device import Device
+from saccade.errors import SaccadeError
+from saccade.models import PRESETS
+from saccade.models.matcher import Match
+from saccade.ops.matching import match_loss, sigmoid_loss
+from saccade.tasks import load
+from saccade.tasks.match.loss import matching_loss
+from saccade.tasks.match.recipe import MatchRecipe
+from saccade.tasks.match.training import MatchTraining
+from saccade.train import TrainConfig, train
+
+CPU = Device(torch.device("cpu"), False, 0, 1)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch):
+    toy = {"depth": 1, "patch": 8, "grid": (4, 4), "positions": ("rotary",)}
+    monkeypatch.setitem(PRESETS, "toy", {**toy, "block": {"width": 16, "heads": 2, "hidden": 24}})
+
+
+def recipe(**changes):
+    shape = {"model": "toy", "size": 32, "width": 8, "text_width": 32, "text_depth": 1, "head_depth": 1}
+    return MatchRecipe(**{**shape, **changes})
+
+
+def worlds(validation=20, **changes):
+    world = {"size": 32, "objects": (1, 2), "combinations": "seen", **changes}
+    return Scenes(16, seed=1, **world), Scenes(validation, seed=0, **world)
+
+
+def batches(training, progress=0.0):
+    generator = torch.Generator().manual_seed(0)
+    return [training.batch(torch.arange(2), generator, progress) for _ in range(2)]
+
+
+def test_loss_is_the_sum_of_both_parts():
+    generator = torch.Generator().manual_seed(0)
+    similarity, logits = torch.randn(3, 6, generator=generator), torch.randn(6, generator=generator)
+    labels, chosen = torch.eye(3).repeat_interleave(2, 1).long(), torch.tensor([[0, 5], [2, 1], [4, 5]])
+    expected = sigmoid_loss(similarity, labels) / 2 + match_loss(logits, torch.tensor([1, 0, 1, 0, 1, 1]))
+    found = matching_loss(similarity, Match(logits, logits[:, None]), labels, chosen)
+    torch.testing.assert_close(found, expected)
+
+
+def test_batches():
+    training = MatchTraining(*worlds(), recipe())
+    batch, other = batches(training)
+    assert batch.pictures.shape == (4, 3, 32, 32)
+    assert len(batch.captions) == 16
+    assert not torch.equal(batch.pictures, other.pictures)
+    loss = training.loss(training.model, [batch, other], torch.device("cpu"))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in training.model.parameters())
+
+
+def test_locked_encoder():
+    training = MatchTraining(*worlds(), recipe(lock=True))
+    training.loss(training.model, batches(training), torch.device("cpu")).backward()
+    for name, parameter in training.model.named_parameters():
+        assert (parameter.grad is None) is name.startswith("vit.")
+
+
+def test_progressive_resize():
+    training = MatchTraining(*worlds(size=64), recipe(size=64, progressive_resize=True))
+    sides = [batches(training, progress)[0].pictures.shape[-1] for progress in (0, 0.6, 1)]
+    assert sides == [32, 48, 64]
+    with pytest.raises(SaccadeError, match="progressive-resize"):
+        MatchTraining(*worlds(), recipe(progressive_resize=True))
+
+
+def test_evaluation_counts_all_candidates():
+    training = MatchTraining(*worlds(120), recipe())
+    scores = training.evaluate(training.model.eval(), CPU)
+    assert set(scores) == {
+        *(f"recall@{k}{way}" for k in (1, 5, 10) for way in ("", " of pictures")),
+        "towers' recall@1",
+    }
+    assert scores["recall@1"] <= scores["recall@5"] <= scores["recall@10"] < 0.5
+    assert scores["recall@10"] * 120 == pytest.approx(round(scores["recall@10"] * 120), abs=1e-3)
+
+
+def test_run_and_what_it_saves(tmp_path):
+    training = MatchTraining(*worlds(), recipe())
+    before = {name: value.clone() for name, value in training.model.state_dict().items()}
+    train(training, TrainConfig(epochs=2, batch=8, device="cpu", precision="fp32", compile="no"), tmp_path / "run")
+    task = load(tmp_path / "run")
+    assert task.kind == "match"
+    assert task.labels == []
+    assert task.card["objects"] == [1, 2]
+    assert any(not torch.equal(value, before[name]) for name, value in task.model.state_dict().items())
+    again = MatchTraining(*worlds(), recipe(), pretrained=task)
+    for name, value in again.model.state_dict().items():
+        assert torch.equal(value, task.model.state_dict()[name])
+    assert again.preprocess == task.preprocess
