@@ -10,6 +10,7 @@ from saccade.lazy import lazy_exports
 if TYPE_CHECKING:
     from saccade.data.augment import IMAGENET_MEAN, IMAGENET_STD, Augment, smooth_labels
     from saccade.data.cache import Arrays, Streamed, drop_unreadable, prepare, to_arrays
+    from saccade.data.captions import CaptionSet, caption_splits, open_captions
     from saccade.data.files import find_images
     from saccade.data.folders import ImageFolder, splits
     from saccade.data.images import Picture, read_image
@@ -25,15 +26,17 @@ if TYPE_CHECKING:
     from saccade.data.segments.sets import open_segments, segment_splits
 
 __all__ = [
-    "IGNORE_INDEX", "IMAGENET_MEAN", "IMAGENET_STD", "Arrays", "Augment", "ImageFolder", "ObjectAugment", "ObjectSet",
-    "Objects", "Picture", "Placement", "Preprocess", "SegmentAugment", "SegmentSet", "Streamed",
-    "drop_unreadable", "find_images", "object_splits", "open_objects", "open_segments", "prepare", "read_image",
-    "segment_splits", "smooth_labels", "splits", "to_arrays", "to_object_arrays", "to_segment_arrays",
+    "IGNORE_INDEX", "IMAGENET_MEAN", "IMAGENET_STD", "Arrays", "Augment", "CaptionSet", "ImageFolder",
+    "ObjectAugment", "ObjectSet", "Objects", "Picture", "Placement", "Preprocess", "SegmentAugment", "SegmentSet",
+    "Streamed", "caption_splits", "drop_unreadable", "find_images", "object_splits", "open_captions",
+    "open_objects", "open_segments", "prepare", "read_image", "segment_splits", "smooth_labels", "splits",
+    "to_arrays", "to_object_arrays", "to_segment_arrays",
 ]  # fmt: skip
 
 _MODULES = {
     ".augment": ("IMAGENET_MEAN", "IMAGENET_STD", "Augment", "smooth_labels"),
     ".cache": ("Arrays", "Streamed", "drop_unreadable", "prepare", "to_arrays"),
+    ".captions": ("CaptionSet", "caption_splits", "open_captions"),
     ".files": ("find_images",),
     ".folders": ("ImageFolder", "splits"),
     ".images": ("Picture", "read_image"),

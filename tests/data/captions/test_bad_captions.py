@@ -1,6 +1,7 @@
 """Captions that cannot be used: each is left out with a line that names it, or raises; nothing is repaired."""
 
 import json
+import unicodedata
 
 import pytest
 
@@ -238,3 +239,10 @@ def test_coco(tmp_path):
         file.write_text(text)
         with pytest.raises(DataError, match=message):
             open_captions(file)
+
+
+def test_names_in_another_normal_form(tmp_path):
+    composed, decomposed = "별.png", unicodedata.normalize("NFD", "별.png")
+    root = write_table(tmp_path / "set", rows=[GOOD, (decomposed, "a star")])
+    save_pictures(root, [composed])
+    refused(root, "metadata.csv, line 3", "which is there in another Unicode normal form (NFC or NFD)")

@@ -197,3 +197,22 @@ def test_a_subset_keeps_what_concerns_it(tmp_path):
     assert set(dataset.skipped) == {"metadata.csv, line 2", "metadata.csv, line 5"}
     assert contents(dataset.subset([1])) == {"images/b.png": ("a ring",)}
     assert set(dataset.subset([1]).skipped) == {"metadata.csv, line 5"}
+
+
+def test_a_metadata_table_in_each_split(tmp_path):
+    for split, name in (("train", "a.png"), ("train", "b.png"), ("test", "c.png")):
+        save_pictures(tmp_path, [f"{split}/{name}"])
+        with (tmp_path / split / "metadata.jsonl").open("a") as file:
+            file.write(json.dumps({"file_name": name, "text": f"a star of {name}"}) + "\n")
+    train, val = caption_splits(tmp_path, val_fraction=0.5)
+    assert sorted(train.names + val.names) == ["train/a.png", "train/b.png"]
+    assert contents(open_captions(tmp_path, "test")) == {"test/c.png": ("a star of c.png",)}
+
+
+def test_names_relative_to_another_folder(tmp_path):
+    root = write_table(
+        tmp_path / "set", "captions.txt", ("image", "caption"), [("a.png", "a star"), ("b.png", "a ring")]
+    )
+    dataset = open_captions(root)
+    assert contents(dataset) == {"images/a.png": ("a star",), "images/b.png": ("a ring",)}
+    assert "file names of captions.txt are relative to images/" in dataset.notes

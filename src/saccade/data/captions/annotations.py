@@ -3,6 +3,7 @@
 The readers of tables, COCO JSON and text files produce rows; `collect` turns them into pictures with captions.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -69,8 +70,9 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
     if folder != parent_folder(document.name) and document.rows:
         result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.label)}/")
     there, found = set(store.files), dict[str, CaptionedPicture]()
+    composed = {unicodedata.normalize("NFC", name) for name in there}
     for row in document.rows:
-        problem = _file_problem(row, folder, there)
+        problem = _file_problem(row, folder, there, composed)
         if problem is not None:
             result.problems.append(problem)
             continue
@@ -130,7 +132,7 @@ def split_by_folder(document: Document, label: str) -> dict[str, Document]:
     return groups or {"": document}
 
 
-def _file_problem(row: Row, folder: str, there: set[str]) -> Problem | None:
+def _file_problem(row: Row, folder: str, there: set[str], composed: set[str]) -> Problem | None:
     if not isinstance(row.file, str) or not row.file.strip():
         found = "nothing" if row.file is None or row.file == "" else f"'{escape(row.file)}'"
         text = f"{row.where} names {found} as its picture; a file name expected"
@@ -140,7 +142,10 @@ def _file_problem(row: Row, folder: str, there: set[str]) -> Problem | None:
         text = f"{row.where} has the file name '{escape(row.file)}', which points outside the set; refused"
         return Problem("path refused", row.where, text, fatal=True)
     if join(folder, file) not in there:
-        text = f"{row.where} names {escape(file)}, which is not there; add or remove it"
+        found = "not there; add or remove it"
+        if unicodedata.normalize("NFC", join(folder, file)) in composed:
+            found = "there in another Unicode normal form (NFC or NFD); write both names in the same form"
+        text = f"{row.where} names {escape(file)}, which is {found}"
         return Problem("picture missing", row.where, text)
     return None
 
