@@ -39,11 +39,11 @@ def batches(training, progress=0.0):
     return [training.batch(torch.arange(2), generator, progress) for _ in range(2)]
 
 
-def test_loss_is_the_sum_of_both_parts():
+def test_loss_is_the_weighted_sum_of_both_parts():
     generator = torch.Generator().manual_seed(0)
     similarity, logits = torch.randn(3, 6, generator=generator), torch.randn(6, generator=generator)
     labels, chosen = torch.eye(3).repeat_interleave(2, 1).long(), torch.tensor([[0, 5], [2, 1], [4, 5]])
-    expected = sigmoid_loss(similarity, labels) / 2 + match_loss(logits, torch.tensor([1, 0, 1, 0, 1, 1]))
+    expected = sigmoid_loss(similarity, labels) / 2 + 4 * match_loss(logits, torch.tensor([1, 0, 1, 0, 1, 1]))
     found = matching_loss(similarity, Match(logits, logits[:, None]), labels, chosen)
     torch.testing.assert_close(found, expected)
 
