@@ -72,12 +72,11 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
     there, found = set(store.files), dict[str, CaptionedPicture]()
     composed = {unicodedata.normalize("NFC", name) for name in there}
     for row in document.rows:
-        problem = _file_problem(row, folder, there, composed)
-        if problem is not None:
-            result.problems.append(problem)
-            continue
-        name = join(folder, str(inside(row.file)))
-        _add(result, found.setdefault(name, CaptionedPicture(name)), row)
+        name = _find_file(row, folder, there, composed)
+        if isinstance(name, Problem):
+            result.problems.append(name)
+        else:
+            _add(result, found.setdefault(name, CaptionedPicture(name)), row)
     result.pictures = [each for each in found.values() if each.captions]
     result.uncaptioned = [name for name, each in found.items() if not each.captions]
     return result
@@ -87,8 +86,10 @@ def inside(file: object) -> str | None:
     """A relative file name with "/" as separator; None for anything else and for one that points outside the folder."""
     if not isinstance(file, str) or not file.strip() or "\0" in file:
         return None
-    path = PurePosixPath(file.replace("\\", "/"))
-    return None if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0] else str(path)
+    whole = file.replace("\\", "/")
+    parts = [part for part in whole.split("/") if part not in ("", ".")]
+    outside = not parts or whole.startswith("/") or ".." in parts or ":" in parts[0]
+    return None if outside else "/".join(parts)
 
 
 def picture_folder(store: Store, document: Document) -> str:
@@ -119,9 +120,12 @@ def split_by_folder(document: Document, label: str) -> dict[str, Document]:
 
     Raises DataError if only some of the pictures are in such folders."""
     groups: dict[str, Document] = {}
+    split_of: dict[str, str] = {}  # folder -> split
     for row in document.rows:
-        folders = PurePosixPath(inside(row.file) or "").parts[:-1]
-        split = next((each for each in folders if split_role(each)), "")
+        folder = parent_folder(inside(row.file) or "")
+        if folder not in split_of:
+            split_of[folder] = next((each for each in folder.split("/") if split_role(each)), "")
+        split = split_of[folder]
         groups.setdefault(split, Document(document.name, [], document.problems, document.notes)).rows.append(row)
     if "" in groups and len(groups) > 1:
         splits = ", ".join(escape(name) for name in groups if name)
@@ -132,7 +136,8 @@ def split_by_folder(document: Document, label: str) -> dict[str, Document]:
     return groups or {"": document}
 
 
-def _file_problem(row: Row, folder: str, there: set[str], composed: set[str]) -> Problem | None:
+def _find_file(row: Row, folder: str, there: set[str], composed: set[str]) -> str | Problem:
+    """The file of a row in the store, or what is wrong with its name. composed: all files in normal form C."""
     if not isinstance(row.file, str) or not row.file.strip():
         found = "nothing" if row.file is None or row.file == "" else f"'{escape(row.file)}'"
         text = f"{row.where} names {found} as its picture; a file name expected"
@@ -141,13 +146,13 @@ def _file_problem(row: Row, folder: str, there: set[str], composed: set[str]) ->
     if file is None:
         text = f"{row.where} has the file name '{escape(row.file)}', which points outside the set; refused"
         return Problem("path refused", row.where, text, fatal=True)
-    if join(folder, file) not in there:
-        found = "not there; add or remove it"
-        if unicodedata.normalize("NFC", join(folder, file)) in composed:
-            found = "there in another Unicode normal form (NFC or NFD); write both names in the same form"
-        text = f"{row.where} names {escape(file)}, which is {found}"
-        return Problem("picture missing", row.where, text)
-    return None
+    name = join(folder, file)
+    if name in there:
+        return name
+    found = "not there; add or remove it"
+    if unicodedata.normalize("NFC", name) in composed:
+        found = "there in another Unicode normal form (NFC or NFD); write both names in the same form"
+    return Problem("picture missing", row.where, f"{row.where} names {escape(file)}, which is {found}")
 
 
 def _add(result: Captions, picture: CaptionedPicture, row: Row) -> None:
