@@ -15,8 +15,10 @@ from saccade.errors import DataError
 from saccade.tasks.judge.atoms import match_objects
 from saccade.tasks.judge.colours import object_colour
 from saccade.tasks.judge.draw import RIGHT, UNMATCHED, draw_judgement
+from saccade.tasks.judge.films import FilmDescription, judge_film
 from saccade.tasks.judge.find import FoundObject, box_around, object_masks
 from saccade.tasks.judge.judge import Judge
+from saccade.tasks.judge.motion import motion_of
 from saccade.tasks.judge.outlines import Outline, fit_outline
 from saccade.tasks.judge.relate import found_relations
 from saccade.tasks.judge.scores import JudgementScores, Share
@@ -242,3 +244,47 @@ def test_scores_by_number_of_objects(judged):
     assert sum(each["pictures"].n for each in scores.by_objects.values()) == N
     assert "3 objects" in scores.table().splitlines()[0]
     json.dumps(scores.to_dict())
+
+
+@pytest.mark.parametrize("shape", ["heart", "star", "frame"])
+def test_motions_of_true_masks(shape):
+    size = (79, 83)
+
+    def motion(**changes):
+        start = {"x": 37.0, "y": 31.0, "radius": 14.0, "angle": 0.3}
+        track = []
+        for t in range(9):
+            moment = {name: start[name] + changes.get(name, 0.0) * t / 8 for name in start}
+            track.append(found(shape, "red", Outline(shape, **moment).mask(size)))
+        return motion_of(track)
+
+    assert motion() == "stays still"
+    assert motion(x=20.0) == "moves right"
+    assert motion(x=-20.0) == "moves left"
+    assert motion(y=-14.0) == "moves up"
+    assert motion(y=20.0) == "moves down"
+    assert motion(x=20.0, y=17.0) == "moves diagonally"
+    assert motion(radius=9.0) == "grows"
+    assert motion(radius=-5.0) == "shrinks"
+    assert motion(angle=2.0) == "turns clockwise"
+    assert motion(angle=-2.0) == "turns counterclockwise"
+
+
+def test_a_film_is_right_and_another_motion_is_noticed(judge):
+    film = Scenes(5, 64, seed=4, objects=(2, 2), apart=True).film(1, 7)
+    description = FilmDescription.of(film)
+    judgement = judge_film(film.frames, description, judge.finder)
+    assert judgement.all_right, judgement.wrong
+    json.dumps(judgement.to_dict())
+    other = "moves up" if description.motions[0] != "moves up" else "moves down"
+    changed = judge_film(film.frames, replace(description, motions=(other, description.motions[1])), judge.finder)
+    assert [(atom.kind, atom.objects) for atom in changed.wrong] == [("motion", (0,))]
+
+
+def test_bad_films_are_refused(judge):
+    with pytest.raises(DataError, match="1 frames"):
+        judge_film(np.zeros((1, 64, 64, 3), np.uint8), FilmDescription((), ()), judge.finder)
+    with pytest.raises(DataError, match="'flies'"):
+        FilmDescription((("star", "red"),), ("flies",))
+    with pytest.raises(DataError, match="1 objects and 2 motions"):
+        FilmDescription((("star", "red"),), ("grows", "grows"))

@@ -46,10 +46,11 @@ class Outline:
         return cosine * x + sine * y, cosine * y - sine * x
 
 
-def fit_outline(found: FoundObject, others: Bool[np.ndarray, "y x"]) -> Outline:
+def fit_outline(found: FoundObject, others: Bool[np.ndarray, "y x"], angle: float | None = None) -> Outline:
     """The outline whose pixels agree best with the object's mask.
 
     others: the pixels of other objects, any of which may hide a part of this one; they are not compared.
+    angle: where to start, if it is known about how the object is turned; without it, several starts are tried.
     """
     left, top, right, bottom = (int(edge) for edge in found.box)
     window = np.zeros_like(found.mask)
@@ -66,8 +67,8 @@ def fit_outline(found: FoundObject, others: Bool[np.ndarray, "y x"]) -> Outline:
     def solve(values: np.ndarray, softness: float, most: int):
         return least_squares(error, values, args=(softness,), x_scale=(1, 1, 1, 0.1), diff_step=1e-3, max_nfev=most)
 
-    turns = 1 if found.shape in shapes.ROUND else ANGLES
-    starts = [np.array([*start, 2 * np.pi * turn / turns]) for turn in range(turns)]
-    rough = min((solve(each, WIDE, 8) for each in starts), key=lambda result: result.cost)
-    x, y, radius, angle = solve(rough.x, NARROW, 20).x
-    return Outline(found.shape, float(x), float(y), max(float(radius), 1.0), float(angle))
+    count = 1 if found.shape in shapes.ROUND else ANGLES
+    angles = [2 * np.pi * i / count for i in range(count)] if angle is None else [angle]
+    rough = min((solve(np.array([*start, each]), WIDE, 8) for each in angles), key=lambda result: result.cost)
+    x, y, radius, turn = solve(rough.x, NARROW, 20).x
+    return Outline(found.shape, float(x), float(y), max(float(radius), 1.0), float(turn))

@@ -7,7 +7,7 @@ from saccade.data.files import escape
 from saccade.data.scenes.description import Description
 from saccade.tasks.judge.find import FoundObject
 
-AtomKind = Literal["count", "shape", "colour", "relation"]
+AtomKind = Literal["count", "shape", "colour", "relation", "motion"]
 ATOM_KINDS: tuple[AtomKind, ...] = get_args(AtomKind)
 
 
@@ -16,7 +16,7 @@ class Atom:
     """One statement of a description, and whether the picture shows it.
 
     Attributes:
-        kind: "count", "shape", "colour" or "relation".
+        kind: "count", "shape", "colour", "relation" or, of films, "motion".
         text: the statement: "3 objects", "a star", "the star is red", "red star left of blue ring".
         right: whether it is true of the picture.
         reason: what was found instead; "" if it is right.

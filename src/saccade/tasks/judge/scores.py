@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from saccade.tasks.judge.films import FilmJudgement
 from saccade.tasks.judge.result import ATOM_KINDS, Judgement
 from saccade.tasks.match.scores import interval
 
@@ -37,7 +38,7 @@ class JudgementScores:
     """Shares by name and by the number of described objects.
 
     Attributes:
-        total: "pictures" (with every atom right), "atoms" (of any kind), "count", "shape", "colour", "relation".
+        total: "pictures" (or films, with every atom right), "atoms" (of any kind), and each of `ATOM_KINDS`.
         by_objects: the same, for pictures of each number of objects.
     """
 
@@ -45,7 +46,7 @@ class JudgementScores:
     by_objects: dict[int, dict[str, Share]]
 
     @classmethod
-    def of(cls, judgements: Iterable[Judgement]) -> Self:
+    def of(cls, judgements: Iterable[Judgement | FilmJudgement]) -> Self:
         """The scores of these judgements."""
         right: Counter[tuple[int, str]] = Counter()
         n: Counter[tuple[int, str]] = Counter()
@@ -65,7 +66,9 @@ class JudgementScores:
         """One line for each share, one column for each number of objects and one for all."""
         columns = [("all", self.total), *((f"{k} object{'s' * (k != 1)}", each) for k, each in self.by_objects.items())]
         lines = ["".join([f"{'':<10}", *(f"{name:<34}" for name, _ in columns)])]
-        lines += ["".join([f"{row:<10}", *(f"{each[row]!s:<34}" for _, each in columns)]) for row in ROWS]
+        lines += [
+            "".join([f"{row:<10}", *(f"{each[row]!s:<34}" for _, each in columns)]) for row in ROWS if self.total[row].n
+        ]
         return "\n".join(line.rstrip() for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
