@@ -246,3 +246,12 @@ def test_names_in_another_normal_form(tmp_path):
     root = write_table(tmp_path / "set", rows=[GOOD, (decomposed, "a star")])
     save_pictures(root, [composed])
     refused(root, "metadata.csv, line 3", "which is there in another Unicode normal form (NFC or NFD)")
+
+
+def test_an_entry_without_a_name_in_a_set_with_splits(tmp_path):
+    save_pictures(tmp_path, ["train/a.png", "test/b.png"])
+    (tmp_path / "metadata.csv").write_text("file_name,text\ntrain/a.png,a star\n,a disc\ntest/b.png,a ring\n")
+    for split in ("train", "test"):
+        dataset = open_captions(tmp_path, split)
+        assert len(dataset) == 1
+        assert list(dataset.skipped) == ["metadata.csv, line 3"]

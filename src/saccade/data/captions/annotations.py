@@ -121,8 +121,13 @@ def split_by_folder(document: Document, label: str) -> dict[str, Document]:
     Raises DataError if only some of the pictures are in such folders."""
     groups: dict[str, Document] = {}
     split_of: dict[str, str] = {}  # folder -> split
+    nameless: list[Row] = []  # belong to no split, and are reported for each
     for row in document.rows:
-        folder = parent_folder(inside(row.file) or "")
+        file = inside(row.file)
+        if file is None:
+            nameless.append(row)
+            continue
+        folder = parent_folder(file)
         if folder not in split_of:
             split_of[folder] = next((each for each in folder.split("/") if split_role(each)), "")
         split = split_of[folder]
@@ -133,6 +138,8 @@ def split_by_folder(document: Document, label: str) -> dict[str, Document]:
             f"{label}: pictures are in folders of the splits {splits}, but {escape(groups[''].rows[0].file)} "
             f"({groups[''].rows[0].where}) is in none; move it into one of them"
         )
+    for group in groups.values():
+        group.rows += nameless
     return groups or {"": document}
 
 
