@@ -16,8 +16,8 @@ class MatchRecipe(Options):
     """Side of the input in pixels."""
     width: Annotated[int, Field(gt=0)] = 128
     """Width of the space in which pictures and texts are compared."""
-    text_width: Annotated[int, Field(gt=0)] = 128
-    """Width of the text encoder and of the cross-attention head; a multiple of 64."""
+    text_width: Annotated[int, Field(gt=0, multiple_of=32)] = 128
+    """Width of the text encoder and of the cross-attention head; a multiple of 32."""
     text_depth: Annotated[int, Field(gt=0)] = 2
     """Blocks of the text encoder."""
     head_depth: Annotated[int, Field(gt=0)] = 2
