@@ -67,8 +67,9 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     content = {
         "grid": [rows, columns],
         "targets": {
-            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "transparent_classes": [0], "mask": [height, width],
-            "colours": ["#ff0000", "#00ff00", "#0000ff", "#ffffff"], "layers": [{"tokens": 6}], "ranks": 0,
+            "names": ["a", "b", "c", "d"], "pixels": [0.3, 0.4, 0.3, 0], "transparent_classes": [0],
+            "mask": [height, width], "colours": ["#ff0000", "#00ff00", "#0000ff", "#ffffff"],
+            "layers": [{"tokens": 6}], "ranks": 0,
         },
     }  # fmt: skip
     program = f"""import {{ ClassLook }} from './classes.js';

@@ -77,8 +77,8 @@ def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
         raise CheckpointError(f"{text}: no such file or folder; expected {EXPECTED}")
     files, folder = (_weight_files(path, text), path) if is_folder else ([_safe(path)], path.parent)
     configs = {name: read_json(folder / name) for name in CONFIGS if (folder / name).is_file()}
-    tokenizer = {name: folder / name for name in TOKENIZER if (folder / name).is_file()}
-    return Source(text, Weights(files), configs, tokenizer)
+    tokenizer_files = {name: folder / name for name in TOKENIZER if (folder / name).is_file()}
+    return Source(text, Weights(files), configs, tokenizer_files)
 
 
 def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:

@@ -121,8 +121,8 @@ export class AreaScene extends Scene {
     const named = order.filter((token) => look.middle(token) && (token === viewer.token || look.middle(token).room >= NAMED));
     const tags = named.map((token) => {
       const tag = h('span', { className: token === viewer.token ? 'tag chosen' : 'tag' }, look.name(token));
-      tag.style.background = look.unpainted(token) ? '#e4e4e0' : look.colour(token);
-      if (!look.unpainted(token) && look.dark(token)) tag.style.color = '#fff';
+      tag.style.background = look.isTransparent(token) ? '#e4e4e0' : look.colour(token);
+      if (!look.isTransparent(token) && look.dark(token)) tag.style.color = '#fff';
       return tag;
     });
     stage.querySelector('.tags').replaceChildren(...tags);
@@ -153,14 +153,14 @@ export class AreaScene extends Scene {
 
   swatch(token) {
     const swatch = super.swatch(token);
-    if (this.look.unpainted(token)) swatch.style.background = 'none';
+    if (this.look.isTransparent(token)) swatch.style.background = 'none';
     return swatch;
   }
 
   /** A class with its colour, a figure and a bar of its length. */
   bar(token, text, length) {
     const bar = h('i');
-    Object.assign(bar.style, { width: `${100 * length}%`, background: this.look.unpainted(token) ? 'var(--quiet)' : this.look.colour(token) });
+    Object.assign(bar.style, { width: `${100 * length}%`, background: this.look.isTransparent(token) ? 'var(--quiet)' : this.look.colour(token) });
     return h('div', { className: 'prediction' }, bar, h('span', {}, this.swatch(token), this.look.name(token)), h('span', {}, text));
   }
 

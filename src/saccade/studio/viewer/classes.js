@@ -14,7 +14,7 @@ export class ClassLook extends TargetLook {
     [this.height, this.width] = page.targets.mask;
     this.mask = null;
     this.outlines = new Map();
-    this.speaker = Math.max(0, this.chips().findIndex((token) => this.there(token) && !this.unpainted(token)));
+    this.speaker = Math.max(0, this.chips().findIndex((token) => this.there(token) && !this.isTransparent(token)));
     this.ready = Promise.all(['mask', 'likely'].map((name) => inflate(packed(name)))).then(([mask, likely]) => {
       Object.assign(this, { mask, bytes: likely, cells: reduced(mask, this.height, this.width) });
       this.middles = middles(this.cells, page.targets.names.length);
@@ -36,8 +36,8 @@ export class ClassLook extends TargetLook {
   }
 
   /** Whether its area is left in the colours of the picture, as that of a background is. */
-  unpainted(token) {
-    return this.targets.unpainted.includes(token);
+  isTransparent(token) {
+    return this.targets.transparent_classes.includes(token);
   }
 
   /** Whether the picture has pixels of it. */
@@ -87,7 +87,7 @@ export class ClassLook extends TargetLook {
     const rgba = new Uint32Array(256);
     colours.forEach((hex, i) => {
       const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-      if (only === null ? !this.unpainted(i) : only === i) rgba[i] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+      if (only === null ? !this.isTransparent(i) : only === i) rgba[i] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
     });
     const line = (220 << 24) | (30 << 16) | (22 << 8) | 20;
     for (let y = 0, at = 0; y < height; y++) {
