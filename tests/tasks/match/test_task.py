@@ -16,7 +16,7 @@ from saccade.layers import BlockConfig
 from saccade.models import ViTConfig
 from saccade.models.matcher import Matcher, MatcherConfig
 from saccade.models.text import TextEncoderConfig
-from saccade.tasks import load
+from saccade.tasks import bundled, load
 from saccade.tasks.match import task as module
 from saccade.tasks.match.commands import COMMANDS, MatchPredictOptions, read_texts
 from saccade.tasks.match.report import evaluate
@@ -156,3 +156,15 @@ def test_table_and_csv(task, pictures):
     lines = COMMANDS.to_csv([ranking]).splitlines()
     assert lines[0] == "name,text,score,similarity"
     assert any(",'=1+1," in line for line in lines)
+
+
+def test_the_bundled_matcher():
+    if "matcher" not in bundled():
+        pytest.skip("not bundled in this copy of the library")
+    matcher = load("matcher")
+    result = evaluate(matcher, Path("scenes:50,combinations=seen"), CPU)
+    assert result.scores["objects"] == "1 to 3"
+    assert result.scores["recall@1"] > 0.6  # by chance 0.02
+    assert result.scores["colour edits"] > 0.85
+    assert result.scores["shape edits"] > 0.85
+    assert result.scores["shuffled recall@1"] < 0.2
