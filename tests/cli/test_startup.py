@@ -1,10 +1,14 @@
 """Help, versions and mistakes are answered at once: before PyTorch, NumPy or Pillow are imported."""
 
+import inspect
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
+
+from saccade.cli.main import COMMANDS
 
 HEAVY = {"torch", "numpy", "PIL", "jaxtyping", "einops", "transformers", "torchmetrics", "tqdm"}
 
@@ -50,3 +54,10 @@ def test_nothing_heavy_is_imported(arguments, answer):
     assert re.search(answer, output)
     assert not packages & HEAVY
     assert modules < 900
+
+
+def test_the_overview_says_what_the_commands_say():
+    for function, summary in COMMANDS.values():
+        module, _, name = function.partition(":")
+        docstring = inspect.cleandoc(getattr(import_module(module), name).__doc__)
+        assert " ".join(docstring.split("\n\n")[0].split()) == summary

@@ -1,13 +1,10 @@
 """A new task is a folder and a line: a toy task is driven through the commands."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from saccade.cli import main as cli_main
-from saccade.cli.main import build_app
 from saccade.tasks import load, registry
 
 from ..tasks import tiny
@@ -19,8 +16,6 @@ FOLDER = Path(__file__).parents[1] / "tasks" / "toy"
 def toy(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     monkeypatch.setitem(registry.TASKS, "brightness", "toy.commands")
-    monkeypatch.setattr(sys.modules["saccade.cli.main"], "app", build_app())
-    assert cli_main is sys.modules["saccade.cli.main"].main
 
 
 def test_it_is_small():

@@ -3,26 +3,53 @@
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
 import cyclopts
 from pydantic import ValidationError
 
 from saccade.cli import console
-from saccade.cli.doctor import doctor
-from saccade.cli.look import look
-from saccade.cli.models import models
-from saccade.cli.predict import predict
 from saccade.cli.renamed import rename_options
-from saccade.cli.scenes import scenes
-from saccade.cli.search import search
-from saccade.cli.train import train_command
-from saccade.cli.val import val
 from saccade.errors import SaccadeError, in_one_line
-from saccade.tasks.registry import all_commands
+
+# name of a command -> its function, and the first sentence of its docstring
+COMMANDS = {
+    "look": (
+        "saccade.cli.look:look",
+        "Say what a model sees in a picture and where it looks, and write a page on which to explore it.",
+    ),
+    "val": (
+        "saccade.cli.val:val",
+        "Score a model on annotated pictures.",
+    ),
+    "predict": (
+        "saccade.cli.predict:predict",
+        'Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are '
+        "processed frame by frame.",
+    ),
+    "search": (
+        "saccade.cli.search:search",
+        "Rank the pictures of a folder for a text.",
+    ),
+    "models": (
+        "saccade.cli.models:models",
+        "List the bundled models with the scores of their cards.",
+    ),
+    "scenes": (
+        "saccade.cli.scenes:scenes",
+        "Write procedurally drawn scenes with exact annotations, to train or test this or any other tool.",
+    ),
+    "doctor": (
+        "saccade.cli.doctor:doctor",
+        "Say what is wrong with a data set, how often and where: pictures in one folder a class, with "
+        "boxes as COCO, VOC or YOLO, with masks, or with captions.",
+    ),
+}
 
 
-def build_app() -> cyclopts.App:
-    """The command line with the tasks that are registered now."""
+def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
+    """The command line. Only the command that the arguments name is imported; the overview imports none."""
+    name, second = [*arguments[:2], "", ""][:2]
     app = cyclopts.App(
         name="saccade",
         help="Vision attention that you can use, see and touch.\n\n"
@@ -32,15 +59,22 @@ def build_app() -> cyclopts.App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
+    if name in COMMANDS:
+        app.command(COMMANDS[name][0], name=name)
+        return app
     train = cyclopts.App(name="train", help="Train a model on your own pictures.")
-    for task in all_commands():
-        train.command(train_command(task), name=task.name)
-    for command in (look, train, val, predict, search, models, scenes, doctor):
-        app.command(command)
+    app.command(train)
+    if name == "train":
+        from saccade.cli.train import train_command
+        from saccade.tasks.registry import TASKS, commands
+
+        for task in [second] if second in TASKS else TASKS:
+            train.command(train_command(commands(task)), name=task)
+    else:
+        for command, (function, summary) in COMMANDS.items():
+            app.command(function, name=command, help=summary)
     return app
 
-
-app = build_app()
 
 _OUT_OF_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 
@@ -53,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments[:end]
     options = rename_options([a for a in arguments[:end] if a != "--debug"], _warn)
     try:
+        app = build_app(options)
         app([*options, *arguments[end:]], exit_on_error=False, print_error=False)
         if sys.stdout is not None:  # closed by the parent process
             sys.stdout.flush()
