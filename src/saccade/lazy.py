@@ -1,4 +1,4 @@
-"""Packages that import their modules on first use, so that the command line answers before PyTorch is loaded."""
+"""Modules that are imported on first use, so that the command line answers before PyTorch is loaded."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -19,3 +19,9 @@ def lazy_exports(package: str, exports: Mapping[str, str]) -> tuple[Callable[[st
         return getattr(import_module(exports[name], package), name)
 
     return getattribute, lambda: sorted(exports)
+
+
+def resolve(name: str) -> Any:
+    """The object called "module:attribute"."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Zoom = Annotated[float, Field(ge=0.1, le=10)]  # scale factor of a picture in augmentation
+OnError = Literal["skip", "fail"]  # for what cannot be read
 
 
 class Options(BaseModel):
@@ -42,5 +43,11 @@ class DataOptions(Options):
     weights: str | None = None
     """Pretrained model to start from: a bundled model, hf:OWNER/NAME, timm:NAME, a run's folder or a safetensors file.
     The weights of its encoder are loaded, of a model of the same task all weights that fit."""
-    on_error: Literal["skip", "fail"] = "skip"
+    on_error: OnError = "skip"
     """What to do with a picture that cannot be read."""
+
+
+def progressive_size(full: int, progress: float) -> int:
+    """Side of the training pictures at a fraction of a run, 0 to 1, that increases to `full`: a half, three quarters,
+    then all of it."""
+    return round(full * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))

@@ -3,13 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
 from saccade.cli import console
+from saccade.cli.console import Json
 from saccade.cli.interrupt import import_library
 from saccade.errors import printable
 
@@ -24,7 +24,7 @@ def doctor(
     data: Path,
     *,
     split: str | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: Json = False,
     fix: Path | None = None,
 ) -> None:
     """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC

@@ -3,13 +3,14 @@
 import json
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.table import Table
 
 from saccade.cli import console
+from saccade.cli.console import DeviceName, Json
 from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError, printable
 
@@ -28,9 +29,9 @@ def look(
     size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    device: DeviceName = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    as_json: Json = False,
 ) -> None:
     """Say what a model sees in a picture and where it looks, and write a page on which to explore it.
 

@@ -1,6 +1,7 @@
 """`saccade models`, and loading a model for the other commands."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from rich.table import Table
@@ -9,7 +10,7 @@ from saccade.cli import console
 from saccade.cli.console import Json
 from saccade.tasks.bundled_models import bundled, bundled_folder, count_parameters, read_config
 from saccade.tasks.commands import TaskCommands
-from saccade.tasks.registry import commands_of
+from saccade.tasks.registry import all_commands, commands_of
 
 
 def models(*, as_json: Json = False) -> None:
@@ -42,27 +43,19 @@ def models(*, as_json: Json = False) -> None:
     stdout.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
 
 
-def load_with_head(model: str, text: bool = False) -> tuple[Any, TaskCommands]:
-    """A model that can predict, and the commands of its task; assumptions are printed. text: whether there are texts to
-    match with the pictures. Raises SaccadeError for a model without a head, and for one that does not read them."""
+def load_with_head(model: str, given: Collection[str] = ()) -> tuple[Any, TaskCommands]:
+    """A model that can predict, and the commands of its task; assumptions are printed. given: names of the options of
+    `predict`, some of which ask for another reading of the model. Raises SaccadeError for a model without a head."""
     from saccade.tasks import load
 
-    task = load_to_match(model) if text else load(model)
+    readings = (commands.load_for(model, set(given)) for commands in all_commands())
+    task = next((task for task in readings if task is not None), None) or load(model)
     commands = commands_of(task)
-    if not text:
-        _print_notes(task)
+    print_notes(task)
     return task, commands
 
 
-def load_to_match(model: str) -> Any:
-    """A model that matches text with pictures; assumptions are printed. Raises SaccadeError for any other."""
-    from saccade.tasks.loading import load_matching
-
-    task = load_matching(model)
-    _print_notes(task)
-    return task
-
-
-def _print_notes(task: Any) -> None:
+def print_notes(task: Any) -> None:
+    """Print what was assumed when a model was loaded."""
     for note in task.notes:
         console.note(console.stderr(), note)

@@ -14,9 +14,9 @@ from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.results import ResultWriter
 from saccade.cli.task_options import merged_options, options_of
+from saccade.data.files import find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
-from saccade.options import Options
-from saccade.tasks.commands import OnError
+from saccade.options import OnError, Options
 
 if TYPE_CHECKING:
     from saccade.data import Picture
@@ -75,17 +75,15 @@ def predict(
     as_csv
         A CSV table. Names and labels that spreadsheets would take for formulas begin with an apostrophe.
     """
-    from saccade.data.files import find_images
-
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
-    files = find_images(pictures, also=_is_video)
+    files = find_images(pictures, also=is_video)
     _check_outputs(files, out, options)
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
     import_library()
-    task, commands = load_with_head(model, text=_has_text(options))
+    task, commands = load_with_head(model, set() if options is None else options.model_fields_set)
     task_options = options_of(commands, "predict_options", options, model)
     from saccade.device import join
 
@@ -125,7 +123,7 @@ class Inputs:
     def __init__(self, files: Sequence[Path], on_error: OnError, keep_pictures: bool) -> None:
         """keep_pictures: hold pictures in `pending`, to draw on them. Raises SaccadeError for videos without PyAV."""
         self.files, self.on_error, self.keep_pictures = files, on_error, keep_pictures
-        videos = [_is_video(str(file)) for file in files]
+        videos = [is_video(file) for file in files]
         self.has_videos = any(videos)
         if self.has_videos:
             from saccade.data.video import pyav
@@ -142,7 +140,7 @@ class Inputs:
         unit = "files" if self.has_videos else "pictures"
         for file in tqdm(self.files, unit=unit, delay=1, disable=single_video or None):
             try:
-                yield from self._frames(file) if _is_video(str(file)) else self._picture(file)
+                yield from self._frames(file) if is_video(file) else self._picture(file)
             except DataError as error:
                 if self.on_error == "fail":
                     raise
@@ -170,17 +168,6 @@ class Inputs:
 
         self.pending.append(Frame(file, picture if self.keep_pictures else None, *position))
         return picture
-
-
-def _has_text(options: Options | None) -> bool:
-    """Whether there are texts to match with the pictures."""
-    return options is not None and not {"text", "texts"}.isdisjoint(options.model_fields_set)
-
-
-def _is_video(name: str) -> bool:
-    from saccade.data.files import is_video
-
-    return is_video(name)
 
 
 def _check_outputs(files: Sequence[Path], out: Path | None, options: Options | None) -> None:

@@ -12,8 +12,9 @@ from rich.table import Table
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json
 from saccade.cli.interrupt import import_library
+from saccade.cli.models import print_notes
 from saccade.errors import DataError, SaccadeError, UsageError, printable
-from saccade.tasks.commands import OnError
+from saccade.options import OnError
 
 if TYPE_CHECKING:
     from saccade.tasks.match.index import PictureIndex
@@ -71,14 +72,15 @@ def search(
     """
     files = _check(text, pictures, sheet, index)
     import_library()
-    from saccade.cli.models import load_to_match
     from saccade.device import join
+    from saccade.tasks.loading import load_matching
     from saccade.tasks.match.index import default_file
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
     from saccade.tasks.match.update import IndexUpdate
 
-    task = load_to_match(model)
+    task = load_matching(model)
+    print_notes(task)
     place = join(device, "fp32")
     task.encode_texts([text])  # raises before any picture is read
     update = IndexUpdate(task, default_file(model, pictures) if index is None else index, pictures, on_error)

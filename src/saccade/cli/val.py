@@ -11,8 +11,8 @@ from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.task_options import merged_options, options_of
-from saccade.options import Options
-from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.options import OnError, Options
+from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.registry import all_commands
 
 TaskOptions: type[Options] = merged_options("val_options")

@@ -2,13 +2,11 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 from saccade.data.images import Picture, read_image
 from saccade.data.store import Store
 from saccade.errors import DataError
-
-OnError = Literal["skip", "fail"]
 
 
 class PictureSet(Protocol):

@@ -9,13 +9,14 @@ from pathlib import PurePosixPath
 import numpy as np
 import torch
 
-from saccade.data.dataset import OnError, check_on_error
+from saccade.data.dataset import check_on_error
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.split_names import SPLIT_NAMES
 from saccade.data.splitting import random_split
 from saccade.data.store import Store, join, open_store
 from saccade.errors import DataError
+from saccade.options import OnError
 
 
 class ImageFolder(torch.utils.data.Dataset):

@@ -1,6 +1,7 @@
 """The models that are installed with the library, and what their cards say. Reads no weights."""
 
 import json
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,4 @@ def count_parameters(file: Path) -> int:
     """Elements of all tensors of a safetensors file, from its header (an 8-byte length, then JSON) alone."""
     with file.open("rb") as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            count = 1
-            for side in tensor["shape"]:
-                count *= side
-            total += count
-    return total
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

@@ -9,12 +9,13 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.options import DataOptions, Options
+from saccade.lazy import resolve
+from saccade.options import DataOptions, OnError, Options
 
 if TYPE_CHECKING:
     from saccade.data import Picture
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from saccade.tasks.artifacts import ArtifactWriter
     from saccade.tasks.saved import TrainedTask
     from saccade.tasks.training import Training
-
-OnError = Literal["skip", "fail"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,14 @@ class Evaluation:
     bars: dict[str, float | None]
 
 
+class DrawOptions(Options):
+    """Of tasks whose results can be drawn on the pictures."""
+
+    draw: Path | None = None
+    """Folder for the pictures with their results drawn on them; of a video, an MP4 without sound with the frame times
+    of the original."""
+
+
 class TaskCommands:
     """Base of what every task tells the command line.
 
@@ -52,6 +59,9 @@ class TaskCommands:
         items: what of a data set can be skipped, in the plural.
         bars_title: heading of the bar chart of `val`.
         frame_score: heading of the mean of `frame_scores` over a video.
+        task, trainer: "module:Class" of the task's own models, as `saccade.load` opens them, and of what
+            `saccade.train.train` runs.
+        report: "module:function" of the scores of a model on a data set, called as `evaluate`.
         view: "module:Class" of what `look` shows; None for the attention alone.
     """
 
@@ -64,15 +74,23 @@ class TaskCommands:
     items: ClassVar[str] = "pictures"
     bars_title: ClassVar[str] = "scores"
     frame_score: ClassVar[str] = "frames"
+    task: ClassVar[str]
+    trainer: ClassVar[str]
+    report: ClassVar[str]
     view: ClassVar[str | None] = None
 
     def task_class(self) -> "type[TrainedTask]":
-        """The class of the task's own models, as `saccade.load` opens them."""
-        raise NotImplementedError
+        """The class that `task` names."""
+        return resolve(self.task)
 
     def training(self) -> "type[Training]":
-        """What `saccade.train.train` runs."""
-        raise NotImplementedError
+        """The class that `trainer` names."""
+        return resolve(self.trainer)
+
+    def load_for(self, model: str, given: set[str]) -> Any | None:
+        """The model, where these options of `predict` ask for another reading of it than `saccade.load`'s, else
+        None."""
+        return None
 
     def open_splits(self, options: DataOptions, recipe: Any, seed: int) -> tuple[Any, Any]:
         """The training and the validation set."""
@@ -82,7 +100,7 @@ class TaskCommands:
         self, task: Any, data: Path, split: str | None, on_error: OnError, device: "Device", out: Path, options: Any
     ) -> Evaluation:
         """Scores of a model on a data set; charts go to the folder `out`."""
-        raise NotImplementedError
+        return resolve(self.report)(task, data, split, on_error, device, out)
 
     def predict(self, task: Any, pictures: "Iterable[Picture]", options: Any, batch: int) -> Iterator[Any]:
         """A result for each picture, in order; at most `batch` pictures are in memory at once."""

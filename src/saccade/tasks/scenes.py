@@ -25,10 +25,11 @@ def scene_splits(data: Path, size: Any, seed: int) -> tuple[Scenes, Scenes] | No
     return training, Scenes(**{**found, "n": VALIDATION, "seed": VALIDATION_SEED})
 
 
-def evaluation_scenes(data: Path, size: Any) -> Scenes | None:
-    """Scenes to evaluate a trained model on; None if `data` is not such a specification."""
+def evaluation_scenes(data: Path, size: Any, **defaults: Any) -> Scenes | None:
+    """Scenes to evaluate a trained model on; None if `data` is not such a specification. defaults: arguments of
+    `Scenes` that it may leave out."""
     found = _arguments(data)
-    return None if found is None else Scenes(**{"n": VALIDATION, "size": size, "seed": TEST_SEED, **found})
+    return None if found is None else Scenes(**{"n": VALIDATION, "size": size, "seed": TEST_SEED, **defaults, **found})
 
 
 def _arguments(data: Path) -> dict[str, Any] | None:

@@ -115,7 +115,7 @@ def test_saved_and_opened(task, pictures, tmp_path):
 
 def test_report(task):
     small = MatchTask(task.model, Preprocess((32, 32)), "toy", card={"objects": [1, 2]})
-    result = evaluate(small, Path("scenes:60"), CPU)
+    result = evaluate(small, Path("scenes:60"), None, "skip", CPU, Path())
     scores = result.scores
     details = scores["details"]
     assert scores["objects"] == "1 to 2"
@@ -132,7 +132,7 @@ def test_report(task):
 
 def test_report_of_other_objects_and_data(task):
     small = MatchTask(task.model, Preprocess((32, 32)), "toy", card={"objects": [1, 2]})
-    result = evaluate(small, Path("scenes:20,objects=2-3,combinations=held-out"), CPU)
+    result = evaluate(small, Path("scenes:20,objects=2-3,combinations=held-out"), None, "skip", CPU, Path())
     assert result.scores["objects"] == "2 to 3"
     assert "held-out recall@1" not in result.scores["details"]
 
@@ -162,7 +162,7 @@ def test_the_bundled_matcher():
     if "matcher" not in bundled():
         pytest.skip("not bundled in this copy of the library")
     matcher = load("matcher")
-    result = evaluate(matcher, Path("scenes:50,combinations=seen"), CPU)
+    result = evaluate(matcher, Path("scenes:50,combinations=seen"), None, "skip", CPU, Path())
     assert result.scores["objects"] == "1 to 3"
     assert result.scores["recall@1"] > 0.6  # by chance 0.02
     assert result.scores["colour edits"] > 0.85

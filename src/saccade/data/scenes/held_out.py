@@ -16,10 +16,10 @@ from typing import Literal
 
 from saccade.data.scenes.colours import COLOURS
 from saccade.data.scenes.shapes import SHAPES
+from saccade.data.scenes.vocabulary import BASES
 
 Combinations = Literal["all", "seen", "held-out"]
 
-INVERSES = {"right of": "left of", "below": "above"}
 _SHAPES = {name: i for i, name in enumerate(SHAPES)}
 _COLOURS = {name: i for i, name in enumerate(COLOURS)}
 _COLOUR_RESIDUE = 7
@@ -46,8 +46,8 @@ def is_held_out_colour(shape: str, colour: str) -> bool:
 
 def is_held_out_relation(subject: str, relation: str, other: str) -> bool:
     """The rule of shape x relation x shape. "right of" and "below" are read as their inverses."""
-    if relation in INVERSES:
-        subject, relation, other = other, INVERSES[relation], subject
+    if relation in BASES:
+        subject, relation, other = other, BASES[relation], subject
     i, j, residue = _SHAPES.get(subject), _SHAPES.get(other), _RELATION_RESIDUES.get(relation)
     return i is not None and j is not None and residue is not None and (i + 3 * j) % 10 == residue
 

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 from saccade.data.scenes.description import Description, Relation
 from saccade.data.scenes.stream import Stream, T
-from saccade.data.scenes.vocabulary import INVERSES
-
-BASES = {inverse: base for base, inverse in INVERSES.items()}
+from saccade.data.scenes.vocabulary import BASES, INVERSES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Each is written in English, in Korean, or in both mixed ("빨간 star left of a 
 without the background. Most captions mention all objects with their colours.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -122,11 +121,3 @@ def _numbered(description: Description, language: Language) -> Caption:
     relations = tuple(each for each in description.relations if each[1] != "same colour")
     text = captions(names, colours, triplets)[written]
     return Caption(text, written, "full", replace(description, relations=relations, background=None))
-
-
-def draw_captions(
-    descriptions: Sequence[Description], random: Stream | torch.Generator, language: Language | None = None
-) -> list[Caption]:
-    """A caption of each description, all from one stream."""
-    stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
-    return [draw_caption(each, stream, language) for each in descriptions]

@@ -1,8 +1,10 @@
 """The procedural world: unlimited pictures with exact annotations."""
 
+import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,6 +108,12 @@ class Scenes:
         self.notes: list[str] = []
         self._indices = {name: i for i, name in enumerate(self.classes)}
         self._last: tuple[int, Scene] | None = None
+
+    def with_composition(self, **changes: Any) -> "Scenes":
+        """The same world with other values of `objects`, `apart` or `combinations`."""
+        other = copy.copy(self)
+        other.composition, other._last = replace(self.composition, **changes), None
+        return other
 
     def __len__(self) -> int:
         return self.n

@@ -18,6 +18,7 @@ INVERSES = {
     "in front of": "behind",
     "bigger than": "smaller than",
 }
+BASES = {inverse: base for base, inverse in INVERSES.items()}
 
 ENGLISH_SHAPES: Words = {
     "disc": ("disc", "circle"),

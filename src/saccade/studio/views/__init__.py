@@ -4,9 +4,9 @@ A task names its view class in its commands (`TaskCommands.view`). Without one, 
 shown.
 """
 
-from importlib import import_module
 from typing import Any
 
+from saccade.lazy import resolve
 from saccade.studio.views.base import LookOptions, View
 from saccade.tasks import registry
 
@@ -19,5 +19,4 @@ def view_of(task: Any) -> type[View]:
     """The view class of a task, by its `kind`."""
     kind = getattr(task, "kind", "")
     named = registry.commands(kind).view if kind in registry.TASKS else None
-    module, _, name = (named or DEFAULT).partition(":")
-    return getattr(import_module(module), name)
+    return resolve(named or DEFAULT)

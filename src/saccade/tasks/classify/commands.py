@@ -1,7 +1,6 @@
 """Image classification on the command line."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -10,14 +9,12 @@ from rich.table import Table
 from saccade.errors import printable
 from saccade.options import DataOptions, Options
 from saccade.tasks.classify.recipe import ClassifyRecipe
-from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.tasks.commands import TaskCommands
 
 if TYPE_CHECKING:
     from saccade.data import Picture
-    from saccade.device import Device
     from saccade.tasks.classify.result import Classification
     from saccade.tasks.classify.task import ClassifyTask
-    from saccade.tasks.classify.training import ClassifyTraining
 
 
 class ClassifyPredictOptions(Options):
@@ -52,37 +49,16 @@ Examples:
     predict_options = ClassifyPredictOptions
     evaluates = "A classifier: top-1 and top-5 accuracy, recall per class, calibration; one folder a class."
     bars_title = "recall per class"
+    task = "saccade.tasks.classify.task:ClassifyTask"
+    trainer = "saccade.tasks.classify.training:ClassifyTraining"
+    report = "saccade.tasks.classify.report:evaluate"
     view = "saccade.studio.views.classify:ClassifyView"
-
-    def task_class(self) -> "type[ClassifyTask]":
-        from saccade.tasks.classify.task import ClassifyTask
-
-        return ClassifyTask
-
-    def training(self) -> "type[ClassifyTraining]":
-        from saccade.tasks.classify.training import ClassifyTraining
-
-        return ClassifyTraining
 
     def open_splits(self, options: DataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data import splits
 
         assert options.data is not None
         return splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
-
-    def evaluate(
-        self,
-        task: "ClassifyTask",
-        data: Path,
-        split: str | None,
-        on_error: OnError,
-        device: "Device",
-        out: Path,
-        options: Options,
-    ) -> Evaluation:
-        from saccade.tasks.classify.report import evaluate
-
-        return evaluate(task, data, split, on_error, device, out)
 
     def predict(
         self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int

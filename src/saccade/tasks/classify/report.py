@@ -4,10 +4,11 @@ from pathlib import Path
 
 from saccade.data import ImageFolder
 from saccade.device import Device
+from saccade.options import OnError
 from saccade.tasks.classify.draw import draw_calibration
 from saccade.tasks.classify.scores import confusion, score
 from saccade.tasks.classify.task import ClassifyTask
-from saccade.tasks.commands import Evaluation, OnError
+from saccade.tasks.commands import Evaluation
 from saccade.tasks.confusion import draw_confusion
 
 

@@ -8,29 +8,24 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.options import DataOptions, Options
-from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.options import DataOptions
+from saccade.tasks.commands import DrawOptions, TaskCommands
 from saccade.tasks.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from saccade.data import Picture
-    from saccade.device import Device
     from saccade.tasks.artifacts import ArtifactWriter
     from saccade.tasks.detect.result import Detection
-    from saccade.tasks.detect.task import BaseDetectTask, DetectTask
-    from saccade.tasks.detect.training import DetectTraining
+    from saccade.tasks.detect.task import BaseDetectTask
 
 
-class DetectPredictOptions(Options):
+class DetectPredictOptions(DrawOptions):
     """Options of `predict` with a detector."""
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Lowest score of an object, 0 to 1."""
-    draw: Path | None = None
-    """Folder for the pictures with their results drawn on them; of a video, an MP4 without sound with the frame times
-    of the original."""
 
 
 class DetectCommands(TaskCommands):
@@ -56,17 +51,10 @@ Examples:
     items = "pictures or annotations"
     bars_title = "mAP50 per class"
     frame_score = "frames with it"
+    task = "saccade.tasks.detect.task:DetectTask"
+    trainer = "saccade.tasks.detect.training:DetectTraining"
+    report = "saccade.tasks.detect.report:evaluate"
     view = "saccade.studio.views.detect:DetectView"
-
-    def task_class(self) -> "type[DetectTask]":
-        from saccade.tasks.detect.task import DetectTask
-
-        return DetectTask
-
-    def training(self) -> "type[DetectTraining]":
-        from saccade.tasks.detect.training import DetectTraining
-
-        return DetectTraining
 
     def open_splits(self, options: DataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data.objects.sets import object_splits
@@ -77,20 +65,6 @@ Examples:
         if scenes is not None:
             return scenes
         return object_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
-
-    def evaluate(
-        self,
-        task: "BaseDetectTask",
-        data: Path,
-        split: str | None,
-        on_error: OnError,
-        device: "Device",
-        out: Path,
-        options: Options,
-    ) -> Evaluation:
-        from saccade.tasks.detect.report import evaluate
-
-        return evaluate(task, data, split, on_error, device, out)
 
     def predict(
         self, task: "BaseDetectTask", pictures: "Iterable[Picture]", options: DetectPredictOptions, batch: int

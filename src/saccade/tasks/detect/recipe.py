@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from saccade.options import Options, Zoom
+from saccade.options import Options, Zoom, progressive_size
 
 
 class DetectRecipe(Options):
@@ -49,6 +49,4 @@ class DetectRecipe(Options):
 
     def size_at(self, progress: float) -> int:
         """Longer side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""
-        if not self.progressive_resize:
-            return self.size
-        return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+        return progressive_size(self.size, progress) if self.progressive_resize else self.size

@@ -6,7 +6,8 @@ from typing import Any
 from saccade.data.objects import ObjectSet
 from saccade.data.objects.sets import open_objects
 from saccade.device import Device
-from saccade.tasks.commands import Evaluation, OnError
+from saccade.options import OnError
+from saccade.tasks.commands import Evaluation
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
 from saccade.tasks.detect.matches import detection_confusion
 from saccade.tasks.detect.mistakes import draw_mistakes

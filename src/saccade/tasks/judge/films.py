@@ -16,7 +16,7 @@ from saccade.errors import DataError
 from saccade.tasks.judge.atoms import Matches, check_description, match_objects
 from saccade.tasks.judge.find import FoundObject, ObjectFinder
 from saccade.tasks.judge.motion import motion_of
-from saccade.tasks.judge.result import Atom
+from saccade.tasks.judge.result import Atom, Verdict
 
 Track = tuple[FoundObject | None, ...]  # of each frame
 
@@ -51,7 +51,7 @@ class FilmDescription:
 
 
 @dataclass(frozen=True)
-class FilmJudgement:
+class FilmJudgement(Verdict):
     """Which statements of a description are true of a film.
 
     Attributes:
@@ -64,26 +64,13 @@ class FilmJudgement:
     tracks: tuple[Track, ...]
     atoms: tuple[Atom, ...]
 
-    @property
-    def all_right(self) -> bool:
-        """Whether every atom is right."""
-        return all(atom.right for atom in self.atoms)
-
-    @property
-    def wrong(self) -> tuple[Atom, ...]:
-        """The atoms that are not right."""
-        return tuple(atom for atom in self.atoms if not atom.right)
-
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Boxes are left, top, right, bottom in pixels of the frames as examined."""
         return {
             "objects": [list(each) for each in self.description.objects],
             "motions": list(self.description.motions),
             "all_right": self.all_right,
-            "atoms": [
-                {"kind": atom.kind, "text": atom.text, "right": atom.right, "reason": atom.reason}
-                for atom in self.atoms
-            ],
+            "atoms": [atom.to_dict() for atom in self.atoms],
             "tracks": [[list(each.box) if each else None for each in track] for track in self.tracks],
         }
 

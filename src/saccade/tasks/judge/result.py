@@ -29,9 +29,29 @@ class Atom:
     reason: str = ""
     objects: tuple[int, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, without the objects."""
+        return {"kind": self.kind, "text": self.text, "right": self.right, "reason": self.reason}
+
+
+class Verdict:
+    """What judgements of pictures and of films have in common."""
+
+    atoms: tuple[Atom, ...]
+
+    @property
+    def all_right(self) -> bool:
+        """Whether every atom is right."""
+        return all(atom.right for atom in self.atoms)
+
+    @property
+    def wrong(self) -> tuple[Atom, ...]:
+        """The atoms that are not right."""
+        return tuple(atom for atom in self.atoms if not atom.right)
+
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(Verdict):
     """Which statements of a description are true of a picture.
 
     Attributes:
@@ -52,16 +72,6 @@ class Judgement:
     scale: float = 1.0
     notes: tuple[str, ...] = ()
 
-    @property
-    def all_right(self) -> bool:
-        """Whether every atom is right."""
-        return all(atom.right for atom in self.atoms)
-
-    @property
-    def wrong(self) -> tuple[Atom, ...]:
-        """The atoms that are not right."""
-        return tuple(atom for atom in self.atoms if not atom.right)
-
     def of_kind(self, kind: AtomKind) -> tuple[Atom, ...]:
         """The atoms of one kind."""
         return tuple(atom for atom in self.atoms if atom.kind == kind)
@@ -81,10 +91,7 @@ class Judgement:
             "name": self.name,
             "description": self.description.as_json(),
             "all_right": self.all_right,
-            "atoms": [
-                {"kind": atom.kind, "text": atom.text, "right": atom.right, "reason": atom.reason}
-                for atom in self.atoms
-            ],
+            "atoms": [atom.to_dict() for atom in self.atoms],
             "found": [
                 {
                     "shape": each.shape,

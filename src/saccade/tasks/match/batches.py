@@ -49,10 +49,7 @@ class ScenePairs(SceneSource):
 
     def __init__(self, scenes: Scenes, recipe: MatchRecipe):
         super().__init__(scenes)
-        world = scenes.composition
-        self.apart = Scenes(
-            scenes.n, scenes.size, scenes.seed, objects=world.objects, apart=True, combinations=world.combinations
-        )
+        self.apart = scenes.with_composition(apart=True)
         self.recipe = recipe
 
     def samples(

@@ -8,15 +8,14 @@ from rich.table import Table
 
 from saccade.errors import DataError, UsageError, printable
 from saccade.options import DataOptions, Options
-from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.tasks.commands import TaskCommands
 from saccade.tasks.match.recipe import MatchRecipe
 
 if TYPE_CHECKING:
     from saccade.data import Picture
-    from saccade.device import Device
+    from saccade.tasks.match.public import PublicMatchTask
     from saccade.tasks.match.result import Ranking
     from saccade.tasks.match.task import MatchTask
-    from saccade.tasks.match.training import MatchTraining
 
 
 class MatchPredictOptions(Options):
@@ -48,17 +47,10 @@ Examples:
     predict_options = MatchPredictOptions
     evaluates = "A matcher: recall among 100 candidates, accuracy on minimal edits; scenes:N."
     bars_title = "shares of right decisions"
+    task = "saccade.tasks.match.task:MatchTask"
+    trainer = "saccade.tasks.match.training:MatchTraining"
+    report = "saccade.tasks.match.report:evaluate"
     view = "saccade.studio.views.match:MatchView"
-
-    def task_class(self) -> "type[MatchTask]":
-        from saccade.tasks.match.task import MatchTask
-
-        return MatchTask
-
-    def training(self) -> "type[MatchTraining]":
-        from saccade.tasks.match.training import MatchTraining
-
-        return MatchTraining
 
     def open_splits(self, options: DataOptions, recipe: MatchRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.tasks.scenes import scene_splits
@@ -69,19 +61,13 @@ Examples:
             raise UsageError(f"--data {options.data}: a matcher is trained on scenes; give scenes or scenes:N")
         return scenes
 
-    def evaluate(
-        self,
-        task: "MatchTask",
-        data: Path,
-        split: str | None,
-        on_error: OnError,
-        device: "Device",
-        out: Path,
-        options: Options,
-    ) -> Evaluation:
-        from saccade.tasks.match.report import evaluate
+    def load_for(self, model: str, given: set[str]) -> "MatchTask | PublicMatchTask | None":
+        """With texts, a public matcher with both of its towers."""
+        if given.isdisjoint(MatchPredictOptions.model_fields):
+            return None
+        from saccade.tasks.loading import load_matching
 
-        return evaluate(task, data, device)
+        return load_matching(model)
 
     def predict(
         self, task: "MatchTask", pictures: "Iterable[Picture]", options: MatchPredictOptions, batch: int

@@ -87,15 +87,7 @@ class PublicMatchTask(PublicTask):
             cosines = features.vector @ encoded.vector.T
             scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
             for picture, row, score, cosine in zip(some, logits, scores, cosines, strict=True):
-                order = row.argsort(descending=True, stable=True).tolist()
-                yield Ranking(
-                    picture.name,
-                    (picture.image.height, picture.image.width),
-                    tuple(texts[i] for i in order),
-                    score[order].tolist(),
-                    cosine[order].tolist(),
-                    picture.notes,
-                )
+                yield Ranking.ordered(picture, texts, row, score, cosine)
 
     @property
     def _device(self) -> torch.device:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from saccade.options import Options
+from saccade.options import Options, progressive_size
 
 
 class MatchRecipe(Options):
@@ -40,6 +40,4 @@ class MatchRecipe(Options):
 
     def size_at(self, progress: float) -> int:
         """Side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""
-        if not self.progressive_resize:
-            return self.size
-        return round(self.size * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+        return progressive_size(self.size, progress) if self.progressive_resize else self.size

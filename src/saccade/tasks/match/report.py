@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.data.scenes import Combinations, Scenes, parse_spec
+from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
 from saccade.data.scenes.stream import Stream
 from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.models.matcher import PictureFeatures
+from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.batches import hard_caption
 from saccade.tasks.match.candidates import Candidates, candidate_sets
@@ -27,9 +28,13 @@ Hits = dict[str, list[Tensor]]
 _EDITS, _SHUFFLE = 5, 6  # streams of random numbers; candidates use 4
 
 
-def evaluate(task: MatchTask, data: Path, device: Device) -> Evaluation:
+def evaluate(
+    task: MatchTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+) -> Evaluation:
     """Recall of texts and pictures among 100 candidates, 20 of them minimal edits of others, and accuracy on minimal
     edits by kind; in English and in Korean; on held-out combinations; and the control, with captions shuffled.
+
+    Scenes have no splits and no unreadable pictures, and no chart is drawn: split, on_error and out are not used.
 
     Raises UsageError for data other than scenes.
     """
@@ -49,7 +54,7 @@ def evaluate(task: MatchTask, data: Path, device: Device) -> Evaluation:
     details: dict[str, dict[str, Any]] = {}
     for prefix, (which, language) in plans.items():
         with device.precision():
-            hits = _score(task, _with_combinations(world, which), language)
+            hits = _score(task, world.with_composition(combinations=which), language)
         details |= {prefix + name: _summary(parts) for name, parts in hits.items()}
     scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
     bars = dict(scores)
@@ -61,31 +66,9 @@ def evaluate(task: MatchTask, data: Path, device: Device) -> Evaluation:
 def evaluation_world(task: MatchTask, data: Path) -> Scenes | None:
     """The scenes that `data` specifies, with as many objects as the model was trained on unless it says otherwise; None
     if it is no such specification."""
-    world = evaluation_scenes(data, task.preprocess.size)
     trained = task.card.get("objects")
-    if world is None or trained is None or "objects" in (parse_spec(str(data)) or {}):
-        return world
-    composition = world.composition
-    return Scenes(
-        world.n,
-        world.size,
-        world.seed,
-        objects=trained,
-        apart=composition.apart,
-        combinations=composition.combinations,
-    )
-
-
-def _with_combinations(world: Scenes, combinations: Combinations) -> Scenes:
-    composition = world.composition
-    return Scenes(
-        world.n,
-        world.size,
-        world.seed,
-        objects=composition.objects,
-        apart=composition.apart,
-        combinations=combinations,
-    )
+    default = {} if trained is None else {"objects": tuple(trained)}
+    return evaluation_scenes(data, task.preprocess.size, **default)
 
 
 def _score(task: MatchTask, world: Scenes, language: Language | None) -> Hits:

@@ -1,9 +1,14 @@
 """What a matcher says of one picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+from jaxtyping import Float
+from torch import Tensor
 
 from saccade.data.files import escape
+from saccade.data.images import Picture
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,26 @@ class Ranking:
     scores: tuple[float, ...]
     similarities: tuple[float, ...]
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def ordered(
+        cls,
+        picture: Picture,
+        texts: Sequence[str],
+        by: Float[Tensor, "t"],
+        scores: Float[Tensor, "t"],
+        similarities: Float[Tensor, "t"],
+    ) -> Self:
+        """The texts by descending values of `by`; of equals, the one given first comes first."""
+        order = by.argsort(descending=True, stable=True).tolist()
+        return cls(
+            picture.name,
+            (picture.image.height, picture.image.width),
+            tuple(texts[i] for i in order),
+            tuple(scores[order].tolist()),
+            tuple(similarities[order].tolist()),
+            picture.notes,
+        )
 
     @property
     def text(self) -> str:

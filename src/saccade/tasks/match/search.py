@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saccade.data import Picture, read_image
 from saccade.errors import DataError
+from saccade.models.matcher import TextFeatures
 from saccade.tasks.match.index import PictureIndex
 from saccade.tasks.match.public import PublicMatchTask, Vectors
 from saccade.tasks.match.task import MatchTask
@@ -56,9 +57,10 @@ def search(task: Searcher, index: PictureIndex, folder: Path, text: str, top: in
     encoded = task.encode_texts([text])
     cosines = index.vectors.to(encoded.vector) @ encoded.vector[0]
     if isinstance(task, MatchTask):
+        assert isinstance(encoded, TextFeatures)
         first = [index.entries[i].path for i in _order(cosines)[: max(RERANKED, top)]]
         cosine = dict(zip((entry.path for entry in index.entries), cosines.tolist(), strict=True))
-        decided = sorted(_decide(task, folder, first, text).items(), key=lambda item: -item[1])
+        decided = sorted(_decide(task, folder, first, encoded).items(), key=lambda item: -item[1])
         return [Hit(path, float(torch.tensor(logit).sigmoid()), cosine[path]) for path, logit in decided[:top]]
     order = _order(cosines)[:top]
     scores = cosines
@@ -68,14 +70,14 @@ def search(task: Searcher, index: PictureIndex, folder: Path, text: str, top: in
     return [Hit(index.entries[i].path, float(scores[i]), float(cosines[i])) for i in order]
 
 
-def _decide(task: MatchTask, folder: Path, paths: Sequence[str], text: str) -> dict[str, float]:
+def _decide(task: MatchTask, folder: Path, paths: Sequence[str], text: TextFeatures) -> dict[str, float]:
     """The head's logit of each picture with the text, without pictures that can no longer be read."""
-    encoded, logits = task.encode_texts([text]), dict[str, float]()
+    logits = dict[str, float]()
     for at in range(0, len(paths), BATCH):
         pictures = {path: picture for path in paths[at : at + BATCH] if (picture := _read(folder / path))}
         if pictures:
-            pairs = torch.tensor([(i, 0) for i in range(len(pictures))], device=encoded.vector.device)
-            found = task.match(task.encode_pictures(list(pictures.values())), encoded, pairs)
+            pairs = torch.tensor([(i, 0) for i in range(len(pictures))], device=text.vector.device)
+            found = task.match(task.encode_pictures(list(pictures.values())), text, pairs)
             logits.update(zip(pictures, found.tolist(), strict=True))
     return logits
 

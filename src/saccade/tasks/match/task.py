@@ -98,15 +98,7 @@ class MatchTask(TrainedTask):
             features = self.encode_pictures(some)
             similarity, scores = self.similarity(features, encoded), self.rank_texts(features, encoded)
             for picture, row, towers in zip(some, scores, similarity, strict=True):
-                order = row.argsort(descending=True, stable=True).tolist()
-                yield Ranking(
-                    picture.name,
-                    (picture.image.height, picture.image.width),
-                    tuple(texts[i] for i in order),
-                    tuple(row[order].sigmoid().tolist()),
-                    tuple(towers[order].sigmoid().tolist()),
-                    picture.notes,
-                )
+                yield Ranking.ordered(picture, texts, row, row.sigmoid(), towers.sigmoid())
 
 
 class Ranked(NamedTuple):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.data import read_image
 from saccade.errors import DataError
-from saccade.tasks.commands import OnError
+from saccade.options import OnError
 from saccade.tasks.match.index import Entry, PictureIndex, entries_of, fingerprint
 from saccade.tasks.match.search import BATCH, Searcher
 

@@ -8,29 +8,24 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import UsageError, printable
-from saccade.options import DataOptions, Options
-from saccade.tasks.commands import Evaluation, OnError, TaskCommands
+from saccade.options import DataOptions
+from saccade.tasks.commands import DrawOptions, TaskCommands
 from saccade.tasks.segment.recipe import SegmentRecipe
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from saccade.data import Picture
-    from saccade.device import Device
     from saccade.tasks.artifacts import ArtifactWriter
     from saccade.tasks.segment.result import ClassAreas, Segmentation
-    from saccade.tasks.segment.task import BaseSegmentTask, SegmentTask
-    from saccade.tasks.segment.training import SegmentTraining
+    from saccade.tasks.segment.task import BaseSegmentTask
 
 MAX_SIDE = 1 << 16
 
 
-class SegmentPredictOptions(Options):
+class SegmentPredictOptions(DrawOptions):
     """Options of `predict` with a segmenter."""
 
-    draw: Path | None = None
-    """Folder for the pictures with their results drawn on them; of a video, an MP4 without sound with the frame times
-    of the original."""
     masks: Path | None = None
     """Folder for PNGs that hold the class index of each pixel; of a video, a folder with one for each frame."""
     coco: Path | None = None
@@ -64,17 +59,10 @@ Examples:
     items = "pictures or masks"
     bars_title = "IoU per class"
     frame_score = "mean share"
+    task = "saccade.tasks.segment.task:SegmentTask"
+    trainer = "saccade.tasks.segment.training:SegmentTraining"
+    report = "saccade.tasks.segment.report:evaluate"
     view = "saccade.studio.views.segment:SegmentView"
-
-    def task_class(self) -> "type[SegmentTask]":
-        from saccade.tasks.segment.task import SegmentTask
-
-        return SegmentTask
-
-    def training(self) -> "type[SegmentTraining]":
-        from saccade.tasks.segment.training import SegmentTraining
-
-        return SegmentTraining
 
     def open_splits(self, options: DataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data.scenes.segments import SceneSegments
@@ -86,20 +74,6 @@ Examples:
         if scenes is not None:
             return SceneSegments(scenes[0]), SceneSegments(scenes[1])
         return segment_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
-
-    def evaluate(
-        self,
-        task: "BaseSegmentTask",
-        data: Path,
-        split: str | None,
-        on_error: OnError,
-        device: "Device",
-        out: Path,
-        options: Options,
-    ) -> Evaluation:
-        from saccade.tasks.segment.report import evaluate
-
-        return evaluate(task, data, split, on_error, device, out)
 
     def predict(
         self, task: "BaseSegmentTask", pictures: "Iterable[Picture]", options: SegmentPredictOptions, batch: int

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from saccade.options import Options, Zoom
+from saccade.options import Options, Zoom, progressive_size
 
 
 class SegmentRecipe(Options):
@@ -47,6 +47,4 @@ class SegmentRecipe(Options):
     def size_at(self, progress: float) -> int:
         """Longer side of the training crops at a fraction of the run, 0 to 1: a half, three quarters, then full."""
         full = min(self.size, self.crop or self.size)
-        if not self.progressive_resize:
-            return full
-        return round(full * (1 / 2 if progress < 0.5 else 3 / 4 if progress < 0.75 else 1))
+        return progressive_size(full, progress) if self.progressive_resize else full

@@ -6,7 +6,8 @@ from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments import SegmentSet
 from saccade.data.segments.sets import open_segments
 from saccade.device import Device
-from saccade.tasks.commands import Evaluation, OnError
+from saccade.options import OnError
+from saccade.tasks.commands import Evaluation
 from saccade.tasks.scenes import evaluation_scenes
 from saccade.tasks.segment.draw import draw_segment_confusion
 from saccade.tasks.segment.mistakes import WorstBoundaries, draw_worst_boundaries
