@@ -42,12 +42,14 @@ def split_train_val(
     open_split: Callable[[AnyLayout, str | None, Dataset | None], Dataset],
     val_fraction: float,
     seed: int,
+    split: Callable[[Dataset, float, int], tuple[Dataset, Dataset]] | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Training and validation sets: `val` if it is given, else the validation split of the source, else `val_fraction`
     of its training pictures. The notes of the validation set record which. A test split is not used: weights are
     selected on the validation set, so scores on it are biased.
 
-    open_split: opens a split of a layout, with the classes of the training set if that is given. Raises DataError if
+    open_split: opens a split of a layout, with the classes of the training set if that is given. split: how pictures
+    are held out; default: `random_split`. Raises DataError if
     there are splits and none is for training, and what `open_split` raises."""
     first = {role: first_split(layout, role) for role in ("train", "val", "test")}
     if layout.splits and first["train"] is None:
@@ -61,7 +63,7 @@ def split_train_val(
         held_out = open_split(layout, first["val"], train)
         held_out.notes.append(f"validation: the split {first['val']}")
     else:
-        train, held_out = random_split(train, val_fraction, seed)
+        train, held_out = (split or random_split)(train, val_fraction, seed)
         unused = f"; the split {first['test']} is not used" if first["test"] else ""
         held_out.notes.append(
             f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%}, seed {seed}) "

@@ -5,8 +5,9 @@ The readers of tables, COCO JSON and text files produce rows; `collect` turns th
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import Problem
@@ -16,14 +17,14 @@ from saccade.errors import DataError
 from saccade.ops.words import text_error
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """An entry of a document. where: its place in messages. file: the picture, as the document names it. captions: text
-    if the document is valid."""
+    if the document is valid. split: as the document names it; None where it names none."""
 
     where: str
     file: object
     captions: list[object]
+    split: object = None
 
 
 @dataclass
@@ -115,10 +116,39 @@ def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
     return sorted(files, key=natural_key)
 
 
-def split_by_folder(document: Document, label: str) -> dict[str, Document]:
-    """Split -> its rows, by folders named train, val or test in the file names; "" for a document without them.
+def split_rows(document: Document, label: str) -> dict[str, Document]:
+    """Split -> its rows: by the split that each row names, else by folders named train, val or test in the file names;
+    "" for a document without splits.
 
-    Raises DataError if only some of the pictures are in such folders."""
+    Raises DataError if only some of the pictures are in such folders, and for a picture in several splits."""
+    if any(row.split is not None for row in document.rows):
+        return _split_by_column(document, label)
+    return _split_by_folder(document, label)
+
+
+def _split_by_column(document: Document, label: str) -> dict[str, Document]:
+    rows: dict[str, list[Row]] = {}
+    first: dict[object, tuple[str, Row]] = {}  # picture -> its split, and the row that says so
+    for row in document.rows:
+        split = row.split.strip() if isinstance(row.split, str) else ""
+        if not split:
+            text = f"{row.where} names no split; train, val or test expected in its column"
+            document.problems.append(Problem("caption broken", row.where, text))
+            continue
+        name = inside(row.file) or row.where
+        other, before = first.setdefault(name, (split, row))
+        if other != split:
+            raise DataError(
+                f"{label}: {escape(name)} is in the splits {escape(other)} ({before.where}) and {escape(split)} "
+                f"({row.where}); put all its captions into one"
+            )
+        rows.setdefault(split, []).append(row)
+    return {
+        split: Document(document.name, part, document.problems, document.notes) for split, part in rows.items()
+    } or {"": replace(document, rows=[])}
+
+
+def _split_by_folder(document: Document, label: str) -> dict[str, Document]:
     groups: dict[str, Document] = {}
     split_of: dict[str, str] = {}  # folder -> split
     nameless: list[Row] = []  # belong to no split, and are reported for each

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from saccade.data.captions import coco, tables, texts
-from saccade.data.captions.annotations import Captions, Document, collect, split_by_folder, uncaptioned_files
+from saccade.data.captions.annotations import Captions, Document, collect, split_rows, uncaptioned_files
 from saccade.data.files import count_suffixes, escape, natural_key
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, open_store, parent_folder, read_bytes
@@ -81,9 +81,11 @@ def _from_documents(store: Store, names: list[str], notes: list[str]) -> Caption
     format = {".tsv": "captions in TSV", ".jsonl": "captions in JSON lines"}.get(format, "captions in CSV")
     if len(names) == 1:
         document = tables.read_table(store, root, names[0])
-        parts = split_by_folder(document, store.label)
+        parts = split_rows(document, store.label)
     else:
         parts = {split: tables.read_table(store, root, name) for split, name in _titles(store, names).items()}
+        if any(row.split is not None for each in parts.values() for row in each.rows):
+            notes = [*notes, "the column split of the tables was not read: their names say which split they are"]
     return _layout(store, root, format, parts, notes)
 
 
@@ -95,7 +97,7 @@ def _from_coco(store: Store, names: list[str]) -> CaptionLayout:
 
 def _from_texts(store: Store, files: list[str]) -> CaptionLayout:
     root = _root(files)
-    parts = split_by_folder(texts.read_texts(store, root, files), store.label)
+    parts = split_rows(texts.read_texts(store, root, files), store.label)
     return _layout(store, root, "captions in text files", parts, [])
 
 

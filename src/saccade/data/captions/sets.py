@@ -1,20 +1,25 @@
 """Pictures with captions, in a folder or a tar; the format is detected.
 
 - metadata.csv or metadata.jsonl as Hugging Face's imagefolder has them, any other CSV, TSV or JSON lines whose header
-  names pictures and captions (`tables.py`); train, val and test in their names make splits, and so do such folders;
+  names pictures and captions (`tables.py`); a column split makes splits, and so do train, val and test in the names of
+  tables and of folders;
 - COCO captions JSON (`coco.py`);
 - a .txt beside each picture, a caption a line (`texts.py`).
 
 Captions are text exactly as written. Nothing is guessed: what cannot be read is left out and recorded, or raises.
 """
 
+import copy
 import os
+from collections.abc import Callable
 
-from saccade.data.captions.annotations import Captions
+from saccade.data.captions.annotations import CaptionedPicture, Captions
+from saccade.data.captions.groups import caption_groups, held_out_groups
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
-from saccade.data.splitting import select_split, split_train_val
+from saccade.data.split_names import split_role
+from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, some_of
 
@@ -47,6 +52,35 @@ class CaptionSet(AnnotatedFiles):
         """The captions of `picture(index)`, at least one, in the order of the file."""
         return tuple(self._pictures[index].captions)
 
+    def readable_captions(self, read: Callable[[str], object]) -> "CaptionSet":
+        """The set without the captions for which `read` raises a DataError, and without the pictures that have no other
+        one; they are recorded in `skipped`, or raise, depending on `on_error`.
+
+        Raises DataError if no caption is left."""
+        kept: list[int] = []
+        pictures, skipped = list(self._pictures), dict(self.skipped)
+        for i, name in enumerate(self.names):
+            captions = []
+            for number, caption in enumerate(self.captions(i), start=1):
+                try:
+                    read(caption)
+                    captions.append(caption)
+                except DataError as error:
+                    if self.on_error == "fail":
+                        raise DataError(f"{self.label}, {escape(name)}: {error}") from error
+                    skipped[f"{name}, caption {number}"] = str(error)
+            if captions:
+                kept.append(i)
+                pictures[i] = CaptionedPicture(pictures[i].name, captions)
+        if not kept:
+            reason = next(iter(skipped.values()), "it is empty")
+            raise DataError(f"{self.label} has no caption that can be used: {reason}")
+        part = copy.copy(self)
+        part._pictures = pictures
+        part = part.subset(kept)
+        part.skipped = skipped
+        return part
+
 
 def open_captions(source: str | os.PathLike[str], split: str | None = None, on_error: str = "skip") -> CaptionSet:
     """Pictures with their captions.
@@ -73,15 +107,36 @@ def caption_splits(
     """Training and validation sets of one source.
 
     With `val`, that source is the validation set. Otherwise the validation split of the source is used if it has one;
-    else `val_fraction` of its training pictures is held out, deterministically for each seed. The notes of the
-    validation set record which. A test split is not used.
+    else `val_fraction` of its training pictures is held out, deterministically for each seed. Pictures with a caption
+    in common are held out together, so that no validation picture has a caption of a training picture; captions of more
+    than `groups.SHARED` pictures are excepted, as they name classes. The notes of the validation set record which. A
+    test split is not used, nor are splits with other names.
 
     Raises DataError as `open_captions`."""
 
     def open_split(layout: CaptionLayout, split: str | None, like: CaptionSet | None) -> CaptionSet:
         return _open_split(layout, split, on_error)
 
-    return split_train_val(_layout(source), None if val is None else _layout(val), open_split, val_fraction, seed)
+    layout = _layout(source)
+    train, held_out = split_train_val(
+        layout, None if val is None else _layout(val), open_split, val_fraction, seed, split_by_caption
+    )
+    unused = [name for name in layout.splits if split_role(name) is None]
+    if unused:
+        train.notes.append(f"splits of {layout.store.label} that are not used: {', '.join(map(escape, unused))}")
+    return train, held_out
+
+
+def split_by_caption(dataset: CaptionSet, val_fraction: float, seed: int) -> tuple[CaptionSet, CaptionSet]:
+    """`random_split` of the groups of pictures with a caption in common (`groups.py`). Raises DataError as that, and if
+    all pictures are one group."""
+    groups = caption_groups([dataset.captions(i) for i in range(len(dataset))])
+    if len(groups) == len(dataset):
+        return random_split(dataset, val_fraction, seed)
+    held_out = held_out_groups(groups, val_fraction, seed, dataset.label)
+    train, val = dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
+    val.notes.append("pictures that share a caption were kept in one split")
+    return train, val
 
 
 def _layout(source: str | os.PathLike[str]) -> CaptionLayout:

@@ -1,27 +1,43 @@
 """Captions in tables with a header: CSV, TSV, and JSON lines with the same names as keys.
 
-A column or key file_name, image, filename, path or filepath names the picture, caption or text says what it shows.
-Every value is text as it stands: NA, None and 007 are captions. Several rows may describe one picture; in JSON lines a
-list is several captions.
+A column or key file_name, image, filename, path or filepath names the picture, caption or text says what it shows, and
+split, if there is one, to which split the row belongs. Every value is text as it stands: NA, None and 007 are captions.
+Several rows may describe one picture; in JSON lines a list is several captions.
+
+A column stem, code or key names pictures without their folder and suffix (`1f600` for `noto/1f600.png` and
+`openmoji/1f600.png`): the row describes all of them. In such a table the caption may be in a column name, too.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from saccade.data.captions.annotations import Document, Row
-from saccade.data.files import escape
+from saccade.data.captions.delimited import delimited_header, delimited_rows
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError, in_one_line
 
 FILE_COLUMNS = ("file_name", "image", "filename", "path", "filepath")
+STEM_COLUMNS = ("stem", "code", "key")
 TEXT_COLUMNS = ("caption", "text")
+STEM_TEXT_COLUMNS = ("name",)
+SPLIT_COLUMN = "split"
 EXPECTED = "file_name (or image, filename, path) and caption (or text)"
 SUFFIXES = (".csv", ".tsv", ".jsonl")
+
+
+class Columns(NamedTuple):
+    """Places of the columns of a table. by_stem: whether the file column holds names without folder and suffix. split:
+    None in a table without such a column."""
+
+    file: int
+    text: int
+    split: int | None
+    by_stem: bool
 
 
 def is_table(name: str) -> bool:
@@ -41,57 +57,70 @@ def columns(store: Store, name: str) -> list[str]:
         if not isinstance(found, dict):
             raise DataError(f"{display} does not begin with a JSON object in braces on a line; one a caption expected")
         return list(found)
-    header = next(_csv_rows(store, name), None)
-    if header is None:
+    header = delimited_header(store, name)
+    if not header:
         raise DataError(f"{display} is empty; a header with {EXPECTED} expected")
-    return [each.strip() for each in header[1]]
+    return [each.strip() for each in header]
 
 
-def caption_columns(names: Sequence[str], display: str) -> tuple[int, int]:
-    """Places of the columns with the file name and the caption.
+def caption_columns(names: Sequence[str], display: str) -> Columns:
+    """Places of the columns with the file name, the caption and the split.
 
-    Raises DataError, naming the columns, if one is missing or there are several."""
-    lower = [name.lower() for name in names]
-    found = []
-    for known in (FILE_COLUMNS, TEXT_COLUMNS):
-        places = [i for i, name in enumerate(lower) if name in known]
-        if not places:
-            raise DataError(
-                f"{display} has the columns {', '.join(map(escape, names[:20])) or 'none'}; {EXPECTED} expected: "
-                "rename the columns"
-            )
-        if len(places) > 1:
-            several = ", ".join(escape(names[i]) for i in places)
-            raise DataError(f"{display} has the columns {several}, any of which could be meant; keep one of them")
-        found.append(places[0])
-    return found[0], found[1]
+    Raises DataError, naming the columns, if one of the first two is missing or there are several of one kind."""
+    file = _only_column(names, FILE_COLUMNS, display)
+    by_stem = file is None and (file := _only_column(names, STEM_COLUMNS, display)) is not None
+    text = _only_column(names, TEXT_COLUMNS, display)
+    if text is None and by_stem:
+        text = _only_column(names, STEM_TEXT_COLUMNS, display)
+    if file is None or text is None:
+        raise DataError(
+            f"{display} has the columns {', '.join(map(escape, names[:20])) or 'none'}; {EXPECTED} expected: "
+            "rename the columns"
+        )
+    return Columns(file, text, _only_column(names, (SPLIT_COLUMN,), display), by_stem)
+
+
+def _only_column(names: Sequence[str], known: Sequence[str], display: str) -> int | None:
+    places = [i for i, name in enumerate(names) if name.lower() in known]
+    if len(places) > 1:
+        several = ", ".join(escape(names[i]) for i in places)
+        raise DataError(f"{display} has the columns {several}, any of which could be meant; keep one of them")
+    return places[0] if places else None
 
 
 def read_table(store: Store, root: str, name: str) -> Document:
     """Parse a table. Raises DataError for one that is not text in UTF-8, lacks a column, or has unbalanced quotes."""
     names, display = columns(store, name), escape(relative_to(root, name))
-    file, text = caption_columns(names, escape(store.full_name(name)))
+    found = caption_columns(names, escape(store.full_name(name)))
     document = Document(name)
-    others = [each for i, each in enumerate(names) if i not in (file, text)]
+    others = [each for i, each in enumerate(names) if i not in found[:3]]
     if others:
         document.notes.append(f"columns of {display} that are not read: {', '.join(map(escape, others[:20]))}")
     if name.lower().endswith(".jsonl"):
-        _read_json(store, document, display, names[file], names[text])
-        return document
-    rows = _csv_rows(store, name)
-    next(rows)
-    for line, row in rows:
-        where = f"{display}, line {line}"
-        if len(row) == len(names):
-            document.rows.append(Row(where, row[file], [row[text]]))
-            continue
-        advice = "put quotes around a text with a separator in it"
-        problem = f"{where} has {len(row)} fields and the header {len(names)}; {advice}"
-        document.problems.append(Problem("caption broken", where, problem))
+        _read_json(store, document, display, names, found)
+    else:
+        _read_rows(store, document, display, len(names), found)
+    if found.by_stem:
+        document.rows = list(_by_stem(store, document, names[found.file], display))
     return document
 
 
-def _read_json(store: Store, document: Document, display: str, file: str, text: str) -> None:
+def _read_rows(store: Store, document: Document, display: str, width: int, columns: Columns) -> None:
+    rows, notes = delimited_rows(store, document.name)
+    document.notes += notes
+    for line, row in rows[1:]:
+        where = f"{display}, line {line}"
+        if len(row) == width:
+            split = None if columns.split is None else row[columns.split]
+            document.rows.append(Row(where, row[columns.file], [row[columns.text]], split))
+            continue
+        advice = "put quotes around a text with a separator in it"
+        problem = f"{where} has {len(row)} fields and the header {width}; {advice}"
+        document.problems.append(Problem("caption broken", where, problem))
+
+
+def _read_json(store: Store, document: Document, display: str, names: Sequence[str], columns: Columns) -> None:
+    file, text = names[columns.file], names[columns.text]
     for line, found in _json_lines(store, document.name):
         where = f"{display}, line {line}"
         if isinstance(found, str):
@@ -101,7 +130,27 @@ def _read_json(store: Store, document: Document, display: str, file: str, text: 
             document.problems.append(Problem("caption broken", where, problem))
         else:
             captions = found.get(text)
-            document.rows.append(Row(where, found.get(file), captions if isinstance(captions, list) else [captions]))
+            captions = captions if isinstance(captions, list) else [captions]
+            split = None if columns.split is None else found.get(names[columns.split], "")
+            document.rows.append(Row(where, found.get(file), captions, split))
+
+
+def _by_stem(store: Store, document: Document, column: str, display: str) -> Iterator[Row]:
+    """The rows again for each picture with the name of the row, in the folder of the table and those below it."""
+    folder = parent_folder(document.name)
+    pictures: dict[str, list[str]] = {}
+    for name in sorted(filter(is_picture, store.files), key=natural_key):
+        if not folder or name.startswith(f"{folder}/"):
+            pictures.setdefault(PurePosixPath(name).stem, []).append(relative_to(folder, name))
+    document.notes.append(
+        f"the column {escape(column)} of {display} was taken for names of pictures without folder and suffix"
+    )
+    for row in document.rows:
+        found = pictures.get(row.file, []) if isinstance(row.file, str) else []
+        if not found:
+            text = f"{row.where} names {escape(row.file)}, and no picture has this name; add or remove it"
+            document.problems.append(Problem("picture missing", row.where, text))
+        yield from (row._replace(file=name) for name in found)
 
 
 def _json_lines(store: Store, name: str) -> Iterator[tuple[int, object]]:
@@ -122,22 +171,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if twice:
         raise ValueError(f"the key {escape(twice[0])} occurs twice")
     return dict(pairs)
-
-
-def _csv_rows(store: Store, name: str) -> Iterator[tuple[int, list[str]]]:
-    """Last line and fields of each row that is not empty. Quotes are those of CSV in TSV, too: a field that begins with
-    one ends with one, and those inside it are doubled."""
-    text = io.StringIO(read_text(store, name), newline="")
-    reader = csv.reader(text, delimiter="\t" if name.lower().endswith(".tsv") else ",", strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise DataError(
-            f"{escape(store.full_name(name))}, line {reader.line_num} cannot be read ({in_one_line(error)}); a field "
-            "that begins with a quote ends with one, and quotes inside it are doubled"
-        ) from error
 
 
 def choose_tables(store: Store, names: Sequence[str]) -> tuple[list[str], list[str]]:
