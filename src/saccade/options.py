@@ -16,7 +16,7 @@ class Options(BaseModel):
         renamed: old field name -> its present name. Files that were written with the old name stay readable.
     """
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     renamed: ClassVar[dict[str, str]] = {}
 

@@ -9,6 +9,10 @@ from importlib import import_module
 import pytest
 
 from saccade.cli.main import COMMANDS
+from saccade.cli.task_options import parameters_of
+from saccade.options import DataOptions
+from saccade.tasks.registry import TASKS, commands
+from saccade.train.config import TrainConfig
 
 HEAVY = {"torch", "numpy", "PIL", "jaxtyping", "einops", "transformers", "torchmetrics", "tqdm"}
 
@@ -54,6 +58,52 @@ def test_nothing_heavy_is_imported(arguments, answer):
     assert re.search(answer, output)
     assert not packages & HEAVY
     assert modules < 900
+
+
+HELP_WITHOUT_CLASS_SOURCES = """
+import inspect, sys
+find = inspect.findsource
+def modules_only(object):
+    if not inspect.ismodule(object):
+        raise AssertionError(f"the source of {object} is searched, which takes 20 ms a class")
+    return find(object)
+inspect.findsource = modules_only
+from saccade.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("command", [["train", "classify"], ["train", "match"], ["predict"], ["val"], ["look"]])
+def test_help_searches_no_source_for_classes_and_renders_no_markdown(command):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", HELP_WITHOUT_CLASS_SOURCES, *command, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage: saccade" in done.stdout
+    assert "rich.markdown" not in done.stderr
+
+
+def test_help_for_one_task_imports_no_other():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "saccade", "train", "classify", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert set(re.findall(r"saccade\.tasks\.(\w+)\.", done.stderr)) == {"classify"}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_option_has_a_help_text(name):
+    task = commands(name)
+    for options in (DataOptions, TrainConfig, task.recipe, task.predict_options, task.val_options):
+        for parameter in parameters_of(options, "any"):
+            assert parameter.annotation.__metadata__[-1].help, parameter
 
 
 def test_the_overview_says_what_the_commands_say():

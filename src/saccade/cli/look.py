@@ -85,27 +85,24 @@ def look(
     output.check_writable(out, [] if picture is None else [picture])
     import_library()
     from saccade.device import pick_device
-    from saccade.studio.look import look_at, look_at_best
+    from saccade.studio.look import look_at
     from saccade.studio.views import LookOptions
 
     stdout = console.stderr() if as_json else console.stdout()
     seen, place = _picture(picture, stdout), pick_device(device)
     waiting = console.stderr()
-    options, compared = LookOptions(size=size, threshold=threshold), None
+    options = LookOptions(size=size, threshold=threshold, texts=texts)
     with waiting.status("running the model"):
-        if texts:
-            compared, found = look_at_best(model, seen, texts, options, place)
-        else:
-            found = look_at(model, seen, options, place)
+        found = look_at(model, seen, options, place)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}
-        ranked = {} if compared is None else compared.to_dict()
+        ranked = {} if found.comparison is None else found.comparison.to_dict()
         print(json.dumps({**found.to_dict(), **ranked, "page": page}, ensure_ascii=False))
     else:
-        if compared is not None:
-            _print_ranking(stdout, compared)
+        if found.comparison is not None:
+            _print_ranking(stdout, found.comparison)
         _print(stdout, found, report)
     if open_page:
         webbrowser.open(out.resolve().as_uri())

@@ -1,9 +1,10 @@
 """The command `saccade`: its subcommands, and how errors are reported."""
 
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cyclopts
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from saccade.cli import console
 from saccade.cli.renamed import rename_options
 from saccade.errors import SaccadeError, in_one_line
+from saccade.lazy import resolve
 
 # name of a command -> its function, and the first sentence of its docstring
 COMMANDS = {
@@ -55,12 +57,12 @@ def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
         help="Vision attention that you can use, see and touch.\n\n"
         "Start with `saccade look photo.jpg`. Every command explains itself with --help. "
         "After an error, --debug shows where it came from.",
-        help_format="markdown",
+        help_format="plaintext",
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
     if name in COMMANDS:
-        app.command(COMMANDS[name][0], name=name)
+        _add_command(app, resolve(COMMANDS[name][0]), name)
         return app
     train = cyclopts.App(name="train", help="Train a model on your own pictures.")
     app.command(train)
@@ -69,11 +71,24 @@ def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
         from saccade.tasks.registry import TASKS, commands
 
         for task in [second] if second in TASKS else TASKS:
-            train.command(train_command(commands(task)), name=task)
+            _add_command(train, train_command(commands(task)), task)
     else:
         for command, (function, summary) in COMMANDS.items():
             app.command(function, name=command, help=summary)
     return app
+
+
+def _add_command(app: cyclopts.App, function: Callable[..., None], name: str) -> None:
+    """The help is wrapped to the width of the terminal, so paragraphs of the docstring become single lines."""
+    lines: list[str] = []
+    for line in inspect.cleandoc(function.__doc__ or "").splitlines():
+        paragraph = lines and line and lines[-1] and not (line + lines[-1]).count("---")
+        if paragraph and len(line) - len(line.lstrip()) == len(lines[-1]) - len(lines[-1].lstrip()):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    function.__doc__ = "\n".join(lines)
+    app.command(function, name=name)
 
 
 _OUT_OF_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
@@ -124,8 +139,13 @@ def _report(error: BaseException) -> tuple[int, str]:
     """The exit code and the message for an error."""
     text = in_one_line(error, most=2000)
     if isinstance(error, cyclopts.CycloptsError):
-        cause = error.__cause__
-        return 2, f"{_wrong_option(cause) if isinstance(cause, ValidationError) else text} (see saccade --help)"
+        argument, cause = error.argument, error.__cause__
+        if isinstance(cause, ValidationError) and argument is not None:  # the type or range of an option
+            from saccade.cli.task_options import first_message
+
+            value = " ".join(token.value for token in argument.tokens)
+            return 2, f"{argument.name} {value}: {first_message(cause)}"
+        return 2, f"{text} (see saccade --help)"
     if isinstance(error, SaccadeError):
         return error.exit_code, text
     if _interrupted(error):
@@ -146,9 +166,3 @@ def _interrupted(error: BaseException) -> bool:
             return False
         error = before
     return True
-
-
-def _wrong_option(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(map(str, first["loc"])).replace("_", "-")
-    return f"--{name} {first['input']}: {first['msg'][:1].lower()}{first['msg'][1:]}"

@@ -1,7 +1,7 @@
 """`saccade predict`: results for pictures, and for videos frame by frame."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,10 +13,10 @@ from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.results import ResultWriter
-from saccade.cli.task_options import merged_options, options_of
+from saccade.cli.task_options import options_of, task_parameters, with_options
 from saccade.data.files import find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
-from saccade.options import OnError, Options
+from saccade.options import OnError
 
 if TYPE_CHECKING:
     from saccade.data import Picture
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 BATCH, VIDEO_BATCH = 16, 4  # pictures in memory at once; frames of videos can be large
 
-TaskOptions: type[Options] = merged_options("predict_options")
 
-
+@with_options(options=task_parameters("predict_options"))
 def predict(
     pictures: Annotated[list[str], Parameter(negative=())],
     *,
@@ -37,7 +36,7 @@ def predict(
     precision: Precision = "fp32",
     as_json: Json = False,
     as_csv: Annotated[bool, Parameter(name="--csv", negative=())] = False,
-    options: Annotated[TaskOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    options: dict[str, Any],
 ) -> None:
     """Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are processed frame by
     frame.
@@ -83,7 +82,7 @@ def predict(
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
     )
     import_library()
-    task, commands = load_with_head(model, set() if options is None else options.model_fields_set)
+    task, commands = load_with_head(model, set(options))
     task_options = options_of(commands, "predict_options", options, model)
     from saccade.device import join
 
@@ -170,14 +169,13 @@ class Inputs:
         return picture
 
 
-def _check_outputs(files: Sequence[Path], out: Path | None, options: Options | None) -> None:
+def _check_outputs(files: Sequence[Path], out: Path | None, options: Mapping[str, Any]) -> None:
     """Raises before any work where the results cannot be written."""
     if out is None:
         return
     from saccade.data import output
 
     output.check_writable(out, files)
-    for name in options.model_fields_set if options is not None else ():
-        value = getattr(options, name)
+    for name, value in options.items():
         if isinstance(value, Path) and value.absolute() == out.absolute():
             raise UsageError(f"--{name.replace('_', '-')} and --out name the same file: choose another for one of them")

@@ -1,49 +1,123 @@
-"""Options that only some tasks have, as one set of options of a command."""
+"""Classes of options as parameters of a command: each field is an option with the field's docstring as its help."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
-from cyclopts import Parameter
-from pydantic import ConfigDict, Field, create_model
+import cyclopts
+from pydantic import BaseModel, ValidationError
 
 from saccade.errors import UsageError
-from saccade.options import Options
 from saccade.tasks.registry import all_commands
 
 Kind = Literal["predict_options", "val_options"]
+OptionsType = TypeVar("OptionsType", bound=BaseModel)
 
 
-class _Merged(Options):
-    model_config = ConfigDict(use_attribute_docstrings=False)  # descriptions are given; no source to search
+def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Parameter]:
+    """A keyword parameter for each field, in a group of the help."""
+    docstrings = _field_docstrings(options)
+    parameters = []
+    for name, field in options.model_fields.items():
+        converter = None if field.annotation is bool else _texts if get_origin(field.annotation) is tuple else _text
+        shown = cyclopts.Parameter(group=group, help=docstrings.get(name), converter=converter)
+        annotation: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, shown))  # type: ignore[attr-defined]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, keyword, default=field.default, annotation=annotation))
+    return parameters
 
 
-def merged_options(kind: Kind) -> type[Options]:
+def task_parameters(kind: Kind) -> list[inspect.Parameter]:
     """The options of all tasks by name, grouped in the help by the tasks that have them."""
     tasks: dict[str, list[str]] = {}
-    fields: dict[str, Any] = {}
     for task in all_commands():
-        for name, field in getattr(task, kind).model_fields.items():
+        for name in getattr(task, kind).model_fields:
             tasks.setdefault(name, []).append(task.name)
-            fields.setdefault(name, field)
-    definitions: dict[str, Any] = {}
-    for name, field in fields.items():
-        metadata = (*field.metadata, Parameter(group=f"Options of {' and '.join(tasks[name])} models"))
-        annotation: Any = Annotated.__class_getitem__((field.annotation, *metadata))  # type: ignore[attr-defined]
-        definitions[name] = (annotation, Field(field.default, description=field.description))
-    return create_model(kind, __base__=_Merged, **definitions)
+    parameters: dict[str, inspect.Parameter] = {}
+    for task in all_commands():
+        for name in getattr(task, kind).model_fields:
+            if name not in parameters:
+                group = f"Options of {' and '.join(tasks[name])} models"
+                parameters |= {p.name: p for p in parameters_of(getattr(task, kind), group) if p.name == name}
+    return list(parameters.values())
 
 
-def options_of(task: Any, kind: Kind, given: Options | None, model: str) -> Any:
+def with_options(**sets: Sequence[inspect.Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that puts parameters in the place of one that takes them together: it gets those that were given, as
+    a dictionary."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function)
+        own = [parameter for name, parameter in signature.parameters.items() if name not in sets]
+        parameters = [*own, *(parameter for each in sets.values() for parameter in each)]
+
+        @wraps(function)
+        def command(*arguments: Any, **given: Any) -> None:
+            values = {key: {p.name: given.pop(p.name) for p in each if p.name in given} for key, each in sets.items()}
+            function(*arguments, **given, **values)
+
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorate
+
+
+def build(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
+    """An instance. Raises UsageError for a value that is out of range."""
+    try:
+        return options(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])).replace("_", "-")
+        raise UsageError(f"--{name} {first['input']}: {first_message(error)}") from error
+
+
+def first_message(error: ValidationError) -> str:
+    """What is wrong with a value, to follow the value and a colon."""
+    message = error.errors()[0]["msg"]
+    return f"{message[:1].lower()}{message[1:]} (see saccade --help)"
+
+
+def options_of(task: Any, kind: Kind, given: Mapping[str, Any], model: str) -> Any:
     """The options of one task out of all that are given. Raises UsageError for an option that it does not have."""
-    values = {} if given is None else given.model_dump(include=given.model_fields_set)
     own = getattr(task, kind)
-    for name in values:
+    for name in given:
         if name not in own.model_fields:
-            having = [each.name for each in all_commands() if name in getattr(each, kind).model_fields]
+            having = " or ".join(each.name for each in all_commands() if name in getattr(each, kind).model_fields)
             option = name.replace("_", "-")
-            raise UsageError(f"--{option} is an option of {_or(having)} models; {model} is a {task.name} model")
-    return own(**values)
+            raise UsageError(f"--{option} is an option of {having} models; {model} is a {task.name} model")
+    return build(own, given)
 
 
-def _or(names: Sequence[str]) -> str:
-    return " or ".join(names)
+def _text(_: Any, tokens: Sequence[cyclopts.Token]) -> str:
+    return tokens[0].value  # as it was written: pydantic converts it, more strictly than cyclopts
+
+
+def _texts(_: Any, tokens: Sequence[cyclopts.Token]) -> list[str]:
+    return [token.value for token in tokens]
+
+
+def _field_docstrings(options: type[BaseModel]) -> dict[str, str]:
+    """Name of a field -> the string below it, from the source of the class and of its bases."""
+    docstrings: dict[str, str] = {}
+    for each in reversed(options.__mro__[: options.__mro__.index(BaseModel)]):
+        for definition in _syntax_tree(each.__module__).body:
+            if isinstance(definition, ast.ClassDef) and definition.name == each.__name__:
+                for field, below in zip(definition.body, definition.body[1:], strict=False):
+                    match field, below:
+                        case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
+                            docstrings[name] = " ".join(text.split())
+    return docstrings
+
+
+@cache
+def _syntax_tree(module: str) -> ast.Module:
+    """Parsing a module takes a millisecond; `inspect.getsource` of a class in it takes twenty."""
+    try:
+        return ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:  # installed without its source
+        return ast.Module([], [])

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from saccade.cli import console
 from saccade.cli.interrupt import import_library
+from saccade.cli.task_options import build, parameters_of, with_options
 from saccade.errors import SaccadeError, UsageError
 from saccade.options import DataOptions, Options
 from saccade.tasks.commands import TaskCommands
@@ -43,24 +44,29 @@ class Run:
 def train_command(task: TaskCommands) -> Callable[..., None]:
     """The function behind `saccade train NAME`; its signature and docstring are what cyclopts shows."""
 
+    @with_options(
+        data=parameters_of(DataOptions, "Data"),
+        recipe=parameters_of(task.recipe, "Model and augmentation"),
+        config=parameters_of(TrainConfig, "Training"),
+    )
     def train(
         *,
         name: str = task.name,
         resume: Annotated[bool, Parameter(negative=())] = False,
-        data: Annotated[DataOptions | None, Parameter(name="*", group="Data")] = None,
-        recipe: Annotated[task.recipe | None, Parameter(name="*", group="Model and augmentation")] = None,  # type: ignore[name-defined]
-        config: Annotated[TrainConfig | None, Parameter(name="*", group="Training")] = None,
+        data: dict[str, Any],
+        recipe: dict[str, Any],
+        config: dict[str, Any],
     ) -> None:
-        run_training(task, prepare_run(name, resume, data, recipe or task.recipe(), config))
+        options = build(DataOptions, data), build(task.recipe, recipe), build(TrainConfig, config)
+        run_training(task, prepare_run(name, resume, *options))
 
     train.__doc__ = task.help + _PARAMETERS
     return train
 
 
-def prepare_run(name: str, resume: bool, data: DataOptions | None, recipe: Recipe, config: TrainConfig | None) -> Run:
+def prepare_run(name: str, resume: bool, data: DataOptions, recipe: Recipe, config: TrainConfig) -> Run:
     """A new run, or the one to resume. Raises SaccadeError for a name that is taken or invalid, for a run that cannot
     be resumed, and without data."""
-    data, config = data or DataOptions(), config or TrainConfig()
     if name in ("", ".", "..") or Path(name).name != name:
         raise UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name

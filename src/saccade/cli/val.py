@@ -2,22 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import Any
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
-from saccade.cli.task_options import merged_options, options_of
-from saccade.options import OnError, Options
+from saccade.cli.task_options import options_of, task_parameters, with_options
+from saccade.options import OnError
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.registry import all_commands
 
-TaskOptions: type[Options] = merged_options("val_options")
 
-
+@with_options(options=task_parameters("val_options"))
 def val(
     data: Path,
     *,
@@ -28,7 +25,7 @@ def val(
     device: DeviceName = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
-    options: Annotated[TaskOptions | None, Parameter(name="*")] = None,  # type: ignore[valid-type]
+    options: dict[str, Any],
 ) -> None:
     console.check_data(data)
     import_library()

@@ -19,7 +19,7 @@ Options = TypeVar("Options", bound=BaseModel)
 class TrainConfig(BaseModel):
     """How to train. Rates are for the default batch."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     epochs: Annotated[int | None, Field(gt=0)] = None
     """Passes over the training pictures; default: 30, or as many as 1,000 updates take."""
