@@ -6,7 +6,7 @@ candidates are decided by the head, in which the words of a text attend to the p
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -107,13 +107,19 @@ class Matcher(nn.Module):
         return self.head(texts, pictures, word_mask)
 
     def forward(
-        self, pixels: Float[Tensor, "b c y x"], words: WordBatch, chosen: Int[Tensor, "b k"] | None = None
+        self,
+        pixels: Float[Tensor, "b c y x"],
+        words: WordBatch,
+        chosen: Int[Tensor, "b k"] | Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Float[Tensor, "b p"], Match]:
         """Logits of every picture with every text, and the head's decision on pairs: of each picture with its `chosen`
-        texts, by their places among the p; without them, on the pairs that `match` makes."""
+        texts, by their places among the p, or by a function of the logits that gives these places; without them, on the
+        pairs that `match` makes."""
         pictures, texts = self.encode_pictures(pixels), self.encode_texts(words)
         similarity = self.similarity(pictures.vector, texts.vector)
         tokens, mask = texts.tokens, texts.mask
+        if callable(chosen):
+            chosen = chosen(similarity.detach())
         if chosen is not None:
             tokens, mask = tokens[chosen.flatten()], mask[chosen.flatten()]
         return similarity, self.match(pictures.tokens, tokens, mask)

@@ -5,7 +5,7 @@ import torch
 
 from saccade.data.scenes import Scenes, is_held_out
 from saccade.data.scenes.stream import Stream
-from saccade.tasks.match.batches import Batch, ScenePairs, choose_pairs, edited_twin, hard_caption, join
+from saccade.tasks.match.batches import ScenePairs, choose_pairs, edited_twin, hard_caption
 from saccade.tasks.match.candidates import candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, true_pairs
@@ -77,11 +77,9 @@ def test_a_caption_without_relations_has_no_edit_of_one():
 
 
 def test_chosen_pairs():
-    pictures, (scenes, captions) = samples(6)
-    batch = join([Batch(pictures[:4], scenes[:4], captions[:20]), Batch(pictures[4:], scenes[4:], captions[20:])])
-    assert batch.pictures.shape == pictures.shape
-    assert batch.captions == captions
-    labels, chosen = choose_pairs(batch, true=2, hard=4, random=1)
+    _, (scenes, captions) = samples(6)
+    texts, labels, chosen = choose_pairs(scenes, captions, true=2, hard=4, random=1)
+    assert texts == [caption.text for caption in captions]
     assert torch.equal(labels.bool(), true_pairs(scenes, [c.description for c in captions]))
     assert chosen.shape == (12, 5 + 2 + 4 + 1)
     for i, row in enumerate(chosen.tolist()):
@@ -89,6 +87,15 @@ def test_chosen_pairs():
         assert row[5:7] == [5 * (i ^ 1), 5 * (i ^ 1) + 1]
         assert not labels[i, row[7:11]].any()
         assert not set(row[7:11]) & set(row[:7])
+
+
+def test_pairs_of_several_batches():
+    source = ScenePairs(world(), RECIPE)
+    (_, first), (_, second) = samples(2), samples(4, seed=1)
+    texts, labels, chosen = source.pairs([first, second])
+    assert texts == [caption.text for _, captions in (first, second) for caption in captions]
+    assert labels.shape == (12, 60)
+    assert chosen.shape == (12, 5 + 2 + RECIPE.hard_negatives + RECIPE.random_negatives)
 
 
 @pytest.mark.parametrize("language", [None, "en", "ko"])

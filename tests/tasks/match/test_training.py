@@ -52,7 +52,7 @@ def test_batches():
     training = MatchTraining(*worlds(), recipe())
     batch, other = batches(training)
     assert batch.pictures.shape == (4, 3, 32, 32)
-    assert len(batch.captions) == 16
+    assert [len(part) for part in batch.annotations] == [4, 16]
     assert not torch.equal(batch.pictures, other.pictures)
     loss = training.loss(training.model, [batch, other], torch.device("cpu"))
     loss.backward()
@@ -81,7 +81,9 @@ def test_evaluation_counts_all_candidates():
     assert set(scores) == {
         *(f"recall@{k}{way}" for k in (1, 5, 10) for way in ("", " of pictures")),
         "towers' recall@1",
+        "chance recall@1",
     }
+    assert scores["chance recall@1"] == pytest.approx(2 / 120)
     assert scores["recall@1"] <= scores["recall@5"] <= scores["recall@10"] < 0.5
     assert scores["recall@10"] * 120 == pytest.approx(round(scores["recall@10"] * 120), abs=1e-3)
 

@@ -42,7 +42,7 @@ def caption_groups(captions: Sequence[Sequence[str]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def held_out_groups(groups: Sequence[Sequence[int]], fraction: float, seed: int, label: str) -> list[int]:
+def held_out_groups(groups: Sequence[list[int]], fraction: float, seed: int, label: str) -> list[int]:
     """Indices of about `fraction` of the pictures, in whole groups chosen at random but deterministically, sorted. It
     is at least the smallest group, and a group is passed over where it would exceed the fraction.
 
@@ -56,4 +56,5 @@ def held_out_groups(groups: Sequence[Sequence[int]], fraction: float, seed: int,
     for i in np.random.default_rng(seed).permutation(len(groups)):
         if len(chosen) + len(groups[i]) <= max(1, round(count)):
             chosen += groups[i]
-    return sorted(chosen or list(min(groups, key=len)))
+    smallest: list[int] = min(groups, key=len)
+    return sorted(chosen or smallest)

@@ -1,12 +1,12 @@
 """Pictures with captions to train a matcher: scenes in pairs that differ in one attribute or relation, captions that
 are true of them, and captions with one attribute or relation changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from saccade.data.scenes import (
@@ -32,13 +32,24 @@ RELATIONS = 0.8  # of the changes, concern a relation; the others a colour or a 
 _PAIR = 3  # stream of random numbers; scenes, films and edits use 0, 1 and 2
 
 
+Annotations = tuple[list[Description], list[Caption]]  # of a batch of scenes
+
+
 class Batch(NamedTuple):
-    """pictures: normalized, with their descriptions. captions: the same number for each picture, in the order of the
-    pictures."""
+    """pictures: normalized. annotations: what their source makes `Pairs` of."""
 
     pictures: Float[Tensor, "b c y x"]
-    scenes: list[Description]
-    captions: list[Caption]
+    annotations: Any
+
+
+class Pairs(NamedTuple):
+    """texts: the same number for each picture, in the order of the pictures. labels: of every picture with every text,
+    1 where the text is true of it, else 0. chosen: the texts that the head compares with each picture, or a function
+    that chooses them by the similarities of the towers."""
+
+    texts: list[str]
+    labels: Int[Tensor, "b p"]
+    chosen: Int[Tensor, "b k"] | Callable[[Tensor], Tensor]
 
 
 class ScenePairs(SceneSource):
@@ -54,7 +65,7 @@ class ScenePairs(SceneSource):
 
     def samples(
         self, indices: Tensor, size: tuple[int, int], generator: Generator
-    ) -> tuple[Float[Tensor, "b 3 y x"], tuple[list[Description], list[Caption]]]:
+    ) -> tuple[Float[Tensor, "b 3 y x"], Annotations]:
         """Two pictures an index, with their descriptions and captions."""
         scenes: list[Scene] = []
         captions: list[Caption] = []
@@ -68,6 +79,12 @@ class ScenePairs(SceneSource):
                 )
         pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in scenes])
         return pixels.permute(0, 3, 1, 2).float() / 255, ([scene.description for scene in scenes], captions)
+
+    def pairs(self, annotations: Sequence[Annotations]) -> Pairs:
+        """All captions, and those that `choose_pairs` chooses."""
+        scenes, captions = (list(chain(*parts)) for parts in zip(*annotations, strict=True))
+        recipe = self.recipe
+        return choose_pairs(scenes, captions, recipe.captions, recipe.hard_negatives, recipe.random_negatives)
 
 
 def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
@@ -120,29 +137,18 @@ def kinds_in_order(stream: Stream) -> list[Kind]:
     return ["relation", *others] if stream.bernoulli(RELATIONS) else [*others, "relation"]
 
 
-def join(batches: Sequence[Batch]) -> Batch:
-    """One batch of several."""
-    pictures, scenes, captions = zip(*batches, strict=True)
-    return Batch(torch.cat(pictures), list(chain(*scenes)), list(chain(*captions)))
-
-
-class Pairs(NamedTuple):
-    """labels: of every picture with every text, 1 where the text is true of it, else 0. chosen: the texts that the head
-    compares with each picture."""
-
-    labels: Tensor
-    chosen: Tensor
-
-
-def choose_pairs(batch: Batch, true: int, hard: int, random: int) -> Pairs:
+def choose_pairs(
+    scenes: Sequence[Description], captions: Sequence[Caption], true: int, hard: int, random: int
+) -> Pairs:
     """Of every picture its own captions, the true ones of the picture that it was edited from or into, the `hard` false
     ones of other pictures that mention the fewest objects it lacks, and `random` ones."""
-    b, p = len(batch.scenes), len(batch.captions)
-    descriptions = [caption.description for caption in batch.captions]
-    labels = true_pairs(batch.scenes, descriptions).long()
+    b, p = len(scenes), len(captions)
+    descriptions = [caption.description for caption in captions]
+    labels = true_pairs(scenes, descriptions).long()
     own = torch.arange(p).view(b, p // b)
     twins = own[torch.arange(b) ^ 1, :true]
-    distance = missing_objects(batch.scenes, descriptions) + torch.rand(b, p)
+    distance = missing_objects(scenes, descriptions) + torch.rand(b, p)
     distance.masked_fill_(labels > 0, torch.inf).scatter_(1, torch.cat([own, twins], dim=1), torch.inf)
     closest = distance.topk(min(hard, p), dim=1, largest=False).indices
-    return Pairs(labels, torch.cat([own, twins, closest, torch.randint(p, (b, random))], dim=1))
+    chosen = torch.cat([own, twins, closest, torch.randint(p, (b, random))], dim=1)
+    return Pairs([caption.text for caption in captions], labels, chosen)

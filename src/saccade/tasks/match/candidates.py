@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from saccade.data.scenes import Caption, Scene, Scenes, draw_caption
@@ -38,6 +38,10 @@ class Candidates:
     @property
     def texts(self) -> list[str]:
         return [caption.text for caption in self.captions]
+
+    @property
+    def matches(self) -> Bool[Tensor, "n n"]:
+        return torch.eye(len(self), dtype=torch.bool)
 
     def add(self, scene: Scene, stream: Stream, language: Language | None) -> bool:
         """Add a scene with a caption that tells it apart from all others, and the others from it. Returns whether there

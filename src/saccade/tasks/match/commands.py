@@ -28,24 +28,32 @@ class MatchPredictOptions(Options):
 
 
 class MatchCommands(TaskCommands):
-    """Scenes with captions; texts ranked for pictures."""
+    """Pictures with captions; texts ranked for pictures."""
 
     name = "match"
     help = """Train a matcher of pictures and texts.
 
 --data scenes trains on procedurally drawn scenes with captions in English and Korean, scenes:5000,objects=1-3 on 5,000
-scenes an epoch of one to three objects. The result is in runs/NAME: the model to use in model/, curves in log.jsonl and
-TensorBoard files, and what --resume needs in state/.
+scenes an epoch of one to three objects. A folder or tar is read as pictures with captions: a table (metadata.csv, .tsv,
+metadata.jsonl) with the columns file_name and text, and split where it says which rows are for validation; COCO
+captions JSON; or a .txt beside each picture. Pictures that share a caption are held out for validation together. The
+result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs
+in state/.
 
 Examples:
 
     saccade train match --data scenes:6400,objects=1-3 --weights scenes --name words
 
+    saccade train match --data photos/ --size 128 --name photos
+
     saccade train match --name words --resume
 """
     recipe = MatchRecipe
     predict_options = MatchPredictOptions
-    evaluates = "A matcher: recall among 100 candidates, accuracy on minimal edits; scenes:N."
+    evaluates = (
+        "A matcher: recall among at most 100 candidates; pictures with captions (tables, COCO captions, text files); "
+        "on scenes:N also accuracy on minimal edits."
+    )
     bars_title = "shares of right decisions"
     task = "saccade.tasks.match.task:MatchTask"
     trainer = "saccade.tasks.match.training:MatchTraining"
@@ -53,13 +61,19 @@ Examples:
     view = "saccade.studio.views.match:MatchView"
 
     def open_splits(self, options: DataOptions, recipe: MatchRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data.captions import caption_splits
+        from saccade.ops import tokenize
+        from saccade.tasks.match.training import MAX_WORDS
         from saccade.tasks.scenes import scene_splits
 
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
-        if scenes is None:
-            raise UsageError(f"--data {options.data}: a matcher is trained on scenes; give scenes or scenes:N")
-        return scenes
+        recipe.check_for(scenes=scenes is not None)
+        if scenes is not None:
+            return scenes
+        train, val = caption_splits(options.data, options.val, options.val_fraction, seed, options.on_error)
+        readable = [part.readable_captions(lambda text: tokenize([text], MAX_WORDS)) for part in (train, val)]
+        return readable[0], readable[1]
 
     def load_for(self, model: str, given: set[str]) -> "MatchTask | PublicMatchTask | None":
         """With texts, a public matcher with both of its towers."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from saccade.errors import UsageError
 from saccade.options import Options, progressive_size
 
 
@@ -23,13 +24,16 @@ class MatchRecipe(Options):
     head_depth: Annotated[int, Field(gt=0)] = 2
     """Blocks of the cross-attention head."""
     captions: Annotated[int, Field(gt=0)] = 2
-    """Captions of each picture that are true."""
+    """Captions of each picture that are true of it; of a caption set, drawn from those it has."""
     hard_captions: Annotated[int, Field(ge=0)] = 2
-    """Captions of each picture with one colour, shape or relation changed."""
+    """Captions of each picture with one colour, shape or relation changed; scenes only."""
     hard_negatives: Annotated[int, Field(ge=0)] = 2
-    """Other pictures' captions that the head compares with each picture: those that come closest to being true."""
+    """Other pictures' captions that the head compares with each picture: those that come closest to being true; in a
+    caption set, by the similarity of the towers."""
     random_negatives: Annotated[int, Field(ge=0)] = 2
     """Captions drawn at random from the batch that the head compares with each picture."""
+    hflip: bool = False
+    """Flip the pictures of a caption set horizontally with probability 0.5, where no caption tells left from right."""
     lock: bool = False
     """Keep the encoder's weights as they are (locked-image tuning, Zhai et al. 2022): steps are faster, and a
     pretrained encoder is not disturbed before the words have a meaning."""
@@ -37,6 +41,13 @@ class MatchRecipe(Options):
     """Train on pictures of half the size first, at a quarter of the cost, and increase to the full size."""
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Chance to skip the encoder's last block's branches in training, less for earlier blocks."""
+
+    def check_for(self, scenes: bool) -> None:
+        """Raises UsageError for an option that does not apply to scenes, or to caption sets, and has another value than
+        its default."""
+        name, data = ("hflip", "scenes") if scenes else ("hard_captions", "a caption set")
+        if getattr(self, name) != type(self).model_fields[name].default:
+            raise UsageError(f"--{name.replace('_', '-')} does not apply to {data}: leave it out")
 
     def size_at(self, progress: float) -> int:
         """Side of the training pictures at a fraction of the run, 0 to 1: a half, three quarters, then full."""

@@ -95,10 +95,16 @@ class MatchTask(TrainedTask):
         encoded = self.encode_texts(texts)
         pictures = map(read_image, sources)
         while some := list(islice(pictures, batch)):
-            features = self.encode_pictures(some)
-            similarity, scores = self.similarity(features, encoded), self.rank_texts(features, encoded)
-            for picture, row, towers in zip(some, scores, similarity, strict=True):
-                yield Ranking.ordered(picture, texts, row, row.sigmoid(), towers.sigmoid())
+            yield from self.rank(some, self.encode_pictures(some), texts, encoded)
+
+    @torch.no_grad()
+    def rank(
+        self, pictures: Sequence[Picture], features: PictureFeatures, texts: Sequence[str], encoded: TextFeatures
+    ) -> Iterator[Ranking]:
+        """`predict` for pictures and texts that are encoded."""
+        similarity, scores = self.similarity(features, encoded), self.rank_texts(features, encoded)
+        for picture, row, towers in zip(pictures, scores, similarity, strict=True):
+            yield Ranking.ordered(picture, texts, row, row.sigmoid(), towers.sigmoid())
 
 
 class Ranked(NamedTuple):
@@ -109,11 +115,12 @@ class Ranked(NamedTuple):
 
 
 @torch.no_grad()
-def ranked(task: MatchTask, pixels: Float[Tensor, "n c y x"], texts: Sequence[str]) -> Ranked:
-    """Rank candidates: picture i, normalized, and text i belong together."""
+def ranked(
+    task: MatchTask, pixels: Float[Tensor, "n c y x"], texts: Sequence[str], matches: Bool[Tensor, "n n"]
+) -> Ranked:
+    """Rank candidates. pixels: normalized. matches: which texts (columns) are true of which pictures."""
     pictures, encoded = task.model.encode_pictures(pixels), task.encode_texts(texts)
     towers = task.similarity(pictures, encoded).float().cpu()
-    head = recalls(
-        task.rank_texts(pictures, encoded).float().cpu(), task.rank_pictures(pictures, encoded).float().cpu()
-    )
-    return Ranked(head, recalls(towers))
+    by_texts, by_pictures = task.rank_texts(pictures, encoded), task.rank_pictures(pictures, encoded)
+    head = recalls(by_texts.float().cpu(), by_pictures.float().cpu(), matches)
+    return Ranked(head, recalls(towers, matches=matches))

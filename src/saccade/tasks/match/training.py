@@ -1,20 +1,22 @@
-"""Training of a matcher on scenes."""
+"""Training of a matcher."""
 
 import torch
 from torch import Generator, Tensor, nn
 
+from saccade.data.captions import CaptionSet
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.models.matcher import Matcher, MatcherConfig
 from saccade.models.text import TextEncoderConfig
 from saccade.tasks.base import Task
-from saccade.tasks.encoders import encoder_config, load_pretrained
-from saccade.tasks.match.batches import Batch, ScenePairs, choose_pairs, join
-from saccade.tasks.match.candidates import candidate_sets
+from saccade.tasks.encoders import encoder_config, floor_to_patches, load_pretrained
+from saccade.tasks.match.batches import Batch, ScenePairs
+from saccade.tasks.match.candidates import Candidates, candidate_sets
+from saccade.tasks.match.captioned import CaptionedPictures, DecodedCandidates, decoded_candidates
 from saccade.tasks.match.loss import matching_loss
 from saccade.tasks.match.recipe import MatchRecipe
-from saccade.tasks.match.scores import KS
+from saccade.tasks.match.scores import KS, chance
 from saccade.tasks.match.task import MatchTask, ranked
 from saccade.tasks.training import SourceTraining, check_scene_size
 
@@ -23,58 +25,80 @@ MAX_WORDS = 256  # of a text: captions that list all relations of eight objects 
 
 
 class MatchTraining(SourceTraining):
-    """Scenes in pairs that differ in one attribute or relation, a new matcher, and its loss."""
+    """Pictures with captions, a new matcher, and its loss. Scenes come in pairs that differ in one attribute or
+    relation; the captions of a set are drawn by lot."""
 
     recipe: MatchRecipe
+    source: ScenePairs | CaptionedPictures
     selection_metric = "recall@1"
 
-    def __init__(self, train: Scenes, val: Scenes, recipe: MatchRecipe, seed: int = 0, pretrained: Task | None = None):
+    def __init__(
+        self,
+        train: Scenes | CaptionSet,
+        val: Scenes | CaptionSet,
+        recipe: MatchRecipe,
+        seed: int = 0,
+        pretrained: Task | None = None,
+    ):
         super().__init__(train, val, recipe, seed, pretrained)
-        check_scene_size(train.size, recipe)
+        size = train.size if isinstance(train, Scenes) else (recipe.size, recipe.size)
         self.labels = []
-        matcher = Matcher(matcher_config(recipe, train.size, pretrained))
+        matcher = Matcher(matcher_config(recipe, size, pretrained))
         if pretrained is not None:
             load_pretrained(matcher, pretrained, [])
         matcher.vit.requires_grad_(not recipe.lock)
-        self.model, self.tokenize = matcher, matcher.tokenize
-        self.patch, self.size = matcher.vit.config.patch, train.size
-        self.source = ScenePairs(train, recipe)
+        self.model, self.tokenize, self.patch = matcher, matcher.tokenize, matcher.vit.config.patch
+        self.size = size if isinstance(train, Scenes) else floor_to_patches(size, self.patch)
+        self.source = self._open_source(train)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
-        self.candidates = list(candidate_sets(val, len(val)))
-        self._describe_data(len(val))
-        self.about["objects"] = train.composition.objects
+        self.candidates: list[Candidates] | list[DecodedCandidates] = (
+            list(candidate_sets(val, len(val))) if isinstance(val, Scenes) else decoded_candidates(val, self.preprocess)
+        )
+        by_chance = torch.cat([chance(each.matches)["recall@1"] for each in self.candidates])
+        self.chance = float(by_chance.mean())
+        self._describe_data(len(by_chance))
+        if isinstance(train, Scenes):
+            self.about["objects"] = train.composition.objects
+        captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
+        self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
+
+    def _open_source(self, train: Scenes | CaptionSet) -> ScenePairs | CaptionedPictures:
+        if isinstance(train, Scenes):
+            check_scene_size(train.size, self.recipe)
+            return ScenePairs(train, self.recipe)
+        return CaptionedPictures(train, self.size, self.recipe)
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
-        """Two scenes an index, which differ in one attribute or relation, with their captions."""
+        """Pictures with what is known of their captions; of scenes two an index."""
         pictures, annotations = self.source.samples(indices, self._size_at(progress), generator)
-        return Batch(self.preprocess.standardize(pictures), *annotations)
+        return Batch(self.preprocess.standardize(pictures), annotations)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """`matching_loss` of all pictures with all captions."""
-        batch = join(batches)
-        words = self.tokenize([caption.text for caption in batch.captions])
-        pairs = choose_pairs(batch, self.recipe.captions, self.recipe.hard_negatives, self.recipe.random_negatives)
-        labels, chosen = pairs.labels.to(device), pairs.chosen.to(device)
-        similarity, match = model(batch.pictures.to(device), words, chosen)
+        texts, labels, choice = self.source.pairs([batch.annotations for batch in batches])
+        pictures = torch.cat([batch.pictures for batch in batches]).to(device)
+        labels, choice = labels.to(device), choice if callable(choice) else choice.to(device)
+        similarity, match = model(pictures, self.tokenize(texts), choice)
+        chosen = choice(similarity.detach()) if callable(choice) else choice
         return matching_loss(similarity, match, labels, chosen)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
-        """Recall among the candidates of the validation sets, of texts for a picture and of pictures for a text, split
-        among the processes; also that of the towers alone."""
+        """Recall among at most 100 candidates, of texts for a picture and of pictures for a text, split among the
+        processes; also that of the towers alone, and of a random order."""
         task = self.trained(model, "")
         correct = torch.zeros(2, 2 * len(KS), device=device.device)
         for candidates in self.candidates[device.rank :: device.world]:
             with device.precision():
                 pixels = self.preprocess.normalize(candidates.pixels.to(device.device))
-                scored = ranked(task, pixels, candidates.texts)
+                scored = ranked(task, pixels, candidates.texts, candidates.matches)
             for row, found in zip(correct, (scored.head, scored.towers), strict=True):
                 row += torch.stack([hits.sum() for hits in found.values()]).to(row)
         names = list(scored.head)
         total = device.sum(correct).cpu() / sum(map(len, self.candidates))
         head, towers = (dict(zip(names, row.tolist(), strict=True)) for row in total)
-        return head | {"towers' recall@1": towers["recall@1"]}
+        return head | {"towers' recall@1": towers["recall@1"], "chance recall@1": self.chance}
 
     def trained(self, model: nn.Module, name: str) -> MatchTask:
         """The task around a network."""
