@@ -5,20 +5,22 @@ here, bit for bit as by the family's own image processor. No code of a checkpoin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
 from saccade.checkpoints.family import short_name
 from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.public import (
+    PublicModel,
     class_names,
+    family_of,
     image_processor,
     load_network,
     network_config,
@@ -27,10 +29,8 @@ from saccade.checkpoints.public import (
     refuse_quantised,
 )
 from saccade.checkpoints.rf_detr import RfDetrImageProcessor
-from saccade.data.files import escape
 from saccade.data.images import Source as PictureSource
 from saccade.data.images import read_image
-from saccade.errors import CheckpointError
 from saccade.ops.boxes import cxcywh_to_xyxy
 
 
@@ -105,25 +105,8 @@ PROCESSORS = (
 )  # fmt: skip
 
 
-@dataclass
-class PublicDetector:
-    """A public detector for inference.
-
-    Attributes:
-        model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
-        classes: names that labels index, each once.
-        processor: transformers' image processor, on Pillow and NumPy (RF-DETR's: our own).
-        family: which of KINDS it is.
-        name: short name for display.
-        notes: assumptions made when it was loaded, one sentence each.
-    """
-
-    model: nn.Module
-    classes: list[str]
-    processor: Any
-    family: str
-    name: str
-    notes: list[str] = field(default_factory=list)
+class PublicDetector(PublicModel):
+    """A public detector for inference. RF-DETR's image processor is our own."""
 
     def preprocess(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
         """What the network takes: pixel_values (b 3 y x), and pixel_mask (b y x) where it takes one, which is 0
@@ -154,10 +137,10 @@ class PublicDetector:
             image = read_image(source).image
             out = self.model(**{name: t.to(device) for name, t in self.preprocess([image]).items()})
             if not (out.logits.isfinite().all() and out.pred_boxes.isfinite().all()):
-                raise CheckpointError(f"{escape(self.name)}: its answer is not a number: its weights are damaged")
+                raise self.not_finite()
             one = self.read(out.logits.float(), out.pred_boxes.float(), [(image.height, image.width)])[0]
-            sure = one.scores > threshold
-            found.append(Detections(one.boxes[sure].cpu(), one.scores[sure].cpu(), one.labels[sure].cpu()))
+            kept = one.scores > threshold
+            found.append(Detections(*(values[kept].cpu() for values in one)))
         return found
 
 
@@ -177,12 +160,7 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec)
     raw_config, notes = dict(source.config()), list[str]()
-    family = str(raw_config.get("model_type"))
-    if family not in KINDS:
-        raise CheckpointError(
-            f"{source.name}: not a detector that can be read here: its config.json says model_type {family!r}; "
-            f"expected one of {', '.join(KINDS)}"
-        )
+    family = family_of(raw_config, KINDS, "detector", source.name)
     refuse_quantised(source)
     kind, weights = KINDS[family], dict(source.weights)
     if kind.resnet and timm_backbone(raw_config) is not None:

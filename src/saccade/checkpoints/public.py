@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,6 +18,42 @@ from torch import Tensor, nn
 from saccade.checkpoints.files import Source
 from saccade.data.files import escape
 from saccade.errors import CheckpointError, DataError, in_one_line, install_hint
+
+
+@dataclass
+class PublicModel:
+    """A model of transformers for inference.
+
+    Attributes:
+        model: the network, in fp32 and evaluation mode, for `saccade.watch` too.
+        classes: names that its labels or masks index, each once.
+        processor: transformers' image processor, on Pillow and NumPy.
+        family: its `model_type`.
+        name: short name for display.
+        notes: assumptions made when it was loaded, one sentence each.
+    """
+
+    model: nn.Module
+    classes: list[str]
+    processor: Any
+    family: str
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+    def not_finite(self) -> CheckpointError:
+        """The error for outputs that are not finite."""
+        return CheckpointError(f"{escape(self.name)}: its answer is not a number: its weights are damaged")
+
+
+def family_of(raw_config: Mapping[str, Any], known: Mapping[str, object], what: str, where: str) -> str:
+    """The `model_type` of config.json. Raises CheckpointError if it is not one of `known`."""
+    family = str(raw_config.get("model_type"))
+    if family not in known:
+        raise CheckpointError(
+            f"{where}: not a {what} that can be read here: its config.json says model_type {family!r}; "
+            f"expected one of {', '.join(known)}"
+        )
+    return family
 
 
 @contextmanager

@@ -5,20 +5,22 @@ here, bit for bit as by the family's own image processor. No code of a checkpoin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from saccade.checkpoints.detr_backbones import timm_backbone, without_timm
 from saccade.checkpoints.family import short_name
 from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.public import (
+    PublicModel,
     class_names,
+    family_of,
     image_processor,
     load_network,
     network_config,
@@ -83,25 +85,8 @@ PROCESSORS = (
 SEMANTIC_TASK = (49406, 518, 10549, 533, 29119, 1550, 49407)
 
 
-@dataclass
-class PublicSegmenter:
-    """A public segmenter for inference.
-
-    Attributes:
-        model: transformers' network, in fp32 and evaluation mode, for `saccade.watch` too.
-        classes: names that a mask indexes, each once.
-        processor: transformers' image processor, on Pillow and NumPy.
-        family: which of KINDS it is.
-        name: short name for display.
-        notes: assumptions made when it was loaded, one sentence each.
-    """
-
-    model: nn.Module
-    classes: list[str]
-    processor: Any
-    family: str
-    name: str
-    notes: list[str] = field(default_factory=list)
+class PublicSegmenter(PublicModel):
+    """A public segmenter for inference."""
 
     def preprocess(self, picture: Image.Image) -> dict[str, Any]:
         """What the network takes: pixel_values (b 3 y x), where b is 1, or as many as EoMT's processor cuts the
@@ -136,7 +121,7 @@ class PublicSegmenter:
                 f"({in_one_line(error)})"
             ) from error
         if not scores.isfinite().all():
-            raise CheckpointError(f"{escape(self.name)}: its answer is not a number: its weights are damaged")
+            raise self.not_finite()
         return scores
 
     def segment(self, picture: PictureSource) -> UInt8[Tensor, "y x"]:
@@ -201,13 +186,7 @@ def _family(raw_config: Mapping[str, Any], where: str) -> str:
             raise CheckpointError(
                 f"{where}: {name} is not read here: {REFUSED[name]}; take a model of one of {', '.join(KINDS)}"
             )
-    family = str(raw_config.get("model_type"))
-    if family not in KINDS:
-        raise CheckpointError(
-            f"{where}: not a segmenter that can be read here: its config.json says model_type {family!r}; "
-            f"expected one of {', '.join(KINDS)}"
-        )
-    return family
+    return family_of(raw_config, KINDS, "segmenter", where)
 
 
 def _note_crop_or_padding(processor: Any, notes: list[str]) -> None:

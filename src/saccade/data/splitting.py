@@ -1,13 +1,14 @@
 """Training and validation sets from one source, for annotations of any kind."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from saccade.data.files import escape
+from saccade.data.files import count_suffixes, escape
 from saccade.data.split_names import find_split, split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
 
@@ -70,6 +71,28 @@ def split_train_val(
             f"held out{unused}"
         )
     return train, held_out
+
+
+def require_layout(
+    find: Callable[[str | os.PathLike[str]], AnyLayout | None], source: str | os.PathLike[str], what: str, expected: str
+) -> AnyLayout:
+    """What `find` detects in a source. Raises DataError, which names the files that there are, if that is nothing.
+
+    what: that the source lacks, a plural. expected: the formats of it that are read."""
+    layout = find(source)
+    if layout is None:
+        store = open_store(source)
+        found = count_suffixes(store.files)
+        raise DataError(f"{store.label} holds no {what} that can be read (found: {found}); {expected} expected")
+    return layout
+
+
+def splits_to_read(layout: Layout, split: str | None) -> list[str | None]:
+    """The split of that name or role, else all; [None] for a set without splits. Raises DataError for a split that does
+    not exist."""
+    if split is not None:
+        return [find_split(layout.splits, split, layout.store.label)]
+    return list(layout.splits) or [None]
 
 
 def select_split(layout: Layout, split: str | None, both: str) -> str | None:

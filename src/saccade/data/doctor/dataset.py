@@ -21,7 +21,7 @@ from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
-from saccade.data.split_names import find_split
+from saccade.data.splitting import splits_to_read
 from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to
 from saccade.errors import DataError
 
@@ -75,11 +75,8 @@ def _with_captions(source: str | os.PathLike[str], split: str | None, findings: 
     layout = None if _has_boxes(source) else find_captions(source)
     if layout is None:
         return None
-    names: list[str | None] = list(layout.splits) or [None]
-    if split is not None:
-        names = [find_split(layout.splits, split, layout.store.label)]
     subject = CheckedDataset(layout.store, layout.root, layout.format, [])
-    for name in names:
+    for name in splits_to_read(layout, split):
         found = layout.read(name)
         pictures = [*(each.name for each in found.pictures), *found.uncaptioned]
         subject.parts.append(Part(name or "", [], pictures, captions=found))
@@ -102,11 +99,8 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     layout = find_layout(source)
     if layout is None:
         return None
-    names: list[str | None] = list(layout.splits) or [None]
-    if split is not None:
-        names = [find_split(layout.splits, split, layout.store.label)]
     subject = CheckedDataset(layout.store, layout.root, layout.format, [], layout)
-    for name in names:
+    for name in splits_to_read(layout, split):
         try:
             found = layout.read(name)
         except DataError as error:
@@ -128,10 +122,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
     subject = CheckedDataset(layout.store, layout.root, "masks", [], masks=layout)
     try:
         subject.format = layout.format
-        names: list[str | None] = list(layout.splits) or [None]
-        if split is not None:
-            names = [find_split(layout.splits, split, layout.store.label)]
-        for name in names:
+        for name in splits_to_read(layout, split):
             found = layout.read(name)
             subject.parts.append(Part(name or "", found.classes, [each.name for each in found.pictures], masked=found))
     except DataError as error:

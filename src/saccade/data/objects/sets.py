@@ -7,11 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from saccade.data.files import count_suffixes
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import resolve_relations
 from saccade.data.objects.files import ObjectFiles
-from saccade.data.splitting import select_split, split_train_val
+from saccade.data.splitting import require_layout, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -89,14 +88,8 @@ def object_splits(
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
-    layout = find_layout(source)
-    if layout is None:
-        store = open_store(source)
-        raise DataError(
-            f"{store.label} holds no boxes that can be read (found: {count_suffixes(store.files)}); a COCO .json with "
-            "images and annotations, VOC's Annotations/*.xml or YOLO's labels/*.txt expected"
-        )
-    return layout
+    expected = "a COCO .json with images and annotations, VOC's Annotations/*.xml or YOLO's labels/*.txt"
+    return require_layout(find_layout, source, "boxes", expected)
 
 
 def _open_split(

@@ -19,16 +19,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from saccade.data.files import count_suffixes
 from saccade.data.objects import coco
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.coco import CocoMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
-from saccade.data.splitting import select_split, split_train_val
+from saccade.data.splitting import require_layout, select_split, split_train_val
 from saccade.data.store import open_store
-from saccade.errors import DataError
 
 Layout = MaskLayout | CocoMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
@@ -96,14 +94,8 @@ def segment_splits(
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
-    layout = find_segments(source)
-    if layout is None:
-        store = open_store(source)
-        raise DataError(
-            f"{store.label} holds no masks that can be read (found: {count_suffixes(store.files)}); "
-            "images/ beside masks/, VOC's SegmentationClass/ or a COCO .json with outlines expected"
-        )
-    return layout
+    expected = "images/ beside masks/, VOC's SegmentationClass/ or a COCO .json with outlines"
+    return require_layout(find_segments, source, "masks", expected)
 
 
 def _open_split(
@@ -116,8 +108,7 @@ def _open_split(
     split = select_split(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), label_map)
     dataset = SegmentFiles(found, on_error)
-    summary = f"{len(dataset)} pictures, {len(dataset.classes)} classes" + (
-        f" of {found.listed}" if found.listed else ""
-    )
+    listed = f" of {found.listed}" if found.listed else ""
+    summary = f"{len(dataset)} pictures, {len(dataset.classes)} classes{listed}"
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
     return dataset
