@@ -35,6 +35,7 @@ class Subsettable(Protocol):
 
 AnyLayout = TypeVar("AnyLayout", bound=Layout)
 Dataset = TypeVar("Dataset", bound=Subsettable)
+Found = TypeVar("Found")
 
 
 def split_train_val(
@@ -74,8 +75,8 @@ def split_train_val(
 
 
 def require_layout(
-    find: Callable[[str | os.PathLike[str]], AnyLayout | None], source: str | os.PathLike[str], what: str, expected: str
-) -> AnyLayout:
+    find: Callable[[str | os.PathLike[str]], Found | None], source: str | os.PathLike[str], what: str, expected: str
+) -> Found:
     """What `find` detects in a source. Raises DataError, which names the files that there are, if that is nothing.
 
     what: that the source lacks, a plural. expected: the formats of it that are read."""
