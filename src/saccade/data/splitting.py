@@ -35,7 +35,6 @@ class Subsettable(Protocol):
 
 AnyLayout = TypeVar("AnyLayout", bound=Layout)
 Dataset = TypeVar("Dataset", bound=Subsettable)
-Found = TypeVar("Found")
 
 
 def split_train_val(
@@ -74,18 +73,13 @@ def split_train_val(
     return train, held_out
 
 
-def require_layout(
-    find: Callable[[str | os.PathLike[str]], Found | None], source: str | os.PathLike[str], what: str, expected: str
-) -> Found:
-    """What `find` detects in a source. Raises DataError, which names the files that there are, if that is nothing.
+def nothing_found(source: str | os.PathLike[str], what: str, expected: str) -> DataError:
+    """The error for a source without annotations; it names the files that there are.
 
     what: that the source lacks, a plural. expected: the formats of it that are read."""
-    layout = find(source)
-    if layout is None:
-        store = open_store(source)
-        found = count_suffixes(store.files)
-        raise DataError(f"{store.label} holds no {what} that can be read (found: {found}); {expected} expected")
-    return layout
+    store = open_store(source)
+    found = count_suffixes(store.files)
+    return DataError(f"{store.label} holds no {what} that can be read (found: {found}); {expected} expected")
 
 
 def splits_to_read(layout: Layout, split: str | None) -> list[str | None]:

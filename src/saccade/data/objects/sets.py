@@ -10,7 +10,7 @@ from pathlib import Path
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import resolve_relations
 from saccade.data.objects.files import ObjectFiles
-from saccade.data.splitting import require_layout, select_split, split_train_val
+from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
@@ -89,7 +89,10 @@ def object_splits(
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
     expected = "a COCO .json with images and annotations, VOC's Annotations/*.xml or YOLO's labels/*.txt"
-    return require_layout(find_layout, source, "boxes", expected)
+    layout = find_layout(source)
+    if layout is None:
+        raise nothing_found(source, "boxes", expected)
+    return layout
 
 
 def _open_split(

@@ -25,7 +25,7 @@ from saccade.data.segments.coco import CocoMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
-from saccade.data.splitting import require_layout, select_split, split_train_val
+from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 
 Layout = MaskLayout | CocoMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
@@ -95,7 +95,10 @@ def segment_splits(
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
     expected = "images/ beside masks/, VOC's SegmentationClass/ or a COCO .json with outlines"
-    return require_layout(find_segments, source, "masks", expected)
+    layout = find_segments(source)
+    if layout is None:
+        raise nothing_found(source, "masks", expected)
+    return layout
 
 
 def _open_split(
