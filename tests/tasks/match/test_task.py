@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.data import Preprocess
 from saccade.data.images import read_image
 from saccade.device import Device
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import DataError, SaccadeError, UsageError
 from saccade.layers import BlockConfig
 from saccade.models import ViTConfig
 from saccade.models.matcher import Matcher, MatcherConfig
@@ -113,9 +113,9 @@ def test_saved_and_opened(task, pictures, tmp_path):
     assert opened.predict(pictures[1], TEXTS).scores == task.predict(pictures[1], TEXTS).scores
 
 
-def test_report(task):
+def test_report(task, tmp_path):
     small = MatchTask(task.model, Preprocess((32, 32)), "toy", card={"objects": [1, 2]})
-    result = evaluate(small, Path("scenes:60"), None, "skip", CPU, Path())
+    result = evaluate(small, Path("scenes:60"), None, "skip", CPU, tmp_path)
     scores = result.scores
     details = scores["details"]
     assert scores["objects"] == "1 to 2"
@@ -128,13 +128,20 @@ def test_report(task):
         assert 0.1 < scores[f"{kind} edits"] < 0.9  # an untrained model guesses
     assert scores["recall@1"] < 0.2
     assert {"English recall@1", "towers recall@1", "shuffled recall@1"} <= set(result.bars)
+    with Image.open(tmp_path / "scores.png") as chart:
+        assert chart.height > 26 * len(result.bars)
 
 
-def test_report_of_other_objects_and_data(task):
+def test_report_of_other_objects_and_data(task, tmp_path):
     small = MatchTask(task.model, Preprocess((32, 32)), "toy", card={"objects": [1, 2]})
-    result = evaluate(small, Path("scenes:20,objects=2-3,combinations=held-out"), None, "skip", CPU, Path())
+    result = evaluate(small, Path("scenes:20,objects=2-3,combinations=held-out"), None, "skip", CPU, tmp_path)
     assert result.scores["objects"] == "2 to 3"
     assert "held-out recall@1" not in result.scores["details"]
+
+
+def test_scenes_have_no_splits(task, tmp_path):
+    with pytest.raises(UsageError, match="--split test: scenes have no splits"):
+        evaluate(task, Path("scenes:20"), "test", "skip", CPU, tmp_path)
 
 
 def test_texts_of_a_file(tmp_path):
@@ -158,11 +165,11 @@ def test_table_and_csv(task, pictures):
     assert any(",'=1+1," in line for line in lines)
 
 
-def test_the_bundled_matcher():
+def test_the_bundled_matcher(tmp_path):
     if "matcher" not in bundled():
         pytest.skip("not bundled in this copy of the library")
     matcher = load("matcher")
-    result = evaluate(matcher, Path("scenes:50,combinations=seen"), None, "skip", CPU, Path())
+    result = evaluate(matcher, Path("scenes:50,combinations=seen"), None, "skip", CPU, tmp_path)
     assert result.scores["objects"] == "1 to 3"
     assert result.scores["recall@1"] > 0.6  # by chance 0.02
     assert result.scores["colour edits"] > 0.85

@@ -120,6 +120,11 @@ class CaptionCandidates:
     def __len__(self) -> int:
         return len(self.places)
 
+    def part(self, chosen: Sequence[int]) -> "CaptionCandidates":
+        """Those at `chosen` alone."""
+        texts = [self.texts[i] for i in chosen]
+        return CaptionCandidates([self.places[i] for i in chosen], texts, self.matches[chosen][:, chosen])
+
 
 def caption_candidates(captions: Sequence[Sequence[str]], seed: int = 0) -> list[CaptionCandidates]:
     """Sets of at most `CANDIDATES` pictures, as equal in size as possible, each picture in one of them with one of its

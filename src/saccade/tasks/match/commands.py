@@ -54,7 +54,8 @@ Examples:
         "A matcher: recall among at most 100 candidates; pictures with captions (tables, COCO captions, text files); "
         "on scenes:N also accuracy on minimal edits."
     )
-    bars_title = "shares of right decisions"
+    items = "pictures or captions"
+    bars_title = "shares of right decisions; recall is among at most 100 candidates"
     task = "saccade.tasks.match.task:MatchTask"
     trainer = "saccade.tasks.match.training:MatchTraining"
     report = "saccade.tasks.match.report:evaluate"

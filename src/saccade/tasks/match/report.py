@@ -1,4 +1,5 @@
-"""Scores of a matcher on scenes: recall among candidates, minimal edits, languages, held-out combinations, control."""
+"""Scores of a matcher: on scenes recall among candidates, minimal edits, languages, held-out combinations, control; on
+pictures with captions recall."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from saccade.data.captions import open_captions
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
@@ -19,28 +21,39 @@ from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.batches import hard_caption
 from saccade.tasks.match.candidates import Candidates, candidate_sets
-from saccade.tasks.match.scores import interval, recalls
+from saccade.tasks.match.caption_report import evaluate_captions
+from saccade.tasks.match.draw import draw_shares
+from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.match.scores import recalls, shuffled, summary
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.scenes import evaluation_scenes
 
 BATCH = 50  # pictures, or texts, encoded at once
 Hits = dict[str, list[Tensor]]
-_EDITS, _SHUFFLE = 5, 6  # streams of random numbers; candidates use 4
+_EDITS = 5  # stream of random numbers; candidates use 4
 
 
 def evaluate(
-    task: MatchTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+    task: MatchTask | PublicMatchTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
 ) -> Evaluation:
-    """Recall of texts and pictures among 100 candidates, 20 of them minimal edits of others, and accuracy on minimal
-    edits by kind; in English and in Korean; on held-out combinations; and the control, with captions shuffled.
+    """`evaluate_scenes` of a specification of scenes, `evaluate_captions` of other data.
 
-    Scenes have no splits and no unreadable pictures, and no chart is drawn: split, on_error and out are not used.
-
-    Raises UsageError for data other than scenes.
+    Raises UsageError for a split of scenes, and for scenes with a public matcher; DataError for data without captions.
     """
     world = evaluation_world(task, data)
     if world is None:
-        raise UsageError(f"{data}: a matcher is scored on scenes; give scenes:N")
+        return evaluate_captions(task, open_captions(data, split, on_error), device, out)
+    if not isinstance(task, MatchTask):
+        raise UsageError(f"{data}: scenes score the head of a matcher, which {task.name} does not have; give a folder")
+    if split is not None:
+        raise UsageError(f"--split {split}: scenes have no splits; leave it out, or give a folder of pictures")
+    return evaluate_scenes(task, world, device, out)
+
+
+def evaluate_scenes(task: MatchTask, world: Scenes, device: Device, out: Path) -> Evaluation:
+    """Recall of texts and pictures among 100 candidates, 20 of them minimal edits of others, and accuracy on minimal
+    edits by kind; in English and in Korean; on held-out combinations; and the control, with captions shuffled.
+    scores.png goes to `out`."""
     task.model.to(device.device).eval()
     fixed = world.composition.combinations
     combinations: Combinations = "seen" if fixed == "all" else fixed
@@ -55,15 +68,16 @@ def evaluate(
     for prefix, (which, language) in plans.items():
         with device.precision():
             hits = _score(task, world.with_composition(combinations=which), language)
-        details |= {prefix + name: _summary(parts) for name, parts in hits.items()}
+        details |= {prefix + name: summary(parts) for name, parts in hits.items()}
     scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
     bars = dict(scores)
+    draw_shares({name: details[name] for name in bars}).save(out / "scores.png")
     fewest, most = world.composition.objects
     scores |= {"pictures": len(world), "skipped": {}, "objects": f"{fewest} to {most}", "details": details}
     return Evaluation(scores, bars)
 
 
-def evaluation_world(task: MatchTask, data: Path) -> Scenes | None:
+def evaluation_world(task: MatchTask | PublicMatchTask, data: Path) -> Scenes | None:
     """The scenes that `data` specifies, with as many objects as the model was trained on unless it says otherwise; None
     if it is no such specification."""
     trained = task.card.get("objects")
@@ -80,10 +94,9 @@ def _score(task: MatchTask, world: Scenes, language: Language | None) -> Hits:
         towers = task.similarity(pictures, texts).float().cpu()
         scores = task.rank_texts(pictures, texts).float().cpu()
         head = recalls(scores, task.rank_pictures(pictures, texts).float().cpu())
-        shuffled = recalls(scores[:, _order(len(scores), i)])
         _add(hits, head.items())
         _add(hits, ((f"towers {name}", found) for name, found in recalls(towers).items()))
-        _add(hits, [("shuffled recall@1", shuffled["recall@1"])])
+        _add(hits, [("shuffled recall@1", recalls(shuffled(scores, i))["recall@1"])])
         _add(hits, _edits(task, candidates, pictures, Stream(world.seed, _EDITS, i)))
     return hits
 
@@ -126,22 +139,9 @@ def encode_pixels(task: MatchTask, candidates: Candidates) -> PictureFeatures:
     return PictureFeatures(*(torch.cat(same) for same in zip(*parts, strict=True)))
 
 
-def _order(n: int, seed: int) -> Tensor:
-    """A random order of n candidates."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 8 + _SHUFFLE))
-
-
 def _add(hits: Hits, found: Iterable[tuple[str, Tensor]]) -> None:
     for name, values in found:
         hits.setdefault(name, []).append(values)
-
-
-def _summary(parts: list[Tensor]) -> dict[str, Any]:
-    """A share with its 95 % interval."""
-    values = torch.cat(parts)
-    n, correct = len(values), int(values.sum())
-    low, high = interval(correct, n)
-    return {"value": correct / n, "low": round(low, 4), "high": round(high, 4), "n": n}
 
 
 def _is_headline(name: str) -> bool:

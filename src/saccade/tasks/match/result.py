@@ -19,9 +19,11 @@ class Ranking:
         name: of the picture.
         size: (height, width) of the picture.
         texts: as they were given.
-        scores: of each text, 0 to 1: the sigmoid of the head's logit, that the text describes the picture. They do not
-            sum to 1: several texts can be true, or none.
-        similarities: of each text, 0 to 1, by the towers alone.
+        scores: of each text, 0 to 1. Of a matcher of this library the sigmoid of the head's logit, that the text
+            describes the picture, and of SigLIP that of its logit: they do not sum to 1, as several texts can be true,
+            or none. Of CLIP the softmax over the texts: they sum to 1.
+        similarities: of each text, by the towers alone. Of a matcher of this library the sigmoid of their logit, 0 to
+            1; of a public one the cosine of picture and text, -1 to 1.
         notes: what was done to the picture, one sentence each.
     """
 

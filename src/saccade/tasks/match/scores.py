@@ -11,6 +11,7 @@ from torch import Tensor
 from saccade.ops.matching import ranks
 
 KS = (1, 5, 10)
+_SHUFFLE = 6  # stream of random numbers; candidates and edits of scenes use 4 and 5
 
 
 def recalls(
@@ -42,6 +43,11 @@ def _chance(matches: Bool[Tensor, "n m"], k: int) -> Float[Tensor, "n"]:
     others, candidates = (~matches).sum(dim=1).double(), matches.shape[1]
     missed = [(others - i).clamp(min=0) / (candidates - i) for i in range(min(k, candidates))]
     return 1 - torch.stack(missed).prod(dim=0)
+
+
+def shuffled(scores: Float[Tensor, "p t"], seed: int) -> Float[Tensor, "p t"]:
+    """The scores with the texts in random order: a control that falls to chance."""
+    return scores[:, torch.randperm(scores.shape[1], generator=torch.Generator().manual_seed(seed * 8 + _SHUFFLE))]
 
 
 def summary(parts: Sequence[Tensor]) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Scores of a matcher on pictures with captions: recall among candidates in both directions, beside chance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from saccade.data import Picture
+from saccade.data.cache import read_or_skip
+from saccade.data.captions import CaptionSet
+from saccade.device import Device
+from saccade.tasks.commands import Evaluation
+from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
+from saccade.tasks.match.draw import draw_shares
+from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.match.scores import chance, recalls, shuffled, summary
+from saccade.tasks.match.task import MatchTask
+from saccade.tasks.saved import no_readable_pictures
+
+BATCH = 50  # pictures encoded at once
+Parts = dict[str, list[Tensor]]  # of each score, its values in each set of candidates
+
+
+def evaluate_captions(task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, out: Path) -> Evaluation:
+    """Recall@1, 5 and 10 of texts for a picture and of pictures for a text over the whole set, in sets of at most 100
+    candidates: pictures with one of their captions each, in random order. scores.png goes to `out`.
+
+    Equal captions of several pictures are right for all of them, and chance is what a random order of the same
+    candidates reaches. Captions that the model cannot read, and unreadable pictures, are in "skipped", or raise.
+    """
+    readable = dataset.readable_captions(lambda text: _check(task, text))
+    task.model.to(device.device).eval()
+    hits: Parts = {}
+    by_chance: Parts = {}
+    sizes: list[int] = []
+    for i, candidates in enumerate(caption_candidates([readable.captions(i) for i in range(len(readable))])):
+        pictures, candidates = _read(readable, candidates)
+        if not pictures:
+            continue
+        with device.precision():
+            _add(hits, _score(task, pictures, candidates, seed=i))
+        _add(by_chance, chance(candidates.matches))
+        sizes.append(len(candidates))
+    if not sizes:
+        raise no_readable_pictures(dataset.label, readable.skipped)
+    details = {name: summary(parts) for name, parts in hits.items()}
+    expected = {name: float(torch.cat(parts).mean()) for name, parts in by_chance.items()}
+    for name, one in details.items():
+        one["chance"] = round(expected[name.removeprefix("towers ").removeprefix("shuffled ")], 4)
+    draw_shares(details).save(out / "scores.png")
+    bars = {name: one["value"] for name, one in details.items()}
+    scores: dict[str, Any] = bars | {f"chance {name}": value for name, value in expected.items()}
+    about = {"pictures": sum(sizes), "skipped": readable.skipped, "candidates": [min(sizes), max(sizes)]}
+    return Evaluation({**scores, **about, "details": details}, bars)
+
+
+def _check(task: MatchTask | PublicMatchTask, text: str) -> None:
+    """Raises DataError for a text that the model cannot read."""
+    if isinstance(task, MatchTask):
+        task.model.tokenize([text])
+    else:
+        task.matcher.read(text)
+
+
+def _read(dataset: CaptionSet, candidates: CaptionCandidates) -> tuple[list[Picture], CaptionCandidates]:
+    """The pictures that can be read, and the candidates without the others."""
+    read = [read_or_skip(dataset, i, dataset.picture) for i in candidates.places]
+    return [each for each in read if each is not None], candidates.part([i for i, each in enumerate(read) if each])
+
+
+@torch.no_grad()
+def _score(
+    task: Any, pictures: Sequence[Picture], candidates: CaptionCandidates, seed: int
+) -> dict[str, Bool[Tensor, "n"]]:
+    """`recalls`, those of the towers alone where there is a head too, and those of shuffled captions."""
+    parts = [task.encode_pictures(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
+    features = type(parts[0])(*(torch.cat(same) for same in zip(*parts, strict=True)))
+    texts, matches = task.encode_texts(candidates.texts), candidates.matches
+    towers = task.similarity(features, texts).float().cpu()
+    if isinstance(task, MatchTask):
+        scores, by_text = task.rank_texts(features, texts).float().cpu(), task.rank_pictures(features, texts)
+        found = recalls(scores, by_text.float().cpu(), matches)
+        alone = recalls(towers, matches=matches)
+        found |= {f"towers {name}": alone[name] for name in ("recall@1", "recall@1 of pictures")}
+    else:
+        scores, found = towers, recalls(towers, matches=matches)
+    return found | {"shuffled recall@1": recalls(shuffled(scores, seed), matches=matches)["recall@1"]}
+
+
+def _add(parts: Parts, found: dict[str, Tensor]) -> None:
+    for name, values in found.items():
+        parts.setdefault(name, []).append(values)
