@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from saccade.data.files import find_images
     from saccade.data.folders import ImageFolder, splits
     from saccade.data.images import Picture, read_image
-    from saccade.data.objects import Objects, ObjectSet
+    from saccade.data.objects import ObjectAnnotations, ObjectSet
     from saccade.data.objects.arrays import to_object_arrays
     from saccade.data.objects.augment import ObjectAugment
     from saccade.data.objects.sets import object_splits, open_objects
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IGNORE_INDEX", "IMAGENET_MEAN", "IMAGENET_STD", "Arrays", "Augment", "CaptionSet", "ImageFolder",
-    "ObjectAugment", "ObjectSet", "Objects", "Picture", "Placement", "Preprocess", "SegmentAugment", "SegmentSet",
-    "Streamed", "caption_splits", "drop_unreadable", "find_images", "object_splits", "open_captions",
+    "ObjectAnnotations", "ObjectAugment", "ObjectSet", "Picture", "Placement", "Preprocess", "SegmentAugment",
+    "SegmentSet", "Streamed", "caption_splits", "drop_unreadable", "find_images", "object_splits", "open_captions",
     "open_objects", "open_segments", "prepare", "read_image", "segment_splits", "smooth_labels", "splits",
     "to_arrays", "to_object_arrays", "to_segment_arrays",
 ]  # fmt: skip
@@ -40,7 +40,7 @@ _MODULES = {
     ".files": ("find_images",),
     ".folders": ("ImageFolder", "splits"),
     ".images": ("Picture", "read_image"),
-    ".objects": ("Objects", "ObjectSet"),
+    ".objects": ("ObjectAnnotations", "ObjectSet"),
     ".objects.arrays": ("to_object_arrays",),
     ".objects.augment": ("ObjectAugment",),
     ".objects.sets": ("object_splits", "open_objects"),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.objects.transforms import mirror, place, select, transpose, vflip
 from saccade.data.placement import Placement
@@ -13,7 +13,7 @@ NAMES = ["left of", "above", "inside", "right of", "holds"]
 STILL = {"hflip": False, "color_jitter": 0.0, "scale": (1.0, 1.0)}
 
 
-def scene(seed: int, rows: int = 61, columns: int = 83, masks: bool = True) -> tuple[torch.Tensor, Objects]:
+def scene(seed: int, rows: int = 61, columns: int = 83, masks: bool = True) -> tuple[torch.Tensor, ObjectAnnotations]:
     """Five rectangles that do not overlap, a bright colour each, on black; label i has the colour i."""
     g = torch.Generator().manual_seed(seed)
     picture = torch.zeros(3, rows, columns, dtype=torch.uint8)
@@ -29,7 +29,7 @@ def scene(seed: int, rows: int = 61, columns: int = 83, masks: bool = True) -> t
     relations = [[a, 0, b] for a in range(5) for b in range(5) if x[a] < x[b]]
     relations += [[a, 1, b] for a in range(5) for b in range(5) if y[a] < y[b]]
     relations += [[0, 2, 4], [4, 3, 0], [1, 4, 2]]
-    objects = Objects(
+    objects = ObjectAnnotations(
         torch.tensor(boxes, dtype=torch.float32),
         torch.arange(5),
         (rows, columns),
@@ -169,14 +169,18 @@ def test_what_is_cut_keeps_the_box_of_its_visible_part_or_vanishes():
     mask[0, 6:12, 4:8] = True  # and narrow below: an L
     box = torch.tensor([[4.0, 2.0, 20.0, 12.0]])
     window = Placement(2.0, 2.0, 0.0, -12.0)  # rows 6 to 16 of columns 0 to 30, doubled
-    cut = place(Objects(box, torch.tensor([0]), (20, 30)), window, (20, 60))
+    cut = place(ObjectAnnotations(box, torch.tensor([0]), (20, 30)), window, (20, 60))
     assert cut.boxes.tolist() == [[8, 0, 40, 12]]
-    cut = place(Objects(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60))
+    cut = place(ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60))
     assert cut.boxes.tolist() == [[8, 0, 16, 12]]  # only the narrow part is there
     share = 24 / 88
     for least, left in ((share - 0.01, 1), (share + 0.01, 0)):
-        assert len(place(Objects(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60), least)) == left
-    gone = place(Objects(box, torch.tensor([0]), (20, 30), masks=mask), Placement(1.0, 1.0, -25.0, 0.0), (20, 5))
+        assert (
+            len(place(ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), window, (20, 60), least)) == left
+        )
+    gone = place(
+        ObjectAnnotations(box, torch.tensor([0]), (20, 30), masks=mask), Placement(1.0, 1.0, -25.0, 0.0), (20, 5)
+    )
     assert len(gone) == 0
     assert gone.masks.shape == (0, 20, 5)
 
@@ -185,7 +189,7 @@ def test_relations_that_a_cut_contradicts_are_dropped():
     boxes = torch.tensor([[0.0, 0, 40, 10], [16, 0, 28, 10], [50, 0, 59, 10]])
     names = ["left of", "bigger than", "same colour"]
     relations = torch.tensor([[0, 0, 1], [0, 0, 2], [0, 1, 1], [0, 2, 1]])
-    objects = Objects(boxes, torch.tensor([0, 1, 2]), (10, 60), relations=relations)
+    objects = ObjectAnnotations(boxes, torch.tensor([0, 1, 2]), (10, 60), relations=relations)
     whole = place(objects, Placement(1.0, 1.0, 0.0, 0.0), (10, 60), names=names)
     assert torch.equal(whole.relations, relations)
     # from column 24 on, 16 and 4 of the first two are left, with centres 32 and 26
@@ -193,7 +197,7 @@ def test_relations_that_a_cut_contradicts_are_dropped():
     assert cut.relations.tolist() == [[0, 0, 2], [0, 1, 1], [0, 2, 1]]
     # of two with 40 and 20 columns, 10 and 20 are left
     boxes = torch.tensor([[0.0, 0, 40, 10], [35, 0, 55, 10]])
-    two = Objects(boxes, torch.tensor([0, 1]), (10, 60), relations=torch.tensor([[0, 1, 1], [0, 2, 1]]))
+    two = ObjectAnnotations(boxes, torch.tensor([0, 1]), (10, 60), relations=torch.tensor([[0, 1, 1], [0, 2, 1]]))
     assert place(two, Placement(1.0, 1.0, -30.0, 0.0), (10, 30), names=names).relations.tolist() == [[0, 2, 1]]
 
 
@@ -207,14 +211,14 @@ def test_select_renumbers_relations():
 
 def test_pictures_without_objects():
     picture, _ = scene(0)
-    empty = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (61, 83))
+    empty = ObjectAnnotations(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (61, 83))
     _, (moved,) = ObjectAugment((53, 59), vflip=True, relations=NAMES)(picture[None], [empty], seeded())
     assert (len(moved), moved.size) == (0, (53, 59))
 
 
 def test_colour_jitter_is_saturation_brightness_contrast():
     grey = torch.full((2, 3, 5, 7), 100, dtype=torch.uint8)
-    empty = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (5, 7))
+    empty = ObjectAnnotations(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), (5, 7))
     x, _ = ObjectAugment((5, 7), **STILL | {"color_jitter": 0.5})(grey, [empty] * 2, seeded())
     assert x.std((1, 2, 3)).max() < 1e-6  # a flat grey picture stays one, lighter or darker
     assert (x - 100 / 255).abs().amax((1, 2, 3)).min() > 1e-3

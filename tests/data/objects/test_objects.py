@@ -1,15 +1,15 @@
-"""`Objects` refuses relations that cannot be."""
+"""`ObjectAnnotations` refuses relations that cannot be."""
 
 import pytest
 import torch
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
 
 
-def related(*relations: tuple[int, int, int]) -> Objects:
+def related(*relations: tuple[int, int, int]) -> ObjectAnnotations:
     boxes = torch.tensor([[0.0, 0.0, 3.0, 4.0], [1.0, 1.0, 5.0, 6.0]])
-    return Objects(boxes, torch.tensor([0, 1]), (7, 9), relations=torch.tensor(relations).view(-1, 3))
+    return ObjectAnnotations(boxes, torch.tensor([0, 1]), (7, 9), relations=torch.tensor(relations).view(-1, 3))
 
 
 @pytest.mark.parametrize(

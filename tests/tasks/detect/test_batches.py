@@ -4,16 +4,16 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
 from saccade.ops.boxes import cxcywh_to_xyxy
 from saccade.tasks.detect.batches import Batch, SceneObjectSource, collate, make_denoising_queries, make_targets
 
 
-def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]] | None = None) -> Objects:
+def objects(n: int, size: tuple[int, int] = (30, 40), relations: list[list[int]] | None = None) -> ObjectAnnotations:
     boxes = torch.tensor([[2.0 * i, 3.0, 2.0 * i + 10, 18.0] for i in range(n)]).view(-1, 4)
     table = None if relations is None else torch.tensor(relations, dtype=torch.long).view(-1, 3)
-    return Objects(boxes, torch.arange(n), size, relations=table)
+    return ObjectAnnotations(boxes, torch.arange(n), size, relations=table)
 
 
 def test_targets_are_shares_of_the_picture():
@@ -29,7 +29,9 @@ def test_relations_keep_their_objects_also_beside_a_crowd():
     related = make_targets([one], relations=2).relations
     assert related is not None
     assert related.nonzero().tolist() == [[0, 0, 2, 1], [0, 2, 1, 0]]
-    crowd = Objects(one.boxes, one.labels, one.size, torch.tensor([False, True, False]), relations=one.relations)
+    crowd = ObjectAnnotations(
+        one.boxes, one.labels, one.size, torch.tensor([False, True, False]), relations=one.relations
+    )
     targets = make_targets([crowd], relations=2)
     assert targets.labels.tolist() == [[0, 2]]
     assert targets.relations is not None

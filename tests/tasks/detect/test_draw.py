@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_detections, draw_pr_curves
 from saccade.tasks.detect.matches import detection_confusion
@@ -26,7 +26,7 @@ def found(*rows, relations=None, scores=None):
 def true(*rows, size=(480, 640)):
     """rows: (left, top, right, bottom, label)."""
     table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
-    return Objects(table[:, :4], table[:, 4].long(), size)
+    return ObjectAnnotations(table[:, :4], table[:, 4].long(), size)
 
 
 def plain(width=640, height=480, colour=(120, 130, 140)):

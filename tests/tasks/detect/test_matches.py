@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.tasks.detect.matches import Match, detection_confusion, match
 from saccade.tasks.detect.result import Detections
 
@@ -17,7 +17,9 @@ def found(*rows):
 def true(*rows, crowd=None):
     """rows: (left, top, right, bottom, label)."""
     table = torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
-    return Objects(table[:, :4], table[:, 4].long(), (200, 200), None if crowd is None else torch.tensor(crowd))
+    return ObjectAnnotations(
+        table[:, :4], table[:, 4].long(), (200, 200), None if crowd is None else torch.tensor(crowd)
+    )
 
 
 SQUARE = (0, 0, 10, 10)

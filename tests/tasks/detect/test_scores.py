@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
@@ -27,7 +27,7 @@ def true(*rows, size=(400, 500), crowd=None, relations=None):
     table = torch.tensor(rows, dtype=torch.float64).reshape(-1, 5)
     crowded = None if crowd is None else torch.tensor(crowd)
     links = None if relations is None else torch.tensor(relations).reshape(-1, 3).long()
-    return Objects(table[:, :4].float(), table[:, 4].long(), size, crowded, None, links)
+    return ObjectAnnotations(table[:, :4].float(), table[:, 4].long(), size, crowded, None, links)
 
 
 def test_perfect_detections_score_one_in_every_size():

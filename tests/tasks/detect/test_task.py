@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from saccade.data.images import Picture
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
 from saccade.device import join
 from saccade.errors import CheckpointError, DataError, SaccadeError
@@ -145,11 +145,11 @@ class Odd:
     def picture(self, index: int) -> Picture:
         return self.scenes.picture(index)
 
-    def objects(self, index: int, masks: bool = True) -> Objects:
+    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
         if index in self.broken:
             raise DataError(f"{self.names[index]} is broken")
         found = self.scenes.objects(index)
-        return Objects(found.boxes, found.labels % 3, found.size)
+        return ObjectAnnotations(found.boxes, found.labels % 3, found.size)
 
 
 def test_val_gives_found_and_true_objects_in_pixels_of_the_pictures():

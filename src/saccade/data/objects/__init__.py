@@ -12,7 +12,7 @@ from saccade.errors import DataError
 
 
 @dataclass(frozen=True)
-class Objects:
+class ObjectAnnotations:
     """The annotated objects of one picture.
 
     Attributes:
@@ -71,12 +71,12 @@ class ObjectSet(PictureSet, Protocol):
     """Pictures with their objects, for training and evaluation of detectors.
 
     Attributes:
-        relations: names that the middle column of `Objects.relations` indexes; empty without relations.
+        relations: names that the middle column of `ObjectAnnotations.relations` indexes; empty without relations.
     """
 
     relations: list[str]
 
-    def objects(self, index: int, masks: bool = True) -> Objects:
+    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
         """The objects in pixels of `picture(index)`. masks: False omits masks, and does not draw them.
 
         Raises DataError if the annotation cannot be used."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saccade.data.cache import read_all_readable
 from saccade.data.files import escape
-from saccade.data.objects import Objects, ObjectSet
+from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.transforms import place
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
@@ -15,7 +15,7 @@ from saccade.errors import DataError
 
 def to_object_arrays(
     dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1
-) -> tuple[UInt8[Tensor, "n c y x"], list[Objects]]:
+) -> tuple[UInt8[Tensor, "n c y x"], list[ObjectAnnotations]]:
     """Decode a whole set: uint8 pictures at the model's input size, not normalized, and their objects in its pixels.
 
     masks: False omits masks, which take a byte for each pixel and object. min_visible: fraction 0..1 of an object that
@@ -27,7 +27,7 @@ def to_object_arrays(
     """
     channels = len(fit.mean)
     pictures = np.empty((len(dataset), channels, *fit.size), dtype=np.uint8)
-    objects: list[Objects | None] = [None] * len(dataset)
+    objects: list[ObjectAnnotations | None] = [None] * len(dataset)
 
     def read(index: int) -> None:
         found = dataset.objects(index, masks)

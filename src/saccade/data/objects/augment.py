@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.augment_ops import jitter_colors, mean_color, random_window, uniform
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.transforms import mirror, place, transpose, vflip
 from saccade.data.placement import Placement
 from saccade.data.resample import resample
@@ -60,8 +60,8 @@ class ObjectAugment:
         self.color_jitter, self.relations = color_jitter, list(relations)
 
     def __call__(
-        self, pictures: UInt8[Tensor, "b c y x"], objects: Sequence[Objects], generator: Generator
-    ) -> tuple[Float[Tensor, "b c rows columns"], list[Objects]]:
+        self, pictures: UInt8[Tensor, "b c y x"], objects: Sequence[ObjectAnnotations], generator: Generator
+    ) -> tuple[Float[Tensor, "b c rows columns"], list[ObjectAnnotations]]:
         """One augmented batch on the device of the pictures: float32 0..1, and the transformed objects."""
         if pictures.dtype != torch.uint8:
             raise DataError(f"pictures of type {pictures.dtype} were given; uint8 (0..255) expected")
@@ -92,7 +92,9 @@ class ObjectAugment:
         source = random_window(at, torch.tensor([height, width]), 1 / zoom.clamp(min=1))
         return source, random_window(at, torch.tensor(self.size), zoom.clamp(max=1))
 
-    def _moved(self, objects: Objects, source: list[int], target: list[int], turns: list[bool]) -> Objects:
+    def _moved(
+        self, objects: ObjectAnnotations, source: list[int], target: list[int], turns: list[bool]
+    ) -> ObjectAnnotations:
         (top, left, h, w), (row, column, rows, columns) = source, target
         scale_x, scale_y = columns / w, rows / h
         placement = Placement(scale_x, scale_y, column - left * scale_x, row - top * scale_y)

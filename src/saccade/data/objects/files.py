@@ -8,7 +8,7 @@ from torch import Tensor
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
 from saccade.data.images import read_size
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.annotations import (
     ROUNDING,
     AnnotatedObject,
@@ -76,7 +76,7 @@ class ObjectFiles(AnnotatedFiles):
         """Whether the annotations have any object."""
         return any(picture.objects for picture in self._pictures)
 
-    def objects(self, index: int, masks: bool = True) -> Objects:
+    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
         """The objects in pixels of `picture(index)`. Only the header of the picture is read. masks: False omits masks,
         and does not draw them.
 
@@ -122,7 +122,7 @@ class ObjectFiles(AnnotatedFiles):
         self.skipped[display] = text
         self._owners[display] = relative_to(self._root, raw.name)
 
-    def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> Objects:
+    def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> ObjectAnnotations:
         """The objects in a picture of `size`."""
         boxes, objects = [], []
         scale = (size[1], size[0]) * 2 if self._normalized else (1, 1, 1, 1)
@@ -138,7 +138,7 @@ class ObjectFiles(AnnotatedFiles):
         kept = [i for i, (_, sound) in enumerate(objects) if sound]
         triplets = _kept_relations(raw, kept)
         chosen = [objects[i][0] for i in kept]
-        return Objects(
+        return ObjectAnnotations(
             torch.tensor([boxes[i] for i in kept], dtype=torch.float32).view(-1, 4),
             torch.tensor([each.label for each in chosen], dtype=torch.int64),
             size,

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.placement import Placement
 from saccade.errors import DataError
 
@@ -21,7 +21,7 @@ SIZES = {"bigger than", "larger than", "smaller than"}
 MIN_PIXELS = 1e-3  # a shorter side counts as empty
 
 
-def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
+def select(objects: ObjectAnnotations, keep: Bool[Tensor, "n"]) -> ObjectAnnotations:
     """The objects marked in `keep`, and the relations between them."""
     if bool(keep.all()):
         return objects
@@ -41,7 +41,7 @@ def select(objects: Objects, keep: Bool[Tensor, "n"]) -> Objects:
     )
 
 
-def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
+def mirror(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Flip horizontally. names: of the relations; "left of" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
@@ -49,7 +49,7 @@ def mirror(objects: Objects, names: Sequence[str] = ()) -> Objects:
     return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=0))
 
 
-def vflip(objects: Objects, names: Sequence[str] = ()) -> Objects:
+def vflip(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Flip vertically; "above" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
@@ -57,7 +57,7 @@ def vflip(objects: Objects, names: Sequence[str] = ()) -> Objects:
     return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=1))
 
 
-def transpose(objects: Objects, names: Sequence[str] = ()) -> Objects:
+def transpose(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Swap rows and columns: followed by a flip, a rotation by 90 degrees. Spatial relations are dropped, as "above" is
     ambiguous in a rotated picture."""
     relations = objects.relations
@@ -73,12 +73,12 @@ def transpose(objects: Objects, names: Sequence[str] = ()) -> Objects:
 
 
 def place(
-    objects: Objects,
+    objects: ObjectAnnotations,
     placement: Placement,
     size: tuple[int, int],
     min_visible: float = 0.0,
     names: Sequence[str] = (),
-) -> Objects:
+) -> ObjectAnnotations:
     """Transform objects to a picture of `size` (rows, columns), by `placement`, and clip them to it.
 
     The box of a cropped object is the bounding box of the rest of its mask, or without a mask the clipped box. Objects
@@ -103,7 +103,9 @@ def place(
     return select(replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations), keep)
 
 
-def _rest(objects: Objects, i: int, placement: Placement, size: tuple[int, int]) -> tuple[Float[Tensor, "4"], Tensor]:
+def _rest(
+    objects: ObjectAnnotations, i: int, placement: Placement, size: tuple[int, int]
+) -> tuple[Float[Tensor, "4"], Tensor]:
     """Bounding box of the part of a mask inside a picture of `size`, and the fraction that remains."""
     assert objects.masks is not None
     mask = objects.masks[i]
@@ -133,7 +135,7 @@ def _axes(relations: Tensor, names: Sequence[str]) -> Tensor:
     return torch.tensor([known.get(name.lower(), -1) for name in names], dtype=torch.int64)[relations[:, 1]]
 
 
-def _swapped(objects: Objects, names: Sequence[str], axis: int) -> Tensor | None:
+def _swapped(objects: ObjectAnnotations, names: Sequence[str], axis: int) -> Tensor | None:
     relations = objects.relations
     if relations is None or not len(relations):
         return relations

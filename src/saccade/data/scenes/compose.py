@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes.background import background
 from saccade.data.scenes.composition import Composition
 from saccade.data.scenes.description import Relation
@@ -64,7 +64,7 @@ def compose(
     raise DataError(f"no layout of combinations={composition.combinations!r} in {ATTEMPTS}; fewer objects needed")
 
 
-def named_relations(objects: Objects) -> tuple[Relation, ...]:
+def named_relations(objects: ObjectAnnotations) -> tuple[Relation, ...]:
     """(subject, name, object) of each relation."""
     assert objects.relations is not None
     return tuple((a, RELATIONS[r], b) for a, r, b in objects.relations.tolist())
@@ -84,14 +84,14 @@ def paint_scene(layout: Layout, backdrop: Backdrop) -> np.ndarray:
     return np.ascontiguousarray(canvas.astype(np.uint8).transpose(1, 2, 0))
 
 
-def visible_objects(layout: Layout, classes: dict[str, int]) -> tuple[Objects, list[int]]:
+def visible_objects(layout: Layout, classes: dict[str, int]) -> tuple[ObjectAnnotations, list[int]]:
     """The objects that can be seen, hindmost first, and their positions in the layout's items.
 
     classes: name -> index.
     """
     shown = [i for i, seen in enumerate(layout.seen) if seen]
     boxes = [_box(layout.owner, layout.stencils[i].window, i) for i in shown]
-    objects = Objects(
+    objects = ObjectAnnotations(
         boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor([classes[layout.items[i].name] for i in shown], dtype=torch.int64),
         size=(layout.height, layout.width),

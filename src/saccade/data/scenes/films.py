@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import korean, shapes
 from saccade.data.scenes.captions import korean_phrases, phrases
 from saccade.data.scenes.compose import Backdrop, draw_backdrop, named_relations, paint_scene, visible_objects
@@ -62,7 +62,7 @@ class Film:
     """
 
     frames: np.ndarray
-    objects: list[Objects]
+    objects: list[ObjectAnnotations]
     tracks: list[list[int]]
     names: list[str]
     colours: list[str]

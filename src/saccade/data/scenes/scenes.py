@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from saccade.data.images import Picture
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import shapes
 from saccade.data.scenes.captions import captions
 from saccade.data.scenes.compose import Backdrop, compose, draw_backdrop, named_relations, paint_scene, visible_objects
@@ -48,7 +48,7 @@ class Scene:
     """
 
     pixels: np.ndarray
-    objects: Objects
+    objects: ObjectAnnotations
     semantic: np.ndarray
     instances: np.ndarray
     colours: list[str]
@@ -127,7 +127,7 @@ class Scenes:
         """The picture alone."""
         return Picture(Image.fromarray(self.scene(index).pixels), _name(index))
 
-    def objects(self, index: int, masks: bool = True) -> Objects:
+    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
         """What is in it. masks: False leaves them out."""
         objects = self.scene(index).objects
         return objects if masks else replace(objects, masks=None)

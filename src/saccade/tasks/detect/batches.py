@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from saccade.data.objects import Objects, ObjectSet
+from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.preprocess import Preprocess
@@ -35,7 +35,9 @@ class ObjectSource:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, list[Objects]]:
+    def samples(
+        self, indices: Tensor, size: tuple[int, int], generator: Generator
+    ) -> tuple[Tensor, list[ObjectAnnotations]]:
         """Pictures (b c y x), 0 to 1, of `size` (height, width), and their objects."""
         augment = ObjectAugment(size, **self.augmentation)
         return augment(self.pictures[indices], [self.objects[i] for i in indices.tolist()], generator)
@@ -49,7 +51,7 @@ class SceneObjectSource(SceneSource):
         some = range(min(64, len(scenes)))
         self.objects_per_picture = sum(len(scenes.objects(i)) for i in some) / max(1, len(some))
 
-    def annotations(self, scenes: list[Any]) -> list[Objects]:
+    def annotations(self, scenes: list[Any]) -> list[ObjectAnnotations]:
         return [scene.objects for scene in scenes]
 
 
@@ -62,7 +64,7 @@ class Batch(NamedTuple):
     denoising_match: Match | None
 
 
-def make_targets(objects: list[Objects], relations: int) -> Targets:
+def make_targets(objects: list[ObjectAnnotations], relations: int) -> Targets:
     """Boxes relative to their pictures, padded to the largest number of objects in a picture. Crowds are left out:
     their objects are not annotated one by one."""
     chosen = [(~o.crowd).nonzero().flatten() for o in objects]  # type: ignore[operator]

@@ -8,7 +8,7 @@ from faster_coco_eval.core import mask as coco
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
 from saccade.tasks.detect.result import Detections
 
@@ -34,7 +34,7 @@ class Match:
     iou: float = 0.0
 
 
-def overlaps(found: Float[Tensor, "n 4"], truth: Objects) -> Float[Tensor, "n m"]:
+def overlaps(found: Float[Tensor, "n 4"], truth: ObjectAnnotations) -> Float[Tensor, "n m"]:
     """IoU of boxes in fp64 as COCO evaluates it: with a crowd, intersection over the area of the detection."""
     if not len(found) or not len(truth):
         return torch.zeros(len(found), len(truth), dtype=torch.float64)
@@ -50,7 +50,7 @@ def xyxy_to_xywh(boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
 
 
 def match(
-    found: Detections, truth: Objects, threshold: float = 0.5, iou: float = 0.5, min_iou: float = 0.1
+    found: Detections, truth: ObjectAnnotations, threshold: float = 0.5, iou: float = 0.5, min_iou: float = 0.1
 ) -> list[Match]:
     """Match the detections of one picture with a score of at least `threshold` to its objects.
 
@@ -88,7 +88,11 @@ def match(
 
 
 def detection_confusion(
-    found: list[Detections], truth: list[Objects], classes: list[str], threshold: float = 0.5, iou: float = 0.5
+    found: list[Detections],
+    truth: list[ObjectAnnotations],
+    classes: list[str],
+    threshold: float = 0.5,
+    iou: float = 0.5,
 ) -> Int64[Tensor, "classes+1 classes+1"]:
     """Number of objects by true class (row) and predicted class (column), as matched by `match`.
 
@@ -112,7 +116,7 @@ def detection_confusion(
     return matrix
 
 
-def check(found: list[Detections], truth: list[Objects], classes: int | None = None) -> None:
+def check(found: list[Detections], truth: list[ObjectAnnotations], classes: int | None = None) -> None:
     """Raises DataError, with the number of the picture, for detections and objects that cannot be compared.
 
     classes: number of classes; None to leave labels unchecked.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.tasks.detect.matches import Kind, Match, check, match
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.drawing import FAINT, INK, PAPER, Overlay, font, short
@@ -33,7 +33,7 @@ class Mistake:
 
 def worst_mistakes(
     found: list[Detections],
-    truth: list[Objects],
+    truth: list[ObjectAnnotations],
     classes: Sequence[str],
     threshold: float = 0.5,
     iou: float = 0.5,
@@ -65,7 +65,7 @@ def worst_mistakes(
 def draw_mistakes(
     picture: Callable[[int], Image.Image],
     found: list[Detections],
-    truth: list[Objects],
+    truth: list[ObjectAnnotations],
     classes: Sequence[str],
     threshold: float = 0.5,
     names: Sequence[str] | None = None,
@@ -115,7 +115,7 @@ def _aside(draw: ImageDraw.ImageDraw, top: int, kind: Kind, count: int) -> None:
         draw.text((_GAP + 4, top + 62 + 17 * i), line, _GREY, font(12), anchor="lm")
 
 
-def _crop(picture: Image.Image, one: Match, found: Detections, truth: Objects) -> Image.Image:
+def _crop(picture: Image.Image, one: Match, found: Detections, truth: ObjectAnnotations) -> Image.Image:
     """A square around the boxes, with context of about their size."""
     boxes = [] if one.found is None else [found.boxes[one.found].tolist()]
     boxes += [] if one.truth is None else [truth.boxes[one.truth].tolist()]
@@ -140,7 +140,7 @@ def _crop(picture: Image.Image, one: Match, found: Detections, truth: Objects) -
     return overlay.result()
 
 
-def _caption(one: Match, found: Detections, truth: Objects, classes: Sequence[str]) -> str:
+def _caption(one: Match, found: Detections, truth: ObjectAnnotations, classes: Sequence[str]) -> str:
     true = "" if one.truth is None else short(classes[int(truth.labels[one.truth])], 14)
     if one.found is None:
         return true

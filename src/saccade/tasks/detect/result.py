@@ -14,10 +14,10 @@ class Detections:
     """Detected objects of one picture, as tensors, by descending score.
 
     Attributes:
-        boxes: left, top, right, bottom in pixels of the picture, as in `saccade.data.objects.Objects`.
+        boxes: left, top, right, bottom in pixels of the picture, as in `saccade.data.objects.ObjectAnnotations`.
         scores: of each object, 0 to 1.
         labels: class index of each object.
-        relations: (subject, relation, object), indices as in `Objects.relations`, by descending score.
+        relations: (subject, relation, object), indices as in `ObjectAnnotations.relations`, by descending score.
         relation_scores: of each relation, 0 to 1.
         queries: index of the object query that predicted each object, where known.
     """

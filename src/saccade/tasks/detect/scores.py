@@ -10,7 +10,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.data.objects import Objects
+from saccade.data.objects import ObjectAnnotations
 from saccade.errors import DataError
 from saccade.tasks.detect.matches import check, overlaps, xyxy_to_xywh
 from saccade.tasks.detect.result import Detections
@@ -19,7 +19,7 @@ MAX_DETECTIONS = 100  # of a class in a picture that are evaluated
 ALL, SMALL, MEDIUM, LARGE = range(4)  # area ranges of COCO: up to 32 x 32, up to 96 x 96 pixels, and larger
 
 
-def detection_scores(found: list[Detections], truth: list[Objects], classes: list[str]) -> dict[str, Any]:
+def detection_scores(found: list[Detections], truth: list[ObjectAnnotations], classes: list[str]) -> dict[str, Any]:
     """COCO's average precision, by faster-coco-eval.
 
     Returns mAP (mean over classes and IoU .50, .55 to .95), mAP50, mAP75, mAP_s, mAP_m, mAP_l (objects of an area
@@ -72,7 +72,7 @@ class Curve:
 
 
 def pr_curves(
-    found: list[Detections], truth: list[Objects], classes: list[str], iou: float = 0.5
+    found: list[Detections], truth: list[ObjectAnnotations], classes: list[str], iou: float = 0.5
 ) -> dict[str, Curve | None]:
     """Precision against recall of each class by name; None for a class without objects. Raises as
     `detection_scores` does."""
@@ -88,7 +88,7 @@ def pr_curves(
 
 
 def _evaluated(
-    found: list[Detections], truth: list[Objects], classes: list[str], iou: float | None = None
+    found: list[Detections], truth: list[ObjectAnnotations], classes: list[str], iou: float | None = None
 ) -> dict[str, Any]:
     """Arrays of the evaluator: precision and scores (iou recall class area max_detections)."""
     if not truth or not classes:
@@ -135,7 +135,7 @@ def _mean(precision: np.ndarray) -> float | None:
 
 
 def relation_scores(
-    found: list[Detections], truth: list[Objects], relations: list[str], k: Sequence[int] = (20, 50)
+    found: list[Detections], truth: list[ObjectAnnotations], relations: list[str], k: Sequence[int] = (20, 50)
 ) -> dict[str, Any]:
     """Recall@k of the relations between objects.
 
@@ -182,7 +182,9 @@ def relation_scores(
     return {**out, "per_relation": per_relation}
 
 
-def _recalled(one: Detections, predicted: Tensor, objects: Objects, true: Tensor) -> Bool[Tensor, "true predicted"]:
+def _recalled(
+    one: Detections, predicted: Tensor, objects: ObjectAnnotations, true: Tensor
+) -> Bool[Tensor, "true predicted"]:
     """True where a predicted triplet recalls a true one."""
     same = (overlaps(one.boxes, objects) >= 0.5) & (one.labels.cpu()[:, None] == objects.labels[None])
     ends = [same[predicted[:, end]][:, true[:, end]] for end in (0, 2)]  # (predicted true) each
@@ -199,7 +201,7 @@ def _ranked(one: Detections, i: int, relations: list[str]) -> Tensor:
     return predicted[one.relation_scores.cpu().argsort(descending=True, stable=True)]
 
 
-def _triplets(given: Tensor | None, i: int, objects: Objects | Detections, relations: list[str]) -> Tensor:
+def _triplets(given: Tensor | None, i: int, objects: ObjectAnnotations | Detections, relations: list[str]) -> Tensor:
     if given is None or not len(given):
         return torch.zeros(0, 3, dtype=torch.int64)
     given = given.cpu()

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from saccade.data import read_image
 from saccade.data.cache import read_or_skip
 from saccade.data.images import Picture, Source
-from saccade.data.objects import Objects, ObjectSet
+from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.device import Device
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.ops.boxes import cxcywh_to_xyxy
@@ -60,7 +60,7 @@ class BaseDetectTask:
         size = (picture.image.height, picture.image.width)
         return Detection(picture.name, found, size, labels, relations, picture.notes)
 
-    def val(self, data: ObjectSet, device: Device, batch: int = 32) -> tuple[list[Detections], list[Objects]]:
+    def val(self, data: ObjectSet, device: Device, batch: int = 32) -> tuple[list[Detections], list[ObjectAnnotations]]:
         """Predictions and ground truth of every picture, in pixels, for `detection_scores` and `relation_scores`.
 
         Unreadable pictures raise, or are skipped and recorded in `data.skipped`, according to `data.on_error`. Raises
@@ -69,7 +69,7 @@ class BaseDetectTask:
         check_classes(data.classes, self.labels, data.label, self.name)
         self.model.to(device.device)
         found: list[Detections] = []
-        truth: list[Objects] = []
+        truth: list[ObjectAnnotations] = []
         with tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for indices in torch.arange(len(data)).split(batch):
                 samples = [

@@ -34,7 +34,7 @@ class FoundObject:
 
     Attributes:
         shape, colour: names as in `saccade.data.scenes`; the colour is None where it is none of the ten.
-        box: left, top, right, bottom around the pixels of the mask, as of `saccade.data.objects.Objects`.
+        box: left, top, right, bottom around the pixels of the mask, as of `saccade.data.objects.ObjectAnnotations`.
         mask: bool (y x), its visible pixels.
         score: of the detection, 0 to 1.
     """
