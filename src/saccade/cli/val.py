@@ -30,8 +30,9 @@ def val(
     console.check_data(data)
     import_library()
     from saccade.device import join
+    from saccade.tasks.loading import is_public_matcher
 
-    task, commands = load_with_head(model)
+    task, commands = load_with_head(model, {"text"} if is_public_matcher(model) else ())
     task_options = options_of(commands, "val_options", options, model)
     place = join(device, precision)
     out = out or Path("runs") / f"val-{task.name}"
@@ -70,12 +71,14 @@ Examples:
 
     saccade val cells/ --split test --model runs/cells
 
+    saccade val captioned/ --model hf:openai/clip-vit-base-patch32
+
     saccade val scenes:1000 --model scenes
 
 Parameters
 ----------
 data
-    Folder or tar, or a COCO .json, or scenes:N for N drawn scenes.
+    Folder or tar, or a COCO .json, a table of captions, or scenes:N for N drawn scenes.
 model
     As for look.
 out

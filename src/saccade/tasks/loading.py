@@ -77,6 +77,16 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
     )
 
 
+def is_public_matcher(spec: str | Path) -> bool:
+    """Whether the model, as for `load`, is a public one that matches text with pictures, so that `load_matching` reads
+    it with both towers. Raises CheckpointError if there is no such model."""
+    name = str(spec)
+    if _ours(name) is not None:
+        return False
+    _check_name(name)
+    return is_text_image_model(open_checkpoint(spec))
+
+
 def _check_name(name: str) -> None:
     """Raises CheckpointError for a name that can only be a bundled model's, and there is none."""
     if not Path(name).exists() and ":" not in name and "/" not in name:
