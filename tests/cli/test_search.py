@@ -185,7 +185,7 @@ def test_look_with_a_matcher_of_ours(saccade, red, tmp_path):
     match_task().save(tmp_path / "ours")
     done = saccade("look", red, "--model", "ours", "--text", "a red ball", "--text", "blue")
     assert done.code == 0, done.err
-    for part in ("a red ball", "blue", "each on its own", "to the patch in", "attention among the patches"):
+    for part in ("a red ball", "blue", "each on its own", "to the patch in", "click a word"):
         assert part in done.out
     plain = saccade("look", red, "--model", "ours", "--json")
     assert plain.code == 0

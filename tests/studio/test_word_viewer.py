@@ -38,7 +38,7 @@ document.getElementById('scene').dispatchEvent(new MouseEvent('click', {
 def found(tmp_path, monkeypatch):
     """The look, and its page."""
     monkeypatch.setattr(module, "MAX_STEPS", 16)
-    one = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text="a Red table, on"))
+    one = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=["a Red table, on"]))
     return one.targets, one.page(tmp_path / "look.html").path
 
 

@@ -32,7 +32,7 @@ def few_steps(monkeypatch):
 @pytest.mark.parametrize("family", KINDS)
 def test_all_families(family, tmp_path, few_steps):
     matcher = load_matcher(tiny_matchers.save(tmp_path, family))
-    found = look(matcher, noise(61, 43), LookOptions(text=TEXT))
+    found = look(matcher, noise(61, 43), LookOptions(texts=[TEXT]))
     assert found.targets.words == ["a", "Red", "table", ",", "on", SPECIAL]
     assert found.grid == (5, 5)
     assert found.places.prefix == (family != "siglip")
@@ -52,7 +52,7 @@ def test_all_families(family, tmp_path, few_steps):
 def test_maps_are_those_of_the_lens(tmp_path, few_steps):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     picture = noise(61, 43)
-    found, reading = look(matcher, picture, LookOptions(text=TEXT)), matcher.read(TEXT)
+    found, reading = look(matcher, picture, LookOptions(texts=[TEXT])), matcher.read(TEXT)
     pixels = matcher.preprocess(picture.image)[None]
     blocks = [matcher.model.vision_model.encoder.layers, matcher.model.text_model.encoder.layers]
     for layer, i in zip(found.targets.layers, (0, 1, 2), strict=True):
@@ -65,7 +65,7 @@ def test_maps_are_those_of_the_lens(tmp_path, few_steps):
 
 
 def test_the_page_and_json(tmp_path, few_steps):
-    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT))
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=[TEXT]))
     said = content(found.page(tmp_path / "look.html").path)
     assert said["targets"]["names"] == found.targets.words
     assert said["targets"]["text"] == TEXT
@@ -84,7 +84,7 @@ def test_numbers_that_add_up_to_the_similarity(late, tmp_path, monkeypatch):
     """As printed: the parts to the similarity, and the words' to the first of the parts."""
     if late:
         monkeypatch.setattr(module, "MAX_COST", 1)
-    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT))
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=[TEXT]))
     console = Console(file=io.StringIO(), width=120, force_terminal=False)
     found.print_summary(console)
     head, *lines = console.file.getvalue().splitlines()
@@ -114,18 +114,18 @@ def test_steps_are_doubled_until_the_parts_add_up(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "interactions", counted)
     monkeypatch.setattr(module, "STEPS", 1)
-    found = look(matcher, noise(61, 43), LookOptions(text=TEXT))
+    found = look(matcher, noise(61, 43), LookOptions(texts=[TEXT]))
     assert len(asked) > 3
     assert all(layer.gap <= 0.01 * max(abs(layer.shared), 0.01) for layer in found.targets.layers)
     assert not found.notes
     monkeypatch.setattr(module, "MAX_STEPS", 1)
-    rough = look(matcher, noise(61, 43), LookOptions(text=TEXT))
+    rough = look(matcher, noise(61, 43), LookOptions(texts=[TEXT]))
     assert any("add up to" in note and "only to within" in note for note in rough.notes)
 
 
 def test_layers_that_take_too_long_are_left_out_and_said(tmp_path, monkeypatch, few_steps):
     monkeypatch.setattr(module, "MAX_COST", 1)
-    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text="red"))
+    found = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=["red"]))
     assert [layer.name for layer in found.targets.layers] == [
         "vision_model.encoder.layers.2, text_model.encoder.layers.2"
     ]
@@ -135,7 +135,9 @@ def test_layers_that_take_too_long_are_left_out_and_said(tmp_path, monkeypatch, 
 def test_packed_maps(tmp_path, few_steps):
     import zlib
 
-    layer = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(text=TEXT)).targets.layers[-1]
+    layer = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=[TEXT])).targets.layers[
+        -1
+    ]
     packed, largest = layer.packed()
     t = (torch.frombuffer(bytearray(zlib.decompress(packed)), dtype=torch.uint8).view(6, 25).float() - 128) / 127
     back = torch.tensor(largest)[:, None] * t * t.abs()
@@ -147,7 +149,7 @@ def test_damaged_weights_are_named(tmp_path):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     next(matcher.model.vision_model.parameters()).data.fill_(torch.nan)
     with pytest.raises(SaccadeError, match="an embedding is not finite"):
-        look(matcher, noise(61, 43), LookOptions(text="red"))
+        look(matcher, noise(61, 43), LookOptions(texts=["red"]))
 
 
 def test_a_tokenizer_of_another_model_is_named(tmp_path):
@@ -155,4 +157,4 @@ def test_a_tokenizer_of_another_model_is_named(tmp_path):
     matcher = load_matcher(tiny_matchers.save(tmp_path))
     matcher.model.text_model.eos_token_id = 1
     with pytest.raises(SaccadeError, match=r"'red' as it does a text without words: its tokenizer.json is of another"):
-        look(matcher, noise(61, 43), LookOptions(text="red"))
+        look(matcher, noise(61, 43), LookOptions(texts=["red"]))

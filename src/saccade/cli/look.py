@@ -50,6 +50,8 @@ def look(
 
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a cat" --text "a dog"
 
+        saccade look scene.png --model matcher --text "a red star left of a blue ring"
+
     Parameters
     ----------
     picture
@@ -64,9 +66,9 @@ def look(
     threshold
         The least score, 0 to 1, of an object that a detector finds, and of a relation.
     text
-        Of a model that matches text with pictures (CLIP, SigLIP and their kin): what the picture may show. Click a word
-        on the page and see which patches answer it, or a patch and see which words. Repeated, the texts are ranked, and
-        the page shows the best one.
+        Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and their kin): what the
+        picture may show. Click a word on the page and see which patches answer it, or a patch and see which words.
+        Repeated, the texts are ranked; the page shows the words of the best one, with the bundled matcher those of all.
     device
         Where to compute, in fp32: the page shows numbers.
     open_page

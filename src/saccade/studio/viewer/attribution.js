@@ -1,7 +1,7 @@
 // Image-text matching by attribution: what each pair of a word and a patch adds to the similarity.
-import { get, h, svg } from './dom.js';
-import { patch, step } from './picture.js';
-import { Scene } from './scene.js';
+import { h } from './dom.js';
+import { PatchScene } from './patches.js';
+import { ranking, RANKING_TEXTS } from './ranking.js';
 import { TargetLook } from './targets.js';
 import { figure } from './texts.js';
 
@@ -86,6 +86,22 @@ export class AttributionLook extends TargetLook {
     return say('adds', { ...facts, plus: part(signed(1)), minus: part(signed(-1)) }) + rest;
   }
 
+  // the words of a patch
+
+  /** The patch of the word's highest attribution. */
+  patchOf(l, _, token) {
+    const own = this.weights(l, -1, token, 'positive');
+    return own.indexOf(Math.max(...own));
+  }
+
+  answers(l, _, token, at) {
+    return this.targets.names.map((_name, word) => [word, this.see(this.layers[l], word, word, 'positive')[at]]);
+  }
+
+  amount(x) {
+    return part(x);
+  }
+
   // the small maps: one column per word
 
   column(i, say) {
@@ -102,19 +118,12 @@ export class AttributionLook extends TargetLook {
   }
 }
 
-/** The image as a grid of patches, and the words that correspond to the one under the pointer. */
-export class AttributionScene extends Scene {
+export class AttributionScene extends PatchScene {
   static Look = AttributionLook;
-
-  static panel = `
-    <div class="patch" data-mode="cross">
-      <h3 data-say="wordsTitle"></h3>
-      <p class="quiet" id="words-where"></p>
-      <div id="words"></div>
-    </div>`;
 
   static texts = {
     en: {
+      ...RANKING_TEXTS.en,
       wholeText: 'whole text', special: '(begin and end)', positive: 'Positive', negative: 'Negative',
       similarity: 'The text “{text}” and this image have a similarity of {similarity} (a cosine, from −1 to 1).',
       similarityParts: 'Pairs of a word and a part of the image contribute {shared} of it; {rest} is what an empty image or an empty text has as well.',
@@ -132,6 +141,7 @@ export class AttributionScene extends Scene {
       exactMaps: 'The maps of {count} words are stored with 8 bits per attribution: the error is at most 0.8 % of the largest of its map. Sums were computed before rounding.',
     },
     ko: {
+      ...RANKING_TEXTS.ko,
       wholeText: '텍스트 전체', special: '(시작과 끝)', positive: '양의 기여도', negative: '음의 기여도',
       similarity: '텍스트 “{text}”과(와) 이 이미지의 유사도는 {similarity}입니다(코사인, −1부터 1까지).',
       similarityParts: '그중 {shared}은(는) 단어와 이미지 부분의 쌍이 기여하고, {rest}은(는) 빈 이미지나 빈 텍스트에도 있는 값입니다.',
@@ -152,90 +162,12 @@ export class AttributionScene extends Scene {
     return scene ? scene.list() : [];
   }
 
-  constructor(viewer, look) {
-    super(viewer, look);
-    Object.assign(this, { chosen: null, pointed: null });
-    const spot = (event) => {
-      const [x, y] = this.spot(event);
-      const [rows, columns] = look.page.grid;
-      return x < 0 || y < 0 || x >= 1 || y >= 1 ? null : Math.floor(y * rows) * columns + Math.floor(x * columns);
-    };
-    this.stage.onpointermove = (event) => event.pointerType === 'mouse' && this.point(spot(event));
-    this.stage.onpointerleave = () => this.point(null);
-    this.stage.onclick = (event) => this.keep(spot(event));
-    this.stage.onkeydown = (event) => {
-      const next = step(event.key, this.chosen, look.page.grid, 0);
-      if (next === null) return;
-      event.preventDefault();
-      this.keep(next);
-      get('live').textContent = `${get('words-where').textContent} ${[...get('words').children].slice(0, 3).map((line) => line.textContent).join(', ')}`;
-    };
-  }
-
-  /** The patch under the pointer, on either picture. */
-  point(at) {
-    if (at === this.pointed) return;
-    this.pointed = at;
-    this.draw();
-    this.words();
-  }
-
-  keep(at) {
-    if (at === null) return;
-    Object.assign(this, { chosen: at, pointed: null });
-    this.draw();
-    this.words();
-  }
-
-  draw() {
-    const { grid, grid: [rows, columns] } = this.look.page;
-    const marks = this.stage.querySelector('svg');
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
-    const outlined = (at, kind) => {
-      const place = patch(at, 0, grid);
-      return place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })] : [];
-    };
-    marks.replaceChildren(...outlined(this.chosen, 'chosen'), ...outlined(this.pointed, 'pointed'));
-  }
-
-  show() {
-    const { viewer, look } = this;
-    this.draw();
-    const draw = () => {
-      get('inside').textContent = look.inside(viewer.state.layer, -1, viewer.token, viewer.say);
-      this.words();
-    };
-    if (look.layers[viewer.state.layer]) draw();
-    else look.load(viewer.state.layer).then(draw);
-  }
-
-  /** The words of a patch, highest attribution first; until one is selected, of the patch of the selected word's highest attribution. */
-  words() {
-    const { look, viewer: { say, token, state: { layer } } } = this;
-    if (!look.layers[layer]) return;
-    const own = look.weights(layer, -1, token, 'positive');
-    const at = this.pointed ?? this.chosen ?? own.indexOf(Math.max(...own));
-    const all = look.targets.names.map((_, word) => [word, look.see(look.layers[layer], word, word, 'positive')[at]]);
-    const most = Math.max(1e-9, ...all.map(([, x]) => Math.abs(x)));
-    get('words-where').textContent = say('wordsWhere', { patch: look.spot(at, say) });
-    get('words').replaceChildren(...all.sort((a, b) => b[1] - a[1]).map(([word, x]) => {
-      const bar = h('i', { className: x < 0 ? 'negative' : '' });
-      bar.style.width = `${(100 * Math.abs(x)) / most}%`;
-      return h('div', { className: 'prediction' }, bar, h('span', {}, look.name(word, say)), h('span', {}, part(x)));
-    }));
-  }
-
-  swatch() {
-    return '';
-  }
-
   /** The similarity, and its parts. */
   list() {
     const { look: { targets, infos }, viewer: { say } } = this;
     const facts = { text: targets.text, similarity: figure(targets.similarity, 3), shared: part(infos[0].shared) };
     const rest = part(targets.similarity - infos[0].shared);
     const lines = [h('p', {}, say('similarity', facts)), h('p', { className: 'quiet' }, say('similarityParts', { ...facts, rest }))];
-    return lines;
+    return targets.comparison ? [...ranking(targets.comparison, say), ...lines] : lines;
   }
 }

@@ -114,9 +114,11 @@ export function showTargetCharts(look, { layer, head, token }, say, choose) {
       name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: key === 'in' ? percent(x) : x.toFixed(2) }),
     },
   });
-  const area = look.targets.area[token];
-  const inside = look.infos.map((info) => info.inside.slice(1).map((row) => row[token]));
-  draw('distance', 'in', inside, area, Math.min(1, 1.1 * Math.max(0.01, area, ...inside.flat())));
+  const area = look.targets.area?.[token];
   get('distance').hidden = !area; // without a region nothing is inside
+  if (area) {
+    const inside = look.infos.map((info) => info.inside.slice(1).map((row) => row[token]));
+    draw('distance', 'in', inside, area, Math.min(1, 1.1 * Math.max(0.01, area, ...inside.flat())));
+  }
   draw('entropy', 'wide', look.infos.map((info) => info.entropy.map((row) => row[token])), most, 1.1 * most);
 }

@@ -244,7 +244,7 @@ export class Viewer {
 
   chips() {
     const held = document.activeElement?.dataset?.token;
-    const tokens = this.look.chips();
+    const tokens = this.look.chips(this.state.token);
     const absent = tokens.find((token) => this.look.there?.(token) === false);
     get('chips').replaceChildren(...tokens.flatMap((token) => [
       ...(token === absent ? [h('span', { className: 'quiet' }, this.say('absent'))] : []), this.chip(token),

@@ -26,6 +26,8 @@ from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
 from saccade.studio.views.encoder import visible_part
 from saccade.studio.views.words import SPECIAL, AttributionLayer, WordAttributions
+from saccade.tasks.match.public import PublicMatchTask
+from saccade.tasks.match.yardstick import Comparison, compare
 
 DEPTHS = 3  # pairs of layers at which the similarity is attributed
 STEPS, MAX_STEPS = 16, 256  # of integration: doubled until the attributions add up
@@ -40,32 +42,35 @@ class AttributionView(View):
     places: where the tokens of the image tower lie.
     """
 
-    click = "a word"
-
     task: PublicMatcher
     places: TokenMap
     targets: WordAttributions
 
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> "AttributionView":
-        """Attribute the similarity of an image and a text to words and patches (`saccade.lens.interactions`), at the
-        input of the first, the middle and the last block of both towers; without the earlier ones where these would
-        take many minutes. At the first block every token still holds its own patch or word alone.
+        """Attribute the similarity of an image and the best of the texts to words and patches
+        (`saccade.lens.interactions`), at the input of the first, the middle and the last block of both towers; without
+        the earlier ones where these would take many minutes. At the first block every token still holds its own patch
+        or word alone.
 
         Raises SaccadeError for a text without words or with too many, and where blocks or patches are not recognized.
         """
         require_own_size(task, options)
-        assert options.text is not None
-        towers = _run(task, task.preprocess(picture.image)[None], options.text)
+        ranker = PublicMatchTask(task)
+        several = len(options.texts) > 1
+        comparison = compare(ranker, picture, ranker.encode_pictures([picture]), options.texts) if several else None
+        text = options.texts[0] if comparison is None else comparison.ranking.text
+        towers = _run(task, task.preprocess(picture.image)[None], text)
         layers, similarity = _attribute(task, towers)
         words = WordAttributions(
             layers=layers,
             others=towers.image_trace,
             grid=towers.places.grid,
             notes=[],
-            text=options.text,
+            text=text,
             words=[*towers.reading.words, SPECIAL],
             similarity=similarity,
+            comparison=comparison,
         )
         height, width = towers.pixels.shape[-2:]
         return cls(
@@ -95,6 +100,14 @@ class AttributionView(View):
     @property
     def target(self) -> int | Literal["mean"]:
         return 0 if self.prefix else "mean"
+
+    @property
+    def click(self) -> str:
+        return "a word"
+
+    @property
+    def comparison(self) -> Comparison | None:
+        return self.targets.comparison
 
     def print_summary(self, console: Console) -> None:
         """The similarity, its parts, and a row a word."""

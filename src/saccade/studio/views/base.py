@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from PIL import Image
@@ -17,6 +17,7 @@ from saccade.lens import Trace
 from saccade.lens.rollout import Summary
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.targets import Targets
+from saccade.tasks.match.yardstick import Comparison
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class LookOptions:
 
     size: side in pixels at which the model sees the image, instead of its own; more makes a finer grid. threshold:
     minimum score of a detected object, and of a relation, 0 to 1. top: number of classes that a classifier lists.
-    text: what the image may show, for models that match text with images.
+    texts: what the image may show, for models that match text with images; several are ranked.
     """
 
     size: int | None = None
     threshold: float = 0.5
     top: int = 5
-    text: str | None = None
+    texts: Sequence[str] = ()
 
 
 @dataclass(kw_only=True)
@@ -42,10 +43,8 @@ class View(ABC):
     (height, width) at which it saw it. grid: (rows, columns) of patches. prediction: None for a model without a head.
     trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
     there are only patches. summary: rollout, entropy and distance of the encoder's layers, if computed. seconds:
-    duration of the forward pass, in fp32. click: what to click on the page.
+    duration of the forward pass, in fp32.
     """
-
-    click: ClassVar[str] = "a patch"
 
     task: Any
     name: str
@@ -103,6 +102,16 @@ class View(ABC):
             "picture": f"{width} x {height} pixels",
             "precision": "fp32",
         }
+
+    @property
+    def click(self) -> str:
+        """What to click on the page."""
+        return "a patch"
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The ranking of several texts."""
+        return None
 
     def page(self, path: Path) -> PageReport:
         """Write the page."""

@@ -23,10 +23,12 @@ _HUES = ["#ff6f61", "#3ecf76", "#5aaaff", "#ffc73b", "#cf8bff", "#19cfd0", "#ff9
 class ObjectsView(View):
     """One image seen by any detector."""
 
-    click = "an object"
-
     prediction: Detection
     targets: DetectedObjects
+
+    @property
+    def click(self) -> str:
+        return "an object"
 
     def print_summary(self, console: Console) -> None:
         if len(self.targets):

@@ -53,7 +53,7 @@ class EncoderView(View):
         patch = encoder_of(task).config.patch
         side, size_notes = whole_patches(options.size, patch)
         preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
-        run = forward(task, preprocess(picture.image)[None])
+        run = cls.forward(task, preprocess(picture.image)[None])
         prediction, targets, notes = cls.read(replace(task, preprocess=preprocess), picture, run, options)
         return cls(
             task=task,
@@ -68,6 +68,11 @@ class EncoderView(View):
             seconds=run.seconds,
             summary=summarize(run.trace if targets is None else targets.others, task, run.grid),
         )
+
+    @classmethod
+    def forward(cls, task: Any, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:
+        """The watched forward pass."""
+        return forward(task, inputs)
 
     @classmethod
     def read(

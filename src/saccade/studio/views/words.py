@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
+from saccade.tasks.match.yardstick import Comparison
 
 SPECIAL = "begin and end"  # special tokens of the text
 _SIGNED = 127
@@ -45,7 +46,7 @@ class AttributionLayer:
 class WordAttributions(Targets):
     """The words of a text, in order, and the attribution of its similarity with an image to each word and patch.
 
-    similarity: the cosine, -1 to 1.
+    similarity: the cosine, -1 to 1. comparison: of this text with others, if several were given.
     """
 
     kind = "attribution"
@@ -54,6 +55,7 @@ class WordAttributions(Targets):
     text: str
     words: list[str]
     similarity: float
+    comparison: Comparison | None = None
 
     def __len__(self) -> int:
         return len(self.words)
@@ -89,4 +91,5 @@ class WordAttributions(Targets):
                 }
             )
         text = {"text": self.text, "similarity": float(f"{self.similarity:.4g}"), "special": self.special}
-        return {"kind": self.kind, "names": self.names, "layers": layers, **text}, data
+        ranked = {} if self.comparison is None else {"comparison": self.comparison.to_dict()}
+        return {"kind": self.kind, "names": self.names, "layers": layers, **text, **ranked}, data

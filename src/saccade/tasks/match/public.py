@@ -82,12 +82,18 @@ class PublicMatchTask(PublicTask):
         encoded = self.encode_texts(texts)
         pictures = map(read_image, sources)
         while some := list(islice(pictures, batch)):
-            features = self.encode_pictures(some)
-            logits = self.similarity(features, encoded)
-            cosines = features.vector @ encoded.vector.T
-            scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
-            for picture, row, score, cosine in zip(some, logits, scores, cosines, strict=True):
-                yield Ranking.ordered(picture, texts, row, score, cosine)
+            yield from self.rank(some, self.encode_pictures(some), texts, encoded)
+
+    @torch.no_grad()
+    def rank(
+        self, pictures: Sequence[Picture], features: Vectors, texts: Sequence[str], encoded: Vectors
+    ) -> Iterator[Ranking]:
+        """`predict` for pictures and texts that are encoded."""
+        logits = self.similarity(features, encoded)
+        cosines = features.vector @ encoded.vector.T
+        scores = logits.sigmoid() if self.independent else logits.softmax(dim=1)
+        for picture, row, score, cosine in zip(pictures, logits, scores, cosines, strict=True):
+            yield Ranking.ordered(picture, texts, row, score, cosine)
 
     @property
     def _device(self) -> torch.device:

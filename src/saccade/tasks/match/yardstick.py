@@ -45,6 +45,7 @@ class Comparison:
         """For JSON."""
         rows = zip(self.ranking.texts, self.ranking.scores, self.ranking.similarities, strict=True)
         return {
+            "shared": self.shared,
             "texts": [
                 {"text": text, "score": round(score, 6), "similarity": round(similarity, 6)}
                 for text, score, similarity in rows
@@ -56,10 +57,15 @@ class Comparison:
         }
 
 
-def compare(task: MatchTask | PublicMatchTask, picture: Picture, texts: Sequence[str]) -> Comparison:
-    """Rank texts for a picture, and score `UNRELATED` ones. Raises DataError as `predict` does."""
-    ranking = task.predict(picture, texts)
-    other = task.predict(picture, [text for text in UNRELATED if text not in texts])
+def compare(task: MatchTask | PublicMatchTask, picture: Picture, features: Any, texts: Sequence[str]) -> Comparison:
+    """Rank texts for a picture, and score `UNRELATED` ones. features: of the picture, by `task.encode_pictures`.
+
+    Raises DataError for texts as `predict` does."""
+    model: Any = task
+    unrelated = [text for text in UNRELATED if text not in texts]
+    ranking, other = (
+        next(model.rank([picture], features, some, model.encode_texts(some))) for some in (texts, unrelated)
+    )
     shared = isinstance(task, PublicMatchTask) and not task.independent
     return Comparison(
         ranking, dict(zip(other.texts, other.similarities if shared else other.scores, strict=True)), shared
