@@ -22,7 +22,7 @@ def whole(layout, item) -> tuple[np.ndarray, np.ndarray]:
     mask = np.zeros((height, width), bool)
     enclosed = mask.copy()
     mask[drawn.window] = drawn.mask
-    if item.holed:
+    if item.has_hole:
         enclosed[drawn.window] = binary_fill_holes(drawn.mask) & ~drawn.mask
     cut = (slice(PAD, -PAD), slice(PAD, -PAD))
     return mask[cut], enclosed[cut]
@@ -68,7 +68,7 @@ def test_relations_are_those_of_their_definitions(size, count):
         layout = draw_layout(Stream(scenes.seed, 0, i, *scenes.size), *scenes.size)
         full, holes = zip(*(whole(layout, item) for item in layout.items), strict=True)
         masks = scene.objects.masks.numpy()
-        holes = [hole if item.holed else np.zeros_like(hole) for hole, item in zip(holes, layout.items, strict=True)]
+        holes = [hole if item.has_hole else np.zeros_like(hole) for hole, item in zip(holes, layout.items, strict=True)]
         expected = by_definition(masks, scene.colours, full, holes, min(scenes.size))
         triplets = [(a, RELATIONS[r], b) for a, r, b in scene.objects.relations.tolist()]
         assert set(triplets) == expected

@@ -1,4 +1,4 @@
-"""What is behind the objects: a gradient, and over it soft blobs, lines, a pattern, noise."""
+"""Backgrounds: a gradient with soft blobs, lines, a pattern and noise on it."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from saccade.data.scenes.render import clip_unit
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import Texture, noise, weave
 
-LIGHT, DARK = 0.62, 0.46  # mean of the gradient's two ends from which, and up to which, a background is called so
+LIGHT, DARK = 0.62, 0.46  # minimum and maximum mean brightness of the gradient's ends of a light and a dark background
 PATTERNS = {"stripes": "striped", "checks": "checked", "dots": "dotted"}
 BACKGROUNDS = (*PATTERNS.values(), "light", "dark")
 
 
 def background(stream: Stream, height: int, width: int) -> tuple[np.ndarray, str | None]:
-    """float32 (3 y x), 0 to 1: muted, so that objects stand out; and its name, one of BACKGROUNDS, if it has one."""
+    """A muted background, float32 (3 y x), 0 to 1, and its name: one of BACKGROUNDS, or None."""
     side = min(height, width)
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) * (1 / side)
     y = ((np.arange(height, dtype=np.float32) + 0.5 - height / 2) * (1 / side))[:, None]
     near, far = muted(stream), muted(stream)
     across, down = stream.any_turn()
-    brightness = (float(near[1, 0, 0]) + float(far[1, 0, 0])) / 2  # green, which weighs most in what is seen as light
+    brightness = (float(near[1, 0, 0]) + float(far[1, 0, 0])) / 2  # green, which contributes most to luminance
     name = "light" if brightness >= LIGHT else "dark" if brightness <= DARK else None
     canvas = near + clip_unit(x * across + y * down + 0.5) * (far - near)
     if stream.bernoulli(0.5):
@@ -42,7 +42,7 @@ def muted(stream: Stream) -> np.ndarray:
 
 
 def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
-    """A soft round patch of another colour, in its own window."""
+    """Draw a soft round patch of another colour."""
     _, height, width = canvas.shape
     radius = side * stream.uniform(0.12, 0.4)
     x, y = stream.unit() * width, stream.unit() * height
@@ -56,7 +56,7 @@ def _blob(canvas: np.ndarray, stream: Stream, side: int) -> None:
 
 
 def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> None:
-    """A straight line right across, thin and faint."""
+    """Draw a thin, faint straight line across the canvas."""
     across, down = stream.any_turn()
     distance = np.abs(x * across + y * down - stream.uniform(-0.45, 0.45)) * side
     drawn = clip_unit(stream.uniform(0.4, 1.2) * (side / 128) + 0.5 - distance)
@@ -64,7 +64,7 @@ def _line(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side
 
 
 def _pattern(canvas: np.ndarray, stream: Stream, x: np.ndarray, y: np.ndarray, side: int) -> str:
-    """Stripes, checks or dots all over, of low contrast. Returns the background's name."""
+    """Draw stripes, checks or dots of low contrast. Returns the name of the background."""
     cosine, sine = stream.turn(0.5)
     pitch = stream.uniform(4, 9) * min(1.0, side / 64)
     texture = Texture(stream.choice(tuple(PATTERNS)), pitch, (stream.unit(), stream.unit()))

@@ -1,9 +1,9 @@
-"""What a scene shows, in words: every object, and every relation that the names do not imply.
+"""Full captions of scenes: every object, and every relation that the names do not imply.
 
     A red disc, a blue star and a white ring. The red disc is left of the blue star and inside the white ring.
     빨간 원, 파란 별, 흰 고리가 있다. 빨간 원은 파란 별의 왼쪽에 있고 흰 고리의 안에 있다.
 
-Of the six relations "same colour" is left out: colours are named.
+The relation "same colour" is omitted, as colours are named.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _KOREAN = {
 
 
 def captions(names: Sequence[str], colours: Sequence[str], triplets: Sequence[Triplet]) -> dict[str, str]:
-    """Captions in English ("en") and Korean ("ko") of objects, hindmost first, and how they relate."""
+    """Captions in English ("en") and Korean ("ko") of objects, ordered from back to front, and their relations."""
     related: dict[int, dict[int, list[int]]] = {}  # subject -> relation -> objects
     for subject, relation, other in triplets:
         if relation in _KOREAN:
@@ -55,7 +55,7 @@ def _korean(names: Sequence[str], colours: Sequence[str], related: dict[int, dic
 
 
 def phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:
-    """What to call each object in English, without article: "red disc"; "second red disc" where there are more."""
+    """Noun phrase of each object in English, without article: "red disc"; "second red disc" for a repeated one."""
     return _numbered(_plain(names, colours), _ORDINALS, "{} {}")
 
 
@@ -64,7 +64,7 @@ def _plain(names: Sequence[str], colours: Sequence[str]) -> list[str]:
 
 
 def korean_phrases(names: Sequence[str], colours: Sequence[str]) -> list[str]:
-    """What to call each object in Korean: "빨간 원"; "두 번째 빨간 원" where there are more."""
+    """Noun phrase of each object in Korean: "빨간 원"; "두 번째 빨간 원" for a repeated one."""
     words = [
         f"{korean.COLOURS.get(colour, '')} {korean.SHAPES.get(name, name)}".strip()
         for name, colour in zip(names, colours, strict=True)
@@ -85,7 +85,7 @@ def article(phrase: str) -> str:
 
 
 def _and(parts: list[str], last: str = "") -> str:
-    """a, b and c; with `last` between the last two where it is given."""
+    """a, b and c; with `last` between the last two if it is given."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{last or ' and '}{parts[-1]}"
 
 

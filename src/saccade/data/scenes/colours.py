@@ -19,14 +19,14 @@ COLOURS: dict[str, Colour] = {
 
 
 def shade(stream: Stream, name: str) -> Colour:
-    """The colour of that name, a little lighter or darker and a little off."""
+    """The colour of that name with small random changes of brightness and hue."""
     light = stream.uniform(0.98 if name == "white" else 0.88, 1.06)  # a darker white is grey
     red, green, blue = (min(1.0, light * (part + stream.uniform(-0.035, 0.035))) for part in COLOURS[name])
     return red, green, blue
 
 
 def second(stream: Stream, colour: Colour) -> Colour:
-    """The other tone of a texture: of the same colour, clearly lighter or darker."""
+    """The second tone of a texture: the same colour, clearly lighter or darker."""
     luma = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
     share = stream.uniform(0.28, 0.44) * (0.7 if luma > 0.9 else 1.0)
     towards = 1.0 if luma < 0.45 and stream.bernoulli(0.7) else 0.0

@@ -24,8 +24,8 @@ ATTEMPTS = 400  # layouts; about half of those of eight objects hold no held-out
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What is behind the objects, float32 (3 y x), and what lies over all: grain, float32 (y x). name: one of
-    `saccade.data.scenes.background.BACKGROUNDS`, if it has one."""
+    """The background, float32 (3 y x), and grain over the whole picture, float32 (y x). name: one of
+    `saccade.data.scenes.background.BACKGROUNDS`, or None."""
 
     canvas: np.ndarray
     grain: np.ndarray
@@ -45,12 +45,12 @@ def compose(
     sprites: Sequence[Sprite] = (),
     composition: Composition | None = None,
 ) -> Layout:
-    """A layout, drawn again until its combinations are those of `composition`.
+    """A random layout with combinations that `composition` allows, by rejection sampling.
 
     classes: name -> index.
 
     Raises:
-        DataError: none of `ATTEMPTS` layouts has them, or the fewest objects found no room.
+        DataError: none of `ATTEMPTS` layouts is allowed, or the minimum number of objects does not fit.
     """
     composition = composition or Composition()
     for _ in range(ATTEMPTS):
@@ -71,7 +71,7 @@ def named_relations(objects: ObjectAnnotations) -> tuple[Relation, ...]:
 
 
 def paint_scene(layout: Layout, backdrop: Backdrop) -> np.ndarray:
-    """The picture, uint8 (y x 3): background, objects, light over all of it, grain. Paints over the backdrop."""
+    """The picture, uint8 (y x 3): background, objects, light over all of it, grain. Modifies the backdrop."""
     canvas, light = backdrop.canvas, layout.light
     for item, drawn in zip(layout.items, layout.stencils, strict=True):
         paint(canvas, item, drawn, light)
@@ -85,7 +85,7 @@ def paint_scene(layout: Layout, backdrop: Backdrop) -> np.ndarray:
 
 
 def visible_objects(layout: Layout, classes: dict[str, int]) -> tuple[ObjectAnnotations, list[int]]:
-    """The objects that can be seen, hindmost first, and their positions in the layout's items.
+    """The visible objects from back to front, and their indices in the layout's items.
 
     classes: name -> index.
     """
@@ -102,24 +102,24 @@ def visible_objects(layout: Layout, classes: dict[str, int]) -> tuple[ObjectAnno
 
 
 def _triplets(layout: Layout, shown: Sequence[int], boxes: Sequence[Sequence[int]]) -> list[Triplet]:
-    hidden, held = [], []
+    hidden, in_hole = [], []
     for i in shown:
         item, drawn = layout.items[i], layout.stencils[i]
         hidden.append(_owners(layout, drawn.window, drawn.mask, shown))
-        held.append(_owners(layout, drawn.window, hole(item, drawn), shown) if item.holed else [0] * len(shown))
+        in_hole.append(_owners(layout, drawn.window, hole(item, drawn), shown) if item.has_hole else [0] * len(shown))
     colours = [layout.items[i].colour for i in shown]
     seen, full = [layout.seen[i] for i in shown], [layout.full[i] for i in shown]
-    return relations(boxes, colours, seen, full, hidden, held, layout.side)
+    return relations(boxes, colours, seen, full, hidden, in_hole, layout.side)
 
 
 def _owners(layout: Layout, window: tuple[slice, slice], mask: np.ndarray, shown: Sequence[int]) -> list[int]:
-    """How many of the pixels show each object."""
+    """Number of pixels that show each object."""
     counts = np.bincount(layout.owner[window][mask] + 1, minlength=len(layout.items) + 1).tolist()
     return [counts[i + 1] for i in shown]
 
 
 def _box(owner: np.ndarray, window: tuple[slice, slice], i: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the pixels that show object i, all of which lie in the window."""
+    """Bounding box (left, top, right, bottom) of the visible pixels of object i, which are in the window."""
     mask = owner[window] == i
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = window[0].start, window[1].start

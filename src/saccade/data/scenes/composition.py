@@ -1,4 +1,4 @@
-"""What kind of scenes a world holds: how many objects, whether they may overlap, which combinations may occur."""
+"""Constraints on scenes: the number of objects, whether they may overlap, which combinations may occur."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -13,8 +13,8 @@ DEFAULT_OBJECTS = (3, 8)
 @dataclass(frozen=True)
 class Composition:
     """Attributes:
-        objects: the fewest and the most objects of a scene, each from 1 to 8.
-        apart: no two objects overlap, and the border cuts none.
+        objects: minimum and maximum number of objects in a scene, 1 to 8.
+        apart: objects do not overlap and are not cut by the border.
         combinations: "all"; "seen": no held-out combination occurs; "held-out": at least one occurs in every scene.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a scene shows, as data: the form that captions are written from, edits are made on and judges compare with."""
+"""The content of a scene as data: input of captions and edits, and reference of judges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ Relation = tuple[int, str, int]  # subject, name, object
 
 @dataclass(frozen=True)
 class Description:
-    """Objects and how they relate.
+    """Objects and their relations.
 
     Attributes:
         objects: (shape, colour) of each. In a scene's own description they are in the order of `Scene.objects`. The
-            colour is "" for a sprite of many colours, and where a caption leaves the colour out.
-        relations: (subject, relation, object): positions in `objects`, and one of `RELATIONS` between them. Each
-            fact is in one direction only: "right of", "below", "behind" and "smaller than" are written as the inverse
+            colour is "" for a sprite of many colours, and if a caption omits the colour.
+        relations: (subject, relation, object): indices in `objects`, and one of `RELATIONS`. Each fact is
+            stored in one direction: "right of", "below", "behind" and "smaller than" are written as the inverse
             relation with subject and object exchanged. "same colour" is symmetric and present in both directions.
-        background: "light", "dark", "striped", "checked" or "dotted", or None where it is none of these or not named.
+        background: "light", "dark", "striped", "checked" or "dotted", or None if it is none of these or not mentioned.
     """
 
     objects: tuple[tuple[str, str], ...]
@@ -24,7 +24,7 @@ class Description:
     background: str | None = None
 
     def select(self, order: Sequence[int]) -> "Description":
-        """The objects at these positions, in this order, and the relations between them."""
+        """The objects at these indices, in this order, and the relations between them."""
         position = {old: new for new, old in enumerate(order)}
         relations = tuple(
             (position[a], name, position[b]) for a, name, b in self.relations if a in position and b in position

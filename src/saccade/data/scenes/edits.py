@@ -1,5 +1,5 @@
-"""Minimal edits: one attribute or one relation of a description changed, so that it is false of the picture; and the
-picture changed to match, everything else the same."""
+"""Minimal edits: a description with one changed attribute or relation, so that it no longer describes the picture, and
+the picture with the same change and everything else the same."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from saccade.data.scenes.scenes import Scene, Scenes
 
 Kind = Literal["colour", "shape", "relation"]
-SWAPPED = 0.7  # of edits of "left of" and "above", exchange subject and object; the others change to the other axis
+SWAPPED = 0.7  # fraction of edits of "left of" and "above" that exchange subject and object; the others change the axis
 _EDIT = 2  # stream of random numbers; scenes and films use 0 and 1
 
 
@@ -33,16 +33,16 @@ def minimal_edit(
     scene: Description | None = None,
     combinations: Combinations = "all",
 ) -> Description | None:
-    """The description with one change, which makes it false of the scene; None if there is no such change.
+    """The description with one change that makes it false for the scene; None if there is no such change.
 
-    "colour" and "shape" change one object into one that the scene does not have. "relation" exchanges subject and
-    object of one relation, or turns "left of" into "above" and the reverse. "same colour" is never changed by itself,
-    and is left out for an object of another colour.
+    "colour" and "shape" change one object into one that is not in the scene. "relation" exchanges subject and object of
+    one relation, or replaces "left of" by "above" and vice versa. "same colour" is not edited itself, and is removed
+    for an object that changes its colour.
 
     Args:
-        description: a true one, of all of the scene or of a part of it, as of a `Caption`.
-        scene: the full description of the scene, if `description` is of a part.
-        combinations: "seen": the edited description has no held-out combination, so that it may be trained with.
+        description: a correct description of the scene or of a part of it, such as that of a `Caption`.
+        scene: the full description of the scene, if `description` is a part of it.
+        combinations: "seen": the edited description has no held-out combination, so that it can be used in training.
 
     Raises:
         DataError: an unknown kind.
@@ -59,7 +59,7 @@ def minimal_edit(
 
 
 def _object_edits(description: Description, stream: Stream, kind: Kind) -> Iterator[Description]:
-    """All changes of one colour or one shape, in random order. Sprites, and colours not named, stay as they are."""
+    """All changes of one colour or one shape, in random order. Sprites and unnamed colours are not changed."""
     for i in shuffled(stream, list(range(len(description.objects)))):
         shape, colour = description.objects[i]
         if shape not in shapes.SHAPES or (kind == "colour" and not colour):
@@ -76,8 +76,7 @@ def _object_edits(description: Description, stream: Stream, kind: Kind) -> Itera
 
 
 def _is_false(edit: Description, description: Description, scene: Description) -> bool:
-    """Whether the scene has no object like the changed one, and the change makes no colour more frequent than in any
-    scene."""
+    """Whether the scene has no object like the changed one, and no colour becomes more frequent than scenes allow."""
     changed = [new for new, old in zip(edit.objects, description.objects, strict=True) if new != old]
     if not changed:
         return False
@@ -88,8 +87,8 @@ def _is_false(edit: Description, description: Description, scene: Description) -
 
 
 def _relation_edits(description: Description, stream: Stream) -> Iterator[Description]:
-    """Changes of one relation. Of two objects at most one place relation holds, and the other relations cannot hold
-    both ways, so each of them is false."""
+    """Changes of one relation. At most one spatial relation holds for a pair, and the other relations are asymmetric,
+    so each change is false."""
     for relation in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):
         for changed in _alternatives(relation, stream):
             yield replace(
@@ -108,21 +107,21 @@ def _alternatives(relation: Relation, stream: Stream) -> list[Relation]:
 
 
 def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene | None":
-    """The scene drawn again with one change, and the same backdrop, light, sizes and places otherwise.
+    """The scene rendered again with one change; backdrop, light, sizes and other positions are the same.
 
     Args:
-        scenes: the world that the scene is of, with the same arguments.
-        scene: as drawn by `scene`, `fresh` or `batch` of it.
-        edit: by `minimal_edit` from `scene.description`.
+        scenes: the set that the scene is from, with the same arguments.
+        scene: from its `scene`, `fresh` or `batch`.
+        edit: from `minimal_edit` of `scene.description`.
 
-    A new colour keeps the outline; a new shape keeps the circle around it; for a new relation ("left of" or "above")
-    two objects exchange places, or take places on the other axis around the point halfway between them.
+    A new colour keeps the outline; a new shape keeps the enclosing circle; for a new relation ("left of" or "above")
+    two objects exchange positions, or move to the other axis around their midpoint.
 
-    Returns None if the changed picture would not show the change, or breaks what `scenes` promises of its scenes:
-    objects that can be seen, objects apart, no held-out combination in a world of seen ones.
+    Returns None if the changed picture would not show the change, or violates a constraint of `scenes`: visibility of
+    the objects, no overlap, no held-out combination.
 
     Raises:
-        DataError: the scene is not of this world, or has been edited before; or the edit is of another scene.
+        DataError: the scene is not from this set or is already edited, or the edit is of another scene.
     """
     layout, backdrop = scenes.plan(scene)
     if tuple((item.name, item.colour) for item in layout.items) != scene.description.objects:
@@ -146,7 +145,7 @@ def edited_scene(scenes: "Scenes", scene: "Scene", edit: Description) -> "Scene 
 
 
 def _edited_items(layout: Layout, before: Description, edit: Description, stream: Stream) -> list[Item] | None:
-    """The scene's items with the change made; None if it is of a kind that no move of objects makes."""
+    """The items of the scene with the change; None for a relation that moving objects cannot change."""
     items, size = layout.items, (layout.width, layout.height)
     edited = list(items)
     for i, ((old_shape, old_colour), (shape, colour)) in enumerate(zip(before.objects, edit.objects, strict=True)):
@@ -167,13 +166,13 @@ def _edited_items(layout: Layout, before: Description, edit: Description, stream
 
 
 def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> tuple[Item, Item]:
-    """Both objects around the point halfway between them, so that the relation holds of the first and the other. Both
-    move by the same way where the border of the picture, of size (width, height), would cut one."""
+    """Both objects moved around their midpoint, so that the relation holds between the first and the other. Both are
+    shifted together if the border of the picture of `size` (width, height) would cut one."""
     x, y = (first.x + other.x) / 2, (first.y + other.y) / 2
     across, down = abs(first.x - other.x) / 2, abs(first.y - other.y) / 2
     far, near = max(across, down), min(across, down)
     dx, dy = (far, near) if relation == "left of" else (near, far)
-    if (first.x - other.x) * (first.y - other.y) < 0:  # keep on which side of the axis they lie
+    if (first.x - other.x) * (first.y - other.y) < 0:  # they stay on their side of the axis
         dx, dy = (dx, -dy) if relation == "left of" else (-dx, dy)
     first, other = moved(first, x - dx, y - dy), moved(other, x + dx, y + dy)
     rooms = first.reach + 1, other.reach + 1
@@ -183,14 +182,14 @@ def _placed(first: Item, other: Item, relation: str, size: tuple[int, int]) -> t
 
 
 def _shift(centres: tuple[float, float], rooms: tuple[float, float], length: int) -> float:
-    """The shortest way that brings both centres as far from 0 and `length` as their rooms."""
+    """The smallest shift after which both centres are at least `rooms` away from 0 and `length`."""
     least = max(room - centre for centre, room in zip(centres, rooms, strict=True))
     most = min(length - room - centre for centre, room in zip(centres, rooms, strict=True))
     return min(max(0.0, least), most)
 
 
 def _lay(layout: Layout, items: Sequence[Item], apart: bool) -> Layout | None:
-    """The items in an empty layout of the same light; None where one has no room."""
+    """A layout of the items with the same light; None if one does not fit."""
     changed = Layout(layout.height, layout.width, layout.light)
     for item in items:
         if apart and not touches_nothing(changed, item):

@@ -1,4 +1,4 @@
-"""Films: each object moves in one way, as the caption says."""
+"""Films of moving objects: one motion for each object, named by the captions."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from saccade.data.scenes.sprites import Sprite
 from saccade.data.scenes.stream import Stream, turn
 from saccade.errors import DataError
 
-# What a motion is called, and where it leads.
+# Names of the motions, and their direction of translation.
 DIRECTIONS = {
     "moves right": (1, 0),
     "moves left": (-1, 0),
@@ -43,22 +43,22 @@ _KOREAN = {
     "stays still": "가만히 있다",
 }
 MIN_OBJECTS, MAX_OBJECTS = 2, 5
-TURNED = 0.55  # tangent of a quarter of the angle by which an object turns: 115 degrees in all
-GROWN = 1.7  # times
-CHECKS = 9  # moments at which paths are compared
+TURNED = 0.55  # tangent of a quarter of the rotation of an object, which is 115 degrees
+GROWN = 1.7  # factor of the radius
+CHECKS = 9  # times at which paths are compared
 TRIES, ATTEMPTS = 40, 200
 SMALLEST, LARGEST = 0.07, 0.17  # radius, as a share of the picture's shorter side
-MOMENTS = 17  # at which combinations are looked for
+MOMENTS = 17  # times at which combinations are checked
 
 
 @dataclass(frozen=True)
 class Film:
     """Attributes:
     frames: uint8 (t y x 3).
-    objects: of each frame, those that can be seen, hindmost first, as in a `Scene`.
-    tracks: of each frame, for each of its objects, which object of the film it is.
-    names, colours, motions: of the film's objects; a motion is one of DIRECTIONS.
-    captions: "en" and "ko": how each object moves.
+    objects: for each frame, its visible objects from back to front, as in a `Scene`.
+    tracks: for each frame, the index of each of its objects among the objects of the film.
+    names, colours, motions: of the objects of the film; a motion is one of DIRECTIONS.
+    captions: "en" and "ko": the motion of each object.
     """
 
     frames: np.ndarray
@@ -72,18 +72,18 @@ class Film:
 
 @dataclass(frozen=True)
 class Actor:
-    """An object and how it moves. far: how many pixels it goes in all."""
+    """An object and its motion. distance: length of its path in pixels."""
 
     item: Item
     motion: str
-    far: float
+    distance: float
 
     def at(self, moment: float) -> Item:
-        """The object at a moment from 0 to 1."""
+        """The object at a time from 0 to 1."""
         item = self.item
-        if self.far:
+        if self.distance:
             across, down = DIRECTIONS[self.motion]
-            return replace(item, x=item.x + across * self.far * moment, y=item.y + down * self.far * moment)
+            return replace(item, x=item.x + across * self.distance * moment, y=item.y + down * self.distance * moment)
         if self.motion.startswith("turns"):
             cosine, sine = turn((2 * moment - 1) * TURNED * (1 if self.motion == "turns clockwise" else -1))
             c, s = item.turn
@@ -102,10 +102,10 @@ def draw_film(
     sprites: Sequence[Sprite],
     composition: Composition | None = None,
 ) -> Film:
-    """A film, some of its objects of `sprites`. classes: name -> index.
+    """A random film of shapes and `sprites`. classes: name -> index.
 
-    It has 2 to 5 objects, or as many as a composition other than the default says, 5 at most, whose paths need room.
-    Combinations are counted at `MOMENTS` moments.
+    It has 2 to 5 objects by default, else the number that the composition sets, but at most 5. Combinations are checked
+    at `MOMENTS` times.
     """
     composition = composition or Composition()
     height, width = size
@@ -129,7 +129,7 @@ def draw_film(
 def _cast_of(
     stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition, classes: dict[str, int]
 ) -> list[Actor]:
-    """Actors whose combinations are those of the composition."""
+    """Actors with combinations that the composition allows, by rejection sampling."""
     for _ in range(ATTEMPTS):
         empty = Layout(layout.height, layout.width, layout.light, seen_only=composition.combinations == "seen")
         actors = _cast(stream, empty, sprites, composition)
@@ -141,7 +141,7 @@ def _cast_of(
 
 
 def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, int]) -> bool:
-    """Whether a held-out combination is there at any of some moments."""
+    """Whether a held-out combination occurs at any of `MOMENTS` times."""
     kinds = [(actor.item.name, actor.item.colour) for actor in actors]
     if is_held_out(kinds):
         return True
@@ -156,7 +156,7 @@ def _has_held_out(actors: Sequence[Actor], layout: Layout, classes: dict[str, in
 
 
 def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition) -> list[Actor]:
-    """Objects whose paths stay in the picture and never lead one right over another, into an empty layout."""
+    """Random objects whose paths stay in the picture and do not cross, added to an empty layout."""
     fewest, most = (MIN_OBJECTS, MAX_OBJECTS) if composition.objects == DEFAULT_OBJECTS else composition.objects
     fewest, most = min(fewest, MAX_OBJECTS), min(most, MAX_OBJECTS)
     for attempt in range(ATTEMPTS):
@@ -168,7 +168,7 @@ def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition
             actor = _draw_actor(stream, layout, sprites, kind, LARGEST if attempt < 8 else SMALLEST)
             if all(_clear(actor, other, composition.apart) for other in actors):
                 actors.append(actor)
-                layout.items.append(actor.item)  # that the next has another shape or colour
+                layout.items.append(actor.item)  # the next one has another shape or colour
             if len(actors) == count:
                 break
         if len(actors) >= fewest and any(actor.motion != "stays still" for actor in actors):
@@ -180,7 +180,7 @@ def _cast(stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition
 def _draw_actor(
     stream: Stream, layout: Layout, sprites: Sequence[Sprite], kind: tuple[str, str] | None, largest: float
 ) -> Actor:
-    """An object and a motion that both fit into the picture. kind: the shape and colour it must have, if any."""
+    """An object with a motion that fits into the picture. kind: required shape and colour, if any."""
     side = layout.side
     item = draw_item(stream, layout, side * stream.uniform(SMALLEST, largest), sprites, *(kind or ()))
     ways = [
@@ -188,24 +188,24 @@ def _draw_actor(
     ]
     motion = stream.choice(ways)
     across, down = DIRECTIONS[motion]
-    far = side * stream.uniform(0.22, 0.5) if across or down else 0.0
+    distance = side * stream.uniform(0.22, 0.5) if across or down else 0.0
     margin = item.reach * (GROWN if motion in ("grows", "shrinks") else 1) + 1
     margin = min(margin, side / 2)
-    far = min(far, (layout.width if across else layout.height) - 2 * margin) if far else 0.0
+    distance = min(distance, (layout.width if across else layout.height) - 2 * margin) if distance else 0.0
     x, y = (
-        _start(stream, length, margin, far * way) for length, way in ((layout.width, across), (layout.height, down))
+        _start(stream, length, margin, distance * way) for length, way in ((layout.width, across), (layout.height, down))
     )
-    return Actor(replace(item, x=x, y=y), motion, far)
+    return Actor(replace(item, x=x, y=y), motion, distance)
 
 
 def _start(stream: Stream, length: int, margin: float, path: float) -> float:
-    """Where to begin a path of so many pixels, so that all of it keeps the margin."""
+    """A random start for a path of `path` pixels that keeps the margin everywhere."""
     return stream.uniform(margin + max(0.0, -path), length - margin - max(0.0, path))
 
 
 def _clear(one: Actor, other: Actor, apart: bool) -> bool:
-    """Whether at no moment one hides much of the other: centres stay farther apart than the larger one reaches.
-    apart: whether they do not even touch."""
+    """Whether neither hides much of the other at any time: the distance of their centres exceeds the larger radius.
+    apart: whether they do not touch either."""
     for look in range(CHECKS):
         a, b = one.at(look / (CHECKS - 1)), other.at(look / (CHECKS - 1))
         x, y = a.x - b.x, a.y - b.y

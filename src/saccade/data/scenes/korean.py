@@ -1,4 +1,4 @@
-"""What a scene's words are in Korean, and the particles that depend on a word's last sound."""
+"""Korean words for scenes, and particles, which depend on the last sound of a word."""
 
 COLOURS = {
     "red": "빨간",
@@ -31,8 +31,8 @@ _DIGITS_CLOSED = "013678"  # 영 일 삼 육 칠 팔
 
 
 def particle(word: str, kind: tuple[str, str]) -> str:
-    """`word` with the particle: the first of `kind` after a final consonant, else the second; both, "은(는)", where
-    the spelling does not tell."""
+    """`word` with the particle: the first of `kind` after a final consonant, else the second; both, "은(는)", if the
+    spelling does not show the sound."""
     last = word[-1:]
     if "가" <= last <= "힣":
         return word + kind[0 if (ord(last) - ord("가")) % 28 else 1]

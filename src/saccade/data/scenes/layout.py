@@ -1,6 +1,6 @@
-"""Where objects go: which, how large, how turned, in front of which others.
+"""Sampling of layouts: which objects, their sizes, rotations, positions and depth order.
 
-Each new object lies over those before it. One that would leave another, or itself, too little to see is put elsewhere.
+Each new object is in front of the previous ones. Positions that hide too much of an object are rejected.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from saccade.errors import DataError
 __all__ = ["Layout", "draw_layout", "draw_light"]
 
 COUNTS = (3, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 8)  # of the default range
-FAILURES = 50  # objects that find no place before a layout is begun again with smaller ones
+FAILURES = 50  # objects that do not fit before a layout is restarted with smaller ones
 RESTARTS = 40
 
 
 def draw_light(stream: Stream) -> Light:
-    across, down = stream.turn()  # from above, sooner than from below
+    across, down = stream.turn()  # more often from above than from below
     return Light(
         across=-down,
         down=-across,
@@ -47,15 +47,15 @@ def draw_layout(
     sprites: Sequence[Sprite] = (),
     composition: Composition | None = None,
 ) -> Layout:
-    """A layout of as many objects as the composition allows; what does not fit is left out, never below the fewest.
-    Half of them, about, are sprites where there are any.
+    """A random layout with a number of objects in the range of the composition. Objects that do not fit are left out,
+    down to the minimum. About half of the objects are sprites, if there are any.
 
-    In the default range of 3 to 8, 5 and 6 objects are drawn most often; in any other, all numbers equally often.
+    In the default range of 3 to 8, 5 and 6 objects are most frequent; any other range is sampled uniformly.
 
-    Of combinations, only those of shape and colour are decided here: relations are known when all objects are placed.
+    Only combinations of shape and colour are checked here: relations depend on the finished layout.
 
     Raises:
-        DataError: the fewest objects found no room.
+        DataError: the minimum number of objects does not fit.
     """
     composition = composition or Composition()
     light = draw_light(stream)
@@ -76,7 +76,7 @@ def draw_layout(
 def _fill(
     stream: Stream, layout: Layout, sprites: Sequence[Sprite], composition: Composition, count: int, scale: float
 ) -> None:
-    """Put up to `count` objects, of at most `scale` times the usual size, into an empty layout."""
+    """Add up to `count` objects, of at most `scale` times the usual size, to an empty layout."""
     if composition.combinations == "held-out":
         put_held_out(stream, layout, count)
     if not composition.apart and stream.bernoulli(0.42) and len(layout.items) + 2 <= count:

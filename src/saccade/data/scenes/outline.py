@@ -1,4 +1,4 @@
-"""What a caption says, before it has words: which objects, in which order, and which relations between them."""
+"""The content of a caption before it is put into words: the objects, their order, and the relations to mention."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from saccade.data.scenes.vocabulary import BASES, INVERSES
 @dataclass(frozen=True)
 class Outline:
     """Attributes:
-    links: (subject, relation or its inverse, object). The subject of each is an object not mentioned before; its
-        object may be.
+    links: (subject, relation or its inverse, object). The subject of each is mentioned for the first time; its object
+        may have been mentioned.
     alone: objects that no link mentions.
-    extra: relations, or their inverses, between objects that are mentioned already.
+    extra: relations, or their inverses, between objects that have been mentioned.
     """
 
     links: list[Relation]
@@ -26,7 +26,7 @@ class Outline:
 
 
 def draw_outline(stream: Stream, description: Description, links: int, extra: int) -> Outline:
-    """An outline that mentions every object, with at most so many links and extra relations."""
+    """An outline that mentions every object, with at most `links` links and `extra` extra relations."""
     outline = Outline([], [], [])
     mentioned: set[int] = set()
     for a, relation, b in shuffled(stream, [each for each in description.relations if each[1] in INVERSES]):

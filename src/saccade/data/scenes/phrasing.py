@@ -25,11 +25,17 @@ from saccade.errors import DataError
 
 Language = Literal["en", "ko", "mixed"]
 Form = Literal["inline", "list", "sentences", "full"]
-LANGUAGES: tuple[Language, ...] = ("en", "en", "ko", "ko", "mixed")  # each as often as it stands here
+LANGUAGES: tuple[Language, ...] = (
+    "en",
+    "en",
+    "ko",
+    "ko",
+    "mixed",
+)  # sampled uniformly
 FORMS: tuple[Form, ...] = ("inline", "inline", "list", "sentences", "full")
-PARTIAL = 0.1  # of captions, mention only some of the objects
-COLOURLESS = 0.05  # of captions, leave out the colours, if the shapes differ
-BACKGROUND = 0.4  # of captions, name the background, if it has a name
+PARTIAL = 0.1  # fraction of captions that mention only some of the objects
+COLOURLESS = 0.05  # fraction of captions without colours, if the shapes differ
+BACKGROUND = 0.4  # fraction of captions that name the background, if it has a name
 NOUNS = {"en": english_noun, "ko": korean_noun, "mixed": mixed_noun}
 
 
@@ -39,7 +45,7 @@ class Caption:
     text: one line.
     language: "en", "ko" or "mixed".
     form: "inline", "list", "sentences" or "full".
-    description: what the text says: the part of the scene's description that it mentions, in an order of its own.
+    description: the content of the text: the part of the scene's description that it mentions, in its own order.
     """
 
     text: str
@@ -51,14 +57,14 @@ class Caption:
 def draw_caption(
     description: Description, random: Stream | torch.Generator, language: Language | None = None
 ) -> Caption:
-    """A caption of the description, of a random form.
+    """A random caption of the description.
 
     Args:
-        random: where random numbers come from; one is taken from a generator.
-        language: None draws it: English and Korean equally often, a mixture half as often.
+        random: source of random numbers; from a generator, one seed is drawn.
+        language: None samples it: English and Korean with 2/5 each, a mixture with 1/5.
 
     Raises:
-        DataError: a language that is none of these, or a description without objects.
+        DataError: an unknown language, or a description without objects.
     """
     if language is not None and language not in NOUNS:
         raise DataError(f"language={language!r} was given; one of {', '.join(NOUNS)} expected")
@@ -73,7 +79,7 @@ def draw_caption(
 
 
 def _draw_part(stream: Stream, description: Description) -> Description:
-    """What to mention, before relations are chosen."""
+    """The objects and the background to mention."""
     count = len(description.objects)
     order = shuffled(stream, list(range(count)))
     if count > 1 and stream.bernoulli(PARTIAL):
@@ -107,7 +113,7 @@ def _write(stream: Stream, part: Description, language: Language, form: Form) ->
 
 
 def _language_of(text: str) -> Language:
-    """The language of a text that was meant to be mixed: sprites and objects without colour may leave it in one."""
+    """The language of a text written as a mixture; with sprites or without colours it may be in one language."""
     if text.isascii():
         return "en"
     return "mixed" if any(c.isascii() and c.isalpha() for c in text) else "ko"

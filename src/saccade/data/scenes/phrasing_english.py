@@ -1,4 +1,4 @@
-"""English words for an outline. Nouns may be Korean in part; those that begin with a Korean word take no article."""
+"""English captions of an outline. Nouns may be partly Korean; those that begin with a Korean word have no article."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def sentences(stream: Stream, outline: Outline, nouns: Sequence[str], background
 
 
 def _link(stream: Stream, link: Relation, nouns: Sequence[str], mentioned: set[int], verb: str) -> str:
-    """ "a red star left of the blue ring": a known object takes "the"."""
+    """ "a red star left of the blue ring": an object that has been mentioned has "the"."""
     subject, relation, other = link
     first, second = ((_the if i in mentioned else _a)(nouns[i]) for i in (subject, other))
     mentioned |= {subject, other}

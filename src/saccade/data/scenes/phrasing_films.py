@@ -18,7 +18,7 @@ class FilmCaption:
     """Attributes:
     text: one line that mentions every object, its colour and its motion.
     language: "en", "ko" or "mixed".
-    order: which object of the film each mention is of.
+    order: index of the object of the film, for each mention.
     """
 
     text: str
@@ -35,7 +35,7 @@ def draw_film_caption(
 ) -> FilmCaption:
     """A caption of a film's objects, as `Film` names them, in a random order.
 
-    random: where random numbers come from; one is taken from a generator. language: None draws it.
+    random: source of random numbers; from a generator, one seed is drawn. language: None samples it.
     """
     stream = random if isinstance(random, Stream) else Stream(int(torch.randint(2**62, (), generator=random)))
     chosen = stream.choice(LANGUAGES) if language is None else language

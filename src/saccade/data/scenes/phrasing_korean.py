@@ -1,4 +1,4 @@
-"""Korean words for an outline."""
+"""Korean captions of an outline."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""One object at a time: which, how large, how turned, and where in a layout there is room for it."""
+"""Sampling of one object at a time: class, size, rotation, and a free position in a layout."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +13,14 @@ from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.textures import Texture, draw_texture
 
 SMALLEST, LARGEST = 0.055, 0.225  # radius, as a share of the picture's shorter side
-APART_SMALLEST, APART_LARGEST = 0.07, 0.2  # the same, where no two objects overlap
+APART_SMALLEST, APART_LARGEST = 0.07, 0.2  # the same, with apart=True
 MAX_SAME_COLOUR = 2  # shapes of one colour in a scene, at most
 TRIES = 14
 COMPASS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = LARGEST) -> bool:
-    """One more object, made smaller after every four places without room. largest: its radius at most."""
+    """Add an object; its radius shrinks after every four failed positions. largest: maximum radius."""
     share = stream.unit()
     radius = layout.side * (SMALLEST + (largest - SMALLEST) * share * share)
     item = draw_item(stream, layout, radius, sprites)
@@ -38,7 +38,7 @@ def put_one(stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: 
 
 
 def put_inside(stream: Stream, layout: Layout) -> None:
-    """A ring or frame with an object in its hole."""
+    """Add a ring or frame with an object in its hole."""
     name = stream.choice(tuple(shapes.HOLES))
     radius = layout.side * stream.uniform(0.15, LARGEST)
     outer = draw_item(stream, layout, radius, (), name)
@@ -61,8 +61,8 @@ def put_inside(stream: Stream, layout: Layout) -> None:
 def put_apart(
     stream: Stream, layout: Layout, sprites: Sequence[Sprite], largest: float = APART_LARGEST, name: str | None = None
 ) -> bool:
-    """One more object that touches no other and lies whole in the picture, more often than not next to another one.
-    largest: its radius at most. name: the shape it must be."""
+    """Add an object that touches no other one and is completely in the picture, usually next to another one.
+    largest: maximum radius. name: required shape."""
     radius = layout.side * stream.uniform(APART_SMALLEST, max(APART_SMALLEST, largest))
     item = draw_item(stream, layout, radius, sprites, name)
     for tries in range(TRIES):
@@ -79,7 +79,7 @@ def put_apart(
 
 
 def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
-    """One object of a held-out shape and colour or, if `count` allows two, perhaps two in a held-out relation."""
+    """Add an object of a held-out shape and colour or, if `count` allows two, possibly a held-out relation."""
     radius = layout.side * stream.uniform(APART_SMALLEST, 0.16)
     if count < 2 or stream.bernoulli(0.5):
         item = draw_item(stream, layout, radius, (), *stream.choice(HELD_OUT_COLOURS))
@@ -98,7 +98,7 @@ def put_held_out(stream: Stream, layout: Layout, count: int) -> None:
 
 
 def touches_nothing(layout: Layout, item: Item) -> bool:
-    """Whether a circle around the object meets neither that around another nor the border."""
+    """Whether the enclosing circle of the object intersects neither another one nor the border."""
     room = item.reach + 1
     if not (room <= item.x <= layout.width - room and room <= item.y <= layout.height - room):
         return False
@@ -111,7 +111,7 @@ def touches_nothing(layout: Layout, item: Item) -> bool:
 
 
 def _next_to(stream: Stream, layout: Layout, item: Item, other: Item, way: tuple[int, int]) -> tuple[float, float]:
-    """A place beside another object, on the side that `way` points to."""
+    """A position next to another object, in the direction `way`."""
     along = other.reach + item.reach + layout.side * stream.uniform(0.015, 0.12)
     aside = along * stream.uniform(-0.4, 0.4)
     return other.x + along * way[0] + aside * way[1], other.y + along * way[1] + aside * way[0]
@@ -130,7 +130,7 @@ def draw_item(
     name: str | None = None,
     colour: str | None = None,
 ) -> Item:
-    """An object without a place; no second one of the same shape and colour. name, colour: those it must have."""
+    """An object without a position, of a new combination of shape and colour. name, colour: required ones."""
     if name is None and sprites and stream.bernoulli(0.5):
         sprite = stream.choice(sprites)
         white = (1.0, 1.0, 1.0)
@@ -142,7 +142,7 @@ def draw_item(
 
 
 def _draw_kind(stream: Stream, layout: Layout, name: str | None) -> tuple[str, str]:
-    """A shape and a colour that no object of the layout has together. name: the shape it must be."""
+    """A combination of shape and colour that is not in the layout yet. name: required shape."""
     taken = {(item.name, item.colour) for item in layout.items}
     used = [item.colour for item in layout.items if item.colour]
     once = [colour for colour in used if used.count(colour) == 1]
@@ -156,19 +156,19 @@ def _draw_kind(stream: Stream, layout: Layout, name: str | None) -> tuple[str, s
 
 
 def moved(item: Item, x: float, y: float, radius: float | None = None) -> Item:
-    """The same object elsewhere, and of another radius."""
+    """The object with another position and radius."""
     return replace(item, x=x, y=y, radius=radius or item.radius)
 
 
 def _anywhere(stream: Stream, layout: Layout, item: Item) -> tuple[float, float]:
-    """A place whole in the picture, or, one time in six, perhaps cut by its border."""
+    """A position completely in the picture or, one time in six, possibly cut by the border."""
     margin = item.reach + 1 if stream.bernoulli(0.83) else item.radius * 0.55
     margin = min(margin, layout.side / 2)
     return stream.uniform(margin, layout.width - margin), stream.uniform(margin, layout.height - margin)
 
 
 def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -> tuple[float, float]:
-    """A place where it covers part of one that nothing covers yet, so that heaps stay low."""
+    """A position that covers part of an object that is not covered yet, so that stacks stay low."""
     other = stream.choice(whole)
     away = (item.radius + other.radius) * stream.uniform(0.5, 0.95)
     across, down = stream.any_turn()
@@ -179,10 +179,10 @@ def _beside(stream: Stream, layout: Layout, item: Item, whole: Sequence[Item]) -
 
 
 def _free(layout: Layout, item: Item) -> bool:
-    """Whether it is likely not to touch another: a quick look before the exact one."""
+    """Whether it probably touches no other object: a fast check before the exact one."""
     for other in layout.items:
         apart = 0.8 * (item.radius + other.radius)
         x, y = item.x - other.x, item.y - other.y
         if x * x + y * y < apart * apart:
-            return other.holed and item.radius < 0.6 * other.radius
+            return other.has_hole and item.radius < 0.6 * other.radius
     return True

@@ -1,16 +1,17 @@
-"""How objects of a scene relate: six relations, each decided by what can be seen.
+"""Six relations between the objects of a scene, defined by their visible pixels.
 
-Lengths are in shares of the picture's shorter side. Boxes are those of the visible pixels.
+Lengths are fractions of the picture's shorter side. Boxes are those of the visible pixels.
 
 - left of: the subject's box ends before the object's begins, with at most `NEAR` between them; and from centre to
   centre it is at least `DOMINATES` times as far across as down.
 - above: the same, downwards.
-- inside: all that can be seen of the subject lies in the hole of the object, a ring or a frame.
+- inside: all visible pixels of the subject are in the hole of the object, a ring or a frame.
 - in front of: the subject hides at least `HIDES` of the object's pixels.
-- bigger than: `BIGGER` times as many pixels of the subject can be seen, and the boxes are at most `CLOSE` apart.
+- bigger than: the subject has `BIGGER` times as many visible pixels, and the boxes are at most `CLOSE` apart.
 - same colour: the colours have the same name, and the boxes are at most `NEAR` apart; listed in both directions.
 
-Of the first four at most one holds for a pair: inside before in front of, that before the other two.
+At most one of the first four holds for a pair: inside takes precedence over in front of, which takes precedence over
+the other two.
 """
 
 from collections.abc import Sequence
@@ -29,14 +30,14 @@ def relations(
     seen: Sequence[int],
     full: Sequence[int],
     hidden: Sequence[Sequence[int]],
-    held: Sequence[Sequence[int]],
+    in_hole: Sequence[Sequence[int]],
     side: int,
 ) -> list[Triplet]:
     """(subject, relation, object), sorted by subject, then object.
 
-    boxes: left, top, right, bottom in pixels. colours: names, "" for many colours. seen, full: visible pixels, and
-    all pixels, of each. hidden[i][j]: pixels of i that show j. held[i][j]: pixels in i's hole that show j. side: the
-    picture's shorter side.
+    boxes: left, top, right, bottom in pixels. colours: names, "" for many colours. seen, full: number of visible pixels
+    and of all pixels of each object. hidden[i][j]: pixels of i that show j. in_hole[i][j]: pixels in the hole of i that
+    show j. side: the picture's shorter side.
     """
     found: list[Triplet] = []
     for i in range(len(boxes)):
@@ -44,9 +45,9 @@ def relations(
             if i == j:
                 continue
             place = _place(boxes[i], boxes[j], side)
-            if held[j][i] == seen[i]:
+            if in_hole[j][i] == seen[i]:
                 place = INSIDE
-            elif held[i][j] == seen[j]:
+            elif in_hole[i][j] == seen[j]:
                 place = None  # the relation holds in the other direction
             elif hidden[j][i] >= HIDES * full[j]:
                 place = IN_FRONT_OF

@@ -1,4 +1,4 @@
-"""From an object's description to pixels: its stencil (where it is) and its painting (what it looks like)."""
+"""Rendering of an object: its stencil (which pixels it covers) and its painting (what they look like)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +16,10 @@ Window = tuple[slice, slice]  # rows, columns
 
 @dataclass(frozen=True)
 class Item:
-    """One object of a scene, as it was drawn by lot.
+    """The random parameters of one object of a scene.
 
-    x, y: its centre, and radius, in pixels. turn: from upright, clockwise. tones: its colour, and its texture's
-    other one. colour: the colour's name. sprite: the picture to show in place of a shape.
+    x, y, radius: centre and radius in pixels. turn: clockwise rotation. tones: the colour and the second colour of the
+    texture. colour: name of the colour. sprite: the picture shown in place of a shape.
     """
 
     name: str
@@ -33,20 +33,20 @@ class Item:
     sprite: Sprite | None = None
 
     @property
-    def holed(self) -> bool:
-        """Whether it is a ring or a frame."""
+    def has_hole(self) -> bool:
+        """Whether the shape has a hole: a ring or a frame."""
         return self.sprite is None and self.name in shapes.HOLES
 
     @property
     def reach(self) -> float:
-        """Radius, in pixels, of a circle around it."""
+        """Radius of the enclosing circle, in pixels."""
         return self.radius * (self.sprite.reach if self.sprite else shapes.REACH.get(self.name, 1.01))
 
 
 @dataclass(frozen=True)
 class Light:
-    """across, down: the direction the light comes from, of length 1. strength: of the shading, 0 to 1. shadow: its
-    darkness, 0 to 1. fall: how far shadows fall, in radii. brightness: of the whole picture."""
+    """across, down: unit vector towards the light. strength: of the shading, 0 to 1. shadow: darkness of shadows, 0 to
+    1. fall: offset of shadows, in radii. brightness: factor for the whole picture."""
 
     across: float
     down: float
@@ -58,10 +58,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Stencil:
-    """Where an object is, were nothing in front of it, in a window of the picture.
+    """The pixels of an object, without occlusion, in a window of the picture.
 
-    u, v: places from its centre, along its own axes, in radii. distance: pixels to its outline, negative inside.
-    alpha: how much of each pixel it covers. mask: the pixels it covers by half or more. colours: a sprite's (3 y x).
+    u, v: coordinates in the object's frame, in radii. distance: signed distance to the outline in pixels, negative
+    inside. alpha: coverage of each pixel, 0 to 1. mask: alpha of at least one half. colours: of a sprite (3 y x).
     """
 
     window: Window
@@ -75,12 +75,12 @@ class Stencil:
 
 @lru_cache(maxsize=8)
 def _centres(count: int) -> np.ndarray:
-    """Middles of pixels: 0.5, 1.5, ..."""
+    """Centres of pixels: 0.5, 1.5, ..."""
     return np.arange(count, dtype=np.float32) + 0.5
 
 
 def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
-    """The object's stencil, in a window that has room for its shadow too."""
+    """The stencil of an object, in a window that contains its shadow."""
     room = item.reach + item.radius * light.fall + 3
     top, bottom = max(0, int(item.y - room)), min(height, int(item.y + room) + 1)
     left, right = max(0, int(item.x - room)), min(width, int(item.x + room) + 1)
@@ -92,19 +92,19 @@ def stencil(item: Item, height: int, width: int, light: Light) -> Stencil:
     window = (slice(top, bottom), slice(left, right))
     if item.sprite:
         alpha, colours = item.sprite.sample(u, v, item.radius)
-        blurred, _ = item.sprite.sample(u, v, item.radius / 6)  # of few pixels, which stands in for a distance
+        blurred, _ = item.sprite.sample(u, v, item.radius / 6)  # of a few pixels: an approximate distance
         return Stencil(window, u, v, (1 - 2 * blurred) * _softness(item), alpha, alpha >= 0.5, colours)
     distance = shapes.SHAPES[item.name](u, v) * item.radius
     return Stencil(window, u, v, distance, clip_unit(0.5 - distance), distance <= 0)
 
 
 def hole(item: Item, drawn: Stencil) -> np.ndarray:
-    """The pixels of the window that lie in the hole of a ring or frame."""
+    """Mask of the pixels of the window in the hole of a ring or frame."""
     return shapes.hole(item.name, drawn.u, drawn.v) <= 0
 
 
 def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
-    """Lay the object and its shadow on the canvas, float32 (3 y x)."""
+    """Composite the object and its shadow onto the canvas, float32 (3 y x)."""
     under = canvas[:, drawn.window[0], drawn.window[1]]
     under *= 1 - light.shadow * _shadow(item, drawn.distance, light)
     if drawn.colours is not None:
@@ -120,7 +120,7 @@ def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
 
 
 def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
-    """How bright each pixel of the object is: towards the light more, near the outline less."""
+    """Brightness of each pixel of the object: higher towards the light, lower near the outline."""
     cosine, sine = item.turn
     across, down = light.across * cosine + light.down * sine, light.down * cosine - light.across * sine
     lit = drawn.u * (light.strength * across) + drawn.v * (light.strength * down)
@@ -128,11 +128,11 @@ def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:
         return 1 + lit * 0.5
     rim = max(1.0, item.radius * 0.075)
     edge = clip_unit(drawn.distance * (1 / rim) + 1)
-    return 1 + lit - 0.4 * min(1.0, item.radius / 14) * edge * edge  # of small ones, all is near the outline
+    return 1 + lit - 0.4 * min(1.0, item.radius / 14) * edge * edge  # less for small objects
 
 
 def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
-    """The shadow, 0 to 1: the outline moved away from the light and softened."""
+    """The shadow, 0 to 1: the outline, offset away from the light and blurred."""
     height, width = distance.shape
     fall = item.radius * light.fall
     dx, dy = (int(abs(part) * fall + 0.5) * (1 if part > 0 else -1) for part in (-light.across, -light.down))
@@ -143,12 +143,12 @@ def _shadow(item: Item, distance: np.ndarray, light: Light) -> np.ndarray:
 
 
 def _softness(item: Item) -> float:
-    """How many pixels, on either side of its outline, a shadow takes to fade."""
+    """Half-width of the edge of a shadow, in pixels."""
     return max(2.0, item.radius * 0.16)
 
 
 def _overlap(shift: int, length: int) -> tuple[slice, slice]:
-    """Where something lands, and where it was, if moved by `shift`."""
+    """Target and source slices of an array of `length` that is moved by `shift`."""
     if shift >= 0:
         return slice(shift, length), slice(0, length - shift)
     return slice(0, length + shift), slice(-shift, length)

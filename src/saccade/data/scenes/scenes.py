@@ -27,7 +27,7 @@ from saccade.data.scenes.stream import Stream
 from saccade.errors import DataError
 
 MIN_SIDE, MAX_SIDE = 32, 8192  # pixels of a side
-MAX_CLASSES = 255  # what an index mask of eight bits can hold, beside the background
+MAX_CLASSES = 255  # of an 8-bit index mask, in addition to the background
 _SCENE, _FILM = 0, 1  # streams of random numbers
 
 
@@ -37,14 +37,14 @@ class Scene:
 
     Attributes:
         pixels: uint8 (y x 3).
-        objects: from the hindmost to the foremost: boxes around the visible pixels, exactly; masks of the visible
-            pixels; relations as `saccade.data.scenes.relations` defines them.
+        objects: ordered from back to front: tight boxes around the visible pixels, masks of the visible pixels, and
+            relations as defined in `saccade.data.scenes.relations`.
         semantic: uint8 (y x): 0 for the background, else the class plus 1.
-        instances: uint8 (y x): 0 for the background, else the object's place in `objects` plus 1.
-        colours: a name an object; "" for a sprite of many colours.
-        captions: "en" and "ko": every object, and how they relate.
+        instances: uint8 (y x): 0 for the background, else the object's index in `objects` plus 1.
+        colours: the colour name of each object; "" for a sprite of many colours.
+        captions: "en" and "ko": sentences that name every object and their relations.
         description: the objects, in the order of `objects`, all their relations, and the background.
-        key: the seed and index that it was drawn from.
+        key: the seed and index it was generated from.
     """
 
     pixels: np.ndarray
@@ -58,23 +58,22 @@ class Scene:
 
 
 class Scenes:
-    """`n` scenes of few objects, an `ObjectSet`. Scene i depends on the seed, i, the size and the other arguments (and
-    the sprites) only, on any machine.
+    """`n` scenes with a few objects each, as an `ObjectSet`. Scene i depends only on the arguments and i, and is
+    identical on every machine.
 
     Args:
-        n: how many.
-        size: of the pictures in pixels: a side, or (height, width).
-        seed: from 0; another one gives other scenes.
-        sprites: a folder of PNGs with transparency, to stand among the shapes as further classes: the sub-folder a
-            sprite is in is its class, else its file's name.
-        objects: the fewest and the most objects of a scene, each from 1 to 8.
-        apart: no two objects overlap, and the border cuts none.
-        combinations: "all"; "seen", no scene has a combination that `is_held_out` names; "held-out", each has one.
+        n: number of scenes.
+        size: size of the pictures in pixels: a side, or (height, width).
+        seed: non-negative seed.
+        sprites: a folder of PNGs with transparency, used as additional classes. The class of a sprite is its
+            sub-folder, or its file name if it is in none.
+        objects: minimum and maximum number of objects in a scene, 1 to 8.
+        apart: objects do not overlap and are not cut by the border.
+        combinations: "all"; "seen": no scene has a held-out combination (`is_held_out`); "held-out": each has one.
 
     Raises:
-        DataError: fewer than 0 scenes, a seed below 0, a side below 32 pixels or above 8192; a folder of sprites
-            that is not there, holds none, one that cannot be used, or too many classes; numbers of objects out of
-            range; unknown combinations.
+        DataError: a negative number of scenes or seed; a side outside 32 to 8192 pixels; a folder of sprites that is
+            missing, empty, has an unusable sprite or too many classes; `objects` or `combinations` out of range.
     """
 
     def __init__(
@@ -120,20 +119,20 @@ class Scenes:
 
     @cached_property
     def names(self) -> list[str]:
-        """The name of each scene; made on first use, as a set may hold many millions."""
+        """The name of each scene; created on first use, as a set may have millions."""
         return [_name(i) for i in range(self.n)]
 
     def picture(self, index: int) -> Picture:
-        """The picture alone."""
+        """The picture of scene `index`."""
         return Picture(Image.fromarray(self.scene(index).pixels), _name(index))
 
     def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
-        """What is in it. masks: False leaves them out."""
+        """The objects of scene `index`. masks: False omits masks."""
         objects = self.scene(index).objects
         return objects if masks else replace(objects, masks=None)
 
     def scene(self, index: int) -> Scene:
-        """Scene `index`, from 0. Raises IndexError beyond the last."""
+        """Scene `index`, counted from 0. Raises IndexError if there is none."""
         self._check(index)
         last = self._last
         if last is None or last[0] != index:
@@ -142,28 +141,27 @@ class Scenes:
         return last[1]
 
     def fresh(self, size: tuple[int, int], seed: int) -> Scene:
-        """A scene of the same world, with the same sprites, of another size (height, width) and any seed: scene 0 of
-        that seed. It is drawn anew each time.
+        """Scene 0 of these settings with another size (height, width) and seed. It is rendered on every call.
 
-        Raises DataError for a size or seed that `Scenes` would refuse."""
+        Raises DataError for an invalid size or seed."""
         _check_world(size, seed)
         return self._draw(seed, 0, size)
 
     def batch(
         self, n: int, size: tuple[int, int], generator: torch.Generator
     ) -> tuple[Float[torch.Tensor, "n 3 y x"], list[Scene]]:
-        """`n` scenes as by `fresh`, of seeds from the generator: their pictures, 0 to 1, and they themselves."""
+        """`n` scenes of `fresh` with seeds from the generator: their pictures, 0 to 1, and the scenes."""
         seeds = torch.randint(2**62, (n,), generator=generator).tolist()
         drawn = [self.fresh(size, seed) for seed in seeds]
         pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in drawn])
         return pixels.permute(0, 3, 1, 2).float() / 255, drawn
 
     def film(self, index: int, frames: int = 16) -> Film:
-        """Film `index`, of objects that move as its captions say; another world than scene `index`.
+        """Film `index`: moving objects and captions of their motions. It is unrelated to scene `index`.
 
-        Frames show the film's course at equal steps, so that more of them show the same motion more finely.
+        Frames are sampled at equal steps, so that more frames show the same motion more finely.
 
-        Raises IndexError beyond the last, DataError for fewer than 2 frames.
+        Raises IndexError if there is none, DataError for fewer than 2 frames.
         """
         self._check(index)
         if frames < 2:
@@ -176,11 +174,11 @@ class Scenes:
             raise IndexError(f"scene {index} was requested; there are {self.n}, counted from 0")
 
     def plan(self, scene: Scene) -> tuple[Layout, Backdrop]:
-        """The layout and the unpainted backdrop that a scene of this world was drawn from."""
+        """The layout and the backdrop that a scene of this set was rendered from."""
         return self._plan(*scene.key, scene.objects.size)
 
     def finish(self, layout: Layout, backdrop: Backdrop, key: tuple[int, int]) -> Scene:
-        """Paint a layout over its backdrop, and describe the scene. key: the seed and index it belongs to."""
+        """Render a layout over its backdrop and annotate it. key: the seed and index of the scene."""
         objects, shown = visible_objects(layout, self._indices)
         pixels = paint_scene(layout, backdrop)
         codes = np.array([0, *(objects.labels + 1).tolist()], np.uint8)

@@ -9,7 +9,7 @@ from saccade.data.scenes.scenes import Scenes
 
 
 class SceneSegments:
-    """Scenes as a `SegmentSet`: "background", then the classes of `scenes`. Nothing in it can be unreadable."""
+    """Scenes as a `SegmentSet`: "background", then the classes of `scenes`. Every picture is readable."""
 
     def __init__(self, scenes: Scenes):
         self.scenes = scenes
@@ -26,10 +26,10 @@ class SceneSegments:
         return len(self.scenes)
 
     def picture(self, index: int) -> Picture:
-        """Scene `index`, from 0. Raises IndexError beyond the last."""
+        """Scene `index`, counted from 0. Raises IndexError if there is none."""
         return self.scenes.picture(index)
 
     def mask(self, index: int) -> UInt8[Tensor, "y x"]:
         """0 for the background, else the class; every pixel of a scene has one."""
-        # a copy: the scene is kept for whoever asks for its picture next
+        # a copy: the scene is cached, and its picture may be read next
         return torch.from_numpy(self.scenes.scene(index).semantic.copy())

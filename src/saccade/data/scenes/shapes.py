@@ -1,7 +1,7 @@
-"""The shapes, as signed distances: how far a point is from the outline, negative inside.
+"""The shapes as signed distance functions: the distance of a point to the outline, negative inside.
 
-Points are (u, v) with u to the right and v downwards, in units of the shape's radius, the shape upright. Distances are
-exact near straight and round outlines; at corners they are those to the nearer edge's line, which keeps corners sharp.
+Points are (u, v), u to the right and v downwards, in units of the radius of the upright shape. Distances are exact near
+straight and round outlines; at corners they are distances to the line of the nearer edge, which keeps corners sharp.
 """
 
 import math
@@ -31,7 +31,7 @@ def triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Five points. Mirrors at 108 and 36 degrees bring every point into one tenth, where the outline is one line."""
+    """Five points. Reflections at 108 and 36 degrees map every point to one tenth, where the outline is one line."""
     x, y = np.abs(u), -v
     for c, s in ((C108, S108), (C36, S36)):
         beyond = 2 * np.maximum(x * c - y * s, 0)
@@ -65,7 +65,7 @@ def heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def crescent(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """A disc, and another one taken from it."""
+    """A disc minus another disc."""
     x = u - 0.22
     return np.maximum(_round(x, v) - 1, 0.82 - _round(x - 0.5, v))
 
@@ -89,11 +89,11 @@ SHAPES: dict[str, Distance] = {
     "crescent": crescent,
     "arrow": arrow,
 }
-# How far from the centre a shape reaches, in radii.
+# Radius of the enclosing circle of a shape, in radii.
 REACH = {"square": 1.22, "triangle": 1.13, "frame": 1.31, "heart": 1.12, "crescent": 1.22}
 # Radius of the disc that fits into the hole.
 HOLES = {"ring": RING_HOLE, "frame": FRAME_HOLE}
-ROUND = ("disc", "ring")  # nobody sees these turn
+ROUND = ("disc", "ring")  # rotation does not change these
 
 
 def hole(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:

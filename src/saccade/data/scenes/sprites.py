@@ -1,4 +1,4 @@
-"""Pictures of a user's own, with transparency, that stand in scenes as objects."""
+"""Sprites: pictures with transparency, supplied by the user, that are placed in scenes as objects."""
 
 import math
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from saccade.data.scenes.colours import COLOURS
 from saccade.errors import DataError, in_one_line
 
 LARGEST = 512  # pixels of the longer side that are kept
-MAIN = 0.6  # of a sprite's pixels, at least, are near a colour for it to be called so
+MAIN = 0.6  # minimum fraction of a sprite's pixels near a colour that names it
 
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """A picture at several sizes, each half the one before.
+    """A picture as a mipmap: levels of half the size each.
 
-    name: its class. colour: a colour's name, "" if it has many. levels: uint8 (y x 4), red, green, blue times alpha,
-    and alpha, with a border of one transparent pixel.
+    name: its class. colour: name of its main colour, "" if it has many. levels: uint8 (y x 4), premultiplied RGBA with
+    a border of one transparent pixel.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Sprite:
 
     @property
     def reach(self) -> float:
-        """How far it reaches from its centre, in halves of its longer side."""
+        """Radius of the enclosing circle, in halves of the longer side."""
         height, width = (side - 2 for side in self.levels[0].shape[:2])
         return math.sqrt(height * height + width * width) / max(height, width)
 
     def sample(self, u: np.ndarray, v: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-        """Alpha (y x) and colours (3 y x), 0 to 1, at places from the centre in halves of the longer side, where that
-        half is `radius` pixels long. Bilinear, in the smallest level that has as many pixels."""
+        """Alpha (y x) and colours (3 y x), 0 to 1, at coordinates from the centre in halves of the longer side, each
+        of which is `radius` pixels long. Bilinear, in the smallest level with at least that resolution."""
         level = next((each for each in reversed(self.levels) if max(each.shape[:2]) - 2 >= 2 * radius), self.levels[0])
         height, width, _ = level.shape
         half = (max(height, width) - 2) / 2
@@ -94,14 +94,14 @@ def _read(path: Path, name: str) -> Sprite:
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels; an odd last row or column is filled up with transparent ones."""
+    """Means of 2 x 2 pixels; an odd last row or column is padded with transparent pixels."""
     height, width, _ = pixels.shape
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)))
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2] + 2) // 4
 
 
 def _main_colour(pixels: np.ndarray) -> str:
-    """The name that most of the opaque pixels go by, or ""; of a large sprite, a sample of them."""
+    """The name of the colour of most opaque pixels, or ""; estimated from a sample for large sprites."""
     step = 1 + max(pixels.shape[:2]) // 128
     pixels = pixels[::step, ::step]
     opaque = pixels[pixels[..., 3] >= 128][:, None, :3].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Objects lying over each other in a picture: which pixel shows which."""
+"""Occlusion: which object each pixel of a picture shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,17 +7,18 @@ import numpy as np
 
 from saccade.data.scenes.render import Item, Light, Stencil, stencil
 
-MIN_VISIBLE = 0.35  # of an object's pixels, at least, can be seen
-MIN_PIXELS = 40 / 128**2  # that can be seen of an object, at least, as a share of the shorter side squared
-MIN_COVERED = 0.08  # of an object, at least, is covered by one in front of it, if any
+MIN_VISIBLE = 0.35  # minimum visible fraction of an object's pixels
+MIN_PIXELS = 40 / 128**2  # minimum visible pixels of an object, as a fraction of the shorter side squared
+MIN_COVERED = 0.08  # minimum fraction of an object that an object in front of it covers, if it covers any
 
 
 @dataclass
 class Layout:
-    """Objects from the hindmost to the foremost.
+    """Objects from back to front.
 
-    owner: which one each pixel shows, int16 (y x), -1 for none. full: pixels of each, covered ones counted in.
-    seen: those that can be seen. seen_only: no held-out combination of shape and colour may be drawn.
+    owner: index of the object that each pixel shows, int16 (y x), -1 for none. full: number of pixels of each object,
+    including covered ones. seen: number of visible pixels. seen_only: exclude held-out combinations of shape and
+    colour.
     """
 
     height: int
@@ -34,7 +35,7 @@ class Layout:
         self.side = min(self.height, self.width)
 
     def put(self, item: Item, may_cover: bool) -> bool:
-        """Put it in front of all others, if it and they can then still be seen well; whether it was put."""
+        """Add an object in front of all others unless that hides too much of one; returns whether it was added."""
         drawn = stencil(item, self.height, self.width, self.light)
         beneath = self.owner[drawn.window][drawn.mask]
         least = MIN_PIXELS * self.side * self.side
@@ -50,13 +51,13 @@ class Layout:
         return True
 
     def add(self, item: Item) -> None:
-        """Put it in front of all others, whatever it hides."""
+        """Add an object in front of all others unconditionally."""
         drawn = stencil(item, self.height, self.width, self.light)
         beneath = self.owner[drawn.window][drawn.mask]
         self._lay(item, drawn, np.bincount(beneath + 1, minlength=len(self.items) + 1)[1:].tolist())
 
     def _lay(self, item: Item, drawn: Stencil, covered: Sequence[int]) -> None:
-        """covered: pixels that each of the others loses by it."""
+        """covered: number of pixels of each other object that it covers."""
         self.owner[drawn.window][drawn.mask] = len(self.items)
         self.seen = [seen - lost for seen, lost in zip(self.seen, covered, strict=True)]
         self.items.append(item)

@@ -1,9 +1,9 @@
-"""Random numbers of a scene: the same on any machine and with any numpy.
+"""Random numbers of a scene, identical on every machine and with every version of numpy.
 
-Everything in this folder that decides a pixel or a box uses only operations that IEEE 754 rounds in one way: + - * /,
-square root, comparison, floor. numpy's sin, cos, exp and power have other last digits on other processors, sums of
-floats another order; so angles are pairs (cosine, sine) from the rational parametrisation of the circle, and only
-integers are summed. Of numpy's generators only the raw 64-bit stream is used: that one is promised not to change.
+Code in this folder that determines a pixel or a box uses only operations that IEEE 754 rounds exactly: + - * /, square
+root, comparison, floor. The last digits of numpy's sin, cos, exp and power, and the order of its sums of floats, depend
+on the processor; so angles are pairs (cosine, sine) from the rational parametrisation of the circle, and only integers
+are summed. Of numpy's generators only the raw 64-bit stream is used, which is guaranteed not to change.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Stream:
         self._ready: list[float] = []
 
     def unit(self) -> float:
-        """A number from 0 to below 1."""
+        """Uniform in [0, 1)."""
         if not self._ready:
             self._ready = ((self._source.random_raw(_BLOCK) >> np.uint64(11)) * 2.0**-53).tolist()
         return self._ready.pop()
@@ -43,23 +43,23 @@ class Stream:
         return values[self.integer(len(values))]
 
     def turn(self, widest: float = 1.0) -> Turn:
-        """An angle between -90 and 90 degrees times `widest`, about evenly."""
+        """An angle between -90 and 90 degrees times `widest`, approximately uniform."""
         return turn(self.uniform(-widest, widest))
 
     def any_turn(self) -> Turn:
-        """An angle of the whole circle."""
+        """An angle between -180 and 180 degrees."""
         cosine, sine = self.turn()
         return (cosine, sine) if self.bernoulli(0.5) else (-cosine, -sine)
 
 
 def turn(tangent: float) -> Turn:
-    """The angle whose half has this tangent."""
+    """The angle of which `tangent` is the tangent of the half."""
     square = tangent * tangent
     return (1 - square) / (1 + square), 2 * tangent / (1 + square)
 
 
 def uniform_array(seed: int, *shape: int) -> np.ndarray:
-    """float32 (shape), from -1 to below 1."""
+    """Uniform in [-1, 1), float32 of `shape`."""
     count = int(np.prod(shape))
     raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(count) >> np.uint64(40)
     return (raw.astype(np.float32) * np.float32(2.0**-23) - np.float32(1)).reshape(shape)

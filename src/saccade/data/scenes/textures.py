@@ -1,4 +1,4 @@
-"""Textures: planes from 0 to 1 that say how much of a second tone a pixel has; and tables of noise."""
+"""Textures, as the fraction of a second tone at each pixel, 0 to 1; and tables of noise."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,12 +8,12 @@ import numpy as np
 from saccade.data.scenes.stream import Stream, uniform_array
 
 TEXTURES = ("plain", "stripes", "checks", "dots", "noise")
-TILE = 512  # the tables repeat after so many pixels
+TILE = 512  # period of the tables in pixels
 
 
 @dataclass(frozen=True)
 class Texture:
-    """kind: one of TEXTURES. pitch: repeats in a radius. shift: where it begins, in repeats (or, for noise, tiles)."""
+    """kind: one of TEXTURES. pitch: periods in a radius. shift: offset, in periods (for noise, in tiles)."""
 
     kind: str = "plain"
     pitch: float = 1.0
@@ -21,7 +21,7 @@ class Texture:
 
 
 def draw_texture(stream: Stream, radius: float) -> Texture:
-    """A texture that can be made out on an object of `radius` pixels: no repeat below five pixels."""
+    """A random texture that is visible on an object of `radius` pixels: its period is at least five pixels."""
     kind = stream.choice(TEXTURES)
     finest = radius / 5
     pitch = min(stream.uniform(1.1, 2.6), finest)
@@ -31,9 +31,9 @@ def draw_texture(stream: Stream, radius: float) -> Texture:
 
 
 def weave(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.ndarray | None:
-    """How much of the second tone is where, float32 (y x) from 0 to 1; None for a plain one.
+    """The fraction of the second tone, float32 (y x), 0 to 1; None for a plain texture.
 
-    u, v: places in radii. radius: in pixels, by which edges are softened over about one pixel.
+    u, v: coordinates in radii. radius: in pixels, to antialias edges over about one pixel.
     """
     if texture.kind == "plain":
         return None
@@ -41,7 +41,7 @@ def weave(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.n
         height, width = u.shape
         soft = noise(height, width, texture.shift)
         return _edge(soft * 1.6) * 0.75
-    step = radius / texture.pitch  # pixels a repeat
+    step = radius / texture.pitch  # pixels of a period
     across = _wave(u * texture.pitch + texture.shift[0])
     if texture.kind == "stripes":
         return _edge((across - 0.25) * step)
@@ -53,7 +53,7 @@ def weave(texture: Texture, u: np.ndarray, v: np.ndarray, radius: float) -> np.n
 
 
 def _wave(x: np.ndarray) -> np.ndarray:
-    """Distance to the nearest middle of a repeat, 0 to 0.5."""
+    """Distance to the nearest centre of a period, 0 to 0.5."""
     return np.abs(x - np.floor(x) - 0.5)
 
 
@@ -73,13 +73,13 @@ def noise(height: int, width: int, shift: tuple[float, float], fine: bool = Fals
 
 @cache
 def _grain() -> np.ndarray:
-    """(2 TILE, 2 TILE): twice the tile each way, so that any window of it is a slice."""
+    """(2 TILE, 2 TILE): the tile repeated along both axes, so that every window is a slice."""
     return np.tile(uniform_array(1, TILE, TILE), (2, 2))
 
 
 @cache
 def _clouds() -> np.ndarray:
-    """Value noise of four octaves, twice the tile each way."""
+    """Value noise of four octaves, repeated along both axes."""
     total = np.zeros((TILE, TILE), np.float32)
     for octave, (cell, weight) in enumerate(((64, 0.4), (32, 0.3), (16, 0.25), (8, 0.2))):
         knots = uniform_array(2 + octave, TILE // cell, TILE // cell)
@@ -88,7 +88,7 @@ def _clouds() -> np.ndarray:
 
 
 def _stretch(knots: np.ndarray, cell: int) -> np.ndarray:
-    """Between rows of knots, `cell` rows each, eased in and out (3t² - 2t³); periodic."""
+    """Interpolate between rows of knots, `cell` rows each, by smoothstep (3t² - 2t³); periodic."""
     t = (np.arange(cell, dtype=np.float32) / cell)[None, :, None]
     eased = t * t * (3 - 2 * t)
     rows = knots[:, None, :] + eased * (np.roll(knots, -1, axis=0) - knots)[:, None, :]

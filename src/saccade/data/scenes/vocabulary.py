@@ -1,6 +1,6 @@
 """Words for shapes, colours, relations, backgrounds and motions, with synonyms, in English and Korean.
 
-The first word of each entry is the one that is used most.
+The first word of each entry is the most frequent one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from saccade.data.scenes.stream import Stream
 
 Words = Mapping[str, Sequence[str]]
 
-# Relations of RELATIONS read the other way round.
+# The inverses of RELATIONS.
 INVERSES = {
     "left of": "right of",
     "above": "below",
@@ -79,7 +79,7 @@ KOREAN_COLOURS: Words = {
     "brown": (korean.COLOURS["brown"], "고동색"),
     "white": (korean.COLOURS["white"], "흰색", "하얀"),
 }
-# Nouns for the place at which the subject is, seen from the object.
+# Nouns for the position of the subject relative to the object.
 KOREAN_PLACES: Words = {
     "left of": ("왼쪽", "왼편"),
     "right of": ("오른쪽", "오른편"),
@@ -112,8 +112,8 @@ KOREAN_MOTIONS: Words = {
 
 
 def draw_word(stream: Stream, words: Words, key: str, default: str | None = None) -> str:
-    """A word for `key`: the first in six cases of ten, else any of its words; `default`, or the key itself, if it has
-    none."""
+    """A random word for `key`: the first with probability 0.6, else any of its words; `default`, or the key itself, if
+    it has none."""
     choices = words.get(key)
     if choices is None:
         return key if default is None else default

@@ -1,4 +1,4 @@
-"""Scenes as files that any other tool reads: into an empty folder, in one of six formats."""
+"""Export of scenes to an empty folder, in one of six formats."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -18,35 +18,35 @@ from saccade.errors import DataError
 
 Format = Literal["coco", "voc", "yolo", "masks", "captions", "films"]
 CAPTION = 3  # stream of random numbers of captions; scenes, films and edits use 0 to 2
-VALIDATION = 0.1  # of the scenes, the last ones, in formats that name splits
+VALIDATION = 0.1  # fraction of the scenes, the last ones, in formats with splits
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
 def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, progress: Progress = iter) -> dict:
-    """Write all scenes into the folder `out`, which is made, or is empty.
+    """Write all scenes to the folder `out`, which is created or empty.
 
     coco: images/, annotations.json with boxes, masks as run lengths, and relations.
     voc: JPEGImages/, Annotations/, ImageSets/Main/{train,val}.txt. yolo: images/ and labels/ with train/ and val/ in
     each, data.yaml. The last tenth of the scenes is for validation.
     masks: images/, masks/ (class) and instances/ (object) as index PNGs, classes.txt in the order of their indices.
-    captions: images/; metadata.jsonl as Hugging Face's imagefolder reads it, with "file_name", a drawn caption ("text",
-    "language", "form") and what it says ("description"); captions.jsonl with "file_name" and full captions "en", "ko".
-    films: frames/film-000000/00.png, ..., and captions.jsonl, a line a film, with its objects, motions and boxes.
+    captions: images/; metadata.jsonl for Hugging Face's imagefolder, with "file_name", a random caption ("text",
+    "language", "form") and its content ("description"); captions.jsonl with "file_name" and full captions "en", "ko".
+    films: frames/film-000000/00.png, ..., and captions.jsonl, a line for each film, with objects, motions and boxes.
 
     progress: wraps the indices, as tqdm does. Returns counts: "scenes" (or "films"), "objects".
 
-    Raises DataError if `out` is a file or holds something, or there is no scene to write.
+    Raises DataError if `out` is a file or a folder with contents, or there is no scene to write.
     """
     if format not in get_args(Format):
         raise DataError(f"format={format!r} was given; one of {', '.join(get_args(Format))} expected")
     if not len(scenes):
         raise DataError("there is no scene to write; 1 or more expected")
     _claim(out)
-    indices, held = iter(progress(range(len(scenes)))), _held(len(scenes))
+    indices, validation = iter(progress(range(len(scenes)))), _validation_count(len(scenes))
     writers: dict[str, Callable[[], int]] = {
         "coco": lambda: write_coco.write(scenes, out, indices),
-        "voc": lambda: write_voc.write(scenes, out, indices, held),
-        "yolo": lambda: write_yolo.write(scenes, out, indices, held),
+        "voc": lambda: write_voc.write(scenes, out, indices, validation),
+        "yolo": lambda: write_yolo.write(scenes, out, indices, validation),
         "masks": lambda: _masks(scenes, out, indices),
         "captions": lambda: _captions(scenes, out, indices),
         "films": lambda: _films(scenes, out, frames, indices),
@@ -54,13 +54,13 @@ def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, pr
     return {"films" if format == "films" else "scenes": len(scenes), "objects": writers[format]()}
 
 
-def _held(count: int) -> int:
-    """How many scenes, the last ones, are for validation: none of one."""
+def _validation_count(count: int) -> int:
+    """Number of scenes, the last ones, for validation; 0 of a single one."""
     return min(max(1, round(VALIDATION * count)), count - 1)
 
 
 def _claim(out: Path) -> None:
-    """Make the folder. Nothing that is there is ever written over."""
+    """Create the folder. Existing files are never overwritten."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         first = next(out.iterdir(), None)
@@ -114,7 +114,7 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
             (out / folder).mkdir()
             for t, frame in enumerate(film.frames):
                 Image.fromarray(frame).save(out / folder / f"{t:0{digits}d}.png")
-            # where each object is in each frame; null where nothing of it can be seen
+            # box of each object in each frame; null if it is not visible
             boxes: list[list] = [[None] * frames for _ in film.names]
             for t, (here, tracks) in enumerate(zip(film.objects, film.tracks, strict=True)):
                 for box, track in zip(here.boxes.tolist(), tracks, strict=True):

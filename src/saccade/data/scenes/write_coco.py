@@ -1,4 +1,4 @@
-"""Scenes as COCO's detection JSON, with relations beside the annotations."""
+"""Scenes as COCO detection JSON, with relations as an extension."""
 
 import json
 from collections.abc import Iterable
@@ -12,13 +12,14 @@ from saccade.data.scenes.scenes import Scene, Scenes
 
 
 def write(scenes: Scenes, out: Path, indices: Iterable[int]) -> int:
-    """images/*.png and annotations.json. Returns how many objects.
+    """images/*.png and annotations.json. Returns the number of objects.
 
-    Ids count from 1. A mask is {"size": [height, width], "counts": [...]}: lengths of runs of pixels off and on in
-    turn, down the columns. Relations are by image: {"subject": annotation, "relation": name, "object": annotation}.
+    Ids count from 1. A mask is {"size": [height, width], "counts": [...]}: alternating run lengths of background and
+    object pixels in column order. Relations are grouped by image: {"subject": annotation, "relation": name, "object":
+    annotation}.
     """
     (out / "images").mkdir()
-    images: list[str] = []  # as JSON already, which takes a tenth of the memory
+    images: list[str] = []  # as JSON text, which takes a tenth of the memory
     annotations: list[str] = []
     related: dict[str, list[dict]] = {}
     for i in indices:
@@ -43,7 +44,7 @@ def write(scenes: Scenes, out: Path, indices: Iterable[int]) -> int:
 
 
 def annotations_of(scene: Scene, image: int, first: int) -> list[dict]:
-    """COCO's annotations of a scene's objects, with ids from `first`."""
+    """COCO annotations of the objects of a scene, with ids from `first`."""
     objects = scene.objects
     assert objects.masks is not None
     found = []
@@ -65,7 +66,7 @@ def annotations_of(scene: Scene, image: int, first: int) -> list[dict]:
 
 
 def run_lengths(mask: np.ndarray) -> list[int]:
-    """Lengths of runs in a mask (y x) read down its columns: off, on, off, ...; the first may be 0."""
+    """Run lengths of a mask (y x) in column order: background, object, background, ...; the first may be 0."""
     flat = mask.T.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = [0, *changes.tolist(), len(flat)]

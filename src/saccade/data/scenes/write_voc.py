@@ -1,4 +1,4 @@
-"""Scenes as Pascal VOC's folders."""
+"""Scenes in the folders of Pascal VOC."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,15 +9,15 @@ from PIL import Image
 from saccade.data.scenes.palette import index_picture
 from saccade.data.scenes.scenes import Scene, Scenes
 
-QUALITY = 95  # of the JPEGs, which most readers of VOC insist on
+QUALITY = 95  # of the JPEGs, which most readers of VOC require
 
 
-def write(scenes: Scenes, out: Path, indices: Iterable[int], held: int) -> int:
+def write(scenes: Scenes, out: Path, indices: Iterable[int], validation: int) -> int:
     """JPEGImages/, Annotations/, SegmentationClass/ and SegmentationObject/, ImageSets/Main/{train,val}.txt.
-    Returns how many objects. held: how many scenes, the last ones, are for validation."""
+    Returns the number of objects. validation: number of scenes, the last ones, for validation."""
     for folder in ("JPEGImages", "Annotations", "SegmentationClass", "SegmentationObject", "ImageSets/Main"):
         (out / folder).mkdir(parents=True)
-    cut, objects = len(scenes) - held, 0
+    cut, objects = len(scenes) - validation, 0
     for split, names in (("train", scenes.names[:cut]), ("val", scenes.names[cut:])):
         (out / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
     for i in indices:

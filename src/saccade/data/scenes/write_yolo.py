@@ -1,4 +1,4 @@
-"""Scenes as YOLO's folders."""
+"""Scenes in the folders of YOLO."""
 
 import json
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from PIL import Image
 from saccade.data.scenes.scenes import Scenes
 
 
-def write(scenes: Scenes, out: Path, indices: Iterable[int], held: int) -> int:
-    """images/{train,val}/*.png, labels/{train,val}/*.txt, data.yaml. Returns how many objects. held: how many scenes,
-    the last ones, are for validation.
+def write(scenes: Scenes, out: Path, indices: Iterable[int], validation: int) -> int:
+    """images/{train,val}/*.png, labels/{train,val}/*.txt, data.yaml. Returns the number of objects. validation:
+    number of scenes, the last ones, for validation.
 
-    A line an object: class from 0, centre x, centre y, width, height, in shares of the picture's width and height.
+    A line for each object: class from 0, centre x, centre y, width, height, as fractions of the picture's sides.
     """
     for kind in ("images", "labels"):
         for split in ("train", "val"):
             (out / kind / split).mkdir(parents=True)
     names = "\n".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(scenes.classes))
-    # no "path": tools then take the folder that data.yaml is in
+    # without "path", tools use the folder of data.yaml
     (out / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames:\n{names}\n", encoding="utf-8")
-    cut, objects = len(scenes) - held, 0
+    cut, objects = len(scenes) - validation, 0
     height, width = scenes.size
     for i in indices:
         scene, split = scenes.scene(i), "train" if i < cut else "val"
