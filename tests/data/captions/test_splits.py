@@ -129,6 +129,8 @@ QUOTES = {
     "as they are": ('a.png\t"A" is a letter\nb.png\ta "disc"', ['"A" is a letter', 'a "disc"']),
     "open": ('a.png\t"a star\nb.png\ta disc"', ['"a star', 'a disc"']),
     "inch": ('a.png\ta disc of 3"\nb.png\t"', ['a disc of 3"', '"']),
+    "around lines": ('a.png\t"A" is a letter\nb.png\nb.png\ta "disc"', ['"A" is a letter', 'a "disc"']),
+    "two that do not belong together": ('a.png\t"a star\nb.png\nb.png\ta disc"', ['"a star', 'a disc"']),
     "and a bad line": ('a.png\t"A" is a letter\nb.png\nb.png\ta disc', ['"A" is a letter', "a disc"]),
 }
 

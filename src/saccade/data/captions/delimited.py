@@ -39,12 +39,20 @@ def delimited_rows(store: Store, name: str) -> tuple[Rows, list[str]]:
         unquoted = [(line, [_unquote(field) for field in row]) for line, row in plain]
         if all(field is not None for _, row in unquoted for field in row):
             return unquoted, []  # type: ignore[return-value]  # none is None
-    else:
-        try:
-            return list(_quoted(text, "\t", display)), []
-        except DataError:
-            pass
+    elif (quoted := _spanning(text, display)) is not None:
+        return quoted, []
     return plain, [f"quotes in {escape(PurePosixPath(name).name)} are not those of CSV: they were kept as text"]
+
+
+def _spanning(text: str, display: str) -> Rows | None:
+    """The rows of a TSV with fields that go on over lines; None if its quotes are unbalanced, and if such a field holds
+    tabs too: more likely it is several rows between two quotes that do not belong together."""
+    try:
+        rows = list(_quoted(text, "\t", display))
+    except DataError:
+        return None
+    swallowed = any("\t" in field and ("\n" in field or "\r" in field) for _, row in rows for field in row)
+    return None if swallowed else rows
 
 
 def _is_tsv(name: str) -> bool:

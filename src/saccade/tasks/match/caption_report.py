@@ -1,6 +1,6 @@
 """Scores of a matcher on pictures with captions: recall among candidates in both directions, beside chance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from saccade.tasks.match.task import MatchTask
 from saccade.tasks.saved import no_readable_pictures
 
 BATCH = 50  # pictures encoded at once
-Parts = dict[str, list[Tensor]]  # of each score, its values in each set of candidates
 
 
 def evaluate_captions(task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, out: Path) -> Evaluation:
@@ -33,28 +32,36 @@ def evaluate_captions(task: MatchTask | PublicMatchTask, dataset: CaptionSet, de
     """
     readable = dataset.readable_captions(lambda text: _check(task, text))
     task.model.to(device.device).eval()
-    hits: Parts = {}
-    by_chance: Parts = {}
-    sizes: list[int] = []
-    for i, candidates in enumerate(caption_candidates([readable.captions(i) for i in range(len(readable))])):
-        pictures, candidates = _read(readable, candidates)
-        if not pictures:
-            continue
-        with device.precision():
-            _add(hits, _score(task, pictures, candidates, seed=i))
-        _add(by_chance, chance(candidates.matches))
-        sizes.append(len(candidates))
-    if not sizes:
+    found = list(_decisions(task, readable, device))
+    if not found:
         raise no_readable_pictures(dataset.label, readable.skipped)
-    details = {name: summary(parts) for name, parts in hits.items()}
-    expected = {name: float(torch.cat(parts).mean()) for name, parts in by_chance.items()}
-    for name, one in details.items():
-        one["chance"] = round(expected[name.removeprefix("towers ").removeprefix("shuffled ")], 4)
+    hits, by_chance = (_joined(parts) for parts in zip(*found, strict=True))
+    sizes = [len(each["recall@1"]) for each, _ in found]
+    expected = {name: float(values.mean()) for name, values in by_chance.items()}
+    details = {
+        name: summary([values]) | {"chance": expected[name.removeprefix("towers ").removeprefix("shuffled ")]}
+        for name, values in hits.items()
+    }
     draw_shares(details).save(out / "scores.png")
     bars = {name: one["value"] for name, one in details.items()}
     scores: dict[str, Any] = bars | {f"chance {name}": value for name, value in expected.items()}
     about = {"pictures": sum(sizes), "skipped": readable.skipped, "candidates": [min(sizes), max(sizes)]}
     return Evaluation({**scores, **about, "details": details}, bars)
+
+
+def _decisions(
+    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device
+) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Of each set of candidates whether each decision is right, and how probable that is by chance."""
+    for i, planned in enumerate(caption_candidates([dataset.captions(i) for i in range(len(dataset))])):
+        pictures, candidates = _read(dataset, planned)
+        if pictures:
+            with device.precision():
+                yield _score(task, pictures, candidates, seed=i), chance(candidates.matches)
+
+
+def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _check(task: MatchTask | PublicMatchTask, text: str) -> None:
@@ -88,8 +95,3 @@ def _score(
     else:
         scores, found = towers, recalls(towers, matches=matches)
     return found | {"shuffled recall@1": recalls(shuffled(scores, seed), matches=matches)["recall@1"]}
-
-
-def _add(parts: Parts, found: dict[str, Tensor]) -> None:
-    for name, values in found.items():
-        parts.setdefault(name, []).append(values)
