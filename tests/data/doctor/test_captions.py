@@ -76,3 +76,18 @@ def test_boxes_take_precedence(tmp_path, write):
         assert examine(root).report.format == before
         assert examine(root / "annotations/captions_all.json").report.format == "COCO captions"
         assert examine(root / "metadata.csv").report.splits["all"].captions == sum(map(len, CAPTIONS.values()))
+
+
+def test_a_column_of_splits_and_names_by_stem(tmp_path):
+    save_pictures(tmp_path, [f"{designer}/{code}.png" for designer in "xy" for code in (1, 2, 3)])
+    lines = ["code\tname\tsplit", '1\t"A" button\ttrain', "2\ta star\tval", "3\ta ring\t", "4\ta disc\tval"]
+    (tmp_path / "captions.tsv").write_text("\n".join(lines))
+    report = examine(tmp_path).report
+    assert {name: (s.pictures, s.captions) for name, s in report.splits.items()} == {"train": (4, 2), "val": (4, 2)}
+    places = {each.kind: each.places for each in report.findings}
+    assert places["caption shared"] == ["'\"A\" button': 2 pictures", "'a star': 2 pictures"]
+    assert places["caption broken"] == [
+        "captions.tsv, line 4 names no split; train, val or test expected in its column"
+    ]
+    assert places["picture missing"] == ["captions.tsv, line 5 names 4, and no picture has this name; add or remove it"]
+    assert any("quotes in captions.tsv are not those of CSV" in place for place in places["assumed"])
