@@ -55,9 +55,11 @@ def _decisions(
     """Of each set of candidates whether each decision is right, and how probable that is by chance."""
     for i, planned in enumerate(caption_candidates([dataset.captions(i) for i in range(len(dataset))])):
         pictures, candidates = _read(dataset, planned)
-        if pictures:
-            with device.precision():
-                yield _score(task, pictures, candidates, seed=i), chance(candidates.matches)
+        if not pictures:
+            continue
+        with device.precision():
+            scores = _score(task, pictures, candidates, seed=i)
+        yield scores, chance(candidates.matches)
 
 
 def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

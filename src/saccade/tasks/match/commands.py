@@ -35,8 +35,9 @@ class MatchCommands(TaskCommands):
 
 --data scenes trains on procedurally drawn scenes with captions in English and Korean, scenes:5000,objects=1-3 on 5,000
 scenes an epoch of one to three objects. A folder or tar is read as pictures with captions: a table (metadata.csv, .tsv,
-metadata.jsonl) with the columns file_name and text, and split where it says which rows are for validation; COCO
-captions JSON; or a .txt beside each picture. Pictures that share a caption are held out for validation together. The
+metadata.jsonl) with the columns file_name (or code, a name without folder and suffix) and text, and split where it says
+which rows are for validation; COCO captions JSON; or a .txt beside each picture. Without a split for validation,
+pictures are held out, those that share a caption together. Each score is a recall among at most 100 candidates. The
 result is in runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs
 in state/.
 

@@ -33,7 +33,8 @@ class MatchRecipe(Options):
     random_negatives: Annotated[int, Field(ge=0)] = 2
     """Captions drawn at random from the batch that the head compares with each picture."""
     hflip: bool = False
-    """Flip the pictures of a caption set horizontally with probability 0.5, where no caption tells left from right."""
+    """Flip the pictures of a caption set horizontally with probability 0.5: only if its captions do not tell left from
+    right."""
     lock: bool = False
     """Keep the encoder's weights as they are (locked-image tuning, Zhai et al. 2022): steps are faster, and a
     pretrained encoder is not disturbed before the words have a meaning."""
