@@ -5,7 +5,8 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import cyclopts
 from pydantic import BaseModel, ValidationError
@@ -22,7 +23,9 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
     docstrings = _field_docstrings(options)
     parameters = []
     for name, field in options.model_fields.items():
-        converter = None if field.annotation is bool else _texts if get_origin(field.annotation) is tuple else _text
+        converter: Any = _texts if get_origin(field.annotation) is tuple else _text
+        if {bool, Path} & {field.annotation, *get_args(field.annotation)}:
+            converter = None  # cyclopts converts these as pydantic does
         shown = cyclopts.Parameter(group=group, help=docstrings.get(name), converter=converter)
         annotation: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, shown))  # type: ignore[attr-defined]
         keyword = inspect.Parameter.KEYWORD_ONLY
