@@ -1,4 +1,4 @@
-"""What a run can be told."""
+"""Options of a run."""
 
 import json
 
@@ -78,7 +78,7 @@ def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("contents", "message"),
     [
         ('{"recipe": {"size": "big"}}', "config.json of the run to resume: size"),
         ('{"recipe": {"colour": 1}}', "config.json of the run to resume: colour"),
@@ -87,10 +87,10 @@ def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
         ("{", "config.json of the run to resume cannot be read"),
     ],
 )
-def test_options_of_a_run_that_are_none(tmp_path, told, said):
+def test_options_of_a_run_that_are_none(tmp_path, contents, message):
     with pytest.raises(SaccadeError, match="no complete state to resume"):
         resume_options(tmp_path, Shape(), "recipe")
     (tmp_path / "state").mkdir()
-    (tmp_path / "config.json").write_text(told)
-    with pytest.raises(SaccadeError, match=said):
+    (tmp_path / "config.json").write_text(contents)
+    with pytest.raises(SaccadeError, match=message):
         resume_options(tmp_path, Shape(), "recipe")

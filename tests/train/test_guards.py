@@ -40,7 +40,7 @@ def test_a_second_start_of_a_run_is_refused_and_does_no_harm(tmp_path):
 
     train(First(), quick(epochs=2), tmp_path / "run")
     assert len(second) == 2
-    assert all(str(tmp_path / "run") in said for said in second)
+    assert all(str(tmp_path / "run") in warning for warning in second)
     train(Points(), quick(epochs=2), tmp_path / "alone")
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "alone"))
     assert [e["step"] for e in lines(tmp_path / "run")] == [e["step"] for e in lines(tmp_path / "alone")]

@@ -36,12 +36,12 @@ def test_it_learns_and_says_so(tmp_path):
     scores = train(task, quick(epochs=15), tmp_path / "run")
     assert sum(task.losses[-8:]) < 0.4 * sum(task.losses[:8])
     assert scores["top1"] > 0.9
-    said = lines(tmp_path / "run")
-    validated = [line for line in said if "val/top1" in line]
+    records = lines(tmp_path / "run")
+    validated = [line for line in records if "val/top1" in line]
     assert [line["epoch"] for line in validated] == list(range(1, 16))
     assert max(line["val/top1"] for line in validated) == scores["top1"]
-    assert [line["step"] for line in said if "loss" in line] == [20, 40, 60, 80, 100, 120]
-    assert all(line["seconds"] >= 0 and math.isfinite(line.get("loss", 0)) for line in said)
+    assert [line["step"] for line in records if "loss" in line] == [20, 40, 60, 80, 100, 120]
+    assert all(line["seconds"] >= 0 and math.isfinite(line.get("loss", 0)) for line in records)
     assert next((tmp_path / "run").glob("events.out.tfevents.*")).stat().st_size > 1000
     assert json.loads((tmp_path / "run" / "config.json").read_text())["epochs"] == 15
 
@@ -72,8 +72,8 @@ def test_while_pictures_grow_the_scores_say_at_which_size_it_was_trained(tmp_pat
     task.recipe = Growing(samples=64)
     train(task, quick(epochs=4), tmp_path)
     assert [line.get("size") for line in lines(tmp_path) if "epoch" in line] == [32, 32, None, None]
-    said = [line for text in capsys.readouterr() for line in text.splitlines() if line.startswith("epoch ")]
-    assert ["still trained at 32 pixels, and judged at full size" in line for line in said] == [
+    records = [line for text in capsys.readouterr() for line in text.splitlines() if line.startswith("epoch ")]
+    assert ["still trained at 32 pixels, and judged at full size" in line for line in records] == [
         True,
         True,
         False,
@@ -224,11 +224,11 @@ def test_deterministic_algorithms_are_asked_for_and_no_longer_after(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("samples", "batch", "said"),
+    ("samples", "batch", "records"),
     [(16, 24, "batch of 24.*16 training samples"), (64, 12, "multiple of 8"), (5, None, "5 training samples")],
 )
-def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, said):
-    with pytest.raises(SaccadeError, match=said):
+def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, records):
+    with pytest.raises(SaccadeError, match=records):
         train(Points(samples), quick(batch=batch), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

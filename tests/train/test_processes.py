@@ -25,7 +25,7 @@ def start(log: Path, *command: object, **place: object) -> subprocess.Popen[byte
 
 
 def finished(processes: dict[Path, subprocess.Popen[bytes]], patience: float = PATIENCE) -> list[str]:
-    """What each process said, once all have ended well. Fails with all that they said; leaves none running."""
+    """The output of each process after all have succeeded. Fails with all outputs; leaves none running."""
     end, why = time.monotonic() + patience, "an error"
     while any(process.poll() is None for process in processes.values()):
         time.sleep(0.1)
@@ -38,9 +38,9 @@ def finished(processes: dict[Path, subprocess.Popen[bytes]], patience: float = P
     for process in processes.values():
         process.kill()
     codes = [process.wait() for process in processes.values()]
-    said = [log.read_text(errors="replace") for log in processes]
-    assert not any(codes), f"ended after {why} with exit codes {codes}. They said:\n" + "\n---\n".join(said)
-    return said
+    outputs = [log.read_text(errors="replace") for log in processes]
+    assert not any(codes), f"ended after {why} with exit codes {codes}. Their outputs:\n" + "\n---\n".join(outputs)
+    return outputs
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
@@ -59,7 +59,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
     try:
         train(Points(), quick(epochs=5), tmp_path / "one")
     finally:
-        said = finished(processes)
+        outputs = finished(processes)
     one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert [line["step"] for line in one] == [line["step"] for line in two]
     for a, b in zip(one, two, strict=True):
@@ -68,18 +68,18 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
     a, b = weights(tmp_path / "one"), weights(tmp_path / "two")
     for key in a:
         torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=1e-5, msg=lambda found, key=key: f"{key}: {found}")
-    assert "training on" in said[0]
-    assert "training on" not in said[1]  # only one process speaks
+    assert "training on" in outputs[0]
+    assert "training on" not in outputs[1]  # only one process speaks
 
 
 @pytest.mark.parametrize(
-    ("last", "patience", "said"),
+    ("last", "patience", "outputs"),
     [("time.sleep(600)", 3.0, r"after 3.0 seconds .*-9"), ("sys.exit(3)", PATIENCE, r"after an error .*\b3\b.*here")],
 )
-def test_processes_that_do_not_end_well_are_reported_and_ended(tmp_path, last, patience, said):
+def test_processes_that_do_not_end_well_are_reported_and_ended(tmp_path, last, patience, outputs):
     program = f"import sys, time; print('here', flush=True); {last}"
     processes = {tmp_path / name: start(tmp_path / name, "-c", program) for name in "ab"}
-    with pytest.raises(AssertionError, match=f"(?s)ended {said}"):
+    with pytest.raises(AssertionError, match=f"(?s)ended {outputs}"):
         finished(processes, patience)
     assert all(process.poll() is not None for process in processes.values())
 

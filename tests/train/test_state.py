@@ -111,10 +111,10 @@ def damage(path, how):
 def test_a_damaged_newest_state_is_left_out_and_named(run, finished, capsys, file, how):
     damage(run / "state" / "step-000000016" / file, how)
     train(Points(), quick(epochs=2), run, resume=True)
-    said = [line for line in (out for text in capsys.readouterr() for out in text.splitlines()) if "note:" in line]
-    assert len(said) == 1
-    assert "step-000000016 is damaged" in said[0]
-    assert "left out" in said[0]
+    warnings = [line for line in (out for text in capsys.readouterr() for out in text.splitlines()) if "note:" in line]
+    assert len(warnings) == 1
+    assert "step-000000016 is damaged" in warnings[0]
+    assert "left out" in warnings[0]
     assert_same(weights(run), weights(finished))
     assert [e["step"] for e in lines(run) if "epoch" in e] == [8, 16]
     assert load_state(run / "state", *parts())[1] == []  # and what is there now is sound

@@ -1,11 +1,13 @@
 """Modules that hold weights and compute with `saccade.ops`."""
 
-from saccade.layers.attention import Attention
+from saccade.layers.attention import Attention, KeysValues
 from saccade.layers.block import Block, BlockConfig
 from saccade.layers.cross import CrossBlock
 from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
+from saccade.layers.dit import DiTBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
 from saccade.layers.mlp import MLP, SwiGLU
+from saccade.layers.modulation import Modulation, NumberEmbed
 from saccade.layers.norm import NORMS, RMSNorm
 from saccade.layers.pixels import PixelDecoder
 from saccade.layers.pool import AttentionPool, BytePool
@@ -22,7 +24,11 @@ __all__ = [
     "CrossBlock",
     "Decoder",
     "DecoderBlock",
+    "DiTBlock",
+    "KeysValues",
     "LearnedPositions",
+    "Modulation",
+    "NumberEmbed",
     "PatchEmbed",
     "PixelDecoder",
     "RMSNorm",

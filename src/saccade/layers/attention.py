@@ -1,5 +1,7 @@
 """The attention layer: W_q turns the target into queries, W_k and W_v the source into keys and values."""
 
+from typing import NamedTuple
+
 from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -7,6 +9,13 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.layers.norm import RMSNorm
 from saccade.ops import attend, rotate
+
+
+class KeysValues(NamedTuple):
+    """Keys and values of a source, with their positions applied."""
+
+    keys: Float[Tensor, "b g m k"]
+    values: Float[Tensor, "b g m k"]
 
 
 class Attention(nn.Module):
@@ -53,21 +62,27 @@ class Attention(nn.Module):
         angles: Float[Tensor, "n half"] | None = None,
         source_angles: Float[Tensor, "m half"] | None = None,
         causal: bool = False,
+        keys_values: KeysValues | None = None,
     ) -> Float[Tensor, "b n d"]:
         """mask, causal: as in `saccade.attend`. angles, source_angles: rotary positions of target and source
         (`saccade.ops.rotary_angles`). Without a source its angles are the target's; a source that is given brings
-        its own, also where it is the target."""
-        if source is None:
-            source, source_angles = target, angles
+        its own, also where it is the target. keys_values: those of the source, where `keys_values` has computed them
+        once for many targets."""
+        if keys_values is None:
+            own = source is None
+            keys_values = self.keys_values(target if own else source, angles if own else source_angles)
         q = self.query_norm(self._heads(self.query(target)))
-        k = self.key_norm(self._heads(self.key(source)))
-        v = self._heads(self.value(source))
         if angles is not None:
             q = rotate(q, angles)
-        if source_angles is not None:
-            k = rotate(k, source_angles)
-        mixed = attend(q, k, v, mask=mask, causal=causal)
+        mixed = attend(q, *keys_values, mask=mask, causal=causal)
         return self.out(rearrange(mixed, "b h n k -> b n (h k)"))
+
+    def keys_values(
+        self, source: Float[Tensor, "b m e"], angles: Float[Tensor, "m half"] | None = None
+    ) -> KeysValues:
+        """Keys and values of a source. angles: its rotary positions."""
+        k = self.key_norm(self._heads(self.key(source)))
+        return KeysValues(k if angles is None else rotate(k, angles), self._heads(self.value(source)))
 
     def _heads(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b h n k"]:
         return rearrange(x, "b n (h k) -> b h n k", k=self.head_width)

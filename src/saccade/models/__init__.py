@@ -2,6 +2,7 @@
 
 from saccade.models.classifier import Classifier, ClassifierConfig
 from saccade.models.embedder import Embedder, EmbedderConfig
+from saccade.models.generator import Generator, GeneratorConfig
 from saccade.models.matcher import Match, Matcher, MatcherConfig, PictureFeatures, TextFeatures
 from saccade.models.presets import PRESETS, preset
 from saccade.models.text import TextEncoder, TextEncoderConfig
@@ -13,6 +14,8 @@ __all__ = [
     "ClassifierConfig",
     "Embedder",
     "EmbedderConfig",
+    "Generator",
+    "GeneratorConfig",
     "Match",
     "Matcher",
     "MatcherConfig",

@@ -75,7 +75,7 @@ class TrainedTask(Task):
             shape: Any = cls.network_config.model_validate(config.model)
             if config.task != cls.kind:
                 raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
-            rows, columns = (side // shape.vit.patch for side in config.preprocess.size)
+            rows, columns = (side // getattr(shape, "vit", shape).patch for side in config.preprocess.size)
             if rows * columns > MAX_PATCHES:
                 raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MAX_PATCHES} expected")
             _check("labels", config.labels, getattr(shape, "classes", 0))

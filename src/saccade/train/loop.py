@@ -264,7 +264,7 @@ class _Run:
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
         if _should_compile(self.config, self.device, self.steps):
-            model = torch.compile(model)
+            model = getattr(self.task, "compiled", torch.compile)(model)
         if self.device.world > 1:
             model = DistributedDataParallel(model)
         return model

@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from saccade.train.config import TrainConfig
+from saccade.train.muon import Muon
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -29,7 +30,7 @@ def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimi
         torch.optim.AdamW([g for g in groups if g["params"]], lr=config.adam_lr, betas=(0.9, 0.95), fused=True)
     ]
     if matrices:
-        found.insert(0, torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.weight_decay))
+        found.insert(0, Muon(matrices, lr=config.lr, weight_decay=config.weight_decay))
     return found
 
 

@@ -1,0 +1,47 @@
+"""The block of a diffusion transformer: the target looks at itself, then at its sources."""
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from saccade.layers.attention import Attention, KeysValues
+from saccade.layers.block import BlockConfig
+from saccade.layers.mlp import mlp_of
+from saccade.layers.modulation import BRANCHES, modulate, over_tokens
+from saccade.layers.norm import NORMS
+
+
+class DiTBlock(nn.Module):
+    """Self-attention, cross-attention to the sources, MLP, with modulation by time (PixArt-α, Chen et al. 2024, figure
+    4). The cross-attention is not modulated, and starts at 0.
+
+    source_width: width of the sources' tokens, which are expected normalized.
+    """
+
+    def __init__(self, config: BlockConfig, source_width: int):
+        super().__init__()
+        norm, c = NORMS[config.norm], config
+        self.attention_norm = norm(c.width, eps=c.eps)
+        self.self_attention = Attention(c.width, c.heads, bias=c.bias, qk_norm=c.qk_norm)
+        self.cross_norm = norm(c.width, eps=c.eps)
+        self.cross_attention = Attention(c.width, c.heads, source_width=source_width, bias=c.bias, qk_norm=c.qk_norm)
+        self.mlp_norm = norm(c.width, eps=c.eps)
+        self.mlp = mlp_of(c.width, c.hidden, c.activation, c.bias)
+        self.table = nn.Parameter(torch.zeros(BRANCHES * c.width))
+        nn.init.zeros_(self.cross_attention.out.weight)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b n d"],
+        modulation: Float[Tensor, "b f e"],
+        source: KeysValues,
+        mask: Shaped[Tensor, "..."] | None = None,
+        angles: Float[Tensor, "n half"] | None = None,
+    ) -> Float[Tensor, "b n d"]:
+        """modulation: of each frame. source: keys and values of the sources, by `cross_attention.keys_values`. mask: of
+        the cross-attention, as in `saccade.attend`. angles: of the self-attention."""
+        parts = over_tokens(modulation + self.table, x.shape[1]).chunk(BRANCHES, dim=-1)
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts
+        x = x + gate * self.self_attention(modulate(self.attention_norm(x), shift, scale), angles=angles)
+        x = x + self.cross_attention(self.cross_norm(x), mask=mask, keys_values=source)
+        return x + mlp_gate * self.mlp(modulate(self.mlp_norm(x), mlp_shift, mlp_scale))

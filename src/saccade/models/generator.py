@@ -1,0 +1,153 @@
+"""A diffusion transformer in pixel space: what it paints attends to itself and to its sources.
+
+A picture is a film of one frame: tokens lie on a grid of (frames, rows, columns), and every frame has its own time.
+Patches are embedded through a bottleneck and the data themselves are predicted (Li & He 2025, JiT); captions act by
+cross-attention and time by adaLN-single (Chen et al. 2024, PixArt-α).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from saccade.errors import SaccadeError
+from saccade.layers import NORMS, BlockConfig, DiTBlock, KeysValues, Modulation, NumberEmbed
+from saccade.layers.modulation import modulate, over_tokens
+from saccade.models.sources import CaptionSource, SourceTokens
+from saccade.models.text import TextEncoderConfig
+from saccade.ops import WordBatch, grid_of, patchify, rotary_angles, unpatchify
+
+_BLOCK = {"width": 192, "heads": 6, "hidden": 384, "activation": "swiglu"}
+
+
+class GeneratorConfig(BaseModel):
+    """`depth` blocks of configuration `block` over patches of `patch` pixels, and the caption's encoder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    block: BlockConfig = BlockConfig.model_validate(_BLOCK)
+    depth: int = Field(8, gt=0, le=1000)
+    patch: int = Field(8, gt=0, le=256, description="pixels along each side of a patch")
+    channels: int = Field(3, gt=0, le=64)
+    bottleneck: int = Field(64, gt=0, le=65536, description="width to which patches are reduced first")
+    text: TextEncoderConfig = TextEncoderConfig(max_words=128)
+    late: int = Field(3, ge=0, le=1000, description="last blocks, which see the end of an interval")
+
+
+class Sources(NamedTuple):
+    """What a generation attends to, computed once: keys and values for each block. mask: (b 1 1 m), as in
+    `saccade.attend`."""
+
+    keys_values: tuple[KeysValues, ...]
+    mask: Tensor
+
+    def first(self, n: int) -> "Sources":
+        """Those of the first n samples."""
+        keys_values = tuple(KeysValues(each.keys[:n], each.values[:n]) for each in self.keys_values)
+        return Sources(keys_values, self.mask[:n])
+
+    def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
+        """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
+        sum to 1: log w is added to its scores. Weights that are all 1 change nothing."""
+        if bool((weights == 1).all()):
+            return self
+        bias = weights.log()[:, None, None, :].masked_fill(~self.mask, -torch.inf)
+        return Sources(self.keys_values, bias)
+
+
+class Generator(nn.Module):
+    """Predict the data of noised pictures.
+
+    sources = generator.encode(generator.tokenize(["a red star"]), torch.tensor([True]))   # once
+    generator.predict(z, t, sources)                                                       # every step
+    """
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        self.config, block, norm = config, config.block, NORMS[config.block.norm]
+        width, pixels = block.width, config.patch**2 * config.channels
+        self.caption = CaptionSource(config.text)
+        self.embed = nn.Sequential(nn.Linear(pixels, config.bottleneck, bias=False), nn.Linear(config.bottleneck, width))
+        self.time = NumberEmbed(width)
+        self.interval = NumberEmbed(width, zero=True)
+        self.guidance = NumberEmbed(width, zero=True)
+        self.modulation = Modulation(width)
+        self.blocks = nn.ModuleList(DiTBlock(block, config.text.block.width) for _ in range(config.depth))
+        self.final_norm = norm(width, eps=block.eps)
+        self.final_modulation = Modulation(width, 2)
+        self.out = nn.Linear(width, pixels)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def tokenize(self, texts: Sequence[str]) -> WordBatch:
+        """The texts as words, on the generator's device; limits and errors as in `saccade.ops.tokenize`."""
+        return self.caption.encoder.tokenize(texts).to(self.out.bias.device)
+
+    def encode(self, words: WordBatch, present: Bool[Tensor, "b"]) -> Sources:
+        """Keys and values of captions. present: False for those to leave out."""
+        return self.keys_values([self.caption(words, present)])
+
+    def keys_values(self, sources: Sequence[SourceTokens]) -> Sources:
+        """Keys and values, for each block, of the tokens of all sources together."""
+        tokens = torch.cat([source.tokens for source in sources], dim=1)
+        mask = torch.cat([source.mask for source in sources], dim=1)[:, None, None, :]
+        return Sources(tuple(block.cross_attention.keys_values(tokens) for block in self.blocks), mask)
+
+    def forward(
+        self, z: Float[Tensor, "b f c y x"], t: Float[Tensor, "b f"], words: WordBatch, present: Bool[Tensor, "b"]
+    ) -> Float[Tensor, "b f c y x"]:
+        """`predict` with captions, for training."""
+        return self.predict(z, t, self.encode(words, present))
+
+    def predict(
+        self,
+        z: Float[Tensor, "b f c y x"],
+        t: Float[Tensor, "b f"],
+        sources: Sources,
+        interval: Float[Tensor, "b f"] | None = None,
+        guidance: Float[Tensor, "b f"] | None = None,
+    ) -> Float[Tensor, "b f c y x"]:
+        """The data, -1 to 1, of which z is the noised version at time t of each frame.
+
+        interval: None predicts from the velocity at t; else the length of the interval from t over which the predicted
+        velocity is the mean one (a flow map, for few steps). guidance: scale of the guidance that is contained in the
+        prediction; None for none.
+
+        Raises SaccadeError for pictures that are not a multiple of the patch.
+        """
+        frames, (rows, columns) = z.shape[1], self.grid(z)
+        tokens = patchify(rearrange(z, "b f c y x -> (b f) c y x"), self.config.patch)
+        x = self.embed(rearrange(tokens, "(b f) n p -> b (f n) p", f=frames))
+        grid = (frames, rows, columns)
+        x = x + places(grid, self.config.block.width).to(x)
+        angles = rotary_angles(grid, self.config.block.width // self.config.block.heads).to(x.device)
+        condition = self.time(t)
+        if guidance is not None:
+            condition = condition + self.guidance(guidance)
+        late = condition if interval is None else condition + self.interval(interval)
+        modulation = self.modulation(condition)
+        for i, (block, source) in enumerate(zip(self.blocks, sources.keys_values, strict=True)):
+            if interval is not None and i == max(0, self.config.depth - self.config.late):
+                modulation = self.modulation(late)
+            x = block(x, modulation, source, mask=sources.mask, angles=angles)
+        shift, scale = over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
+        pixels = self.out(modulate(self.final_norm(x), shift, scale))
+        pictures = unpatchify(rearrange(pixels, "b (f n) p -> (b f) n p", f=frames), (rows, columns), self.config.patch)
+        return rearrange(pictures, "(b f) c y x -> b f c y x", f=frames)
+
+    def grid(self, z: Float[Tensor, "b f c y x"]) -> tuple[int, int]:
+        """(rows, columns) of the patches of a frame. Raises SaccadeError for sizes that do not divide."""
+        patch, (height, width) = self.config.patch, z.shape[-2:]
+        if height % patch or width % patch:
+            raise SaccadeError(f"a size of {width} x {height} pixels is not a multiple of {patch} on both sides")
+        return grid_of(height, width, patch)
+
+
+def places(grid: tuple[int, int, int], width: int) -> Float[Tensor, "n d"]:
+    """Where each token is, as sines and cosines to add to it: rotary positions know only how far tokens are apart."""
+    angles = rotary_angles(grid, width)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -1,0 +1,109 @@
+"""Weights in a prompt: "a (red:1.5) star", in the grammar of Automatic1111's web UI.
+
+    (x:1.5)   the words x with weight 1.5, from 0 to 100
+    (x)       weight 1.1
+    [x]       weight 1 / 1.1
+    \\( \\)     plain brackets
+
+Brackets nest, and their weights multiply. A weight w multiplies the attention to a word before the weights over all
+words are scaled to sum to 1: log w is added to the word's score. Other tools read the same grammar with other formulas.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import DataError, printable
+from saccade.ops import WordBatch
+
+MAX_WEIGHT = 100.0
+_STEP = 1.1
+_TOKEN = re.compile(r"\\[\\()\[\]]|[()\[\]]|[^\\()\[\]]+|\\")
+_WEIGHT = re.compile(r":\s*([^:()\[\]]*)$")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """text: without brackets and weights. weights: (start, stop, weight) of each part of the text, in order."""
+
+    text: str
+    weights: tuple[tuple[int, int, float], ...] = ()
+
+    def at(self, position: int) -> float:
+        """The weight at a position of the text."""
+        return next((weight for start, stop, weight in self.weights if start <= position < stop), 1.0)
+
+
+def parse_prompt(prompt: str) -> Prompt:
+    """The text of a prompt and the weights of its parts; white space is reduced to single spaces.
+
+    Raises DataError for brackets without a partner, and for weights that are not numbers from 0 to 100.
+    """
+    parts, open_brackets = _bracketed(" ".join(prompt.split()))
+    if open_brackets:
+        raise _unbalanced(prompt, open_brackets[-1][0])
+    text, weights = "", []
+    for part, weight in parts:
+        if weight > MAX_WEIGHT:
+            raise DataError(f'the prompt gives "{printable(part[:40])}" a weight of {weight:g}: at most {MAX_WEIGHT:g}')
+        weights.append((len(text), len(text) + len(part), weight))
+        text += part
+    return Prompt(text, tuple(weights))
+
+
+def _bracketed(prompt: str) -> tuple[list[tuple[str, float]], list[tuple[str, int]]]:
+    """Parts with their weights, and the brackets that are still open, each with the number of parts before it."""
+    parts: list[tuple[str, float]] = []
+    opened: list[tuple[str, int]] = []
+    for token in _TOKEN.findall(prompt):
+        if token in ("(", "["):
+            opened.append((token, len(parts)))
+        elif token in (")", "]"):
+            if not opened or opened[-1][0] != {")": "(", "]": "["}[token]:
+                raise _unbalanced(prompt, token)
+            first = opened.pop()[1]
+            factor = _factor(parts, first) if token == ")" else 1 / _STEP
+            parts[first:] = [(part, weight * factor) for part, weight in parts[first:]]
+        else:
+            parts.append((token[1:] if token[0] == "\\" and len(token) > 1 else token, 1.0))
+    return parts, opened
+
+
+def _factor(parts: list[tuple[str, float]], first: int) -> float:
+    """The weight of round brackets around parts[first:], from whose end it is removed."""
+    found = _WEIGHT.search(parts[-1][0]) if len(parts) > first else None
+    if found is None:
+        return _STEP
+    try:
+        weight = float(found[1])
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight <= MAX_WEIGHT:
+        raise DataError(
+            f'the prompt has the weight "{printable(found[1])}": a number from 0 to {MAX_WEIGHT:g} is expected, as in '
+            "(red:1.5); write a plain bracket as \\("
+        )
+    parts[-1] = (parts[-1][0][: found.start()], parts[-1][1])
+    return weight
+
+
+def _unbalanced(prompt: str, bracket: str) -> DataError:
+    return DataError(
+        f'the prompt "{printable(prompt[:60])}" has a {bracket} without its partner: brackets give weights, as in '
+        f"(red:1.5); write a plain one as \\{bracket}"
+    )
+
+
+def word_weights(words: WordBatch, prompts: list[Prompt]) -> Float[Tensor, "b m"]:
+    """The weight of each word, 1 for padding. Raises DataError where no word of a prompt has a weight above 0."""
+    weights = torch.ones(words.word_mask.shape)
+    for row, (prompt, found) in enumerate(zip(prompts, words.words, strict=True)):
+        each = [prompt.at(word.start) for word in found]
+        if not any(each):
+            raise DataError(f'all words of the prompt "{printable(prompt.text[:60])}" have the weight 0: give one more')
+        weights[row, : len(each)] = torch.tensor(each)
+    return weights

@@ -1,0 +1,90 @@
+"""From noise to pictures: steps along the flow, with classifier-free guidance."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.models.generator import Generator, Sources
+from saccade.ops.flow import step, velocity
+
+Sampler = Literal["euler", "heun"]
+Callback = Callable[[int, int], None]  # steps done, steps in all
+MAX_STEPS = 1000
+MAX_GUIDANCE = 100.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a picture is painted.
+
+    Attributes:
+        steps: of equal length, from noise (time 0) to the picture (time 1).
+        guidance: scale of classifier-free guidance: 1 for none, more for pictures that follow the prompt more closely.
+        interval: (first, last) time, 0 to 1, of the steps that are guided (Kynkäänniemi et al. 2024).
+        sampler: "euler", one evaluation a step, or "heun", two, except for the last step.
+
+    Raises SaccadeError for values out of range.
+    """
+
+    steps: int = 25
+    guidance: float = 3.0
+    interval: tuple[float, float] = (0.0, 1.0)
+    sampler: Sampler = "euler"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise SaccadeError(f"{self.steps} steps were requested; 1 to {MAX_STEPS} expected")
+        if not 0 <= self.guidance <= MAX_GUIDANCE:
+            raise SaccadeError(f"a guidance of {self.guidance:g} was requested; 0 to {MAX_GUIDANCE:g} expected")
+        first, last = self.interval
+        if not 0 <= first <= last <= 1:
+            raise SaccadeError(f"the guidance interval {first:g} to {last:g} was given; two times from 0 to 1 expected")
+        if self.sampler not in ("euler", "heun"):
+            raise SaccadeError(f"there is no sampler {self.sampler!r}; euler or heun expected")
+
+    def guided(self, t: float) -> bool:
+        """Whether the step that begins at time t is guided."""
+        return self.guidance != 1 and self.interval[0] <= t <= self.interval[1]
+
+
+@torch.no_grad()
+def sample(
+    model: Generator,
+    noise: Float[Tensor, "b f c y x"],
+    sources: Sources,
+    sampling: Sampling,
+    callback: Callback | None = None,
+) -> Float[Tensor, "b f c y x"]:
+    """Pictures, about -1 to 1, that begin as `noise`.
+
+    sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance.
+    """
+    prompts = sources.first(len(noise))
+
+    def predict(z: Tensor, t: float) -> Tensor:
+        """The data; p + (g - 1) (p - n) of the predictions with the prompt and with the negative one."""
+        times = torch.full((len(z), z.shape[1]), t, device=z.device)
+        if not sampling.guided(t):
+            return model.predict(z, times, prompts)
+        both = model.predict(torch.cat([z, z]), torch.cat([times, times]), sources)
+        positive, negative = both.chunk(2)
+        return negative + sampling.guidance * (positive - negative)
+
+    z = noise
+    times = torch.linspace(0, 1, sampling.steps + 1, dtype=torch.float64)
+    for i, (t, until) in enumerate(pairwise(times)):
+        prediction = predict(z, float(t))
+        moved = step(prediction, z, t, until)
+        if sampling.sampler == "heun" and until < 1:
+            slope = velocity(prediction, z, t, 0.0) + velocity(predict(moved, float(until)), moved, until, 0.0)
+            moved = z + (until - t) / 2 * slope
+        z = moved.to(noise.dtype)
+        if callback is not None:
+            callback(i + 1, sampling.steps)
+    return z

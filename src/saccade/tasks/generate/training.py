@@ -1,0 +1,138 @@
+"""Training of a generator on scenes with captions."""
+
+from typing import Any
+
+import torch
+from torch import Generator as RandomGenerator
+from torch import Tensor, nn
+
+from saccade.data.preprocess import Preprocess
+from saccade.data.scenes import Scenes
+from saccade.device import Device
+from saccade.errors import SaccadeError
+from saccade.models.generator import Generator, GeneratorConfig
+from saccade.models.text import TextEncoderConfig
+from saccade.ops.flow import noised
+from saccade.tasks.base import Task
+from saccade.tasks.encoders import floor_to_patches
+from saccade.tasks.generate.batches import Batch, CaptionedScenes, draw_captions, join, noised_batch
+from saccade.tasks.generate.loss import velocity_error
+from saccade.tasks.generate.recipe import GenerateRecipe
+from saccade.tasks.generate.task import GenerateTask
+from saccade.tasks.training import SourceTraining, check_scene_size
+
+HEAD_WIDTH = 32  # of an attention head
+MAX_WORDS = 128  # of a caption
+VALIDATION_SEED = 5_000_011  # of the noise of validation
+
+
+class GenerateTraining(SourceTraining):
+    """Scenes with captions, a new generator, and its loss."""
+
+    recipe: GenerateRecipe
+    selection_metric = "r2"
+
+    def __init__(
+        self, train: Scenes, val: Scenes, recipe: GenerateRecipe, seed: int = 0, pretrained: Task | None = None
+    ):
+        super().__init__(train, val, recipe, seed, pretrained)
+        check_scene_size(train.size, recipe)
+        self.labels = []
+        self.model = Generator(generator_config(recipe, pretrained))
+        if pretrained is not None:
+            load_weights(self.model, pretrained)
+        self.patch, self.size = self.model.config.patch, floor_to_patches(train.size, self.model.config.patch)
+        self.source = CaptionedScenes(train, recipe.views)
+        self.preprocess = Preprocess(self.size, "letterbox")
+        self.val = val
+        self._describe_data(len(val))
+        self.about |= {"objects": train.composition.objects, "apart": train.composition.apart}
+
+    def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
+        """Pictures at random noise levels, with captions."""
+        pictures, captions = self.source.samples(indices, self.size, generator)
+        return noised_batch(pictures, captions, self.recipe, generator)
+
+    def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
+        """Mean `velocity_error`."""
+        return self._errors(model, join(batches), device).mean()
+
+    def _errors(self, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        data, noise, t, present = (
+            each.to(device) for each in (batch.pictures, batch.noise, batch.t, batch.present)
+        )
+        z = noised(data, noise, t[:, :, None, None, None])
+        words = self.model.tokenize(batch.captions).to(device)
+        return velocity_error(model(z, t, words, present), data, z, t)
+
+    def compiled(self, model: Generator) -> Generator:
+        """The model with its blocks compiled: they are alike, so one is compiled for all, and captions of any length
+        do not compile the rest anew."""
+        for block in model.blocks:
+            block.compile()
+        return model
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+        """On the validation scenes with the same noise every time, split among the processes: the mean squared error of
+        the velocity, and its R² (1 where it is always right, 0 where it is as wrong as the mean velocity)."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        for first in range(device.rank * 50, len(self.val), device.world * 50):
+            batch = self._validation_batch(range(first, min(first + 50, len(self.val))))
+            with device.precision():
+                errors = self._errors(model, batch, device.device)
+            spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
+            sums += torch.stack([errors.double().sum().cpu(), spread.double().sum(), torch.tensor(float(len(errors)))])
+        error, spread, n = device.sum(sums.to(device.device)).tolist()
+        return {"r2": 1 - error / spread, "velocity error": error / n}
+
+    def _validation_batch(self, indices: range) -> Batch:
+        generator = torch.Generator().manual_seed(VALIDATION_SEED + indices.start)
+        scenes = [self.val.scene(i) for i in indices]
+        pictures = torch.stack([torch.from_numpy(scene.pixels).permute(2, 0, 1) for scene in scenes]).float() / 255
+        height, width = self.size
+        captions = draw_captions(scenes, generator)
+        return noised_batch(pictures[:, :, :height, :width], captions, self.recipe, generator)
+
+    def trained(self, model: nn.Module, name: str) -> GenerateTask:
+        """The task around a network."""
+        assert isinstance(model, Generator)
+        return GenerateTask(model, self.preprocess, name)
+
+
+def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> GeneratorConfig:
+    """The generator that a recipe describes; of a pretrained generator its own."""
+    if isinstance(pretrained, GenerateTask):
+        return pretrained.model.config
+    heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
+    return GeneratorConfig.model_validate(
+        {
+            "block": {"width": recipe.width, "heads": heads, "hidden": 2 * recipe.width, "activation": "swiglu"},
+            "depth": recipe.depth,
+            "patch": recipe.patch,
+            "text": {
+                "block": {"width": text, "heads": text // HEAD_WIDTH, "hidden": 2 * text},
+                "depth": recipe.text_depth,
+                "max_words": MAX_WORDS,
+            },
+            "late": -(-recipe.depth // 3),
+        }
+    )
+
+
+def load_weights(model: Generator, pretrained: Task) -> None:
+    """The weights of a pretrained generator, or the text encoder's of a pretrained matcher.
+
+    Raises SaccadeError for another model, and for a text encoder of another shape."""
+    weights: dict[str, Any] = pretrained.model.state_dict()
+    if not isinstance(pretrained, GenerateTask):
+        weights = {name.removeprefix("text."): w for name, w in weights.items() if name.startswith("text.")}
+        weights = {f"caption.encoder.{name}": value for name, value in weights.items()}
+    own = model.state_dict()
+    wrong = [name for name, value in weights.items() if name not in own or own[name].shape != value.shape]
+    if wrong or not weights:
+        raise SaccadeError(
+            f"--weights {pretrained.name}: a generator, or a matcher with the same text encoder, is expected"
+            f"{f'; {wrong[0]} differs' if wrong else ''}"
+        )
+    model.load_state_dict({**own, **weights})
