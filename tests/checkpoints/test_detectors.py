@@ -38,8 +38,8 @@ def saved(tmp_path_factory):
             if family in PROCESSORS:
                 processor(family).save_pretrained(folder)
             else:
-                said = {"image_processor_type": "RfDetrImageProcessor", "size": {"height": 64, "width": 64}}
-                (folder / "preprocessor_config.json").write_text(json.dumps(said))
+                settings = {"image_processor_type": "RfDetrImageProcessor", "size": {"height": 64, "width": 64}}
+                (folder / "preprocessor_config.json").write_text(json.dumps(settings))
             made[family] = folder, model
         return made[family]
 
@@ -236,8 +236,8 @@ def test_what_the_lens_cannot_see_is_named(family, loaded):
 def changed(folder, to, weights=None, **config):
     """A copy of a checkpoint with other weights or fields of its config (None: without it)."""
     to.mkdir()
-    said = {**json.loads((folder / "config.json").read_text()), **config}
-    (to / "config.json").write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+    settings = {**json.loads((folder / "config.json").read_text()), **config}
+    (to / "config.json").write_text(json.dumps({key: value for key, value in settings.items() if value is not None}))
     (to / "preprocessor_config.json").write_text((folder / "preprocessor_config.json").read_text())
     tensors = load_file(folder / "model.safetensors")
     save_file(tensors if weights is None else weights(tensors), to / "model.safetensors")
@@ -323,7 +323,7 @@ def test_pickles_and_code_are_refused_or_left_alone(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("settings", "message"),
     [
         ({"image_processor_type": "PPOCRV5ServerDetImageProcessor"}, "offers only with torchvision"),
         ({"image_processor_type": "DetrImageProcessor", "size": "big"}, "does not say how to prepare pictures"),
@@ -334,9 +334,9 @@ def test_pickles_and_code_are_refused_or_left_alone(saved, tmp_path):
         ({"image_processor_type": "RfDetrImageProcessor", "size": 64, "resample": 9}, "expected 2"),
     ],
 )
-def test_pictures_that_cannot_be_prepared_as_the_checkpoint_says(said, message, saved, tmp_path):
+def test_pictures_that_cannot_be_prepared_as_the_checkpoint_says(settings, message, saved, tmp_path):
     folder = changed(saved("detr")[0], tmp_path / "a")
-    (folder / "preprocessor_config.json").write_text(json.dumps(said))
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     with pytest.raises(CheckpointError, match=message):
         load_detector(folder)
 
@@ -359,10 +359,10 @@ def test_no_preprocessor_config_is_said(saved, tmp_path):
 
 
 def test_names_of_classes(saved, tmp_path):
-    said = {"id2label": {"0": "N/A", "1": "cat", "2": "N/A"}, "label2id": None}
-    assert load_detector(changed(saved("detr")[0], tmp_path / "a", **said)).classes == ["N/A", "cat", "N/A (2)"]
-    said = {"id2label": {str(i): f"LABEL_{i}" for i in range(3)}, "label2id": None}
-    unnamed = load_detector(changed(saved("detr")[0], tmp_path / "b", **said))
+    settings = {"id2label": {"0": "N/A", "1": "cat", "2": "N/A"}, "label2id": None}
+    assert load_detector(changed(saved("detr")[0], tmp_path / "a", **settings)).classes == ["N/A", "cat", "N/A (2)"]
+    settings = {"id2label": {str(i): f"LABEL_{i}" for i in range(3)}, "label2id": None}
+    unnamed = load_detector(changed(saved("detr")[0], tmp_path / "b", **settings))
     assert unnamed.classes == ["class 0", "class 1", "class 2"]
     assert any("does not name its 3 classes" in note for note in unnamed.notes)
 

@@ -101,8 +101,8 @@ def test_maps_of_every_stage_are_those_of_a_plain_resnet(name, prefix):
     config = {"backbone": name, "use_timm_backbone": True}
     changed, weights = without_timm(config, named(model, prefix), [1, 2, 3, 4], "here")
     kept = {key.removeprefix(prefix): t for key, t in weights.items() if not key.endswith("num_batches_tracked")}
-    said = {key: value for key, value in changed["backbone_config"].items() if key != "model_type"}
-    theirs = hf.ResNetBackbone(hf.ResNetConfig(**said)).eval()
+    fields = {key: value for key, value in changed["backbone_config"].items() if key != "model_type"}
+    theirs = hf.ResNetBackbone(hf.ResNetConfig(**fields)).eval()
     missing, unexpected = theirs.load_state_dict(kept, strict=False)
     assert not unexpected
     assert all(key.endswith("num_batches_tracked") for key in missing)
@@ -118,13 +118,13 @@ def test_every_resnet_has_the_shapes_of_a_plain_one(name):
     with torch.device("meta"):
         weights = {key: t for key, t in named(ResNet(name), prefix).items() if "num_batches" not in key}
         changed, renamed = without_timm({"backbone": name}, weights, [4], "here")
-        said = {key: value for key, value in changed["backbone_config"].items() if key != "model_type"}
-        theirs = hf.ResNetBackbone(hf.ResNetConfig(**said)).state_dict()
+        fields = {key: value for key, value in changed["backbone_config"].items() if key != "model_type"}
+        theirs = hf.ResNetBackbone(hf.ResNetConfig(**fields)).state_dict()
     expected = {f"{prefix}{key}": t.shape for key, t in theirs.items() if "num_batches" not in key}
     assert {key: t.shape for key, t in renamed.items()} == expected
 
 
-# What config.json said over the years.
+# Forms of config.json over the years.
 SAID = [
     {"backbone": "resnet18", "dilation": False},
     {"backbone": "resnet18", "use_timm_backbone": True, "backbone_config": None, "use_pretrained_backbone": True,
@@ -134,9 +134,9 @@ SAID = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("fields", SAID)
 @torch.no_grad()
-def test_a_detector_with_timm_s_resnet(said, tmp_path):
+def test_a_detector_with_timm_s_resnet(fields, tmp_path):
     """The same as one with the same weights under transformers' own names; its maps are the plain ResNet's."""
     resnet = plain("resnet18")
     config = {"model_type": "resnet", "embedding_size": 64, "hidden_sizes": [64, 128, 256, 512], "layer_type": "basic",
@@ -148,7 +148,7 @@ def test_a_detector_with_timm_s_resnet(said, tmp_path):
         resnet, "model.backbone.conv_encoder.model."
     )
     save_file(old, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({**DETR, **said}))
+    (tmp_path / "config.json").write_text(json.dumps({**DETR, **fields}))
     ours = load_detector(tmp_path)
     assert ["in place of timm's" in note for note in ours.notes] == [True, False]  # and no word of unused weights
     assert "no preprocessor_config.json" in ours.notes[1]
@@ -189,7 +189,7 @@ def test_other_backbones_are_refused_by_name(config, message):
 
 
 def test_stages_are_those_the_config_says():
-    told = without_timm({"backbone": "resnet18", "backbone_kwargs": {"out_indices": [3, 4]}}, {}, [1], "here")[0]
-    assert told["backbone_config"]["out_features"] == ["stage3", "stage4"]
+    converted = without_timm({"backbone": "resnet18", "backbone_kwargs": {"out_indices": [3, 4]}}, {}, [1], "here")[0]
+    assert converted["backbone_config"]["out_features"] == ["stage3", "stage4"]
     usual = without_timm({"backbone": "resnet18"}, {}, [2, 3, 4], "here")[0]
     assert usual["backbone_config"]["out_features"] == ["stage2", "stage3", "stage4"]

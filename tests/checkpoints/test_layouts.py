@@ -35,13 +35,13 @@ def difference(ours, theirs) -> float:
 
 
 def timm_config(architecture="vit_tiny_patch5_35", pool="token", classes=0, **changes) -> dict:
-    said = {"input_size": [3, 35, 35], "interpolation": "bicubic", "crop_pct": 0.875, "mean": [0.1, 0.2, 0.3]}
-    said |= {"std": [0.4, 0.5, 0.6], "num_classes": classes, "tag": "in1k", **changes}
+    fields = {"input_size": [3, 35, 35], "interpolation": "bicubic", "crop_pct": 0.875, "mean": [0.1, 0.2, 0.3]}
+    fields |= {"std": [0.4, 0.5, 0.6], "num_classes": classes, "tag": "in1k", **changes}
     return {
         "architecture": architecture,
         "num_classes": classes,
         "global_pool": pool,
-        "pretrained_cfg": said,
+        "pretrained_cfg": fields,
         "model_args": {"num_heads": HEADS},
     }
 
@@ -184,7 +184,7 @@ def test_open_clip(quick, text, tmp_path):
 
 
 def test_open_clip_tower_alone(tmp_path):
-    """A file of the image tower without the prefix and without config: GELU is assumed, and said."""
+    """A file of the image tower without the prefix and without config: GELU is assumed, with a note."""
     tower = random_weights(open_clip_shapes(**{**SHAPE, "width": 64}, out=19))
     save_file(tower, tmp_path / "tower.safetensors")
     loaded = load_checkpoint(tmp_path / "tower.safetensors")

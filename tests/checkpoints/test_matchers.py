@@ -87,7 +87,7 @@ def test_roberta_counts_positions_from_its_padding(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("fields", "found"),
     [
         ({"model_type": "vit"}, "reads no text to match with pictures: a model_type 'vit'; expected one of CLIPModel"),
         ({"architectures": ["CLIPVisionModel"]}, "reads no text to match with pictures: CLIPVisionModel"),
@@ -98,13 +98,13 @@ def test_roberta_counts_positions_from_its_padding(tmp_path):
         ({"quantization_config": {}}, "its weights are quantised"),
     ],
 )
-def test_what_is_no_matcher(said, found, tmp_path):
+def test_what_is_no_matcher(fields, found, tmp_path):
     path = save(tmp_path) / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
-    with pytest.raises(CheckpointError, match=found) as told:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    with pytest.raises(CheckpointError, match=found) as error:
         load_matcher(tmp_path)
-    assert "\n" not in str(told.value)
-    assert is_text_image_model(open_checkpoint(tmp_path)) == ("quantization_config" in said)
+    assert "\n" not in str(error.value)
+    assert is_text_image_model(open_checkpoint(tmp_path)) == ("quantization_config" in fields)
 
 
 def test_tokenizers_that_cannot_be_used(tmp_path):

@@ -39,9 +39,9 @@ def test_as_transformers_does(kind, tmp_path):
     name, changes = PROCESSORS[kind]
     processor = getattr(transformers, name)(**changes)
     processor.save_pretrained(tmp_path)
-    said = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    fields = json.loads((tmp_path / "preprocessor_config.json").read_text())
     notes: list[str] = []
-    ours = read_processor(said, Preprocess((1, 1)), "ViT", notes)
+    ours = read_processor(fields, Preprocess((1, 1)), "ViT", notes)
     assert notes == []
     for size in PICTURES:
         picture = random_picture(size)
@@ -54,7 +54,7 @@ def test_as_transformers_does(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("fields", "expected"),
     [
         # files written before transformers 4.26 give one number, which each processor reads in its own way
         ({"feature_extractor_type": "ViTFeatureExtractor", "size": 224}, Preprocess((224, 224))),
@@ -71,10 +71,10 @@ def test_as_transformers_does(kind, tmp_path):
         ({}, Preprocess((5, 7))),
     ],
 )  # fmt: skip
-def test_old_and_absent_files(said, expected):
+def test_old_and_absent_files(fields, expected):
     notes: list[str] = []
-    assert read_processor(said, Preprocess((5, 7)), "ViT", notes) == expected
-    assert bool(notes) == (not said)
+    assert read_processor(fields, Preprocess((5, 7)), "ViT", notes) == expected
+    assert bool(notes) == (not fields)
 
 
 def test_what_the_model_sees_is_a_picture():

@@ -228,9 +228,9 @@ def test_oneformer_fetches_no_description_of_classes(saved, tmp_path, monkeypatc
 
     folder = tmp_path / "oneformer"
     shutil.copytree(saved("oneformer")[0], folder)
-    said = json.loads((folder / "preprocessor_config.json").read_text())
-    said |= {"class_info_file": "ade20k_panoptic.json", "repo_path": "shi-labs/oneformer_demo", "num_text": 134}
-    (folder / "preprocessor_config.json").write_text(json.dumps(said))
+    fields = json.loads((folder / "preprocessor_config.json").read_text())
+    fields |= {"class_info_file": "ade20k_panoptic.json", "repo_path": "shi-labs/oneformer_demo", "num_text": 134}
+    (folder / "preprocessor_config.json").write_text(json.dumps(fields))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *a, **k: pytest.fail("fetched"))
     image = picture(61, 83)
     expected, _ = theirs("oneformer", saved("oneformer")[1], image)

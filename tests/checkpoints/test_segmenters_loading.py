@@ -1,4 +1,4 @@
-"""Which public segmenters are read, from what files, and what is said of those that are not."""
+"""Which public segmenters are loaded, from which files, and the errors for others."""
 
 import json
 import shutil
@@ -39,8 +39,8 @@ def saved(tmp_path_factory):
 def test_a_config_says_what_its_network_is_for(family):
     """The same model_type stands for classifiers, detectors and segmenters; few do nothing but segment."""
 
-    def known(**said):
-        return is_segmenter(Source("here", {}, {"config.json": {"model_type": family, **said}}))
+    def known(**fields):
+        return is_segmenter(Source("here", {}, {"config.json": {"model_type": family, **fields}}))
 
     alone = family in {"upernet", "maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3"}
     assert known(architectures=[KINDS[family].model])
@@ -201,10 +201,10 @@ _OLD = {
 
 def test_a_panoptic_detr_with_timms_resnet(saved, tmp_path):
     """Under the names that files on the hub have; the same weights as under transformers' own."""
-    said = json.loads((saved("detr") / "config.json").read_text())
+    fields = json.loads((saved("detr") / "config.json").read_text())
     resnet = {"model_type": "resnet", "embedding_size": 64, "hidden_sizes": [64, 128, 256, 512], "layer_type": "basic",
               "depths": [2, 2, 2, 2], "out_features": [f"stage{i}" for i in range(1, 5)]}  # fmt: skip
-    twin = hf.DetrForSegmentation(hf.DetrConfig.from_dict({**said, "backbone_config": resnet})).eval()
+    twin = hf.DetrForSegmentation(hf.DetrConfig.from_dict({**fields, "backbone_config": resnet})).eval()
     rest = {key: tensor for key, tensor in twin.state_dict().items() if ".backbone." not in key}
 
     def old(key):
@@ -216,7 +216,7 @@ def test_a_panoptic_detr_with_timms_resnet(saved, tmp_path):
     weights = {old(key): tensor for key, tensor in rest.items()}
     weights |= named(backbone, "detr.model.backbone.conv_encoder.model.")
     save_file(weights, tmp_path / "model.safetensors")
-    config = {**said, "backbone": "resnet18", "use_timm_backbone": True}
+    config = {**fields, "backbone": "resnet18", "use_timm_backbone": True}
     del config["backbone_config"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     shutil.copy(saved("detr") / "preprocessor_config.json", tmp_path)

@@ -24,17 +24,17 @@ def saved(tmp_path_factory):
     return cache(lambda family: write(family, tmp_path_factory.mktemp("segmenters") / family))
 
 
-def pictures_as(folder, to, **said):
+def pictures_as(folder, to, **changes):
     """A copy of a checkpoint with other fields of how pictures are prepared (None: without it)."""
     shutil.copytree(folder, to)
     before = json.loads((folder / "preprocessor_config.json").read_text())
-    after = {key: value for key, value in {**before, **said}.items() if value is not None}
+    after = {key: value for key, value in {**before, **changes}.items() if value is not None}
     (to / "preprocessor_config.json").write_text(json.dumps(after))
     return to
 
 
 @pytest.mark.parametrize(
-    ("family", "said", "message"),
+    ("family", "changes", "message"),
     [
         ("segformer", {"image_processor_type": "Sapiens2ImageProcessor"}, "offers only with torchvision"),
         ("segformer", {"image_processor_type": "EomtImageProcessor"}, "prepared by EomtImageProcessor"),
@@ -42,9 +42,9 @@ def pictures_as(folder, to, **said):
         ("segformer", {"size": "big"}, "does not say how to prepare pictures"),
     ],
 )
-def test_pictures_that_cannot_be_prepared_as_the_checkpoint_says(family, said, message, saved, tmp_path):
+def test_pictures_that_cannot_be_prepared_as_the_checkpoint_says(family, changes, message, saved, tmp_path):
     with pytest.raises(CheckpointError, match=message) as e:
-        saccade.load(pictures_as(saved(family), tmp_path / "a", **said))
+        saccade.load(pictures_as(saved(family), tmp_path / "a", **changes))
     assert "\n" not in str(e.value)
 
 
@@ -52,8 +52,8 @@ def test_pictures_that_cannot_be_prepared_as_the_checkpoint_says(family, said, m
 def test_older_names_and_fields(old, saved, tmp_path):
     """reduce_labels is of masks to train on: what a network says indexes its own names."""
     field = "feature_extractor_type" if "Feature" in old else "image_processor_type"
-    said = {"image_processor_type": None, "size": 64, "reduce_labels": True, "do_reduce_labels": None}
-    older = saccade.load(pictures_as(saved("segformer"), tmp_path / "a", **{**said, field: old}))
+    changes = {"image_processor_type": None, "size": 64, "reduce_labels": True, "do_reduce_labels": None}
+    older = saccade.load(pictures_as(saved("segformer"), tmp_path / "a", **{**changes, field: old}))
     now = saccade.load(saved("segformer"))
     assert torch.equal(older.predict(PICTURE).mask, now.predict(PICTURE).mask)
     assert older.labels == now.labels == NAMES
@@ -81,15 +81,15 @@ def test_a_config_inside_that_of_a_processor_goes_before(saved, tmp_path):
     """transformers writes it so where there is a tokenizer too, as OneFormer's."""
     folder = changed(saved("oneformer"), tmp_path / "a")
     inside = json.loads((folder / "preprocessor_config.json").read_text())
-    said = {"image_processor": {**inside, "size": {"height": 32, "width": 96}}, "task_seq_length": 77}
-    (folder / "processor_config.json").write_text(json.dumps(said))
+    changes = {"image_processor": {**inside, "size": {"height": 32, "width": 96}}, "task_seq_length": 77}
+    (folder / "processor_config.json").write_text(json.dumps(changes))
     assert load_segmenter(folder).preprocess(PICTURE)["pixel_values"].shape == (1, 3, 32, 96)
     (folder / "preprocessor_config.json").unlink()
     assert not any("preprocessor_config" in note for note in load_segmenter(folder).notes)
 
 
 @pytest.mark.parametrize(
-    ("family", "said", "word"),
+    ("family", "changes", "word"),
     [
         ("mobilevit", {}, "cuts out the picture's middle"),
         ("mobilevit", {"do_center_crop": False}, None),
@@ -100,8 +100,8 @@ def test_a_config_inside_that_of_a_processor_goes_before(saved, tmp_path):
         ("detr", {}, None),
     ],
 )
-def test_masks_that_are_laid_over_more_or_less_than_the_picture(family, said, word, saved, tmp_path):
-    notes = saccade.load(pictures_as(saved(family), tmp_path / "a", **said)).notes
+def test_masks_that_are_laid_over_more_or_less_than_the_picture(family, changes, word, saved, tmp_path):
+    notes = saccade.load(pictures_as(saved(family), tmp_path / "a", **changes)).notes
     assert [note for note in notes if "its mask is stretched" in note and (word or "") in note] == [
         note for note in notes if "image processor" in note
     ]

@@ -145,11 +145,11 @@ def test_round_trip(saved):
     kind = type(reference)
     if kind.__name__ == "CLIPModel":
         kind = transformers.CLIPVisionModelWithProjection  # the image tower alone comes back
-    back, said = kind.from_pretrained(folder / "ours", output_loading_info=True)
+    back, loading_info = kind.from_pretrained(folder / "ours", output_loading_info=True)
     expected = {"pooler.dense.weight", "pooler.dense.bias"} if hasattr(back, "pooler") else set()
-    assert set(said["missing_keys"]) == expected
-    assert not said["unexpected_keys"]
-    assert not said["mismatched_keys"]
+    assert set(loading_info["missing_keys"]) == expected
+    assert not loading_info["unexpected_keys"]
+    assert not loading_info["mismatched_keys"]
     picture = torch.randn(2, _channels(reference), 35, 35)
     for theirs, ours in zip(tokens_and_head(reference, picture), tokens_and_head(back, picture), strict=True):
         if theirs is not None:

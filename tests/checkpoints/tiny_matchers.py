@@ -59,8 +59,8 @@ def save(folder, family="clip", model=None):
     """A folder as of the hub."""
     (tiny(family) if model is None else model).save_pretrained(folder)
     tokenizer().save(str(folder / "tokenizer.json"))
-    said = {"pad_token": {"content": "<pad>"}, "model_max_length": 12, "tokenizer_class": "PreTrainedTokenizerFast"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+    fields = {"pad_token": {"content": "<pad>"}, "model_max_length": 12, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(fields))
     kind = "SiglipImageProcessor" if family == "siglip" else "CLIPImageProcessor"
     size = {"height": SIDE, "width": SIDE} if family == "siglip" else {"shortest_edge": SIDE}
     pictures = {

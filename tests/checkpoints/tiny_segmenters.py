@@ -114,7 +114,7 @@ _CLASSES = {
 
 def tiny(family):
     """A model of the family, every parameter and every statistic moved from its first value, that sees several
-    classes in a picture where it is told one for each pixel."""
+    classes in a picture if it is given one for each pixel."""
     torch.manual_seed(0)
     config = CONFIGS[family]()
     named = _CLASSES.get(family) or hf.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING[type(config)].__name__
@@ -154,8 +154,8 @@ def write(family, folder):
 def changed(folder, to, weights=None, **config):
     """A copy of a checkpoint with other weights or fields of its config (None: without it)."""
     to.mkdir()
-    said = {**json.loads((folder / "config.json").read_text()), **config}
-    (to / "config.json").write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+    contents = {**json.loads((folder / "config.json").read_text()), **config}
+    (to / "config.json").write_text(json.dumps({key: value for key, value in contents.items() if value is not None}))
     shutil.copy(folder / "preprocessor_config.json", to)
     tensors = load_file(folder / "model.safetensors")
     save_file(tensors if weights is None else weights(tensors), to / "model.safetensors")

@@ -12,7 +12,7 @@ from ..tasks import tiny
 
 
 @dataclass
-class Said:
+class Completed:
     code: int
     out: str
     err: str
@@ -28,18 +28,18 @@ class Said:
 
 
 @pytest.fixture
-def saccade(capsys, tmp_path, monkeypatch) -> Callable[..., Said]:
-    """saccade("look", picture) -> its exit code and what it said; the current folder is tmp_path."""
+def saccade(capsys, tmp_path, monkeypatch) -> Callable[..., Completed]:
+    """saccade("look", picture) -> its exit code and output; the current folder is tmp_path."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> Completed:
         capsys.readouterr()
         try:
             main([str(argument) for argument in arguments])
             code = 0
         except SystemExit as left:
             code = int(left.code or 0)
-        return Said(code, *capsys.readouterr())
+        return Completed(code, *capsys.readouterr())
 
     return run
 

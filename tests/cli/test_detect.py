@@ -38,10 +38,10 @@ def detector(tmp_path):
 
 
 def test_from_scenes_to_boxes(train, saccade, tmp_path):
-    said = train("--data", "scenes:16", "--name", "drawn")
-    assert said.code == 0, said.err
-    assert "runs/drawn/model: mAP" in said.out
-    assert "recall@20" in said.out
+    completed = train("--data", "scenes:16", "--name", "drawn")
+    assert completed.code == 0, completed.err
+    assert "runs/drawn/model: mAP" in completed.out
+    assert "recall@20" in completed.out
     assert saccade("scenes", "three", "--n", "3", "--size", "64", "--format", "coco").code == 0
     scores = json.loads(saccade("val", "three", "--model", "runs/drawn", "--json").out)
     assert scores["pictures"] == 3
@@ -60,8 +60,8 @@ def test_from_scenes_to_boxes(train, saccade, tmp_path):
 def test_a_set_of_ones_own_from_a_start(train, saccade, tmp_path):
     tiny.task(patch=8, depth=2).save(tmp_path / "encoder")
     assert saccade("scenes", "set", "--n", "40", "--size", "40", "--format", "voc").code == 0
-    said = train("--name", "own", "--weights", "encoder")
-    assert said.code == 0, said.err
+    completed = train("--name", "own", "--weights", "encoder")
+    assert completed.code == 0, completed.err
     config = json.loads((tmp_path / "runs" / "own" / "model" / "config.json").read_text())
     assert config["labels"] == sorted(SHAPES)
     assert config["preprocess"]["resize"] == "letterbox"
@@ -93,30 +93,30 @@ def test_boxes_as_table_json_csv_and_pictures(saccade, detector, red, tmp_path):
 def test_pictures_drawn_before_are_not_lost(saccade, detector, red, tmp_path):
     (tmp_path / "drawn").mkdir()
     (tmp_path / "drawn" / "red.png").write_bytes(b"mine")
-    said = saccade("predict", red, "--model", detector, "--draw", "drawn")
-    assert said.code == 1
-    assert "red.png already exists" in said.err
+    completed = saccade("predict", red, "--model", detector, "--draw", "drawn")
+    assert completed.code == 1
+    assert "red.png already exists" in completed.err
     assert (tmp_path / "drawn" / "red.png").read_bytes() == b"mine"
 
 
 def test_a_classifier_has_no_boxes_to_draw(saccade, model, red):
-    said = saccade("predict", red, "--model", model, "--draw", "drawn")
-    assert said.code == 2
-    assert "--draw is an option of detect or segment models" in said.line
+    completed = saccade("predict", red, "--model", model, "--draw", "drawn")
+    assert completed.code == 2
+    assert "--draw is an option of detect or segment models" in completed.line
 
 
 @pytest.mark.parametrize("data", ["scenes:0", "scenes:many", "scenes:-3"])
 def test_a_number_of_scenes_that_is_none(train, data):
-    said = train("--data", data)
-    assert said.code == 2
-    assert "whole number from 1" in said.line
+    completed = train("--data", data)
+    assert completed.code == 2
+    assert "whole number from 1" in completed.line
 
 
 def test_val_on_other_classes(saccade, detector, tmp_path):
     annotated_sets.write_coco(tmp_path / "set")
-    said = saccade("val", "set", "--model", detector)
-    assert said.code == 1
-    assert "ant" in said.line
+    completed = saccade("val", "set", "--model", detector)
+    assert completed.code == 1
+    assert "ant" in completed.line
 
 
 def test_a_link_that_leads_nowhere_is_not_written_through(saccade, detector, red, tmp_path):
@@ -124,8 +124,8 @@ def test_a_link_that_leads_nowhere_is_not_written_through(saccade, detector, red
     (tmp_path / "drawn" / "red.png").symlink_to(tmp_path / "elsewhere.png")
     assert saccade("predict", red, "--model", detector, "--draw", "drawn").code == 1
     assert not (tmp_path / "elsewhere.png").exists()
-    said = saccade("predict", red, "--model", detector, "--draw", red)
-    assert (said.code, "is not a folder" in said.line) == (1, True)
+    completed = saccade("predict", red, "--model", detector, "--draw", red)
+    assert (completed.code, "is not a folder" in completed.line) == (1, True)
 
 
 def test_every_readable_picture_is_drawn_whatever_its_name(saccade, detector, red, tmp_path):
@@ -134,8 +134,8 @@ def test_every_readable_picture_is_drawn_whatever_its_name(saccade, detector, re
     for name in (b"plain.png", b"\xff\xfe.png", "한글.png".encode()):
         (folder / os.fsdecode(name)).write_bytes(red.read_bytes())
     (folder / "broken.png").write_bytes(b"no picture")
-    said = saccade("predict", "in", "--model", detector, "--draw", "drawn")
-    assert said.code == 0
+    completed = saccade("predict", "in", "--model", detector, "--draw", "drawn")
+    assert completed.code == 0
     assert len(list((tmp_path / "drawn").iterdir())) == 3
 
 
@@ -146,9 +146,9 @@ def test_val_without_objects_has_no_scores(saccade, detector, tmp_path):
         tiny.picture("red", i).save(tmp_path / "set" / f"{i}.png")
         empty["images"].append({"id": i, "file_name": f"{i}.png", "width": 23, "height": 19})
     (tmp_path / "set" / "annotations.json").write_text(json.dumps(empty))
-    said = saccade("val", "set", "--model", detector)
-    assert said.code == 0, said.err
-    assert "mAP n/a" in said.out
+    completed = saccade("val", "set", "--model", detector)
+    assert completed.code == 0, completed.err
+    assert "mAP n/a" in completed.out
 
 
 def test_a_size_that_would_take_all_memory_is_refused(saccade, detector, red):

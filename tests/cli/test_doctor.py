@@ -14,25 +14,25 @@ from ..data.objects.annotated_sets import coco, write_coco, write_voc, xml
 
 def test_a_sound_set(saccade, tmp_path):
     root = write_coco(tmp_path / "set")
-    said = saccade("doctor", root)
-    assert (said.code, said.err) == (0, "")
-    assert f"{root}: COCO, 5 readable pictures" in said.out
-    assert "5 sizes, sides of 41 to 83 pixels" in said.out
-    assert "note         1 pictures without objects: fine" in said.out
-    assert "error" not in said.out
+    completed = saccade("doctor", root)
+    assert (completed.code, completed.err) == (0, "")
+    assert f"{root}: COCO, 5 readable pictures" in completed.out
+    assert "5 sizes, sides of 41 to 83 pixels" in completed.out
+    assert "note         1 pictures without objects: fine" in completed.out
+    assert "error" not in completed.out
 
 
 def test_errors_are_said_in_words_and_as_json(saccade, tmp_path):
     root = write_voc(tmp_path / "set", {"train": "abc", "val": "de"})
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))
-    said = saccade("doctor", root)
-    assert said.code == 1
-    assert "1 boxes without width or height: remove them; often a click without a drag" in said.out
-    assert "JPEGImages/b.png, object 1: its box (7, 7, 7, 7) has no width" in said.out
-    assert said.out.splitlines()[-1].startswith("1 kind of error, ")
-    said = saccade("doctor", root, "--json")
-    report = json.loads(said.out)
-    assert (said.code, report["sound"], report["format"]) == (1, False, "VOC")
+    completed = saccade("doctor", root)
+    assert completed.code == 1
+    assert "1 boxes without width or height: remove them; often a click without a drag" in completed.out
+    assert "JPEGImages/b.png, object 1: its box (7, 7, 7, 7) has no width" in completed.out
+    assert completed.out.splitlines()[-1].startswith("1 kind of error, ")
+    completed = saccade("doctor", root, "--json")
+    report = json.loads(completed.out)
+    assert (completed.code, report["sound"], report["format"]) == (1, False, "VOC")
     assert report["splits"]["train"] == {"pictures": 3, "objects": {"ant": 1, "bee": 0, "cat": 1}}
     first = report["findings"][0]
     assert (first["severity"], first["kind"], first["count"]) == ("error", "box empty", 1)
@@ -47,22 +47,22 @@ def test_a_closed_output(tmp_path):
             "import sys; sys.stdout = None; from saccade.cli.main import main; "
             f"main({['doctor', str(root), *options]!r})"
         )
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert (said.returncode, said.stderr) == (1, "")
+        completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (completed.returncode, completed.stderr) == (1, "")
 
 
 def test_a_clean_copy(saccade, tmp_path):
     root = write_voc(tmp_path / "set")
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7)), ("cat", (1, 1, 99, 9))]))
-    said = saccade("doctor", root, "--fix", "clean")
-    assert said.code == 0  # though the set itself still has them
-    assert "1 boxes without width or height" in said.out
-    assert said.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
+    completed = saccade("doctor", root, "--fix", "clean")
+    assert completed.code == 0  # though the set itself still has them
+    assert "1 boxes without width or height" in completed.out
+    assert completed.out.splitlines()[-1] == "A clean copy is in clean (1 x box empty: left out, 1 x box beyond: cut)."
     assert saccade("doctor", "clean").code == 0
     assert open_objects(tmp_path / "clean", on_error="fail").objects(1).boxes.tolist() == [[0, 0, 43, 9]]
-    said = saccade("doctor", root, "--fix", "other", "--json")
-    report = json.loads(said.out)
-    assert (said.code, report["sound"]) == (0, False)
+    completed = saccade("doctor", root, "--fix", "other", "--json")
+    report = json.loads(completed.out)
+    assert (completed.code, report["sound"]) == (0, False)
     assert report["fixed"] == {"to": "other", "sound": True, "box empty: left out": 1, "box beyond: cut": 1}
     assert saccade("doctor", root, "--fix", "clean").line.endswith("a clean copy is written to a new one")
     assert "lies inside" in saccade("doctor", root, "--fix", root / "clean").line
@@ -76,36 +76,36 @@ def test_errors_that_no_copy_mends(saccade, tmp_path):
     root = write_coco(tmp_path / "set", first)
     (root / "annotations" / "instances.json").rename(root / "annotations" / "instances_train.json")
     (root / "annotations" / "instances_val.json").write_text(json.dumps(second))
-    said = saccade("doctor", root, "--fix", "clean")
-    assert said.code == 1
-    assert said.out.splitlines()[-1] == "still in it: 1 splits whose classes differ from those of the first"
+    completed = saccade("doctor", root, "--fix", "clean")
+    assert completed.code == 1
+    assert completed.out.splitlines()[-1] == "still in it: 1 splits whose classes differ from those of the first"
 
 
 def test_class_folders_and_hostile_names(saccade, photos):
     Image.new("RGB", (3, 3)).save(photos / "red" / "a\x1b[31m.png")
     (photos / "red" / "b\x1b[31m.png").write_bytes(b"")
-    said = saccade("doctor", photos)
-    assert said.code == 1
-    assert "class folders" in said.out
-    assert "\x1b" not in said.out
-    assert r"b\x1b[31m.png is empty (0 bytes)" in said.out
+    completed = saccade("doctor", photos)
+    assert completed.code == 1
+    assert "class folders" in completed.out
+    assert "\x1b" not in completed.out
+    assert r"b\x1b[31m.png is empty (0 bytes)" in completed.out
 
 
 def test_nothing_to_examine(saccade, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("x")
-    said = saccade("doctor", "notes")
-    assert said.code == 1
-    assert "is no data set of a known kind (found: 1 .txt)" in said.line
+    completed = saccade("doctor", "notes")
+    assert completed.code == 1
+    assert "is no data set of a known kind (found: 1 .txt)" in completed.line
     assert "does not exist" in saccade("doctor", "gone").line
 
 
 def test_captions(saccade, tmp_path):
     root = write_table(tmp_path / "set", rows=[("images/a.png", "a star"), ("images/x.png", "a ring")])
-    said = saccade("doctor", root)
-    assert said.code == 1
-    assert f"{root}: captions in CSV, 3 readable pictures" in said.out
-    assert any(line.split() == ["captions", "1"] for line in said.out.splitlines())
-    assert "metadata.csv, line 3 names images/x.png, which is not there; add or remove it" in said.out
-    assert "warning      2 pictures without a caption" in said.out
+    completed = saccade("doctor", root)
+    assert completed.code == 1
+    assert f"{root}: captions in CSV, 3 readable pictures" in completed.out
+    assert any(line.split() == ["captions", "1"] for line in completed.out.splitlines())
+    assert "metadata.csv, line 3 names images/x.png, which is not there; add or remove it" in completed.out
+    assert "warning      2 pictures without a caption" in completed.out
     assert json.loads(saccade("doctor", root, "--json").out)["splits"]["all"]["captions"] == 1

@@ -55,9 +55,9 @@ def frames_of(path):
 def test_a_film_with_a_segmenter(saccade, segmenter, tmp_path):
     source = tiny_videos.film(tmp_path / "a.mkv", 6, times=[0, 40, 80, 200, 240, 600], time_base=tiny_videos.MS)
     places = ("--draw", "out", "--masks", "masks", "--coco", "areas.json")
-    said = saccade("predict", source, "--model", segmenter, *places, "--json")
-    assert said.code == 0, said.err
-    task, records, frames = load(str(segmenter)), json.loads(said.out), frames_of(source)
+    completed = saccade("predict", source, "--model", segmenter, *places, "--json")
+    assert completed.code == 0, completed.err
+    task, records, frames = load(str(segmenter)), json.loads(completed.out), frames_of(source)
     assert [each["time"] for each in records] == [0, 0.04, 0.08, 0.2, 0.24, 0.6]
     assert [each["frame"] for each in records] == list(range(6))
     assert {each["name"] for each in records} == {str(source)}
@@ -83,9 +83,9 @@ def test_a_film_with_a_segmenter(saccade, segmenter, tmp_path):
 
 def test_a_film_with_a_detector(saccade, detector, tmp_path):
     source = tiny_videos.film(tmp_path / "a.mp4", 11, size=(46, 34))
-    said = saccade("predict", source, "--model", detector, "--draw", "out", "--threshold", "0.3", "--json")
-    assert said.code == 0, said.err
-    records, task = json.loads(said.out), load(str(detector))
+    completed = saccade("predict", source, "--model", detector, "--draw", "out", "--threshold", "0.3", "--json")
+    assert completed.code == 0, completed.err
+    records, task = json.loads(completed.out), load(str(detector))
     assert [(each["frame"], each["time"]) for each in records] == [(i, round(i / 25, 6)) for i in range(11)]
     for (_, picture), record in zip(frames_of(source), records, strict=True):
         expected = task.predict(picture, threshold=0.3).to_dict()["objects"]
@@ -101,18 +101,18 @@ def test_films_and_pictures_together(saccade, segmenter, tmp_path):
     tiny_videos.film(tmp_path / "b.webm", 4, codec="libvpx-vp9")
     tiny.picture("red").save(tmp_path / "a.png")
     tiny.picture("red").save(tmp_path / "c.gif")
-    said = saccade("predict", "*.*", "--model", segmenter, "--draw", "out", "--csv")
-    assert said.code == 0, said.err
+    completed = saccade("predict", "*.*", "--model", segmenter, "--draw", "out", "--csv")
+    assert completed.code == 0, completed.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.mp4", "a.png", "b.mp4", "c.png"}
-    names = list(dict.fromkeys(row["name"] for row in csv.DictReader(io.StringIO(said.out))))
+    names = list(dict.fromkeys(row["name"] for row in csv.DictReader(io.StringIO(completed.out))))
     films = [*(f"a.mp4 frame {i}" for i in range(3)), *(f"b.webm frame {i}" for i in range(4))]
     assert names == [*films[:3], "a.png", *films[3:], "c.gif"]
     assert [len(frames_of(tmp_path / "out" / name)) for name in ("a.mp4", "b.mp4")] == [3, 4]
     shown = saccade("predict", "a.mp4", "a.png", "--model", segmenter).out
     assert "mean share" in shown
     assert "[red]c" in shown
-    assert saccade("predict", "a.mp4", "--model", segmenter, "--out", "said.txt").code == 0
-    assert len((tmp_path / "said.txt").read_text().splitlines()) == 3
+    assert saccade("predict", "a.mp4", "--model", segmenter, "--out", "results.txt").code == 0
+    assert len((tmp_path / "results.txt").read_text().splitlines()) == 3
     again = saccade("predict", "a.mp4", "--model", segmenter, "--draw", "out")
     assert "out/a.mp4 already exists" in again.line
 
@@ -122,13 +122,13 @@ def test_bad_films(saccade, segmenter, tmp_path):
     tiny_videos.cut(whole, tmp_path / "cut.mkv", 0.6)
     (tmp_path / "text.mp4").write_text("no film\n" * 99)
     tiny_videos.sound(tmp_path / "sound.mp4")
-    said = saccade("predict", "cut.mkv", "text.mp4", "sound.mp4", "--model", segmenter, "--json", "--draw", "out")
-    assert said.code == 0
-    frames = len(json.loads(said.out))
+    completed = saccade("predict", "cut.mkv", "text.mp4", "sound.mp4", "--model", segmenter, "--json", "--draw", "out")
+    assert completed.code == 0
+    frames = len(json.loads(completed.out))
     assert 3 < frames < 25
-    assert "note: cut.mkv is cut short" in said.err
-    assert f"the {frames} frames up to there are used" in said.err
-    assert "2 videos were skipped: text.mp4 is not a video" in said.err
+    assert "note: cut.mkv is cut short" in completed.err
+    assert f"the {frames} frames up to there are used" in completed.err
+    assert "2 videos were skipped: text.mp4 is not a video" in completed.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["cut.mp4"]
     failed = saccade(
         "predict", "cut.mkv", "--model", segmenter, "--on-error", "fail", "--draw", "o", "--coco", "p.json", "--json"
@@ -153,9 +153,9 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         tiny.picture("red", seed=i, size=(41, 37)).save(tmp_path / "set" / name)
     (tmp_path / "set" / "two" / "bad.png").write_bytes(b"junk")
-    said = saccade("predict", "set", "--model", segmenter, "--coco", "set/areas.json", "--masks", "masks")
-    assert said.code == 0, said.err
-    assert "The areas are in set/areas.json" in said.err
+    completed = saccade("predict", "set", "--model", segmenter, "--coco", "set/areas.json", "--masks", "masks")
+    assert completed.code == 0, completed.err
+    assert "The areas are in set/areas.json" in completed.err
     data = json.loads((tmp_path / "set" / "areas.json").read_text(encoding="utf-8"))
     assert sorted(each["file_name"] for each in data["images"]) == ["one/deep/b.png", "one/말 1.png", "two/c.png"]
     assert [each["name"] for each in data["categories"]] == NAMES[1:]
@@ -168,16 +168,16 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "completed"),
     [
         (["--coco", "no/areas.json"], "no is no folder"),
         (["--coco", "a.png"], "would destroy it"),
         (["--coco", "same", "--out", "same"], "name the same file"),
     ],
 )
-def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, said):
+def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, completed):
     tiny.picture("red").save(tmp_path / "a.png")
-    assert said in saccade("predict", "a.png", "--model", segmenter, *options).line
+    assert completed in saccade("predict", "a.png", "--model", segmenter, *options).line
 
 
 def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):

@@ -10,19 +10,19 @@ from ..tasks import tiny
 
 
 def test_it_says_what_it_sees_and_writes_the_page(saccade, model, red, tmp_path):
-    said = saccade("look", red, "--model", model)
-    assert (said.code, said.err) == (0, "")
+    completed = saccade("look", red, "--model", model)
+    assert (completed.code, completed.err) == (0, "")
     for part in ("tiny", "4 x 4 patches", *tiny.COLOURS, "attention: dark", "saccade-look.html"):
-        assert part in said.out
+        assert part in completed.out
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.lower().startswith("<!doctype html>")
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_json(saccade, model, red, tmp_path):
-    said = saccade("look", red, "--model", model, "--json", "-o", "page.html")
-    assert said.code == 0
-    result = json.loads(said.out)
+    completed = saccade("look", red, "--model", model, "--json", "-o", "page.html")
+    assert completed.code == 0
+    result = json.loads(completed.out)
     assert result["grid"] == [4, 4]
     assert [len(row) for row in result["heat"]] == [4] * 4
     assert 0 < sum(map(sum, result["heat"])) <= 1
@@ -35,15 +35,15 @@ def test_json(saccade, model, red, tmp_path):
 def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
     detectors.task().save(tmp_path / "finder")
     detectors.noise().image.save(tmp_path / "noise.png")
-    said = saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3")
-    assert (said.code, said.err) == (0, "")
+    completed = saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3")
+    assert (completed.code, completed.err) == (0, "")
     for part in ("finder", "attention inside", "box covers", *detectors.RELATIONS, "click an object"):
-        assert part in said.out
-    assert "no classification head" not in said.out
-    told = json.loads(saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3", "--json").out)
-    objects = told["prediction"]["objects"]
+        assert part in completed.out
+    assert "no classification head" not in completed.out
+    report = json.loads(saccade("look", "noise.png", "--model", "finder", "--threshold", "0.3", "--json").out)
+    objects = report["prediction"]["objects"]
     assert all(one["score"] >= 0.3 and len(one["attention_in_box"]) == 2 and one["box_share"] <= 1 for one in objects)
-    assert {one["relation"] for one in told["prediction"]["relations"]} <= set(detectors.RELATIONS)
+    assert {one["relation"] for one in report["prediction"]["relations"]} <= set(detectors.RELATIONS)
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.count('id="targets-') == 2
     none = saccade("look", "noise.png", "--model", "finder", "--threshold", "1")
@@ -55,15 +55,15 @@ def test_a_detector_says_what_it_finds_and_where_it_looks(saccade, tmp_path):
 def test_a_segmenter_says_its_classes_and_where_their_tokens_look(saccade, tmp_path):
     segmenters.task().save(tmp_path / "parts")
     detectors.noise(48, 40).image.save(tmp_path / "noise.png")
-    said = saccade("look", "noise.png", "--model", "parts")
-    assert (said.code, said.err) == (0, "")
+    completed = saccade("look", "noise.png", "--model", "parts")
+    assert (completed.code, completed.err) == (0, "")
     for part in ("parts", "5 x 6 patches", "share", "attention inside", "road", "click a class"):
-        assert part in said.out
-    told = json.loads(saccade("look", "noise.png", "--model", "parts", "--json").out)
-    shares = told["prediction"]["classes"]
+        assert part in completed.out
+    report = json.loads(saccade("look", "noise.png", "--model", "parts", "--json").out)
+    shares = report["prediction"]["classes"]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
     assert json.loads(saccade("predict", "noise.png", "--model", "parts", "--json").out)[0]["classes"] == shares
-    assert told["prediction"]["attention"].keys() == shares.keys()
+    assert report["prediction"]["attention"].keys() == shares.keys()
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.count('id="targets-') == 4, "two layers, the mask, what patches are taken for"
     assert json.loads(saccade("look", "noise.png", "--model", "parts", "--size", "40", "--json").out)["grid"] == [
@@ -73,9 +73,9 @@ def test_a_segmenter_says_its_classes_and_where_their_tokens_look(saccade, tmp_p
 
 
 def test_without_a_picture_one_is_drawn(saccade, model):
-    said = saccade("look", "--model", model)
-    assert said.code == 0
-    assert "No picture was given" in said.out
+    completed = saccade("look", "--model", model)
+    assert completed.code == 0
+    assert "No picture was given" in completed.out
     quiet = saccade("look", "--model", model, "--json")
     assert "No picture was given" in quiet.err
     assert json.loads(quiet.out)["prediction"]["name"] == "a drawn picture"
@@ -87,9 +87,9 @@ def test_the_embedded_model_looks(saccade, red):
     if not bundled():
         assert "bundled are none" in saccade("look", red).line
         pytest.skip("no model is bundled in this copy of the library")
-    said = saccade("look", red)
-    assert said.code == 0
-    assert "cifar" in said.out
+    completed = saccade("look", red)
+    assert completed.code == 0
+    assert "cifar" in completed.out
 
 
 def test_words_of_a_text_and_patches(saccade, red, tmp_path):
@@ -98,14 +98,14 @@ def test_words_of_a_text_and_patches(saccade, red, tmp_path):
 
     (tmp_path / "clip").mkdir()
     tiny_matchers.save(tmp_path / "clip")
-    said = saccade("look", red, "--model", "clip", "--text", "a red table")
-    assert said.code == 0
+    completed = saccade("look", red, "--model", "clip", "--text", "a red table")
+    assert completed.code == 0
     for part in ("clip", "5 x 5 patches", "similarity", "table", "begin and end", "click a word"):
-        assert part in said.out
-    told = json.loads(saccade("look", red, "--model", "clip", "--text", "a red table", "--json").out)
-    assert [one["word"] for one in told["words"]] == ["a", "red", "table", "begin and end"]
-    assert all(len(one["map"]) == 5 for one in told["words"])
-    assert -1 <= told["similarity"] <= 1
+        assert part in completed.out
+    report = json.loads(saccade("look", red, "--model", "clip", "--text", "a red table", "--json").out)
+    assert [one["word"] for one in report["words"]] == ["a", "red", "table", "begin and end"]
+    assert all(len(one["map"]) == 5 for one in report["words"])
+    assert -1 <= report["similarity"] <= 1
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.count('id="targets-') == 3
     plain = saccade("look", red, "--model", "clip")
@@ -122,9 +122,12 @@ def test_words_of_a_text_and_patches(saccade, red, tmp_path):
 
 def test_text_for_a_model_without_text(saccade, model, red):
     for name in (model, "cifar"):
-        said = saccade("look", red, "--model", name, "--text", "a cat")
-        assert said.code == 1
-        assert "a model that matches text with pictures is needed" in said.line or "there is no model" in said.line
+        completed = saccade("look", red, "--model", name, "--text", "a cat")
+        assert completed.code == 1
+        assert (
+            "a model that matches text with pictures is needed" in completed.line
+            or "there is no model" in completed.line
+        )
 
 
 def test_a_picture_tower_that_is_read_with_text_only(saccade, red, tmp_path):
@@ -133,9 +136,9 @@ def test_a_picture_tower_that_is_read_with_text_only(saccade, red, tmp_path):
 
     (tmp_path / "siglip").mkdir()
     tiny_matchers.save(tmp_path / "siglip", "siglip")
-    said = saccade("look", red, "--model", "siglip")
-    assert said.code == 1
-    assert "look --text WORDS shows which words and patches answer one another" in said.line
+    completed = saccade("look", red, "--model", "siglip")
+    assert completed.code == 1
+    assert "look --text WORDS shows which words and patches answer one another" in completed.line
     assert saccade("look", red, "--model", "siglip", "--text", "red").code == 0
 
 
@@ -156,9 +159,9 @@ def test_size(saccade, model, red):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 @pytest.mark.parametrize("command", ["look", "predict"])
 def test_a_device_that_is_not_there(saccade, model, red, tmp_path, command):
-    said = saccade(command, red, "--model", model, "--device", "cuda")
-    assert said.code == 1
-    assert "no device 'cuda' here; there is cpu" in said.line
+    completed = saccade(command, red, "--model", model, "--device", "cuda")
+    assert completed.code == 1
+    assert "no device 'cuda' here; there is cpu" in completed.line
     assert not (tmp_path / "saccade-look.html").exists()
     assert saccade(command, red, "--model", model, "--device", "cpu").code == 0
 
@@ -174,15 +177,15 @@ def test_notes_of_the_picture_are_said(saccade, model, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_a_picture_that_cannot_be_read(saccade, model, tmp_path, content):
     (tmp_path / "bad.png").write_bytes(content)
-    said = saccade("look", "bad.png", "--model", model)
-    assert said.code == 1
-    assert "bad.png" in said.line
+    completed = saccade("look", "bad.png", "--model", model)
+    assert completed.code == 1
+    assert "bad.png" in completed.line
 
 
 def test_a_folder_is_no_picture(saccade, model, photos):
-    said = saccade("look", photos, "--model", model)
-    assert said.code == 1
-    assert "is a folder" in said.line
+    completed = saccade("look", photos, "--model", model)
+    assert completed.code == 1
+    assert "is a folder" in completed.line
 
 
 @pytest.mark.parametrize(
@@ -190,30 +193,30 @@ def test_a_folder_is_no_picture(saccade, model, photos):
     [("nowhere/page.html", "nowhere is no folder"), (".", "."), ("/proc/page.html", "/proc/page.html")],
 )
 def test_a_page_that_cannot_be_written(saccade, model, red, out, named):
-    said = saccade("look", red, "--model", model, "--out", out)
-    assert said.code == 1
-    assert named in said.line
+    completed = saccade("look", red, "--model", model, "--out", out)
+    assert completed.code == 1
+    assert named in completed.line
 
 
 def test_the_page_does_not_replace_the_picture(saccade, model, red):
     before = red.read_bytes()
     for command in ("look", "predict"):
-        said = saccade(command, red, "--model", model, "--out", red)
-        assert said.code == 1
-        assert "would destroy it" in said.line
+        completed = saccade(command, red, "--model", model, "--out", red)
+        assert completed.code == 1
+        assert "would destroy it" in completed.line
     assert red.read_bytes() == before
 
 
 def test_pickles_and_other_files_are_refused(saccade, red, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"\x80\x04cos\nsystem\n")
-    said = saccade("look", red, "--model", "weights.pth")
-    assert said.code == 1
-    assert "pickle" in said.line
+    completed = saccade("look", red, "--model", "weights.pth")
+    assert completed.code == 1
+    assert "pickle" in completed.line
     assert saccade("look", red, "--model", red).code == 1
     (tmp_path / "cut.safetensors").write_bytes(b"\xff\0\0\0\0\0\0\0{")
-    said = saccade("look", red, "--model", "cut.safetensors")
-    assert said.code == 1
-    assert "not a whole safetensors file" in said.line
+    completed = saccade("look", red, "--model", "cut.safetensors")
+    assert completed.code == 1
+    assert "not a whole safetensors file" in completed.line
 
 
 def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):
@@ -223,9 +226,9 @@ def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):
         "width": 16, "heads": 2, "hidden": 24, "norm": "layer", "bias": True, "qk_norm": False,
     })  # fmt: skip
     save_checkpoint(task.vit, tmp_path / "bare", "vit")
-    said = saccade("look", red, "--model", "bare")
-    assert said.code == 0
-    assert "has no classification head" in said.out
+    completed = saccade("look", red, "--model", "bare")
+    assert completed.code == 0
+    assert "has no classification head" in completed.out
     assert json.loads(saccade("look", red, "--model", "bare", "--json").out)["prediction"] is None
     refused = saccade("predict", red, "--model", "bare")
     assert refused.code == 1

@@ -19,18 +19,18 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(saccade, command):
-    said = saccade(*command, "--help")
-    assert (said.code, said.err) == (0, "")
-    assert re.search(r"[Ee]xamples?:", said.out)
-    assert "saccade " + " ".join(command) in said.out
+    completed = saccade(*command, "--help")
+    assert (completed.code, completed.err) == (0, "")
+    assert re.search(r"[Ee]xamples?:", completed.out)
+    assert "saccade " + " ".join(command) in completed.out
 
 
 def test_help_lists_the_commands(saccade):
     for arguments in ([], ["--help"], ["-h"]):
-        said = saccade(*arguments)
-        assert said.code == 0
+        completed = saccade(*arguments)
+        assert completed.code == 0
         for command in ("look", "models", "predict", "train", "val"):
-            assert re.search(rf"^│ {command} ", said.out, re.MULTILINE)
+            assert re.search(rf"^│ {command} ", completed.out, re.MULTILINE)
 
 
 def test_version(saccade):
@@ -67,26 +67,26 @@ def test_version(saccade):
     ],
 )
 def test_a_wrong_command_line_is_2_and_says_what(saccade, arguments, named):
-    said = saccade(*arguments)
-    assert said.code == 2
-    assert named in said.line
-    assert "pydantic" not in said.line
-    assert "nullable" not in said.line
+    completed = saccade(*arguments)
+    assert completed.code == 2
+    assert named in completed.line
+    assert "pydantic" not in completed.line
+    assert "nullable" not in completed.line
 
 
 @pytest.mark.parametrize("arguments", [["look", "none.png"], ["predict", "none.png"], ["val", "none"]])
 def test_data_that_is_not_there_is_1(saccade, model, arguments):
-    said = saccade(*arguments, "--model", model)
-    assert said.code == 1
-    assert "none" in said.line
-    assert "does not exist" in said.line
+    completed = saccade(*arguments, "--model", model)
+    assert completed.code == 1
+    assert "none" in completed.line
+    assert "does not exist" in completed.line
 
 
 @pytest.mark.parametrize("command", [["look"], ["predict"], ["val"]])
 def test_a_model_that_is_not_there_is_1(saccade, red, command):
-    said = saccade(*command, red, "--model", "nosuch")
-    assert said.code == 1
-    assert "no model 'nosuch'" in said.line
+    completed = saccade(*command, red, "--model", "nosuch")
+    assert completed.code == 1
+    assert "no model 'nosuch'" in completed.line
 
 
 def test_debug_shows_where_it_came_from(saccade):
@@ -99,7 +99,7 @@ def test_debug_shows_where_it_came_from(saccade):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "completed"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "not enough memory"),
@@ -110,29 +110,29 @@ def test_debug_shows_where_it_came_from(saccade):
         (PermissionError(13, "Permission denied", "x"), 1, "Permission denied.*x"),
     ],
 )
-def test_whatever_happens_is_one_line(saccade, monkeypatch, red, error, code, said):
+def test_whatever_happens_is_one_line(saccade, monkeypatch, red, error, code, completed):
     def fail(path):
         raise error
 
     monkeypatch.setattr("saccade.data.images.read_image", fail)
     result = saccade("look", red)
     assert result.code == code
-    assert re.search(said, result.line)
+    assert re.search(completed, result.line)
 
 
 def test_an_error_is_no_markup_and_no_terminal_codes(saccade):
-    said = saccade("look", "[red]no[/red] \x1b[31m\nthere.png")
-    assert "[red]no[/red]" in said.line
-    assert "\x1b" not in said.err
+    completed = saccade("look", "[red]no[/red] \x1b[31m\nthere.png")
+    assert "[red]no[/red]" in completed.line
+    assert "\x1b" not in completed.err
 
 
 def test_models_lists_what_is_embedded(saccade, monkeypatch, model):
     monkeypatch.setattr(models, "bundled", lambda: ["tiny"])
     monkeypatch.setattr(models, "bundled_folder", lambda name: model)
-    said = saccade("models")
-    assert said.code == 0
+    completed = saccade("models")
+    assert completed.code == 0
     for part in ("tiny", "classify", "16 x 16", "top1 0.500"):
-        assert part in said.out
+        assert part in completed.out
     import json
 
     assert json.loads(saccade("models", "--json").out)["tiny"]["scores"] == {"top1": 0.5}
@@ -151,10 +151,10 @@ def process(*arguments, **options):
 
 def test_as_a_program_in_a_plain_locale(tmp_path):
     plain = {**os.environ, "LC_ALL": "C", "COLUMNS": "200"}
-    said = process("look", "한 글.png", cwd=tmp_path, env=plain)
-    assert said.returncode == 1
-    assert said.stdout == ""
-    assert re.fullmatch(r"saccade: .*does not exist.*\n", said.stderr)
+    completed = process("look", "한 글.png", cwd=tmp_path, env=plain)
+    assert completed.returncode == 1
+    assert completed.stdout == ""
+    assert re.fullmatch(r"saccade: .*does not exist.*\n", completed.stderr)
 
 
 def test_a_closed_pipe_is_no_error(tmp_path, model):
@@ -164,7 +164,7 @@ def test_a_closed_pipe_is_no_error(tmp_path, model):
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
-        said = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "saccade", "predict", "photos", "--csv", "--model", str(model)],
             stdout=closed,
             stderr=subprocess.PIPE,
@@ -173,8 +173,8 @@ def test_a_closed_pipe_is_no_error(tmp_path, model):
             timeout=240,
             check=False,
         )
-    assert said.stderr == ""
-    assert said.returncode not in (2, 120)
+    assert completed.stderr == ""
+    assert completed.returncode not in (2, 120)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
@@ -190,8 +190,8 @@ def test_ctrl_c_while_the_library_is_loaded_is_one_line(tmp_path, module):
         "sys.meta_path.insert(0, Interrupts())\n"
     )
     (tmp_path / "a.png").touch()
-    said = process("predict", tmp_path / "a.png", env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert (said.returncode, said.stdout, said.stderr) == (130, "", "saccade: interrupted\n")
+    completed = process("predict", tmp_path / "a.png", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert (completed.returncode, completed.stdout, completed.stderr) == (130, "", "saccade: interrupted\n")
 
 
 def test_loading_the_commands_leaves_ctrl_c_as_it_was():
@@ -214,8 +214,8 @@ def test_the_face_shows_what_it_promises_and_loads_it_late():
         "from saccade import *; print(all(name in globals() for name in saccade.__all__)); "
         "print(saccade.ops.attend is attend, saccade.lens.watch is watch, hasattr(saccade, 'wath'))"
     )
-    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=240, check=False)
-    assert (said.stdout.split(), said.stderr) == (["True", "True", "True", "False"], "")
+    completed = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=240, check=False)
+    assert (completed.stdout.split(), completed.stderr) == (["True", "True", "True", "False"], "")
 
 
 def test_main_is_what_the_script_calls():
@@ -233,6 +233,6 @@ def test_an_interrupt_that_something_wrapped_is_still_one(saccade, monkeypatch):
             raise RuntimeError("while a module was loaded") from error
 
     monkeypatch.setattr(models, "bundled", interrupted)
-    said = saccade("models")
-    assert said.code == 130
-    assert said.line == "saccade: interrupted"
+    completed = saccade("models")
+    assert completed.code == 130
+    assert completed.line == "saccade: interrupted"

@@ -13,11 +13,11 @@ from ..tasks import tiny
 
 
 def test_a_table(saccade, model, photos):
-    said = saccade("predict", photos, "--model", model)
-    assert (said.code, said.err) == (0, "")
+    completed = saccade("predict", photos, "--model", model)
+    assert (completed.code, completed.err) == (0, "")
     for name in ("blue/0.png", "green/1.png", "red/1.png"):
-        assert name in said.out
-    assert said.out.count("%") == 6 * 3
+        assert name in completed.out
+    assert completed.out.count("%") == 6 * 3
 
 
 def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
@@ -33,8 +33,8 @@ def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
     assert [row["label_1"] for row in rows] == [entry["labels"][0] for entry in result]
     for flag, ending in (("--json", "json"), ("--csv", "csv"), (None, "txt")):
         flags = [flag] if flag else []
-        said = saccade("predict", photos, "--model", model, *flags, "--out", f"names.{ending}", "--top", "2")
-        assert (said.code, said.out) == (0, "")
+        completed = saccade("predict", photos, "--model", model, *flags, "--out", f"names.{ending}", "--top", "2")
+        assert (completed.code, completed.out) == (0, "")
     assert json.loads((tmp_path / "names.json").read_text()) == result
     assert list(csv.DictReader(io.StringIO((tmp_path / "names.csv").read_text()))) == rows
     assert len((tmp_path / "names.txt").read_text().splitlines()) == 6
@@ -42,9 +42,9 @@ def test_json_csv_and_text_say_the_same(saccade, model, photos, tmp_path):
 
 def test_precision(saccade, model, photos):
     def shares(*options):
-        said = saccade("predict", photos, "--model", model, "--json", *options)
-        assert said.code == 0, said.err
-        found = [dict(zip(e["labels"], e["probabilities"], strict=True)) for e in json.loads(said.out)]
+        completed = saccade("predict", photos, "--model", model, "--json", *options)
+        assert completed.code == 0, completed.err
+        found = [dict(zip(e["labels"], e["probabilities"], strict=True)) for e in json.loads(completed.out)]
         return [entry[colour] for entry in found for colour in tiny.COLOURS]
 
     exact, coarse = shares(), shares("--precision", "bf16")
@@ -54,31 +54,31 @@ def test_precision(saccade, model, photos):
 
 
 def test_files_folders_and_patterns(saccade, model, photos, red):
-    said = saccade("predict", red, "photos/*/0.png", photos / "blue", "--model", model, "--json")
-    names = [entry["name"] for entry in json.loads(said.out)]
+    completed = saccade("predict", red, "photos/*/0.png", photos / "blue", "--model", model, "--json")
+    names = [entry["name"] for entry in json.loads(completed.out)]
     assert names == [
         str(red), "photos/blue/0.png", "photos/green/0.png", "photos/red/0.png",
         str(photos / "blue/0.png"), str(photos / "blue/1.png"),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "said"), [("*.tiff", "no picture matches"), ("empty", "holds no pictures")])
-def test_nothing_to_predict(saccade, model, tmp_path, given, said):
+@pytest.mark.parametrize(("given", "completed"), [("*.tiff", "no picture matches"), ("empty", "holds no pictures")])
+def test_nothing_to_predict(saccade, model, tmp_path, given, completed):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
     result = saccade("predict", given, "--model", model)
     assert result.code == 1
-    assert said in result.line
+    assert completed in result.line
 
 
 def test_unreadable_pictures_are_left_out_and_counted(saccade, model, photos):
     (photos / "blue" / "0.png").write_bytes(b"junk")
     (photos / "green" / "1.png").write_bytes(b"")
-    said = saccade("predict", photos, "--model", model, "--json")
-    assert said.code == 0
-    assert len(json.loads(said.out)) == 4
-    assert "2 pictures were skipped" in said.err
-    assert "blue/0.png" in said.err
+    completed = saccade("predict", photos, "--model", model, "--json")
+    assert completed.code == 0
+    assert len(json.loads(completed.out)) == 4
+    assert "2 pictures were skipped" in completed.err
+    assert "blue/0.png" in completed.err
     failed = saccade("predict", photos, "--model", model, "--on-error", "fail")
     assert failed.code == 1
     assert "blue/0.png" in failed.line
@@ -86,16 +86,16 @@ def test_unreadable_pictures_are_left_out_and_counted(saccade, model, photos):
 
 def test_nothing_readable_at_all(saccade, model, tmp_path):
     (tmp_path / "a.png").write_bytes(b"junk")
-    said = saccade("predict", "a.png", "--model", model)
-    assert said.code == 1
-    assert "none of 1 pictures could be read" in said.line
+    completed = saccade("predict", "a.png", "--model", model)
+    assert completed.code == 1
+    assert "none of 1 pictures could be read" in completed.line
 
 
 @pytest.mark.parametrize(("out", "named"), [("nowhere/names.csv", "nowhere is no folder"), (".", ". is a folder")])
 def test_an_out_that_cannot_be_written(saccade, model, red, out, named):
-    said = saccade("predict", red, "--model", model, "--out", out)
-    assert said.code == 1
-    assert named in said.line
+    completed = saccade("predict", red, "--model", model, "--out", out)
+    assert completed.code == 1
+    assert named in completed.line
 
 
 HOSTILE = [
@@ -126,16 +126,16 @@ def test_hostile_names_are_shown_as_they_are(saccade, model, tmp_path, name):
 def test_names_like_options(saccade, model, tmp_path, name):
     tiny.picture("red").save(tmp_path / name, format="PNG")
     for arguments in ([f"./{name}", "--model", model], ["--model", model, "--", name]):
-        said = saccade("predict", *arguments)
-        assert said.code == 0, said.err
-        assert name in said.out
+        completed = saccade("predict", *arguments)
+        assert completed.code == 0, completed.err
+        assert name in completed.out
 
 
 def test_names_and_labels_are_no_formulas_in_a_table(saccade, tmp_path):
     tiny.task(("=HYPERLINK(1)", "@cat", "dog")).save(tmp_path / "m")
     tiny.picture("red").save(tmp_path / "=1+1.png")
-    said = saccade("predict", "=1+1.png", "--model", "m", "--csv")
-    (row,) = csv.reader(io.StringIO(said.out.split("\n", 1)[1]))
+    completed = saccade("predict", "=1+1.png", "--model", "m", "--csv")
+    (row,) = csv.reader(io.StringIO(completed.out.split("\n", 1)[1]))
     assert row[0] == "'=1+1.png"
     assert sorted(row[1::2]) == ["'=HYPERLINK(1)", "'@cat", "dog"]
     assert all(0 < float(share) < 1 for share in row[2::2])
@@ -147,12 +147,12 @@ def test_hostile_labels_and_model_names_are_shown_as_they_are(saccade, tmp_path,
     labels = ("[red]a[/red]", "[/b]", ":smile:")
     tiny.task(labels).save(tmp_path / "[bold]m")
     for command in ("predict", "look"):
-        said = saccade(command, red, "--model", "[bold]m")
-        assert said.code == 0, said.err
-        assert "[red]a[/red]" in said.out
-        assert "[/b]" in said.out
-        assert ":smile:" in said.out
-    assert "[bold]m" in said.out
+        completed = saccade(command, red, "--model", "[bold]m")
+        assert completed.code == 0, completed.err
+        assert "[red]a[/red]" in completed.out
+        assert "[/b]" in completed.out
+        assert ":smile:" in completed.out
+    assert "[bold]m" in completed.out
 
 
 def test_a_long_name_stays_on_its_line(saccade, model, tmp_path):
@@ -162,10 +162,10 @@ def test_a_long_name_stays_on_its_line(saccade, model, tmp_path):
 
 
 def test_val(saccade, model, photos, tmp_path):
-    said = saccade("val", photos, "--model", model, "--out", "scores")
-    assert said.code == 0
+    completed = saccade("val", photos, "--model", model, "--out", "scores")
+    assert completed.code == 0
     for part in ("tiny on 6 pictures", "top1", "top5", "ece", *tiny.COLOURS, "scores"):
-        assert part in said.out
+        assert part in completed.out
     for name in ("confusion.png", "calibration.png"):
         with Image.open(tmp_path / "scores" / name) as drawn:
             drawn.load()
@@ -185,9 +185,9 @@ def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
     tiny.folder(tmp_path / "set" / "test", each=3)
     (tmp_path / "set" / "test" / "red" / "2.png").write_bytes(b"junk")
     assert "splits" in saccade("val", "set", "--model", model).line
-    said = saccade("val", "set", "--split", "test", "--model", model, "--json")
-    assert json.loads(said.out)["pictures"] == 8
-    assert list(json.loads(said.out)["skipped"]) == ["red/2.png"]
+    completed = saccade("val", "set", "--split", "test", "--model", model, "--json")
+    assert json.loads(completed.out)["pictures"] == 8
+    assert list(json.loads(completed.out)["skipped"]) == ["red/2.png"]
     assert "1 picture was skipped" in saccade("val", "set", "--split", "test", "--model", model).out
     failed = saccade("val", "set", "--split", "test", "--model", model, "--on-error", "fail")
     assert failed.code == 1
@@ -196,12 +196,12 @@ def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
 
 def test_val_of_other_classes(saccade, model, tmp_path):
     tiny.folder(tmp_path / "set", classes=("blue", "red"))
-    said = saccade("val", "set", "--model", model)
-    assert said.code == 1
-    assert "lacks green" in said.line
+    completed = saccade("val", "set", "--model", model)
+    assert completed.code == 1
+    assert "lacks green" in completed.line
 
 
 def test_val_with_an_out_that_cannot_be_made(saccade, model, photos, red):
-    said = saccade("val", photos, "--model", model, "--out", red)
-    assert said.code == 1
-    assert "red.png" in said.line
+    completed = saccade("val", photos, "--model", model, "--out", red)
+    assert completed.code == 1
+    assert "red.png" in completed.line

@@ -10,10 +10,10 @@ from saccade.data.scenes import Scenes
 
 
 def test_writes_what_was_asked_for(saccade, tmp_path):
-    said = saccade("scenes", "world", "--n", 3, "--size", "83x61", "--seed", 4, "--format", "captions")
-    assert said.code == 0
-    assert said.out.startswith("world: 3 scenes with ")
-    assert said.out.endswith(" objects, as captions\n")
+    completed = saccade("scenes", "world", "--n", 3, "--size", "83x61", "--seed", 4, "--format", "captions")
+    assert completed.code == 0
+    assert completed.out.startswith("world: 3 scenes with ")
+    assert completed.out.endswith(" objects, as captions\n")
     with Image.open(tmp_path / "world" / "images" / "scene-000002.png") as image:
         assert image.size == (83, 61)
         assert np.array_equal(np.asarray(image), Scenes(3, (61, 83), seed=4).scene(2).pixels)
@@ -30,9 +30,9 @@ def test_writes_what_was_asked_for(saccade, tmp_path):
     ],
 )
 def test_every_format(saccade, tmp_path, kind, holds):
-    said = saccade("scenes", "world", "--n", 2, "--size", 32, "--format", kind, "--frames", 2, "--json")
-    assert said.code == 0
-    found = json.loads(said.out)
+    completed = saccade("scenes", "world", "--n", 2, "--size", 32, "--format", kind, "--frames", 2, "--json")
+    assert completed.code == 0
+    found = json.loads(completed.out)
     assert found["format"] == kind
     assert found["size"] == [32, 32]
     assert found["films" if kind == "films" else "scenes"] == 2
@@ -42,8 +42,8 @@ def test_every_format(saccade, tmp_path, kind, holds):
 def test_sprites(saccade, tmp_path):
     (tmp_path / "mine").mkdir()
     Image.new("RGBA", (20, 20), (250, 10, 10, 255)).save(tmp_path / "mine" / "stamp.png")
-    said = saccade("scenes", "world", "--n", 2, "--sprites", "mine", "--format", "masks", "--json")
-    assert json.loads(said.out)["classes"][-1] == "stamp"
+    completed = saccade("scenes", "world", "--n", 2, "--sprites", "mine", "--format", "masks", "--json")
+    assert json.loads(completed.out)["classes"][-1] == "stamp"
     assert "stamp" in (tmp_path / "world" / "classes.txt").read_text().split()
 
 
@@ -61,16 +61,16 @@ def test_sprites(saccade, tmp_path):
     ],
 )
 def test_what_cannot_be(saccade, tmp_path, options, code, what):
-    said = saccade("scenes", "world", *options)
-    assert said.code == code
-    assert what in said.line
+    completed = saccade("scenes", "world", *options)
+    assert completed.code == code
+    assert what in completed.line
     assert not (tmp_path / "world").exists()
 
 
 def test_a_folder_that_holds_something_is_left_alone(saccade, tmp_path):
     (tmp_path / "world").mkdir()
     (tmp_path / "world" / "mine.txt").write_text("mine")
-    said = saccade("scenes", "world", "--n", 1)
-    assert said.code == 1
-    assert "world is not empty (it holds mine.txt)" in said.line
+    completed = saccade("scenes", "world", "--n", 1)
+    assert completed.code == 1
+    assert "world is not empty (it holds mine.txt)" in completed.line
     assert [path.name for path in (tmp_path / "world").iterdir()] == ["mine.txt"]

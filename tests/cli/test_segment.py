@@ -50,9 +50,9 @@ def pixels(file):
 
 
 def test_from_scenes_to_masks(train, saccade, tmp_path):
-    said = train("--data", "scenes:16", "--name", "drawn")
-    assert said.code == 0, said.err
-    assert "runs/drawn/model: mIoU" in said.out
+    completed = train("--data", "scenes:16", "--name", "drawn")
+    assert completed.code == 0, completed.err
+    assert "runs/drawn/model: mIoU" in completed.out
     scores = json.loads(saccade("val", "scenes:3", "--model", "runs/drawn", "--json").out)
     assert scores["pictures"] == 3
     assert 0 < scores["pixel_accuracy"] <= 1
@@ -68,13 +68,13 @@ def test_from_scenes_to_masks(train, saccade, tmp_path):
 
 def test_a_set_of_ones_own_and_its_answers(train, saccade, tmp_path):
     a_set(tmp_path / "set")
-    said = train("--name", "own", "--crop", "24", "--progressive-resize", "--zoom", "0.8", "1.2")
-    assert said.code == 0, said.err
+    completed = train("--name", "own", "--crop", "24", "--progressive-resize", "--zoom", "0.8", "1.2")
+    assert completed.code == 0, completed.err
     task = library.load(tmp_path / "runs" / "own")
     assert (task.labels, task.preprocess.size, task.preprocess.shortest) == (["sea", "fire"], (24, 24), 28)
     picture = tmp_path / "set" / "images" / "4.png"
-    said = saccade("predict", picture, "--model", "runs/own", "--masks", "masks", "--draw", "drawn", "--json")
-    (answer,) = json.loads(said.out)
+    completed = saccade("predict", picture, "--model", "runs/own", "--masks", "masks", "--draw", "drawn", "--json")
+    (answer,) = json.loads(completed.out)
     assert (answer["width"], answer["height"]) == (41, 29)
     mask = pixels(tmp_path / "masks" / "4.png")
     assert mask.shape == (29, 41)
@@ -95,32 +95,32 @@ def test_what_is_there_already_is_not_written_over(train, saccade, tmp_path):
     assert train("--name", "own", "--epochs", "1").code == 0
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "4.png").write_text("mine")
-    said = saccade("predict", tmp_path / "set/images/4.png", "--model", "runs/own", "--masks", "masks")
-    assert said.code == 1
-    assert "masks/4.png already exists: give another folder to --masks" in said.line
+    completed = saccade("predict", tmp_path / "set/images/4.png", "--model", "runs/own", "--masks", "masks")
+    assert completed.code == 1
+    assert "masks/4.png already exists: give another folder to --masks" in completed.line
     assert (tmp_path / "masks" / "4.png").read_text() == "mine"
 
 
 def test_masks_and_drawings_need_folders_of_their_own(train, saccade, tmp_path):
     a_set(tmp_path / "set")
     assert train("--name", "own", "--epochs", "1").code == 0
-    said = saccade("predict", "set/images/4.png", "--model", "runs/own", "--masks", "out", "--draw", "out")
-    assert said.code == 2
-    assert "name the same folder" in said.line
+    completed = saccade("predict", "set/images/4.png", "--model", "runs/own", "--masks", "out", "--draw", "out")
+    assert completed.code == 2
+    assert "name the same folder" in completed.line
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("option", [("--masks", "out"), ("--size", "64")])
 def test_a_classifier_tells_no_pixels_class(saccade, model, red, option):
-    said = saccade("predict", red, "--model", model, *option)
-    assert said.code == 2
-    assert f"{option[0]} is an option of segment models" in said.line
+    completed = saccade("predict", red, "--model", model, *option)
+    assert completed.code == 2
+    assert f"{option[0]} is an option of segment models" in completed.line
 
 
 def test_masks_of_other_classes_than_the_models(train, saccade, tmp_path):
     a_set(tmp_path / "set")
     assert train("--name", "own", "--epochs", "1").code == 0
     (tmp_path / "set" / "classes.txt").write_text("sea\nice\n")
-    said = saccade("val", "set", "--model", "runs/own")
-    assert said.code == 1
-    assert "ice" in said.line
+    completed = saccade("val", "set", "--model", "runs/own")
+    assert completed.code == 1
+    assert "ice" in completed.line

@@ -30,17 +30,17 @@ def train(saccade, monkeypatch, tmp_path):
 
 
 def test_from_pictures_to_predictions(train, saccade, tmp_path):
-    said = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-progressive-resize")
-    assert said.code == 0, said.err
-    assert "6 pictures (25% of each class" in said.err
-    assert "runs/colours/model: top1" in said.out
+    completed = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-progressive-resize")
+    assert completed.code == 0, completed.err
+    assert "6 pictures (25% of each class" in completed.err
+    assert "runs/colours/model: top1" in completed.out
     run = tmp_path / "runs" / "colours"
     assert {p.name.split(".")[0] for p in run.glob("[!.]*")} == {"config", "log", "events", "model", "state"}
     assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
     scores = json.loads(saccade("val", "set", "--model", run, "--json").out)
     assert scores["top1"] > 0.8
-    said = json.loads(saccade("predict", "set", "--model", "runs/colours", "--json", "--top", "1").out)
-    right = [entry["labels"][0] in entry["name"] for entry in said]
+    completed = json.loads(saccade("predict", "set", "--model", "runs/colours", "--json", "--top", "1").out)
+    right = [entry["labels"][0] in entry["name"] for entry in completed]
     assert sum(right) / len(right) == pytest.approx(scores["top1"])
     assert saccade("look", "set/red/0.png", "--model", run).code == 0
     again = train("--name", "from", "--weights", "runs/colours", "--epochs", "1")
@@ -49,9 +49,9 @@ def test_from_pictures_to_predictions(train, saccade, tmp_path):
 
 def test_a_name_taken_needs_resume(train):
     assert train().code == 0
-    said = train()
-    assert said.code == 1
-    assert "runs/classify already holds a run: --resume" in said.line
+    completed = train()
+    assert completed.code == 1
+    assert "runs/classify already holds a run: --resume" in completed.line
     resumed = train("--resume")
     assert resumed.code == 0
     assert "runs/classify/model: top1" in resumed.out
@@ -88,7 +88,7 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
         saccade("train", "classify", "--name", "on", "--resume", "--compile", "auto", "--no-progressive-resize").code
         == 0
     )
-    for given, said in (
+    for given, completed in (
         (["--lr", "0.02"], "started with lr 0.01, and is now given 0.02"),
         (["--progressive-resize"], "started with progressive_resize False, and is now given True"),
         (["--epochs", "3"], "started with epochs 2, and is now given 3"),
@@ -97,29 +97,29 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
     ):
         other = saccade("train", "classify", "--name", "on", "--resume", *given)
         assert other.code == 1
-        assert said in other.err
+        assert completed in other.err
 
 
 def test_a_run_that_does_not_say_where_its_pictures_are(train, saccade, tmp_path):
     assert train().code == 0
     file = tmp_path / "runs" / "classify" / "config.json"
-    told = json.loads(file.read_text())
-    file.write_text(json.dumps({key: value for key, value in told.items() if key != "source"}))
-    said = saccade("train", "classify", "--resume")
-    assert said.code == 2
-    assert "--data is missing" in said.line
+    options = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in options.items() if key != "source"}))
+    completed = saccade("train", "classify", "--resume")
+    assert completed.code == 2
+    assert "--data is missing" in completed.line
     assert train("--resume").code == 0
-    file.write_text(json.dumps({**told, "lr": "high"}))
-    said = saccade("train", "classify", "--resume")
-    assert said.code == 1
-    assert "runs/classify/config.json of the run to resume: lr" in said.line
+    file.write_text(json.dumps({**options, "lr": "high"}))
+    completed = saccade("train", "classify", "--resume")
+    assert completed.code == 1
+    assert "runs/classify/config.json of the run to resume: lr" in completed.line
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "/tmp/x"])
 def test_a_name_is_no_path(train, name, tmp_path):
-    said = train(f"--name={name}")
-    assert said.code == 2
-    assert "--name" in said.line
+    completed = train(f"--name={name}")
+    assert completed.code == 2
+    assert "--name" in completed.line
     assert not (tmp_path / "runs").exists()
 
 
@@ -127,9 +127,9 @@ def test_a_run_that_saved_nothing_is_not_resumed(train, tmp_path):
     (tmp_path / "runs" / "classify").mkdir(parents=True)
     (tmp_path / "runs" / "classify" / "log.jsonl").write_text("")
     for arguments in ([], ["--resume"]):
-        said = train(*arguments)
-        assert said.code == 1
-        assert re.search("no (complete )?state.*name", said.err)
+        completed = train(*arguments)
+        assert completed.code == 1
+        assert re.search("no (complete )?state.*name", completed.err)
 
 
 def test_interrupted_is_130_and_resumes(train, monkeypatch, tmp_path):
@@ -142,28 +142,28 @@ def test_interrupted_is_130_and_resumes(train, monkeypatch, tmp_path):
         return loss(self, *given)
 
     monkeypatch.setattr(ClassifyTraining, "loss", interrupted)
-    said = train()
-    assert said.code == 130
-    assert said.err.splitlines()[-1].startswith("saccade: stopped after step 3; runs/classify can be resumed")
-    assert "Traceback" not in said.err
+    completed = train()
+    assert completed.code == 130
+    assert completed.err.splitlines()[-1].startswith("saccade: stopped after step 3; runs/classify can be resumed")
+    assert "Traceback" not in completed.err
     assert train("--resume").code == 0
     assert len(steps) == 4  # 18 pictures: two steps an epoch
 
 
 def test_of_several_processes_one_speaks(train, monkeypatch):
     monkeypatch.setenv("RANK", "1")  # of a world of one: all else is as ever
-    said = train("--epochs", "1")
-    assert (said.code, said.out, said.err) == (0, "", "")
+    completed = train("--epochs", "1")
+    assert (completed.code, completed.out, completed.err) == (0, "", "")
 
 
 def test_nothing_to_resume(train):
-    said = train("--resume")
-    assert said.code == 1
-    assert "runs/classify holds no complete state to resume from" in said.err
+    completed = train("--resume")
+    assert completed.code == 1
+    assert "runs/classify holds no complete state to resume from" in completed.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "completed"),
     [
         (["--batch", "12"], "multiple of 8"),
         (["--batch", "64"], "more than the 18 training samples"),
@@ -176,20 +176,20 @@ def test_nothing_to_resume(train):
         (["--device", "mps"], "no device 'mps'"),
     ],
 )
-def test_runs_that_cannot_be_leave_nothing_behind(train, tmp_path, arguments, said):
+def test_runs_that_cannot_be_leave_nothing_behind(train, tmp_path, arguments, completed):
     result = train(*arguments)
     assert result.code == 1
     assert result.err.splitlines()[-1].startswith("saccade: ")
-    assert said in result.err
+    assert completed in result.err
     assert "Traceback" not in result.err
     assert not (tmp_path / "runs").exists()
 
 
 def test_unreadable_pictures_are_left_out_and_counted(train, tmp_path):
     (tmp_path / "set" / "red" / "0.png").write_bytes(b"junk")
-    said = train("--epochs", "1")
-    assert said.code == 0, said.err
-    assert "1 picture was skipped" in said.err
+    completed = train("--epochs", "1")
+    assert completed.code == 0, completed.err
+    assert "1 picture was skipped" in completed.err
     failed = train("--on-error", "fail", "--name", "strict")
     assert failed.code == 1
     assert "red/0.png" in failed.err
@@ -201,6 +201,6 @@ def test_a_tar_and_separate_validation_pictures(train, tmp_path):
     tiny.folder(tmp_path / "held", each=2, first=40)
     with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "set", "set")
-    said = train("--data", "set.tar.gz", "--val", "held", "--epochs", "1")
-    assert said.code == 0, said.err
-    assert "validation: held" in said.err
+    completed = train("--data", "set.tar.gz", "--val", "held", "--epochs", "1")
+    assert completed.code == 0, completed.err
+    assert "validation: held" in completed.err

@@ -244,7 +244,7 @@ def test_missing_file_suggests_a_near_name(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "escaped"),
     [
         ("at 3\u202fPM.png", "at 3\u202fPM.png"),
         ("\u0645\u06cc\u200c.png", "\u0645\u06cc\u200c.png"),
@@ -252,18 +252,18 @@ def test_missing_file_suggests_a_near_name(tmp_path: Path):
         ("\x1b.png", "\x1b.png"),
     ],
 )
-def test_names_are_data_and_messages_escape_them(tmp_path: Path, name: str, told: str):
+def test_names_are_data_and_messages_escape_them(tmp_path: Path, name: str, escaped: str):
     path = tmp_path / ("x" * 200) / ("y" * 200) / name
     path.parent.mkdir(parents=True)
     noise(5, 7).save(path)
-    expected = f"{path.parent}/{told}"
+    expected = f"{path.parent}/{escaped}"
     assert read_image(path).name == expected
     with path.open("rb") as file:
         assert read_image(file).name == expected
     with Image.open(path) as image:
         assert read_image(image).name == expected
-    assert read_image(path.read_bytes(), name=name).name == told
-    assert read_image(np.zeros((3, 5)), name=name).name == told
+    assert read_image(path.read_bytes(), name=name).name == escaped
+    assert read_image(np.zeros((3, 5)), name=name).name == escaped
     path.write_bytes(b"no picture")
     message = fails(path, "\u2026", "is not a picture")
     assert message.isprintable()

@@ -82,7 +82,7 @@ def test_transparency_is_laid_on_white(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"no film\n" * 50, "is not a video that can be read"),
@@ -91,10 +91,10 @@ def test_transparency_is_laid_on_white(tmp_path):
         (b"YUV4MPEG2 W4 H4 F25:1\nFRAME\n" + bytes(24), "is not a video"),
     ],
 )
-def test_what_is_no_film(tmp_path, content, said):
+def test_what_is_no_film(tmp_path, content, message):
     tiny_videos.film(tmp_path / "real.mp4")
     (tmp_path / "a.mp4").write_bytes(content)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         VideoReader(tmp_path / "a.mp4")
 
 

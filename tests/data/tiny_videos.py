@@ -1,4 +1,4 @@
-"""Films of a few small frames that are told apart by their colour, whole and broken in every way."""
+"""Films of a few small frames that differ in colour, whole and broken in every way."""
 
 from collections.abc import Sequence
 from fractions import Fraction

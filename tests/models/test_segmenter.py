@@ -20,10 +20,10 @@ def tiny(patch=4, **changes) -> Segmenter:
 
 @pytest.mark.parametrize("patch", [2, 4, 8, 16])
 def test_a_logit_a_class_for_every_pixel_and_patch(patch):
-    said = tiny(patch)(torch.randn(2, 3, 3 * patch, 7 * patch))
-    assert said.logits.shape == (2, CLASSES, 3 * patch, 7 * patch)
-    assert said.patch_logits.shape == (2, CLASSES, 3, 7)
-    assert said.logits.dtype == torch.float32
+    output = tiny(patch)(torch.randn(2, 3, 3 * patch, 7 * patch))
+    assert output.logits.shape == (2, CLASSES, 3 * patch, 7 * patch)
+    assert output.patch_logits.shape == (2, CLASSES, 3, 7)
+    assert output.logits.dtype == torch.float32
 
 
 def test_pictures_do_not_see_one_another():
@@ -56,14 +56,14 @@ def test_sizes_that_do_not_divide_are_refused():
         tiny()(torch.randn(1, 3, 12, 13))
 
 
-@pytest.mark.parametrize(("patch", "fine", "said"), [(6, 16, "power of two"), (1, 16, "power of two"), (8, 12, "12")])
-def test_impossible_shapes_are_refused(patch, fine, said):
-    with pytest.raises(SaccadeError, match=said):
+@pytest.mark.parametrize(("patch", "fine", "output"), [(6, 16, "power of two"), (1, 16, "power of two"), (8, 12, "12")])
+def test_impossible_shapes_are_refused(patch, fine, output):
+    with pytest.raises(SaccadeError, match=output):
         PixelDecoder(32, patch, fine)
 
 
 def test_gradients_reach_every_weight():
     model = tiny().train()
-    said = model(torch.randn(2, 3, 12, 20))
-    (said.logits.square().mean() + said.patch_logits.square().mean()).backward()
+    output = model(torch.randn(2, 3, 12, 20))
+    (output.logits.square().mean() + output.patch_logits.square().mean()).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []

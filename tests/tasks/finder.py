@@ -24,6 +24,6 @@ def task(seed: int = 0, size: tuple[int, int] = (32, 40), queries: int = 6, **ch
 
 
 def answer(logits: torch.Tensor, boxes: torch.Tensor, relations: torch.Tensor | None = None) -> DetectorOutput:
-    """What a detector would have said: logits (b q classes), centred boxes in shares (b q 4)."""
+    """Outputs of a detector: logits (b q classes), centred boxes in shares (b q 4)."""
     nothing = Proposals(logits, logits, boxes, torch.zeros(boxes.shape[1], 2))
     return DetectorOutput([logits], [boxes], nothing, relations)

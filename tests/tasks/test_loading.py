@@ -105,10 +105,10 @@ def test_somebody_elses_folder(transformers_vit):
     task = load(folder)
     assert isinstance(task, ClassifyTask)
     assert task.labels == ["blue", "green", "red"]
-    said = task.predict(PICTURE)
+    predicted = task.predict(PICTURE)
     with torch.no_grad():
         expected = model(task.preprocess(PICTURE)[None]).logits[0].softmax(-1)
-    for label, share in zip(said.labels, said.probabilities, strict=True):
+    for label, share in zip(predicted.labels, predicted.probabilities, strict=True):
         assert share == pytest.approx(expected[task.labels.index(label)].item(), abs=1e-5)
 
 
@@ -160,7 +160,7 @@ def test_the_embedded_segmenter_knows_the_pixels_of_scenes_it_has_not_seen():
 
     task, scenes = saccade.load("shapes"), SceneSegments(Scenes(16, 128, seed=77))
     scores = SegmentScores(task.labels)
-    for i, said, truth in task.val(scenes, join("cpu", "fp32")):
-        scores.add(said, truth, scenes.names[i])
+    for i, predicted, truth in task.val(scenes, join("cpu", "fp32")):
+        scores.add(predicted, truth, scenes.names[i])
     assert scores.result()["mIoU"] > 0.9
     assert scores.result()["boundary_F@1"] > 0.92

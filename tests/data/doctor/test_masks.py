@@ -34,8 +34,8 @@ def test_a_sound_set(tmp_path):
         name: sum(int((m == i).sum()) for m in masks) for i, name in enumerate(("sky", "road", "car"))
     }
     assert split.ignored == 10
-    said = json.loads(json.dumps(report.to_dict()))["splits"]["all"]
-    assert (said["ignored"], said["pixels"], said["objects"]) == (10, split.pixels, split.objects)
+    counted = json.loads(json.dumps(report.to_dict()))["splits"]["all"]
+    assert (counted["ignored"], counted["pixels"], counted["objects"]) == (10, split.pixels, split.objects)
 
 
 def spoil(root) -> None:

@@ -17,7 +17,7 @@ from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml
 
-# what is written, in continuous pixels of the first picture (53 x 71), and what is said of it
+# boxes in continuous pixels of the first picture (53 x 71), and the expected message
 BAD = [
     ((math.nan, 5, 20, 31), "no finite number"),
     ((3, 5, math.inf, 31), "no finite number"),
@@ -53,16 +53,16 @@ def written(kind: str, root, box):
 
 
 @pytest.mark.parametrize("kind", ["COCO", "VOC", "YOLO"])
-@pytest.mark.parametrize(("box", "said"), BAD)
-def test_bad_boxes_are_refused(tmp_path, kind, box, said):
+@pytest.mark.parametrize(("box", "reported"), BAD)
+def test_bad_boxes_are_refused(tmp_path, kind, box, reported):
     root = written(kind, tmp_path / "set", box)
     dataset = open_objects(root, on_error="skip")
     assert dataset.objects(0).labels.tolist() == [0, 2]
     ((place, reason),) = dataset.skipped.items()
     assert "a.png, " in place
     assert place.rpartition(", ")[2] in ("annotation 77", "object 3", "line 3")
-    assert said in reason
-    with pytest.raises(DataError, match=f"{said}.*; fix or remove it"):
+    assert reported in reason
+    with pytest.raises(DataError, match=f"{reported}.*; fix or remove it"):
         open_objects(root, on_error="fail")
 
 
@@ -83,10 +83,10 @@ def test_an_unclaimed_size_is_found_out_late(tmp_path):
     dataset = open_objects(write_coco(tmp_path / "set", data))
     assert dataset.objects(0).boxes.tolist() == [[60, 3, 71, 13]]
     assert list(dataset.skipped) == ["images/a.png, annotation 0"]
-    said = "boxes of pictures whose annotation claims no size reach beyond them; cut at the edges"
-    assert dataset.notes[1:] == [said]
+    reported = "boxes of pictures whose annotation claims no size reach beyond them; cut at the edges"
+    assert dataset.notes[1:] == [reported]
     dataset.objects(0)
-    assert dataset.notes[1:] == [said]
+    assert dataset.notes[1:] == [reported]
 
 
 def test_judging_is_exact_at_the_edges():
@@ -160,8 +160,8 @@ def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
     root = write_coco(tmp_path / "set", data)
     dataset = open_objects(root)
     assert len(dataset) == left
-    ((_, said),) = dataset.skipped.items()
-    assert reason in said
+    ((_, reported),) = dataset.skipped.items()
+    assert reason in reported
     with pytest.raises(DataError, match=reason):
         open_objects(root, on_error="fail")
 
@@ -205,7 +205,7 @@ def test_coco_masks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "reported"),
     [
         ({"size": [71, 53], "counts": [71 * 53]}, r"has a mask of \[71, 53\] \(rows, columns\); \[53, 71\] expected"),
         ({"size": [53, 71], "counts": [10, 10**9]}, "cannot be drawn"),
@@ -216,11 +216,11 @@ def test_coco_masks(tmp_path):
         ("mask", "a list of polygons"),
     ],
 )
-def test_coco_masks_that_cannot_be(tmp_path, shape, said):
+def test_coco_masks_that_cannot_be(tmp_path, shape, reported):
     data = coco()
     for annotation in data["annotations"][:2]:
         annotation["segmentation"] = shape
-    with pytest.raises(DataError, match=f"images/a.png: annotation 0 .*{said}"):
+    with pytest.raises(DataError, match=f"images/a.png: annotation 0 .*{reported}"):
         open_objects(write_coco(tmp_path / "set", data)).objects(0)
 
 
@@ -480,7 +480,7 @@ def test_a_data_yaml_that_grows_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "reported"),
     [
         ("1 0.5 0.5 0.2", "has 4 values"),
         ("1 0.5 0.5 0.2 0.2 0.9", "has 6 values"),
@@ -491,12 +491,12 @@ def test_a_data_yaml_that_grows_in_memory(tmp_path):
         ("ant 0.5 0.5 0.2 0.2", "has the class ant"),
     ],
 )
-def test_yolo_lines_as_they_cannot_be(tmp_path, line, said):
+def test_yolo_lines_as_they_cannot_be(tmp_path, line, reported):
     root = write_yolo(tmp_path / "set")
     (root / "labels" / "c.txt").write_text(f"\n{line}\n")
-    with pytest.raises(DataError, match=f"labels/c.txt, line 2 {said}"):
+    with pytest.raises(DataError, match=f"labels/c.txt, line 2 {reported}"):
         open_objects(root, on_error="fail")
-    if "class" not in said:
+    if "class" not in reported:
         assert list(open_objects(root).skipped) == ["labels/c.txt, line 2"]
 
 

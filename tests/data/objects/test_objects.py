@@ -13,7 +13,7 @@ def related(*relations: tuple[int, int, int]) -> ObjectAnnotations:
 
 
 @pytest.mark.parametrize(
-    ("relation", "said"),
+    ("relation", "message"),
     [
         ((-1, 0, 0), "a relation names object -1; there are 2, counted from 0"),
         ((0, 0, -1), "a relation names object -1; there are 2, counted from 0"),
@@ -22,8 +22,8 @@ def related(*relations: tuple[int, int, int]) -> ObjectAnnotations:
         ((0, -2, 1), "a relation is of the kind -2; kinds are counted from 0"),
     ],
 )
-def test_relations_that_cannot_be(relation, said):
-    with pytest.raises(DataError, match=said):
+def test_relations_that_cannot_be(relation, message):
+    with pytest.raises(DataError, match=message):
         related((1, 0, 0), relation)
 
 

@@ -135,8 +135,8 @@ def test_a_validation_set_uses_the_relations_of_training(tmp_path):
     _, val = object_splits(train, write_voc(tmp_path / "voc"))  # a format that knows none
     assert val.relations == ["above", "left of"]
     assert val.objects(0).relations.shape == (0, 3)
-    said = r"has the relations near, which are not among the expected \(above, left of\)"
-    with pytest.raises(DataError, match=said):
+    message = r"has the relations near, which are not among the expected \(above, left of\)"
+    with pytest.raises(DataError, match=message):
         object_splits(train, write("near", 103, "near", "above"))
 
 

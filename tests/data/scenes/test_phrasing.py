@@ -79,17 +79,17 @@ def test_relations_are_true_of_the_scene_and_read_in_english(descriptions):
     bases = {inverse: base for base, inverse in INVERSES.items()}
     for description in descriptions * 3:
         caption = draw_caption(description, stream, "en")
-        places, told = mentions(caption), set()
+        places, stated = mentions(caption), set()
         for (start, a), (end, b) in pairwise(places):
             for match in token.finditer(caption.text.lower()[start:end]):
                 name = words[match.group()]
-                told.add((b, bases[name], a) if name in bases else (a, name, b))
-        assert told == set(caption.description.relations)
+                stated.add((b, bases[name], a) if name in bases else (a, name, b))
+        assert stated == set(caption.description.relations)
         objects = caption.description.objects
         facts = {(description.objects[a], r, description.objects[b]) for a, r, b in description.relations}
         if all(colour for _, colour in objects):
-            assert {(objects[a], r, objects[b]) for a, r, b in told} <= facts
-        forms[caption.form, bool(told)] += 1
+            assert {(objects[a], r, objects[b]) for a, r, b in stated} <= facts
+        forms[caption.form, bool(stated)] += 1
     assert forms["inline", False] == forms["full", False] == forms["list", True] == 0
 
 

@@ -53,14 +53,14 @@ def test_a_scene_is_the_same_on_every_machine(scenes, index):
 
 
 def test_vector_instructions_change_nothing():
-    """numpy has other code for other processors; here it is told to do without what this one has."""
+    """numpy has other code for other processors; here the features of this one are disabled."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     script = "import test_scenes as t; from saccade.data.scenes import Scenes; s = Scenes(8, t.SIZE, seed=5)"
     script += "; print({i: t.fingerprint(s.scene(i)) for i in t.GOLDEN})"
     environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(found)}
     here = Path(__file__).parent
-    said = subprocess.run([sys.executable, "-c", script], env=environment, cwd=here, capture_output=True, text=True)
-    assert said.stdout.strip() == str(GOLDEN), said.stderr
+    message = subprocess.run([sys.executable, "-c", script], env=environment, cwd=here, capture_output=True, text=True)
+    assert message.stdout.strip() == str(GOLDEN), message.stderr
 
 
 def test_a_scene_depends_on_seed_index_and_size_only(scenes):
@@ -210,7 +210,7 @@ def test_there_is_none_beyond_the_last(scenes, index):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"n": -1}, "-1 scenes were requested; 0 or more expected"),
         ({"n": 1, "size": 31}, "31 x 31 pixels were requested; sides of 32 to 8192"),
@@ -218,8 +218,8 @@ def test_there_is_none_beyond_the_last(scenes, index):
         ({"n": 1, "seed": -3}, "the seed of the scenes is -3"),
     ],
 )
-def test_what_cannot_be(arguments, said):
-    with pytest.raises(DataError, match=said):
+def test_what_cannot_be(arguments, message):
+    with pytest.raises(DataError, match=message):
         Scenes(**arguments)
 
 

@@ -45,8 +45,8 @@ def test_a_sprite_of_many_colours_has_none(tmp_path):
     (flag,) = read_sprites(tmp_path)
     assert flag.colour == ""
     scenes = Scenes(30, sprites=tmp_path)
-    said = [scenes.scene(i).captions for i in range(30)]
-    assert any("a flag" in caption["en"].lower() for caption in said)
+    message = [scenes.scene(i).captions for i in range(30)]
+    assert any("a flag" in caption["en"].lower() for caption in message)
     for i in range(30):
         scene = scenes.scene(i)
         for a, r, b in scene.objects.relations.tolist():
@@ -123,7 +123,7 @@ def test_films_have_sprites_too(folder):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda at: None, "is no folder"),
         (lambda at: at.mkdir(), r"holds no sprites \(found: nothing\)"),
@@ -134,9 +134,9 @@ def test_films_have_sprites_too(folder):
         (lambda at: [picture(at / f"{i}.png", (9, 9, 9, 255)) for i in range(246)], "256 classes with the shapes"),
     ],
 )
-def test_folders_that_are_refused(tmp_path, make, said):
+def test_folders_that_are_refused(tmp_path, make, message):
     make(tmp_path / "mine")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         Scenes(1, sprites=tmp_path / "mine")
 
 

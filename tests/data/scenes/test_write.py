@@ -53,11 +53,11 @@ def test_coco(scenes, tmp_path):
             decoded = np.repeat(np.arange(len(runs)) % 2, runs).reshape(SIZE[::-1]).T
             assert np.array_equal(decoded, mask.numpy())
         place = {a["id"]: k for k, a in enumerate(mine)}
-        told = [
+        written_relations = [
             [place[r["subject"]], scenes.relations.index(r["relation"]), place[r["object"]]]
             for r in data["relations"][str(image["id"])]
         ]
-        assert told == objects.relations.tolist()
+        assert written_relations == objects.relations.tolist()
 
 
 def test_coco_as_faster_coco_eval_reads_it(scenes, tmp_path):
@@ -141,8 +141,8 @@ def test_captions(scenes, tmp_path):
     for i, line in enumerate(drawn):
         assert line["text"]
         assert line["language"] in ("en", "ko", "mixed")
-        said = Description.from_json(line["description"])
-        for shape, colour in said.objects:
+        content = Description.from_json(line["description"])
+        for shape, colour in content.objects:
             assert any(shape == s and colour in ("", c) for s, c in scenes.scene(i).description.objects)
 
 

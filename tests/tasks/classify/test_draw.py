@@ -46,8 +46,10 @@ def test_confusion_of_a_class_without_pictures_and_of_long_names():
 
 
 def test_calibration_changes_with_the_data():
-    said = (torch.randn(60, 4) * 2).softmax(-1)
-    drawn = [np.asarray(draw_calibration(said, truth)) for truth in (said.argmax(1), (said.argmax(1) + 1) % 4)]
+    predicted = (torch.randn(60, 4) * 2).softmax(-1)
+    drawn = [
+        np.asarray(draw_calibration(predicted, truth)) for truth in (predicted.argmax(1), (predicted.argmax(1) + 1) % 4)
+    ]
     assert drawn[0].shape == (548, 548, 3)
     assert (drawn[0] != drawn[1]).any()
 

@@ -12,12 +12,12 @@ from saccade.tasks.classify.commands import COMMANDS
 from saccade.tasks.classify.scores import confusion, score
 
 
-def slow_score(said, truth):
+def slow_score(predicted, truth):
     """The definitions, picture by picture."""
-    n, classes = said.shape
+    n, classes = predicted.shape
     top1 = top5 = loss = 0.0
     bins = [[] for _ in range(15)]
-    for row, t in zip(said.tolist(), truth.tolist(), strict=True):
+    for row, t in zip(predicted.tolist(), truth.tolist(), strict=True):
         order = sorted(range(classes), key=lambda c: -row[c])
         top1 += order[0] == t
         top5 += t in order[:5]
@@ -29,10 +29,10 @@ def slow_score(said, truth):
 
 @pytest.mark.parametrize("classes", [2, 3, 5, 7, 101])
 def test_scores_against_slow_ones(classes):
-    said = (torch.randn(211, classes) * 3).softmax(-1)
+    predicted = (torch.randn(211, classes) * 3).softmax(-1)
     truth = torch.randint(classes, (211,))
-    expected = slow_score(said, truth)
-    found = score(said, truth)
+    expected = slow_score(predicted, truth)
+    found = score(predicted, truth)
     assert found.keys() == expected.keys()
     for key in found:
         assert found[key] == pytest.approx(expected[key], abs=1e-4), key
@@ -52,11 +52,11 @@ def test_scores_at_the_ends():
 
 def test_confusion_counts():
     truth = torch.randint(4, (97,))
-    said = torch.randn(97, 4).softmax(-1)
+    predicted = torch.randn(97, 4).softmax(-1)
     expected = torch.zeros(4, 4, dtype=torch.long)
-    for row, t in zip(said, truth, strict=True):
+    for row, t in zip(predicted, truth, strict=True):
         expected[t, row.argmax()] += 1
-    assert torch.equal(confusion(said, truth), expected)
+    assert torch.equal(confusion(predicted, truth), expected)
 
 
 def test_csv_reads_back():

@@ -49,30 +49,33 @@ def test_every_kind_of_source_is_the_same_picture(task, tmp_path):
 
 
 def test_probabilities_are_sorted_and_sum_to_1(task):
-    said = task.predict(tiny.picture("green"))
-    assert sorted(said.labels) == sorted(tiny.COLOURS)
-    assert list(said.probabilities) == sorted(said.probabilities, reverse=True)
-    assert sum(said.probabilities) == pytest.approx(1, abs=1e-6)
-    assert said.label == said.labels[0]
+    predicted = task.predict(tiny.picture("green"))
+    assert sorted(predicted.labels) == sorted(tiny.COLOURS)
+    assert list(predicted.probabilities) == sorted(predicted.probabilities, reverse=True)
+    assert sum(predicted.probabilities) == pytest.approx(1, abs=1e-6)
+    assert predicted.label == predicted.labels[0]
     with torch.no_grad():
         plain = task.model(task.preprocess(tiny.picture("green"))[None])[0].softmax(-1)
-    for label, share in zip(said.labels, said.probabilities, strict=True):
+    for label, share in zip(predicted.labels, predicted.probabilities, strict=True):
         assert share == pytest.approx(plain[task.labels.index(label)].item(), abs=1e-6)
 
 
 @pytest.mark.parametrize("top", [1, 2, 3, 50])
 def test_top(task, top):
-    said = task.predict(tiny.picture("green"), top=top)
-    assert len(said.labels) == len(said.probabilities) == min(top, 3)
+    predicted = task.predict(tiny.picture("green"), top=top)
+    assert len(predicted.labels) == len(predicted.probabilities) == min(top, 3)
 
 
 def test_a_result_prints_and_goes_to_json(task):
-    said = task.predict(tiny.picture("green"), top=1)
-    assert str(said).startswith("picture: ")
-    assert str(said).endswith("%")
-    assert json.loads(json.dumps(said.to_dict())) == {
-        "name": "picture", "labels": list(said.labels), "probabilities": list(said.probabilities), "notes": [],
-    }  # fmt: skip
+    predicted = task.predict(tiny.picture("green"), top=1)
+    assert str(predicted).startswith("picture: ")
+    assert str(predicted).endswith("%")
+    assert json.loads(json.dumps(predicted.to_dict())) == {
+        "name": "picture",
+        "labels": list(predicted.labels),
+        "probabilities": list(predicted.probabilities),
+        "notes": [],
+    }
 
 
 def test_many_pictures_come_in_order_and_as_one_by_one(task):
@@ -145,17 +148,17 @@ def test_half_precision_files_open_in_fp32(task, saved):
     save_file(weights, saved / "model.safetensors")
     other = ClassifyTask.open(saved)
     assert {p.dtype for p in other.model.parameters()} == {torch.float32}
-    said, before = other.predict(tiny.picture("blue")), task.predict(tiny.picture("blue"))
-    assert said.probabilities == pytest.approx(before.probabilities, abs=0.02)
+    predicted, before = other.predict(tiny.picture("blue")), task.predict(tiny.picture("blue"))
+    assert predicted.probabilities == pytest.approx(before.probabilities, abs=0.02)
 
 
-def refused(folder, *said):
+def refused(folder, *predicted):
     with pytest.raises(CheckpointError) as error:
         ClassifyTask.open(folder)
     message = str(error.value)
     assert "\n" not in message
     assert str(folder) in message
-    for part in said:
+    for part in predicted:
         assert part in message, message
     assert len(message) < 700
 
@@ -203,7 +206,7 @@ def test_junk_in_place_of_the_config(saved, junk):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "predicted"),
     [
         ({"labels": ["a", "b"]}, "2 labels"),
         ({"labels": ["a", "b", "c", "d"]}, "4 labels"),
@@ -220,9 +223,9 @@ def test_junk_in_place_of_the_config(saved, junk):
         ({"model": {"vit": {}, "classes": 3}}, "vit"),
     ],
 )
-def test_a_config_that_does_not_fit_says_where(saved, changes, said):
+def test_a_config_that_does_not_fit_says_where(saved, changes, predicted):
     edit(saved, **changes)
-    refused(saved, said)
+    refused(saved, predicted)
 
 
 def test_a_model_with_other_options_is_named(saved):
@@ -236,28 +239,28 @@ def test_a_model_with_other_options_is_named(saved):
 def test_val_is_predict_one_by_one(task, pictures):
     data = ImageFolder(pictures)
     for batch in (5, 250):
-        said, truth = task.val(data, join("cpu", "fp32"), batch=batch)
+        predicted, truth = task.val(data, join("cpu", "fp32"), batch=batch)
         assert truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-        for row, name in zip(said, data.names, strict=True):
+        for row, name in zip(predicted, data.names, strict=True):
             alone = task.predict(pictures / name)
             assert row.sort(descending=True).values.tolist() == pytest.approx(alone.probabilities, abs=1e-5)
             assert task.labels[int(row.argmax())] == alone.label
 
 
 def test_val_in_bf16_is_close(task, pictures):
-    said = [task.val(ImageFolder(pictures), join("cpu", precision))[0] for precision in ("fp32", "bf16")]
-    assert said[1].dtype == torch.float32
-    assert not torch.equal(*said)
-    torch.testing.assert_close(*said, atol=0.05, rtol=0)
+    predicted = [task.val(ImageFolder(pictures), join("cpu", precision))[0] for precision in ("fp32", "bf16")]
+    assert predicted[1].dtype == torch.float32
+    assert not torch.equal(*predicted)
+    torch.testing.assert_close(*predicted, atol=0.05, rtol=0)
 
 
 def test_val_skips_and_counts_or_fails(task, tmp_path):
     tiny.folder(tmp_path / "set", each=3)
     (tmp_path / "set" / "green" / "1.png").write_bytes(b"junk")
     data = ImageFolder(tmp_path / "set", on_error="skip")
-    said, truth = task.val(data, join("cpu", "fp32"), batch=2)
+    predicted, truth = task.val(data, join("cpu", "fp32"), batch=2)
     assert truth.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
-    assert len(said) == 8
+    assert len(predicted) == 8
     assert list(data.skipped) == ["green/1.png"]
     with pytest.raises(DataError, match=r"green/1\.png"):
         task.val(ImageFolder(tmp_path / "set", on_error="fail"), join("cpu", "fp32"))

@@ -98,9 +98,9 @@ def test_evaluation_is_what_val_says(sets, tmp_path):
     scores = training.evaluate(model, join("cpu", "fp32"))
     training.save(model, tmp_path / "run" / "model", scores)
     task = ClassifyTask.open(tmp_path / "run" / "model")
-    said, truth = task.val(sets[1], join("cpu", "fp32"))
-    assert scores["top1"] == pytest.approx((said.argmax(1) == truth).float().mean().item())
-    assert scores["loss"] == pytest.approx(torch.nn.functional.nll_loss(said.log(), truth).item(), abs=1e-2)
+    predicted, truth = task.val(sets[1], join("cpu", "fp32"))
+    assert scores["top1"] == pytest.approx((predicted.argmax(1) == truth).float().mean().item())
+    assert scores["loss"] == pytest.approx(torch.nn.functional.nll_loss(predicted.log(), truth).item(), abs=1e-2)
     assert task.card["scores"] == scores
     assert ClassifyRecipe.model_validate(task.card["recipe"]) == recipe(detail=16)
 
@@ -114,9 +114,9 @@ def test_evaluation_is_shared_among_processes(sets, monkeypatch):
     monkeypatch.setattr(Device, "sum", lambda device, value: parts.append(value) or value)
     for rank in range(2):
         training.evaluate(training.model, Device(torch.device("cpu"), False, rank, 2))
-    said, truth = parts[0] + parts[2], parts[1] + parts[3]
+    predicted, truth = parts[0] + parts[2], parts[1] + parts[3]
     assert (parts[0].any(dim=1) != parts[2].any(dim=1)).all()
-    assert score(said, truth) == pytest.approx(alone, abs=1e-6)
+    assert score(predicted, truth) == pytest.approx(alone, abs=1e-6)
 
 
 def test_it_learns_colours(sets, tmp_path):

@@ -51,8 +51,8 @@ def test_the_edge_of_a_box_lies_where_the_box_is():
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (32, 48), (640, 480), (2500, 1200)])
 def test_small_pictures_are_drawn_larger_and_large_ones_as_they_are(size):
     width, height = size
-    said = found((0, 0, width, height, 0.9, 0))
-    drawn = draw_detections(plain(*size), said, CLASSES)
+    predicted = found((0, 0, width, height, 0.9, 0))
+    drawn = draw_detections(plain(*size), predicted, CLASSES)
     assert drawn.width * height == drawn.height * width
     assert max(drawn.size) >= min(480, 640)
     if width >= 640:
@@ -161,7 +161,7 @@ def test_korean_letters_differ_where_the_system_has_them():
 def test_curves():
     objects = [true((0, 0, 100, 100, 0), (200, 200, 300, 300, 0))]
     half, full = found((0, 0, 100, 100, 0.8, 0)), found((0, 0, 100, 100, 0.8, 0), (200, 200, 300, 300, 0.7, 0))
-    drawn = [draw_pr_curves(pr_curves([said], objects, CLASSES)) for said in (half, full)]
+    drawn = [draw_pr_curves(pr_curves([predicted], objects, CLASSES)) for predicted in (half, full)]
     assert (pixels(drawn[0]) != pixels(drawn[1])).any()
     draw_pr_curves({})
     draw_pr_curves({"a": None})
@@ -169,8 +169,8 @@ def test_curves():
 
 
 def test_confusion_has_a_row_and_a_column_for_nothing():
-    said, objects = [found((0, 0, 100, 100, 0.8, 0))], [true((0, 0, 100, 100, 0), (200, 200, 300, 300, 1))]
-    matrix = detection_confusion(said, objects, CLASSES)
+    predicted, objects = [found((0, 0, 100, 100, 0.8, 0))], [true((0, 0, 100, 100, 0), (200, 200, 300, 300, 1))]
+    matrix = detection_confusion(predicted, objects, CLASSES)
     drawn = pixels(draw_detection_confusion(matrix, CLASSES))
     ghost = matrix.clone()
     ghost[2, 1] = 5  # five ghosts of one object's class: more than 100 %
@@ -195,8 +195,8 @@ TRUE = true((20, 20, 120, 120, 0), (200, 20, 300, 120, 0), (400, 20, 480, 100, 0
 
 def test_mistakes_come_by_kind_and_the_worst_first():
     mistakes = worst_mistakes([found(), MISTAKEN], [true(), TRUE], CLASSES)
-    told = {kind: [(m.picture, m.match.found, m.match.truth) for m in some] for kind, some in mistakes.items()}
-    assert told == {
+    listed = {kind: [(m.picture, m.match.found, m.match.truth) for m in some] for kind, some in mistakes.items()}
+    assert listed == {
         "missed": [(1, None, 5), (1, None, 4)],
         "background": [(1, 2, None)],
         "classification": [(1, 0, 0)],
@@ -227,8 +227,8 @@ def test_the_sheet_of_a_perfect_detector():
 
 
 def test_the_sheet_of_tiny_pictures_and_long_names():
-    said, objects = found((0, 0, 3, 1, 0.9, 1)), true((0, 0, 3, 2, 0), size=(2, 3))
-    draw_mistakes(lambda i: plain(3, 2), [said], [objects], ["적혈구" * 20, "x" * 90], names=["a/" * 80])
+    predicted, objects = found((0, 0, 3, 1, 0.9, 1)), true((0, 0, 3, 2, 0), size=(2, 3))
+    draw_mistakes(lambda i: plain(3, 2), [predicted], [objects], ["적혈구" * 20, "x" * 90], names=["a/" * 80])
 
 
 def test_mistakes_of_lists_that_do_not_belong_together():

@@ -71,14 +71,14 @@ def test_an_empty_picture_only_asks_for_silence():
     targets = some_targets(0)
     quiet, loud = torch.full((1, 5, CLASSES), -20.0), torch.full((1, 5, CLASSES), 5.0)
     boxes = torch.rand(1, 5, 4)
-    said = [
+    predicted = [
         detection_loss(DetectorOutput([x], [boxes], proposals(1), None), targets, None, None, normalizer=1)[
             "decoder"
         ].item()
         for x in (quiet, loud)
     ]
-    assert said[0] == pytest.approx(0, abs=1e-6)
-    assert said[1] > 10
+    assert predicted[0] == pytest.approx(0, abs=1e-6)
+    assert predicted[1] > 10
 
 
 def test_tokens_answer_for_the_smallest_object_that_holds_their_centre():
@@ -135,12 +135,12 @@ def test_relations_are_asked_of_matched_pairs_only():
     targets = some_targets(2)._replace(relations=related)
     boxes = torch.cat([torch.rand(1, 3, 4) * 0.05, targets.boxes], dim=1)
     logits = torch.full((1, 5, CLASSES), -5.0)
-    said = torch.full((1, 5, 5, 2), -20.0)
-    said[0, 3, 4, 1] = 20.0  # queries 3 and 4 have the objects
-    said[0, 0, 1, 0] = 20.0  # nobody asks
-    found = DetectorOutput([logits], [boxes], proposals(1), said)
+    predicted = torch.full((1, 5, 5, 2), -20.0)
+    predicted[0, 3, 4, 1] = 20.0  # queries 3 and 4 have the objects
+    predicted[0, 0, 1, 0] = 20.0  # nobody asks
+    found = DetectorOutput([logits], [boxes], proposals(1), predicted)
     assert detection_loss(found, targets, None, None, normalizer=2)["relations"].item() == pytest.approx(0, abs=1e-6)
-    said[0, 4, 3, 1] = 3.0
+    predicted[0, 4, 3, 1] = 3.0
     assert detection_loss(found, targets, None, None, normalizer=2)["relations"].item() == pytest.approx(
         3.05 / 2, abs=0.01
     )

@@ -26,7 +26,7 @@ SQUARE = (0, 0, 10, 10)
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("predicted", "expected"),
     [
         ([(*SQUARE, 0.9, 0)], [Match("correct", 0, 0, 1.0)]),
         ([(*SQUARE, 0.9, 1)], [Match("classification", 0, 0, 1.0)]),
@@ -40,8 +40,8 @@ SQUARE = (0, 0, 10, 10)
         ([], [Match("missed", None, 0)]),
     ],
 )
-def test_what_becomes_of_one_object(said, expected):
-    matches = match(found(*said), true((*SQUARE, 0)))
+def test_what_becomes_of_one_object(predicted, expected):
+    matches = match(found(*predicted), true((*SQUARE, 0)))
     assert [(m.kind, m.found, m.truth) for m in matches] == [(m.kind, m.found, m.truth) for m in expected]
     assert [m.iou for m in matches] == pytest.approx([getattr(m.iou, "expected", m.iou) for m in expected], abs=1e-6)
 
@@ -54,14 +54,17 @@ def test_each_takes_the_free_object_it_overlaps_most():
 
 def test_crowds():
     objects = true((0, 0, 100, 100, 0), (150, 150, 160, 160, 0), crowd=[True, False])
-    said = found((10, 10, 20, 20, 0.9, 0), (150, 150, 160, 160, 0.8, 0), (10, 10, 20, 20, 0.7, 1))
-    assert [(m.kind, m.found, m.truth) for m in match(said, objects)] == [("correct", 1, 1), ("background", 2, None)]
+    predicted = found((10, 10, 20, 20, 0.9, 0), (150, 150, 160, 160, 0.8, 0), (10, 10, 20, 20, 0.7, 1))
+    assert [(m.kind, m.found, m.truth) for m in match(predicted, objects)] == [
+        ("correct", 1, 1),
+        ("background", 2, None),
+    ]
     assert match(found(), true((0, 0, 100, 100, 0), crowd=[True])) == []
 
 
 def test_confusion():
     objects = true((0, 0, 10, 10, 0), (20, 0, 30, 10, 0), (40, 0, 50, 10, 1), (60, 0, 70, 10, 1))
-    said = found(
+    predicted = found(
         (0, 0, 10, 10, 0.9, 0),  # right
         (20, 0, 30, 10, 0.9, 1),  # classification
         (40, 0, 50, 4, 0.9, 1),  # localization
@@ -69,11 +72,11 @@ def test_confusion():
         (90, 90, 99, 99, 0.7, 1),  # background
         (60, 0, 70, 10, 0.3, 1),  # not sure enough
     )
-    matrix = detection_confusion([said, found()], [objects, true()], ["a", "b"])
+    matrix = detection_confusion([predicted, found()], [objects, true()], ["a", "b"])
     assert matrix.tolist() == [[1, 1, 0], [0, 0, 2], [1, 2, 0]]
     assert matrix[:2].sum() == len(objects)
     assert matrix[:, :2].sum() == 5
-    surer = detection_confusion([said], [objects], ["a", "b"], threshold=0.2)
+    surer = detection_confusion([predicted], [objects], ["a", "b"], threshold=0.2)
     assert surer.tolist() == [[1, 1, 0], [0, 1, 1], [1, 2, 0]]
 
 

@@ -52,8 +52,8 @@ def test_the_first_object_of_all_counts_too():
 def test_a_ghost_before_two_hits():
     """Ghost, hit, hit of two objects: precision 1/2 then 2/3, which interpolates to 2/3 at all 101 recalls."""
     objects = true((0, 0, 100, 100, 0), (200, 200, 300, 300, 0))
-    said = found((300, 0, 400, 100, 0.9, 0), (0, 0, 100, 100, 0.8, 0), (200, 200, 300, 300, 0.7, 0))
-    scores = detection_scores([said], [objects], ["a"])
+    predicted = found((300, 0, 400, 100, 0.9, 0), (0, 0, 100, 100, 0.8, 0), (200, 200, 300, 300, 0.7, 0))
+    scores = detection_scores([predicted], [objects], ["a"])
     assert scores["mAP"] == pytest.approx(2 / 3, abs=1e-12)
 
 
@@ -73,8 +73,8 @@ def test_a_box_of_iou_six_tenths():
 
 def test_a_second_box_on_the_same_object_is_a_ghost():
     objects = true((0, 0, 100, 100, 0), (200, 0, 300, 100, 0))
-    said = found((0, 0, 100, 100, 0.9, 0), (1, 0, 100, 100, 0.8, 0), (200, 0, 300, 100, 0.7, 0))
-    ap = detection_scores([said], [objects], ["a"])["mAP50"]
+    predicted = found((0, 0, 100, 100, 0.9, 0), (1, 0, 100, 100, 0.8, 0), (200, 0, 300, 100, 0.7, 0))
+    ap = detection_scores([predicted], [objects], ["a"])["mAP50"]
     assert ap == pytest.approx((51 + 50 * 2 / 3) / 101, abs=1e-12)
 
 
@@ -91,12 +91,12 @@ def test_nothing_found_is_zero(pictures):
     assert scores["per_class"]["b"] == {"mAP": None, "mAP50": None, "objects": 0}
 
 
-@pytest.mark.parametrize("said", [found(), found((0, 0, 10, 10, 0.5, 0))])
+@pytest.mark.parametrize("predicted", [found(), found((0, 0, 10, 10, 0.5, 0))])
 @pytest.mark.parametrize("pictures", [0, 1])
-def test_nothing_to_find_is_none(said, pictures):
-    scores = detection_scores([said] * pictures, [true()] * pictures, ["a"])
+def test_nothing_to_find_is_none(predicted, pictures):
+    scores = detection_scores([predicted] * pictures, [true()] * pictures, ["a"])
     assert [scores[name] for name in ("mAP", "mAP50", "mAP75", "mAP_s")] == [None] * 4
-    assert pr_curves([said] * pictures, [true()] * pictures, ["a"]) == {"a": None}
+    assert pr_curves([predicted] * pictures, [true()] * pictures, ["a"]) == {"a": None}
 
 
 def test_ghosts_in_empty_pictures_cost():
@@ -124,18 +124,18 @@ def test_only_a_hundred_of_a_class_count():
 
 
 def test_an_inverted_or_empty_box_matches_nothing():
-    said = found((50, 50, 0, 0, 0.9, 0), (0, 0, 0, 50, 0.8, 0), (0, 0, 50, 50, 0.7, 0))
-    assert detection_scores([said], [true((0, 0, 50, 50, 0))], ["a"])["mAP"] == pytest.approx(1 / 3, abs=1e-12)
+    predicted = found((50, 50, 0, 0, 0.9, 0), (0, 0, 0, 50, 0.8, 0), (0, 0, 50, 50, 0.7, 0))
+    assert detection_scores([predicted], [true((0, 0, 50, 50, 0))], ["a"])["mAP"] == pytest.approx(1 / 3, abs=1e-12)
 
 
 def test_it_prints_nothing_and_leaves_its_arguments(capsys, caplog):
-    said, truth = [found((0, 0, 40, 60, 0.5, 0))], [true((0, 0, 50, 50, 0))]
-    before = said[0].boxes.clone(), truth[0].boxes.clone()
+    predicted, truth = [found((0, 0, 40, 60, 0.5, 0))], [true((0, 0, 50, 50, 0))]
+    before = predicted[0].boxes.clone(), truth[0].boxes.clone()
     with caplog.at_level("WARNING"):
-        detection_scores(said, truth, ["a"])
+        detection_scores(predicted, truth, ["a"])
     assert capsys.readouterr() == ("", "")
     assert not caplog.records
-    assert torch.equal(said[0].boxes, before[0])
+    assert torch.equal(predicted[0].boxes, before[0])
     assert torch.equal(truth[0].boxes, before[1])
 
 
@@ -153,11 +153,11 @@ def _iou(a, b):
 def slow_ap(pictures, label, threshold):
     """Average precision of one class by the definition; None without objects. pictures: (found, truth) rows."""
     marks, objects = [], 0
-    for said, truth in pictures:
+    for predicted, truth in pictures:
         of_class = [t for t in truth if t[4] == label]
         objects += len(of_class)
         taken = set()
-        for box in sorted((d for d in said if d[5] == label), key=lambda d: -d[4])[:100]:
+        for box in sorted((d for d in predicted if d[5] == label), key=lambda d: -d[4])[:100]:
             fits = [(_iou(box, t), j) for j, t in enumerate(of_class) if j not in taken]
             best = max(fits, default=(0.0, -1))
             if best[0] >= threshold:
@@ -170,8 +170,8 @@ def slow_ap(pictures, label, threshold):
         hits += right
         points.append((hits / objects, hits / n))
     total = 0.0
-    for r in range(101):
-        total += max((p for recall, p in points if recall >= r / 100 - 1e-12), default=0.0)
+    for least in np.linspace(0, 1, 101):  # COCO compares with these numbers, without a tolerance for rounding
+        total += max((p for recall, p in points if recall >= least), default=0.0)
     return total / 101
 
 
@@ -179,7 +179,7 @@ def some_pictures(seed, count=6, classes=3):
     rng = np.random.default_rng(seed)
     pictures = []
     for _ in range(count):
-        truth, said = [], []
+        truth, predicted = [], []
         for _ in range(rng.integers(0, 7)):
             left, top = rng.uniform(0, 300, 2)
             width, height = rng.uniform(10, 150, 2)
@@ -188,14 +188,14 @@ def some_pictures(seed, count=6, classes=3):
             for _ in range(rng.integers(0, 3)):
                 moved = np.sort((np.array(box) + rng.normal(0, 12, 4)).reshape(2, 2), axis=0).reshape(-1)
                 other = int(rng.integers(classes)) if rng.uniform() < 0.2 else label
-                said.append((*moved, float(rng.uniform()), other))
+                predicted.append((*moved, float(rng.uniform()), other))
         for _ in range(rng.integers(0, 4)):
             left, top = rng.uniform(0, 300, 2)
-            said.append((left, top, left + 40, top + 60, float(rng.uniform()), int(rng.integers(classes))))
-        pictures.append((said, truth))
+            predicted.append((left, top, left + 40, top + 60, float(rng.uniform()), int(rng.integers(classes))))
+        pictures.append((predicted, truth))
     # as the tensors will hold them
     single = lambda rows, n: [(*np.float32(row[:n]).astype(float), row[n]) if n < len(row) else row for row in rows]  # noqa: E731
-    return [(single(said, 5), single(truth, 4)) for said, truth in pictures]
+    return [(single(predicted, 5), single(truth, 4)) for predicted, truth in pictures]
 
 
 @given(st.integers(0, 10**6))
@@ -203,7 +203,9 @@ def test_as_a_slow_reference(seed):
     classes = ["a", "b", "c"]
     pictures = some_pictures(seed)
     scores = detection_scores(
-        [found(*said) for said, _ in pictures], [true(*truth, size=(900, 900)) for _, truth in pictures], classes
+        [found(*predicted) for predicted, _ in pictures],
+        [true(*truth, size=(900, 900)) for _, truth in pictures],
+        classes,
     )
     slow = [[slow_ap(pictures, c, t / 100) for t in range(50, 100, 5)] for c in range(3)]
     for name, row in zip(classes, slow, strict=True):
@@ -221,9 +223,9 @@ def test_as_a_slow_reference(seed):
 
 def test_curves_are_those_the_ap_is_the_mean_of():
     objects = true((0, 0, 100, 100, 0), (200, 200, 300, 300, 0))
-    said = found((0, 0, 100, 100, 0.8, 0), (300, 0, 400, 100, 0.7, 0), (200, 200, 300, 300, 0.6, 0))
-    curve = pr_curves([said], [objects], ["a"])["a"]
-    assert curve.ap == detection_scores([said], [objects], ["a"])["mAP50"]
+    predicted = found((0, 0, 100, 100, 0.8, 0), (300, 0, 400, 100, 0.7, 0), (200, 200, 300, 300, 0.6, 0))
+    curve = pr_curves([predicted], [objects], ["a"])["a"]
+    assert curve.ap == detection_scores([predicted], [objects], ["a"])["mAP50"]
     assert curve.precision[50] == 1.0
     assert curve.precision[51] == pytest.approx(2 / 3)
     assert (curve.scores[50], curve.scores[51]) == (pytest.approx(0.8), pytest.approx(0.6))
@@ -235,7 +237,7 @@ def test_curves_are_those_the_ap_is_the_mean_of():
 
 
 @pytest.mark.parametrize(
-    ("said", "truth", "message"),
+    ("predicted", "truth", "message"),
     [
         ([found()], [], "detections of 1 pictures and the objects of 0"),
         ([found((0, 0, 9, 9, 0.5, 2))], [true()], "a found object has class 2; there are 2"),
@@ -247,9 +249,9 @@ def test_curves_are_those_the_ap_is_the_mean_of():
     ],
 )
 @pytest.mark.parametrize("score", [detection_scores, pr_curves])
-def test_what_cannot_be_compared_is_refused(said, truth, message, score):
+def test_what_cannot_be_compared_is_refused(predicted, truth, message, score):
     with pytest.raises(DataError, match=message):
-        score(said, truth, ["a", "b"])
+        score(predicted, truth, ["a", "b"])
 
 
 # -------------------------------------------------------------------------------------------- relations
@@ -289,16 +291,16 @@ def test_mean_recall_is_not_ruled_by_the_frequent():
 
 def test_only_the_surest_count():
     links = [(0, 0, 1), (1, 1, 2)]
-    said = [(2, 0, 0), (1, 1, 2), (0, 0, 1)]
-    scores = relation_scores([answer(said, [0.1, 0.3, 0.2])], [scene(links)], NAMES, k=(1, 2))
+    predicted = [(2, 0, 0), (1, 1, 2), (0, 0, 1)]
+    scores = relation_scores([answer(predicted, [0.1, 0.3, 0.2])], [scene(links)], NAMES, k=(1, 2))
     assert (scores["recall@1"], scores["recall@2"]) == (0.5, 1.0)
     assert (scores["ceiling@1"], scores["ceiling@2"]) == (0.5, 1.0)
-    unsaid = relation_scores([answer(said)], [scene(links)], NAMES, k=(1, 2))
+    unsaid = relation_scores([answer(predicted)], [scene(links)], NAMES, k=(1, 2))
     assert (unsaid["recall@1"], unsaid["recall@2"]) == (0.0, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("said", "right"),
+    ("predicted", "right"),
     [
         (answer([(0, 0, 1)], shift=10), True),  # IoU 40 / 60
         (answer([(0, 0, 1)], shift=20), False),  # IoU 30 / 70
@@ -309,15 +311,15 @@ def test_only_the_surest_count():
         (found(), False),
     ],
 )
-def test_boxes_classes_direction_and_name_must_be_right(said, right):
-    assert relation_scores([said], [scene([(0, 0, 1)])], NAMES)["recall@20"] == float(right)
+def test_boxes_classes_direction_and_name_must_be_right(predicted, right):
+    assert relation_scores([predicted], [scene([(0, 0, 1)])], NAMES)["recall@20"] == float(right)
 
 
 def test_recall_is_averaged_over_pictures_that_have_relations():
     links = [(0, 0, 1), (1, 1, 2)]
     truth = [scene(links), scene([(0, 0, 1)]), scene(None), scene([])]
-    said = [answer(links[:1]), answer(links[:1]), answer(links), answer(links)]
-    scores = relation_scores(said, truth, NAMES)
+    predicted = [answer(links[:1]), answer(links[:1]), answer(links), answer(links)]
+    scores = relation_scores(predicted, truth, NAMES)
     assert scores["recall@20"] == pytest.approx((1 / 2 + 1) / 2)
     assert scores["mean_recall@20"] == pytest.approx((1 + 0) / 2)
 
@@ -329,7 +331,7 @@ def test_no_relations_at_all():
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("predicted", "message"),
     [
         (answer([(0, 2, 1)]), "a relation names what is not there; there are 3 objects and 2 relations"),
         (answer([(0, 0, 3)]), "names what is not there"),
@@ -338,6 +340,6 @@ def test_no_relations_at_all():
         (answer([(0, 0, 1)], [math.nan]), "expected 1 finite scores of relations"),
     ],
 )
-def test_relations_that_cannot_be(said, message):
+def test_relations_that_cannot_be(predicted, message):
     with pytest.raises(DataError, match=message):
-        relation_scores([said], [scene([(0, 0, 1)])], NAMES)
+        relation_scores([predicted], [scene([(0, 0, 1)])], NAMES)

@@ -73,20 +73,20 @@ def test_boxes_come_back_to_the_pixels_of_any_picture(monkeypatch):
         centred = torch.stack([seen[0] + seen[2], seen[1] + seen[3], 2 * (seen[2] - seen[0]), 2 * (seen[3] - seen[1])])
         box = (centred / 2 / torch.tensor([40, 32, 40, 32]))[None, None]
         monkeypatch.setattr(task.model, "forward", lambda _, b=box: finder.answer(torch.full((1, 1, 3), 4.0), b))
-        said = task.predict(picture(width, height))
+        predicted = task.predict(picture(width, height))
         expected = [width / 4, height / 4, width * 3 / 4, height * 3 / 4]
-        assert said.found.boxes[0].tolist() == pytest.approx(expected, abs=1e-3)
-        assert said.size == (height, width)
+        assert predicted.found.boxes[0].tolist() == pytest.approx(expected, abs=1e-3)
+        assert predicted.size == (height, width)
 
 
 def test_predictions_print_and_go_to_json():
-    said = finder.task().predict(picture(), threshold=0.0)
-    told = json.loads(json.dumps(said.to_dict()))
-    assert told["width"] == 61
-    assert len(told["objects"]) == 6
-    assert all(o["label"] in finder.LABELS and 0 <= o["score"] <= 1 for o in told["objects"])
-    assert all(r["relation"] in finder.RELATIONS and r["subject"] != r["object"] for r in told["relations"])
-    assert told["objects"][0]["label"] in str(said)
+    predicted = finder.task().predict(picture(), threshold=0.0)
+    record = json.loads(json.dumps(predicted.to_dict()))
+    assert record["width"] == 61
+    assert len(record["objects"]) == 6
+    assert all(o["label"] in finder.LABELS and 0 <= o["score"] <= 1 for o in record["objects"])
+    assert all(r["relation"] in finder.RELATIONS and r["subject"] != r["object"] for r in record["relations"])
+    assert record["objects"][0]["label"] in str(predicted)
     assert "nothing found" in str(finder.task().predict(picture(), threshold=1.0))
 
 
@@ -112,7 +112,7 @@ def test_its_folder_says_what_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "predicted"),
     [
         ({"task": "juggle"}, "the task 'juggle'"),
         ({"labels": ["cat"]}, "1 labels for the 3"),
@@ -120,11 +120,11 @@ def test_its_folder_says_what_it_is(tmp_path):
         ({"model": {"classes": 3}}, "not a whole Saccade model"),
     ],
 )
-def test_a_folder_that_contradicts_itself_is_refused(tmp_path, change, said):
+def test_a_folder_that_contradicts_itself_is_refused(tmp_path, change, predicted):
     finder.task().save(tmp_path / "model")
     file = tmp_path / "model" / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
-    with pytest.raises(CheckpointError, match=said):
+    with pytest.raises(CheckpointError, match=predicted):
         load(tmp_path)
 
 

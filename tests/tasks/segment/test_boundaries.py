@@ -30,8 +30,8 @@ def blobs(size, classes, seed, ignored=0.0, smooth=2):
 
 
 def pair(size, classes, seed, ignored):
-    said, truth = blobs(size, classes, seed), blobs(size, classes, seed + 1, ignored)
-    return np.where(truth == IGNORE_INDEX, np.uint8(IGNORE_INDEX), said), truth
+    predicted, truth = blobs(size, classes, seed), blobs(size, classes, seed + 1, ignored)
+    return np.where(truth == IGNORE_INDEX, np.uint8(IGNORE_INDEX), predicted), truth
 
 
 def at(mask, y, x):
@@ -60,14 +60,14 @@ def slow_band(mask, distance):
     return found
 
 
-def slow_counts(said, truth, classes):
+def slow_counts(predicted, truth, classes):
     out = np.zeros((classes, COLUMNS), int)
     for c in range(classes):
-        mine, true = ({place for place in slow_borders(m) if m[place] == c} for m in (said, truth))
+        mine, true = ({place for place in slow_borders(m) if m[place] == c} for m in (predicted, truth))
         out[c, :2] = len(mine), len(true)
         for k, d in enumerate(DISTANCES):
             near = [sum(any(math.dist(p, q) <= d for q in b) for p in a) for a, b in ((mine, true), (true, mine))]
-            g, p = ({place for place in slow_band(m, d) if m[place] == c} for m in (truth, said))
+            g, p = ({place for place in slow_band(m, d) if m[place] == c} for m in (truth, predicted))
             out[c, 2 + 5 * k : 7 + 5 * k] = *near, len(g & p), len(p), len(g)
     return out
 
@@ -80,8 +80,8 @@ def places(found):
 @pytest.mark.parametrize(("classes", "ignored"), [(2, 0.0), (5, 0.0), (3, 0.2)])
 def test_counts_are_those_of_the_definition(size, classes, ignored):
     for seed in range(4):
-        said, truth = pair(size, classes, seed, ignored)
-        assert (boundary_counts(said, truth, classes) == slow_counts(said, truth, classes)).all()
+        predicted, truth = pair(size, classes, seed, ignored)
+        assert (boundary_counts(predicted, truth, classes) == slow_counts(predicted, truth, classes)).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -132,8 +132,8 @@ def test_the_reference_implementation_of_boundary_iou():
 
 
 def test_the_masks_given_stay_as_they_are():
-    said, truth = pair((13, 17), 3, 1, 0.2)
-    copies = said.copy(), truth.copy()
-    boundary_counts(said, truth, 3)
-    assert (said == copies[0]).all()
+    predicted, truth = pair((13, 17), 3, 1, 0.2)
+    copies = predicted.copy(), truth.copy()
+    boundary_counts(predicted, truth, 3)
+    assert (predicted == copies[0]).all()
     assert (truth == copies[1]).all()

@@ -129,7 +129,7 @@ def test_whole_or_not_at_all(tmp_path):
     with pytest.raises(DataError, match=r"areas\.json cannot be written there"), nowhere:
         pass
     with pytest.raises(OSError, match="another file"), open_coco(out, NAMES):
-        raise OSError("another file")  # is not said to be this one's
+        raise OSError("another file")  # must not be attributed to this one
     assert written(tmp_path, [])["images"] == []
 
 

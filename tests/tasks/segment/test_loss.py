@@ -14,10 +14,10 @@ def example(seed=0):
     random = torch.Generator().manual_seed(seed)
     truth = torch.randint(0, CLASSES - 1, (2, 6, 10), generator=random).repeat_interleave(2, 1).byte()  # one is absent
     truth[0, :3, :4] = IGNORE_INDEX
-    said = SegmenterOutput(
+    predicted = SegmenterOutput(
         torch.randn(2, CLASSES, 12, 10, generator=random), torch.randn(2, CLASSES, 3, 2, generator=random)
     )
-    return said, truth
+    return predicted, truth
 
 
 @pytest.mark.parametrize("reach", [1, 2])
@@ -34,9 +34,9 @@ def test_pixels_beside_another_class(reach):
 
 
 def test_every_part_is_what_its_definition_says():
-    said, truth = example(3)
-    parts = segmentation_loss(said, truth, BORDER)
-    logs, borders = said.logits.double().log_softmax(1), boundary_band(truth, 1)
+    predicted, truth = example(3)
+    parts = segmentation_loss(predicted, truth, BORDER)
+    logs, borders = predicted.logits.double().log_softmax(1), boundary_band(truth, 1)
     total = weights = 0.0
     for i, y, x in (truth != IGNORE_INDEX).nonzero().tolist():
         weight = 1 + BORDER * borders[i, y, x].item()
@@ -44,7 +44,7 @@ def test_every_part_is_what_its_definition_says():
         weights += weight
     assert parts["pixels"].item() == pytest.approx(PIXELS * total / weights, rel=1e-5)
 
-    known, shares = truth != IGNORE_INDEX, said.logits.double().softmax(1)
+    known, shares = truth != IGNORE_INDEX, predicted.logits.double().softmax(1)
     dice = []
     for k in range(CLASSES):
         mine, theirs = shares[:, k][known], (truth == k)[known].double()
@@ -54,29 +54,29 @@ def test_every_part_is_what_its_definition_says():
     assert parts["dice"].item() == pytest.approx(DICE * sum(dice) / len(dice), rel=1e-5)
 
     total = 0.0
-    logs = said.patch_logits.double().log_softmax(1)
+    logs = predicted.patch_logits.double().log_softmax(1)
     for i, y, x in known.nonzero().tolist():
         total -= logs[i, truth[i, y, x].item(), y // 4, x // 5].item()
     assert parts["patches"].item() == pytest.approx(PATCHES * total / known.sum().item(), rel=1e-5)
 
 
 def test_what_is_ignored_moves_nothing():
-    said, truth = example(1)
-    other = SegmenterOutput(said.logits.clone(), said.patch_logits)
+    predicted, truth = example(1)
+    other = SegmenterOutput(predicted.logits.clone(), predicted.patch_logits)
     other.logits[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)
-    a, b = segmentation_loss(said, truth, BORDER), segmentation_loss(other, truth, BORDER)
+    a, b = segmentation_loss(predicted, truth, BORDER), segmentation_loss(other, truth, BORDER)
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_picture_of_which_nothing_is_known_costs_nothing():
-    said, truth = example()
+    predicted, truth = example()
     truth.fill_(IGNORE_INDEX)
-    assert sum(segmentation_loss(said, truth, BORDER).values()) == 0
+    assert sum(segmentation_loss(predicted, truth, BORDER).values()) == 0
 
 
 def test_the_right_answer_costs_next_to_nothing():
     truth = torch.zeros(1, 8, 8, dtype=torch.uint8)
     truth[:, :, 4:] = 2
     sure = 50 * torch.nn.functional.one_hot(truth.long(), 3).movedim(-1, 1).float()
-    said = SegmenterOutput(sure, sure[:, :, ::4, ::4])
-    assert sum(segmentation_loss(said, truth, BORDER).values()) < 1e-4
+    predicted = SegmenterOutput(sure, sure[:, :, ::4, ::4])
+    assert sum(segmentation_loss(predicted, truth, BORDER).values()) < 1e-4

@@ -51,9 +51,9 @@ def test_the_few_worst_are_kept_and_scored_as_one_picture():
     for one, shift in zip(worst.worst, (15, 9, 4), strict=True):
         alone = SegmentScores(CLASSES)
         alone.add(square(shift), square())
-        told = alone.result()
-        assert one.score == pytest.approx(told["boundary_F@2"])
-        assert one.per_class == {name: values["boundary_F@2"] for name, values in told["per_class"].items()}
+        scores_alone = alone.result()
+        assert one.score == pytest.approx(scores_alone["boundary_F@2"])
+        assert one.per_class == {name: values["boundary_F@2"] for name, values in scores_alone["per_class"].items()}
         assert (one.predicted == square(shift).numpy()).all()
 
 
@@ -66,11 +66,11 @@ def test_the_distance_counts():
 
 def test_masks_may_be_used_again_and_pictures_without_borders_are_passed_over():
     worst = WorstBoundaries(CLASSES)
-    said, truth = square(5), square()
-    worst.add(0, said, truth)
-    said.fill_(0)
+    prediction, truth = square(5), square()
+    worst.add(0, prediction, truth)
+    prediction.fill_(0)
     truth.fill_(0)
-    worst.add(1, said, truth)
+    worst.add(1, prediction, truth)
     assert [one.index for one in worst.worst] == [0]
     assert worst.worst[0].truth.any()
     assert worst.worst[0].predicted.any()
@@ -78,10 +78,10 @@ def test_masks_may_be_used_again_and_pictures_without_borders_are_passed_over():
 
 def test_kinds_of_border_worked_by_hand():
     """A border 3 pixels to the right: within 3 right, within 2 missed and not there."""
-    truth, said = np.zeros((2, 3, 12), np.uint8)
-    truth[:, 4:], said[:, 7:] = 1, 1
+    truth, prediction = np.zeros((2, 3, 12), np.uint8)
+    truth[:, 4:], prediction[:, 7:] = 1, 1
     for distance, row in ((2, [0, 0, 0, 2, 2, 0, 3, 3, 0, 0, 0, 0]), (3, [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0])):
-        assert boundary_errors(said, truth, distance).tolist() == [row] * 3
+        assert boundary_errors(prediction, truth, distance).tolist() == [row] * 3
 
 
 def test_the_worst_place_is_a_piece_of_the_picture():
@@ -153,9 +153,9 @@ def test_names_and_colours():
 @pytest.mark.parametrize("size", [(1, 2), (2, 1), (3, 250), (250, 3), (300, 400)])
 def test_sheets_of_odd_sizes_and_many_classes(size):
     worst = WorstBoundaries([f"{'적혈구' * 20} {i}" for i in range(255)])
-    said, truth = torch.randint(0, 255, (2, *size), dtype=torch.uint8)
+    prediction, truth = torch.randint(0, 255, (2, *size), dtype=torch.uint8)
     truth[0, 0] = IGNORE_INDEX if size[0] > 2 else 7
-    worst.add(0, said, truth)
+    worst.add(0, prediction, truth)
     assert draw_worst_boundaries(worst, lambda i: plain(i, size[::-1])).width > 1000
 
 

@@ -43,8 +43,8 @@ def test_a_set_is_scored(tmp_path):
     assert task.parameters == sum(p.numel() for p in task.model.parameters()) > 10_000
     found = list(task.val(data, Device(torch.device("cpu"), bf16=False, rank=0, world=1)))
     assert [index for index, *_ in found] == [0, 2]
-    for index, said, true in found:
-        assert torch.equal(said, task.segment(data.picture(index)))
-        assert torch.equal(said, task.predict(data.picture(index).image).mask)
+    for index, predicted, true in found:
+        assert torch.equal(predicted, task.segment(data.picture(index)))
+        assert torch.equal(predicted, task.predict(data.picture(index).image).mask)
         assert torch.equal(true, data.mask(index))
     assert list(data.skipped) == ["b"]

@@ -114,10 +114,10 @@ def test_it_learns_and_what_is_kept_says_the_same(tmp_path):
     assert kept.card["data"] == "halves"
     place = join("cpu", "fp32")
     assert task.evaluate(kept.model, place)["mIoU"] == pytest.approx(scores["mIoU"])
-    for i, said, truth in kept.val(Halves(2), place):
+    for i, predicted, truth in kept.val(Halves(2), place):
         known = truth != IGNORE_INDEX
-        assert said.shape == (31, 47)
-        assert (said == truth)[known].float().mean() > 0.9, i
+        assert predicted.shape == (31, 47)
+        assert (predicted == truth)[known].float().mean() > 0.9, i
 
 
 def test_several_parts_of_a_batch_count_alike():
