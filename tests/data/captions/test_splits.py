@@ -110,12 +110,13 @@ def test_captions_that_cannot_be_used(tmp_path):
     dataset = open_captions(write_table(tmp_path / "set", columns=COLUMNS, rows=[(*row[:2], "all") for row in ROWS]))
     part = dataset.readable_captions(read)
     assert [part.captions(i) for i in range(len(part))] == [("a star",), ("a ring",), ("a disc",)]
-    assert part.skipped == {"images/a.png, caption 2": "is too long"}
+    assert part.skipped == {"images/a.png, caption 2": "images/a.png, caption 2: is too long"}
+    assert part.subset([1]).skipped == {}
     assert dataset.captions(0) == ("a star", "a red star")
     fewer = dataset.readable_captions(lambda caption: read(caption + "." * caption.count("r")))
     assert fewer.names == ["images/c.png"]
     assert fewer.picture(0).image.size == dataset.picture(2).image.size
-    with pytest.raises(DataError, match="no caption that can be used: is too long"):
+    with pytest.raises(DataError, match=r"no caption that can be used: images/a\.png, caption 1: is too"):
         dataset.readable_captions(lambda caption: read("far too long"))
     strict = open_captions(tmp_path / "set", on_error="fail")
     with pytest.raises(DataError, match=r"images/a.png: is too long"):

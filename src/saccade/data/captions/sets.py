@@ -58,7 +58,7 @@ class CaptionSet(AnnotatedFiles):
 
         Raises DataError if no caption is left."""
         kept: list[int] = []
-        pictures, skipped = list(self._pictures), dict(self.skipped)
+        pictures, skipped, owners = list(self._pictures), dict(self.skipped), dict(self._owners)
         for i, name in enumerate(self.names):
             captions = []
             for number, caption in enumerate(self.captions(i), start=1):
@@ -68,7 +68,8 @@ class CaptionSet(AnnotatedFiles):
                 except DataError as error:
                     if self.on_error == "fail":
                         raise DataError(f"{self.label}, {escape(name)}: {error}") from error
-                    skipped[f"{name}, caption {number}"] = str(error)
+                    where = f"{name}, caption {number}"
+                    skipped[where], owners[where] = f"{escape(where)}: {error}", name
             if captions:
                 kept.append(i)
                 pictures[i] = CaptionedPicture(pictures[i].name, captions)
@@ -76,7 +77,7 @@ class CaptionSet(AnnotatedFiles):
             reason = next(iter(skipped.values()), "it is empty")
             raise DataError(f"{self.label} has no caption that can be used: {reason}")
         part = copy.copy(self)
-        part._pictures = pictures
+        part._pictures, part._owners = pictures, owners
         part = part.subset(kept)
         part.skipped = skipped
         return part
