@@ -1,4 +1,4 @@
-"""One family watched: the captured maps beside every map that the model makes and those its library returns."""
+"""Comparison of one family: captured maps against all maps of the model and those that its library returns."""
 
 import re
 import time
@@ -19,37 +19,37 @@ from benchmarks.coverage.true_maps import Finder, Map, alike
 
 @dataclass
 class Look:
-    """One watched model beside the true maps. maps: how many there are; matched: how many some call equals."""
+    """A watched model compared with its true maps. maps: their number; matched: how many equal a recorded call."""
 
     maps: int = 0
     calls: int = 0
     matched: int = 0
-    noted: int = 0  # of these, softmaxes that the model mixes or gates before it uses them, as the call's note says
-    learned: int = 0  # and softmaxes whose queries are weights of the model, which no product of activations leads to
+    noted: int = 0  # of these, softmaxes that the model mixes or gates before use, as the note of the call says
+    learned: int = 0  # softmaxes whose queries are weights of the model: no product of activations leads to them
     named: dict[str, str] = field(default_factory=dict)  # trace.missed
-    unseen: list[str] = field(default_factory=list)  # modules of maps that no call equals, though named
-    silent: list[str] = field(default_factory=list)  # the same, and not named
-    otherwise: list[str] = field(default_factory=list)  # named, and no map of softmax is missing there
+    unseen: list[str] = field(default_factory=list)  # modules with maps that no call equals, but named
+    silent: list[str] = field(default_factory=list)  # the same, not named
+    otherwise: list[str] = field(default_factory=list)  # named, without a missing softmax map
     differing: list[str] = field(default_factory=list)  # calls that equal no true map
     kinds: dict[str, str] = field(default_factory=dict)
-    coarse: bool = False  # it computes in a dtype whose kernels differ by more than 1e-4 from one another
-    apart: bool = False  # under eager attention the library computes something else
-    changed: bool = False  # the output is not that of the unwatched model
+    coarse: bool = False  # its dtype is one in which kernels differ by more than 1e-4
+    apart: bool = False  # eager attention of the library computes something else
+    changed: bool = False  # the output differs from that of the unwatched model
 
     @property
     def status(self) -> str:
-        """What the rows of the table are counted by."""
+        """The status by which the table counts rows."""
         if self.changed or self.differing or self.silent:
             return "wrong"
         if self.maps:
             return "captured" if self.matched == self.maps else "missed"
-        ragged = any("nested" in why for why in self.named.values())  # plain attention, of which no true map is known
+        ragged = any("nested" in why for why in self.named.values())  # softmax attention without a known true map
         return "missed" if ragged else "other" if self.named else "none"
 
 
 @dataclass
 class Row:
-    """What was found of one family."""
+    """The result of one family."""
 
     family: str
     group: str
@@ -64,26 +64,26 @@ class Row:
 
 def examine(case: Case) -> Row:
     """Build, run, watch and compare one family."""
-    row, begun = Row(case.family, case.group), time.perf_counter()
+    row, start = Row(case.family, case.group), time.perf_counter()
     try:
         subject = case.build()
-    except Exception as error:  # whatever a library raises; it is told in the table
-        row.why = _told(error)
+    except Exception as error:  # any error of a library is reported in the table
+        row.why = _describe_error(error)
         return row
     row.model = type(subject.model).__name__
     try:
         compare(row, subject)
-    except Exception as error:  # the model ran before, so this is ours
-        row.status, row.why = "wrong", _told(error)
-    row.seconds = time.perf_counter() - begun
+    except Exception as error:  # the model ran before, so the lens raised it
+        row.status, row.why = "wrong", _describe_error(error)
+    row.seconds = time.perf_counter() - start
     return row
 
 
 def compare(row: Row, subject: Subject) -> None:
-    """Fill in what the lens and the peers see of a model."""
+    """Fill in the maps that the lens and the peers return for a model."""
     both = looks(subject)
     if any(look is not None and look.differing for look in both):
-        again = looks(doubled(subject))
+        again = looks(in_float64(subject))
         if not any(look is not None and look.differing for look in again):
             both, row.why = again, DOUBLED
     row.eager, row.look = both
@@ -95,20 +95,20 @@ def compare(row: Row, subject: Subject) -> None:
 
 
 def looks(subject: Subject) -> tuple[Look | None, Look]:
-    """The twin with readable attention, if there is one, and the model itself, each beside the true maps."""
+    """The twin with eager attention, if there is one, and the model itself, each compared with the true maps."""
     twin = subject.model if subject.eager is None else subject.eager
     truth = true_maps(twin, subject)
     eager = None if subject.eager is None else look_at(twin, subject, truth)
     apart = not all(map(_near, run(subject.model, subject), run(twin, subject)))
-    if apart:  # then the twin's maps are not those of the model, whose own fused kernels are taken apart instead
+    if apart:  # the twin has other maps than the model, so the fused kernels of the model are decomposed instead
         truth = true_maps(subject.model, subject)
     look = look_at(subject.model, subject, truth)
     look.apart = apart
     return eager, look
 
 
-def doubled(subject: Subject) -> Subject:
-    """The same in float64, where rounding does not add up to other maps."""
+def in_float64(subject: Subject) -> Subject:
+    """The subject in float64, in which rounding errors do not change the maps."""
     for model in filter(None, (subject.model, subject.eager)):
         model.double()
     args, inputs = tree_map(_double, (subject.args, subject.inputs))
@@ -129,19 +129,19 @@ def _near(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
-def _told(error: Exception) -> str:
-    """An error in a short sentence."""
-    said = " ".join(str(error).split())
-    if needs := re.search(r"requires the (\w+) library|No module named '(\w+)'", said):
+def _describe_error(error: Exception) -> str:
+    """An error in one sentence."""
+    message = " ".join(str(error).split())
+    if needs := re.search(r"requires the (\w+) library|No module named '(\w+)'", message):
         return f"it needs {needs.group(1) or needs.group(2)}, which is not installed"
     if isinstance(error, NotTiny):
-        return said
+        return message
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"its own code raised {type(error).__name__}: {said[:90]} ({Path(place.filename).name}:{place.lineno})"
+    return f"its own code raised {type(error).__name__}: {message[:90]} ({Path(place.filename).name}:{place.lineno})"
 
 
 def run(model: nn.Module, subject: Subject, **more: Any) -> list[Tensor]:
-    """Every tensor of the output, without gradients, random numbers started afresh."""
+    """Every tensor of the output, without gradients, with a fixed seed."""
     torch.manual_seed(7)
     with torch.no_grad():
         out = model(*subject.args, **subject.inputs, **more)
@@ -157,8 +157,8 @@ def _tensors(out: Any) -> list[Tensor]:
 
 
 def true_maps(model: nn.Module, subject: Subject) -> Finder:
-    """The maps of a model, and every module that ran with its class. None of ragged tensors, which no kernel that
-    shows its parts takes."""
+    """The maps of a model, and the class of every module that ran. Without those of nested tensors, which no decomposed
+    kernel supports."""
     finder = Finder(model)
     try:
         with finder.following(model):
@@ -177,13 +177,13 @@ def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
     look = Look(calls=len(trace), named=dict(trace.missed))
     look.changed = len(plain) != len(watched) or not all(map(_same, plain, watched))
     look.coarse = any(call.q.dtype in COARSE for call in trace)
-    within = 2e-3 if look.coarse else 1e-4
+    tolerance = 2e-3 if look.coarse else 1e-4
     left, others = list(truth.maps), list(truth.softmaxes)
     for call in trace:
         look.kinds[call.name] = call.kind
         weights = call.weights()
-        match = next((m for m in left if alike(m.value, weights, within)), None)
-        if match is None and weights.shape[-1] == 1:  # a single source has all the weight, and its product is skipped
+        match = next((m for m in left if alike(m.value, weights, tolerance)), None)
+        if match is None and weights.shape[-1] == 1:  # a single source has weight 1, and its product is skipped
             match = Map(weights, call.name, weights)
         if match is None:
             match = _before(weights, left, others)
@@ -202,13 +202,12 @@ def look_at(model: nn.Module, subject: Subject, truth: Finder) -> Look:
         where.append(f"{one.name} {tuple(one.value.shape)}")
     attending = [one.name for one in truth.maps] + list(look.kinds)
     look.silent += [name for name in _other_attention(attending, truth.ran) if not _is_named(name, look.named, root)]
-    look.otherwise = [name for name in look.named if not any(_within(name, one.name) for one in left)]
+    look.otherwise = [name for name in look.named if not any(_nested(name, one.name) for one in left)]
     return look
 
 
 def _before(weights: Tensor, left: list[Map], others: list[Tensor]) -> Map | None:
-    """The map whose softmax these weights are, before the model did something else to it; or such a softmax of which
-    the map is not known."""
+    """The map with these weights as its softmax, before the model modified it; or a softmax with an unknown map."""
     match = next((m for m in left if alike(m.softmax, weights)), None)
     if match is None and (other := next((t for t in others if alike(t, weights)), None)) is not None:
         others[:] = [t for t in others if t is not other]
@@ -216,16 +215,16 @@ def _before(weights: Tensor, left: list[Map], others: list[Tensor]) -> Map | Non
     return match
 
 
-def _within(name: str, other: str) -> bool:
-    """Whether one module is in the other."""
+def _nested(name: str, other: str) -> bool:
+    """Whether one module contains the other."""
     return name == other or "" in (name, other) or name.startswith(f"{other}.") or other.startswith(f"{name}.")
 
 
 def _other_attention(attending: list[str], ran: dict[str, str]) -> list[str]:
-    """Modules that are called attention, by their class or by their own name, and ran, but made no map, nor did one
-    in them or around them."""
+    """Modules with attention in their class or name that ran, where neither they nor a module in or around them has a
+    map."""
     called = [name for name, kind in ran.items() if _called_attention(name, kind)]
-    return [name for name in called if not any(_within(name, n) for n in attending)]
+    return [name for name in called if not any(_nested(name, n) for n in attending)]
 
 
 def _called_attention(name: str, kind: str) -> bool:
@@ -238,19 +237,19 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _is_named(name: str, named: dict[str, str], root: str) -> bool:
-    """Whether a module, one around it or one in it is named as missed."""
+    """Whether a module, its parents or children are named as missed."""
     if "." not in name and root in named:  # the model itself is named by its class
         return True
-    return any(_within(name, n) for n in named)
+    return any(_nested(name, n) for n in named)
 
 
 def given_attentions(model: nn.Module, subject: Subject, truth: list[Map]) -> int:
-    """How many of the true maps `output_attentions` gives."""
+    """Number of true maps that `output_attentions` returns."""
     torch.manual_seed(7)
     try:
         with torch.no_grad():
             out = model(**subject.inputs, output_attentions=True, return_dict=True)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError):  # it has none of that
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError):  # not supported by the model
         return 0
     given, left = _tensors(_attentions(out)), list(truth)
     for t in given:
@@ -261,7 +260,7 @@ def given_attentions(model: nn.Module, subject: Subject, truth: list[Map]) -> in
 
 
 def _attentions(out: Any) -> list[Any]:
-    """What an output, or an output in it, calls attentions."""
+    """The attentions of an output and of outputs in it."""
     if not isinstance(out, dict):
         return []
     return [v if "attention" in name else _attentions(v) for name, v in out.items()]

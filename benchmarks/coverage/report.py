@@ -30,11 +30,11 @@ def summary(rows: list[Any], absent: list[str]) -> str:
     """Counts by library, then every family that is not captured with the reason."""
     lines = []
     for group, these in _groups(rows):
-        lines.append(f"{group}: {len(these)} families: {_told(these)}; {share(these)}")
+        lines.append(f"{group}: {len(these)} families: {_statuses(these)}; {share(these)}")
         eager = [row for row in these if row.eager is not None]
         if eager:
-            told = ", ".join(f"{n} {s}" for s, n in Counter(row.eager.status for row in eager).most_common())
-            lines.append(f"  under eager attention: {told}")
+            listed = ", ".join(f"{n} {s}" for s, n in Counter(row.eager.status for row in eager).most_common())
+            lines.append(f"  under eager attention: {listed}")
         if any(row.peers for row in these):
             lines += [f"  output_attentions, {way}: {_peers(these, way)}" for way in ("default", "eager")]
     lines += [f"not covered: {name}" for name in absent]
@@ -49,7 +49,7 @@ def _groups(rows: list[Any]) -> list[tuple[str, list[Any]]]:
     return [(group, [row for row in rows if row.group == group]) for group in present]
 
 
-def _told(rows: list[Any]) -> str:
+def _statuses(rows: list[Any]) -> str:
     counts = Counter(row.status for row in rows)
     return ", ".join(f"{counts[s]} {s}" for s in STATUSES if counts[s])
 
@@ -84,8 +84,8 @@ def reason(row: Any) -> str:
     parts += [f"{look.learned} with queries that are weights of the model"] * bool(look.learned)
     parts += ["in 16 bits, whose kernels differ: compared within 2e-3"] * look.coarse
     missing = set(look.named) - set(look.otherwise)
-    told = missing or (look.named if row.status in ("other", "missed") else ())
-    whys = Counter(_short(look.named[name]) for name in told)
+    listed = missing or (look.named if row.status in ("other", "missed") else ())
+    whys = Counter(_short(look.named[name]) for name in listed)
     return "; ".join(parts + [f"{why} ({n})" for why, n in whys.most_common(2)])
 
 
@@ -113,8 +113,8 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
     lines += ["", f"All together: {share(rows)}."]
     if any(row.peers for row in rows):
         ways = {"default": "by default", "eager": "under eager attention"}
-        told = "; ".join(f"{ways[way]} {_peers(rows, way)} of the maps" for way in ways)
-        lines.append(f"transformers' own `output_attentions` gives, by families: {told}.")
+        listed = "; ".join(f"{ways[way]} {_peers(rows, way)} of the maps" for way in ways)
+        lines.append(f"transformers' own `output_attentions` gives, by families: {listed}.")
     lines += [f"Not covered, because it does not import: {name}." for name in absent]
     for group, these in _groups(rows):
         lines += ["", f"## {LIBRARIES[group]}", "", *_table(group, these)]
