@@ -45,12 +45,12 @@ def test_pickles_are_refused_unopened(name, tmp_path):
 def test_truncated(size, model_file):
     whole = model_file.read_bytes()
     model_file.write_bytes(whole[:size])
-    refused(model_file, str(model_file), "not a whole safetensors file", "fetch it again")
+    refused(model_file, str(model_file), "not a complete safetensors file", "fetch it again")
 
 
 def test_not_safetensors_at_all(model_file):
     model_file.write_bytes(b"<html>not found</html>" * 20)
-    refused(model_file, "not a whole safetensors file")
+    refused(model_file, "not a complete safetensors file")
 
 
 def test_lfs_pointer(model_file):

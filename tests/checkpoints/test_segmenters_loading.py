@@ -170,7 +170,7 @@ def test_cut_short_files(saved, tmp_path):
         saccade.load(folder)
     (folder / "config.json").write_text(whole)
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         saccade.load(folder)
 
 

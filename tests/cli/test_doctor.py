@@ -96,7 +96,7 @@ def test_nothing_to_examine(saccade, tmp_path):
     (tmp_path / "notes" / "a.txt").write_text("x")
     completed = saccade("doctor", "notes")
     assert completed.code == 1
-    assert "is no data set of a known kind (found: 1 .txt)" in completed.line
+    assert "is not a data set of a known kind (found: 1 .txt)" in completed.line
     assert "does not exist" in saccade("doctor", "gone").line
 
 

@@ -170,7 +170,7 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
 @pytest.mark.parametrize(
     ("options", "completed"),
     [
-        (["--coco", "no/areas.json"], "no is no folder"),
+        (["--coco", "no/areas.json"], "no is not a folder"),
         (["--coco", "a.png"], "would destroy it"),
         (["--coco", "same", "--out", "same"], "name the same file"),
     ],

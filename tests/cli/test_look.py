@@ -190,7 +190,7 @@ def test_a_folder_is_no_picture(saccade, model, photos):
 
 @pytest.mark.parametrize(
     ("out", "named"),
-    [("nowhere/page.html", "nowhere is no folder"), (".", "."), ("/proc/page.html", "/proc/page.html")],
+    [("nowhere/page.html", "nowhere is not a folder"), (".", "."), ("/proc/page.html", "/proc/page.html")],
 )
 def test_a_page_that_cannot_be_written(saccade, model, red, out, named):
     completed = saccade("look", red, "--model", model, "--out", out)
@@ -216,7 +216,7 @@ def test_pickles_and_other_files_are_refused(saccade, red, tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(b"\xff\0\0\0\0\0\0\0{")
     completed = saccade("look", red, "--model", "cut.safetensors")
     assert completed.code == 1
-    assert "not a whole safetensors file" in completed.line
+    assert "not a complete safetensors file" in completed.line
 
 
 def test_a_model_without_a_head_only_looks(saccade, red, tmp_path):

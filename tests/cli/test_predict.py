@@ -91,7 +91,7 @@ def test_nothing_readable_at_all(saccade, model, tmp_path):
     assert "none of 1 pictures could be read" in completed.line
 
 
-@pytest.mark.parametrize(("out", "named"), [("nowhere/names.csv", "nowhere is no folder"), (".", ". is a folder")])
+@pytest.mark.parametrize(("out", "named"), [("nowhere/names.csv", "nowhere is not a folder"), (".", ". is a folder")])
 def test_an_out_that_cannot_be_written(saccade, model, red, out, named):
     completed = saccade("predict", red, "--model", model, "--out", out)
     assert completed.code == 1

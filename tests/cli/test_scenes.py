@@ -57,7 +57,7 @@ def test_sprites(saccade, tmp_path):
         (["--format", "mpeg"], 2, "mpeg"),
         (["--format", "films", "--frames", "1"], 2, "--frames"),
         (["--format", "films", "--frames", "1000000"], 2, "--frames"),
-        (["--sprites", "nowhere"], 1, "nowhere is no folder; a folder of PNGs"),
+        (["--sprites", "nowhere"], 1, "nowhere is not a folder; a folder of PNGs"),
     ],
 )
 def test_what_cannot_be(saccade, tmp_path, options, code, what):

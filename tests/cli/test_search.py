@@ -144,7 +144,7 @@ def test_pictures_that_cannot_be_read(saccade, photos, clip):
         (("red", "nosuch"), 1, "nosuch does not exist"),
         (("red", "photos/red/0.png"), 1, "0.png is a file: give the folder"),
         (("red", "photos", "--sheet", "sheet.jpg"), 2, "give a name that ends in .png"),
-        (("red", "photos", "--sheet", "no/sheet.png"), 1, "no is no folder"),
+        (("red", "photos", "--sheet", "no/sheet.png"), 1, "no is not a folder"),
         (("red", "photos", "--index", "photos/red/0.png"), 1, "writing there would destroy it"),
         (("red", "photos", "--top", "0"), 2, "Must be >= 1"),
         (("red", "photos", "--model", "nosuch"), 1, "there is no model 'nosuch'"),

@@ -14,7 +14,7 @@ def test_check_refuses_before_any_work(tmp_path):
     photo.write_bytes(b"precious")
     link = tmp_path / "link.png"
     link.symlink_to(photo)
-    for out, message in ((tmp_path, "is a folder"), (tmp_path / "no" / "x", "is no folder"), (link, "destroy")):
+    for out, message in ((tmp_path, "is a folder"), (tmp_path / "no" / "x", "is not a folder"), (link, "destroy")):
         with pytest.raises(DataError, match=message):
             output.check_writable(out, [photo, tmp_path / "missing.png"])
     output.check_writable(tmp_path / "new.html", [photo])

@@ -98,7 +98,7 @@ def _expand_user(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: there is no such user, so ~ stands for no folder; write it out") from error
+        raise CheckpointError(f"{path}: there is no such user; write the path in full") from error
 
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
@@ -161,7 +161,7 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
         return CheckpointError(f"{path} is a Git LFS pointer, not the weights themselves: run git lfs pull")
     reason = " ".join(str(error).split())
     return CheckpointError(
-        f"{path} is not a whole safetensors file ({path.stat().st_size} bytes: {reason}); fetch it again"
+        f"{path} is not a complete safetensors file ({path.stat().st_size} bytes: {reason}); fetch it again"
     )
 
 

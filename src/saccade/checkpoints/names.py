@@ -171,7 +171,7 @@ def _check_complete(where: str, missing: list[str], unused: list[str]) -> None:
     if missing:
         problems.append(f"{len(missing)} weights are missing: {_first_names(missing)}")
     if unused:
-        problems.append(f"{len(unused)} weights are of no use to this family: {_first_names(unused)}")
+        problems.append(f"{len(unused)} weights are not used by this family: {_first_names(unused)}")
     if problems:
         raise CheckpointError(f"{where}: {'; '.join(problems)}")
 

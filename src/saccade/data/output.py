@@ -20,7 +20,7 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
         raise DataError(f"{escape(out)} is a folder; give a file to write to")
     if not out.parent.is_dir():
         raise DataError(
-            f"{escape(out.parent)} is no folder, so {escape(out.name)} cannot be written there; make it first"
+            f"{escape(out.parent)} is not a folder, so {escape(out.name)} cannot be written there; make it first"
         )
     if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
         raise DataError(f"{escape(out)} is a picture to read; writing there would destroy it: choose another file")

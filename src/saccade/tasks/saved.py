@@ -86,7 +86,7 @@ class TrainedTask(Task):
             model = cls.network(shape)
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+            raise CheckpointError(f"{folder} is not a complete Saccade model: {in_one_line(error)}") from error
         known = {"labels": config.labels, "relations": config.relations}
         return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, **known)
 
@@ -103,7 +103,7 @@ def kind_in(folder: Path) -> str | None:
     try:
         return _Config.model_validate_json(text).task
     except ValidationError as error:
-        raise CheckpointError(f"{folder} is not a whole Saccade model: {in_one_line(error)}") from error
+        raise CheckpointError(f"{folder} is not a complete Saccade model: {in_one_line(error)}") from error
 
 
 def check_classes(found: list[str], expected: list[str], data: str, model: str) -> None:

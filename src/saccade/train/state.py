@@ -81,7 +81,7 @@ def _restored(place: Path, modules: dict[str, nn.Module], optimizers: list[torch
             restored = _join_state(load_file(place / f"optimizer-{i}.safetensors"), saved["numbers"])
             optimizer.load_state_dict({"state": restored, "param_groups": saved["groups"]})
         if type(state["step"]) is not int:
-            raise TypeError(f"step {state['step']!r} is no number")
+            raise TypeError(f"step {state['step']!r} is not a number")
     except (OSError, LookupError, TypeError, AttributeError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
             f"{place} cannot be resumed: {in_one_line(error)}. If the run was started with another model or other "

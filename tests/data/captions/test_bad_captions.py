@@ -63,13 +63,13 @@ def test_captions_in_json(tmp_path, caption, text):
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("{", "is not sound JSON"),
-        ('["images/a.png", "a star"]', "is no JSON object in braces; one with file_name and text expected"),
+        ("{", "is not valid JSON"),
+        ('["images/a.png", "a star"]', "is not a JSON object; one with file_name and text expected"),
         ('"a star"', "is text in quotes; a JSON object in braces expected"),
         ('{"file_name": "images/a.png", "text": "a star", "text": "a ring"}', "the key text occurs twice"),
         ('{"text": "a star"}', "names nothing as its picture; a file name expected"),
         ('{"file_name": 7, "text": "a star"}', "names '7' as its picture"),
-        ("[" * 100_000, "is not sound JSON"),
+        ("[" * 100_000, "is not valid JSON"),
     ],
 )
 def test_lines_of_json(tmp_path, line, text):
@@ -235,7 +235,7 @@ def test_coco(tmp_path):
             open_captions(changed("images", row))
     with pytest.raises(DataError, match="which points outside the set"):
         open_captions(changed("images", {"id": 99, "file_name": "../../x.png"}))
-    for text, message in (("{", "is not sound JSON"), ("[]", "is no file of COCO captions")):
+    for text, message in (("{", "is not valid JSON"), ("[]", "is not a COCO captions file")):
         file.write_text(text)
         with pytest.raises(DataError, match=message):
             open_captions(file)

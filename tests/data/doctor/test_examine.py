@@ -176,7 +176,7 @@ def test_what_cannot_be_read_at_all_is_said(tmp_path):
     (root / "annotations" / "instances.json").write_text('{"images": [], "annotations": []}')
     report = examine(root).report
     assert [each.kind for each in report.findings] == ["structure"]
-    assert "is no COCO file" in report.findings[0].places[0]
+    assert "is not a COCO file" in report.findings[0].places[0]
 
 
 def test_class_folders_copies_and_leaks(tmp_path):
@@ -236,7 +236,7 @@ def test_from_a_tar(tmp_path):
 
 def test_what_is_no_set(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"is no data set of a known kind \(found: 1 \.txt\)"):
+    with pytest.raises(DataError, match=r"is not a data set of a known kind \(found: 1 \.txt\)"):
         examine(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         examine(tmp_path / "gone")

@@ -125,10 +125,10 @@ def change(key: str, index: int, **fields):
         (lambda data: data.update(categories=[]), "instances.json lists no categories"),
         (lambda data: data.update(relation_names=["on", "on"]), "names 'on' twice among its relations"),
         (lambda data: data.update(relation_names=["on", ""]), "number 1 of its relations is empty"),
-        (lambda data: data.update(annotations={}), "annotations that are no list"),
-        (lambda data: data.update(images=[3]), "images that are no list"),
-        (lambda data: data.update(relations=[3]), "relations that are no lists by image id"),
-        (lambda data: data.update(relation_names="on"), "relation_names that are no list of names"),
+        (lambda data: data.update(annotations={}), "annotations that are not a list"),
+        (lambda data: data.update(images=[3]), "images that are not a list"),
+        (lambda data: data.update(relations=[3]), "relations that are not lists by image id"),
+        (lambda data: data.update(relation_names="on"), "relation_names that are not a list of names"),
     ],
 )
 def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
@@ -169,7 +169,7 @@ def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"images": [], "annotations": []}', "\xff"])
 def test_what_is_no_coco_file(tmp_path, text):
     (tmp_path / "x.json").write_text(text, encoding="latin-1")
-    with pytest.raises(DataError, match=r"is not sound JSON|is no COCO file"):
+    with pytest.raises(DataError, match=r"is not valid JSON|is not a COCO file"):
         open_objects(tmp_path / "x.json")
 
 
@@ -284,11 +284,11 @@ FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation><fil
     [
         (BOMB, "declares entities"),
         (FILE, "declares entities"),
-        ("<annotation>", "is not sound XML"),
-        ("", "is not sound XML"),
+        ("<annotation>", "is not valid XML"),
+        ("", "is not valid XML"),
         ("<html/>", "holds <html>; <annotation> expected"),
         ("<annotation><object/></annotation>", r"has an object \(object 1\) without a <name>"),
-        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not sound XML"),
+        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not valid XML"),
     ],
 )
 def test_voc_files_that_cannot_be_read(tmp_path, text, reason):
@@ -466,7 +466,7 @@ def test_data_yaml_as_it_cannot_be(tmp_path, changes, message):
 def test_a_data_yaml_that_would_run_code(tmp_path):
     root = write_yolo(tmp_path / "set")
     (root / "data.yaml").write_text('names: !!python/object/apply:os.system ["touch hacked"]\ntrain: images\n')
-    with pytest.raises(DataError, match="is not sound YAML"):
+    with pytest.raises(DataError, match="is not valid YAML"):
         open_objects(root)
 
 
@@ -475,7 +475,7 @@ def test_a_data_yaml_that_grows_in_memory(tmp_path):
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
     (root / "data.yaml").write_text(f"{bomb}train: images\nnames: *a9\n")
-    with pytest.raises(DataError, match=r"is not sound YAML \(it has the alias \*a0"):
+    with pytest.raises(DataError, match=r"is not valid YAML \(it has the alias \*a0"):
         open_objects(root)
 
 

@@ -19,7 +19,7 @@ def pattern(words):
 
 def english_told(sentences, called):
     """The triplets in sentences "The X is R the Y and the Z, and R the Y."."""
-    told = set()
+    stated = set()
     token = pattern([*(f"the {phrase}" for phrase in called), *RELATIONS])
     for sentence in sentences:
         found = token.findall(f"the {sentence.removeprefix('The ')}")
@@ -28,25 +28,25 @@ def english_told(sentences, called):
             if word in RELATIONS:
                 relation = RELATIONS.index(word)
             else:
-                told.add((subject, relation, called.index(word.removeprefix("the "))))
-    return told
+                stated.add((subject, relation, called.index(word.removeprefix("the "))))
+    return stated
 
 
 def korean_told(sentences, called):
     """In Korean, objects come before what relates them."""
-    told = set()
+    stated = set()
     token = pattern([*called, *KOREAN])
     for sentence in sentences:
         found = token.findall(sentence)
         subject, waiting = called.index(found[0]), []
         for word in found[1:]:
             if word in KOREAN:
-                told |= {(subject, KOREAN[word], other) for other in waiting}
+                stated |= {(subject, KOREAN[word], other) for other in waiting}
                 waiting = []
             else:
                 waiting.append(called.index(word))
         assert not waiting
-    return told
+    return stated
 
 
 def sentences(text):
@@ -72,13 +72,13 @@ def test_captions_tell_all_and_only_what_is_true():
 
 def test_a_caption_in_full():
     names, colours = ["disc", "star", "ring", "fish"], ["red", "blue", "white", ""]
-    said = captions(names, colours, [(0, 0, 1), (0, 2, 2), (0, 4, 1), (1, 1, 0), (1, 1, 3), (3, 5, 2), (2, 3, 3)])
-    assert said["en"] == (
+    written = captions(names, colours, [(0, 0, 1), (0, 2, 2), (0, 4, 1), (1, 1, 0), (1, 1, 3), (3, 5, 2), (2, 3, 3)])
+    assert written["en"] == (
         "A red disc, a blue star, a white ring and a fish. "
         "The red disc is left of the blue star, inside the white ring, and bigger than the blue star. "
         "The blue star is above the red disc and the fish. The white ring is in front of the fish."
     )
-    assert said["ko"] == (
+    assert written["ko"] == (
         "빨간 원, 파란 별, 흰 고리, fish이(가) 있다. "
         "빨간 원은 파란 별의 왼쪽에 있고 흰 고리의 안에 있고 파란 별보다 크다. "
         "파란 별은 빨간 원과 fish의 위쪽에 있다. 흰 고리는 fish의 앞에 있다."
@@ -86,11 +86,11 @@ def test_a_caption_in_full():
 
 
 def test_one_of_each_kind_is_told_from_another():
-    said = captions(["cat", "cat", "disc"], ["brown", "brown", "red"], [(1, 0, 0)])
-    assert said["en"] == (
+    written = captions(["cat", "cat", "disc"], ["brown", "brown", "red"], [(1, 0, 0)])
+    assert written["en"] == (
         "A brown cat, another brown cat and a red disc. The second brown cat is left of the first brown cat."
     )
-    assert said["ko"] == (
+    assert written["ko"] == (
         "첫 번째 갈색 cat, 두 번째 갈색 cat, 빨간 원이 있다. 두 번째 갈색 cat은(는) 첫 번째 갈색 cat의 왼쪽에 있다."
     )
 

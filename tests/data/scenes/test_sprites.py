@@ -125,7 +125,7 @@ def test_films_have_sprites_too(folder):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda at: None, "is no folder"),
+        (lambda at: None, "is not a folder"),
         (lambda at: at.mkdir(), r"holds no sprites \(found: nothing\)"),
         (lambda at: (at.mkdir(), (at / "a.txt").write_text("x")), r"holds no sprites \(found: 1 .txt\)"),
         (lambda at: (at.mkdir(), (at / "a.png").write_bytes(b"\x89PNG\r\n")), r"a\.png cannot be read"),

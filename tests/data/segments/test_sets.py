@@ -385,7 +385,7 @@ def test_what_is_no_set(tmp_path):
         open_segments(root, "train")
     (root / "train.txt").write_text("a\nb\nmissing\n")
     assert open_segments(root, "train").skipped == {
-        "train.txt, line 3": "train.txt, line 3 names missing, which is no picture of the set; add or remove it"
+        "train.txt, line 3": "train.txt, line 3 names missing, which is not a picture of the set; add or remove it"
     }
 
 

@@ -117,7 +117,7 @@ def test_its_folder_says_what_it_is(tmp_path):
         ({"task": "juggle"}, "the task 'juggle'"),
         ({"labels": ["cat"]}, "1 labels for the 3"),
         ({"relations": ["a", "a"]}, "different from each other"),
-        ({"model": {"classes": 3}}, "not a whole Saccade model"),
+        ({"model": {"classes": 3}}, "not a complete Saccade model"),
     ],
 )
 def test_a_folder_that_contradicts_itself_is_refused(tmp_path, change, predicted):

@@ -16,7 +16,7 @@ def looks_right(data: bytes) -> bool:
 
 
 def read_coco(store: Store, root: str, name: str) -> Document:
-    """Parse a file. Raises DataError if it is no COCO file."""
+    """Parse a file. Raises DataError if it is not a COCO file."""
     display, document = escape(relative_to(root, name)), Document(name)
     data = _load(store, name)
     files: dict[Hashable, object] = {}
@@ -45,9 +45,9 @@ def _load(store: Store, name: str) -> dict:
     try:
         data = json.loads(read_bytes(store, name).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
-        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
+        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
     if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in ("images", "annotations")):
-        raise DataError(f"{display} is no file of COCO captions: lists of images and annotations expected in it")
+        raise DataError(f"{display} is not a COCO captions file: lists of images and annotations expected in it")
     return data
 
 

@@ -126,7 +126,7 @@ def _read_json(store: Store, document: Document, display: str, names: Sequence[s
         if isinstance(found, str):
             document.problems.append(Problem("caption broken", where, f"{where} {found}"))
         elif not isinstance(found, dict):
-            problem = f"{where} is no JSON object in braces; one with {file} and {text} expected"
+            problem = f"{where} is not a JSON object; one with {file} and {text} expected"
             document.problems.append(Problem("caption broken", where, problem))
         else:
             captions = found.get(text)
@@ -161,7 +161,7 @@ def _json_lines(store: Store, name: str) -> Iterator[tuple[int, object]]:
         try:
             found = json.loads(line, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
-            yield number, f"is not sound JSON ({in_one_line(error)})"
+            yield number, f"is not valid JSON ({in_one_line(error)})"
             continue
         yield number, "is text in quotes; a JSON object in braces expected" if isinstance(found, str) else found
 

@@ -33,9 +33,9 @@ def segmentation_error(shape: object, size: tuple[int, int] | None) -> str:
 def _polygons(shape: Sequence[object]) -> str:
     for part in shape:
         if not isinstance(part, list) or len(part) < 6 or len(part) % 2:
-            return "its segmentation is no list of polygons [x, y, x, y, ...] of three corners or more"
+            return "its segmentation is not a list of polygons [x, y, x, y, ...] of three corners or more"
         if not all(math.isfinite(value if type(value) is float else number(value)) for value in part):
-            return "a corner of its segmentation is no finite number"
+            return "a corner of its segmentation is not a finite number"
     return ""
 
 

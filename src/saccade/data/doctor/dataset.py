@@ -66,7 +66,7 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
             return subject
     store = open_store(source)
     raise DataError(
-        f"{store.label} is no data set of a known kind (found: {count_suffixes(store.files)}); "
+        f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); "
         "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
     )
 

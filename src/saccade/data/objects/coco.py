@@ -168,14 +168,14 @@ class _Reader:
     def _relations(self, data: dict) -> None:
         by_image = data.get("relations") or {}
         if not isinstance(by_image, dict):
-            raise DataError(f"{self.display} has relations that are no lists by image id, {{id: [...]}}")
+            raise DataError(f"{self.display} has relations that are not lists by image id, {{id: [...]}}")
         entries = list(by_image.items())
         names = data.get("relation_names")
         if names is None:
             rows = [row for _, rows in entries if isinstance(rows, list) for row in rows if isinstance(row, dict)]
             names = sorted({str(row.get("relation")) for row in rows})
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f"{self.display} has relation_names that are no list of names")
+            raise DataError(f"{self.display} has relation_names that are not a list of names")
         check_names(names, self.display, "relations")
         self.result.relations = names
         index = {name: i for i, name in enumerate(names)}
@@ -216,9 +216,9 @@ def load(store: Store, name: str) -> dict:
     try:
         data = json.loads(read_bytes(store, name))
     except (ValueError, RecursionError) as error:  # ValueError includes encoding errors
-        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
+        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
     if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise DataError(f"{display} is no COCO file: images, annotations and categories expected in it")
+        raise DataError(f"{display} is not a COCO file: images, annotations and categories expected in it")
     return data
 
 
@@ -254,7 +254,7 @@ def _clipped(shape: Any, size: tuple[int, int]) -> Any:
     limits = (size[1], size[0])
     rows = [[number(value) for value in part] for part in shape]
     if not all(math.isfinite(value) for row in rows for value in row):
-        raise ValueError("a corner is no finite number")
+        raise ValueError("a corner is not a finite number")
     return [[min(max(value, 0.0), float(limits[i % 2])) for i, value in enumerate(row)] for row in rows]
 
 
@@ -280,7 +280,7 @@ def _hashable(value: object) -> object:
 def _dicts(data: dict, key: str, display: str) -> list[dict]:
     rows = data[key]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{display} has {key} that are no list of objects in braces")
+        raise DataError(f"{display} has {key} that are not a list of JSON objects")
     return rows
 
 

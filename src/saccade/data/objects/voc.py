@@ -205,7 +205,7 @@ def parse(data: bytes) -> Parsed:
     except DefusedXmlException as error:
         raise DataError("declares entities, with which a file can attack its reader; refused") from error
     except (ParseError, ValueError, LookupError) as error:  # including encoding errors
-        raise DataError(f"is not sound XML ({in_one_line(error)})") from error
+        raise DataError(f"is not valid XML ({in_one_line(error)})") from error
     if root.tag != "annotation":
         raise DataError(f"holds <{escape(root.tag)}>; <annotation> expected")
     objects = []

@@ -225,7 +225,7 @@ def _read_yaml(store: Store, name: str) -> dict | None:
         found = yaml.load(data, _Plain)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         if b"names" in data:
-            raise DataError(f"{escape(store.full_name(name))} is not sound YAML ({in_one_line(error)})") from error
+            raise DataError(f"{escape(store.full_name(name))} is not valid YAML ({in_one_line(error)})") from error
         return None
     return found if isinstance(found, dict) and "names" in found else None
 

@@ -63,7 +63,7 @@ def read_sprites(folder: str | Path) -> list[Sprite]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{escape(root)} is no folder; a folder of PNGs with transparency was expected")
+        raise DataError(f"{escape(root)} is not a folder; a folder of PNGs with transparency was expected")
     files = [f"{at}/{name}" if at else name for at, names in walk(root) for name in names]
     pictures = sorted((name for name in files if is_picture(name) and name.lower().endswith(".png")), key=natural_key)
     if not pictures:

@@ -174,7 +174,7 @@ def _from_json(text: str, display: str) -> list[tuple[Row, int]] | None:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{display} is not sound JSON ({in_one_line(error)})") from error
+        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
     while isinstance(data, dict):
         inner = next((data[key] for key in ("classes", "labels", "names", "categories", "id2label") if key in data), 0)
         if not isinstance(inner, list | dict):

@@ -83,7 +83,7 @@ def listed(
             where = f"{display}, line {i}"
             both = resolve(line, pictures, masks, split)
             if both is None:
-                text = f"{where} names {escape(line)}, which is no picture of the set; add or remove it"
+                text = f"{where} names {escape(line)}, which is not a picture of the set; add or remove it"
                 problems.append(Problem("picture missing", where, text))
             elif both[0] in found:
                 text = f"{where}: {escape(line)} is listed again"
