@@ -197,15 +197,20 @@ def _describe_open(source: Source) -> ModelSpec:
     if any(key.endswith("token_embedding.weight") for key in weights):
         notes.append("the text tower is left out")
     native = (vit.grid[0] * vit.patch, vit.grid[1] * vit.patch)
-    preprocess = Preprocess(
+    return ModelSpec(model, _open_names(prefix), prefix, open_preprocess(prepared, native, notes), None, notes)
+
+
+def open_preprocess(prepared: Mapping[str, Any], native: tuple[int, int], notes: list[str]) -> Preprocess:
+    """What open_clip's `preprocess_cfg` says. native: (height, width) of the input. Appends to `notes`."""
+    squash = prepared.get("resize_mode") == "squash"
+    return Preprocess(
         native,
-        "stretch" if prepared.get("resize_mode") == "squash" else "crop",
-        None if prepared.get("resize_mode") == "squash" else min(native),
+        "stretch" if squash else "crop",
+        None if squash else min(native),
         read_interpolation(prepared.get("interpolation", "bicubic"), notes),
         tuple(map(float, prepared.get("mean", OPENAI_CLIP["mean"]))),
         tuple(map(float, prepared.get("std", OPENAI_CLIP["std"]))),
     )
-    return ModelSpec(model, _open_names(prefix), prefix, preprocess, None, notes)
 
 
 def _write_open(config: Config, labels: list[str] | None, preprocess: Preprocess) -> ExportSpec:

@@ -1,4 +1,5 @@
-"""Public models that match text with pictures: CLIP, SigLIP and their kin, as transformers' checkpoints hold them.
+"""Public models that match text with pictures: CLIP, SigLIP and their kin, as transformers' checkpoints hold them, and
+CLIP as open_clip's do.
 
 Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are
 read here (safetensors only), pictures are prepared here, and words by the file tokenizer.json. No code of a checkpoint
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
 from saccade.checkpoints.files import Source, open_checkpoint, read_json
+from saccade.checkpoints.open_clip import as_transformers, clip_tokenizer, is_open_clip, open_clip_preprocess
 from saccade.checkpoints.processors import center_crop, read_processor
 from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
 from saccade.data.preprocess import Preprocess
@@ -137,6 +139,8 @@ class PublicMatcher:
 
 def is_text_image_model(source: Source) -> bool:
     """Whether an opened checkpoint is a complete matcher of KINDS, not one of its towers alone or with a classifier."""
+    if is_open_clip(source):
+        return True
     family = _kind(source)
     return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
 
@@ -145,27 +149,55 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     """Load a public model of text and pictures.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json, model.safetensors and
-    tokenizer.json, or what `open_checkpoint(spec, tokenizer=True)` opened.
+    tokenizer.json, one of open_clip (`saccade.checkpoints.open_clip`), or what `open_checkpoint(spec, tokenizer=True)`
+    opened.
 
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a missing
     tokenizer.json, and where transformers is not installed.
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec, tokenizer=True)
-    raw_config, notes = dict(source.config()), list[str]()
+    refuse_quantised(source)
+    return _load_open_clip(source) if is_open_clip(source) else _load(source)
+
+
+def _load(source: Source) -> PublicMatcher:
+    """A checkpoint as transformers writes it."""
+    notes = list[str]()
     family = _kind(source)
     if family is None or not is_text_image_model(source):
         raise CheckpointError(_unknown(source))
-    refuse_quantised(source)
     kind = KINDS[family]
-    with quiet_transformers(source.name) as library:
-        config = network_config(library, kind.model, raw_config, source.name)
-        model = load_network(library, kind.model, config, source.weights, source.name, notes)
+    model, config = _network(source, kind.model, source.weights, notes)
     tokenizer, padding = _tokenizer(source, config.text_config)
     side = height_width(config.vision_config.image_size) or (224, 224)
     usual = center_crop(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
     max_tokens = _max_tokens(source, config.text_config)
     return PublicMatcher(model, preprocess, tokenizer, family, max_tokens, padding, short_name(source.name), notes)
+
+
+def _load_open_clip(opened: Source) -> PublicMatcher:
+    """A checkpoint as open_clip writes it."""
+    source, notes = as_transformers(opened), list[str]()
+    weights = dict(source.weights)
+    bias = weights.pop("logit_bias", None)  # of one that is trained with SigLIP's loss
+    model, config = _network(source, KINDS["clip"].model, weights, notes)
+    if bias is not None:
+        model.logit_bias = nn.Parameter(bias.float())
+    if "tokenizer.json" in source.tokenizer:
+        tokenizer, padding = _tokenizer(source, config.text_config)
+    else:
+        tokenizer, padding = clip_tokenizer(opened), config.text_config.pad_token_id
+    preprocess = open_clip_preprocess(opened, notes)
+    max_tokens = config.text_config.max_position_embeddings
+    return PublicMatcher(model, preprocess, tokenizer, "clip", max_tokens, padding, short_name(source.name), notes)
+
+
+def _network(source: Source, name: str, weights: Mapping[str, Tensor], notes: list[str]) -> tuple[Any, Any]:
+    """transformers' network of this name, and its config."""
+    with quiet_transformers(source.name) as library:
+        config = network_config(library, name, dict(source.config()), source.name)
+        return load_network(library, name, config, weights, source.name, notes), config
 
 
 def _kind(source: Source) -> str | None:
