@@ -77,9 +77,7 @@ class Attention(nn.Module):
         mixed = attend(q, *keys_values, mask=mask, causal=causal)
         return self.out(rearrange(mixed, "b h n k -> b n (h k)"))
 
-    def keys_values(
-        self, source: Float[Tensor, "b m e"], angles: Float[Tensor, "m half"] | None = None
-    ) -> KeysValues:
+    def keys_values(self, source: Float[Tensor, "b m e"], angles: Float[Tensor, "m half"] | None = None) -> KeysValues:
         """Keys and values of a source. angles: its rotary positions."""
         k = self.key_norm(self._heads(self.key(source)))
         return KeysValues(k if angles is None else rotate(k, angles), self._heads(self.value(source)))

@@ -71,7 +71,9 @@ class Generator(nn.Module):
         self.config, block, norm = config, config.block, NORMS[config.block.norm]
         width, pixels = block.width, config.patch**2 * config.channels
         self.caption = CaptionSource(config.text)
-        self.embed = nn.Sequential(nn.Linear(pixels, config.bottleneck, bias=False), nn.Linear(config.bottleneck, width))
+        self.embed = nn.Sequential(
+            nn.Linear(pixels, config.bottleneck, bias=False), nn.Linear(config.bottleneck, width)
+        )
         self.time = NumberEmbed(width)
         self.interval = NumberEmbed(width, zero=True)
         self.guidance = NumberEmbed(width, zero=True)

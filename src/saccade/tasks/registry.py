@@ -12,6 +12,7 @@ TASKS = {
     "detect": "saccade.tasks.detect.commands",
     "segment": "saccade.tasks.segment.commands",
     "match": "saccade.tasks.match.commands",
+    "generate": "saccade.tasks.generate.commands",
 }
 
 

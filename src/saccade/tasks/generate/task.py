@@ -1,13 +1,31 @@
 """A trained generator."""
 
-from dataclasses import dataclass
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
 from pydantic import BaseModel
-from torch import nn
+from torch import Tensor, nn
 
-from saccade.models.generator import Generator, GeneratorConfig
+from saccade.errors import DataError, SaccadeError
+from saccade.models.generator import Generator, GeneratorConfig, Sources
+from saccade.ops import split_words
+from saccade.tasks.generate.prompt import parse_prompt, word_weights
+from saccade.tasks.generate.result import GeneratedPicture
+from saccade.tasks.generate.sample import Callback, Sampler, Sampling, sample
+from saccade.tasks.generate.settings import Settings
 from saccade.tasks.saved import TrainedTask
+
+BATCH = 16  # pictures that are painted at once
+MAX_SEED = 2**63 - 1
+MAX_TOKENS = 4096  # of a picture
 
 
 @dataclass
@@ -19,3 +37,170 @@ class GenerateTask(TrainedTask):
     kind: ClassVar[str] = "generate"
     network: ClassVar[type[nn.Module]] = Generator
     network_config: ClassVar[type[BaseModel]] = GeneratorConfig
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        negative_prompt: str = "",
+        n: int = 1,
+        seed: int | None = None,
+        num_inference_steps: int = 25,
+        guidance_scale: float = 3.0,
+        guidance_interval: tuple[float, float] = (0.0, 1.0),
+        sampler: Sampler = "euler",
+        height: int | None = None,
+        width: int | None = None,
+        callback: Callback | None = None,
+    ) -> list[GeneratedPicture]:
+        """Paint `n` pictures of a prompt.
+
+        Args:
+            prompt: what to paint; words may have weights, as in "a (red:1.5) star" (`saccade.tasks.generate.prompt`).
+            negative_prompt: what to move away from; takes effect with a guidance_scale other than 1.
+            seed: of the first picture, 0 to 2^63 - 1; picture i has seed + i. Default: drawn at random. The noise is
+                drawn on the CPU, for each picture alone, so that a picture does not depend on n.
+            num_inference_steps, guidance_scale, guidance_interval, sampler: see
+                `saccade.tasks.generate.sample.Sampling`.
+            height, width: in pixels, multiples of the patch; default: those of training.
+            callback: called after each step as callback(steps done, steps in all).
+
+        Raises:
+            DataError: a prompt that is empty or too long, or with wrong weights.
+            SaccadeError: values out of range.
+        """
+        settings = self.settings(
+            prompt,
+            negative_prompt,
+            seed,
+            Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler),
+            height,
+            width,
+        )
+        return list(self.generate_all(several(settings, n), callback))
+
+    def settings(
+        self,
+        prompt: str,
+        negative: str = "",
+        seed: int | None = None,
+        sampling: Sampling | None = None,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> Settings:
+        """The settings of one picture, checked. Raises as `generate` does."""
+        seed = secrets.randbelow(2**32) if seed is None else seed
+        if not 0 <= seed <= MAX_SEED:
+            raise SaccadeError(f"the seed {seed} is out of range: 0 to 2^63 - 1 expected")
+        size = (
+            self.preprocess.size[0] if height is None else height,
+            self.preprocess.size[1] if width is None else width,
+        )
+        self._check_size(size)
+        if not prompt.strip():
+            raise DataError('the prompt is empty: say what to paint, as in "a red star"')
+        settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
+        self.encode([settings])
+        return settings
+
+    def generate_all(
+        self, settings: Sequence[Settings], callback: Callback | None = None, batch: int = BATCH
+    ) -> Iterator[GeneratedPicture]:
+        """A picture for each of the settings, in order; those that follow one another with equal size and sampling are
+        painted together, at most `batch` at once."""
+        model = self.model.eval()
+        chunks = list(_alike(settings, batch))
+        total = sum(chunk[0].sampling.steps for chunk in chunks)
+        done = 0
+        for chunk in chunks:
+            noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
+            report = _offset(callback, done, total)
+            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report)
+            done += chunk[0].sampling.steps
+            if not torch.isfinite(pixels).all():
+                raise SaccadeError(
+                    "the generator's output is not a number: its weights are damaged, or a value of the "
+                    "guidance or a weight of the prompt is too large"
+                )
+            for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
+                yield GeneratedPicture(picture, each)
+
+    @torch.no_grad()
+    def encode(self, settings: Sequence[Settings]) -> Sources:
+        """The prompts, then the negative prompts, as keys and values for each block."""
+        written = [each.prompt for each in settings] + [each.negative for each in settings]
+        prompts = [parse_prompt(text) for text in written]
+        present = torch.tensor([bool(prompt.text.strip()) for prompt in prompts])
+        if not present[: len(settings)].all():
+            raise DataError('the prompt has no words: say what to paint, as in "a red star"')
+        # An absent text is one token, whatever it is made of.
+        words = self.model.tokenize([prompt.text if prompt.text.strip() else "-" for prompt in prompts])
+        weights = word_weights(words, prompts).to(words.index.device)
+        return self.model.encode(words, present.to(words.index.device)).with_weights(weights)
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words of a prompt that the training captions did not hold; none if they were not recorded."""
+        known = set(self.card.get("words", []))
+        words = [word.text for word in split_words(parse_prompt(prompt).text)]
+        return [word for word in dict.fromkeys(words) if known and word not in known and word.lower() not in known]
+
+    @cached_property
+    def digest(self) -> str:
+        """A short hash of the weights."""
+        found = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            found.update(name.encode())
+            found.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:10]
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        patch = self.model.config.patch
+        height, width = size
+        if height < patch or width < patch or height % patch or width % patch:
+            raise SaccadeError(
+                f"a size of {width} x {height} pixels: multiples of {patch}, from {patch} on, are expected"
+            )
+        if height // patch * (width // patch) > MAX_TOKENS:
+            raise SaccadeError(
+                f"a size of {width} x {height} pixels has more than {MAX_TOKENS} patches of {patch}: use a smaller one"
+            )
+
+
+def several(settings: Settings, n: int) -> list[Settings]:
+    """The settings of n pictures: picture i has seed + i. Raises SaccadeError for fewer than 1 picture."""
+    if n < 1:
+        raise SaccadeError(f"{n} pictures were requested; 1 or more expected")
+    return [replace(settings, seed=(settings.seed + i) % (MAX_SEED + 1)) for i in range(n)]
+
+
+def to_images(pixels: Float[Tensor, "b c y x"]) -> list[Image.Image]:
+    """Pictures from pixels of -1 to 1; what lies beyond is cut."""
+    whole = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in whole.cpu().numpy()]
+
+
+def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
+    """Of one picture, by a generator of its own: numbers of a batch would depend on its size."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    return torch.randn(1, channels, *settings.size, generator=generator)
+
+
+def _alike(settings: Sequence[Settings], most: int) -> Iterator[list[Settings]]:
+    chunk: list[Settings] = []
+    for each in settings:
+        if chunk and (len(chunk) == most or (each.size, each.sampling) != (chunk[0].size, chunk[0].sampling)):
+            yield chunk
+            chunk = []
+        chunk.append(each)
+    if chunk:
+        yield chunk
+
+
+def _offset(callback: Callback | None, done: int, total: int) -> Callback | None:
+    if callback is None:
+        return None
+
+    def report(step: int, steps: int) -> None:
+        callback(done + step, total)
+
+    return report

@@ -11,7 +11,6 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.models.text import TextEncoderConfig
 from saccade.ops.flow import noised
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
@@ -58,9 +57,7 @@ class GenerateTraining(SourceTraining):
         return self._errors(model, join(batches), device).mean()
 
     def _errors(self, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-        data, noise, t, present = (
-            each.to(device) for each in (batch.pictures, batch.noise, batch.t, batch.present)
-        )
+        data, noise, t, present = (each.to(device) for each in (batch.pictures, batch.noise, batch.t, batch.present))
         z = noised(data, noise, t[:, :, None, None, None])
         words = self.model.tokenize(batch.captions).to(device)
         return velocity_error(model(z, t, words, present), data, z, t)

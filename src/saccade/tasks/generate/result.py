@@ -1,0 +1,57 @@
+"""Result of a generator."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from saccade.data.output import write_file
+from saccade.errors import printable
+from saccade.tasks.generate.settings import Settings
+
+
+@dataclass(frozen=True)
+class GeneratedPicture:
+    """A picture and all that it depends on."""
+
+    image: Image.Image
+    settings: Settings
+
+    @property
+    def seed(self) -> int:
+        """Seed of its noise."""
+        return self.settings.seed
+
+    def __str__(self) -> str:
+        return f'"{printable(self.settings.prompt)}", seed {self.seed}, {self.image.width} x {self.image.height} pixels'
+
+    def to_png(self) -> bytes:
+        """A PNG with the settings in it, which `saccade generate --like` and other tools read."""
+        content = io.BytesIO()
+        self.image.save(content, "PNG", pnginfo=self.settings.png_info())
+        return content.getvalue()
+
+    def save(self, file: str | Path) -> None:
+        """Write the PNG. Raises DataError where it cannot be written."""
+        write_file(Path(file), self.to_png())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, without the pixels."""
+        s, sampling = self.settings, self.settings.sampling
+        return {
+            "prompt": s.prompt,
+            "negative_prompt": s.negative,
+            "seed": s.seed,
+            "height": s.size[0],
+            "width": s.size[1],
+            "num_inference_steps": sampling.steps,
+            "guidance_scale": sampling.guidance,
+            "guidance_interval": list(sampling.interval),
+            "sampler": sampling.sampler,
+            "model": s.model,
+        }
+
+    def _repr_png_(self) -> bytes:
+        return self.to_png()

@@ -1,0 +1,101 @@
+"""The settings of a generated picture, as the text that Automatic1111's web UI writes into its PNGs.
+
+    a red star
+    Negative prompt: blue
+    Steps: 25, Sampler: Euler, CFG scale: 3, Seed: 7, Size: 64x64, Model: painter, Version: saccade 0.1
+
+Other tools read it, and `Settings.parse` reads it back.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from saccade.errors import DataError, SaccadeError, in_one_line, printable
+from saccade.tasks.generate.sample import Sampling
+
+KEY = "parameters"  # of the PNG's text
+_SETTINGS = re.compile(r"^Steps: \d+, Sampler: .*$")
+_NEGATIVE = "Negative prompt: "
+_FIELD = re.compile(r"\s*([^:,]+): ([^,]*)(?:,|$)")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
+    digest: of the model's weights."""
+
+    prompt: str
+    seed: int
+    size: tuple[int, int]
+    negative: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    model: str = ""
+    digest: str = ""
+
+    def __str__(self) -> str:
+        from saccade import __version__
+
+        first, last = self.sampling.interval
+        values: dict[str, object] = {
+            "Steps": self.sampling.steps,
+            "Sampler": self.sampling.sampler.capitalize(),
+            "CFG scale": repr(self.sampling.guidance),
+            "CFG interval": f"{first!r} to {last!r}",
+            "Seed": self.seed,
+            "Size": f"{self.size[1]}x{self.size[0]}",
+            "Model hash": self.digest,
+            "Model": re.sub(r"[,:\s\"]+", " ", self.model),
+            "Version": f"saccade {__version__}",
+        }
+        lines = [" ".join(self.prompt.split())]
+        if self.negative.strip():
+            lines.append(_NEGATIVE + " ".join(self.negative.split()))
+        return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+    @classmethod
+    def parse(cls, text: str, name: str = "the settings") -> Self:
+        """Settings from their text. name: for messages. Raises DataError if there is no line of settings, or a value in
+        it is missing or wrong."""
+        lines = text.splitlines()
+        places = [i for i, line in enumerate(lines) if _SETTINGS.match(line)]
+        if not places:
+            raise DataError(f"{name}: there is no line of settings such as 'Steps: 25, Sampler: Euler, ...'")
+        found = dict(_FIELD.findall(lines[places[-1]]))
+        before = lines[: places[-1]]
+        first = next((i for i, line in enumerate(before) if i > 0 and line.startswith(_NEGATIVE)), len(before))
+        negative = " ".join(before[first:]).removeprefix(_NEGATIVE)
+        try:
+            width, height = map(int, found["Size"].split("x"))
+            interval = map(float, found.get("CFG interval", "0 to 1").split(" to "))
+            low, high = interval
+            sampler: Any = found["Sampler"].lower()
+            sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
+            seed, model, digest = int(found["Seed"]), found.get("Model", ""), found.get("Model hash", "")
+        except KeyError as error:
+            raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
+        except (ValueError, SaccadeError) as error:
+            raise DataError(f"{name}: the line of settings cannot be read: {in_one_line(error)}") from error
+        return cls(" ".join(before[:first]), seed, (height, width), negative, sampling, model, digest)
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Settings from a PNG. Raises DataError if it cannot be read or holds none."""
+        try:
+            with Image.open(file) as image:
+                text = image.info.get(KEY)
+        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+            raise DataError(f"{printable(file)} cannot be read as a picture: {in_one_line(error)}") from error
+        if not isinstance(text, str):
+            raise DataError(f"{printable(file)} holds no settings: a PNG that `saccade generate` wrote is expected")
+        return cls.parse(text, printable(file))
+
+    def png_info(self) -> PngInfo:
+        """For Pillow's `save`."""
+        info = PngInfo()
+        info.add_itxt(KEY, str(self)) if not str(self).isascii() else info.add_text(KEY, str(self))
+        return info
