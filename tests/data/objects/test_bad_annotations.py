@@ -19,8 +19,8 @@ from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_
 
 # boxes in continuous pixels of the first picture (53 x 71), and the expected message
 BAD = [
-    ((math.nan, 5, 20, 31), "no finite number"),
-    ((3, 5, math.inf, 31), "no finite number"),
+    ((math.nan, 5, 20, 31), "that is not finite"),
+    ((3, 5, math.inf, 31), "that is not finite"),
     ((20, 5, 3, 31), "ends before it begins"),
     ((3, 31, 20, 5), "ends before it begins"),
     ((3, 5, 3, 31), "has no width"),
@@ -148,10 +148,10 @@ def test_coco_files_that_cannot_be_used(tmp_path, apply, message):
         (change("annotations", 1, iscrowd="0"), "annotation 1 has iscrowd: '0'; 0 or 1 expected", 5),
         (change("annotations", 1, iscrowd=math.nan), "has iscrowd: nan", 5),
         (change("annotations", 1, iscrowd=[1]), "0 or 1 expected", 5),
-        (change("annotations", 1, bbox=[1, 2, 3]), "no finite number", 5),
-        (change("annotations", 1, bbox=[1, 2, "x", None]), "no finite number", 5),
-        (change("annotations", 1, bbox=[1, 2, 10**400, 1]), "no finite number", 5),
-        (lambda data: data["annotations"][1].pop("bbox"), "no finite number", 5),
+        (change("annotations", 1, bbox=[1, 2, 3]), "that is not finite", 5),
+        (change("annotations", 1, bbox=[1, 2, "x", None]), "that is not finite", 5),
+        (change("annotations", 1, bbox=[1, 2, 10**400, 1]), "that is not finite", 5),
+        (lambda data: data["annotations"][1].pop("bbox"), "that is not finite", 5),
     ],
 )
 def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
@@ -212,7 +212,7 @@ def test_coco_masks(tmp_path):
         ({"size": [53, 71], "counts": "\x00!"}, "cannot be drawn"),
         ({"counts": [1]}, "has a mask of None"),
         ([[1, 2]], "a list of polygons of three corners or more"),
-        ([[1, 2, 3, 4, 5, math.nan]], "no finite number"),
+        ([[1, 2, 3, 4, 5, math.nan]], "not a finite number"),
         ("mask", "a list of polygons"),
     ],
 )

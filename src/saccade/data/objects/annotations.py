@@ -98,7 +98,7 @@ def check_box(box: Box, size: tuple[int, int] | None, normalized: bool) -> BoxCh
     left, top, right, bottom = box
     if not all(map(math.isfinite, box)):
         return BoxCheck(
-            "box not finite", f"its box {_format_box(box)} has a coordinate that is not a finite number", box
+            "box not finite", f"its box {_format_box(box)} has a coordinate that is not finite", box
         )
     if right < left or bottom < top:
         text = f"its box {_format_box(box)} ends before it begins; left < right and top < bottom expected"

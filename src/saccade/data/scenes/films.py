@@ -192,9 +192,8 @@ def _draw_actor(
     margin = item.reach * (GROWN if motion in ("grows", "shrinks") else 1) + 1
     margin = min(margin, side / 2)
     distance = min(distance, (layout.width if across else layout.height) - 2 * margin) if distance else 0.0
-    x, y = (
-        _start(stream, length, margin, distance * way) for length, way in ((layout.width, across), (layout.height, down))
-    )
+    sides = ((layout.width, across), (layout.height, down))
+    x, y = (_start(stream, length, margin, distance * way) for length, way in sides)
     return Actor(replace(item, x=x, y=y), motion, distance)
 
 
