@@ -69,8 +69,9 @@ class Attention(nn.Module):
         its own, also where it is the target. keys_values: those of the source, where `keys_values` has computed them
         once for many targets."""
         if keys_values is None:
-            own = source is None
-            keys_values = self.keys_values(target if own else source, angles if own else source_angles)
+            if source is None:
+                source, source_angles = target, angles
+            keys_values = self.keys_values(source, source_angles)
         q = self.query_norm(self._heads(self.query(target)))
         if angles is not None:
             q = rotate(q, angles)

@@ -6,7 +6,7 @@ cross-attention and time by adaLN-single (Chen et al. 2024, PixArt-α).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from einops import rearrange
@@ -34,7 +34,7 @@ class GeneratorConfig(BaseModel):
     patch: int = Field(8, gt=0, le=256, description="pixels along each side of a patch")
     channels: int = Field(3, gt=0, le=64)
     bottleneck: int = Field(64, gt=0, le=65536, description="width to which patches are reduced first")
-    text: TextEncoderConfig = TextEncoderConfig(max_words=128)
+    text: TextEncoderConfig = TextEncoderConfig.model_validate({"max_words": 128})
     late: int = Field(3, ge=0, le=1000, description="last blocks, which see the end of an interval")
 
 
@@ -97,7 +97,8 @@ class Generator(nn.Module):
         """Keys and values, for each block, of the tokens of all sources together."""
         tokens = torch.cat([source.tokens for source in sources], dim=1)
         mask = torch.cat([source.mask for source in sources], dim=1)[:, None, None, :]
-        return Sources(tuple(block.cross_attention.keys_values(tokens) for block in self.blocks), mask)
+        attentions = (cast(DiTBlock, block).cross_attention for block in self.blocks)
+        return Sources(tuple(attention.keys_values(tokens) for attention in attentions), mask)
 
     def forward(
         self, z: Float[Tensor, "b f c y x"], t: Float[Tensor, "b f"], words: WordBatch, present: Bool[Tensor, "b"]

@@ -22,9 +22,7 @@ class Muon(torch.optim.Optimizer):
     params: matrices. lr: times sqrt(rows / columns) where there are more rows than columns.
     """
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95
-    ):
+    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
@@ -44,9 +42,10 @@ class Muon(torch.optim.Optimizer):
         state = self.state[matrix]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(matrix)
-        average = state["momentum_buffer"]
-        average.lerp_(matrix.grad, 1 - momentum)
-        return matrix.grad.lerp(average, momentum)
+        average, gradient = state["momentum_buffer"], matrix.grad
+        assert gradient is not None
+        average.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)
 
 
 def orthogonalized(matrices: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:

@@ -9,6 +9,7 @@ Other tools read it, and `Settings.parse` reads it back.
 
 import re
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,8 +39,6 @@ class Settings:
     digest: str = ""
 
     def __str__(self) -> str:
-        from saccade import __version__
-
         first, last = self.sampling.interval
         values: dict[str, object] = {
             "Steps": self.sampling.steps,
@@ -50,7 +49,7 @@ class Settings:
             "Size": f"{self.size[1]}x{self.size[0]}",
             "Model hash": self.digest,
             "Model": re.sub(r"[,:\s\"]+", " ", self.model),
-            "Version": f"saccade {__version__}",
+            "Version": f"saccade {version('saccade-attention')}",
         }
         lines = [" ".join(self.prompt.split())]
         if self.negative.strip():

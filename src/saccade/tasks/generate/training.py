@@ -37,10 +37,12 @@ class GenerateTraining(SourceTraining):
         super().__init__(train, val, recipe, seed, pretrained)
         check_scene_size(train.size, recipe)
         self.labels = []
-        self.model = Generator(generator_config(recipe, pretrained))
+        generator = Generator(generator_config(recipe, pretrained))
         if pretrained is not None:
-            load_weights(self.model, pretrained)
-        self.patch, self.size = self.model.config.patch, floor_to_patches(train.size, self.model.config.patch)
+            load_weights(generator, pretrained)
+        self.model, self._tokenize = generator, generator.tokenize
+        self.patch = generator.config.patch
+        self.size = floor_to_patches(train.size, self.patch)
         self.source = CaptionedScenes(train, recipe.views)
         self.preprocess = Preprocess(self.size, "letterbox")
         self.val = val
@@ -59,7 +61,7 @@ class GenerateTraining(SourceTraining):
     def _errors(self, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         data, noise, t, present = (each.to(device) for each in (batch.pictures, batch.noise, batch.t, batch.present))
         z = noised(data, noise, t[:, :, None, None, None])
-        words = self.model.tokenize(batch.captions).to(device)
+        words = self._tokenize(batch.captions).to(device)
         return velocity_error(model(z, t, words, present), data, z, t)
 
     def compiled(self, model: Generator) -> Generator:
