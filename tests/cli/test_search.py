@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 
 import pytest
 from PIL import Image
@@ -156,6 +157,19 @@ def test_mistakes(saccade, photos, clip, arguments, code, found):
     done = saccade("search", *arguments)
     assert done.code == code
     assert found in done.line
+
+
+def test_approximate_search(saccade, photos, clip, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "usearch", None)
+    assert "which is not installed" in saccade("search", "red", photos, "--model", clip, "--approximate").line
+    monkeypatch.undo()
+    pytest.importorskip("usearch")
+    exact, found = (
+        json.loads(saccade("search", "red", photos, "--model", clip, "--index", "i", "--json", *more).out)
+        for more in ((), ("--approximate",))
+    )
+    assert [hit["path"] for hit in found["hits"]] == [hit["path"] for hit in exact["hits"]]
+    assert list(tmp_path.glob("i.*.usearch"))
 
 
 def test_a_classifier_does_not_search(saccade, photos, model):

@@ -17,6 +17,7 @@ from saccade.errors import DataError, SaccadeError, UsageError, printable
 from saccade.options import OnError
 
 if TYPE_CHECKING:
+    from saccade.tasks.match.approximate import NeighbourGraph
     from saccade.tasks.match.index import PictureIndex
     from saccade.tasks.match.search import Hit
     from saccade.tasks.match.update import IndexUpdate
@@ -30,6 +31,7 @@ def search(
     top: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 10,
     sheet: Path | None = None,
     index: Path | None = None,
+    approximate: Annotated[bool, Parameter(negative=())] = False,
     on_error: OnError = "skip",
     device: DeviceName = "auto",
     as_json: Json = False,
@@ -37,7 +39,8 @@ def search(
     """Rank the pictures of a folder for a text.
 
     The model turns every picture into a vector once. The vectors are kept in an index, which later searches bring up to
-    date: only pictures that are new or changed are read again. The text is compared with all of them.
+    date: only pictures that are new or changed are read again. The text is compared with all of them, unless
+    --approximate is given.
 
     Examples:
 
@@ -63,6 +66,10 @@ def search(
     index
         File to keep the index in. Default: runs/search-MODEL/FOLDER-HASH.safetensors. An index by another model is made
         anew.
+    approximate
+        Search a graph of near neighbours instead of comparing the text with every picture, for folders of many
+        millions: it may miss some. Needs usearch (pip install usearch). The graph is kept beside the index; making it
+        takes several minutes a million pictures.
     on_error
         What to do with a picture that cannot be read: skip it, counted and named, or fail.
     device
@@ -74,11 +81,14 @@ def search(
     import_library()
     from saccade.device import join
     from saccade.tasks.loading import load_matching
+    from saccade.tasks.match.approximate import usearch
     from saccade.tasks.match.index import default_file
     from saccade.tasks.match.search import score_meaning
     from saccade.tasks.match.search import search as ranked
     from saccade.tasks.match.update import IndexUpdate
 
+    if approximate:
+        usearch()  # raises where it is not installed
     task = load_matching(model)
     print_notes(task)
     place = join(device, "fp32")
@@ -86,7 +96,8 @@ def search(
     update = IndexUpdate(task, default_file(model, pictures) if index is None else index, pictures, on_error)
     task.model.to(place.device)
     searched = _update(update, files)
-    hits = ranked(task, searched, pictures, text, top)
+    graph = _graph(searched, update.file) if approximate else None
+    hits = ranked(task, searched, pictures, text, top, graph)
     if sheet is not None:
         _write_sheet(sheet, pictures, hits, text)
     if as_json:
@@ -129,6 +140,13 @@ def _update(update: "IndexUpdate", files: Sequence[Path]) -> "PictureIndex":
     if not len(index):
         raise SaccadeError(f"none of {len(files)} pictures could be read: {next(iter(update.skipped.values()))}")
     return index
+
+
+def _graph(index: "PictureIndex", file: Path) -> "NeighbourGraph":
+    from saccade.tasks.match.approximate import NeighbourGraph
+
+    with console.stderr().status("opening or making the graph"):
+        return NeighbourGraph.of(index, file)
 
 
 def _write_sheet(out: Path, folder: Path, hits: "Sequence[Hit]", text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -82,8 +82,11 @@ class PictureIndex:
     def select(self, entries: Iterable[Entry]) -> "PictureIndex":
         """Those of the entries that are indexed, in the order given. A file of another size or time is not."""
         place = {entry: i for i, entry in enumerate(self.entries)}
-        kept = tuple(entry for entry in entries if entry in place)
-        return PictureIndex(self.model, kept, self.vectors[[place[entry] for entry in kept]])
+        return self.take(torch.tensor([place[entry] for entry in entries if entry in place], dtype=torch.int64))
+
+    def take(self, places: Int64[Tensor, "k"]) -> "PictureIndex":
+        """Those at some places, in the order given."""
+        return PictureIndex(self.model, tuple(self.entries[i] for i in places.tolist()), self.vectors[places])
 
     def extend(self, entries: Sequence[Entry], vectors: Float[Tensor, "k d"]) -> "PictureIndex":
         """With the vectors of more pictures."""

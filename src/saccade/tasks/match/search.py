@@ -12,6 +12,7 @@ from torch import Tensor
 from saccade.data import Picture, read_image
 from saccade.errors import DataError
 from saccade.models.matcher import TextFeatures
+from saccade.tasks.match.approximate import NeighbourGraph
 from saccade.tasks.match.index import PictureIndex
 from saccade.tasks.match.public import PublicMatchTask, Vectors
 from saccade.tasks.match.task import MatchTask
@@ -48,13 +49,17 @@ def score_meaning(task: Searcher) -> str:
     return f"score: the cosine of picture and text; {task.name} gives no probabilities: compare scores of one text only"
 
 
-def search(task: Searcher, index: PictureIndex, folder: Path, text: str, top: int) -> list[Hit]:
-    """The `top` pictures for a text, best first. Exact: the text is compared with every vector; the head of a
-    `MatchTask` then decides on the first of them.
+def search(
+    task: Searcher, index: PictureIndex, folder: Path, text: str, top: int, graph: NeighbourGraph | None = None
+) -> list[Hit]:
+    """The `top` pictures for a text, best first. The text is compared with every vector, or with those that a graph of
+    the index finds; the head of a `MatchTask` then decides on the first of them.
 
     Raises DataError for a text that the model does not read.
     """
     encoded = task.encode_texts([text])
+    if graph is not None:
+        index = index.take(graph.nearest(encoded.vector[0], max(RERANKED, top)))
     cosines = index.vectors.to(encoded.vector) @ encoded.vector[0]
     if isinstance(task, MatchTask):
         assert isinstance(encoded, TextFeatures)
