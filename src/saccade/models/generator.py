@@ -35,6 +35,9 @@ class GeneratorConfig(BaseModel):
     channels: int = Field(3, gt=0, le=64)
     bottleneck: int = Field(64, gt=0, le=65536, description="width to which patches are reduced first")
     text: TextEncoderConfig = TextEncoderConfig.model_validate({"max_words": 128})
+    contained_guidance: tuple[float, float] | None = Field(
+        None, description="smallest and largest guidance scale that it contains, if it predicts over intervals"
+    )
     late: int = Field(3, ge=0, le=1000, description="last blocks, which see the end of an interval")
 
 
@@ -45,10 +48,16 @@ class Sources(NamedTuple):
     keys_values: tuple[KeysValues, ...]
     mask: Tensor
 
-    def first(self, n: int) -> "Sources":
-        """Those of the first n samples."""
-        keys_values = tuple(KeysValues(each.keys[:n], each.values[:n]) for each in self.keys_values)
-        return Sources(keys_values, self.mask[:n])
+    def part(self, samples: slice) -> "Sources":
+        """Those of some of the samples."""
+        keys_values = tuple(KeysValues(each.keys[samples], each.values[samples]) for each in self.keys_values)
+        return Sources(keys_values, self.mask[samples])
+
+    def followed_by(self, other: "Sources") -> "Sources":
+        """Those of these samples, then of the others, with as many tokens."""
+        pairs = zip(self.keys_values, other.keys_values, strict=True)
+        keys_values = tuple(KeysValues(*(torch.cat(both) for both in zip(a, b, strict=True))) for a, b in pairs)
+        return Sources(keys_values, torch.cat([self.mask, other.mask]))
 
     def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
         """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
@@ -130,7 +139,7 @@ class Generator(nn.Module):
         angles = rotary_angles(grid, self.config.block.width // self.config.block.heads).to(x.device)
         condition = self.time(t)
         if guidance is not None:
-            condition = condition + self.guidance(guidance)
+            condition = condition + self.guidance(guidance / 10)
         late = condition if interval is None else condition + self.interval(interval)
         modulation = self.modulation(condition)
         for i, (block, source) in enumerate(zip(self.blocks, sources.keys_values, strict=True)):

@@ -1,7 +1,7 @@
 """Pictures with captions to train a generator: drawn scenes, each noised several times."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,13 +15,20 @@ from saccade.tasks.training import SceneSource
 
 class Batch(NamedTuple):
     """pictures: -1 to 1, one frame each. noise: standard normal. t: time of each frame, 0 (noise) to 1 (picture).
-    present: False where the caption is left out."""
+    present: False where the caption is left out.
+    uniform: from 0 to 1, for what an objective draws besides."""
 
     pictures: Float[Tensor, "b 1 c y x"]
     captions: list[str]
     noise: Float[Tensor, "b 1 c y x"]
     t: Float[Tensor, "b 1"]
     present: Bool[Tensor, "b"]
+    uniform: Float[Tensor, "b 3"]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on another device."""
+        tensors: Any = {k: v.to(device) for k, v in self._asdict().items() if isinstance(v, Tensor)}
+        return self._replace(**tensors)
 
 
 class CaptionedScenes(SceneSource):
@@ -54,11 +61,11 @@ def noised_batch(
     noise = torch.randn(data.shape, generator=generator)
     t = logit_normal((b, 1), generator, recipe.time_mean, recipe.time_std)
     present = torch.rand(b, generator=generator) >= recipe.caption_dropout
-    return Batch(data, captions, noise, t, present)
+    return Batch(data, captions, noise, t, present, torch.rand(b, 3, generator=generator))
 
 
 def join(batches: Sequence[Batch]) -> Batch:
     """One batch of several."""
-    pictures, captions, noise, t, present = zip(*batches, strict=True)
+    pictures, captions, noise, t, present, uniform = zip(*batches, strict=True)
     texts = [text for each in captions for text in each]
-    return Batch(torch.cat(pictures), texts, torch.cat(noise), torch.cat(t), torch.cat(present))
+    return Batch(torch.cat(pictures), texts, *map(torch.cat, (noise, t, present, uniform)))

@@ -1,19 +1,119 @@
 """What a generator minimizes."""
 
+from typing import Any
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.ops.flow import velocity
+from saccade.models.generator import Generator, Sources
+from saccade.ops import WordBatch
+from saccade.ops.flow import noised, step, velocity
+from saccade.tasks.generate.batches import Batch
+from saccade.tasks.generate.recipe import GenerateRecipe
+
+MIN_LENGTH = 0.02  # of an interval that is split, as a part of the time that is left
+
+
+def over_pixels(numbers: Float[Tensor, "b f"]) -> Float[Tensor, "b f 1 1 1"]:
+    """One number a frame, to broadcast over its pixels."""
+    return numbers[:, :, None, None, None]
 
 
 def velocity_error(
     prediction: Float[Tensor, "b f c y x"],
-    data: Float[Tensor, "b f c y x"],
+    target: Float[Tensor, "b f c y x"],
     z: Float[Tensor, "b f c y x"],
     t: Float[Tensor, "b f"],
 ) -> Float[Tensor, "b"]:
-    """Mean squared error, for each sample, between the velocity of the prediction and that of the data (JiT, Li & He
-    2025, algorithm 1)."""
-    times = t[:, :, None, None, None]
-    error = velocity(prediction.float(), z, times) - velocity(data, z, times)
+    """Mean squared error, for each sample, between the velocities of two predictions of the data (JiT, Li & He 2025,
+    algorithm 1)."""
+    times = over_pixels(t)
+    error = velocity(prediction.float(), z, times) - velocity(target, z, times)
     return error.square().flatten(1).mean(dim=1)
+
+
+def flow_errors(model: Any, batch: Batch, words: WordBatch) -> Float[Tensor, "b"]:
+    """`velocity_error` of predictions at the times of the batch."""
+    z = noised(batch.pictures, batch.noise, over_pixels(batch.t))
+    return velocity_error(model(z, batch.t, words, batch.present), batch.pictures, z, batch.t)
+
+
+class MeanFlow:
+    """Turns a flow into a map over intervals: the mean velocity from t to r, with guidance contained.
+
+    Over an interval of no length it is the guided velocity of `teacher`, the flow as it was trained. Over any other it
+    is what two steps over its parts give (SplitMeanFlow, Guo et al. 2025, eq. 8): (r - t) u(t, r) = (s - t) u(t, s) +
+    (r - s) u(s, r), for which no derivative of the network is needed. Part of a batch goes on as a flow.
+    """
+
+    def __init__(self, teacher: Generator, recipe: GenerateRecipe):
+        self.teacher, self.recipe = teacher.eval().requires_grad_(False), recipe
+
+    def errors(self, model: Generator, batch: Batch, words: WordBatch) -> Float[Tensor, "b"]:
+        """For each sample. Captions are left out only in the part that goes on as a flow."""
+        b = len(batch.t)
+        flow, mean = slice(0, round(b * self.recipe.flow_share)), slice(round(b * self.recipe.flow_share), b)
+        present = batch.present.clone()
+        present[mean] = True
+        sources = model.encode(words, present)
+        z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t)), batch.t
+        as_flow = velocity_error(
+            model.predict(z[flow], t[flow], sources.part(flow)), batch.pictures[flow], z[flow], t[flow]
+        )
+        guidance, until = self._draw(batch, mean)
+        target = self._targets(model, z[mean], t[mean], until, guidance, sources.part(mean), self._both(words, mean))
+        found = model.predict(z[mean], t[mean], sources.part(mean), until - t[mean], guidance)
+        return torch.cat([as_flow, velocity_error(found, target, z[mean], t[mean])])
+
+    def _draw(self, batch: Batch, part: slice) -> tuple[Float[Tensor, "b f"], Float[Tensor, "b f"]]:
+        """Guidance scales, and the ends of the intervals: those that are not split have no length."""
+        t, uniform = batch.t[part], batch.uniform[part]
+        lowest, highest = self.recipe.guidance
+        guidance = (lowest + (highest - lowest) * uniform[:, :1]).expand_as(t)
+        until = t + (1 - t) * uniform[:, 1:2].clamp(min=MIN_LENGTH)
+        splits = torch.arange(len(t), device=t.device)[:, None] < self._splits(len(t))
+        return guidance, torch.where(splits, until, t)
+
+    def _splits(self, n: int) -> int:
+        """How many of the n samples that are not flows have an interval that is split."""
+        return round(n * self.recipe.split_share / (1 - self.recipe.flow_share))
+
+    @torch.no_grad()
+    def _both(self, words: WordBatch, part: slice) -> Sources:
+        """The teacher's sources of the samples that are not split, with captions, then without."""
+        n = len(words)
+        first = part.start + self._splits(n - part.start)
+        with_words, without = (
+            self.teacher.encode(words, torch.full((n,), p, device=words.index.device)) for p in (True, False)
+        )
+        return with_words.part(slice(first, n)).followed_by(without.part(slice(first, n)))
+
+    @torch.no_grad()
+    def _targets(
+        self,
+        model: Generator,
+        z: Float[Tensor, "b f c y x"],
+        t: Float[Tensor, "b f"],
+        until: Float[Tensor, "b f"],
+        guidance: Float[Tensor, "b f"],
+        sources: Sources,
+        both: Sources,
+    ) -> Float[Tensor, "b f c y x"]:
+        """Predictions of the data: of the split intervals, then those of the guided flow."""
+        splits = slice(0, self._splits(len(z)))
+        rest = slice(splits.stop, len(z))
+        halves = self._two_steps(model, z[splits], t[splits], until[splits], guidance[splits], sources.part(splits))
+        twice = self.teacher.predict(torch.cat([z[rest]] * 2), torch.cat([t[rest]] * 2), both)
+        positive, negative = twice.chunk(2)
+        return torch.cat([halves, negative + over_pixels(guidance[rest]) * (positive - negative)])
+
+    def _two_steps(
+        self, model: Generator, z: Tensor, t: Tensor, until: Tensor, guidance: Tensor, sources: Sources
+    ) -> Float[Tensor, "b f c y x"]:
+        """The data to which z would move at the mean velocity of two steps, each over half of the interval."""
+        middle = (t + until) / 2
+        moved = step(model.predict(z, t, sources, middle - t, guidance), z, over_pixels(t), over_pixels(middle))
+        prediction = model.predict(moved, middle, sources, until - middle, guidance)
+        moved = step(prediction, moved, over_pixels(middle), over_pixels(until))
+        return z + (moved - z) * over_pixels((1 - t) / (until - t))

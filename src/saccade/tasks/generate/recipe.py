@@ -1,6 +1,6 @@
 """Options of the training of a generator."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from saccade.options import Options
 class GenerateRecipe(Options):
     """Model and noise levels. The defaults suit scenes of few objects at 64 pixels."""
 
+    objective: Literal["flow", "mean-flow"] = "flow"
+    """flow: predict the picture, for tens of steps with guidance. mean-flow: convert a trained generator (--weights) so
+    that it also paints in few steps, with the guidance contained."""
     size: Annotated[int, Field(gt=0)] = 64
     """Side of the pictures in pixels; a multiple of --patch."""
     patch: Annotated[int, Field(gt=0)] = 8
@@ -31,6 +34,12 @@ class GenerateRecipe(Options):
     """Mean of the logit of the time, from noise at 0 to the picture at 1; lower trains more on noisy pictures."""
     time_std: Annotated[float, Field(gt=0)] = 1.0
     """Standard deviation of the logit of the time."""
+    guidance: tuple[Annotated[float, Field(ge=1)], Annotated[float, Field(le=10)]] = (1.0, 5.0)
+    """Smallest and largest guidance scale that --objective mean-flow contains."""
+    flow_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Share of a batch that --objective mean-flow trains as --objective flow does, so that it is not forgotten."""
+    split_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Share of a batch whose intervals --objective mean-flow splits in two."""
 
     def size_at(self, progress: float) -> int:
         """Side of the training pictures at a fraction of the run, 0 to 1: always the same."""

@@ -65,7 +65,7 @@ def sample(
 
     sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance.
     """
-    prompts = sources.first(len(noise))
+    prompts = sources.part(slice(0, len(noise)))
 
     def predict(z: Tensor, t: float) -> Tensor:
         """The data; p + (g - 1) (p - n) of the predictions with the prompt and with the negative one."""

@@ -1,5 +1,6 @@
 """Training of a generator on scenes with captions."""
 
+import copy
 from typing import Any
 
 import torch
@@ -9,13 +10,12 @@ from torch import Tensor, nn
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.ops.flow import noised
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
 from saccade.tasks.generate.batches import Batch, CaptionedScenes, draw_captions, join, noised_batch
-from saccade.tasks.generate.loss import velocity_error
+from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.training import SourceTraining, check_scene_size
@@ -41,6 +41,7 @@ class GenerateTraining(SourceTraining):
         if pretrained is not None:
             load_weights(generator, pretrained)
         self.model, self._tokenize = generator, generator.tokenize
+        self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         self.patch = generator.config.patch
         self.size = floor_to_patches(train.size, self.patch)
         self.source = CaptionedScenes(train, recipe.views)
@@ -55,14 +56,14 @@ class GenerateTraining(SourceTraining):
         return noised_batch(pictures, captions, self.recipe, generator)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
-        """Mean `velocity_error`."""
-        return self._errors(model, join(batches), device).mean()
-
-    def _errors(self, model: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-        data, noise, t, present = (each.to(device) for each in (batch.pictures, batch.noise, batch.t, batch.present))
-        z = noised(data, noise, t[:, :, None, None, None])
+        """Mean error of the objective."""
+        batch = join(batches).to(device)
         words = self._tokenize(batch.captions).to(device)
-        return velocity_error(model(z, t, words, present), data, z, t)
+        if self.mean_flow is None:
+            return flow_errors(model, batch, words).mean()
+        self.mean_flow.teacher.to(device)
+        assert isinstance(model, Generator)
+        return self.mean_flow.errors(model, batch, words).mean()
 
     def compiled(self, model: Generator) -> Generator:
         """The model with its blocks compiled: they are alike, so one is compiled for all, and captions of any length
@@ -79,7 +80,7 @@ class GenerateTraining(SourceTraining):
         for first in range(device.rank * 50, len(self.val), device.world * 50):
             batch = self._validation_batch(range(first, min(first + 50, len(self.val))))
             with device.precision():
-                errors = self._errors(model, batch, device.device)
+                errors = flow_errors(model, batch.to(device.device), self._tokenize(batch.captions).to(device.device))
             spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
             sums += torch.stack([errors.double().sum().cpu(), spread.double().sum(), torch.tensor(float(len(errors)))])
         error, spread, n = device.sum(sums.to(device.device)).tolist()
@@ -102,7 +103,10 @@ class GenerateTraining(SourceTraining):
 def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> GeneratorConfig:
     """The generator that a recipe describes; of a pretrained generator its own."""
     if isinstance(pretrained, GenerateTask):
-        return pretrained.model.config
+        contained = recipe.guidance if recipe.objective == "mean-flow" else pretrained.model.config.contained_guidance
+        return pretrained.model.config.model_copy(update={"contained_guidance": contained})
+    if recipe.objective == "mean-flow":
+        raise UsageError("--objective mean-flow converts a trained generator: give one with --weights")
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
     return GeneratorConfig.model_validate(
         {
