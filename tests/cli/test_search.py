@@ -160,9 +160,9 @@ def test_mistakes(saccade, photos, clip, arguments, code, found):
 
 
 def test_approximate_search(saccade, photos, clip, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "usearch", None)
-    assert "which is not installed" in saccade("search", "red", photos, "--model", clip, "--approximate").line
-    monkeypatch.undo()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "usearch", None)
+        assert "which is not installed" in saccade("search", "red", photos, "--model", clip, "--approximate").line
     pytest.importorskip("usearch")
     exact, found = (
         json.loads(saccade("search", "red", photos, "--model", clip, "--index", "i", "--json", *more).out)
