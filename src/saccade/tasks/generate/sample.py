@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import step, velocity
 
-Sampler = Literal["euler", "heun"]
+Sampler = Literal["euler", "heun", "mean-flow"]
 Callback = Callable[[int, int], None]  # steps done, steps in all
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
@@ -27,7 +27,8 @@ class Sampling:
         steps: of equal length, from noise (time 0) to the picture (time 1).
         guidance: scale of classifier-free guidance: 1 for none, more for pictures that follow the prompt more closely.
         interval: (first, last) time, 0 to 1, of the steps that are guided (Kynkäänniemi et al. 2024).
-        sampler: "euler", one evaluation a step, or "heun", two, except for the last step.
+        sampler: "euler", one evaluation a step; "heun", two, except for the last step; "mean-flow", for few steps, with
+            the mean velocity over each step and the guidance that the generator contains, for generators trained so.
 
     Raises SaccadeError for values out of range.
     """
@@ -45,12 +46,28 @@ class Sampling:
         first, last = self.interval
         if not 0 <= first <= last <= 1:
             raise SaccadeError(f"the guidance interval {first:g} to {last:g} was given; two times from 0 to 1 expected")
-        if self.sampler not in ("euler", "heun"):
-            raise SaccadeError(f"there is no sampler {self.sampler!r}; euler or heun expected")
+        if self.sampler not in get_args(Sampler):
+            raise SaccadeError(f"there is no sampler {self.sampler!r}; {', '.join(get_args(Sampler))} expected")
 
     def guided(self, t: float) -> bool:
         """Whether the step that begins at time t is guided."""
         return self.guidance != 1 and self.interval[0] <= t <= self.interval[1]
+
+
+def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
+    """Raises SaccadeError where a generator cannot be sampled so. negative: whether there is a negative prompt."""
+    contained = model.config.contained_guidance
+    if sampling.sampler != "mean-flow":
+        return
+    if contained is None:
+        raise SaccadeError("this generator was not trained for the sampler mean-flow: use euler or heun")
+    if negative:
+        raise SaccadeError("the sampler mean-flow takes no negative prompt: use euler or heun with it")
+    if not contained[0] <= sampling.guidance <= contained[1]:
+        raise SaccadeError(
+            f"a guidance of {sampling.guidance:g} was requested; the sampler mean-flow of this generator contains "
+            f"{contained[0]:g} to {contained[1]:g}"
+        )
 
 
 @torch.no_grad()
@@ -67,9 +84,12 @@ def sample(
     """
     prompts = sources.part(slice(0, len(noise)))
 
-    def predict(z: Tensor, t: float) -> Tensor:
+    def predict(z: Tensor, t: float, until: float) -> Tensor:
         """The data; p + (g - 1) (p - n) of the predictions with the prompt and with the negative one."""
         times = torch.full((len(z), z.shape[1]), t, device=z.device)
+        if sampling.sampler == "mean-flow":
+            guidance = torch.full_like(times, sampling.guidance)
+            return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance)
         if not sampling.guided(t):
             return model.predict(z, times, prompts)
         both = model.predict(torch.cat([z, z]), torch.cat([times, times]), sources)
@@ -79,10 +99,10 @@ def sample(
     z = noise
     times = torch.linspace(0, 1, sampling.steps + 1, dtype=torch.float64)
     for i, (t, until) in enumerate(pairwise(times)):
-        prediction = predict(z, float(t))
+        prediction = predict(z, float(t), float(until))
         moved = step(prediction, z, t, until)
         if sampling.sampler == "heun" and until < 1:
-            slope = velocity(prediction, z, t, 0.0) + velocity(predict(moved, float(until)), moved, until, 0.0)
+            slope = velocity(prediction, z, t, 0.0) + velocity(predict(moved, float(until), 1.0), moved, until, 0.0)
             moved = z + (until - t) / 2 * slope
         z = moved.to(noise.dtype)
         if callback is not None:

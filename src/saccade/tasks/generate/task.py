@@ -19,7 +19,7 @@ from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.ops import split_words
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Sampler, Sampling, sample
+from saccade.tasks.generate.sample import Callback, Sampler, Sampling, check_sampler, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.saved import TrainedTask
 
@@ -99,6 +99,7 @@ class GenerateTask(TrainedTask):
         self._check_size(size)
         if not prompt.strip():
             raise DataError('the prompt is empty: say what to paint, as in "a red star"')
+        check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
         self.encode([settings])
         return settings
