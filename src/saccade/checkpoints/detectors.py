@@ -1,7 +1,7 @@
-"""Public detectors: DETR, YOLOS and their kin in transformers' checkpoints. Needs saccade-attention[hf].
+"""Public detectors in transformers checkpoints: DETR, YOLOS, RT-DETR and others. Needs saccade-attention[hf].
 
-transformers builds the network and prepares pictures; weights are read here (safetensors only), and outputs are decoded
-here, bit for bit as by the family's own image processor. No code of a checkpoint is run.
+transformers provides the network and the image processor. Weights are loaded here, from safetensors only, and outputs
+are decoded here, bitwise equal to the image processor of the family. No code of a checkpoint is executed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,9 +47,8 @@ class Detections(NamedTuple):
 class Kind:
     """A family of detectors.
 
-    model: transformers' class. processor: its image processor, where the checkpoint does not say. read: from the
-    network's logits and boxes to boxes, scores and labels. resnet: the stages of a ResNet whose maps it reads, for
-    families that have one of timm's where the checkpoint does not say otherwise.
+    model: class of transformers. processor: default image processor. read: decodes logits and boxes to boxes, scores
+    and labels. resnet: stages of the ResNet whose feature maps it uses, for families with a timm backbone by default.
     """
 
     model: str
@@ -61,7 +60,7 @@ class Kind:
 def best_class(
     logits: Float[Tensor, "b q classes+1"], boxes: Float[Tensor, "b q 4"]
 ) -> tuple[Float[Tensor, "b q 4"], Float[Tensor, "b q"], Int64[Tensor, "b q"]]:
-    """One object per query: its most likely class; the last logit is that of no object (Carion et al. 2020)."""
+    """One object per query: its most likely class; the last logit is "no object" (Carion et al. 2020)."""
     scores, labels = logits.softmax(dim=-1)[..., :-1].max(dim=-1)
     return boxes, scores, labels
 
@@ -69,8 +68,8 @@ def best_class(
 def best_pairs(
     logits: Float[Tensor, "b q classes"], boxes: Float[Tensor, "b q 4"], most: int | None = None
 ) -> tuple[Float[Tensor, "b n 4"], Float[Tensor, "b n"], Int64[Tensor, "b n"]]:
-    """The `most` pairs of a query and a class with the highest scores, so a query may give several objects (Zhu et al.
-    2021). Default: as many as there are queries."""
+    """The `most` pairs of a query and a class with the highest scores, so a query may yield several objects (Zhu et al.
+    2021). Default: the number of queries."""
     queries, classes = logits.shape[1:]
     scores, pairs = logits.sigmoid().flatten(1).topk(min(most or queries, queries * classes), dim=1)
     chosen = (pairs // classes)[..., None].expand(-1, -1, 4)
@@ -98,7 +97,7 @@ KINDS: Mapping[str, Kind] = {
     "deimv2": Kind("Deimv2ForObjectDetection", "RTDetrImageProcessor", best_pairs),
     "rf_detr": Kind("RfDetrForObjectDetection", "RfDetrImageProcessor", best_pairs),
 }
-# Those that transformers offers without torchvision. RF-DETR's, which it does not, is written here.
+# Available in transformers without torchvision, except RF-DETR's, which is implemented in `rf_detr.py`.
 PROCESSORS = (
     "DetrImageProcessor", "ConditionalDetrImageProcessor", "DeformableDetrImageProcessor", "YolosImageProcessor",
     "RTDetrImageProcessor", "RfDetrImageProcessor",
@@ -106,16 +105,17 @@ PROCESSORS = (
 
 
 class PublicDetector(PublicModel):
-    """A public detector for inference. RF-DETR's image processor is our own."""
+    """A public detector for inference. The image processor of RF-DETR is `RfDetrImageProcessor`."""
 
     def preprocess(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
-        """What the network takes: pixel_values (b 3 y x), and pixel_mask (b y x) where it takes one, which is 0
-        where a picture was filled up to the size of the largest. Raises DataError for pictures it cannot prepare."""
+        """Inputs of the network: pixel_values (b 3 y x) and, if it has one, pixel_mask (b y x), 0 at padding.
+
+        Raises DataError for pictures that cannot be prepared."""
         return prepare_images(self.processor, self.model, pictures, self.name)
 
     def read(self, logits: Tensor, boxes: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """What the network's logits (b queries classes) and boxes (b queries 4: centre, width and height, shares of
-        the picture) say. sizes: (height, width) of each picture in pixels."""
+        """Decode logits (b queries classes) and boxes (b queries 4): centre, width and height as fractions of the
+        picture. sizes: (height, width) of each picture in pixels."""
         boxes, scores, labels = KINDS[self.family].read(logits, cxcywh_to_xyxy(boxes))
         found = []
         for box, score, label, (height, width) in zip(boxes, scores, labels, sizes, strict=True):
@@ -126,10 +126,9 @@ class PublicDetector(PublicModel):
 
     @torch.no_grad()
     def detect(self, pictures: Sequence[PictureSource], threshold: float = 0.0) -> list[Detections]:
-        """What is found in each picture with a score above `threshold`.
+        """Detections of each picture with a score above `threshold`.
 
-        Pictures pass one at a time, so that none is filled up to the size of another. Raises DataError for one that
-        cannot be read or prepared.
+        Pictures are processed one at a time, without padding. Raises DataError for one that cannot be read or prepared.
         """
         device = next(self.model.parameters()).device
         found = []
@@ -145,7 +144,7 @@ class PublicDetector(PublicModel):
 
 
 def is_detector(source: Source) -> bool:
-    """Whether an opened checkpoint says that it is a detector of KINDS."""
+    """Whether the config of a checkpoint names a detector of KINDS."""
     return str(source.config().get("model_type")) in KINDS
 
 
@@ -153,7 +152,7 @@ def load_detector(spec: str | Path | Source) -> PublicDetector:
     """Load a public detector.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or
-    what `open_checkpoint` opened. A ResNet of timm's is read without timm.
+    an opened checkpoint. A timm ResNet is loaded without timm.
 
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, and where
     transformers is not installed.

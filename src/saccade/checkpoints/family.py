@@ -34,8 +34,8 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """Files to write for a model: names of the weights, JSON files by name, and extra weights that the family's own
-    library expects but our model does not have."""
+    """Files to write for a model: names of the weights, JSON files by name, and additional weights that the library of
+    the family expects."""
 
     names: Names
     prefix: str
@@ -45,9 +45,9 @@ class ExportSpec:
 
 @dataclass(frozen=True)
 class Family:
-    """A way of naming and configuring a ViT.
+    """A naming scheme for the weights and the config of a ViT.
 
-    looks_like: whether these names of weights are this family's. anchor: a name it always has, for messages.
+    looks_like: whether names of weights are of this family. anchor: a name that is always present, for messages.
     """
 
     name: str
@@ -63,7 +63,7 @@ def prefix_before(keys: Iterable[str], anchor: str) -> str | None:
 
 
 def height_width(value: Any) -> tuple[int, int] | None:
-    """(height, width) from what configs hold: 224, [224, 224], [3, 224, 224], {"height": ..., "width": ...}."""
+    """(height, width) from an entry of a config: 224, [224, 224], [3, 224, 224], {"height": ..., "width": ...}."""
     if isinstance(value, dict):
         value = [value.get("height"), value.get("width")]
     if isinstance(value, int | float):
@@ -98,8 +98,8 @@ def id2label(labels: list[str] | None) -> dict[str, Any]:
 
 
 def default_heads(width: int, notes: list[str]) -> int:
-    """How many heads a known ViT of this width has, for files that do not say: heads are 64 wide, except in
-    four large shapes (SO400M, H, g and G of Zhai et al. 2022 and OpenCLIP), which have 16 heads."""
+    """Number of heads of a known ViT of this width, for files without config: heads have width 64, except in four large
+    models (SO400M, H, g and G of Zhai et al. 2022 and OpenCLIP), which have 16 heads."""
     heads = 16 if width in (1152, 1280, 1408, 1664) else width // 64
     if not heads or width % heads:
         raise CheckpointError(
@@ -111,7 +111,7 @@ def default_heads(width: int, notes: list[str]) -> int:
 
 
 def read_interpolation(value: Any, notes: list[str]) -> Interpolation:
-    """Pillow's number or a name."""
+    """An interpolation by Pillow's number or by name."""
     by_number: dict[Any, Interpolation] = {
         0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"
     }  # fmt: skip
@@ -133,7 +133,7 @@ def vit_config(
     layer_scale: bool = False,
     **others: Any,
 ) -> ViTConfig:
-    """The configuration that all these families share: LayerNorm, biases, learned positions. others: of ViTConfig."""
+    """The configuration that all families share: LayerNorm, biases, learned positions. others: fields of ViTConfig."""
     if not isinstance(heads, int) or heads < 1 or shape.width % heads:
         raise ValueError(f"a width of {shape.width} does not divide among {heads!r} heads")
     block = {
@@ -155,7 +155,7 @@ def build_model(config: Config) -> Model:
 
 
 def weights_of(model: Model) -> dict[str, Tensor]:
-    """Weights under the names that tables use: those of the encoder begin with vit."""
+    """Weights under the names of the tables: those of the encoder begin with vit."""
     state = model.state_dict()
     return {f"vit.{name}": tensor for name, tensor in state.items()} if isinstance(model, ViT) else state
 

@@ -15,7 +15,7 @@ from saccade.errors import CheckpointError
 
 
 class Weights(Mapping[str, Tensor]):
-    """The tensors of one or more safetensors files by name, each read when it is asked for."""
+    """The tensors of one or more safetensors files by name, each read on access."""
 
     def __init__(self, files: list[Path]):
         self._files = {}
@@ -42,9 +42,9 @@ class Weights(Mapping[str, Tensor]):
 
 @dataclass
 class Source:
-    """An opened checkpoint: where it is, its weights, and the JSON files beside them by name ({} if absent).
+    """An opened checkpoint: its location, weights, and JSON files by name ({} if absent).
 
-    tokenizer: the files of TOKENIZER that there are, by name; read only where they are needed, as they can be large.
+    tokenizer: existing files of TOKENIZER by name; read on demand, as they can be large.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Source:
 
 
 def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
-    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. tokenizer: whether a tokenizer is needed too,
-    which is fetched then. Raises CheckpointError."""
+    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. tokenizer: whether to fetch a tokenizer.
+    Raises CheckpointError."""
     text = str(spec)
     if not text.strip():
         raise CheckpointError(f"the name of the checkpoint is empty; expected {EXPECTED}")
@@ -71,7 +71,7 @@ def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
         path = _expand_user(spec)
     try:
         is_folder, is_there = path.is_dir(), path.exists()
-    except OSError as error:  # a name too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without permission
         raise CheckpointError(f"{text[:300]!r} cannot be opened ({error.strerror})") from error
     if not is_there:
         raise CheckpointError(f"{text}: no such file or folder; expected {EXPECTED}")
@@ -142,7 +142,7 @@ def _safe(path: Path) -> Path:
         raise CheckpointError(f"{path} is a pickle, which can run code when loaded; expected safetensors: {CONVERT}")
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: expected a .safetensors file, found {path.suffix or 'no extension'}")
-    if not path.is_file():  # opening a named pipe would wait for ever
+    if not path.is_file():  # opening a named pipe would block
         raise CheckpointError(f"{path} is not a regular file; expected a .safetensors file")
     return path
 

@@ -10,11 +10,10 @@ from saccade.errors import CheckpointError
 
 
 def fetch(repo: str, tokenizer: bool = False) -> Path:
-    """The local folder of a hub repository `owner/name`. tokenizer: with its files.
+    """The local folder of a hub repository `owner/name`. tokenizer: include the files of its tokenizer.
 
-    Once its weights are in the hub's cache they are used as they are and nothing is asked of the network; remove
-    them there (`hf cache rm`) to fetch anew. Raises CheckpointError for a name that does not exist, a repository
-    without safetensors, or no network and nothing cached.
+    Cached weights are used without network access; remove them (`hf cache rm`) to fetch them again. Raises
+    CheckpointError for a name that does not exist, a repository without safetensors, and without network and cache.
     """
     try:
         folder = Path(huggingface_hub.snapshot_download(repo, local_files_only=True))
@@ -30,7 +29,7 @@ def fetch(repo: str, tokenizer: bool = False) -> Path:
     wanted = [*weights, *(name for name in beside if name in files)]
     try:
         return Path(huggingface_hub.snapshot_download(repo, allow_patterns=wanted))
-    except Exception as error:  # whatever the HTTP client of this version of the hub raises
+    except Exception as error:  # depends on the HTTP client of the version of the hub
         raise _unreachable(repo, error) from error
 
 
@@ -47,7 +46,7 @@ def _listed(repo: str) -> list[str]:
         raise CheckpointError(
             f"the hub has no model {repo}, or it is private (`hf auth login`); check the spelling"
         ) from error
-    except Exception as error:  # whatever the HTTP client of this version of the hub raises
+    except Exception as error:  # depends on the HTTP client of the version of the hub
         raise _unreachable(repo, error) from error
     return [each.rfilename for each in info.siblings or []]
 

@@ -4,8 +4,8 @@ An entry maps one tensor of the file to weights of our model:
 
     "{p}blocks.{i}.attn.qkv.{s}": ("vit.blocks.{i}.attention.query.{s}", ... key ..., ... value ...)
 
-{p} stands for the prefix of the encoder's names in this file, {i} for the number of a block, {s} for weight and
-bias. Several names of ours mean that the file stacks them along the first axis.
+{p} is the prefix of the encoder's names in the file, {i} the index of a block, {s} weight or bias. Several of our names
+mean that the file concatenates them along the first axis.
 """
 
 import math
@@ -24,11 +24,11 @@ Table = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Tokens:
-    """Where a file keeps the tokens before the patches, in their order, and the table of positions.
+    """Names of the tokens before the patches, in order, and of the table of positions.
 
-    singles: names of tokens, of which cls is the first; each holds one or more.
-    placed: how many of the tokens, from the first, have a position of their own at the head of the table.
-    batched: whether the file gives these tensors a first axis of length 1.
+    singles: names of tokens, cls first; each has one or more.
+    placed: number of tokens, from the first, with a position at the start of the table.
+    batched: whether these tensors have a first axis of length 1.
     """
 
     singles: tuple[str, ...]
@@ -39,7 +39,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Names:
-    """A family's table, its tokens, the names that may be left unread and the names whose matrix lies transposed."""
+    """The table and the tokens of a family, names to ignore, and names of transposed matrices."""
 
     table: Table
     tokens: Tokens
@@ -52,8 +52,8 @@ def read_weights(
 ) -> dict[str, Tensor]:
     """The weights of a file under our names, in fp32.
 
-    ours: shape of every weight that is wanted. where: the file, for messages.
-    Raises CheckpointError for a weight that is missing, of another shape, or that nothing uses.
+    ours: shape of every weight of the model. where: the file, for messages.
+    Raises CheckpointError for a weight that is missing, has another shape, or is not used.
     """
     found: dict[str, Tensor] = {}
     used, missing = set(), []
@@ -102,7 +102,7 @@ def write_weights(ours: Mapping[str, Tensor], names: Names, prefix: str) -> dict
 
 
 def expand(table: Table, prefix: str, depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every line of a table, written out for a prefix and a number of blocks."""
+    """Every entry of a table, expanded for a prefix and a number of blocks."""
     for theirs, parts in table.items():
         for i in range(depth) if "{i}" in theirs else [0]:
             for s in ("weight", "bias") if "{s}" in theirs else [""]:
@@ -126,8 +126,8 @@ def _is_input_bias(ours: str) -> bool:
 
 
 def _never_there(theirs: str, weights: Mapping[str, Tensor]) -> bool:
-    """Whether no block of the file has this tensor. Models whose queries, keys and values have no bias are the
-    same as models with a bias of zero; a bias that only some blocks have was lost."""
+    """Whether no block of the file has this tensor. Queries, keys and values without bias are equivalent to a bias of
+    zero; a bias that only some blocks have is an error."""
     pattern = re.compile(re.sub(r"\\\.\d+\\\.", r"\\.\\d+\\.", re.escape(theirs)))
     return not any(pattern.fullmatch(key) for key in weights)
 
@@ -135,7 +135,7 @@ def _never_there(theirs: str, weights: Mapping[str, Tensor]) -> bool:
 def _read_tokens(
     weights: Mapping[str, Tensor], tokens: Tokens, prefix: str, ours: Mapping[str, torch.Size], where: str
 ) -> dict[str, Tensor]:
-    """Our prefix tokens hold their own positions: added once here rather than at every picture."""
+    """Positions of prefix tokens are added to the tokens once, instead of in every forward pass."""
     count, width = ours["vit.prefix_tokens"]
     flat = [weights[name.replace("{p}", prefix)].float().reshape(-1, width) for name in tokens.singles]
     singles = torch.cat(flat) if flat else torch.zeros(0, width)
@@ -151,7 +151,7 @@ def _read_tokens(
 
 
 def _write_tokens(ours: Mapping[str, Tensor], tokens: Tokens, prefix: str) -> dict[str, Tensor]:
-    """The positions of the prefix tokens are written as zeros, because the tokens hold them already."""
+    """The positions of the prefix tokens are written as zeros, because the tokens include them."""
     singles, table = ours["vit.prefix_tokens"], ours["vit.learned.table"]
     positions = torch.cat([torch.zeros(tokens.placed, table.shape[1]).to(table), table])
     ends = [*range(1, len(tokens.singles)), len(singles)]  # all but the last are one token each
@@ -182,7 +182,7 @@ def _first_names(names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Shape:
-    """What can be read off the tensors of a ViT, whatever the family."""
+    """Properties of a ViT that follow from the shapes of its tensors."""
 
     width: int
     hidden: int
@@ -192,7 +192,7 @@ class Shape:
 
 
 def read_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str) -> Shape:
-    """embed: name of the patch embedding without .weight. down: the same of the MLP's last matrix, with {i}."""
+    """embed: name of the patch embedding, without .weight. down: of the last matrix of the MLP, with {i}."""
     width, channels, rows, columns = _shape(weights, f"{embed}.weight", 4, where)
     if rows != columns:
         raise CheckpointError(f"{where}: patches of {rows} x {columns} pixels, expected square ones")
@@ -200,7 +200,7 @@ def read_shape(weights: Mapping[str, Tensor], embed: str, down: str, where: str)
     block = re.compile(re.escape(f"{down}.weight").replace(r"\{i\}", r"(\d+)"))
     numbers = {found[1] for key in weights if (found := block.fullmatch(key))}
     missing = [i for i in map(str, range(len(numbers))) if i not in numbers]
-    if missing:  # a depth is believed only where every block is there: one name must not make it a billion
+    if missing:  # every block must be present: a single name must not imply a huge depth
         named = _first_names([f"{down.replace('{i}', i)}.weight" for i in missing])
         raise CheckpointError(f"{where}: {len(numbers)} blocks, and of block {missing[0]} weights are missing: {named}")
     return Shape(width, hidden, len(numbers), rows, channels)
@@ -216,7 +216,7 @@ def _shape(weights: Mapping[str, Tensor], name: str, dims: int, where: str) -> t
 
 
 def check_config(shape: Shape, config: Mapping[str, object], where: str, **fields: str) -> None:
-    """Refuse a config that is of another model than the weights. fields: of Shape, with the config's names."""
+    """Raises CheckpointError for a config of another model. fields: attribute of Shape -> name in the config."""
     for mine, theirs in fields.items():
         value = config.get(theirs)
         if isinstance(value, int) and value != getattr(shape, mine):
@@ -227,8 +227,8 @@ def check_config(shape: Shape, config: Mapping[str, object], where: str, **field
 
 
 def native_grid(places: int, picture: tuple[int, int] | None, patch: int, where: str) -> tuple[int, int]:
-    """(rows, columns) of a table of positions: those of the native picture (height, width) if they fit, or else
-    a square."""
+    """(rows, columns) of a table of positions: those of the native picture (height, width) if they match, else a
+    square."""
     if picture and (picture[0] // patch) * (picture[1] // patch) == places:
         return picture[0] // patch, picture[1] // patch
     side = math.isqrt(places)

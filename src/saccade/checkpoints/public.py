@@ -1,7 +1,6 @@
-"""Shared by public detectors and segmenters: transformers' networks and image processors. Needs saccade-attention[hf].
+"""Networks and image processors of transformers, for public detectors and segmenters. Needs saccade-attention[hf].
 
-transformers builds the network and prepares pictures; weights are read here, safetensors only. No code of a
-checkpoint is run.
+Weights are loaded here, from safetensors only. No code of a checkpoint is executed.
 """
 
 import inspect
@@ -58,9 +57,9 @@ def family_of(raw_config: Mapping[str, Any], known: Mapping[str, object], what: 
 
 @contextmanager
 def quiet_transformers(where: str) -> Iterator[Any]:
-    """transformers, without its progress bars and its report of what it loaded. where: the checkpoint, for messages.
+    """The module transformers, without progress bars and loading reports. where: the checkpoint, for messages.
 
-    Raises CheckpointError where it is not installed.
+    Raises CheckpointError if it is not installed.
     """
     try:
         import transformers
@@ -81,25 +80,25 @@ def quiet_transformers(where: str) -> Iterator[Any]:
 
 
 def refuse_quantised(source: Source) -> None:
-    """Raises CheckpointError for weights that only another library's kernels can compute with."""
+    """Raises CheckpointError for quantised weights, which need kernels of another library."""
     if "quantization_config" in source.config():
         raise CheckpointError(f"{source.name}: its weights are quantised, which is not supported; take the original")
 
 
 def network_config(library: Any, network: str, raw_config: Mapping[str, Any], where: str) -> Any:
-    """transformers' config of its class `network` built from the contents of config.json. Raises CheckpointError."""
+    """The config of the transformers class `network` from the contents of config.json. Raises CheckpointError."""
     try:
         return getattr(library, network).config_class.from_dict(_sanitized(raw_config))
-    except Exception as error:  # other people's JSON and another library's reading of it
+    except Exception as error:  # invalid configs raise various errors
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
 
 
 def load_network(
     library: Any, network: str, config: Any, weights: Mapping[str, Tensor], where: str, notes: list[str]
 ) -> Any:
-    """transformers' class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`.
+    """The transformers class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`.
 
-    Raises CheckpointError for weights of other shapes, and for missing ones.
+    Raises CheckpointError for weights that are missing or have another shape.
     """
     try:
         model, loaded = getattr(library, network).from_pretrained(
@@ -109,11 +108,11 @@ def load_network(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except Exception as error:  # other people's JSON and another library's reading of it
+    except Exception as error:  # invalid configs raise various errors
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
     if missing := sorted(loaded["missing_keys"]):
         raise CheckpointError(f"{where}: {len(missing)} weights are missing: {', '.join(missing[:3])}")
-    # how many batches a norm has seen is of no use outside training
+    # the number of batches that a norm has seen is needed in training only
     if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):
         notes.append(f"{len(unused)} weights of the file are not used: {', '.join(unused[:3])}")
     return model.eval()
@@ -127,12 +126,12 @@ def image_processor(
     notes: list[str],
     ours: Mapping[str, Callable[[Mapping[str, Any]], Any]] | None = None,
 ) -> Any:
-    """transformers' image processor on Pillow and NumPy, as preprocessor_config.json or processor_config.json says.
+    """The image processor, on Pillow and NumPy, that preprocessor_config.json or processor_config.json describes.
 
-    usual: the family's, where the file names none. known: those that may be named. ours: how those are made which
-    are written here. Appends to `notes`. Raises CheckpointError for any other, and for a file it cannot read.
+    usual: default of the family. known: supported names. ours: constructors of image processors implemented here.
+    Appends to `notes`. Raises CheckpointError for any other one, and for a file that cannot be read.
     """
-    # where there is a tokenizer too, transformers writes it into another file, which goes before
+    # with a tokenizer, transformers writes it to processor_config.json, which takes precedence
     nested = source.config("processor_config.json").get("image_processor")
     raw_config = dict(nested) if isinstance(nested, Mapping) else dict(source.config("preprocessor_config.json"))
     if not raw_config:
@@ -148,24 +147,24 @@ def image_processor(
         if ours and name in ours:
             return ours[name](raw_config)
         return getattr(library, f"{name}Pil").from_dict(_sanitized(raw_config))
-    except Exception as error:  # other people's JSON and another library's reading of it
+    except Exception as error:  # invalid configs raise various errors
         raise CheckpointError(
             f"{source.name}: preprocessor_config.json does not say how to prepare pictures: {in_one_line(error)}"
         ) from error
 
 
 def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Image], name: str) -> dict[str, Any]:
-    """Inputs of the model for these images, from `processor`: pixel_values (b 3 y x) and others.
+    """Inputs of the model for these images: pixel_values (b 3 y x) and others.
 
-    Raises DataError for pictures it cannot prepare.
+    Raises DataError for pictures that cannot be prepared.
     """
     try:
         given = processor(
             images=[picture.convert("RGB") for picture in pictures],
             return_tensors="pt",
-            input_data_format="channels_last",  # else a picture three pixels high is misread
+            input_data_format="channels_last",  # otherwise a picture of height 3 is misread
         )
-    except Exception as error:  # whatever its arithmetic makes of odd sizes
+    except Exception as error:  # unsupported sizes raise various errors
         sizes = ", ".join(f"{p.width} x {p.height}" for p in pictures[:3])
         raise DataError(
             f"pictures of {sizes} pixels cannot be prepared for {escape(name)} ({in_one_line(error)})"
@@ -175,7 +174,7 @@ def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Im
 
 
 def class_names(config: Any, notes: list[str]) -> list[str]:
-    """Names of the classes in order; a name that comes again is followed by its number ("N/A (12)")."""
+    """Names of the classes in order; a repeated name is followed by its index ("N/A (12)")."""
     named = {int(i): str(name) for i, name in config.id2label.items()}
     classes: list[str] = []
     for i in range(config.num_labels):
@@ -188,8 +187,8 @@ def class_names(config: Any, notes: list[str]) -> list[str]:
 
 
 def _sanitized(raw_config: Any) -> Any:
-    """A config without what would make transformers fetch something or run code: auto_map, attention kernels by name,
-    and the file that OneFormer's masks for training are described in."""
+    """A config without entries that make transformers fetch files or run code: auto_map, attention kernels by name, and
+    the class file of OneFormer."""
     if isinstance(raw_config, list):
         return [_sanitized(value) for value in raw_config]
     if not isinstance(raw_config, Mapping):

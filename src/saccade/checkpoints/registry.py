@@ -1,4 +1,4 @@
-"""Loading a checkpoint of whatever family, and saving one."""
+"""Loading and saving of checkpoints of all families."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,11 +30,11 @@ class Loaded:
     """A model with its labels and preprocessing.
 
     Attributes:
-        model: in fp32 and evaluation mode. A Classifier where the file has a classification head, an Embedder
-            where it has CLIP's projection, otherwise a ViT.
-        labels: names of the classes in order, where the checkpoint gives them.
+        model: in fp32 and evaluation mode. A Classifier if the file has a classification head, an Embedder if it has
+            CLIP's projection, otherwise a ViT.
+        labels: names of the classes in order, if the checkpoint has them.
         preprocess: from a PIL picture to the model's input.
-        family: which of FAMILIES named the weights.
+        family: key of FAMILIES.
         name: short name for display.
         notes: assumptions and omissions, one sentence each.
     """
@@ -48,7 +48,7 @@ class Loaded:
 
     @property
     def vit(self) -> ViT:
-        """The encoder of whatever model this is."""
+        """The encoder of the model."""
         return self.model if isinstance(self.model, ViT) else self.model.vit
 
 
@@ -56,11 +56,10 @@ def load_checkpoint(spec: str | Path | Source) -> Loaded:
     """Load public weights of a vision transformer.
 
     spec: "hf:owner/name" or "timm:name" (fetched once, then from the cache), a folder with config.json and
-    model.safetensors (or its shards), or a safetensors file. The family is recognised by the names of the weights.
-    What a file without config does not say is taken from the family's defaults and reported in `notes`.
+    model.safetensors (or its shards), or a safetensors file. The family is detected by the names of the weights.
+    Without a config, defaults of the family are used and reported in `notes`.
 
-    Raises CheckpointError, in one line, for anything else: pickles, damaged files, unknown families, weights that
-    are missing or that nothing uses.
+    Raises CheckpointError, in one line, for pickles, damaged files, unknown families, and missing or unused weights.
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec)
     family = _recognise(source)
@@ -76,11 +75,10 @@ def save_checkpoint(
     labels: list[str] | None = None,
     preprocess: Preprocess | None = None,
 ) -> None:
-    """Write weights and configuration into `folder` so that the family's own library, and `load_checkpoint`,
-    load them again.
+    """Write weights and configuration to `folder`, to be loaded by the library of the family or `load_checkpoint`.
 
     preprocess: default: stretched to the model's native size, mean and std 0.5.
-    Raises CheckpointError if the family cannot hold this model, before anything is written.
+    Raises CheckpointError, before anything is written, if the family cannot represent the model.
     """
     if family not in FAMILIES:
         raise CheckpointError(f"no family of checkpoints is called {family!r}; there are {', '.join(FAMILIES)}")
@@ -118,7 +116,7 @@ def _described(family: Family, source: Source) -> ModelSpec:
             f"{source.name}: the config does not describe a model: {field}: {first['msg']}"
         ) from error
     except (ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as error:
-        # Configs are other people's JSON: any field may hold anything.
+        # Any field of a config may have any value.
         raise CheckpointError(f"{source.name}: its config does not describe a model: {error}") from error
 
 
@@ -134,7 +132,7 @@ def _load_model(described: ModelSpec, source: Source) -> Model:
 
 
 def _check_round_trip(config: Config, weights: dict[str, Tensor], configs: dict, family: Family) -> None:
-    """A family's files cannot say everything our configuration can: read back, they must describe this model."""
+    """A family cannot represent every configuration: the written files must describe the same model when read."""
     back = family.describe(Source("what was to be saved", weights, configs)).config
     mine, theirs = _flat(config), _flat(back)
     changed = [

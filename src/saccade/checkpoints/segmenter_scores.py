@@ -47,7 +47,7 @@ def query_scores(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tenso
 
 
 def mask2former(out: Any, processor: Any, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
-    """As `query_scores`, with masks resized to 384 x 384 first, whatever the picture's size: so has transformers it."""
+    """As `query_scores`, with masks resized to 384 x 384 first for every picture size, as in transformers."""
     masks = F.interpolate(out.masks_queries_logits.float(), size=(384, 384), mode="bilinear", align_corners=False)
     return _summed(out.class_queries_logits.float(), masks)[0]
 

@@ -1,7 +1,7 @@
-"""Public segmenters: SegFormer, Mask2Former and their kin in transformers' checkpoints. Needs saccade-attention[hf].
+"""Public segmenters in transformers checkpoints: SegFormer, Mask2Former and others. Needs saccade-attention[hf].
 
-transformers builds the network and prepares pictures; weights are read here (safetensors only), and outputs are decoded
-here, bit for bit as by the family's own image processor. No code of a checkpoint is run.
+transformers provides the network and the image processor. Weights are loaded here, from safetensors only, and outputs
+are decoded here, bitwise equal to the image processor of the family. No code of a checkpoint is executed.
 """
 
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ from saccade.errors import CheckpointError, DataError, in_one_line
 class Kind:
     """A family of segmenters.
 
-    model: transformers' class. processor: its image processor, where the checkpoint does not say. scores: from what
-    the network answers to a score a class and pixel. alone: whether networks of its model_type do nothing else, so
-    that a config without `architectures` names a segmenter.
+    model: class of transformers. processor: default image processor. scores: from the outputs of the network to a score
+    for each class and pixel. alone: whether all networks of the model_type are segmenters, so that a config without
+    `architectures` names one.
     """
 
     model: str
@@ -68,20 +68,20 @@ KINDS: Mapping[str, Kind] = {
     "eomt_dinov3": Kind("EomtDinov3ForUniversalSegmentation", "EomtImageProcessor", eomt, alone=True),
     "detr": Kind("DetrForSegmentation", "DetrImageProcessor", query_scores),
 }
-# transformers' other networks for this, and why they are not read.
+# Other segmenters of transformers, and why they are not supported.
 REFUSED: Mapping[str, str] = {
     "Sapiens2ForSemanticSegmentation": "transformers prepares its pictures only with torchvision",
     "Tipsv2DptForSemanticSegmentation": "transformers prepares its pictures only with torchvision",
     "VideomtForUniversalSegmentation": "it segments films, not pictures",
 }
-# Image processors that any family may name; EoMT's alone makes several pictures of one.
+# Image processors that any family may name; only EoMT's splits a picture into several.
 PROCESSORS = (
     "SegformerImageProcessor", "BeitImageProcessor", "DPTImageProcessor", "MobileViTImageProcessor",
     "MobileNetV2ImageProcessor", "MaskFormerImageProcessor", "Mask2FormerImageProcessor", "OneFormerImageProcessor",
     "DetrImageProcessor", "ViTImageProcessor", "ConvNextImageProcessor", "BitImageProcessor",
 )  # fmt: skip
-# "the task is semantic" in the tokens of CLIP's text encoder, by which OneFormer is given its task (Jain et al. 2023,
-# section 3.1); filled up with 0.
+# "the task is semantic" in the tokens of CLIP's text encoder, the task input of OneFormer (Jain et al. 2023, section
+# 3.1); padded with 0.
 SEMANTIC_TASK = (49406, 518, 10549, 533, 29119, 1550, 49407)
 
 
@@ -89,8 +89,8 @@ class PublicSegmenter(PublicModel):
     """A public segmenter for inference."""
 
     def preprocess(self, picture: Image.Image) -> dict[str, Any]:
-        """What the network takes: pixel_values (b 3 y x), where b is 1, or as many as EoMT's processor cuts the
-        picture into, and whatever else it asks for. Raises DataError for a picture that cannot be prepared."""
+        """Inputs of the network: pixel_values (b 3 y x) and others; b is 1, or the number of parts into which EoMT's
+        processor splits the picture. Raises DataError for a picture that cannot be prepared."""
         given = prepare_images(self.processor, self.model, [picture], self.name)
         if self.family == "oneformer":
             length: int = self.model.config.task_seq_len  # type: ignore[union-attr, assignment]
@@ -100,9 +100,9 @@ class PublicSegmenter(PublicModel):
 
     @torch.no_grad()
     def scores(self, picture: Image.Image) -> Float[Tensor, "c y x"]:
-        """A score for each class and each cell of the network's own grid, which spans the whole picture.
+        """A score for each class and each cell of the output grid of the network, which covers the whole picture.
 
-        Raises DataError for a picture that cannot be prepared or is of a size that the network cannot take.
+        Raises DataError for a picture that cannot be prepared or has an unsupported size.
         """
         device = next(self.model.parameters()).device
         given = {
@@ -111,11 +111,11 @@ class PublicSegmenter(PublicModel):
         }
         try:
             out = self.model(**given)
-            with torch.autocast(device.type, enabled=False):  # half precision makes near ties ties
+            with torch.autocast(device.type, enabled=False):  # half precision would create ties
                 scores = KINDS[self.family].scores(out, self.processor, (picture.height, picture.width))
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # whatever its arithmetic makes of odd sizes
+        except Exception as error:  # unsupported sizes raise various errors
             raise DataError(
                 f"a picture of {picture.width} x {picture.height} pixels cannot be segmented by {escape(self.name)} "
                 f"({in_one_line(error)})"
@@ -125,17 +125,16 @@ class PublicSegmenter(PublicModel):
         return scores
 
     def segment(self, picture: PictureSource) -> UInt8[Tensor, "y x"]:
-        """The index of each pixel's class, at the size of the upright picture, on the CPU.
+        """Class index of each pixel, at the size of the upright picture, on the CPU.
 
-        Raises DataError for a picture that cannot be read or prepared, CheckpointError for an answer that is not a
-        number.
+        Raises DataError for a picture that cannot be read or prepared, CheckpointError for outputs that are not finite.
         """
         image = read_image(picture).image
         return argmax_mask(self.scores(image), (image.height, image.width)).cpu()
 
 
 def is_segmenter(source: Source) -> bool:
-    """Whether an opened checkpoint says that it is a segmenter: one of KINDS, or one of REFUSED."""
+    """Whether the config of a checkpoint names a segmenter of KINDS or REFUSED."""
     raw_config = source.config()
     named, kind = raw_config.get("architectures"), KINDS.get(str(raw_config.get("model_type")))
     if not isinstance(named, list) or not named:
@@ -147,7 +146,7 @@ def load_segmenter(spec: str | Path | Source) -> PublicSegmenter:
     """Load a public segmenter.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json and model.safetensors, or
-    what `open_checkpoint` opened. A ResNet of timm's under a panoptic DETR is read without timm.
+    an opened checkpoint. A timm ResNet of a panoptic DETR is loaded without timm.
 
     Raises CheckpointError, in one line, for any other family, more classes than a mask can hold, pickles, damaged
     or missing weights, and where transformers is not installed.
@@ -190,7 +189,7 @@ def _family(raw_config: Mapping[str, Any], where: str) -> str:
 
 
 def _note_crop_or_padding(processor: Any, notes: list[str]) -> None:
-    """Say where transformers lays the mask of a part of the picture, or of more than it, over the whole."""
+    """Note where transformers stretches the mask of a crop or of a padded picture over the whole picture."""
     if getattr(processor, "do_center_crop", False):
         notes.append(
             "its image processor cuts out the picture's middle, and its mask is stretched over the whole picture, as "
