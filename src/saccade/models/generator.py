@@ -141,10 +141,12 @@ class Generator(nn.Module):
         if guidance is not None:
             condition = condition + self.guidance(guidance / 10)
         late = condition if interval is None else condition + self.interval(interval)
-        modulation = self.modulation(condition)
+        if interval is None:
+            early = last = self.modulation(condition)
+        else:  # in one call: a second one of the same module would begin another run for `saccade.watch`
+            early, last = self.modulation(torch.cat([condition, late])).chunk(2)
         for i, (block, source) in enumerate(zip(self.blocks, sources.keys_values, strict=True)):
-            if interval is not None and i == max(0, self.config.depth - self.config.late):
-                modulation = self.modulation(late)
+            modulation = early if i < self.config.depth - self.config.late else last
             x = block(x, modulation, source, mask=sources.mask, angles=angles)
         shift, scale = over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
         pixels = self.out(modulate(self.final_norm(x), shift, scale))

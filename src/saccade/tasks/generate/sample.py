@@ -15,6 +15,7 @@ from saccade.ops.flow import step, velocity
 
 Sampler = Literal["euler", "heun", "mean-flow"]
 Callback = Callable[[int, int], None]  # steps done, steps in all
+Observer = Callable[[float, Tensor], None]  # time, prediction
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
 
@@ -77,12 +78,20 @@ def sample(
     sources: Sources,
     sampling: Sampling,
     callback: Callback | None = None,
+    observe: Observer | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures, about -1 to 1, that begin as `noise`.
 
-    sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance.
+    sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance. observe:
+    called after each evaluation as observe(time, prediction), of guided steps with the guided prediction.
     """
     prompts = sources.part(slice(0, len(noise)))
+
+    def observed(z: Tensor, t: float, until: float) -> Tensor:
+        prediction = predict(z, t, until)
+        if observe is not None:
+            observe(t, prediction)
+        return prediction
 
     def predict(z: Tensor, t: float, until: float) -> Tensor:
         """The data; p + (g - 1) (p - n) of the predictions with the prompt and with the negative one."""
@@ -99,10 +108,10 @@ def sample(
     z = noise
     times = torch.linspace(0, 1, sampling.steps + 1, dtype=torch.float64)
     for i, (t, until) in enumerate(pairwise(times)):
-        prediction = predict(z, float(t), float(until))
+        prediction = observed(z, float(t), float(until))
         moved = step(prediction, z, t, until)
         if sampling.sampler == "heun" and until < 1:
-            slope = velocity(prediction, z, t, 0.0) + velocity(predict(moved, float(until), 1.0), moved, until, 0.0)
+            slope = velocity(prediction, z, t, 0.0) + velocity(observed(moved, float(until), 1.0), moved, until, 0.0)
             moved = z + (until - t) / 2 * slope
         z = moved.to(noise.dtype)
         if callback is not None:

@@ -9,14 +9,14 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor, nn
 
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
-from saccade.ops import split_words
+from saccade.ops import WordBatch, split_words
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Sampler, Sampling, check_sampler, sample
@@ -101,7 +101,7 @@ class GenerateTask(TrainedTask):
             raise DataError('the prompt is empty: say what to paint, as in "a red star"')
         check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
-        self.encode([settings])
+        self.read([settings])
         return settings
 
     def generate_all(
@@ -129,6 +129,13 @@ class GenerateTask(TrainedTask):
     @torch.no_grad()
     def encode(self, settings: Sequence[Settings]) -> Sources:
         """The prompts, then the negative prompts, as keys and values for each block."""
+        words, present, weights = self.read(settings)
+        return self.model.encode(words, present).with_weights(weights)
+
+    def read(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
+        """The words of the prompts, then of the negative prompts; False for absent texts; the words' weights.
+
+        Raises DataError for a prompt that is empty or too long, or with wrong weights."""
         written = [each.prompt for each in settings] + [each.negative for each in settings]
         prompts = [parse_prompt(text) for text in written]
         present = torch.tensor([bool(prompt.text.strip()) for prompt in prompts])
@@ -136,8 +143,8 @@ class GenerateTask(TrainedTask):
             raise DataError('the prompt has no words: say what to paint, as in "a red star"')
         # An absent text is one token, whatever it is made of.
         words = self.model.tokenize([prompt.text if prompt.text.strip() else "-" for prompt in prompts])
-        weights = word_weights(words, prompts).to(words.index.device)
-        return self.model.encode(words, present.to(words.index.device)).with_weights(weights)
+        device = words.index.device
+        return words, present.to(device), word_weights(words, prompts).to(device)
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Words of a prompt that the training captions did not hold; none if they were not recorded."""
