@@ -5,12 +5,14 @@
     [x]       weight 1 / 1.1
     \\( \\)     plain brackets
 
-Brackets nest, and their weights multiply. A weight w multiplies the attention to a word before the weights over all
-words are scaled to sum to 1: log w is added to the word's score. Other tools read the same grammar with other formulas.
+Brackets nest, their weights multiply, and they enclose whole words. A weight w multiplies the attention to a word
+before the weights over all words are scaled to sum to 1: log w is added to the word's score. Other tools read the same
+grammar with other formulas.
 """
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from saccade.errors import DataError, printable
 from saccade.ops import WordBatch
+from saccade.ops.words import Word
 
 MAX_WEIGHT = 100.0
 _STEP = 1.1
@@ -39,11 +42,12 @@ class Prompt:
 
 
 def parse_prompt(prompt: str) -> Prompt:
-    """The text of a prompt and the weights of its parts; white space is reduced to single spaces.
+    """The text of a prompt, in Unicode normal form C, and the weights of its parts; white space is reduced to single
+    spaces.
 
     Raises DataError for brackets without a partner, and for weights that are not numbers from 0 to 100.
     """
-    parts, open_brackets = _bracketed(" ".join(prompt.split()))
+    parts, open_brackets = _bracketed(unicodedata.normalize("NFC", " ".join(prompt.split())))
     if open_brackets:
         raise _unbalanced(prompt, open_brackets[-1][0])
     text, weights = "", []
@@ -52,6 +56,8 @@ def parse_prompt(prompt: str) -> Prompt:
             raise DataError(f'the prompt gives "{printable(part[:40])}" a weight of {weight:g}: at most {MAX_WEIGHT:g}')
         weights.append((len(text), len(text) + len(part), weight))
         text += part
+    if not unicodedata.is_normalized("NFC", text):  # the tokenizer would compose it, and shift the places of weights
+        raise DataError(f'the prompt "{printable(prompt[:60])}" has a bracket between a letter and its accent')
     return Prompt(text, tuple(weights))
 
 
@@ -59,6 +65,7 @@ def _bracketed(prompt: str) -> tuple[list[tuple[str, float]], list[tuple[str, in
     """Parts with their weights, and the brackets that are still open, each with the number of parts before it."""
     parts: list[tuple[str, float]] = []
     opened: list[tuple[str, int]] = []
+    before = ""
     for token in _TOKEN.findall(prompt):
         if token in ("(", "["):
             opened.append((token, len(parts)))
@@ -66,16 +73,18 @@ def _bracketed(prompt: str) -> tuple[list[tuple[str, float]], list[tuple[str, in
             if not opened or opened[-1][0] != {")": "(", "]": "["}[token]:
                 raise _unbalanced(prompt, token)
             first = opened.pop()[1]
-            factor = _factor(parts, first) if token == ")" else 1 / _STEP
+            factor = _factor(parts, before) if token == ")" else 1 / _STEP
             parts[first:] = [(part, weight * factor) for part, weight in parts[first:]]
         else:
             parts.append((token[1:] if token[0] == "\\" and len(token) > 1 else token, 1.0))
+        before = token
     return parts, opened
 
 
-def _factor(parts: list[tuple[str, float]], first: int) -> float:
-    """The weight of round brackets around parts[first:], from whose end it is removed."""
-    found = _WEIGHT.search(parts[-1][0]) if len(parts) > first else None
+def _factor(parts: list[tuple[str, float]], before: str) -> float:
+    """The weight of round brackets that close after the token `before`, which is the last part unless it is a bracket.
+    The weight is removed from it."""
+    found = _WEIGHT.search(before)
     if found is None:
         return _STEP
     try:
@@ -99,11 +108,20 @@ def _unbalanced(prompt: str, bracket: str) -> DataError:
 
 
 def word_weights(words: WordBatch, prompts: list[Prompt]) -> Float[Tensor, "b m"]:
-    """The weight of each word, 1 for padding. Raises DataError where no word of a prompt has a weight above 0."""
+    """The weight of each word, 1 for padding.
+
+    Raises DataError where brackets divide a word, and where no word of a prompt has a weight above 0."""
     weights = torch.ones(words.word_mask.shape)
     for row, (prompt, found) in enumerate(zip(prompts, words.words, strict=True)):
-        each = [prompt.at(word.start) for word in found]
+        each = [_weight_of(word, prompt) for word in found]
         if not any(each):
             raise DataError(f'all words of the prompt "{printable(prompt.text[:60])}" have the weight 0: give one more')
         weights[row, : len(each)] = torch.tensor(each)
     return weights
+
+
+def _weight_of(word: Word, prompt: Prompt) -> float:
+    weights = {prompt.at(position) for position in range(word.start, word.stop)}
+    if len(weights) > 1:
+        raise DataError(f'brackets divide the word "{printable(word.text)}" of the prompt: put them around whole words')
+    return weights.pop()

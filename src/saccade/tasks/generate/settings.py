@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
@@ -22,13 +22,13 @@ from saccade.tasks.generate.sample import Sampling
 KEY = "parameters"  # of the PNG's text
 _SETTINGS = re.compile(r"^Steps: \d+, Sampler: .*$")
 _NEGATIVE = "Negative prompt: "
-_FIELD = re.compile(r"\s*([^:,]+): ([^,]*)(?:,|$)")
+_FIELD = re.compile(r'\s*([^:,]+): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')  # quoted values, of other tools, hold commas
 
 
 @dataclass(frozen=True)
 class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
-    digest: of the model's weights."""
+    digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16."""
 
     prompt: str
     seed: int
@@ -37,18 +37,20 @@ class Settings:
     sampling: Sampling = field(default_factory=Sampling)
     model: str = ""
     digest: str = ""
+    precision: str = "fp32"
 
     def __str__(self) -> str:
         first, last = self.sampling.interval
         values: dict[str, object] = {
             "Steps": self.sampling.steps,
             "Sampler": self.sampling.sampler.capitalize(),
-            "CFG scale": repr(self.sampling.guidance),
-            "CFG interval": f"{first!r} to {last!r}",
+            "CFG scale": _number(self.sampling.guidance),
+            "CFG interval": f"{_number(first)} to {_number(last)}",
             "Seed": self.seed,
             "Size": f"{self.size[1]}x{self.size[0]}",
             "Model hash": self.digest,
-            "Model": re.sub(r"[,:\s\"]+", " ", self.model),
+            "Model": re.sub(r"[,:\s\"]+", " ", printable(self.model)).strip(),
+            **({} if self.precision == "fp32" else {"Precision": self.precision}),
             "Version": f"saccade {version('saccade-attention')}",
         }
         lines = [" ".join(self.prompt.split())]
@@ -67,19 +69,21 @@ class Settings:
         found = dict(_FIELD.findall(lines[places[-1]]))
         before = lines[: places[-1]]
         first = next((i for i, line in enumerate(before) if i > 0 and line.startswith(_NEGATIVE)), len(before))
-        negative = " ".join(before[first:]).removeprefix(_NEGATIVE)
+        prompt, negative = (" ".join(" ".join(part).split()) for part in (before[:first], before[first:]))
         try:
             width, height = map(int, found["Size"].split("x"))
             interval = map(float, found.get("CFG interval", "0 to 1").split(" to "))
             low, high = interval
             sampler: Any = found["Sampler"].lower()
             sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
-            seed, model, digest = int(found["Seed"]), found.get("Model", ""), found.get("Model hash", "")
+            seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
         except KeyError as error:
             raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
         except (ValueError, SaccadeError) as error:
             raise DataError(f"{name}: the line of settings cannot be read: {in_one_line(error)}") from error
-        return cls(" ".join(before[:first]), seed, (height, width), negative, sampling, model, digest)
+        negative = negative.removeprefix(_NEGATIVE.strip()).strip()
+        model, digest = found.get("Model", ""), found.get("Model hash", "")
+        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision)
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -87,7 +91,7 @@ class Settings:
         try:
             with Image.open(file) as image:
                 text = image.info.get(KEY)
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{printable(file)} cannot be read as a picture: {in_one_line(error)}") from error
         if not isinstance(text, str):
             raise DataError(f"{printable(file)} holds no settings: a PNG that `saccade generate` wrote is expected")
@@ -98,3 +102,8 @@ class Settings:
         info = PngInfo()
         info.add_itxt(KEY, str(self)) if not str(self).isascii() else info.add_text(KEY, str(self))
         return info
+
+
+def _number(value: float) -> str:
+    """Exactly, and without a decimal point where it is whole."""
+    return repr(float(value)).removesuffix(".0")
