@@ -2,10 +2,10 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 import torch
@@ -14,18 +14,20 @@ from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.ops import WordBatch, split_words
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Sampler, Sampling, check_sampler, sample
+from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
 MAX_SEED = 2**63 - 1
 MAX_TOKENS = 4096  # of a picture
+MAX_BATCH_TOKENS = 16384  # of the pictures that are painted at once
 
 
 @dataclass
@@ -108,15 +110,15 @@ class GenerateTask(TrainedTask):
         self, settings: Sequence[Settings], callback: Callback | None = None, batch: int = BATCH
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order; those that follow one another with equal size and sampling are
-        painted together, at most `batch` at once."""
+        painted together, at most `batch` at once, and fewer large ones."""
         model = self.model.eval()
-        chunks = list(_alike(settings, batch))
+        chunks = list(_alike(settings, batch, model.config.patch))
         total = sum(chunk[0].sampling.steps for chunk in chunks)
         done = 0
         for chunk in chunks:
             noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
             report = _offset(callback, done, total)
-            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report)
+            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report, observe)
             done += chunk[0].sampling.steps
             if not torch.isfinite(pixels).all():
                 raise SaccadeError(
@@ -151,6 +153,24 @@ class GenerateTask(TrainedTask):
         known = set(self.card.get("words", []))
         words = [word.text for word in split_words(parse_prompt(prompt).text)]
         return [word for word in dict.fromkeys(words) if known and word not in known and word.lower() not in known]
+
+    def predict(self, source: Source) -> NoReturn:
+        """Raises SaccadeError: a generator reads no pictures."""
+        raise self._reads_no_pictures()
+
+    def predict_all(self, sources: Iterable[Source]) -> NoReturn:
+        """Raises SaccadeError: a generator reads no pictures."""
+        raise self._reads_no_pictures()
+
+    @property
+    def vit(self) -> NoReturn:
+        """Raises SaccadeError: there is no encoder of pictures."""
+        raise self._reads_no_pictures()
+
+    def _reads_no_pictures(self) -> SaccadeError:
+        return SaccadeError(
+            f'{self.name} paints pictures and reads none: use `saccade generate "a red star" --model {self.name}`'
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -193,10 +213,12 @@ def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
     return torch.randn(1, channels, *settings.size, generator=generator)
 
 
-def _alike(settings: Sequence[Settings], most: int) -> Iterator[list[Settings]]:
+def _alike(settings: Sequence[Settings], batch: int, patch: int) -> Iterator[list[Settings]]:
     chunk: list[Settings] = []
     for each in settings:
-        if chunk and (len(chunk) == most or (each.size, each.sampling) != (chunk[0].size, chunk[0].sampling)):
+        tokens = each.size[0] // patch * (each.size[1] // patch)
+        most = min(batch, max(1, MAX_BATCH_TOKENS // tokens))
+        if chunk and (len(chunk) >= most or (each.size, each.sampling) != (chunk[0].size, chunk[0].sampling)):
             yield chunk
             chunk = []
         chunk.append(each)

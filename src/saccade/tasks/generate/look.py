@@ -1,0 +1,160 @@
+"""A generation with the attention of every sampling step: where each word acts on the picture.
+
+The target tokens are the patches, frame by frame and row by row, and the sources of cross-attention are the words: a
+row of a map is what one patch listens to, a column is where one word acts. Queries, keys and log-sum-exp are kept, and
+maps are computed when they are requested.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.lens import Call, Trace, watch
+from saccade.tasks.generate.result import GeneratedPicture
+from saccade.tasks.generate.sample import Callback
+from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.task import GenerateTask
+
+MOST_BYTES = 2**31  # of queries and keys, of all steps together
+Text = Literal["prompt", "negative"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of the generator.
+
+    Attributes:
+        step: of the sampler, from 0.
+        t: time, from noise at 0 to the picture at 1.
+        prediction: of the picture, about -1 to 1; with guidance where the step is guided.
+        calls: attention in its blocks. Of guided steps the batch holds the prompt, then the negative prompt.
+    """
+
+    step: int
+    t: float
+    prediction: Float[Tensor, "f c y x"]
+    calls: Trace
+
+    @property
+    def guided(self) -> bool:
+        """Whether the negative prompt was evaluated too."""
+        return self.calls[0].shape[0] == 2
+
+    def call(self, layer: int, kind: Literal["self", "cross"] = "cross") -> Call:
+        """The attention of a block: of patches to patches, or to words."""
+        return self.calls[f"blocks.{layer}.{kind}_attention"][0]
+
+
+@dataclass(frozen=True)
+class GenerationTrace:
+    """A picture that was painted under watch.
+
+    Attributes:
+        words: of the prompt; sources of the cross-attention, in order.
+        negative_words: the same of the negative prompt; a single "" where there is none.
+        weights: of the words of the prompt, as written there; log of them is part of the scores.
+        grid: (frames, rows, columns) of patches.
+        depth: blocks, which are called layers.
+        evaluations: in order; a step of Heun's sampler makes two, except for the last.
+    """
+
+    picture: GeneratedPicture
+    words: list[str]
+    negative_words: list[str]
+    weights: list[float]
+    grid: tuple[int, int, int]
+    depth: int
+    evaluations: list[Evaluation]
+
+    @property
+    def steps(self) -> list[Evaluation]:
+        """The evaluation with which each step begins."""
+        return [each for i, each in enumerate(self.evaluations) if not i or each.step > self.evaluations[i - 1].step]
+
+    def word_maps(self, step: int, layer: int, text: Text = "prompt") -> Float[Tensor, "h m f y x"]:
+        """How much each patch listens to each word; of one patch, all words together sum to 1.
+
+        Raises SaccadeError for a step or layer that there is not, and for the negative prompt in unguided steps."""
+        return self._maps(step, layer, list(range(len(self._words(text)))), text)
+
+    def word_map(self, step: int, layer: int, word: int, text: Text = "prompt") -> Float[Tensor, "h f y x"]:
+        """The same of one word, without making the others."""
+        return self._maps(step, layer, [word], text)[:, 0]
+
+    def patch_words(self, step: int, layer: int, patch: int, text: Text = "prompt") -> Float[Tensor, "h m"]:
+        """How much a patch listens to each word; sums to 1. patch: from 0, frame by frame and row by row."""
+        row = self._row(step, text)
+        return self.call(step, layer).rows([patch])[row, :, 0, : len(self._words(text))]
+
+    def call(self, step: int, layer: int, kind: Literal["self", "cross"] = "cross") -> Call:
+        """The attention of a block at the evaluation with which a step begins."""
+        if not 0 <= layer < self.depth:
+            raise SaccadeError(f"layer {layer}: the generator has {self.depth}, 0 to {self.depth - 1}")
+        return self._step(step).call(layer, kind)
+
+    def _maps(self, step: int, layer: int, words: list[int], text: Text) -> Float[Tensor, "h m f y x"]:
+        row, known = self._row(step, text), len(self._words(text))
+        if wrong := [word for word in words if not 0 <= word < known]:
+            raise SaccadeError(f"word {wrong[0]}: the {text} has {known}, 0 to {known - 1}")
+        return self.call(step, layer).columns(words)[row].transpose(1, 2).unflatten(-1, self.grid)
+
+    def _words(self, text: Text) -> list[str]:
+        return self.words if text == "prompt" else self.negative_words
+
+    def _row(self, step: int, text: Text) -> int:
+        """Of the batch."""
+        if text == "negative" and not self._step(step).guided:
+            raise SaccadeError(f"step {step} is not guided: the negative prompt was not evaluated there")
+        return int(text == "negative")
+
+    def _step(self, step: int) -> Evaluation:
+        if not 0 <= step < len(self.steps):
+            raise SaccadeError(f"step {step}: the generation has {len(self.steps)}, 0 to {len(self.steps) - 1}")
+        return self.steps[step]
+
+
+def trace_generation(
+    task: GenerateTask, settings: Settings, values: bool = False, callback: Callback | None = None
+) -> GenerationTrace:
+    """Paint a picture, the same as `task.generate_all`, and keep queries and keys of all steps. values: keep v too.
+
+    Raises SaccadeError where these take more than 2 GB, and as `task.generate` does."""
+    words, present, weights = task.read([settings])
+    patch, depth = task.model.config.patch, task.model.config.depth
+    grid = (1, settings.size[0] // patch, settings.size[1] // patch)
+    _check_bytes(task, settings, grid[1] * grid[2], values)
+    evaluations: list[Evaluation] = []
+    with watch(task.model, values=values, only="blocks.*") as trace:
+
+        def observe(t: float, prediction: Tensor) -> None:
+            done, begun = len(evaluations), sum(len(each.calls) for each in evaluations)
+            step = done // 2 if settings.sampling.sampler == "heun" else done
+            evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
+
+        [picture] = task.generate_all([settings], callback, observe=observe)
+    prompt, negative = ([word.text for word in each] for each in words.words)
+    return GenerationTrace(
+        picture,
+        prompt,
+        negative if bool(present[1]) else [""],
+        weights[0, : len(prompt)].tolist(),
+        grid,
+        depth,
+        evaluations,
+    )
+
+
+def _check_bytes(task: GenerateTask, settings: Settings, patches: int, values: bool) -> None:
+    sampling, config = settings.sampling, task.model.config
+    evaluations = sampling.steps * (2 if sampling.sampler == "heun" else 1)
+    tensors = 4 if values else 3  # q of both attentions, k (and v) of self-attention
+    numbers = evaluations * config.depth * 2 * patches * config.block.width * tensors
+    if numbers * torch.finfo(torch.float32).bits // 8 > MOST_BYTES:
+        raise SaccadeError(
+            f"the attention of {settings.sampling.steps} steps over {patches} patches takes {numbers * 4 / 2**30:.1f} "
+            f"GB, more than {MOST_BYTES / 2**30:g}: use fewer steps or a smaller size"
+        )
