@@ -107,10 +107,14 @@ class GenerateTask(TrainedTask):
         return settings
 
     def generate_all(
-        self, settings: Sequence[Settings], callback: Callback | None = None, batch: int = BATCH
+        self,
+        settings: Sequence[Settings],
+        callback: Callback | None = None,
+        batch: int = BATCH,
+        observe: Observer | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order; those that follow one another with equal size and sampling are
-        painted together, at most `batch` at once, and fewer large ones."""
+        painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`."""
         model = self.model.eval()
         chunks = list(_alike(settings, batch, model.config.patch))
         total = sum(chunk[0].sampling.steps for chunk in chunks)
