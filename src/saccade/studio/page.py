@@ -169,7 +169,7 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
     ]
     return {
         "title": page.title,
-        "picture": {"src": _picture(page.picture), "width": page.picture.width, "height": page.picture.height},
+        "picture": {"src": data_url(page.picture), "width": page.picture.width, "height": page.picture.height},
         "grid": list(page.grid),
         "prefix": list(page.prefix),
         "predictions": [[str(label), float(p)] for label, p in page.predictions if math.isfinite(p)],
@@ -236,8 +236,8 @@ def _json(value: dict) -> str:
     return text
 
 
-def _picture(picture: Image.Image) -> str:
-    """A data URL: PNG where it is small, so that pixels stay as they are, else JPEG."""
+def data_url(picture: Image.Image) -> str:
+    """The data URL of a picture: PNG where it is small, so that pixels stay as they are, else JPEG."""
     picture = picture.convert("RGB")
     kind, options = ("png", {}) if max(picture.size) <= 128 else ("jpeg", {"quality": 90})
     out = io.BytesIO()
