@@ -42,6 +42,8 @@ class GenerateTraining(SourceTraining):
             load_weights(generator, pretrained)
         self.model, self._tokenize = generator, generator.tokenize
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
+        for unused in (generator.interval, generator.guidance):
+            unused.requires_grad_(self.mean_flow is not None)
         self.patch = generator.config.patch
         self.size = floor_to_patches(train.size, self.patch)
         self.source = CaptionedScenes(train, recipe.views)
@@ -62,7 +64,8 @@ class GenerateTraining(SourceTraining):
         if self.mean_flow is None:
             return flow_errors(model, batch, words).mean()
         self.mean_flow.teacher.to(device)
-        assert isinstance(model, Generator)
+        if not isinstance(model, Generator):
+            raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
         return self.mean_flow.errors(model, batch, words).mean()
 
     def compiled(self, model: Generator) -> Generator:
