@@ -49,7 +49,7 @@ class GeneratedPicture:
             "num_inference_steps": sampling.steps,
             "guidance_scale": sampling.guidance,
             "guidance_interval": list(sampling.interval),
-            "sampler": sampling.sampler,
+            "sampler": s.sampler,
             "model": s.model,
         }
 

@@ -9,13 +9,13 @@ Other tools read it, and `Settings.parse` reads it back.
 
 import re
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from saccade import __version__
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
 from saccade.tasks.generate.sample import Sampling
 
@@ -28,7 +28,8 @@ _FIELD = re.compile(r'\s*([^:,]+): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')  # quoted 
 @dataclass(frozen=True)
 class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
-    digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16."""
+    digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16. scheduler: of a public pipeline,
+    the name of its class, and then the sampler of `sampling` and its interval have no effect."""
 
     prompt: str
     seed: int
@@ -38,12 +39,18 @@ class Settings:
     model: str = ""
     digest: str = ""
     precision: str = "fp32"
+    scheduler: str = ""
+
+    @property
+    def sampler(self) -> str:
+        """Name of what chose the steps."""
+        return self.scheduler or self.sampling.sampler
 
     def __str__(self) -> str:
         first, last = self.sampling.interval
         values: dict[str, object] = {
             "Steps": self.sampling.steps,
-            "Sampler": self.sampling.sampler.capitalize(),
+            "Sampler": self.scheduler or self.sampling.sampler.capitalize(),
             "CFG scale": _number(self.sampling.guidance),
             "CFG interval": f"{_number(first)} to {_number(last)}",
             "Seed": self.seed,
@@ -51,7 +58,7 @@ class Settings:
             "Model hash": self.digest,
             "Model": re.sub(r"[,:\s\"]+", " ", printable(self.model)).strip(),
             **({} if self.precision == "fp32" else {"Precision": self.precision}),
-            "Version": f"saccade {version('saccade-attention')}",
+            "Version": f"saccade {__version__}",
         }
         lines = [" ".join(self.prompt.split())]
         if self.negative.strip():
@@ -74,7 +81,8 @@ class Settings:
             width, height = map(int, found["Size"].split("x"))
             interval = map(float, found.get("CFG interval", "0 to 1").split(" to "))
             low, high = interval
-            sampler: Any = found["Sampler"].lower()
+            scheduler = found["Sampler"] if found["Sampler"].endswith("Scheduler") else ""
+            sampler: Any = Sampling.sampler if scheduler else found["Sampler"].lower()
             sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
             seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
         except KeyError as error:
@@ -83,7 +91,7 @@ class Settings:
             raise DataError(f"{name}: the line of settings cannot be read: {in_one_line(error)}") from error
         negative = negative.removeprefix(_NEGATIVE.strip()).strip()
         model, digest = found.get("Model", ""), found.get("Model hash", "")
-        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision)
+        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision, scheduler)
 
     @classmethod
     def read(cls, file: Path) -> Self:
