@@ -25,7 +25,7 @@ def test_the_best_there_is(monkeypatch, kinds, best):
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps", "tpu", ""])
-def test_what_is_not_there_is_named_with_what_is(monkeypatch, name):
+def test_unknown_devices_are_refused_with_the_existing_ones(monkeypatch, name):
     having(monkeypatch)
     with pytest.raises(SaccadeError, match=f"no device '{name}' here; there is cpu"):
         pick_device(name)

@@ -71,7 +71,7 @@ def test_several_weight_files(tmp_path):
     refused(tmp_path, "several weight files", "a.safetensors, b.safetensors")
 
 
-def test_what_is_no_regular_file(tmp_path):
+def test_special_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.safetensors")
     refused(tmp_path / "pipe.safetensors", "not a regular file")
 

@@ -350,7 +350,7 @@ def test_older_names_of_image_processors(old, saved, tmp_path):
     assert torch.equal(load_detector(folder).preprocess([picture(61, 83)])["pixel_values"], expected)
 
 
-def test_no_preprocessor_config_is_said(saved, tmp_path):
+def test_a_missing_preprocessor_config_is_noted(saved, tmp_path):
     folder = changed(saved("yolos")[0], tmp_path / "a")
     (folder / "preprocessor_config.json").unlink()
     ours = load_detector(folder)

@@ -71,7 +71,7 @@ def test_half_a_download_is_not_used(cache):
 
 
 @pytest.mark.parametrize("spec", ["hf:", "hf:a b", "hf:../../etc", "timm:", "hf:a/b/c"])
-def test_names_that_cannot_be(spec, cache):
+def test_invalid_names_are_refused(spec, cache):
     with pytest.raises(CheckpointError, match="is not a name on the hub"):
         load_checkpoint(spec)
 

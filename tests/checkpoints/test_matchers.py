@@ -98,7 +98,7 @@ def test_roberta_counts_positions_from_its_padding(tmp_path):
         ({"quantization_config": {}}, "its weights are quantised"),
     ],
 )
-def test_what_is_no_matcher(fields, found, tmp_path):
+def test_other_checkpoints_are_no_matchers(fields, found, tmp_path):
     path = save(tmp_path) / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
     with pytest.raises(CheckpointError, match=found) as error:

@@ -104,7 +104,7 @@ def test_masks_and_scores_are_theirs_to_the_last_bit(family, saved, loaded):
 
 
 @pytest.mark.parametrize("family", sorted(set(KINDS) - set(SEVERAL)))
-def test_reading_what_queries_say_is_theirs_to_the_last_bit(family, loaded):
+def test_decoded_queries_equal_those_of_transformers(family, loaded):
     """Many queries, large logits, so that every class is somewhere."""
     task, prepare = loaded(family), processor(family)
     for height, width in SIZES[:2]:
@@ -192,7 +192,7 @@ def load_segmenter_with(segmenter, other):
 # -------------------------------------------------------------------------------------------------- oneformer
 
 
-def test_oneformers_task_is_told_as_its_own_processor_tells_it(saved, loaded):
+def test_the_task_input_of_oneformer_equals_that_of_its_processor(saved, loaded):
     """Its processor with as much of CLIP's vocabulary as the sentence needs."""
     ids = {"<|startoftext|>": 49406, "<|endoftext|>": 49407, "the</w>": 518, "task</w>": 10549, "is</w>": 533}
     ids |= {"seman": 29119, "tic</w>": 1550}

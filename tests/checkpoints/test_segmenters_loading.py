@@ -36,7 +36,7 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.parametrize("family", KINDS)
-def test_a_config_says_what_its_network_is_for(family):
+def test_a_config_names_the_task_of_its_network(family):
     """The same model_type stands for classifiers, detectors and segmenters; few do nothing but segment."""
 
     def known(**fields):

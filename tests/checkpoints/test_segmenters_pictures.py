@@ -69,7 +69,7 @@ def test_the_processor_of_another_family(saved, tmp_path):
     assert other.scores(PICTURE).shape == (7, 384, 384)
 
 
-def test_no_preprocessor_config_is_said(saved, tmp_path):
+def test_a_missing_preprocessor_config_is_noted(saved, tmp_path):
     folder = changed(saved("upernet"), tmp_path / "a")
     (folder / "preprocessor_config.json").unlink()
     ours = load_segmenter(folder)

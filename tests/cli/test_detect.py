@@ -128,7 +128,7 @@ def test_a_link_that_leads_nowhere_is_not_written_through(saccade, detector, red
     assert (completed.code, "is not a folder" in completed.line) == (1, True)
 
 
-def test_every_readable_picture_is_drawn_whatever_its_name(saccade, detector, red, tmp_path):
+def test_every_readable_picture_is_drawn_for_any_name(saccade, detector, red, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in (b"plain.png", b"\xff\xfe.png", "한글.png".encode()):

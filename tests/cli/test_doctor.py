@@ -22,7 +22,7 @@ def test_a_sound_set(saccade, tmp_path):
     assert "error" not in completed.out
 
 
-def test_errors_are_said_in_words_and_as_json(saccade, tmp_path):
+def test_errors_are_reported_as_text_and_as_json(saccade, tmp_path):
     root = write_voc(tmp_path / "set", {"train": "abc", "val": "de"})
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))
     completed = saccade("doctor", root)

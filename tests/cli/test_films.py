@@ -168,16 +168,16 @@ def test_areas_of_pictures_in_folders(saccade, segmenter, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "completed"),
+    ("options", "message"),
     [
         (["--coco", "no/areas.json"], "no is not a folder"),
         (["--coco", "a.png"], "would destroy it"),
         (["--coco", "same", "--out", "same"], "name the same file"),
     ],
 )
-def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, completed):
+def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, message):
     tiny.picture("red").save(tmp_path / "a.png")
-    assert completed in saccade("predict", "a.png", "--model", segmenter, *options).line
+    assert message in saccade("predict", "a.png", "--model", segmenter, *options).line
 
 
 def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):

@@ -166,7 +166,7 @@ def test_a_device_that_is_not_there(saccade, model, red, tmp_path, command):
     assert saccade(command, red, "--model", model, "--device", "cpu").code == 0
 
 
-def test_notes_of_the_picture_are_said(saccade, model, tmp_path):
+def test_notes_of_the_picture_are_reported(saccade, model, tmp_path):
     tiny.picture("red").convert("RGBA").save(tmp_path / "clear.png")
     picture = tiny.picture("red").convert("RGBA")
     picture.putalpha(99)

@@ -99,7 +99,7 @@ def test_debug_shows_where_it_came_from(saccade):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "completed"),
+    ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "not enough memory"),
@@ -110,14 +110,14 @@ def test_debug_shows_where_it_came_from(saccade):
         (PermissionError(13, "Permission denied", "x"), 1, "Permission denied.*x"),
     ],
 )
-def test_whatever_happens_is_one_line(saccade, monkeypatch, red, error, code, completed):
+def test_every_error_is_one_line(saccade, monkeypatch, red, error, code, message):
     def fail(path):
         raise error
 
     monkeypatch.setattr("saccade.data.images.read_image", fail)
     result = saccade("look", red)
     assert result.code == code
-    assert re.search(completed, result.line)
+    assert re.search(message, result.line)
 
 
 def test_an_error_is_no_markup_and_no_terminal_codes(saccade):

@@ -62,13 +62,13 @@ def test_files_folders_and_patterns(saccade, model, photos, red):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "completed"), [("*.tiff", "no picture matches"), ("empty", "holds no pictures")])
-def test_nothing_to_predict(saccade, model, tmp_path, given, completed):
+@pytest.mark.parametrize(("given", "message"), [("*.tiff", "no picture matches"), ("empty", "holds no pictures")])
+def test_nothing_to_predict(saccade, model, tmp_path, given, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
     result = saccade("predict", given, "--model", model)
     assert result.code == 1
-    assert completed in result.line
+    assert message in result.line
 
 
 def test_unreadable_pictures_are_left_out_and_counted(saccade, model, photos):

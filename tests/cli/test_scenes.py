@@ -9,7 +9,7 @@ from PIL import Image
 from saccade.data.scenes import Scenes
 
 
-def test_writes_what_was_asked_for(saccade, tmp_path):
+def test_writes_the_requested_files(saccade, tmp_path):
     completed = saccade("scenes", "world", "--n", 3, "--size", "83x61", "--seed", 4, "--format", "captions")
     assert completed.code == 0
     assert completed.out.startswith("world: 3 scenes with ")
@@ -60,7 +60,7 @@ def test_sprites(saccade, tmp_path):
         (["--sprites", "nowhere"], 1, "nowhere is not a folder; a folder of PNGs"),
     ],
 )
-def test_what_cannot_be(saccade, tmp_path, options, code, what):
+def test_invalid_arguments_are_refused(saccade, tmp_path, options, code, what):
     completed = saccade("scenes", "world", *options)
     assert completed.code == code
     assert what in completed.line

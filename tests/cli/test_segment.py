@@ -90,7 +90,7 @@ def test_a_set_of_ones_own_and_its_answers(train, saccade, tmp_path):
     assert pixels(tmp_path / "finer" / "4.png").shape == (29, 41)
 
 
-def test_what_is_there_already_is_not_written_over(train, saccade, tmp_path):
+def test_existing_files_are_not_overwritten(train, saccade, tmp_path):
     a_set(tmp_path / "set")
     assert train("--name", "own", "--epochs", "1").code == 0
     (tmp_path / "masks").mkdir()

@@ -88,7 +88,7 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
         saccade("train", "classify", "--name", "on", "--resume", "--compile", "auto", "--no-progressive-resize").code
         == 0
     )
-    for given, completed in (
+    for given, message in (
         (["--lr", "0.02"], "started with lr 0.01, and is now given 0.02"),
         (["--progressive-resize"], "started with progressive_resize False, and is now given True"),
         (["--epochs", "3"], "started with epochs 2, and is now given 3"),
@@ -97,7 +97,7 @@ def test_a_resumed_run_takes_the_options_it_was_started_with(train, saccade, tmp
     ):
         other = saccade("train", "classify", "--name", "on", "--resume", *given)
         assert other.code == 1
-        assert completed in other.err
+        assert message in other.err
 
 
 def test_a_run_that_does_not_say_where_its_pictures_are(train, saccade, tmp_path):
@@ -163,7 +163,7 @@ def test_nothing_to_resume(train):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "completed"),
+    ("arguments", "message"),
     [
         (["--batch", "12"], "multiple of 8"),
         (["--batch", "64"], "more than the 18 training samples"),
@@ -176,11 +176,11 @@ def test_nothing_to_resume(train):
         (["--device", "mps"], "no device 'mps'"),
     ],
 )
-def test_runs_that_cannot_be_leave_nothing_behind(train, tmp_path, arguments, completed):
+def test_runs_that_cannot_be_leave_nothing_behind(train, tmp_path, arguments, message):
     result = train(*arguments)
     assert result.code == 1
     assert result.err.splitlines()[-1].startswith("saccade: ")
-    assert completed in result.err
+    assert message in result.err
     assert "Traceback" not in result.err
     assert not (tmp_path / "runs").exists()
 

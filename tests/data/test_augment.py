@@ -42,7 +42,7 @@ def test_shapes_ranges_and_labels(crop: str, size: tuple[int, int]):
 
 
 @pytest.mark.parametrize("crop", ["pad", "resized"])
-def test_one_seed_one_result_whatever_the_global_state(crop: str):
+def test_the_result_depends_on_the_seed_and_not_on_global_state(crop: str):
     pictures, labels = batch()
     augment = Augment((23, 29), 7, crop=crop, **ALL)
     state = torch.get_rng_state()

@@ -68,7 +68,7 @@ def test_errors(tree: Path, pattern: str, words: str):
         find_images([])
 
 
-def test_folder_says_what_it_holds_instead(tmp_path: Path):
+def test_the_error_names_the_contents_of_a_folder(tmp_path: Path):
     for name in ("a.txt", "b.txt", "c.csv"):
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=r"no pictures \(found: 2 \.txt, 1 \.csv\)"):

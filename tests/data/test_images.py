@@ -270,7 +270,7 @@ def test_names_are_data_and_messages_escape_them(tmp_path: Path, name: str, esca
     assert fails(np.zeros((3, 5, 2)), "channels", name=name).isprintable()
 
 
-def test_what_is_no_file(tmp_path: Path):
+def test_invalid_sources_are_refused(tmp_path: Path):
     fails(tmp_path, "is a folder")
     fails(io.StringIO("text"), "opened as text")
     fails(7, "int", "a path")
@@ -279,7 +279,7 @@ def test_what_is_no_file(tmp_path: Path):
         fails(tmp_path / "pipe", "not a regular file")
 
 
-def test_reduced_decoding_is_never_below_what_was_asked():
+def test_reduced_decoding_is_at_least_the_requested_size():
     data = encoded(noise(640, 480), "JPEG")
     small = read_image(data, at_least=(100, 70)).image
     assert small.size == (120, 160)
@@ -302,7 +302,7 @@ def test_the_stored_size_from_the_header(tmp_path, kind, orientation):
     ("data", "reason"),
     [(b"", "is not a picture"), (b"text", "is not a picture"), (encoded(noise(5, 7))[:20], "damaged|not a")],
 )
-def test_sizes_of_what_is_no_picture(tmp_path, data, reason):
+def test_sizes_of_invalid_pictures(tmp_path, data, reason):
     with pytest.raises(DataError, match=f"^a.png .*({reason})"):
         read_size(data, "a.png")
     with pytest.raises(DataError, match="does not exist"):

@@ -31,7 +31,7 @@ GREY = {"mean": (0.5,), "std": (0.5,)}
         (GREY | {"std": (-0.5,)}, "std is"),
     ],
 )
-def test_fields_that_cannot_be(changes, message):
+def test_invalid_fields_are_refused(changes, message):
     with pytest.raises(SaccadeError, match=message):
         Preprocess(**{"size": (5, 7)} | changes)
 

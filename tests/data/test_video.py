@@ -22,7 +22,7 @@ def near(image, expected, most=6.0):
     return image.size == expected.shape[1::-1] and difference.mean() < most
 
 
-def test_what_a_film_is_called():
+def test_names_of_films():
     assert all(map(is_video, ["a.mp4", "b/c.MKV", "d.webm", "e.avi", "f.mov", "g.mpeg", "h.mts"]))
     assert not any(map(is_video, ["a.gif", "a.png", "a.webp", "mp4", "a.mp4.txt", "a.json"]))
 
@@ -61,7 +61,7 @@ def test_times_of_a_film_whose_rate_varies(tmp_path, times):
         ("mirror", lambda p: p[:, ::-1]),
     ],
 )  # fmt: skip
-def test_a_film_that_lies_on_its_side_is_turned_upright(tmp_path, turned, way):
+def test_a_rotated_film_is_turned_upright(tmp_path, turned, way):
     with VideoReader(tiny_videos.film(tmp_path / "a.mp4", turned=turned)) as film:
         (_, picture), *_ = film
     assert near(picture.image, way(tiny_videos.picture(0)))
@@ -91,7 +91,7 @@ def test_transparency_is_laid_on_white(tmp_path):
         (b"YUV4MPEG2 W4 H4 F25:1\nFRAME\n" + bytes(24), "is not a video"),
     ],
 )
-def test_what_is_no_film(tmp_path, content, message):
+def test_invalid_videos_are_refused(tmp_path, content, message):
     tiny_videos.film(tmp_path / "real.mp4")
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(DataError, match=message):
@@ -207,7 +207,7 @@ def test_other_sizes_and_times_that_go_back_are_brought_to_order(tmp_path):
     assert {picture.image.size for _, picture in frames} == {(48, 32)}
 
 
-def test_a_film_is_there_whole_or_not_at_all(tmp_path):
+def test_a_film_is_complete_or_absent(tmp_path):
     out = tmp_path / "a.mp4"
     out.write_bytes(b"old")
     with pytest.raises(RuntimeError), VideoWriter(out, Fraction(25), Fraction(1, 25)) as writer:  # noqa: PT012

@@ -55,7 +55,7 @@ def test_fitted_keeps_what_was_given():
         ("learning_rate", 0.1),  # no such field
     ],
 )
-def test_what_makes_no_sense_is_refused(field, value):
+def test_invalid_options_are_refused(field, value):
     with pytest.raises(ValidationError, match=field):
         TrainConfig(**{field: value})
 
@@ -65,7 +65,7 @@ class Shape(BaseModel, extra="forbid"):
     crop: str | None = "pad"
 
 
-def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
+def test_unset_options_are_those_of_the_run(tmp_path):
     (tmp_path / "state").mkdir()
     before = {**TrainConfig(lr=0.5, epochs=3).model_dump(), "data": "x", "recipe": {"size": 32, "crop": "none"}}
     (tmp_path / "config.json").write_text(json.dumps(before))
@@ -87,7 +87,7 @@ def test_what_is_not_given_is_as_the_run_was_started(tmp_path):
         ("{", "config.json of the run to resume cannot be read"),
     ],
 )
-def test_options_of_a_run_that_are_none(tmp_path, contents, message):
+def test_invalid_options_of_a_run(tmp_path, contents, message):
     with pytest.raises(SaccadeError, match="no complete state to resume"):
         resume_options(tmp_path, Shape(), "recipe")
     (tmp_path / "state").mkdir()

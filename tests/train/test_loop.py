@@ -233,14 +233,14 @@ def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, records):
     assert not (tmp_path / "run").exists()
 
 
-def test_too_few_samples_are_not_told_to_lower_the_batch(tmp_path):
+def test_the_error_for_too_few_samples_does_not_advise_a_smaller_batch(tmp_path):
     with pytest.raises(SaccadeError) as error:
         train(Points(5), quick(batch=None), tmp_path / "run")
     assert "--batch" not in str(error.value)
     assert "8" in str(error.value)
 
 
-def test_what_is_left_of_an_epoch_is_drawn_in_another(tmp_path):
+def test_samples_left_over_from_an_epoch_come_in_the_next(tmp_path):
     """19 samples in batches of 8: two steps an epoch, three samples left out, others each time."""
     task, seen = Points(19), []
     batch = task.batch

@@ -171,7 +171,7 @@ def test_pictures_that_a_yolo_list_names_twice(tmp_path):
     assert examine(root).report.splits["train"].pictures == 5
 
 
-def test_what_cannot_be_read_at_all_is_said(tmp_path):
+def test_unreadable_sets_are_reported(tmp_path):
     root = write_coco(tmp_path / "set")
     (root / "annotations" / "instances.json").write_text('{"images": [], "annotations": []}')
     report = examine(root).report
@@ -234,7 +234,7 @@ def test_from_a_tar(tmp_path):
     assert found(tmp_path / "set.tar") == found(root)
 
 
-def test_what_is_no_set(tmp_path):
+def test_sources_without_a_data_set_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"is not a data set of a known kind \(found: 1 \.txt\)"):
         examine(tmp_path)

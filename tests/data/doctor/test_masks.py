@@ -124,7 +124,7 @@ def test_masks_that_exif_turns(tmp_path):
     assert found(root) == {"mask turned": 1}
 
 
-def test_what_cannot_be_read_as_a_whole(tmp_path):
+def test_unreadable_files(tmp_path):
     root = write(tmp_path / "set", save=coloured, classes=None)
     assert found(root) == {"structure": 1}
     root = write(tmp_path / "unlisted", classes=None)

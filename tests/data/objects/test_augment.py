@@ -163,7 +163,7 @@ def test_zooming_out_uncovers_the_mean_colour():
     torch.testing.assert_close(areas, torch.full((5,), 30 / 61 * 42 / 83), atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_cut_keeps_the_box_of_its_visible_part_or_vanishes():
+def test_cropped_objects_keep_the_box_of_their_visible_part_or_are_removed():
     mask = torch.zeros(1, 20, 30, dtype=torch.bool)
     mask[0, 2:6, 4:20] = True  # wide above,
     mask[0, 6:12, 4:8] = True  # and narrow below: an L

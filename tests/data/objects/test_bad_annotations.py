@@ -167,14 +167,14 @@ def test_coco_entries_that_are_left_out(tmp_path, apply, reason, left):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"images": [], "annotations": []}', "\xff"])
-def test_what_is_no_coco_file(tmp_path, text):
+def test_other_json_files_are_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text, encoding="latin-1")
     with pytest.raises(DataError, match=r"is not valid JSON|is not a COCO file"):
         open_objects(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize(("value", "crowd"), [(0, False), (1, True), (False, False), (True, True)])
-def test_what_coco_may_say_of_a_crowd(tmp_path, value, crowd):
+def test_values_of_iscrowd(tmp_path, value, crowd):
     data = coco()
     data["annotations"][1]["iscrowd"] = value
     dataset = open_objects(write_coco(tmp_path / "set", data), on_error="fail")
@@ -216,7 +216,7 @@ def test_coco_masks(tmp_path):
         ("mask", "a list of polygons"),
     ],
 )
-def test_coco_masks_that_cannot_be(tmp_path, shape, reported):
+def test_invalid_coco_masks(tmp_path, shape, reported):
     data = coco()
     for annotation in data["annotations"][:2]:
         annotation["segmentation"] = shape
@@ -325,7 +325,7 @@ def test_voc_pictures_that_are_missing(tmp_path):
     assert dataset.skipped == {"Annotations/b.xml": "Annotations/b.xml has no picture beside it; add or remove it"}
 
 
-def test_voc_beside_the_pictures_and_without_sizes(tmp_path):
+def test_voc_files_next_to_the_pictures_and_without_sizes(tmp_path):
     save_pictures(tmp_path / "set")
     for i, name in enumerate(NAMES):
         (tmp_path / "set" / f"{name}.xml").write_text(xml(i, size=(0, 0)))
@@ -456,7 +456,7 @@ def test_pictures_that_a_yolo_list_names_twice(tmp_path):
         ({"names": ["ant", "bee"]}, r"line 2 has the class 2; there are 2, counted from 0"),
     ],
 )
-def test_data_yaml_as_it_cannot_be(tmp_path, changes, message):
+def test_invalid_data_yaml(tmp_path, changes, message):
     root = write_yolo(tmp_path / "set")
     yaml_file(root, **changes)
     with pytest.raises(DataError, match=message):
@@ -491,7 +491,7 @@ def test_a_data_yaml_that_grows_in_memory(tmp_path):
         ("ant 0.5 0.5 0.2 0.2", "has the class ant"),
     ],
 )
-def test_yolo_lines_as_they_cannot_be(tmp_path, line, reported):
+def test_invalid_yolo_lines(tmp_path, line, reported):
     root = write_yolo(tmp_path / "set")
     (root / "labels" / "c.txt").write_text(f"\n{line}\n")
     with pytest.raises(DataError, match=f"labels/c.txt, line 2 {reported}"):

@@ -22,7 +22,7 @@ def related(*relations: tuple[int, int, int]) -> ObjectAnnotations:
         ((0, -2, 1), "a relation is of the kind -2; kinds are counted from 0"),
     ],
 )
-def test_relations_that_cannot_be(relation, message):
+def test_invalid_relations_are_refused(relation, message):
     with pytest.raises(DataError, match=message):
         related((1, 0, 0), relation)
 

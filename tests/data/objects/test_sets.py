@@ -237,7 +237,7 @@ def test_nothing_to_read(tmp_path):
         open_objects(write_voc(tmp_path / "voc"), on_error="ignore")
 
 
-def test_what_was_refused_stays_known_in_the_parts(tmp_path):
+def test_subsets_keep_the_reasons_of_skipped_objects(tmp_path):
     data = coco()
     data["annotations"][0]["bbox"] = [3, 5, -3, 4]  # of a.png
     data["annotations"][2]["bbox"] = [3, 5, 0, 4]  # of b.png

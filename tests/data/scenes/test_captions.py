@@ -54,7 +54,7 @@ def sentences(text):
     return text.removesuffix(".").split(". ")
 
 
-def test_captions_tell_all_and_only_what_is_true():
+def test_captions_state_all_true_relations_and_no_other():
     scenes = Scenes(120, 64, seed=9)
     for i in range(len(scenes)):
         scene = scenes.scene(i)
@@ -85,7 +85,7 @@ def test_a_caption_in_full():
     )
 
 
-def test_one_of_each_kind_is_told_from_another():
+def test_repeated_objects_are_numbered_in_captions():
     written = captions(["cat", "cat", "disc"], ["brown", "brown", "red"], [(1, 0, 0)])
     assert written["en"] == (
         "A brown cat, another brown cat and a red disc. The second brown cat is left of the first brown cat."

@@ -54,7 +54,7 @@ def test_objects_are_hardly_ever_lost(films):
     assert np.mean(seen) > 0.98
 
 
-def test_objects_move_as_is_said(films):
+def test_objects_move_as_captioned(films):
     met = []
     for film in films:
         for track, motion in enumerate(film.motions):
@@ -84,7 +84,7 @@ def test_objects_move_as_is_said(films):
     assert set(met) == set(DIRECTIONS)
 
 
-def test_turns_go_the_way_that_is_said(films):
+def test_rotations_have_the_stated_direction(films):
     """By the direction in which a lopsided shape's farthest pixels lie: its third moment."""
     seen = set()
     for film in films:

@@ -148,7 +148,7 @@ def test_sizes_colours_and_shapes_vary():
     assert longer.quantile(0.95) > 0.4
 
 
-def test_objects_have_the_colours_they_are_said_to_have():
+def test_objects_have_their_annotated_colours():
     """The mean of an object's pixels is of the hue its colour has: checked for three that lie far apart."""
     scenes = Scenes(60, 128, seed=4)
     parts = {"red": 0, "green": 1, "blue": 2}
@@ -181,7 +181,7 @@ def test_a_fresh_scene_is_scene_0_of_its_seed_and_size(scenes, size, seed):
     assert scenes.scene(4) is before
 
 
-def test_a_fresh_scene_that_cannot_be(scenes):
+def test_invalid_fresh_scenes_are_refused(scenes):
     with pytest.raises(DataError, match="sides of 32 to 8192"):
         scenes.fresh((64, 31), 1)
     with pytest.raises(DataError, match="the seed of the scenes is -1"):
@@ -218,7 +218,7 @@ def test_there_is_none_beyond_the_last(scenes, index):
         ({"n": 1, "seed": -3}, "the seed of the scenes is -3"),
     ],
 )
-def test_what_cannot_be(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(DataError, match=message):
         Scenes(**arguments)
 

@@ -70,7 +70,7 @@ def test_coco_as_faster_coco_eval_reads_it(scenes, tmp_path):
             assert np.array_equal(coco.annToMask(annotation).astype(bool), mask)
 
 
-def test_run_lengths_begin_with_what_is_off():
+def test_run_lengths_begin_with_background():
     assert run_lengths(np.array([[False, True], [False, True]])) == [2, 2]
     assert run_lengths(np.array([[True, True], [False, True]])) == [0, 1, 1, 2]
     assert run_lengths(np.zeros((2, 3), bool)) == [6]
@@ -170,7 +170,7 @@ def test_one_scene_is_for_training(tmp_path):
     assert (tmp_path / "ImageSets" / "Main" / "val.txt").read_text() == ""
 
 
-def test_progress_is_told_of_each(scenes, tmp_path):
+def test_progress_is_reported_for_each(scenes, tmp_path):
     seen = []
 
     def count(indices):
@@ -193,7 +193,7 @@ def test_nothing_is_written_over(scenes, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_what_cannot_be_written(scenes, tmp_path):
+def test_unwritable_outputs_are_refused(scenes, tmp_path):
     with pytest.raises(DataError, match="format='mpeg' was given; one of coco, voc, yolo"):
         write_scenes(scenes, tmp_path / "a", "mpeg")
     with pytest.raises(DataError, match="there is no scene to write"):

@@ -64,7 +64,7 @@ def test_an_exact_enlargement_repeats_pixels():
 
 
 @pytest.mark.parametrize("budget", [1 << 30, 100])
-def test_what_cannot_be_read_is_left_out(tmp_path, budget):
+def test_unreadable_pictures_are_left_out(tmp_path, budget):
     root = write(tmp_path / "set")
     grey(indices(1)[1:]).save(root / "masks" / "b.png")
     (root / "images" / "d.png").write_bytes(b"nothing")

@@ -88,7 +88,7 @@ def test_hold_out(tmp_path):
     assert (len(train), len(val)) == (4, 1)
 
 
-def test_what_cannot_be_used(tmp_path):
+def test_unusable_input_is_refused(tmp_path):
     root = write(tmp_path / "set", [{"category_id": 3}])
     with pytest.raises(DataError, match=r"holds boxes only; a polygon or run lengths"):
         open_segments(root)

@@ -334,7 +334,7 @@ def test_exif(tmp_path, orientation, whose):
     assert any("EXIF turns" in note for note in dataset.notes) == ("stored" in whose)
 
 
-def test_what_cannot_be_used(tmp_path):
+def test_unusable_input_is_refused(tmp_path):
     root = write(tmp_path / "set")
     grey(indices(0)[:, :-1]).save(root / "masks" / "a.png")
     (root / "masks" / "b.png").write_bytes((root / "masks" / "b.png").read_bytes()[:60])
@@ -373,7 +373,7 @@ def test_lossy_and_transparent_masks(tmp_path):
         open_segments(root).mask(0)
 
 
-def test_what_is_no_set(tmp_path):
+def test_sources_without_a_data_set_are_refused(tmp_path):
     (tmp_path / "set").mkdir()
     picture(0).save(tmp_path / "set" / "a.png")
     with pytest.raises(DataError, match=r"holds no masks that can be read \(found: 1 .png\); images/ beside masks/"):

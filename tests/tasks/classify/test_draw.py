@@ -30,7 +30,7 @@ def test_confusion_changes_with_the_data_and_the_names():
     assert (np.asarray(draw_confusion(torch.eye(3).long() * 9, ["a", "b", "d"])) != drawn[0]).any()
 
 
-def test_what_is_right_is_blue_and_what_is_wrong_is_red():
+def test_correct_is_blue_and_wrong_is_red():
     drawn = np.asarray(draw_confusion(torch.tensor([[10, 0], [10, 0]]), ["", ""])).astype(int)
     side, left, top = 56, 24, 24
     right, wrong = (drawn[top + y * side + 6, left + 6] for y in (0, 1))

@@ -91,7 +91,7 @@ def test_loss_is_the_cross_entropy_of_soft_labels(sets):
     torch.testing.assert_close(found, -(labels * logits.log_softmax(-1)).sum(1).mean())
 
 
-def test_evaluation_is_what_val_says(sets, tmp_path):
+def test_evaluation_equals_val(sets, tmp_path):
     training = ClassifyTraining(*sets, recipe(detail=16))
     torch.nn.init.normal_(training.model.head.weight)
     model = training.model.eval()
@@ -105,7 +105,7 @@ def test_evaluation_is_what_val_says(sets, tmp_path):
     assert ClassifyRecipe.model_validate(task.card["recipe"]) == recipe(detail=16)
 
 
-def test_evaluation_is_shared_among_processes(sets, monkeypatch):
+def test_evaluation_is_split_among_processes(sets, monkeypatch):
     training = ClassifyTraining(*sets, recipe())
     torch.nn.init.normal_(training.model.head.weight)
     training.val = Arrays(torch.randint(256, (520, 3, 18, 18), dtype=torch.uint8), torch.arange(520) % 3)

@@ -24,7 +24,7 @@ def test_targets_are_shares_of_the_picture():
     assert make_targets([objects(0)], 0).labels.tolist() == [[-1]]
 
 
-def test_relations_keep_their_objects_also_beside_a_crowd():
+def test_relations_keep_their_objects_with_a_crowd():
     one = objects(3, relations=[[0, 1, 2], [2, 0, 1]])
     related = make_targets([one], relations=2).relations
     assert related is not None
@@ -38,7 +38,7 @@ def test_relations_keep_their_objects_also_beside_a_crowd():
     assert targets.relations.nonzero().tolist() == [[0, 0, 1, 1]]  # object 2 is now the second; the crowd's is gone
 
 
-def test_spoilt_objects_come_in_whole_sets_near_their_own():
+def test_denoising_queries_form_complete_groups_near_their_objects():
     targets = make_targets([objects(3), objects(0), objects(5)], relations=0)
     noised, pairs = make_denoising_queries(targets, 8, 9, torch.Generator().manual_seed(0))
     assert noised is not None

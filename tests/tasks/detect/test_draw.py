@@ -41,7 +41,7 @@ TWO = found((100, 100, 300, 300, 0.9, 0), (350, 200, 550, 420, 0.6, 1), relation
 CLASSES = ["cat", "dog"]
 
 
-def test_the_edge_of_a_box_lies_where_the_box_is():
+def test_box_outlines_are_drawn_at_the_box():
     drawn = pixels(draw_detections(plain(), TWO, CLASSES))
     for y, x in [(200, 100), (200, 300), (300, 200)]:  # left, right and lower edge of the first
         assert np.abs(drawn[y - 1 : y + 1, x - 1 : x + 1] - PALETTE[0]).max() < 40
@@ -117,7 +117,7 @@ def test_labels_do_not_cover_each_other_where_there_is_room():
 
 
 @pytest.mark.parametrize("place", [(0, 0, "lb"), (640, 480, "lt"), (-50, 500, "mm"), (640, 0, "rb")])
-def test_labels_lie_within_the_picture(place):
+def test_labels_are_inside_the_picture(place):
     overlay = Overlay(plain())
     overlay.label("a name 90", [place], PALETTE[0], 15)
     left, top, right, bottom = overlay._taken[0]

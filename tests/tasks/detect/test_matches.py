@@ -40,7 +40,7 @@ SQUARE = (0, 0, 10, 10)
         ([], [Match("missed", None, 0)]),
     ],
 )
-def test_what_becomes_of_one_object(predicted, expected):
+def test_matches_of_one_object(predicted, expected):
     matches = match(found(*predicted), true((*SQUARE, 0)))
     assert [(m.kind, m.found, m.truth) for m in matches] == [(m.kind, m.found, m.truth) for m in expected]
     assert [m.iou for m in matches] == pytest.approx([getattr(m.iou, "expected", m.iou) for m in expected], abs=1e-6)

@@ -249,7 +249,7 @@ def test_curves_are_those_the_ap_is_the_mean_of():
     ],
 )
 @pytest.mark.parametrize("score", [detection_scores, pr_curves])
-def test_what_cannot_be_compared_is_refused(predicted, truth, message, score):
+def test_incomparable_inputs_are_refused(predicted, truth, message, score):
     with pytest.raises(DataError, match=message):
         score(predicted, truth, ["a", "b"])
 
@@ -340,6 +340,6 @@ def test_no_relations_at_all():
         (answer([(0, 0, 1)], [math.nan]), "expected 1 finite scores of relations"),
     ],
 )
-def test_relations_that_cannot_be(predicted, message):
+def test_invalid_relations_are_refused(predicted, message):
     with pytest.raises(DataError, match=message):
         relation_scores([predicted], [scene([(0, 0, 1)])], NAMES)

@@ -54,7 +54,7 @@ def test_an_answer_that_is_no_number_is_refused():
         postprocess(finder.answer(torch.full((1, 2, 3), torch.nan), torch.rand(1, 2, 4)), (30, 40))
 
 
-def test_a_threshold_keeps_objects_and_relations_among_them():
+def test_a_threshold_keeps_objects_and_their_relations():
     logits = torch.tensor([[[2.0], [0.0], [-2.0]]])
     relations = torch.full((1, 3, 3, 1), 6.0)
     (found,) = postprocess(finder.answer(logits, torch.rand(1, 3, 4), relations), (30, 40))
@@ -99,7 +99,7 @@ def test_many_pictures_are_what_each_is_alone():
         assert one.labels == alone.labels
 
 
-def test_its_folder_says_what_it_is(tmp_path):
+def test_the_folder_of_a_model_names_its_task(tmp_path):
     task = finder.task()
     task.save(tmp_path / "run" / "model", scores={"mAP": 0.5})
     back = load(tmp_path / "run")
@@ -159,7 +159,7 @@ def test_val_gives_found_and_true_objects_in_pixels_of_the_pictures():
     assert all((f.boxes[:, 2] <= 41).all() and (f.boxes[:, 3] <= 37).all() for f in found)
 
 
-def test_val_leaves_out_what_cannot_be_read_or_fails_as_told():
+def test_val_skips_unreadable_pictures_or_fails():
     data = Odd(finder.LABELS, broken=(1, 3))
     _, truth = finder.task().val(data, join("cpu", "fp32"))
     assert len(truth) == 3

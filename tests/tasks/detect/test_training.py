@@ -100,7 +100,7 @@ def test_a_start_gives_its_encoder_or_all_that_fits():
     assert other.preprocess.mean == encoder.preprocess.mean
 
 
-def test_more_queries_than_the_evaluator_counts_and_relations_among_them():
+def test_more_queries_than_the_evaluator_counts_with_relations():
     task = training(queries=120, size=96)
     with torch.no_grad():
         scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
@@ -124,7 +124,7 @@ def test_answers_that_are_no_numbers_stop_the_run_in_words():
         task.loss(task.model, [batch], torch.device("cpu"))
 
 
-def test_what_cannot_be_trained_is_refused():
+def test_untrainable_data_is_refused():
     with pytest.raises(DataError, match="the same"):
         DetectTraining(Scenes(16, 40), Odd(finder.LABELS), recipe())
     with pytest.raises(SaccadeError, match="fewer than 32"):

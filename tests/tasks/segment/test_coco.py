@@ -117,7 +117,7 @@ def test_our_own_readers_read_it(tmp_path):
     torch.testing.assert_close(there.masks[0].bool(), masks[0] == 1)
 
 
-def test_whole_or_not_at_all(tmp_path):
+def test_output_is_complete_or_absent(tmp_path):
     out = tmp_path / "areas.json"
     out.write_text("old")
     with pytest.raises(RuntimeError, match="on the way"), open_coco(out, NAMES) as areas:  # noqa: PT012

@@ -64,7 +64,7 @@ def test_an_index_mask_keeps_its_indices_in_eight_bits(colours):
 
 
 @pytest.mark.parametrize("colour", [(1, 2), (1, 2, 256), (-1, 0, 0), (0.5, 0, 0), "red"])
-def test_what_is_no_colour(colour):
+def test_invalid_colours_are_refused(colour):
     with pytest.raises(DataError, match=r"a colour is .*; expected red, green and blue"):
         index_png(torch.zeros(2, 3, dtype=torch.uint8), [colour])
     with pytest.raises(DataError, match="a colour is "):

@@ -21,7 +21,7 @@ def example(seed=0):
 
 
 @pytest.mark.parametrize("reach", [1, 2])
-def test_pixels_beside_another_class(reach):
+def test_pixels_next_to_another_class(reach):
     _, truth = example()
     found = boundary_band(truth, reach)
     b, rows, columns = truth.shape
@@ -60,7 +60,7 @@ def test_every_part_is_what_its_definition_says():
     assert parts["patches"].item() == pytest.approx(PATCHES * total / known.sum().item(), rel=1e-5)
 
 
-def test_what_is_ignored_moves_nothing():
+def test_ignored_pixels_do_not_change_the_loss():
     predicted, truth = example(1)
     other = SegmenterOutput(predicted.logits.clone(), predicted.patch_logits)
     other.logits[0, :, :3, :4] += torch.randn(CLASSES, 3, 4)

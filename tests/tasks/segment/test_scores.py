@@ -92,7 +92,7 @@ def test_a_region_that_fills_the_picture():
     assert scored["per_class"]["sky"] == dict.fromkeys(scored["per_class"]["sky"]) | {"pixels": 0}
 
 
-def test_a_class_only_said_counts_nothing_and_one_nowhere_is_left_out():
+def test_a_class_that_is_only_predicted_scores_0_and_an_absent_one_is_left_out():
     truth = mask([0, 0, 0, 1, 1, 1])
     scored = score(mask([0, 0, 2, 2, 1, 1]), truth, CLASSES)
     tree = scored["per_class"]["tree"]
@@ -109,14 +109,14 @@ def test_nothing_scored():
     assert score(*torch.full((2, 3, 5), IGNORE_INDEX, dtype=torch.uint8), CLASSES) == scored
 
 
-def test_what_is_said_of_ignored_pixels_changes_nothing():
+def test_predictions_at_ignored_pixels_do_not_count():
     for predicted, truth in some(5):
         other = predicted.clone()
         other[truth == IGNORE_INDEX] = torch.randint(0, 256, (int((truth == IGNORE_INDEX).sum()),), dtype=torch.uint8)
         assert score(predicted, truth, CLASSES) == score(other, truth, CLASSES)
 
 
-def test_what_is_right_scores_1():
+def test_perfect_predictions_score_1():
     for _, truth in some(3):
         scored = score(torch.where(truth == IGNORE_INDEX, 2, truth), truth, CLASSES)
         assert {value for name, value in scored.items() if name != "per_class"} == {1}

@@ -97,13 +97,13 @@ def test_half_size_shows_as_much_of_a_picture_as_the_whole():
     assert small == pytest.approx(large, abs=0.1)
 
 
-def test_no_pixel_of_a_whole_picture_goes_unseen():
+def test_the_input_covers_the_whole_picture():
     task = SegmentTraining(Halves(), Halves(), recipe(size=47))
     assert task.preprocess.size == (32, 48)  # 31 x 47 in patches of 8, rounded up
     assert task.preprocess.shortest == 31
 
 
-def test_it_learns_and_what_is_kept_says_the_same(tmp_path):
+def test_it_learns_and_the_saved_model_predicts_the_same(tmp_path):
     task = SegmentTraining(Halves(), Halves(), recipe(size=47, colour=0.0, zoom=(1.0, 1.0)))
     config = TrainConfig(epochs=12, batch=8, precision="fp32", compile="no", device="cpu")
     scores = train(task, config, tmp_path / "run")
