@@ -2,25 +2,29 @@
 
 from typing import Any
 
-from saccade.errors import UsageError
 from saccade.options import DataOptions
 from saccade.tasks.commands import TaskCommands
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 
 class GenerateCommands(TaskCommands):
-    """Scenes with captions; pictures from prompts."""
+    """Pictures from prompts."""
 
     name = "generate"
     help = """Train a generator of pictures from text.
 
---data scenes trains on procedurally drawn scenes with captions in English and Korean,
-scenes:20000,objects=1-3,apart on 20,000 scenes an epoch of one to three objects that do not overlap. The result is in
-runs/NAME: the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs in state/.
+--data is a folder of pictures with captions: a table (CSV, TSV), JSON lines, COCO captions, or a .txt beside each
+picture. scenes:20000,objects=1-3,apart trains on 20,000 procedurally drawn scenes an epoch, of one to three objects
+that do not overlap, with captions in English and Korean. The result is in runs/NAME: the model to use in model/, curves
+in log.jsonl and TensorBoard files, and what --resume needs in state/.
 
 Examples:
 
     saccade train generate --data scenes:20000,objects=1-3,apart --weights matcher --name painter
+
+    saccade train generate --data photos/ --size 64 --name photos
+
+    saccade train generate --data scenes:20000,objects=1-3,apart --weights runs/painter --objective mean-flow --name few
 
     saccade train generate --name painter --resume
 """
@@ -32,13 +36,18 @@ Examples:
     report = "saccade.tasks.generate.report:evaluate"
 
     def open_splits(self, options: DataOptions, recipe: GenerateRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data.captions import caption_splits
+        from saccade.ops import tokenize
+        from saccade.tasks.generate.training import MAX_WORDS
         from saccade.tasks.scenes import scene_splits
 
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
-        if scenes is None:
-            raise UsageError(f"--data {options.data}: a generator is trained on scenes; give scenes or scenes:N")
-        return scenes
+        if scenes is not None:
+            return scenes
+        train, val = caption_splits(options.data, options.val, options.val_fraction, seed, options.on_error)
+        readable = [part.readable_captions(lambda text: tokenize([text], MAX_WORDS)) for part in (train, val)]
+        return readable[0], readable[1]
 
 
 COMMANDS = GenerateCommands()

@@ -1,20 +1,24 @@
-"""Training of a generator on scenes with captions."""
+"""Training of a generator."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
+from saccade.data.captions import CaptionSet
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
+from saccade.ops import split_words
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import Batch, CaptionedScenes, draw_captions, join, noised_batch
+from saccade.tasks.generate.batches import Batch, CaptionedScenes, join, noised_batch
+from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
@@ -22,20 +26,27 @@ from saccade.tasks.training import SourceTraining, check_scene_size
 
 HEAD_WIDTH = 32  # of an attention head
 MAX_WORDS = 128  # of a caption
-VALIDATION_SEED = 5_000_011  # of the noise of validation
+MAX_VOCABULARY = 20_000  # words of the captions that the card lists
+VALIDATION_SEED = 5_000_011  # of the noise of validation, and of its scenes
+VALIDATION_BATCH = 50
 
 
 class GenerateTraining(SourceTraining):
-    """Scenes with captions, a new generator, and its loss."""
+    """Pictures with captions, a new generator, and its loss."""
 
     recipe: GenerateRecipe
+    source: CaptionedScenes | CaptionedPictures
     selection_metric = "r2"
 
     def __init__(
-        self, train: Scenes, val: Scenes, recipe: GenerateRecipe, seed: int = 0, pretrained: Task | None = None
+        self,
+        train: Scenes | CaptionSet,
+        val: Scenes | CaptionSet,
+        recipe: GenerateRecipe,
+        seed: int = 0,
+        pretrained: Task | None = None,
     ):
         super().__init__(train, val, recipe, seed, pretrained)
-        check_scene_size(train.size, recipe)
         self.labels = []
         generator = Generator(generator_config(recipe, pretrained))
         if pretrained is not None:
@@ -45,16 +56,27 @@ class GenerateTraining(SourceTraining):
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
         self.patch = generator.config.patch
-        self.size = floor_to_patches(train.size, self.patch)
-        self.source = CaptionedScenes(train, recipe.views)
-        self.preprocess = Preprocess(self.size, "letterbox")
-        self.val = val
-        self._describe_data(len(val))
-        self.about |= {"objects": train.composition.objects, "apart": train.composition.apart}
+        size = train.size if isinstance(train, Scenes) else (recipe.size, recipe.size)
+        self.size = floor_to_patches(size, self.patch)
+        self.source, self.val = self._open_source(train, recipe.views), self._open_source(val, 1)
+        self.preprocess = Preprocess(self.size, "crop")
+        self.words: set[str] = set()
+        self._describe_data(len(self.val))
+        if isinstance(train, Scenes):
+            self.about |= {"objects": train.composition.objects, "apart": train.composition.apart}
+        captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
+        self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
+
+    def _open_source(self, data: Scenes | CaptionSet, views: int) -> CaptionedScenes | CaptionedPictures:
+        if isinstance(data, Scenes):
+            check_scene_size(data.size, self.recipe)
+            return CaptionedScenes(data, views)
+        return CaptionedPictures(data, self.size, views)
 
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
         """Pictures at random noise levels, with captions."""
         pictures, captions = self.source.samples(indices, self.size, generator)
+        self.words.update(word.text for caption in captions for word in split_words(caption))
         return noised_batch(pictures, captions, self.recipe, generator)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
@@ -77,25 +99,24 @@ class GenerateTraining(SourceTraining):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
-        """On the validation scenes with the same noise every time, split among the processes: the mean squared error of
+        """On validation pictures with the same noise every time, split among the processes: the mean squared error of
         the velocity, and its R² (1 where it is always right, 0 where it is as wrong as the mean velocity)."""
         sums = torch.zeros(3, dtype=torch.float64)
-        for first in range(device.rank * 50, len(self.val), device.world * 50):
-            batch = self._validation_batch(range(first, min(first + 50, len(self.val))))
+        for indices in torch.arange(len(self.val)).split(VALIDATION_BATCH)[device.rank :: device.world]:
+            generator = torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0]))
+            batch = noised_batch(*self.val.samples(indices, self.size, generator), self.recipe, generator)
             with device.precision():
                 errors = flow_errors(model, batch.to(device.device), self._tokenize(batch.captions).to(device.device))
             spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
             sums += torch.stack([errors.double().sum().cpu(), spread.double().sum(), torch.tensor(float(len(errors)))])
-        error, spread, n = device.sum(sums.to(device.device)).tolist()
+        error, spread, n = device.sum(sums.float().to(device.device)).tolist()
         return {"r2": 1 - error / spread, "velocity error": error / n}
 
-    def _validation_batch(self, indices: range) -> Batch:
-        generator = torch.Generator().manual_seed(VALIDATION_SEED + indices.start)
-        scenes = [self.val.scene(i) for i in indices]
-        pictures = torch.stack([torch.from_numpy(scene.pixels).permute(2, 0, 1) for scene in scenes]).float() / 255
-        height, width = self.size
-        captions = draw_captions(scenes, generator)
-        return noised_batch(pictures[:, :, :height, :width], captions, self.recipe, generator)
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+        """Write the model for `saccade.load`; its card holds the words that the captions used so far, unless there are
+        too many."""
+        self.about["words"] = sorted(self.words) if len(self.words) <= MAX_VOCABULARY else []
+        super().save(model, folder, scores)
 
     def trained(self, model: nn.Module, name: str) -> GenerateTask:
         """The task around a network."""
