@@ -1,0 +1,139 @@
+"""Tiny pipelines of diffusers with random weights, as diffusers saves them."""
+
+import warnings
+
+import pytest
+import torch
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        diffusers = pytest.importorskip("diffusers")
+        from diffusers import (
+            AutoencoderKL,
+            DDIMScheduler,
+            FlowMatchEulerDiscreteScheduler,
+            FluxPipeline,
+            FluxTransformer2DModel,
+            PixArtAlphaPipeline,
+            PixArtTransformer2DModel,
+            SD3Transformer2DModel,
+            StableDiffusion3Pipeline,
+            StableDiffusionPipeline,
+            UNet2DConditionModel,
+        )
+except Exception as error:
+    pytest.skip(f"diffusers does not import: {error!r}", allow_module_level=True)
+
+CLIP_TOKENS = 13
+_LETTERS = [chr(i) for i in range(97, 123)]
+_SPACE = chr(0x2581)
+
+
+def clip_tokenizer():
+    """A token a letter, and the words "red" and "star"; all padded with the token of the end."""
+    merges = [("e", "d</w>"), ("r", "ed</w>"), ("s", "t"), ("a", "r</w>"), ("st", "ar</w>")]
+    merged = ["".join(pair) for pair in merges]
+    names = [*_LETTERS, *(f"{x}</w>" for x in _LETTERS), *merged, "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={name: i for i, name in enumerate(names)}, merges=merges, model_max_length=CLIP_TOKENS,
+        pad_token="<|endoftext|>",
+    )  # fmt: skip
+
+
+def t5_tokenizer():
+    pieces = [*_LETTERS, *(_SPACE + word for word in ("red", "star", "a", "blue"))]
+    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0), (_SPACE, -5.0), *((piece, -3.0) for piece in pieces)]
+    return T5Tokenizer(vocab=vocab, extra_ids=0)
+
+
+def clip_encoder(width=24, kind=CLIPTextModel):
+    tokenizer = clip_tokenizer()
+    config = CLIPTextConfig(
+        hidden_size=width, intermediate_size=19, num_hidden_layers=2, num_attention_heads=2, vocab_size=len(tokenizer),
+        max_position_embeddings=CLIP_TOKENS, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id, projection_dim=width,
+    )  # fmt: skip
+    return kind(config)
+
+
+def t5_encoder(width=32):
+    config = T5Config(
+        d_model=width, d_ff=19, d_kv=4, num_layers=2, num_heads=2, vocab_size=len(t5_tokenizer()),
+        pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    return T5EncoderModel(config)
+
+
+def autoencoder(**options):
+    """A latent pixel is 2 x 2 pixels."""
+    return AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2, latent_channels=4,
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2, **options,
+    )  # fmt: skip
+
+
+def stable_diffusion(scheduler=None):
+    torch.manual_seed(3)
+    unet = UNet2DConditionModel(
+        sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), cross_attention_dim=24,
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=4,
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2,
+    )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae=autoencoder(), text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), unet=unet,
+        scheduler=scheduler or DDIMScheduler(), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_3():
+    torch.manual_seed(5)
+    transformer = SD3Transformer2DModel(
+        sample_size=8, patch_size=1, in_channels=4, num_layers=2, attention_head_dim=8, num_attention_heads=4,
+        caption_projection_dim=32, joint_attention_dim=32, pooled_projection_dim=32, out_channels=4,
+        pos_embed_max_size=24,
+    )  # fmt: skip
+    return StableDiffusion3Pipeline(
+        transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler(), vae=autoencoder(shift_factor=0.1),
+        text_encoder=clip_encoder(16, CLIPTextModelWithProjection), tokenizer=clip_tokenizer(),
+        text_encoder_2=clip_encoder(16, CLIPTextModelWithProjection), tokenizer_2=clip_tokenizer(),
+        text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(),
+    )  # fmt: skip
+
+
+def flux(guidance_embeds=True):
+    torch.manual_seed(7)
+    transformer = FluxTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, pooled_projection_dim=24, axes_dims_rope=[4, 4, 8], guidance_embeds=guidance_embeds,
+    )  # fmt: skip
+    return FluxPipeline(
+        transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler(), vae=autoencoder(shift_factor=0.1),
+        text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), text_encoder_2=t5_encoder(),
+        tokenizer_2=t5_tokenizer(),
+    )  # fmt: skip
+
+
+def pixart():
+    torch.manual_seed(11)
+    transformer = PixArtTransformer2DModel(
+        sample_size=8, patch_size=2, in_channels=4, out_channels=8, num_layers=2, num_attention_heads=2,
+        attention_head_dim=8, cross_attention_dim=16, caption_channels=32,
+    )  # fmt: skip
+    return PixArtAlphaPipeline(
+        transformer=transformer, scheduler=DDIMScheduler(), vae=autoencoder(), text_encoder=t5_encoder(),
+        tokenizer=t5_tokenizer(),
+    )  # fmt: skip
+
+
+FAMILIES = {"unet": stable_diffusion, "sd3": stable_diffusion_3, "flux": flux, "pixart": pixart}
