@@ -1,0 +1,118 @@
+"""Scores of a generator on drawn scenes: which statements of a caption its pictures show, in English and in Korean."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from saccade.data.scenes import Scenes
+from saccade.data.scenes.phrasing import Language
+from saccade.device import Device
+from saccade.errors import UsageError
+from saccade.options import OnError
+from saccade.tasks.commands import Evaluation
+from saccade.tasks.generate.draw import prompt_sheet
+from saccade.tasks.generate.sample import Sampling
+from saccade.tasks.generate.scene_prompts import scene_prompts
+from saccade.tasks.generate.scores import Composition, by_kind, headline, paint, summary
+from saccade.tasks.generate.task import GenerateTask
+from saccade.tasks.judge.judge import Judge
+from saccade.tasks.judge.result import Judgement
+from saccade.tasks.judge.scores import JudgementScores, Share
+from saccade.tasks.match.draw import draw_shares
+from saccade.tasks.scenes import evaluation_scenes
+
+LANGUAGES: dict[str, Language] = {"": "en", "Korean ": "ko"}  # prefix of the scores -> language of the prompts
+ON_SHEET = 24
+Details = dict[str, dict[str, JudgementScores]]  # group of prompts -> row of `scores.ROWS` -> scores
+
+
+def evaluate(
+    task: GenerateTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+) -> Evaluation:
+    """The judge's shares of right atoms and of whole prompts, by the number of objects, for pictures of captions of the
+    scenes; beside them those of the scenes themselves, the judge's ceiling, and those with the captions shuffled.
+
+    Pictures are painted with the default `Sampling`; picture i has the seed i. scores.png, and sheet.png with the first
+    pictures, go to `out`.
+
+    Raises UsageError for a split, and for data that are not scenes of the shapes the judge knows.
+    """
+    if split is not None:
+        raise UsageError(f"--split {split}: scenes have no splits; leave it out")
+    world = _world(task, data)
+    task.model.to(device.device).eval()
+    judge, sampling = Judge(), Sampling()
+    details: Details = {}
+    real: list[Judgement] = []
+    for prefix, language in LANGUAGES.items():
+        prompts = scene_prompts(world, language)
+        with device.precision():
+            pictures = list(paint(task, prompts, sampling))
+        judged = Composition.judge(judge, prompts, pictures, real)
+        real = judged.real
+        details |= {
+            f"{prefix}{name}": scores for name, scores in _groups(judged, [p.held_out for p in prompts]).items()
+        }
+        if not prefix:  # the fonts of a system often lack Korean
+            prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]).save(out / "sheet.png")
+    draw_shares(_chart(details)).save(out / "scores.png")
+    fewest, most = world.composition.objects
+    about = {"objects": f"{fewest} to {most}", "apart": world.composition.apart, "sampling": asdict(sampling)}
+    counts = {"pictures": len(world), "skipped": {}}
+    return Evaluation({**_scores(details), **counts, **about, "details": _json(details)}, _bars(details))
+
+
+def _world(task: GenerateTask, data: Path) -> Scenes:
+    """The scenes that `data` specifies, with those of training as defaults."""
+    defaults = {name: task.card[name] for name in ("objects", "apart") if task.card.get(name) is not None}
+    world = evaluation_scenes(data, task.preprocess.size, **defaults)
+    if world is None:
+        raise UsageError(f"{data}: a generator is scored on scenes; give scenes or scenes:N")
+    if world.sprites:
+        raise UsageError(f"{data}: the judge does not know sprites; leave them out")
+    if not len(world):
+        raise UsageError(f"{data}: 1 scene or more is expected")
+    return world
+
+
+def _groups(judged: Composition, held_out: list[bool]) -> Details:
+    """Of all prompts, and of those with and without a held-out combination where there are both."""
+    groups = {"": judged}
+    if any(held_out) and not all(held_out):
+        groups |= {"held-out ": judged.part(held_out), "seen ": judged.part([not each for each in held_out])}
+    return {name: each.scores for name, each in groups.items()}
+
+
+def _scores(details: Details) -> dict[str, float | None]:
+    """What is printed: all headlines of the pictures; of the scenes and the control those of all prompts in English."""
+    found: dict[str, Share] = {}
+    for group, rows in details.items():
+        found |= {f"{group}{name}": share for name, share in headline(rows["painted"]).items()}
+    for row, label in (("real", "real scenes"), ("painted, shuffled", "shuffled captions")):
+        if row in details[""]:
+            found |= {f"{name}, {label}": share for name, share in headline(details[""][row]).items()}
+    return {name: share.value if share.n else None for name, share in found.items()}
+
+
+def _bars(details: Details) -> dict[str, float | None]:
+    """Shares of right atoms by kind."""
+    kinds = {prefix: by_kind(details[prefix]["painted"]) for prefix in LANGUAGES}
+    return {f"{prefix}{kind}": share.value for prefix, shares in kinds.items() for kind, share in shares.items()}
+
+
+def _chart(details: Details) -> dict[str, dict[str, Any]]:
+    """A bar for each headline of the pictures, and of the scenes in English, with chance from shuffled captions."""
+    bars = {}
+    for group, rows in details.items():
+        for row, label in (("painted", ""), ("real", ", real scenes"))[: 1 if group else 2]:
+            chance = rows.get(f"{row}, shuffled")
+            known = {} if chance is None else headline(chance)
+            for name, share in headline(rows[row]).items():
+                mark = {"chance": known[name].value} if name in known else {}
+                bars[f"{group}{name}{label}"] = summary(share) | mark
+    return bars
+
+
+def _json(details: Details) -> dict[str, Any]:
+    """Value, interval and n of every share."""
+    return {f"{group}{row}": scores.to_dict() for group, rows in details.items() for row, scores in rows.items()}
