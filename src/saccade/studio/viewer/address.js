@@ -3,8 +3,9 @@
 let remembering = 0;
 
 /** Write what is chosen into the address; not at every key of a walk: browsers ration it. */
-export function remember({ mode, token, layer, head, view, language }) {
+export function remember({ mode, token, layer, head, view, language, step }) {
   const address = new URLSearchParams({ mode, token, layer: layer + 1, head: head + 1, view, language });
+  if (step !== undefined) address.set('step', step + 1);
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }

@@ -10,7 +10,7 @@ export async function inflate(base64) {
 }
 
 /** Undo the plane coder of pack.py: one plane of whole numbers over tokens. Returns the position after it. */
-function readPlane(bytes, at, [offset, differs, wide], out, grid) {
+export function readPlane(bytes, at, [offset, differs, wide], out, grid) {
   const n = out.length;
   for (let i = 0; i < n; i++) {
     out[i] = wide ? (bytes[at + n + i] << 24 >> 16) | bytes[at + i] : bytes[at + i] << 24 >> 24;

@@ -228,7 +228,7 @@ export class Viewer {
     ));
     const both = looks.self && looks.cross;
     get('mode').hidden = !both;
-    if (both) on('mode', [['cross', this.say('crossMode')], ['self', this.say('selfMode')]], mode);
+    if (both) on('mode', [['cross', this.say('crossMode')], ['self', this.say('selfMode', { step: this.page.targets.self_step + 1 })]], mode);
     this.scene?.controls?.(on, this.state);
     get('view').hidden = views.length < 2;
     on('view', views.map((key) => [key, this.say(key)]), view);

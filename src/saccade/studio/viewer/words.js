@@ -6,6 +6,12 @@ import { amongSection } from './scene.js';
 import { TargetLook } from './targets.js';
 import { percent } from './texts.js';
 
+/** The name of a word; one that occurs several times in `text`, the words of a text, is numbered. */
+export function numbered(names, text, token) {
+  const same = text.filter((word) => names[word] === names[token]);
+  return same.length > 1 ? names[token] + [...String(same.indexOf(token) + 1)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]).join('') : names[token];
+}
+
 /** `token` is the index of a word; words of all texts are counted together, best text first. */
 export class WordLook extends TargetLook {
   constructor(page, packed) {
@@ -38,9 +44,7 @@ export class WordLook extends TargetLook {
 
   /** A word that occurs several times in its text is numbered. */
   name(token) {
-    const { names } = this.targets;
-    const same = this.chips(token).filter((word) => names[word] === names[token]);
-    return same.length > 1 ? names[token] + [...String(same.indexOf(token) + 1)].map((digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit]).join('') : names[token];
+    return numbered(this.targets.names, this.chips(token), token);
   }
 
   score(token) {
