@@ -116,6 +116,14 @@ def test_weights_that_are_not_clips(tmp_path):
         load_matcher(tmp_path)
 
 
+def test_a_tower_of_timm(tmp_path):
+    save(tmp_path)
+    renamed = {name.replace("visual.conv1", "visual.trunk.patch_embed.proj"): each for name, each in weights().items()}
+    save_file(renamed, tmp_path / "open_clip_model.safetensors")
+    with pytest.raises(CheckpointError, match=r"only those whose towers are CLIP's .* as transformers writes it"):
+        load_matcher(tmp_path)
+
+
 def test_without_a_config(tmp_path):
     (save(tmp_path) / "open_clip_config.json").unlink()
     with pytest.raises(CheckpointError, match=r"no open_clip_config.json with a model_cfg"):

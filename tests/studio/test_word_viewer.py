@@ -113,3 +113,22 @@ def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
             assert "{" not in browser.run("return document.body.innerText")
             assert browser.run("return document.getElementById('reach').hidden") == (mode == 0)
         assert browser.console() == []
+
+
+def test_several_texts_are_ranked(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_STEPS", 16)
+    texts = ["a red ball", "blue star", "a tab"]
+    one = look(load_matcher(tiny_matchers.save(tmp_path)), noise(61, 43), LookOptions(texts=texts))
+    ranking, page = one.comparison.ranking, one.page(tmp_path / "look.html").path
+    assert one.targets.text == ranking.text
+    with webdriver.Browser(tmp_path / "profile") as browser:
+        browser.open(page, "#language=en")
+        browser.wait(READY)
+        told = browser.run(ANSWERS.replace("#words", "#predictions"))
+        assert [text for text, _ in told] == list(ranking.texts)
+        for (_, said), score, similarity in zip(told, ranking.scores, ranking.similarities, strict=True):
+            share, cosine = re.fullmatch(r"([\d.]+) % \(similarity (.+)\)", said).groups()
+            assert float(share) / 100 == pytest.approx(score, rel=0.06)
+            assert number(cosine) == pytest.approx(similarity, rel=0.01)
+        assert "7 unrelated texts" in browser.run("return document.getElementById('predictions').textContent")
+        assert browser.console() == []

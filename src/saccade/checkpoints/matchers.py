@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
 from saccade.checkpoints.files import Source, open_checkpoint, read_json
+from saccade.checkpoints.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from saccade.checkpoints.open_clip import as_transformers, clip_tokenizer, is_open_clip, open_clip_preprocess
 from saccade.checkpoints.processors import center_crop, read_processor
 from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
@@ -209,6 +210,12 @@ def _unknown(source: Source) -> str:
     family = str(source.config().get("model_type", ""))
     if family in REFUSED:
         return f"{source.name}: text cannot be matched with pictures by a {family} here: {REFUSED[family]}"
+    if not family and source.config(OPEN_CLIP_CONFIG):
+        return (
+            f"{source.name}: of open_clip's models only those whose towers are CLIP's are read here, and weights such "
+            "as visual.conv1.weight or token_embedding.weight are missing: take the model as transformers writes it, "
+            "with config.json"
+        )
     what = f"a model_type {family!r}" if family else "no config.json with a model_type"
     architectures = ", ".join(map(str, source.config().get("architectures") or [])) if _kind(source) else ""
     return (

@@ -59,7 +59,7 @@ PIPELINES: Mapping[str, Guidance] = {
 # Where the classes of a pipeline's parts may come from; stable_diffusion: its safety checker, in diffusers.
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 FETCHED = ("json", "safetensors", "txt", "model", "jinja")  # files of a part, by their endings
-VARIANTS = ("*.fp16*", "*.bf16*", "*.non_ema*")  # of the weights, beside the usual ones
+VARIANTS = ["*.fp16*", "*.bf16*", "*.non_ema*"]  # of the weights, beside the usual ones
 
 
 @dataclass
