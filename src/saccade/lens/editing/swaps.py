@@ -110,7 +110,7 @@ class _Swap(Edit):
         call, where = self.recorded.at(site), f"swap of {site.name!r}"
         if self.tokens is None:
             return _with_map(asked, call, where)
-        return _refined(asked, call, self.tokens, where)
+        return refined(asked, call, self.tokens, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +170,7 @@ def _with_map(asked: Asked, call: Call, where: str) -> Asked:
     return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
 
 
-def _refined(asked: Asked, call: Call, tokens: dict[int, int], where: str) -> Asked:
+def refined(asked: Asked, call: Call, tokens: dict[int, int], where: str) -> Asked:
     """The map of this run with columns of the recorded one, rows scaled to sum to 1.
 
     The weight of source j is exp(s_ij − lse_i), of this run or, where j is mapped, of column tokens[j] of the
