@@ -7,6 +7,7 @@
 Other tools read it, and `Settings.parse` reads it back.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +27,33 @@ _FIELD = re.compile(r'\s*([^:,]+): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')  # quoted 
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Attention maps that a picture takes from another prompt, which is painted beside it from the same noise
+    (`saccade.tasks.generate.prompt_to_prompt`).
+
+    Attributes:
+        prompt: the other one.
+        words: share of the steps, from the first on, that take the maps of words.
+        patches: the same of patches.
+
+    Raises SaccadeError for shares out of range.
+    """
+
+    prompt: str
+    words: float = 0.8
+    patches: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.words <= 1 and 0 <= self.patches <= 1):
+            raise SaccadeError(f"shares of {self.words:g} and {self.patches:g} of the steps; 0 to 1 expected")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
     digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16. scheduler: of a public pipeline,
-    the name of its class, and then the sampler of `sampling` and its interval have no effect."""
+    the name of its class, and then the sampler of `sampling` and its interval have no effect. layout: where it takes
+    attention maps from, if it does."""
 
     prompt: str
     seed: int
@@ -40,6 +64,7 @@ class Settings:
     digest: str = ""
     precision: str = "fp32"
     scheduler: str = ""
+    layout: Layout | None = None
 
     @property
     def sampler(self) -> str:
@@ -58,6 +83,7 @@ class Settings:
             "Model hash": self.digest,
             "Model": re.sub(r"[,:\s\"]+", " ", printable(self.model)).strip(),
             **({} if self.precision == "fp32" else {"Precision": self.precision}),
+            **({} if self.layout is None else _layout_fields(self.layout)),
             "Version": f"saccade {__version__}",
         }
         lines = [" ".join(self.prompt.split())]
@@ -85,13 +111,14 @@ class Settings:
             sampler: Any = Sampling.sampler if scheduler else found["Sampler"].lower()
             sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
             seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
+            layout = _parse_layout(found)
         except KeyError as error:
             raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
         except (ValueError, SaccadeError) as error:
             raise DataError(f"{name}: the line of settings cannot be read: {in_one_line(error)}") from error
         negative = negative.removeprefix(_NEGATIVE.strip()).strip()
         model, digest = found.get("Model", ""), found.get("Model hash", "")
-        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision, scheduler)
+        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision, scheduler, layout)
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -110,6 +137,18 @@ class Settings:
         info = PngInfo()
         info.add_itxt(KEY, str(self)) if not str(self).isascii() else info.add_text(KEY, str(self))
         return info
+
+
+def _layout_fields(layout: Layout) -> dict[str, str]:
+    shares = f"{_number(layout.words)} {_number(layout.patches)}"
+    return {"Layout prompt": json.dumps(" ".join(layout.prompt.split()), ensure_ascii=False), "Layout shares": shares}
+
+
+def _parse_layout(found: dict[str, str]) -> Layout | None:
+    if "Layout prompt" not in found:
+        return None
+    words, patches = map(float, found["Layout shares"].split())
+    return Layout(json.loads(found["Layout prompt"]), words, patches)
 
 
 def _number(value: float) -> str:
