@@ -158,7 +158,7 @@ class _Run:
         return [
             self.task.batch(
                 indices[shard],
-                torch.Generator().manual_seed(_combined_seed(self.config.seed, step, shard)),
+                torch.Generator().manual_seed(combined_seed(self.config.seed, step, shard)),
                 step / self.steps,
             )
             for shard in mine
@@ -166,13 +166,13 @@ class _Run:
 
     def _order(self, epoch: int) -> Tensor:
         if self._ordered is None or self._ordered[0] != epoch:
-            generator = torch.Generator().manual_seed(_combined_seed(self.config.seed, epoch))
+            generator = torch.Generator().manual_seed(combined_seed(self.config.seed, epoch))
             self._ordered = epoch, torch.randperm(len(self.task), generator=generator)
         return self._ordered[1]
 
     def _update(self, batches: list[Any], interrupted: Callable[[], bool]) -> bool:
         """One step. Returns whether to stop after it; the same in all processes."""
-        torch.manual_seed(_combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
+        torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
         self.model.train()
         with self.device.precision():
             loss = self.task.loss(self.forward, batches, self.device.device)
@@ -294,7 +294,7 @@ def _flat(options: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}
 
 
-def _combined_seed(*numbers: int) -> int:
+def combined_seed(*numbers: int) -> int:
     """One seed from several (the 64-bit FNV-1a hash)."""
     value = 0xCBF29CE484222325
     for number in numbers:
