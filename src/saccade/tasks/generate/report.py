@@ -11,6 +11,7 @@ from saccade.errors import UsageError
 from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.generate.draw import prompt_sheet
+from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.scene_prompts import scene_prompts
 from saccade.tasks.generate.scores import Composition, by_kind, headline, paint, summary
@@ -27,7 +28,7 @@ Details = dict[str, dict[str, JudgementScores]]  # group of prompts -> row of `s
 
 
 def evaluate(
-    task: GenerateTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+    task: GenerateTask | PublicGenerateTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
 ) -> Evaluation:
     """The judge's shares of right atoms and of whole prompts, by the number of objects, for pictures of captions of the
     scenes; beside them those of the scenes themselves, the judge's ceiling, and those with the captions shuffled.
@@ -35,10 +36,12 @@ def evaluate(
     Pictures are painted with the default `Sampling`; picture i has the seed i. scores.png, and sheet.png with the first
     pictures, go to `out`.
 
-    Raises UsageError for a split, and for data that are not scenes of the shapes the judge knows.
+    Raises UsageError for a split, a public pipeline, and data that are not scenes of the shapes the judge knows.
     """
     if split is not None:
         raise UsageError(f"--split {split}: scenes have no splits; leave it out")
+    if not isinstance(task, GenerateTask):
+        raise UsageError(f"{data}: the scores are those of drawn scenes, which {task.name} was not trained to paint")
     world = _world(task, data)
     task.model.to(device.device).eval()
     judge, sampling = Judge(), Sampling()
@@ -70,8 +73,6 @@ def _world(task: GenerateTask, data: Path) -> Scenes:
         raise UsageError(f"{data}: a generator is scored on scenes; give scenes or scenes:N")
     if world.sprites:
         raise UsageError(f"{data}: the judge does not know sprites; leave them out")
-    if not len(world):
-        raise UsageError(f"{data}: 1 scene or more is expected")
     return world
 
 
