@@ -89,7 +89,11 @@ def look(
     from saccade.device import pick_device
     from saccade.studio.look import look_at
     from saccade.studio.views import LookOptions
+    from saccade.tasks.generate.task import reads_no_pictures
+    from saccade.tasks.loading import is_generator
 
+    if is_generator(model):
+        raise reads_no_pictures(model)
     stdout = console.stderr() if as_json else console.stdout()
     seen, place = _picture(picture, stdout), pick_device(device)
     waiting = console.stderr()

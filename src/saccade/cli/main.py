@@ -29,6 +29,10 @@ COMMANDS = {
         'Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are '
         "processed frame by frame.",
     ),
+    "generate": (
+        "saccade.cli.generate:generate",
+        "Paint pictures from a text.",
+    ),
     "search": (
         "saccade.cli.search:search",
         "Rank the pictures of a folder for a text.",

@@ -13,6 +13,7 @@ from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.registry import TASKS, commands
@@ -75,6 +76,28 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
         f"{spec} reads no text: a model that matches text with pictures is needed, such as "
         "hf:openai/clip-vit-base-patch32"
     )
+
+
+def load_generator(spec: str | Path) -> GenerateTask:
+    """A model that paints pictures from text. spec: the name of a bundled model, or a folder that training wrote.
+
+    Raises CheckpointError, in one line, for a model of another task, and as `load` does."""
+    if not is_generator(spec):
+        task = load(spec)
+        kind = getattr(task, "kind", "picture")
+        raise CheckpointError(
+            f"{spec} paints no pictures: it is a {kind} model, and a generator is needed, such as painter or a run of "
+            "saccade train generate"
+        )
+    ours = _ours(str(spec))
+    assert ours is not None
+    return GenerateTask.open(*ours)
+
+
+def is_generator(spec: str | Path) -> bool:
+    """Whether the model, as for `load`, is one that `saccade train generate` wrote."""
+    ours = _ours(str(spec))
+    return ours is not None and kind_in(ours[0]) == GenerateTask.kind
 
 
 def is_public_matcher(spec: str | Path) -> bool:

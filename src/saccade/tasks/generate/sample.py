@@ -64,6 +64,8 @@ def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
         raise SaccadeError("this generator was not trained for the sampler mean-flow: use euler or heun")
     if negative:
         raise SaccadeError("the sampler mean-flow takes no negative prompt: use euler or heun with it")
+    if sampling.interval != (0.0, 1.0):
+        raise SaccadeError("the sampler mean-flow takes no guidance interval: use euler or heun with it")
     if not contained[0] <= sampling.guidance <= contained[1]:
         raise SaccadeError(
             f"a guidance of {sampling.guidance:g} was requested; the sampler mean-flow of this generator contains "
@@ -98,22 +100,23 @@ def sample(
         times = torch.full((len(z), z.shape[1]), t, device=z.device)
         if sampling.sampler == "mean-flow":
             guidance = torch.full_like(times, sampling.guidance)
-            return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance)
+            return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance).to(z.dtype)
         if not sampling.guided(t):
-            return model.predict(z, times, prompts)
+            return model.predict(z, times, prompts).to(z.dtype)
         both = model.predict(torch.cat([z, z]), torch.cat([times, times]), sources)
-        positive, negative = both.chunk(2)
+        positive, negative = both.to(z.dtype).chunk(2)  # autocast predicts in bf16
         return negative + sampling.guidance * (positive - negative)
 
     z = noise
-    times = torch.linspace(0, 1, sampling.steps + 1, dtype=torch.float64)
-    for i, (t, until) in enumerate(pairwise(times)):
-        prediction = observed(z, float(t), float(until))
-        moved = step(prediction, z, t, until)
+    times = [i / sampling.steps for i in range(sampling.steps + 1)]  # exact at the ends of the guidance interval
+    instants = torch.tensor(times, dtype=torch.float64).to(noise)
+    for i, ((t, until), (start, stop)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
+        prediction = observed(z, t, until)
+        moved = step(prediction, z, start, stop)
         if sampling.sampler == "heun" and until < 1:
-            slope = velocity(prediction, z, t, 0.0) + velocity(observed(moved, float(until), 1.0), moved, until, 0.0)
-            moved = z + (until - t) / 2 * slope
-        z = moved.to(noise.dtype)
+            slope = velocity(prediction, z, start, 0.0) + velocity(observed(moved, until, 1.0), moved, stop, 0.0)
+            moved = z + (stop - start) / 2 * slope
+        z = moved
         if callback is not None:
             callback(i + 1, sampling.steps)
     return z

@@ -160,21 +160,11 @@ class GenerateTask(TrainedTask):
 
     def predict(self, source: Source) -> NoReturn:
         """Raises SaccadeError: a generator reads no pictures."""
-        raise self._reads_no_pictures()
+        raise reads_no_pictures(self.name)
 
     def predict_all(self, sources: Iterable[Source]) -> NoReturn:
         """Raises SaccadeError: a generator reads no pictures."""
-        raise self._reads_no_pictures()
-
-    @property
-    def vit(self) -> NoReturn:
-        """Raises SaccadeError: there is no encoder of pictures."""
-        raise self._reads_no_pictures()
-
-    def _reads_no_pictures(self) -> SaccadeError:
-        return SaccadeError(
-            f'{self.name} paints pictures and reads none: use `saccade generate "a red star" --model {self.name}`'
-        )
+        raise reads_no_pictures(self.name)
 
     @cached_property
     def digest(self) -> str:
@@ -196,6 +186,11 @@ class GenerateTask(TrainedTask):
             raise SaccadeError(
                 f"a size of {width} x {height} pixels has more than {MAX_TOKENS} patches of {patch}: use a smaller one"
             )
+
+
+def reads_no_pictures(model: str) -> SaccadeError:
+    """The error of a generator that is used to read a picture."""
+    return SaccadeError(f'{model} paints pictures and reads none: use saccade generate "a red star" --model {model}')
 
 
 def several(settings: Settings, n: int) -> list[Settings]:
