@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from saccade.train.muon import Muon
 from saccade.train.optim import moving_average, optimizers, schedulers
 
 from .points import Net, quick
@@ -19,7 +20,7 @@ def names(model, group):
 def test_muon_takes_the_matrices_of_blocks_and_adamw_the_rest():
     model = Net()
     muon, adam = optimizers(model, quick(lr=0.03, adam_lr=0.004, weight_decay=0.05))
-    assert isinstance(muon, torch.optim.Muon)
+    assert isinstance(muon, Muon)
     assert isinstance(adam, torch.optim.AdamW)
     (matrices,) = muon.param_groups
     assert names(model, matrices) == {"blocks.0.weight", "blocks.1.weight"}

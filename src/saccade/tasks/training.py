@@ -58,6 +58,10 @@ class Training:
         """A hash of the class names, of the names of all pictures, and of the name of the pretrained model."""
         return digest(*self._identity, self.about["start"])
 
+    def compiled(self, model: nn.Module) -> Any:
+        """The model with `torch.compile` where it pays: the whole of it, unless a task knows better."""
+        return torch.compile(model)
+
     def trained(self, model: nn.Module, name: str) -> TrainedTask:
         """The task around a network."""
         raise NotImplementedError

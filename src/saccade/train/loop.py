@@ -46,6 +46,9 @@ class Trainable(Protocol):
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
         """Mean loss over all samples of the batches."""
 
+    def compiled(self, model: nn.Module) -> nn.Module:
+        """The model with `torch.compile` where it pays."""
+
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
         """Scores on the validation samples."""
 
@@ -53,8 +56,8 @@ class Trainable(Protocol):
         """Write the trained model as users load it."""
 
 
-# Options that may differ when a run is resumed: they change results by rounding only.
-_MAY_CHANGE = {"device", "precision", "compile"}
+# Options that may differ when a run is resumed: they change results by rounding only, or not at all.
+_MAY_CHANGE = {"device", "precision", "compile", "workers"}
 
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
 VALIDATIONS = 50
@@ -264,7 +267,7 @@ class _Run:
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
         if _should_compile(self.config, self.device, self.steps):
-            model = getattr(self.task, "compiled", torch.compile)(model)
+            model = self.task.compiled(model)
         if self.device.world > 1:
             model = DistributedDataParallel(model)
         return model

@@ -10,6 +10,7 @@ from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator
 from saccade.ops.flow import noised, step
+from saccade.tasks.generate.batches import CaptionedScenes
 from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, flow_errors, over_pixels
 from saccade.tasks.generate.recipe import GenerateRecipe
@@ -52,6 +53,14 @@ def test_a_batch_follows_from_its_generator_and_views_share_a_picture():
     assert torch.equal(first.pictures[0], first.pictures[1])
     assert not torch.equal(first.noise[0], first.noise[1])
     assert not torch.equal(first.pictures[1], first.pictures[2])
+
+
+def test_scenes_are_the_same_for_any_number_of_processes():
+    scenes, indices = Scenes(16, 32, 1, **SCENES), torch.arange(5)
+    found = [CaptionedScenes(scenes, 2, workers).samples(indices, (32, 32), torch.Generator()) for workers in (0, 2)]
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    assert len(found[0][1]) == 5
 
 
 def test_the_loss_is_the_error_of_the_velocity_and_falls():

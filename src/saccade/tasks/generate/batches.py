@@ -1,16 +1,24 @@
 """Pictures with captions to train a generator: drawn scenes, each noised several times."""
 
+import multiprocessing
+import signal
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from saccade.data.scenes import Scene, Scenes, draw_caption
+from saccade.data.scenes import Scenes, draw_caption
+from saccade.data.scenes.stream import Stream
 from saccade.ops.flow import logit_normal
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.training import SceneSource
+
+_CAPTIONS = 4  # stream of random numbers; scenes, films, edits and pairs use 0 to 3
 
 
 class Batch(NamedTuple):
@@ -32,25 +40,52 @@ class Batch(NamedTuple):
 
 
 class CaptionedScenes(SceneSource):
-    """Scenes that never repeat. Each is in `views` samples of a batch, with a caption drawn for each."""
+    """Scenes that never repeat. Each is in `views` samples of a batch, with a caption drawn for each.
+
+    workers: processes that draw them; the samples are the same for any number.
+    """
 
     label = "scenes with captions, rendered for each batch"
 
-    def __init__(self, scenes: Scenes, views: int):
+    def __init__(self, scenes: Scenes, views: int, workers: int = 0):
         super().__init__(scenes)
-        self.views = views
+        self.views, self.workers = views, workers
+        self._pool: ProcessPoolExecutor | None = None
 
     def samples(
         self, indices: Tensor, size: tuple[int, int], generator: Generator
     ) -> tuple[Float[Tensor, "b c y x"], list[str]]:
-        pictures, scenes = self.scenes.batch(-(-len(indices) // self.views), size, generator)
-        samples = [each for each in range(len(scenes)) for _ in range(self.views)][: len(indices)]
-        return pictures[samples], draw_captions([scenes[i] for i in samples], generator)
+        n = len(indices)
+        seeds: list[int] = torch.randint(2**62, (-(-n // self.views),), generator=generator).tolist()
+        if self.workers and self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (self.scenes, self.views))
+        if self._pool is None:
+            drawn = [captioned_scene(self.scenes, self.views, size, seed) for seed in seeds]
+        else:
+            drawn = list(self._pool.map(_draw, repeat(size), seeds, chunksize=-(-len(seeds) // self.workers)))
+        pictures = torch.from_numpy(np.stack([pixels for pixels, _ in drawn])).permute(0, 3, 1, 2).float() / 255
+        captions = [caption for _, texts in drawn for caption in texts]
+        return pictures.repeat_interleave(self.views, dim=0)[:n], captions[:n]
 
 
-def draw_captions(scenes: Sequence[Scene], generator: Generator) -> list[str]:
-    """A caption of each scene."""
-    return [draw_caption(scene.description, generator).text for scene in scenes]
+def captioned_scene(scenes: Scenes, views: int, size: tuple[int, int], seed: int) -> tuple[np.ndarray, list[str]]:
+    """The pixels of the scene of a seed, and `views` captions of it."""
+    scene, stream = scenes.fresh(size, seed), Stream(seed, _CAPTIONS)
+    return scene.pixels, [draw_caption(scene.description, stream).text for _ in range(views)]
+
+
+_world: tuple[Scenes, int]  # of a worker process
+
+
+def _begin(scenes: Scenes, views: int) -> None:
+    global _world
+    _world = scenes, views
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training process, which saves its state
+
+
+def _draw(size: tuple[int, int], seed: int) -> tuple[np.ndarray, list[str]]:
+    return captioned_scene(*_world, size, seed)
 
 
 def noised_batch(

@@ -58,7 +58,7 @@ class GenerateTraining(SourceTraining):
         self.patch = generator.config.patch
         size = train.size if isinstance(train, Scenes) else (recipe.size, recipe.size)
         self.size = floor_to_patches(size, self.patch)
-        self.source, self.val = self._open_source(train, recipe.views), self._open_source(val, 1)
+        self.source, self.val = self._open_source(train, recipe.views, recipe.workers), self._open_source(val, 1)
         self.preprocess = Preprocess(self.size, "crop")
         self.words: set[str] = set()
         self._describe_data(len(self.val))
@@ -67,10 +67,12 @@ class GenerateTraining(SourceTraining):
         captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 
-    def _open_source(self, data: Scenes | CaptionSet, views: int) -> CaptionedScenes | CaptionedPictures:
+    def _open_source(
+        self, data: Scenes | CaptionSet, views: int, workers: int = 0
+    ) -> CaptionedScenes | CaptionedPictures:
         if isinstance(data, Scenes):
             check_scene_size(data.size, self.recipe)
-            return CaptionedScenes(data, views)
+            return CaptionedScenes(data, views, workers)
         return CaptionedPictures(data, self.size, views)
 
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
@@ -90,9 +92,10 @@ class GenerateTraining(SourceTraining):
             raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
         return self.mean_flow.errors(model, batch, words).mean()
 
-    def compiled(self, model: Generator) -> Generator:
+    def compiled(self, model: nn.Module) -> nn.Module:
         """The model with its blocks compiled: they are alike, so one is compiled for all, and captions of any length
         do not compile the rest anew."""
+        assert isinstance(model, Generator)
         for block in model.blocks:
             block.compile()
         return model
