@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from saccade.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from saccade.errors import CheckpointError, DataError, SaccadeError
     from saccade.lens import (
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from saccade.lens.watch import watch
     from saccade.ops import attend, attention_weights
     from saccade.tasks import load
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Call",

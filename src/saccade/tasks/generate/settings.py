@@ -16,9 +16,9 @@ from typing import Any, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from saccade import __version__
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
 from saccade.tasks.generate.sample import Sampling
+from saccade.version import __version__
 
 KEY = "parameters"  # of the PNG's text
 _SETTINGS = re.compile(r"^Steps: \d+, Sampler: .*$")
