@@ -122,10 +122,10 @@ def generate(
     try:
         for picture in _painted(task, several(settings, n), place):
             files.write(picture)
-    finally:  # also those that were done when it was interrupted
-        if files.pictures:
-            files.finish()
-            _print(files, n, unknown, as_json)
+    except KeyboardInterrupt:
+        _finish(files, n, unknown, as_json)
+        raise
+    _finish(files, n, unknown, as_json)
 
 
 def _settings(
@@ -135,16 +135,14 @@ def _settings(
     SaccadeError where they are out of range."""
     from dataclasses import replace
 
-    from saccade.tasks.generate.sample import Sampling
-
     start: dict[str, Any] = {}
     if base is not None:
         height, width = base.size
         start = {"prompt": base.prompt, "negative": base.negative, "seed": base.seed, "height": height, "width": width}
     given = {name: value for name, value in sampling.items() if value is not None}
     options = start | {name: value for name, value in others.items() if value is not None}
-    settings = task.settings(**options, sampling=replace(base.sampling if base else Sampling(), **given))
-    return replace(settings, precision=precision)
+    settings = task.settings(**options, sampling=replace(base.sampling if base else task.default_sampling, **given))
+    return replace(settings, precision=precision, layout=base.layout if base else None)
 
 
 def _print_assumptions(task: "GenerateTask", base: "Settings | None", settings: "Settings") -> list[str]:
@@ -164,13 +162,15 @@ def _painted(task: "GenerateTask", settings: "Sequence[Settings]", place: "Devic
     """The pictures, with a progress bar of the steps."""
     from tqdm.auto import tqdm
 
+    from saccade.tasks.generate.prompt_to_prompt import paint
+
     with tqdm(unit="steps", delay=1, disable=None, leave=False) as bar, place.precision():
 
         def report(done: int, steps: int) -> None:
             bar.total = steps
             bar.update(done - bar.n)
 
-        yield from task.generate_all(settings, report)
+        yield from paint(task, settings, report)
 
 
 @dataclass
@@ -219,8 +219,8 @@ class Files:
         picture.save(path)
         self.pictures.append((path, picture))
 
-    def finish(self) -> None:
-        """Write the sheet. Raises DataError where it cannot be written."""
+    def write_grid(self) -> None:
+        """Write the sheet, if one is wanted. Raises DataError where it cannot be written."""
         if self.grid is None:
             return
         from saccade.data import output
@@ -262,6 +262,13 @@ def _make(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise output.write_error(folder, error) from error
+
+
+def _finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
+    """Write the sheet, and print what was painted, if anything was."""
+    if files.pictures:
+        files.write_grid()
+        _print(files, n, unknown, as_json)
 
 
 def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:

@@ -152,6 +152,11 @@ class GenerateTask(TrainedTask):
         device = words.index.device
         return words, present.to(device), word_weights(words, prompts).to(device)
 
+    @property
+    def default_sampling(self) -> Sampling:
+        """How pictures are painted unless a call says otherwise."""
+        return Sampling()
+
     def unknown_words(self, prompt: str) -> list[str]:
         """Words of a prompt that the training captions did not hold; none if they were not recorded."""
         known = set(self.card.get("words", []))
