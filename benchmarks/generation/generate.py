@@ -1,0 +1,235 @@
+"""Seconds a picture: our generator and the PixArt transformer of diffusers of equal depth, width and tokens.
+
+    python -m benchmarks.generation.generate --json-file generate.json
+    python -m benchmarks.generation.generate --quick                          # shows that it works
+    pip install --target FOLDER --no-deps diffusers                           # the peer, outside of the environment
+    python -m benchmarks.generation.generate --packages FOLDER
+
+On one core of a CPU, in processor seconds, in fp32, with random weights; eager, then both compiled. All take turns in
+one run. Both models denoise the same noise in equal steps with classifier-free guidance, two evaluations a step in one
+batch, by the same equations. The MLPs have equal numbers of weights: ours is a SwiGLU of 8/3 of the width, PixArt's a
+GELU of 4 times the width.
+
+The prompt's encoded words are given to both, so that no text encoder is timed, and PixArt gets no more tokens than
+there are words, where its pipeline pads to 120 or 300. Ours computes their keys and values once a picture, which is
+timed; diffusers once a step. In the rows "sources each step" ours reads the prompt anew at every step, with its text
+encoder, and the pictures must be the same to 1e-5. In the rows "few steps" ours takes 4 steps of the sampler mean-flow,
+with the guidance as an input: one evaluation a step.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import cyclopts
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from benchmarks.common.machine import machine, print_machine
+from benchmarks.common.paired import measure, speedup
+from saccade.models.generator import Generator, GeneratorConfig, Sources
+from saccade.models.sources import SourceTokens
+from saccade.tasks.generate.sample import Sampling, sample
+
+OURS, EACH_STEP, FEW, PEER = "ours", "ours, sources each step", "ours, few steps", "PixArt"
+GUIDANCE, TOLERANCE = 3.0, 1e-5
+FLOORS = {"ours / PixArt": 1.5, "few steps / PixArt": 12.0}
+PROMPT = "a red star left of a blue ring, and a green cross below the blue ring"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A size of both models, and the pictures painted at once."""
+
+    name: str
+    width: int
+    heads: int
+    depth: int
+    patch: int
+    side: int
+    batch: int
+    steps: int = 25
+    few: int = 4
+    text_width: int = 128
+
+    def ours(self) -> Generator:
+        """Ours, with random values for the weights that start at 0."""
+        block = {"width": self.width, "heads": self.heads, "hidden": self.width * 8 // 3, "activation": "swiglu"}
+        text = {"block": {"width": self.text_width, "heads": 4, "hidden": 2 * self.text_width}, "depth": 2}
+        config = {"block": block, "depth": self.depth, "patch": self.patch, "late": -(-self.depth // 3), "text": text}
+        model = Generator(GeneratorConfig.model_validate({**config, "contained_guidance": (1.0, 5.0)})).eval()
+        for parameter in model.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.02)
+        return model
+
+    def peer(self, pixart: Any) -> nn.Module:
+        """diffusers' model."""
+        return pixart(
+            num_attention_heads=self.heads,
+            attention_head_dim=self.width // self.heads,
+            in_channels=3,
+            out_channels=3,
+            num_layers=self.depth,
+            cross_attention_dim=self.width,
+            sample_size=self.side,
+            patch_size=self.patch,
+            caption_channels=self.text_width,
+            use_additional_conditions=False,
+        ).eval()
+
+
+CASES = [
+    Case("1 picture", 192, 6, 8, 8, 64, 1),
+    Case("8 pictures", 192, 6, 8, 8, 64, 8),
+]
+QUICK = [Case("quick", 64, 2, 2, 8, 32, 2, steps=3, few=2)]
+
+
+class SourcesEachStep:
+    """A generator that encodes its prompts anew at every evaluation."""
+
+    def __init__(self, model: Generator, prompts: list[str], present: Tensor):
+        self.model, self.prompts, self.present, self.config = model, prompts, present, model.config
+
+    def predict(self, z: Tensor, t: Tensor, sources: Sources) -> Tensor:
+        """`Generator.predict`."""
+        return self.model.predict(z, t, self.model.encode(self.model.tokenize(self.prompts), self.present))
+
+
+def main(
+    *,
+    repeats: int = 7,
+    quick: bool = False,
+    only: str = "",
+    compiled: bool = True,
+    packages: Path | None = None,
+    json_file: Path | None = None,
+) -> None:
+    """Time and compare.
+
+    Parameters
+    ----------
+    repeats
+        Turns that each way gets, after one that is not counted.
+    quick
+        Tiny models, eager, and three turns, to show that it works. Its figures mean nothing.
+    only
+        Run the cases with this in their names.
+    compiled
+        Compare the compiled models too.
+    packages
+        A folder in which diffusers lies, if it is not installed.
+    json_file
+        Write all figures there.
+    """
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    print_machine()
+    pixart = find_peer(packages)
+    cases = [case for case in (QUICK if quick else CASES) if only in case.name]
+    modes = ["eager", "compiled"] if compiled and not quick else ["eager"]
+    results = [run(case, mode, pixart, 3 if quick else repeats) for case in cases for mode in modes]
+    if json_file:
+        json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
+
+
+def find_peer(packages: Path | None) -> Any | None:
+    """The class of PixArt's transformer; None, with a message, where diffusers is not installed."""
+    if packages is not None:
+        sys.path.append(str(packages))
+    try:
+        from diffusers import PixArtTransformer2DModel
+    except ImportError as error:
+        print(f"diffusers cannot be imported ({error}): ours alone; see --packages")
+        return None
+    return PixArtTransformer2DModel
+
+
+@torch.no_grad()
+def run(case: Case, mode: str, pixart: Any | None, repeats: int) -> dict[str, Any]:
+    """All ways of one case, printed and returned for JSON."""
+    ours = case.ours()
+    prompts = [PROMPT] * case.batch + ["-"] * case.batch
+    present = torch.tensor([True] * case.batch + [False] * case.batch)
+    caption = ours.caption(ours.tokenize(prompts), present)
+    prompt = SourceTokens(caption.tokens[: case.batch], caption.mask[: case.batch])
+    noise = torch.randn(case.batch, 1, 3, case.side, case.side)
+    each_step = cast(Generator, SourcesEachStep(ours, prompts, present))
+    many, few = Sampling(case.steps, GUIDANCE), Sampling(case.few, GUIDANCE, sampler="mean-flow")
+    ways: dict[str, Callable[[], Tensor]] = {
+        OURS: lambda: sample(ours, noise, ours.keys_values([caption]), many),
+        EACH_STEP: lambda: sample(each_step, noise, ours.keys_values([caption]), many),
+        FEW: lambda: sample(ours, noise, ours.keys_values([prompt]), few),
+    }
+    sizes = {OURS: parameters(ours.blocks)}
+    if pixart is not None:
+        peer = case.peer(pixart)
+        sizes[PEER] = parameters(cast(nn.Module, peer.transformer_blocks))
+        network = torch.compile(peer) if mode == "compiled" else peer
+        ways[PEER] = lambda: sample_peer(network, noise, caption.tokens, caption.mask, case.steps)
+    if mode == "compiled":
+        ours.predict = torch.compile(ours.predict)  # type: ignore[method-assign]
+    apart = float((ways[OURS]() - ways[EACH_STEP]()).abs().max())
+    times = measure(ways, repeats, clock=time.process_time)
+    words = caption.tokens.shape[1]
+    print(f"\n## {case.name} of {case.side} px, {words} words, {mode}; weights of the blocks: {sizes}")
+    return {"case": asdict(case), "mode": mode, "weights": sizes, **report(case, times, apart)}
+
+
+def sample_peer(
+    model: Any,
+    noise: Float[Tensor, "b 1 c y x"],
+    words: Float[Tensor, "twice m d"],
+    mask: Float[Tensor, "twice m"],
+    steps: int,
+) -> Float[Tensor, "b c y x"]:
+    """Euler steps with classifier-free guidance, as diffusers' pipelines do them; the model predicts the velocity."""
+    z = noise[:, 0]
+    times = torch.linspace(0, 1, steps + 1)
+    for t, until in pairwise(times):
+        both = model(
+            torch.cat([z, z]), words, (1000 * t).expand(len(words)), encoder_attention_mask=mask, return_dict=False
+        )
+        positive, negative = both[0].chunk(2)
+        z = z + (until - t) * (negative + GUIDANCE * (positive - negative))
+    return z
+
+
+def report(case: Case, times: dict[str, list[float]], apart: float) -> dict[str, Any]:
+    """Print the times and their ratios; return both."""
+    for name, seconds in times.items():
+        print(f"  {name:24} {median(seconds) / case.batch:9.4f} s a picture")
+    ratios = {title: speedup(times, way, baseline) for title, way, baseline in pairs(PEER in times)}
+    for title, ratio in ratios.items():
+        floor = FLOORS.get(title)
+        verdict = "" if floor is None else f"  floor {floor:g}x: {'held' if ratio.value >= floor else 'not held'}"
+        print(f"  {title:24} {ratio}{verdict}")
+    verdict = "equal" if apart <= TOLERANCE else "NOT EQUAL"
+    print(f"  sources computed once and at each step: {verdict}, largest difference {apart:.1e}")
+    found = {title: asdict(ratio) for title, ratio in ratios.items()}
+    return {"seconds": times, "ratios": found, "largest difference": apart, "floors": FLOORS}
+
+
+def pairs(with_peer: bool) -> Iterator[tuple[str, str, str]]:
+    """Titles, faster and slower ways of the ratios."""
+    if with_peer:
+        yield "ours / PixArt", OURS, PEER
+        yield "few steps / PixArt", FEW, PEER
+    yield "once / each step", OURS, EACH_STEP
+    yield "few steps / ours", FEW, OURS
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)
