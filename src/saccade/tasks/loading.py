@@ -6,6 +6,7 @@ from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
+from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
@@ -13,6 +14,7 @@ from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
@@ -78,10 +80,13 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
     )
 
 
-def load_generator(spec: str | Path) -> GenerateTask:
-    """A model that paints pictures from text. spec: the name of a bundled model, or a folder that training wrote.
+def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask:
+    """A model that paints pictures from text. spec: the name of a bundled model, a folder that training wrote, or a
+    pipeline of diffusers: "diffusers:FOLDER", "hf:owner/name", a folder with model_index.json.
 
-    Raises CheckpointError, in one line, for a model of another task, and as `load` does."""
+    Raises CheckpointError, in one line, for a model of another task, and as `load` and `load_pipeline` do."""
+    if is_pipeline(spec) or str(spec).startswith("hf:"):
+        return PublicGenerateTask(load_pipeline(spec))
     if not is_generator(spec):
         task = load(spec)
         kind = getattr(task, "kind", "picture")
