@@ -97,20 +97,23 @@ class ComposeSettings:
     sheet: Path | None = None
     quick: bool = False
 
+    def __post_init__(self) -> None:
+        if self.quick:
+            self.n, self.steps_list = 6, "2"
+
     def samplings(self) -> list[Sampling]:
         """All pairs of steps and guidance."""
-        steps = [2] if self.quick else numbers("--steps-list", self.steps_list or str(self.steps), int)
+        steps = numbers("--steps-list", self.steps_list or str(self.steps), int)
         scales = numbers("--guidance", self.guidance, float)
         return [Sampling(each, scale, sampler=self.sampler) for each in steps for scale in scales]
 
     def prompts(self, size: tuple[int, int]) -> Prompts:
         """Captions of each set."""
-        n = 6 if self.quick else self.n
         sets = {
             name: Scenes(SEARCHED, size, PROMPT_SEED, objects=(1, 3), apart=True, combinations=name)
             for name in COMBINATIONS
         }
-        return {name: even_prompts(world, n, LANGUAGES) for name, world in sets.items()}
+        return {name: even_prompts(world, self.n, LANGUAGES) for name, world in sets.items()}
 
 
 @app.default
