@@ -37,7 +37,6 @@ class GenerateTask(TrainedTask):
     model: Generator
 
     kind: ClassVar[str] = "generate"
-    default_sampling: ClassVar[Sampling] = Sampling()
     network: ClassVar[type[nn.Module]] = Generator
     network_config: ClassVar[type[BaseModel]] = GeneratorConfig
 
