@@ -1,9 +1,7 @@
 """`saccade generate`: pictures painted from a text."""
 
-import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,15 +11,18 @@ from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
-from saccade.errors import UsageError, printable
+from saccade.cli.picture_files import Files
+from saccade.errors import UsageError
 
 if TYPE_CHECKING:
     from saccade.device import Device
+    from saccade.tasks.generate.public import PublicGenerateTask
+    from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.result import GeneratedPicture
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
-NAME = "generated"  # of files and folders that are not named
+    AnyGenerateTask = GenerateTask | PublicGenerateTask
 
 
 def generate(
@@ -40,6 +41,9 @@ def generate(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     grid: Path | None = None,
     like: Path | None = None,
+    instead: str | None = None,
+    keep_layout: Annotated[bool, Parameter(negative=())] = False,
+    look: Path | None = None,
     device: DeviceName = "auto",
     precision: Precision | None = None,
     as_json: Json = False,
@@ -57,13 +61,18 @@ def generate(
 
         saccade generate --like generated.png --steps 50
 
+        saccade generate "a red star left of a blue ring" --look look.html
+
+        saccade generate "a red star left of a blue ring" --instead "a green star left of a blue ring" --keep-layout
+
     Parameters
     ----------
     prompt
         What to paint. (red:1.5) gives words more weight, (red:0.5) less; (red) is 1.1, [red] is 1 / 1.1, and \\( is a
         plain bracket. A weight multiplies the attention to the word.
     model
-        A generator: the name of a bundled one, or a folder (a run's too).
+        A generator: the name of a bundled one, a folder (a run's too), or a text-to-image pipeline of diffusers:
+        diffusers:FOLDER or hf:owner/name.
     negative
         What to move away from; it takes effect where --guidance is not 1.
     steps
@@ -91,6 +100,13 @@ def generate(
         PNG for all pictures on one sheet.
     like
         PNG whose settings are used; options that are given beside it replace them.
+    instead
+        Another prompt to paint in place of the first, from the same noise and with the first one's attention to words
+        in most of the steps: what the same words describe changes less than by painting anew (prompt-to-prompt).
+    keep_layout
+        With --instead: also keep the first one's attention between patches in the first steps, which holds the layout.
+    look
+        HTML page to write: where each word acts on the picture, at every step, layer and head.
     device
         Where to compute.
     precision
@@ -103,9 +119,11 @@ def generate(
         raise UsageError('no prompt was given: say what to paint, as in saccade generate "a red star"')
     if prompt is not None and not prompt.strip():
         raise UsageError('the prompt is empty: say what to paint, as in "a red star"')
-    files = Files.named(out, grid, n, like)
+    _check_edits(instead, keep_layout, look, n)
+    files = Files.named(out, grid, n, like, look)
     import_library()
     from saccade.device import join
+    from saccade.tasks.generate.prompt_to_prompt import instead_of
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import several
     from saccade.tasks.loading import load_generator
@@ -118,9 +136,11 @@ def generate(
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
     settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
+    if instead is not None:
+        settings = instead_of(settings, instead, keep_layout)
     unknown = _print_assumptions(task, base, settings)
     try:
-        for picture in _painted(task, several(settings, n), place):
+        for picture in _painted(task, several(settings, n), place, look):
             files.write(picture)
     except KeyboardInterrupt:
         _finish(files, n, unknown, as_json)
@@ -129,23 +149,28 @@ def generate(
 
 
 def _settings(
-    task: "GenerateTask", base: "Settings | None", sampling: dict[str, Any], others: dict[str, Any], precision: str
+    task: "AnyGenerateTask", base: "Settings | None", sampling: dict[str, Any], others: dict[str, Any], precision: str
 ) -> "Settings":
     """The settings of the first picture: those that are not None, then those of `base`, then the defaults. Raises
     SaccadeError where they are out of range."""
     from dataclasses import replace
 
+    from saccade.tasks.generate.task import GenerateTask
+
     start: dict[str, Any] = {}
     if base is not None:
         height, width = base.size
         start = {"prompt": base.prompt, "negative": base.negative, "seed": base.seed, "height": height, "width": width}
+    layout = base.layout if base else None
+    if layout is not None and not isinstance(task, GenerateTask):
+        raise UsageError(f"the settings take the layout of another prompt, which {task.name} cannot: use another model")
     given = {name: value for name, value in sampling.items() if value is not None}
     options = start | {name: value for name, value in others.items() if value is not None}
     settings = task.settings(**options, sampling=replace(base.sampling if base else task.default_sampling, **given))
-    return replace(settings, precision=precision, layout=base.layout if base else None)
+    return replace(settings, precision=precision, layout=layout)
 
 
-def _print_assumptions(task: "GenerateTask", base: "Settings | None", settings: "Settings") -> list[str]:
+def _print_assumptions(task: "AnyGenerateTask", base: "Settings | None", settings: "Settings") -> list[str]:
     """Print what the user should know before pictures are painted. Returns the words that the model has never seen."""
     stderr = console.stderr()
     if base is not None and base.digest != task.digest:
@@ -158,11 +183,26 @@ def _print_assumptions(task: "GenerateTask", base: "Settings | None", settings: 
     return unknown
 
 
-def _painted(task: "GenerateTask", settings: "Sequence[Settings]", place: "Device") -> "Iterator[GeneratedPicture]":
-    """The pictures, with a progress bar of the steps."""
+def _check_edits(instead: str | None, keep_layout: bool, look: Path | None, n: int) -> None:
+    """Raises UsageError for options that do not go together."""
+    if instead is not None and not instead.strip():
+        raise UsageError('--instead is empty: give another prompt, such as "a green star"')
+    if keep_layout and instead is None:
+        raise UsageError("--keep-layout goes with --instead: give another prompt, of which the layout is to be kept")
+    if look is not None and n > 1:
+        raise UsageError(f"--look shows one picture, and --n {n} paints more: leave one of them out")
+    if look is not None and instead is not None:
+        raise UsageError("--look shows a picture of one prompt: leave it or --instead out")
+
+
+def _painted(
+    task: "AnyGenerateTask", settings: "Sequence[Settings]", place: "Device", look: Path | None
+) -> "Iterator[GeneratedPicture]":
+    """The pictures, with a progress bar of the steps. look: page to write of the only one."""
     from tqdm.auto import tqdm
 
     from saccade.tasks.generate.prompt_to_prompt import paint
+    from saccade.tasks.generate.task import GenerateTask
 
     with tqdm(unit="steps", delay=1, disable=None, leave=False) as bar, place.precision():
 
@@ -170,98 +210,14 @@ def _painted(task: "GenerateTask", settings: "Sequence[Settings]", place: "Devic
             bar.total = steps
             bar.update(done - bar.n)
 
-        yield from paint(task, settings, report)
+        if look is not None:
+            from saccade.studio.views.generate import write_generation_page
 
-
-@dataclass
-class Files:
-    """Where pictures go.
-
-    Attributes:
-        out: a PNG; if `folder`, the folder of several.
-        grid: PNG for the sheet of all.
-        pictures: path of each picture that is written, with the picture.
-    """
-
-    out: Path
-    folder: bool
-    grid: Path | None = None
-    pictures: "list[tuple[Path, GeneratedPicture]]" = field(default_factory=list)
-
-    @classmethod
-    def named(cls, out: Path | None, grid: Path | None, n: int, like: Path | None) -> "Files":
-        """Checked before the work starts. Raises DataError where they cannot be written, or would replace `like`."""
-        from saccade.data import output
-        from saccade.data.files import check_file
-
-        inputs = [] if like is None else [check_file(like)]
-        files = cls(_free(n > 1) if out is None else out, n > 1, grid)
-        if files.folder:
-            _check_folder(files.out, n, inputs)
-        for option, file in (("--out", None if files.folder else files.out), ("--grid", grid)):
-            if file is not None and file.suffix.lower() != ".png":
-                raise UsageError(f"{option} {printable(file)}: pictures are PNGs: give a name that ends in .png")
-            if file is not None:
-                output.check_writable(file, inputs)
-        if grid is not None and grid.absolute() in {files.path(i).absolute() for i in range(n)}:
-            raise UsageError("--grid and --out name the same file: choose another for one of them")
-        return files
-
-    def path(self, i: int) -> Path:
-        """Of picture i."""
-        return self.out / f"{i}.png" if self.folder else self.out
-
-    def write(self, picture: "GeneratedPicture") -> None:
-        """Write the next picture. Raises DataError where it cannot be written."""
-        if self.folder and not self.pictures:
-            _make(self.out)
-        path = self.path(len(self.pictures))
-        picture.save(path)
-        self.pictures.append((path, picture))
-
-    def write_grid(self) -> None:
-        """Write the sheet, if one is wanted. Raises DataError where it cannot be written."""
-        if self.grid is None:
-            return
-        from saccade.data import output
-        from saccade.tasks.generate.sheet import LARGEST, contact_sheet
-
-        if len(self.pictures) > LARGEST:
-            console.note(console.stderr(), f"{self.grid} shows the first {LARGEST} of {len(self.pictures)} pictures")
-        content = io.BytesIO()
-        contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")
-        output.write_file(self.grid, content.getvalue())
-
-
-def _free(folder: bool) -> Path:
-    """generated.png or generated, or the first with a number that is not there."""
-    suffix = "" if folder else ".png"
-    number = 1
-    path = Path(f"{NAME}{suffix}")
-    while path.exists() or path.is_symlink():
-        path, number = Path(f"{NAME}-{number}{suffix}"), number + 1
-    return path
-
-
-def _check_folder(out: Path, n: int, inputs: Sequence[Path]) -> None:
-    from saccade.data import output
-
-    if out.suffix.lower() == ".png" or (out.exists() and not out.is_dir()):
-        raise UsageError(f"--out {printable(out)}: with --n {n} a folder is expected, for 0.png, 1.png and so on")
-    if not out.is_dir():
-        output.check_writable(out)
-    for i in range(n):
-        if inputs and (out / f"{i}.png").exists():
-            output.check_writable(out / f"{i}.png", inputs)
-
-
-def _make(folder: Path) -> None:
-    from saccade.data import output
-
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise output.write_error(folder, error) from error
+            yield write_generation_page(task, settings[0], look, report)[0]
+        elif isinstance(task, GenerateTask):
+            yield from paint(task, settings, report)
+        else:
+            yield from task.generate_all(settings, report)
 
 
 def _finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
@@ -275,7 +231,9 @@ def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
     pictures = [{"path": str(path), **picture.to_dict()} for path, picture in files.pictures]
     if as_json:
         grid = None if files.grid is None else str(files.grid)
-        print(json.dumps({"pictures": pictures, "grid": grid, "unknown_words": unknown}, ensure_ascii=False))
+        page = None if files.page is None else str(files.page)
+        content = {"pictures": pictures, "grid": grid, "page": page, "unknown_words": unknown}
+        print(json.dumps(content, ensure_ascii=False))
         return
     stdout, (path, first) = console.stdout(), files.pictures[0]
     if n == 1:
@@ -285,3 +243,5 @@ def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
         console.line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
     if files.grid is not None:
         console.line(stdout, "The sheet: ", (str(files.grid), "bold"))
+    if files.page is not None:
+        console.line(stdout, "The page: ", (str(files.page), "bold"), ". Open it in a browser and click a word.")

@@ -18,6 +18,7 @@ from difflib import SequenceMatcher
 import torch
 import torch.nn.functional as F
 
+from saccade.errors import SaccadeError
 from saccade.lens import Call, during, edit
 from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import refined
@@ -35,7 +36,9 @@ def paint_with_layout(
 ) -> tuple[GeneratedPicture, GeneratedPicture]:
     """The picture of the layout's prompt, as it is without edits, and that of the prompt with attention maps of it.
 
-    Raises as `task.generate` does, and for the layout's prompt too."""
+    Raises SaccadeError for generators of other libraries, and as `task.generate` does, for the layout's prompt too."""
+    if not isinstance(task, GenerateTask):
+        raise SaccadeError(f"{task.name}: other libraries' pipelines keep no layout; saccade.edit changes them")
     layout = settings.layout
     assert layout is not None
     first = replace(settings, prompt=layout.prompt, layout=None)
@@ -128,7 +131,7 @@ def _sample(asked: Asked, i: int) -> Asked:
     return replace(asked, q=asked.q[i : i + 1], k=asked.k[i : i + 1], v=asked.v[i : i + 1], mask=mask)
 
 
-def instead(settings: Settings, prompt: str, keep_layout: bool) -> Settings:
+def instead_of(settings: Settings, prompt: str, keep_layout: bool) -> Settings:
     """Settings for another prompt that takes attention maps of the prompt of `settings`: of words in the first 80 % of
     the steps, and to keep the layout of patches in the first 40 % (as in the paper's examples)."""
     layout = Layout(settings.prompt, patches=0.4 if keep_layout else 0.0)

@@ -1,0 +1,112 @@
+"""Where `saccade generate` writes pictures."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saccade.cli import console
+from saccade.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from saccade.tasks.generate.result import GeneratedPicture
+
+NAME = "generated"  # of files and folders that are not named
+
+
+@dataclass
+class Files:
+    """Where pictures go.
+
+    Attributes:
+        out: a PNG; if `folder`, the folder of several.
+        grid: PNG for the sheet of all.
+        page: HTML page on the only picture.
+        pictures: path of each picture that is written, with the picture.
+    """
+
+    out: Path
+    folder: bool
+    grid: Path | None = None
+    page: Path | None = None
+    pictures: "list[tuple[Path, GeneratedPicture]]" = field(default_factory=list)
+
+    @classmethod
+    def named(cls, out: Path | None, grid: Path | None, n: int, like: Path | None, page: Path | None = None) -> "Files":
+        """Checked before the work starts. Raises DataError where they cannot be written, or would replace `like`."""
+        from saccade.data import output
+        from saccade.data.files import check_file
+
+        inputs = [] if like is None else [check_file(like)]
+        files = cls(_free(n > 1) if out is None else out, n > 1, grid, page)
+        if files.folder:
+            _check_folder(files.out, n, inputs)
+        for option, file in (("--out", None if files.folder else files.out), ("--grid", grid)):
+            if file is not None and file.suffix.lower() != ".png":
+                raise UsageError(f"{option} {printable(file)}: pictures are PNGs: give a name that ends in .png")
+            if file is not None:
+                output.check_writable(file, inputs)
+        if page is not None:
+            if page.suffix.lower() not in (".html", ".htm"):
+                raise UsageError(f"--look {printable(page)}: the page is HTML: give a name that ends in .html")
+            output.check_writable(page, inputs)
+        if grid is not None and grid.absolute() in {files.path(i).absolute() for i in range(n)}:
+            raise UsageError("--grid and --out name the same file: choose another for one of them")
+        return files
+
+    def path(self, i: int) -> Path:
+        """Of picture i."""
+        return self.out / f"{i}.png" if self.folder else self.out
+
+    def write(self, picture: "GeneratedPicture") -> None:
+        """Write the next picture. Raises DataError where it cannot be written."""
+        if self.folder and not self.pictures:
+            _make(self.out)
+        path = self.path(len(self.pictures))
+        picture.save(path)
+        self.pictures.append((path, picture))
+
+    def write_grid(self) -> None:
+        """Write the sheet, if one is wanted. Raises DataError where it cannot be written."""
+        if self.grid is None:
+            return
+        from saccade.data import output
+        from saccade.tasks.generate.sheet import LARGEST, contact_sheet
+
+        if len(self.pictures) > LARGEST:
+            console.note(console.stderr(), f"{self.grid} shows the first {LARGEST} of {len(self.pictures)} pictures")
+        content = io.BytesIO()
+        contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")
+        output.write_file(self.grid, content.getvalue())
+
+
+def _free(folder: bool) -> Path:
+    """generated.png or generated, or the first with a number that is not there."""
+    suffix = "" if folder else ".png"
+    number = 1
+    path = Path(f"{NAME}{suffix}")
+    while path.exists() or path.is_symlink():
+        path, number = Path(f"{NAME}-{number}{suffix}"), number + 1
+    return path
+
+
+def _check_folder(out: Path, n: int, inputs: Sequence[Path]) -> None:
+    from saccade.data import output
+
+    if out.suffix.lower() == ".png" or (out.exists() and not out.is_dir()):
+        raise UsageError(f"--out {printable(out)}: with --n {n} a folder is expected, for 0.png, 1.png and so on")
+    if not out.is_dir():
+        output.check_writable(out)
+    for i in range(n):
+        if inputs and (out / f"{i}.png").exists():
+            output.check_writable(out / f"{i}.png", inputs)
+
+
+def _make(folder: Path) -> None:
+    from saccade.data import output
+
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise output.write_error(folder, error) from error
