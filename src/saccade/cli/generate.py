@@ -17,7 +17,6 @@ from saccade.errors import UsageError
 if TYPE_CHECKING:
     from saccade.device import Device
     from saccade.tasks.generate.public import PublicGenerateTask
-    from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.result import GeneratedPicture
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
