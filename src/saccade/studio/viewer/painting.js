@@ -17,7 +17,7 @@ export class PaintingLook extends TargetLook {
   constructor(page, packed) {
     super(page, packed);
     this.steps = this.targets.steps;
-    this.speaker = this.targets.start;
+    [this.speaker, this.start] = this.targets.start;
     this.words = this.targets.names.length;
     this.turn(Math.max(0, this.steps.findLastIndex(({ step }) => step <= this.targets.self_step)));
   }

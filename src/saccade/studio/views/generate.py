@@ -9,12 +9,14 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
 from saccade.studio.pack import LARGEST, deflate
 from saccade.studio.page import BUDGET, PageInput, PageReport, data_url, write_page
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 from saccade.tasks.generate.look import GenerationTrace, trace_generation
+from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
@@ -98,10 +100,12 @@ class PaintedWords(Targets):
         return f"the page shows {n} of {self.of} steps, to stay small"
 
     @property
-    def most_local(self) -> int:
-        """The word with the least uniform map: of the mean over steps, layers and heads."""
-        maps = torch.stack([layer.weights.mean(dim=(0, 1)) for layer in self.layers]).mean(dim=0)
-        return int((maps.std(dim=1, correction=0) / maps.mean(dim=1)).argmax())
+    def most_local(self) -> tuple[int, int]:
+        """The word with the least uniform map, of the mean over steps, layers and heads; and the layer, of its maps."""
+        maps = torch.stack([layer.weights.mean(dim=(0, 1)) for layer in self.layers])  # (layers m n)
+        mean = maps.mean(dim=0)
+        word = int((mean.std(dim=1, correction=0) / mean.mean(dim=1)).argmax())
+        return word, int(maps[:, word].std(dim=1, correction=0).argmax())
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         layers, data = [], {}
@@ -112,7 +116,7 @@ class PaintedWords(Targets):
         return {
             "kind": self.kind,
             "names": self.names,
-            "start": self.most_local,
+            "start": self.most_local,  # the word and layer that are selected first
             "prompt": self.prompt,
             "bias": rounded(self.bias.clamp(min=-1e9), 6),
             "steps": [
@@ -156,14 +160,21 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
 
 
 def write_generation_page(
-    task: GenerateTask, settings: Settings, path: Path, callback: Callback | None = None, budget: int = BUDGET
+    task: GenerateTask | PublicGenerateTask,
+    settings: Settings,
+    path: Path,
+    callback: Callback | None = None,
+    budget: int = BUDGET,
 ) -> tuple[GeneratedPicture, PageReport]:
     """Paint a picture and write a page that shows where each word acts on it, at every step, layer and head.
 
     The picture is that of `task.generate_all`. The self-attention of the middle step is on the page as well.
 
-    Raises DataError if the page cannot be written, and SaccadeError as `trace_generation` does.
+    Raises DataError if the page cannot be written, and SaccadeError for pipelines of other libraries and as
+    `trace_generation` does.
     """
+    if not isinstance(task, GenerateTask):
+        raise SaccadeError(f"{task.name}: no page shows other libraries' pipelines; saccade.watch records them")
     generation = trace_generation(task, settings, values=True, callback=callback)
     targets = painted_words(generation, len(generation.steps) // 2)
     picture = generation.picture

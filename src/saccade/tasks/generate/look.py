@@ -122,10 +122,7 @@ def trace_generation(
 ) -> GenerationTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of all steps. values: keep v too.
 
-    Raises SaccadeError where these take more than 2 GB, for generators of other libraries, for settings with a layout,
-    and as `task.generate` does."""
-    if not isinstance(task, GenerateTask):
-        raise SaccadeError(f"{task.name}: no page shows other libraries' pipelines; saccade.watch records them")
+    Raises SaccadeError where these take more than 2 GB, for settings with a layout, and as `task.generate` does."""
     if settings.layout is not None:
         raise SaccadeError("the settings have a layout, which is another prompt: a page shows a picture of one prompt")
     words, present, weights = task.read([settings])
