@@ -1,0 +1,86 @@
+"""What the page of a generated picture holds: scores of words, predictions by step, self-attention of one step."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from saccade.errors import DataError, SaccadeError
+from saccade.studio.views.generate import painted_words, write_generation_page
+from saccade.tasks.generate.look import trace_generation
+from saccade.tasks.generate.sample import Sampling
+
+from ..tasks.generate import generators
+
+
+@pytest.fixture(scope="module")
+def task():
+    return generators.task()
+
+
+def settings(task, prompt="a (red:1.5) star, a ring", steps=5):
+    return task.settings(prompt, "", 5, Sampling(steps))
+
+
+def content(path):
+    text = path.read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="content">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_scores_give_the_weights_of_the_calls(task):
+    generation = trace_generation(task, settings(task), values=True)
+    words = painted_words(generation, 2)
+    assert words.names == ["a", "red", "star", ",", "a", "ring"]
+    for layer, found in enumerate(words.layers):
+        for step in range(5):
+            expected = generation.word_maps(step, layer).flatten(2)
+            torch.testing.assert_close(found.weights[step], expected, atol=1e-6, rtol=1e-4)
+            entropy = torch.distributions.Categorical(expected).entropy()
+            torch.testing.assert_close(found.entropy()[step], entropy, atol=1e-4, rtol=1e-4)
+    assert [call.shape for call in words.others] == [(1, 3, 35, 35)] * 2
+    torch.testing.assert_close(words.others[1].weights()[0], generation.call(2, 1, "self").weights()[0])
+
+
+def test_the_page_and_the_picture(task, tmp_path):
+    one = settings(task)
+    picture, report = write_generation_page(task, one, tmp_path / "look.html")
+    [alone] = task.generate_all([one])
+    assert (np.asarray(picture.image) == np.asarray(alone.image)).all()
+    assert picture.settings == one
+    found = content(report.path)
+    assert found["targets"]["kind"] == "painting"
+    assert found["targets"]["bias"] == pytest.approx([0, np.log(1.5), 0, 0, 0, 0], abs=1e-5)
+    assert [(each["step"], each["time"]) for each in found["targets"]["steps"]] == [
+        (0, 0.0), (1, 0.2), (2, 0.4), (3, 0.6), (4, 0.8)
+    ]  # fmt: skip
+    assert found["targets"]["self_step"] == 2
+    assert [layer["name"] for layer in found["layers"]] == ["blocks.0.self_attention", "blocks.1.self_attention"]
+    assert sum(found["rollout"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_small_page_leaves_steps_out(task, tmp_path):
+    _, whole = write_generation_page(task, settings(task, steps=12), tmp_path / "whole.html")
+    _, small = write_generation_page(task, settings(task, steps=12), tmp_path / "small.html", budget=60_000)
+    steps = [each["step"] for each in content(small.path)["targets"]["steps"]]
+    assert 1 <= len(steps) < 12
+    assert steps[-1] == 11
+    assert f"the page shows {len(steps)} of 12 steps, to stay small" in small.notes
+    assert len(content(whole.path)["targets"]["steps"]) == 12
+
+
+def test_first_keeps_the_last_step(task):
+    words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
+    assert [words.first(n).steps for n in (1, 2, 3, 7)] == [[6], [3, 6], [1, 4, 6], list(range(7))]
+    assert words.first(2).layers[0].scores.shape == (2, 3, 6, 35)
+
+
+def test_what_cannot_be_shown(task, tmp_path):
+    class Public:
+        name = "another"
+
+    with pytest.raises(SaccadeError, match="no page shows other libraries' pipelines"):
+        write_generation_page(Public(), settings(task), tmp_path / "look.html")
+    with pytest.raises(DataError):
+        write_generation_page(task, settings(task, steps=1), tmp_path / "absent" / "look.html")
