@@ -197,6 +197,9 @@ export class PaintingScene extends PatchScene {
     get('through').replaceChildren(...this.frames);
   }
 
+  /** What is selected first of the self-attention. */
+  static start = (look) => ({ token: look.middle, view: 'row' });
+
   /** The picture and its prompt. */
   static summary({ page, say }) {
     const { prompt, of } = page.targets;
