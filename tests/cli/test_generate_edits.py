@@ -1,0 +1,66 @@
+"""`saccade generate` with --look, --instead and --keep-layout."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ..tasks.generate import generators
+
+PROMPT, OTHER = "a red star left of a ring", "a blue star left of a ring"
+
+
+@pytest.fixture
+def generate(saccade, tmp_path):
+    generators.task().save(tmp_path / "tiny")
+    return lambda *arguments: saccade("generate", *arguments, "--model", "tiny", "--device", "cpu")
+
+
+def painted(generate, *arguments):
+    """The pixels of one picture."""
+    done = generate(PROMPT, "--seed", "5", "--steps", "3", "--out", "one.png", *arguments)
+    assert done.code == 0, done.err
+    return np.asarray(Image.open("one.png")).astype(int)
+
+
+def test_look_writes_a_page_and_the_same_picture(generate, tmp_path):
+    plain = painted(generate)
+    done = generate(PROMPT, "--seed", "5", "--steps", "3", "--out", "two.png", "--look", "look.html", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["page"] == "look.html"
+    assert (np.asarray(Image.open("two.png")) == plain).all()
+    page = (tmp_path / "look.html").read_text(encoding="utf-8")
+    assert '"kind":"painting"' in page
+    assert PROMPT in page
+
+
+def test_another_prompt_with_the_layout_of_the_first(generate):
+    plain = painted(generate)
+    assert np.abs(painted(generate, "--instead", PROMPT, "--keep-layout") - plain).max() <= 1
+    words = painted(generate, "--instead", OTHER)
+    layout = painted(generate, "--instead", OTHER, "--keep-layout")
+    assert np.abs(layout - plain).mean() > 2
+    assert (layout != words).any()
+    done = generate("--like", "one.png", "--out", "two.png")
+    assert done.code == 0, done.err
+    assert (np.asarray(Image.open("two.png")) == layout).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--keep-layout"], "--keep-layout goes with --instead"),
+        (["--instead", " "], "--instead is empty"),
+        (["--look", "look.html", "--n", "2"], "--look shows one picture"),
+        (["--look", "look.html", "--instead", OTHER], "leave it or --instead out"),
+        (["--look", "look.png"], "give a name that ends in .html"),
+        (["--look", "absent/look.html"], "absent is not a folder"),
+        (["--instead", "(blue:1.5"], "( without its partner"),
+    ],
+)
+def test_options_that_do_not_go_together(generate, tmp_path, arguments, message):
+    done = generate(PROMPT, *arguments)
+    assert done.code != 0
+    assert message in done.err
+    assert not list(tmp_path.glob("*.png"))
