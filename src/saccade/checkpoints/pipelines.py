@@ -4,6 +4,8 @@ Weights are read from safetensors only, in fp32. A pipeline, or a part of one, t
 Needs the extra saccade-attention[diffusers].
 """
 
+import hashlib
+import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -121,6 +123,26 @@ def guidance(pipeline: Any) -> Guidance:
 def denoiser(pipeline: Any) -> nn.Module:
     """Its U-Net or transformer."""
     return pipeline.unet if getattr(pipeline, "unet", None) is not None else pipeline.transformer
+
+
+def networks(pipeline: Any) -> list[tuple[str, nn.Module]]:
+    """Its networks by the names of its parts, in alphabetical order."""
+    return [(name, part) for name, part in sorted(pipeline.components.items()) if isinstance(part, nn.Module)]
+
+
+def digest(pipeline: Any) -> str:
+    """A short hash of the weights of its networks, and of the configs of the scheduler and diffusers' networks."""
+    found = hashlib.sha256()
+    for name, part in sorted(pipeline.components.items()):
+        config = getattr(part, "config", None)
+        if isinstance(config, Mapping):  # of diffusers; transformers' holds what depends on its version
+            own = {key: value for key, value in config.items() if not key.startswith("_")}
+            found.update(f"{name} {json.dumps(own, sort_keys=True, default=str)}".encode())
+    for name, network in networks(pipeline):
+        for key, value in sorted(network.state_dict().items()):
+            found.update(f"{name}.{key}".encode())
+            found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()[:10]
 
 
 def declared_parts(folder: Path, name: str) -> dict[str, str]:

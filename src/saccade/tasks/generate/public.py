@@ -1,10 +1,8 @@
 """Public text-to-image pipelines as tasks."""
 
-import hashlib
 import inspect
-import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
@@ -14,9 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import nn
 
-from saccade.checkpoints.pipelines import PublicPipeline, denoiser, quiet_diffusers
+from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks, quiet_diffusers
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedPicture
@@ -138,7 +135,7 @@ class PublicGenerateTask:
     @property
     def parameters(self) -> int:
         """Number of parameters of all its networks."""
-        return sum(p.numel() for _, network in self._networks() for p in network.parameters())
+        return sum(p.numel() for _, network in networks(self.model) for p in network.parameters())
 
     @property
     def default_sampling(self) -> Sampling:
@@ -158,20 +155,24 @@ class PublicGenerateTask:
         height, width = (latents, latents) if isinstance(latents, int) else latents
         return height * self.model.vae_scale_factor, width * self.model.vae_scale_factor
 
+    @property
+    def pixels_per_token(self) -> int:
+        """Side in pixels of a token of the finest layer: a latent pixel of a U-Net, a patch of them of a transformer,
+        or 2 x 2 of them that the pipeline packs together."""
+        patch = getattr(self._config, "patch_size", 1)
+        packed = 2 if hasattr(self.model, "_pack_latents") else 1
+        return self.model.vae_scale_factor * max(patch if isinstance(patch, int) else 1, packed)
+
+    def text_tokens(self, tokenizer: Any) -> int:
+        """How many tokens the pipeline takes from one of its tokenizers."""
+        usual = self._arguments.get("max_sequence_length")
+        clip = type(tokenizer).__name__.startswith("CLIP")
+        return tokenizer.model_max_length if clip or usual is None or usual.default is None else usual.default
+
     @cached_property
     def digest(self) -> str:
         """A short hash of the weights of its networks, and of the configs of the scheduler and diffusers' networks."""
-        found = hashlib.sha256()
-        for name, part in sorted(self.model.components.items()):
-            config = getattr(part, "config", None)
-            if isinstance(config, Mapping):  # of diffusers; transformers' holds what depends on its version
-                own = {key: value for key, value in config.items() if not key.startswith("_")}
-                found.update(f"{name} {json.dumps(own, sort_keys=True, default=str)}".encode())
-        for name, network in self._networks():
-            for key, value in sorted(network.state_dict().items()):
-                found.update(f"{name}.{key}".encode())
-                found.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-        return found.hexdigest()[:10]
+        return digest(self.model)
 
     @cached_property
     def _arguments(self) -> Any:
@@ -181,23 +182,13 @@ class PublicGenerateTask:
     def _config(self) -> Any:
         return denoiser(self.model).config
 
-    def _networks(self) -> list[tuple[str, nn.Module]]:
-        found = sorted(self.model.components.items())
-        return [(name, part) for name, part in found if isinstance(part, nn.Module)]
-
     def _check_size(self, size: tuple[int, int]) -> None:
-        """Latents lie in patches: of the transformer, or of 2 x 2 that the pipeline packs into one token."""
-        patch = getattr(self._config, "patch_size", 1)
-        multiple = self.model.vae_scale_factor * max(patch if isinstance(patch, int) else 1, self._packed)
+        multiple = self.pixels_per_token
         if any(side < multiple or side % multiple for side in size):
             raise SaccadeError(
                 f"a size of {size[1]} x {size[0]} pixels: multiples of {multiple}, from {multiple} on, are expected "
                 f"by {self.name}"
             )
-
-    @property
-    def _packed(self) -> int:
-        return 2 if hasattr(self.model, "_pack_latents") else 1
 
     def _check_prompts(self, prompt: str, negative: str) -> None:
         for which, text in (("prompt", prompt), ("negative prompt", negative)):
@@ -213,15 +204,12 @@ class PublicGenerateTask:
 
     def _check_length(self, which: str, text: str) -> None:
         """Against the longest of the pipeline's text encoders."""
-        usual = self._arguments.get("max_sequence_length")
         room: list[tuple[int, int]] = []  # tokens too many, tokens taken
         for name, tokenizer in self.model.components.items():
-            if not name.startswith("tokenizer") or tokenizer is None:
-                continue
-            clip = type(tokenizer).__name__.startswith("CLIP")
-            most = tokenizer.model_max_length if clip or usual is None or usual.default is None else usual.default
-            with quiet_diffusers(self.name):
-                room.append((len(tokenizer(text)["input_ids"]) - most, most))
+            if name.startswith("tokenizer") and tokenizer is not None:
+                most = self.text_tokens(tokenizer)
+                with quiet_diffusers(self.name):
+                    room.append((len(tokenizer(text)["input_ids"]) - most, most))
         if room and min(room)[0] > 0:
             more, most = min(room)
             raise DataError(f"the {which} has {most + more} tokens; {self.name} takes {most}: use fewer words")
