@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from saccade.errors import DataError, SaccadeError
+from saccade.studio.views import generate
 from saccade.studio.views.generate import painted_words, write_generation_page
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
@@ -74,6 +75,13 @@ def test_first_keeps_the_last_step(task):
     words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
     assert [words.first(n).steps for n in (1, 2, 3, 7)] == [[6], [3, 6], [1, 4, 6], list(range(7))]
     assert words.first(2).layers[0].scores.shape == (2, 3, 6, 35)
+
+
+def test_many_steps(task, monkeypatch):
+    monkeypatch.setattr(generate, "MOST_STEPS", 3)
+    words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
+    assert words.steps == [1, 4, 6]
+    assert words.notes[-1] == "the page shows 3 of 7 steps, to stay small"
 
 
 def test_what_cannot_be_shown(task, tmp_path):

@@ -152,8 +152,8 @@ export class PaintingScene extends PatchScene {
       step: 'Step', stepName: '{step} of {count}', throughTitle: 'The selected word through the steps',
       throughWhere: 'Above, the picture as predicted at each step; below, the weight of each patch on “{name}” (layer {layer}, {head}), all on one scale from 0 to {end}. Click a step to select it.',
       frame: 'Step {step}', crossByLayer: 'Entropy of each head', wideHelp: 'How broadly the map of “{name}” is spread over the patches at this step: from 0 to {most}.',
-      wordHowWhere: '{patch}, step {step}, layer {layer}, head {head}: its query q and the key k of each word.', wordHowMean: 'The mean of all heads has no query of its own, so the numbers are those of head {head}.',
-      word: 'Word', bias: '+ log of its weight', wordSum: 'sum over all {count} words', restWords: '{count} other words', exp: 'exp(score − lse), lse = {lse}',
+      wordHowWhere: 'For the {patch}, step {step}, layer {layer}, head {head}: its query q and the key k of each word.', wordHowMean: 'The mean of all heads has no query of its own, so the numbers are those of head {head}.',
+      word: 'Word', bias: '+ log of its weight in the prompt', wordSum: 'sum over all {count} words', restWords: '{count} other words', exp: 'exp(score − lse), lse = {lse}',
       exactMaps: 'The maps of {count} words are computed here from scores stored as multiples of 0.002 (or coarser, where scores are larger than 64): a weight is off by at most 0.2 % of itself.',
     },
     ko: {
@@ -174,7 +174,7 @@ export class PaintingScene extends PatchScene {
       throughWhere: '위는 단계마다 예측한 그림, 아래는 각 패치가 “{name}”에 주는 가중치({layer}층, {head})이며 모두 0부터 {end}까지의 한 눈금입니다. 단계를 클릭해 선택하세요.',
       frame: '{step}단계', crossByLayer: '헤드별 엔트로피', wideHelp: '이 단계에서 “{name}”의 맵이 패치들에 퍼진 정도: 0부터 {most}까지.',
       wordHowWhere: '{patch}, {step}단계, {layer}층, 헤드 {head}: 이 패치의 쿼리 q와 각 단어의 키 k.', wordHowMean: '모든 헤드의 평균에는 자기 쿼리가 없어 헤드 {head}의 수를 보여 줍니다.',
-      word: '단어', bias: '+ 단어 가중치의 로그', wordSum: '단어 {count}개의 합', restWords: '다른 단어 {count}개', exp: 'exp(점수 − lse), lse = {lse}',
+      word: '단어', bias: '+ 프롬프트 가중치의 로그', wordSum: '단어 {count}개의 합', restWords: '다른 단어 {count}개', exp: 'exp(점수 − lse), lse = {lse}',
       exactMaps: '단어 {count}개의 맵은 0.002의 배수로 저장한 점수(점수가 64보다 크면 더 거칠게)로 여기서 계산합니다. 가중치의 오차는 그 값의 0.2 % 이하입니다.',
     },
   };

@@ -22,6 +22,7 @@ from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask, to_images
 
+MOST_STEPS = 50  # on a page
 QUANTUM = 0.002  # of a score on the page: a weight is off by at most this fraction of itself
 
 
@@ -143,7 +144,7 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     notes = []
     if any(each.guided for each in steps):
         notes.append("Guidance also evaluates the negative prompt; its attention is not shown.")
-    return PaintedWords(
+    words = PaintedWords(
         layers=layers,
         others=Trace(own),
         grid=grid,
@@ -157,6 +158,9 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
         of=len(steps),
         self_step=self_step,
     )
+    if len(steps) <= MOST_STEPS:
+        return words
+    return replace(words.first(MOST_STEPS), notes=[*notes, words.truncation_note(MOST_STEPS)])
 
 
 def write_generation_page(
