@@ -1,7 +1,7 @@
 """What a generator's pictures show of their captions: held-out combinations beside seen ones, in English and Korean.
 
     python -m benchmarks.generation.compose --model runs/painter --steps 25
-    python -m benchmarks.generation.compose --model runs/painter --steps-list 4,25 --guidance 2,3,5
+    python -m benchmarks.generation.compose --model runs/painter --steps-list 4:mean-flow,25 --guidance 2,3
     python -m benchmarks.generation.compose --model runs/painter --quick      # shows that it works
 
 Captions of drawn scenes mention every object with its colour: in turn one object, two with a relation, three with two
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import cyclopts
 
@@ -29,7 +29,7 @@ from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.phrasing import Language
-from saccade.device import join
+from saccade.device import Device, join
 from saccade.errors import UsageError
 from saccade.tasks.generate.draw import prompt_sheet
 from saccade.tasks.generate.sample import Sampler, Sampling
@@ -68,7 +68,8 @@ class ComposeSettings:
     steps
         Steps of the sampler.
     steps_list
-        Several numbers of steps, such as 4,25, in place of --steps.
+        Several numbers of steps in place of --steps, each with a sampler where it is not that of --sampler, such as
+        4:mean-flow,25. Each is compared with the last.
     guidance
         Scale of the guidance, or several, such as 2,3,5.
     sampler
@@ -102,10 +103,15 @@ class ComposeSettings:
             self.n, self.steps_list = 6, "2"
 
     def samplings(self) -> list[Sampling]:
-        """All pairs of steps and guidance."""
-        steps = numbers("--steps-list", self.steps_list or str(self.steps), int)
-        scales = numbers("--guidance", self.guidance, float)
-        return [Sampling(each, scale, sampler=self.sampler) for each in steps for scale in scales]
+        """Every number of steps with each guidance."""
+        entries = (self.steps_list or str(self.steps)).split(",")
+        steps = numbers("--steps-list", ",".join(entry.partition(":")[0] for entry in entries), int)
+        samplers = [cast(Sampler, entry.partition(":")[2] or self.sampler) for entry in entries]
+        return [
+            Sampling(number, scale, sampler=sampler)
+            for scale in numbers("--guidance", self.guidance, float)
+            for number, sampler in zip(steps, samplers, strict=True)
+        ]
 
     def prompts(self, size: tuple[int, int]) -> Prompts:
         """Captions of each set."""
@@ -125,28 +131,46 @@ def main(settings: Annotated[ComposeSettings, FLAT] | None = None, out: Annotate
     if not isinstance(task, GenerateTask):
         raise UsageError(f"--model {settings.model}: it does not paint pictures; give a generator")
     task.model.to(device.device)
-    prompts, judge = settings.prompts(task.preprocess.size), Judge()
-    real = {name: judged_real(judge, each["en"]) for name, each in prompts.items()}
+    painter = Painter(task, device, settings)
     print(f"{task.name} ({task.digest}), {device}")
-    results = []
+    results, scores = [], []
     for sampling in samplings:
-        judged, seconds = {}, {}
-        for name, language in product(COMBINATIONS, LANGUAGES):
-            chosen, start = prompts[name][language], time.perf_counter()
-            with device.precision():
-                pictures = list(paint(task, chosen, sampling, settings.batch))
-            seconds[name, language] = (time.perf_counter() - start) / len(pictures)
-            judged[name, language] = Composition.judge(judge, chosen, pictures, real[name])
-            if settings.sheet and (name, language) == ("held-out", "en") and sampling == samplings[0]:
-                prompt_sheet(pictures[:ON_SHEET], judged[name, language].painted[:ON_SHEET]).save(settings.sheet)
-        results.append(report(sampling, {key: each.scores for key, each in judged.items()}, seconds))
+        found, seconds = painter.scores(sampling, settings.sheet if sampling == samplings[0] else None)
+        results.append(report(sampling, found, seconds))
+        scores.append(found)
+    if len(samplings) > 1:
+        print(f"\n## points by which each is better than {called(samplings[-1])}, held-out English prompts")
+    for sampling, found in zip(samplings[:-1], scores, strict=False):
+        points(called(sampling), compared(found["held-out", "en"], scores[-1]["held-out", "en"]))
     out.write({"model": task.name, "digest": task.digest, "device": str(device), "results": results}, settings)
 
 
-def report(sampling: Sampling, scores: Scores, seconds: Mapping[Set, float]) -> dict[str, Any]:
+class Painter:
+    """A generator, the prompts, and the judgements of their scenes."""
+
+    def __init__(self, task: GenerateTask, device: Device, settings: ComposeSettings):
+        self.task, self.device, self.batch, self.judge = task, device, settings.batch, Judge()
+        self.prompts = settings.prompts(task.preprocess.size)
+        self.real = {name: judged_real(self.judge, each["en"]) for name, each in self.prompts.items()}
+
+    def scores(self, sampling: Sampling, sheet: Path | None) -> tuple[Scores, float]:
+        """The scores of every set, and the seconds a picture. sheet: for the first pictures of held-out prompts."""
+        scores, seconds = {}, 0.0
+        for name, language in product(COMBINATIONS, LANGUAGES):
+            prompts, start = self.prompts[name][language], time.perf_counter()
+            with self.device.precision():
+                pictures = list(paint(self.task, prompts, sampling, self.batch))
+            seconds += time.perf_counter() - start
+            judged = Composition.judge(self.judge, prompts, pictures, self.real[name])
+            scores[name, language] = judged.scores
+            if sheet and (name, language) == ("held-out", "en"):
+                prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]).save(sheet)
+        return scores, seconds / sum(len(each) for sets in self.prompts.values() for each in sets.values())
+
+
+def report(sampling: Sampling, scores: Scores, seconds: float) -> dict[str, Any]:
     """Print the table of one sampling; return its figures."""
-    mean = sum(seconds.values()) / len(seconds)
-    print(f"\n## {sampling.steps} steps, {sampling.sampler}, guidance {sampling.guidance:g}: {mean:.3f} s a picture")
+    print(f"\n## {called(sampling)}: {evaluations(sampling)} evaluations, {seconds:.3f} s a picture")
     line("", (f"{name} (n={share.n})" for name, share in headline(scores["seen", "en"]["painted"]).items()))
     for (name, language), rows in scores.items():
         for row in ROWS:
@@ -158,10 +182,11 @@ def report(sampling: Sampling, scores: Scores, seconds: Mapping[Set, float]) -> 
     }
     print("differences in points")
     for title, each in differences.items():
-        line(title, ("{:+.1f} ({:+.1f} to {:+.1f})".format(*points) for points in each.values()))
+        points(title, each)
     return {
         "sampling": asdict(sampling),
-        "seconds a picture": mean,
+        "evaluations": evaluations(sampling),
+        "seconds a picture": seconds,
         "sets": {
             f"{name}, {language}, {row}": rows[row].to_dict()
             for (name, language), rows in scores.items()
@@ -173,6 +198,24 @@ def report(sampling: Sampling, scores: Scores, seconds: Mapping[Set, float]) -> 
 
 def line(title: str, cells: Iterable[str]) -> None:
     print("".join([f"{title:<32}", *(f"{cell:<24}" for cell in cells)]).rstrip())
+
+
+def points(title: str, differences: Mapping[str, Interval]) -> None:
+    line(title, ("{:+.1f} ({:+.1f} to {:+.1f})".format(*each) for each in differences.values()))
+
+
+def called(sampling: Sampling) -> str:
+    return f"{sampling.steps} steps, {sampling.sampler}, guidance {sampling.guidance:g}"
+
+
+def evaluations(sampling: Sampling) -> int:
+    """Forward passes of the generator for one picture; a guided one counts twice."""
+    if sampling.sampler == "mean-flow":
+        return sampling.steps
+    times = [i / sampling.steps for i in range(sampling.steps)]
+    if sampling.sampler == "heun":
+        times += times[1:]
+    return sum(2 if sampling.guided(t) else 1 for t in times)
 
 
 def compared(one: Mapping[str, JudgementScores], other: Mapping[str, JudgementScores]) -> dict[str, Interval]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
-from saccade.errors import UsageError
+from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
@@ -114,16 +114,24 @@ def test_compose_runs(run, tmp_path, capsys):
     assert len(written["results"][0]["sets"]) == 4 * 4
     real = written["results"][0]["sets"]["held-out, en, real"]["total"]["atoms"]
     assert real["value"] > 0.8
-    assert "held-out - seen" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "held-out - seen" in out
+    assert "2 steps, euler, guidance 1     " in out.split("## points by which")[1]
     assert (tmp_path / "sheet.png").exists()
 
 
 def test_compose_reads_lists():
     compose = module("compose")
-    settings = compose.ComposeSettings(steps_list="4,25", guidance="2,3.5")
-    assert [(each.steps, each.guidance) for each in settings.samplings()] == [(4, 2), (4, 3.5), (25, 2), (25, 3.5)]
+    settings = compose.ComposeSettings(steps_list="4:mean-flow,25", guidance="1,3.5")
+    found = [(each.steps, each.guidance, each.sampler) for each in settings.samplings()]
+    assert found == [(4, 1, "mean-flow"), (25, 1, "euler"), (4, 3.5, "mean-flow"), (25, 3.5, "euler")]
+    assert [compose.evaluations(each) for each in settings.samplings()] == [4, 25, 4, 50]
+    heun = compose.ComposeSettings(steps=7, sampler="heun").samplings()[0]
+    assert compose.evaluations(heun) == 2 * (2 * 7 - 1)
     with pytest.raises(UsageError, match=r"--steps-list is '4,5\.5'; numbers with commas"):
         compose.ComposeSettings(steps_list="4,5.5").samplings()
+    with pytest.raises(SaccadeError, match="no sampler 'ddim'"):
+        compose.ComposeSettings(steps_list="4:ddim").samplings()
 
 
 def test_a_difference_of_shares_has_newcombes_interval():
