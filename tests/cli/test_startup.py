@@ -47,6 +47,10 @@ def imported_by(*arguments: str) -> tuple[set[str], int, str]:
         (["val", "none"], "does not exist"),
         (["doctor", "none"], "does not exist"),
         (["train", "classify", "--data", "none"], "does not exist"),
+        (["generate", "--help"], "--guidance"),
+        (["generate", " "], "the prompt is empty"),
+        (["generate", "a red star", "--out", "star.jpg"], "ends in .png"),
+        (["generate", "--like", "none.png"], "does not exist"),
         (["search", "--help"], "--sheet"),
         (["search", " ", "photos"], "the text is empty"),
         (["search", "a red star", "none"], "does not exist"),
@@ -73,7 +77,9 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("command", [["train", "classify"], ["train", "match"], ["predict"], ["val"], ["look"]])
+@pytest.mark.parametrize(
+    "command", [["train", "classify"], ["train", "match"], ["predict"], ["val"], ["look"], ["generate"]]
+)
 def test_help_searches_no_source_for_classes_and_renders_no_markdown(command):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", HELP_WITHOUT_CLASS_SOURCES, *command, "--help"],

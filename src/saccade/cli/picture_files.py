@@ -45,7 +45,8 @@ class Files:
         for option, file in (("--out", None if files.folder else files.out), ("--grid", grid)):
             if file is not None and file.suffix.lower() != ".png":
                 raise UsageError(f"{option} {printable(file)}: pictures are PNGs: give a name that ends in .png")
-            if file is not None:
+            made_later = files.folder and file is not None and file.parent == files.out and not files.out.exists()
+            if file is not None and not made_later:
                 output.check_writable(file, inputs)
         if page is not None:
             if page.suffix.lower() not in (".html", ".htm"):

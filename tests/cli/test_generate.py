@@ -1,0 +1,225 @@
+"""`saccade generate`, from a prompt to a PNG and back."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.tasks.generate.sample import Sampling
+from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.task import GenerateTask
+
+from ..tasks.generate import generators
+
+RED = "a red star"
+
+
+@pytest.fixture
+def painter(tmp_path):
+    generators.task().save(tmp_path / "toy", words=["a", "red", "star"])
+    return tmp_path / "toy"
+
+
+@pytest.fixture
+def paint(saccade, painter):
+    """paint("a red star", ...) -> the completed command, in 2 steps."""
+    return lambda *arguments: saccade("generate", *arguments, "--model", painter, "--steps", 2)
+
+
+def test_a_picture_with_its_settings(paint, tmp_path):
+    done = paint(RED, "--seed", 7)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == 'generated.png: "a red star", seed 7, 56 x 40 pixels\n'
+    with Image.open(tmp_path / "generated.png") as picture:
+        assert picture.size == (56, 40)
+        assert "Steps: 2, Sampler: Euler, CFG scale: 3, " in picture.info["parameters"]
+    expected = Settings(RED, 7, (40, 56), sampling=Sampling(2), model="toy", digest=generators.task().digest)
+    assert Settings.read(tmp_path / "generated.png") == expected
+
+
+def test_nothing_is_overwritten_by_default(paint, tmp_path):
+    for name in ("generated.png", "generated-1.png", "generated-2.png"):
+        assert name in paint(RED).out
+    contents = {(tmp_path / f"generated{i}.png").read_bytes() for i in ("", "-1", "-2")}
+    assert len(contents) == 3, "each has a seed of its own"
+    for name in ("generated", "generated-1"):
+        assert name in paint(RED, "--n", 2).out
+        assert sorted(os.listdir(tmp_path / name)) == ["0.png", "1.png"]
+
+
+def test_several_pictures_and_their_sheet(paint, tmp_path):
+    done = paint(RED, "--n", 5, "--seed", 3, "--out", "stars", "--grid", "sheet.png")
+    assert (done.code, done.err) == (0, "")
+    assert 'stars: 5 pictures, the first "a red star", seed 3' in done.out
+    assert "sheet.png" in done.out
+    assert sorted(os.listdir(tmp_path / "stars")) == [f"{i}.png" for i in range(5)]
+    paint(RED, "--seed", 5, "--out", "alone.png")
+    alone, third = (np.asarray(Image.open(tmp_path / name)).astype(int) for name in ("alone.png", "stars/2.png"))
+    assert np.abs(alone - third).max() <= 1
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (2 * 44 + 4, 3 * 60 + 4, 3)
+    assert np.array_equal(sheet[4:44, 124:180], third), "the third is in the third column"
+    assert (sheet[48:, 124:] == 255).all(), "five leave one place empty"
+
+
+def test_the_sheet_may_lie_beside_the_pictures(paint, tmp_path):
+    assert paint(RED, "--n", 2, "--out", "stars", "--grid", "stars/all.png").code == 0
+    assert sorted(os.listdir(tmp_path / "stars")) == ["0.png", "1.png", "all.png"]
+
+
+def test_json(paint):
+    found = json.loads(paint("a (red:1.5) zebra", "--n", 2, "--seed", 1, "--json", "--negative", "blue").out)
+    assert [each["path"] for each in found["pictures"]] == ["generated/0.png", "generated/1.png"]
+    assert [each["seed"] for each in found["pictures"]] == [1, 2]
+    assert found["pictures"][0]["prompt"] == "a (red:1.5) zebra"
+    assert found["pictures"][0]["num_inference_steps"] == 2
+    assert found["unknown_words"] == ["zebra", "blue"]
+
+
+def test_words_that_training_did_not_have_are_named(paint):
+    assert 'toy was trained without "zebra"' in paint("a red zebra").err
+    assert paint(RED).err == ""
+
+
+def test_like_gives_the_same_bytes(saccade, painter, tmp_path):
+    options = ("--guidance", 2.5, "--guidance-interval", 0.1, 0.9, "--sampler", "heun", "--steps", 3, "--height", 24)
+    first = saccade("generate", "a (red:1.5) star", *options, "--negative", "red", "--model", painter, "--out", "a.png")
+    assert (first.code, first.err) == (0, "")
+    again = saccade("generate", "--like", "a.png", "--model", painter, "--out", "b.png")
+    assert (again.code, again.err) == (0, "")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    one, other = Settings.read(tmp_path / "a.png"), "c.png"
+    saccade("generate", "a star", "--like", "a.png", "--model", painter, "--out", other, "--steps", 2, "--width", 16)
+    changed = Settings.read(tmp_path / other)
+    assert (changed.prompt, changed.sampling.steps, changed.size) == ("a star", 2, (24, 16))
+    assert (changed.seed, changed.negative, changed.sampling.interval) == (one.seed, "red", (0.1, 0.9))
+
+
+def test_like_of_another_model_is_said(saccade, painter, paint, tmp_path):
+    paint(RED, "--out", "a.png")
+    other = generators.task()
+    other.model.out.bias.data += 0.1
+    other.save(tmp_path / "other")
+    done = saccade("generate", "--like", "a.png", "--model", "other")
+    assert done.code == 0
+    assert "the settings are of the model toy, " in done.err
+    assert "other, " in done.err
+
+
+def test_bf16_is_kept_in_the_settings(paint, tmp_path):
+    assert paint(RED, "--out", "half.png", "--precision", "bf16", "--seed", 1).code == 0
+    assert Settings.read(tmp_path / "half.png").precision == "bf16"
+    assert paint("--like", "half.png", "--out", "again.png").code == 0
+    assert (tmp_path / "half.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    paint(RED, "--out", "whole.png", "--seed", 1)
+    half, whole = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("half", "whole"))
+    assert 0 < np.abs(half - whole).mean() < 8
+
+
+def test_an_interrupt_keeps_what_is_done(paint, tmp_path, monkeypatch):
+    painted = GenerateTask.generate_all
+
+    def interrupted(self, settings, callback=None):
+        yield from list(painted(self, settings, callback))[:2]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GenerateTask, "generate_all", interrupted)
+    done = paint(RED, "--n", 4, "--out", "stars", "--grid", "sheet.png")
+    assert done.code == 130
+    assert done.err == "saccade: interrupted\n"
+    assert "stars: 2 of 4 pictures" in done.out
+    assert sorted(os.listdir(tmp_path / "stars")) == ["0.png", "1.png"]
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_a_full_disk_leaves_no_half_of_a_picture(paint, tmp_path, monkeypatch):
+    replace, written = os.replace, []
+
+    def full(source, target):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    done = paint(RED, "--n", 4, "--out", "stars")
+    assert done.code == 1
+    assert done.line == "saccade: stars/2.png cannot be written there (No space left on device); choose another path"
+    assert sorted(os.listdir(tmp_path / "stars")) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "found"),
+    [
+        ((), 2, "no prompt was given"),
+        (("",), 2, "the prompt is empty"),
+        (("  ",), 2, "the prompt is empty"),
+        (("( )",), 1, "the prompt has no words"),
+        (("word " * 32,), 1, "more than 31: shorten it"),
+        (("(red:1.5",), 1, "has a ( without its partner"),
+        (("(red:0)",), 1, "have the weight 0"),
+        (("(red:-1)",), 1, "a number from 0 to 100 is expected"),
+        (("(red:1e9)",), 1, "a number from 0 to 100 is expected"),
+        (("(red:nan)",), 1, "a number from 0 to 100 is expected"),
+        ((RED, "--height", 20), 1, "a size of 56 x 20 pixels: multiples of 8"),
+        ((RED, "--width", 0), 2, "Must be >= 1"),
+        ((RED, "--guidance", "nan"), 2, "--guidance"),
+        ((RED, "--guidance", -1), 2, "Must be >= 0"),
+        ((RED, "--guidance-interval", 0.8, 0.2), 1, "guidance interval 0.8 to 0.2"),
+        ((RED, "--sampler", "ddim"), 2, "ddim"),
+        ((RED, "--seed", -1), 2, "Must be >= 0"),
+        ((RED, "--seed", 2**63), 1, "is out of range"),
+        ((RED, "--n", 0), 2, "Must be >= 1"),
+        ((RED, "--out", "star.jpg"), 2, "give a name that ends in .png"),
+        ((RED, "--out", "no/star.png"), 1, "no is not a folder"),
+        ((RED, "--out", "toy"), 2, "ends in .png"),
+        ((RED, "--n", 2, "--out", "stars.png"), 2, "with --n 2 a folder is expected"),
+        ((RED, "--n", 2, "--out", "toy/config.json"), 2, "with --n 2 a folder is expected"),
+        ((RED, "--n", 2, "--out", "no/stars"), 1, "no is not a folder"),
+        ((RED, "--grid", "sheet.gif"), 2, "give a name that ends in .png"),
+        ((RED, "--grid", "a.png", "--out", "a.png"), 2, "name the same file"),
+        ((RED, "--n", 2, "--grid", "stars/0.png", "--out", "stars"), 2, "name the same file"),
+        ((RED, "--n", 2, "--grid", "no/all.png", "--out", "stars"), 1, "no is not a folder"),
+        (("--like", "none.png"), 1, "none.png does not exist"),
+        (("--like", "toy/config.json"), 1, "cannot be read as a picture"),
+        (("--like", "plain.png"), 1, "plain.png holds no settings"),
+        (("--like", "plain.png", "--out", "plain.png"), 1, "writing there would destroy it"),
+        (("--like", "plain.png", "--grid", "plain.png"), 1, "writing there would destroy it"),
+    ],
+)
+def test_mistakes(paint, tmp_path, arguments, code, found):
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    before = sorted(os.listdir(tmp_path))
+    done = paint(*arguments)
+    assert done.code == code
+    assert found in done.line
+    assert sorted(os.listdir(tmp_path)) == before, "nothing is left behind"
+
+
+def test_no_steps(saccade, painter):
+    assert "Must be >= 1" in saccade("generate", RED, "--model", painter, "--steps", 0).line
+
+
+def test_models_that_paint_nothing(saccade, model):
+    done = saccade("generate", RED, "--model", model)
+    assert done.code == 1
+    assert "paints no pictures: it is a classify model" in done.line
+    assert "there is no model 'nosuch'" in saccade("generate", RED, "--model", "nosuch").line
+
+
+def test_a_generator_reads_no_pictures(saccade, painter, red):
+    for command in (("predict", red), ("look", red)):
+        done = saccade(*command, "--model", painter)
+        assert done.code == 1
+        assert 'paints pictures and reads none: use saccade generate "a red star" --model ' in done.line
+
+
+def test_the_help_names_the_defaults(saccade):
+    text = " ".join(saccade("generate", "--help").out.replace("│", " ").split())
+    usual = Sampling()
+    assert f"Default: {usual.steps}." in text
+    assert f"Default: {usual.guidance:g}." in text
+    assert f"Default: {usual.interval[0]:g} {usual.interval[1]:g}." in text
+    assert f"Default: {usual.sampler}." in text
