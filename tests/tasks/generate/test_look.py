@@ -1,5 +1,8 @@
 """A watched generation: every call of every step, and the maps of words and patches."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -101,3 +104,14 @@ def test_what_there_is_not(task, monkeypatch):
     monkeypatch.setattr(look, "MOST_BYTES", 10_000)
     with pytest.raises(SaccadeError, match="use fewer steps or a smaller size"):
         trace_generation(task, task.settings("a star", "", 5, Sampling(3)))
+
+
+def test_the_code_of_the_page_about_generation(task):
+    text = (Path(__file__).parents[3] / "docs" / "generate.md").read_text(encoding="utf-8")
+    names = {"task": task, "saccade": saccade}
+    blocks = [code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "task" in code]
+    assert len(blocks) >= 3
+    for code in blocks:
+        exec(code, names)
+    assert names["generation"].words == ["a", "red", "star"]
+    assert names["second"].settings.layout == names["layout"]
