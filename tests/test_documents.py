@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from saccade.tasks.generate.settings import Settings
+
+from .tasks.generate import generators
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -54,7 +58,19 @@ def test_the_example_of_the_readme_runs_as_pasted():
     assert "docs/ship.jpg: ship 89%" in done.stdout
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/README.md", "findings/README.md"])
+def test_the_example_of_the_page_on_generation_runs(tmp_path, monkeypatch):
+    """With a generator of a few thousand weights in place of the bundled one."""
+    generators.task().save(tmp_path / "tiny")
+    text = (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")
+    example = text.split("<!-- generate-example -->")[1].split("```")[1].removeprefix("python\n")
+    monkeypatch.chdir(tmp_path)
+    exec(example.replace('"painter"', '"tiny"'), names := {})
+    assert names["again"].settings == Settings.read(tmp_path / "star.png")
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/README.md", "docs/generate.md", "findings/README.md"]
+)
 def test_links_lead_somewhere(document):
     file = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8")):
