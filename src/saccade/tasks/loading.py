@@ -15,7 +15,7 @@ from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.generate.public import PublicGenerateTask
-from saccade.tasks.generate.task import GenerateTask
+from saccade.tasks.generate.task import GenerateTask, reads_no_pictures
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.registry import TASKS, commands
@@ -31,11 +31,14 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
     "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file.
 
-    Raises CheckpointError, in one line, if there is no such model or it cannot be read.
+    Raises CheckpointError, in one line, if there is no such model or it cannot be read, and SaccadeError for a pipeline
+    of diffusers.
     """
     name = str(spec)
     if (ours := _ours(name)) is not None:
         return _open(*ours)
+    if is_pipeline(spec):
+        raise reads_no_pictures(name)
     _check_name(name)
     source = open_checkpoint(spec)
     if is_segmenter(source):  # first, as a panoptic DETR is a DETR too

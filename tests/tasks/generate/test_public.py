@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
-from saccade.tasks.generate.settings import Settings
-from saccade.tasks.loading import load_generator
+from saccade.tasks.generate.settings import Layout, Settings
+from saccade.tasks.loading import load, load_generator
 
 from .pipelines import FAMILIES, diffusers, flux, stable_diffusion
 
@@ -209,6 +209,8 @@ def test_what_fails_is_named_in_one_line(tasks, monkeypatch):
         patch.setattr(task.model, "run_safety_checker", checked)
         with pytest.raises(SaccadeError, match="safety checker of unet blanked the picture of seed 9"):
             next(task.generate_all([replace(settings, seed=9)]))
+    with pytest.raises(SaccadeError, match="unet cannot keep the layout of another prompt"):
+        next(task.generate_all([replace(settings, layout=Layout("b"))]))
     with pytest.raises(KeyboardInterrupt):
         list(task.generate_all([settings], interrupt))
 
@@ -247,6 +249,12 @@ def test_pipelines_with_code_or_of_another_kind_are_refused(folders, tmp_path, c
     with pytest.raises(CheckpointError, match=message) as error:
         load_generator(folder)
     assert "\n" not in str(error.value)
+
+
+def test_a_pipeline_reads_no_pictures(folders):
+    for spec in (folders("unet"), f"diffusers:{folders('unet')}"):
+        with pytest.raises(SaccadeError, match="unet paints pictures and reads none: use saccade generate"):
+            load(spec)
 
 
 def test_damaged_folders(folders, tmp_path):
