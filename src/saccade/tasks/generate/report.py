@@ -85,13 +85,17 @@ def _groups(judged: Composition, held_out: list[bool]) -> Details:
 
 
 def _scores(details: Details) -> dict[str, float | None]:
-    """What is printed: all headlines of the pictures; of the scenes and the control those of all prompts in English."""
+    """What is printed: of the pictures all headlines, and of the scenes and the control, in English, those of all
+    prompts; of the groups of combinations whole prompts."""
     found: dict[str, Share] = {}
     for group, rows in details.items():
-        found |= {f"{group}{name}": share for name, share in headline(rows["painted"]).items()}
+        shares = headline(rows["painted"])
+        kept = shares if group in LANGUAGES else {"whole prompts": shares["whole prompts"]}
+        found |= {f"{group}{name}": share for name, share in kept.items()}
     for row, label in (("real", "real scenes"), ("painted, shuffled", "shuffled captions")):
         if row in details[""]:
-            found |= {f"{name}, {label}": share for name, share in headline(details[""][row]).items()}
+            shares = headline(details[""][row])
+            found |= {f"{name}, {label}": shares[name] for name in ("atoms", "whole prompts")}
     return {name: share.value if share.n else None for name, share in found.items()}
 
 
