@@ -102,7 +102,7 @@ export class PaintingLook extends TargetLook {
   inside(l, head, token, say) {
     const weights = this.weights(l, head, token);
     const share = weights.reduce((a, b) => a + b, 0) / weights.length;
-    return say('wordMean', { name: this.name(token), share: percent(Number(share.toPrecision(3))), words: this.words });
+    return say('wordMean', { name: this.name(token), share: percent(Number(share.toPrecision(3))), words: this.tokens });
   }
 
   patchOf(l, head, token) {
@@ -147,7 +147,7 @@ export class PaintingScene extends PatchScene {
       sceneHelp: 'The picture as predicted at this step. Arrow keys move the selected patch, Home goes to the first, End to the last; the words it attends to are listed below.',
       others: 'Words of the prompt', crossName: 'Where the word acts',
       crossHelp: 'The weight of each patch on the selected word. Each is from a row of its own: the words of one patch sum to 100 %, the patches of one word do not.',
-      wordMean: 'Mean weight of the patches on “{name}”: {share}. Uniform is 1/N for N = {words} words.',
+      wordMean: 'Mean weight of the patches on “{name}”: {share}. Uniform is 1/N for N = {words} tokens.',
       wordsTitle: 'Words that this patch attends to', wordsWhere: 'For the {patch}: its weight on each word, which sum to 100 %.',
       step: 'Step', stepName: '{step} of {count}', throughTitle: 'The selected word through the steps',
       throughWhere: 'Above, the picture as predicted at each step; below, the weight of each patch on “{name}” (layer {layer}, {head}), all on one scale from 0 to {end}. Click a step to select it.',
@@ -168,7 +168,7 @@ export class PaintingScene extends PatchScene {
       sceneHelp: '이 단계에서 예측한 그림. 화살표 키로 패치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 그 패치가 어텐션을 주는 단어는 아래에 나옵니다.',
       others: '프롬프트의 단어', crossName: '단어가 작용하는 곳',
       crossHelp: '각 패치가 선택한 단어에 주는 가중치입니다. 서로 다른 행의 값이어서, 한 패치의 단어들은 합이 100 %이지만 한 단어의 패치들은 그렇지 않습니다.',
-      wordMean: '패치들이 “{name}”에 주는 평균 가중치: {share}. 균등은 단어 N = {words}개일 때 1/N입니다.',
+      wordMean: '패치들이 “{name}”에 주는 평균 가중치: {share}. 균등은 토큰 N = {words}개일 때 1/N입니다.',
       wordsTitle: '이 패치가 어텐션을 주는 단어', wordsWhere: '{patch}: 각 단어에 주는 가중치. 합은 100 %입니다.',
       step: '단계', stepName: '{step} / {count}', throughTitle: '단계에 따른 선택한 단어',
       throughWhere: '위는 단계마다 예측한 그림, 아래는 각 패치가 “{name}”에 주는 가중치({layer}층, {head})이며 모두 0부터 {end}까지의 한 눈금입니다. 단계를 클릭해 선택하세요.',
@@ -193,7 +193,7 @@ export class PaintingScene extends PatchScene {
     label.dataset.mode = 'cross';
     document.querySelector('.controls').prepend(label);
     this.frames = look.steps.map(({ src }, step) => h('button', { type: 'button', tabIndex: -1, onclick: () => this.turn(step) },
-      h('img', { src, alt: '', className: look.page.picture.width < 160 ? 'pixels' : '' }), h('canvas'), h('span', {}, String(look.steps[step].step + 1))));
+      ...(src ? [h('img', { src, alt: '', className: look.page.picture.width < 160 ? 'pixels' : '' })] : []), h('canvas'), h('span', {}, String(look.steps[step].step + 1))));
     get('through').replaceChildren(...this.frames);
   }
 
@@ -219,12 +219,14 @@ export class PaintingScene extends PatchScene {
 
   controls() {
     const { look, viewer: { say, state: { mode } } } = this;
-    const { src, step } = look.steps[look.step];
+    const { src: predicted, step } = look.steps[look.step];
+    const src = predicted ?? look.page.picture.src;
     const facts = { step: step + 1, count: look.targets.of };
     this.slider.value = look.step + 1;
     this.stepName.textContent = say('stepName', facts);
     this.stage.querySelector('img').src = src;
     get('map').querySelector('img').src = mode === 'cross' ? src : look.page.picture.src;
+    if (!look.infos[0].scale) get('word-how-title').parentElement.hidden = true; // only weights are known
     this.frames.forEach((frame, one) => {
       frame.setAttribute('aria-pressed', String(one === look.step));
       frame.setAttribute('aria-label', say('frame', { step: look.steps[one].step + 1 }));
@@ -235,7 +237,7 @@ export class PaintingScene extends PatchScene {
     super.words();
     if (!this.look.layers[this.viewer.state.layer]) return;
     this.film();
-    this.explain();
+    if (this.look.infos[0].scale) this.explain();
   }
 
   /** The map of the selected word at each step. */
@@ -278,4 +280,34 @@ export class PaintingScene extends PatchScene {
     const facts = { patch: look.spot(at, say), step: look.steps[look.step].step + 1, layer: layer + 1, head: head + 1 };
     get('word-how-where').textContent = `${say('wordHowWhere', facts)} ${chosen < 0 ? say('wordHowMean', facts) : ''}`;
   }
+}
+
+/** A pipeline of another library: its weights alone, without predictions by step. */
+export class PipelineScene extends PaintingScene {
+  static texts = {
+    en: {
+      ...PaintingScene.texts.en,
+      is: 'Text to image: where each word of the prompt acts on the picture, at every evaluation of the network.',
+      crossWhat1: 'The network paints {rows} × {columns} patches; layers with fewer, larger ones are shown on this grid. In every layer each patch attends to the tokens of the prompt, by cross-attention or together with the patches. The weight of a word is that of all its tokens; “(other)” is all that is no word: begin, end, padding, and with joint attention the patches. All together sum to 100 % for each patch.',
+      crossWhat2: '① Select a word, or point at a patch and read which words it attends to. The picture is the finished one; choose the evaluation with the slider below. ② shows how much each patch attends to the selected word: dark is a low weight, bright a high one. ③ has one small map for each layer and head. Click one to enlarge it.',
+      sceneHelp: 'The picture. Arrow keys move the selected patch, Home goes to the first, End to the last; the words it attends to are listed below.',
+      crossMode: 'Patches attend to words', step: 'Evaluation', frame: 'Evaluation {step}', throughTitle: 'The selected word through the evaluations',
+      throughWhere: 'The weight of each patch on “{name}” at each evaluation (layer {layer}, {head}), all on one scale from 0 to {end}. Click one to select it.',
+      wideHelp: 'How broadly the map of “{name}” is spread over the patches at this evaluation: from 0 to {most}.',
+      painted: 'Painted for the prompt “{prompt}”, from noise in {count} evaluations.',
+      exactMaps: 'The maps are stored as logs of weights, as multiples of 0.002: a weight is off by at most 0.2 % of itself, and those below one in a billion are shown as that.',
+    },
+    ko: {
+      ...PaintingScene.texts.ko,
+      is: '텍스트 → 이미지: 네트워크를 계산할 때마다 프롬프트의 단어가 그림의 어디에 작용하는지 보여 줍니다.',
+      crossWhat1: '네트워크는 {rows} × {columns}개의 패치를 그리며, 더 크고 적은 패치의 층도 이 격자에 나타냅니다. 층마다 각 패치는 크로스 어텐션으로, 또는 패치들과 함께 프롬프트의 토큰에 어텐션을 줍니다. 단어의 가중치는 그 토큰 모두의 합이고, “(other)”는 단어가 아닌 모든 것(시작, 끝, 채움, 결합 어텐션에서는 패치)입니다. 한 패치에서 모두 더하면 100 %입니다.',
+      crossWhat2: '① 단어를 선택하거나, 패치를 가리켜 그 패치가 어텐션을 주는 단어를 읽으세요. 그림은 완성된 것이며, 아래 슬라이더로 계산 순서를 고릅니다. ② 각 패치가 선택한 단어에 주는 어텐션이 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. ③ 층과 헤드마다 작은 맵이 하나씩 있습니다. 클릭하면 크게 보입니다.',
+      sceneHelp: '그림. 화살표 키로 패치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 그 패치가 어텐션을 주는 단어는 아래에 나옵니다.',
+      crossMode: '패치 → 단어', step: '계산', frame: '계산 {step}', throughTitle: '계산 순서에 따른 선택한 단어',
+      throughWhere: '계산할 때마다 각 패치가 “{name}”에 주는 가중치({layer}층, {head})이며 모두 0부터 {end}까지의 한 눈금입니다. 클릭해 선택하세요.',
+      wideHelp: '이 계산에서 “{name}”의 맵이 패치들에 퍼진 정도: 0부터 {most}까지.',
+      painted: '프롬프트 “{prompt}”(으)로 노이즈에서 {count}번 계산해 그렸습니다.',
+      exactMaps: '맵은 가중치의 로그를 0.002의 배수로 저장합니다. 가중치의 오차는 그 값의 0.2 % 이하이며, 10억분의 1보다 작은 값은 그 값으로 나타냅니다.',
+    },
+  };
 }

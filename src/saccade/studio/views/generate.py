@@ -1,15 +1,16 @@
 """The page of a generated picture: where each word acts on it, at every sampling step, layer and head."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
 from saccade.studio.pack import LARGEST, deflate
 from saccade.studio.page import BUDGET, PageInput, PageReport, data_url, write_page
@@ -17,12 +18,15 @@ from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 from saccade.tasks.generate.look import GenerationTrace, trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
+from saccade.tasks.generate.public_look import PipelineTrace, trace_pipeline
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask, to_images
 
 MOST_STEPS = 50  # on a page
+MOST_NUMBERS = 40_000_000  # weights of a pipeline that are made for a page
+OTHER = "(other)"  # tokens that are no words
 QUANTUM = 0.002  # of a score on the page: a weight is off by at most this fraction of itself
 
 
@@ -30,14 +34,16 @@ QUANTUM = 0.002  # of a score on the page: a weight is off by at most this fract
 class WordScores:
     """Scores of every patch with every word in one layer, at several steps, from which a page computes weights.
 
-    scores: scaled q·k, without the logs of the words' weights in the prompt, which are `bias`. scale: factor of q·k.
+    scores: scaled q·k, without the logs of the words' weights in the prompt, which are `bias`; or other numbers with
+    the same softmax, and then scale, the factor of q·k, is None. tokens: that a patch's weights sum to 1 over.
     """
 
     name: str
     scores: Float[Tensor, "s h m n"]
     bias: Float[Tensor, "m"]
-    scale: float
+    scale: float | None
     grid: tuple[int, int]
+    tokens: int
 
     @property
     def weights(self) -> Float[Tensor, "s h m n"]:
@@ -64,7 +70,8 @@ class PaintedWords(Targets):
     A page that would be too large leaves steps out, so that `len` counts steps; every step has maps of all words.
 
     prompt: as written. words: its words. bias: log of their weights in the prompt. steps: numbers of the steps, from 0.
-    times: of the steps. predictions: of the picture, by step. of: number of all steps. self_step: the step of `others`.
+    times: of the steps. predictions: of the picture, by step; None where they are not known. of: number of all steps.
+    self_step: the step of `others`. other: whether the last of the words stands for tokens that are no words.
     """
 
     kind = "painting"
@@ -75,9 +82,10 @@ class PaintedWords(Targets):
     bias: Float[Tensor, "m"]
     steps: list[int]
     times: list[float]
-    predictions: list[Image.Image]
+    predictions: list[Image.Image | None]
     of: int
     self_step: int
+    other: bool = False
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -104,6 +112,7 @@ class PaintedWords(Targets):
     def most_local(self) -> tuple[int, int]:
         """The word with the least uniform map, of the mean over steps, layers and heads; and the layer, of its maps."""
         maps = torch.stack([layer.weights.mean(dim=(0, 1)) for layer in self.layers])  # (layers m n)
+        maps = maps[:, : len(self.words) - self.other]
         mean = maps.mean(dim=0)
         word = int((mean.std(dim=1, correction=0) / mean.mean(dim=1)).argmax())
         return word, int(maps[:, word].std(dim=1, correction=0).argmax())
@@ -112,7 +121,7 @@ class PaintedWords(Targets):
         layers, data = [], {}
         for i, layer in enumerate(self.layers):
             data[str(i)], meta = layer.packed()
-            sizes = {"name": layer.name, "heads": layer.scores.shape[1], "tokens": len(self.words)}
+            sizes = {"name": layer.name, "heads": layer.scores.shape[1], "tokens": layer.tokens}
             layers.append({**sizes, "scale": layer.scale, **meta, "entropies": rounded(layer.entropy())})
         return {
             "kind": self.kind,
@@ -121,7 +130,7 @@ class PaintedWords(Targets):
             "prompt": self.prompt,
             "bias": rounded(self.bias.clamp(min=-1e9), 6),
             "steps": [
-                {"step": step, "time": round(t, 4), "src": data_url(picture)}
+                {"step": step, "time": round(t, 4), "src": None if picture is None else data_url(picture)}
                 for step, t, picture in zip(self.steps, self.times, self.predictions, strict=True)
             ],
             "of": self.of,
@@ -139,7 +148,7 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     for layer in range(generation.depth):
         calls = [each.call(layer) for each in steps]
         scores = torch.stack([_scores(call, len(bias)) for call in calls])
-        layers.append(WordScores(calls[0].name, scores, bias, calls[0].scale, grid))
+        layers.append(WordScores(calls[0].name, scores, bias, calls[0].scale, grid, len(bias)))
     own = [_of_prompt(steps[self_step].call(layer, "self")) for layer in range(generation.depth)]
     notes = []
     if any(each.guided for each in steps):
@@ -163,6 +172,57 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     return replace(words.first(MOST_STEPS), notes=[*notes, words.truncation_note(MOST_STEPS)])
 
 
+@dataclass(frozen=True, kw_only=True)
+class PipelineWords(PaintedWords):
+    """The same of another library's pipeline, evaluation by evaluation."""
+
+    kind = "pipeline"
+
+
+def pipeline_words(traced: PipelineTrace) -> PipelineWords:
+    """What a page shows of a pipeline: the weights of words, and what is left for all other tokens. Layers of coarser
+    grids are shown on the finest."""
+    every = len(traced.calls)
+    numbers = sum(call.shape[1] for call in traced.calls[0]) * (len(traced.words) + 1) * math.prod(traced.grid)
+    count = max(1, min(every, MOST_STEPS, MOST_NUMBERS // numbers))
+    shown = [round((i + 1) * every / count) - 1 for i in range(count)]
+    traced = replace(traced, tokens=_once(traced.tokens))
+    bias = torch.zeros(len(traced.words) + 1)
+    layers = []
+    for layer, name in enumerate(traced.layers):
+        maps = [F.interpolate(traced.word_maps(step, layer).float(), traced.grid, mode="nearest") for step in shown]
+        words = torch.stack(maps).flatten(3).cpu()  # (s h m n)
+        weights = torch.cat([words, 1 - words.sum(dim=2, keepdim=True)], dim=2)
+        scores = weights.clamp(min=1e-9).log()
+        layers.append(WordScores(name, scores, bias, None, traced.grid, traced.calls[0][layer].shape[3]))
+    notes = [f"the page shows {count} of {every} evaluations, to stay small"] if count < every else []
+    return PipelineWords(
+        layers=layers,
+        others=Trace([]),
+        grid=traced.grid,
+        notes=notes,
+        prompt=traced.picture.settings.prompt,
+        words=[*traced.words, OTHER],
+        bias=bias,
+        steps=shown,
+        times=[step / every for step in shown],
+        predictions=[None] * count,
+        of=every,
+        self_step=every // 2,
+        other=True,
+    )
+
+
+def _once(tokens: list[list[int]]) -> list[list[int]]:
+    """Tokens of each word, those of several words with the first of them alone."""
+    seen = set[int]()
+    found = []
+    for each in tokens:
+        found.append([token for token in each if token not in seen])
+        seen.update(each)
+    return found
+
+
 def write_generation_page(
     task: GenerateTask | PublicGenerateTask,
     settings: Settings,
@@ -172,16 +232,17 @@ def write_generation_page(
 ) -> tuple[GeneratedPicture, PageReport]:
     """Paint a picture and write a page that shows where each word acts on it, at every step, layer and head.
 
-    The picture is that of `task.generate_all`. The self-attention of the middle step is on the page as well.
+    The picture is that of `task.generate_all`. The page of a generator of this library also has the self-attention of
+    the middle step.
 
-    Raises DataError if the page cannot be written, and SaccadeError for pipelines of other libraries and as
-    `trace_generation` does.
+    Raises DataError if the page cannot be written, and SaccadeError as `trace_generation` and `trace_pipeline` do.
     """
-    if not isinstance(task, GenerateTask):
-        raise SaccadeError(f"{task.name}: no page shows other libraries' pipelines; saccade.watch records them")
-    generation = trace_generation(task, settings, values=True, callback=callback)
-    targets = painted_words(generation, len(generation.steps) // 2)
-    picture = generation.picture
+    if isinstance(task, GenerateTask):
+        generation = trace_generation(task, settings, values=True, callback=callback)
+        picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
+    else:
+        traced = trace_pipeline(task, settings, callback=callback)
+        picture, targets = traced.picture, pipeline_words(traced)
     page = PageInput(
         picture=picture.image,
         grid=targets.grid,
@@ -194,15 +255,17 @@ def write_generation_page(
     return picture, write_page(path, page, budget)
 
 
-def _facts(task: GenerateTask, settings: Settings) -> dict[str, str]:
+def _facts(task: GenerateTask | PublicGenerateTask, settings: Settings) -> dict[str, str]:
     height, width = settings.size
-    sampling, patch = settings.sampling, task.model.config.patch
+    sampling, own = settings.sampling, dict[str, str]()
+    if isinstance(task, GenerateTask):
+        patch = task.model.config.patch
+        own = {"parameters": f"{task.parameters / 1e6:.1f} million", "patch": f"{patch} x {patch} pixels"}
     return {
         "name": task.name,
-        "parameters": f"{task.parameters / 1e6:.1f} million",
+        **own,
         "picture": f"{width} x {height} pixels",
-        "patch": f"{patch} x {patch} pixels",
-        "sampler": f"{sampling.sampler}, {sampling.steps} steps",
+        "sampler": f"{settings.sampler}, {sampling.steps} steps",
         "guidance": f"{sampling.guidance:g}",
         "seed": str(settings.seed),
         **({"negative": settings.negative} if settings.negative.strip() else {}),
