@@ -79,7 +79,7 @@ class ComposeSettings:
     device
         Where to paint; the judge works on the CPU.
     precision
-        auto: bf16 where the processor computes in it.
+        fp32, as `saccade generate` paints, or bf16.
     sheet
         A PNG for the first pictures of held-out combinations, with their prompts and what is wrong.
     quick
@@ -94,7 +94,7 @@ class ComposeSettings:
     sampler: Sampler = "euler"
     batch: int = 50
     device: str = "auto"
-    precision: str = "auto"
+    precision: str = "fp32"
     sheet: Path | None = None
     quick: bool = False
 

@@ -74,7 +74,7 @@ class MemorySettings:
     device
         Where to paint.
     precision
-        auto: bf16 where the processor computes in it.
+        fp32, as `saccade generate` paints, or bf16.
     worst
         A PNG for the 16 pictures with the lowest ratios: the picture, the nearest training picture, the nearest unseen.
     quick
@@ -88,7 +88,7 @@ class MemorySettings:
     guidance: float = 3.0
     sampler: Sampler = "euler"
     device: str = "auto"
-    precision: str = "auto"
+    precision: str = "fp32"
     worst: Path | None = None
     quick: bool = False
 
