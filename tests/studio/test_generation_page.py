@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import torch
 
 from saccade.errors import DataError, SaccadeError
 from saccade.studio.views import generate
-from saccade.studio.views.generate import painted_words, write_generation_page
+from saccade.studio.views.generate import painted_words, pipeline_words, write_generation_page
 from saccade.tasks.generate.look import trace_generation
+from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
+from saccade.tasks.generate.settings import Layout
 
 from ..tasks.generate import generators
 
@@ -85,10 +88,44 @@ def test_many_steps(task, monkeypatch):
 
 
 def test_what_cannot_be_shown(task, tmp_path):
-    class Public:
-        name = "another"
-
-    with pytest.raises(SaccadeError, match="no page shows other libraries' pipelines"):
-        write_generation_page(Public(), settings(task), tmp_path / "look.html")
     with pytest.raises(DataError):
         write_generation_page(task, settings(task, steps=1), tmp_path / "absent" / "look.html")
+    layout = replace(settings(task, steps=1), layout=Layout("a ring"))
+    with pytest.raises(SaccadeError, match="a page shows a picture of one prompt"):
+        write_generation_page(task, layout, tmp_path / "look.html")
+
+
+def test_a_pipeline_shows_its_weights_and_what_is_left(task):
+    traced = generators.pipeline_trace(task)
+    words = pipeline_words(traced)
+    assert words.names == ["two", "red", "words", "(other)"]
+    assert words.steps == [0, 1, 2, 3, 4]
+    assert [layer.tokens for layer in words.layers] == [7, 13]
+    single = replace(traced, tokens=[[1], [2, 3], [5]])  # a token counts once
+    for step in range(5):
+        fine, coarse = (single.word_maps(step, layer) for layer in (0, 1))
+        coarse = coarse.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        for layer, expected in ((0, fine), (1, coarse)):
+            found = words.layers[layer].weights[step]
+            torch.testing.assert_close(found[:, :3], expected.flatten(2), atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(found.sum(dim=1), torch.ones(3, 24))
+    assert words.most_local[0] < 3
+
+
+def test_a_large_pipeline_shows_fewer_evaluations(task, monkeypatch):
+    monkeypatch.setattr(generate, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
+    words = pipeline_words(generators.pipeline_trace(task))
+    assert words.steps == [1, 4]
+    assert words.notes == ["the page shows 2 of 5 evaluations, to stay small"]
+
+
+def test_the_page_of_a_pipeline(task, tmp_path, monkeypatch):
+    public = object.__new__(PublicGenerateTask)
+    public.name = "another"
+    monkeypatch.setattr(generate, "trace_pipeline", lambda *_, **__: generators.pipeline_trace(task))
+    _, report = write_generation_page(public, settings(task), tmp_path / "look.html")
+    found = content(report.path)
+    assert found["targets"]["kind"] == "pipeline"
+    assert found["layers"] == []
+    assert [each["src"] for each in found["targets"]["steps"]] == [None] * 5
+    assert [layer["scale"] for layer in found["targets"]["layers"]] == [None, None]

@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from saccade.studio.views import generate
 from saccade.studio.views.generate import write_generation_page
 from saccade.tasks.generate.look import trace_generation
+from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
@@ -128,4 +130,27 @@ def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
             browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
             browser.wait(DONE)
             assert "{" not in browser.run("return document.body.innerText")
+        assert browser.console() == []
+
+
+def test_the_page_of_a_pipeline(tmp_path, monkeypatch):
+    task, public = generators.task(), object.__new__(PublicGenerateTask)
+    public.name = "another"
+    traced = generators.pipeline_trace(task)
+    monkeypatch.setattr(generate, "trace_pipeline", lambda *_, **__: traced)
+    write_generation_page(public, traced.picture.settings, tmp_path / "look.html")
+    with webdriver.Browser(tmp_path / "profile", width=360, height=740) as browser:
+        browser.open(tmp_path / "look.html", "#language=en&layer=1&head=2&token=1&step=4")
+        browser.wait(READY)
+        expected = traced.word_maps(3, 0)[1, 1]
+        row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+ %)", browser.run(TEXT, "readout")).groups()
+        assert share(value) == pytest.approx(float(expected.max()), rel=0.02)
+        assert float(expected[int(row) - 1, int(column) - 1]) == pytest.approx(float(expected.max()), rel=0.005)
+        assert len(browser.run(LINES, "#words .prediction", "span")) == 4
+        assert browser.run("return document.getElementById('word-how-title').offsetParent") is None
+        for language in ("#language=ko", "#language=en"):
+            browser.open(tmp_path / "look.html", language)
+            browser.wait(DONE)
+            assert "{" not in browser.run("return document.body.innerText")
+            assert browser.run("return document.documentElement.scrollWidth") <= 360
         assert browser.console() == []

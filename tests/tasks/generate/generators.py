@@ -3,7 +3,10 @@
 import torch
 
 from saccade.data.preprocess import Preprocess
+from saccade.lens import Call
 from saccade.models.generator import Generator, GeneratorConfig
+from saccade.tasks.generate.public_look import PipelineTrace
+from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.task import GenerateTask
 
 CONFIG = {
@@ -27,3 +30,17 @@ def task() -> GenerateTask:
     for block in model.blocks:
         block.cross_attention.query_norm.weight.mul_(6)
     return GenerateTask(model, Preprocess((40, 56), "letterbox"), "tiny")
+
+
+def pipeline_trace(task: GenerateTask, evaluations: int = 5) -> PipelineTrace:
+    """Of no pipeline: a layer of cross-attention on the finest grid, and one of joint attention on a coarser one."""
+    generator = torch.Generator().manual_seed(3)
+
+    def call(name, kind, n, m, parts=None):
+        q, k = (3 * torch.randn(2, 3, each, 11, generator=generator) for each in (n, m))
+        return Call(name, kind, q, k, parts=parts)
+
+    joint = {"text": slice(0, 7), "image": slice(7, 13)}
+    calls = [[call("fine", "cross", 24, 7), call("coarse", "joint", 13, 13, joint)] for _ in range(evaluations)]
+    picture = next(task.generate_all([task.settings("two red words", "", 5, Sampling(1))]))
+    return PipelineTrace(picture, ["two", "red", "words"], [[1], [2, 3], [3, 5]], ["fine", "coarse"], calls, (4, 6))
