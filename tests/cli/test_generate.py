@@ -2,12 +2,13 @@
 
 import json
 import os
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.tasks.generate.sample import Sampling
+from saccade.tasks.generate.sample import Sampler, Sampling
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask
 
@@ -223,3 +224,4 @@ def test_the_help_names_the_defaults(saccade):
     assert f"Default: {usual.guidance:g}." in text
     assert f"Default: {usual.interval[0]:g} {usual.interval[1]:g}." in text
     assert f"Default: {usual.sampler}." in text
+    assert f"choices: {', '.join(get_args(Sampler))}" in text

@@ -178,7 +178,7 @@ def _print_assumptions(task: "AnyGenerateTask", base: "Settings | None", setting
     unknown = task.unknown_words(f"{settings.prompt} {settings.negative}")
     if unknown:
         words = ", ".join(f'"{word}"' for word in unknown)
-        console.note(stderr, f"{task.name} was trained without {words}: expect no more than a guess")
+        console.note(stderr, f"{task.name} was trained without {words}: it does not know what they look like")
     return unknown
 
 
