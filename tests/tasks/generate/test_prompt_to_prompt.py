@@ -74,9 +74,11 @@ def test_maps_of_the_first_prompt(task, prompt, tokens, keep_layout):
     assert changed.settings == other
 
 
-@pytest.mark.parametrize("sampling", [Sampling(3), Sampling(3, 1.0), Sampling(3, sampler="heun")])
+@pytest.mark.parametrize(
+    "sampling", [Sampling(3), Sampling(3, 1.0), Sampling(3, sampler="heun"), Sampling(3, sampler="mean-flow")]
+)
 def test_the_same_prompt_paints_the_same_picture(task, sampling):
-    first = settings(task, sampling=sampling)
+    first = task.settings(PROMPT, "", 5, sampling)
     source, changed = paint_with_layout(task, instead_of(first, PROMPT, True))
     assert np.abs(pixels(source) - pixels(changed)).max() <= 1
 

@@ -16,6 +16,7 @@ from saccade.studio.pack import LARGEST, deflate
 from saccade.studio.page import BUDGET, PageInput, PageReport, data_url, write_page
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
+from saccade.tasks.generate.image import Original
 from saccade.tasks.generate.look import GenerationTrace, trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import PipelineTrace, trace_pipeline
@@ -190,10 +191,7 @@ def pipeline_words(traced: PipelineTrace) -> PipelineWords:
     bias = torch.zeros(len(traced.words) + 1)
     layers = []
     for layer, name in enumerate(traced.layers):
-        maps = [F.interpolate(traced.word_maps(step, layer).float(), traced.grid, mode="nearest") for step in shown]
-        words = torch.stack(maps).flatten(3).cpu()  # (s h m n)
-        weights = torch.cat([words, 1 - words.sum(dim=2, keepdim=True)], dim=2)
-        scores = weights.clamp(min=1e-9).log()
+        scores = _pipeline_weights(traced, layer, shown).clamp(min=1e-9).log()
         layers.append(WordScores(name, scores, bias, None, traced.grid, traced.calls[0][layer].shape[3]))
     notes = [f"the page shows {count} of {every} evaluations, to stay small"] if count < every else []
     return PipelineWords(
@@ -213,6 +211,13 @@ def pipeline_words(traced: PipelineTrace) -> PipelineWords:
     )
 
 
+def _pipeline_weights(traced: PipelineTrace, layer: int, evaluations: list[int]) -> Float[Tensor, "s h m n"]:
+    """Of the words, then of all other tokens, on the finest grid."""
+    maps = (traced.word_maps(each, layer).float() for each in evaluations)
+    words = torch.stack([F.interpolate(each, traced.grid, mode="nearest") for each in maps]).flatten(3).cpu()
+    return torch.cat([words, 1 - words.sum(dim=2, keepdim=True)], dim=2)
+
+
 def _once(tokens: list[list[int]]) -> list[list[int]]:
     """Tokens of each word, those of several words with the first of them alone."""
     seen = set[int]()
@@ -229,16 +234,17 @@ def write_generation_page(
     path: Path,
     callback: Callback | None = None,
     budget: int = BUDGET,
+    original: Original | None = None,
 ) -> tuple[GeneratedPicture, PageReport]:
     """Paint a picture and write a page that shows where each word acts on it, at every step, layer and head.
 
     The picture is that of `task.generate_all`. The page of a generator of this library also has the self-attention of
-    the middle step.
+    the middle step. original: the picture of settings with an image.
 
     Raises DataError if the page cannot be written, and SaccadeError as `trace_generation` and `trace_pipeline` do.
     """
     if isinstance(task, GenerateTask):
-        generation = trace_generation(task, settings, values=True, callback=callback)
+        generation = trace_generation(task, settings, values=True, callback=callback, original=original)
         picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
     else:
         traced = trace_pipeline(task, settings, callback=callback)
@@ -257,7 +263,7 @@ def write_generation_page(
 
 def _facts(task: GenerateTask | PublicGenerateTask, settings: Settings) -> dict[str, str]:
     height, width = settings.size
-    sampling, own = settings.sampling, dict[str, str]()
+    sampling, image, own = settings.sampling, settings.image, dict[str, str]()
     if isinstance(task, GenerateTask):
         patch = task.model.config.patch
         own = {"parameters": f"{task.parameters / 1e6:.1f} million", "patch": f"{patch} x {patch} pixels"}
@@ -269,6 +275,7 @@ def _facts(task: GenerateTask | PublicGenerateTask, settings: Settings) -> dict[
         "guidance": f"{sampling.guidance:g}",
         "seed": str(settings.seed),
         **({"negative": settings.negative} if settings.negative.strip() else {}),
+        **({} if image is None else {"from": f"{image.name}, strength {image.strength:g}"}),
     }
 
 
