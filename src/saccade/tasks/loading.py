@@ -15,7 +15,7 @@ from saccade.tasks.bundled_models import bundled, bundled_folder
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.generate.public import PublicGenerateTask
-from saccade.tasks.generate.task import GenerateTask, reads_no_pictures
+from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.registry import TASKS, commands
@@ -25,20 +25,20 @@ from saccade.tasks.segment.public import PublicSegmentTask
 DEFAULT = "cifar"
 
 
-def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask:
+def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask:
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
-    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file.
+    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file; of a pipeline
+    of diffusers, which `generate`s, "diffusers:FOLDER" or its folder (from the hub: `load_generator`).
 
-    Raises CheckpointError, in one line, if there is no such model or it cannot be read, and SaccadeError for a pipeline
-    of diffusers.
+    Raises CheckpointError, in one line, if there is no such model or it cannot be read.
     """
     name = str(spec)
     if (ours := _ours(name)) is not None:
         return _open(*ours)
     if is_pipeline(spec):
-        raise reads_no_pictures(name)
+        return PublicGenerateTask(load_pipeline(spec))
     _check_name(name)
     source = open_checkpoint(spec)
     if is_segmenter(source):  # first, as a panoptic DETR is a DETR too
@@ -103,9 +103,9 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask:
 
 
 def is_generator(spec: str | Path) -> bool:
-    """Whether the model, as for `load`, is one that `saccade train generate` wrote."""
+    """Whether the model, as for `load`, is one that `saccade train generate` wrote, or a pipeline of diffusers."""
     ours = _ours(str(spec))
-    return ours is not None and kind_in(ours[0]) == GenerateTask.kind
+    return is_pipeline(spec) or (ours is not None and kind_in(ours[0]) == GenerateTask.kind)
 
 
 def is_public_matcher(spec: str | Path) -> bool:

@@ -13,7 +13,7 @@ from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
-from saccade.tasks.loading import load, load_generator
+from saccade.tasks.loading import is_generator, load, load_generator
 
 from .pipelines import FAMILIES, diffusers, flux, stable_diffusion
 
@@ -253,8 +253,12 @@ def test_pipelines_with_code_or_of_another_kind_are_refused(folders, tmp_path, c
 
 def test_a_pipeline_reads_no_pictures(folders):
     for spec in (folders("unet"), f"diffusers:{folders('unet')}"):
-        with pytest.raises(SaccadeError, match="unet paints pictures and reads none: use saccade generate"):
-            load(spec)
+        assert is_generator(spec)
+        task = load(spec)
+        assert isinstance(task, PublicGenerateTask)
+        for predict in (task.predict, task.predict_all):
+            with pytest.raises(SaccadeError, match="unet paints pictures and reads none: use saccade generate"):
+                predict(["a.png"])
 
 
 def test_damaged_folders(folders, tmp_path):

@@ -1,6 +1,7 @@
 """Word maps of public pipelines beside an explicit softmax, and edits of what they read."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,3 +181,13 @@ def test_pipelines_of_unknown_layout_are_refused(tasks, monkeypatch):
     monkeypatch.setattr("saccade.tasks.generate.public_look.TOKENIZERS", {"FluxPipeline": ("tokenizer_2",)})
     with pytest.raises(SaccadeError, match="is a StableDiffusionPipeline: how its text is laid out is not known here"):
         trace_pipeline(task, settings(task))
+
+
+def test_the_example_of_the_documentation(tasks, tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "generate.md").read_text()
+    example = text.split("<!-- pipeline-example -->")[1].split("```")[1].removeprefix("python\n")
+    tasks("unet").model.save_pretrained(tmp_path / "folder")
+    names = {}
+    exec(example.replace("diffusers:folder/", f"diffusers:{tmp_path / 'folder'}"), names)
+    assert names["maps"].shape == (4, 3, 4, 4)
+    assert names["picture"].to_png() != names["trace"].picture.to_png()

@@ -2,11 +2,11 @@
 
 import inspect
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from jaxtyping import Float
 from PIL import Image
 
 from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks, quiet_diffusers
+from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
+from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Sampling
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.task import MAX_SEED, several
+from saccade.tasks.generate.task import MAX_SEED, reads_no_pictures, several
 
 
 class PublicGenerateTask:
@@ -117,7 +119,7 @@ class PublicGenerateTask:
         chunks = list(_alike(settings, batch))
         total, done = sum(chunk[0].sampling.steps for chunk in chunks), 0
         for chunk in chunks:
-            pixels = self._run(chunk, _Progress(callback, done, total, chunk[0].sampling.steps))
+            pixels = self._run(chunk, PipelineProgress(callback, done, total, chunk[0].sampling.steps))
             done += chunk[0].sampling.steps
             for each, picture in zip(chunk, pixels, strict=True):
                 image = Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
@@ -131,6 +133,14 @@ class PublicGenerateTask:
     def unknown_words(self, prompt: str) -> list[str]:
         """None: what a public pipeline was trained on is not recorded."""
         return []
+
+    def predict(self, source: Source) -> NoReturn:
+        """Raises SaccadeError: a generator reads no pictures."""
+        raise reads_no_pictures(self.name)
+
+    def predict_all(self, sources: Iterable[Source]) -> NoReturn:
+        """Raises SaccadeError: a generator reads no pictures."""
+        raise reads_no_pictures(self.name)
 
     @property
     def scheduler(self) -> str:
@@ -219,7 +229,7 @@ class PublicGenerateTask:
             more, most = min(room)
             raise DataError(f"the {which} has {most + more} tokens; {self.name} takes {most}: use fewer words")
 
-    def _run(self, chunk: list[Settings], progress: "_Progress") -> Float[np.ndarray, "b y x 3"]:
+    def _run(self, chunk: list[Settings], progress: PipelineProgress) -> Float[np.ndarray, "b y x 3"]:
         """Pixels, 0 to 1."""
         first = chunk[0]
         with quiet_diffusers(self.name), torch.no_grad():
@@ -263,30 +273,6 @@ class PublicGenerateTask:
         if "use_resolution_binning" in self._arguments:
             options["use_resolution_binning"] = self._config.sample_size in (32, 64, 128)
         return options
-
-
-class _Progress:
-    """From a pipeline's callbacks to ours: `steps` of `total`, after the `done` of earlier pictures."""
-
-    def __init__(self, callback: Callback | None, done: int, total: int, steps: int):
-        self.callback, self.done, self.total, self.steps = callback, done, total, steps
-
-    def options(self, arguments: Any) -> dict[str, Any]:
-        if self.callback is None:
-            return {}
-        return {"callback_on_step_end": self.end} if "callback_on_step_end" in arguments else {"callback": self.step}
-
-    def end(self, pipeline: Any, index: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        # A scheduler may make more evaluations than steps (PNDM, Heun).
-        self._report((index + 1) * self.steps // max(pipeline.num_timesteps, 1))
-        return tensors
-
-    def step(self, index: int, time: Any, latents: Any) -> None:
-        self._report(index + 1)
-
-    def _report(self, steps: int) -> None:
-        assert self.callback is not None
-        self.callback(self.done + min(steps, self.steps), self.total)
 
 
 def _alike(settings: Sequence[Settings], most: int) -> Iterator[list[Settings]]:
