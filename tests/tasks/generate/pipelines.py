@@ -20,15 +20,22 @@ try:
         diffusers = pytest.importorskip("diffusers")
         from diffusers import (
             AutoencoderKL,
+            ChromaPipeline,
+            ChromaTransformer2DModel,
             DDIMScheduler,
+            EulerAncestralDiscreteScheduler,
             FlowMatchEulerDiscreteScheduler,
             FluxPipeline,
             FluxTransformer2DModel,
+            LatentConsistencyModelPipeline,
+            LCMScheduler,
             PixArtAlphaPipeline,
+            PixArtSigmaPipeline,
             PixArtTransformer2DModel,
             SD3Transformer2DModel,
             StableDiffusion3Pipeline,
             StableDiffusionPipeline,
+            StableDiffusionXLPipeline,
             UNet2DConditionModel,
         )
 except Exception as error:
@@ -82,17 +89,43 @@ def autoencoder(**options):
     )  # fmt: skip
 
 
+def unet(**options):
+    usual = {"cross_attention_dim": 24, "attention_head_dim": 4}
+    return UNet2DConditionModel(
+        sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), block_out_channels=(8, 16), layers_per_block=1,
+        norm_num_groups=2, **(usual | options),
+    )  # fmt: skip
+
+
 def stable_diffusion(scheduler=None):
     torch.manual_seed(3)
-    unet = UNet2DConditionModel(
-        sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), cross_attention_dim=24,
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=4,
-        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2,
-    )  # fmt: skip
+    network = unet()
     return StableDiffusionPipeline(
-        vae=autoencoder(), text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), unet=unet,
+        vae=autoencoder(), text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), unet=network,
         scheduler=scheduler or DDIMScheduler(), safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_xl():
+    torch.manual_seed(13)
+    network = unet(
+        cross_attention_dim=48, attention_head_dim=(2, 4), use_linear_projection=True, addition_embed_type="text_time",
+        addition_time_embed_dim=8, transformer_layers_per_block=(1, 2), projection_class_embeddings_input_dim=72,
+    )  # fmt: skip
+    return StableDiffusionXLPipeline(
+        vae=autoencoder(), unet=network, scheduler=EulerAncestralDiscreteScheduler(),  # which draws noise in each step
+        text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(),
+        text_encoder_2=clip_encoder(24, CLIPTextModelWithProjection), add_watermarker=False,
+    )  # fmt: skip
+
+
+def latent_consistency():
+    torch.manual_seed(17)
+    return LatentConsistencyModelPipeline(
+        vae=autoencoder(), text_encoder=clip_encoder(), tokenizer=clip_tokenizer(), unet=unet(time_cond_proj_dim=32),
+        scheduler=LCMScheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
 
@@ -136,4 +169,23 @@ def pixart():
     )  # fmt: skip
 
 
+def pixart_sigma():
+    parts = pixart().components
+    return PixArtSigmaPipeline(**parts)
+
+
+def chroma():
+    torch.manual_seed(19)
+    transformer = ChromaTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, axes_dims_rope=[4, 4, 8], approximator_hidden_dim=32, approximator_layers=1,
+        approximator_num_channels=16,
+    )  # fmt: skip
+    return ChromaPipeline(
+        transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler(), vae=autoencoder(shift_factor=0.1),
+        text_encoder=t5_encoder(), tokenizer=t5_tokenizer(),
+    )  # fmt: skip
+
+
 FAMILIES = {"unet": stable_diffusion, "sd3": stable_diffusion_3, "flux": flux, "pixart": pixart}
+VARIANTS = {"sdxl": stable_diffusion_xl, "lcm": latent_consistency, "sigma": pixart_sigma, "chroma": chroma}

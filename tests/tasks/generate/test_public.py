@@ -15,7 +15,7 @@ from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
 from saccade.tasks.loading import is_generator, load, load_generator
 
-from .pipelines import FAMILIES, diffusers, flux, stable_diffusion
+from .pipelines import FAMILIES, VARIANTS, diffusers, flux, stable_diffusion
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SIZE = {"height": 16, "width": 24}  # in latent pixels 8 x 12
@@ -78,6 +78,20 @@ def test_a_picture_is_that_of_the_pipeline_and_depends_on_its_seed_alone(tasks, 
     assert settings.sampler == type(task.model.scheduler).__name__ == found[2].to_dict()["sampler"]
     (again,) = task.generate_all([settings])
     assert again.to_png() == found[2].to_png()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_depend_on_the_seed_alone_too(name, tmp_path):
+    """Also where the scheduler draws noise in each step."""
+    VARIANTS[name]().save_pretrained(tmp_path / name)
+    task = load_generator(tmp_path / name)
+    log = []
+    found = task.generate("a red star", n=2, seed=5, **SMALL, callback=lambda *steps: log.append(steps))
+    assert log == [(i, 4) for i in range(1, 5)]
+    together = list(task.generate_all([picture.settings for picture in found], batch=2))
+    assert max(np.abs(pixels(a) - pixels(b)).max() for a, b in zip(found, together, strict=True)) <= 1
+    assert (pixels(found[0]) != pixels(found[1])).any()
+    assert task.guidance.negative == (name != "lcm")
 
 
 def test_default_steps_guidance_and_size_are_the_pipelines(tasks):

@@ -14,7 +14,7 @@ from saccade.tasks.generate.public_look import prompt_tokens, trace_pipeline
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.loading import load_generator
 
-from .pipelines import CLIP_TOKENS, FAMILIES, flux
+from .pipelines import CLIP_TOKENS, FAMILIES, VARIANTS, flux
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 PROMPT = "a red star"
@@ -102,6 +102,25 @@ def test_word_maps_are_those_of_an_explicit_softmax(tasks, name, guidance, monke
             found = trace.word_maps(evaluation, layer)
             assert found.shape == expected.shape
             torch.testing.assert_close(found.double(), expected, atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "tokens", "layers"), [("sdxl", CLIP, 8), ("lcm", CLIP, 4), ("sigma", T5, 2)])
+def test_words_of_variants(name, tokens, layers, tmp_path):
+    """Another word changes the embeddings of the text from its own tokens on."""
+    VARIANTS[name]().save_pretrained(tmp_path / name)
+    task = load_generator(tmp_path / name)
+    network = task.model.unet if hasattr(task.model, "unet") else task.model.transformer
+    trace = trace_pipeline(task, settings(task))
+    assert (trace.tokens, len(trace.layers)) == (tokens, layers)
+    assert trace.word_maps(1, layers - 1).sum(dim=1).max() <= 1
+    texts = []
+    hook = network.register_forward_hook(lambda m, args, kwargs, out: texts.append(kwargs), with_kwargs=True)
+    for prompt in (PROMPT, "a red blue"):
+        list(task.generate_all([settings(task, prompt=prompt)]))
+    hook.remove()
+    before, after = (kwargs["encoder_hidden_states"][-1] for kwargs in texts[::2])
+    changed = (before != after).any(dim=1).nonzero().flatten()
+    assert int(changed[0]) == (tokens[2][0] if name != "sigma" else 0)  # CLIP is causal, T5 is not
 
 
 def test_layers_are_chosen_by_name(tasks):
