@@ -14,6 +14,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
+from saccade.tasks.generate.image import Original
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
@@ -118,11 +119,18 @@ class GenerationTrace:
 
 
 def trace_generation(
-    task: GenerateTask, settings: Settings, values: bool = False, callback: Callback | None = None
+    task: GenerateTask,
+    settings: Settings,
+    values: bool = False,
+    callback: Callback | None = None,
+    original: Original | None = None,
 ) -> GenerationTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of all steps. values: keep v too.
 
-    Raises SaccadeError where these take more than 2 GB, for settings with a layout, and as `task.generate` does."""
+    Raises SaccadeError where these take more than 2 GB, for settings with a layout or an image of strength 0, and as
+    `task.generate` does."""
+    if settings.image is not None and settings.image.strength == 0:
+        raise SaccadeError("a strength of 0 paints nothing, so that there is no attention to look at: use more")
     if settings.layout is not None:
         raise SaccadeError("the settings have a layout, which is another prompt: a page shows a picture of one prompt")
     words, present, weights = task.read([settings])
@@ -137,7 +145,7 @@ def trace_generation(
             step = done // 2 if settings.sampling.sampler == "heun" else done
             evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
 
-        [picture] = task.generate_all([settings], callback, observe=observe)
+        [picture] = task.generate_all([settings], callback, observe=observe, original=original)
     prompt, negative = ([word.text for word in each] for each in words.words)
     return GenerationTrace(
         picture,

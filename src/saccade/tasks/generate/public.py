@@ -109,12 +109,16 @@ class PublicGenerateTask:
         """A picture for each of the settings, in order. With a batch of 1 a picture is the same, bit for bit, whatever
         is painted beside it; in larger ones the last digits of its pixels may differ.
 
-        Raises SaccadeError for settings with a layout, where the pipeline fails, its output is not finite or its safety
-        checker blanks a picture.
+        Raises SaccadeError for settings with a layout or an image, where the pipeline fails, its output is not finite
+        or its safety checker blanks a picture.
         """
         if any(each.layout for each in settings):
             raise SaccadeError(
                 f"{self.name} cannot keep the layout of another prompt: leave it out, or use our generator"
+            )
+        if any(each.image for each in settings):
+            raise SaccadeError(
+                f"{self.name} is a pipeline from text alone: a picture to start from needs our generator"
             )
         chunks = list(_alike(settings, batch))
         total, done = sum(chunk[0].sampling.steps for chunk in chunks), 0

@@ -51,6 +51,7 @@ class GeneratedPicture:
             "guidance_interval": list(sampling.interval),
             "sampler": s.sampler,
             "model": s.model,
+            **({} if s.image is None else {"image": s.image.name, "strength": s.image.strength}),
         }
 
     def _repr_png_(self) -> bytes:

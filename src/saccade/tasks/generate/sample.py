@@ -12,6 +12,7 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import step, velocity
+from saccade.tasks.generate.start import Start
 
 Sampler = Literal["euler", "heun", "mean-flow"]
 Callback = Callable[[int, int], None]  # steps done, steps in all
@@ -25,7 +26,7 @@ class Sampling:
     """How a picture is painted.
 
     Attributes:
-        steps: of equal length, from noise (time 0) to the picture (time 1).
+        steps: of equal length, from noise (time 0), or a later start, to the picture (time 1).
         guidance: scale of classifier-free guidance: 1 for none, more for pictures that follow the prompt more closely.
         interval: (first, last) time, 0 to 1, of the steps that are guided (Kynkäänniemi et al. 2024).
         sampler: "euler", one evaluation a step; "heun", two, except for the last step; "mean-flow", for few steps, with
@@ -81,12 +82,15 @@ def sample(
     sampling: Sampling,
     callback: Callback | None = None,
     observe: Observer | None = None,
+    start: Start | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures, about -1 to 1, that begin as `noise`.
 
     sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance. observe:
-    called after each evaluation as observe(time, prediction), of guided steps with the guided prediction.
+    called after each evaluation as observe(time, prediction), of guided steps with the guided prediction. start: at
+    noise by default; all steps lie between its time and 1, and at time 1 there is nothing left to evaluate.
     """
+    start = start or Start()
     prompts = sources.part(slice(0, len(noise)))
 
     def observed(z: Tensor, t: float, until: float) -> Tensor:
@@ -107,16 +111,22 @@ def sample(
         positive, negative = both.to(z.dtype).chunk(2)  # autocast predicts in bf16
         return negative + sampling.guidance * (positive - negative)
 
-    z = noise
-    times = [i / sampling.steps for i in range(sampling.steps + 1)]  # exact at the ends of the guidance interval
+    z = start.begin(noise)
+    times = _times(start.time, sampling.steps)
     instants = torch.tensor(times, dtype=torch.float64).to(noise)
-    for i, ((t, until), (start, stop)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
-        prediction = observed(z, t, until)
-        moved = step(prediction, z, start, stop)
-        if sampling.sampler == "heun" and until < 1:
-            slope = velocity(prediction, z, start, 0.0) + velocity(observed(moved, until, 1.0), moved, stop, 0.0)
-            moved = z + (stop - start) / 2 * slope
-        z = moved
+    for i, ((t, until), (now, then)) in enumerate(zip(pairwise(times), pairwise(instants), strict=True)):
+        if t < 1:
+            prediction = observed(z, t, until)
+            moved = start.hold(step(prediction, z, now, then), noise, then)
+            if sampling.sampler == "heun" and until < 1:
+                slope = velocity(prediction, z, now, 0.0) + velocity(observed(moved, until, 1.0), moved, then, 0.0)
+                moved = start.hold(z + (then - now) / 2 * slope, noise, then)
+            z = moved
         if callback is not None:
             callback(i + 1, sampling.steps)
     return z
+
+
+def _times(first: float, steps: int) -> list[float]:
+    """Equal steps to 1, exact at the ends of the guidance interval where they begin at 0."""
+    return [first + (1 - first) * (i / steps) for i in range(steps)] + [1.0]

@@ -21,6 +21,7 @@ from saccade.tasks.generate.sample import Sampling
 from saccade.version import __version__
 
 KEY = "parameters"  # of the PNG's text
+MIN_STRENGTH = 0.001  # below, float32 cannot tell the times of a thousand steps apart
 _SETTINGS = re.compile(r"^Steps: \d+, Sampler: .*$")
 _NEGATIVE = "Negative prompt: "
 _FIELD = re.compile(r'\s*([^:,]+): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')  # quoted values, of other tools, hold commas
@@ -49,11 +50,37 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class ImageSettings:
+    """The picture that another is painted from (`saccade.tasks.generate.image`).
+
+    Attributes:
+        strength: how much of the way from noise to the picture is painted anew: 0 for none, 0.001 to 1 for all of it.
+        name: of the picture, for display.
+        digest: of its pixels.
+        mask_digest: of the mask, "" without one.
+
+    Raises SaccadeError for a strength out of range.
+    """
+
+    strength: float
+    name: str
+    digest: str
+    mask_digest: str = ""
+
+    def __post_init__(self) -> None:
+        if self.strength != 0 and not MIN_STRENGTH <= self.strength <= 1:
+            raise SaccadeError(
+                f"a strength of {self.strength:g} was requested; {MIN_STRENGTH:g} to 1, or 0 for the picture as it is, "
+                "expected"
+            )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
     digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16. scheduler: of a public pipeline,
     the name of its class, and then the sampler of `sampling` and its interval have no effect. layout: where it takes
-    attention maps from, if it does."""
+    attention maps from, if it does. image: what it is painted from, if not from noise."""
 
     prompt: str
     seed: int
@@ -65,6 +92,7 @@ class Settings:
     precision: str = "fp32"
     scheduler: str = ""
     layout: Layout | None = None
+    image: ImageSettings | None = None
 
     @property
     def sampler(self) -> str:
@@ -84,6 +112,7 @@ class Settings:
             "Model": re.sub(r"[,:\s\"]+", " ", printable(self.model)).strip(),
             **({} if self.precision == "fp32" else {"Precision": self.precision}),
             **({} if self.layout is None else _layout_fields(self.layout)),
+            **({} if self.image is None else _image_fields(self.image)),
             "Version": f"saccade {__version__}",
         }
         lines = [" ".join(self.prompt.split())]
@@ -111,14 +140,15 @@ class Settings:
             sampler: Any = Sampling.sampler if scheduler else found["Sampler"].lower()
             sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
             seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
-            layout = _parse_layout(found)
+            layout, image = _parse_layout(found), _parse_image(found)
         except KeyError as error:
             raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
         except (ValueError, SaccadeError) as error:
             raise DataError(f"{name}: the line of settings cannot be read: {in_one_line(error)}") from error
         negative = negative.removeprefix(_NEGATIVE.strip()).strip()
         model, digest = found.get("Model", ""), found.get("Model hash", "")
-        return cls(prompt, seed, (height, width), negative, sampling, model, digest, precision, scheduler, layout)
+        size = (height, width)
+        return cls(prompt, seed, size, negative, sampling, model, digest, precision, scheduler, layout, image)
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -149,6 +179,23 @@ def _parse_layout(found: dict[str, str]) -> Layout | None:
         return None
     words, patches = map(float, found["Layout shares"].split())
     return Layout(json.loads(found["Layout prompt"]), words, patches)
+
+
+def _image_fields(image: ImageSettings) -> dict[str, str]:
+    mask = {"Mask hash": image.mask_digest} if image.mask_digest else {}
+    name = json.dumps(printable(image.name), ensure_ascii=False)
+    return {
+        "Denoising strength": _number(image.strength), "Init image": name, "Init image hash": image.digest, **mask
+    }  # fmt: skip
+
+
+def _parse_image(found: dict[str, str]) -> ImageSettings | None:
+    """None for other tools' settings, which do not say from which picture, and which also write a strength for pictures
+    that they paint twice."""
+    if "Init image hash" not in found:
+        return None
+    strength, name = float(found["Denoising strength"]), json.loads(found["Init image"])
+    return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""))
 
 
 def _number(value: float) -> str:

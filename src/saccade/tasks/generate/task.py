@@ -18,6 +18,7 @@ from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.ops import WordBatch, split_words
+from saccade.tasks.generate.image import Original, original_of
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
@@ -53,6 +54,9 @@ class GenerateTask(TrainedTask):
         sampler: Sampler = "euler",
         height: int | None = None,
         width: int | None = None,
+        image: Source | None = None,
+        mask_image: Source | None = None,
+        strength: float | None = None,
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
         """Paint `n` pictures of a prompt.
@@ -64,22 +68,30 @@ class GenerateTask(TrainedTask):
                 drawn on the CPU, for each picture alone, so that a picture does not depend on n.
             num_inference_steps, guidance_scale, guidance_interval, sampler: see
                 `saccade.tasks.generate.sample.Sampling`.
-            height, width: in pixels, multiples of the patch; default: those of training.
+            height, width: in pixels, multiples of the patch; default: those of training, with an image about their area
+                in its aspect.
+            image: a picture to start from.
+            mask_image: of its size: white pixels are painted and the others kept exactly, in the image's own size.
+            strength: how much of the image is painted anew, 0 to 1: all steps are spent from its noised version at time
+                1 - strength. Default: 0.6, or 1 with a mask.
             callback: called after each step as callback(steps done, steps in all).
 
         Raises:
-            DataError: a prompt that is empty or too long, or with wrong weights.
+            DataError: a prompt that is empty or too long, or with wrong weights; images that cannot be read or that do
+                not fit.
             SaccadeError: values out of range.
         """
-        settings = self.settings(
-            prompt,
-            negative_prompt,
-            seed,
-            Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler),
-            height,
-            width,
-        )
-        return list(self.generate_all(several(settings, n), callback))
+        sampling = Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler)
+        if image is None:
+            if mask_image is not None or strength is not None:
+                raise SaccadeError("a mask_image or a strength goes with an image: give it too")
+            settings = self.settings(prompt, negative_prompt, seed, sampling, height, width)
+            return list(self.generate_all(several(settings, n), callback))
+        original = Original.read(image, mask_image)
+        size = original.fit(self.preprocess.size, self.model.config.patch, height, width)
+        settings = self.settings(prompt, negative_prompt, seed, sampling, *size)
+        settings = replace(settings, image=original.settings(strength))
+        return list(self.generate_all(several(settings, n), callback, original=original))
 
     def settings(
         self,
@@ -112,17 +124,21 @@ class GenerateTask(TrainedTask):
         callback: Callback | None = None,
         batch: int = BATCH,
         observe: Observer | None = None,
+        original: Original | None = None,
     ) -> Iterator[GeneratedPicture]:
-        """A picture for each of the settings, in order; those that follow one another with equal size and sampling are
-        painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`."""
+        """A picture for each of the settings, in order; those that follow one another with equal size, sampling and
+        image are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
+        original: the picture of settings with an image; SaccadeError is raised if it is another."""
         model = self.model.eval()
         chunks = list(_alike(settings, batch, model.config.patch))
         total = sum(chunk[0].sampling.steps for chunk in chunks)
         done = 0
         for chunk in chunks:
             noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
+            own = original_of(chunk[0], original)
+            start = None if own is None else own.start(chunk[0], noise.device)
             report = _offset(callback, done, total)
-            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report, observe)
+            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report, observe, start)
             done += chunk[0].sampling.steps
             if not torch.isfinite(pixels).all():
                 raise SaccadeError(
@@ -130,7 +146,7 @@ class GenerateTask(TrainedTask):
                     "guidance or a weight of the prompt is too large"
                 )
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
-                yield GeneratedPicture(picture, each)
+                yield GeneratedPicture(picture if own is None else own.finish(picture), each)
 
     @torch.no_grad()
     def encode(self, settings: Sequence[Settings]) -> Sources:
@@ -222,12 +238,17 @@ def _alike(settings: Sequence[Settings], batch: int, patch: int) -> Iterator[lis
     for each in settings:
         tokens = each.size[0] // patch * (each.size[1] // patch)
         most = min(batch, max(1, MAX_BATCH_TOKENS // tokens))
-        if chunk and (len(chunk) >= most or (each.size, each.sampling) != (chunk[0].size, chunk[0].sampling)):
+        if chunk and (len(chunk) >= most or _shared(each) != _shared(chunk[0])):
             yield chunk
             chunk = []
         chunk.append(each)
     if chunk:
         yield chunk
+
+
+def _shared(settings: Settings) -> tuple[object, ...]:
+    """What pictures that are painted together have in common."""
+    return settings.size, settings.sampling, settings.image
 
 
 def _offset(callback: Callback | None, done: int, total: int) -> Callback | None:

@@ -1,0 +1,155 @@
+"""Image to image: a picture to start from, and a mask for the part of it that is painted."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from PIL import Image
+from torch import Tensor
+
+from saccade.data.files import escape
+from saccade.data.images import Source, read_image
+from saccade.errors import DataError, SaccadeError, printable
+from saccade.tasks.generate.settings import ImageSettings, Settings
+from saccade.tasks.generate.start import FromPicture, Inpainting, Start
+
+STRENGTH = 0.6  # by default, without a mask
+HALF = 128  # grey value of a mask from which on a pixel is painted
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A picture to start from; `Original.read` makes it.
+
+    Attributes:
+        image: upright RGB.
+        mask: of the same size, mode "1", true for pixels to paint; None for the whole picture.
+        name: of the picture, for display.
+        notes: conversions of both files, one sentence each.
+    """
+
+    image: Image.Image
+    mask: Image.Image | None = None
+    name: str = "picture"
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, image: Source, mask_image: Source | None = None) -> "Original":
+        """mask_image: of the same size; pixels of at least 50 % grey are painted, the others are kept.
+
+        Raises DataError as `read_image` does, and for a mask of another size or with nothing to paint."""
+        picture = read_image(image)
+        notes = [f"{escape(picture.name)}: {note}" for note in picture.notes]
+        if mask_image is None:
+            return cls(picture.image, None, picture.name, tuple(notes))
+        read = read_image(mask_image, name=None)
+        name = escape(read.name)
+        notes += [f"{name}: {note}" for note in read.notes]
+        if read.image.size != picture.image.size:
+            raise DataError(
+                f"the mask {name} has {_pixels(read.image.size)} and {escape(picture.name)} has "
+                f"{_pixels(picture.image.size)}: give a mask of the same size"
+            )
+        grey = np.asarray(read.image.convert("L"))
+        if not (grey >= HALF).any():
+            raise DataError(f"the mask {name} has nothing to paint: no pixel is white (grey of 50 % or more)")
+        if ((grey > 0) & (grey < 255)).any():
+            notes.append(f"{name}: a pixel is either painted or kept: greys from 50 % on are white, the others black")
+        return cls(picture.image, Image.fromarray(grey >= HALF), picture.name, tuple(notes))
+
+    def settings(self, strength: float | None = None) -> ImageSettings:
+        """For `Settings.image`. strength: default 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
+        usual = STRENGTH if self.mask is None else 1.0
+        return ImageSettings(usual if strength is None else strength, escape(self.name), self.digest, self.mask_digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """A short hash of the pixels."""
+        return _digest(self.image)
+
+    @cached_property
+    def mask_digest(self) -> str:
+        """A short hash of the mask, "" where there is none."""
+        return "" if self.mask is None else _digest(self.mask)
+
+    def fit(
+        self, trained: tuple[int, int], patch: int, height: int | None = None, width: int | None = None
+    ) -> tuple[int, int]:
+        """(height, width) at which the picture is painted: about the area of the size of training in the picture's
+        aspect, or the given sides, of which one gives the other; in multiples of the patch."""
+        aspect = self.image.width / self.image.height
+        if height is None and width is None:
+            free = math.sqrt(trained[0] * trained[1] / aspect)
+        else:
+            free = (width or 0) / aspect
+        fitted = _multiple(free, patch) if height is None else height
+        return fitted, (_multiple((free if height is None else height) * aspect, patch) if width is None else width)
+
+    def start(self, settings: Settings, device: torch.device) -> Start:
+        """For `sample`. A pixel at the size of painting is painted if any part of it is. settings: with an image."""
+        assert settings.image is not None
+        picture, strength = _tensor(self.image, settings.size).to(device), settings.image.strength
+        if self.mask is None:
+            return FromPicture(picture, strength)
+        return Inpainting(picture, strength, _part(self.mask, settings.size).to(device))
+
+    def finish(self, painted: Image.Image) -> Image.Image:
+        """The result: with a mask, in the picture's own size, with every pixel but the masked ones as it was."""
+        if self.mask is None:
+            return painted
+        result = self.image.copy()
+        result.paste(painted.resize(self.image.size, Image.Resampling.BICUBIC), mask=self.mask)
+        return result
+
+
+def original_of(settings: Settings, original: Original | None) -> Original | None:
+    """The picture of settings with an image, None for others. Raises SaccadeError unless it is the one, with the mask,
+    that they were made for."""
+    expected = settings.image
+    if expected is None:
+        return None
+    if original is None:
+        raise SaccadeError(
+            f"the settings start from the picture {expected.name} ({expected.digest}), which they do not contain: give "
+            "it too"
+        )
+    _check_digest(f"picture {original.name}", expected.digest, original.digest)
+    _check_digest("mask", expected.mask_digest, original.mask_digest)
+    return original
+
+
+def _check_digest(what: str, expected: str, found: str) -> None:
+    if found != expected:
+        raise SaccadeError(
+            f"the {printable(what)} has the digest {found or '(none)'}, and the settings are of {expected or 'none'}: "
+            "give the same one, or make new settings"
+        )
+
+
+def _tensor(image: Image.Image, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+    """-1 to 1, at the size (height, width)."""
+    resized = image.resize(size[::-1], Image.Resampling.BILINEAR)  # by averages, where it is smaller
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().contiguous() / 127.5 - 1
+
+
+def _part(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
+    """Pixels that masked ones contribute to when a picture is resized as by `_tensor`."""
+    shares = mask.convert("F").resize(size[::-1], Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(shares) > 0)
+
+
+def _multiple(side: float, patch: int) -> int:
+    return max(1, round(side / patch)) * patch
+
+
+def _digest(image: Image.Image) -> str:
+    header = f"{image.mode} {image.width} {image.height} ".encode()
+    return hashlib.sha256(header + image.tobytes()).hexdigest()[:10]
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
