@@ -151,6 +151,102 @@ def test_a_full_disk_leaves_no_half_of_a_picture(paint, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path / "stars")) == ["0.png", "1.png"]
 
 
+@pytest.fixture
+def photo(tmp_path):
+    """photo.png, 112 x 80 pixels, and hole.png, white in a part of it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 112, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    mask = Image.new("L", (112, 80))
+    mask.paste(255, (30, 20, 75, 61))
+    mask.save(tmp_path / "hole.png")
+    return pixels
+
+
+def test_a_picture_from_a_picture_and_again(paint, photo, tmp_path):
+    done = paint(RED, "--image", "photo.png", "--strength", 0.4, "--seed", 3, "--out", "a.png")
+    assert done.code == 0
+    assert done.err == "photo.png, 112 x 80 pixels, is painted at 56 x 40 pixels\n"
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (56, 40)
+        assert 'Denoising strength: 0.4, Init image: "photo.png", Init image hash: ' in picture.info["parameters"]
+    assert paint("--like", "a.png", "--image", "photo.png", "--out", "b.png").code == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert "which they do not contain: give it with --image" in paint("--like", "a.png").line
+    Image.new("RGB", (50, 90)).save(tmp_path / "other.png")
+    changed = paint("--like", "a.png", "--image", "other.png", "--strength", 0, "--out", "c.png")
+    assert "is another picture" in changed.err
+    with Image.open(tmp_path / "c.png") as picture:
+        assert picture.size == (32, 64)
+        assert not np.asarray(picture).any()
+    assert paint(RED, "--image", "photo.png", "--strength", 0.5, "--look", "look.html").code == 0
+    assert (tmp_path / "look.html").stat().st_size > 10_000
+
+
+def test_a_part_of_a_picture_and_again(paint, photo, tmp_path):
+    mask = ("--image", "photo.png", "--mask", "hole.png")
+    done = paint(RED, *mask, "--n", 2, "--seed", 3, "--out", "parts", "--json")
+    assert done.code == 0
+    assert [(each["image"], each["strength"]) for each in json.loads(done.out)["pictures"]] == [("photo.png", 1)] * 2
+    first, second = (np.asarray(Image.open(tmp_path / "parts" / f"{i}.png")) for i in range(2))
+    outside = np.asarray(Image.open(tmp_path / "hole.png")) == 0
+    assert np.array_equal(first[outside], photo[outside])
+    assert np.array_equal(second[outside], photo[outside])
+    assert (first[~outside] != second[~outside]).mean() > 0.5
+    assert "give it with --mask" in paint("--like", "parts/0.png", "--image", "photo.png").line
+    assert paint("--like", "parts/0.png", *mask, "--out", "again.png").code == 0
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "again.png")), first)
+
+
+def test_notes_on_pictures_to_start_from(paint, tmp_path):
+    clear = Image.new("RGBA", (56, 40), (255, 0, 0, 90))
+    clear.save(tmp_path / "clear.png")
+    clear.save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("RGBA", (56, 40), "blue")])
+    Image.fromarray(np.arange(56 * 40, dtype=np.uint16).reshape(40, 56)).save(tmp_path / "deep.png")
+    for name, note in (
+        ("clear.png", "transparency laid on white"),
+        ("film.gif", "GIF: its first frame was taken"),
+        ("deep.png", "16-bit pixels scaled to 8 bits"),
+    ):
+        done = paint(RED, "--image", name, "--strength", 0)
+        assert done.code == 0
+        assert f"{name}: {note}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "found"),
+    [
+        (("--strength", 0.5), 2, "--strength goes with --image"),
+        (("--mask", "hole.png"), 2, "--mask goes with --image"),
+        (("--image", "none.png"), 1, "none.png does not exist"),
+        (("--image", "toy/config.json"), 1, "is not a picture that can be read"),
+        (("--image", "photo.png", "--mask", "none.png"), 1, "none.png does not exist"),
+        (("--image", "photo.png", "--mask", "small.png"), 1, "small.png has 8 x 8 pixels and photo.png has 112 x 80"),
+        (("--image", "small.png", "--mask", "small.png"), 1, "small.png has nothing to paint"),
+        (("--image", "photo.png", "--strength", 1.01), 2, "Must be <= 1"),
+        (("--image", "photo.png", "--strength", -0.1), 2, "Must be >= 0"),
+        (("--image", "photo.png", "--strength", "nan"), 2, "--strength"),
+        (("--image", "photo.png", "--strength", 1e-5), 1, "0.001 to 1, or 0"),
+        (("--image", "photo.png", "--height", 20), 1, "multiples of 8"),
+        (("--image", "photo.png", "--instead", "a star"), 2, "leave it or --image out"),
+        (("--image", "photo.png", "--strength", 0, "--look", "a.html"), 2, "--strength 0 paints nothing"),
+        (("--image", "photo.png", "--out", "photo.png"), 1, "writing there would destroy it"),
+        (("--image", "photo.png", "--mask", "hole.png", "--grid", "hole.png"), 1, "writing there would destroy it"),
+    ],
+)
+def test_mistakes_with_pictures(paint, photo, tmp_path, arguments, code, found):
+    Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
+    before = sorted(os.listdir(tmp_path))
+    done = paint(RED, *arguments)
+    assert done.code == code
+    assert found in done.line
+    assert sorted(os.listdir(tmp_path)) == before, "nothing is left behind"
+
+
+def test_a_picture_cannot_take_a_layout(paint, photo):
+    assert paint(RED, "--instead", "a star", "--out", "a.png").code == 0
+    assert "take the layout of another prompt" in paint("--like", "a.png", "--image", "photo.png").line
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "found"),
     [

@@ -12,10 +12,12 @@ from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
 from saccade.cli.picture_files import Files
+from saccade.cli.start_picture import StartOptions, fitted
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
     from saccade.device import Device
+    from saccade.tasks.generate.image import Original
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.result import GeneratedPicture
     from saccade.tasks.generate.settings import Settings
@@ -37,6 +39,9 @@ def generate(
     n: Annotated[int, Parameter(name="--n", validator=validators.Number(gte=1))] = 1,
     height: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     width: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    image: Path | None = None,
+    strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
+    mask: Path | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     grid: Path | None = None,
     like: Path | None = None,
@@ -47,7 +52,7 @@ def generate(
     precision: Precision | None = None,
     as_json: Json = False,
 ) -> None:
-    """Paint pictures from a text.
+    """Paint pictures from a text, from noise or starting from a picture.
 
     The settings are written into each PNG, as the text that other tools read and write too, and --like paints a picture
     again from them.
@@ -63,6 +68,10 @@ def generate(
         saccade generate "a red star left of a blue ring" --look look.html
 
         saccade generate "a red star left of a blue ring" --instead "a green star left of a blue ring" --keep-layout
+
+        saccade generate "a green star" --image photo.png --strength 0.4
+
+        saccade generate "a green star" --image photo.png --mask hole.png
 
     Parameters
     ----------
@@ -89,9 +98,18 @@ def generate(
     n
         How many pictures.
     height
-        In pixels, as width: multiples of the model's patch. Default: the size of its training.
+        In pixels, as width: multiples of the model's patch. Default: the size of its training, with --image about its
+        area in the picture's aspect.
     width
         As height.
+    image
+        Picture to start from, instead of noise.
+    strength
+        With --image: how much of it is painted anew. 0 gives the picture back, 1 starts from noise; all steps are spent
+        in between. Default: 0.6, or 1 with --mask.
+    mask
+        With --image: a picture of its size that is white where to paint. All other pixels are kept exactly, and the
+        result has the size of the picture. Greys from 50 % on are white.
     out
         PNG to write; with --n, a folder for 0.png, 1.png and so on. Default: generated.png, or the folder generated,
         with a number where there is one already.
@@ -119,8 +137,12 @@ def generate(
     if prompt is not None and not prompt.strip():
         raise UsageError('the prompt is empty: say what to paint, as in "a red star"')
     _check_edits(instead, keep_layout, look, n)
-    files = Files.named(out, grid, n, like, look)
+    beginning = StartOptions(image, mask, strength)
+    beginning.check(instead, look)
+    files = Files.named(out, grid, n, [*([] if like is None else [like]), *beginning.files], look)
     import_library()
+    from dataclasses import replace
+
     from saccade.device import join
     from saccade.tasks.generate.prompt_to_prompt import instead_of
     from saccade.tasks.generate.settings import Settings
@@ -128,18 +150,23 @@ def generate(
     from saccade.tasks.loading import load_generator
 
     base = None if like is None else Settings.read(like)
+    original = beginning.read(base)
     task = load_generator(model)
     print_notes(task)
     place = join(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
+    if original is not None:
+        others = fitted(task, original, base, others)
     settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
+    if original is not None:
+        settings = replace(settings, image=beginning.settings(original, base))
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
     unknown = _print_assumptions(task, base, settings)
     try:
-        for picture in _painted(task, several(settings, n), place, look):
+        for picture in _painted(task, several(settings, n), place, look, original):
             files.write(picture)
     except KeyboardInterrupt:
         _finish(files, n, unknown, as_json)
@@ -195,9 +222,14 @@ def _check_edits(instead: str | None, keep_layout: bool, look: Path | None, n: i
 
 
 def _painted(
-    task: "AnyGenerateTask", settings: "Sequence[Settings]", place: "Device", look: Path | None
+    task: "AnyGenerateTask",
+    settings: "Sequence[Settings]",
+    place: "Device",
+    look: Path | None,
+    original: "Original | None",
 ) -> "Iterator[GeneratedPicture]":
-    """The pictures, with a progress bar of the steps. look: page to write of the only one."""
+    """The pictures, with a progress bar of the steps. look: page to write of the only one. original: what they start
+    from, if not noise."""
     from tqdm.auto import tqdm
 
     from saccade.tasks.generate.prompt_to_prompt import paint
@@ -212,7 +244,9 @@ def _painted(
         if look is not None:
             from saccade.studio.views.generate import write_generation_page
 
-            yield write_generation_page(task, settings[0], look, report)[0]
+            yield write_generation_page(task, settings[0], look, report, original=original)[0]
+        elif isinstance(task, GenerateTask) and original is not None:
+            yield from task.generate_all(settings, report, original=original)
         elif isinstance(task, GenerateTask):
             yield from paint(task, settings, report)
         else:

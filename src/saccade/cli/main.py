@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "generate": (
         "saccade.cli.generate:generate",
-        "Paint pictures from a text.",
+        "Paint pictures from a text, from noise or starting from a picture.",
     ),
     "search": (
         "saccade.cli.search:search",

@@ -33,12 +33,14 @@ class Files:
     pictures: "list[tuple[Path, GeneratedPicture]]" = field(default_factory=list)
 
     @classmethod
-    def named(cls, out: Path | None, grid: Path | None, n: int, like: Path | None, page: Path | None = None) -> "Files":
-        """Checked before the work starts. Raises DataError where they cannot be written, or would replace `like`."""
+    def named(
+        cls, out: Path | None, grid: Path | None, n: int, inputs: Sequence[Path], page: Path | None = None
+    ) -> "Files":
+        """Checked before the work starts. Raises DataError where they cannot be written, or would replace an input."""
         from saccade.data import output
         from saccade.data.files import check_file
 
-        inputs = [] if like is None else [check_file(like)]
+        inputs = [check_file(file) for file in inputs]
         files = cls(_free(n > 1) if out is None else out, n > 1, grid, page)
         if files.folder:
             _check_folder(files.out, n, inputs)

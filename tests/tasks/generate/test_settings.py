@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from saccade.errors import DataError
+from saccade.errors import DataError, printable
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Sampling
-from saccade.tasks.generate.settings import Layout, Settings
+from saccade.tasks.generate.settings import ImageSettings, Layout, Settings
 
 PLAIN = Settings("a red star", 7, (64, 48), "blue", Sampling(), "painter", "0a1b2c3d4e")
+NAMED = ImageSettings(0, 'a, "b": c.png', "d")
 LINE = "Steps: 25, Sampler: Euler, CFG scale: 3, CFG interval: 0 to 1, Seed: 7, Size: 48x64, Model hash: 0a1b2c3d4e"
 
 # Text that a prompt can hold, with what the format itself is written in.
@@ -39,16 +40,29 @@ def test_the_text_is_that_of_the_web_ui():
     st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted),
     st.text(max_size=9),
     st.sampled_from([None, Layout("a, (b:1.5): c", 0.3, 1 / 3)]),
+    st.none()
+    | st.builds(ImageSettings, st.floats(0.001, 1), st.text(max_size=9), st.just("ab1"), st.sampled_from(["", "c"])),
 )
-@example("Negative prompt: red", "Negative prompt: blue", 0, 3, "euler", [0, 1], "", None)
-@example("Steps: 1, Sampler: x\nNegative prompt: y", "Steps: 2, Sampler: z", 0, 0.1, "heun", [0.1, 0.3], '":,', None)
-def test_settings_survive_their_text(prompt, negative, seed, guidance, sampler, interval, model, layout):
+@example("Negative prompt: red", "Negative prompt: blue", 0, 3, "euler", [0, 1], "", None, None)
+@example(
+    "Steps: 1, Sampler: x\nNegative prompt: y",
+    "Steps: 2, Sampler: z",
+    0,
+    0.1,
+    "heun",
+    [0.1, 0.3],
+    '":,',
+    None,
+    ImageSettings(0, 'a, "b": c.png', "d"),
+)
+def test_settings_survive_their_text(prompt, negative, seed, guidance, sampler, interval, model, layout, image):
     sampling = Sampling(11, guidance, tuple(interval), sampler)
-    written = Settings(prompt, seed, (8, 16), negative, sampling, model, "abc", "bf16", layout=layout)
+    written = Settings(prompt, seed, (8, 16), negative, sampling, model, "abc", "bf16", layout=layout, image=image)
     read = Settings.parse(str(written))
     assert str(read) == str(written)
     assert read.prompt == " ".join(prompt.split())
     assert read.negative == " ".join(negative.split())
+    assert read.image == (image and replace(image, name=printable(image.name)))
     assert (read.seed, read.size, read.sampling, read.precision, read.layout) == (
         seed, (8, 16), sampling, "bf16", layout
     )  # fmt: skip
@@ -83,9 +97,16 @@ def test_texts_of_other_tools():
     assert found.digest == ""
 
 
+def test_a_strength_of_other_tools_is_of_no_picture():
+    assert Settings.parse(f"a\n{LINE}, Denoising strength: 0.4, Hires upscale: 2").image is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (f"{LINE}, Init image hash: ab", "the line of settings lacks Denoising strength"),
+        (f'{LINE}, Denoising strength: 2, Init image: "a", Init image hash: ab', "a strength of 2"),
+        (f"{LINE}, Denoising strength: 1, Init image: a, Init image hash: ab", "cannot be read"),
         ("", "there is no line of settings"),
         ("a red star", "there is no line of settings"),
         (LINE.replace("Seed: 7, ", ""), "the line of settings lacks Seed"),

@@ -4,6 +4,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ class Original:
     def settings(self, strength: float | None = None) -> ImageSettings:
         """For `Settings.image`. strength: default 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
         usual = STRENGTH if self.mask is None else 1.0
-        return ImageSettings(usual if strength is None else strength, escape(self.name), self.digest, self.mask_digest)
+        chosen = usual if strength is None else strength
+        return ImageSettings(chosen, printable(Path(self.name).name), self.digest, self.mask_digest)
 
     @cached_property
     def digest(self) -> str:

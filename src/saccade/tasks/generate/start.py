@@ -37,7 +37,7 @@ class FromPicture(Start):
         return 1 - self.strength
 
     def begin(self, noise: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b f c y x"]:
-        return noised(self.picture, noise, torch.tensor(self.time).to(noise))
+        return noised(self.picture.expand_as(noise), noise, torch.tensor(self.time, dtype=torch.float64).to(noise))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,4 +50,4 @@ class Inpainting(FromPicture):
     def hold(
         self, z: Float[Tensor, "b f c y x"], noise: Float[Tensor, "b f c y x"], t: Float[Tensor, ""]
     ) -> Float[Tensor, "b f c y x"]:
-        return torch.where(self.part, z, noised(self.picture, noise, t))
+        return torch.where(self.part, z, noised(self.picture.expand_as(noise), noise, t))
