@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from saccade.cli.renamed import rename_options
 from saccade.models import PRESETS
 from saccade.options import DataOptions
 from saccade.tasks import ClassifyRecipe, DetectRecipe, load
@@ -61,3 +62,11 @@ def test_an_option_by_its_old_name_is_accepted_with_a_note(saccade, tmp_path, mo
     config = json.loads((tmp_path / "runs" / "classify" / "config.json").read_text())
     assert config["source"]["val_fraction"] == 0.25
     assert config["recipe"]["progressive_resize"] is False
+
+
+def test_the_depth_of_a_generator_is_no_old_name():
+    notes: list[str] = []
+    assert rename_options(["train", "generate", "--depth", "1"], notes.append) == ["train", "generate", "--depth", "1"]
+    assert not notes
+    assert rename_options(["train", "detect", "--depth", "1"], notes.append)[2] == "--decoder-depth"
+    assert len(notes) == 1

@@ -23,11 +23,12 @@ RENAMED_OPTIONS = {
     "--upside-down": "--vflip",
 }
 _COMMANDS = ("train", "val", "predict")
+_NEVER_RENAMED = ["train", "generate"]  # has a --depth of its own
 
 
 def rename_options(arguments: list[str], warn: Callable[[str], None]) -> list[str]:
     """The arguments with old option names replaced; `warn` gets a sentence for each."""
-    if not arguments or arguments[0] not in _COMMANDS:
+    if not arguments or arguments[0] not in _COMMANDS or arguments[:2] == _NEVER_RENAMED:
         return arguments
     return [_renamed(argument, warn) for argument in arguments]
 
