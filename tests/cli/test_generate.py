@@ -165,7 +165,7 @@ def photo(tmp_path):
 def test_a_picture_from_a_picture_and_again(paint, photo, tmp_path):
     done = paint(RED, "--image", "photo.png", "--strength", 0.4, "--seed", 3, "--out", "a.png")
     assert done.code == 0
-    assert done.err == "photo.png, 112 x 80 pixels, is painted at 56 x 40 pixels\n"
+    assert done.err == "note: photo.png, 112 x 80 pixels, is painted at 56 x 40 pixels\n"
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (56, 40)
         assert 'Denoising strength: 0.4, Init image: "photo.png", Init image hash: ' in picture.info["parameters"]

@@ -141,8 +141,6 @@ def generate(
     beginning.check(instead, look)
     files = Files.named(out, grid, n, [*([] if like is None else [like]), *beginning.files], look)
     import_library()
-    from dataclasses import replace
-
     from saccade.device import join
     from saccade.tasks.generate.prompt_to_prompt import instead_of
     from saccade.tasks.generate.settings import Settings
@@ -161,7 +159,7 @@ def generate(
         others = fitted(task, original, base, others)
     settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     if original is not None:
-        settings = replace(settings, image=beginning.settings(original, base))
+        settings = beginning.add_to(settings, original, base)
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
     unknown = _print_assumptions(task, base, settings)

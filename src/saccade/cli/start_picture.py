@@ -1,6 +1,6 @@
 """The picture that `saccade generate` starts from, with its mask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +64,17 @@ class StartOptions:
             _note_differences(before, original)
         return original
 
-    def settings(self, original: "Original", base: "Settings | None") -> "ImageSettings":
-        """Those of the picture. strength: of --strength, else of `base`. Raises SaccadeError if it is out of range."""
+    def add_to(self, settings: "Settings", original: "Original", base: "Settings | None") -> "Settings":
+        """Settings with the picture, and the strength of --strength, else of `base`; a note says at which size it is
+        painted if that is not its own. Raises SaccadeError for a strength out of range."""
         before = None if base is None else base.image
-        return original.settings(before.strength if self.strength is None and before is not None else self.strength)
+        strength = before.strength if self.strength is None and before is not None else self.strength
+        image = original.settings(strength)
+        height, width = settings.size
+        if (width, height) != original.image.size:
+            own = f"{escape(original.name)}, {original.image.width} x {original.image.height} pixels"
+            console.note(console.stderr(), f"{own}, is painted at {width} x {height} pixels")
+        return replace(settings, image=image)
 
 
 def fitted(
@@ -85,11 +92,6 @@ def fitted(
     if base is not None and base.image is not None and base.image.digest == original.digest:
         height, width = base.size[0] if height is None else height, base.size[1] if width is None else width
     height, width = original.fit(task.preprocess.size, task.model.config.patch, height, width)
-    if (width, height) != original.image.size:
-        own = f"{original.image.width} x {original.image.height}"
-        console.note(
-            console.stderr(), f"{escape(original.name)}, {own} pixels, is painted at {width} x {height} pixels"
-        )
     return options | {"height": height, "width": width}
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.data.images import Source, read_image
+from saccade.data.images import Picture, Source, read_image
 from saccade.errors import DataError, SaccadeError, printable
 from saccade.tasks.generate.settings import ImageSettings, Settings
 from saccade.tasks.generate.start import FromPicture, Inpainting, Start
@@ -47,20 +47,8 @@ class Original:
         notes = [f"{escape(picture.name)}: {note}" for note in picture.notes]
         if mask_image is None:
             return cls(picture.image, None, picture.name, tuple(notes))
-        read = read_image(mask_image, name=None)
-        name = escape(read.name)
-        notes += [f"{name}: {note}" for note in read.notes]
-        if read.image.size != picture.image.size:
-            raise DataError(
-                f"the mask {name} has {_pixels(read.image.size)} and {escape(picture.name)} has "
-                f"{_pixels(picture.image.size)}: give a mask of the same size"
-            )
-        grey = np.asarray(read.image.convert("L"))
-        if not (grey >= HALF).any():
-            raise DataError(f"the mask {name} has nothing to paint: no pixel is white (grey of 50 % or more)")
-        if ((grey > 0) & (grey < 255)).any():
-            notes.append(f"{name}: a pixel is either painted or kept: greys from 50 % on are white, the others black")
-        return cls(picture.image, Image.fromarray(grey >= HALF), picture.name, tuple(notes))
+        mask, more = _read_mask(mask_image, picture)
+        return cls(picture.image, mask, picture.name, (*notes, *more))
 
     def settings(self, strength: float | None = None) -> ImageSettings:
         """For `Settings.image`. strength: default 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
@@ -106,6 +94,23 @@ class Original:
         result = self.image.copy()
         result.paste(painted.resize(self.image.size, Image.Resampling.BICUBIC), mask=self.mask)
         return result
+
+
+def _read_mask(source: Source, picture: Picture) -> tuple[Image.Image, list[str]]:
+    """The mask, with notes on it."""
+    read = read_image(source)
+    name, grey = escape(read.name), np.asarray(read.image.convert("L"))
+    if read.image.size != picture.image.size:
+        raise DataError(
+            f"the mask {name} has {_pixels(read.image.size)} and {escape(picture.name)} has "
+            f"{_pixels(picture.image.size)}: give a mask of the same size"
+        )
+    if not (grey >= HALF).any():
+        raise DataError(f"the mask {name} has nothing to paint: no pixel is white (grey of 50 % or more)")
+    notes = list(read.notes)
+    if ((grey > 0) & (grey < 255)).any():
+        notes.append("a pixel is either painted or kept: greys from 50 % on are white, the others black")
+    return Image.fromarray(grey >= HALF), [f"{name}: {note}" for note in notes]
 
 
 def original_of(settings: Settings, original: Original | None) -> Original | None:
