@@ -87,7 +87,7 @@ def test_a_registered_view(monkeypatch):
     assert printed(view) == f"brightness of noise.png: {view.prediction:.3f}\n"
 
 
-@pytest.mark.parametrize("kind", [*registry.TASKS, "match"])
+@pytest.mark.parametrize("kind", [kind for kind in registry.TASKS if kind != "generate"])  # reads no pictures
 def test_every_registered_view_exists(kind):
     class Named:
         pass
