@@ -251,6 +251,8 @@ def test_a_picture_cannot_take_a_layout(paint, photo):
     ("arguments", "code", "found"),
     [
         ((), 2, "no prompt was given"),
+        ((RED, "--n", 1.5), 2, "--n: 1.5 is not a whole number"),  # cyclopts 5.4 would round it to 2
+        ((RED, "--seed", "2.0"), 2, "--seed: 2.0 is not a whole number"),
         (("",), 2, "the prompt is empty"),
         (("  ",), 2, "the prompt is empty"),
         (("( )",), 1, "the prompt has no words"),

@@ -173,7 +173,7 @@ def test_approximate_search(saccade, photos, clip, tmp_path, monkeypatch):
 
 
 def test_a_classifier_does_not_search(saccade, photos, model):
-    assert "reads no text" in saccade("search", "red", photos, "--model", model).line
+    assert "does not match texts with pictures" in saccade("search", "red", photos, "--model", model).line
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip"])

@@ -1,10 +1,10 @@
 """Output of the commands. Names of files, labels and models are printed literally, never as markup or control codes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token, validators
 from rich.console import Console
 from rich.text import Text
 
@@ -13,6 +13,19 @@ from saccade.errors import DataError, printable
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "bf16", "fp32"]
+
+
+def whole(least: int, most: int | None = None, name: str | None = None) -> Parameter:
+    """An option that takes a whole number from `least` to `most`; cyclopts rounds 1.5 without a word."""
+    return Parameter(name=name, converter=_whole, validator=validators.Number(gte=least, lte=most))
+
+
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    text = tokens[0].value
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(f"{text} is not a whole number") from error
 
 
 def stdout() -> Console:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, validators
 
 from saccade.cli import console
-from saccade.cli.console import DeviceName, Json, Precision
+from saccade.cli.console import DeviceName, Json, Precision, whole
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
 from saccade.cli.picture_files import Files
@@ -31,14 +31,14 @@ def generate(
     *,
     model: str = "painter",
     negative: str | None = None,
-    steps: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=1000))] = None,
+    steps: Annotated[int | None, whole(1, 1000)] = None,
     guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     guidance_interval: Annotated[tuple[float, float] | None, Parameter(negative=())] = None,
     sampler: Literal["euler", "heun", "mean-flow"] | None = None,
-    seed: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
-    n: Annotated[int, Parameter(name="--n", validator=validators.Number(gte=1))] = 1,
-    height: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
-    width: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    seed: Annotated[int | None, whole(0)] = None,
+    n: Annotated[int, whole(1, name="--n")] = 1,
+    height: Annotated[int | None, whole(1)] = None,
+    width: Annotated[int | None, whole(1)] = None,
     image: Path | None = None,
     strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     mask: Path | None = None,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.cli import console
-from saccade.cli.console import DeviceName, Json
+from saccade.cli.console import DeviceName, Json, whole
 from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError, printable
 
@@ -26,7 +26,7 @@ def look(
     *,
     model: str = "cifar",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
-    size: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    size: Annotated[int | None, whole(1)] = None,
     threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: DeviceName = "auto",

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from saccade.cli import console
-from saccade.cli.console import Json
+from saccade.cli.console import Json, whole
 from saccade.errors import UsageError
 
 MAX_FRAMES = 1000
@@ -17,15 +17,15 @@ MAX_FRAMES = 1000
 def scenes(
     out: Path,
     *,
-    n: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 1000,
+    n: Annotated[int, whole(1)] = 1000,
     size: str = "128",
-    seed: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
+    seed: Annotated[int, whole(0)] = 0,
     format: Literal["coco", "voc", "yolo", "masks", "captions", "films"] = "coco",
     sprites: Path | None = None,
     objects: str = "3-8",
     apart: Annotated[bool, Parameter(negative=())] = False,
     combinations: Literal["all", "seen", "held-out"] = "all",
-    frames: Annotated[int, Parameter(validator=validators.Number(gte=2, lte=MAX_FRAMES))] = 16,
+    frames: Annotated[int, whole(2, MAX_FRAMES)] = 16,
     as_json: Json = False,
 ) -> None:
     """Write procedurally drawn scenes with exact annotations, to train or test this or any other tool.

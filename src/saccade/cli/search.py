@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 from rich.table import Table
 
 from saccade.cli import console
-from saccade.cli.console import DeviceName, Json
+from saccade.cli.console import DeviceName, Json, whole
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
 from saccade.errors import DataError, SaccadeError, UsageError, printable
@@ -28,7 +28,7 @@ def search(
     pictures: Path,
     *,
     model: str = "matcher",
-    top: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 10,
+    top: Annotated[int, whole(1)] = 10,
     sheet: Path | None = None,
     index: Path | None = None,
     approximate: Annotated[bool, Parameter(negative=())] = False,

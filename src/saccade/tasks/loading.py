@@ -78,7 +78,7 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
     if kind_in(ours[0]) == MatchTask.kind:
         return MatchTask.open(*ours)
     raise CheckpointError(
-        f"{spec} reads no text: a model that matches text with pictures is needed, such as "
+        f"{spec} does not match texts with pictures: a model that matches text with pictures is needed, such as "
         "hf:openai/clip-vit-base-patch32"
     )
 
