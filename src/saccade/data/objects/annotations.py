@@ -97,9 +97,7 @@ def check_box(box: Box, size: tuple[int, int] | None, normalized: bool) -> BoxCh
     """Check a box as it is written. size: (height, width) of the picture, if known; not used for normalized boxes."""
     left, top, right, bottom = box
     if not all(map(math.isfinite, box)):
-        return BoxCheck(
-            "box not finite", f"its box {_format_box(box)} has a coordinate that is not finite", box
-        )
+        return BoxCheck("box not finite", f"its box {_format_box(box)} has a coordinate that is not finite", box)
     if right < left or bottom < top:
         text = f"its box {_format_box(box)} ends before it begins; left < right and top < bottom expected"
         return BoxCheck("box inverted", text, box)
