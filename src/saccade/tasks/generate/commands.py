@@ -36,8 +36,7 @@ Examples:
     report = "saccade.tasks.generate.report:evaluate"
 
     def open_splits(self, options: DataOptions, recipe: GenerateRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data.captions import caption_splits
-        from saccade.ops import tokenize
+        from saccade.tasks.captions import captioned_splits
         from saccade.tasks.generate.training import MAX_WORDS
         from saccade.tasks.scenes import scene_splits
 
@@ -45,9 +44,7 @@ Examples:
         scenes = scene_splits(options.data, recipe.size, seed)
         if scenes is not None:
             return scenes
-        train, val = caption_splits(options.data, options.val, options.val_fraction, seed, options.on_error)
-        readable = [part.readable_captions(lambda text: tokenize([text], MAX_WORDS)) for part in (train, val)]
-        return readable[0], readable[1]
+        return captioned_splits(options, seed, MAX_WORDS)
 
 
 COMMANDS = GenerateCommands()

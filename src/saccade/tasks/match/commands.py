@@ -63,8 +63,7 @@ Examples:
     view = "saccade.studio.views.match:MatchView"
 
     def open_splits(self, options: DataOptions, recipe: MatchRecipe, seed: int) -> tuple[Any, Any]:
-        from saccade.data.captions import caption_splits
-        from saccade.ops import tokenize
+        from saccade.tasks.captions import captioned_splits
         from saccade.tasks.match.training import MAX_WORDS
         from saccade.tasks.scenes import scene_splits
 
@@ -73,9 +72,7 @@ Examples:
         recipe.check_for(scenes=scenes is not None)
         if scenes is not None:
             return scenes
-        train, val = caption_splits(options.data, options.val, options.val_fraction, seed, options.on_error)
-        readable = [part.readable_captions(lambda text: tokenize([text], MAX_WORDS)) for part in (train, val)]
-        return readable[0], readable[1]
+        return captioned_splits(options, seed, MAX_WORDS)
 
     def load_for(self, model: str, given: set[str]) -> "MatchTask | PublicMatchTask | None":
         """With texts, a public matcher with both of its towers."""
