@@ -14,7 +14,6 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.ops import split_words
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
 from saccade.tasks.generate.batches import Batch, CaptionedScenes, join, noised_batch
@@ -78,13 +77,13 @@ class GenerateTraining(SourceTraining):
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
         """Pictures at random noise levels, with captions."""
         pictures, captions = self.source.samples(indices, self.size, generator)
-        self.words.update(word.text for caption in captions for word in split_words(caption))
         return noised_batch(pictures, captions, self.recipe, generator)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """Mean error of the objective."""
         batch = join(batches).to(device)
         words = self._tokenize(batch.captions).to(device)
+        self.words.update(word.text for caption in words.words for word in caption)
         if self.mean_flow is None:
             return flow_errors(model, batch, words).mean()
         self.mean_flow.teacher.to(device)
