@@ -142,9 +142,9 @@ def generate(
     files = Files.named(out, grid, n, [*([] if like is None else [like]), *beginning.files], look)
     import_library()
     from saccade.device import join
+    from saccade.tasks.generate.base import several
     from saccade.tasks.generate.prompt_to_prompt import instead_of
     from saccade.tasks.generate.settings import Settings
-    from saccade.tasks.generate.task import several
     from saccade.tasks.loading import load_generator
 
     base = None if like is None else Settings.read(like)

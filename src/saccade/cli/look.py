@@ -89,7 +89,7 @@ def look(
     from saccade.device import pick_device
     from saccade.studio.look import look_at
     from saccade.studio.views import LookOptions
-    from saccade.tasks.generate.task import reads_no_pictures
+    from saccade.tasks.generate.base import reads_no_pictures
     from saccade.tasks.loading import is_generator
 
     if is_generator(model):

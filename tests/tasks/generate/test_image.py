@@ -10,12 +10,12 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.ops.flow import noised
+from saccade.tasks.generate.base import several
 from saccade.tasks.generate.image import Original
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import FromPicture, Inpainting
-from saccade.tasks.generate.task import several
 
 from . import generators
 from .test_sample import MEAN, NOISE, STD, Constant, Gaussian, sources

@@ -8,9 +8,10 @@ import torch
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
 from saccade.tasks import load
+from saccade.tasks.generate.base import MAX_SEED, several
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.task import MAX_SEED, GenerateTask, several, to_images
+from saccade.tasks.generate.task import GenerateTask, to_images
 from saccade.tasks.loading import is_generator, load_generator
 
 from .. import tiny

@@ -1,12 +1,10 @@
 """Public text-to-image pipelines as tasks."""
 
 import inspect
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,17 +12,16 @@ from jaxtyping import Float
 from PIL import Image
 
 from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks, quiet_diffusers
-from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
+from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Sampling
 from saccade.tasks.generate.settings import Settings
-from saccade.tasks.generate.task import MAX_SEED, reads_no_pictures, several
 
 
-class PublicGenerateTask:
+class PublicGenerateTask(ReadsNoPictures):
     """A text-to-image pipeline of diffusers, with the methods of `GenerateTask`.
 
     Attributes:
@@ -86,9 +83,7 @@ class PublicGenerateTask:
         width: int | None = None,
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
-        seed = secrets.randbelow(2**32) if seed is None else seed
-        if not 0 <= seed <= MAX_SEED:
-            raise SaccadeError(f"the seed {seed} is out of range: 0 to 2^63 - 1 expected")
+        seed = first_seed(seed)
         sampling = sampling or self.default_sampling
         if sampling.sampler != Sampling.sampler or sampling.interval != Sampling.interval:
             raise SaccadeError(
@@ -120,9 +115,9 @@ class PublicGenerateTask:
             raise SaccadeError(
                 f"{self.name} is a pipeline from text alone: a picture to start from needs our generator"
             )
-        chunks = list(_alike(settings, batch))
-        total, done = sum(chunk[0].sampling.steps for chunk in chunks), 0
-        for chunk in chunks:
+        runs = list(chunks(settings, _shared, lambda _: batch))
+        total, done = sum(run[0].sampling.steps for run in runs), 0
+        for chunk in runs:
             pixels = self._run(chunk, PipelineProgress(callback, done, total, chunk[0].sampling.steps))
             done += chunk[0].sampling.steps
             for each, picture in zip(chunk, pixels, strict=True):
@@ -137,14 +132,6 @@ class PublicGenerateTask:
     def unknown_words(self, prompt: str) -> list[str]:
         """None: what a public pipeline was trained on is not recorded."""
         return []
-
-    def predict(self, source: Source) -> NoReturn:
-        """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
-
-    def predict_all(self, sources: Iterable[Source]) -> NoReturn:
-        """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
 
     @property
     def scheduler(self) -> str:
@@ -279,8 +266,6 @@ class PublicGenerateTask:
         return options
 
 
-def _alike(settings: Sequence[Settings], most: int) -> Iterator[list[Settings]]:
-    """Runs of settings that differ in the seed only, at most `most` in each."""
-    for _, group in groupby(settings, key=lambda each: replace(each, seed=0)):
-        run = list(group)
-        yield from (run[at : at + most] for at in range(0, len(run), most))
+def _shared(settings: Settings) -> Settings:
+    """What pictures that are painted together have in common: all but the seed."""
+    return replace(settings, seed=0)

@@ -1,11 +1,10 @@
 """A trained generator."""
 
 import hashlib
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.ops import WordBatch, split_words
+from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
 from saccade.tasks.generate.image import Original, original_of
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
@@ -26,13 +26,12 @@ from saccade.tasks.generate.settings import Settings
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
-MAX_SEED = 2**63 - 1
 MAX_TOKENS = 4096  # of a picture
 MAX_BATCH_TOKENS = 16384  # of the pictures that are painted at once
 
 
 @dataclass
-class GenerateTask(TrainedTask):
+class GenerateTask(ReadsNoPictures, TrainedTask):
     """A generator; `save` and `GenerateTask.open` for its folder."""
 
     model: Generator
@@ -103,9 +102,7 @@ class GenerateTask(TrainedTask):
         width: int | None = None,
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
-        seed = secrets.randbelow(2**32) if seed is None else seed
-        if not 0 <= seed <= MAX_SEED:
-            raise SaccadeError(f"the seed {seed} is out of range: 0 to 2^63 - 1 expected")
+        seed = first_seed(seed)
         size = (
             self.preprocess.size[0] if height is None else height,
             self.preprocess.size[1] if width is None else width,
@@ -130,10 +127,10 @@ class GenerateTask(TrainedTask):
         image are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
         original: the picture of settings with an image; SaccadeError is raised if it is another."""
         model = self.model.eval()
-        chunks = list(_alike(settings, batch, model.config.patch))
-        total = sum(chunk[0].sampling.steps for chunk in chunks)
+        runs = list(chunks(settings, _shared, lambda each: self._most(each, batch)))
+        total = sum(run[0].sampling.steps for run in runs)
         done = 0
-        for chunk in chunks:
+        for chunk in runs:
             noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
             own = original_of(chunk[0], original)
             start = None if own is None else own.start(chunk[0], noise.device)
@@ -179,14 +176,6 @@ class GenerateTask(TrainedTask):
         words = [word.text for word in split_words(parse_prompt(prompt).text)]
         return [word for word in dict.fromkeys(words) if known and word not in known and word.lower() not in known]
 
-    def predict(self, source: Source) -> NoReturn:
-        """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
-
-    def predict_all(self, sources: Iterable[Source]) -> NoReturn:
-        """Raises SaccadeError: a generator reads no pictures."""
-        raise reads_no_pictures(self.name)
-
     @cached_property
     def digest(self) -> str:
         """A short hash of the weights."""
@@ -195,6 +184,12 @@ class GenerateTask(TrainedTask):
             found.update(name.encode())
             found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()[:10]
+
+    def _most(self, settings: Settings, batch: int) -> int:
+        """How many pictures of a size are painted at once."""
+        height, width = settings.size
+        tokens = height // self.model.config.patch * (width // self.model.config.patch)
+        return min(batch, max(1, MAX_BATCH_TOKENS // tokens))
 
     def _check_size(self, size: tuple[int, int]) -> None:
         patch = self.model.config.patch
@@ -209,18 +204,6 @@ class GenerateTask(TrainedTask):
             )
 
 
-def reads_no_pictures(model: str) -> SaccadeError:
-    """The error of a generator that is used to read a picture."""
-    return SaccadeError(f'{model} paints pictures and reads none: use saccade generate "a red star" --model {model}')
-
-
-def several(settings: Settings, n: int) -> list[Settings]:
-    """The settings of n pictures: picture i has seed + i. Raises SaccadeError for fewer than 1 picture."""
-    if n < 1:
-        raise SaccadeError(f"{n} pictures were requested; 1 or more expected")
-    return [replace(settings, seed=(settings.seed + i) % (MAX_SEED + 1)) for i in range(n)]
-
-
 def to_images(pixels: Float[Tensor, "b c y x"]) -> list[Image.Image]:
     """Pictures from pixels of -1 to 1; what lies beyond is cut."""
     whole = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
@@ -231,19 +214,6 @@ def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
     """Of one picture, by a generator of its own: numbers of a batch would depend on its size."""
     generator = torch.Generator().manual_seed(settings.seed)
     return torch.randn(1, channels, *settings.size, generator=generator)
-
-
-def _alike(settings: Sequence[Settings], batch: int, patch: int) -> Iterator[list[Settings]]:
-    chunk: list[Settings] = []
-    for each in settings:
-        tokens = each.size[0] // patch * (each.size[1] // patch)
-        most = min(batch, max(1, MAX_BATCH_TOKENS // tokens))
-        if chunk and (len(chunk) >= most or _shared(each) != _shared(chunk[0])):
-            yield chunk
-            chunk = []
-        chunk.append(each)
-    if chunk:
-        yield chunk
 
 
 def _shared(settings: Settings) -> tuple[object, ...]:
