@@ -42,7 +42,7 @@ from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.loading import load
 from saccade.tasks.scenes import scene_splits
 from saccade.train.config import SHARDS
-from saccade.train.loop import combined_seed
+from saccade.train.seeds import combined_seed
 
 UNSEEN_SEED, PROMPT_SEED = 7_000_003, 7_000_037  # of scenes that neither training nor validation draws
 CHUNK = 2000  # references compared at once

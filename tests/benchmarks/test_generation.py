@@ -19,7 +19,7 @@ from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.generate.training import GenerateTraining
 from saccade.tasks.judge.scores import Share
 from saccade.train.config import SHARDS
-from saccade.train.loop import combined_seed
+from saccade.train.seeds import combined_seed
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {

@@ -1,5 +1,6 @@
 """A task small enough to train in a moment; run as a program it is one of several processes of a run."""
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,14 @@ class Points:
         self.progress.append(progress)
         noise = torch.randn(len(indices), 7, generator=generator)
         return self.x[indices] + 0.1 * noise, self.y[indices]
+
+    def collate(self, batches: list[Any]) -> list[Any]:
+        return batches
+
+    def sampler(self) -> "Points":
+        other = copy.copy(self)
+        other.model = nn.Identity()
+        return other
 
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
         x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))

@@ -1,11 +1,13 @@
 """Text as words, each of them the bytes of its UTF-8 form: every language works and there is no vocabulary file."""
 
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -48,7 +50,11 @@ class WordBatch:
     words: tuple[tuple[Word, ...], ...]
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.index)
+
+    def vocabulary(self) -> list[str]:
+        """The u different words, in the order of `ids`."""
+        return [bytes(row).rstrip(bytes([PAD])).decode() for row in self.ids.byte().numpy(force=True)]
 
     def to(self, device: torch.device | str) -> "WordBatch":
         """The same batch with its tensors on another device."""
@@ -82,6 +88,25 @@ def tokenize(texts: Sequence[str], max_words: int = 64, max_bytes: int = 32) -> 
     ids = _padded([torch.tensor(list(word.encode())) for word in number], PAD)
     index = _padded([torch.tensor([number[word.text] for word in row]) for row in words], -1)
     return WordBatch(ids, ids != PAD, index.clamp(min=0), index >= 0, normal, words)
+
+
+def merged(batches: Sequence[WordBatch]) -> WordBatch:
+    """One batch of several, in their order; each different word is in it once."""
+    rows = torch.cat([F.pad(b.ids, (0, max(each.ids.shape[1] for each in batches) - b.ids.shape[1])) for b in batches])
+    ids, number = rows.unique(dim=0, return_inverse=True)
+    first = itertools.accumulate((len(each.ids) for each in batches), initial=0)
+    longest = max(each.index.shape[1] for each in batches)
+    index, mask = (
+        torch.cat([F.pad(each, (0, longest - each.shape[1])) for each in parts])
+        for parts in (
+            [number[each.index + start] for each, start in zip(batches, first, strict=False)],
+            [each.word_mask for each in batches],
+        )
+    )
+    texts, words = (
+        tuple(itertools.chain(*parts)) for parts in zip(*((b.texts, b.words) for b in batches), strict=True)
+    )
+    return WordBatch(ids, ids != PAD, index.where(mask, 0), mask, texts, words)
 
 
 def text_error(text: str) -> str:

@@ -1,9 +1,10 @@
 """The base of the training of every task."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from pydantic import BaseModel
@@ -57,6 +58,17 @@ class Training:
     def identity(self) -> str:
         """A hash of the class names, of the names of all pictures, and of the name of the pretrained model."""
         return digest(*self._identity, self.about["start"])
+
+    def collate(self, batches: list[Any]) -> list[Any]:
+        """The batches of one process and step as `loss` takes them."""
+        return batches
+
+    def sampler(self) -> Self:
+        """A copy without networks, which makes batches in a worker process."""
+        other = copy.copy(self)
+        for name in ("model", "pretrained"):
+            setattr(other, name, None)
+        return other
 
     def compiled(self, model: nn.Module) -> Any:
         """The model with `torch.compile` where it pays: the whole of it, unless a task knows better."""

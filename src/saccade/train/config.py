@@ -43,6 +43,9 @@ class TrainConfig(BaseModel):
     """auto: bf16 where the hardware supports it, else fp32."""
     compile: Literal["auto", "yes", "no"] = "auto"
     """Use torch.compile; auto: where a compiler is found, unless the run is too short to earn it back."""
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    """Processes that prepare batches beside the training, which a GPU needs; 0 prepares them in its own process. The
+    batches are the same for any number."""
     deterministic: bool = False
     """Ask PyTorch for deterministic algorithms throughout."""
 

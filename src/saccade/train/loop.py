@@ -3,8 +3,8 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,14 +15,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from saccade.device import Device, join, leave
 from saccade.errors import SaccadeError
+from saccade.train.batches import Batches, Sampler
 from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, saved_options
 from saccade.train.guards import deterministic, exclusive_folder, stop_requested
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
+from saccade.train.seeds import combined_seed
 from saccade.train.state import load_state, save_state, states
 
 
-class Trainable(Protocol):
+class Trainable(Sampler, Protocol):
     """Interface of a task for the training loop."""
 
     model: nn.Module
@@ -36,12 +38,8 @@ class Trainable(Protocol):
     def identity(self) -> str:
         """A string that is equal if and only if training samples, validation samples and initial weights are."""
 
-    def __len__(self) -> int:
-        """Training samples an epoch."""
-
-    def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> Any:
-        """Samples at `indices`, augmented with random numbers of `generator` alone. progress: 0 to 1 over
-        the run."""
+    def sampler(self) -> Sampler:
+        """What makes its batches, without the network, to be sent to worker processes."""
 
     def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
         """Mean loss over all samples of the batches."""
@@ -103,7 +101,6 @@ class _Run:
         self.average = moving_average(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
         self.kept: dict[str, float] = {}
-        self._ordered: tuple[int, Tensor] | None = None
         self.step = 0
 
     def go(self, resume: bool, source: BaseModel | None) -> dict[str, float]:
@@ -134,8 +131,8 @@ class _Run:
         )
 
     def _train(self) -> None:
-        with stop_requested() as interrupted, ThreadPoolExecutor(1) as ahead:
-            for batches in self._batches(ahead):
+        with stop_requested() as interrupted, closing(self._batches()) as ahead:
+            for batches in ahead:
                 stop = self._update(batches, interrupted)
                 ended = self.step % self.between == 0 or self.step == self.steps
                 if ended:
@@ -145,33 +142,12 @@ class _Run:
                 if stop and self.step < self.steps:
                     raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
 
-    def _batches(self, ahead: ThreadPoolExecutor) -> Iterator[list[Any]]:
-        """This process's share of every remaining batch, prepared while the step before it computes."""
-        pending = ahead.submit(self._prepare, self.step)
-        for step in range(self.step, self.steps):
-            now = pending.result()
-            if step + 1 < self.steps:
-                pending = ahead.submit(self._prepare, step + 1)
-            yield now
-
-    def _prepare(self, step: int) -> list[Any]:
-        epoch, place = divmod(step, self.per_epoch)
-        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
-        mine = range(self.device.rank, SHARDS, self.device.world)
-        return [
-            self.task.batch(
-                indices[shard],
-                torch.Generator().manual_seed(combined_seed(self.config.seed, step, shard)),
-                step / self.steps,
-            )
-            for shard in mine
-        ]
-
-    def _order(self, epoch: int) -> Tensor:
-        if self._ordered is None or self._ordered[0] != epoch:
-            generator = torch.Generator().manual_seed(combined_seed(self.config.seed, epoch))
-            self._ordered = epoch, torch.randperm(len(self.task), generator=generator)
-        return self._ordered[1]
+    def _batches(self) -> Generator[list[Any]]:
+        """This process's share of every remaining batch."""
+        workers, device = self.config.workers, self.device
+        sampler = self.task.sampler() if workers else self.task
+        batches = Batches(sampler, self.batch, self.steps, self.config.seed, device.rank, device.world)
+        return batches.ahead(self.step, workers)
 
     def _update(self, batches: list[Any], interrupted: Callable[[], bool]) -> bool:
         """One step. Returns whether to stop after it; the same in all processes."""
@@ -295,12 +271,3 @@ def _should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
 
 def _flat(options: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}
-
-
-def combined_seed(*numbers: int) -> int:
-    """One seed from several (the 64-bit FNV-1a hash)."""
-    value = 0xCBF29CE484222325
-    for number in numbers:
-        for byte in int(number).to_bytes(8, "little", signed=True):
-            value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return value >> 1

@@ -10,12 +10,13 @@ from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator
 from saccade.ops.flow import noised, step
-from saccade.tasks.generate.batches import CaptionedScenes
+from saccade.ops.words import merged
 from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, flow_errors, over_pixels
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.generate.training import GenerateTraining
+from saccade.train import TrainConfig, train
 
 TINY = {"size": 32, "width": 32, "depth": 2, "text_width": 32, "text_depth": 1}
 SCENES = {"objects": (1, 2), "apart": True, "combinations": "seen"}
@@ -44,32 +45,49 @@ def test_a_batch_follows_from_its_generator_and_views_share_a_picture():
     training = tiny_training(views=2)
     (first, _), (again, _), (other, _) = batches(training), batches(training), batches(training, seed=9)
     torch.testing.assert_close(first.pictures, again.pictures, rtol=0, atol=0)
-    torch.testing.assert_close(first.noise, again.noise, rtol=0, atol=0)
-    assert first.captions == again.captions
+    noised = [each.on(torch.device("cpu")) for each in (first, again)]
+    torch.testing.assert_close(noised[0].noise, noised[1].noise, rtol=0, atol=0)
+    assert noised[0].pictures.amin() >= -1
+    assert noised[0].pictures.amax() <= 1
+    assert torch.equal(first.words.index, again.words.index)
     assert not torch.equal(first.pictures, other.pictures)
     assert first.pictures.shape == (5, 1, 3, 32, 32)
-    assert first.pictures.amin() >= -1
-    assert first.pictures.amax() <= 1
+    assert first.pictures.dtype == torch.uint8
     assert torch.equal(first.pictures[0], first.pictures[1])
-    assert not torch.equal(first.noise[0], first.noise[1])
+    assert not torch.equal(noised[0].noise[0], noised[0].noise[1])
     assert not torch.equal(first.pictures[1], first.pictures[2])
 
 
-def test_scenes_are_the_same_for_any_number_of_processes():
-    scenes, indices = Scenes(16, 32, 1, **SCENES), torch.arange(5)
-    found = [CaptionedScenes(scenes, 2, workers).samples(indices, (32, 32), torch.Generator()) for workers in (0, 2)]
-    assert torch.equal(found[0][0], found[1][0])
-    assert found[0][1] == found[1][1]
-    assert len(found[0][1]) == 5
+def test_noise_is_the_same_for_a_batch_and_for_its_shards():
+    training = tiny_training()
+    shards = batches(training)
+    (joined,) = training.collate(shards)
+    apart = [each.on(torch.device("cpu")).noise for each in shards]
+    assert torch.equal(joined.on(torch.device("cpu")).noise, torch.cat(apart))
+    captions = [words.ids[words.index][words.word_mask] for words in (joined.words, merged([s.words for s in shards]))]
+    assert torch.equal(*captions)
+
+
+def test_worker_processes_make_the_same_batches(tmp_path):
+    found = []
+    for workers in (0, 2):
+        training = tiny_training()
+        train(
+            training,
+            TrainConfig(epochs=2, batch=8, workers=workers, compile="no", precision="fp32"),
+            tmp_path / str(workers),
+        )
+        found.append(training.model.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_the_loss_is_the_error_of_the_velocity_and_falls():
     training = tiny_training()
-    batch = batches(training)[0]
+    batch = batches(training)[0].on(torch.device("cpu"))
     data, t = batch.pictures, over_pixels(batch.t)
     # A new generator predicts 0; the velocity of that, with 1 - t of at least 0.05, misses by x / (1 - t).
     expected = (data / (1 - t).clamp(min=0.05)).square().mean(dim=(1, 2, 3, 4))
-    found = flow_errors(training.model, batch, training.model.tokenize(batch.captions))
+    found = flow_errors(training.model, batch)
     torch.testing.assert_close(found, expected)
     optimizer = torch.optim.Adam(training.model.parameters(), lr=3e-3)
     losses = []
@@ -93,7 +111,7 @@ def test_validation_is_the_same_every_time():
 
 def test_the_card_lists_the_words_of_the_captions(tmp_path):
     training = tiny_training()
-    used = {word for batch in batches(training) for caption in batch.captions for word in caption.split()}
+    used = {word for batch in batches(training) for word in batch.words.vocabulary()}
     training.loss(training.model, batches(training), torch.device("cpu"))
     training.save(training.model, tmp_path / "run" / "model", {"r2": 0.0})
     opened = GenerateTask.open(tmp_path / "run" / "model")
@@ -112,10 +130,12 @@ def test_pictures_on_disk_come_with_one_of_their_captions(tmp_path):
     assert isinstance(training.source, CaptionedPictures)
     assert len(training.source) + len(training.val) == 12
     for batch in batches(training):
-        for picture, caption in zip(batch.pictures[:, 0], batch.captions, strict=True):
-            colour = next(each for each in colours if each in caption)
-            expected = torch.tensor(Image.new("RGB", (1, 1), colour).getpixel((0, 0))) / 127.5 - 1
-            torch.testing.assert_close(picture.mean(dim=(1, 2)), expected, atol=1e-5, rtol=0)
+        vocabulary = batch.words.vocabulary()
+        for picture, caption in zip(batch.pictures[:, 0], batch.words.index, strict=True):
+            colour = next(each for each in colours if each in [vocabulary[word] for word in caption])
+            expected = torch.tensor(Image.new("RGB", (1, 1), colour).getpixel((0, 0))).byte()
+            assert torch.equal(picture.flatten(1).amax(dim=1), expected)
+            assert torch.equal(picture.flatten(1).amin(dim=1), expected)
     assert training.evaluate(training.model, Device(torch.device("cpu"), False, 0, 1))["r2"] < 1
 
 
@@ -141,8 +161,8 @@ def test_two_steps_along_an_exact_flow_are_one(trained):
 def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
     training = tiny_training(trained, objective="mean-flow", flow_share=0.2, split_share=0.4)
     assert training.model.config.contained_guidance == (1.0, 5.0)
-    batch = batches(training)[0]
-    words = training.model.tokenize(batch.captions)
+    batch = batches(training)[0].on(torch.device("cpu"))
+    words = batch.words
     mean = slice(1, 5)
     guidance, until = training.mean_flow._draw(batch, mean)
     z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t))[mean], batch.t[mean]
@@ -151,7 +171,7 @@ def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
     present = torch.ones(5, dtype=torch.bool)
     sources = training.model.encode(words, present).part(mean)
     found = training.mean_flow._targets(
-        training.model, z, t, until, guidance, sources, training.mean_flow._both(words, mean)
+        training.model, z, t, until, guidance, sources, training.mean_flow._both(batch, mean)
     )
     middle = (t + until) / 2
     with torch.no_grad():

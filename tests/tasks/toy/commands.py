@@ -50,6 +50,7 @@ class Pictures:
 
 class Training:
     selection_metric, identity = "accuracy", "brightness"
+    collate = list
 
     def __init__(self, train, val, recipe, seed, pretrained):
         self.data, self.recipe, self.model = train, recipe, Network(Config())

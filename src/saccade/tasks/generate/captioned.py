@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import UInt8
 from torch import Generator, Tensor
 
 from saccade.data.captions import CaptionSet
@@ -26,13 +26,13 @@ class CaptionedPictures:
 
     def samples(
         self, indices: Tensor, size: tuple[int, int], generator: Generator
-    ) -> tuple[Float[Tensor, "b c y x"], list[str]]:
-        """Pictures, 0 to 1, of the first of the indices, with a caption each."""
+    ) -> tuple[UInt8[Tensor, "b c y x"], list[str]]:
+        """Pictures of the first of the indices, with a caption each."""
         some = indices[: -(-len(indices) // self.views)]
         pictures, places = self.data[some]
         samples = torch.arange(len(some)).repeat_interleave(self.views)[: len(indices)]
         texts = [draw_one(self.captions[place], generator) for place in places[samples].tolist()]
-        return pictures[samples].float() / 255, texts
+        return pictures[samples], texts
 
 
 def draw_one(captions: Sequence[str], generator: Generator) -> str:

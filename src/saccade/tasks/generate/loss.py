@@ -7,9 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.models.generator import Generator, Sources
-from saccade.ops import WordBatch
 from saccade.ops.flow import noised, step, velocity
-from saccade.tasks.generate.batches import Batch
+from saccade.tasks.generate.batches import NoisedBatch
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 MIN_LENGTH = 0.02  # of an interval that is split, as a part of the time that is left
@@ -33,10 +32,10 @@ def velocity_error(
     return error.square().flatten(1).mean(dim=1)
 
 
-def flow_errors(model: Any, batch: Batch, words: WordBatch) -> Float[Tensor, "b"]:
+def flow_errors(model: Any, batch: NoisedBatch) -> Float[Tensor, "b"]:
     """`velocity_error` of predictions at the times of the batch."""
     z = noised(batch.pictures, batch.noise, over_pixels(batch.t))
-    return velocity_error(model(z, batch.t, words, batch.present), batch.pictures, z, batch.t)
+    return velocity_error(model(z, batch.t, batch.words, batch.present), batch.pictures, z, batch.t)
 
 
 class MeanFlow:
@@ -50,23 +49,23 @@ class MeanFlow:
     def __init__(self, teacher: Generator, recipe: GenerateRecipe):
         self.teacher, self.recipe = teacher.eval().requires_grad_(False), recipe
 
-    def errors(self, model: Generator, batch: Batch, words: WordBatch) -> Float[Tensor, "b"]:
+    def errors(self, model: Generator, batch: NoisedBatch) -> Float[Tensor, "b"]:
         """For each sample. Captions are left out only in the part that goes on as a flow."""
         b = len(batch.t)
         flow, mean = slice(0, round(b * self.recipe.flow_share)), slice(round(b * self.recipe.flow_share), b)
         present = batch.present.clone()
         present[mean] = True
-        sources = model.encode(words, present)
+        sources = model.encode(batch.words, present)
         z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t)), batch.t
         as_flow = velocity_error(
             model.predict(z[flow], t[flow], sources.part(flow)), batch.pictures[flow], z[flow], t[flow]
         )
         guidance, until = self._draw(batch, mean)
-        target = self._targets(model, z[mean], t[mean], until, guidance, sources.part(mean), self._both(words, mean))
+        target = self._targets(model, z[mean], t[mean], until, guidance, sources.part(mean), self._both(batch, mean))
         found = model.predict(z[mean], t[mean], sources.part(mean), until - t[mean], guidance)
         return torch.cat([as_flow, velocity_error(found, target, z[mean], t[mean])])
 
-    def _draw(self, batch: Batch, part: slice) -> tuple[Float[Tensor, "b f"], Float[Tensor, "b f"]]:
+    def _draw(self, batch: NoisedBatch, part: slice) -> tuple[Float[Tensor, "b f"], Float[Tensor, "b f"]]:
         """Guidance scales, and the ends of the intervals: those that are not split have no length."""
         t, uniform = batch.t[part], batch.uniform[part]
         lowest, highest = self.recipe.guidance
@@ -80,12 +79,12 @@ class MeanFlow:
         return round(n * self.recipe.split_share / (1 - self.recipe.flow_share))
 
     @torch.no_grad()
-    def _both(self, words: WordBatch, part: slice) -> Sources:
+    def _both(self, batch: NoisedBatch, part: slice) -> Sources:
         """The teacher's sources of the samples that are not split, with captions, then without."""
-        n = len(words)
+        n = len(batch.t)
         first = part.start + self._splits(n - part.start)
         with_words, without = (
-            self.teacher.encode(words, torch.full((n,), p, device=words.index.device)) for p in (True, False)
+            self.teacher.encode(batch.words, torch.full_like(batch.present, present)) for present in (True, False)
         )
         return with_words.part(slice(first, n)).followed_by(without.part(slice(first, n)))
 

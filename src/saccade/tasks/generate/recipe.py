@@ -30,8 +30,6 @@ class GenerateRecipe(Options):
     views: Annotated[int, Field(gt=0)] = 2
     """Noised versions of each picture in a batch, each with a caption of its own: drawing a scene takes longer than
     a fifth of a step."""
-    workers: Annotated[int, Field(ge=0, le=256)] = 0
-    """Processes that draw scenes beside the training, which a GPU needs; 0 draws them in its own process."""
     time_mean: float = -0.6
     """Mean of the logit of the time, from noise at 0 to the picture at 1; lower trains more on noisy pictures."""
     time_std: Annotated[float, Field(gt=0)] = 1.0

@@ -1,8 +1,9 @@
 """Training of a generator."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Generator as RandomGenerator
@@ -14,9 +15,10 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
+from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import Batch, CaptionedScenes, join, noised_batch
+from saccade.tasks.generate.batches import Batch, CaptionedScenes, join, new_batch
 from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
@@ -50,14 +52,14 @@ class GenerateTraining(SourceTraining):
         generator = Generator(generator_config(recipe, pretrained))
         if pretrained is not None:
             load_weights(generator, pretrained)
-        self.model, self._tokenize = generator, generator.tokenize
+        self.model, self._text = generator, generator.config.text
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
         self.patch = generator.config.patch
         size = train.size if isinstance(train, Scenes) else (recipe.size, recipe.size)
         self.size = floor_to_patches(size, self.patch)
-        self.source, self.val = self._open_source(train, recipe.views, recipe.workers), self._open_source(val, 1)
+        self.source, self.val = self._open_source(train, recipe.views), self._open_source(val, 1)
         self.preprocess = Preprocess(self.size, "crop")
         self.words: set[str] = set()
         self._describe_data(len(self.val))
@@ -66,30 +68,43 @@ class GenerateTraining(SourceTraining):
         captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 
-    def _open_source(
-        self, data: Scenes | CaptionSet, views: int, workers: int = 0
-    ) -> CaptionedScenes | CaptionedPictures:
+    def _open_source(self, data: Scenes | CaptionSet, views: int) -> CaptionedScenes | CaptionedPictures:
         if isinstance(data, Scenes):
             check_scene_size(data.size, self.recipe)
-            return CaptionedScenes(data, views, workers)
+            return CaptionedScenes(data, views)
         return CaptionedPictures(data, self.size, views)
 
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
         """Pictures at random noise levels, with captions."""
-        pictures, captions = self.source.samples(indices, self.size, generator)
-        return noised_batch(pictures, captions, self.recipe, generator)
+        return self._batch(self.source, indices, generator)
+
+    def _batch(self, source: CaptionedScenes | CaptionedPictures, indices: Tensor, generator: RandomGenerator) -> Batch:
+        pictures, captions = source.samples(indices, self.size, generator)
+        words = tokenize(captions, self._text.max_words, self._text.max_bytes)
+        # Without the spans of the words: sending thousands of them from a worker process takes longer than the rest.
+        return new_batch(pictures, replace(words, texts=(), words=()), self.recipe, generator)
+
+    def collate(self, batches: list[Batch]) -> list[Batch]:
+        """One batch."""
+        return [join(batches)]
+
+    def sampler(self) -> Self:
+        """As for every task; the network that mean flow learns from stays behind too."""
+        other = super().sampler()
+        other.mean_flow = None
+        return other
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """Mean error of the objective."""
-        batch = join(batches).to(device)
-        words = self._tokenize(batch.captions).to(device)
-        self.words.update(word.text for caption in words.words for word in caption)
+        batch = join(batches)
+        self.words.update(batch.words.vocabulary())
+        noised = batch.on(device)
         if self.mean_flow is None:
-            return flow_errors(model, batch, words).mean()
+            return flow_errors(model, noised).mean()
         self.mean_flow.teacher.to(device)
         if not isinstance(model, Generator):
             raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
-        return self.mean_flow.errors(model, batch, words).mean()
+        return self.mean_flow.errors(model, noised).mean()
 
     def compiled(self, model: nn.Module) -> nn.Module:
         """The model with its blocks compiled: they are alike, so one is compiled for all, and captions of any length
@@ -106,11 +121,11 @@ class GenerateTraining(SourceTraining):
         sums = torch.zeros(3, dtype=torch.float64)
         for indices in torch.arange(len(self.val)).split(VALIDATION_BATCH)[device.rank :: device.world]:
             generator = torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0]))
-            batch = noised_batch(*self.val.samples(indices, self.size, generator), self.recipe, generator)
+            batch = self._batch(self.val, indices, generator).on(device.device)
             with device.precision():
-                errors = flow_errors(model, batch.to(device.device), self._tokenize(batch.captions).to(device.device))
+                errors = flow_errors(model, batch)
             spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
-            sums += torch.stack([errors.double().sum().cpu(), spread.double().sum(), torch.tensor(float(len(errors)))])
+            sums += torch.stack([errors.double().sum(), spread.double().sum(), errors.new_tensor(len(errors))]).cpu()
         error, spread, n = device.sum(sums.float().to(device.device)).tolist()
         return {"r2": 1 - error / spread, "velocity error": error / n}
 

@@ -1,0 +1,88 @@
+"""The batches of a run, prepared while the steps before them compute."""
+
+import signal
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from saccade.train.config import SHARDS
+from saccade.train.seeds import combined_seed
+
+
+class Sampler(Protocol):
+    """Makes the batches of a task."""
+
+    def __len__(self) -> int:
+        """Training samples an epoch."""
+
+    def batch(self, indices: Tensor, generator: torch.Generator, progress: float) -> Any:
+        """Samples at `indices`, augmented with random numbers of `generator` alone. progress: 0 to 1 over the run."""
+
+    def collate(self, batches: list[Any]) -> list[Any]:
+        """The batches of one process and step as they are given to the loss."""
+
+
+class Batches(Dataset[list[Any]]):
+    """What one of `world` processes computes at each step of a run. Item i is that of step i, and follows from i
+    alone."""
+
+    def __init__(self, sampler: Sampler, batch: int, steps: int, seed: int, rank: int = 0, world: int = 1):
+        self.sampler, self.batch, self.steps, self.seed = sampler, batch, steps, seed
+        self.mine = range(rank, SHARDS, world)
+        self.per_epoch = len(sampler) // batch
+        self._ordered: tuple[int, Tensor] | None = None
+
+    def __getitem__(self, step: int) -> list[Any]:
+        epoch, place = divmod(step, self.per_epoch)
+        indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
+        batches = [
+            self.sampler.batch(
+                indices[shard],
+                torch.Generator().manual_seed(combined_seed(self.seed, step, shard)),
+                step / self.steps,
+            )
+            for shard in self.mine
+        ]
+        return self.sampler.collate(batches)
+
+    def _order(self, epoch: int) -> Tensor:
+        if self._ordered is None or self._ordered[0] != epoch:
+            generator = torch.Generator().manual_seed(combined_seed(self.seed, epoch))
+            self._ordered = epoch, torch.randperm(len(self.sampler), generator=generator)
+        return self._ordered[1]
+
+    def ahead(self, first: int, workers: int) -> Generator[list[Any]]:
+        """The items from `first` on, each prepared before it is needed: by `workers` processes, to which the sampler is
+        sent, or, if there are none, by a thread."""
+        steps = range(first, self.steps)
+        return self._by_processes(steps, workers) if workers else self._by_a_thread(steps)
+
+    def _by_a_thread(self, steps: Iterable[int]) -> Generator[list[Any]]:
+        with ThreadPoolExecutor(1) as thread:
+            pending = None
+            for step in steps:
+                before, pending = pending, thread.submit(self.__getitem__, step)
+                if before is not None:
+                    yield before.result()
+            if pending is not None:
+                yield pending.result()
+
+    def _by_processes(self, steps: range, workers: int) -> Generator[list[Any]]:
+        # A process that is forked after threads or a GPU were used may hang: these start anew.
+        yield from DataLoader(
+            self,
+            batch_size=None,
+            sampler=steps,
+            num_workers=min(workers, max(1, len(steps))),
+            multiprocessing_context="spawn",
+            worker_init_fn=_leave_signals,
+        )
+
+
+def _leave_signals(worker: int) -> None:
+    """Ctrl-C is for the training process, which saves its state and then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
