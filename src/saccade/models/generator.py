@@ -5,10 +5,11 @@ Patches are embedded through a bottleneck and the data themselves are predicted 
 cross-attention and time by adaLN-single (Chen et al. 2024, PixArt-α).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +18,14 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.layers import NORMS, BlockConfig, DiTBlock, KeysValues, Modulation, NumberEmbed
 from saccade.layers.modulation import modulate, over_tokens
-from saccade.models.sources import CaptionSource, SourceTokens
+from saccade.models.sources import (
+    PICTURE_SOURCES,
+    CaptionSource,
+    PictureSource,
+    SourcePicture,
+    SourceTokens,
+    places,
+)
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, patchify, rotary_angles, unpatchify
 
@@ -35,6 +43,9 @@ class GeneratorConfig(BaseModel):
     channels: int = Field(3, gt=0, le=64)
     bottleneck: int = Field(64, gt=0, le=65536, description="width to which patches are reduced first")
     text: TextEncoderConfig = TextEncoderConfig.model_validate({"max_words": 128})
+    pictures: tuple[Literal["picture", "masked", "style"], ...] = Field(
+        (), description="sources beside the caption, from `saccade.models.sources.PICTURE_SOURCES`"
+    )
     contained_guidance: tuple[float, float] | None = Field(
         None, description="smallest and largest guidance scale that it contains, if it predicts over intervals"
     )
@@ -61,9 +72,11 @@ class Sources(NamedTuple):
 
     def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
         """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
-        sum to 1: log w is added to its scores. Weights that are all 1 change nothing."""
+        sum to 1: log w is added to its scores. Weights that are all 1 change nothing. m: the words; the tokens of
+        pictures behind them keep a weight of 1."""
         if bool((weights == 1).all()):
             return self
+        weights = F.pad(weights, (0, self.mask.shape[-1] - weights.shape[1]), value=1.0)
         bias = weights.log()[:, None, None, :].masked_fill(~self.mask, -torch.inf)
         return Sources(self.keys_values, bias)
 
@@ -79,7 +92,10 @@ class Generator(nn.Module):
         super().__init__()
         self.config, block, norm = config, config.block, NORMS[config.block.norm]
         width, pixels = block.width, config.patch**2 * config.channels
-        self.caption = CaptionSource(config.text)
+        self.caption, source_width = CaptionSource(config.text), config.text.block.width
+        self.pictures = nn.ModuleDict(
+            {name: PICTURE_SOURCES[name](source_width, config.patch, block.eps) for name in config.pictures}
+        )
         self.embed = nn.Sequential(
             nn.Linear(pixels, config.bottleneck, bias=False), nn.Linear(config.bottleneck, width)
         )
@@ -87,7 +103,7 @@ class Generator(nn.Module):
         self.interval = NumberEmbed(width, zero=True)
         self.guidance = NumberEmbed(width, zero=True)
         self.modulation = Modulation(width)
-        self.blocks = nn.ModuleList(DiTBlock(block, config.text.block.width) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(DiTBlock(block, source_width) for _ in range(config.depth))
         self.final_norm = norm(width, eps=block.eps)
         self.final_modulation = Modulation(width, 2)
         self.out = nn.Linear(width, pixels)
@@ -98,9 +114,17 @@ class Generator(nn.Module):
         """The texts as words, on the generator's device; limits and errors as in `saccade.ops.tokenize`."""
         return self.caption.encoder.tokenize(texts).to(self.out.bias.device)
 
-    def encode(self, words: WordBatch, present: Bool[Tensor, "b"]) -> Sources:
-        """Keys and values of captions. present: False for those to leave out."""
-        return self.keys_values([self.caption(words, present)])
+    def encode(
+        self, words: WordBatch, present: Bool[Tensor, "b"], pictures: Mapping[str, SourcePicture] | None = None
+    ) -> Sources:
+        """Keys and values of captions and pictures. present: False for captions to leave out. pictures: by their names
+        in the configuration; those that are missing are absent."""
+        pictures, b = pictures or {}, len(words)
+        found = [self.caption(words, present)]
+        for name, module in self.pictures.items():
+            source = cast(PictureSource, module)
+            found.append(source(pictures[name]) if name in pictures else source.absent(b))
+        return self.keys_values(found)
 
     def keys_values(self, sources: Sequence[SourceTokens]) -> Sources:
         """Keys and values, for each block, of the tokens of all sources together."""
@@ -110,10 +134,15 @@ class Generator(nn.Module):
         return Sources(tuple(attention.keys_values(tokens) for attention in attentions), mask)
 
     def forward(
-        self, z: Float[Tensor, "b f c y x"], t: Float[Tensor, "b f"], words: WordBatch, present: Bool[Tensor, "b"]
+        self,
+        z: Float[Tensor, "b f c y x"],
+        t: Float[Tensor, "b f"],
+        words: WordBatch,
+        present: Bool[Tensor, "b"],
+        pictures: Mapping[str, SourcePicture] | None = None,
     ) -> Float[Tensor, "b f c y x"]:
-        """`predict` with captions, for training."""
-        return self.predict(z, t, self.encode(words, present))
+        """`predict` with the sources that `encode` takes, for training."""
+        return self.predict(z, t, self.encode(words, present, pictures))
 
     def predict(
         self,
@@ -159,9 +188,3 @@ class Generator(nn.Module):
         if height % patch or width % patch:
             raise SaccadeError(f"a size of {width} x {height} pixels is not a multiple of {patch} on both sides")
         return grid_of(height, width, patch)
-
-
-def places(grid: tuple[int, int, int], width: int) -> Float[Tensor, "n d"]:
-    """Where each token is, as sines and cosines to add to it: rotary positions know only how far tokens are apart."""
-    angles = rotary_angles(grid, width)
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -1,13 +1,14 @@
 """Sources that a generated picture attends to. Each is encoded once, sees only itself, and may be absent."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from saccade.layers import RMSNorm
 from saccade.models.text import TextEncoder, TextEncoderConfig
-from saccade.ops import WordBatch
+from saccade.ops import WordBatch, grid_of, patchify, rotary_angles
 
 
 class SourceTokens(NamedTuple):
@@ -27,9 +28,82 @@ class CaptionSource(nn.Module):
 
     def forward(self, words: WordBatch, present: Bool[Tensor, "b"]) -> SourceTokens:
         """present: False where the caption is absent, whatever its words are."""
-        tokens = self.encoder(words)
-        first = torch.zeros_like(words.word_mask)
-        first[:, 0] = True
-        absent = ~present[:, None]
-        tokens = torch.where(absent[..., None], self.nothing.to(tokens.dtype), tokens)
-        return SourceTokens(tokens, torch.where(absent, first, words.word_mask))
+        return or_nothing(SourceTokens(self.encoder(words), words.word_mask), present, self.nothing)
+
+
+class SourcePicture(NamedTuple):
+    """pixels: -1 to 1, and for `MaskedSource` the mask as the last channel. present: False where it is absent."""
+
+    pixels: Float[Tensor, "b c y x"]
+    present: Bool[Tensor, "b"]
+
+    def part(self, samples: slice) -> "SourcePicture":
+        """Those of some of the samples."""
+        return SourcePicture(self.pixels[samples], self.present[samples])
+
+
+class PictureSource(nn.Module):
+    """A picture to make another one from, such as a sketch of it: one token a patch, with its place. An absent picture
+    is one learned token."""
+
+    channels: ClassVar[int] = 3
+
+    def __init__(self, width: int, patch: int, eps: float):
+        super().__init__()
+        self.patch = patch
+        self.embed = nn.Linear(patch**2 * self.channels, width)
+        self.norm = RMSNorm(width, eps=eps)
+        self.nothing = nn.Parameter(torch.randn(width) * 0.02)
+
+    def forward(self, picture: SourcePicture) -> SourceTokens:
+        """Raises SaccadeError for sides that are not multiples of the patch."""
+        x = self.embed(patchify(picture.pixels, self.patch))
+        x = self.norm(x + self.positions(picture.pixels, x))
+        everywhere = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        return or_nothing(SourceTokens(x, everywhere), picture.present, self.nothing)
+
+    def absent(self, b: int) -> SourceTokens:
+        """The tokens of b samples without a picture."""
+        tokens = self.nothing.expand(b, 1, -1)
+        return SourceTokens(tokens, torch.ones(b, 1, dtype=torch.bool, device=tokens.device))
+
+    def positions(self, pixels: Float[Tensor, "b c y x"], tokens: Float[Tensor, "b n d"]) -> Tensor:
+        """To add to the tokens; broadcasts to their shape."""
+        height, width = pixels.shape[-2:]
+        grid = grid_of(height, width, self.patch)
+        return places((1, *grid), tokens.shape[-1]).to(tokens)
+
+
+class MaskedSource(PictureSource):
+    """A picture with a part to paint: its pixels are 0 there, and a last channel is 1 where they are known, else -1."""
+
+    channels = 4
+
+
+class StyleSource(PictureSource):
+    """A picture whose style to take, not its content: its patches have no places."""
+
+    def positions(self, pixels: Float[Tensor, "b c y x"], tokens: Float[Tensor, "b n d"]) -> Tensor:
+        return tokens.new_zeros(())
+
+
+PICTURE_SOURCES: dict[str, type[PictureSource]] = {
+    "picture": PictureSource,
+    "masked": MaskedSource,
+    "style": StyleSource,
+}
+
+
+def or_nothing(source: SourceTokens, present: Bool[Tensor, "b"], nothing: Float[Tensor, "d"]) -> SourceTokens:
+    """The tokens where a source is present; elsewhere the one token `nothing` (Ho & Salimans 2022)."""
+    absent = ~present[:, None]
+    first = torch.zeros_like(source.mask)
+    first[:, 0] = True
+    tokens = torch.where(absent[..., None], nothing.to(source.tokens.dtype), source.tokens)
+    return SourceTokens(tokens, torch.where(absent, first, source.mask))
+
+
+def places(grid: tuple[int, int, int], width: int) -> Float[Tensor, "n d"]:
+    """Where each token is, as sines and cosines to add to it: rotary positions know only how far tokens are apart."""
+    angles = rotary_angles(grid, width)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
