@@ -22,7 +22,7 @@ from saccade.tasks.judge.motion import motion_of
 from saccade.tasks.judge.outlines import Outline, fit_outline
 from saccade.tasks.judge.relate import found_relations
 from saccade.tasks.judge.scores import JudgementScores, Share
-from saccade.tasks.match.scores import interval
+from saccade.tasks.shares import interval
 
 N = 11
 SCENES = Scenes(N, 128, seed=31, objects=(2, 3), apart=True)

@@ -21,7 +21,6 @@ from saccade.tasks.match.captioned import (
     caption_labels,
     draw_captions,
 )
-from saccade.tasks.match.draw import draw_shares
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.report import evaluate
 from saccade.tasks.match.scores import chance, recalls
@@ -207,14 +206,6 @@ def test_nothing_to_score(tmp_path):
     tiny.folder(tmp_path / "photos")
     with pytest.raises(DataError, match="holds no captions that can be read"):
         evaluate(matchers.task(), tmp_path / "photos", None, "skip", CPU, tmp_path)
-
-
-def test_chart_of_nothing_and_of_chance():
-    assert draw_shares({}).width > 0
-    one = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8}
-    plain, marked = draw_shares({"a": one}), draw_shares({"a": {**one, "chance": 0.9}})
-    assert plain.size == marked.size
-    assert plain.tobytes() != marked.tobytes()
 
 
 @pytest.mark.parametrize(("option", "scenes"), [({"hflip": True}, True), ({"hard_captions": 3}, False)])

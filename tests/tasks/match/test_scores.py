@@ -1,10 +1,10 @@
-"""Recall in both directions, re-ranking, and intervals."""
+"""Recall in both directions and re-ranking."""
 
 import pytest
 import torch
 
 from saccade.errors import SaccadeError
-from saccade.tasks.match.scores import interval, recalls, reranked
+from saccade.tasks.match.scores import recalls, reranked
 
 
 def test_recalls_by_hand():
@@ -36,10 +36,3 @@ def test_nothing_decided_keeps_the_order():
     similarity = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
     ranked = reranked(similarity, torch.full((3, 5), torch.nan))
     assert torch.equal(ranked.argsort(), similarity.argsort())
-
-
-def test_interval():
-    # Wilson's interval of 81 of 263 (Newcombe 1998, table I, method 3)
-    assert interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
-    assert interval(0, 0) == (0.0, 1.0)

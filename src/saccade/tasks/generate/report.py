@@ -19,8 +19,8 @@ from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.result import Judgement
 from saccade.tasks.judge.scores import JudgementScores, Share
-from saccade.tasks.match.draw import draw_shares
 from saccade.tasks.scenes import evaluation_scenes
+from saccade.tasks.shares import draw_shares
 
 LANGUAGES: dict[str, Language] = {"": "en", "Korean ": "ko"}  # prefix of the scores -> language of the prompts
 ON_SHEET = 24

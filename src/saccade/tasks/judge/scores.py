@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from saccade.tasks.judge.films import FilmJudgement
 from saccade.tasks.judge.result import ATOM_KINDS, Judgement
-from saccade.tasks.match.scores import interval
+from saccade.tasks.shares import interval
 
 ROWS = ("pictures", "atoms", *ATOM_KINDS)
 

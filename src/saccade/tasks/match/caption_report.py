@@ -14,11 +14,11 @@ from saccade.data.captions import CaptionSet
 from saccade.device import Device
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
-from saccade.tasks.match.draw import draw_shares
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.scores import chance, recalls, shuffled, summary
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.saved import no_readable_pictures
+from saccade.tasks.shares import draw_shares
 
 BATCH = 50  # pictures encoded at once
 

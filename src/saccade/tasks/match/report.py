@@ -22,11 +22,11 @@ from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.batches import hard_caption
 from saccade.tasks.match.candidates import Candidates, candidate_sets
 from saccade.tasks.match.caption_report import evaluate_captions
-from saccade.tasks.match.draw import draw_shares
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.scores import recalls, shuffled, summary
 from saccade.tasks.match.task import MatchTask
 from saccade.tasks.scenes import evaluation_scenes
+from saccade.tasks.shares import draw_shares
 
 BATCH = 50  # pictures, or texts, encoded at once
 Hits = dict[str, list[Tensor]]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.ops.matching import ranks
+from saccade.tasks.shares import interval
 
 KS = (1, 5, 10)
 _SHUFFLE = 6  # stream of random numbers; candidates and edits of scenes use 4 and 5
@@ -64,13 +65,3 @@ def reranked(similarity: Float[Tensor, "b p"], decided: Float[Tensor, "b p"]) ->
     lowest = torch.nan_to_num(decided, nan=math.inf).min()
     behind = similarity - similarity.max() + min(float(lowest), 0.0) - 1
     return torch.where(decided.isnan(), behind, decided)
-
-
-def interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    share = correct / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

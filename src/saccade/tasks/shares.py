@@ -1,5 +1,6 @@
-"""Scores of a matcher as a picture."""
+"""Shares of right decisions: their intervals, and charts of them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,16 @@ from saccade.tasks.drawing import ACCENT, FAINT, INK, PAPER, WRONG, font
 
 _ROW, _BAR, _EDGE, _FINE = 26, 480, 28, 2  # pixels; _FINE is the supersampling
 _NOTE = "bar: share of right decisions   line: its 95 % interval   red: by chance   n: decisions"
+
+
+def interval(correct: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    share = correct / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def draw_shares(details: Mapping[str, Mapping[str, Any]]) -> Image.Image:
