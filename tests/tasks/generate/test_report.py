@@ -11,7 +11,7 @@ from saccade.data.preprocess import Preprocess
 from saccade.device import join
 from saccade.errors import UsageError
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.tasks.generate import report
+from saccade.tasks.generate import distribution, report
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.task import GenerateTask
 
@@ -35,6 +35,7 @@ def tiny_generator(seed: int = 0) -> GenerateTask:
 @pytest.fixture(autouse=True)
 def _two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "Sampling", lambda: Sampling(2))
+    monkeypatch.setattr(distribution, "REFERENCES", 13)
 
 
 def evaluate(data: str, out: Path, split: str | None = None):
@@ -56,6 +57,11 @@ def test_pictures_stand_beside_real_scenes_and_shuffled_captions(tmp_path):
     by_objects = {k: each["pictures"]["n"] for k, each in details["painted"]["by_objects"].items()}
     assert sum(by_objects.values()) == 4
     assert {f"{k} object{'s' * (k != '1')}" for k in by_objects} <= set(scores)
+    near = "nearest training-like / held-out distance"
+    assert 0.7 < scores[f"{near}, real scenes"] < 1.4
+    assert scores[near] == scores["distribution"]["neighbours"]["painted"]["median"][0]
+    assert scores["precision"] == scores["recall"] == 0  # random weights paint no scene
+    assert scores["distribution"]["manifolds"]["real scenes"]["recall"]["n"] == 4
     json.dumps(scores, allow_nan=False)
     assert {"count", "shape", "colour", "Korean shape"} <= set(result.bars)
     with Image.open(tmp_path / "sheet.png") as sheet, Image.open(tmp_path / "scores.png") as chart:
@@ -68,6 +74,7 @@ def test_one_scene_again(tmp_path):
     assert first.scores == again.scores
     assert first.scores["objects"] == "1 to 1"
     assert set(first.scores["details"]) == {"painted", "real", "Korean painted", "Korean real"}  # one has no control
+    assert "precision" not in first.scores
 
 
 def test_what_it_refuses(tmp_path):

@@ -1,4 +1,5 @@
-"""Scores of a generator on drawn scenes: which statements of a caption its pictures show, in English and in Korean."""
+"""Scores of a generator on drawn scenes: which statements of a caption its pictures show, in English and in Korean, and
+how its pictures are distributed."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from saccade.device import Device
 from saccade.errors import UsageError
 from saccade.options import OnError
 from saccade.tasks.commands import Evaluation
+from saccade.tasks.generate.distribution import Distribution
 from saccade.tasks.generate.draw import prompt_sheet
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
@@ -31,7 +33,9 @@ def evaluate(
     task: GenerateTask | PublicGenerateTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
 ) -> Evaluation:
     """The judge's shares of right atoms and of whole prompts, by the number of objects, for pictures of captions of the
-    scenes; beside them those of the scenes themselves, the judge's ceiling, and those with the captions shuffled.
+    scenes; beside them those of the scenes themselves, the judge's ceiling, and those with the captions shuffled. Of
+    the pictures of the English captions also how near they are to scenes as training draws them and to others, and
+    their precision and recall in the features of the bundled segmenter "shapes" (`distribution.Distribution`).
 
     Pictures are painted with the default `Sampling`; picture i has the seed i. scores.png, and sheet.png with the first
     pictures, go to `out`.
@@ -57,12 +61,17 @@ def evaluate(
             f"{prefix}{name}": scores for name, scores in _groups(judged, [p.held_out for p in prompts]).items()
         }
         if not prefix:  # the fonts of a system often lack Korean
+            images, scenes = [each.image for each in pictures], [each.image for each in prompts]
+            distribution = Distribution.of(images, scenes, world, judge.finder.segmenter)
             prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]).save(out / "sheet.png")
     draw_shares(_chart(details)).save(out / "scores.png")
-    fewest, most = world.composition.objects
-    about = {"objects": f"{fewest} to {most}", "apart": world.composition.apart, "sampling": asdict(sampling)}
-    counts = {"pictures": len(world), "skipped": {}}
-    return Evaluation({**_scores(details), **counts, **about, "details": _json(details)}, _bars(details))
+    return Evaluation(
+        _scores(details)
+        | distribution.scores
+        | _about(world, sampling)
+        | {"details": _json(details), "distribution": distribution.to_dict()},
+        _bars(details),
+    )
 
 
 def _world(task: GenerateTask, data: Path) -> Scenes:
@@ -74,6 +83,13 @@ def _world(task: GenerateTask, data: Path) -> Scenes:
     if world.sprites:
         raise UsageError(f"{data}: the judge does not know sprites; leave them out")
     return world
+
+
+def _about(world: Scenes, sampling: Sampling) -> dict[str, Any]:
+    """What was painted and how."""
+    fewest, most = world.composition.objects
+    about = {"objects": f"{fewest} to {most}", "apart": world.composition.apart, "sampling": asdict(sampling)}
+    return {"pictures": len(world), "skipped": {}, **about}
 
 
 def _groups(judged: Composition, held_out: list[bool]) -> Details:
