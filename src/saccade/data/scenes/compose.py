@@ -72,15 +72,24 @@ def named_relations(objects: ObjectAnnotations) -> tuple[Relation, ...]:
 
 def paint_scene(layout: Layout, backdrop: Backdrop) -> np.ndarray:
     """The picture, uint8 (y x 3): background, objects, light over all of it, grain. Modifies the backdrop."""
-    canvas, light = backdrop.canvas, layout.light
     for item, drawn in zip(layout.items, layout.stencils, strict=True):
-        paint(canvas, item, drawn, light)
+        paint(backdrop.canvas, item, drawn, layout.light)
+    return as_pixels(illuminated(layout, backdrop))
+
+
+def illuminated(layout: Layout, backdrop: Backdrop) -> np.ndarray:
+    """The painted canvas with the light over all of it and the grain, float32 (3 y x), 0 to 255. Modifies it."""
+    canvas, light = backdrop.canvas, layout.light
     x = np.arange(layout.width, dtype=np.float32) * (light.across * 0.24 / layout.width)
     y = np.arange(layout.height, dtype=np.float32) * (light.down * 0.24 / layout.height)
     middle = light.brightness - 0.12 * (light.across + light.down)
     canvas *= (x + (y + middle)[:, None]) * 255
     canvas += backdrop.grain
-    np.minimum(np.maximum(canvas, 0, out=canvas), 255, out=canvas)
+    return np.minimum(np.maximum(canvas, 0, out=canvas), 255, out=canvas)
+
+
+def as_pixels(canvas: np.ndarray) -> np.ndarray:
+    """uint8 (y x 3) of a canvas (3 y x), 0 to 255."""
     return np.ascontiguousarray(canvas.astype(np.uint8).transpose(1, 2, 0))
 
 

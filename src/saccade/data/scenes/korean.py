@@ -26,8 +26,9 @@ SHAPES = {
 }
 ORDINALS = ("첫", "두", "세", "네", "다섯", "여섯", "일곱", "여덟")
 
-TOPIC, SUBJECT, WITH = ("은", "는"), ("이", "가"), ("과", "와")
+TOPIC, SUBJECT, WITH, OBJECT, TO = ("은", "는"), ("이", "가"), ("과", "와"), ("을", "를"), ("으로", "로")
 _DIGITS_CLOSED = "013678"  # 영 일 삼 육 칠 팔
+_RIEUL = 8  # the final consonant ㄹ, after which TO is as after a vowel
 
 
 def particle(word: str, kind: tuple[str, str]) -> str:
@@ -35,9 +36,10 @@ def particle(word: str, kind: tuple[str, str]) -> str:
     spelling does not show the sound."""
     last = word[-1:]
     if "가" <= last <= "힣":
-        return word + kind[0 if (ord(last) - ord("가")) % 28 else 1]
+        final = (ord(last) - ord("가")) % 28
+        return word + kind[0 if final and not (kind == TO and final == _RIEUL) else 1]
     if last in set("0123456789"):
-        return word + kind[0 if last in _DIGITS_CLOSED else 1]
+        return word + kind[0 if last in _DIGITS_CLOSED and not (kind == TO and last in "178") else 1]
     return f"{word}{kind[0]}({kind[1]})"
 
 

@@ -7,11 +7,11 @@ from PIL import Image
 def index_picture(indices: np.ndarray) -> Image.Image:
     """A palette picture of indices, uint8 (y x), in the colours of Pascal VOC; index 0 is black."""
     picture = Image.fromarray(np.ascontiguousarray(indices, np.uint8), "L")
-    picture.putpalette([part for index in range(256) for part in _colour(index)])
+    picture.putpalette([part for index in range(256) for part in index_colour(index)])
     return picture
 
 
-def _colour(index: int) -> tuple[int, int, int]:
+def index_colour(index: int) -> tuple[int, int, int]:
     """VOC's colour of an index: its bits, three at a time from the lowest, are the bits of red, green and blue from the
     highest."""
     parts = [0, 0, 0]

@@ -107,16 +107,23 @@ def paint(canvas: np.ndarray, item: Item, drawn: Stencil, light: Light) -> None:
     """Composite the object and its shadow onto the canvas, float32 (3 y x)."""
     under = canvas[:, drawn.window[0], drawn.window[1]]
     under *= 1 - light.shadow * _shadow(item, drawn.distance, light)
+    blend(under, fill(item, drawn) * _shading(item, drawn, light), drawn.alpha)
+
+
+def fill(item: Item, drawn: Stencil) -> np.ndarray:
+    """The object's colours without shading, (3 y x), or (3 1 1) for a plain texture."""
     if drawn.colours is not None:
-        colour = drawn.colours
-    else:
-        first, second = (np.array(tone, np.float32)[:, None, None] for tone in item.tones)
-        woven = weave(item.texture, drawn.u, drawn.v, item.radius)
-        colour = first if woven is None else first + woven * (second - first)
-    colour = colour * _shading(item, drawn, light)
-    colour -= under
-    colour *= drawn.alpha
-    under += colour
+        return drawn.colours
+    first, second = (np.array(tone, np.float32)[:, None, None] for tone in item.tones)
+    woven = weave(item.texture, drawn.u, drawn.v, item.radius)
+    return first if woven is None else first + woven * (second - first)
+
+
+def blend(under: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
+    """Composite a colour, broadcastable to (3 y x), over `under` in place; alpha: (y x), 0 to 1."""
+    change = colour - under
+    change *= alpha
+    under += change
 
 
 def _shading(item: Item, drawn: Stencil, light: Light) -> np.ndarray:

@@ -79,6 +79,25 @@ KOREAN_COLOURS: Words = {
     "brown": (korean.COLOURS["brown"], "고동색"),
     "white": (korean.COLOURS["white"], "흰색", "하얀"),
 }
+# Colours as nouns, and as adverbs ("so that it is red").
+KOREAN_COLOUR_NOUNS: Words = {
+    "red": ("빨간색", "빨강"),
+    "orange": ("주황색", "주황빛"),
+    "yellow": ("노란색", "노랑"),
+    "green": ("초록색", "녹색"),
+    "turquoise": ("청록색", "옥색"),
+    "blue": ("파란색", "파랑"),
+    "purple": ("보라색", "보랏빛"),
+    "pink": ("분홍색", "핑크색"),
+    "brown": ("갈색", "고동색"),
+    "white": ("흰색", "하얀색"),
+}
+KOREAN_COLOUR_ADVERBS: Words = {
+    "red": ("빨갛게", "붉게"),
+    "yellow": ("노랗게",),
+    "blue": ("파랗게", "푸르게"),
+    "white": ("하얗게", "희게"),
+}
 # Nouns for the position of the subject relative to the object.
 KOREAN_PLACES: Words = {
     "left of": ("왼쪽", "왼편"),
