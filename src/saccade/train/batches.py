@@ -84,5 +84,7 @@ class Batches(Dataset[list[Any]]):
 
 
 def _leave_signals(worker: int) -> None:
-    """Ctrl-C is for the training process, which saves its state and then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C, and SIGTERM to a whole group of processes, are for the training process, which saves its state and then
+    ends its workers."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
