@@ -1,9 +1,15 @@
 """Styles change how a scene is drawn and nothing that it shows."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from saccade.data.scenes import Scenes, Style, draw_style, edited_scene, is_held_out_style, minimal_edit, restyled
 from saccade.data.scenes.colours import COLOURS
@@ -14,6 +20,7 @@ from saccade.data.scenes.style_palettes import PALETTES, Duotone, Pastel, Rotati
 from saccade.errors import DataError
 
 APART = {"objects": (2, 4), "apart": True}
+GOLDEN = "15d5ba0bfe9524f5"
 SIZES = [(32, 32), (61, 61), (37, 53), (131, 97)]
 
 
@@ -119,7 +126,7 @@ def test_the_contour_is_ink():
     assert np.median(picture[edge]) < 15 < 100 < np.median(picture[inside & ~edge])
 
 
-def test_styles_are_drawn_from_all_families_and_end_nowhere():
+def test_styles_are_drawn_from_all_families_without_repetition():
     stream = Stream(0, STYLE)
     styles = [draw_style(stream) for _ in range(600)]
     assert len(set(styles)) > 500  # only the plain ones with natural colours repeat
@@ -135,7 +142,7 @@ def test_held_out_styles_are_drawn_only_on_request():
     assert not any(map(is_held_out_style, seen))
     assert all(map(is_held_out_style, held))
     hatched = [style.drawing for style in seen if isinstance(style.drawing, Hatching)]
-    assert {int((each.lean + 1) * 2) for each in hatched} == {0, 1, 2, 3}  # every range of angle
+    assert {int((each.tangent + 1) * 2) for each in hatched} == {0, 1, 2, 3}  # every range of angle
     assert {int(each.spacing * 2 - 5) for each in hatched} == {0, 1, 2, 3}  # and of spacing
     counts = Counter(style.drawing.name for style in held)
     assert all(counts[each.name] >= 5 for each in DRAWINGS)
@@ -153,3 +160,40 @@ def test_an_edited_scene_is_refused():
                 break
         with pytest.raises(DataError, match="as it was drawn"):
             restyled(scenes, after, Style())
+
+
+def fingerprint() -> str:
+    """Of a picture in each drawing and each palette."""
+    scenes, stream, digest = Scenes(1, (61, 53), seed=9), Stream(7, STYLE), hashlib.sha256()
+    for drawing in DRAWINGS:
+        digest.update(restyled(scenes, scenes.scene(0), Style(drawing.draw(stream))).tobytes())
+    for palette in PALETTES:
+        digest.update(restyled(scenes, scenes.scene(0), Style(palette=palette.draw(stream))).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def test_a_style_is_the_same_on_every_machine():
+    assert fingerprint() == GOLDEN
+
+
+def test_vector_instructions_change_nothing():
+    """numpy has other code for other processors; here the features of this one are disabled."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(found)}
+    script, here = "import test_style as t; print(t.fingerprint())", Path(__file__).parent
+    message = subprocess.run([sys.executable, "-c", script], env=environment, cwd=here, capture_output=True, text=True)
+    assert message.stdout.strip() == GOLDEN, message.stderr
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS[1:])
+def test_sprites_are_drawn_in_styles(tmp_path, drawing):
+    picture = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    picture.paste((240, 20, 20, 255), (5, 5, 35, 35))
+    picture.save(tmp_path / "cat.png")
+    scenes, changed = Scenes(8, 61, seed=1, sprites=tmp_path), 0
+    for i in range(8):
+        scene = scenes.scene(i)
+        masks = scene.objects.masks.numpy()[scene.objects.labels.numpy() == scenes.classes.index("cat")]
+        styled = restyled(scenes, scene, Style(drawing.draw(Stream(i, STYLE))))
+        changed += sum(np.abs(styled[mask].astype(int) - scene.pixels[mask]).mean() > 3 for mask in masks)
+    assert changed >= 5

@@ -1,7 +1,7 @@
-"""Styles without end: a way to draw objects and a palette, each with continuous parameters.
+"""Unlimited styles: a way to draw objects and a palette, each with continuous parameters.
 
 A style never changes what a scene shows: description, layout and masks stay. Colour names stay true unless the style's
-palette replaces colours (`Style.keeps_colours`).
+palette replaces them (`Style.keeps_colours`).
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,11 +66,11 @@ def is_held_out_style(style: Style) -> bool:
     - five pairs of a drawing and a palette, both seen in other pairs.
     """
     drawing, palette = style
-    if isinstance(drawing, Hatching) and int((drawing.lean + 1) * 2) == int(drawing.spacing * 2 - 5):
+    if isinstance(drawing, Hatching) and int((drawing.tangent + 1) * 2) == int(drawing.spacing * 2 - 5):
         return True
     if isinstance(palette, Duotone) and 0.5 <= palette.dark_hue < 0.67:
         return True
-    if isinstance(palette, Rotation) and 0.73 <= palette.lean < 1.19:
+    if isinstance(palette, Rotation) and 0.73 <= palette.tangent < 1.19:
         return True
     return (drawing.name, palette.name) in _PAIRS
 

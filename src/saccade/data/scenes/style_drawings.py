@@ -73,14 +73,14 @@ class Gloss(Drawing):
     """Raised, shiny objects.
 
     bevel: width of the slope at the outline, in radii, 0.3 to 0.8. shading: difference of light and dark side, 0.3 to
-    0.6. shine: of the highlight, 0.6 to 1. lean: tangent of half the angle of the light, -0.8 to 0.8 around "above".
+    0.6. shine: of the highlight, 0.6 to 1. tangent: tangent of half the angle of the light, -0.8 to 0.8 around "above".
     """
 
     name: ClassVar[str] = "gloss"
     bevel: float
     shading: float
     shine: float
-    lean: float
+    tangent: float
 
     @classmethod
     def draw(cls, stream: Stream) -> "Gloss":
@@ -88,7 +88,7 @@ class Gloss(Drawing):
         return cls(bevel, shading, shine, stream.uniform(-0.8, 0.8))
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
-        up, across = turn(self.lean)
+        up, across = turn(self.tangent)
         slope = _slope_to(drawn.distance, across, -up)
         deepest = max(1.0, float(-drawn.distance.min()))
         depth = clip_unit(-drawn.distance * (1 / min(deepest, max(2.0, self.bevel * item.radius))))
@@ -105,13 +105,13 @@ class Gloss(Drawing):
 class Hatching(Drawing):
     """Objects filled with parallel strokes, with a fine dark contour.
 
-    lean: tangent of half the angle of the strokes, -1 to 1, which is -90 to 90 degrees. spacing: of the strokes, 2.5
+    tangent: tangent of half the angle of the strokes, -1 to 1, which is -90 to 90 degrees. spacing: of the strokes, 2.5
     to 4.5, and at least 2.5 pixels of any picture. share: of a period that a stroke covers, 0.3 to 0.5. ink: -1 to 1:
     strokes darker (negative) or lighter than the object by this factor. crossed: a second set at a right angle.
     """
 
     name: ClassVar[str] = "hatching"
-    lean: float
+    tangent: float
     spacing: float
     share: float
     ink: float
@@ -119,15 +119,15 @@ class Hatching(Drawing):
 
     @classmethod
     def draw(cls, stream: Stream) -> "Hatching":
-        ink = -stream.uniform(0.55, 0.8) if stream.bernoulli(0.6) else stream.uniform(0.3, 0.5)
-        lean, spacing, share = stream.uniform(-1, 1), stream.uniform(2.5, 4.5), stream.uniform(0.3, 0.5)
-        return cls(lean, spacing, share, ink, stream.bernoulli(0.3))
+        ink = -stream.uniform(0.4, 0.65) if stream.bernoulli(0.6) else stream.uniform(0.3, 0.5)
+        tangent, spacing, share = stream.uniform(-1, 1), stream.uniform(2.5, 4.5), stream.uniform(0.3, 0.5)
+        return cls(tangent, spacing, share, ink, stream.bernoulli(0.3))
 
     def paint(self, canvas: np.ndarray, item: Item, drawn: Stencil, light: Light, unit: float) -> None:
         colour = fill(_untextured(item), drawn)
         ink = -abs(self.ink) if self.ink > 0 and colour.min() > 0.8 else self.ink  # white on white would not be seen
         stroke = colour * (1 + ink) if ink < 0 else colour + ink * (1 - colour)
-        cosine, sine = turn(self.lean)
+        cosine, sine = turn(self.tangent)
         lines = self._lines(drawn, cosine, sine, unit)
         if self.crossed:
             lines = np.maximum(lines, self._lines(drawn, -sine, cosine, unit))

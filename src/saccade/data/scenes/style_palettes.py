@@ -127,20 +127,20 @@ class Duotone(Natural):
 
 @dataclass(frozen=True)
 class Rotation(Natural):
-    """Every hue turned around the axis of greys. lean: tangent of half the angle, 0.45 to 2.2, which is 48 to 131
+    """Every hue turned around the axis of greys. tangent: tangent of half the angle, 0.45 to 2.2, which is 48 to 131
     degrees, or its negative."""
 
     name: ClassVar[str] = "rotation"
     keeps_colours: ClassVar[bool] = False
-    lean: float
+    tangent: float
 
     @classmethod
     def draw(cls, stream: Stream) -> "Rotation":
-        lean = stream.uniform(0.45, 2.2)
-        return cls(lean if stream.bernoulli(0.5) else -lean)
+        tangent = stream.uniform(0.45, 2.2)
+        return cls(tangent if stream.bernoulli(0.5) else -tangent)
 
     def apply(self, canvas: np.ndarray) -> None:
-        cosine, sine = turn(self.lean)
+        cosine, sine = turn(self.tangent)
         same, third = cosine + (1 - cosine) / 3, 0.5773502691896258 * sine  # Rodrigues around (1, 1, 1) / sqrt(3)
         after, before = (1 - cosine) / 3 - third, (1 - cosine) / 3 + third
         red, green, blue = (plane.copy() for plane in canvas)
