@@ -91,3 +91,36 @@ def test_a_column_of_splits_and_names_by_stem(tmp_path):
     ]
     assert places["picture missing"] == ["captions.tsv, line 5 names 4, and no picture has this name; add or remove it"]
     assert any("quotes in captions.tsv are not those of CSV" in place for place in places["assumed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("captions.csv", "file,sentence\na/0.png,a star\n", "has the columns file, sentence; "),
+        ("pairs.tsv", "file\tcaption\na/0.png\ta star\n", "has the columns file, caption; "),
+        ("metadata.jsonl", "{]\n", "does not begin with a JSON object"),
+        ("captions.csv", "", "is empty; "),
+    ],
+)
+def test_a_broken_table_beside_class_folders_is_an_error(tmp_path, name, content, fault):
+    save_pictures(tmp_path, [f"{folder}/{i}.png" for folder in "ab" for i in range(2)])
+    (tmp_path / name).write_text(content)
+    report = examine(tmp_path).report
+    (finding,) = [each for each in report.findings if each.kind == "structure"]
+    assert finding.count == 1
+    assert finding.places[0].startswith("not read as captions: ")
+    assert f"{name} {fault}" in finding.places[0]
+    assert not report.sound
+
+
+def test_another_table_beside_class_folders_is_noted(tmp_path):
+    save_pictures(tmp_path, [f"{folder}/{i}.png" for folder in "ab" for i in range(2)])
+    (tmp_path / "breeds.csv").write_text("id,breed\n0,dog\n")
+    assert found(tmp_path)["assumed"] == 1
+    assert examine(tmp_path).report.sound
+
+
+def test_a_broken_table_without_pictures(tmp_path):
+    (tmp_path / "captions.csv").write_text("file,caption\n")
+    with pytest.raises(DataError, match=r"has the columns file, caption; .* rename the columns"):
+        examine(tmp_path)

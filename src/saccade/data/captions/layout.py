@@ -61,18 +61,23 @@ def find_captions(source: str | os.PathLike[str]) -> CaptionLayout | None:
 def no_captions(source: str | os.PathLike[str]) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
-    found = []
+    faults = list(table_faults(store).values())
+    label = f"{store.label} holds no captions that can be read"
+    if faults:
+        more = f" (and {len(faults) - 1} more tables)" if len(faults) > 1 else ""
+        return DataError(f"{label}: {faults[0]}{more}")
+    return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
+
+
+def table_faults(store: Store) -> dict[str, str]:
+    """Name of each table that holds no captions -> why."""
+    faults = {}
     for name in filter(tables.is_table, store.files):
         try:
-            names = tables.columns(store, name)
-            tables.caption_columns(names, escape(store.full_name(name)))
+            tables.caption_columns(tables.columns(store, name), escape(store.full_name(name)))
         except DataError as error:
-            found.append(str(error))
-    label = f"{store.label} holds no captions that can be read"
-    if found:
-        more = f" (and {len(found) - 1} more tables)" if len(found) > 1 else ""
-        return DataError(f"{label}: {found[0]}{more}")
-    return DataError(f"{label} (found: {count_suffixes(store.files)}); {EXPECTED}")
+            faults[name] = str(error)
+    return faults
 
 
 def _from_documents(store: Store, names: list[str], notes: list[str]) -> CaptionLayout:

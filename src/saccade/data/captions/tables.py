@@ -28,6 +28,7 @@ STEM_TEXT_COLUMNS = ("name",)
 SPLIT_COLUMN = "split"
 EXPECTED = "file_name (or image, filename, path) and caption (or text)"
 SUFFIXES = (".csv", ".tsv", ".jsonl")
+CAPTION_TABLES = ("captions", "metadata")  # names of files that hold captions by convention
 
 
 class Columns(NamedTuple):
@@ -44,6 +45,16 @@ def is_table(name: str) -> bool:
     """Whether a file name is that of a table; captions.txt is CSV, as in Flickr8k."""
     base = PurePosixPath(name).name.lower()
     return not base.startswith(".") and (base.endswith(SUFFIXES) or base == "captions.txt")
+
+
+def is_for_captions(store: Store, name: str) -> bool:
+    """Whether a table is meant to hold captions, also if it cannot be read: by its name, or by a column of captions."""
+    if PurePosixPath(name).stem.lower() in CAPTION_TABLES:
+        return True
+    try:
+        return any(each.lower() in TEXT_COLUMNS for each in columns(store, name))
+    except DataError:
+        return False
 
 
 def columns(store: Store, name: str) -> list[str]:

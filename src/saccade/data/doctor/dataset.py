@@ -11,8 +11,8 @@ from pathlib import Path
 from saccade.data import folders
 from saccade.data.captions import coco as coco_captions
 from saccade.data.captions.annotations import Captions
-from saccade.data.captions.layout import find_captions
-from saccade.data.captions.tables import is_table
+from saccade.data.captions.layout import find_captions, no_captions, table_faults
+from saccade.data.captions.tables import is_for_captions, is_table
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture
 from saccade.data.objects import coco, voc
@@ -65,6 +65,8 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
         if subject is not None:
             return subject
     store = open_store(source)
+    if table_faults(store):
+        raise no_captions(source)
     raise DataError(
         f"{store.label} is not a data set of a known kind (found: {count_suffixes(store.files)}); "
         "one folder a class, COCO JSON, Pascal VOC, YOLO, pictures beside masks or with captions expected"
@@ -150,6 +152,8 @@ def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Find
     root = folders.dataset_root(store)
     found: list[str | None] = list(folders.split_folders(store, root).values()) or [None]
     subject = CheckedDataset(store, root, "class folders", [])
+    for table, fault in table_faults(store).items():
+        findings.add("structure" if is_for_captions(store, table) else "assumed", f"not read as captions: {fault}")
     for name in [split] if split else found:
         try:
             dataset = folders.ImageFolder(store, None, "skip", name)
