@@ -78,7 +78,8 @@ def test_a_caption_without_relations_has_no_edit_of_one():
 
 def test_chosen_pairs():
     _, (scenes, captions) = samples(6)
-    texts, labels, chosen = choose_pairs(scenes, captions, true=2, hard=4, random=1)
+    recipe = RECIPE.model_copy(update={"hard_negatives": 4, "random_negatives": 1})
+    texts, labels, chosen = choose_pairs(scenes, captions, recipe, torch.Generator().manual_seed(0))
     assert texts == [caption.text for caption in captions]
     assert torch.equal(labels.bool(), true_pairs(scenes, [c.description for c in captions]))
     assert chosen.shape == (12, 5 + 2 + 4 + 1)
@@ -92,7 +93,7 @@ def test_chosen_pairs():
 def test_pairs_of_several_batches():
     source = ScenePairs(world(), RECIPE)
     (_, first), (_, second) = samples(2), samples(4, seed=1)
-    texts, labels, chosen = source.pairs([first, second])
+    texts, labels, chosen = source.pairs([first, second], torch.Generator().manual_seed(0))
     assert texts == [caption.text for _, captions in (first, second) for caption in captions]
     assert labels.shape == (12, 60)
     assert chosen.shape == (12, 5 + 2 + RECIPE.hard_negatives + RECIPE.random_negatives)

@@ -1,5 +1,7 @@
 """How a matcher is trained, from its loss to the model that is saved."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -34,9 +36,13 @@ def worlds(validation=20, **changes):
     return Scenes(16, seed=1, **world), Scenes(validation, seed=0, **world)
 
 
-def batches(training, progress=0.0):
+def parts(training, progress=0.0):
     generator = torch.Generator().manual_seed(0)
     return [training.batch(torch.arange(2), generator, progress) for _ in range(2)]
+
+
+def batches(training):
+    return training.collate(parts(training))
 
 
 def test_loss_is_the_weighted_sum_of_both_parts():
@@ -50,14 +56,32 @@ def test_loss_is_the_weighted_sum_of_both_parts():
 
 def test_batches():
     training = MatchTraining(*worlds(), recipe())
-    batch, other = batches(training)
-    assert batch.pictures.shape == (4, 3, 32, 32)
-    assert [len(part) for part in batch.annotations] == [4, 16]
-    assert not torch.equal(batch.pictures, other.pictures)
-    loss = training.loss(training.model, [batch, other], torch.device("cpu"))
+    part, other = parts(training)
+    assert part.pictures.shape == (4, 3, 32, 32)
+    assert [len(each) for each in part.annotations] == [4, 16]
+    assert not torch.equal(part.pictures, other.pictures)
+    (batch,) = training.collate([part, other])
+    assert torch.equal(batch.pictures, torch.cat([part.pictures, other.pictures]))
+    assert (len(batch.words), *batch.labels.shape) == (32, 8, 32)
+    loss = training.loss(training.model, [batch], torch.device("cpu"))
     loss.backward()
     assert loss.isfinite()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in training.model.parameters())
+
+
+def test_batches_of_a_copy_without_the_network_are_the_same():
+    training = MatchTraining(*worlds(), recipe())
+    sent = pickle.dumps(training.sampler())
+    assert len(sent) < 50_000  # neither the network nor the validation pictures
+    (batch,), (again,) = batches(training), batches(pickle.loads(sent))
+    torch.manual_seed(1)  # nothing is drawn from the generator of the process
+    (third,) = batches(training)
+    for other in (again, third):
+        assert torch.equal(batch.pictures, other.pictures)
+        assert torch.equal(batch.words.ids, other.words.ids)
+        assert torch.equal(batch.words.index, other.words.index)
+        assert torch.equal(batch.labels, other.labels)
+        assert torch.equal(batch.chosen, other.chosen)
 
 
 def test_locked_encoder():
@@ -69,7 +93,7 @@ def test_locked_encoder():
 
 def test_progressive_resize():
     training = MatchTraining(*worlds(size=64), recipe(size=64, progressive_resize=True))
-    sides = [batches(training, progress)[0].pictures.shape[-1] for progress in (0, 0.6, 1)]
+    sides = [parts(training, progress)[0].pictures.shape[-1] for progress in (0, 0.6, 1)]
     assert sides == [32, 48, 64]
     with pytest.raises(SaccadeError, match="progressive-resize"):
         MatchTraining(*worlds(), recipe(progressive_resize=True))

@@ -1,6 +1,7 @@
 """Which captions are true of which scenes."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,17 +52,21 @@ def reference(caption, scene):
     )
 
 
-def test_pairs_are_those_of_all_assignments():
-    world = Scenes(23, 64, 3, objects=(1, 3))
-    scenes = [world.scene(i).description for i in range(23)]
+@pytest.mark.parametrize("changes", [{}, {"apart": True, "objects": (2, 3)}, {"objects": (3, 4)}])
+def test_pairs_are_those_of_all_assignments(changes):
+    world = Scenes(41, 64, 3, **{"objects": (1, 3), **changes})
+    scenes = [world.scene(i).description for i in range(41)]
+    scenes += [replace(each, objects=(each.objects[0],) * len(each.objects)) for each in scenes[:5]]  # all alike
     stream = Stream(5)
     captions = [draw_caption(scene, stream).description for scene in scenes for _ in range(2)]
-    captions += [e for scene in scenes if (e := minimal_edit(scene, stream, "colour")) is not None]
+    captions += [replace(each, objects=tuple((shape, "") for shape, _ in each.objects)) for each in captions[:20]]
+    for kind in ("colour", "relation"):
+        captions += [e for scene in scenes if (e := minimal_edit(scene, stream, kind)) is not None]
     found = true_pairs(scenes, captions)
     expected = torch.tensor([[reference(caption, scene) for caption in captions] for scene in scenes])
     assert torch.equal(found, expected)
-    assert found[torch.arange(46) // 2, torch.arange(46)].all()  # drawn captions are true of their own scenes
-    assert expected.sum() > 46
+    assert found[torch.arange(92) // 2, torch.arange(92)].all()  # drawn captions are true of their own scenes
+    assert 92 < expected.sum() < expected.numel() / 2
 
 
 def test_edits_are_false_of_their_scene():

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.scenes import (
@@ -22,6 +22,7 @@ from saccade.data.scenes import (
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.outline import shuffled
 from saccade.data.scenes.stream import Stream
+from saccade.ops import WordBatch
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, missing_objects, true_pairs
 from saccade.tasks.training import SceneSource
@@ -35,11 +36,12 @@ _PAIR = 3  # stream of random numbers; scenes, films and edits use 0, 1 and 2
 Annotations = tuple[list[Description], list[Caption]]  # of a batch of scenes
 
 
-class Batch(NamedTuple):
-    """pictures: normalized. annotations: what their source makes `Pairs` of."""
+class Part(NamedTuple):
+    """A part of a batch. annotations: what its source makes `Pairs` of. seed: of what is drawn for the whole batch."""
 
-    pictures: Float[Tensor, "b c y x"]
+    pictures: UInt8[Tensor, "b c y x"]
     annotations: Any
+    seed: int
 
 
 class Pairs(NamedTuple):
@@ -50,6 +52,20 @@ class Pairs(NamedTuple):
     texts: list[str]
     labels: Int[Tensor, "b p"]
     chosen: Int[Tensor, "b k"] | Callable[[Tensor], Tensor]
+
+
+class Batch(NamedTuple):
+    """Pictures with the words of p texts; labels and chosen as in `Pairs`."""
+
+    pictures: UInt8[Tensor, "b c y x"]
+    words: WordBatch
+    labels: Int[Tensor, "b p"]
+    chosen: Int[Tensor, "b k"] | Callable[[Tensor], Tensor]
+
+    def on(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on a device."""
+        chosen = self.chosen.to(device) if isinstance(self.chosen, Tensor) else self.chosen
+        return Batch(self.pictures.to(device), self.words.to(device), self.labels.to(device), chosen)
 
 
 class ScenePairs(SceneSource):
@@ -80,11 +96,10 @@ class ScenePairs(SceneSource):
         pixels = torch.stack([torch.from_numpy(scene.pixels) for scene in scenes])
         return pixels.permute(0, 3, 1, 2).float() / 255, ([scene.description for scene in scenes], captions)
 
-    def pairs(self, annotations: Sequence[Annotations]) -> Pairs:
+    def pairs(self, annotations: Sequence[Annotations], generator: Generator) -> Pairs:
         """All captions, and those that `choose_pairs` chooses."""
         scenes, captions = (list(chain(*parts)) for parts in zip(*annotations, strict=True))
-        recipe = self.recipe
-        return choose_pairs(scenes, captions, recipe.captions, recipe.hard_negatives, recipe.random_negatives)
+        return choose_pairs(scenes, captions, self.recipe, generator)
 
 
 def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
@@ -138,17 +153,19 @@ def kinds_in_order(stream: Stream) -> list[Kind]:
 
 
 def choose_pairs(
-    scenes: Sequence[Description], captions: Sequence[Caption], true: int, hard: int, random: int
+    scenes: Sequence[Description], captions: Sequence[Caption], recipe: MatchRecipe, generator: Generator
 ) -> Pairs:
-    """Of every picture its own captions, the true ones of the picture that it was edited from or into, the `hard` false
-    ones of other pictures that mention the fewest objects it lacks, and `random` ones."""
+    """Of every picture its own captions, the true ones of the picture that it was edited from or into, the
+    `recipe.hard_negatives` false ones of other pictures that mention the fewest objects it lacks, and
+    `recipe.random_negatives` random ones."""
     b, p = len(scenes), len(captions)
     descriptions = [caption.description for caption in captions]
-    labels = true_pairs(scenes, descriptions).long()
+    labels = true_pairs(scenes, descriptions)
     own = torch.arange(p).view(b, p // b)
-    twins = own[torch.arange(b) ^ 1, :true]
-    distance = missing_objects(scenes, descriptions) + torch.rand(b, p)
-    distance.masked_fill_(labels > 0, torch.inf).scatter_(1, torch.cat([own, twins], dim=1), torch.inf)
-    closest = distance.topk(min(hard, p), dim=1, largest=False).indices
-    chosen = torch.cat([own, twins, closest, torch.randint(p, (b, random))], dim=1)
-    return Pairs([caption.text for caption in captions], labels, chosen)
+    twins = own[torch.arange(b) ^ 1, : recipe.captions]
+    distance = missing_objects(scenes, descriptions) + torch.rand(b, p, generator=generator)
+    distance.masked_fill_(labels, torch.inf).scatter_(1, torch.cat([own, twins], dim=1), torch.inf)
+    closest = distance.topk(min(recipe.hard_negatives, p), dim=1, largest=False).indices
+    others = torch.randint(p, (b, recipe.random_negatives), generator=generator)
+    chosen = torch.cat([own, twins, closest, others], dim=1)
+    return Pairs([caption.text for caption in captions], labels.long(), chosen)

@@ -52,13 +52,14 @@ class CaptionedPictures:
         texts = [text for i in places.tolist() for text in draw_captions(self.captions[i], self.each, generator)]
         return self._augmented(pictures, size, generator), ([self.keys[i] for i in places.tolist()], texts)
 
-    def pairs(self, annotations: Sequence[Annotations]) -> Pairs:
+    def pairs(self, annotations: Sequence[Annotations], generator: Generator) -> Pairs:
         """Of every picture its own captions, random ones, and those of other pictures that the towers find hardest."""
         keys, drawn = zip(*annotations, strict=True)
         own, texts = list(chain(*keys)), list(chain(*drawn))
         b, p = len(own), len(texts)
         labels = caption_labels(own, texts).long()
-        fixed = torch.cat([torch.arange(p).view(b, p // b), torch.randint(p, (b, self.recipe.random_negatives))], dim=1)
+        others = torch.randint(p, (b, self.recipe.random_negatives), generator=generator)
+        fixed = torch.cat([torch.arange(p).view(b, p // b), others], dim=1)
         return Pairs(texts, labels, HardestTexts(labels, fixed, self.recipe.hard_negatives))
 
     def _augmented(

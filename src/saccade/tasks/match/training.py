@@ -1,5 +1,8 @@
 """Training of a matcher."""
 
+from dataclasses import replace
+from typing import Self
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -9,9 +12,10 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.models.matcher import Matcher, MatcherConfig
 from saccade.models.text import TextEncoderConfig
+from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import encoder_config, floor_to_patches, load_pretrained
-from saccade.tasks.match.batches import Batch, ScenePairs
+from saccade.tasks.match.batches import Batch, Part, ScenePairs
 from saccade.tasks.match.candidates import Candidates, candidate_sets
 from saccade.tasks.match.captioned import CaptionedPictures, DecodedCandidates, decoded_candidates
 from saccade.tasks.match.loss import matching_loss
@@ -47,7 +51,7 @@ class MatchTraining(SourceTraining):
         if pretrained is not None:
             load_pretrained(matcher, pretrained, [])
         matcher.vit.requires_grad_(not recipe.lock)
-        self.model, self.tokenize, self.patch = matcher, matcher.tokenize, matcher.vit.config.patch
+        self.model, self.patch, self._text = matcher, matcher.vit.config.patch, matcher.config.text
         self.size = size if isinstance(train, Scenes) else floor_to_patches(size, self.patch)
         self.source = self._open_source(train)
         mean, std = self._channel_stats(seed)
@@ -69,18 +73,33 @@ class MatchTraining(SourceTraining):
             return ScenePairs(train, self.recipe)
         return CaptionedPictures(train, self.size, self.recipe)
 
-    def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
+    def batch(self, indices: Tensor, generator: Generator, progress: float) -> Part:
         """Pictures with what is known of their captions; of scenes two an index."""
         pictures, annotations = self.source.samples(indices, self._size_at(progress), generator)
-        return Batch(self.preprocess.standardize(pictures), annotations)
+        seed = int(torch.randint(2**62, (), generator=generator))
+        return Part((pictures * 255).round().byte(), annotations, seed)
+
+    def collate(self, batches: list[Part]) -> list[Batch]:
+        """One batch, with labels of all pictures and all captions."""
+        generator = Generator().manual_seed(batches[0].seed)
+        texts, labels, chosen = self.source.pairs([part.annotations for part in batches], generator)
+        words = tokenize(texts, self._text.max_words, self._text.max_bytes)
+        # Without the spans of the words: sending thousands of them from a worker process takes longer than the rest.
+        words = replace(words, texts=(), words=())
+        return [Batch(torch.cat([part.pictures for part in batches]), words, labels, chosen)]
+
+    def sampler(self) -> Self:
+        """As for every task; the validation pictures stay behind too."""
+        other = super().sampler()
+        other.candidates = []
+        return other
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """`matching_loss` of all pictures with all captions."""
-        texts, labels, choice = self.source.pairs([batch.annotations for batch in batches])
-        pictures = torch.cat([batch.pictures for batch in batches]).to(device)
-        labels, choice = labels.to(device), choice if callable(choice) else choice.to(device)
-        similarity, match = model(pictures, self.tokenize(texts), choice)
-        chosen = choice(similarity.detach()) if callable(choice) else choice
+        (batch,) = batches
+        pictures, words, labels, choice = batch.on(device)
+        similarity, match = model(self.preprocess.normalize(pictures), words, choice)
+        chosen = choice if isinstance(choice, Tensor) else choice(similarity.detach())
         return matching_loss(similarity, match, labels, chosen)
 
     @torch.no_grad()

@@ -1,12 +1,14 @@
 """Which captions are true of which scenes, from their descriptions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.data.scenes import Description
+
+Kind = tuple[str, str]  # shape and colour of an object
 
 
 def describes(caption: Description, scene: Description) -> bool:
@@ -38,17 +40,38 @@ def missing_objects(scenes: Sequence[Description], captions: Sequence[Descriptio
     """How many different objects of each caption each scene lacks."""
     kinds = dict.fromkeys(each for caption in captions for each in caption.objects)
     place = {kind: i for i, kind in enumerate(kinds)}
-    absent, mentioned = torch.ones(len(scenes), len(place)), torch.zeros(len(captions), len(place))
-    for row, scene in zip(absent, scenes, strict=True):
-        row[[place[kind] for each in scene.objects for kind in (each, (each[0], "")) if kind in place]] = 0
-    for row, caption in zip(mentioned, captions, strict=True):
-        row[[place[each] for each in caption.objects]] = 1
-    return absent @ mentioned.T
+    shown = [[kind for each in scene.objects for kind in (each, (each[0], ""))] for scene in scenes]
+    return (1 - _marks(shown, place)) @ _marks([caption.objects for caption in captions], place).T
+
+
+def _marks(kinds: Sequence[Collection[Kind]], place: Mapping[Kind, int]) -> Float[Tensor, "n k"]:
+    """1 for each kind that a row has."""
+    marks = torch.zeros(len(kinds), len(place))
+    cells = [i * len(place) + place[kind] for i, row in enumerate(kinds) for kind in row if kind in place]
+    marks.view(-1)[cells] = 1
+    return marks
 
 
 def true_pairs(scenes: Sequence[Description], captions: Sequence[Description]) -> Bool[Tensor, "b p"]:
-    """`describes` of every scene and caption."""
+    """`describes` of every scene and caption.
+
+    Where no two objects are alike, each mention is of one object, and comparing sets of facts is enough."""
     found = missing_objects(scenes, captions) == 0
-    for i, j in found.nonzero().tolist():
-        found[i, j] = describes(captions[j], scenes[i])
+    shown, stated = list(map(_facts, scenes)), list(map(_facts, captions))
+
+    def describing(i: int, j: int) -> bool:
+        held, claimed = shown[i], stated[j]
+        return describes(captions[j], scenes[i]) if held is None or claimed is None else claimed <= held
+
+    possible = found.nonzero().tolist()
+    found[found.clone()] = torch.tensor([describing(i, j) for i, j in possible], dtype=torch.bool)
     return found
+
+
+def _facts(description: Description) -> frozenset[object] | None:
+    """Relations between kinds of objects, and the background; None if objects are alike or have no colour."""
+    objects = description.objects
+    if len(set(objects)) < len(objects) or any(not colour for _, colour in objects):
+        return None
+    background = () if description.background is None else (description.background,)
+    return frozenset([*((objects[a], name, objects[b]) for a, name, b in description.relations), *background])
