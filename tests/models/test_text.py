@@ -32,9 +32,10 @@ def padded(words: WordBatch, m: int, w: int, filling: int = 0) -> WordBatch:
     )
 
 
+@pytest.mark.parametrize("hashed", [0, 7])
 @pytest.mark.parametrize(("m", "w"), [(1, 0), (0, 3), (5, 7), (54, 11)])
-def test_padding_takes_no_part(m, w):
-    model = encoder()
+def test_padding_takes_no_part(m, w, hashed):
+    model = encoder(hashed=hashed)
     words = model.tokenize(TEXTS)
     plain, wide = model(words), model(padded(words, m, w, filling=97))
     assert (wide[:, : plain.shape[1]] - plain).abs().max() < 1e-6
@@ -64,7 +65,7 @@ def test_words_far_apart_and_the_longest_text():
 
 
 def test_gradients_reach_every_parameter_and_are_finite():
-    model = encoder(depth=3)
+    model = encoder(depth=3, hashed=2)
     model(model.tokenize(TEXTS)).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -6,6 +6,7 @@ from saccade.layers.cross import CrossBlock
 from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
 from saccade.layers.dit import DiTBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
+from saccade.layers.hashed import HashEmbedding
 from saccade.layers.mlp import MLP, SwiGLU
 from saccade.layers.modulation import Modulation, NumberEmbed
 from saccade.layers.norm import NORMS, RMSNorm
@@ -25,6 +26,7 @@ __all__ = [
     "Decoder",
     "DecoderBlock",
     "DiTBlock",
+    "HashEmbedding",
     "KeysValues",
     "LearnedPositions",
     "Modulation",

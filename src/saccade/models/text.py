@@ -7,12 +7,13 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from saccade.layers import NORMS, Block, BlockConfig, BytePool
+from saccade.layers import NORMS, Block, BlockConfig, BytePool, HashEmbedding
 from saccade.ops import WordBatch, rotary_angles, tokenize
 
 
 class TextEncoderConfig(BaseModel):
-    """`depth` blocks over the words of a text; max_words and max_bytes as in `saccade.ops.tokenize`."""
+    """`depth` blocks over the words of a text; max_words and max_bytes as in `saccade.ops.tokenize`. hashed: rows of
+    the table that gives each word a vector of its own, in addition to what is pooled from its bytes; 0 for none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -20,6 +21,7 @@ class TextEncoderConfig(BaseModel):
     depth: int = Field(2, gt=0, le=1000)
     max_words: int = Field(64, gt=0, le=65536)
     max_bytes: int = Field(32, ge=4, le=1024)
+    hashed: int = Field(0, ge=0, le=1_000_000)
 
 
 class TextEncoder(nn.Module):
@@ -33,6 +35,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.config, block = config, config.block
         self.pool = BytePool(block, config.max_bytes)
+        self.hashed = HashEmbedding(config.hashed, block.width) if config.hashed else None
         self.blocks = nn.ModuleList(Block(block) for _ in range(config.depth))
         self.final_norm = NORMS[block.norm](block.width, eps=block.eps)
 
@@ -42,7 +45,10 @@ class TextEncoder(nn.Module):
 
     def forward(self, words: WordBatch) -> Float[Tensor, "b m d"]:
         """Tokens of padding are zero."""
-        x = F.embedding(words.index, self.pool(words.ids, words.byte_mask))
+        different = self.pool(words.ids, words.byte_mask)
+        if self.hashed is not None:
+            different = different + self.hashed(words.ids, words.byte_mask)
+        x = F.embedding(words.index, different)
         angles = word_angles(x, self.config.block)
         mask = words.word_mask[:, None, None, :]
         for block in self.blocks:
@@ -52,4 +58,4 @@ class TextEncoder(nn.Module):
 
 def word_angles(x: Float[Tensor, "b m d"], block: BlockConfig) -> Float[Tensor, "m half"]:
     """Rotary angles of words in the order of the text: what counts between two words is how far apart they are."""
-    return rotary_angles((x.shape[1],), block.width // block.heads).to(x.device)
+    return rotary_angles((x.shape[1],), block.width // block.heads, device=x.device)

@@ -21,6 +21,9 @@ class MatchRecipe(Options):
     """Width of the text encoder and of the cross-attention head; a multiple of 32."""
     text_depth: Annotated[int, Field(gt=0)] = 2
     """Blocks of the text encoder."""
+    hashed_words: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    """Rows of the table that gives each word a vector of its own, in addition to what is read from its bytes: words
+    are learned sooner. 0 for none."""
     head_depth: Annotated[int, Field(gt=0)] = 2
     """Blocks of the cross-attention head."""
     captions: Annotated[int, Field(gt=0)] = 2

@@ -129,9 +129,10 @@ def matcher_config(recipe: MatchRecipe, size: tuple[int, int], pretrained: Task 
     """The matcher that a recipe describes, with the encoder of a pretrained model."""
     width = recipe.text_width
     block = {"width": width, "heads": max(1, width // HEAD_WIDTH), "hidden": 2 * width}
+    text = {"block": block, "depth": recipe.text_depth, "max_words": MAX_WORDS, "hashed": recipe.hashed_words}
     return MatcherConfig(
         vit=encoder_config(recipe.model, size, recipe.drop_path, pretrained),
-        text=TextEncoderConfig.model_validate({"block": block, "depth": recipe.text_depth, "max_words": MAX_WORDS}),
+        text=TextEncoderConfig.model_validate(text),
         width=recipe.width,
         depth=recipe.head_depth,
     )
