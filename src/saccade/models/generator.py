@@ -164,8 +164,8 @@ class Generator(nn.Module):
         tokens = patchify(rearrange(z, "b f c y x -> (b f) c y x"), self.config.patch)
         x = self.embed(rearrange(tokens, "(b f) n p -> b (f n) p", f=frames))
         grid = (frames, rows, columns)
-        x = x + places(grid, self.config.block.width).to(x)
-        angles = rotary_angles(grid, self.config.block.width // self.config.block.heads).to(x.device)
+        x = x + places(grid, self.config.block.width, x.device).to(x)
+        angles = rotary_angles(grid, self.config.block.width // self.config.block.heads, device=x.device)
         condition = self.time(t)
         if guidance is not None:
             condition = condition + self.guidance(guidance / 10)

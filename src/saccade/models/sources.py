@@ -71,13 +71,18 @@ class PictureSource(nn.Module):
         """To add to the tokens; broadcasts to their shape."""
         height, width = pixels.shape[-2:]
         grid = grid_of(height, width, self.patch)
-        return places((1, *grid), tokens.shape[-1]).to(tokens)
+        return places((1, *grid), tokens.shape[-1], tokens.device).to(tokens)
 
 
 class MaskedSource(PictureSource):
     """A picture with a part to paint: its pixels are 0 there, and a last channel is 1 where they are known, else -1."""
 
     channels = 4
+
+
+def masked_pixels(pixels: Float[Tensor, "b 3 y x"], known: Bool[Tensor, "b 1 y x"]) -> Float[Tensor, "b 4 y x"]:
+    """What `MaskedSource` takes of a picture, -1 to 1, of which only a part is known."""
+    return torch.cat([pixels * known, known.to(pixels.dtype) * 2 - 1], dim=1)
 
 
 class StyleSource(PictureSource):
@@ -103,7 +108,7 @@ def or_nothing(source: SourceTokens, present: Bool[Tensor, "b"], nothing: Float[
     return SourceTokens(tokens, torch.where(absent, first, source.mask))
 
 
-def places(grid: tuple[int, int, int], width: int) -> Float[Tensor, "n d"]:
+def places(grid: tuple[int, int, int], width: int, device: torch.device | None = None) -> Float[Tensor, "n d"]:
     """Where each token is, as sines and cosines to add to it: rotary positions know only how far tokens are apart."""
-    angles = rotary_angles(grid, width)
+    angles = rotary_angles(grid, width, device=device)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)

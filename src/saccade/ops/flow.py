@@ -29,7 +29,7 @@ def step(
     """z moved from time t to `until` at the velocity of the prediction; `until` = 1 gives the prediction itself.
 
     t below 1."""
-    return z.lerp(prediction, (until - t) / (1 - t))
+    return z.lerp(prediction.to(z.dtype), (until - t) / (1 - t))
 
 
 def logit_normal(shape: tuple[int, ...], generator: Generator, mean: float, std: float) -> Float[Tensor, "*shape"]:

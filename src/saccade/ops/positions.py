@@ -39,6 +39,7 @@ def rotary_angles(
     prefix: int = 0,
     extent: tuple[int, ...] | None = None,
     period: float = 100.0,
+    device: torch.device | None = None,
 ) -> Float[Tensor, "n half"]:
     """Angles by which `rotate` rotates the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
     3-D as in Heo et al. 2024).
@@ -47,15 +48,15 @@ def rotary_angles(
     are not rotated. `prefix` tokens before the grid (cls, registers) have no position and are not rotated.
     extent: length of each axis from edge to edge, with tokens at the centers of equal intervals; default: one unit
     per token, the first at 0. With the extent of the grid a model was trained on, positions do not change when the
-    same image is divided into a finer grid.
+    same image is divided into a finer grid. device: of the result; default: the current one.
     """
-    coordinates = _coordinates(grid)
+    coordinates = _coordinates(grid, device)
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
     each = width // (2 * len(grid))  # pairs an axis
-    frequency = period ** (-torch.arange(each) / max(each, 1))
+    frequency = period ** (-torch.arange(each, device=device) / max(each, 1))
     if extent is not None:
-        coordinates = (coordinates + 0.5) * (torch.tensor(extent) / torch.tensor(grid))
+        coordinates = (coordinates + 0.5) * (torch.tensor(extent) / torch.tensor(grid)).to(coordinates)
     angle = (coordinates[:, :, None] * frequency).flatten(1)
     return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
 
@@ -94,9 +95,9 @@ def interpolate(
     return rearrange(picture, "1 d y x -> (y x) d").to(table.dtype)
 
 
-def _coordinates(grid: tuple[int, ...]) -> Float[Tensor, "n axes"]:
+def _coordinates(grid: tuple[int, ...], device: torch.device | None = None) -> Float[Tensor, "n axes"]:
     """The coordinates of every token, in the order in which they are flattened."""
     if not grid or math.prod(grid) < 1:
         raise SaccadeError(f"a grid of {grid} has no tokens")
-    axes = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) for size in grid), indexing="ij")
+    axes = torch.meshgrid(*(torch.arange(size, dtype=torch.float32, device=device) for size in grid), indexing="ij")
     return torch.stack([axis.flatten() for axis in axes], dim=-1)

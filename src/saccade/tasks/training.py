@@ -91,8 +91,9 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Any]:
-        """Pictures (b c y x), 0 to 1, of `size` (height, width), and their annotations."""
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Any:
+        """A tuple of pictures (b c y x), 0 to 1 unless a task knows better, of `size` (height, width), and their
+        annotations."""
 
 
 class SceneSource:

@@ -33,19 +33,20 @@ class Muon(torch.optim.Optimizer):
                 if matrix.grad is not None:
                     shapes[tuple(matrix.shape)].append(matrix)
             for (rows, columns), matrices in shapes.items():
-                updates = orthogonalized(torch.stack([self._momentum(each, group["momentum"]) for each in matrices]))
+                updates = orthogonalized(torch.stack(self._momentum(matrices, group["momentum"])))
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype)), alpha=-rate)
 
-    def _momentum(self, matrix: Tensor, momentum: float) -> Tensor:
-        state = self.state[matrix]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(matrix)
-        average, gradient = state["momentum_buffer"], matrix.grad
-        assert gradient is not None
-        average.lerp_(gradient, 1 - momentum)
-        return gradient.lerp(average, momentum)
+    def _momentum(self, matrices: list[Tensor], momentum: float) -> list[Tensor]:
+        """Averages of the gradients with momentum, and with Nesterov's step ahead."""
+        for matrix in matrices:
+            if "momentum_buffer" not in self.state[matrix]:
+                self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
+        averages = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
+        gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
+        torch._foreach_lerp_(averages, gradients, 1 - momentum)
+        return list(torch._foreach_lerp(gradients, averages, momentum))
 
 
 def orthogonalized(matrices: Float[Tensor, "b r c"]) -> Float[Tensor, "b r c"]:

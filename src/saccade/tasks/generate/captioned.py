@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import UInt8
 from torch import Generator, Tensor
 
 from saccade.data.captions import CaptionSet
 from saccade.data.captions.arrays import prepare_captioned
 from saccade.data.preprocess import Preprocess
+from saccade.tasks.generate.batches import Samples
 
 
 class CaptionedPictures:
@@ -24,15 +24,13 @@ class CaptionedPictures:
     def __len__(self) -> int:
         return len(self.data)
 
-    def samples(
-        self, indices: Tensor, size: tuple[int, int], generator: Generator
-    ) -> tuple[UInt8[Tensor, "b c y x"], list[str]]:
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Pictures of the first of the indices, with a caption each."""
         some = indices[: -(-len(indices) // self.views)]
         pictures, places = self.data[some]
         samples = torch.arange(len(some)).repeat_interleave(self.views)[: len(indices)]
         texts = [draw_one(self.captions[place], generator) for place in places[samples].tolist()]
-        return pictures[samples], texts
+        return Samples(pictures[samples], texts, torch.ones(len(texts), dtype=torch.bool), {})
 
 
 def draw_one(captions: Sequence[str], generator: Generator) -> str:

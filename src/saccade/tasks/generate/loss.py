@@ -35,7 +35,7 @@ def velocity_error(
 def flow_errors(model: Any, batch: NoisedBatch) -> Float[Tensor, "b"]:
     """`velocity_error` of predictions at the times of the batch."""
     z = noised(batch.pictures, batch.noise, over_pixels(batch.t))
-    return velocity_error(model(z, batch.t, batch.words, batch.present), batch.pictures, z, batch.t)
+    return velocity_error(model(z, batch.t, batch.words, batch.present, batch.sources), batch.pictures, z, batch.t)
 
 
 class MeanFlow:
@@ -55,7 +55,7 @@ class MeanFlow:
         flow, mean = slice(0, round(b * self.recipe.flow_share)), slice(round(b * self.recipe.flow_share), b)
         present = batch.present.clone()
         present[mean] = True
-        sources = model.encode(batch.words, present)
+        sources = model.encode(batch.words, present, batch.sources)
         z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t)), batch.t
         as_flow = velocity_error(
             model.predict(z[flow], t[flow], sources.part(flow)), batch.pictures[flow], z[flow], t[flow]
@@ -84,7 +84,8 @@ class MeanFlow:
         n = len(batch.t)
         first = part.start + self._splits(n - part.start)
         with_words, without = (
-            self.teacher.encode(batch.words, torch.full_like(batch.present, present)) for present in (True, False)
+            self.teacher.encode(batch.words, torch.full_like(batch.present, present), batch.sources)
+            for present in (True, False)
         )
         return with_words.part(slice(first, n)).followed_by(without.part(slice(first, n)))
 

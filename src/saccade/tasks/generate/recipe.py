@@ -1,9 +1,10 @@
 """Options of the training of a generator."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from saccade.errors import UsageError
 from saccade.options import Options
 
 
@@ -27,6 +28,13 @@ class GenerateRecipe(Options):
     """Blocks of the text encoder."""
     caption_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the captions that are left out, which classifier-free guidance needs."""
+    picture_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the scenes that are painted from a picture too: a sketch, a map of classes, a grey or a small one, or
+    the scene before an edit. 0: the generator has no such source."""
+    mask_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the scenes of which a part is given and the rest is painted."""
+    style_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the scenes that are painted in the style of another picture."""
     views: Annotated[int, Field(gt=0)] = 2
     """Noised versions of each picture in a batch, each with a caption of its own: drawing a scene takes longer than
     a fifth of a step."""
@@ -40,6 +48,22 @@ class GenerateRecipe(Options):
     """Share of a batch that --objective mean-flow trains as --objective flow does, so that it is not forgotten."""
     split_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """Share of a batch whose intervals --objective mean-flow splits in two."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources beside the caption, in the order of `saccade.models.sources.PICTURE_SOURCES`."""
+        shares = {
+            "picture": self.picture_share + self.style_share,  # a style goes with a content
+            "masked": self.mask_share,
+            "style": self.style_share,
+        }
+        return tuple(name for name, share in shares.items() if share > 0)
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        if self.picture_share + self.mask_share + self.style_share > 1:
+            raise UsageError("--picture-share, --mask-share and --style-share are together more than 1: lower one")
+        return self
 
     def size_at(self, progress: float) -> int:
         """Side of the training pictures at a fraction of the run, 0 to 1: always the same."""

@@ -15,13 +15,15 @@ from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
+from saccade.models.sources import PICTURE_SOURCES
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import Batch, CaptionedScenes, join, new_batch
+from saccade.tasks.generate.batches import Batch, join, new_batch
 from saccade.tasks.generate.captioned import CaptionedPictures
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
+from saccade.tasks.generate.scenes import ScenesToPaint
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.training import SourceTraining, check_scene_size
 
@@ -36,7 +38,7 @@ class GenerateTraining(SourceTraining):
     """Pictures with captions, a new generator, and its loss."""
 
     recipe: GenerateRecipe
-    source: CaptionedScenes | CaptionedPictures
+    source: ScenesToPaint | CaptionedPictures
     selection_metric = "r2"
 
     def __init__(
@@ -68,21 +70,21 @@ class GenerateTraining(SourceTraining):
         captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 
-    def _open_source(self, data: Scenes | CaptionSet, views: int) -> CaptionedScenes | CaptionedPictures:
+    def _open_source(self, data: Scenes | CaptionSet, views: int) -> ScenesToPaint | CaptionedPictures:
         if isinstance(data, Scenes):
             check_scene_size(data.size, self.recipe)
-            return CaptionedScenes(data, views)
+            return ScenesToPaint(data, self.recipe, views)
         return CaptionedPictures(data, self.size, views)
 
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
         """Pictures at random noise levels, with captions."""
         return self._batch(self.source, indices, generator)
 
-    def _batch(self, source: CaptionedScenes | CaptionedPictures, indices: Tensor, generator: RandomGenerator) -> Batch:
-        pictures, captions = source.samples(indices, self.size, generator)
-        words = tokenize(captions, self._text.max_words, self._text.max_bytes)
+    def _batch(self, source: ScenesToPaint | CaptionedPictures, indices: Tensor, generator: RandomGenerator) -> Batch:
+        samples = source.samples(indices, self.size, generator)
+        words = tokenize(samples.captions, self._text.max_words, self._text.max_bytes)
         # Without the spans of the words: sending thousands of them from a worker process takes longer than the rest.
-        return new_batch(pictures, replace(words, texts=(), words=()), self.recipe, generator)
+        return new_batch(samples, replace(words, texts=(), words=()), self.recipe, generator)
 
     def collate(self, batches: list[Batch]) -> list[Batch]:
         """One batch."""
@@ -142,10 +144,12 @@ class GenerateTraining(SourceTraining):
 
 
 def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> GeneratorConfig:
-    """The generator that a recipe describes; of a pretrained generator its own."""
+    """The generator that a recipe describes; of a pretrained generator its own, with the recipe's sources too."""
     if isinstance(pretrained, GenerateTask):
         contained = recipe.guidance if recipe.objective == "mean-flow" else pretrained.model.config.contained_guidance
-        return pretrained.model.config.model_copy(update={"contained_guidance": contained})
+        known = set(pretrained.model.config.pictures) | set(recipe.sources)
+        pictures = tuple(name for name in PICTURE_SOURCES if name in known)
+        return pretrained.model.config.model_copy(update={"contained_guidance": contained, "pictures": pictures})
     if recipe.objective == "mean-flow":
         raise UsageError("--objective mean-flow converts a trained generator: give one with --weights")
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
@@ -159,6 +163,7 @@ def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> Generat
                 "depth": recipe.text_depth,
                 "max_words": MAX_WORDS,
             },
+            "pictures": recipe.sources,
             "late": -(-recipe.depth // 3),
         }
     )
