@@ -1,0 +1,85 @@
+"""A generator's training step as one CUDA graph.
+
+A small generator has thousands of small kernels a step, and a GPU is done with each before the next one is launched. A
+graph launches all of them at once; its tensors have fixed shapes, so captions are padded to `WORDS`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from saccade.models.generator import Generator
+from saccade.models.sources import SourcePicture
+from saccade.ops import WordBatch
+
+WORDS = 48  # of a caption
+DIFFERENT = 512  # words of a batch
+
+Tensors = tuple[Tensor, ...]
+
+
+class GraphedGenerator(nn.Module):
+    """Computes what `Generator.forward` does, for training, forwards and backwards by graphs. The first batch that fits
+    is captured; those of other shapes are computed without a graph."""
+
+    def __init__(self, generator: Generator):
+        super().__init__()
+        self.generator = generator
+        self._graph: Callable[..., Tensor] | None = None
+        self._shapes: list[torch.Size] = []
+
+    def forward(
+        self,
+        z: Float[Tensor, "b f c y x"],
+        t: Float[Tensor, "b f"],
+        words: WordBatch,
+        present: Bool[Tensor, "b"],
+        pictures: Mapping[str, SourcePicture],
+    ) -> Float[Tensor, "b f c y x"]:
+        """As `Generator.forward`."""
+        if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
+            return self.generator(z, t, words, present, pictures)
+        given = (z, t, *padded(words, self.generator.config.text.max_bytes), present)
+        given += tuple(tensor for name in self.generator.pictures for tensor in pictures[name])
+        if self._graph is None:
+            self._graph, self._shapes = capture(self.generator, given), [each.shape for each in given]
+        if self._shapes != [each.shape for each in given]:
+            return self.generator(z, t, words, present, pictures)
+        return self._graph(*given)
+
+
+def padded(words: WordBatch, max_bytes: int) -> Tensors:
+    """ids, byte_mask, index and word_mask of a batch of words, padded to the shapes of the graph."""
+    u, w = words.ids.shape
+    m = words.index.shape[1]
+    ids = F.pad(words.ids, (0, max_bytes - w, 0, DIFFERENT - u))
+    byte_mask = F.pad(words.byte_mask, (0, max_bytes - w, 0, DIFFERENT - u))
+    byte_mask[u:, 0] = True  # a word of no bytes has nothing to attend to
+    return ids, byte_mask, F.pad(words.index, (0, WORDS - m)), F.pad(words.word_mask, (0, WORDS - m))
+
+
+class _Flat(nn.Module):
+    """The generator as a function of tensors."""
+
+    def __init__(self, generator: Generator):
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, z: Tensor, t: Tensor, *rest: Tensor) -> Tensor:
+        ids, byte_mask, index, word_mask, present, *given = rest
+        words = WordBatch(ids, byte_mask, index, word_mask, (), ())
+        pairs = zip(given[::2], given[1::2], strict=True)
+        pictures = {n: SourcePicture(*pair) for n, pair in zip(self.generator.pictures, pairs, strict=True)}
+        return self.generator(z, t, words, present, pictures)
+
+
+def capture(generator: Generator, given: Tensors) -> Any:
+    """The generator as graphs, for tensors like those given."""
+    enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    with torch.autocast("cuda", dtype, enabled, cache_enabled=False):  # a graph must cast the weights every time
+        samples = tuple(each.clone() for each in given)
+        return torch.cuda.make_graphed_callables(_Flat(generator), samples, allow_unused_input=True)

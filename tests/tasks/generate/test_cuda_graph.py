@@ -1,0 +1,55 @@
+"""The training step as a CUDA graph: padding changes nothing, and on a GPU neither does the graph."""
+
+import pytest
+import torch
+
+from saccade.models.generator import Generator
+from saccade.models.sources import SourcePicture
+from saccade.ops import WordBatch
+from saccade.tasks.generate.cuda_graph import DIFFERENT, WORDS, GraphedGenerator, _Flat, padded
+from tests.tasks.generate.test_training import tiny_training
+
+CPU = torch.device("cpu")
+
+
+def a_batch(seed: int = 0):
+    training = tiny_training(picture_share=0.3, mask_share=0.3, style_share=0.3)
+    batch = training.batch(torch.arange(11), torch.Generator().manual_seed(seed), 0.0)
+    with torch.no_grad():
+        for parameter in training.model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
+    return training.model, batch
+
+
+def test_padded_words_and_sources_as_tensors_give_the_same():
+    model, batch = a_batch()
+    noised = batch.on(CPU)
+    z, t = noised.noise, noised.t
+    with torch.no_grad():
+        expected = model(z, t, noised.words, noised.present, noised.sources)
+        words = padded(noised.words, model.config.text.max_bytes)
+        assert words[0].shape == (DIFFERENT, model.config.text.max_bytes)
+        assert words[2].shape == (11, WORDS)
+        flat = (tensor for name in model.pictures for tensor in noised.sources[name])
+        found = _Flat(model)(z, t, *words, noised.present, *flat)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_graphs_give_what_the_generator_gives():
+    model, batch = a_batch()
+    cuda = torch.device("cuda")
+    graphed = GraphedGenerator(model.to(cuda).train())
+    for seed in (0, 1, 2):
+        noised = a_batch(seed)[1].on(cuda)
+        given = (noised.noise, noised.t, noised.words, noised.present, noised.sources)
+        gradients = []
+        for network in (model, graphed):
+            out = network(*given)
+            out.square().mean().backward()
+            gradients.append([out.detach().clone(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+            model.zero_grad()
+        assert len(gradients[0]) == len(gradients[1])
+        for expected, found in zip(*gradients, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert graphed._graph is not None
