@@ -1,11 +1,20 @@
 """Training pairs: scenes that differ in one attribute or relation, true and false captions."""
 
+from collections import Counter
+
 import pytest
 import torch
 
 from saccade.data.scenes import Scenes, is_held_out
 from saccade.data.scenes.stream import Stream
-from saccade.tasks.match.batches import ScenePairs, choose_pairs, edited_twin, hard_caption
+from saccade.tasks.match.batches import (
+    WORDS,
+    ScenePairs,
+    choose_pairs,
+    draw_scene_captions,
+    edited_twin,
+    hard_caption,
+)
 from saccade.tasks.match.candidates import candidate_sets
 from saccade.tasks.match.recipe import MatchRecipe
 from saccade.tasks.match.truth import describes, true_pairs
@@ -37,6 +46,33 @@ def test_captions_are_true_then_false():
     _, (scenes, captions) = samples(11)
     for i, caption in enumerate(captions):
         assert describes(caption.description, scenes[i // 5]) is (i % 5 < 2)
+
+
+def test_false_captions_are_in_the_words_of_true_ones():
+    pairs = world(objects=(2, 3), apart=True)
+    relations, new = 0, []
+    for i in range(40):
+        scene = pairs.scene(i).description
+        true, false = draw_scene_captions(scene, 1, 1, Stream(i))
+        assert (false.language, false.form, len(false.description.objects)) == (
+            true.language,
+            true.form,
+            len(true.description.objects),
+        )
+        before, after = (Counter(caption.text.lower().split()) for caption in (true, false))
+        relations += before == after or false.description.objects == true.description.objects
+        new.append((after - before).total())
+    assert relations > 20
+    assert sorted(new)[36] <= 4  # a colour or a shape may be in several sentences, with other particles
+
+
+def test_most_captions_state_a_relation():
+    pairs = world(objects=(2, 2), apart=True)
+    scenes = [scene for i in range(60) if (scene := pairs.scene(i).description).relations]
+    captions = [draw_scene_captions(scene, 1, 0, Stream(i))[0] for i, scene in enumerate(scenes)]
+    stated = sum(bool(caption.description.relations) for caption in captions)
+    assert 0.75 * len(scenes) < stated < len(scenes)
+    assert max(len(caption.text.split()) for caption in captions) <= WORDS
 
 
 def test_twins_differ_and_nothing_is_held_out():

@@ -125,3 +125,12 @@ def test_run_and_what_it_saves(tmp_path):
     for name, value in again.model.state_dict().items():
         assert torch.equal(value, task.model.state_dict()[name])
     assert again.preprocess == task.preprocess
+
+
+def test_a_table_of_words_is_new_to_a_pretrained_matcher():
+    before = MatchTraining(*worlds(), recipe(hashed_words=0))
+    pretrained = before.trained(before.model.eval(), "before")
+    after = MatchTraining(*worlds(), recipe(hashed_words=13), pretrained=pretrained)
+    assert after.model.text.hashed.table.shape == (13, 32)
+    words = before.model.tokenize(["a red star", "빨간 별"])
+    assert torch.equal(after.model.eval().text(words), before.model.text(words))

@@ -30,7 +30,7 @@ from saccade.tasks.training import SceneSource
 WORDS = 20  # of a training caption where a shorter one can be drawn
 TRIES = 4  # captions drawn until one mentions what was changed
 RELATIONS = 0.8  # of the changes, concern a relation; the others a colour or a shape, equally often
-_PAIR = 3  # stream of random numbers; scenes, films and edits use 0, 1 and 2
+_PAIR, _WORDS = 3, 7  # streams of random numbers; scenes, films and edits use 0, 1 and 2, evaluations 4 to 6
 
 
 Annotations = tuple[list[Description], list[Caption]]  # of a batch of scenes
@@ -113,16 +113,39 @@ def edited_twin(world: Scenes, scene: Scene, stream: Stream) -> Scene | None:
 
 
 def draw_scene_captions(scene: Description, true: int, hard: int, stream: Stream) -> list[Caption]:
-    """Captions that are true of the scene, then captions with a change; true ones instead where there is none."""
-    captions: list[Caption] = []
-    for _ in range(true):
-        caption = _short(draw_caption(scene, stream) for _ in range(TRIES))
-        assert caption is not None
-        captions.append(caption)
+    """Captions that are true of the scene, then captions with a change, in the same words but for the change; true ones
+    instead where there is none."""
+    seeds = [draw_words(scene, stream) for _ in range(true)]
+    captions = [draw_caption(scene, Stream(seed, _WORDS)) for seed in seeds]
     for i in range(hard):
-        changed = (hard_caption(captions[i % true], scene, kind, stream) for kind in kinds_in_order(stream))
-        captions.append(next((each for each in changed if each is not None), captions[0]))
+        seed = seeds[i % true]
+        changed = (reworded(scene, kind, seed, stream) for kind in kinds_in_order(stream))
+        captions.append(next((each for each in changed if each is not None), captions[i % true]))
     return captions
+
+
+def draw_words(scene: Description, stream: Stream) -> int:
+    """A seed with which `draw_caption` gives a caption of at most `WORDS` words if one can be drawn, mostly one that
+    states a relation if the scene has any."""
+    related = stream.bernoulli(RELATIONS)
+    seeds = [stream.integer(2**32) for _ in range(TRIES)]
+
+    def excess(seed: int) -> tuple[bool, bool]:
+        caption = draw_caption(scene, Stream(seed, _WORDS))
+        return len(caption.text.split()) > WORDS, related and not caption.description.relations
+
+    return min(seeds, key=excess)
+
+
+def reworded(scene: Description, kind: Kind, seed: int, stream: Stream) -> Caption | None:
+    """The caption of a seed with one change that makes it false of the scene. Its form, its order and its synonyms are
+    the same: what is changed alone decides. None if no change is found that the caption mentions."""
+    for _ in range(TRIES):
+        edit = minimal_edit(scene, stream, kind, combinations="seen")
+        caption = None if edit is None else draw_caption(edit, Stream(seed, _WORDS))
+        if caption is not None and not describes(caption.description, scene):
+            return caption
+    return None
 
 
 def hard_caption(

@@ -50,6 +50,9 @@ class MatchTraining(SourceTraining):
         matcher = Matcher(matcher_config(recipe, size, pretrained))
         if pretrained is not None:
             load_pretrained(matcher, pretrained, [])
+            table = matcher.text.hashed
+            if table is not None and isinstance(pretrained, MatchTask) and pretrained.model.text.hashed is None:
+                nn.init.zeros_(table.table)  # the words keep their meaning
         matcher.vit.requires_grad_(not recipe.lock)
         self.model, self.patch, self._text = matcher, matcher.vit.config.patch, matcher.config.text
         self.size = size if isinstance(train, Scenes) else floor_to_patches(size, self.patch)
