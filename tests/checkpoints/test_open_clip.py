@@ -120,7 +120,9 @@ def test_a_tower_of_timm(tmp_path):
     save(tmp_path)
     renamed = {name.replace("visual.conv1", "visual.trunk.patch_embed.proj"): each for name, each in weights().items()}
     save_file(renamed, tmp_path / "open_clip_model.safetensors")
-    with pytest.raises(CheckpointError, match=r"only those whose towers are CLIP's .* as transformers writes it"):
+    with pytest.raises(
+        CheckpointError, match=r"only those whose towers are CLIP's or SigLIP's .* as transformers writes it"
+    ):
         load_matcher(tmp_path)
 
 

@@ -1,5 +1,5 @@
 """Public models that match text with pictures: CLIP, SigLIP and their kin, as transformers' checkpoints hold them, and
-CLIP as open_clip's do.
+CLIP and SigLIP as open_clip's do.
 
 Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are
 read here (safetensors only), pictures are prepared here, and words by the file tokenizer.json. No code of a checkpoint
@@ -19,6 +19,7 @@ from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
 from saccade.checkpoints.files import Source, open_checkpoint, read_json
 from saccade.checkpoints.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from saccade.checkpoints.open_clip import as_transformers, clip_tokenizer, is_open_clip, open_clip_preprocess
+from saccade.checkpoints.open_clip_siglip import canonical, is_open_siglip, siglip_as_transformers
 from saccade.checkpoints.processors import center_crop, read_processor
 from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
 from saccade.data.preprocess import Preprocess
@@ -140,7 +141,7 @@ class PublicMatcher:
 
 def is_text_image_model(source: Source) -> bool:
     """Whether an opened checkpoint is a complete matcher of KINDS, not one of its towers alone or with a classifier."""
-    if is_open_clip(source):
+    if is_open_clip(source) or is_open_siglip(source):
         return True
     family = _kind(source)
     return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
@@ -158,6 +159,8 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     """
     source = spec if isinstance(spec, Source) else open_checkpoint(spec, tokenizer=True)
     refuse_quantised(source)
+    if is_open_siglip(source):
+        return _load_open_siglip(source)
     return _load_open_clip(source) if is_open_clip(source) else _load(source)
 
 
@@ -194,6 +197,16 @@ def _load_open_clip(opened: Source) -> PublicMatcher:
     return PublicMatcher(model, preprocess, tokenizer, "clip", max_tokens, padding, short_name(source.name), notes)
 
 
+def _load_open_siglip(opened: Source) -> PublicMatcher:
+    """A SigLIP as open_clip writes it."""
+    source, notes = siglip_as_transformers(opened), list[str]()
+    model, config = _network(source, KINDS["siglip"].model, source.weights, notes)
+    tokenizer, padding = _tokenizer(source, config.text_config)
+    preprocess = open_clip_preprocess(opened, notes)
+    max_tokens, name = config.text_config.max_position_embeddings, short_name(source.name)
+    return PublicMatcher(model, preprocess, canonical(opened, tokenizer), "siglip", max_tokens, padding, name, notes)
+
+
 def _network(source: Source, name: str, weights: Mapping[str, Tensor], notes: list[str]) -> tuple[Any, Any]:
     """transformers' network of this name, and its config."""
     with quiet_transformers(source.name) as library:
@@ -212,9 +225,9 @@ def _unknown(source: Source) -> str:
         return f"{source.name}: text cannot be matched with pictures by a {family} here: {REFUSED[family]}"
     if not family and source.config(OPEN_CLIP_CONFIG):
         return (
-            f"{source.name}: of open_clip's models only those whose towers are CLIP's are read here, and weights such "
-            "as visual.conv1.weight or token_embedding.weight are missing: take the model as transformers writes it, "
-            "with config.json"
+            f"{source.name}: of open_clip's models only those whose towers are CLIP's or SigLIP's are read here, and "
+            "weights such as visual.conv1.weight or token_embedding.weight are missing: take the model as transformers "
+            "writes it, with config.json"
         )
     what = f"a model_type {family!r}" if family else "no config.json with a model_type"
     architectures = ", ".join(map(str, source.config().get("architectures") or [])) if _kind(source) else ""

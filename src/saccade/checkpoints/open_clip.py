@@ -71,17 +71,23 @@ def is_open_clip(source: Source) -> bool:
 def as_transformers(source: Source) -> Source:
     """The same checkpoint with transformers' config and names. Raises CheckpointError, in one line, for towers that are
     not CLIP's."""
+    config = model_config(source)
+    vision, text = (config.get(key) or {} for key in ("vision_cfg", "text_cfg"))
+    check_tower(vision, _VISION | _BOTH, "vision_cfg", source.name)
+    check_tower(text, _TEXT | _BOTH, "text_cfg", source.name)
+    weights = dict(_renamed(source))
+    activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
+    return replace(source, weights=weights, configs={"config.json": _config(weights, vision, text, activation, source)})
+
+
+def model_config(source: Source) -> Mapping[str, Any]:
+    """What open_clip's config says of the model. Raises CheckpointError without it."""
     config = source.config(CONFIG).get("model_cfg")
     if not isinstance(config, Mapping):
         raise CheckpointError(
             f"{source.name}: no {CONFIG} with a model_cfg, which says how many heads and which activation it has"
         )
-    vision, text = (config.get(key) or {} for key in ("vision_cfg", "text_cfg"))
-    _check(vision, _VISION | _BOTH, "vision_cfg", source.name)
-    _check(text, _TEXT | _BOTH, "text_cfg", source.name)
-    weights = dict(_renamed(source))
-    activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
-    return replace(source, weights=weights, configs={"config.json": _config(weights, vision, text, activation, source)})
+    return config
 
 
 def open_clip_preprocess(source: Source, notes: list[str]) -> Preprocess:
@@ -122,7 +128,8 @@ def _byte_letters() -> list[str]:
     return [*map(chr, printable), *(chr(256 + i) for i in range(256 - len(printable)))]
 
 
-def _check(config: Mapping[str, Any], usual: Mapping[str, Any], what: str, where: str) -> None:
+def check_tower(config: Mapping[str, Any], usual: Mapping[str, Any], what: str, where: str) -> None:
+    """Raises CheckpointError for a tower whose config differs from `usual`. what: its name in the config."""
     for name, value in usual.items():
         if config.get(name, value) != value:
             raise CheckpointError(
@@ -139,10 +146,11 @@ def _renamed(source: Source) -> Iterator[tuple[str, Tensor]]:
         if name in _NAMES:
             yield _NAMES[name], tensor.T.contiguous() if name in _TRANSPOSED else tensor
         else:
-            yield from _of_layer(name, tensor, source.name)
+            yield from layer_weights(name, tensor, source.name)
 
 
-def _of_layer(name: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tensor]]:
+def layer_weights(name: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tensor]]:
+    """One weight of a layer of open_clip's own transformer under transformers' names."""
     found = re.fullmatch(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)[._](weight|bias)", name)
     tower, layer, part, kind = found.groups() if found else (None, "", "", "")
     ours = f"{'vision' if tower else 'text'}_model.encoder.layers.{layer}"
@@ -163,21 +171,18 @@ def _config(
     places = weights["text_model.embeddings.position_embedding.weight"]
     patches = weights["vision_model.embeddings.patch_embedding.weight"]
     end = len(embedding) - 1  # open_clip reads a text off at its highest token, which is the mark of its end
-    side = height_width(vision.get("image_size")) or (224, 224)
-    if side[0] != side[1]:
-        raise CheckpointError(f"{source.name}: pictures of {side[0]} x {side[1]} pixels are not supported; squares are")
     return {
         "model_type": "clip",
         "architectures": ["CLIPModel"],
         "projection_dim": len(weights["visual_projection.weight"]),
         "vision_config": {
-            **_tower(weights, "vision_model", activation, source.name),
+            **tower_config(weights, "vision_model", activation, source.name),
             "num_attention_heads": len(patches) // (vision.get("head_width") or 64),
             "patch_size": patches.shape[-1],
-            "image_size": side[0],
+            "image_size": native_side(vision, source.name),
         },
         "text_config": {
-            **_tower(weights, "text_model", activation, source.name),
+            **tower_config(weights, "text_model", activation, source.name),
             "num_attention_heads": text.get("heads") or 8,
             "vocab_size": len(embedding),
             "max_position_embeddings": len(places),
@@ -188,7 +193,16 @@ def _config(
     }
 
 
-def _tower(weights: Mapping[str, Tensor], tower: str, activation: str, where: str) -> dict[str, Any]:
+def native_side(vision: Mapping[str, Any], where: str) -> int:
+    """Side of the pictures in pixels. Raises CheckpointError if they are not square."""
+    height, width = height_width(vision.get("image_size")) or (224, 224)
+    if height != width:
+        raise CheckpointError(f"{where}: pictures of {height} x {width} pixels are not supported; squares are")
+    return height
+
+
+def tower_config(weights: Mapping[str, Tensor], tower: str, activation: str, where: str) -> dict[str, Any]:
+    """What transformers' config says of a tower, from its weights. tower: vision_model or text_model."""
     layers = {key.split(".")[3] for key in weights if key.startswith(f"{tower}.encoder.layers.")}
     first = weights.get(f"{tower}.encoder.layers.0.mlp.fc1.weight")
     if first is None:
