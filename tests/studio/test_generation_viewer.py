@@ -12,6 +12,7 @@ from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
 from . import webdriver
+from .phone import check_on_phone
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
@@ -122,15 +123,7 @@ def test_a_patch_and_its_words_with_all_numbers(found, tmp_path):
 
 def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
     _, page = found
-    with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
-        browser.open(page, "#language=ko")
-        browser.wait("document.getElementById('readout').textContent.includes('행')")
-        assert browser.run("return document.documentElement.scrollWidth") <= 360
-        for mode in (1, 0):
-            browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
-            browser.wait(DONE)
-            assert "{" not in browser.run("return document.body.innerText")
-        assert browser.console() == []
+    check_on_phone(page, tmp_path / "profile")
 
 
 def test_the_page_of_a_pipeline(tmp_path, monkeypatch):

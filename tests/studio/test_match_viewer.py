@@ -10,6 +10,7 @@ from saccade.studio.views import LookOptions
 from . import webdriver
 from .detectors import noise
 from .matchers import task
+from .phone import check_on_phone
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
@@ -119,12 +120,4 @@ def test_a_patch_and_its_words(found, tmp_path):
 
 def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
     _, page = found
-    with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
-        browser.open(page, "#language=ko")
-        browser.wait("document.getElementById('readout').textContent.includes('행')")
-        assert browser.run("return document.documentElement.scrollWidth") <= 360
-        for mode in (1, 0):
-            browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
-            browser.wait(DONE)
-            assert "{" not in browser.run("return document.body.innerText")
-        assert browser.console() == []
+    check_on_phone(page, tmp_path / "profile")

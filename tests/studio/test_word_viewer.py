@@ -15,6 +15,7 @@ from saccade.studio.views import attribution as module
 from ..checkpoints import tiny_matchers
 from . import webdriver
 from .detectors import noise
+from .phone import check_on_phone
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
@@ -103,16 +104,8 @@ def test_a_patch_and_its_words(found, tmp_path):
 
 def test_phone_dark_korean_and_the_patches_alone(found, tmp_path):
     _, page = found
-    with webdriver.Browser(tmp_path / "profile", width=360, height=740, dark=True) as browser:
-        browser.open(page, "#language=ko")
-        browser.wait("document.getElementById('readout').textContent.includes('행')")
-        assert browser.run("return document.documentElement.scrollWidth") <= 360
-        for mode in (1, 0):
-            browser.run(f"document.querySelectorAll('#mode button')[{mode}].click()")
-            browser.wait("document.getElementById('maps').ariaBusy === 'false'")
-            assert "{" not in browser.run("return document.body.innerText")
-            assert browser.run("return document.getElementById('reach').hidden") == (mode == 0)
-        assert browser.console() == []
+    without_reach = check_on_phone(page, tmp_path / "profile", "return document.getElementById('reach').hidden")
+    assert without_reach == [False, True]
 
 
 def test_several_texts_are_ranked(tmp_path, monkeypatch):
