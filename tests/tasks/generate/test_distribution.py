@@ -47,5 +47,6 @@ def test_real_scenes_score_as_real_and_noise_as_none(encoder, monkeypatch):
     none = Distribution.of(noise, real, WORLD, encoder)
     assert none.scores["precision"] == none.scores["recall"] == 0
     assert none.scores["precision, real scenes"] == same.scores["precision, real scenes"] > 0
+    assert none.to_dict()["encoder"] == "shapes"
     few = Distribution.of(noise[:3], real[:3], WORLD, encoder)
     assert set(few.scores) == {name, f"{name}, real scenes"}

@@ -33,10 +33,12 @@ class Distribution:
             (`benchmarks/generation/memory.py` draws those of a run).
         manifolds: row of `ROWS` -> precision and recall against the scenes of the prompts, where the real ones are as
             many others of their kind; empty for too few pictures.
+        encoder: name of the model whose features those are of.
     """
 
     neighbours: dict[str, Neighbours]
     manifolds: dict[str, PrecisionRecall]
+    encoder: str
 
     @classmethod
     def of(
@@ -48,11 +50,11 @@ class Distribution:
         sets = {ROWS[0]: _stack(painted), ROWS[1]: _stack(real)}
         neighbours = {name: Neighbours.of(pictures, seen, unseen) for name, pictures in sets.items()}
         if len(real) <= K:
-            return cls(neighbours, {})
+            return cls(neighbours, {}, encoder.name)
         fresh = drawn(world, len(real), REFERENCE_SEED + 1, world.composition.combinations)
         generated, truth, others = (features(pictures, encoder) for pictures in (*sets.values(), fresh))
         manifolds = {ROWS[0]: PrecisionRecall.of(generated, truth), ROWS[1]: PrecisionRecall.of(others, truth)}
-        return cls(neighbours, manifolds)
+        return cls(neighbours, manifolds, encoder.name)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -70,6 +72,7 @@ class Distribution:
         return {
             "references": REFERENCES,
             "neighbours": {name: each.to_dict() for name, each in self.neighbours.items()},
+            "encoder": self.encoder,
             "k": K,
             "manifolds": {name: each.to_dict() for name, each in self.manifolds.items()},
         }
