@@ -172,8 +172,10 @@ def _no_autocast(device: torch.device) -> AbstractContextManager:
 
 
 def _autocasts(device: str) -> bool:
-    # Not available on the meta device, where asking whether it is enabled is an error.
-    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    # Not available on the meta device, where asking whether it is enabled is an error. Some versions of torch.compile
+    # cannot trace the question.
+    available = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)
+    return available and torch.is_autocast_enabled(device)
 
 
 def _in_autocast_dtype(*tensors: Tensor) -> tuple[Tensor, ...]:

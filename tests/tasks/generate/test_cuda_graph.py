@@ -3,9 +3,6 @@
 import pytest
 import torch
 
-from saccade.models.generator import Generator
-from saccade.models.sources import SourcePicture
-from saccade.ops import WordBatch
 from saccade.tasks.generate.cuda_graph import DIFFERENT, WORDS, GraphedGenerator, _Flat, padded
 from tests.tasks.generate.test_training import tiny_training
 
@@ -37,19 +34,21 @@ def test_padded_words_and_sources_as_tensors_give_the_same():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_graphs_give_what_the_generator_gives():
-    model, batch = a_batch()
+    model, _ = a_batch()
     cuda = torch.device("cuda")
     graphed = GraphedGenerator(model.to(cuda).train())
     for seed in (0, 1, 2):
         noised = a_batch(seed)[1].on(cuda)
         given = (noised.noise, noised.t, noised.words, noised.present, noised.sources)
         gradients = []
-        for network in (model, graphed):
+        for network in (graphed, model):  # a graph must be captured before the autograd graph of another stream exists
             out = network(*given)
             out.square().mean().backward()
-            gradients.append([out.detach().clone(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+            found = (parameter.grad for parameter in model.parameters())
+            gradients.append([out.detach().clone(), *(each.clone() for each in found if each is not None)])
             model.zero_grad()
+            del out
         assert len(gradients[0]) == len(gradients[1])
-        for expected, found in zip(*gradients, strict=True):
+        for found, expected in zip(*gradients, strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert graphed._graph is not None

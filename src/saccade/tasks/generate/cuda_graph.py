@@ -1,17 +1,19 @@
 """A generator's training step as one CUDA graph.
 
 A small generator has thousands of small kernels a step, and a GPU is done with each before the next one is launched. A
-graph launches all of them at once; its tensors have fixed shapes, so captions are padded to `WORDS`.
+graph launches all of them at once, and its parts are compiled into fewer ones; its tensors have fixed shapes, so
+captions are padded to `WORDS`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from saccade.layers import DiTBlock
 from saccade.models.generator import Generator
 from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch
@@ -75,6 +77,17 @@ class _Flat(nn.Module):
         pairs = zip(given[::2], given[1::2], strict=True)
         pictures = {n: SourcePicture(*pair) for n, pair in zip(self.generator.pictures, pairs, strict=True)}
         return self.generator(z, t, words, present, pictures)
+
+
+def compile_parts(generator: Generator) -> None:
+    """Compile the parts that repeat, each once for all its repetitions, for the shapes of the graph."""
+    encoder = generator.caption.encoder
+    encoder.pool.compile(dynamic=False)
+    for block in (*encoder.blocks, *generator.blocks):
+        block.compile(dynamic=False)
+    for block in generator.blocks:
+        attention = cast(DiTBlock, block).cross_attention
+        setattr(attention, "keys_values", torch.compile(attention.keys_values, dynamic=False))  # noqa: B010
 
 
 def capture(generator: Generator, given: Tensors) -> Any:

@@ -21,7 +21,7 @@ from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
 from saccade.tasks.generate.batches import Batch, join, new_batch
 from saccade.tasks.generate.captioned import CaptionedPictures
-from saccade.tasks.generate.cuda_graph import GraphedGenerator
+from saccade.tasks.generate.cuda_graph import GraphedGenerator, compile_parts
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.scenes import ScenesToPaint
@@ -114,6 +114,7 @@ class GenerateTraining(SourceTraining):
         compiled for all, and captions of any length do not compile the rest anew."""
         assert isinstance(model, Generator)
         if model.out.bias.is_cuda and self.mean_flow is None:
+            compile_parts(model)
             return GraphedGenerator(model)
         for block in model.blocks:
             block.compile()
