@@ -1,5 +1,6 @@
 """Decoded pictures for training: all in memory where they fit, otherwise decoded batch by batch."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -169,6 +170,30 @@ def read_all_readable(dataset: Readable, label: str, read: Callable[[int], objec
         reason = next(iter(dataset.skipped.values()), "it is empty")
         raise DataError(f"no picture of {label} could be read: {reason}")
     return kept
+
+
+def prepare_readable(
+    dataset: Readable,
+    label: str,
+    shape: tuple[int, int, int],
+    decode: Callable[[int], UInt8[np.ndarray, "c y x"]],
+    budget: int = MEMORY_BUDGET,
+) -> tuple[Arrays | Streamed, list[int]]:
+    """What `decode` makes of every index of a set, in memory if that takes at most `budget` bytes, else decoded batch
+    by batch; and the indices that could be decoded. The target of each is its place in the result.
+
+    shape: of what `decode` returns. Raises DataError as `read_all_readable` does."""
+    if len(dataset) * math.prod(shape) <= budget:
+        pictures = np.empty((len(dataset), *shape), dtype=np.uint8)
+
+        def read(index: int) -> None:
+            pictures[index] = decode(index)
+
+        kept = read_all_readable(dataset, label, read)
+        arrays = torch.from_numpy(pictures)
+        return Arrays(arrays if len(kept) == len(dataset) else arrays[kept], torch.arange(len(kept))), kept
+    kept = read_all_readable(dataset, label, decode)
+    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i))), kept
 
 
 def read_or_skip(dataset: Readable, index: int, read: Callable[[int], Result]) -> Result | None:

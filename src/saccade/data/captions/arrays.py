@@ -1,10 +1,9 @@
 """Captioned pictures decoded for training."""
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
-from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, read_all_readable
+from saccade.data.cache import MEMORY_BUDGET, Arrays, Streamed, prepare_readable
 from saccade.data.captions.sets import CaptionSet
 from saccade.data.preprocess import Preprocess
 
@@ -24,14 +23,4 @@ def prepare_captioned(
         image = preprocess.resize_and_crop(dataset.picture(index).image)
         return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
-    if len(dataset) * 3 * preprocess.size[0] * preprocess.size[1] <= budget:
-        pictures = np.empty((len(dataset), 3, *preprocess.size), dtype=np.uint8)
-
-        def read(index: int) -> None:
-            pictures[index] = decode(index)
-
-        kept = read_all_readable(dataset, dataset.label, read)
-        arrays = torch.from_numpy(pictures)
-        return Arrays(arrays if len(kept) == len(dataset) else arrays[kept], torch.arange(len(kept))), kept
-    kept = read_all_readable(dataset, dataset.label, decode)
-    return Streamed([dataset.names[i] for i in kept], lambda i: (decode(kept[i]), np.array(i))), kept
+    return prepare_readable(dataset, dataset.label, (3, *preprocess.size), decode, budget)
