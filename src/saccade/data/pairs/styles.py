@@ -1,0 +1,165 @@
+"""The same content in several styles: a folder for each style, with equal names.
+
+An emoji set by three designers is `set/first/1f600.png`, `set/second/1f600.png`, `set/third/1f600.png` and so on. Not
+every style needs every content. Captions are read where there are any: in the folders of the styles, else in the set's
+own.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from saccade.data.dataset import check_on_error
+from saccade.data.files import count_suffixes, escape, is_picture, natural_key
+from saccade.data.images import Picture, read_image
+from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
+from saccade.data.pairs.splits import HoldOut, split_by_file
+from saccade.data.pairs.stems import pictures_by_stem
+from saccade.data.split_names import split_role
+from saccade.data.store import Store, open_store
+from saccade.errors import DataError
+
+LEAST = 4  # stems in several styles: two to train on and two to validate on, each with another one for its style
+
+
+@dataclass(frozen=True)
+class StyledPicture:
+    """file: in the store. stem: equal for the same content in other styles. captions: may be empty."""
+
+    file: str
+    style: str
+    stem: str
+    captions: tuple[str, ...]
+
+
+class StyleSet:
+    """Pictures, each with its style and its content.
+
+    Attributes: as those of `PairSet`, and
+        styles: name of the style of each picture.
+        stems: name of the content of each picture.
+
+    Raises DataError for fewer than two styles, for styles that share no stem, and for folders train, val or test in the
+    place of styles."""
+
+    def __init__(self, source: Path, read: Read, on_error: str = "skip"):
+        check_on_error(on_error)
+        self._store: Store = open_store(source)
+        self.label, self.on_error, self.classes = self._store.label, on_error, list[str]()
+        styles = _style_folders(self._store)
+        found = _captions(source, styles, read, on_error)
+        self._pictures = [
+            StyledPicture(file, style, stem, found.of(file))
+            for style in styles
+            for stem, file in pictures_by_stem(self._store, style).items()
+        ]
+        several = len(self.drawn_by_several())
+        if not several:
+            raise DataError(f"{self.label}: no picture of {' or '.join(map(escape, styles))} has a name in common")
+        self.skipped, self.notes = dict(found.skipped), list(found.notes)
+        self.notes.insert(0, f"{self.label}: {self._summary(styles, several)}")
+        loose = [name for name in self._store.files if "/" not in name and is_picture(name)]
+        if loose:
+            self.notes.append(f"{len(loose)} pictures of {self.label} are in no folder of a style and are left out")
+
+    @property
+    def names(self) -> list[str]:
+        """Files of the pictures."""
+        return [picture.file for picture in self._pictures]
+
+    @property
+    def styles(self) -> list[str]:
+        return [picture.style for picture in self._pictures]
+
+    @property
+    def stems(self) -> list[str]:
+        return [picture.stem for picture in self._pictures]
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def captions(self, index: int) -> tuple[str, ...]:
+        """Of a picture; empty where it has none."""
+        return self._pictures[index].captions
+
+    def picture(self, index: int) -> Picture:
+        """A picture, upright. Raises DataError if it cannot be read."""
+        name = self._pictures[index].file
+        return read_image(self._store.read(name), name=self._store.full_name(name))
+
+    def drawn_by_several(self) -> list[str]:
+        """The stems that several styles have, in natural order."""
+        seen: dict[str, int] = {}
+        for stem in self.stems:
+            seen[stem] = seen.get(stem, 0) + 1
+        return sorted((stem for stem, count in seen.items() if count > 1), key=natural_key)
+
+    def subset(self, indices: Sequence[int]) -> Self:
+        """The pictures at `indices`."""
+        part = copy.copy(self)
+        part._pictures = [self._pictures[i] for i in indices]
+        part.notes, part.skipped = list(self.notes), dict(self.skipped)
+        return part
+
+    def _summary(self, styles: Sequence[str], several: int) -> str:
+        contents, captioned = len(set(self.stems)), sum(bool(picture.captions) for picture in self._pictures)
+        return (
+            f"{len(styles)} styles ({', '.join(map(escape, styles[:10]))}), {contents} names, {several} of them in "
+            f"several styles; {len(self)} pictures, {captioned} with captions"
+        )
+
+
+def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "skip") -> tuple[StyleSet, StyleSet]:
+    """Training and validation pictures of a style set, without a stem in common: those that a file lists are held out,
+    else a fraction of the stems that several styles have, deterministically for each seed.
+
+    Raises DataError as `StyleSet` and `read_stems` do, and for fewer than `LEAST` stems in several styles."""
+    dataset = StyleSet(source, read, on_error)
+    if hold_out.file is not None:
+        return split_by_file(dataset, hold_out.file)
+    stems = dataset.drawn_by_several()
+    if len(stems) < LEAST:
+        raise DataError(
+            f"{dataset.label} has {len(stems)} names in several styles; at least {LEAST} are needed, two of them to "
+            "hold out for validation"
+        )
+    count = min(max(2, round(hold_out.fraction * len(stems))), len(stems) - 2)
+    chosen = {stems[i] for i in np.random.default_rng(hold_out.seed).permutation(len(stems))[:count]}
+    train = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem not in chosen])
+    val = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem in chosen])
+    val.skipped = {}
+    val.notes.append(
+        f"validation: {count} names ({hold_out.fraction:.0%} of those in several styles, seed {hold_out.seed}) held out"
+    )
+    return train, val
+
+
+def _style_folders(store: Store) -> list[str]:
+    found = sorted({name.split("/")[0] for name in store.files if "/" in name and is_picture(name)}, key=natural_key)
+    if not found:
+        raise DataError(
+            f"{store.label} holds no folders with pictures (found: {count_suffixes(store.files)}); one for each style "
+            "expected"
+        )
+    if all(split_role(name) for name in found):
+        raise DataError(
+            f"{store.label} holds splits ({', '.join(map(escape, found))}), not styles: give the folder of one"
+        )
+    if len(found) < 2:
+        raise DataError(
+            f"{store.label} holds one style, {escape(found[0])}; the same content in at least two is needed to learn "
+            "what belongs to a style"
+        )
+    return found
+
+
+def _captions(source: Path, styles: Sequence[str], read: Read, on_error: str) -> FoundCaptions:
+    """Those of the folders of the styles, if any has some, else those of the set."""
+    found = FoundCaptions()
+    for style in styles if source.is_dir() else ():
+        found.add(captions_in(source / style, read, on_error), style)
+    return found if found.texts else captions_in(source, read, on_error)
