@@ -12,12 +12,12 @@ from saccade.cli.console import DeviceName, Json, Precision, whole
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
 from saccade.cli.picture_files import Files
-from saccade.cli.start_picture import StartOptions, fitted
+from saccade.cli.source_pictures import SourceOptions, fitted, note_size
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
     from saccade.device import Device
-    from saccade.tasks.generate.image import Original
+    from saccade.tasks.generate.image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.result import GeneratedPicture
     from saccade.tasks.generate.settings import Settings
@@ -42,6 +42,10 @@ def generate(
     image: Path | None = None,
     strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     mask: Path | None = None,
+    image_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
+    style: Path | None = None,
+    style_strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
+    style_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     grid: Path | None = None,
     like: Path | None = None,
@@ -52,7 +56,7 @@ def generate(
     precision: Precision | None = None,
     as_json: Json = False,
 ) -> None:
-    """Paint pictures from a text, from noise or starting from a picture.
+    """Paint pictures from a text, a picture, or the style of one.
 
     The settings are written into each PNG, as the text that other tools read and write too, and --like paints a picture
     again from them.
@@ -72,6 +76,10 @@ def generate(
         saccade generate "a green star" --image photo.png --strength 0.4
 
         saccade generate "a green star" --image photo.png --mask hole.png
+
+        saccade generate "make the star green" --image photo.png
+
+        saccade generate --image photo.png --style drawing.png
 
     Parameters
     ----------
@@ -103,13 +111,24 @@ def generate(
     width
         As height.
     image
-        Picture to start from, instead of noise.
+        Picture to paint from: a sketch, a map of classes, a grey or a small picture, or one to change as the prompt
+        says, where the model was trained so. With --strength, or another model, the picture to start from instead of
+        noise.
     strength
-        With --image: how much of it is painted anew. 0 gives the picture back, 1 starts from noise; all steps are spent
-        in between. Default: 0.6, or 1 with --mask.
+        With --image: start from it, and how much of it is painted anew. 0 gives the picture back, 1 starts from noise;
+        all steps are spent in between. Default for models that were not trained on pictures to paint from: 0.6, or 1
+        with --mask.
     mask
         With --image: a picture of its size that is white where to paint. All other pixels are kept exactly, and the
         result has the size of the picture. Greys from 50 % on are white.
+    image_guidance
+        How closely to follow --image: 1 for no guidance. Default: 1.
+    style
+        Picture whose style to take, where the model was trained so.
+    style_strength
+        Factor of the attention to the style: 0 hides it. Default: 1.
+    style_guidance
+        How closely to follow --style: 1 for no guidance. Default: 1.
     out
         PNG to write; with --n, a folder for 0.png, 1.png and so on. Default: generated.png, or the folder generated,
         with a number where there is one already.
@@ -132,12 +151,12 @@ def generate(
     as_json
         As JSON: the settings and the path of each picture.
     """
-    if prompt is None and like is None:
+    beginning = SourceOptions(image, mask, strength, style, style_strength)
+    if prompt is None and like is None and not beginning.files:
         raise UsageError('no prompt was given: say what to paint, as in saccade generate "a red star"')
-    if prompt is not None and not prompt.strip():
+    if prompt is not None and not prompt.strip() and not beginning.files:
         raise UsageError('the prompt is empty: say what to paint, as in "a red star"')
     _check_edits(instead, keep_layout, look, n)
-    beginning = StartOptions(image, mask, strength)
     beginning.check(instead, look)
     files = Files.named(out, grid, n, [*([] if like is None else [like]), *beginning.files], look)
     import_library()
@@ -148,28 +167,42 @@ def generate(
     from saccade.tasks.loading import load_generator
 
     base = None if like is None else Settings.read(like)
-    original = beginning.read(base)
+    originals = beginning.read(base)
     task = load_generator(model)
     print_notes(task)
     place = join(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
+    sampling |= {"image_guidance": image_guidance, "style_guidance": style_guidance}
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
-    if original is not None:
-        others = fitted(task, original, base, others)
+    if beginning.files:
+        others = _with_pictures(task, originals, base, others) | beginning.options(originals, base)
     settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
-    if original is not None:
-        settings = beginning.add_to(settings, original, base)
+    if originals.image is not None:
+        note_size(settings, originals.image)
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
     unknown = _print_assumptions(task, base, settings)
     try:
-        for picture in _painted(task, several(settings, n), place, look, original):
+        for picture in _painted(task, several(settings, n), place, look, originals):
             files.write(picture)
     except KeyboardInterrupt:
         _finish(files, n, unknown, as_json)
         raise
     _finish(files, n, unknown, as_json)
+
+
+def _with_pictures(
+    task: "AnyGenerateTask", originals: "Originals", base: "Settings | None", options: dict[str, Any]
+) -> dict[str, Any]:
+    """Options of a picture that is painted from others. Raises UsageError for other libraries' pipelines."""
+    from saccade.tasks.generate.task import GenerateTask
+
+    if not isinstance(task, GenerateTask):
+        raise UsageError(f"{task.name} paints from text alone: leave out --image and --style, or use another model")
+    if options["prompt"] is None and base is None:
+        options = options | {"prompt": ""}
+    return options if originals.image is None else fitted(task, originals.image, base, options)
 
 
 def _settings(
@@ -224,10 +257,10 @@ def _painted(
     settings: "Sequence[Settings]",
     place: "Device",
     look: Path | None,
-    original: "Original | None",
+    originals: "Originals",
 ) -> "Iterator[GeneratedPicture]":
-    """The pictures, with a progress bar of the steps. look: page to write of the only one. original: what they start
-    from, if not noise."""
+    """The pictures, with a progress bar of the steps. look: page to write of the only one. originals: what they are
+    painted from beside the prompt."""
     from tqdm.auto import tqdm
 
     from saccade.tasks.generate.prompt_to_prompt import paint
@@ -242,9 +275,9 @@ def _painted(
         if look is not None:
             from saccade.studio.views.generate import write_generation_page
 
-            yield write_generation_page(task, settings[0], look, report, original=original)[0]
-        elif isinstance(task, GenerateTask) and original is not None:
-            yield from task.generate_all(settings, report, original=original)
+            yield write_generation_page(task, settings[0], look, report, originals=originals)[0]
+        elif isinstance(task, GenerateTask) and (originals.image or originals.style):
+            yield from task.generate_all(settings, report, originals=originals)
         elif isinstance(task, GenerateTask):
             yield from paint(task, settings, report)
         else:

@@ -6,6 +6,7 @@ cross-attention and time by adaLN-single (Chen et al. 2024, PixArt-α).
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -54,31 +55,32 @@ class GeneratorConfig(BaseModel):
 
 class Sources(NamedTuple):
     """What a generation attends to, computed once: keys and values for each block. mask: (b 1 1 m), as in
-    `saccade.attend`."""
+    `saccade.attend`. spans: of each source among the m tokens, by its name; "caption" is the first."""
 
     keys_values: tuple[KeysValues, ...]
     mask: Tensor
+    spans: Mapping[str, slice]
 
     def part(self, samples: slice) -> "Sources":
         """Those of some of the samples."""
         keys_values = tuple(KeysValues(each.keys[samples], each.values[samples]) for each in self.keys_values)
-        return Sources(keys_values, self.mask[samples])
+        return Sources(keys_values, self.mask[samples], self.spans)
 
     def followed_by(self, other: "Sources") -> "Sources":
         """Those of these samples, then of the others, with as many tokens."""
         pairs = zip(self.keys_values, other.keys_values, strict=True)
         keys_values = tuple(KeysValues(*(torch.cat(both) for both in zip(a, b, strict=True))) for a, b in pairs)
-        return Sources(keys_values, torch.cat([self.mask, other.mask]))
+        return Sources(keys_values, torch.cat([self.mask, other.mask]), self.spans)
 
     def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
         """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
-        sum to 1: log w is added to its scores. Weights that are all 1 change nothing. m: the words; the tokens of
-        pictures behind them keep a weight of 1."""
+        sum to 1: log w is added to its scores. Weights that are all 1 change nothing. m: of all tokens or the first
+        ones; the others keep a weight of 1."""
         if bool((weights == 1).all()):
             return self
         weights = F.pad(weights, (0, self.mask.shape[-1] - weights.shape[1]), value=1.0)
         bias = weights.log()[:, None, None, :].masked_fill(~self.mask, -torch.inf)
-        return Sources(self.keys_values, bias)
+        return Sources(self.keys_values, bias, self.spans)
 
 
 class Generator(nn.Module):
@@ -120,18 +122,20 @@ class Generator(nn.Module):
         """Keys and values of captions and pictures. present: False for captions to leave out. pictures: by their names
         in the configuration; those that are missing are absent."""
         pictures, b = pictures or {}, len(words)
-        found = [self.caption(words, present)]
+        found = {"caption": self.caption(words, present)}
         for name, module in self.pictures.items():
             source = cast(PictureSource, module)
-            found.append(source(pictures[name]) if name in pictures else source.absent(b))
+            found[name] = source(pictures[name]) if name in pictures else source.absent(b)
         return self.keys_values(found)
 
-    def keys_values(self, sources: Sequence[SourceTokens]) -> Sources:
+    def keys_values(self, sources: Mapping[str, SourceTokens]) -> Sources:
         """Keys and values, for each block, of the tokens of all sources together."""
-        tokens = torch.cat([source.tokens for source in sources], dim=1)
-        mask = torch.cat([source.mask for source in sources], dim=1)[:, None, None, :]
+        tokens = torch.cat([source.tokens for source in sources.values()], dim=1)
+        mask = torch.cat([source.mask for source in sources.values()], dim=1)[:, None, None, :]
+        ends = list(accumulate(source.tokens.shape[1] for source in sources.values()))
+        spans = {name: slice(*each) for name, each in zip(sources, pairwise([0, *ends]), strict=True)}
         attentions = (cast(DiTBlock, block).cross_attention for block in self.blocks)
-        return Sources(tuple(attention.keys_values(tokens) for attention in attentions), mask)
+        return Sources(tuple(attention.keys_values(tokens) for attention in attentions), mask, spans)
 
     def forward(
         self,

@@ -11,7 +11,7 @@ from PIL import Image
 from saccade.errors import DataError, SaccadeError
 from saccade.ops.flow import noised
 from saccade.tasks.generate.base import several
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling, sample
 from saccade.tasks.generate.settings import Settings
@@ -206,35 +206,35 @@ def test_settings_paint_it_again_with_the_picture_alone(task, photo):
     [first] = task.generate(RED, image=photo, mask_image=original.mask, seed=1, num_inference_steps=2)
     read = Settings.parse(str(first.settings))
     assert read == first.settings
-    [again] = task.generate_all([read], original=original)
+    [again] = task.generate_all([read], originals=Originals(original))
     assert again.to_png() == first.to_png()
     for other, message in (
-        (None, "the settings start from the picture picture"),
+        (None, "the settings are of the picture picture"),
         (Original.read(photo), "the mask has the digest \\(none\\)"),
         (Original.read(random_picture(40, 56)), "the picture picture has the digest"),
     ):
         with pytest.raises(SaccadeError, match=message):
-            list(task.generate_all([read], original=other))
+            list(task.generate_all([read], originals=Originals(other)))
 
 
 def test_pictures_from_noise_and_from_a_picture_in_one_call(task, photo):
     original = Original.read(photo)
     plain = task.settings(RED, seed=1, sampling=Sampling(2))
     settings = [plain, *(replace(plain, image=original.settings(strength)) for strength in (0.3, 0.7))]
-    for each, picture in zip(settings, task.generate_all(settings, original=original), strict=True):
-        [alone] = task.generate_all([each], original=original)
+    for each, picture in zip(settings, task.generate_all(settings, originals=Originals(original)), strict=True):
+        [alone] = task.generate_all([each], originals=Originals(original))
         assert np.abs(pixels(alone.image) - pixels(picture.image)).max() <= 1
 
 
 def test_attention_of_an_edit(task, photo):
     original = Original.read(photo)
     settings = replace(task.settings(RED, seed=1, sampling=Sampling(2)), image=original.settings(0.5))
-    generation = trace_generation(task, settings, original=original)
+    generation = trace_generation(task, settings, originals=Originals(original))
     assert [each.t for each in generation.steps] == [0.5, 0.75]
-    [picture] = task.generate_all([settings], original=original)
+    [picture] = task.generate_all([settings], originals=Originals(original))
     assert picture.to_png() == generation.picture.to_png()
     with pytest.raises(SaccadeError, match="paints nothing"):
-        trace_generation(task, replace(settings, image=original.settings(0)), original=original)
+        trace_generation(task, replace(settings, image=original.settings(0)), originals=Originals(original))
 
 
 # Sizes, masks and files.

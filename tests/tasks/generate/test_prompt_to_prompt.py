@@ -122,5 +122,5 @@ def test_shares_out_of_range(shares):
 
 
 def test_a_layout_without_words(task):
-    with pytest.raises(DataError, match="no words"):
+    with pytest.raises(DataError, match="is empty"):
         paint_with_layout(task, replace(settings(task), layout=Layout(" ")))

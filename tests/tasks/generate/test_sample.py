@@ -18,7 +18,7 @@ NOISE = torch.randn(2, 1, 1, 3, 5, dtype=torch.float64, generator=torch.Generato
 def sources(b: int = 2) -> Sources:
     """Keys that tell prompts (2) from negative prompts (-1)."""
     keys = torch.cat([torch.full((b, 1, 1, 1), 2.0), torch.full((b, 1, 1, 1), -1.0)])
-    return Sources((KeysValues(keys, keys),), torch.ones(2 * b, 1, 1, 1, dtype=torch.bool))
+    return Sources((KeysValues(keys, keys),), torch.ones(2 * b, 1, 1, 1, dtype=torch.bool), {})
 
 
 class Gaussian:

@@ -16,7 +16,7 @@ from saccade.studio.pack import LARGEST, deflate
 from saccade.studio.page import BUDGET, PageInput, PageReport, data_url, write_page
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.look import GenerationTrace, trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_look import PipelineTrace, trace_pipeline
@@ -234,17 +234,17 @@ def write_generation_page(
     path: Path,
     callback: Callback | None = None,
     budget: int = BUDGET,
-    original: Original | None = None,
+    originals: Originals | None = None,
 ) -> tuple[GeneratedPicture, PageReport]:
     """Paint a picture and write a page that shows where each word acts on it, at every step, layer and head.
 
     The picture is that of `task.generate_all`. The page of a generator of this library also has the self-attention of
-    the middle step. original: the picture of settings with an image.
+    the middle step. originals: the pictures of settings with an image or a style.
 
     Raises DataError if the page cannot be written, and SaccadeError as `trace_generation` and `trace_pipeline` do.
     """
     if isinstance(task, GenerateTask):
-        generation = trace_generation(task, settings, values=True, callback=callback, original=original)
+        generation = trace_generation(task, settings, values=True, callback=callback, originals=originals)
         picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
     else:
         traced = trace_pipeline(task, settings, callback=callback)

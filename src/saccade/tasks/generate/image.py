@@ -1,10 +1,12 @@
-"""Image to image: a picture to start from, and a mask for the part of it that is painted."""
+"""Image to image: a picture to paint from, a mask for the part of it that is painted, and a style."""
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +17,8 @@ from torch import Tensor
 from saccade.data.files import escape
 from saccade.data.images import Picture, Source, read_image
 from saccade.errors import DataError, SaccadeError, printable
-from saccade.tasks.generate.settings import ImageSettings, Settings
+from saccade.models.sources import masked_pixels
+from saccade.tasks.generate.settings import ImageSettings, Settings, StyleSettings
 from saccade.tasks.generate.start import FromPicture, Inpainting, Start
 
 STRENGTH = 0.6  # by default, without a mask
@@ -24,7 +27,7 @@ HALF = 128  # grey value of a mask from which on a pixel is painted
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture to start from; `Original.read` makes it.
+    """A picture to paint from; `Original.read` makes it.
 
     Attributes:
         image: upright RGB.
@@ -50,11 +53,27 @@ class Original:
         mask, more = _read_mask(mask_image, picture)
         return cls(picture.image, mask, picture.name, (*notes, *more))
 
-    def settings(self, strength: float | None = None) -> ImageSettings:
-        """For `Settings.image`. strength: default 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
-        usual = STRENGTH if self.mask is None else 1.0
+    def settings(self, strength: float | None = None, sources: Sequence[str] = ()) -> ImageSettings:
+        """For `Settings.image`. strength: None to attend to the picture, where `sources`, those of the generator, hold
+        its kind, else to start at it with 0.6, or 1 with a mask. Raises SaccadeError where out of range."""
+        use: Literal["start", "source"] = "source" if strength is None and self.source in sources else "start"
+        usual = STRENGTH if self.mask is None and use == "start" else 1.0
         chosen = usual if strength is None else strength
-        return ImageSettings(chosen, printable(Path(self.name).name), self.digest, self.mask_digest)
+        return ImageSettings(chosen, self.file, self.digest, self.mask_digest, use)
+
+    def style_settings(self, strength: float = 1.0) -> StyleSettings:
+        """For `Settings.style`. Raises SaccadeError where the strength is out of range."""
+        return StyleSettings(self.file, self.digest, strength)
+
+    @property
+    def source(self) -> str:
+        """Name of the source of a generator that attends to it."""
+        return "picture" if self.mask is None else "masked"
+
+    @property
+    def file(self) -> str:
+        """Name without folders, for display."""
+        return printable(Path(self.name).name)
 
     @cached_property
     def digest(self) -> str:
@@ -84,8 +103,15 @@ class Original:
         assert settings.image is not None
         picture, strength = _tensor(self.image, settings.size).to(device), settings.image.strength
         if self.mask is None:
-            return FromPicture(picture, strength)
+            return FromPicture(picture, strength) if settings.image.use == "start" else Start()
         return Inpainting(picture, strength, _part(self.mask, settings.size).to(device))
+
+    def pixels(self, size: tuple[int, int], device: torch.device) -> Float[Tensor, "1 c y x"]:
+        """What a source of a generator takes, at a size (height, width)."""
+        picture = _tensor(self.image, size)[None].to(device)
+        if self.mask is None:
+            return picture
+        return masked_pixels(picture, ~_part(self.mask, size)[None, None].to(device))
 
     def finish(self, painted: Image.Image) -> Image.Image:
         """The result: with a mask, in the picture's own size, with every pixel but the masked ones as it was."""
@@ -113,19 +139,48 @@ def _read_mask(source: Source, picture: Picture) -> tuple[Image.Image, list[str]
     return Image.fromarray(grey >= HALF), [f"{name}: {note}" for note in notes]
 
 
-def original_of(settings: Settings, original: Original | None) -> Original | None:
-    """The picture of settings with an image, None for others. Raises SaccadeError unless it is the one, with the mask,
-    that they were made for."""
-    expected = settings.image
-    if expected is None:
-        return None
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """The pictures that another is painted from: the image and the style of its settings."""
+
+    image: Original | None = None
+    style: Original | None = None
+
+    def of(self, settings: Settings) -> "Originals":
+        """Those of the settings. Raises SaccadeError unless they are the ones, with the mask, that they were made
+        for."""
+        image = style = None
+        if settings.image is not None:
+            image = _checked("picture", settings.image, self.image)
+            _check_digest("mask", settings.image.mask_digest, image.mask_digest)
+        if settings.style is not None:
+            style = _checked("style", settings.style, self.style)
+        return Originals(image, style)
+
+    def start(self, settings: Settings, device: torch.device) -> Start | None:
+        """For `sample`."""
+        return None if self.image is None else self.image.start(settings, device)
+
+    def pixels(
+        self, settings: Settings, patch: int, trained: tuple[int, int], device: torch.device
+    ) -> dict[str, Float[Tensor, "1 c y x"]]:
+        """What the generator attends to beside the prompt, by the names of its sources. The style has a size of its
+        own, about that of training."""
+        found = {}
+        if self.image is not None and settings.image is not None and settings.image.use == "source":
+            found[self.image.source] = self.image.pixels(settings.size, device)
+        if self.style is not None:
+            found["style"] = self.style.pixels(self.style.fit(trained, patch), device)
+        return found
+
+
+def _checked(what: str, expected: ImageSettings | StyleSettings, original: Original | None) -> Original:
     if original is None:
         raise SaccadeError(
-            f"the settings start from the picture {expected.name} ({expected.digest}), which they do not contain: give "
-            "it too"
+            f"the settings are of the {what} {expected.name} ({expected.digest}), which they do not contain: give it "
+            "too"
         )
-    _check_digest(f"picture {original.name}", expected.digest, original.digest)
-    _check_digest("mask", expected.mask_digest, original.mask_digest)
+    _check_digest(f"{what} {original.name}", expected.digest, original.digest)
     return original
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.tasks.generate.image import Original
+from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
@@ -123,7 +123,7 @@ def trace_generation(
     settings: Settings,
     values: bool = False,
     callback: Callback | None = None,
-    original: Original | None = None,
+    originals: Originals | None = None,
 ) -> GenerationTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of all steps. values: keep v too.
 
@@ -145,7 +145,7 @@ def trace_generation(
             step = done // 2 if settings.sampling.sampler == "heun" else done
             evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
 
-        [picture] = task.generate_all([settings], callback, observe=observe, original=original)
+        [picture] = task.generate_all([settings], callback, observe=observe, originals=originals)
     prompt, negative = ([word.text for word in each] for each in words.words)
     return GenerationTrace(
         picture,

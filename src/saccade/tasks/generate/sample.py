@@ -1,9 +1,9 @@
 """From noise to pictures: steps along the flow, with classifier-free guidance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -25,10 +25,15 @@ MAX_GUIDANCE = 100.0
 class Sampling:
     """How a picture is painted.
 
+    With guidance a prediction is p₀ + Σ gₖ (pₖ - pₖ₋₁): p₀ has no sources but the negative prompt, p₁ the image too, p₂
+    the style too, and p₃ the prompt in place of the negative one; each difference has its own scale g (Brooks et al.
+    2023, InstructPix2Pix, eq. 3). Predictions whose factors are 0 are not evaluated.
+
     Attributes:
         steps: of equal length, from noise (time 0), or a later start, to the picture (time 1).
         guidance: scale of classifier-free guidance: 1 for none, more for pictures that follow the prompt more closely.
         interval: (first, last) time, 0 to 1, of the steps that are guided (Kynkäänniemi et al. 2024).
+        image_guidance, style_guidance: the same for the image and the style that a picture is painted from.
         sampler: "euler", one evaluation a step; "heun", two, except for the last step; "mean-flow", for few steps, with
             the mean velocity over each step and the guidance that the generator contains, for generators trained so.
 
@@ -39,12 +44,15 @@ class Sampling:
     guidance: float = 3.0
     interval: tuple[float, float] = (0.0, 1.0)
     sampler: Sampler = "euler"
+    image_guidance: float = 1.0
+    style_guidance: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
             raise SaccadeError(f"{self.steps} steps were requested; 1 to {MAX_STEPS} expected")
-        if not 0 <= self.guidance <= MAX_GUIDANCE:
-            raise SaccadeError(f"a guidance of {self.guidance:g} was requested; 0 to {MAX_GUIDANCE:g} expected")
+        for scale in (self.guidance, self.image_guidance, self.style_guidance):
+            if not 0 <= scale <= MAX_GUIDANCE:
+                raise SaccadeError(f"a guidance of {scale:g} was requested; 0 to {MAX_GUIDANCE:g} expected")
         first, last = self.interval
         if not 0 <= first <= last <= 1:
             raise SaccadeError(f"the guidance interval {first:g} to {last:g} was given; two times from 0 to 1 expected")
@@ -53,7 +61,31 @@ class Sampling:
 
     def guided(self, t: float) -> bool:
         """Whether the step that begins at time t is guided."""
-        return self.guidance != 1 and self.interval[0] <= t <= self.interval[1]
+        scales = (self.guidance, self.image_guidance, self.style_guidance)
+        return any(scale != 1 for scale in scales) and self.interval[0] <= t <= self.interval[1]
+
+    def terms(self, pictures: Sequence[str] = ()) -> list["Term"]:
+        """What is evaluated in a guided step, the prompt with all pictures first. pictures: names of the sources that
+        are given beside the prompt."""
+        image = tuple(name for name in pictures if name != "style")
+        levels: list[tuple[float, bool, tuple[str, ...]]] = [(1.0, False, ())]
+        if image:
+            levels.append((self.image_guidance, False, image))
+        if "style" in pictures:
+            levels.append((self.style_guidance, False, tuple(pictures)))
+        levels.append((self.guidance, True, tuple(pictures)))
+        above = [*(scale for scale, _, _ in levels[1:]), 0.0]
+        found = [Term(level[0] - next_, *level[1:]) for level, next_ in zip(levels, above, strict=True)]
+        return [term for term in reversed(found) if term.factor != 0 or term.prompt]
+
+
+class Term(NamedTuple):
+    """An evaluation in a guided step, and the factor of its prediction; factors sum to 1. prompt: with the prompt, else
+    with the negative one. pictures: sources that take part."""
+
+    factor: float
+    prompt: bool
+    pictures: tuple[str, ...]
 
 
 def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
@@ -65,6 +97,8 @@ def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
         raise SaccadeError("this generator was not trained for the sampler mean-flow: use euler or heun")
     if negative:
         raise SaccadeError("the sampler mean-flow takes no negative prompt: use euler or heun with it")
+    if sampling.image_guidance != 1 or sampling.style_guidance != 1:
+        raise SaccadeError("the sampler mean-flow takes no guidance of images and styles: use euler or heun with it")
     if sampling.interval != (0.0, 1.0):
         raise SaccadeError("the sampler mean-flow takes no guidance interval: use euler or heun with it")
     if not contained[0] <= sampling.guidance <= contained[1]:
@@ -83,14 +117,16 @@ def sample(
     callback: Callback | None = None,
     observe: Observer | None = None,
     start: Start | None = None,
+    terms: Sequence[Term] | None = None,
 ) -> Float[Tensor, "b f c y x"]:
     """Pictures, about -1 to 1, that begin as `noise`.
 
-    sources: of the b prompts, then of the b negative prompts; only the former are needed without guidance. observe:
-    called after each evaluation as observe(time, prediction), of guided steps with the guided prediction. start: at
-    noise by default; all steps lie between its time and 1, and at time 1 there is nothing left to evaluate.
+    sources: of the b pictures for each of `terms`, one after the other; only the first are needed without guidance.
+    terms: default: those of the prompts, then the negative prompts. observe: called after each evaluation as
+    observe(time, prediction), of guided steps with the guided prediction. start: at noise by default; all steps lie
+    between its time and 1, and at time 1 there is nothing left to evaluate.
     """
-    start = start or Start()
+    start, terms = start or Start(), sampling.terms() if terms is None else terms
     prompts = sources.part(slice(0, len(noise)))
 
     def observed(z: Tensor, t: float, until: float) -> Tensor:
@@ -100,16 +136,18 @@ def sample(
         return prediction
 
     def predict(z: Tensor, t: float, until: float) -> Tensor:
-        """The data; p + (g - 1) (p - n) of the predictions with the prompt and with the negative one."""
+        """The data; of guided steps the sum of the terms."""
         times = torch.full((len(z), z.shape[1]), t, device=z.device)
         if sampling.sampler == "mean-flow":
             guidance = torch.full_like(times, sampling.guidance)
             return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance).to(z.dtype)
-        if not sampling.guided(t):
+        if not sampling.guided(t) or len(terms) == 1:
             return model.predict(z, times, prompts).to(z.dtype)
-        both = model.predict(torch.cat([z, z]), torch.cat([times, times]), sources)
-        positive, negative = both.to(z.dtype).chunk(2)  # autocast predicts in bf16
-        return negative + sampling.guidance * (positive - negative)
+        found = model.predict(torch.cat([z] * len(terms)), torch.cat([times] * len(terms)), sources)
+        first, *others = found.to(z.dtype).chunk(len(terms))  # autocast predicts in bf16
+        if len(others) == 1:
+            return others[0] + terms[0].factor * (first - others[0])
+        return sum((term.factor * each for term, each in zip(terms[1:], others, strict=True)), terms[0].factor * first)
 
     z = start.begin(noise)
     times = _times(start.time, sampling.steps)

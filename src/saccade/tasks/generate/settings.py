@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -21,6 +21,7 @@ from saccade.tasks.generate.sample import Sampling
 from saccade.version import __version__
 
 KEY = "parameters"  # of the PNG's text
+MAX_STYLE_STRENGTH = 100.0
 MIN_STRENGTH = 0.001  # below, float32 cannot tell the times of a thousand steps apart
 _SETTINGS = re.compile(r"^Steps: \d+, Sampler: .*$")
 _NEGATIVE = "Negative prompt: "
@@ -54,7 +55,9 @@ class ImageSettings:
     """The picture that another is painted from (`saccade.tasks.generate.image`).
 
     Attributes:
-        strength: how much of the way from noise to the picture is painted anew: 0 for none, 0.001 to 1 for all of it.
+        use: "start": sampling starts at it, partly noised; "source": the generator attends to it.
+        strength: of a start, how much of the way from noise to the picture is painted anew: 0 for none, 0.001 to 1
+            for all of it.
         name: of the picture, for display.
         digest: of its pixels.
         mask_digest: of the mask, "" without one.
@@ -66,6 +69,7 @@ class ImageSettings:
     name: str
     digest: str
     mask_digest: str = ""
+    use: Literal["start", "source"] = "start"
 
     def __post_init__(self) -> None:
         if self.strength != 0 and not MIN_STRENGTH <= self.strength <= 1:
@@ -76,11 +80,29 @@ class ImageSettings:
 
 
 @dataclass(frozen=True)
+class StyleSettings:
+    """The picture whose style another takes. name: for display. digest: of its pixels. strength: factor of the
+    attention to it, 0 to 100; 1 for what was trained.
+
+    Raises SaccadeError for a strength out of range."""
+
+    name: str
+    digest: str
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= MAX_STYLE_STRENGTH:
+            raise SaccadeError(
+                f"a style strength of {self.strength:g} was requested; 0 to {MAX_STYLE_STRENGTH:g} expected"
+            )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
     digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16. scheduler: of a public pipeline,
     the name of its class, and then the sampler of `sampling` and its interval have no effect. layout: where it takes
-    attention maps from, if it does. image: what it is painted from, if not from noise."""
+    attention maps from, if it does. image, style: the pictures that it is painted from, if there are any."""
 
     prompt: str
     seed: int
@@ -93,6 +115,7 @@ class Settings:
     scheduler: str = ""
     layout: Layout | None = None
     image: ImageSettings | None = None
+    style: StyleSettings | None = None
 
     @property
     def sampler(self) -> str:
@@ -113,6 +136,9 @@ class Settings:
             **({} if self.precision == "fp32" else {"Precision": self.precision}),
             **({} if self.layout is None else _layout_fields(self.layout)),
             **({} if self.image is None else _image_fields(self.image)),
+            **({} if self.style is None else _style_fields(self.style)),
+            **({} if self.sampling.image_guidance == 1 else {"Image CFG scale": _number(self.sampling.image_guidance)}),
+            **({} if self.sampling.style_guidance == 1 else {"Style CFG scale": _number(self.sampling.style_guidance)}),
             "Version": f"saccade {__version__}",
         }
         lines = [" ".join(self.prompt.split())]
@@ -138,9 +164,10 @@ class Settings:
             low, high = interval
             scheduler = found["Sampler"] if found["Sampler"].endswith("Scheduler") else ""
             sampler: Any = Sampling.sampler if scheduler else found["Sampler"].lower()
-            sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler)
+            more = (float(found.get(f"{name} CFG scale", "1")) for name in ("Image", "Style"))
+            sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler, *more)
             seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
-            layout, image = _parse_layout(found), _parse_image(found)
+            layout, image, style = _parse_layout(found), _parse_image(found), _parse_style(found)
         except KeyError as error:
             raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
         except (ValueError, SaccadeError) as error:
@@ -148,7 +175,7 @@ class Settings:
         negative = negative.removeprefix(_NEGATIVE.strip()).strip()
         model, digest = found.get("Model", ""), found.get("Model hash", "")
         size = (height, width)
-        return cls(prompt, seed, size, negative, sampling, model, digest, precision, scheduler, layout, image)
+        return cls(prompt, seed, size, negative, sampling, model, digest, precision, scheduler, layout, image, style)
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -184,9 +211,9 @@ def _parse_layout(found: dict[str, str]) -> Layout | None:
 def _image_fields(image: ImageSettings) -> dict[str, str]:
     mask = {"Mask hash": image.mask_digest} if image.mask_digest else {}
     name = json.dumps(printable(image.name), ensure_ascii=False)
-    return {
-        "Denoising strength": _number(image.strength), "Init image": name, "Init image hash": image.digest, **mask
-    }  # fmt: skip
+    use = {} if image.use == "start" else {"Init image use": image.use}
+    start = {"Denoising strength": _number(image.strength), "Init image": name, "Init image hash": image.digest}
+    return start | mask | use
 
 
 def _parse_image(found: dict[str, str]) -> ImageSettings | None:
@@ -195,7 +222,21 @@ def _parse_image(found: dict[str, str]) -> ImageSettings | None:
     if "Init image hash" not in found:
         return None
     strength, name = float(found["Denoising strength"]), json.loads(found["Init image"])
-    return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""))
+    use: Any = found.get("Init image use", "start")
+    if use not in ("start", "source"):
+        raise ValueError(f"Init image use: {use!r}; start or source expected")
+    return ImageSettings(strength, name, found["Init image hash"], found.get("Mask hash", ""), use)
+
+
+def _style_fields(style: StyleSettings) -> dict[str, str]:
+    name = json.dumps(printable(style.name), ensure_ascii=False)
+    return {"Style image": name, "Style hash": style.digest, "Style strength": _number(style.strength)}
+
+
+def _parse_style(found: dict[str, str]) -> StyleSettings | None:
+    if "Style hash" not in found:
+        return None
+    return StyleSettings(json.loads(found["Style image"]), found["Style hash"], float(found["Style strength"]))
 
 
 def _number(value: float) -> str:

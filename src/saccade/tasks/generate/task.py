@@ -1,13 +1,14 @@
 """A trained generator."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image
 from pydantic import BaseModel
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 from saccade.data.images import Source
 from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
+from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch, split_words
 from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
-from saccade.tasks.generate.image import Original, original_of
+from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
+from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, Term, check_sampler, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.saved import TrainedTask
 
@@ -56,23 +58,31 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         image: Source | None = None,
         mask_image: Source | None = None,
         strength: float | None = None,
+        image_guidance_scale: float = 1.0,
+        style_image: Source | None = None,
+        style_strength: float = 1.0,
+        style_guidance_scale: float = 1.0,
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
         """Paint `n` pictures of a prompt.
 
         Args:
             prompt: what to paint; words may have weights, as in "a (red:1.5) star" (`saccade.tasks.generate.prompt`).
+                It may be empty where the generator attends to an image or a style.
             negative_prompt: what to move away from; takes effect with a guidance_scale other than 1.
             seed: of the first picture, 0 to 2^63 - 1; picture i has seed + i. Default: drawn at random. The noise is
                 drawn on the CPU, for each picture alone, so that a picture does not depend on n.
-            num_inference_steps, guidance_scale, guidance_interval, sampler: see
-                `saccade.tasks.generate.sample.Sampling`.
+            num_inference_steps, guidance_scale, guidance_interval, sampler, image_guidance_scale, style_guidance_scale:
+                see `saccade.tasks.generate.sample.Sampling`.
             height, width: in pixels, multiples of the patch; default: those of training, with an image about their area
                 in its aspect.
-            image: a picture to start from.
+            image: a picture to paint from: a sketch, a map of classes, a grey or a small picture, or one to be changed
+                as the prompt says, for generators that were trained to attend to it; with a strength, or for other
+                generators, a picture to start from.
             mask_image: of its size: white pixels are painted and the others kept exactly, in the image's own size.
             strength: how much of the image is painted anew, 0 to 1: all steps are spent from its noised version at time
-                1 - strength. Default: 0.6, or 1 with a mask.
+                1 - strength. Default for generators that do not attend to images: 0.6, or 1 with a mask.
+            style_image: a picture whose style to take. style_strength: factor of the attention to it, 0 to 100.
             callback: called after each step as callback(steps done, steps in all).
 
         Raises:
@@ -80,17 +90,20 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
                 not fit.
             SaccadeError: values out of range.
         """
-        sampling = Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler)
-        if image is None:
-            if mask_image is not None or strength is not None:
-                raise SaccadeError("a mask_image or a strength goes with an image: give it too")
-            settings = self.settings(prompt, negative_prompt, seed, sampling, height, width)
-            return list(self.generate_all(several(settings, n), callback))
-        original = Original.read(image, mask_image)
-        size = original.fit(self.preprocess.size, self.model.config.patch, height, width)
-        settings = self.settings(prompt, negative_prompt, seed, sampling, *size)
-        settings = replace(settings, image=original.settings(strength))
-        return list(self.generate_all(several(settings, n), callback, original=original))
+        guidance = (image_guidance_scale, style_guidance_scale)
+        sampling = Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler, *guidance)
+        if image is None and (mask_image is not None or strength is not None):
+            raise SaccadeError("a mask_image or a strength goes with an image: give it too")
+        originals = Originals(
+            None if image is None else Original.read(image, mask_image),
+            None if style_image is None else Original.read(style_image),
+        )
+        if originals.image is not None:
+            height, width = originals.image.fit(self.preprocess.size, self.model.config.patch, height, width)
+        settings = self.settings(
+            prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength
+        )
+        return list(self.generate_all(several(settings, n), callback, originals=originals))
 
     def settings(
         self,
@@ -100,18 +113,25 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         sampling: Sampling | None = None,
         height: int | None = None,
         width: int | None = None,
+        originals: Originals | None = None,
+        strength: float | None = None,
+        style_strength: float = 1.0,
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
+        given, known = originals or Originals(), self.model.config.pictures
         seed = first_seed(seed)
         size = (
             self.preprocess.size[0] if height is None else height,
             self.preprocess.size[1] if width is None else width,
         )
         self._check_size(size)
-        if not prompt.strip():
-            raise DataError('the prompt is empty: say what to paint, as in "a red star"')
+        if given.style is not None and "style" not in known:
+            raise SaccadeError(f"{self.name} was not trained to take a style from a picture: leave it out")
+        image = None if given.image is None else given.image.settings(strength, known)
+        style = None if given.style is None else given.style.style_settings(style_strength)
         check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
+        settings = replace(settings, image=image, style=style)
         self.read([settings])
         return settings
 
@@ -121,45 +141,65 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         callback: Callback | None = None,
         batch: int = BATCH,
         observe: Observer | None = None,
-        original: Original | None = None,
+        originals: Originals | None = None,
     ) -> Iterator[GeneratedPicture]:
-        """A picture for each of the settings, in order; those that follow one another with equal size, sampling and
-        image are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
-        original: the picture of settings with an image; SaccadeError is raised if it is another."""
+        """A picture for each of the settings, in order; those that follow one another with equal size, sampling, image
+        and style are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
+        originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others."""
         model = self.model.eval()
         runs = list(chunks(settings, _shared, lambda each: self._most(each, batch)))
         total = sum(run[0].sampling.steps for run in runs)
         done = 0
         for chunk in runs:
             noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
-            own = original_of(chunk[0], original)
-            start = None if own is None else own.start(chunk[0], noise.device)
+            first, own = chunk[0], (originals or Originals()).of(chunk[0])
+            given = own.pixels(first, model.config.patch, self.preprocess.size, noise.device)
+            terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
             report = _offset(callback, done, total)
-            pixels = sample(model, noise, self.encode(chunk), chunk[0].sampling, report, observe, start)
-            done += chunk[0].sampling.steps
+            pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
+            done += first.sampling.steps
             if not torch.isfinite(pixels).all():
                 raise SaccadeError(
                     "the generator's output is not a number: its weights are damaged, or a value of the "
                     "guidance or a weight of the prompt is too large"
                 )
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
-                yield GeneratedPicture(picture if own is None else own.finish(picture), each)
+                yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
 
     @torch.no_grad()
-    def encode(self, settings: Sequence[Settings]) -> Sources:
-        """The prompts, then the negative prompts, as keys and values for each block."""
-        words, present, weights = self.read(settings)
-        return self.model.encode(words, present).with_weights(weights)
+    def encode(
+        self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
+    ) -> Sources:
+        """Keys and values, for each block, of what each of the terms of the sampling attends to. settings: of pictures
+        that are painted together. pictures: the other sources."""
+        pictures, n = pictures or {}, len(settings)
+        terms = settings[0].sampling.terms(tuple(pictures))
+        texts = [each.prompt if term.prompt else each.negative for term in terms for each in settings]
+        words, present, weights = self._words(texts)
+        given = {
+            name: SourcePicture(pixels.expand(len(texts), -1, -1, -1), _present(name, terms, n).to(pixels.device))
+            for name, pixels in pictures.items()
+        }
+        sources = self.model.encode(words, present, given)
+        if "style" in pictures and settings[0].style is not None:
+            weights = F.pad(weights, (0, sources.mask.shape[-1] - weights.shape[1]), value=1.0)
+            weights[:, sources.spans["style"]] = settings[0].style.strength
+        return sources.with_weights(weights)
 
     def read(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
         """The words of the prompts, then of the negative prompts; False for absent texts; the words' weights.
 
         Raises DataError for a prompt that is empty or too long, or with wrong weights."""
-        written = [each.prompt for each in settings] + [each.negative for each in settings]
-        prompts = [parse_prompt(text) for text in written]
+        found = self._words([each.prompt for each in settings] + [each.negative for each in settings])
+        for each, present in zip(settings, found[1], strict=False):
+            if not present and each.style is None and (each.image is None or each.image.use == "start"):
+                empty = "has no words" if each.prompt.strip() else "is empty"
+                raise DataError(f'the prompt {empty}: say what to paint, as in "a red star"')
+        return found
+
+    def _words(self, texts: Sequence[str]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
+        prompts = [parse_prompt(text) for text in texts]
         present = torch.tensor([bool(prompt.text.strip()) for prompt in prompts])
-        if not present[: len(settings)].all():
-            raise DataError('the prompt has no words: say what to paint, as in "a red star"')
         # An absent text is one token, whatever it is made of.
         words = self.model.tokenize([prompt.text if prompt.text.strip() else "-" for prompt in prompts])
         device = words.index.device
@@ -218,7 +258,12 @@ def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
 
 def _shared(settings: Settings) -> tuple[object, ...]:
     """What pictures that are painted together have in common."""
-    return settings.size, settings.sampling, settings.image
+    return settings.size, settings.sampling, settings.image, settings.style
+
+
+def _present(name: str, terms: Sequence[Term], n: int) -> Bool[Tensor, "b"]:
+    """Which of the n samples of each term have a source."""
+    return torch.tensor([name in term.pictures for term in terms]).repeat_interleave(n)
 
 
 def _offset(callback: Callback | None, done: int, total: int) -> Callback | None:

@@ -1,0 +1,55 @@
+"""Pairs of pictures to train a generator: one is painted from the other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Generator, Tensor
+
+from saccade.data.cache import MEMORY_BUDGET, prepare_readable
+from saccade.data.pairs import PairSet
+from saccade.data.preprocess import Preprocess
+from saccade.tasks.generate.batches import ABSENT, Samples, SourcePixels
+from saccade.tasks.generate.captioned import draw_one
+from saccade.tasks.generate.recipe import GenerateRecipe
+
+
+class PairsToPaint:
+    """Pairs, decoded once, each in `views` samples of a batch. Both pictures are resized to the shorter side and cropped
+    to their centres, and nothing is mirrored: captions may tell left from right, and signs and letters would change
+    their meaning. Some of the pictures to paint from are left out."""
+
+    sources = ("picture",)
+
+    def __init__(
+        self, dataset: PairSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET
+    ):
+        self.label, self.views, self.dropout = dataset.label, views, recipe.source_dropout
+        preprocess = Preprocess(size, "crop")
+
+        def decode(index: int) -> UInt8[np.ndarray, "6 y x"]:
+            both = [np.asarray(preprocess.resize_and_crop(each.image)) for each in dataset.pair(index)]
+            return np.ascontiguousarray(np.concatenate(both, axis=-1).transpose(2, 0, 1))
+
+        self.data, kept = prepare_readable(dataset, dataset.label, (6, *size), decode, budget)
+        self.captions = [dataset.captions(i) for i in kept]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
+        """The pairs of the first of the indices."""
+        some = indices[: -(-len(indices) // self.views)]
+        both, _ = self.data[some]
+        views = torch.arange(len(some)).repeat_interleave(self.views)[: len(indices)]
+        source, target = both[views].chunk(2, dim=1)
+        texts, captioned = draw_captions([self.captions[i] for i in some[views].tolist()], generator)
+        present = torch.rand(len(views), generator=generator) >= self.dropout
+        return Samples(target, texts, captioned, {"picture": SourcePixels(source, present)})
+
+
+def draw_captions(captions: Sequence[Sequence[str]], generator: Generator) -> tuple[list[str], Bool[Tensor, "b"]]:
+    """One of the captions of each picture, and whether it has any; `ABSENT` in its place where not."""
+    captioned = torch.tensor([bool(texts) for texts in captions])
+    return [draw_one(texts, generator) if texts else ABSENT for texts in captions], captioned

@@ -1,0 +1,75 @@
+"""Style sets to train a generator: the content of one picture in the style of another."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Generator, Tensor
+
+from saccade.data.cache import MEMORY_BUDGET, prepare_readable
+from saccade.data.files import escape
+from saccade.data.pairs import StyleSet
+from saccade.data.preprocess import Preprocess
+from saccade.errors import DataError
+from saccade.tasks.generate.batches import Samples, SourcePixels
+from saccade.tasks.generate.captioned import draw_one
+from saccade.tasks.generate.pairs import draw_captions
+from saccade.tasks.generate.recipe import GenerateRecipe
+
+
+class StylesToPaint:
+    """Pictures of a style set, decoded once. Each whose content other styles have too is painted from one of them, and
+    from another picture of its own style, which shows other content: so that picture teaches the style. The others
+    serve as pictures of their style alone. Resized, cropped and left out as in `PairsToPaint`.
+
+    Raises DataError if there is none to paint."""
+
+    sources = ("picture", "style")
+
+    def __init__(
+        self, dataset: StyleSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET
+    ):
+        self.label, self.views, self.dropout = dataset.label, views, recipe.source_dropout
+        preprocess = Preprocess(size, "crop")
+
+        def decode(index: int) -> UInt8[np.ndarray, "3 y x"]:
+            image = preprocess.resize_and_crop(dataset.picture(index).image)
+            return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+        self.data, kept = prepare_readable(dataset, dataset.label, (3, *size), decode, budget)
+        self.captions = [dataset.captions(i) for i in kept]
+        same_content, same_style = others([dataset.stems[i] for i in kept]), others([dataset.styles[i] for i in kept])
+        self.content, self.style = same_content, same_style
+        self.paintable = [i for i in range(len(kept)) if same_content[i] and same_style[i]]
+        if not self.paintable:
+            count, example = len(kept), escape(dataset.stems[kept[0]])
+            raise DataError(
+                f"none of {count} pictures of {dataset.label} ({example} and so on) can be painted: each needs its name "
+                "in another style, and another name in its own style"
+            )
+
+    def __len__(self) -> int:
+        return len(self.paintable)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
+        """Those of the first of the indices."""
+        places = [self.paintable[i] for i in indices[: -(-len(indices) // self.views)].tolist()]
+        contents = [draw_one(self.content[i], generator) for i in places]
+        styles = [draw_one(self.style[i], generator) for i in places]
+        pixels, _ = self.data[places + contents + styles]
+        views = torch.arange(len(places)).repeat_interleave(self.views)[: len(indices)]
+        target, content, style = (each[views] for each in pixels.chunk(3))
+        texts, captioned = draw_captions([self.captions[places[i]] for i in views.tolist()], generator)
+        present = torch.rand(2, len(views), generator=generator) >= self.dropout
+        sources = {"picture": SourcePixels(content, present[0]), "style": SourcePixels(style, present[1])}
+        return Samples(target, texts, captioned, sources)
+
+
+def others(keys: Sequence[Hashable]) -> list[list[int]]:
+    """For each place the other places with the same key."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        members[key].append(i)
+    return [[j for j in members[key] if j != i] for i, key in enumerate(keys)]
