@@ -29,7 +29,11 @@ class Options(BaseModel):
 
 
 class DataOptions(Options):
-    """Training and validation data, and the model to start from."""
+    """Training and validation data, and the model to start from.
+
+    Attributes:
+        required: the options one of which names the training data.
+    """
 
     renamed: ClassVar[dict[str, str]] = {"hold_out": "val_fraction", "start": "weights", "bad": "on_error"}
 
@@ -45,6 +49,13 @@ class DataOptions(Options):
     The weights of its encoder are loaded, of a model of the same task all weights that fit."""
     on_error: OnError = "skip"
     """What to do with a picture that cannot be read."""
+
+    required: ClassVar[str] = "--data"
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The training data; empty where the options name none."""
+        return () if self.data is None else (self.data,)
 
 
 def progressive_size(full: int, progress: float) -> int:

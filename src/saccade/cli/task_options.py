@@ -26,7 +26,10 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
         converter: Any = _texts if get_origin(field.annotation) is tuple else _text
         if {bool, Path} & {field.annotation, *get_args(field.annotation)}:
             converter = None  # cyclopts converts these as pydantic does
-        shown = cyclopts.Parameter(group=group, help=docstrings.get(name), converter=converter)
+        paths = field.annotation == tuple[Path, ...]  # `--pairs a b`
+        shown = cyclopts.Parameter(
+            group=group, help=docstrings.get(name), converter=converter, consume_multiple=paths, negative_iterable=()
+        )
         annotation: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, shown))  # type: ignore[attr-defined]
         keyword = inspect.Parameter.KEYWORD_ONLY
         parameters.append(inspect.Parameter(name, keyword, default=field.default, annotation=annotation))
@@ -75,6 +78,9 @@ def build(options: type[OptionsType], given: Mapping[str, Any]) -> OptionsType:
         return options(**given)
     except ValidationError as error:
         first = error.errors()[0]
+        together = first.get("ctx", {}).get("error")
+        if not first["loc"] and isinstance(together, UsageError):  # of options that do not go together
+            raise together from error
         name = ".".join(map(str, first["loc"])).replace("_", "-")
         raise UsageError(f"--{name} {first['input']}: {first_message(error)}") from error
 

@@ -45,7 +45,7 @@ def train_command(task: TaskCommands) -> Callable[..., None]:
     """The function behind `saccade train NAME`; its signature and docstring are what cyclopts shows."""
 
     @with_options(
-        data=parameters_of(DataOptions, "Data"),
+        data=parameters_of(task.data_options, "Data"),
         recipe=parameters_of(task.recipe, "Model and augmentation"),
         config=parameters_of(TrainConfig, "Training"),
     )
@@ -57,7 +57,7 @@ def train_command(task: TaskCommands) -> Callable[..., None]:
         recipe: dict[str, Any],
         config: dict[str, Any],
     ) -> None:
-        options = build(DataOptions, data), build(task.recipe, recipe), build(TrainConfig, config)
+        options = build(task.data_options, data), build(task.recipe, recipe), build(TrainConfig, config)
         run_training(task, prepare_run(name, resume, *options))
 
     train.__doc__ = task.help + _PARAMETERS
@@ -76,11 +76,10 @@ def prepare_run(name: str, resume: bool, data: DataOptions, recipe: Recipe, conf
     elif any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
         remedy = "--resume continues it" if (folder / "state").exists() else "it saved no state to resume from"
         raise SaccadeError(f"{folder} already holds a run: {remedy}, another --name starts a new one")
-    if data.data is None:
-        raise UsageError("--data is missing: give the pictures to train on")
-    for path in (data.data, data.val):
-        if path is not None:
-            console.check_data(path)
+    if not data.sources:
+        raise UsageError(f"{data.required} is missing: give the pictures to train on")
+    for path in (*data.sources, *filter(None, [data.val])):
+        console.check_data(path)
     return Run(folder, resume, data, recipe, config)
 
 

@@ -53,6 +53,7 @@ class TaskCommands:
     Attributes:
         name: of the command `saccade train NAME`, and `kind` of the task's models.
         help: of `saccade train NAME`, in Markdown, with examples.
+        data_options: options of the training data.
         recipe: options of the model and its training.
         predict_options, val_options: options of `predict` and `val` that only some tasks have.
         evaluates: for the help of `val`: scores and data formats, one sentence.
@@ -67,6 +68,7 @@ class TaskCommands:
 
     name: ClassVar[str]
     help: ClassVar[str]
+    data_options: ClassVar[type[DataOptions]] = DataOptions
     recipe: ClassVar[type[Options]] = Options
     predict_options: ClassVar[type[Options]] = Options
     val_options: ClassVar[type[Options]] = Options
@@ -92,7 +94,7 @@ class TaskCommands:
         None."""
         return None
 
-    def open_splits(self, options: DataOptions, recipe: Any, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: Any, recipe: Any, seed: int) -> tuple[Any, Any]:
         """The training and the validation set."""
         raise NotImplementedError
 

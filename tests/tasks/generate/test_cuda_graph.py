@@ -28,7 +28,7 @@ def test_padded_words_and_sources_as_tensors_give_the_same():
         assert words[0].shape == (DIFFERENT, model.config.text.max_bytes)
         assert words[2].shape == (11, WORDS)
         flat = (tensor for name in model.pictures for tensor in noised.sources[name])
-        found = _Flat(model)(z, t, *words, noised.present, *flat)
+        found = _Flat(model, tuple(model.pictures))(z, t, *words, noised.present, *flat)
     torch.testing.assert_close(found, expected)
 
 

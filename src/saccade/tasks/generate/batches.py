@@ -14,6 +14,8 @@ from saccade.ops.flow import logit_normal
 from saccade.ops.words import merged
 from saccade.tasks.generate.recipe import GenerateRecipe
 
+ABSENT = "\ue000"  # in place of a caption that is not there: a private character, which is one word
+
 
 class Samples(NamedTuple):
     """Pictures to paint and what they are painted from. captioned: False where the caption is not true of the picture.

@@ -5,7 +5,7 @@ graph launches all of them at once, and its parts are compiled into fewer ones; 
 captions are padded to `WORDS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -46,9 +46,10 @@ class GraphedGenerator(nn.Module):
         if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
             return self.generator(z, t, words, present, pictures)
         given = (z, t, *padded(words, self.generator.config.text.max_bytes), present)
-        given += tuple(tensor for name in self.generator.pictures for tensor in pictures[name])
+        names = tuple(name for name in self.generator.pictures if name in pictures)
+        given += tuple(tensor for name in names for tensor in pictures[name])
         if self._graph is None:
-            self._graph, self._shapes = capture(self.generator, given), [each.shape for each in given]
+            self._graph, self._shapes = capture(self.generator, given, names), [each.shape for each in given]
         if self._shapes != [each.shape for each in given]:
             return self.generator(z, t, words, present, pictures)
         return self._graph(*given)
@@ -65,17 +66,17 @@ def padded(words: WordBatch, max_bytes: int) -> Tensors:
 
 
 class _Flat(nn.Module):
-    """The generator as a function of tensors."""
+    """The generator as a function of tensors. names: of the pictures, in their order."""
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, names: Sequence[str]):
         super().__init__()
-        self.generator = generator
+        self.generator, self.names = generator, names
 
     def forward(self, z: Tensor, t: Tensor, *rest: Tensor) -> Tensor:
         ids, byte_mask, index, word_mask, present, *given = rest
         words = WordBatch(ids, byte_mask, index, word_mask, (), ())
         pairs = zip(given[::2], given[1::2], strict=True)
-        pictures = {n: SourcePicture(*pair) for n, pair in zip(self.generator.pictures, pairs, strict=True)}
+        pictures = {n: SourcePicture(*pair) for n, pair in zip(self.names, pairs, strict=True)}
         return self.generator(z, t, words, present, pictures)
 
 
@@ -90,9 +91,9 @@ def compile_parts(generator: Generator) -> None:
         setattr(attention, "keys_values", torch.compile(attention.keys_values, dynamic=False))  # noqa: B010
 
 
-def capture(generator: Generator, given: Tensors) -> Any:
-    """The generator as graphs, for tensors like those given."""
+def capture(generator: Generator, given: Tensors, names: Sequence[str]) -> Any:
+    """The generator as graphs, for tensors like those given; names: of the pictures that are."""
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     with torch.autocast("cuda", dtype, enabled, cache_enabled=False):  # a graph must cast the weights every time
         samples = tuple(each.clone() for each in given)
-        return torch.cuda.make_graphed_callables(_Flat(generator), samples, allow_unused_input=True)
+        return torch.cuda.make_graphed_callables(_Flat(generator, names), samples, allow_unused_input=True)

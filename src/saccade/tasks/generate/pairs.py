@@ -16,9 +16,9 @@ from saccade.tasks.generate.recipe import GenerateRecipe
 
 
 class PairsToPaint:
-    """Pairs, decoded once, each in `views` samples of a batch. Both pictures are resized to the shorter side and cropped
-    to their centres, and nothing is mirrored: captions may tell left from right, and signs and letters would change
-    their meaning. Some of the pictures to paint from are left out."""
+    """Pairs, decoded once, each in `views` samples of a batch. Both pictures are resized to the shorter side and
+    cropped to their centres, and nothing is mirrored: captions may tell left from right, and signs and letters would
+    change their meaning. Some of the pictures to paint from are left out."""
 
     sources = ("picture",)
 

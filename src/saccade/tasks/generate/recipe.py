@@ -35,6 +35,9 @@ class GenerateRecipe(Options):
     """Share of the scenes of which a part is given and the rest is painted."""
     style_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the scenes that are painted in the style of another picture."""
+    source_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the pictures to paint from, and of the pictures of a style, that are left out with --pairs and --styles,
+    which guidance by them needs."""
     views: Annotated[int, Field(gt=0)] = 2
     """Noised versions of each picture in a batch, each with a caption of its own: drawing a scene takes longer than
     a fifth of a step."""

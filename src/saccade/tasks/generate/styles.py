@@ -1,7 +1,7 @@
 """Style sets to train a generator: the content of one picture in the style of another."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from saccade.data.pairs import StyleSet
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 from saccade.tasks.generate.batches import Samples, SourcePixels
-from saccade.tasks.generate.captioned import draw_one
 from saccade.tasks.generate.pairs import draw_captions
 from saccade.tasks.generate.recipe import GenerateRecipe
 
@@ -40,14 +39,14 @@ class StylesToPaint:
 
         self.data, kept = prepare_readable(dataset, dataset.label, (3, *size), decode, budget)
         self.captions = [dataset.captions(i) for i in kept]
-        same_content, same_style = others([dataset.stems[i] for i in kept]), others([dataset.styles[i] for i in kept])
-        self.content, self.style = same_content, same_style
-        self.paintable = [i for i in range(len(kept)) if same_content[i] and same_style[i]]
+        stems, styles = dataset.stems, dataset.styles
+        self.content, self.style = grouped([stems[i] for i in kept]), grouped([styles[i] for i in kept])
+        self.paintable = [i for i in range(len(kept)) if min(len(self.content[i]), len(self.style[i])) > 1]
         if not self.paintable:
-            count, example = len(kept), escape(dataset.stems[kept[0]])
+            count, example = len(kept), escape(stems[kept[0]])
             raise DataError(
-                f"none of {count} pictures of {dataset.label} ({example} and so on) can be painted: each needs its name "
-                "in another style, and another name in its own style"
+                f"none of {count} pictures of {dataset.label} ({example} and so on) can be painted: each needs its "
+                "name in another style, and another name in its own style"
             )
 
     def __len__(self) -> int:
@@ -56,8 +55,8 @@ class StylesToPaint:
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Those of the first of the indices."""
         places = [self.paintable[i] for i in indices[: -(-len(indices) // self.views)].tolist()]
-        contents = [draw_one(self.content[i], generator) for i in places]
-        styles = [draw_one(self.style[i], generator) for i in places]
+        contents = [draw_other(self.content[i], i, generator) for i in places]
+        styles = [draw_other(self.style[i], i, generator) for i in places]
         pixels, _ = self.data[places + contents + styles]
         views = torch.arange(len(places)).repeat_interleave(self.views)[: len(indices)]
         target, content, style = (each[views] for each in pixels.chunk(3))
@@ -67,9 +66,15 @@ class StylesToPaint:
         return Samples(target, texts, captioned, sources)
 
 
-def others(keys: Sequence[Hashable]) -> list[list[int]]:
-    """For each place the other places with the same key."""
-    members: dict[Hashable, list[int]] = defaultdict(list)
+def grouped(keys: Sequence[str]) -> list[list[int]]:
+    """For each place all places with the same key."""
+    members: dict[str, list[int]] = defaultdict(list)
     for i, key in enumerate(keys):
         members[key].append(i)
-    return [[j for j in members[key] if j != i] for i, key in enumerate(keys)]
+    return [members[key] for key in keys]
+
+
+def draw_other(members: Sequence[int], own: int, generator: Generator) -> int:
+    """One of at least two different numbers, other than one of them."""
+    drawn = int(torch.randint(len(members) - 1, (), generator=generator))
+    return members[-1] if members[drawn] == own else members[drawn]

@@ -1,32 +1,31 @@
 """Training of a generator."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from torch import Generator as RandomGenerator
 from torch import Tensor, nn
 
-from saccade.data.captions import CaptionSet
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
 from saccade.errors import SaccadeError, UsageError
 from saccade.models.generator import Generator, GeneratorConfig
-from saccade.models.sources import PICTURE_SOURCES
+from saccade.models.sources import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import Batch, join, new_batch
-from saccade.tasks.generate.captioned import CaptionedPictures
+from saccade.tasks.generate.batches import ABSENT, Batch, join, new_batch
 from saccade.tasks.generate.cuda_graph import GraphedGenerator, compile_parts
+from saccade.tasks.generate.datasets import PaintingSet, PaintingSource, check_captions, open_source, sources_of
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
-from saccade.tasks.generate.scenes import ScenesToPaint
 from saccade.tasks.generate.task import GenerateTask
-from saccade.tasks.training import SourceTraining, check_scene_size
+from saccade.tasks.training import SourceTraining
 
 HEAD_WIDTH = 32  # of an attention head
 MAX_WORDS = 128  # of a caption
@@ -36,52 +35,51 @@ VALIDATION_BATCH = 50
 
 
 class GenerateTraining(SourceTraining):
-    """Pictures with captions, a new generator, and its loss."""
+    """Pictures with captions or with other pictures that they are painted from, a new generator, and its loss."""
 
     recipe: GenerateRecipe
-    source: ScenesToPaint | CaptionedPictures
+    source: PaintingSource
     selection_metric = "r2"
 
     def __init__(
         self,
-        train: Scenes | CaptionSet,
-        val: Scenes | CaptionSet,
+        train: PaintingSet,
+        val: PaintingSet,
         recipe: GenerateRecipe,
         seed: int = 0,
         pretrained: Task | None = None,
     ):
         super().__init__(train, val, recipe, seed, pretrained)
         self.labels = []
-        generator = Generator(generator_config(recipe, pretrained))
+        sources = sources_of(train, recipe)
+        generator = Generator(generator_config(recipe, sources, pretrained))
         if pretrained is not None:
             load_weights(generator, pretrained)
         self.model, self._text = generator, generator.config.text
+        freeze_unused(generator, sources)
+        if recipe.objective == "mean-flow":
+            check_captions(train)
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
         self.patch = generator.config.patch
         size = train.size if isinstance(train, Scenes) else (recipe.size, recipe.size)
         self.size = floor_to_patches(size, self.patch)
-        self.source, self.val = self._open_source(train, recipe.views), self._open_source(val, 1)
+        self.source = open_source(train, recipe, self.size, recipe.views)
+        self.val = open_source(val, recipe, self.size, 1)
         self.preprocess = Preprocess(self.size, "crop")
         self.words: set[str] = set()
         self._describe_data(len(self.val))
         if isinstance(train, Scenes):
             self.about |= {"objects": train.composition.objects, "apart": train.composition.apart}
-        captioned = [data for data in (train, val) if isinstance(data, CaptionSet)]
+        captioned = [data for data in (train, val) if not isinstance(data, Scenes)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
-
-    def _open_source(self, data: Scenes | CaptionSet, views: int) -> ScenesToPaint | CaptionedPictures:
-        if isinstance(data, Scenes):
-            check_scene_size(data.size, self.recipe)
-            return ScenesToPaint(data, self.recipe, views)
-        return CaptionedPictures(data, self.size, views)
 
     def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
         """Pictures at random noise levels, with captions."""
         return self._batch(self.source, indices, generator)
 
-    def _batch(self, source: ScenesToPaint | CaptionedPictures, indices: Tensor, generator: RandomGenerator) -> Batch:
+    def _batch(self, source: PaintingSource, indices: Tensor, generator: RandomGenerator) -> Batch:
         samples = source.samples(indices, self.size, generator)
         words = tokenize(samples.captions, self._text.max_words, self._text.max_bytes)
         # Without the spans of the words: sending thousands of them from a worker process takes longer than the rest.
@@ -100,7 +98,7 @@ class GenerateTraining(SourceTraining):
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """Mean error of the objective."""
         batch = join(batches)
-        self.words.update(batch.words.vocabulary())
+        self.words.update(word for word in batch.words.vocabulary() if word != ABSENT)
         noised = batch.on(device)
         if self.mean_flow is None:
             return flow_errors(model, noised).mean()
@@ -147,11 +145,20 @@ class GenerateTraining(SourceTraining):
         return GenerateTask(model, self.preprocess, name)
 
 
-def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> GeneratorConfig:
-    """The generator that a recipe describes; of a pretrained generator its own, with the recipe's sources too."""
+def freeze_unused(generator: Generator, sources: Sequence[str]) -> None:
+    """Train no weights of other sources of pictures: they are absent throughout, which is one learned token."""
+    for name, module in generator.pictures.items():
+        source = cast(PictureSource, module)
+        for part in (source.embed, source.norm):
+            part.requires_grad_(name in sources)
+
+
+def generator_config(recipe: GenerateRecipe, sources: Sequence[str], pretrained: Task | None) -> GeneratorConfig:
+    """The generator that a recipe describes, with these sources beside the caption; of a pretrained generator its own,
+    with these sources too."""
     if isinstance(pretrained, GenerateTask):
         contained = recipe.guidance if recipe.objective == "mean-flow" else pretrained.model.config.contained_guidance
-        known = set(pretrained.model.config.pictures) | set(recipe.sources)
+        known = set(pretrained.model.config.pictures) | set(sources)
         pictures = tuple(name for name in PICTURE_SOURCES if name in known)
         return pretrained.model.config.model_copy(update={"contained_guidance": contained, "pictures": pictures})
     if recipe.objective == "mean-flow":
@@ -167,7 +174,7 @@ def generator_config(recipe: GenerateRecipe, pretrained: Task | None) -> Generat
                 "depth": recipe.text_depth,
                 "max_words": MAX_WORDS,
             },
-            "pictures": recipe.sources,
+            "pictures": tuple(sources),
             "late": -(-recipe.depth // 3),
         }
     )
