@@ -242,6 +242,30 @@ def test_mistakes_with_pictures(paint, photo, tmp_path, arguments, code, found):
     assert sorted(os.listdir(tmp_path)) == before, "nothing is left behind"
 
 
+def test_an_image_and_a_style_that_the_model_attends_to(saccade, photo, tmp_path):
+    generators.task(("picture", "masked", "style")).save(tmp_path / "sources")
+    model = ("--model", tmp_path / "sources")
+    Image.new("RGB", (31, 29), "red").save(tmp_path / "style.png")
+    pictures = ("--image", "photo.png", "--style", "style.png")
+    given = (*pictures, "--style-strength", 2, "--image-guidance", 1.5, "--style-guidance", 1.25, *model, "--steps", 2)
+    done = saccade("generate", *given, "--seed", 3, "--out", "one.png", "--json")
+    assert done.code == 0
+    [picture] = json.loads(done.out)["pictures"]
+    assert (picture["image"], picture["style"], picture["style_strength"]) == ("photo.png", "style.png", 2)
+    assert (picture["image_guidance_scale"], picture["style_guidance_scale"]) == (1.5, 1.25)
+    assert "strength" not in picture
+    again = saccade("generate", "--like", "one.png", *pictures, *model, "--out", "two.png")
+    assert (again.code, again.err) == (0, done.err)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    missing = saccade("generate", "--like", "one.png", "--image", "photo.png", *model)
+    assert "take the style of style.png, which they do not contain: give it with --style" in missing.line
+    alone = saccade("generate", RED, "--style-strength", 2, *model)
+    assert "--style-strength goes with --style" in alone.line
+    page = saccade("generate", RED, *given, "--look", "page.html")
+    assert page.code == 0
+    assert "(style)" in (tmp_path / "page.html").read_text()
+
+
 def test_a_picture_cannot_take_a_layout(paint, photo):
     assert paint(RED, "--instead", "a star", "--out", "a.png").code == 0
     assert "take the layout of another prompt" in paint("--like", "a.png", "--image", "photo.png").line

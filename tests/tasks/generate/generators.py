@@ -22,9 +22,10 @@ GRID = (5, 7)
 
 
 @torch.no_grad()
-def task() -> GenerateTask:
+def task(pictures: tuple[str, ...] = ()) -> GenerateTask:
+    """pictures: sources beside the prompt."""
     torch.manual_seed(2)
-    model = Generator(GeneratorConfig.model_validate(CONFIG)).eval()
+    model = Generator(GeneratorConfig.model_validate({**CONFIG, "pictures": pictures})).eval()
     for weight in model.parameters():
         weight.add_(torch.randn_like(weight) * 0.1)
     for block in model.blocks:

@@ -92,7 +92,9 @@ def test_large_pictures_are_painted_in_smaller_batches(task, monkeypatch):
     batches = []
     monkeypatch.setattr(module, "MAX_BATCH_TOKENS", 2 * 35 + 1)
     encode = GenerateTask.encode
-    monkeypatch.setattr(GenerateTask, "encode", lambda self, s, *given: batches.append(len(s)) or encode(self, s, *given))
+    monkeypatch.setattr(
+        GenerateTask, "encode", lambda self, s, *given: batches.append(len(s)) or encode(self, s, *given)
+    )
     assert len(task.generate("a red star", n=5, seed=0, **FAST)) == 5
     assert batches == [2, 2, 1]
 

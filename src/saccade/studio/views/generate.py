@@ -72,7 +72,7 @@ class PaintedWords(Targets):
 
     prompt: as written. words: its words. bias: log of their weights in the prompt. steps: numbers of the steps, from 0.
     times: of the steps. predictions: of the picture, by step; None where they are not known. of: number of all steps.
-    self_step: the step of `others`. other: whether the last of the words stands for tokens that are no words.
+    self_step: the step of `others`. other: how many of the last words stand for tokens that are no words.
     """
 
     kind = "painting"
@@ -86,7 +86,7 @@ class PaintedWords(Targets):
     predictions: list[Image.Image | None]
     of: int
     self_step: int
-    other: bool = False
+    other: int = 0
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -142,25 +142,32 @@ class PaintedWords(Targets):
 
 def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     """What a page shows of a generation. self_step: the step of which it shows the self-attention."""
-    bias = torch.tensor(generation.weights).log()
+    pictures = [(name, span) for name, span in generation.spans.items() if name != "caption"]
+    style = generation.picture.settings.style
+    strengths = [style.strength if style is not None and name == "style" else 1.0 for name, _ in pictures]
+    bias = torch.tensor([*generation.weights, *strengths]).log()
+    tokens = len(generation.words) + sum(span.stop - span.start for _, span in pictures)
     steps = generation.steps
     grid = generation.grid[1:]
     layers = []
     for layer in range(generation.depth):
         calls = [each.call(layer) for each in steps]
-        scores = torch.stack([_scores(call, len(bias)) for call in calls])
-        layers.append(WordScores(calls[0].name, scores, bias, calls[0].scale, grid, len(bias)))
+        scores = torch.stack([_scores(call, len(generation.words), [span for _, span in pictures]) for call in calls])
+        layers.append(WordScores(calls[0].name, scores, bias, calls[0].scale, grid, tokens))
     own = [_of_prompt(steps[self_step].call(layer, "self")) for layer in range(generation.depth)]
     notes = []
     if any(each.guided for each in steps):
         notes.append("Guidance also evaluates the negative prompt; its attention is not shown.")
+    if pictures:
+        notes.append("What is in brackets is no word: all patches of another source together, or that there is none.")
     words = PaintedWords(
         layers=layers,
         others=Trace(own),
         grid=grid,
         notes=notes,
         prompt=generation.picture.settings.prompt,
-        words=generation.words,
+        words=[*generation.words, *(_named(name, name in generation.given) for name, _ in pictures)],
+        other=len(pictures),
         bias=bias,
         steps=[each.step for each in steps],
         times=[each.t for each in steps],
@@ -207,7 +214,7 @@ def pipeline_words(traced: PipelineTrace) -> PipelineWords:
         predictions=[None] * count,
         of=every,
         self_step=every // 2,
-        other=True,
+        other=1,
     )
 
 
@@ -279,13 +286,22 @@ def _facts(task: GenerateTask | PublicGenerateTask, settings: Settings) -> dict[
     }
 
 
-def _scores(call: Call, words: int) -> Float[Tensor, "h m n"]:
-    """Scaled q·k of the prompt's words with all patches."""
-    q, k = call.q[0].float(), call.k[0, :, :words].float()
-    return (k.repeat_interleave(q.shape[0] // k.shape[0], dim=0) @ q.mT * call.scale).cpu()
+def _scores(call: Call, words: int, pictures: list[slice]) -> Float[Tensor, "h m n"]:
+    """Scaled q·k of the prompt's words with all patches, then the log of the sum of the exponentials of those of each
+    other source."""
+    q, k = call.q[0].float(), call.k[0].float()
+    every = k.repeat_interleave(q.shape[0] // k.shape[0], dim=0) @ q.mT * call.scale
+    sums = [every[:, span].logsumexp(dim=1, keepdim=True) for span in pictures]
+    return torch.cat([every[:, :words], *sums], dim=1).cpu()
 
 
 def _of_prompt(call: Call) -> Call:
     """A self-attention call of the prompt alone."""
     v = None if call.v is None else call.v[:1]
     return Call(call.name, call.kind, call.q[:1], call.k[:1], v, lse=call.lse[:1], scale=call.scale, run=call.run)
+
+
+def _named(source: str, given: bool) -> str:
+    """How a page names a source that is not the prompt."""
+    name = {"masked": "masked picture"}.get(source, source)
+    return f"({name})" if given else f"(no {name})"

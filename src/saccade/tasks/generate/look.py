@@ -5,6 +5,7 @@ row of a map is what one patch listens to, a column is where one word acts. Quer
 maps are computed when they are requested.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,6 +59,8 @@ class GenerationTrace:
         words: of the prompt; sources of the cross-attention, in order.
         negative_words: the same of the negative prompt; a single "" where there is none.
         weights: of the words of the prompt, as written there; log of them is part of the scores.
+        spans: of the words and of the other sources among the sources of the cross-attention. given: which of these
+            there are; an absent one is one token, "nothing".
         grid: (frames, rows, columns) of patches.
         depth: blocks, which are called layers.
         evaluations: in order; a step of Heun's sampler makes two, except for the last.
@@ -67,6 +70,8 @@ class GenerationTrace:
     words: list[str]
     negative_words: list[str]
     weights: list[float]
+    spans: Mapping[str, slice]
+    given: frozenset[str]
     grid: tuple[int, int, int]
     depth: int
     evaluations: list[Evaluation]
@@ -77,7 +82,7 @@ class GenerationTrace:
         return [each for i, each in enumerate(self.evaluations) if not i or each.step > self.evaluations[i - 1].step]
 
     def word_maps(self, step: int, layer: int, text: Text = "prompt") -> Float[Tensor, "h m f y x"]:
-        """How much each patch listens to each word; of one patch, all words together sum to 1.
+        """How much each patch listens to each word; of one patch, all words and other sources together sum to 1.
 
         Raises SaccadeError for a step or layer that there is not, and for the negative prompt in unguided steps."""
         return self._maps(step, layer, list(range(len(self._words(text)))), text)
@@ -87,9 +92,19 @@ class GenerationTrace:
         return self._maps(step, layer, [word], text)[:, 0]
 
     def patch_words(self, step: int, layer: int, patch: int, text: Text = "prompt") -> Float[Tensor, "h m"]:
-        """How much a patch listens to each word; sums to 1. patch: from 0, frame by frame and row by row."""
+        """How much a patch listens to each word; sums to 1 with other sources. patch: from 0, frame by frame and
+        row by row."""
         row = self._row(step, text)
         return self.call(step, layer).rows([patch])[row, :, 0, : len(self._words(text))]
+
+    def patch_places(self, step: int, layer: int, patch: int, source: str) -> Float[Tensor, "h m"]:
+        """How much a patch listens to each patch of another source: "picture", "masked" or "style", row by row.
+
+        Raises SaccadeError for a source that is not given."""
+        if source not in self.given:
+            known = ", ".join(sorted(self.given)) or "none"
+            raise SaccadeError(f"there is no source {source!r} beside the prompt; there is {known}")
+        return self.call(step, layer).rows([patch])[0, :, 0, self.spans[source]]
 
     def call(self, step: int, layer: int, kind: Literal["self", "cross"] = "cross") -> Call:
         """The attention of a block at the evaluation with which a step begins."""
@@ -134,6 +149,8 @@ def trace_generation(
     if settings.layout is not None:
         raise SaccadeError("the settings have a layout, which is another prompt: a page shows a picture of one prompt")
     words, present, weights = task.read([settings])
+    given = task.pictures(settings, originals)
+    spans = task.encode([settings], given).spans
     patch, depth = task.model.config.patch, task.model.config.depth
     grid = (1, settings.size[0] // patch, settings.size[1] // patch)
     _check_bytes(task, settings, grid[1] * grid[2], values)
@@ -152,6 +169,8 @@ def trace_generation(
         prompt,
         negative if bool(present[1]) else [""],
         weights[0, : len(prompt)].tolist(),
+        spans,
+        frozenset(given),
         grid,
         depth,
         evaluations,

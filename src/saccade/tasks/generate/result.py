@@ -51,8 +51,22 @@ class GeneratedPicture:
             "guidance_interval": list(sampling.interval),
             "sampler": s.sampler,
             "model": s.model,
-            **({} if s.image is None else {"image": s.image.name, "strength": s.image.strength}),
+            **_pictures(s),
         }
 
     def _repr_png_(self) -> bytes:
         return self.to_png()
+
+
+def _pictures(settings: Settings) -> dict[str, Any]:
+    """What the picture was painted from beside the prompt; the strength only of a picture to start from."""
+    found: dict[str, Any] = {}
+    image, style, sampling = settings.image, settings.style, settings.sampling
+    if image is not None:
+        start = {"strength": image.strength}
+        found |= {"image": image.name} | (start if image.use == "start" else {})
+        found["image_guidance_scale"] = sampling.image_guidance
+    if style is not None:
+        found |= {"style": style.name, "style_strength": style.strength}
+        found["style_guidance_scale"] = sampling.style_guidance
+    return found

@@ -153,7 +153,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         for chunk in runs:
             noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
             first, own = chunk[0], (originals or Originals()).of(chunk[0])
-            given = own.pixels(first, model.config.patch, self.preprocess.size, noise.device)
+            given = self.pictures(first, own)
             terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
             report = _offset(callback, done, total)
             pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
@@ -165,6 +165,12 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
                 )
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
                 yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
+
+    def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]:
+        """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`
+        takes them."""
+        own = (originals or Originals()).of(settings)
+        return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.out.bias.device)
 
     @torch.no_grad()
     def encode(
