@@ -1,25 +1,36 @@
 #!/usr/bin/env bash
-# A generator of drawn scenes from text, English and Korean; its text encoder starts as the bundled matcher's.
+# A generator of drawn scenes from text, English and Korean, from pictures, and in the style of pictures.
 #
-# command    recipes/painter.sh             on two CPU cores
-#            recipes/painter.sh cuda        on a GPU: larger batches, more pictures, scenes drawn by worker processes
-# hardware   two CPU cores (Intel Xeon), in fp32
-# time       see src/saccade/weights/painter/README.md, which also says where the bundled model departs from these lines
+# command    recipes/painter.sh             on two CPU cores, all stages
+#            recipes/painter.sh cuda        on one GPU with 16 CPU cores
+# hardware   see src/saccade/weights/painter/README.md
+# time       as there, which also says where the bundled model departs from these lines
 # score      as there
 set -euo pipefail
 device=${1:-cpu}
+scenes=objects=1-3,apart
+sources=(--picture-share 0.12 --mask-share 0.05 --style-share 0.08)
 if [ "$device" = cuda ]; then
-  flow=(--data scenes:102400,objects=1-3,apart --batch 512 --epochs 100 --workers 12 --precision bf16 --device cuda)
-  mean_flow=(--data scenes:102400,objects=1-3,apart --batch 512 --epochs 10 --workers 12 --precision bf16 --device cuda)
+  machine=(--batch 512 --views 4 --workers 12 --precision bf16 --compile yes --device cuda)
+  words=102400 words_epochs=4 all=614400 all_epochs=4 last=102400 last_epochs=4 few=102400
 else
-  flow=(--data scenes:11520,objects=1-3,apart --batch 96 --epochs 26 --precision fp32 --compile yes)
-  mean_flow=(--data scenes:9600,objects=1-3,apart --batch 96 --epochs 5 --precision fp32 --compile yes)
+  machine=(--batch 96 --precision fp32 --compile yes)
+  words=11520 words_epochs=26 all=11520 all_epochs=80 last=11520 last_epochs=16 few=11520
 fi
-# First the flow, for tens of steps with guidance.
-saccade train generate "${flow[@]}" --weights matcher --name painter-flow \
-  --lr 0.02 --adam-lr 2e-3 --weight-decay 0.01 --warmup 0.02 --ema 0.999
+# First from words alone; its text encoder starts as the bundled matcher's.
+saccade train generate --data "scenes:$words,$scenes" --weights matcher --name painter-words "${machine[@]}" \
+  --epochs "$words_epochs" --lr 0.02 --adam-lr 2e-3 --weight-decay 0.01 --warmup 0.02 --ema 0.999
+# Then with pictures, holes and styles too.
+saccade train generate --data "scenes:$all,$scenes" --weights runs/painter-words --name painter-all "${machine[@]}" \
+  --epochs "$all_epochs" "${sources[@]}" --lr 0.02 --adam-lr 2e-3 --weight-decay 0.01 --warmup 0.05 --ema 0.999 \
+  --time-mean -0.8
+# Then mostly from words again, with falling rates.
+saccade train generate --data "scenes:$last,$scenes" --weights runs/painter-all --name painter-last "${machine[@]}" \
+  --epochs "$last_epochs" --picture-share 0.06 --mask-share 0.03 --style-share 0.04 --lr 0.01 --adam-lr 1e-3 \
+  --weight-decay 0.01 --warmup 0.01 --ema 0.998 --time-mean -0.7
 # Then the same weights as a map over intervals, for few steps.
-saccade train generate "${mean_flow[@]}" --weights runs/painter-flow --objective mean-flow --name painter \
-  --lr 0.005 --adam-lr 5e-4 --weight-decay 0.01 --ema 0.99
-saccade val scenes:500,objects=1-3,apart --model runs/painter
+saccade train generate --data "scenes:$few,$scenes" --weights runs/painter-last --objective mean-flow --name painter \
+  "${machine[@]}" --epochs 5 --picture-share 0.06 --mask-share 0.03 --style-share 0.04 --lr 0.005 --adam-lr 5e-4 \
+  --weight-decay 0.01 --ema 0.99
+saccade val "scenes:500,$scenes" --model runs/painter
 python -m benchmarks.generation.compose --model runs/painter
