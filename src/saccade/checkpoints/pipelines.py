@@ -1,4 +1,4 @@
-"""Text-to-image pipelines of diffusers: what their folder declares is checked, then their networks are loaded.
+"""Pipelines of diffusers: what their folder declares is checked, then their networks are loaded.
 
 Weights are read from safetensors only, in fp32. A pipeline, or a part of one, that brings its own code is refused.
 Needs the extra saccade-attention[diffusers].
@@ -19,45 +19,13 @@ from torch import nn
 
 from saccade.checkpoints.files import read_json
 from saccade.checkpoints.formats import PICKLES
+from saccade.checkpoints.pipeline_classes import CLASSIFIER_FREE, DISTILLED, PIPELINES, Guidance
 from saccade.checkpoints.public import quiet_transformers
 from saccade.data.files import escape
 from saccade.errors import CheckpointError, in_one_line, install_hint
 
 INDEX = "model_index.json"
 PREFIX = "diffusers:"
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """How a pipeline is guided.
-
-    argument: of its call, which takes the scale g. formula: of the guided prediction. negative: whether it takes a
-    negative prompt.
-    """
-
-    argument: str
-    formula: str
-    negative: bool = True
-
-
-CLASSIFIER_FREE = Guidance("guidance_scale", "negative + g (positive - negative) for g above 1")
-FROM_POSITIVE = Guidance("guidance_scale", "positive + g (positive - negative) for g above 0: g is one less than usual")
-TRUE_CFG = Guidance("true_cfg_scale", "negative + g (positive - negative) for g above 1")
-DISTILLED = Guidance("guidance_scale", "g is an input of the network; there is no negative prompt", negative=False)
-
-# Read in the source of diffusers 0.42. For some of them `guidance` decides by the config of the network.
-PIPELINES: Mapping[str, Guidance] = {
-    "StableDiffusionPipeline": CLASSIFIER_FREE,
-    "StableDiffusionXLPipeline": CLASSIFIER_FREE,
-    "StableDiffusion3Pipeline": CLASSIFIER_FREE,
-    "LatentConsistencyModelPipeline": DISTILLED,
-    "FluxPipeline": TRUE_CFG,
-    "ChromaPipeline": CLASSIFIER_FREE,
-    "PixArtAlphaPipeline": CLASSIFIER_FREE,
-    "PixArtSigmaPipeline": CLASSIFIER_FREE,
-    "QwenImagePipeline": TRUE_CFG,
-    "ZImagePipeline": FROM_POSITIVE,
-}
 # Where the classes of a pipeline's parts may come from; stable_diffusion: its safety checker, in diffusers.
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 FETCHED = ("json", "safetensors", "txt", "model", "jinja")  # files of a part, by their endings
@@ -89,8 +57,8 @@ def is_pipeline(spec: str | Path) -> bool:
 def load_pipeline(spec: str | Path) -> PublicPipeline:
     """spec: "diffusers:FOLDER", a folder that diffusers saved, or "hf:owner/name". A folder is loaded without network.
 
-    Raises CheckpointError, in one line, for one that is missing, incomplete, no text-to-image pipeline of PIPELINES, or
-    needs code or pickled weights.
+    Raises CheckpointError, in one line, for one that is missing, incomplete, no pipeline of PIPELINES, or needs code
+    or pickled weights.
     """
     text = str(spec)
     with quiet_diffusers(text) as diffusers:
@@ -200,7 +168,7 @@ def _check_class(kind: object, name: str) -> None:
     if isinstance(kind, list):
         raise CheckpointError(f"{escape(name)} is a pipeline with code of its own, which is refused")
     raise CheckpointError(
-        f"{escape(name)} is a {escape(str(kind))}, not a text-to-image pipeline that can be used here; expected one of "
+        f"{escape(name)} is a {escape(str(kind))}, not a pipeline that can be used here; expected one of "
         f"{', '.join(PIPELINES)}"
     )
 

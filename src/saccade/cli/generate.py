@@ -12,7 +12,7 @@ from saccade.cli.console import DeviceName, Json, Precision, whole
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import print_notes
 from saccade.cli.picture_files import Files
-from saccade.cli.source_pictures import SourceOptions, fitted, note_size
+from saccade.cli.source_pictures import SourceOptions, note_size, note_steps, with_pictures
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def generate(
     image: Path | None = None,
     strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     mask: Path | None = None,
+    mask_of: str | None = None,
+    segmenter: str | None = None,
     image_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     style: Path | None = None,
     style_strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
@@ -87,8 +89,8 @@ def generate(
         What to paint. (red:1.5) gives words more weight, (red:0.5) less; (red) is 1.1, [red] is 1 / 1.1, and \\( is a
         plain bracket. A weight multiplies the attention to the word.
     model
-        A generator: the name of a bundled one, a folder (a run's too), or a text-to-image pipeline of diffusers:
-        diffusers:FOLDER or hf:owner/name.
+        A generator: the name of a bundled one, a folder (a run's too), or a pipeline of diffusers: diffusers:FOLDER or
+        hf:owner/name.
     negative
         What to move away from; it takes effect where --guidance is not 1.
     steps
@@ -117,12 +119,16 @@ def generate(
     strength
         With --image: start from it, and how much of it is painted anew. 0 gives the picture back, 1 starts from noise;
         all steps are spent in between. Default for models that were not trained on pictures to paint from: 0.6, or 1
-        with --mask.
+        with --mask. Pipelines of diffusers spend about this share of the steps, and have a default of their own.
     mask
         With --image: a picture of its size that is white where to paint. All other pixels are kept exactly, and the
         result has the size of the picture. Greys from 50 % on are white.
+    mask_of
+        In place of --mask: what to paint, in words that name classes of a segmenter, such as "the star".
+    segmenter
+        With --mask-of: a model that segments pictures. Default: shapes.
     image_guidance
-        How closely to follow --image: 1 for no guidance. Default: 1.
+        How closely to follow --image: 1 for no guidance. Default: 1, or the pipeline's own.
     style
         Picture whose style to take, where the model was trained so.
     style_strength
@@ -151,7 +157,7 @@ def generate(
     as_json
         As JSON: the settings and the path of each picture.
     """
-    beginning = SourceOptions(image, mask, strength, style, style_strength)
+    beginning = SourceOptions(image, mask, mask_of, segmenter, strength, style, style_strength)
     if prompt is None and like is None and not beginning.files:
         raise UsageError('no prompt was given: say what to paint, as in saccade generate "a red star"')
     if prompt is not None and not prompt.strip() and not beginning.files:
@@ -163,23 +169,24 @@ def generate(
     from saccade.device import join
     from saccade.tasks.generate.base import several
     from saccade.tasks.generate.prompt_to_prompt import instead_of
+    from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
-    from saccade.tasks.loading import load_generator
 
     base = None if like is None else Settings.read(like)
     originals = beginning.read(base)
-    task = load_generator(model)
-    print_notes(task)
+    task = _load(model, originals)
     place = join(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     sampling |= {"image_guidance": image_guidance, "style_guidance": style_guidance}
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
     if beginning.files:
-        others = _with_pictures(task, originals, base, others) | beginning.options(originals, base)
+        others = with_pictures(task, originals, base, others) | beginning.options(originals, base)
     settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     if originals.image is not None:
         note_size(settings, originals.image)
+        if isinstance(task, PublicGenerateTask):
+            note_steps(task, settings)
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
     unknown = _print_assumptions(task, base, settings)
@@ -192,17 +199,15 @@ def generate(
     _finish(files, n, unknown, as_json)
 
 
-def _with_pictures(
-    task: "AnyGenerateTask", originals: "Originals", base: "Settings | None", options: dict[str, Any]
-) -> dict[str, Any]:
-    """Options of a picture that is painted from others. Raises UsageError for other libraries' pipelines."""
+def _load(model: str, originals: "Originals") -> "AnyGenerateTask":
+    """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
+    `load_generator` does, and for a public pipeline that takes no image."""
     from saccade.tasks.generate.task import GenerateTask
+    from saccade.tasks.loading import load_generator
 
-    if not isinstance(task, GenerateTask):
-        raise UsageError(f"{task.name} paints from text alone: leave out --image and --style, or use another model")
-    if options["prompt"] is None and base is None:
-        options = options | {"prompt": ""}
-    return options if originals.image is None else fitted(task, originals.image, base, options)
+    task = load_generator(model)
+    print_notes(task)
+    return task if isinstance(task, GenerateTask) else task.painting_from(originals)
 
 
 def _settings(
@@ -276,12 +281,10 @@ def _painted(
             from saccade.studio.views.generate import write_generation_page
 
             yield write_generation_page(task, settings[0], look, report, originals=originals)[0]
-        elif isinstance(task, GenerateTask) and (originals.image or originals.style):
-            yield from task.generate_all(settings, report, originals=originals)
-        elif isinstance(task, GenerateTask):
+        elif isinstance(task, GenerateTask) and not (originals.image or originals.style):
             yield from paint(task, settings, report)
         else:
-            yield from task.generate_all(settings, report)
+            yield from task.generate_all(settings, report, originals=originals)
 
 
 def _finish(files: Files, n: int, unknown: list[str], as_json: bool) -> None:

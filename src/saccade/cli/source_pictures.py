@@ -9,17 +9,25 @@ from saccade.data.files import escape
 from saccade.errors import UsageError, printable
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from saccade.tasks.generate.image import Original, Originals
+    from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
 
+SEGMENTER = "shapes"
+
+
 @dataclass(frozen=True)
 class SourceOptions:
-    """--image, --mask, --strength, --style and --style-strength."""
+    """--image, --mask, --mask-of, --segmenter, --strength, --style and --style-strength."""
 
     image: Path | None = None
     mask: Path | None = None
+    mask_of: str | None = None
+    segmenter: str | None = None
     strength: float | None = None
     style: Path | None = None
     style_strength: float | None = None
@@ -32,9 +40,13 @@ class SourceOptions:
     def check(self, instead: str | None, look: Path | None) -> None:
         """Raises UsageError for options that do not go together."""
         if self.image is None:
-            for option, value in (("--mask", self.mask), ("--strength", self.strength)):
+            for option, value in (("--mask", self.mask), ("--mask-of", self.mask_of), ("--strength", self.strength)):
                 if value is not None:
                     raise UsageError(f"{option} goes with --image: give the picture to start from")
+        if self.mask is not None and self.mask_of is not None:
+            raise UsageError("--mask and --mask-of both say what to paint: give one of them")
+        if self.segmenter is not None and self.mask_of is None:
+            raise UsageError('--segmenter goes with --mask-of: say what to paint, as in --mask-of "the star"')
         if self.style is None and self.style_strength is not None:
             raise UsageError("--style-strength goes with --style: give the picture whose style to take")
         if self.files and instead is not None:
@@ -50,7 +62,7 @@ class SourceOptions:
         from saccade.tasks.generate.image import Original, Originals
 
         self._check_base(base)
-        image = None if self.image is None else Original.read(self.image, self.mask)
+        image = None if self.image is None else Original.read(self.image, self._mask())
         style = None if self.style is None else Original.read(self.style)
         for original in filter(None, (image, style)):
             for note in original.notes:
@@ -58,6 +70,20 @@ class SourceOptions:
         if base is not None:
             _note_differences(base, image, style)
         return Originals(image, style)
+
+    def _mask(self) -> "Path | Image.Image | None":
+        """The mask's file, or the mask of what --mask-of names. Raises CheckpointError for a segmenter that is none."""
+        if self.mask_of is None or self.image is None:
+            return self.mask
+        from saccade.errors import CheckpointError
+        from saccade.tasks.generate.mask_words import mask_of
+        from saccade.tasks.loading import load
+        from saccade.tasks.segment.task import SegmentTask
+
+        task = load(self.segmenter or SEGMENTER)
+        if not isinstance(task, SegmentTask):
+            raise CheckpointError(f"{self.segmenter} segments no pictures: a model that does is needed, as {SEGMENTER}")
+        return mask_of(self.mask_of, self.image, task)
 
     def _check_base(self, base: "Settings | None") -> None:
         if base is None:
@@ -68,8 +94,8 @@ class SourceOptions:
                 f"the settings are of the picture {printable(before.name)}, which they do not contain: give it with "
                 f"--image{' and its mask with --mask' if before.mask_digest else ''}"
             )
-        if before is not None and before.mask_digest and self.mask is None:
-            raise UsageError("the settings have a mask, which they do not contain: give it with --mask")
+        if before is not None and before.mask_digest and self.mask is None and self.mask_of is None:
+            raise UsageError("the settings have a mask, which they do not contain: give it with --mask or --mask-of")
         if base.style is not None and self.style is None:
             raise UsageError(
                 f"the settings take the style of {printable(base.style.name)}, which they do not contain: give it with "
@@ -88,15 +114,29 @@ class SourceOptions:
         return {"originals": originals, "strength": strength, "style_strength": style_strength}
 
 
-def fitted(
-    task: "GenerateTask", original: "Original", base: "Settings | None", options: dict[str, Any]
+def with_pictures(
+    task: "GenerateTask | PublicGenerateTask",
+    originals: "Originals",
+    base: "Settings | None",
+    options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Options with the height and width at which a picture is painted from the image: those that are given, else those
-    of `base` where it is of the same image, else about the size of training in its aspect."""
+    """Options of a picture that is painted from others, which may have no prompt, and has the height and width that
+    are given, else those of `base` where it is of the same image, else about the size of training, or a pipeline's
+    own, in the aspect of the image."""
+    from saccade.tasks.generate.public import PublicGenerateTask
+
+    original = originals.image
+    if options["prompt"] is None and base is None:
+        options = options | {"prompt": ""}
+    if original is None:
+        return options
     height, width = options["height"], options["width"]
     if base is not None and base.image is not None and base.image.digest == original.digest:
         height, width = base.size[0] if height is None else height, base.size[1] if width is None else width
-    height, width = original.fit(task.preprocess.size, task.model.config.patch, height, width)
+    if isinstance(task, PublicGenerateTask):
+        height, width = task.fit(original, height, width)
+    else:
+        height, width = original.fit(task.preprocess.size, task.model.config.patch, height, width)
     return options | {"height": height, "width": width}
 
 
@@ -106,6 +146,15 @@ def note_size(settings: "Settings", original: "Original") -> None:
     if (width, height) != original.image.size:
         own = f"{escape(original.name)}, {original.image.width} x {original.image.height} pixels"
         console.note(console.stderr(), f"{own}, is painted at {width} x {height} pixels")
+
+
+def note_steps(task: "PublicGenerateTask", settings: "Settings") -> None:
+    """Print how many steps a strength spends in a public pipeline."""
+    image, steps = settings.image, settings.sampling.steps
+    if image is not None and image.use == "start":
+        kind = type(task.model).__name__
+        spent = f"a strength of {image.strength:g} spends {task.spent_steps(settings)} of {steps} steps"
+        console.note(console.stderr(), f"{kind}: {spent}")
 
 
 def _note_differences(base: "Settings", image: "Original | None", style: "Original | None") -> None:

@@ -22,9 +22,13 @@ try:
             AutoencoderKL,
             ChromaPipeline,
             ChromaTransformer2DModel,
+            ControlNetModel,
             DDIMScheduler,
             EulerAncestralDiscreteScheduler,
             FlowMatchEulerDiscreteScheduler,
+            FluxControlPipeline,
+            FluxFillPipeline,
+            FluxKontextPipeline,
             FluxPipeline,
             FluxTransformer2DModel,
             LatentConsistencyModelPipeline,
@@ -34,6 +38,10 @@ try:
             PixArtTransformer2DModel,
             SD3Transformer2DModel,
             StableDiffusion3Pipeline,
+            StableDiffusionControlNetPipeline,
+            StableDiffusionImg2ImgPipeline,
+            StableDiffusionInpaintPipeline,
+            StableDiffusionInstructPix2PixPipeline,
             StableDiffusionPipeline,
             StableDiffusionXLPipeline,
             UNet2DConditionModel,
@@ -144,10 +152,10 @@ def stable_diffusion_3():
     )  # fmt: skip
 
 
-def flux(guidance_embeds=True):
+def flux(guidance_embeds=True, in_channels=16):
     torch.manual_seed(7)
     transformer = FluxTransformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
+        patch_size=1, in_channels=in_channels, out_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
         joint_attention_dim=32, pooled_projection_dim=24, axes_dims_rope=[4, 4, 8], guidance_embeds=guidance_embeds,
     )  # fmt: skip
     return FluxPipeline(
@@ -187,5 +195,61 @@ def chroma():
     )  # fmt: skip
 
 
+def stable_diffusion_image_to_image():
+    return StableDiffusionImg2ImgPipeline(**stable_diffusion().components, requires_safety_checker=False)
+
+
+def stable_diffusion_inpainting():
+    """Whose network reads the mask and the picture without the masked part."""
+    parts = stable_diffusion().components
+    torch.manual_seed(23)
+    parts["unet"] = unet(in_channels=9)
+    return StableDiffusionInpaintPipeline(**parts, requires_safety_checker=False)
+
+
+def controlnet():
+    parts = stable_diffusion().components
+    torch.manual_seed(29)
+    network = ControlNetModel(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), block_out_channels=(8, 16), layers_per_block=1,
+        norm_num_groups=2, cross_attention_dim=24, attention_head_dim=4, conditioning_embedding_out_channels=(8, 8),
+    )  # fmt: skip
+    with torch.no_grad():  # its outputs begin at 0
+        for block in [*network.controlnet_down_blocks, network.controlnet_mid_block]:
+            block.weight.normal_(std=0.5)
+        network.controlnet_cond_embedding.conv_out.weight.normal_()
+    return StableDiffusionControlNetPipeline(**parts, controlnet=network, requires_safety_checker=False)
+
+
+def instruct_pix2pix():
+    parts = stable_diffusion().components
+    torch.manual_seed(31)
+    parts["unet"] = unet(in_channels=8)
+    return StableDiffusionInstructPix2PixPipeline(**parts, requires_safety_checker=False)
+
+
+def without_adapter(parts):
+    return {name: part for name, part in parts.items() if name not in ("image_encoder", "feature_extractor")}
+
+
+def flux_control():
+    parts = flux(in_channels=32).components
+    return FluxControlPipeline(**without_adapter(parts))
+
+
+def flux_fill():
+    parts = flux(in_channels=48).components
+    return FluxFillPipeline(**without_adapter(parts))
+
+
+def flux_kontext():
+    return FluxKontextPipeline(**flux().components)
+
+
 FAMILIES = {"unet": stable_diffusion, "sd3": stable_diffusion_3, "flux": flux, "pixart": pixart}
 VARIANTS = {"sdxl": stable_diffusion_xl, "lcm": latent_consistency, "sigma": pixart_sigma, "chroma": chroma}
+# Their own class takes a picture.
+PICTURE_PIPELINES = {
+    "img2img": stable_diffusion_image_to_image, "inpaint": stable_diffusion_inpainting, "controlnet": controlnet,
+    "pix2pix": instruct_pix2pix, "control": flux_control, "fill": flux_fill, "kontext": flux_kontext,
+}  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from saccade.errors import CheckpointError, DataError, SaccadeError
+from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
@@ -194,7 +195,7 @@ def test_bad_requests(tasks, given, error, message):
 
 def test_plain_brackets_reach_the_pipeline(tasks):
     settings = tasks("unet").settings(r"a \(red\) star", **SIZE)
-    assert tasks("unet")._options([settings])["prompt"] == ["a (red) star"]
+    assert tasks("unet")._options([settings], Originals())["prompt"] == ["a (red) star"]
 
 
 def test_sizes_lie_in_patches(tasks):
@@ -246,7 +247,7 @@ def edited(folder, file, change):
 
 BAD_INDEX = {
     "custom": ({"_class_name": ["pipeline", "MyPipeline"]}, "a pipeline with code of its own, which is refused"),
-    "other": ({"_class_name": "AudioLDMPipeline"}, "AudioLDMPipeline, not a text-to-image pipeline that can be used"),
+    "other": ({"_class_name": "AudioLDMPipeline"}, "AudioLDMPipeline, not a pipeline that can be used"),
     "part": ({"unet": ["my_unet", "MyUNet"]}, "its unet is MyUNet of my_unet, code that is not part of diffusers"),
     "path": ({"../unet": ["diffusers", "UNet2DConditionModel"]}, r"its ../unet is UNet2DConditionModel of diffusers"),
     "absent": ({"upscaler": ["diffusers", "AutoencoderKL"]}, "its upscaler is missing"),

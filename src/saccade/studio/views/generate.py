@@ -254,7 +254,7 @@ def write_generation_page(
         generation = trace_generation(task, settings, values=True, callback=callback, originals=originals)
         picture, targets = generation.picture, painted_words(generation, len(generation.steps) // 2)
     else:
-        traced = trace_pipeline(task, settings, callback=callback)
+        traced = trace_pipeline(task, settings, callback=callback, originals=originals)
         picture, targets = traced.picture, pipeline_words(traced)
     page = PageInput(
         picture=picture.image,

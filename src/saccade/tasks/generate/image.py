@@ -104,14 +104,14 @@ class Original:
         picture, strength = _tensor(self.image, settings.size).to(device), settings.image.strength
         if self.mask is None:
             return FromPicture(picture, strength) if settings.image.use == "start" else Start()
-        return Inpainting(picture, strength, _part(self.mask, settings.size).to(device))
+        return Inpainting(picture, strength, covered(self.mask, settings.size).to(device))
 
     def pixels(self, size: tuple[int, int], device: torch.device) -> Float[Tensor, "1 c y x"]:
         """What a source of a generator takes, at a size (height, width)."""
         picture = _tensor(self.image, size)[None].to(device)
         if self.mask is None:
             return picture
-        return masked_pixels(picture, ~_part(self.mask, size)[None, None].to(device))
+        return masked_pixels(picture, ~covered(self.mask, size)[None, None].to(device))
 
     def finish(self, painted: Image.Image) -> Image.Image:
         """The result: with a mask, in the picture's own size, with every pixel but the masked ones as it was."""
@@ -192,14 +192,18 @@ def _check_digest(what: str, expected: str, found: str) -> None:
         )
 
 
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """At the size (height, width), by averages where it is smaller."""
+    return image.resize(size[::-1], Image.Resampling.BILINEAR)
+
+
 def _tensor(image: Image.Image, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """-1 to 1, at the size (height, width)."""
-    resized = image.resize(size[::-1], Image.Resampling.BILINEAR)  # by averages, where it is smaller
-    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().contiguous() / 127.5 - 1
+    return torch.from_numpy(np.array(resized(image, size))).permute(2, 0, 1).float().contiguous() / 127.5 - 1
 
 
-def _part(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
-    """Pixels that masked ones contribute to when a picture is resized as by `_tensor`."""
+def covered(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
+    """Pixels that masked ones contribute to when a picture is resized as by `resized`."""
     shares = mask.convert("F").resize(size[::-1], Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(shares) > 0)
 

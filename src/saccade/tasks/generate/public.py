@@ -1,9 +1,8 @@
-"""Public text-to-image pipelines as tasks."""
+"""Public pipelines that paint as tasks."""
 
-import inspect
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,32 +10,41 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks, quiet_diffusers
-from saccade.errors import DataError, SaccadeError, in_one_line, printable
+from saccade.checkpoints.pipelines import PublicPipeline, guidance, quiet_diffusers
+from saccade.data.images import Source
+from saccade.errors import SaccadeError, in_one_line
 from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
+from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
 from saccade.tasks.generate.prompt import parse_prompt
+from saccade.tasks.generate.public_model import PublicModel
+from saccade.tasks.generate.public_pictures import (
+    check_image,
+    check_style,
+    image_settings,
+    picture_options,
+    picture_pipeline,
+    spent_steps,
+)
+from saccade.tasks.generate.public_prompt import check_prompts
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Sampling
 from saccade.tasks.generate.settings import Settings
 
 
-class PublicGenerateTask(ReadsNoPictures):
-    """A text-to-image pipeline of diffusers, with the methods of `GenerateTask`.
+class PublicGenerateTask(ReadsNoPictures, PublicModel):
+    """A pipeline of diffusers that paints, with the methods of `GenerateTask`.
 
-    Attributes:
-        model: the pipeline; `saccade.watch`, `saccade.edit` and `.to(device)` take it as it is.
-        guidance: its convention for the guidance scale and the negative prompt.
-        name: short name for display.
-        notes: what to know of it, one sentence each.
+    A text-to-image pipeline paints from pictures by diffusers' image-to-image and inpainting pipelines of the same
+    networks (`painting_from`).
     """
 
     kind = "generate"
 
     def __init__(self, public: PublicPipeline):
-        self.model, self.name, self.notes = public.pipeline, public.name, public.notes
-        self.guidance = public.guidance
+        super().__init__(public)
         self.card: dict[str, Any] = {}
+        self._converted: dict[str, PublicGenerateTask] = {}  # by the class of the pipeline
 
     def generate(
         self,
@@ -49,6 +57,12 @@ class PublicGenerateTask(ReadsNoPictures):
         guidance_scale: float | None = None,
         height: int | None = None,
         width: int | None = None,
+        image: Source | None = None,
+        mask_image: Source | None = None,
+        strength: float | None = None,
+        image_guidance_scale: float | None = None,
+        style_image: Source | None = None,
+        style_strength: float = 1.0,
         callback: Callback | None = None,
     ) -> list[GeneratedPicture]:
         """Paint `n` pictures of a prompt.
@@ -60,18 +74,51 @@ class PublicGenerateTask(ReadsNoPictures):
             seed: of the first picture, 0 to 2^63 - 1; picture i has seed + i. Default: drawn at random. Noise is drawn
                 on the CPU by a generator for each picture.
             num_inference_steps, guidance_scale: default: the pipeline's. The scale is passed on as it is.
-            height, width: in pixels; default: the pipeline's.
+            height, width: in pixels; default: the pipeline's, with an image about their area in its aspect.
+            image: the picture that is changed, or that a ControlNet or its kin follows.
+            mask_image: of its size: white pixels are painted and the others kept exactly, in the image's own size.
+            strength: how much of an image that sampling starts at is painted anew; the pipeline spends about that share
+                of the steps (`spent_steps`). Default: the pipeline's.
+            image_guidance_scale: for pipelines that take one (`guidance.image`). Default: the pipeline's.
+            style_image: for pipelines with an IP adapter. style_strength: factor of what the adapter adds.
             callback: called after each step as callback(steps done, steps in all).
 
         Raises:
             DataError: a prompt that is empty, too long, or with weights.
             SaccadeError: values out of range, or that the pipeline does not take.
         """
-        usual = self.default_sampling
-        steps = usual.steps if num_inference_steps is None else num_inference_steps
-        scale = usual.guidance if guidance_scale is None else guidance_scale
-        settings = self.settings(prompt, negative_prompt, seed, Sampling(steps, scale), height, width)
-        return list(self.generate_all(several(settings, n), callback))
+        if image is None and mask_image is not None:
+            raise SaccadeError("a mask_image goes with an image: give it too")
+        originals = Originals(
+            None if image is None else Original.read(image, mask_image),
+            None if style_image is None else Original.read(style_image),
+        )
+        task = self.painting_from(originals)
+        given = {"steps": num_inference_steps, "guidance": guidance_scale, "image_guidance": image_guidance_scale}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        sampling = replace(task.default_sampling, **changes)
+        if originals.image is not None:
+            height, width = task.fit(originals.image, height, width)
+        settings = task.settings(
+            prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength
+        )
+        return list(task.generate_all(several(settings, n), callback, originals=originals))
+
+    def painting_from(self, originals: Originals) -> "PublicGenerateTask":
+        """The task whose pipeline takes the pictures: this one, or of a text-to-image pipeline and an image the one of
+        the image-to-image or inpainting pipeline of the same networks. Raises SaccadeError where there is none."""
+        return self if originals.image is None else self._painting(originals.image.mask is not None)
+
+    def _painting(self, masked: bool) -> "PublicGenerateTask":
+        pipeline = picture_pipeline(self.model, masked, self.name)
+        if pipeline is self.model:
+            return self
+        kind = type(pipeline).__name__
+        if kind not in self._converted:
+            task = PublicGenerateTask(PublicPipeline(pipeline, guidance(pipeline), self.name, self.notes))
+            task.digest = self.digest  # of the same networks
+            self._converted[kind] = task
+        return self._converted[kind]
 
     def settings(
         self,
@@ -81,45 +128,56 @@ class PublicGenerateTask(ReadsNoPictures):
         sampling: Sampling | None = None,
         height: int | None = None,
         width: int | None = None,
+        originals: Originals | None = None,
+        strength: float | None = None,
+        style_strength: float = 1.0,
     ) -> Settings:
         """The settings of one picture, checked. Raises as `generate` does."""
+        given = originals or Originals()
+        task = self.painting_from(given)
+        if task is not self:
+            return task.settings(prompt, negative, seed, sampling, height, width, given, strength, style_strength)
         seed = first_seed(seed)
         sampling = sampling or self.default_sampling
-        if sampling.sampler != Sampling.sampler or sampling.interval != Sampling.interval:
-            raise SaccadeError(
-                f"{self.name} is sampled by its own {self.scheduler}, without a guidance interval: leave out the "
-                "sampler and the interval"
-            )
+        self._check_sampling(sampling)
         if negative.strip() and not self.guidance.negative:
             raise SaccadeError(f"{self.name} takes no negative prompt: its guidance is an input of the network")
         usual = (0, 0) if height is not None and width is not None else self.default_size
         size = (usual[0] if height is None else height, usual[1] if width is None else width)
         self._check_size(size)
-        self._check_prompts(prompt, negative)
-        return Settings(prompt, seed, size, negative, sampling, self.name, self.digest, scheduler=self.scheduler)
+        check_prompts(self.name, self.tokenizers, prompt, negative)
+        image = image_settings(self.model, self.name, given.image, strength, sampling.steps)
+        if given.style is not None:
+            check_style(self.model, self.name)
+        style = None if given.style is None else given.style.style_settings(style_strength)
+        found = Settings(prompt, seed, size, negative, sampling, self.name, self.digest, scheduler=self.scheduler)
+        return replace(found, image=image, style=style)
 
     def generate_all(
-        self, settings: Sequence[Settings], callback: Callback | None = None, batch: int = 1
+        self,
+        settings: Sequence[Settings],
+        callback: Callback | None = None,
+        batch: int = 1,
+        originals: Originals | None = None,
     ) -> Iterator[GeneratedPicture]:
         """A picture for each of the settings, in order. With a batch of 1 a picture is the same, bit for bit, whatever
-        is painted beside it; in larger ones the last digits of its pixels may differ.
+        is painted beside it; in larger ones the last digits of its pixels may differ. originals: the pictures of
+        settings with an image or a style.
 
-        Raises SaccadeError for settings with a layout or an image, where the pipeline fails, its output is not finite
-        or its safety checker blanks a picture.
+        Raises SaccadeError for settings with a layout, or with an image or a style that the pipeline does not take or
+        that `originals` are not, where the pipeline fails, its output is not finite or its safety checker blanks a
+        picture.
         """
         if any(each.layout for each in settings):
             raise SaccadeError(
                 f"{self.name} cannot keep the layout of another prompt: leave it out, or use our generator"
             )
-        if any(each.image for each in settings):
-            raise SaccadeError(
-                f"{self.name} is a pipeline from text alone: a picture to start from needs our generator"
-            )
         runs = list(chunks(settings, _shared, lambda _: batch))
-        total, done = sum(run[0].sampling.steps for run in runs), 0
-        for chunk in runs:
-            pixels = self._run(chunk, PipelineProgress(callback, done, total, chunk[0].sampling.steps))
-            done += chunk[0].sampling.steps
+        tasks = [self._task_of(run[0]) for run in runs]
+        spent = [spent_steps(task.model, run[0]) for task, run in zip(tasks, runs, strict=True)]
+        for i, (task, chunk) in enumerate(zip(tasks, runs, strict=True)):
+            own = (originals or Originals()).of(chunk[0])
+            pixels = task._run(chunk, own, PipelineProgress(callback, sum(spent[:i]), sum(spent), spent[i]))
             for each, picture in zip(chunk, pixels, strict=True):
                 image = Image.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8))
                 if (image.height, image.width) != each.size:
@@ -127,66 +185,31 @@ class PublicGenerateTask(ReadsNoPictures):
                         f"{self.name} painted {image.width} x {image.height} pixels instead of {each.size[1]} x "
                         f"{each.size[0]}: choose a size that it supports"
                     )
-                yield GeneratedPicture(image, each)
+                yield GeneratedPicture(image if own.image is None else own.image.finish(image), each)
+
+    def _task_of(self, settings: Settings) -> "PublicGenerateTask":
+        """The task that paints settings. Raises SaccadeError where there is none."""
+        image = settings.image
+        task = self if image is None else self._painting(bool(image.mask_digest))
+        check_image(task.model, self.name, image, settings.sampling.steps)
+        if settings.style is not None:
+            check_style(task.model, self.name)
+        return task
+
+    def fit(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+        """(height, width) at which an image is painted: about the area of the default size in its aspect, or the given
+        sides, of which one gives the other."""
+        multiple = math.lcm(self.pixels_per_token, 8) if hasattr(self.model, "unet") else self.pixels_per_token
+        known = height is not None and width is not None
+        return image.fit((0, 0) if known else self.default_size, multiple, height, width)
+
+    def spent_steps(self, settings: Settings) -> int:
+        """How many of the steps of settings are spent: with a strength fewer, by the pipeline's own rounding."""
+        return spent_steps(self._task_of(settings).model, settings)
 
     def unknown_words(self, prompt: str) -> list[str]:
         """None: what a public pipeline was trained on is not recorded."""
         return []
-
-    @property
-    def scheduler(self) -> str:
-        """The class of the pipeline's scheduler."""
-        return type(self.model.scheduler).__name__
-
-    @property
-    def parameters(self) -> int:
-        """Number of parameters of all its networks."""
-        return sum(p.numel() for _, network in networks(self.model) for p in network.parameters())
-
-    @property
-    def default_sampling(self) -> Sampling:
-        """The pipeline's own steps and guidance scale."""
-        steps, scale = (self._arguments[name].default for name in ("num_inference_steps", self.guidance.argument))
-        return Sampling(steps, float(scale))
-
-    @property
-    def default_size(self) -> tuple[int, int]:
-        """(height, width) in pixels that the pipeline paints by default. Raises SaccadeError if it names none."""
-        given = self._arguments["height"].default, self._arguments["width"].default
-        if all(isinstance(side, int) for side in given):
-            return given
-        latents = getattr(self.model, "default_sample_size", None) or getattr(self._config, "sample_size", None)
-        if latents is None:
-            raise SaccadeError(f"{self.name} names no size of its own: give height and width")
-        height, width = (latents, latents) if isinstance(latents, int) else latents
-        return height * self.model.vae_scale_factor, width * self.model.vae_scale_factor
-
-    @property
-    def pixels_per_token(self) -> int:
-        """Side in pixels of a token of the finest layer: a latent pixel of a U-Net, a patch of them of a transformer,
-        or 2 x 2 of them that the pipeline packs together."""
-        patch = getattr(self._config, "patch_size", 1)
-        packed = 2 if hasattr(self.model, "_pack_latents") else 1
-        return self.model.vae_scale_factor * max(patch if isinstance(patch, int) else 1, packed)
-
-    def text_tokens(self, tokenizer: Any) -> int:
-        """How many tokens the pipeline takes from one of its tokenizers."""
-        usual = self._arguments.get("max_sequence_length")
-        clip = type(tokenizer).__name__.startswith("CLIP")
-        return tokenizer.model_max_length if clip or usual is None or usual.default is None else usual.default
-
-    @cached_property
-    def digest(self) -> str:
-        """A short hash of the weights of its networks, and of the configs of the scheduler and diffusers' networks."""
-        return digest(self.model)
-
-    @cached_property
-    def _arguments(self) -> Any:
-        return inspect.signature(type(self.model).__call__).parameters
-
-    @property
-    def _config(self) -> Any:
-        return denoiser(self.model).config
 
     def _check_size(self, size: tuple[int, int]) -> None:
         multiple = self.pixels_per_token
@@ -196,36 +219,30 @@ class PublicGenerateTask(ReadsNoPictures):
                 f"by {self.name}"
             )
 
-    def _check_prompts(self, prompt: str, negative: str) -> None:
-        for which, text in (("prompt", prompt), ("negative prompt", negative)):
-            if any(weight != 1 for _, _, weight in parse_prompt(text).weights):
-                raise DataError(
-                    f'the {which} "{printable(text[:60])}" has weights, which {self.name} does not take: leave them '
-                    "out, and write plain brackets as \\( and \\)"
-                )
-        if not parse_prompt(prompt).text.strip():
-            raise DataError('the prompt is empty: say what to paint, as in "a red star"')
-        for which, text in (("prompt", prompt), ("negative prompt", negative)):
-            self._check_length(which, parse_prompt(text).text)
+    def _check_sampling(self, sampling: Sampling) -> None:
+        if sampling.sampler != Sampling.sampler or sampling.interval != Sampling.interval:
+            raise SaccadeError(
+                f"{self.name} is sampled by its own {self.scheduler}, without a guidance interval: leave out the "
+                "sampler and the interval"
+            )
+        if sampling.style_guidance != 1 or (sampling.image_guidance != 1 and not self.guidance.image):
+            which = "style" if sampling.style_guidance != 1 else "image"
+            raise SaccadeError(
+                f"{self.name} is a {type(self.model).__name__}, which has no {which} guidance: leave it out"
+            )
+        if self.guidance.image and sampling.image_guidance < 1:
+            raise SaccadeError(
+                f"an image guidance of {sampling.image_guidance:g} turns all guidance of {self.name} off: use 1 or more"
+            )
 
-    def _check_length(self, which: str, text: str) -> None:
-        """Against the longest of the pipeline's text encoders."""
-        room: list[tuple[int, int]] = []  # tokens too many, tokens taken
-        for name, tokenizer in self.model.components.items():
-            if name.startswith("tokenizer") and tokenizer is not None:
-                most = self.text_tokens(tokenizer)
-                with quiet_diffusers(self.name):
-                    room.append((len(tokenizer(text)["input_ids"]) - most, most))
-        if room and min(room)[0] > 0:
-            more, most = min(room)
-            raise DataError(f"the {which} has {most + more} tokens; {self.name} takes {most}: use fewer words")
-
-    def _run(self, chunk: list[Settings], progress: PipelineProgress) -> Float[np.ndarray, "b y x 3"]:
+    def _run(
+        self, chunk: list[Settings], originals: Originals, progress: PipelineProgress
+    ) -> Float[np.ndarray, "b y x 3"]:
         """Pixels, 0 to 1."""
         first = chunk[0]
         with quiet_diffusers(self.name), torch.no_grad():
             try:
-                found = self.model(**self._options(chunk), **progress.options(self._arguments))
+                found = self.model(**self._options(chunk, originals), **progress.options(self.arguments))
             except SaccadeError:
                 raise
             except Exception as error:  # sizes, schedules and lengths that a pipeline does not take
@@ -241,28 +258,31 @@ class PublicGenerateTask(ReadsNoPictures):
             )
         return found.images
 
-    def _options(self, chunk: list[Settings]) -> dict[str, Any]:
+    def _options(self, chunk: list[Settings], originals: Originals) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         first, b = chunk[0], len(chunk)
         options: dict[str, Any] = {
             "prompt": [parse_prompt(first.prompt).text] * b,
-            "height": first.size[0],
-            "width": first.size[1],
             "num_inference_steps": first.sampling.steps,
             self.guidance.argument: first.sampling.guidance,
             "generator": [torch.Generator().manual_seed(each.seed) for each in chunk],
             "output_type": "np",
+            **picture_options(self.model, first, originals, b),
         }
+        if "height" in self.arguments:  # others take the size of the picture
+            options |= {"height": first.size[0], "width": first.size[1]}
+        if self.guidance.image:
+            options[self.guidance.image] = first.sampling.image_guidance
         negative = parse_prompt(first.negative).text
         if self.guidance.argument == "true_cfg_scale":  # guided only where there is a negative prompt
             if first.sampling.guidance > 1:
                 options["negative_prompt"] = [negative or " "] * b
         elif self.guidance.negative:
             options["negative_prompt"] = [negative] * b
-        if "clean_caption" in self._arguments:
+        if "clean_caption" in self.arguments:
             options["clean_caption"] = False  # it depends on which libraries are installed
-        if "use_resolution_binning" in self._arguments:
-            options["use_resolution_binning"] = self._config.sample_size in (32, 64, 128)
+        if "use_resolution_binning" in self.arguments:
+            options["use_resolution_binning"] = self.config.sample_size in (32, 64, 128)
         return options
 
 

@@ -17,19 +17,32 @@ from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
 from saccade.lens import Call, watch
 from saccade.ops import split_words
+from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
 
-# The tokenizers of the text that the network attends to, in the order of its tokens.
+# The tokenizers of the text that the network attends to, in the order of its tokens. Of pipelines for
+# pictures only those whose batch ends with the prompt and whose network reads no tokens of a picture beside its own.
 TOKENIZERS: Mapping[str, tuple[str, ...]] = {
     "StableDiffusionPipeline": ("tokenizer",),
+    "StableDiffusionImg2ImgPipeline": ("tokenizer",),
+    "StableDiffusionInpaintPipeline": ("tokenizer",),
+    "StableDiffusionControlNetPipeline": ("tokenizer",),
     "StableDiffusionXLPipeline": ("tokenizer",),  # the second one splits words alike
+    "StableDiffusionXLImg2ImgPipeline": ("tokenizer",),
+    "StableDiffusionXLInpaintPipeline": ("tokenizer",),
+    "StableDiffusionXLControlNetPipeline": ("tokenizer",),
     "LatentConsistencyModelPipeline": ("tokenizer",),
+    "LatentConsistencyModelImg2ImgPipeline": ("tokenizer",),
     "StableDiffusion3Pipeline": ("tokenizer", "tokenizer_3"),
+    "StableDiffusion3Img2ImgPipeline": ("tokenizer", "tokenizer_3"),
+    "StableDiffusion3InpaintPipeline": ("tokenizer", "tokenizer_3"),
     "FluxPipeline": ("tokenizer_2",),
+    "FluxImg2ImgPipeline": ("tokenizer_2",),
+    "FluxInpaintPipeline": ("tokenizer_2",),
     "PixArtAlphaPipeline": ("tokenizer",),
     "PixArtSigmaPipeline": ("tokenizer",),
 }
@@ -74,11 +87,15 @@ class PipelineTrace:
 
 
 def trace_pipeline(
-    task: PublicGenerateTask, settings: Settings, layers: str = "*", callback: Callback | None = None
+    task: PublicGenerateTask,
+    settings: Settings,
+    layers: str = "*",
+    callback: Callback | None = None,
+    originals: Originals | None = None,
 ) -> PipelineTrace:
     """Paint a picture, the same as `task.generate_all`, and keep queries and keys of the layers that read the text.
 
-    layers: pattern of their names, such as "*.up_blocks.*"; fewer take less memory.
+    layers: pattern of their names, such as "*.up_blocks.*"; fewer take less memory. originals: as in `generate_all`.
 
     Raises SaccadeError for a pipeline that is not in TOKENIZERS, where no layer of the pattern reads the text, and as
     `task.generate` does.
@@ -86,7 +103,7 @@ def trace_pipeline(
     words, tokens = prompt_tokens(task, settings.prompt)
     component = "unet" if denoiser(task.model) is getattr(task.model, "unet", None) else "transformer"
     with watch(task.model, only=f"{component}.*") as trace:
-        [picture] = task.generate_all([settings], callback)
+        [picture] = task.generate_all([settings], callback, originals=originals)
     if trace.missed:
         name, why = next(iter(trace.missed.items()))
         raise SaccadeError(f"{task.name}: the attention of {name} could not be seen: {why}")
