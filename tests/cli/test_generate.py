@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.data.scenes import Scenes
 from saccade.tasks.generate.sample import Sampler, Sampling
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask
@@ -264,6 +265,22 @@ def test_an_image_and_a_style_that_the_model_attends_to(saccade, photo, tmp_path
     page = saccade("generate", RED, *given, "--look", "page.html")
     assert page.code == 0
     assert "(style)" in (tmp_path / "page.html").read_text()
+
+
+def test_a_mask_in_words(paint, tmp_path):
+    scene = next(
+        s for s in map(Scenes(50, 96, 1, objects=(1, 1)).scene, range(50)) if s.description.objects[0][0] == "star"
+    )
+    Image.fromarray(scene.pixels).save(tmp_path / "scene.png")
+    done = paint("a blue ring", "--image", "scene.png", "--mask-of", "the star", "--seed", 1, "--out", "ring.png")
+    assert done.code == 0
+    painted = np.asarray(Image.open(tmp_path / "ring.png"))
+    changed = (painted != scene.pixels).any(axis=2)
+    assert changed[scene.semantic > 0].mean() > 0.9
+    assert changed.mean() < 0.7
+    assert "names no class" in paint(RED, "--image", "scene.png", "--mask-of", "the dog").line
+    assert "--mask-of goes with --image" in paint(RED, "--mask-of", "the star").line
+    assert "give one of them" in paint(RED, "--image", "scene.png", "--mask", "scene.png", "--mask-of", "the star").line
 
 
 def test_a_picture_cannot_take_a_layout(paint, photo):
