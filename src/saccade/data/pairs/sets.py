@@ -25,9 +25,11 @@ Direction = Literal["AtoB", "BtoA"]
 
 @dataclass(frozen=True)
 class PicturePair:
-    """stem: name of both. source: file of the picture to paint from. target: of the one to paint. captions: of it."""
+    """stem: name of both. name: of the picture to paint, which tells the direction too. source: file of the picture to
+    paint from. target: of the one to paint. captions: of it."""
 
     stem: str
+    name: str
     source: str
     target: str
     captions: tuple[str, ...]
@@ -58,8 +60,8 @@ class PairSet:
 
     @property
     def names(self) -> list[str]:
-        """A unique name for each pair."""
-        return self.stems
+        """A unique name for each pair: of the picture to paint."""
+        return [pair.name for pair in self._pairs]
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -98,7 +100,11 @@ class TwoFolders(PairSet):
         if not both or (alone and on_error == "fail"):
             raise DataError(f"{'; '.join(alone)}. Pairs have the same name in both folders, without suffix")
         found = captions_in(target, read, on_error)
-        pairs = [PicturePair(stem, sources[stem], targets[stem], found.of(targets[stem])) for stem in both]
+        folder = target.resolve().name
+        pairs = [
+            PicturePair(stem, f"{folder}/{targets[stem]}", sources[stem], targets[stem], found.of(targets[stem]))
+            for stem in both
+        ]
         super().__init__(f"{self._source.label} and {self._target.label}", pairs, found, on_error)
         self.notes += [f"{phrase}; left out" for phrase in alone]
 
@@ -122,7 +128,8 @@ class SideBySide(PairSet):
         self._store, self.direction = open_store(folder), direction
         found = captions_in(folder, read, on_error)
         pictures = pictures_by_stem(self._store)
-        pairs = [PicturePair(stem, name, name, found.of(name)) for stem, name in pictures.items()]
+        half = "right half" if direction == "AtoB" else "left half"
+        pairs = [PicturePair(s, f"{name}, {half}", name, name, found.of(name)) for s, name in pictures.items()]
         super().__init__(self._store.label, pairs, found, on_error)
 
     def pair(self, index: int) -> tuple[Picture, Picture]:

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from saccade.data.files import count_suffixes, escape
+from saccade.data.files import count_suffixes, escape, natural_key
 from saccade.data.store import Store, join, pictures_in, relative_to
 from saccade.errors import DataError, some_of
 
@@ -27,7 +27,7 @@ def pictures_by_stem(store: Store, folder: str = "") -> dict[str, str]:
         files = [name for name in store.files if not folder or name.startswith(f"{folder}/")]
         label = escape(store.full_name(folder)) if folder else store.label
         raise DataError(f"{label} holds no pictures (found: {count_suffixes(files)})")
-    return found
+    return dict(sorted(found.items(), key=lambda each: natural_key(each[0])))
 
 
 def stem_of(name: str) -> str:
