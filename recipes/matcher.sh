@@ -2,19 +2,22 @@
 # A matcher of pictures and texts, English and Korean, on drawn scenes.
 #
 # command    recipes/matcher.sh         from the encoder of the bundled detector, on two CPU cores
-#            recipes/matcher.sh cuda    the bundled matcher trained further, on one GPU with 16 CPU cores
-# hardware   two CPU cores (Intel Xeon), in fp32
-# time       half an hour beside other work; see the model's card for where the bundled model departs from these lines
-# score      see src/saccade/weights/matcher/README.md
+#            recipes/matcher.sh cuda    what that makes, runs/matcher, trained further on one GPU
+# hardware   two CPU cores (Intel Xeon), in fp32; then one NVIDIA H200 with five worker processes that draw scenes
+# time       half an hour; then 7 minutes with the GPU shared with another training
+# score      see src/saccade/weights/matcher/README.md, which also says where the bundled model departs from these lines
 set -euo pipefail
 
 if [ "${1:-}" = cuda ]; then
   # A batch of 128 pairs is 256 pictures. A core draws and labels about 500 pictures a second. Compiling takes longer
   # than the run. No table of words is added: the words are learned.
-  saccade train match --data "scenes:${PAIRS:-90000},objects=1-3" --weights matcher --name matcher-further \
-    --size 64 --captions 1 --hard-captions 2 --hard-negatives 1 --random-negatives 1 --hashed-words 0 \
-    --batch "${BATCH:-128}" --epochs "${EPOCHS:-3}" --ema 0.995 --workers "${WORKERS:-12}" \
-    --device "${DEVICE:-cuda}" --precision "${PRECISION:-bf16}" --compile no
+  further=(--size 64 --captions 1 --hard-captions 2 --hard-negatives 1 --random-negatives 1 --hashed-words 0 --batch 128
+    --workers 5 --device cuda --precision bf16 --compile no)
+  saccade train match "${further[@]}" --data scenes:30720,objects=1-3 --weights runs/matcher \
+    --name matcher-further --epochs 1 --lr 0.01 --adam-lr 1e-3 --ema 0.99
+  saccade train match "${further[@]}" --data scenes:57856,objects=1-3 --weights runs/matcher-further \
+    --name matcher-gpu --epochs 4 --lr 0.015 --adam-lr 1.5e-3 --ema 0.998
+  saccade val scenes:1000,objects=1-3 --model runs/matcher-gpu --precision fp32
   exit
 fi
 # First the words: the encoder is kept as it is, scenes have one or two objects.
