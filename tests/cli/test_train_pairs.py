@@ -42,7 +42,7 @@ def test_pairs_in_two_folders_and_resuming(train, tmp_path):
     resumed = train("--resume", "--name", "pairs")
     assert resumed.code == 0, resumed.err
     assert "from step 2 on" in resumed.out + resumed.err
-    other = train("--resume", "--name", "pairs", "--direction", "BtoA")
+    other = train("--resume", "--name", "pairs", "--pairs", "set/a", "set/b", "--direction", "BtoA")
     assert other.code == 1
     assert "was started with data" in other.err
 
