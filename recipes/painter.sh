@@ -34,3 +34,5 @@ saccade train generate --data "scenes:$few,$scenes" --weights runs/painter-last 
   --weight-decay 0.01 --ema 0.99
 saccade val "scenes:500,$scenes" --model runs/painter
 python -m benchmarks.generation.compose --model runs/painter
+python -m benchmarks.generation.edits --model runs/painter
+python -m benchmarks.generation.style --model runs/painter

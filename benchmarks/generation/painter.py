@@ -142,7 +142,7 @@ def draw_sheet(titles: Sequence[str], examples: Sequence[Sequence[Image.Image]],
     sheet = Image.new("RGB", (_GAP + len(titles) * across, _LINE + _GAP + len(rows) * down), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
-        draw.text((_GAP + column * across, _LINE), short(title, 20), INK, font(12), anchor="lb")
+        draw.text((_GAP + column * across, _LINE), short(title, 20), INK, font(12), anchor="ls")
     for row, (pictures, text) in enumerate(rows):
         top = _LINE + _GAP + row * down
         for column, picture in enumerate(pictures):
