@@ -130,7 +130,7 @@ def generate(
     image_guidance
         How closely to follow --image: 1 for no guidance. Default: 1, or the pipeline's own.
     style
-        Picture whose style to take, where the model was trained so.
+        Picture whose style to take. A model that was not trained for it borrows the keys and values of its patches.
     style_strength
         Factor of the attention to the style: 0 hides it. Default: 1.
     style_guidance

@@ -186,8 +186,8 @@ def test_mistakes(task, photo):
         task.generate(" ")
     with pytest.raises(DataError, match="the prompt is empty"):
         task.generate(" ", image=photo, strength=0.5)
-    with pytest.raises(SaccadeError, match="tiny was not trained to take a style from a picture"):
-        generators.task().generate(RED, style_image=STYLE)
+    with pytest.raises(SaccadeError, match="give the image a strength, to start from it"):
+        generators.task(("picture",)).generate(RED, image=photo, style_image=STYLE)
     for strength in (-1, 101, float("nan")):
         with pytest.raises(SaccadeError, match=r"a style strength of .* 0 to 100 expected"):
             task.generate(RED, style_image=STYLE, style_strength=strength)

@@ -61,9 +61,9 @@ class Original:
         chosen = usual if strength is None else strength
         return ImageSettings(chosen, self.file, self.digest, self.mask_digest, use)
 
-    def style_settings(self, strength: float = 1.0) -> StyleSettings:
-        """For `Settings.style`. Raises SaccadeError where the strength is out of range."""
-        return StyleSettings(self.file, self.digest, strength)
+    def style_settings(self, strength: float = 1.0, sources: Sequence[str] = ()) -> StyleSettings:
+        """For `Settings.style`. sources: of the generator. Raises SaccadeError where the strength is out of range."""
+        return StyleSettings(self.file, self.digest, strength, "source" if "style" in sources else "borrow")
 
     @property
     def source(self) -> str:
@@ -169,7 +169,7 @@ class Originals:
         found = {}
         if self.image is not None and settings.image is not None and settings.image.use == "source":
             found[self.image.source] = self.image.pixels(settings.size, device)
-        if self.style is not None:
+        if self.style is not None and settings.style is not None and settings.style.use == "source":
             found["style"] = self.style.pixels(self.style.fit(trained, patch), device)
         return found
 

@@ -148,6 +148,11 @@ def trace_generation(
         raise SaccadeError("a strength of 0 paints nothing, so that there is no attention to look at: use more")
     if settings.layout is not None:
         raise SaccadeError("the settings have a layout, which is another prompt: a page shows a picture of one prompt")
+    if settings.style is not None and settings.style.use == "borrow":
+        raise SaccadeError(
+            "the page shows no borrowed style, whose patches are painted beside the picture's: leave --style or --look "
+            "out"
+        )
     words, present, weights = task.read([settings])
     given = task.pictures(settings, originals)
     spans = task.encode([settings], given).spans

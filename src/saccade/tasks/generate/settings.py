@@ -82,13 +82,15 @@ class ImageSettings:
 @dataclass(frozen=True)
 class StyleSettings:
     """The picture whose style another takes. name: for display. digest: of its pixels. strength: factor of the
-    attention to it, 0 to 100; 1 for what was trained.
+    attention to it, 0 to 100; 1 for what was trained. use: "source": the generator was trained to attend to it;
+    "borrow": it attends to the patches of the style beside its own.
 
     Raises SaccadeError for a strength out of range."""
 
     name: str
     digest: str
     strength: float = 1.0
+    use: Literal["source", "borrow"] = "source"
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= MAX_STYLE_STRENGTH:
@@ -230,13 +232,17 @@ def _parse_image(found: dict[str, str]) -> ImageSettings | None:
 
 def _style_fields(style: StyleSettings) -> dict[str, str]:
     name = json.dumps(printable(style.name), ensure_ascii=False)
-    return {"Style image": name, "Style hash": style.digest, "Style strength": _number(style.strength)}
+    use = {} if style.use == "source" else {"Style use": style.use}
+    return {"Style image": name, "Style hash": style.digest, "Style strength": _number(style.strength)} | use
 
 
 def _parse_style(found: dict[str, str]) -> StyleSettings | None:
     if "Style hash" not in found:
         return None
-    return StyleSettings(json.loads(found["Style image"]), found["Style hash"], float(found["Style strength"]))
+    use: Any = found.get("Style use", "source")
+    if use not in ("source", "borrow"):
+        raise ValueError(f"Style use: {use!r}; source or borrow expected")
+    return StyleSettings(json.loads(found["Style image"]), found["Style hash"], float(found["Style strength"]), use)
 
 
 def _number(value: float) -> str:

@@ -25,6 +25,7 @@ from saccade.tasks.generate.prompt import parse_prompt, word_weights
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, Term, check_sampler, sample
 from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.start import Start
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
@@ -82,7 +83,9 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             mask_image: of its size: white pixels are painted and the others kept exactly, in the image's own size.
             strength: how much of the image is painted anew, 0 to 1: all steps are spent from its noised version at time
                 1 - strength. Default for generators that do not attend to images: 0.6, or 1 with a mask.
-            style_image: a picture whose style to take. style_strength: factor of the attention to it, 0 to 100.
+            style_image: a picture whose style to take; a generator that was not trained for it borrows the keys and
+                values of its patches (`saccade.tasks.generate.borrowed_style`).
+            style_strength: factor of the attention to the style, 0 to 100.
             callback: called after each step as callback(steps done, steps in all).
 
         Raises:
@@ -125,10 +128,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             self.preprocess.size[1] if width is None else width,
         )
         self._check_size(size)
-        if given.style is not None and "style" not in known:
-            raise SaccadeError(f"{self.name} was not trained to take a style from a picture: leave it out")
         image = None if given.image is None else given.image.settings(strength, known)
-        style = None if given.style is None else given.style.style_settings(style_strength)
+        style = None if given.style is None else given.style.style_settings(style_strength, known)
         check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
         settings = replace(settings, image=image, style=style)
@@ -156,7 +157,10 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             given = self.pictures(first, own)
             terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
             report = _offset(callback, done, total)
-            pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
+            if first.style is not None and first.style.use == "borrow":
+                pixels = self._in_style(noise, chunk, own, report)
+            else:
+                pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
             done += first.sampling.steps
             if not torch.isfinite(pixels).all():
                 raise SaccadeError(
@@ -165,6 +169,24 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
                 )
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
                 yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
+
+    def _in_style(
+        self, noise: Float[Tensor, "b f c y x"], chunk: Sequence[Settings], own: Originals, report: Callback | None
+    ) -> Float[Tensor, "b f c y x"]:
+        """`sample` of pictures that borrow keys and values of a style."""
+        from saccade.tasks.generate.borrowed_style import sample_in_style, with_style_rows
+
+        first, device = chunk[0], noise.device
+        assert own.style is not None
+        assert first.style is not None
+        if own.pixels(first, self.model.config.patch, self.preprocess.size, device):
+            raise SaccadeError(
+                f"{self.name} attends to images, but was not trained to take a style: give the image a strength, to "
+                "start from it"
+            )
+        style, start = own.style.pixels(first.size, device)[0], own.start(first, device) or Start()
+        sources = self.encode(with_style_rows(chunk))
+        return sample_in_style(self.model, noise, sources, first.sampling, style, first.style.strength, start, report)
 
     def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]:
         """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`

@@ -1,0 +1,85 @@
+"""A style without training for it: patches also attend to those of the style picture, noised to the same time.
+
+Queries come from what is painted, keys and values from it and from the style (as in StyleID, Chung et al. 2024, which
+replaces its own keys and values instead of adding the style's).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.lens import edit
+from saccade.lens.editing.edits import Edit, Site
+from saccade.lens.shapes import Asked
+from saccade.models.generator import Generator, Sources
+from saccade.ops.flow import noised
+from saccade.tasks.generate.sample import Callback, Sampling, sample
+from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.start import Start
+
+
+@torch.no_grad()
+def sample_in_style(
+    model: Generator,
+    noise: Float[Tensor, "b f c y x"],
+    sources: Sources,
+    sampling: Sampling,
+    style: Float[Tensor, "c y x"],
+    strength: float,
+    start: Start,
+    callback: Callback | None = None,
+) -> Float[Tensor, "b f c y x"]:
+    """Pictures as by `sample`, which attend to a style. style: -1 to 1, of their size. sources: for each of the terms
+    those of b samples of the style, without prompts, then those of the pictures (`with_style_rows`). strength: factor
+    of the attention to the style, before weights are scaled to sum to 1."""
+    beside = _Beside(style, start, len(noise))
+    with edit(model, {"blocks.*.self_attention": _StyleKeys(len(noise), strength)}):
+        both = sample(model, torch.cat([noise, noise]), sources, sampling, callback, start=beside)
+    return both[len(noise) :]
+
+
+def with_style_rows(settings: Sequence[Settings]) -> list[Settings]:
+    """Settings of as many samples of the style, then the settings."""
+    return [*(replace(each, prompt="", negative="", style=None) for each in settings), *settings]
+
+
+class _Beside(Start):
+    """The first n samples are the style, noised to the time of each step."""
+
+    def __init__(self, style: Float[Tensor, "c y x"], start: Start, n: int):
+        self.style, self.start, self.n, self.time = style, start, n, start.time
+
+    def begin(self, noise: Float[Tensor, "b f c y x"]) -> Float[Tensor, "b f c y x"]:
+        first = torch.tensor(self.time, dtype=torch.float64).to(noise)
+        return self._with_style(self.start.begin(noise), noise, first)
+
+    def hold(
+        self, z: Float[Tensor, "b f c y x"], noise: Float[Tensor, "b f c y x"], t: Float[Tensor, ""]
+    ) -> Float[Tensor, "b f c y x"]:
+        return self._with_style(self.start.hold(z, noise, t), noise, t)
+
+    def _with_style(self, z: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        style = noise[: self.n]
+        return torch.cat([noised(self.style.expand_as(style), style, t), z[self.n :]])
+
+
+@dataclass(frozen=True, eq=False)
+class _StyleKeys(Edit):
+    """Each sample also attends to the keys and values of its sample of the style; n of each, style first, alternate in
+    the batch."""
+
+    n: int
+    strength: float
+
+    def rewrite(self, asked: Asked, site: Site) -> Asked:
+        rows = torch.arange(len(asked.q), device=asked.q.device)
+        style = rows // (2 * self.n) * (2 * self.n) + rows % self.n
+        # A sample of the style finds its own keys twice, which changes nothing.
+        bias = torch.zeros(len(rows), 1, 1, 2 * asked.k.shape[2], device=asked.q.device)
+        bias[rows != style, ..., asked.k.shape[2] :] = math.log(self.strength) if self.strength > 0 else -math.inf
+        k, v = (torch.cat([own, own[style]], dim=2) for own in (asked.k, asked.v))
+        return replace(asked, k=k, v=v, mask=bias, borrowed=True)
