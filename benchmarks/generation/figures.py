@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.lens.scores.bootstrap import interval
 
 SEED = 0  # of the bootstrap: equal draws for all rows
-TITLE, CELL = 30, 25  # letters
+TITLE, CELL = 30, 27  # letters
 
 
 class Figure(Protocol):
