@@ -92,8 +92,8 @@ def t5_encoder(width=32):
 def autoencoder(**options):
     """A latent pixel is 2 x 2 pixels."""
     return AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2, latent_channels=4,
-        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2, **options,
+        down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=2, **({"latent_channels": 4} | options),
     )  # fmt: skip
 
 
@@ -140,12 +140,13 @@ def latent_consistency():
 def stable_diffusion_3():
     torch.manual_seed(5)
     transformer = SD3Transformer2DModel(
-        sample_size=8, patch_size=1, in_channels=4, num_layers=2, attention_head_dim=8, num_attention_heads=4,
-        caption_projection_dim=32, joint_attention_dim=32, pooled_projection_dim=32, out_channels=4,
+        sample_size=8, patch_size=1, in_channels=16, num_layers=2, attention_head_dim=8, num_attention_heads=4,
+        caption_projection_dim=32, joint_attention_dim=32, pooled_projection_dim=32, out_channels=16,
         pos_embed_max_size=24,
     )  # fmt: skip
     return StableDiffusion3Pipeline(
-        transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler(), vae=autoencoder(shift_factor=0.1),
+        transformer=transformer, scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=autoencoder(shift_factor=0.1, latent_channels=16),  # as many as its inpainting requires
         text_encoder=clip_encoder(16, CLIPTextModelWithProjection), tokenizer=clip_tokenizer(),
         text_encoder_2=clip_encoder(16, CLIPTextModelWithProjection), tokenizer_2=clip_tokenizer(),
         text_encoder_3=t5_encoder(), tokenizer_3=t5_tokenizer(),
@@ -155,7 +156,8 @@ def stable_diffusion_3():
 def flux(guidance_embeds=True, in_channels=16):
     torch.manual_seed(7)
     transformer = FluxTransformer2DModel(
-        patch_size=1, in_channels=in_channels, out_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
+        patch_size=1, in_channels=in_channels, out_channels=16, num_layers=1, num_single_layers=2,
+        attention_head_dim=16, num_attention_heads=2,
         joint_attention_dim=32, pooled_projection_dim=24, axes_dims_rope=[4, 4, 8], guidance_embeds=guidance_embeds,
     )  # fmt: skip
     return FluxPipeline(

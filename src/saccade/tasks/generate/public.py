@@ -277,7 +277,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
         if self.guidance.argument == "true_cfg_scale":  # guided only where there is a negative prompt
             if first.sampling.guidance > 1:
                 options["negative_prompt"] = [negative or " "] * b
-        elif self.guidance.negative:
+        elif negative:  # an absent one is not an empty one to Stable Diffusion XL
             options["negative_prompt"] = [negative] * b
         if "clean_caption" in self.arguments:
             options["clean_caption"] = False  # it depends on which libraries are installed
