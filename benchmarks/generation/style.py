@@ -115,8 +115,8 @@ def drawn_examples(painter: Painter, held_out: bool) -> list[Example]:
     examples = []
     for i in range(n):
         style, scene, other = drawn_style(world.seed, i, held_out), world.scene(i), world.scene(n + i)
-        pair = (restyled(world, each, style) for each in (other, scene))
-        examples.append(Example(scene.pixels, *pair, style.family))
+        shown, truth = (restyled(world, each, style) for each in (other, scene))
+        examples.append(Example(scene.pixels, shown, truth, style.family))
     return examples
 
 
