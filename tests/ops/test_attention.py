@@ -240,3 +240,18 @@ def test_compiled(mask, dtype):
     for causal in (False, True):
         out = compiled(*inputs, mask=mask, causal=causal)
         torch.testing.assert_close(out, attend(*inputs, mask=mask, causal=causal))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("autocast", [False, True])
+def test_compiled_as_one_graph(autocast):
+    """Whether a device has autocast cannot be traced by torch.compile of PyTorch 2.11, where a block with attention
+    then breaks into several graphs."""
+    q, k, v = (torch.randn(2, 3, n, 7, generator=torch.Generator().manual_seed(n)) for n in (5, 11, 11))
+    mask = torch.rand(2, 1, 1, 11, generator=torch.Generator().manual_seed(1)) < 0.7
+    torch._dynamo.reset()
+    compiled = torch.compile(attend, fullgraph=True, backend="eager")
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        expected, found = attend(q, k, v, mask=mask), compiled(q, k, v, mask=mask)
+    assert found.dtype == (torch.bfloat16 if autocast else torch.float32)
+    assert torch.equal(found, expected)
