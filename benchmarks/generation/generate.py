@@ -166,9 +166,9 @@ def run(case: Case, mode: str, pixart: Any | None, repeats: int) -> dict[str, An
     each_step = cast(Generator, SourcesEachStep(ours, prompts, present))
     many, few = Sampling(case.steps, GUIDANCE), Sampling(case.few, GUIDANCE, sampler="mean-flow")
     ways: dict[str, Callable[[], Tensor]] = {
-        OURS: lambda: sample(ours, noise, ours.keys_values([caption]), many),
-        EACH_STEP: lambda: sample(each_step, noise, ours.keys_values([caption]), many),
-        FEW: lambda: sample(ours, noise, ours.keys_values([prompt]), few),
+        OURS: lambda: sample(ours, noise, ours.keys_values({"caption": caption}), many),
+        EACH_STEP: lambda: sample(each_step, noise, ours.keys_values({"caption": caption}), many),
+        FEW: lambda: sample(ours, noise, ours.keys_values({"caption": prompt}), few),
     }
     sizes, blocks = {OURS: parameters(ours.blocks)}, list(ours.blocks)
     if pixart is not None:
