@@ -154,13 +154,19 @@ def layer_weights(name: str, tensor: Tensor, where: str) -> Iterator[tuple[str, 
     found = re.fullmatch(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)[._](weight|bias)", name)
     tower, layer, part, kind = found.groups() if found else (None, "", "", "")
     ours = f"{'vision' if tower else 'text'}_model.encoder.layers.{layer}"
-    if part == "attn.in_proj":
-        for each, third in zip("qkv", tensor.chunk(3), strict=True):
-            yield f"{ours}.self_attn.{each}_proj.{kind}", third
-    elif part in _TOWER:
-        yield f"{ours}.{_TOWER[part]}.{kind}", tensor
-    else:
+    if part not in ("attn.in_proj", *_TOWER):
         raise CheckpointError(f"{where}: the weight {name} is of no part of CLIP, so that it cannot be read here")
+    yield from of_layer(ours, _TOWER.get(part), kind, tensor)
+
+
+def of_layer(layer: str, part: str | None, kind: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """A weight of a layer under transformers' names. part: its name there; None for queries, keys and values in one,
+    which transformers keeps apart. kind: "weight" or "bias"."""
+    if part is not None:
+        yield f"{layer}.{part}.{kind}", tensor
+        return
+    for each, third in zip("qkv", tensor.chunk(3), strict=True):
+        yield f"{layer}.self_attn.{each}_proj.{kind}", third
 
 
 def _config(

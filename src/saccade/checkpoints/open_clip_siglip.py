@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 
 from saccade.checkpoints.files import Source
-from saccade.checkpoints.open_clip import CONFIG, check_tower, layer_weights, model_config, native_side, tower_config
+from saccade.checkpoints.open_clip import (
+    CONFIG,
+    check_tower,
+    layer_weights,
+    model_config,
+    native_side,
+    of_layer,
+    tower_config,
+)
 from saccade.errors import CheckpointError
 
 _VISION = {"timm_pool": "map", "timm_proj": "none"}
@@ -135,13 +143,9 @@ def _of_block(key: str, tensor: Tensor, where: str) -> Iterator[tuple[str, Tenso
     found = re.fullmatch(r"visual\.trunk\.blocks\.(\d+)\.(.+)\.(weight|bias)", key)
     block, part, kind = found.groups() if found else ("", "", "")
     ours = f"vision_model.encoder.layers.{block}"
-    if part == "attn.qkv":
-        for each, third in zip("qkv", tensor.chunk(3), strict=True):
-            yield f"{ours}.self_attn.{each}_proj.{kind}", third
-    elif part in _VISUAL_BLOCK:
-        yield f"{ours}.{_VISUAL_BLOCK[part]}.{kind}", tensor
-    else:
+    if part not in ("attn.qkv", *_VISUAL_BLOCK):
         raise CheckpointError(f"{where}: the weight {key} is of no part of SigLIP, so that it cannot be read here")
+    yield from of_layer(ours, _VISUAL_BLOCK.get(part), kind, tensor)
 
 
 def _config(

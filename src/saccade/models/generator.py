@@ -19,16 +19,10 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.layers import NORMS, BlockConfig, DiTBlock, KeysValues, Modulation, NumberEmbed
 from saccade.layers.modulation import modulate, over_tokens
-from saccade.models.sources import (
-    PICTURE_SOURCES,
-    CaptionSource,
-    PictureSource,
-    SourcePicture,
-    SourceTokens,
-    places,
-)
+from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureSource, SourcePicture, SourceTokens
 from saccade.models.text import TextEncoderConfig
 from saccade.ops import WordBatch, grid_of, patchify, rotary_angles, unpatchify
+from saccade.ops.positions import places
 
 _BLOCK = {"width": 192, "heads": 6, "hidden": 384, "activation": "swiglu"}
 
@@ -168,7 +162,7 @@ class Generator(nn.Module):
         tokens = patchify(rearrange(z, "b f c y x -> (b f) c y x"), self.config.patch)
         x = self.embed(rearrange(tokens, "(b f) n p -> b (f n) p", f=frames))
         grid = (frames, rows, columns)
-        x = x + places(grid, self.config.block.width, x.device).to(x)
+        x = x + places(grid, self.config.block.width, device=x.device).to(x)
         angles = rotary_angles(grid, self.config.block.width // self.config.block.heads, device=x.device)
         condition = self.time(t)
         if guidance is not None:

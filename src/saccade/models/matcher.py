@@ -19,7 +19,8 @@ from saccade.errors import SaccadeError
 from saccade.layers import NORMS, AttentionPool, BlockConfig, CrossBlock
 from saccade.models.text import TextEncoder, TextEncoderConfig, word_angles
 from saccade.models.vit import ViT, ViTConfig
-from saccade.ops import WordBatch, rotary_angles
+from saccade.ops import WordBatch
+from saccade.ops.positions import places
 
 
 class MatcherConfig(BaseModel):
@@ -162,5 +163,4 @@ def unit(x: Float[Tensor, "b e"]) -> Float[Tensor, "b e"]:
 def patch_places(grid: tuple[int, int], config: ViTConfig) -> Float[Tensor, "n d"]:
     """Where each patch is, as sines and cosines to add to its token: rotary positions leave it out of the tokens, and
     "left of" cannot be decided without. Measured on the native grid, so that pictures of any resolution agree."""
-    angles = rotary_angles(grid, config.block.width, extent=config.grid)
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+    return places(grid, config.block.width, extent=config.grid)

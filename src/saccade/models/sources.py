@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from saccade.layers import RMSNorm
 from saccade.models.text import TextEncoder, TextEncoderConfig
-from saccade.ops import WordBatch, grid_of, patchify, rotary_angles
+from saccade.ops import WordBatch, grid_of, patchify
+from saccade.ops.positions import places
 
 
 class SourceTokens(NamedTuple):
@@ -36,10 +37,6 @@ class SourcePicture(NamedTuple):
 
     pixels: Float[Tensor, "b c y x"]
     present: Bool[Tensor, "b"]
-
-    def part(self, samples: slice) -> "SourcePicture":
-        """Those of some of the samples."""
-        return SourcePicture(self.pixels[samples], self.present[samples])
 
 
 class PictureSource(nn.Module):
@@ -71,7 +68,7 @@ class PictureSource(nn.Module):
         """To add to the tokens; broadcasts to their shape."""
         height, width = pixels.shape[-2:]
         grid = grid_of(height, width, self.patch)
-        return places((1, *grid), tokens.shape[-1], tokens.device).to(tokens)
+        return places((1, *grid), tokens.shape[-1], device=tokens.device).to(tokens)
 
 
 class MaskedSource(PictureSource):
@@ -106,9 +103,3 @@ def or_nothing(source: SourceTokens, present: Bool[Tensor, "b"], nothing: Float[
     first[:, 0] = True
     tokens = torch.where(absent[..., None], nothing.to(source.tokens.dtype), source.tokens)
     return SourceTokens(tokens, torch.where(absent, first, source.mask))
-
-
-def places(grid: tuple[int, int, int], width: int, device: torch.device | None = None) -> Float[Tensor, "n d"]:
-    """Where each token is, as sines and cosines to add to it: rotary positions know only how far tokens are apart."""
-    angles = rotary_angles(grid, width, device=device)
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -61,6 +61,18 @@ def rotary_angles(
     return F.pad(angle, (0, width // 2 - angle.shape[1], prefix, 0))
 
 
+def places(
+    grid: tuple[int, ...],
+    width: int,
+    extent: tuple[int, ...] | None = None,
+    device: torch.device | None = None,
+) -> Float[Tensor, "n d"]:
+    """Where each token is, as sines and cosines of its rotary angles to add to it: rotary positions know only how far
+    tokens are apart. extent, device: as in `rotary_angles`."""
+    angles = rotary_angles(grid, width, extent=extent, device=device)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
 def rotate(x: Float[Tensor, "b h n k"], angles: Float[Tensor, "n half"]) -> Float[Tensor, "b h n k"]:
     """Rotate the pairs (i, i + k/2) of every vector by the angles of its token. Norms are preserved, and the product of
     a rotated query and key depends on their positions only through the difference."""

@@ -52,6 +52,11 @@ class WordBatch:
     def __len__(self) -> int:
         return len(self.index)
 
+    def without_spans(self) -> "WordBatch":
+        """The same tensors without texts and words: sending thousands of words from one process to another takes longer
+        than preparing the batch."""
+        return replace(self, texts=(), words=())
+
     def vocabulary(self) -> list[str]:
         """The u different words, in the order of `ids`."""
         return [bytes(row).rstrip(bytes([PAD])).decode() for row in self.ids.byte().numpy(force=True)]

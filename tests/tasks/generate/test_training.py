@@ -93,7 +93,7 @@ def test_the_loss_is_the_error_of_the_velocity_and_falls():
     losses = []
     for _ in range(12):
         optimizer.zero_grad()
-        loss = training.loss(training.model, batches(training), torch.device("cpu"))
+        loss = training.loss(training.model, training.collate(batches(training)), torch.device("cpu"))
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -112,7 +112,7 @@ def test_validation_is_the_same_every_time():
 def test_the_card_lists_the_words_of_the_captions(tmp_path):
     training = tiny_training()
     used = {word for batch in batches(training) for word in batch.words.vocabulary()}
-    training.loss(training.model, batches(training), torch.device("cpu"))
+    training.loss(training.model, training.collate(batches(training)), torch.device("cpu"))
     training.save(training.model, tmp_path / "run" / "model", {"r2": 0.0})
     opened = GenerateTask.open(tmp_path / "run" / "model")
     plain = {word for word in used if word.isalnum()}
@@ -185,7 +185,7 @@ def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
         positive = trained.model.predict(z[2:], t[2:], trained.model.encode(words, present).part(slice(3, 5)))
         negative = trained.model.predict(z[2:], t[2:], trained.model.encode(words, ~present).part(slice(3, 5)))
         torch.testing.assert_close(found[2:], negative + over_pixels(guidance[2:]) * (positive - negative))
-    training.loss(training.model, batches(training), torch.device("cpu")).backward()
+    training.loss(training.model, training.collate(batches(training)), torch.device("cpu")).backward()
     assert all(parameter.grad is not None for parameter in training.model.parameters())
     assert all(parameter.grad is None for parameter in training.mean_flow.teacher.parameters())
 
@@ -195,7 +195,7 @@ def test_what_mean_flow_cannot_start_from(trained):
         tiny_training(objective="mean-flow")
     training = tiny_training(trained, objective="mean-flow")
     with pytest.raises(SaccadeError, match="one process"):
-        training.loss(torch.nn.Identity(), batches(training), torch.device("cpu"))
+        training.loss(torch.nn.Identity(), training.collate(batches(training)), torch.device("cpu"))
 
 
 def test_flows_leave_what_they_do_not_use_untrained(trained):

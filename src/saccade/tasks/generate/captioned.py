@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from saccade.data.captions import CaptionSet
 from saccade.data.captions.arrays import prepare_captioned
 from saccade.data.preprocess import Preprocess
-from saccade.tasks.generate.batches import Samples
+from saccade.tasks.generate.batches import ABSENT, Samples
 
 
 class CaptionedPictures:
@@ -26,11 +27,23 @@ class CaptionedPictures:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Pictures of the first of the indices, with a caption each."""
-        some = indices[: -(-len(indices) // self.views)]
+        some, samples = in_views(indices, self.views)
         pictures, places = self.data[some]
-        samples = torch.arange(len(some)).repeat_interleave(self.views)[: len(indices)]
-        texts = [draw_one(self.captions[place], generator) for place in places[samples].tolist()]
-        return Samples(pictures[samples], texts, torch.ones(len(texts), dtype=torch.bool), {})
+        captions = draw_captions([self.captions[place] for place in places[samples].tolist()], generator)
+        return Samples(pictures[samples], *captions, {})
+
+
+def in_views(indices: Tensor, views: int) -> tuple[Int[Tensor, "some"], Int[Tensor, "b"]]:
+    """The first of the indices, as many as `len(indices)` samples need with `views` of each, and for each sample its
+    place among them."""
+    some = indices[: -(-len(indices) // views)]
+    return some, torch.arange(len(some)).repeat_interleave(views)[: len(indices)]
+
+
+def draw_captions(captions: Sequence[Sequence[str]], generator: Generator) -> tuple[list[str], Bool[Tensor, "b"]]:
+    """One of the captions of each picture, and whether it has any; `ABSENT` in its place where not."""
+    captioned = torch.tensor([bool(texts) for texts in captions])
+    return [draw_one(texts, generator) if texts else ABSENT for texts in captions], captioned
 
 
 def draw_one(captions: Sequence[str], generator: Generator) -> str:

@@ -1,17 +1,15 @@
 """Pairs of pictures to train a generator: one is painted from the other."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from torch import Generator, Tensor
 
 from saccade.data.cache import MEMORY_BUDGET, prepare_readable
 from saccade.data.pairs import PairSet
 from saccade.data.preprocess import Preprocess
-from saccade.tasks.generate.batches import ABSENT, Samples, SourcePixels
-from saccade.tasks.generate.captioned import draw_one
+from saccade.tasks.generate.batches import Samples, SourcePixels
+from saccade.tasks.generate.captioned import draw_captions, in_views
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 
@@ -40,16 +38,9 @@ class PairsToPaint:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """The pairs of the first of the indices."""
-        some = indices[: -(-len(indices) // self.views)]
+        some, views = in_views(indices, self.views)
         both, _ = self.data[some]
-        views = torch.arange(len(some)).repeat_interleave(self.views)[: len(indices)]
         source, target = both[views].chunk(2, dim=1)
         texts, captioned = draw_captions([self.captions[i] for i in some[views].tolist()], generator)
         present = torch.rand(len(views), generator=generator) >= self.dropout
         return Samples(target, texts, captioned, {"picture": SourcePixels(source, present)})
-
-
-def draw_captions(captions: Sequence[Sequence[str]], generator: Generator) -> tuple[list[str], Bool[Tensor, "b"]]:
-    """One of the captions of each picture, and whether it has any; `ABSENT` in its place where not."""
-    captioned = torch.tensor([bool(texts) for texts in captions])
-    return [draw_one(texts, generator) if texts else ABSENT for texts in captions], captioned

@@ -14,7 +14,7 @@ from saccade.data.pairs import StyleSet
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 from saccade.tasks.generate.batches import Samples, SourcePixels
-from saccade.tasks.generate.pairs import draw_captions
+from saccade.tasks.generate.captioned import draw_captions, in_views
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 
@@ -54,11 +54,11 @@ class StylesToPaint:
 
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
         """Those of the first of the indices."""
-        places = [self.paintable[i] for i in indices[: -(-len(indices) // self.views)].tolist()]
+        some, views = in_views(indices, self.views)
+        places = [self.paintable[i] for i in some.tolist()]
         contents = [draw_other(self.content[i], i, generator) for i in places]
         styles = [draw_other(self.style[i], i, generator) for i in places]
         pixels, _ = self.data[places + contents + styles]
-        views = torch.arange(len(places)).repeat_interleave(self.views)[: len(indices)]
         target, content, style = (each[views] for each in pixels.chunk(3))
         texts, captioned = draw_captions([self.captions[places[i]] for i in views.tolist()], generator)
         present = torch.rand(2, len(views), generator=generator) >= self.dropout

@@ -1,6 +1,5 @@
 """Training of a matcher."""
 
-from dataclasses import replace
 from typing import Self
 
 import torch
@@ -86,9 +85,7 @@ class MatchTraining(SourceTraining):
         """One batch, with labels of all pictures and all captions."""
         generator = Generator().manual_seed(batches[0].seed)
         texts, labels, chosen = self.source.pairs([part.annotations for part in batches], generator)
-        words = tokenize(texts, self._text.max_words, self._text.max_bytes)
-        # Without the spans of the words: sending thousands of them from a worker process takes longer than the rest.
-        words = replace(words, texts=(), words=())
+        words = tokenize(texts, self._text.max_words, self._text.max_bytes).without_spans()
         return [Batch(torch.cat([part.pictures for part in batches]), words, labels, chosen)]
 
     def sampler(self) -> Self:
