@@ -102,7 +102,7 @@ def test_like_gives_the_same_bytes(saccade, painter, tmp_path):
 def test_like_of_another_model_is_said(saccade, painter, paint, tmp_path):
     paint(RED, "--out", "a.png")
     other = generators.task()
-    other.model.out.bias.data += 0.1
+    other.model.out.first.bias.data += 0.1
     other.save(tmp_path / "other")
     done = saccade("generate", "--like", "a.png", "--model", "other")
     assert done.code == 0

@@ -4,11 +4,12 @@ import math
 
 import torch
 
-from saccade.layers.modulation import BRANCHES, Modulation, NumberEmbed, modulate, over_tokens
+from saccade.layers.modulation import BRANCHES, Modulation, NumberEmbed, NumberProjection, Waves, modulate, over_tokens
 
 
 def test_a_number_is_embedded_by_its_equation():
-    embed = NumberEmbed(5, waves=3)
+    embed = NumberEmbed(5)
+    embed.waves, embed.up = Waves(3), torch.nn.Linear(6, 5)
     number = torch.tensor([[0.0], [0.37]])
     frequencies = [1000 * 10000 ** (-i / 3) for i in range(3)]
     waves = [[f(t * w) for f in (math.sin, math.cos) for w in frequencies] for t in number.flatten().tolist()]
@@ -22,11 +23,11 @@ def test_close_times_differ():
     assert torch.cdist(vectors, vectors).fill_diagonal_(1).min() > 1e-3
 
 
-def test_an_embedding_that_starts_at_zero():
-    embed = NumberEmbed(5, zero=True)
+def test_a_projection_starts_at_zero():
+    embed = NumberProjection(5)
     assert not embed(torch.rand(3, 2)).any()
     embed(torch.rand(3, 2)).sum().backward()
-    assert embed.down.weight.grad.any()
+    assert embed.project.weight.grad.any()
 
 
 def test_modulation_starts_as_the_identity():

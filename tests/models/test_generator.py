@@ -6,13 +6,15 @@ from safetensors.torch import load_file, save_file
 
 import saccade
 from saccade.errors import DataError, SaccadeError
-from saccade.models.generator import Generator, GeneratorConfig, Sources, places
+from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources, places
 
 CONFIG = {
     "block": {"width": 32, "heads": 2, "hidden": 22, "activation": "swiglu"},
     "depth": 3,
     "patch": 4,
     "bottleneck": 11,
+    "films": True,
+    "refine": 5,
     "text": {"block": {"width": 28, "heads": 2, "hidden": 14}, "depth": 1, "max_words": 31},
     "late": 1,
 }
@@ -24,6 +26,8 @@ def generator() -> Generator:
     model = Generator(GeneratorConfig.model_validate(CONFIG)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
+    for parameter in model.refine.parameters():  # its output is then about as large as the prediction
+        torch.nn.init.normal_(parameter, std=0.1)
     return model
 
 
@@ -117,14 +121,77 @@ def test_samples_taken_apart_and_joined():
 
 
 @torch.no_grad()
-def test_frames_have_times_of_their_own():
-    model, z = generator(), noise(3, frames=2)
+def test_groups_of_frames_have_times_of_their_own():
+    model, z = generator(), noise(3, frames=5)
     sources = encoded(model)
-    found = model.predict(z, torch.rand(3, 2), sources)
+    t = torch.tensor([[0.1, 0.1, 0.1]] * 3)
+    found = model.predict(z, t, sources)
     assert found.shape == z.shape
-    t = torch.tensor([[0.1, 0.1]] * 3)
-    later = model.predict(z, torch.tensor([[0.1, 0.8]] * 3), sources)
-    assert (later - model.predict(z, t, sources)).abs().amax(dim=(0, 2, 3, 4)).min() > 1e-4
+    later = model.predict(z, torch.tensor([[0.1, 0.8, 0.1]] * 3), sources)
+    assert (later - found).abs().amax(dim=(0, 2, 3, 4)).min() > 1e-4
+
+
+@torch.no_grad()
+def test_known_frames_see_only_one_another():
+    """Their keys and values, computed once, are those of one pass over all frames with a mask."""
+    model, known, z, t = generator(), noise(3, frames=3), noise(3, frames=4), torch.rand(3, 2)
+    sources = encoded(model)
+    found = model.predict(z, t, model.with_past(sources, [Clip(known)], 3))
+    film, times = torch.cat([known, z], dim=1), torch.cat([torch.ones(3, 2), t], dim=1)
+    sees = torch.ones(60, 60, dtype=torch.bool)
+    sees[:30, 30:] = False
+    expected = predict_masked(model, film, times, sources, sees)[:, 3:]
+    close(found, expected)
+    assert (found - predict_masked(model, film, times, sources, ~torch.zeros_like(sees))[:, 3:]).abs().max() > 1e-3
+
+
+def predict_masked(model: Generator, z: torch.Tensor, t: torch.Tensor, sources: Sources, sees: torch.Tensor):
+    """The prediction of a film in one pass; sees: which tokens the self-attention of each takes."""
+    attention = type(model.blocks[0].self_attention)
+
+    def masked(module, args, kwargs):
+        return args, {**kwargs, "mask": sees}
+
+    hooks = [
+        block.self_attention.register_forward_pre_hook(masked, with_kwargs=True)
+        for block in model.blocks
+        if isinstance(block.self_attention, attention)
+    ]
+    try:
+        return model.predict(z, t, sources)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def test_frames_that_are_known_at_both_ends():
+    model, ends, z = generator(), [noise(3), noise(3)], noise(3, frames=4)
+    sources = encoded(model)
+    between = model.with_past(sources, [Clip(ends[0]), Clip(ends[1], 5)], 1)
+    assert between.past.keys_values[0].keys.shape[2] == 2 * 15
+    t = torch.full((3, 2), 0.3)
+    found = model.predict(z, t, between)
+    swapped = model.with_past(sources, [Clip(ends[0], 5), Clip(ends[1])], 1)
+    assert (found - model.predict(z, t, swapped)).abs().max() > 1e-3
+    close(model.predict(z[1:], t[1:], between.part(slice(1, 3))), found[1:])
+    again = between.part(slice(0, 1)).followed_by(between.part(slice(1, 3)))
+    close(model.predict(z, t, again), found)
+
+
+@torch.no_grad()
+def test_a_film_goes_on_in_time():
+    """A film's second half, seen from its first, lies where it does in the whole film."""
+    model, z = generator(), noise(1, frames=7)
+    whole, rest = model._tokens(z, 0), model._tokens(z[:, 3:], 3)
+    assert torch.equal(whole.angles[30:], rest.angles)
+    assert torch.equal(whole.x[:, 30:], rest.x)
+
+
+def test_films_are_refused_by_a_generator_of_pictures():
+    model = Generator(GeneratorConfig.model_validate({**CONFIG, "films": False}))
+    with pytest.raises(SaccadeError, match="trained on films"):
+        model(noise(3, frames=3), torch.rand(3, 2), model.tokenize(TEXTS), PRESENT)
 
 
 @torch.no_grad()
@@ -169,9 +236,9 @@ def test_every_place_is_different():
 
 
 def test_gradients_reach_every_parameter():
-    model, z = generator(), noise(2)
+    model, z = generator(), noise(2, frames=3)
     sources = encoded(model, TEXTS[:2], torch.tensor([True, False]))
-    model.predict(z, torch.rand(2, 1), sources, torch.rand(2, 1), torch.rand(2, 1)).square().sum().backward()
+    model.predict(z, torch.rand(2, 2), sources, torch.rand(2, 2), torch.rand(2, 2)).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name

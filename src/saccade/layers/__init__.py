@@ -6,12 +6,14 @@ from saccade.layers.cross import CrossBlock
 from saccade.layers.decode import BoxBias, Decoder, DecoderBlock
 from saccade.layers.dit import DiTBlock
 from saccade.layers.embed import LearnedPositions, PatchEmbed, RotaryPositions, SinCosPositions
+from saccade.layers.frames import FrameEmbed, FrameOutput
 from saccade.layers.hashed import HashEmbedding
 from saccade.layers.mlp import MLP, SwiGLU
-from saccade.layers.modulation import Modulation, NumberEmbed
+from saccade.layers.modulation import Modulation, NumberEmbed, NumberProjection
 from saccade.layers.norm import NORMS, RMSNorm
 from saccade.layers.pixels import PixelDecoder
 from saccade.layers.pool import AttentionPool, BytePool
+from saccade.layers.refine import Refine
 
 __all__ = [
     "MLP",
@@ -26,14 +28,18 @@ __all__ = [
     "Decoder",
     "DecoderBlock",
     "DiTBlock",
+    "FrameEmbed",
+    "FrameOutput",
     "HashEmbedding",
     "KeysValues",
     "LearnedPositions",
     "Modulation",
     "NumberEmbed",
+    "NumberProjection",
     "PatchEmbed",
     "PixelDecoder",
     "RMSNorm",
+    "Refine",
     "RotaryPositions",
     "SinCosPositions",
     "SwiGLU",

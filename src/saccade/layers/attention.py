@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
@@ -16,6 +17,10 @@ class KeysValues(NamedTuple):
 
     keys: Float[Tensor, "b g m k"]
     values: Float[Tensor, "b g m k"]
+
+    def followed_by(self, other: "KeysValues") -> "KeysValues":
+        """Those of these tokens, then of the others."""
+        return KeysValues(*(torch.cat(both, dim=2) for both in zip(self, other, strict=True)))
 
 
 class Attention(nn.Module):

@@ -33,15 +33,30 @@ class DiTBlock(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b n d"],
-        modulation: Float[Tensor, "b f e"],
+        modulation: Float[Tensor, "b g e"],
         source: KeysValues,
         mask: Shaped[Tensor, "..."] | None = None,
         angles: Float[Tensor, "n half"] | None = None,
+        past: KeysValues | None = None,
     ) -> Float[Tensor, "b n d"]:
-        """modulation: of each frame. source: keys and values of the sources, by `cross_attention.keys_values`. mask: of
-        the cross-attention, as in `saccade.attend`. angles: of the self-attention."""
+        """modulation: of each group of frames. source: keys and values of the sources, by
+        `cross_attention.keys_values`. mask: of the cross-attention, as in `saccade.attend`. angles: of the
+        self-attention. past: keys and values of earlier frames, by `past_keys_values`, that the self-attention sees
+        too."""
         parts = over_tokens(modulation + self.table, x.shape[1]).chunk(BRANCHES, dim=-1)
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = parts
-        x = x + gate * self.self_attention(modulate(self.attention_norm(x), shift, scale), angles=angles)
+        seen = modulate(self.attention_norm(x), shift, scale)
+        keys_values = None if past is None else past.followed_by(self.self_attention.keys_values(seen, angles))
+        x = x + gate * self.self_attention(seen, angles=angles, keys_values=keys_values)
         x = x + self.cross_attention(self.cross_norm(x), mask=mask, keys_values=source)
         return x + mlp_gate * self.mlp(modulate(self.mlp_norm(x), mlp_shift, mlp_scale))
+
+    def past_keys_values(
+        self,
+        x: Float[Tensor, "b n d"],
+        modulation: Float[Tensor, "b g e"],
+        angles: Float[Tensor, "n half"] | None = None,
+    ) -> KeysValues:
+        """Keys and values, for the self-attention of later frames, of the tokens of earlier ones."""
+        shift, scale = over_tokens(modulation + self.table, x.shape[1]).chunk(BRANCHES, dim=-1)[:2]
+        return self.self_attention.keys_values(modulate(self.attention_norm(x), shift, scale), angles)

@@ -9,33 +9,53 @@ from torch import Tensor, nn
 BRANCHES = 6  # shift, scale and gate of the self-attention, then of the MLP
 
 
-class NumberEmbed(nn.Module):
-    """A number from 0 to about 1 as a vector: sines and cosines, then a two-layer network (Peebles & Xie 2023, DiT).
-
-    zero: start with the last layer at 0, so that adding the vector changes nothing before it is trained.
-    """
+class Waves(nn.Module):
+    """A number from 0 to about 1 as sines and cosines (Vaswani et al. 2017, 3.5)."""
 
     frequencies: Tensor
 
-    def __init__(self, width: int, waves: int = 64, zero: bool = False):
+    def __init__(self, waves: int = 64):
         super().__init__()
         frequencies = 1000 * torch.exp(-math.log(10000.0) * torch.arange(waves) / waves)
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.up = nn.Linear(2 * waves, width)
+        self.width = 2 * waves
+
+    def forward(self, number: Float[Tensor, "*b"]) -> Float[Tensor, "*b w"]:
+        angle = number.float()[..., None] * self.frequencies
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class NumberEmbed(nn.Module):
+    """A number from 0 to about 1 as a vector: sines and cosines, then a two-layer network (Peebles & Xie 2023, DiT)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.waves = Waves()
+        self.up = nn.Linear(self.waves.width, width)
         self.down = nn.Linear(width, width)
-        if zero:
-            nn.init.zeros_(self.down.weight)
-            nn.init.zeros_(self.down.bias)
 
     def forward(self, number: Float[Tensor, "*b"]) -> Float[Tensor, "*b d"]:
-        angle = number.float()[..., None] * self.frequencies
-        waves = torch.cat([angle.sin(), angle.cos()], dim=-1).to(self.up.weight.dtype)
-        return self.down(nn.functional.silu(self.up(waves)))
+        return self.down(nn.functional.silu(self.up(self.waves(number).to(self.up.weight.dtype))))
+
+
+class NumberProjection(nn.Module):
+    """A number from 0 to about 1 as a vector to add to another: sines and cosines, then a linear map that starts at 0,
+    where it changes nothing."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.waves = Waves()
+        self.project = nn.Linear(self.waves.width, width)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, number: Float[Tensor, "*b"]) -> Float[Tensor, "*b d"]:
+        return self.project(self.waves(number).to(self.project.weight.dtype))
 
 
 class Modulation(nn.Module):
-    """Shifts, scales and gates for all blocks from one vector a frame (adaLN-single, Chen et al. 2024, PixArt-α, 2.3:
-    each block adds a table of its own). Starts at 0, where every block is the identity."""
+    """Shifts, scales and gates for all blocks from one vector a group of frames (adaLN-single, Chen et al. 2024,
+    PixArt-α, 2.3: each block adds a table of its own). Starts at 0, where every block is the identity."""
 
     def __init__(self, width: int, branches: int = BRANCHES):
         super().__init__()
@@ -43,14 +63,14 @@ class Modulation(nn.Module):
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
-    def forward(self, condition: Float[Tensor, "b f d"]) -> Float[Tensor, "b f e"]:
+    def forward(self, condition: Float[Tensor, "b g d"]) -> Float[Tensor, "b g e"]:
         return self.project(nn.functional.silu(condition))
 
 
-def over_tokens(modulation: Float[Tensor, "b f e"], n: int) -> Float[Tensor, "b m e"]:
-    """The modulation of each of n tokens, n / f consecutive ones a frame; of one frame it is left to broadcast."""
-    f = modulation.shape[1]
-    return modulation if f == 1 else modulation.repeat_interleave(n // f, dim=1)
+def over_tokens(modulation: Float[Tensor, "b g e"], n: int) -> Float[Tensor, "b m e"]:
+    """The modulation of each of n tokens, n / g consecutive ones a group of frames; of one it is left to broadcast."""
+    g = modulation.shape[1]
+    return modulation if g == 1 else modulation.repeat_interleave(n // g, dim=1)
 
 
 def modulate(

@@ -1,7 +1,8 @@
 """A diffusion transformer in pixel space: what it paints attends to itself and to its sources.
 
-A picture is a film of one frame: tokens lie on a grid of (frames, rows, columns), and every frame has its own time.
-Patches are embedded through a bottleneck and the data themselves are predicted (Li & He 2025, JiT); captions act by
+A picture is a film of one frame: tokens lie on a grid of (groups of frames, rows, columns), and every group has its own
+time (Chen et al. 2024, Diffusion Forcing). Frames without noise are history: they see only one another, so that their
+keys and values are computed once. The data themselves are predicted (Li & He 2025, JiT); captions act by
 cross-attention and time by adaLN-single (Chen et al. 2024, PixArt-α).
 """
 
@@ -17,11 +18,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
-from saccade.layers import NORMS, BlockConfig, DiTBlock, KeysValues, Modulation, NumberEmbed
+from saccade.layers import (
+    NORMS,
+    BlockConfig,
+    DiTBlock,
+    FrameEmbed,
+    FrameOutput,
+    KeysValues,
+    Modulation,
+    NumberEmbed,
+    NumberProjection,
+    Refine,
+)
 from saccade.layers.modulation import modulate, over_tokens
 from saccade.models.sources import PICTURE_SOURCES, CaptionSource, PictureSource, SourcePicture, SourceTokens
 from saccade.models.text import TextEncoderConfig
-from saccade.ops import WordBatch, grid_of, patchify, rotary_angles, unpatchify
+from saccade.ops import WordBatch, grid_of, rotary_angles
+from saccade.ops.frames import group_times, groups_of, per_frame
 from saccade.ops.positions import places
 
 _BLOCK = {"width": 192, "heads": 6, "hidden": 384, "activation": "swiglu"}
@@ -36,7 +49,9 @@ class GeneratorConfig(BaseModel):
     depth: int = Field(8, gt=0, le=1000)
     patch: int = Field(8, gt=0, le=256, description="pixels along each side of a patch")
     channels: int = Field(3, gt=0, le=64)
-    bottleneck: int = Field(64, gt=0, le=65536, description="width to which patches are reduced first")
+    bottleneck: int = Field(0, ge=0, le=65536, description="width to which patches are reduced first; 0 for none")
+    films: bool = Field(False, description="whether it paints films too")
+    refine: int = Field(0, ge=0, le=1024, description="channels of the convolutions behind the blocks; 0 for none")
     text: TextEncoderConfig = TextEncoderConfig.model_validate({"max_words": 128})
     pictures: tuple[Literal["picture", "masked", "style"], ...] = Field(
         (), description="sources beside the caption, from `saccade.models.sources.PICTURE_SOURCES`"
@@ -49,22 +64,26 @@ class GeneratorConfig(BaseModel):
 
 class Sources(NamedTuple):
     """What a generation attends to, computed once: keys and values for each block. mask: (b 1 1 m), as in
-    `saccade.attend`. spans: of each source among the m tokens, by its name; "caption" is the first."""
+    `saccade.attend`. spans: of each source among the m tokens, by its name; "caption" is the first. past: the
+    frames of a film that are known."""
 
     keys_values: tuple[KeysValues, ...]
     mask: Tensor
     spans: Mapping[str, slice]
+    past: "Past | None" = None
 
     def part(self, samples: slice) -> "Sources":
         """Those of some of the samples."""
-        keys_values = tuple(KeysValues(each.keys[samples], each.values[samples]) for each in self.keys_values)
-        return Sources(keys_values, self.mask[samples], self.spans)
+        past = None if self.past is None else Past(_part(self.past.keys_values, samples), self.past.first)
+        return Sources(_part(self.keys_values, samples), self.mask[samples], self.spans, past)
 
     def followed_by(self, other: "Sources") -> "Sources":
         """Those of these samples, then of the others, with as many tokens."""
-        pairs = zip(self.keys_values, other.keys_values, strict=True)
-        keys_values = tuple(KeysValues(*(torch.cat(both) for both in zip(a, b, strict=True))) for a, b in pairs)
-        return Sources(keys_values, torch.cat([self.mask, other.mask]), self.spans)
+        past = None
+        if self.past is not None and other.past is not None:
+            past = Past(_joined(self.past.keys_values, other.past.keys_values), self.past.first)
+        keys_values = _joined(self.keys_values, other.keys_values)
+        return Sources(keys_values, torch.cat([self.mask, other.mask]), self.spans, past)
 
     def with_weights(self, weights: Float[Tensor, "b m"]) -> "Sources":
         """The same, with the attention to each token multiplied by a weight from 0 before its weights are scaled to
@@ -74,7 +93,31 @@ class Sources(NamedTuple):
             return self
         weights = F.pad(weights, (0, self.mask.shape[-1] - weights.shape[1]), value=1.0)
         bias = weights.log()[:, None, None, :].masked_fill(~self.mask, -torch.inf)
-        return Sources(self.keys_values, bias, self.spans)
+        return self._replace(mask=bias)
+
+
+class Past(NamedTuple):
+    """Frames of a film that are known. keys_values: of their tokens, for the self-attention of each block. first:
+    number, from 0, of the first frame to paint."""
+
+    keys_values: tuple[KeysValues, ...]
+    first: int
+
+
+class Clip(NamedTuple):
+    """Frames, -1 to 1, that follow one another. first: number, from 0, of the first one in its film."""
+
+    pixels: Float[Tensor, "b f c y x"]
+    first: int = 0
+
+
+def _part(keys_values: tuple[KeysValues, ...], samples: slice) -> tuple[KeysValues, ...]:
+    return tuple(KeysValues(each.keys[samples], each.values[samples]) for each in keys_values)
+
+
+def _joined(one: tuple[KeysValues, ...], other: tuple[KeysValues, ...]) -> tuple[KeysValues, ...]:
+    """Of the samples of one, then of the other."""
+    return tuple(KeysValues(*map(torch.cat, zip(a, b, strict=True))) for a, b in zip(one, other, strict=True))
 
 
 class Generator(nn.Module):
@@ -92,23 +135,25 @@ class Generator(nn.Module):
         self.pictures = nn.ModuleDict(
             {name: PICTURE_SOURCES[name](source_width, config.patch, block.eps) for name in config.pictures}
         )
-        self.embed = nn.Sequential(
-            nn.Linear(pixels, config.bottleneck, bias=False), nn.Linear(config.bottleneck, width)
-        )
+        self.embed = FrameEmbed(pixels, config.patch, width, config.bottleneck, config.films)
         self.time = NumberEmbed(width)
-        self.interval = NumberEmbed(width, zero=True)
-        self.guidance = NumberEmbed(width, zero=True)
+        self.interval = NumberProjection(width)
+        self.guidance = NumberProjection(width)
         self.modulation = Modulation(width)
         self.blocks = nn.ModuleList(DiTBlock(block, source_width) for _ in range(config.depth))
         self.final_norm = norm(width, eps=block.eps)
         self.final_modulation = Modulation(width, 2)
-        self.out = nn.Linear(width, pixels)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = FrameOutput(pixels, config.patch, width, config.films)
+        self.refine = Refine(config.channels, config.refine, width) if config.refine else None
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.caption.nothing.device
 
     def tokenize(self, texts: Sequence[str]) -> WordBatch:
         """The texts as words, on the generator's device; limits and errors as in `saccade.ops.tokenize`."""
-        return self.caption.encoder.tokenize(texts).to(self.out.bias.device)
+        return self.caption.encoder.tokenize(texts).to(self.device)
 
     def encode(
         self, words: WordBatch, present: Bool[Tensor, "b"], pictures: Mapping[str, SourcePicture] | None = None
@@ -134,36 +179,52 @@ class Generator(nn.Module):
     def forward(
         self,
         z: Float[Tensor, "b f c y x"],
-        t: Float[Tensor, "b f"],
+        t: Float[Tensor, "b g"],
         words: WordBatch,
         present: Bool[Tensor, "b"],
         pictures: Mapping[str, SourcePicture] | None = None,
+        past: Sequence[Clip] = (),
+        first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
-        """`predict` with the sources that `encode` takes, for training."""
-        return self.predict(z, t, self.encode(words, present, pictures))
+        """`predict` with the sources that `encode` and `with_past` take, for training."""
+        return self.predict(z, t, self.with_past(self.encode(words, present, pictures), past, first))
+
+    def with_past(self, sources: Sources, clips: Sequence[Clip], first: int) -> Sources:
+        """The sources of films of which some frames are known: those of the clips. first: number of the first frame to
+        paint."""
+        if not clips:
+            return sources
+        parts = [self._tokens(clip.pixels, clip.first) for clip in clips]
+        x, angles = torch.cat([part.x for part in parts], dim=1), torch.cat([part.angles for part in parts])
+        groups = sum(groups_of(clip.pixels.shape[1]) for clip in clips)
+        modulation = self.modulation(self.time(torch.ones(len(x), groups, device=x.device)))
+        found: list[KeysValues] = []
+        for module, source in zip(self.blocks, sources.keys_values, strict=True):
+            block = cast(DiTBlock, module)
+            found.append(block.past_keys_values(x, modulation, angles))
+            if len(found) < len(self.blocks):
+                x = block(x, modulation, source, mask=sources.mask, angles=angles)
+        return sources._replace(past=Past(tuple(found), first))
 
     def predict(
         self,
         z: Float[Tensor, "b f c y x"],
-        t: Float[Tensor, "b f"],
+        t: Float[Tensor, "b g"],
         sources: Sources,
-        interval: Float[Tensor, "b f"] | None = None,
-        guidance: Float[Tensor, "b f"] | None = None,
+        interval: Float[Tensor, "b g"] | None = None,
+        guidance: Float[Tensor, "b g"] | None = None,
     ) -> Float[Tensor, "b f c y x"]:
-        """The data, -1 to 1, of which z is the noised version at time t of each frame.
+        """The data, -1 to 1, of which z is the noised version at time t of each group of frames
+        (`saccade.ops.frames`).
 
         interval: None predicts from the velocity at t; else the length of the interval from t over which the predicted
         velocity is the mean one (a flow map, for few steps). guidance: scale of the guidance that is contained in the
         prediction; None for none.
 
-        Raises SaccadeError for pictures that are not a multiple of the patch.
+        Raises SaccadeError for pictures that are not a multiple of the patch, and for films if it paints none.
         """
-        frames, (rows, columns) = z.shape[1], self.grid(z)
-        tokens = patchify(rearrange(z, "b f c y x -> (b f) c y x"), self.config.patch)
-        x = self.embed(rearrange(tokens, "(b f) n p -> b (f n) p", f=frames))
-        grid = (frames, rows, columns)
-        x = x + places(grid, self.config.block.width, device=x.device).to(x)
-        angles = rotary_angles(grid, self.config.block.width // self.config.block.heads, device=x.device)
+        frames, grid, past = z.shape[1], self.grid(z), sources.past
+        x, angles = self._tokens(z, 0 if past is None else past.first)
         condition = self.time(t)
         if guidance is not None:
             condition = condition + self.guidance(guidance / 10)
@@ -174,11 +235,22 @@ class Generator(nn.Module):
             early, last = self.modulation(torch.cat([condition, late])).chunk(2)
         for i, (block, source) in enumerate(zip(self.blocks, sources.keys_values, strict=True)):
             modulation = early if i < self.config.depth - self.config.late else last
-            x = block(x, modulation, source, mask=sources.mask, angles=angles)
+            known = None if past is None else past.keys_values[i]
+            x = block(x, modulation, source, mask=sources.mask, angles=angles, past=known)
         shift, scale = over_tokens(self.final_modulation(late), x.shape[1]).chunk(2, dim=-1)
-        pixels = self.out(modulate(self.final_norm(x), shift, scale))
-        pictures = unpatchify(rearrange(pixels, "b (f n) p -> (b f) n p", f=frames), (rows, columns), self.config.patch)
-        return rearrange(pictures, "(b f) c y x -> b f c y x", f=frames)
+        prediction = self.out(modulate(self.final_norm(x), shift, scale), frames, grid)
+        if self.refine is None:
+            return prediction
+        flat = (rearrange(each, "b f ... -> (b f) ...") for each in (prediction, z, per_frame(late, frames)))
+        return rearrange(self.refine(*flat), "(b f) c y x -> b f c y x", f=frames)
+
+    def _tokens(self, z: Float[Tensor, "b f c y x"], first: int) -> "FrameTokens":
+        """Of frames that begin with number `first`."""
+        times = group_times(z.shape[1], first, z.device)
+        grid, block = (len(times), *self.grid(z)), self.config.block
+        x = self.embed(z)
+        x = x + places(grid, block.width, device=x.device, times=times).to(x)
+        return FrameTokens(x, rotary_angles(grid, block.width // block.heads, device=x.device, times=times))
 
     def grid(self, z: Float[Tensor, "b f c y x"]) -> tuple[int, int]:
         """(rows, columns) of the patches of a frame. Raises SaccadeError for sizes that do not divide."""
@@ -186,3 +258,10 @@ class Generator(nn.Module):
         if height % patch or width % patch:
             raise SaccadeError(f"a size of {width} x {height} pixels is not a multiple of {patch} on both sides")
         return grid_of(height, width, patch)
+
+
+class FrameTokens(NamedTuple):
+    """Tokens of frames, with their rotary angles."""
+
+    x: Float[Tensor, "b n d"]
+    angles: Float[Tensor, "n half"]

@@ -40,6 +40,7 @@ def rotary_angles(
     extent: tuple[int, ...] | None = None,
     period: float = 100.0,
     device: torch.device | None = None,
+    times: Float[Tensor, "f"] | None = None,
 ) -> Float[Tensor, "n half"]:
     """Angles by which `rotate` rotates the pairs of each query and key (RoPE, Su et al. 2021; axial in 2-D and
     3-D as in Heo et al. 2024).
@@ -48,9 +49,12 @@ def rotary_angles(
     are not rotated. `prefix` tokens before the grid (cls, registers) have no position and are not rotated.
     extent: length of each axis from edge to edge, with tokens at the centers of equal intervals; default: one unit
     per token, the first at 0. With the extent of the grid a model was trained on, positions do not change when the
-    same image is divided into a finer grid. device: of the result; default: the current one.
+    same image is divided into a finer grid. device: of the result; default: the current one. times: coordinates along
+    the first axis in place of 0, 1, 2 and so on.
     """
     coordinates = _coordinates(grid, device)
+    if times is not None:
+        coordinates[:, 0] = times.repeat_interleave(math.prod(grid[1:]))
     if width % 2:
         raise SaccadeError(f"rotary positions turn pairs: the head width must be even, not {width}")
     each = width // (2 * len(grid))  # pairs an axis
@@ -66,10 +70,11 @@ def places(
     width: int,
     extent: tuple[int, ...] | None = None,
     device: torch.device | None = None,
+    times: Float[Tensor, "f"] | None = None,
 ) -> Float[Tensor, "n d"]:
     """Where each token is, as sines and cosines of its rotary angles to add to it: rotary positions know only how far
-    tokens are apart. extent, device: as in `rotary_angles`."""
-    angles = rotary_angles(grid, width, extent=extent, device=device)
+    tokens are apart. extent, device, times: as in `rotary_angles`."""
+    angles = rotary_angles(grid, width, extent=extent, device=device, times=times)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 

@@ -182,7 +182,7 @@ def test_what_is_refused(task, options, message):
 
 def test_an_output_that_is_not_finite_is_said():
     broken = generators.task()
-    torch.nn.init.constant_(broken.model.out.bias, torch.nan)
+    torch.nn.init.constant_(broken.model.out.first.bias, torch.nan)
     with pytest.raises(SaccadeError, match="not a number"):
         broken.generate("a red star", seed=0, **FAST)
 
@@ -214,7 +214,7 @@ def test_the_hash_is_that_of_the_weights():
     one, other = generators.task(), generators.task()
     assert one.digest == other.digest
     with torch.no_grad():
-        other.model.out.bias[0] += 1e-3
+        other.model.out.first.bias[0] += 1e-3
     assert generators.task().digest == one.digest != GenerateTask(other.model, other.preprocess).digest
 
 

@@ -152,7 +152,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         total = sum(run[0].sampling.steps for run in runs)
         done = 0
         for chunk in runs:
-            noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.out.bias.device)
+            noise = torch.stack([_noise(each, model.config.channels) for each in chunk]).to(model.device)
             first, own = chunk[0], (originals or Originals()).of(chunk[0])
             given = self.pictures(first, own)
             terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
@@ -192,7 +192,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         """What the generator attends to beside the prompt, by the names of its sources. originals: as `generate_all`
         takes them."""
         own = (originals or Originals()).of(settings)
-        return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.out.bias.device)
+        return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.device)
 
     @torch.no_grad()
     def encode(

@@ -109,7 +109,7 @@ class GenerateTraining(SourceTraining):
         """On a GPU the step as a CUDA graph; elsewhere the model with its blocks compiled: they are alike, so one is
         compiled for all, and captions of any length do not compile the rest anew."""
         assert isinstance(model, Generator)
-        if model.out.bias.is_cuda and self.mean_flow is None:
+        if model.device.type == "cuda" and self.mean_flow is None:
             compile_parts(model)
             return GraphedGenerator(model)
         for block in model.blocks:

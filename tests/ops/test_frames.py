@@ -1,0 +1,24 @@
+"""Groups of frames: their number, their times, and what each frame takes from its group."""
+
+import pytest
+import torch
+
+from saccade.ops.frames import group_times, groups_of, per_frame
+
+
+@pytest.mark.parametrize(("frames", "groups"), [(1, 1), (2, 1), (3, 2), (16, 8), (17, 9)])
+def test_groups(frames, groups):
+    assert groups_of(frames) == groups
+    assert group_times(frames).shape == (groups,)
+
+
+def test_times_are_in_the_middle_of_their_frames():
+    assert group_times(5).tolist() == [0.0, 0.75, 1.75]
+    assert group_times(4, first=5).tolist() == [2.75, 3.75]
+    assert group_times(1, first=7).tolist() == [3.5]
+
+
+def test_each_frame_takes_the_value_of_its_group():
+    values = torch.tensor([[1.0, 2.0, 3.0]])
+    assert per_frame(values, 5).tolist() == [[1.0, 2.0, 2.0, 3.0, 3.0]]
+    assert per_frame(values, 6).tolist() == [[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]]
