@@ -34,7 +34,7 @@ def test_pairs_in_two_folders_and_resuming(train, tmp_path):
     completed = train(*given, "--epochs", "2")
     assert completed.code == 0, completed.err
     assert "set/a and set/b: 11 pairs, 0 of them with captions" in completed.err
-    assert "validation: 2 pairs (20%, seed 0) held out" in completed.err
+    assert "validation: 1 pairs (20%, seed 0) held out" in completed.err
     assert config("runs/pairs").pictures == ("picture",)
     assert json.loads((tmp_path / "runs" / "pairs" / "config.json").read_text())["source"]["pairs"] == [
         "set/a", "set/b",

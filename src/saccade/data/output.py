@@ -1,6 +1,7 @@
 """Output files: never over an input, and written completely or not at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -62,10 +63,28 @@ def temporary_file(out: Path) -> IO[bytes]:
         raise write_error(out, error) from error
 
 
+@contextmanager
+def atomic_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `out`, which does not exist or is empty, when the context ends without an error.
+
+    Raises DataError if it cannot be created, filled or moved."""
+    place = ""
+    try:
+        place = tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}-")
+        yield Path(place)
+        os.chmod(place, 0o777 & ~umask())
+        os.replace(place, out)
+    except OSError as error:
+        raise write_error(out, error) from error
+    finally:
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def publish(file: str, out: Path) -> None:
     """Move a finished temporary file to `out`, with the permissions of a new file or of the one it replaces."""
     try:
-        os.chmod(file, out.stat().st_mode if out.exists() else 0o666 & ~_umask())
+        os.chmod(file, out.stat().st_mode if out.exists() else 0o666 & ~umask())
         os.replace(file, out)
     except OSError as error:
         raise write_error(out, error) from error
@@ -76,7 +95,7 @@ def write_error(out: Path, error: OSError) -> DataError:
     return DataError(f"{escape(out)} cannot be written there ({error.strerror}); choose another path")
 
 
-def _umask() -> int:
+def umask() -> int:
     """Permissions that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)

@@ -1,7 +1,8 @@
 """Training and validation sets from one source, for annotations of any kind."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -120,6 +121,21 @@ def random_split(
         count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held_out += sorted(rng.permutation(members)[:count].tolist())
     return dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
+
+
+def held_out_names(names: Iterable[str], fraction: float, seed: int, least: int = 1) -> set[str]:
+    """About `fraction` of the names, at least `least`, and at least `least` of them are left.
+
+    A name is chosen by its own hash with the seed, and not by its place, so that it is held out of every set that has
+    it: of pairs, of styles and of captions. Only in sets so small that `least` decides do other names matter."""
+    place = {name: _place(name, seed) for name in names}
+    below = sum(each < fraction for each in place.values())
+    return set(sorted(place, key=lambda name: place[name])[: min(max(below, least), len(place) - least)])
+
+
+def _place(name: str, seed: int) -> float:
+    """From 0 to 1, evenly distributed."""
+    return int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()) / 2**64
 
 
 def first_split(layout: Layout, role: str) -> str | None:

@@ -1,7 +1,7 @@
 """Videos frame by frame, in any format FFmpeg reads. Needs PyAV: saccade-attention[film]."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +60,7 @@ class VideoReader:
     Attributes:
         name: of the file. rate: average frames per second. time_base: seconds; frame times are multiples of it if the
         video has one stream. count: number of frames according to the header, which may be wrong; None if unknown.
-        read: frames read so far.
+        read: frames read so far. end: seconds; end of the last frame read. tags: of the file, by name in lower case.
         notes: problems and assumptions, one sentence each; complete after the last frame.
 
     on_error: "skip" uses the readable part of a damaged or truncated video and adds a note, "fail" raises.
@@ -74,6 +74,7 @@ class VideoReader:
         self.name = true_name(path)
         self.notes: list[str] = []
         self.read = 0
+        self.end = Fraction(0)
         if not check_file(path).stat().st_size:
             raise DataError(f"{self.display} is empty (0 bytes); a video was expected")
         try:
@@ -81,6 +82,7 @@ class VideoReader:
             self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise DataError(f"{self.display} is not a video that can be read ({_why(error)}); {READ} are") from error
+        self.tags: dict[str, str] = {key.lower(): text for key, text in self._container.metadata.items()}
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         if not videos:
             kinds = ", ".join(sorted({s.type for s in self._container.streams}))
@@ -115,21 +117,33 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame]:
         """The frames. Raises DataError if there are none, and with on_error="fail" if the video is damaged or
         truncated."""
-        end = last = Fraction(0)
+        for time, frame in self._timed():
+            yield Frame(time, self._picture(frame))
+
+    def times(self) -> tuple[list[Fraction], Fraction]:
+        """The time of every frame, and the end of the last one, without making pictures. Raises as iteration does."""
+        return [time for time, _ in self._timed()], self.end
+
+    def take(self, indices: Collection[int]) -> dict[int, Picture]:
+        """The pictures of some frames, counted from 0. Raises as iteration does."""
+        return {self.read - 1: self._picture(frame) for _, frame in self._timed() if self.read - 1 in indices}
+
+    def _timed(self) -> Iterator[tuple[Fraction, Any]]:
+        """PyAV's frames with their times; `read` counts the current one."""
+        self.end = last = Fraction(0)
         for frame in self._decoded():
             # PyAV 14 has no duration of frames
             length = (getattr(frame, "duration", None) or 0) * (frame.time_base or 0)
             # a frame without a time stamp follows the previous one at the average rate
-            time = end if frame.pts is None else frame.pts * frame.time_base - self._start
-            picture = self._picture(frame)
-            last, end = time, time + (length or 1 / self.rate)
+            time = self.end if frame.pts is None else frame.pts * frame.time_base - self._start
+            last, self.end = time, time + (length or 1 / self.rate)
             self.read += 1
-            yield Frame(time, picture)
+            yield time, frame
         if not self.read:
             reason = f": {self.notes[-1]}" if self.notes else ""
             raise DataError(f"{self.display} holds no frame that can be decoded{reason}")
         expected = self._end()
-        if expected is not None and end < expected - max(EARLY, 2 / self.rate):
+        if expected is not None and self.end < expected - max(EARLY, 2 / self.rate):
             text = f"cut short: it ends at {float(last):.2f} s, where its header says {float(expected):.2f} s"
             self._problem(f"{text}; the {self.read} frames up to there are used")
 
@@ -169,7 +183,7 @@ class VideoReader:
         image = Image.fromarray(plain.to_ndarray())
         transpose, how = _turn(frame)
         image = image if transpose is None else image.transpose(transpose)
-        picture = read_image(image, name=f"{self.name} frame {self.read}")  # same checks as for pictures
+        picture = read_image(image, name=f"{self.name} frame {self.read - 1}")  # same checks as for pictures
         turned = (f"turned upright as the video says ({how})",) if how else ()
         return Picture(picture.image, picture.name, picture.notes + turned)
 

@@ -1,5 +1,6 @@
 """Videos of pictures: H.264 in MP4, whole or not at all. Needs PyAV: saccade-attention[film]."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +24,13 @@ class VideoWriter:
     """Write a video frame by frame: `with VideoWriter(out, rate, time_base) as video: video.add(...)`.
 
     rate: average frames per second. time_base: seconds; frame times are multiples of it. Frames are resized to the size
-    of the first; a row or column is repeated to make its sides even, as the format requires. After an error, or without
-    frames, no file is written.
+    of the first; a row or column is repeated to make its sides even, as the format requires. tags: of the file, by
+    name. After an error, or without frames, no file is written.
 
     Raises DataError if it cannot be written, SaccadeError without PyAV.
     """
 
-    def __init__(self, out: Path, rate: Fraction, time_base: Fraction) -> None:
+    def __init__(self, out: Path, rate: Fraction, time_base: Fraction, tags: Mapping[str, str] | None = None) -> None:
         self._av = pyav()
         self.out, self.time_base = out, time_base
         self._rate = Fraction(rate).limit_denominator(_FINEST)
@@ -38,7 +39,10 @@ class VideoWriter:
         self._size = (0, 0)
         with temporary_file(out) as file:
             self._place = file.name
-        self._container = self._av.open(self._place, "w", format="mp4", options={"movflags": "faststart"})
+        # without use_metadata_tags, tags with other names than the format's own are lost
+        flags = {"movflags": "faststart+use_metadata_tags" if tags else "faststart"}
+        self._container = self._av.open(self._place, "w", format="mp4", options=flags)
+        self._container.metadata.update(tags or {})
 
     def __enter__(self) -> "VideoWriter":
         return self

@@ -92,11 +92,12 @@ def test_pictures_of_one_caption_are_in_one_split(tmp_path):
     lines = ["code\tname\tkeywords", *(f"{code}\tface {code}\tface, happy" for code in codes), "1f604\tgone\t"]
     (tmp_path / "captions.tsv").write_text("\n".join(lines))
     train, val = caption_splits(tmp_path, val_fraction=0.25)
-    assert (len(train), len(val)) == (9, 3)
-    (code,) = {name.split("/")[1] for name in val.names}
-    assert all(code not in name for name in train.names)
-    assert val.captions(0) == (f"face {code.removesuffix('.png')}",)
-    assert "pictures that share a caption were kept in one split" in val.notes
+    assert len(train) + len(val) == 12
+    held_out = {name.split("/")[1] for name in val.names}
+    assert len(val) == 3 * len(held_out) > 0
+    assert all(name.split("/")[1] not in held_out for name in train.names)
+    assert val.captions(0) == (f"face {val.names[0][2:].removesuffix('.png')}",)
+    assert f"{len(held_out)} names were held out, with all pictures and captions of each" in val.notes
     assert "the column code of captions.tsv was taken for names of pictures without folder and suffix" in val.notes
     reason = "captions.tsv, line 6 names 1f604, and no picture has this name; add or remove it"
     assert val.skipped == {"captions.tsv, line 6": reason}

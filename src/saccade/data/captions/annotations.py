@@ -30,12 +30,13 @@ class Row(NamedTuple):
 @dataclass
 class Document:
     """A parsed file with captions, or all text files of a set. name: in the store. problems: entries that are no
-    rows."""
+    rows. by_stem: whether its rows name pictures without folder and suffix."""
 
     name: str
     rows: list[Row] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    by_stem: bool = False
 
 
 @dataclass
@@ -49,7 +50,8 @@ class CaptionedPicture:
 @dataclass
 class Captions:
     """A set or one of its splits. root: its folder in the store, omitted from names in messages. uncaptioned: pictures
-    without a caption that can be used. owners: place of a problem -> picture that it concerns."""
+    without a caption that can be used. owners: place of a problem -> picture that it concerns. file: the document, in
+    the store. by_stem: as of a `Document`."""
 
     label: str
     format: str
@@ -61,12 +63,15 @@ class Captions:
     notes: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    file: str = ""
+    by_stem: bool = False
 
 
 def collect(document: Document, store: Store, root: str, format: str, split: str = "") -> Captions:
     """The pictures of a document, in the order in which it first names them, with their captions."""
     result = Captions(store.label + (f", {split}" if split else ""), format, store, root)
     result.problems, result.notes = list(document.problems), list(document.notes)
+    result.file, result.by_stem = document.name, document.by_stem
     folder = picture_folder(store, document)
     if folder != parent_folder(document.name) and document.rows:
         result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.label)}/")
@@ -143,9 +148,7 @@ def _split_by_column(document: Document, label: str) -> dict[str, Document]:
                 f"({row.where}); put all its captions into one"
             )
         rows.setdefault(split, []).append(row)
-    return {
-        split: Document(document.name, part, document.problems, document.notes) for split, part in rows.items()
-    } or {"": replace(document, rows=[])}
+    return {split: replace(document, rows=part) for split, part in rows.items()} or {"": replace(document, rows=[])}
 
 
 def _split_by_folder(document: Document, label: str) -> dict[str, Document]:
@@ -161,7 +164,7 @@ def _split_by_folder(document: Document, label: str) -> dict[str, Document]:
         if folder not in split_of:
             split_of[folder] = next((each for each in folder.split("/") if split_role(each)), "")
         split = split_of[folder]
-        groups.setdefault(split, Document(document.name, [], document.problems, document.notes)).rows.append(row)
+        groups.setdefault(split, replace(document, rows=[])).rows.append(row)
     if "" in groups and len(groups) > 1:
         splits = ", ".join(escape(name) for name in groups if name)
         raise DataError(

@@ -11,7 +11,8 @@ Captions are text exactly as written. Nothing is guessed: what cannot be read is
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 
 from saccade.data.captions.annotations import CaptionedPicture, Captions
 from saccade.data.captions.groups import caption_groups, held_out_groups
@@ -19,7 +20,7 @@ from saccade.data.captions.layout import CaptionLayout, find_captions, no_captio
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
 from saccade.data.split_names import split_role
-from saccade.data.splitting import random_split, select_split, split_train_val
+from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, some_of
 
@@ -40,6 +41,7 @@ class CaptionSet(AnnotatedFiles):
         super().__init__(captions, on_error)
         self._owners = dict(captions.owners)
         self._pictures = captions.pictures
+        self.by_stem = captions.by_stem
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no caption names one")
             raise DataError(f"{captions.label} has no picture with a caption: {reason}")
@@ -129,15 +131,32 @@ def caption_splits(
 
 
 def split_by_caption(dataset: CaptionSet, val_fraction: float, seed: int) -> tuple[CaptionSet, CaptionSet]:
-    """`random_split` of the groups of pictures with a caption in common (`groups.py`). Raises DataError as that, and if
-    all pictures are one group."""
+    """`random_split` of the groups of pictures with a caption in common (`groups.py`). Where captions
+    belong to names in several folders, `held_out_names`, so that pairs and styles hold out the same.
+
+    Raises DataError as `random_split`, and if all pictures are one group."""
     groups = caption_groups([dataset.captions(i) for i in range(len(dataset))])
+    if dataset.by_stem:
+        return _split_by_stem(dataset, groups, val_fraction, seed)
     if len(groups) == len(dataset):
         return random_split(dataset, val_fraction, seed)
     held_out = held_out_groups(groups, val_fraction, seed, dataset.label)
     train, val = dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
     val.notes.append("pictures that share a caption were kept in one split")
     return train, val
+
+
+def _split_by_stem(
+    dataset: CaptionSet, groups: Sequence[Sequence[int]], val_fraction: float, seed: int
+) -> tuple[CaptionSet, CaptionSet]:
+    stems = [PurePosixPath(dataset.names[group[0]]).stem for group in groups]
+    if len(set(stems)) < 2:
+        raise DataError(f"{dataset.label} has captions of one name, and two are needed to hold one out for validation")
+    chosen = held_out_names(stems, val_fraction, seed)
+    val = sorted(i for group, stem in zip(groups, stems, strict=True) if stem in chosen for i in group)
+    held_out = dataset.subset(val)
+    held_out.notes.append(f"{len(chosen)} names were held out, with all pictures and captions of each")
+    return dataset.subset(sorted(set(range(len(dataset))).difference(val))), held_out
 
 
 def _layout(source: str | os.PathLike[str]) -> CaptionLayout:

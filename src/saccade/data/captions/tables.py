@@ -111,6 +111,7 @@ def read_table(store: Store, root: str, name: str) -> Document:
         _read_json(store, document, display, names, found)
     else:
         _read_rows(store, document, display, len(names), found)
+    document.by_stem = found.by_stem
     if found.by_stem:
         document.rows = list(_by_stem(store, document, names[found.file], display))
     return document

@@ -14,8 +14,8 @@ from typing import Literal, Self
 from saccade.data.dataset import check_on_error
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
-from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
-from saccade.data.pairs.splits import HoldOut, split_at_random, split_by_file, split_by_folder
+from saccade.data.pairs.captions import FoundCaptions, Read, captions_in_or_around
+from saccade.data.pairs.splits import HoldOut, split_by_file, split_by_folder, split_by_stem
 from saccade.data.pairs.stems import pictures_by_stem, unmatched
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
@@ -99,7 +99,7 @@ class TwoFolders(PairSet):
         both = [stem for stem in targets if stem in sources]
         if not both or (alone and on_error == "fail"):
             raise DataError(f"{'; '.join(alone)}. Pairs have the same name in both folders, without suffix")
-        found = captions_in(target, read, on_error)
+        found = captions_in_or_around(target, read, on_error)
         folder = target.resolve().name
         pairs = [
             PicturePair(stem, f"{folder}/{targets[stem]}", sources[stem], targets[stem], found.of(targets[stem]))
@@ -126,7 +126,7 @@ class SideBySide(PairSet):
 
     def __init__(self, folder: Path, direction: Direction, read: Read, on_error: str = "skip"):
         self._store, self.direction = open_store(folder), direction
-        found = captions_in(folder, read, on_error)
+        found = captions_in_or_around(folder, read, on_error)
         pictures = pictures_by_stem(self._store)
         half = "right half" if direction == "AtoB" else "left half"
         pairs = [PicturePair(s, f"{name}, {half}", name, name, found.of(name)) for s, name in pictures.items()]
@@ -160,7 +160,7 @@ def side_by_side_splits(
 
 def split(dataset: PairSet, hold_out: HoldOut) -> tuple[PairSet, PairSet]:
     """Training and validation pairs: as a file lists them; else by folders train and val (a folder test is not used);
-    else a fraction, deterministically for each seed. The notes of the validation set record which.
+    else about a fraction by their names (`held_out_names`). The notes of the validation set record which.
 
     Raises DataError for a single pair, for a file that lists unknown names, and for folders of splits beside a file."""
     parts = split_by_folder(dataset)
@@ -173,7 +173,7 @@ def split(dataset: PairSet, hold_out: HoldOut) -> tuple[PairSet, PairSet]:
         return split_by_file(dataset, hold_out.file)
     train = parts.get("train", dataset)
     if "val" not in parts:
-        return split_at_random(train, hold_out)
+        return split_by_stem(train, hold_out)
     val = parts["val"]
     val.skipped = {}
     val.notes.append(f"validation: {len(val)} pairs in folders for it")

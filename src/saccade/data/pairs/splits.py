@@ -8,14 +8,14 @@ from typing import Protocol, Self, TypeVar
 from saccade.data.files import escape
 from saccade.data.pairs.stems import read_stems
 from saccade.data.split_names import split_role
-from saccade.data.splitting import random_split
+from saccade.data.splitting import held_out_names
 from saccade.errors import DataError
 
 
 @dataclass(frozen=True)
 class HoldOut:
     """Which stems are held out for validation: those that a text file lists, else those in folders named for it, else a
-    fraction, deterministically for each seed."""
+    fraction by their names, so that a name is held out of every set that has it (`held_out_names`)."""
 
     fraction: float = 0.1
     seed: int = 0
@@ -44,19 +44,21 @@ def split_by_file(dataset: Dataset, file: Path) -> tuple[Dataset, Dataset]:
     """Without the stems that a file lists, and with those only. Raises DataError as `read_stems` does, and if it lists
     all of them."""
     held_out = read_stems(file, dataset.stems, dataset.label)
-    train, val = _parts(dataset, {i for i, stem in enumerate(dataset.stems) if stem in held_out})
+    train, val = parts(dataset, held_out)
     if not len(train):
         raise DataError(f"{escape(file)} lists all names of {dataset.label}: none are left to train on")
     val.notes.append(f"validation: {len(held_out)} names of {escape(file)}")
     return train, val
 
 
-def split_at_random(dataset: Dataset, hold_out: HoldOut) -> tuple[Dataset, Dataset]:
-    """`random_split` of items that each have a stem of their own."""
+def split_by_stem(dataset: Dataset, hold_out: HoldOut) -> tuple[Dataset, Dataset]:
+    """Without about a fraction of the items, and those, by their stems; each has its own.
+
+    Raises DataError for a single item."""
     if len(dataset) < 2:
         raise DataError(f"{dataset.label} holds one pair; two are needed to hold one out for validation")
-    train, val = random_split(dataset, hold_out.fraction, hold_out.seed)
-    val.skipped = {}
+    chosen = held_out_names(dataset.stems, hold_out.fraction, hold_out.seed)
+    train, val = parts(dataset, chosen)
     val.notes.append(f"validation: {len(val)} pairs ({hold_out.fraction:.0%}, seed {hold_out.seed}) held out")
     return train, val
 
@@ -81,8 +83,9 @@ def split_by_folder(dataset: Dataset) -> dict[str, Dataset]:
     return {role: dataset.subset([i for i, each in enumerate(roles) if each == role]) for role in found}
 
 
-def _parts(dataset: Dataset, held_out: set[int]) -> tuple[Dataset, Dataset]:
-    train = dataset.subset([i for i in range(len(dataset)) if i not in held_out])
-    val = dataset.subset(sorted(held_out))
+def parts(dataset: Dataset, held_out: set[str]) -> tuple[Dataset, Dataset]:
+    """The items without these stems, and with them."""
+    train = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem not in held_out])
+    val = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem in held_out])
     val.skipped = {}
     return train, val

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from saccade.data.dataset import check_on_error
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.images import Picture, read_image
 from saccade.data.pairs.captions import FoundCaptions, Read, captions_in
-from saccade.data.pairs.splits import HoldOut, split_by_file
+from saccade.data.pairs.splits import HoldOut, parts, split_by_file
 from saccade.data.pairs.stems import pictures_by_stem
 from saccade.data.split_names import split_role
+from saccade.data.splitting import held_out_names
 from saccade.data.store import Store, open_store
 from saccade.errors import DataError
 
@@ -115,7 +114,7 @@ class StyleSet:
 
 def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "skip") -> tuple[StyleSet, StyleSet]:
     """Training and validation pictures of a style set, without a stem in common: those that a file lists are held out,
-    else a fraction of the stems that several styles have, deterministically for each seed.
+    else about a fraction of the stems (`held_out_names`), of those that several styles have at least two.
 
     Raises DataError as `StyleSet` and `read_stems` do, and for fewer than `LEAST` stems in several styles."""
     dataset = StyleSet(source, read, on_error)
@@ -127,13 +126,11 @@ def style_splits(source: Path, hold_out: HoldOut, read: Read, on_error: str = "s
             f"{dataset.label} has {len(stems)} names in several styles; at least {LEAST} are needed, two of them to "
             "hold out for validation"
         )
-    count = min(max(2, round(hold_out.fraction * len(stems))), len(stems) - 2)
-    chosen = {stems[i] for i in np.random.default_rng(hold_out.seed).permutation(len(stems))[:count]}
-    train = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem not in chosen])
-    val = dataset.subset([i for i, stem in enumerate(dataset.stems) if stem in chosen])
-    val.skipped = {}
+    several = held_out_names(stems, hold_out.fraction, hold_out.seed, least=2)
+    single = held_out_names(set(dataset.stems).difference(stems), hold_out.fraction, hold_out.seed, least=0)
+    train, val = parts(dataset, several | single)
     val.notes.append(
-        f"validation: {count} names ({hold_out.fraction:.0%} of those in several styles, seed {hold_out.seed}) held out"
+        f"validation: {len(several)} names in several styles ({hold_out.fraction:.0%}, seed {hold_out.seed}) held out"
     )
     return train, val
 

@@ -1,0 +1,172 @@
+"""Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
+
+from collections.abc import Collection, Iterator
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from PIL import Image
+
+from saccade.data.files import check_file, escape
+from saccade.data.film_files import FRAME_RATE, frame_files, png_text
+from saccade.data.images import FORMATS, Picture, check_size, decode_error, pillow_warnings, read_image, true_name
+from saccade.data.video import Frame
+from saccade.errors import DataError
+
+UNSAID = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
+TOO_SHORT = Fraction(1, 100)  # seconds; browsers show frames of a GIF that are this short for `UNSAID`
+_FINEST = 1_000_000  # denominator of milliseconds
+
+
+class AnimationReader:
+    """An animated picture, or a still one as a film of one frame; read as `VideoReader` is, with the same attributes.
+
+    Frames without a duration, and those of a GIF of at most 10 ms, last 100 ms, as in browsers.
+
+    Raises DataError if the file is not a picture that can be read."""
+
+    def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip") -> None:
+        self.path, self.on_error, self.display = path, on_error, escape(path)
+        self.name, self.notes, self.read = true_name(path), list[str](), 0
+        if not check_file(path).stat().st_size:
+            raise DataError(f"{self.display} is empty (0 bytes); a film was expected")
+        self._image = self._open()
+        try:
+            check_size(self._image.size, self.display)
+            # the picture that programs without animation show, which is not a frame
+            self._first = int(getattr(self._image, "default_image", False))
+            durations = self._durations()
+        except BaseException:
+            self.close()
+            raise
+        self._times = [Fraction(0), *accumulate(durations)]
+        self.end, self.count = self._times.pop(), len(durations)
+        self.rate = self.count / self.end
+
+    def __enter__(self) -> "AnimationReader":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._image.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames. Raises DataError if the first cannot be decoded, and with on_error="fail" if any cannot."""
+        for i, time in enumerate(self._times):
+            try:
+                with pillow_warnings([]):
+                    self._image.seek(self._first + i)
+                    still = self._image.copy()  # is not animated, so that no note says which frame was taken
+            except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged bytes
+                self._problem(error)
+                self.end = time
+                return
+            picture = read_image(still, name=f"{self.name} frame {i}")
+            self.read += 1
+            yield Frame(time, picture)
+
+    def times(self) -> tuple[list[Fraction], Fraction]:
+        """The time of every frame, and the end of the last one. Raises as iteration does."""
+        return [time for time, _ in self], self.end
+
+    def take(self, indices: Collection[int]) -> dict[int, Picture]:
+        """The pictures of some frames, counted from 0. Raises as iteration does."""
+        return {i: frame.picture for i, frame in enumerate(self) if i in indices}
+
+    def _open(self) -> Image.Image:
+        try:
+            with pillow_warnings(self.notes):
+                return Image.open(self.path, formats=FORMATS)
+        except Exception as error:
+            raise decode_error(error, self.display) from error
+
+    def _durations(self) -> list[Fraction]:
+        """Seconds of each frame. A file that is damaged further on has those up to there."""
+        seconds, unsaid = list[Fraction](), 0
+        try:
+            for i in range(self._first, getattr(self._image, "n_frames", 1)):
+                self._image.seek(i)
+                if self._image.format in ("WEBP", "AVIF"):
+                    self._image.load()  # which sets the duration
+                given = Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000
+                short = given <= (TOO_SHORT if self._image.format == "GIF" else 0)
+                unsaid += short
+                seconds.append(UNSAID if short else given)
+        except Exception as error:
+            if not seconds:
+                raise decode_error(error, self.display) from error
+        if unsaid and len(seconds) > 1:
+            self.notes.append(f"{self.display}: {unsaid} frames have no duration and were taken to last 0.1 s")
+        return seconds or [UNSAID]
+
+    def _problem(self, error: Exception) -> None:
+        damage = decode_error(error, self.display)
+        if self.on_error == "fail" or not self.read:
+            raise damage from error
+        self.notes.append(f"{damage}; its first {self.read} frames are used")
+
+
+class FolderReader:
+    """The pictures in a folder, in natural order, as a film; read as `VideoReader` is, with the same attributes.
+
+    rate: frames per second where the pictures do not state it, as those of `write_film` do.
+
+    Raises DataError for a folder without pictures."""
+
+    def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fraction = 1 / UNSAID) -> None:
+        self.path, self.on_error, self.display = path, on_error, escape(path)
+        self.name, self.notes, self.read = true_name(path), list[str](), 0
+        self.files = frame_files(path)
+        self.count, self.end = len(self.files), Fraction(0)
+        stated = self._stated_rate()
+        self.rate = stated or rate
+        if stated is None and self.count > 1:
+            self.notes.append(f"{self.display} does not state a frame rate; {float(rate):g} per second was taken")
+
+    def __enter__(self) -> "FolderReader":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """For the interface of `VideoReader`: no file is kept open."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames. Raises DataError for a picture that cannot be read or has another size than the first: without
+        it, the others would follow each other too fast."""
+        size = (0, 0)
+        for i, file in enumerate(self.files):
+            picture = read_image(file)
+            size = size if i else picture.image.size
+            self._check(file, picture, size)
+            self.read, self.end = i + 1, (i + 1) / self.rate
+            yield Frame(i / self.rate, picture)
+
+    def times(self) -> tuple[list[Fraction], Fraction]:
+        """The time of every frame, and the end of the last one. Raises as iteration does."""
+        return [time for time, _ in self], self.end
+
+    def take(self, indices: Collection[int]) -> dict[int, Picture]:
+        """The pictures of some frames, counted from 0. Raises as iteration does."""
+        return {i: frame.picture for i, frame in enumerate(self) if i in indices}
+
+    def _check(self, file: Path, picture: Picture, size: tuple[int, int]) -> None:
+        if picture.image.size != size:
+            found, expected = ("x".join(map(str, each)) for each in (picture.image.size, size))
+            raise DataError(
+                f"{escape(file)} is {found} and {escape(self.files[0].name)} is {expected}; frames of one size expected"
+            )
+
+    def _stated_rate(self) -> Fraction | None:
+        try:
+            with pillow_warnings([]), Image.open(self.files[0], formats=FORMATS) as image:
+                rate = Fraction(png_text(image, FRAME_RATE) or 0)
+        except Exception:  # the picture is reported when it is decoded
+            return None
+        return rate if rate > 0 else None

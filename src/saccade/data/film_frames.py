@@ -1,0 +1,151 @@
+"""Films of any kind: videos, animated pictures and folders of frames. Frames are chosen by their time stamps.
+
+A film at another frame rate shows, at each of its times, the frame that the source shows then. Time stamps are rounded
+in the files, so half of the shorter of the two frame durations is allowed for; without that, frames would be repeated
+and left out at random where the rates are equal or multiples of each other.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from PIL import Image
+
+from saccade.data.animation_reader import AnimationReader, FolderReader
+from saccade.data.files import escape, is_picture
+from saccade.data.images import Picture
+from saccade.data.video import Frame, VideoReader
+from saccade.errors import DataError
+
+UNTIMED_RATE = Fraction(10)  # frames per second of folders that do not state theirs
+
+
+class FilmReader(Protocol):
+    """What `VideoReader`, `AnimationReader` and `FolderReader` have in common."""
+
+    name: str
+    display: str
+    notes: list[str]
+    rate: Fraction
+    read: int
+    end: Fraction
+
+    @property
+    def count(self) -> int | None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def times(self) -> tuple[list[Fraction], Fraction]: ...
+
+    def take(self, indices: Collection[int]) -> dict[int, Picture]: ...
+
+
+@dataclass(frozen=True)
+class FilmFrames:
+    """Frames of a film in memory.
+
+    Attributes:
+        frames: upright, RGB.
+        times: seconds from the start of the film, exact, one for each.
+        end: seconds; end of the last of them.
+        rate: average frames per second.
+        name: of the film.
+        notes: problems and assumptions, one sentence each.
+    """
+
+    frames: list[Image.Image]
+    times: list[Fraction]
+    end: Fraction
+    rate: Fraction
+    name: str
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def open_film(source: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fraction = UNTIMED_RATE) -> FilmReader:
+    """A film, to be read once: `with open_film(path) as film: for time, picture in film`.
+
+    source: a video, an animated picture (GIF, WebP, PNG, AVIF), a still one (a film of one frame), or a folder of
+    frames. on_error: "skip" uses the readable part of a damaged film and adds a note, "fail" raises. rate: frames per
+    second of a folder that does not state it.
+
+    Raises DataError if it cannot be read, SaccadeError for a video without PyAV."""
+    if source.is_dir():
+        return FolderReader(source, on_error, rate)
+    return AnimationReader(source, on_error) if is_picture(source.name) else VideoReader(source, on_error)
+
+
+def read_film(source: Path, count: int | None = None, rate: Fraction = UNTIMED_RATE) -> FilmFrames:
+    """The frames of a film, or the first `count`. Parameters and errors: as of `open_film`; count is at least 1."""
+    with open_film(source, rate=rate) as film:
+        found = list(islice(film, count))
+        end = film.end if count is None or len(found) < count else min(film.end, found[-1].time + 1 / film.rate)
+        return _frames(film, found, max(end, found[-1].time))
+
+
+def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -> Iterator[Picture]:
+    """The pictures at start, start + 1 / rate, ... until the film ends; start is in seconds from its first frame. One
+    picture is in memory at a time."""
+    ahead = _ahead(film, rate)
+    moment, shown = start + ahead, Frame(Fraction(0), None)  # type: ignore[arg-type]
+    first: Fraction | None = None
+    for frame in film:
+        first = frame.time if first is None else first
+        while frame.time - first > moment:
+            yield shown.picture
+            moment += 1 / rate
+        shown = frame
+    while first is not None and moment < film.end - first:
+        yield shown.picture
+        moment += 1 / rate
+
+
+def last_frames(source: Path, n: int, rate: Fraction, at_least: int | None = None) -> FilmFrames:
+    """The last `n` frames of a film at `rate` frames per second, to go on from; the last is the film's own last one.
+    The film is decoded twice, so that memory holds the result alone.
+
+    at_least: fewer frames, down to this number, are returned where a film is too short for `n`. Default: n.
+
+    Raises DataError for a film that is too short, with the numbers of frames that it has and that are needed, and as
+    `open_film`."""
+    with open_film(source, rate=rate) as film:
+        times, _ = film.times()
+        ahead = _ahead(film, rate)
+    places = last_places(times, n, rate, ahead)
+    if len(places) < (at_least or n):
+        raise DataError(
+            f"{escape(source)} has {len(places)} frames at {float(rate):g} per second, where {at_least or n} are "
+            "needed; give a longer film or a higher rate"
+        )
+    with open_film(source, rate=rate) as film:
+        found = film.take(set(places))
+        frames = [Frame(times[i], found[i]) for i in places]
+        return _frames(film, frames, film.end)
+
+
+def last_places(times: Sequence[Fraction], n: int, rate: Fraction, ahead: Fraction = Fraction(0)) -> list[int]:
+    """Indices of the frames that are shown at times[-1] - k / rate for k = n - 1, ..., 0, without those before the
+    first frame. ahead: seconds by which a frame may be later than the time that it is shown at."""
+    shown = list(accumulate(times, max))  # damaged videos can step back in time
+    places = [bisect_right(shown, shown[-1] - k / rate + ahead) - 1 for k in reversed(range(n))]
+    return [place for place in places if place >= 0]
+
+
+def _ahead(film: FilmReader, rate: Fraction) -> Fraction:
+    return min(1 / film.rate, 1 / rate) / 2
+
+
+def _frames(film: FilmReader, found: Sequence[Frame], end: Fraction) -> FilmFrames:
+    pictures = [frame.picture.image for frame in found]
+    return FilmFrames(pictures, [frame.time for frame in found], end, film.rate, film.name, list(film.notes))
