@@ -126,7 +126,8 @@ class VideoReader:
 
     def take(self, indices: Collection[int]) -> dict[int, Picture]:
         """The pictures of some frames, counted from 0. Raises as iteration does."""
-        return {self.read - 1: self._picture(frame) for _, frame in self._timed() if self.read - 1 in indices}
+        every = enumerate(self._timed())
+        return {i: self._picture(frame) for i, (_, frame) in every if i in indices}
 
     def _timed(self) -> Iterator[tuple[Fraction, Any]]:
         """PyAV's frames with their times; `read` counts the current one."""
