@@ -8,5 +8,11 @@ CONVERT = (
 # In this order: what transformers and timm write, then open_clip's.
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors")
 EXPECTED = f"a folder with {WEIGHTS[0]} and config.json, a .safetensors file, hf:owner/name or timm:name"
-CONFIGS = ("config.json", "open_clip_config.json", "preprocessor_config.json", "processor_config.json")
+CONFIGS = (
+    "config.json",
+    "open_clip_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")

@@ -55,6 +55,11 @@ def load_with_head(model: str, given: Collection[str] = ()) -> tuple[Any, TaskCo
     return task, commands
 
 
+def takes_films(task: Any) -> bool:
+    """Whether a model classifies whole videos: its task has a number of `frames`."""
+    return getattr(task, "frames", None) is not None
+
+
 def print_notes(task: Any) -> None:
     """Print what was assumed when a model was loaded."""
     for note in task.notes:

@@ -1,4 +1,4 @@
-"""`saccade predict`: results for pictures, and for videos frame by frame."""
+"""`saccade predict`: results for pictures, and for videos frame by frame or as a whole."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
-from saccade.cli.models import load_with_head
+from saccade.cli.models import load_with_head, takes_films
 from saccade.cli.results import ResultWriter
 from saccade.cli.task_options import options_of, task_parameters, with_options
-from saccade.data.files import find_images, is_video
+from saccade.data.files import escape, find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
 from saccade.options import OnError
 
@@ -39,7 +39,7 @@ def predict(
     options: dict[str, Any],
 ) -> None:
     """Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are processed frame by
-    frame.
+    frame, or as a whole by a model that classifies videos.
 
     Examples:
 
@@ -52,6 +52,8 @@ def predict(
         saccade predict street.jpg --model runs/streets --masks masks/ --coco areas.json
 
         saccade predict drive.mp4 --model runs/streets --draw drawn/ --json --out drive.json
+
+        saccade predict dance.mp4 --model hf:MCG-NJU/videomae-base-finetuned-kinetics
 
     Parameters
     ----------
@@ -87,7 +89,11 @@ def predict(
     from saccade.device import join
 
     writers = commands.writers(task, task_options, files)
-    inputs = Inputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
+    inputs: Inputs = (
+        Clips(files, on_error, task.frames, model)
+        if takes_films(task)
+        else Inputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
+    )
     place = join(device, precision)
     task.model.to(place.device)
     with ResultWriter(commands, form) as results:
@@ -167,6 +173,30 @@ class Inputs:
 
         self.pending.append(Frame(file, picture if self.keep_pictures else None, *position))
         return picture
+
+
+class Clips(Inputs):
+    """The readable videos of files, each as one clip of `frames` frames, in order."""
+
+    def __init__(self, files: Sequence[Path], on_error: OnError, frames: int, model: str) -> None:
+        """Raises SaccadeError for files that are no videos, and without PyAV."""
+        if (other := next((file for file in files if not is_video(file)), None)) is not None:
+            raise UsageError(
+                f"{model} classifies whole videos of {frames} frames, and {escape(other)} is not named like one: give "
+                "MP4, MOV, MKV, WebM, AVI or another video file"
+            )
+        super().__init__(files, on_error, keep_pictures=False)
+        self.frames = frames
+
+    def _frames(self, file: Path) -> "Iterator[Any]":
+        from saccade.data.clips import read_clip
+        from saccade.tasks.artifacts import Frame
+
+        clip = read_clip(file, self.frames, self.on_error)
+        self.pending.append(Frame(file, None))
+        yield clip
+        for note in clip.notes:
+            console.note(console.stderr(), note)
 
 
 def _check_outputs(files: Sequence[Path], out: Path | None, options: Mapping[str, Any]) -> None:

@@ -66,8 +66,8 @@ def read_clip(path: Path, count: int, on_error: Literal["skip", "fail"] = "skip"
 def choose_frames(times: Sequence[Fraction], end: Fraction, count: int) -> list[int]:
     """Indices of the frames shown in the middle of `count` equal parts of the time from the first frame to `end`.
 
-    times: of all frames. A frame is shown from its time until the next one's (Wang et al. 2016, section 3.1: segments of
-    equal duration)."""
+    times: of all frames. A frame is shown from its time until the next one's. Parts of equal duration are those of
+    Wang et al. 2016, section 3.1."""
     shown = list(accumulate(times, max))  # damaged videos can step back in time
     start, part = shown[0], (end - shown[0]) / count
     return [max(0, bisect_right(shown, start + part * (2 * i + 1) / 2) - 1) for i in range(count)]

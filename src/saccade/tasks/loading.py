@@ -8,10 +8,12 @@ from saccade.checkpoints.files import open_checkpoint
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
+from saccade.checkpoints.video_classifiers import is_video_classifier, load_video_classifier
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import bundled, bundled_folder
+from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.generate.public import PublicGenerateTask
@@ -25,7 +27,9 @@ from saccade.tasks.segment.public import PublicSegmentTask
 DEFAULT = "cifar"
 
 
-def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask:
+def load(
+    spec: str | Path = DEFAULT,
+) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | FilmClassifyTask:
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
@@ -45,6 +49,8 @@ def load(spec: str | Path = DEFAULT) -> Task | PublicDetectTask | PublicSegmentT
         return PublicSegmentTask(load_segmenter(source))
     if is_detector(source):
         return PublicDetectTask(load_detector(source))
+    if is_video_classifier(source):
+        return FilmClassifyTask(load_video_classifier(source))
     try:
         loaded = load_checkpoint(source)
     except CheckpointError as error:

@@ -69,7 +69,8 @@ Examples:
         return {result.label: 1.0}
 
     def table(self, results: "list[Classification]") -> Table:
-        table = Table("picture", *(f"{i + 1}." for i in range(len(results[0].labels))))
+        head = "video" if hasattr(results[0], "frames") else "picture"
+        table = Table(head, *(f"{i + 1}." for i in range(len(results[0].labels))))
         for result in results:
             pairs = zip(result.labels, result.probabilities, strict=True)
             table.add_row(printable(result.name), *(f"{printable(label)} {p:.0%}" for label, p in pairs))

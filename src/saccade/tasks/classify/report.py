@@ -4,6 +4,7 @@ from pathlib import Path
 
 from saccade.data import ImageFolder
 from saccade.device import Device
+from saccade.errors import SaccadeError
 from saccade.options import OnError
 from saccade.tasks.classify.draw import draw_calibration
 from saccade.tasks.classify.scores import confusion, score
@@ -15,7 +16,13 @@ from saccade.tasks.confusion import draw_confusion
 def evaluate(
     task: ClassifyTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
 ) -> Evaluation:
-    """Accuracy, calibration and recall of each class; confusion.png and calibration.png go to `out`."""
+    """Accuracy, calibration and recall of each class; confusion.png and calibration.png go to `out`.
+
+    Raises SaccadeError for a classifier of videos, for which no data sets are read."""
+    if not isinstance(task, ClassifyTask):
+        raise SaccadeError(
+            f"{task.name} classifies videos, and val scores classifiers of pictures; predict reads videos"
+        )
     dataset = ImageFolder(data, classes=task.labels, on_error=on_error, split=split)
     probabilities, labels = task.val(dataset, device)
     matrix = confusion(probabilities, labels)

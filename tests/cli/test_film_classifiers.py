@@ -1,0 +1,63 @@
+"""`saccade predict` and `saccade look` with classifiers of videos."""
+
+import json
+
+import pytest
+import torch
+
+from saccade.data.clips import read_clip
+
+from ..checkpoints import tiny_video_classifiers as tiny
+from ..data import tiny_videos
+
+
+@pytest.fixture(scope="module")
+def videomae(tmp_path_factory):
+    """Its folder, network and processor."""
+    folder = tmp_path_factory.mktemp("models") / "videomae"
+    return folder, *tiny.save("videomae", folder)
+
+
+def test_predict_answers_once_for_a_film(saccade, videomae, tmp_path):
+    folder, model, processor = videomae
+    film = tiny_videos.film(tmp_path / "a.mp4", 20)
+    completed = saccade("predict", film, "--model", folder, "--json")
+    assert completed.code == 0, completed.err
+    (record,) = json.loads(completed.out)
+    clip = read_clip(film, 6)
+    with torch.no_grad():
+        logits = model(**processor(list(clip.pictures), return_tensors="pt")).logits[0]
+    best, order = logits.softmax(-1).topk(3)
+    assert record["labels"] == [tiny.NAMES[i] for i in order]
+    assert record["probabilities"] == pytest.approx(best.tolist(), abs=1e-5)
+    assert record["frames"] == [1, 5, 8, 11, 15, 18]
+    assert record["times"] == [0.04, 0.2, 0.32, 0.44, 0.6, 0.72]
+    assert "6 of its 20 frames are used" in completed.err
+
+
+def test_predict_as_a_table_and_csv(saccade, videomae, tmp_path):
+    film = tiny_videos.film(tmp_path / "a.mp4", 20)
+    table = saccade("predict", film, "--model", videomae[0])
+    assert "video" in table.out
+    assert "a.mp4" in table.out
+    assert saccade("predict", film, "--model", videomae[0], "--csv").out.startswith("name,label_1")
+
+
+def test_predict_refuses_pictures_and_passes_over_broken_films(saccade, videomae, tmp_path, red):
+    completed = saccade("predict", red, "--model", videomae[0])
+    assert completed.code == 2
+    assert "classifies whole videos of 6 frames" in completed.err
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    film = tiny_videos.film(tmp_path / "a.mp4", 3)
+    completed = saccade("predict", film, tmp_path / "b.mp4", "--model", videomae[0], "--json")
+    assert len(json.loads(completed.out)) == 1
+    assert "b.mp4" in completed.err
+    assert "has 3 frames, where the model takes 6" in completed.err
+    assert saccade("predict", tmp_path / "b.mp4", "--model", videomae[0]).code != 0
+    assert saccade("predict", film, tmp_path / "b.mp4", "--model", videomae[0], "--on-error", "fail").code != 0
+
+
+def test_val_says_that_it_scores_pictures(saccade, videomae, tmp_path):
+    (tmp_path / "data" / "dancing").mkdir(parents=True)
+    completed = saccade("val", tmp_path / "data", "--model", videomae[0])
+    assert "classifies videos, and val scores classifiers of pictures" in completed.err
