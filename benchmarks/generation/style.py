@@ -33,28 +33,19 @@ from typing import Annotated, NamedTuple
 
 import cyclopts
 import numpy as np
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from benchmarks.generation.figures import Mean, Table, print_table, to_dict
-from benchmarks.generation.metrics import Pixels, colour_matched, psnr, ssim
+from benchmarks.generation.fidelity import differences, measured, patch_encoder, stacked
+from benchmarks.generation.figures import print_table, to_dict
+from benchmarks.generation.metrics import Pixels, colour_matched
 from benchmarks.generation.painter import Painter, PaintSettings, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Scenes, Style, draw_style, restyled
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.style import STYLE
 from saccade.tasks.generate.neighbours import Pictures, nearest
-from saccade.tasks.loading import load
-from saccade.tasks.segment.task import SegmentTask
 
 REFERENCE_SEED = 8_000_017  # of scenes that neither training nor validation draws
-BATCH = 25
-LOWER_IS_BETTER = "feature distance"
-Means = dict[str, dict[str, Mean]]  # row -> measure -> mean
 
 app = cyclopts.App(help=__doc__, help_format="plaintext")
 
@@ -89,8 +80,7 @@ def main(
 ) -> None:
     settings, painting, out = settings or StyleSettings(), painting or PaintSettings(), out or Outputs()
     print_machine()
-    painter, encoder = Painter(painting), load("shapes")
-    assert isinstance(encoder, SegmentTask)
+    painter, encoder = Painter(painting), patch_encoder()
     print(painter)
     references = drawn_references(painter, 20 if painting.quick else settings.references)
     results = {}
@@ -145,50 +135,12 @@ def pictures_of(painter: Painter, examples: Sequence[Example], references: Pictu
     )
     found, _ = nearest(np.stack([each.truth for each in examples]), references)
     return {
-        "painted": _stack(painter.paint(own, name)),
+        "painted": stacked(painter.paint(own, name)),
         "copy": np.stack([each.content for each in examples]),
         "colour-matched copy": np.stack([colour_matched(each.content, each.style) for each in examples]),
         "nearest training picture": references[found],
-        "styles shuffled": _stack(painter.paint(other, f"{name}, shuffled")),
+        "styles shuffled": stacked(painter.paint(other, f"{name}, shuffled")),
     }
-
-
-def measured(rows: dict[str, Pictures], truth: Pictures, encoder: SegmentTask) -> Means:
-    """Each measure of each row."""
-    true = patch_tokens(truth, encoder)
-    return {
-        row: {
-            "SSIM": Mean([ssim(one, other) for one, other in zip(pictures, truth, strict=True)]),
-            "PSNR": Mean([psnr(one, other) for one, other in zip(pictures, truth, strict=True)]),
-            LOWER_IS_BETTER: Mean(feature_distances(patch_tokens(pictures, encoder), true)),
-        }
-        for row, pictures in rows.items()
-    }
-
-
-def differences(means: Means) -> Table:
-    """The painted pictures minus each other row; of distances the reverse."""
-    first, *others = means
-    return {
-        row: {
-            name: mean.minus(means[first][name]) if name == LOWER_IS_BETTER else means[first][name].minus(mean)
-            for name, mean in means[row].items()
-        }
-        for row in others
-    }
-
-
-@torch.no_grad()
-def patch_tokens(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n m d"]:
-    """The patch tokens of each picture after the last block of the encoder."""
-    vit = encoder.vit.eval()
-    inputs = torch.stack([encoder.preprocess(picture_of(each)) for each in pictures])
-    return torch.cat([vit(some)[:, vit.prefix :].float() for some in inputs.split(BATCH)])
-
-
-def feature_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m d"]) -> list[float]:
-    """1 - cosine of tokens at the same place, mean over places, 0 to 2."""
-    return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1).tolist()
 
 
 def save_sheet(painter: Painter, examples: Sequence[Example], rows: dict[str, Pictures], name: str) -> None:
@@ -198,10 +150,6 @@ def save_sheet(painter: Painter, examples: Sequence[Example], rows: dict[str, Pi
     pictures = [tuple(map(picture_of, (each.content, each.style, each.truth, *others))) for each, *others in columns]
     sheet = draw_sheet(["content", "style", "true picture", *rows], pictures, [each.family for each in examples])
     sheet.save(painter.settings.sheets / f"{name.replace(' ', '-')}.png")
-
-
-def _stack(pictures: Sequence[Image.Image]) -> Pictures:
-    return np.stack([np.asarray(each) for each in pictures])
 
 
 if __name__ == "__main__":
