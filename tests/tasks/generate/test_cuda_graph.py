@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 def a_batch(seed: int = 0):
     training = tiny_training(picture_share=0.3, mask_share=0.3, style_share=0.3)
-    batch = training.batch(torch.arange(11), torch.Generator().manual_seed(seed), 0.0)
+    batch = training.batch(torch.arange(11), torch.Generator().manual_seed(seed), 0.0)[0]
     with torch.no_grad():
         for parameter in training.model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)

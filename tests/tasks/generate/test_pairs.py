@@ -67,7 +67,7 @@ def test_samples_of_pairs_are_their_pixels_and_captions(pairs, budget):
     assert len(source) == 11
     samples = source.samples(torch.tensor([4, 9, 0, 1, 2]), SIZE, generator())
     expected = [pairs.stems[i] for i in (4, 4, 9, 9, 0)]
-    assert torch.equal(samples.pictures, torch.stack([shown(1, int(n)) for n in expected]))
+    assert torch.equal(samples.pictures[:, 0], torch.stack([shown(1, int(n)) for n in expected]))
     assert torch.equal(samples.sources["picture"].pixels, torch.stack([shown(0, int(n)) for n in expected]))
     assert samples.sources["picture"].present.all()
     for n, text, captioned in zip(expected, samples.captions, samples.captioned.tolist(), strict=True):
@@ -82,7 +82,7 @@ def test_pictures_that_do_not_fit_are_left_out(pairs, tmp_path):
     assert len(source) == 9
     assert sorted(pairs.skipped) == ["b/3.png", "b/5.png"]
     samples = source.samples(torch.tensor([3]), SIZE, generator())
-    assert torch.equal(samples.pictures[0], shown(1, 4))
+    assert torch.equal(samples.pictures[0, 0], shown(1, 4))
     strict = TwoFolders(tmp_path / "a", tmp_path / "b", str, "fail")
     with pytest.raises(DataError, match=r"the same aspect expected|not a picture"):
         PairsToPaint(strict, ALL, SIZE, 1)
@@ -113,7 +113,7 @@ def test_samples_of_styles_show_the_content_in_another_style_and_the_style_on_ot
     for seed in range(6):
         samples = source.samples(torch.arange(13), SIZE, generator(seed))
         sources = samples.sources
-        pixels = (samples.pictures, sources["picture"].pixels, sources["style"].pixels)
+        pixels = (samples.pictures[:, 0], sources["picture"].pixels, sources["style"].pixels)
         for i, ((style, content), (other_style, same), (same_style, other)) in enumerate(
             zip(*(map(origin, each) for each in pixels), strict=True)
         ):
@@ -134,7 +134,7 @@ def test_contents_that_are_held_out_are_in_no_training_sample(styles, tmp_path):
         source = StylesToPaint(dataset, ALL, SIZE, 1)
         for seed in range(3):
             samples = source.samples(torch.arange(len(source)), SIZE, generator(seed))
-            pixels = itertools.chain(samples.pictures, *(each.pixels for each in samples.sources.values()))
+            pixels = itertools.chain(samples.pictures[:, 0], *(each.pixels for each in samples.sources.values()))
             assert all((origin(each)[1] in (2, 4)) is held_out for each in pixels)
 
 
@@ -148,7 +148,7 @@ def test_a_generator_gets_the_sources_and_learns_from_them(styles, pairs):
     for dataset, sources in ((pairs, ("picture",)), (styles, ("picture", "style"))):
         training = GenerateTraining(dataset, dataset, GenerateRecipe(**TINY))
         assert training.model.config.pictures == sources
-        batch = training.batch(torch.arange(8), generator(), 0.0)
+        batch = training.batch(torch.arange(8), generator(), 0.0)[0]
         assert tuple(batch.sources) == sources
         with torch.no_grad():  # gates are 0 at first
             for parameter in training.model.parameters():

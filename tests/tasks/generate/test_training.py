@@ -28,7 +28,7 @@ def tiny_training(pretrained=None, **recipe) -> GenerateTraining:
 
 
 def batches(training: GenerateTraining, seed: int = 0):
-    return [training.batch(torch.arange(i, i + 5), torch.Generator().manual_seed(seed + i), 0.0) for i in (0, 5)]
+    return [training.batch(torch.arange(i, i + 5), torch.Generator().manual_seed(seed + i), 0.0)[0] for i in (0, 5)]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_batch_follows_from_its_generator_and_views_share_a_picture():
 def test_noise_is_the_same_for_a_batch_and_for_its_shards():
     training = tiny_training()
     shards = batches(training)
-    (joined,) = training.collate(shards)
+    (joined,) = training.collate([[each] for each in shards])
     apart = [each.on(torch.device("cpu")).noise for each in shards]
     assert torch.equal(joined.on(torch.device("cpu")).noise, torch.cat(apart))
     captions = [words.ids[words.index][words.word_mask] for words in (joined.words, merged([s.words for s in shards]))]
@@ -93,7 +93,9 @@ def test_the_loss_is_the_error_of_the_velocity_and_falls():
     losses = []
     for _ in range(12):
         optimizer.zero_grad()
-        loss = training.loss(training.model, training.collate(batches(training)), torch.device("cpu"))
+        loss = training.loss(
+            training.model, training.collate([[each] for each in batches(training)]), torch.device("cpu")
+        )
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
@@ -112,7 +114,7 @@ def test_validation_is_the_same_every_time():
 def test_the_card_lists_the_words_of_the_captions(tmp_path):
     training = tiny_training()
     used = {word for batch in batches(training) for word in batch.words.vocabulary()}
-    training.loss(training.model, training.collate(batches(training)), torch.device("cpu"))
+    training.loss(training.model, training.collate([[each] for each in batches(training)]), torch.device("cpu"))
     training.save(training.model, tmp_path / "run" / "model", {"r2": 0.0})
     opened = GenerateTask.open(tmp_path / "run" / "model")
     plain = {word for word in used if word.isalnum()}
@@ -185,7 +187,9 @@ def test_targets_of_mean_flow_are_two_steps_and_the_guided_teacher(trained):
         positive = trained.model.predict(z[2:], t[2:], trained.model.encode(words, present).part(slice(3, 5)))
         negative = trained.model.predict(z[2:], t[2:], trained.model.encode(words, ~present).part(slice(3, 5)))
         torch.testing.assert_close(found[2:], negative + over_pixels(guidance[2:]) * (positive - negative))
-    training.loss(training.model, training.collate(batches(training)), torch.device("cpu")).backward()
+    training.loss(
+        training.model, training.collate([[each] for each in batches(training)]), torch.device("cpu")
+    ).backward()
     assert all(parameter.grad is not None for parameter in training.model.parameters())
     assert all(parameter.grad is None for parameter in training.mean_flow.teacher.parameters())
 
@@ -195,7 +199,9 @@ def test_what_mean_flow_cannot_start_from(trained):
         tiny_training(objective="mean-flow")
     training = tiny_training(trained, objective="mean-flow")
     with pytest.raises(SaccadeError, match="one process"):
-        training.loss(torch.nn.Identity(), training.collate(batches(training)), torch.device("cpu"))
+        training.loss(
+            torch.nn.Identity(), training.collate([[each] for each in batches(training)]), torch.device("cpu")
+        )
 
 
 def test_flows_leave_what_they_do_not_use_untrained(trained):

@@ -164,10 +164,14 @@ class Scenes:
         Raises IndexError if there is none, DataError for fewer than 2 frames.
         """
         self._check(index)
-        if frames < 2:
-            raise DataError(f"a film of {frames} frames was requested; 2 or more expected")
-        stream = Stream(self.seed, _FILM, index, *self.size)
-        return draw_film(stream, self.size, frames, self._indices, self.sprites, self.composition)
+        return self._film(self.seed, index, self.size, frames)
+
+    def fresh_film(self, size: tuple[int, int], seed: int, frames: int = 16) -> Film:
+        """Film 0 of these settings with another size (height, width) and seed. It is rendered on every call.
+
+        Raises DataError for an invalid size, seed or number of frames."""
+        _check_world(size, seed)
+        return self._film(seed, 0, size, frames)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self.n:
@@ -194,6 +198,12 @@ class Scenes:
         stream = Stream(seed, _SCENE, index, height, width)
         layout = compose(stream, size, self._indices, self.sprites, self.composition)
         return layout, draw_backdrop(stream, height, width)
+
+    def _film(self, seed: int, index: int, size: tuple[int, int], frames: int) -> Film:
+        if frames < 2:
+            raise DataError(f"a film of {frames} frames was requested; 2 or more expected")
+        stream = Stream(seed, _FILM, index, *size)
+        return draw_film(stream, size, frames, self._indices, self.sprites, self.composition)
 
     def _draw(self, seed: int, index: int, size: tuple[int, int]) -> Scene:
         return self.finish(*self._plan(seed, index, size), (seed, index))

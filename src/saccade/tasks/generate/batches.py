@@ -1,4 +1,4 @@
-"""Batches to train a generator: pictures with captions and other sources, each noised several times."""
+"""Batches to train a generator: pictures and films with captions and other sources, each noised several times."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -8,20 +8,25 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Generator, Tensor
 
+from saccade.models.generator import Clip
 from saccade.models.sources import SourcePicture, masked_pixels
 from saccade.ops import WordBatch
 from saccade.ops.flow import logit_normal
+from saccade.ops.frames import TUBE, groups_of
 from saccade.ops.words import merged
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 ABSENT = "\ue000"  # in place of a caption that is not there: a private character, which is one word
+# Shares of the films of which no frame is known, the first one, more of the first, and the first and the last.
+KNOWN = (0.45, 0.2, 0.25, 0.1)
 
 
 class Samples(NamedTuple):
-    """Pictures to paint and what they are painted from. captioned: False where the caption is not true of the picture.
-    sources: of the pictures beside the captions, by name, as `SourcePixels`."""
+    """Pictures, which are films of one frame, or films to paint, and what they are painted from. captioned: False where
+    the caption is not true of the picture. sources: of the pictures beside the captions, by name, as
+    `SourcePixels`."""
 
-    pictures: UInt8[Tensor, "b c y x"]
+    pictures: UInt8[Tensor, "b f c y x"]
     captions: list[str]
     captioned: Bool[Tensor, "b"]
     sources: "Mapping[str, SourcePixels]"
@@ -35,24 +40,34 @@ class SourcePixels(NamedTuple):
     present: Bool[Tensor, "b"]
 
 
+class Known(NamedTuple):
+    """Frames of a film that are not painted. before: how many of the first ones, 0 or an odd number. last: whether the
+    last frame is known too."""
+
+    before: int = 0
+    last: bool = False
+
+
 class Batch(NamedTuple):
-    """pictures: one frame each. words: of the captions. present: False where the caption is left out. sources: as in
-    `Samples`. t: time of each frame, 0 (noise) to 1 (picture). uniform: from 0 to 1, for what an objective draws
-    besides. noise: seeds, each with the number of consecutive samples that it is for; the noise is drawn where it is
-    used.
+    """pictures: all frames. known: those that are not painted. words: of the captions. present: False where the caption
+    is left out. sources: as in `Samples`. t: time of each group of frames to paint, 0 (noise) to 1 (picture). uniform:
+    from 0 to 1, for what an objective draws besides. noise: seeds, each with the number of consecutive samples that it
+    is for; the noise is drawn where it is used.
     """
 
-    pictures: UInt8[Tensor, "b 1 c y x"]
+    pictures: UInt8[Tensor, "b f c y x"]
+    known: Known
     words: WordBatch
     present: Bool[Tensor, "b"]
     sources: dict[str, SourcePixels]
-    t: Float[Tensor, "b 1"]
+    t: Float[Tensor, "b g"]
     uniform: Float[Tensor, "b 3"]
     noise: tuple[tuple[int, int], ...]
 
     def on(self, device: torch.device) -> "NoisedBatch":
         """On a device, with noise: the same every time on devices of one kind."""
-        data = as_data(self.pictures.to(device))
+        film = as_data(self.pictures.to(device))
+        data, past = film[:, self.known.before :], known_clips(film, self.known)
         noise = [
             torch.randn((n, *data.shape[1:]), generator=Generator(device).manual_seed(seed), device=device)
             for seed, n in self.noise
@@ -63,19 +78,23 @@ class Batch(NamedTuple):
             given = masked_pixels(data[:, 0], pixels > 0) if name == "masked" else as_data(pixels)
             sources[name] = SourcePicture(given, present.to(device))
         words, present = self.words.to(device), self.present.to(device)
-        return NoisedBatch(data, torch.cat(noise), words, present, sources, self.t.to(device), self.uniform.to(device))
+        t, uniform = self.t.to(device), self.uniform.to(device)
+        return NoisedBatch(data, torch.cat(noise), words, present, sources, past, self.known.before, t, uniform)
 
 
 class NoisedBatch(NamedTuple):
-    """pictures: -1 to 1. noise: standard normal. sources: as `Generator.encode` takes them. The others: as in
+    """pictures: the frames to paint, -1 to 1. noise: standard normal. sources: as `Generator.encode` takes them. past:
+    known frames, and first: number of the first one to paint, as `Generator.with_past` takes them. The others: as in
     `Batch`."""
 
-    pictures: Float[Tensor, "b 1 c y x"]
-    noise: Float[Tensor, "b 1 c y x"]
+    pictures: Float[Tensor, "b f c y x"]
+    noise: Float[Tensor, "b f c y x"]
     words: WordBatch
     present: Bool[Tensor, "b"]
     sources: dict[str, SourcePicture]
-    t: Float[Tensor, "b 1"]
+    past: tuple[Clip, ...]
+    first: int
+    t: Float[Tensor, "b g"]
     uniform: Float[Tensor, "b 3"]
 
 
@@ -84,21 +103,42 @@ def as_data(pixels: UInt8[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     return pixels.float() / 127.5 - 1
 
 
-def new_batch(samples: Samples, words: WordBatch, recipe: GenerateRecipe, generator: Generator) -> Batch:
-    """Times, captions left out and a seed of the noise for samples, with the words of their captions."""
-    b = len(samples.pictures)
-    t = logit_normal((b, 1), generator, recipe.time_mean, recipe.time_std)
+def known_clips(film: Float[Tensor, "b f c y x"], known: Known) -> tuple[Clip, ...]:
+    """The known frames of a film."""
+    clips = [Clip(film[:, : known.before])] if known.before else []
+    if known.last:
+        clips.append(Clip(film[:, -1:], film.shape[1] - 1))
+    return tuple(clips)
+
+
+def draw_known(frames: int, generator: Generator) -> Known:
+    """Which frames of a film of an odd number of frames are known: none; the first; more of the first, from which it
+    goes on; or the first and the last, between which it is filled in. None of one frame."""
+    if frames == 1:
+        return Known()
+    kind = int(torch.multinomial(torch.tensor(KNOWN), 1, generator=generator))
+    more = 1 + TUBE * int(torch.randint(1, (frames + 1) // TUBE, (), generator=generator)) if frames > TUBE + 1 else 1
+    return (Known(), Known(1), Known(min(more, frames - TUBE)), Known(1, last=True))[kind]
+
+
+def new_batch(
+    samples: Samples, words: WordBatch, recipe: GenerateRecipe, generator: Generator, known: Known | None = None
+) -> Batch:
+    """Times, captions left out and a seed of the noise for samples, with the words of their captions. All groups of
+    frames of a sample have the same time. known: frames that are not painted."""
+    known, (b, frames) = known or Known(), samples.pictures.shape[:2]
+    t = logit_normal((b, 1), generator, recipe.time_mean, recipe.time_std).repeat(1, groups_of(frames - known.before))
     present = (torch.rand(b, generator=generator) >= recipe.caption_dropout) & samples.captioned
     uniform, seed = torch.rand(b, 3, generator=generator), int(torch.randint(2**62, (), generator=generator))
-    return Batch(samples.pictures[:, None], words, present, dict(samples.sources), t, uniform, ((seed, b),))
+    return Batch(samples.pictures, known, words, present, dict(samples.sources), t, uniform, ((seed, b),))
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """One batch of several."""
-    pictures, words, present, sources, t, uniform, noise = zip(*batches, strict=True)
+    """One batch of several with as many frames, the same of them known."""
+    pictures, known, words, present, sources, t, uniform, noise = zip(*batches, strict=True)
     joined = {
         name: SourcePixels(*(torch.cat(parts) for parts in zip(*(each[name] for each in sources), strict=True)))
         for name in sources[0]
     }
-    tensors = torch.cat(pictures), merged(words), torch.cat(present), joined, torch.cat(t), torch.cat(uniform)
+    tensors = torch.cat(pictures), known[0], merged(words), torch.cat(present), joined, torch.cat(t), torch.cat(uniform)
     return Batch(*tensors, tuple(chain(*noise)))

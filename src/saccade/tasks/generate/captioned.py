@@ -30,7 +30,7 @@ class CaptionedPictures:
         some, samples = in_views(indices, self.views)
         pictures, places = self.data[some]
         captions = draw_captions([self.captions[place] for place in places[samples].tolist()], generator)
-        return Samples(pictures[samples], *captions, {})
+        return Samples(pictures[samples][:, None], *captions, {})
 
 
 def in_views(indices: Tensor, views: int) -> tuple[Int[Tensor, "some"], Int[Tensor, "b"]]:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from saccade.layers import DiTBlock
-from saccade.models.generator import Generator
+from saccade.models.generator import Clip, Generator
 from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch
 
@@ -37,12 +37,16 @@ class GraphedGenerator(nn.Module):
     def forward(
         self,
         z: Float[Tensor, "b f c y x"],
-        t: Float[Tensor, "b f"],
+        t: Float[Tensor, "b g"],
         words: WordBatch,
         present: Bool[Tensor, "b"],
         pictures: Mapping[str, SourcePicture],
+        past: Sequence[Clip] = (),
+        first: int = 0,
     ) -> Float[Tensor, "b f c y x"]:
         """As `Generator.forward`."""
+        if z.shape[1] > 1:
+            return self.generator(z, t, words, present, pictures, past, first)
         if words.ids.shape[0] > DIFFERENT or words.index.shape[1] > WORDS:
             return self.generator(z, t, words, present, pictures)
         given = (z, t, *padded(words, self.generator.config.text.max_bytes), present)

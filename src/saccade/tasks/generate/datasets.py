@@ -10,6 +10,7 @@ from saccade.data.scenes import Scenes
 from saccade.errors import UsageError
 from saccade.tasks.generate.batches import Samples
 from saccade.tasks.generate.captioned import CaptionedPictures
+from saccade.tasks.generate.films import SceneFilms
 from saccade.tasks.generate.pairs import PairsToPaint
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.scenes import ScenesToPaint
@@ -57,6 +58,17 @@ def open_source(data: PaintingSet, recipe: GenerateRecipe, size: tuple[int, int]
     if isinstance(data, StyleSet):
         return StylesToPaint(data, recipe, size, views)
     return CaptionedPictures(data, size, views)
+
+
+def open_films(data: PaintingSet, recipe: GenerateRecipe) -> PaintingSource | None:
+    """The films among the samples of drawn scenes; None where there are none.
+
+    Raises UsageError for a share of films of other data."""
+    if not recipe.film_share:
+        return None
+    if not isinstance(data, Scenes):
+        raise UsageError("--film-share is of drawn scenes: use --data scenes:N or leave it out")
+    return SceneFilms(data, recipe)
 
 
 def check_captions(data: PaintingSet) -> None:

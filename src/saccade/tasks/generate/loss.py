@@ -8,34 +8,36 @@ from torch import Tensor
 
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised, step, velocity
+from saccade.ops.frames import per_frame
 from saccade.tasks.generate.batches import NoisedBatch
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 MIN_LENGTH = 0.02  # of an interval that is split, as a part of the time that is left
 
 
-def over_pixels(numbers: Float[Tensor, "b f"]) -> Float[Tensor, "b f 1 1 1"]:
-    """One number a frame, to broadcast over its pixels."""
-    return numbers[:, :, None, None, None]
+def over_pixels(numbers: Float[Tensor, "b g"], frames: int = 1) -> Float[Tensor, "b f 1 1 1"]:
+    """The number of each frame's group, to broadcast over its pixels."""
+    return per_frame(numbers, frames)[:, :, None, None, None]
 
 
 def velocity_error(
     prediction: Float[Tensor, "b f c y x"],
     target: Float[Tensor, "b f c y x"],
     z: Float[Tensor, "b f c y x"],
-    t: Float[Tensor, "b f"],
+    t: Float[Tensor, "b g"],
 ) -> Float[Tensor, "b"]:
     """Mean squared error, for each sample, between the velocities of two predictions of the data (JiT, Li & He 2025,
     algorithm 1)."""
-    times = over_pixels(t)
+    times = over_pixels(t, z.shape[1])
     error = velocity(prediction.float(), z, times) - velocity(target, z, times)
     return error.square().flatten(1).mean(dim=1)
 
 
 def flow_errors(model: Any, batch: NoisedBatch) -> Float[Tensor, "b"]:
     """`velocity_error` of predictions at the times of the batch."""
-    z = noised(batch.pictures, batch.noise, over_pixels(batch.t))
-    return velocity_error(model(z, batch.t, batch.words, batch.present, batch.sources), batch.pictures, z, batch.t)
+    z = noised(batch.pictures, batch.noise, over_pixels(batch.t, batch.pictures.shape[1]))
+    prediction = model(z, batch.t, batch.words, batch.present, batch.sources, batch.past, batch.first)
+    return velocity_error(prediction, batch.pictures, z, batch.t)
 
 
 class MeanFlow:

@@ -43,4 +43,4 @@ class PairsToPaint:
         source, target = both[views].chunk(2, dim=1)
         texts, captioned = draw_captions([self.captions[i] for i in some[views].tolist()], generator)
         present = torch.rand(len(views), generator=generator) >= self.dropout
-        return Samples(target, texts, captioned, {"picture": SourcePixels(source, present)})
+        return Samples(target[:, None], texts, captioned, {"picture": SourcePixels(source, present)})

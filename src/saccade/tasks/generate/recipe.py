@@ -18,6 +18,10 @@ class GenerateRecipe(Options):
     """Side of the pictures in pixels; a multiple of --patch."""
     patch: Annotated[int, Field(gt=0)] = 8
     """Side of a patch in pixels."""
+    bottleneck: Annotated[int, Field(ge=0)] = 0
+    """Width to which patches are reduced before they are tokens; 0 for none. It serves patches of many pixels."""
+    refine: Annotated[int, Field(ge=0)] = 32
+    """Channels of the convolutions that sharpen what the blocks predict; 0 for none."""
     width: Annotated[int, Field(gt=0, multiple_of=32)] = 192
     """Width of the tokens; a multiple of 32."""
     depth: Annotated[int, Field(gt=0)] = 8
@@ -35,6 +39,11 @@ class GenerateRecipe(Options):
     """Share of the scenes of which a part is given and the rest is painted."""
     style_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the scenes that are painted in the style of another picture."""
+    film_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the scenes that are films of moving objects. 0: the generator paints no films, unless it is trained on
+    films with captions."""
+    frames: Annotated[int, Field(gt=2)] = 17
+    """Frames of a film, an odd number: the first one, then tubes of two."""
     source_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the pictures to paint from, and of the pictures of a style, that are left out with --pairs and --styles,
     which guidance by them needs."""
@@ -66,6 +75,8 @@ class GenerateRecipe(Options):
     def _check_shares(self) -> Self:
         if self.picture_share + self.mask_share + self.style_share > 1:
             raise UsageError("--picture-share, --mask-share and --style-share are together more than 1: lower one")
+        if self.frames % 2 == 0:
+            raise UsageError(f"--frames {self.frames}: an odd number is expected, one frame and then tubes of two")
         return self
 
     def size_at(self, progress: float) -> int:

@@ -66,7 +66,7 @@ class ScenesToPaint:
             found = [painting.sources.get(name, empty) for painting in drawn]
             sources[name] = SourcePixels(_repeated(found, views)[:n], present[:n])
         pictures = _repeated([painting.pixels for painting in drawn], views)
-        return Samples(pictures[:n], captions[:n], captioned[:n], sources)
+        return Samples(pictures[:n, None], captions[:n], captioned[:n], sources)
 
 
 def _repeated(pictures: list[np.ndarray], views: int) -> UInt8[Tensor, "b c y x"]:

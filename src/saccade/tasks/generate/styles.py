@@ -63,7 +63,7 @@ class StylesToPaint:
         texts, captioned = draw_captions([self.captions[places[i]] for i in views.tolist()], generator)
         present = torch.rand(2, len(views), generator=generator) >= self.dropout
         sources = {"picture": SourcePixels(content, present[0]), "style": SourcePixels(style, present[1])}
-        return Samples(target, texts, captioned, sources)
+        return Samples(target[:, None], texts, captioned, sources)
 
 
 def grouped(keys: Sequence[str]) -> list[list[int]]:

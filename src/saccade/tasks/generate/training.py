@@ -18,9 +18,16 @@ from saccade.models.sources import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import ABSENT, Batch, join, new_batch
+from saccade.tasks.generate.batches import ABSENT, Batch, Known, draw_known, join, new_batch
 from saccade.tasks.generate.cuda_graph import GraphedGenerator, compile_parts
-from saccade.tasks.generate.datasets import PaintingSet, PaintingSource, check_captions, open_source, sources_of
+from saccade.tasks.generate.datasets import (
+    PaintingSet,
+    PaintingSource,
+    check_captions,
+    open_films,
+    open_source,
+    sources_of,
+)
 from saccade.tasks.generate.loss import MeanFlow, flow_errors
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.task import GenerateTask
@@ -55,9 +62,11 @@ class GenerateTraining(SourceTraining):
         if pretrained is not None:
             load_weights(generator, pretrained)
         self.model, self._text = generator, generator.config.text
-        freeze_unused(generator, sources)
+        freeze_unused(generator, sources, recipe.film_share > 0)
         if recipe.objective == "mean-flow":
             check_captions(train)
+        if recipe.objective == "mean-flow" and recipe.film_share:
+            raise UsageError("--objective mean-flow converts a generator of pictures: leave --film-share out")
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
@@ -66,6 +75,7 @@ class GenerateTraining(SourceTraining):
         self.size = floor_to_patches(size, self.patch)
         self.source = open_source(train, recipe, self.size, recipe.views)
         self.val = open_source(val, recipe, self.size, 1)
+        self.films, self.val_films = open_films(train, recipe), open_films(val, recipe)
         self.preprocess = Preprocess(self.size, "crop")
         self.words: set[str] = set()
         self._describe_data(len(self.val))
@@ -74,18 +84,35 @@ class GenerateTraining(SourceTraining):
         captioned = [data for data in (train, val) if not isinstance(data, Scenes)]
         self._identity += [[data.captions(i) for i in range(len(data))] for data in captioned]
 
-    def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> Batch:
-        """Pictures at random noise levels, with captions."""
-        return self._batch(self.source, indices, generator)
+    def batch(self, indices: Tensor, generator: RandomGenerator, progress: float) -> list[Batch]:
+        """Pictures at random noise levels, with captions, and films, of which the same frames are known in all batches
+        of a step."""
+        step = RandomGenerator().manual_seed(int(progress * 2**53))
+        return self._batches(self.source, self.films, indices, generator, step)
 
-    def _batch(self, source: PaintingSource, indices: Tensor, generator: RandomGenerator) -> Batch:
+    def _batches(
+        self,
+        source: PaintingSource,
+        films: PaintingSource | None,
+        indices: Tensor,
+        generator: RandomGenerator,
+        step: RandomGenerator,
+    ) -> list[Batch]:
+        """step: of the random numbers that are the same for all batches of a step."""
+        n = 0 if films is None else round(len(indices) * self.recipe.film_share)
+        found = [self._batch(source, indices[n:], generator, Known())] if n < len(indices) else []
+        if films is not None and n:
+            found.append(self._batch(films, indices[:n], generator, draw_known(self.recipe.frames, step)))
+        return found
+
+    def _batch(self, source: PaintingSource, indices: Tensor, generator: RandomGenerator, known: Known) -> Batch:
         samples = source.samples(indices, self.size, generator)
         words = tokenize(samples.captions, self._text.max_words, self._text.max_bytes)
-        return new_batch(samples, words.without_spans(), self.recipe, generator)
+        return new_batch(samples, words.without_spans(), self.recipe, generator, known)
 
-    def collate(self, batches: list[Batch]) -> list[Batch]:
-        """One batch."""
-        return [join(batches)]
+    def collate(self, batches: list[list[Batch]]) -> list[Batch]:
+        """One batch of pictures, and one of films."""
+        return [join(each) for each in zip(*batches, strict=True)]
 
     def sampler(self) -> Self:
         """As for every task; the network that mean flow learns from stays behind too."""
@@ -94,12 +121,15 @@ class GenerateTraining(SourceTraining):
         return other
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
-        """Mean error of the objective."""
-        (batch,) = batches
-        self.words.update(word for word in batch.words.vocabulary() if word != ABSENT)
-        noised = batch.on(device)
+        """Mean error of the objective, over all groups of frames."""
+        for batch in batches:
+            self.words.update(word for word in batch.words.vocabulary() if word != ABSENT)
         if self.mean_flow is None:
-            return flow_errors(model, noised).mean()
+            errors = [(flow_errors(model, batch.on(device)), batch.t.numel()) for batch in batches]
+            groups = sum(n for _, n in errors)
+            return torch.stack([each.mean() * (n / groups) for each, n in errors]).sum()
+        (batch,) = batches
+        noised = batch.on(device)
         self.mean_flow.teacher.to(device)
         if not isinstance(model, Generator):
             raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
@@ -119,17 +149,24 @@ class GenerateTraining(SourceTraining):
     @torch.no_grad()
     def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
         """On validation pictures with the same noise every time, split among the processes: the mean squared error of
-        the velocity, and its R² (1 where it is always right, 0 where it is as wrong as the mean velocity)."""
-        sums = torch.zeros(3, dtype=torch.float64)
+        the velocity, and its R² (1 where it is always right, 0 where it is as wrong as the mean velocity); of films
+        apart."""
+        sums = torch.zeros(2, 3, dtype=torch.float64)
         for indices in torch.arange(len(self.val)).split(VALIDATION_BATCH)[device.rank :: device.world]:
-            generator = torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0]))
-            batch = self._batch(self.val, indices, generator).on(device.device)
-            with device.precision():
-                errors = flow_errors(model, batch)
-            spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
-            sums += torch.stack([errors.double().sum(), spread.double().sum(), errors.new_tensor(len(errors))]).cpu()
-        error, spread, n = device.sum(sums.float().to(device.device)).tolist()
-        return {"r2": 1 - error / spread, "velocity error": error / n}
+            generator, step = (torch.Generator().manual_seed(VALIDATION_SEED + int(indices[0])) for _ in range(2))
+            for each in self._batches(self.val, self.val_films, indices, generator, step):
+                batch = each.on(device.device)
+                with device.precision():
+                    errors = flow_errors(model, batch)
+                spread = (batch.pictures - batch.noise).square().flatten(1).mean(dim=1)
+                found = [errors.double().sum(), spread.double().sum(), errors.new_tensor(len(errors))]
+                sums[int(each.pictures.shape[1] > 1)] += torch.stack(found).cpu()
+        scores: dict[str, float] = {}
+        for name, total in zip(("", "film "), device.sum(sums.float().to(device.device)), strict=True):
+            error, spread, n = total.tolist()
+            if n:
+                scores |= {f"{name}r2": 1 - error / spread, f"{name}velocity error": error / n}
+        return scores if "r2" in scores else {"r2": scores["film r2"], **scores}
 
     def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
         """Write the model for `saccade.load`; its card holds the words that the captions used so far, unless there are
@@ -143,8 +180,12 @@ class GenerateTraining(SourceTraining):
         return GenerateTask(model, self.preprocess, name)
 
 
-def freeze_unused(generator: Generator, sources: Sequence[str]) -> None:
-    """Train no weights of other sources of pictures: they are absent throughout, which is one learned token."""
+def freeze_unused(generator: Generator, sources: Sequence[str], films: bool) -> None:
+    """Train no weights of other sources of pictures: they are absent throughout, which is one learned token; nor those
+    of films where there are none."""
+    for module in (generator.embed.second, generator.out.second):
+        if module is not None:
+            module.requires_grad_(films)
     for name, module in generator.pictures.items():
         source = cast(PictureSource, module)
         for part in (source.embed, source.norm):
@@ -156,9 +197,11 @@ def generator_config(recipe: GenerateRecipe, sources: Sequence[str], pretrained:
     with these sources too."""
     if isinstance(pretrained, GenerateTask):
         contained = recipe.guidance if recipe.objective == "mean-flow" else pretrained.model.config.contained_guidance
-        known = set(pretrained.model.config.pictures) | set(sources)
+        config = pretrained.model.config
+        known = set(config.pictures) | set(sources)
         pictures = tuple(name for name in PICTURE_SOURCES if name in known)
-        return pretrained.model.config.model_copy(update={"contained_guidance": contained, "pictures": pictures})
+        films = config.films or recipe.film_share > 0
+        return config.model_copy(update={"contained_guidance": contained, "pictures": pictures, "films": films})
     if recipe.objective == "mean-flow":
         raise UsageError("--objective mean-flow converts a trained generator: give one with --weights")
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
@@ -167,6 +210,9 @@ def generator_config(recipe: GenerateRecipe, sources: Sequence[str], pretrained:
             "block": {"width": recipe.width, "heads": heads, "hidden": 2 * recipe.width, "activation": "swiglu"},
             "depth": recipe.depth,
             "patch": recipe.patch,
+            "bottleneck": recipe.bottleneck,
+            "refine": recipe.refine,
+            "films": recipe.film_share > 0,
             "text": {
                 "block": {"width": text, "heads": text // HEAD_WIDTH, "hidden": 2 * text},
                 "depth": recipe.text_depth,
@@ -186,6 +232,9 @@ def load_weights(model: Generator, pretrained: Task) -> None:
     if not isinstance(pretrained, GenerateTask):
         weights = {name.removeprefix("text."): w for name, w in weights.items() if name.startswith("text.")}
         weights = {f"caption.encoder.{name}": value for name, value in weights.items()}
+    if isinstance(pretrained, GenerateTask) and model.config.films > pretrained.model.config.films:
+        for name in [name for name in weights if name.startswith(("embed.first.", "out.first."))]:
+            weights[name.replace("first", "second")] = weights[name]  # a tube begins as two equal frames
     own = model.state_dict()
     wrong = [name for name, value in weights.items() if name not in own or own[name].shape != value.shape]
     if wrong or not weights:
