@@ -53,6 +53,13 @@ def differences(means: Means) -> Table:
     }
 
 
+def clearly_better(better: Table) -> list[str]:
+    """The measures by which the painted pictures are better than every other row, zero outside of all intervals.
+    better: of `differences`."""
+    measures = next(iter(better.values()))
+    return [name for name in measures if all(row[name].interval[0] > 0 for row in better.values())]
+
+
 @torch.no_grad()
 def patch_tokens(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n m d"]:
     """The patch tokens of each picture after the last block of the encoder."""
