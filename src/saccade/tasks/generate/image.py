@@ -212,6 +212,13 @@ def _multiple(side: float, patch: int) -> int:
     return max(1, round(side / patch)) * patch
 
 
+def digest_of(images: Sequence[Image.Image]) -> str:
+    """A short hash of the pixels of pictures; of one its own."""
+    if len(images) == 1:
+        return _digest(images[0])
+    return hashlib.sha256("".join(map(_digest, images)).encode()).hexdigest()[:10]
+
+
 def _digest(image: Image.Image) -> str:
     header = f"{image.mode} {image.width} {image.height} ".encode()
     return hashlib.sha256(header + image.tobytes()).hexdigest()[:10]

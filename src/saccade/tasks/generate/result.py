@@ -2,11 +2,13 @@
 
 import io
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from saccade.data.film_files import write_film
 from saccade.data.output import write_file
 from saccade.errors import printable
 from saccade.tasks.generate.settings import Settings
@@ -39,23 +41,63 @@ class GeneratedPicture:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the pixels."""
-        s, sampling = self.settings, self.settings.sampling
-        return {
-            "prompt": s.prompt,
-            "negative_prompt": s.negative,
-            "seed": s.seed,
-            "height": s.size[0],
-            "width": s.size[1],
-            "num_inference_steps": sampling.steps,
-            "guidance_scale": sampling.guidance,
-            "guidance_interval": list(sampling.interval),
-            "sampler": s.sampler,
-            "model": s.model,
-            **_pictures(s),
-        }
+        return _to_dict(self.settings)
 
     def _repr_png_(self) -> bytes:
         return self.to_png()
+
+
+@dataclass(frozen=True)
+class GeneratedFilm:
+    """A film and all that it depends on.
+
+    Attributes:
+        frames: of one size, the known ones included.
+    """
+
+    frames: list[Image.Image]
+    settings: Settings
+
+    @property
+    def seed(self) -> int:
+        """Seed of its noise."""
+        return self.settings.seed
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.settings.film.fps if self.settings.film else 1.0
+
+    def __str__(self) -> str:
+        first = self.frames[0]
+        size = f"{len(self.frames)} frames of {first.width} x {first.height} pixels"
+        return f'"{printable(self.settings.prompt)}", seed {self.seed}, {size}, {self.fps:g} a second'
+
+    def save(self, file: str | Path) -> None:
+        """Write an MP4, GIF or WebP by the suffix, or a folder of PNGs without one, with the settings in it. Raises as
+        `saccade.data.film_files.write_film`."""
+        write_film(Path(file), self.frames, Fraction(self.fps).limit_denominator(1001), str(self.settings))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, without the pixels."""
+        return {**_to_dict(self.settings), "num_frames": len(self.frames), "fps": self.fps}
+
+
+def _to_dict(settings: Settings) -> dict[str, Any]:
+    sampling = settings.sampling
+    return {
+        "prompt": settings.prompt,
+        "negative_prompt": settings.negative,
+        "seed": settings.seed,
+        "height": settings.size[0],
+        "width": settings.size[1],
+        "num_inference_steps": sampling.steps,
+        "guidance_scale": sampling.guidance,
+        "guidance_interval": list(sampling.interval),
+        "sampler": settings.sampler,
+        "model": settings.model,
+        **_pictures(settings),
+    }
 
 
 def _pictures(settings: Settings) -> dict[str, Any]:

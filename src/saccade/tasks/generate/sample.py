@@ -12,6 +12,7 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import step, velocity
+from saccade.ops.frames import groups_of
 from saccade.tasks.generate.start import Start
 
 Sampler = Literal["euler", "heun", "mean-flow"]
@@ -137,7 +138,7 @@ def sample(
 
     def predict(z: Tensor, t: float, until: float) -> Tensor:
         """The data; of guided steps the sum of the terms."""
-        times = torch.full((len(z), z.shape[1]), t, device=z.device)
+        times = torch.full((len(z), groups_of(z.shape[1])), t, device=z.device)
         if sampling.sampler == "mean-flow":
             guidance = torch.full_like(times, sampling.guidance)
             return model.predict(z, times, prompts, torch.full_like(times, until - t), guidance).to(z.dtype)

@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
+from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.sample import Sampling
 from saccade.version import __version__
 
@@ -104,7 +105,8 @@ class Settings:
     """All that a picture depends on. prompt, negative: with weights as written. size: (height, width) in pixels.
     digest: of the model's weights. precision: "fp32", or "bf16" for products in bf16. scheduler: of a public pipeline,
     the name of its class, and then the sampler of `sampling` and its interval have no effect. layout: where it takes
-    attention maps from, if it does. image, style: the pictures that it is painted from, if there are any."""
+    attention maps from, if it does. image, style: the pictures that it is painted from, if there are any. film: of a
+    film."""
 
     prompt: str
     seed: int
@@ -118,6 +120,12 @@ class Settings:
     layout: Layout | None = None
     image: ImageSettings | None = None
     style: StyleSettings | None = None
+    film: FilmSettings | None = None
+
+    @property
+    def frames(self) -> int:
+        """How many frames are painted or known: 1 of a picture."""
+        return 1 if self.film is None else self.film.frames
 
     @property
     def sampler(self) -> str:
@@ -139,6 +147,7 @@ class Settings:
             **({} if self.layout is None else _layout_fields(self.layout)),
             **({} if self.image is None else _image_fields(self.image)),
             **({} if self.style is None else _style_fields(self.style)),
+            **({} if self.film is None else self.film.fields()),
             **({} if self.sampling.image_guidance == 1 else {"Image CFG scale": _number(self.sampling.image_guidance)}),
             **({} if self.sampling.style_guidance == 1 else {"Style CFG scale": _number(self.sampling.style_guidance)}),
             "Version": f"saccade {__version__}",
@@ -170,6 +179,7 @@ class Settings:
             sampling = Sampling(int(found["Steps"]), float(found["CFG scale"]), (low, high), sampler, *more)
             seed, precision = int(found["Seed"]), "bf16" if found.get("Precision") == "bf16" else "fp32"
             layout, image, style = _parse_layout(found), _parse_image(found), _parse_style(found)
+            film = FilmSettings.parse(found)
         except KeyError as error:
             raise DataError(f"{name}: the line of settings lacks {error.args[0]}") from error
         except (ValueError, SaccadeError) as error:
@@ -177,7 +187,8 @@ class Settings:
         negative = negative.removeprefix(_NEGATIVE.strip()).strip()
         model, digest = found.get("Model", ""), found.get("Model hash", "")
         size = (height, width)
-        return cls(prompt, seed, size, negative, sampling, model, digest, precision, scheduler, layout, image, style)
+        of = prompt, seed, size, negative, sampling, model, digest, precision, scheduler
+        return cls(*of, layout, image, style, film)
 
     @classmethod
     def read(cls, file: Path) -> Self:

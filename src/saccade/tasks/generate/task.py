@@ -8,22 +8,24 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor, nn
 
 from saccade.data.images import Source
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import SaccadeError
 from saccade.models.generator import Generator, GeneratorConfig, Sources
-from saccade.models.sources import SourcePicture
 from saccade.ops import WordBatch, split_words
 from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
+from saccade.tasks.generate.conditioning import encode, read
+from saccade.tasks.generate.film import KnownFrames, known_frames
+from saccade.tasks.generate.film_settings import RATE, FilmSettings
+from saccade.tasks.generate.generate_films import check_film, generate_films
 from saccade.tasks.generate.image import Original, Originals
-from saccade.tasks.generate.prompt import parse_prompt, word_weights
-from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, Term, check_sampler, sample
+from saccade.tasks.generate.prompt import parse_prompt
+from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
+from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import Start
 from saccade.tasks.saved import TrainedTask
@@ -63,9 +65,13 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         style_image: Source | None = None,
         style_strength: float = 1.0,
         style_guidance_scale: float = 1.0,
+        num_frames: int = 1,
+        fps: float | None = None,
+        last_image: Source | None = None,
+        video: Sequence[Image.Image] | None = None,
         callback: Callback | None = None,
-    ) -> list[GeneratedPicture]:
-        """Paint `n` pictures of a prompt.
+    ) -> list[GeneratedPicture] | list[GeneratedFilm]:
+        """Paint `n` pictures, or films, of a prompt.
 
         Args:
             prompt: what to paint; words may have weights, as in "a (red:1.5) star" (`saccade.tasks.generate.prompt`).
@@ -86,6 +92,10 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             style_image: a picture whose style to take; a generator that was not trained for it borrows the keys and
                 values of its patches (`saccade.tasks.generate.borrowed_style`).
             style_strength: factor of the attention to the style, 0 to 100.
+            num_frames: more than 1 for films, in which an image is the first frame.
+            fps: frames a second of films, 0.1 to 240; default: 8.
+            last_image: of a film with an image: the last frame.
+            video: frames of a film to go on from; the results hold them too, and then num_frames new ones.
             callback: called after each step as callback(steps done, steps in all).
 
         Raises:
@@ -101,12 +111,21 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             None if image is None else Original.read(image, mask_image),
             None if style_image is None else Original.read(style_image),
         )
+        film, known = None, KnownFrames()
+        if num_frames != 1 or last_image is not None or video is not None:
+            last = None if last_image is None else Original.read(last_image)
+            known = known_frames(originals.image, last, video, mask_image is not None or strength is not None)
+            film = known.settings(num_frames, RATE if fps is None else fps)
+            height, width = known.fit(self.preprocess.size, self.model.config.patch, height, width)
+            originals = Originals(style=originals.style)
         if originals.image is not None:
             height, width = originals.image.fit(self.preprocess.size, self.model.config.patch, height, width)
         settings = self.settings(
-            prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength
+            prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength, film
         )
-        return list(self.generate_all(several(settings, n), callback, originals=originals))
+        if film is None:
+            return list(self.generate_all(several(settings, n), callback, originals=originals))
+        return list(generate_films(self, several(settings, n), known, originals, callback))
 
     def settings(
         self,
@@ -119,8 +138,9 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         originals: Originals | None = None,
         strength: float | None = None,
         style_strength: float = 1.0,
+        film: FilmSettings | None = None,
     ) -> Settings:
-        """The settings of one picture, checked. Raises as `generate` does."""
+        """The settings of one picture or film, checked. Raises as `generate` does."""
         given, known = originals or Originals(), self.model.config.pictures
         seed = first_seed(seed)
         size = (
@@ -132,7 +152,9 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         style = None if given.style is None else given.style.style_settings(style_strength, known)
         check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
         settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
-        settings = replace(settings, image=image, style=style)
+        settings = replace(settings, image=image, style=style, film=film)
+        if film is not None:
+            check_film(self, settings)
         self.read([settings])
         return settings
 
@@ -194,44 +216,15 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         own = (originals or Originals()).of(settings)
         return own.pixels(settings, self.model.config.patch, self.preprocess.size, self.model.device)
 
-    @torch.no_grad()
     def encode(
         self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
     ) -> Sources:
-        """Keys and values, for each block, of what each of the terms of the sampling attends to. settings: of pictures
-        that are painted together. pictures: the other sources."""
-        pictures, n = pictures or {}, len(settings)
-        terms = settings[0].sampling.terms(tuple(pictures))
-        texts = [each.prompt if term.prompt else each.negative for term in terms for each in settings]
-        words, present, weights = self._words(texts)
-        given = {
-            name: SourcePicture(pixels.expand(len(texts), -1, -1, -1), _present(name, terms, n).to(pixels.device))
-            for name, pixels in pictures.items()
-        }
-        sources = self.model.encode(words, present, given)
-        if "style" in pictures and settings[0].style is not None:
-            weights = F.pad(weights, (0, sources.mask.shape[-1] - weights.shape[1]), value=1.0)
-            weights[:, sources.spans["style"]] = settings[0].style.strength
-        return sources.with_weights(weights)
+        """`saccade.tasks.generate.conditioning.encode` with this model."""
+        return encode(self.model, settings, pictures)
 
     def read(self, settings: Sequence[Settings]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
-        """The words of the prompts, then of the negative prompts; False for absent texts; the words' weights.
-
-        Raises DataError for a prompt that is empty or too long, or with wrong weights."""
-        found = self._words([each.prompt for each in settings] + [each.negative for each in settings])
-        for each, present in zip(settings, found[1], strict=False):
-            if not present and each.style is None and (each.image is None or each.image.use == "start"):
-                empty = "has no words" if each.prompt.strip() else "is empty"
-                raise DataError(f'the prompt {empty}: say what to paint, as in "a red star"')
-        return found
-
-    def _words(self, texts: Sequence[str]) -> tuple[WordBatch, Bool[Tensor, "texts"], Float[Tensor, "texts m"]]:
-        prompts = [parse_prompt(text) for text in texts]
-        present = torch.tensor([bool(prompt.text.strip()) for prompt in prompts])
-        # An absent text is one token, whatever it is made of.
-        words = self.model.tokenize([prompt.text if prompt.text.strip() else "-" for prompt in prompts])
-        device = words.index.device
-        return words, present.to(device), word_weights(words, prompts).to(device)
+        """`saccade.tasks.generate.conditioning.read` with this model."""
+        return read(self.model, settings)
 
     @property
     def default_sampling(self) -> Sampling:
@@ -287,11 +280,6 @@ def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
 def _shared(settings: Settings) -> tuple[object, ...]:
     """What pictures that are painted together have in common."""
     return settings.size, settings.sampling, settings.image, settings.style
-
-
-def _present(name: str, terms: Sequence[Term], n: int) -> Bool[Tensor, "b"]:
-    """Which of the n samples of each term have a source."""
-    return torch.tensor([name in term.pictures for term in terms]).repeat_interleave(n)
 
 
 def _offset(callback: Callback | None, done: int, total: int) -> Callback | None:

@@ -1,0 +1,98 @@
+"""Films of a generator, for their settings."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.errors import SaccadeError
+from saccade.tasks.generate.base import chunks
+from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
+from saccade.tasks.generate.film_settings import FilmSettings
+from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.result import GeneratedFilm
+from saccade.tasks.generate.sample import Callback, Observer
+from saccade.tasks.generate.settings import Settings
+
+if TYPE_CHECKING:
+    from saccade.tasks.generate.task import GenerateTask
+
+BATCH = 2  # films that are painted at once
+
+
+def check_film(task: "GenerateTask", settings: Settings) -> None:
+    """Raises SaccadeError for a generator that paints no films, and for settings that films do not have."""
+    if not task.model.config.films:
+        raise SaccadeError(f"{task.name} paints pictures, not films: use a generator that was trained on films")
+    if settings.style is not None and settings.style.use == "borrow":
+        raise SaccadeError(f"{task.name} was not trained to take a style, and films borrow none: leave the style out")
+    if settings.image is not None or settings.layout is not None:
+        raise SaccadeError("a film takes no picture to start from and no layout: leave them out")
+
+
+def window_of(task: "GenerateTask") -> int:
+    """Frames that are painted or known at once: as many as in training."""
+    frames = (task.card.get("recipe") or {}).get("frames", WINDOW)
+    return frames if isinstance(frames, int) and frames > 2 and frames % 2 else WINDOW
+
+
+@torch.no_grad()
+def generate_films(
+    task: "GenerateTask",
+    settings: Sequence[Settings],
+    known: KnownFrames | None = None,
+    originals: Originals | None = None,
+    callback: Callback | None = None,
+    observe: Observer | None = None,
+) -> Iterator[GeneratedFilm]:
+    """A film for each of the settings, in order; the same whatever the others are, but for the last digits. known:
+    frames that are given. originals: with the style. observe: as in `sample.sample`.
+
+    Raises SaccadeError where the settings are of other frames or another style."""
+    known, model, most = known or KnownFrames(), task.model.eval(), window_of(task)
+    runs = list(chunks(settings, lambda each: replace(each, seed=0, prompt="", negative=""), lambda _: BATCH))
+    counts = [run[0].sampling.steps * count_windows(_film(run[0]), len(known.before), most) for run in runs]
+    for i, run in enumerate(runs):
+        first, device = run[0], model.device
+        film = _film(first)
+        known.check(film)
+        pictures = task.pictures(first, (originals or Originals()).of(first))
+        noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
+        report = None if callback is None else _after(callback, sum(counts[:i]), sum(counts))
+        frames = paint_film(
+            model,
+            noise,
+            task.encode(run, pictures),
+            first.sampling,
+            film,
+            known.tensors(first.size, device),
+            first.sampling.terms(tuple(pictures)),
+            report,
+            observe,
+            most,
+        )
+        yield from _films(run, frames)
+
+
+def _films(run: Sequence[Settings], frames: Float[Tensor, "b f c y x"]) -> Iterator[GeneratedFilm]:
+    from saccade.tasks.generate.task import to_images
+
+    if not torch.isfinite(frames).all():
+        raise SaccadeError(
+            "the generator's output is not a number: its weights are damaged, or a value of the guidance or a weight "
+            "of the prompt is too large"
+        )
+    for each, pixels in zip(run, frames, strict=True):
+        yield GeneratedFilm(to_images(pixels), each)
+
+
+def _film(settings: Settings) -> FilmSettings:
+    assert settings.film is not None
+    return settings.film
+
+
+def _after(callback: Callback, done: int, total: int) -> Callback:
+    return lambda step, _: callback(done + step, total)
