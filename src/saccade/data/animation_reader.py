@@ -1,6 +1,6 @@
 """Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -12,12 +12,18 @@ from PIL import Image
 from saccade.data.files import check_file, escape
 from saccade.data.film_files import FRAME_RATE, frame_files, png_text
 from saccade.data.images import FORMATS, Picture, check_size, decode_error, pillow_warnings, read_image, true_name
-from saccade.data.video import Frame
+from saccade.data.video import Frame, Moment
 from saccade.errors import DataError
 
 UNSAID = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
 TOO_SHORT = Fraction(1, 100)  # seconds; browsers show frames of a GIF that are this short for `UNSAID`
 _FINEST = 1_000_000  # denominator of milliseconds
+
+
+def as_moments(frames: Iterable[Frame]) -> Iterator[Moment]:
+    """Frames that have been made as moments."""
+    for time, picture in frames:
+        yield Moment(time, lambda picture=picture: picture)  # type: ignore[misc]
 
 
 class AnimationReader:
@@ -77,6 +83,10 @@ class AnimationReader:
     def take(self, indices: Collection[int]) -> dict[int, Picture]:
         """The pictures of some frames, counted from 0. Raises as iteration does."""
         return {i: frame.picture for i, frame in enumerate(self) if i in indices}
+
+    def moments(self) -> Iterator[Moment]:
+        """For the interface of `VideoReader`."""
+        return as_moments(self)
 
     def _open(self) -> Image.Image:
         try:
@@ -155,6 +165,10 @@ class FolderReader:
     def take(self, indices: Collection[int]) -> dict[int, Picture]:
         """The pictures of some frames, counted from 0. Raises as iteration does."""
         return {i: frame.picture for i, frame in enumerate(self) if i in indices}
+
+    def moments(self) -> Iterator[Moment]:
+        """For the interface of `VideoReader`."""
+        return as_moments(self)
 
     def _check(self, file: Path, picture: Picture, size: tuple[int, int]) -> None:
         if picture.image.size != size:

@@ -141,7 +141,7 @@ def _decode(dataset: ImageFolder, index: int, preprocess: Preprocess, draft: boo
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def read_all(dataset: Readable, read: Callable[[int], object]) -> list[int]:
+def read_all(dataset: Readable, read: Callable[[int], object], unit: str = "picture") -> list[int]:
     """Call `read` for every index, in threads; returns the indices that could be read. The others are recorded in
     `dataset.skipped` with on_error="skip", otherwise the first DataError is raised."""
 
@@ -155,7 +155,7 @@ def read_all(dataset: Readable, read: Callable[[int], object]) -> list[int]:
         return None
 
     kept: list[int] = []
-    for index, error in enumerate(map_threads(attempt, range(len(dataset)), "pictures")):
+    for index, error in enumerate(map_threads(attempt, range(len(dataset)), f"{unit}s")):
         if error is None:
             kept.append(index)
         else:
@@ -163,12 +163,12 @@ def read_all(dataset: Readable, read: Callable[[int], object]) -> list[int]:
     return kept
 
 
-def read_all_readable(dataset: Readable, label: str, read: Callable[[int], object]) -> list[int]:
+def read_all_readable(dataset: Readable, label: str, read: Callable[[int], object], unit: str = "picture") -> list[int]:
     """As `read_all`. Raises DataError if nothing could be read."""
-    kept = read_all(dataset, read)
+    kept = read_all(dataset, read, unit)
     if not kept:
         reason = next(iter(dataset.skipped.values()), "it is empty")
-        raise DataError(f"no picture of {label} could be read: {reason}")
+        raise DataError(f"no {unit} of {label} could be read: {reason}")
     return kept
 
 

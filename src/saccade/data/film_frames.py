@@ -19,7 +19,7 @@ from PIL import Image
 from saccade.data.animation_reader import AnimationReader, FolderReader
 from saccade.data.files import escape, is_picture
 from saccade.data.images import Picture
-from saccade.data.video import Frame, VideoReader
+from saccade.data.video import Frame, Moment, VideoReader
 from saccade.errors import DataError
 
 UNTIMED_RATE = Fraction(10)  # frames per second of folders that do not state theirs
@@ -43,6 +43,8 @@ class FilmReader(Protocol):
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+    def moments(self) -> Iterator[Moment]: ...
 
     def times(self) -> tuple[list[Fraction], Fraction]: ...
 
@@ -98,17 +100,22 @@ def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -
     """The pictures at start, start + 1 / rate, ... until the film ends; start is in seconds from its first frame. One
     picture is in memory at a time."""
     ahead = _ahead(film, rate)
-    moment, shown = start + ahead, Frame(Fraction(0), None)  # type: ignore[arg-type]
-    first: Fraction | None = None
-    for frame in film:
-        first = frame.time if first is None else first
-        while frame.time - first > moment:
-            yield shown.picture
-            moment += 1 / rate
+    moment, first = start + ahead, Fraction(0)
+    shown: Moment | None = None
+    for frame in film.moments():
+        if shown is None:
+            first = frame.time
+        elif frame.time - first > moment:
+            picture = shown.picture()
+            while frame.time - first > moment:
+                yield picture
+                moment += 1 / rate
         shown = frame
-    while first is not None and moment < film.end - first:
-        yield shown.picture
-        moment += 1 / rate
+    if shown is not None and moment < film.end - first:
+        picture = shown.picture()
+        while moment < film.end - first:
+            yield picture
+            moment += 1 / rate
 
 
 def last_frames(source: Path, n: int, rate: Fraction, at_least: int | None = None) -> FilmFrames:

@@ -53,6 +53,9 @@ class Store(Protocol):
     def full_name(self, name: str) -> str:
         """The file name with that of the root, not escaped."""
 
+    def is_picture(self, name: str) -> bool:
+        """Whether a file is what the set is of: a picture, or a film."""
+
 
 def open_store(source: str | os.PathLike[str] | Store) -> Store:
     """A folder, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` as a Store.
@@ -122,6 +125,9 @@ class FolderStore:
     def full_name(self, name: str) -> str:
         return str(self.root / name)
 
+    def is_picture(self, name: str) -> bool:
+        return is_picture(name)
+
 
 class TarStore:
     """A tar: uncompressed, read at the offsets of its files; compressed, read once into memory.
@@ -156,6 +162,9 @@ class TarStore:
 
     def full_name(self, name: str) -> str:
         return f"{self.path}:{name}"
+
+    def is_picture(self, name: str) -> bool:
+        return is_picture(name)
 
     def _index(self) -> None:
         with tarfile.open(self.path, "r:", tarinfo=Header) as tar:

@@ -1,8 +1,9 @@
 """Videos frame by frame, in any format FFmpeg reads. Needs PyAV: saccade-attention[film]."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -42,6 +43,13 @@ class Frame(NamedTuple):
 
     time: Fraction
     picture: Picture
+
+
+class Moment(NamedTuple):
+    """A frame that is not yet a picture. time: as of a `Frame`. picture: makes it."""
+
+    time: Fraction
+    picture: Callable[[], Picture]
 
 
 def pyav() -> Any:
@@ -118,7 +126,12 @@ class VideoReader:
         """The frames. Raises DataError if there are none, and with on_error="fail" if the video is damaged or
         truncated."""
         for time, frame in self._timed():
-            yield Frame(time, self._picture(frame))
+            yield Frame(time, self._picture(frame, self.read - 1))
+
+    def moments(self) -> Iterator[Moment]:
+        """As iteration, but a picture is made only if it is called for, which takes longer than decoding."""
+        for time, frame in self._timed():
+            yield Moment(time, partial(self._picture, frame, self.read - 1))
 
     def times(self) -> tuple[list[Fraction], Fraction]:
         """The time of every frame, and the end of the last one, without making pictures. Raises as iteration does."""
@@ -127,7 +140,7 @@ class VideoReader:
     def take(self, indices: Collection[int]) -> dict[int, Picture]:
         """The pictures of some frames, counted from 0. Raises as iteration does."""
         every = enumerate(self._timed())
-        return {i: self._picture(frame) for i, (_, frame) in every if i in indices}
+        return {i: self._picture(frame, i) for i, (_, frame) in every if i in indices}
 
     def _timed(self) -> Iterator[tuple[Fraction, Any]]:
         """PyAV's frames with their times; `read` counts the current one."""
@@ -177,14 +190,14 @@ class VideoReader:
             raise DataError(f"{self.display} is {text}")
         self.notes.append(f"{self.display} is {text}")
 
-    def _picture(self, frame: Any) -> Picture:
+    def _picture(self, frame: Any, number: int) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
         # without the range, PyAV before 17 interprets all colours as standard definition (BT.601)
         plain = frame.reformat(format="rgba" if clear else "rgb24", dst_color_range="JPEG")
         image = Image.fromarray(plain.to_ndarray())
         transpose, how = _turn(frame)
         image = image if transpose is None else image.transpose(transpose)
-        picture = read_image(image, name=f"{self.name} frame {self.read - 1}")  # same checks as for pictures
+        picture = read_image(image, name=f"{self.name} frame {number}")  # same checks as for pictures
         turned = (f"turned upright as the video says ({how})",) if how else ()
         return Picture(picture.image, picture.name, picture.notes + turned)
 

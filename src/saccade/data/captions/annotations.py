@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import Problem
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, parent_folder, relative_to
@@ -117,7 +117,7 @@ def uncaptioned_files(store: Store, parts: Iterable[Captions]) -> list[str]:
     """Pictures in the folders of captioned ones that no document names."""
     named = {name for part in parts for name in (*(each.name for each in part.pictures), *part.uncaptioned)}
     folders = {parent_folder(name) for name in named}
-    files = (n for n in store.files if is_picture(n) and n not in named and parent_folder(n) in folders)
+    files = (n for n in store.files if store.is_picture(n) and n not in named and parent_folder(n) in folders)
     return sorted(files, key=natural_key)
 
 

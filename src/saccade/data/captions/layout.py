@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,17 +37,20 @@ class CaptionLayout:
         return self.parts[split or next(iter(self.parts))]
 
 
-def find_captions(source: str | os.PathLike[str]) -> CaptionLayout | None:
+def find_captions(
+    source: str | os.PathLike[str], open_files: Callable[[str | os.PathLike[str]], Store] = open_store
+) -> CaptionLayout | None:
     """Detect and parse the captions in a folder or tar, or of one .csv, .tsv, .jsonl or .json; None if there are none.
+    open_files: opens the files, which need not be pictures.
 
     Raises DataError for files that cannot be opened or parsed, and for several tables that are not splits."""
     path = Path(source)
     if path.is_file() and (tables.is_table(path.name) or path.suffix.lower() == ".json"):
         folder = path.parent.parent if path.parent.name == "annotations" else path.parent
         name = path.relative_to(folder).as_posix()
-        store = open_store(folder)
+        store = open_files(folder)
         return _from_documents(store, [name], []) if tables.is_table(name) else _from_coco(store, [name])
-    store = open_store(source)
+    store = open_files(source)
     found, notes = tables.choose_tables(store, sorted(filter(tables.is_table, store.files), key=natural_key))
     if found:
         return _from_documents(store, found, notes)
@@ -58,7 +62,7 @@ def find_captions(source: str | os.PathLike[str]) -> CaptionLayout | None:
     return _from_texts(store, files) if files else None
 
 
-def no_captions(source: str | os.PathLike[str]) -> DataError:
+def no_captions(source: str | os.PathLike[str] | Store) -> DataError:
     """The error for a source without captions, which names the columns of its tables."""
     store = open_store(source)
     faults = list(table_faults(store).values())

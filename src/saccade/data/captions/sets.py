@@ -13,6 +13,7 @@ import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import Self, TypeVar
 
 from saccade.data.captions.annotations import CaptionedPicture, Captions
 from saccade.data.captions.groups import caption_groups, held_out_groups
@@ -54,7 +55,7 @@ class CaptionSet(AnnotatedFiles):
         """The captions of `picture(index)`, at least one, in the order of the file."""
         return tuple(self._pictures[index].captions)
 
-    def readable_captions(self, read: Callable[[str], object]) -> "CaptionSet":
+    def readable_captions(self, read: Callable[[str], object]) -> Self:
         """The set without the captions for which `read` raises a DataError, and without the pictures that have no other
         one; they are recorded in `skipped`, or raise, depending on `on_error`.
 
@@ -72,7 +73,7 @@ class CaptionSet(AnnotatedFiles):
                         raise DataError(f"{self.label}, {escape(name)}: {error}") from error
                     where = f"{name}, caption {number}"
                     skipped[where], owners[where] = f"{escape(where)}: {error}", name
-            if captions:
+            if captions or not self.captions(i):  # films need none
                 kept.append(i)
                 pictures[i] = CaptionedPicture(pictures[i].name, captions)
         if not kept:
@@ -83,6 +84,9 @@ class CaptionSet(AnnotatedFiles):
         part = part.subset(kept)
         part.skipped = skipped
         return part
+
+
+AnyCaptionSet = TypeVar("AnyCaptionSet", bound=CaptionSet)
 
 
 def open_captions(source: str | os.PathLike[str], split: str | None = None, on_error: str = "skip") -> CaptionSet:
@@ -117,12 +121,25 @@ def caption_splits(
 
     Raises DataError as `open_captions`."""
 
-    def open_split(layout: CaptionLayout, split: str | None, like: CaptionSet | None) -> CaptionSet:
-        return _open_split(layout, split, on_error)
+    return train_val_captions(
+        _layout(source),
+        None if val is None else _layout(val),
+        lambda layout, split: _open_split(layout, split, on_error),
+        val_fraction,
+        seed,
+    )
 
-    layout = _layout(source)
+
+def train_val_captions(
+    layout: CaptionLayout,
+    val: CaptionLayout | None,
+    open_split: Callable[[CaptionLayout, str | None], AnyCaptionSet],
+    val_fraction: float,
+    seed: int,
+) -> tuple[AnyCaptionSet, AnyCaptionSet]:
+    """`caption_splits` of sources that have been read. open_split: opens a split of one."""
     train, held_out = split_train_val(
-        layout, None if val is None else _layout(val), open_split, val_fraction, seed, split_by_caption
+        layout, val, lambda layout, split, _: open_split(layout, split), val_fraction, seed, split_by_caption
     )
     unused = [name for name in layout.splits if split_role(name) is None]
     if unused:
@@ -130,7 +147,7 @@ def caption_splits(
     return train, held_out
 
 
-def split_by_caption(dataset: CaptionSet, val_fraction: float, seed: int) -> tuple[CaptionSet, CaptionSet]:
+def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> tuple[AnyCaptionSet, AnyCaptionSet]:
     """`random_split` of the groups of pictures with a caption in common (`groups.py`). Where captions
     belong to names in several folders, `held_out_names`, so that pairs and styles hold out the same.
 
@@ -147,8 +164,8 @@ def split_by_caption(dataset: CaptionSet, val_fraction: float, seed: int) -> tup
 
 
 def _split_by_stem(
-    dataset: CaptionSet, groups: Sequence[Sequence[int]], val_fraction: float, seed: int
-) -> tuple[CaptionSet, CaptionSet]:
+    dataset: AnyCaptionSet, groups: Sequence[Sequence[int]], val_fraction: float, seed: int
+) -> tuple[AnyCaptionSet, AnyCaptionSet]:
     stems = [PurePosixPath(dataset.names[group[0]]).stem for group in groups]
     if len(set(stems)) < 2:
         raise DataError(f"{dataset.label} has captions of one name, and two are needed to hold one out for validation")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.captions.delimited import delimited_header, delimited_rows
-from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, parent_folder, read_text, relative_to
 from saccade.errors import DataError, in_one_line
@@ -151,7 +151,7 @@ def _by_stem(store: Store, document: Document, column: str, display: str) -> Ite
     """The rows again for each picture with the name of the row, in the folder of the table and those below it."""
     folder = parent_folder(document.name)
     pictures: dict[str, list[str]] = {}
-    for name in sorted(filter(is_picture, store.files), key=natural_key):
+    for name in sorted(filter(store.is_picture, store.files), key=natural_key):
         if not folder or name.startswith(f"{folder}/"):
             pictures.setdefault(PurePosixPath(name).stem, []).append(relative_to(folder, name))
     document.notes.append(
