@@ -12,7 +12,7 @@ from saccade.errors import SaccadeError
 from saccade.tasks.generate import look
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling
-from saccade.tasks.generate.task import to_images
+from saccade.tasks.generate.image import to_images
 
 from . import generators
 

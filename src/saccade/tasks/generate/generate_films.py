@@ -1,29 +1,41 @@
 """Films of a generator, for their settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.models.generator import Generator, Sources
 from saccade.tasks.generate.base import chunks
 from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_windows, paint_film
 from saccade.tasks.generate.film_settings import FilmSettings
-from saccade.tasks.generate.image import Originals
+from saccade.tasks.generate.image import Originals, to_images
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Observer
 from saccade.tasks.generate.settings import Settings
 
-if TYPE_CHECKING:
-    from saccade.tasks.generate.task import GenerateTask
-
 BATCH = 2  # films that are painted at once
 
 
-def check_film(task: "GenerateTask", settings: Settings) -> None:
+class PaintsFilms(Protocol):
+    """What is used of a `GenerateTask`."""
+
+    model: Generator
+    name: str
+    card: dict[str, Any]
+
+    def pictures(self, settings: Settings, originals: Originals | None) -> dict[str, Float[Tensor, "1 c y x"]]: ...
+
+    def encode(
+        self, settings: Sequence[Settings], pictures: Mapping[str, Float[Tensor, "1 c y x"]] | None = None
+    ) -> Sources: ...
+
+
+def check_film(task: PaintsFilms, settings: Settings) -> None:
     """Raises SaccadeError for a generator that paints no films, and for settings that films do not have."""
     if not task.model.config.films:
         raise SaccadeError(f"{task.name} paints pictures, not films: use a generator that was trained on films")
@@ -33,7 +45,7 @@ def check_film(task: "GenerateTask", settings: Settings) -> None:
         raise SaccadeError("a film takes no picture to start from and no layout: leave them out")
 
 
-def window_of(task: "GenerateTask") -> int:
+def window_of(task: PaintsFilms) -> int:
     """Frames that are painted or known at once: as many as in training."""
     frames = (task.card.get("recipe") or {}).get("frames", WINDOW)
     return frames if isinstance(frames, int) and frames > 2 and frames % 2 else WINDOW
@@ -41,7 +53,7 @@ def window_of(task: "GenerateTask") -> int:
 
 @torch.no_grad()
 def generate_films(
-    task: "GenerateTask",
+    task: PaintsFilms,
     settings: Sequence[Settings],
     known: KnownFrames | None = None,
     originals: Originals | None = None,
@@ -78,8 +90,6 @@ def generate_films(
 
 
 def _films(run: Sequence[Settings], frames: Float[Tensor, "b f c y x"]) -> Iterator[GeneratedFilm]:
-    from saccade.tasks.generate.task import to_images
-
     if not torch.isfinite(frames).all():
         raise SaccadeError(
             "the generator's output is not a number: its weights are damaged, or a value of the guidance or a weight "

@@ -202,6 +202,12 @@ def _tensor(image: Image.Image, size: tuple[int, int]) -> Float[Tensor, "c y x"]
     return torch.from_numpy(np.array(resized(image, size))).permute(2, 0, 1).float().contiguous() / 127.5 - 1
 
 
+def to_images(pixels: Float[Tensor, "b c y x"]) -> list[Image.Image]:
+    """Pictures from pixels of -1 to 1; what lies beyond is cut."""
+    whole = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in whole.cpu().numpy()]
+
+
 def covered(mask: Image.Image, size: tuple[int, int]) -> Bool[Tensor, "y x"]:
     """Pixels that masked ones contribute to when a picture is resized as by `resized`."""
     shares = mask.convert("F").resize(size[::-1], Image.Resampling.BILINEAR)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from PIL import Image
@@ -22,7 +21,7 @@ from saccade.tasks.generate.conditioning import encode, read
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
 from saccade.tasks.generate.generate_films import check_film, generate_films
-from saccade.tasks.generate.image import Original, Originals
+from saccade.tasks.generate.image import Original, Originals, to_images
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
 from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
@@ -263,12 +262,6 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             raise SaccadeError(
                 f"a size of {width} x {height} pixels has more than {MAX_TOKENS} patches of {patch}: use a smaller one"
             )
-
-
-def to_images(pixels: Float[Tensor, "b c y x"]) -> list[Image.Image]:
-    """Pictures from pixels of -1 to 1; what lies beyond is cut."""
-    whole = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
-    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in whole.cpu().numpy()]
 
 
 def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
