@@ -99,6 +99,12 @@ PIPELINES: Mapping[str, Guidance] = {
     "ZImagePipeline": FROM_POSITIVE,
     "ZImageImg2ImgPipeline": FROM_POSITIVE,
     "ZImageInpaintPipeline": FROM_POSITIVE,
+    "WanPipeline": CLASSIFIER_FREE,
+    "WanImageToVideoPipeline": CLASSIFIER_FREE,
+    "LTXPipeline": CLASSIFIER_FREE,
+    "LTXImageToVideoPipeline": CLASSIFIER_FREE,
+    "CogVideoXPipeline": CLASSIFIER_FREE,
+    "CogVideoXImageToVideoPipeline": CLASSIFIER_FREE,
 }
 
 # The pipelines that paint from a picture; the others paint from text alone.
@@ -125,6 +131,9 @@ PICTURE_INPUTS: Mapping[str, PictureInput] = {
     "QwenImageInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
     "ZImageImg2ImgPipeline": PictureInput(spent=rounded_up),
     "ZImageInpaintPipeline": PictureInput(mask="mask_image", spent=rounded_up),
+    "WanImageToVideoPipeline": PictureInput(),
+    "LTXImageToVideoPipeline": PictureInput(),
+    "CogVideoXImageToVideoPipeline": PictureInput(),
 }
 
 # Pipelines of the same networks that paint from a picture, and those that paint within a mask. ChromaInpaintPipeline

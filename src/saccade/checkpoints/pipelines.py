@@ -89,8 +89,9 @@ def guidance(pipeline: Any) -> Guidance:
 
 
 def denoiser(pipeline: Any) -> nn.Module:
-    """Its U-Net or transformer."""
-    return pipeline.unet if getattr(pipeline, "unet", None) is not None else pipeline.transformer
+    """Its U-Net or transformer; of several transformers the first."""
+    found = (getattr(pipeline, name, None) for name in ("unet", "transformer", "transformer_2"))
+    return next(network for network in found if network is not None)
 
 
 def networks(pipeline: Any) -> list[tuple[str, nn.Module]]:
@@ -229,12 +230,27 @@ def _load(diffusers: Any, folder: Path, parts: Mapping[str, str]) -> Any:
 def _load_network(kind: Any, folder: Path) -> nn.Module:
     """A network of diffusers or transformers in fp32. Raises CheckpointError for weights that are missing."""
     dtype = "dtype" if kind.__module__.startswith("transformers.") else "torch_dtype"
-    network, loaded = kind.from_pretrained(
-        str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True, **{dtype: torch.float32}
-    )
+    with _without_exceptions(kind):
+        network, loaded = kind.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, output_loading_info=True, **{dtype: torch.float32}
+        )
     if wrong := sorted(map(str, [*loaded["missing_keys"], *loaded.get("mismatched_keys", [])])):
         raise CheckpointError(f"{escape(folder)}: {len(wrong)} weights are missing or misshapen, such as {wrong[0]}")
     return network.eval()
+
+
+@contextmanager
+def _without_exceptions(kind: Any) -> Iterator[None]:
+    """Without the class's list of parts to keep in fp32, where all are: for classes with one, such as Wan's, diffusers
+    would require accelerate."""
+    own = kind.__dict__.get("_keep_in_fp32_modules") if kind.__module__.startswith("diffusers.") else None
+    if own is not None:
+        kind._keep_in_fp32_modules = None
+    try:
+        yield
+    finally:
+        if own is not None:
+            kind._keep_in_fp32_modules = own
 
 
 def _fetch(repo: str) -> Path:

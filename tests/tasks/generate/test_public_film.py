@@ -164,7 +164,8 @@ def test_defaults_are_the_pipelines(tasks):
 
 # -- lengths and sizes -------------------------------------------------------------------------------------------------
 
-# What diffusers makes of a number of frames: the number itself, or another without an error.
+# What diffusers makes of a number of frames: the number itself, or another without an error. CogVideoX makes 8 of 8 by
+# 4 frames of the first latent frame, which holds one.
 MADE = {
     "wan": {1: 1, 3: 1, 4: 5, 5: 5, 7: 5, 8: 9, 9: 9},
     "ltx": {1: 1, 5: 1, 8: 1, 9: 9, 13: 9, 17: 17},

@@ -6,17 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.pipelines import PublicPipeline, guidance, quiet_diffusers
+from saccade.checkpoints.film_classes import film_pipeline
+from saccade.checkpoints.pipelines import PublicPipeline, guidance
 from saccade.data.images import Source
-from saccade.errors import SaccadeError, in_one_line
+from saccade.errors import CheckpointError, SaccadeError
 from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, several
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
-from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.public_model import PublicModel
 from saccade.tasks.generate.public_pictures import (
     check_image,
@@ -37,12 +36,19 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
 
     A text-to-image pipeline paints from pictures by diffusers' image-to-image and inpainting pipelines of the same
     networks (`painting_from`).
+
+    Raises CheckpointError for a pipeline that makes films: `PublicFilmTask` takes it.
     """
 
     kind = "generate"
 
     def __init__(self, public: PublicPipeline):
         super().__init__(public)
+        if film_pipeline(self.model) is not None:
+            raise CheckpointError(
+                f"{self.name} is a {type(self.model).__name__}, which makes films and no pictures: load it with "
+                "saccade.tasks.generate.public_film.load_film_pipeline"
+            )
         self.card: dict[str, Any] = {}
         self._converted: dict[str, PublicGenerateTask] = {}  # by the class of the pipeline
 
@@ -139,7 +145,7 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
             return task.settings(prompt, negative, seed, sampling, height, width, given, strength, style_strength)
         seed = first_seed(seed)
         sampling = sampling or self.default_sampling
-        self._check_sampling(sampling)
+        self.check_sampling(sampling)
         if negative.strip() and not self.guidance.negative:
             raise SaccadeError(f"{self.name} takes no negative prompt: its guidance is an input of the network")
         usual = (0, 0) if height is not None and width is not None else self.default_size
@@ -219,66 +225,26 @@ class PublicGenerateTask(ReadsNoPictures, PublicModel):
                 f"by {self.name}"
             )
 
-    def _check_sampling(self, sampling: Sampling) -> None:
-        if sampling.sampler != Sampling.sampler or sampling.interval != Sampling.interval:
-            raise SaccadeError(
-                f"{self.name} is sampled by its own {self.scheduler}, without a guidance interval: leave out the "
-                "sampler and the interval"
-            )
-        if sampling.style_guidance != 1 or (sampling.image_guidance != 1 and not self.guidance.image):
-            which = "style" if sampling.style_guidance != 1 else "image"
-            raise SaccadeError(
-                f"{self.name} is a {type(self.model).__name__}, which has no {which} guidance: leave it out"
-            )
-        if self.guidance.image and sampling.image_guidance < 1:
-            raise SaccadeError(
-                f"an image guidance of {sampling.image_guidance:g} turns all guidance of {self.name} off: use 1 or more"
-            )
-
     def _run(
         self, chunk: list[Settings], originals: Originals, progress: PipelineProgress
     ) -> Float[np.ndarray, "b y x 3"]:
         """Pixels, 0 to 1."""
-        first = chunk[0]
-        with quiet_diffusers(self.name), torch.no_grad():
-            try:
-                found = self.model(**self._options(chunk, originals), **progress.options(self.arguments))
-            except SaccadeError:
-                raise
-            except Exception as error:  # sizes, schedules and lengths that a pipeline does not take
-                raise SaccadeError(f"{self.name} cannot paint this: {in_one_line(error)}") from error
+        found = self.call(self._options(chunk, originals), progress)
         flagged = getattr(found, "nsfw_content_detected", None) or []
         if any(flagged):
             seeds = ", ".join(str(each.seed) for each, flag in zip(chunk, flagged, strict=True) if flag)
             raise SaccadeError(f"the safety checker of {self.name} blanked the picture of seed {seeds}: take another")
-        if not np.isfinite(found.images).all():
-            raise SaccadeError(
-                f"the output of {self.name} is not a number: its weights are damaged, or the guidance of "
-                f"{first.sampling.guidance:g} is too large"
-            )
+        self.check_finite(found.images, chunk[0])
         return found.images
 
     def _options(self, chunk: list[Settings], originals: Originals) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         first, b = chunk[0], len(chunk)
-        options: dict[str, Any] = {
-            "prompt": [parse_prompt(first.prompt).text] * b,
-            "num_inference_steps": first.sampling.steps,
-            self.guidance.argument: first.sampling.guidance,
-            "generator": [torch.Generator().manual_seed(each.seed) for each in chunk],
-            "output_type": "np",
-            **picture_options(self.model, first, originals, b),
-        }
+        options = self.shared_options(chunk) | picture_options(self.model, first, originals, b)
         if "height" in self.arguments:  # others take the size of the picture
             options |= {"height": first.size[0], "width": first.size[1]}
         if self.guidance.image:
             options[self.guidance.image] = first.sampling.image_guidance
-        negative = parse_prompt(first.negative).text
-        if self.guidance.argument == "true_cfg_scale":  # guided only where there is a negative prompt
-            if first.sampling.guidance > 1:
-                options["negative_prompt"] = [negative or " "] * b
-        elif negative:  # an absent one is not an empty one to Stable Diffusion XL
-            options["negative_prompt"] = [negative] * b
         if "clean_caption" in self.arguments:
             options["clean_caption"] = False  # it depends on which libraries are installed
         if "use_resolution_binning" in self.arguments:

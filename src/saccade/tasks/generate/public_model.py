@@ -1,13 +1,20 @@
 """A public pipeline, and what it says of itself."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks
-from saccade.errors import SaccadeError
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from saccade.checkpoints.pipelines import PublicPipeline, denoiser, digest, networks, quiet_diffusers
+from saccade.errors import SaccadeError, in_one_line
+from saccade.tasks.generate.pipeline_progress import PipelineProgress
+from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.sample import Sampling
+from saccade.tasks.generate.settings import Settings
 
 
 class PublicModel:
@@ -88,3 +95,57 @@ class PublicModel:
         parts = self.model.components.items()
         found = [part for name, part in parts if name.startswith("tokenizer") and part is not None]
         return [(tokenizer, self.text_tokens(tokenizer)) for tokenizer in found]
+
+    def check_sampling(self, sampling: Sampling) -> None:
+        """Raises SaccadeError for a sampler, an interval or a guidance scale that the pipeline does not have."""
+        if sampling.sampler != Sampling.sampler or sampling.interval != Sampling.interval:
+            raise SaccadeError(
+                f"{self.name} is sampled by its own {self.scheduler}, without a guidance interval: leave out the "
+                "sampler and the interval"
+            )
+        if sampling.style_guidance != 1 or (sampling.image_guidance != 1 and not self.guidance.image):
+            which = "style" if sampling.style_guidance != 1 else "image"
+            raise SaccadeError(
+                f"{self.name} is a {type(self.model).__name__}, which has no {which} guidance: leave it out"
+            )
+        if self.guidance.image and sampling.image_guidance < 1:
+            raise SaccadeError(
+                f"an image guidance of {sampling.image_guidance:g} turns all guidance of {self.name} off: use 1 or more"
+            )
+
+    def shared_options(self, chunk: Sequence[Settings]) -> dict[str, Any]:
+        """Arguments of the pipeline's call that pictures and films have. chunk: what is painted at once, which differs
+        in the seed alone."""
+        first, b = chunk[0], len(chunk)
+        options: dict[str, Any] = {
+            "prompt": [parse_prompt(first.prompt).text] * b,
+            "num_inference_steps": first.sampling.steps,
+            self.guidance.argument: first.sampling.guidance,
+            "generator": [torch.Generator().manual_seed(each.seed) for each in chunk],
+            "output_type": "np",
+        }
+        negative = parse_prompt(first.negative).text
+        if self.guidance.argument == "true_cfg_scale":  # guided only where there is a negative prompt
+            if first.sampling.guidance > 1:
+                options["negative_prompt"] = [negative or " "] * b
+        elif negative:  # an absent one is not an empty one to Stable Diffusion XL
+            options["negative_prompt"] = [negative] * b
+        return options
+
+    def call(self, options: Mapping[str, Any], progress: PipelineProgress) -> Any:
+        """What the pipeline returns. Raises SaccadeError, in one line, where it fails."""
+        with quiet_diffusers(self.name), torch.no_grad():
+            try:
+                return self.model(**options, **progress.options(self.arguments))
+            except SaccadeError:
+                raise
+            except Exception as error:  # sizes, schedules and lengths that a pipeline does not take
+                raise SaccadeError(f"{self.name} cannot paint this: {in_one_line(error)}") from error
+
+    def check_finite(self, pixels: Float[np.ndarray, "*b y x 3"], settings: Settings) -> None:
+        """Raises SaccadeError for pixels that are no numbers."""
+        if not np.isfinite(pixels).all():
+            raise SaccadeError(
+                f"the output of {self.name} is not a number: its weights are damaged, or the guidance of "
+                f"{settings.sampling.guidance:g} is too large"
+            )

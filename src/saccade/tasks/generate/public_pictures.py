@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from saccade.checkpoints.film_classes import image_to_film
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PictureInput
 from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
@@ -29,7 +30,7 @@ def picture_pipeline(pipeline: Any, masked: bool, name: str) -> Any:
     kind = type(pipeline).__name__
     if kind in PICTURE_INPUTS:
         return pipeline
-    found = (INPAINTING if masked else IMAGE_TO_IMAGE).get(kind)
+    found = INPAINTING.get(kind) if masked else IMAGE_TO_IMAGE.get(kind) or image_to_film(pipeline)
     if found is None:
         what, leave = ("inpainting", "mask") if masked else ("image-to-image", "image")
         raise SaccadeError(
