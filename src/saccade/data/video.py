@@ -90,6 +90,8 @@ class VideoReader:
             self._container = self._av.open(str(path.absolute()), options=_OPENING, metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise DataError(f"{self.display} is not a video that can be read ({_why(error)}); {READ} are") from error
+        # one for all frames: that of each frame would be set up anew, which takes several times the conversion
+        self._converter = self._av.video.reformatter.VideoReformatter()
         self.tags: dict[str, str] = {key.lower(): text for key, text in self._container.metadata.items()}
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         if not videos:
@@ -193,7 +195,7 @@ class VideoReader:
     def _picture(self, frame: Any, number: int) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
         # without the range, PyAV before 17 interprets all colours as standard definition (BT.601)
-        plain = frame.reformat(format="rgba" if clear else "rgb24", dst_color_range="JPEG")
+        plain = self._converter.reformat(frame, format="rgba" if clear else "rgb24", dst_color_range="JPEG")
         image = Image.fromarray(plain.to_ndarray())
         transpose, how = _turn(frame)
         image = image if transpose is None else image.transpose(transpose)

@@ -34,6 +34,7 @@ class VideoWriter:
         self._av = pyav()
         self.out, self.time_base = out, time_base
         self._rate = Fraction(rate).limit_denominator(_FINEST)
+        self._converter = self._av.video.reformatter.VideoReformatter()
         self._stream: Any = None
         self._last: int | None = None
         self._size = (0, 0)
@@ -109,7 +110,7 @@ class VideoWriter:
         more = ((0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0))
         pixels = np.ascontiguousarray(np.pad(pixels, more, mode="edge"))
         frame = self._av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        return self._converter.reformat(frame, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
 
     def _error(self, error: BaseException) -> DataError:
         why = getattr(error, "strerror", None) or in_one_line(error)

@@ -41,7 +41,7 @@ def test_films_are_at_the_rate_and_size_of_the_model(dataset: FilmSet):
     assert kept == [0, 1, 2]
     assert films.names == dataset.names
     assert films.captions == [("film a moves",), ("film b moves",), ("film c moves",)]
-    assert [each.shape for each in films.films] == [(9, 7, 11, 3), (6, 7, 11, 3), (7, 7, 11, 3)]
+    assert [each.shape for each in films.films] == [(9, 3, 7, 11), (6, 3, 7, 11), (7, 3, 7, 11)]
     clips = films.clips([1, 0])
     assert clips.shape == (2, 5, 3, 7, 11)
     assert clips.dtype == torch.uint8

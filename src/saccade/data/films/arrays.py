@@ -25,7 +25,7 @@ class FilmArrays:
 
     Attributes:
         names, captions: of the films.
-        films: uint8 (t y x 3) of each, at the model's frame rate; at least `count` frames.
+        films: uint8 (t 3 y x) of each, at the model's frame rate; at least `count` frames.
         count: frames of a clip.
     """
 
@@ -33,7 +33,7 @@ class FilmArrays:
         self,
         names: Sequence[str],
         captions: Sequence[tuple[str, ...]],
-        films: Sequence[UInt8[np.ndarray, "_ y x 3"]],
+        films: Sequence[UInt8[np.ndarray, "_ 3 y x"]],
         count: int,
     ):
         self.names, self.captions, self.films, self.count = list(names), list(captions), list(films), count
@@ -52,7 +52,7 @@ class FilmArrays:
             if generator is not None:
                 start = int(torch.randint(len(film) - self.count + 1, (), generator=generator))
             clips.append(film[start : start + self.count])
-        return torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3).contiguous()
+        return torch.from_numpy(np.stack(clips))
 
 
 class Shelf:
@@ -119,7 +119,7 @@ def prepare_films(
             frames, whole_size = resized(film, size, rate, most + 1)
             survey.add(dataset.names[index], film, whole_size, len(frames), most)
         check_length(dataset.path(index), len(frames), count, rate)
-        films[index] = shelf.put(frames[:most])
+        films[index] = shelf.put(np.ascontiguousarray(frames[:most].transpose(0, 3, 1, 2)))
 
     with Shelf(budget) as shelf:
         kept = read_all_readable(dataset, dataset.label, read, "film")
