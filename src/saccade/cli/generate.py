@@ -3,23 +3,25 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision, whole
+from saccade.cli.film_options import FilmOptions
+from saccade.cli.generate_settings import check_edits, film_task, first_settings, load_task, print_assumptions
 from saccade.cli.interrupt import import_library
-from saccade.cli.models import print_notes
 from saccade.cli.picture_files import Files
 from saccade.cli.source_pictures import SourceOptions, note_size, note_steps, with_pictures
 from saccade.errors import UsageError
 
 if TYPE_CHECKING:
     from saccade.device import Device
+    from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
-    from saccade.tasks.generate.result import GeneratedPicture
+    from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
@@ -46,6 +48,10 @@ def generate(
     segmenter: str | None = None,
     image_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     style: Path | None = None,
+    frames: Annotated[int | None, whole(1, 10000)] = None,
+    fps: Annotated[float | None, Parameter(validator=validators.Number(gte=0.1, lte=240))] = None,
+    film: Path | None = None,
+    last: Path | None = None,
     style_strength: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     style_guidance: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=100))] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
@@ -58,10 +64,10 @@ def generate(
     precision: Precision | None = None,
     as_json: Json = False,
 ) -> None:
-    """Paint pictures from a text, a picture, or the style of one.
+    """Paint pictures or films from a text, a picture, or the style of one.
 
-    The settings are written into each PNG, as the text that other tools read and write too, and --like paints a picture
-    again from them.
+    The settings are written into each file, as the text that other tools read and write too, and --like paints it again
+    from them.
 
     Examples:
 
@@ -82,6 +88,12 @@ def generate(
         saccade generate "make the star green" --image photo.png
 
         saccade generate --image photo.png --style drawing.png
+
+        saccade generate "a red star moving left" --frames 16
+
+        saccade generate "a red star moving left" --image first.png --frames 16 --out film.gif
+
+        saccade generate "a red star moving left" --film start.mp4 --frames 32
 
     Parameters
     ----------
@@ -131,17 +143,26 @@ def generate(
         How closely to follow --image: 1 for no guidance. Default: 1, or the pipeline's own.
     style
         Picture whose style to take. A model that was not trained for it borrows the keys and values of its patches.
+    frames
+        More than 1 for a film, with --image as its first frame. Default: 1, a picture.
+    fps
+        Frames a second of a film. Default: 8, or those of --film.
+    film
+        Film to go on from: the result holds it too, at the size of painting, then as many new frames as --frames says.
+    last
+        With --image and --frames: a picture for the last frame; the film between is painted.
     style_strength
         Factor of the attention to the style: 0 hides it. Default: 1.
     style_guidance
         How closely to follow --style: 1 for no guidance. Default: 1.
     out
         PNG to write; with --n, a folder for 0.png, 1.png and so on. Default: generated.png, or the folder generated,
-        with a number where there is one already.
+        with a number where there is one already. A film is an MP4, GIF or WebP by the suffix, or a folder of PNGs
+        without one; with --n, a folder of MP4s. Default: generated.mp4.
     grid
         PNG for all pictures on one sheet.
     like
-        PNG whose settings are used; options that are given beside it replace them.
+        PNG or film whose settings are used; options that are given beside it replace them.
     instead
         Another prompt to paint in place of the first, from the same noise and with the first one's attention to words
         in most of the steps: what the same words describe changes less than by painting anew (prompt-to-prompt).
@@ -158,103 +179,54 @@ def generate(
         As JSON: the settings and the path of each picture.
     """
     beginning = SourceOptions(image, mask, mask_of, segmenter, strength, style, style_strength)
-    if prompt is None and like is None and not beginning.files:
+    moving = FilmOptions(frames, fps, film, last, like)
+    given = [*beginning.files, *moving.files]
+    if prompt is None and like is None and not given:
         raise UsageError('no prompt was given: say what to paint, as in saccade generate "a red star"')
-    if prompt is not None and not prompt.strip() and not beginning.files:
+    if prompt is not None and not prompt.strip() and not given:
         raise UsageError('the prompt is empty: say what to paint, as in "a red star"')
-    _check_edits(instead, keep_layout, look, n)
+    check_edits(instead, keep_layout, look, n)
     beginning.check(instead, look)
-    files = Files.named(out, grid, n, [*([] if like is None else [like]), *beginning.files], look)
+    moving.check(beginning, instead, grid)
+    files = Files.named(out, grid, n, [*([] if like is None else [like]), *given], look, moving.is_film)
     import_library()
     from saccade.device import join
     from saccade.tasks.generate.base import several
+    from saccade.tasks.generate.image import Originals
     from saccade.tasks.generate.prompt_to_prompt import instead_of
     from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.generate.settings import Settings
 
     base = None if like is None else Settings.read(like)
     originals = beginning.read(base)
-    task = _load(model, originals)
+    task = load_task(model, originals)
     place = join(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
     sampling |= {"image_guidance": image_guidance, "style_guidance": style_guidance}
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
+    known = None
+    if moving.is_film:
+        task = film_task(task)
+        known, others = moving.read(base, task, originals, others)
+        originals = Originals(style=originals.style)
     if beginning.files:
         others = with_pictures(task, originals, base, others) | beginning.options(originals, base)
-    settings = _settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
+    settings = first_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
     if originals.image is not None:
         note_size(settings, originals.image)
         if isinstance(task, PublicGenerateTask):
             note_steps(task, settings)
     if instead is not None:
         settings = instead_of(settings, instead, keep_layout)
-    unknown = _print_assumptions(task, base, settings)
+    unknown = print_assumptions(task, base, settings)
     try:
-        for picture in _painted(task, several(settings, n), place, look, originals):
+        for picture in _painted(task, several(settings, n), place, look, originals, known):
             files.write(picture)
     except KeyboardInterrupt:
         _finish(files, n, unknown, as_json)
         raise
     _finish(files, n, unknown, as_json)
-
-
-def _load(model: str, originals: "Originals") -> "AnyGenerateTask":
-    """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
-    `load_generator` does, and for a public pipeline that takes no image."""
-    from saccade.tasks.generate.task import GenerateTask
-    from saccade.tasks.loading import load_generator
-
-    task = load_generator(model)
-    print_notes(task)
-    return task if isinstance(task, GenerateTask) else task.painting_from(originals)
-
-
-def _settings(
-    task: "AnyGenerateTask", base: "Settings | None", sampling: dict[str, Any], others: dict[str, Any], precision: str
-) -> "Settings":
-    """The settings of the first picture: those that are not None, then those of `base`, then the defaults. Raises
-    SaccadeError where they are out of range."""
-    from dataclasses import replace
-
-    from saccade.tasks.generate.task import GenerateTask
-
-    start: dict[str, Any] = {}
-    if base is not None:
-        height, width = base.size
-        start = {"prompt": base.prompt, "negative": base.negative, "seed": base.seed, "height": height, "width": width}
-    layout = base.layout if base else None
-    if layout is not None and not isinstance(task, GenerateTask):
-        raise UsageError(f"the settings take the layout of another prompt, which {task.name} cannot: use another model")
-    given = {name: value for name, value in sampling.items() if value is not None}
-    options = start | {name: value for name, value in others.items() if value is not None}
-    settings = task.settings(**options, sampling=replace(base.sampling if base else task.default_sampling, **given))
-    return replace(settings, precision=precision, layout=layout)
-
-
-def _print_assumptions(task: "AnyGenerateTask", base: "Settings | None", settings: "Settings") -> list[str]:
-    """Print what the user should know before pictures are painted. Returns the words that the model has never seen."""
-    stderr = console.stderr()
-    if base is not None and base.digest != task.digest:
-        of = f"the model {base.model or 'that is not named'}, {base.digest or 'without a hash'}"
-        console.note(stderr, f"the settings are of {of}; {task.name}, {task.digest}, paints another picture from them")
-    unknown = task.unknown_words(f"{settings.prompt} {settings.negative}")
-    if unknown:
-        words = ", ".join(f'"{word}"' for word in unknown)
-        console.note(stderr, f"{task.name} was trained without {words}: it does not know what they look like")
-    return unknown
-
-
-def _check_edits(instead: str | None, keep_layout: bool, look: Path | None, n: int) -> None:
-    """Raises UsageError for options that do not go together."""
-    if instead is not None and not instead.strip():
-        raise UsageError('--instead is empty: give another prompt, such as "a green star"')
-    if keep_layout and instead is None:
-        raise UsageError("--keep-layout goes with --instead: give another prompt, of which the layout is to be kept")
-    if look is not None and n > 1:
-        raise UsageError(f"--look shows one picture, and --n {n} paints more: leave one of them out")
-    if look is not None and instead is not None:
-        raise UsageError("--look shows a picture of one prompt: leave it or --instead out")
 
 
 def _painted(
@@ -263,9 +235,10 @@ def _painted(
     place: "Device",
     look: Path | None,
     originals: "Originals",
-) -> "Iterator[GeneratedPicture]":
+    known: "KnownFrames | None",
+) -> "Iterator[GeneratedPicture | GeneratedFilm]":
     """The pictures, with a progress bar of the steps. look: page to write of the only one. originals: what they are
-    painted from beside the prompt."""
+    painted from beside the prompt. known: frames of films that are known; None for pictures."""
     from tqdm.auto import tqdm
 
     from saccade.tasks.generate.prompt_to_prompt import paint
@@ -277,7 +250,11 @@ def _painted(
             bar.total = steps
             bar.update(done - bar.n)
 
-        if look is not None:
+        if known is not None and isinstance(task, GenerateTask):
+            from saccade.tasks.generate.generate_films import generate_films
+
+            yield from generate_films(task, settings, known, originals, report)
+        elif look is not None:
             from saccade.studio.views.generate import write_generation_page
 
             yield write_generation_page(task, settings[0], look, report, originals=originals)[0]

@@ -10,9 +10,10 @@ from saccade.cli import console
 from saccade.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from saccade.tasks.generate.result import GeneratedPicture
+    from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
 
 NAME = "generated"  # of files and folders that are not named
+FILM = ".mp4"  # suffix of films that are not named
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Files:
         out: a PNG; if `folder`, the folder of several.
         grid: PNG for the sheet of all.
         page: HTML page on the only picture.
+        film: whether they are films: MP4s, or by the suffix of the only one.
         pictures: path of each picture that is written, with the picture.
     """
 
@@ -30,21 +32,33 @@ class Files:
     folder: bool
     grid: Path | None = None
     page: Path | None = None
-    pictures: "list[tuple[Path, GeneratedPicture]]" = field(default_factory=list)
+    film: bool = False
+    pictures: "list[tuple[Path, GeneratedPicture | GeneratedFilm]]" = field(default_factory=list)
 
     @classmethod
     def named(
-        cls, out: Path | None, grid: Path | None, n: int, inputs: Sequence[Path], page: Path | None = None
+        cls,
+        out: Path | None,
+        grid: Path | None,
+        n: int,
+        inputs: Sequence[Path],
+        page: Path | None = None,
+        film: bool = False,
     ) -> "Files":
         """Checked before the work starts. Raises DataError where they cannot be written, or would replace an input."""
         from saccade.data import output
         from saccade.data.files import check_file
 
         inputs = [check_file(file) for file in inputs]
-        files = cls(_free(n > 1) if out is None else out, n > 1, grid, page)
+        files = cls(_free(n > 1, film) if out is None else out, n > 1, grid, page, film)
         if files.folder:
-            _check_folder(files.out, n, inputs)
-        for option, file in (("--out", None if files.folder else files.out), ("--grid", grid)):
+            _check_folder(files, n, inputs)
+        elif film:
+            from saccade.data.film_files import check_film_name
+
+            check_film_name(files.out)
+            output.check_writable(files.out, inputs)
+        for option, file in (("--out", None if files.folder or film else files.out), ("--grid", grid)):
             if file is not None and file.suffix.lower() != ".png":
                 raise UsageError(f"{option} {printable(file)}: pictures are PNGs: give a name that ends in .png")
             made_later = files.folder and file is not None and file.parent == files.out and not files.out.exists()
@@ -60,9 +74,14 @@ class Files:
 
     def path(self, i: int) -> Path:
         """Of picture i."""
-        return self.out / f"{i}.png" if self.folder else self.out
+        return self.out / f"{i}{self.suffix}" if self.folder else self.out
 
-    def write(self, picture: "GeneratedPicture") -> None:
+    @property
+    def suffix(self) -> str:
+        """Of the files in a folder."""
+        return FILM if self.film else ".png"
+
+    def write(self, picture: "GeneratedPicture | GeneratedFilm") -> None:
         """Write the next picture. Raises DataError where it cannot be written."""
         if self.folder and not self.pictures:
             _make(self.out)
@@ -80,13 +99,13 @@ class Files:
         if len(self.pictures) > LARGEST:
             console.note(console.stderr(), f"{self.grid} shows the first {LARGEST} of {len(self.pictures)} pictures")
         content = io.BytesIO()
-        contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")
+        contact_sheet([picture.image for _, picture in self.pictures]).save(content, "PNG")  # type: ignore[union-attr]
         output.write_file(self.grid, content.getvalue())
 
 
-def _free(folder: bool) -> Path:
-    """generated.png or generated, or the first with a number that is not there."""
-    suffix = "" if folder else ".png"
+def _free(folder: bool, film: bool) -> Path:
+    """generated.png, generated.mp4 or generated, or the first with a number that is not there."""
+    suffix = "" if folder else FILM if film else ".png"
     number = 1
     path = Path(f"{NAME}{suffix}")
     while path.exists() or path.is_symlink():
@@ -94,16 +113,19 @@ def _free(folder: bool) -> Path:
     return path
 
 
-def _check_folder(out: Path, n: int, inputs: Sequence[Path]) -> None:
+def _check_folder(files: Files, n: int, inputs: Sequence[Path]) -> None:
     from saccade.data import output
 
-    if out.suffix.lower() == ".png" or (out.exists() and not out.is_dir()):
-        raise UsageError(f"--out {printable(out)}: with --n {n} a folder is expected, for 0.png, 1.png and so on")
+    out, suffix = files.out, files.suffix
+    if out.suffix.lower() in (".png", ".mp4", ".gif", ".webp") or (out.exists() and not out.is_dir()):
+        raise UsageError(
+            f"--out {printable(out)}: with --n {n} a folder is expected, for 0{suffix}, 1{suffix} and so on"
+        )
     if not out.is_dir():
         output.check_writable(out)
     for i in range(n):
-        if inputs and (out / f"{i}.png").exists():
-            output.check_writable(out / f"{i}.png", inputs)
+        if inputs and files.path(i).exists():
+            output.check_writable(files.path(i), inputs)
 
 
 def _make(folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from saccade.data.film_files import FILM_SUFFIXES, read_parameters
 from saccade.errors import DataError, SaccadeError, in_one_line, printable
 from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.sample import Sampling
@@ -192,14 +193,22 @@ class Settings:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Settings from a PNG. Raises DataError if it cannot be read or holds none."""
+        """Settings from a PNG, a film or a folder of its frames. Raises DataError if it cannot be read or holds none."""
+        if file.is_dir() or file.suffix.lower() in FILM_SUFFIXES:
+            return cls._parse_file(read_parameters(file), file)
         try:
             with Image.open(file) as image:
                 text = image.info.get(KEY)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{printable(file)} cannot be read as a picture: {in_one_line(error)}") from error
+        return cls._parse_file(text, file)
+
+    @classmethod
+    def _parse_file(cls, text: object, file: Path) -> Self:
         if not isinstance(text, str):
-            raise DataError(f"{printable(file)} holds no settings: a PNG that `saccade generate` wrote is expected")
+            raise DataError(
+                f"{printable(file)} holds no settings: a PNG or film that `saccade generate` wrote is expected"
+            )
         return cls.parse(text, printable(file))
 
     def png_info(self) -> PngInfo:

@@ -1,0 +1,150 @@
+"""The options of `saccade generate` for films: how many frames, and the frames that are known."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saccade.cli import console
+from saccade.data.files import escape
+from saccade.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from saccade.cli.source_pictures import SourceOptions
+    from saccade.tasks.generate.film import KnownFrames
+    from saccade.tasks.generate.image import Original, Originals
+    from saccade.tasks.generate.settings import Settings
+    from saccade.tasks.generate.task import GenerateTask
+
+SUFFIXES = (".mp4", ".gif", ".webp")  # of `saccade.data.film_files`, which is slow to import
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """--frames, --fps, --film, --last and --like."""
+
+    frames: int | None = None
+    fps: float | None = None
+    film: Path | None = None
+    last: Path | None = None
+    like: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are read, beside the settings."""
+        return [file for file in (self.film, self.last) if file is not None]
+
+    @property
+    def is_film(self) -> bool:
+        """Whether a film is to be painted: also where the settings are those of one."""
+        like = self.like is not None and (self.like.suffix.lower() in SUFFIXES or self.like.is_dir())
+        return self.film is not None or self.last is not None or (like if self.frames is None else self.frames > 1)
+
+    def check(self, pictures: "SourceOptions", instead: str | None, grid: Path | None) -> None:
+        """Raises UsageError for options that do not go together."""
+        if not self.is_film:
+            if self.fps is not None:
+                raise UsageError("--fps is of a film: say how many frames it has, as in --frames 16")
+            return
+        if self.frames is None and self.like is None:
+            option = "--film" if self.film is not None else "--last"
+            raise UsageError(f"{option} goes with --frames: say how many are to be painted, as in --frames 16")
+        if self.frames == 1 and self.last is not None:
+            raise UsageError("--last goes with a film of more than one frame, as in --frames 16")
+        others = {
+            "--mask": pictures.mask is not None or pictures.mask_of is not None,
+            "--strength": pictures.strength is not None,
+            "--instead": instead is not None,
+            "--grid": grid is not None,
+        }
+        for option in (name for name, given in others.items() if given):
+            raise UsageError(f"{option} is for pictures, and --frames paints a film: leave one of them out")
+        if self.film is not None and (pictures.image is not None or self.last is not None):
+            raise UsageError("a film goes on from --film, or begins with --image and ends with --last")
+        if self.last is not None and pictures.image is None:
+            raise UsageError("--last goes with --image, the first frame: give it too")
+
+    def read(
+        self, base: "Settings | None", task: "GenerateTask", originals: "Originals", options: dict[str, Any]
+    ) -> "tuple[KnownFrames, dict[str, Any]]":
+        """The known frames, and the options with the film's settings, and with its size where frames are known. Notes
+        on the files are printed.
+
+        Raises DataError where a file cannot be read, UsageError where `base` needs another."""
+        from saccade.tasks.generate.film import KnownFrames
+        from saccade.tasks.generate.film_settings import RATE
+        from saccade.tasks.generate.image import Original
+
+        before = None if base is None else base.film
+        fps = self.fps if self.fps is not None or before is None else before.fps
+        frames = self.frames if self.frames is not None or before is None else before.frames
+        if frames is None:
+            raise UsageError(f"{printable(self.like)} holds the settings of a picture: say --frames for a film")
+        _check_needed(before, originals.image, self)
+        height, width = options["height"], options["width"]
+        if base is not None:
+            height, width = base.size[0] if height is None else height, base.size[1] if width is None else width
+        last = None if self.last is None else Original.read(self.last)
+        known = KnownFrames.of(originals.image, last)
+        if self.film is not None:
+            known, rate = read_before(self.film, None if fps is None else exact(fps), task, height, width)
+            fps = float(rate)
+        height, width = known.fit(task.preprocess.size, task.model.config.patch, height, width)
+        film = known.settings(frames, RATE if fps is None else fps)
+        return known, options | {"film": film, "height": height, "width": width}
+
+
+def exact(fps: float) -> Fraction:
+    """29.97 is 30000 / 1001 frames a second."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+def read_before(
+    file: Path, rate: Fraction | None, task: "GenerateTask", height: int | None, width: int | None
+) -> "tuple[KnownFrames, Fraction]":
+    """The frames of a film at the size at which it is painted, and at a rate, by default its own, with that rate.
+
+    Raises DataError where it cannot be read, and for more than 10,000 frames."""
+    from saccade.data.film_frames import open_film, resampled
+    from saccade.tasks.generate.film import KnownFrames
+    from saccade.tasks.generate.film_settings import MAX_FRAMES, MAX_RATE
+    from saccade.tasks.generate.image import Original, resized
+
+    frames: list[Image.Image] = []
+    size = None
+    with open_film(file) as film:
+        rate = min(film.rate, Fraction(MAX_RATE)) if rate is None else rate
+        for picture in resampled(film, rate):
+            if len(frames) == MAX_FRAMES:
+                raise UsageError(f"{escape(file)} has more than {MAX_FRAMES} frames: cut it, or give a lower --fps")
+            size = size or Original(picture.image).fit(task.preprocess.size, task.model.config.patch, height, width)
+            frames.append(resized(picture.image, size))
+        for note in film.notes:
+            console.note(console.stderr(), note)
+        first = frames[0]
+        console.note(
+            console.stderr(),
+            f"{escape(file)}: {len(frames)} frames at {float(rate):g} a second, painted on at {first.width} x "
+            f"{first.height} pixels",
+        )
+    return KnownFrames(tuple(frames), printable(file.name), film=True), rate
+
+
+def _check_needed(before: Any, image: "Original | None", options: FilmOptions) -> None:
+    """Raises UsageError where settings are of frames that are not given."""
+    if before is None:
+        return
+    needed = (
+        ("first", "--image", image is not None),
+        ("last", "--last", options.last is not None),
+        ("before", "--film", options.film is not None),
+    )
+    for what, option, given in needed:
+        reference = getattr(before, what)
+        if reference is not None and not given:
+            raise UsageError(
+                f"the settings are of the film or picture {printable(reference.name)}, which they do not contain: give "
+                f"it with {option}"
+            )
