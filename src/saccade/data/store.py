@@ -234,6 +234,11 @@ def join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
+def without_suffix(store: Store, name: str) -> str:
+    """A picture's name without its suffix; that of a film that is a folder has none (`clip_0.5s`)."""
+    return name if name in store.folders else str(PurePosixPath(name).with_suffix(""))
+
+
 def relative_to(root: str, name: str) -> str:
     """A file name relative to the folder `root`."""
     return name[len(root) + 1 :] if root and name.startswith(f"{root}/") else name

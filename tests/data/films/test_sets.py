@@ -24,7 +24,7 @@ def grey(i: int, size: tuple[int, int] = (19, 13)) -> Image.Image:
 
 
 def film(out: Path, count: int = 5, rate: Fraction = RATE) -> Path:
-    """Frame i has grey level 10 i, in the format of the suffix."""
+    """Frame i has grey level 10 i, in the format of the suffix; a folder that is there is filled."""
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix in (".mkv", ".mov", ".avi", ".webm"):
         codec = {".webm": "libvpx-vp9", ".avi": "mpeg4"}.get(out.suffix, "libx264")
@@ -117,6 +117,20 @@ def test_a_folder_of_films_alone(tmp_path: Path):
     assert dataset.names == ["x/2.gif", "x/10.mp4", "y"]
     assert all(dataset.captions(i) == () for i in range(3))
     assert any("3 films have no caption" in note for note in dataset.notes)
+
+
+def test_a_point_in_the_name_of_a_folder_is_no_suffix(tmp_path: Path):
+    (tmp_path / "clip_0.5s").mkdir()
+    film(tmp_path / "clip_0.5s"), film(tmp_path / "b.gif")
+    (tmp_path / "clip_0.5s.txt").write_text("half a second of it")
+    dataset = open_films(tmp_path)
+    assert {name: dataset.captions(i) for i, name in enumerate(dataset.names)} == {
+        "clip_0.5s": ("half a second of it",),
+        "b.gif": (),
+    }
+    (tmp_path / "clip_0.5s.txt").unlink()
+    (tmp_path / "captions.csv").write_text("stem,text\nclip_0.5s,by its stem\nb,another\n")
+    assert sorted(open_films(tmp_path).captions(i) for i in range(2)) == [("another",), ("by its stem",)]
 
 
 def test_which_folders_are_films(tmp_path: Path):

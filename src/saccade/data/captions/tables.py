@@ -18,7 +18,7 @@ from saccade.data.captions.annotations import Document, Row
 from saccade.data.captions.delimited import delimited_header, delimited_rows
 from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import Problem
-from saccade.data.store import Store, parent_folder, read_text, relative_to
+from saccade.data.store import Store, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError, in_one_line
 
 FILE_COLUMNS = ("file_name", "image", "filename", "path", "filepath")
@@ -153,7 +153,7 @@ def _by_stem(store: Store, document: Document, column: str, display: str) -> Ite
     pictures: dict[str, list[str]] = {}
     for name in sorted(filter(store.is_picture, store.files), key=natural_key):
         if not folder or name.startswith(f"{folder}/"):
-            pictures.setdefault(PurePosixPath(name).stem, []).append(relative_to(folder, name))
+            pictures.setdefault(PurePosixPath(without_suffix(store, name)).name, []).append(relative_to(folder, name))
     document.notes.append(
         f"the column {escape(column)} of {display} was taken for names of pictures without folder and suffix"
     )

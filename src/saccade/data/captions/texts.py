@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from saccade.data.captions.annotations import Document, Row
 from saccade.data.files import escape, natural_key
 from saccade.data.objects.annotations import Problem
-from saccade.data.store import Store, join, parent_folder, read_text, relative_to
+from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
 
 OTHER_TEXTS = ("readme", "license", "licence", "classes", "captions")  # stems of files that describe no picture
@@ -27,7 +27,7 @@ def kind_of_line(line: str) -> str:
 def find_texts(store: Store) -> list[str]:
     """Text files beside pictures, if they hold captions; none if they hold labels. Files that are not UTF-8 do not
     count."""
-    stems = {str(PurePosixPath(name).with_suffix("")) for name in store.files if store.is_picture(name)}
+    stems = {without_suffix(store, name) for name in store.files if store.is_picture(name)}
     texts = [name for name in store.files if _is_text(name) and name[:-4] in stems]
     kinds: Counter[str] = Counter()
     for name in texts:
@@ -45,7 +45,7 @@ def read_texts(store: Store, root: str, texts: list[str]) -> Document:
     pictures: dict[str, list[str]] = {}
     for name in store.files:
         if store.is_picture(name):
-            pictures.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(relative_to(root, name))
+            pictures.setdefault(without_suffix(store, name), []).append(relative_to(root, name))
     several = sum(_read(store, root, name, pictures[name[:-4]], document) for name in texts)
     if several:
         document.notes.append(f"{several} text files have several lines; each line was taken as a caption")

@@ -33,7 +33,6 @@ class FilmStore(FolderStore):
         parents = {parent_folder(folder) for folder in self.folders}
         candidates = (folder for folder in contents if folder and folder not in parents)
         self.frame_folders = {folder for folder in candidates if self._holds_frames(contents[folder])}
-        self.folders -= self.frame_folders
         self.files = [name for name in self.files if parent_folder(name) not in self.frame_folders]
         self.files += sorted(self.frame_folders, key=natural_key)
 
