@@ -33,6 +33,16 @@ def task(pictures: tuple[str, ...] = ()) -> GenerateTask:
     return GenerateTask(model, Preprocess((40, 56), "letterbox"), "tiny")
 
 
+@torch.no_grad()
+def film_task() -> GenerateTask:
+    """Of films of nine frames at once."""
+    torch.manual_seed(2)
+    model = Generator(GeneratorConfig.model_validate({**CONFIG, "films": True, "refine": 7})).eval()
+    for weight in model.parameters():
+        weight.add_(torch.randn_like(weight) * 0.1)
+    return GenerateTask(model, Preprocess((16, 24), "crop"), "films", card={"recipe": {"frames": 9}})
+
+
 def pipeline_trace(task: GenerateTask, evaluations: int = 5) -> PipelineTrace:
     """Of no pipeline: a layer of cross-attention on the finest grid, and one of joint attention on a coarser one."""
     generator = torch.Generator().manual_seed(3)
