@@ -70,6 +70,28 @@ def test_from_captions_to_scores(train, saccade, captioned, tmp_path):
     assert "holds the splits val, train; name one" in several.line
 
 
+def test_held_out_names_beside_the_nearest_captions(train, saccade, captioned):
+    table = captioned / "captions.tsv"
+    rows = [line.rpartition("\t")[0] for line in table.read_text(encoding="utf-8").splitlines()]
+    table.write_text("\n".join(rows).replace('"', ""), encoding="utf-8")
+    trained = train("--data", captioned, "--val-fraction", "0.3", "--name", "words")
+    assert trained.code == 0, trained.err
+    done = saccade("val", captioned, "--held-out", "0.3", "--model", "runs/words", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert f"{found['pictures'] // 2} names were held out" in trained.err
+    assert found["skipped"].keys() == set()
+    assert found["nearest caption recall@5"] > found["chance recall@5"] + 0.2  # the names hold the colours
+    assert found["nearest caption recall@10 of pictures"] >= found["nearest caption recall@5 of pictures"] > 0
+    assert found["details"]["nearest caption recall@5"]["chance"] == found["chance recall@5"]
+    for data, arguments, message in (
+        (captioned, ("--split", "val"), "--split val and --held-out are given"),
+        ("scenes:9,size=32", (), "--held-out is of pictures with captions"),
+    ):
+        refused = saccade("val", data, "--held-out", "0.3", "--model", "runs/words", *arguments)
+        assert message in refused.line
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

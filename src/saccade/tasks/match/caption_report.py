@@ -14,6 +14,7 @@ from saccade.data.captions import CaptionSet
 from saccade.device import Device
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
+from saccade.tasks.match.nearest_caption import NearestCaptions
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.scores import chance, recalls, shuffled, summary
 from saccade.tasks.match.task import MatchTask
@@ -23,24 +24,28 @@ from saccade.tasks.shares import draw_shares
 BATCH = 50  # pictures encoded at once
 
 
-def evaluate_captions(task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, out: Path) -> Evaluation:
+def evaluate_captions(
+    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, out: Path, known: CaptionSet | None = None
+) -> Evaluation:
     """Recall@1, 5 and 10 of texts for a picture and of pictures for a text over the whole set, in sets of at most 100
     candidates: pictures with one of their captions each, in random order. scores.png goes to `out`.
 
     Equal captions of several pictures are right for all of them, and chance is what a random order of the same
-    candidates reaches. Captions that the model cannot read, and unreadable pictures, are in "skipped", or raise.
+    candidates reaches. known: pictures with captions, of which the nearest ones are a baseline, too
+    (`nearest_caption.NearestCaptions`). Captions that the model cannot read, and unreadable pictures, are in "skipped",
+    or raise.
     """
     readable = dataset.readable_captions(lambda text: _check(task, text))
     task.model.to(device.device).eval()
-    found = list(_decisions(task, readable, device))
+    nearest = None if known is None else NearestCaptions(known)
+    found = list(_decisions(task, readable, device, nearest))
     if not found:
         raise no_readable_pictures(dataset.label, readable.skipped)
     hits, by_chance = (_joined(parts) for parts in zip(*found, strict=True))
     sizes = [len(each["recall@1"]) for each, _ in found]
     expected = {name: float(values.mean()) for name, values in by_chance.items()}
     details = {
-        name: summary([values]) | {"chance": expected[name.removeprefix("towers ").removeprefix("shuffled ")]}
-        for name, values in hits.items()
+        name: summary([values]) | {"chance": expected[name[name.index("recall") :]]} for name, values in hits.items()
     }
     draw_shares(details).save(out / "scores.png")
     bars = {name: one["value"] for name, one in details.items()}
@@ -50,7 +55,7 @@ def evaluate_captions(task: MatchTask | PublicMatchTask, dataset: CaptionSet, de
 
 
 def _decisions(
-    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device
+    task: MatchTask | PublicMatchTask, dataset: CaptionSet, device: Device, nearest: NearestCaptions | None
 ) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
     """Of each set of candidates whether each decision is right, and how probable that is by chance."""
     for i, planned in enumerate(caption_candidates([dataset.captions(i) for i in range(len(dataset))])):
@@ -59,6 +64,9 @@ def _decisions(
             continue
         with device.precision():
             scores = _score(task, pictures, candidates, seed=i)
+        if nearest is not None:
+            alone = recalls(nearest.scores(pictures, candidates.texts), matches=candidates.matches)
+            scores |= {f"nearest caption {name}": hits for name, hits in alone.items()}
         yield scores, chance(candidates.matches)
 
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import DataError, UsageError, printable
-from saccade.options import DataOptions, Options
-from saccade.tasks.commands import TaskCommands
+from saccade.options import DataOptions, OnError, Options
+from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.match.recipe import MatchRecipe
 
 if TYPE_CHECKING:
     from saccade.data import Picture
+    from saccade.device import Device
     from saccade.tasks.match.public import PublicMatchTask
     from saccade.tasks.match.result import Ranking
     from saccade.tasks.match.task import MatchTask
@@ -25,6 +27,14 @@ class MatchPredictOptions(Options):
     """Text to rank for each picture; repeat the option for more."""
     texts: Path | None = None
     """File with a text on each line, in UTF-8."""
+
+
+class MatchValOptions(Options):
+    """Options of `val` with a matcher."""
+
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Score only the pictures that training holds out with this --val-fraction (0.1 by default) and seed 0, beside a
+    baseline that takes the captions of the nearest other pictures."""
 
 
 class MatchCommands(TaskCommands):
@@ -51,6 +61,7 @@ Examples:
 """
     recipe = MatchRecipe
     predict_options = MatchPredictOptions
+    val_options = MatchValOptions
     evaluates = (
         "A matcher: recall among at most 100 candidates; pictures with captions (tables, COCO captions, text files); "
         "on scenes:N also accuracy on minimal edits."
@@ -73,6 +84,24 @@ Examples:
         if scenes is not None:
             return scenes
         return captioned_splits(options, seed, MAX_WORDS)
+
+    def evaluate(
+        self,
+        task: Any,
+        data: Path,
+        split: str | None,
+        on_error: OnError,
+        device: "Device",
+        out: Path,
+        options: MatchValOptions,
+    ) -> Evaluation:
+        if options.held_out is None:
+            return super().evaluate(task, data, split, on_error, device, out, options)
+        if split is not None:
+            raise UsageError(f"--split {split} and --held-out are given: use one of them")
+        from saccade.tasks.match.report import evaluate_held_out
+
+        return evaluate_held_out(task, data, options.held_out, on_error, device, out)
 
     def load_for(self, model: str, given: set[str]) -> "MatchTask | PublicMatchTask | None":
         """With texts, a public matcher with both of its towers."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from saccade.data.captions import open_captions
+from saccade.data.captions import caption_splits, open_captions
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
@@ -48,6 +48,21 @@ def evaluate(
     if split is not None:
         raise UsageError(f"--split {split}: scenes have no splits; leave it out, or give a folder of pictures")
     return evaluate_scenes(task, world, device, out)
+
+
+def evaluate_held_out(
+    task: MatchTask | PublicMatchTask, data: Path, fraction: float, on_error: OnError, device: Device, out: Path
+) -> Evaluation:
+    """`evaluate_captions` of the pictures that `saccade train match` holds out of data with --val-fraction `fraction`
+    and the default seed; beside the captions of the nearest of the other pictures.
+
+    Raises UsageError for scenes; DataError as `caption_splits`."""
+    if evaluation_world(task, data) is not None:
+        raise UsageError(
+            f"{data}: --held-out is of pictures with captions; scenes that are scored are never trained on"
+        )
+    known, held_out = caption_splits(data, None, fraction, on_error=on_error)
+    return evaluate_captions(task, held_out, device, out, known)
 
 
 def evaluate_scenes(task: MatchTask, world: Scenes, device: Device, out: Path) -> Evaluation:
