@@ -111,6 +111,16 @@ class PublicVideoClassifier(PublicModel):
             )
         return inputs
 
+    def pictures(self, inputs: Float[Tensor, "1 t 3 y x"]) -> list[Image.Image]:
+        """The frames as the network sees them: cropped, at its own size."""
+        processor, pixels = self.processor, inputs[0].double().cpu()
+        if processor.do_normalize:
+            mean, std = (torch.tensor(x, dtype=torch.float64) for x in (processor.image_mean, processor.image_std))
+            pixels = pixels * std[:, None, None] + mean[:, None, None]
+        if processor.do_rescale:
+            pixels = (pixels + float(getattr(processor, "offset", False))) / processor.rescale_factor
+        return [Image.fromarray(each.numpy()) for each in pixels.round().clamp(0, 255).byte().permute(0, 2, 3, 1)]
+
     @torch.no_grad()
     def logits(self, inputs: Float[Tensor, "1 t 3 y x"]) -> Float[Tensor, "1 classes"]:
         """Raises CheckpointError if they are not finite."""

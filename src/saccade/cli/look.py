@@ -33,7 +33,7 @@ def look(
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a model sees in a picture and where it looks, and write a page on which to explore it.
+    """Say what a model sees in a picture or a video and where it looks, and write a page on which to explore it.
 
     The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
     and head, and how each weight is computed. Of a detector, click a found object and see where its query looked,
@@ -52,10 +52,13 @@ def look(
 
         saccade look scene.png --model matcher --text "a red star left of a blue ring"
 
+        saccade look dance.mp4 --model hf:MCG-NJU/videomae-base-finetuned-kinetics
+
     Parameters
     ----------
     picture
-        A picture file. Without one, a picture is drawn for you.
+        A picture file, or a video for a model that classifies videos: click a place in any frame and see where it
+        looks in all of them. Without one, a picture is drawn for you.
     model
         The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file.
     out
@@ -80,14 +83,14 @@ def look(
     if not all(each.strip() for each in texts):
         raise SaccadeError('--text is empty: give the words to look for, such as "a red ball on a table"')
     from saccade.data import output
-    from saccade.data.files import check_file
+    from saccade.data.files import check_file, is_video
 
     if picture is not None:
         check_file(picture)
     output.check_writable(out, [] if picture is None else [picture])
     import_library()
     from saccade.device import pick_device
-    from saccade.studio.look import look_at
+    from saccade.studio.look import look_at, look_at_film
     from saccade.studio.views import LookOptions
     from saccade.tasks.generate.base import reads_no_pictures
     from saccade.tasks.loading import is_generator
@@ -95,11 +98,14 @@ def look(
     if is_generator(model):
         raise reads_no_pictures(model)
     stdout = console.stderr() if as_json else console.stdout()
-    seen, place = _picture(picture, stdout), pick_device(device)
-    waiting = console.stderr()
+    place, waiting = pick_device(device), console.stderr()
     options = LookOptions(size=size, threshold=threshold, texts=texts)
     with waiting.status("running the model"):
-        found = look_at(model, seen, options, place)
+        found: View = (
+            look_at_film(model, picture, options, place)
+            if picture is not None and is_video(picture)
+            else look_at(model, _picture(picture, stdout), options, place)
+        )
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:

@@ -1,6 +1,6 @@
 """How many bits a page can afford: the smallest error of a weight that fits, in all layers if that is possible."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -40,6 +40,14 @@ class Attention:
     def values(self, layer: int, components: int) -> Tensor | None:
         v = self.calls[layer].v
         return None if v is None else v[0, :, :, :components].cpu()
+
+    def weights(self, layer: int, rounded: Rounded, rows: Sequence[int]) -> Float[Tensor, "h i m"]:
+        """Of some targets, as a page computes them."""
+        return rounded.scores(rows).double().softmax(-1)
+
+    def sums(self, layer: int) -> Callable[[Rounded, int], tuple[Tensor, Tensor]]:
+        """What computes the log-sum-exp of each row, and the mean row, of a packed call."""
+        return Rounded.sums
 
     def weighting(self, target: int | Literal["mean"]) -> int | Float[Tensor, "n"]:
         if target != "mean":
@@ -102,7 +110,10 @@ def _estimate(look: Attention, error: float, values: int) -> float:
 
 
 def _pack(look: Attention, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
-    return {i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean) for i in kept}
+    return {
+        i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean, sums=look.sums(i))
+        for i in kept
+    }
 
 
 def _spread(count: int, keep: int) -> list[int]:
@@ -117,7 +128,7 @@ def _measured(look: Attention, packed: dict[int, tuple[Packed, Rounded]], values
     relative, largest = [], 0.0
     for i, (_, rounded) in packed.items():
         exact = look.calls[i].rows(rows)[0].cpu().double()
-        ours = rounded.scores(rows).double().softmax(-1)
+        ours = look.weights(i, rounded, rows)
         wrong = (ours - exact).abs()
         largest = max(largest, float(wrong.max()))
         relative.append((wrong / exact)[exact > 1 / look.tokens])

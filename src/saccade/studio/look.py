@@ -1,12 +1,18 @@
-"""Look at an image through a model: the prediction, and what the model attends to."""
+"""Look at an image or a video through a model: the prediction, and what the model attends to."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from saccade.data import Picture
+from saccade.data.clips import read_clip
+from saccade.data.files import escape
+from saccade.errors import SaccadeError
 from saccade.studio.views import LookOptions, View, view_of
+from saccade.studio.views.film import FilmView
 from saccade.tasks import load
+from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.loading import load_matching
 
 _DEFAULTS = LookOptions()
@@ -21,10 +27,29 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
     return view_of(task).look(task, picture, options)
 
 
+def look_at_film(model: str, path: Path, options: LookOptions, device: torch.device | str) -> FilmView:
+    """Load a classifier of videos by name, and look at a video with it.
+
+    Raises SaccadeError for a model of pictures, as `FilmView.look_at_clip` and the loaders do, and DataError for a
+    video that cannot be read."""
+    if options.texts:
+        raise SaccadeError("--text is for pictures: classifiers of videos read no text")
+    task = load(model)
+    if not isinstance(task, FilmClassifyTask):
+        raise SaccadeError(
+            f"{task.name} looks at pictures, and {escape(path)} is a video: give a picture, or a model that classifies "
+            "videos (VideoMAE, ViViT, TimeSformer)"
+        )
+    task.model.to(device)
+    return FilmView.look_at_clip(task, read_clip(path, task.frames), options)
+
+
 def look_at(model: str, picture: Picture, options: LookOptions, device: torch.device | str) -> View:
     """Load a model by name, with its text tower if there are texts, and look at an image with it.
 
     Raises SaccadeError as `look` and the loaders do."""
     task: Any = load_matching(model) if options.texts else load(model)
+    if isinstance(task, FilmClassifyTask):
+        return FilmView.look(task, picture, options)
     task.model.to(device)
     return look(task, picture, options)

@@ -15,7 +15,7 @@ difference from its left and upper neighbours where this is smaller, and Huffman
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,12 +156,13 @@ def encode(
     values: Float[Tensor, "g m c"] | None = None,
     mean_row: bool = False,
     draft: bool = False,
+    sums: Callable[[Rounded, int], tuple[Tensor, Tensor]] = Rounded.sums,
 ) -> tuple[Packed, Rounded]:
     """Pack one call with about `error` on its scores.
 
     Planes, in order: each head's kept directions of q; each group's of k; each head's shift, lse, and if `mean_row` the
     log of the patches' mean row; each group's components of `values`. draft=True leaves out lse and the mean row,
-    which take the longest (to estimate a size).
+    which take the longest (to estimate a size). sums: as `Rounded.sums`, of what the targets may attend to.
     """
     rounded = round_to(call, error)
     group = call.q.shape[0] // call.k.shape[0]
@@ -173,7 +174,7 @@ def encode(
     shift_step, lse_step, steps = _step(call.shift, error / call.scale), 0.0, torch.zeros(0)
     planes.append(_whole(call.shift, shift_step))
     if not draft:
-        lse, mean = rounded.sums(call.k.shape[1] - grid[0] * grid[1])
+        lse, mean = sums(rounded, call.k.shape[1] - grid[0] * grid[1])
         lse_step = _step(lse, error / 4)
         planes.append(_whole(lse, lse_step))
         planes += [_whole(mean.clamp_min(1e-30).log(), error)] if mean_row else []

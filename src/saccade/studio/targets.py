@@ -29,7 +29,7 @@ class Targets(ABC):
 
     kind: ClassVar[str]
 
-    layers: Sequence[Packs]
+    layers: Sequence[Any]  # `Packs`, unless `fitting` is a subclass's own
     others: Trace
     grid: tuple[int, int]
     notes: list[str]

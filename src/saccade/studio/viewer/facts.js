@@ -25,10 +25,8 @@ export function speaker(page, look) {
   return kind && !page.predictions.length && !page.text ? `${kind}Bare` : kind;
 }
 
-function predictions({ page, Scene, say, scene }) {
-  if (page.targets) return Scene ? Scene.summary({ page, say, scene }) : [];
-  if (page.text) return [h('p', {}, page.text)];
-  if (!page.predictions.length) return [say('noPredictions')];
+/** Classes with their probabilities. */
+export function predictionBars(page) {
   return page.predictions.slice(0, 5).map(([label, p]) => {
     const bar = h('i');
     bar.style.width = `${100 * p}%`;
@@ -36,14 +34,26 @@ function predictions({ page, Scene, say, scene }) {
   });
 }
 
-function exactness({ targets, precision: { bits, typical, largest, values, width }, layers, notes }, look, say) {
+function predictions({ page, Scene, say, scene }) {
+  if (page.targets) return Scene ? Scene.summary({ page, say, scene }) : [];
+  if (page.text) return [h('p', {}, page.text)];
+  if (!page.predictions.length) return [say('noPredictions')];
+  return predictionBars(page);
+}
+
+/** How exact packed weights are, for texts. */
+const exactly = ({ bits, typical, largest }) => ({ bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) });
+
+function exactness({ targets, precision, layers, notes }, look, say) {
+  const { values, width } = precision;
   const kept = [...layers.keys()].filter((l) => look.kept(l)).map((l) => l + 1);
   const count = targets?.count ?? targets?.names.length;
-  const maps = targets?.layers.length && count ? [say('exactMaps', { count })] : [];
+  const facts = targets?.precision ? exactly(targets.precision) : {};
+  const maps = targets?.layers.length && count ? [say('exactMaps', { count, ...facts })] : [];
   if (!layers.length) return [...maps, ...notes];
   return [
     ...maps,
-    say('exactPacked', { bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) }),
+    say('exactPacked', exactly(precision)),
     say(look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
     width ? say('exactValues', { values, width }) : say('noValues'),
     ...notes,

@@ -79,7 +79,7 @@ export class LargeMap {
   }
 
   ticks() {
-    const { end, look, viewer: { say, state: { log, view } } } = this;
+    const { end, look, viewer: { token, say, state: { layer, log, view } } } = this;
     if (!this.weights) return get('ticks').replaceChildren();
     const tick = (t, text, kind = '') => {
       const node = h('span', { className: kind }, text);
@@ -92,7 +92,7 @@ export class LargeMap {
     const format = (x) => look.format?.(x, view) ?? percent(x);
     const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + format(weightAt(t, end, log))));
     if (look.format) return get('ticks').replaceChildren(...ticks);
-    const uniform = 1 / look.tokens;
+    const uniform = 1 / (look.sources?.(layer, token) ?? look.tokens);
     return get('ticks').replaceChildren(...ticks, tick(place(uniform, end, log), say('even', { even: percent(uniform) }), 'even'));
   }
 
@@ -100,7 +100,7 @@ export class LargeMap {
     const { viewer, weights, look } = this;
     const describe = (key, token) => viewer.say(look.format ? `${key}Part` : key, {
       token: look.spot(token, viewer.say), share: look.format?.(weights[token], viewer.state.view) ?? percent(weights[token]),
-      times: figure(weights[token] * look.tokens, 2),
+      times: figure(weights[token] * (look.sources?.(viewer.state.layer, viewer.token) ?? look.tokens), 2),
     });
     let text = trouble;
     if (weights) text = viewer.pointed === null ? describe('highest', top(weights, 1)[0]) : describe('readout', viewer.pointed);

@@ -33,10 +33,10 @@ export class Maps {
       const missing = this.look.kept(l) ? '' : `: ${say('missing')}`;
       this.cells[l] = Array.from({ length: info.heads + 1 }, (_, i) => {
         const column = look.column ? look.name(i ? i - 1 : look.last, say) : i ? say('headName', { head: i }) : say('mean');
-        const name = `${say('layer')} ${l + 1}, ${column}${missing}`;
+        const name = `${look.layerName?.(l, say) ?? `${say('layer')} ${l + 1}`}, ${column}${missing}`;
         return this.#cell(l, i - 1, name);
       });
-      this.element.append(line(title('rowheader', l + 1), ...this.cells[l]));
+      this.element.append(line(title('rowheader', look.rowName?.(l, say) ?? l + 1), ...this.cells[l]));
     });
   }
 

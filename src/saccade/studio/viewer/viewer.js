@@ -212,6 +212,7 @@ export class Viewer {
   charts() {
     get('reach').hidden = Boolean(this.look.cell);
     if (this.look.cell) return undefined; // words have no heads to chart
+    if (this.state.mode === 'cross' && this.scene.charts) return this.scene.charts((layer, head) => this.choose(layer, head));
     if (this.state.mode === 'cross') return showTargetCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
     return showCharts(this, this.state, (layer, head) => this.choose(layer, head));
   }
@@ -221,7 +222,7 @@ export class Viewer {
     const { looks, look: { infos: layers, views } } = this;
     const on = (id, options, chosen) => segmented(get(id), this.say(get(id).dataset.label), options, chosen, (x) => this.set(id, x));
     Object.assign(get('layer'), { max: layers.length, value: layer + 1 });
-    get('layer-name').textContent = this.say('layerName', { layer: layer + 1, count: layers.length });
+    get('layer-name').textContent = this.look.layerName?.(layer, this.say) ?? this.say('layerName', { layer: layer + 1, count: layers.length });
     get('head').parentElement.hidden = Boolean(this.look.cell);
     get('head').replaceChildren(...[-1, ...Array(layers[layer].heads).keys()].map(
       (one) => new Option(one < 0 ? this.say('mean') : one + 1, one, false, one === head),
@@ -238,8 +239,9 @@ export class Viewer {
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
-    get('map-name').textContent = this.say(mode === 'cross' && view !== 'negative' ? 'crossName' : `${view}Name`);
-    get('view-help').textContent = this.say(mode === 'cross' ? 'crossHelp' : `${view}Help`);
+    const named = mode === 'cross' && !views.includes('column'); // a scene's own names of its only view
+    get('map-name').textContent = this.say(named && view !== 'negative' ? 'crossName' : `${view}Name`);
+    get('view-help').textContent = this.say(named ? 'crossHelp' : `${view}Help`);
   }
 
   chips() {

@@ -1,0 +1,195 @@
+"""The view of a video classifier: probabilities, and where every place of the film looks in all of its frames."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from rich.console import Console
+from torch import Tensor
+
+from saccade.data import Picture
+from saccade.data.clips import Clip
+from saccade.errors import SaccadeError
+from saccade.lens import Call, Trace, watch
+from saccade.studio.film import Film, FilmCall, FilmLayout
+from saccade.studio.terminal import bars
+from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.tasks.classify.films import FilmClassification, FilmClassifyTask
+from saccade.tasks.classify.task import softmax
+
+
+@dataclass(kw_only=True)
+class FilmView(View):
+    """One video seen by a video classifier. picture: the frame that the page shows first."""
+
+    task: FilmClassifyTask
+    prediction: FilmClassification
+    targets: Film
+    of: int
+
+    @classmethod
+    def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
+        raise SaccadeError(
+            f"{task.name} classifies videos of {task.frames} frames, and {picture.name} is a picture: give a video"
+        )
+
+    @classmethod
+    @torch.no_grad()
+    def look_at_clip(cls, task: FilmClassifyTask, clip: Clip, options: LookOptions) -> "FilmView":
+        """Run the model on the frames of a video. Raises SaccadeError if none of its attention can be shown, and for
+        options that do not apply to it."""
+        require_own_size(task, options)
+        classifier = task.classifier
+        inputs = classifier.preprocess(clip.pictures)
+        started = time.perf_counter()
+        with watch(task.model) as trace:
+            logits = classifier.logits(inputs)
+        seconds = time.perf_counter() - started
+        layout = film_layout(classifier, inputs, [float(moment) for moment in clip.times])
+        calls, notes = divided_calls(trace, layout) if classifier.divided else film_calls(trace, layout, _order(task))
+        middle = layout.token(len(layout.groups) // 2, layout.grid[0] // 2, layout.grid[1] // 2)
+        return cls(
+            task=task,
+            name=clip.name,
+            picture=layout.frames[layout.groups[len(layout.groups) // 2][0]],
+            pixels=classifier.size,
+            grid=layout.grid,
+            prediction=task.named(softmax(logits)[0].cpu(), clip, options.top),
+            trace=trace,
+            targets=Film(
+                layers=calls,
+                others=Trace([]),
+                grid=layout.grid,
+                notes=notes,
+                layout=layout,
+                start=middle,
+                speaker="mean" if classifier.mean else ("" if not layout.prefix else layout.prefix[0]),
+            ),
+            summary=None,
+            notes=[*clip.notes, *task.notes],
+            seconds=seconds,
+            of=clip.of,
+        )
+
+    def print_summary(self, console: Console) -> None:
+        console.print(bars(self.prediction.labels, self.prediction.probabilities))
+
+    @property
+    def predictions(self) -> Sequence[tuple[str, float]]:
+        return list(zip(self.prediction.labels, self.prediction.probabilities, strict=True))
+
+    @property
+    def click(self) -> str:
+        return "a place in any frame"
+
+    def facts(self) -> dict[str, str]:
+        rows, columns = self.task.classifier.patch
+        tube = self.task.classifier.tube
+        patch = f"{columns} x {rows} pixels" + (f", {tube} frames" if tube > 1 else "")
+        return super().facts() | {"frames": f"{self.task.frames} of {self.of}", "patch": patch}
+
+
+def film_layout(classifier: Any, inputs: Float[Tensor, "1 t 3 y x"], times: Sequence[float]) -> FilmLayout:
+    """Where the tokens of a `PublicVideoClassifier` lie for these inputs, and its frames as it sees them."""
+    tube = classifier.tube
+    (height, width), (rows, columns) = classifier.size, classifier.patch
+    groups = [range(start, start + tube) for start in range(0, classifier.frames - tube + 1, tube)]
+    pictures = classifier.pictures(inputs)
+    return FilmLayout(pictures, times, groups, (height // rows, width // columns), classifier.prefix)
+
+
+def film_calls(
+    trace: Trace, layout: FilmLayout, order: Int[Tensor, "n"] | None = None
+) -> tuple[list[FilmCall], list[str]]:
+    """The self-attention calls over all tokens of a film, and notes on the others.
+
+    order: index in the model's tokens of each token of the layout, where the model has them in another order.
+
+    Raises SaccadeError if there are none.
+    """
+    calls, notes = list[FilmCall](), _missed(trace)
+    for call in trace:
+        if why := _misfit(call, (1, layout.tokens)):
+            notes.append(f"Not shown: {call.name}: {why}.")
+            continue
+        q, k = call.q.cpu().float(), call.k.cpu().float()
+        if order is not None:
+            q, k = q[:, :, order], k[:, :, order]
+        calls.append(FilmCall(call.name, len(calls) + 1, layout, q, k, call.scale))
+    return _at_least_one(calls, notes, layout), notes
+
+
+def divided_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], list[str]]:
+    """The calls of TimeSformer's divided attention (Bertasius et al. 2021): in each layer one over time, whose batch is
+    the places of a frame, row by row, and one over space, whose batch is the frames and whose first token is cls.
+
+    Raises SaccadeError if there are none.
+    """
+    calls, notes, count = list[FilmCall](), _missed(trace), len(layout.groups)
+    for call in trace:
+        over_time = call.name.endswith(".temporal_attention.attention")
+        expected = (layout.patches, count) if over_time else (count, 1 + layout.patches)
+        why = _misfit(call, expected)
+        if not (why or over_time or (_same(call.q[:, :, 0]) and _same(call.k[:, :, 0]))):
+            why = "its cls token differs between frames"
+        if why:
+            notes.append(f"Not shown: {call.name}: {why}.")
+            continue
+        lay = _from_time if over_time else _from_space
+        layer = sum(one.reach == ("time" if over_time else "space") for one in calls) + 1
+        q, k = (lay(x.cpu().float())[None] for x in (call.q, call.k))
+        calls.append(FilmCall(call.name, layer, layout, q, k, call.scale, "time" if over_time else "space"))
+    return _at_least_one(calls, notes, layout), notes
+
+
+def _from_time(x: Float[Tensor, "p h t k"]) -> Float[Tensor, "h n k"]:
+    """In the order of a layout with cls, which takes no part: its numbers are 0."""
+    tokens = x.permute(1, 2, 0, 3).flatten(1, 2)
+    return torch.cat([torch.zeros_like(tokens[:, :1]), tokens], dim=1)
+
+
+def _from_space(x: Float[Tensor, "t h n k"]) -> Float[Tensor, "h n k"]:
+    """In the order of a layout with cls, which is the same for all frames."""
+    return torch.cat([x[0, :, :1], x[:, :, 1:].transpose(0, 1).flatten(1, 2)], dim=1)
+
+
+def _order(task: FilmClassifyTask) -> Int[Tensor, "n"] | None:
+    """TimeSformer's tokens are cls, then the frames of the first place, of the second place, and so on."""
+    classifier = task.classifier
+    if classifier.family != "timesformer":
+        return None
+    (height, width), (rows, columns) = classifier.size, classifier.patch
+    places = (height // rows) * (width // columns)
+    order = torch.arange(places * classifier.frames).view(places, classifier.frames).T.flatten()
+    return torch.cat([torch.zeros(1, dtype=torch.long), order + 1])
+
+
+def _misfit(call: Call, expected: tuple[int, int]) -> str:
+    """Why a call is not self-attention of this many sequences of tokens; "" if it is."""
+    b, _, n, m = call.shape
+    if call.kind != "self" or (n, m) != (expected[1], expected[1]) or b != expected[0]:
+        return f"it is {call.kind}-attention of {b} x {n} to {m} tokens, not of {expected[0]} x {expected[1]} to itself"
+    if call.mask is not None or call.causal:
+        return "it has a mask"
+    return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
+
+
+def _same(x: Float[Tensor, "t h k"]) -> bool:
+    return torch.allclose(x, x[:1].expand_as(x), atol=1e-5, rtol=1e-4)
+
+
+def _missed(trace: Trace) -> list[str]:
+    return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
+
+
+def _at_least_one(calls: list[FilmCall], notes: list[str], layout: FilmLayout) -> list[FilmCall]:
+    if not calls:
+        found = " ".join(notes[:3])
+        raise SaccadeError(
+            f"no attention call fits a film of {len(layout.groups)} x {layout.grid[0]} x {layout.grid[1]} tokens after "
+            f"{len(layout.prefix)} others. {found}"
+        )
+    return calls
