@@ -228,3 +228,27 @@ def test_one_frame_is_held(tmp_path):
             seen.append(weakref.ref(picture.image))
             assert sum(one() is not None for one in seen) <= 2
     assert len(seen) == 60
+
+
+@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG"), (1, "")])
+def test_hdr_colours_are_noted(curve: int, name: str, tmp_path):
+    """Phones record so by themselves; white paper is read as grey."""
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.color_trc = curve
+        frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 128, np.uint8), format="rgb24")
+        frame.pts, frame.time_base = 0, Fraction(1, 10)
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with VideoReader(tmp_path / "a.mp4") as film:
+        assert [f"HDR colours ({name}" in note for note in film.notes] == ([True] if name else [])
+
+
+def test_transparency_that_ffmpeg_does_not_decode_is_noted(tmp_path):
+    tiny_videos.film(tmp_path / "a.webm", codec="libvpx-vp9", pixel="yuva420p")
+    tiny_videos.film(tmp_path / "b.webm", codec="libvpx-vp9")
+    with VideoReader(tmp_path / "a.webm") as film:
+        assert "holds transparency" in film.notes[0]
+    with VideoReader(tmp_path / "b.webm") as film:
+        assert not film.notes

@@ -26,6 +26,8 @@ READ = "MP4, MOV, MKV, WebM, AVI, MPEG, MXF, FLV, WMV and Ogg"
 
 EARLY = Fraction(1, 2)  # seconds before the end stated in the header from which a video counts as truncated
 
+_HDR = {16: "PQ, SMPTE ST 2084", 18: "HLG, ITU-R BT.2100"}  # transfer characteristics of H.273
+
 # Linear part of the display matrix, the directions of a frame's x and y axis (downwards) -> transpose, description.
 _TURNS = {
     (-1, 0, 0, -1): (Image.Transpose.ROTATE_180, "180°"),
@@ -105,6 +107,7 @@ class VideoReader:
             self.notes.append(f"{self.display} holds {len(videos)} videos: the first is used")
         if (ratio := self._stream.codec_context.sample_aspect_ratio) not in (None, 0, 1):
             self.notes.append(f"{self.display} has pixels that are not square ({ratio}); they are taken as they are")
+        self.notes += [f"{self.display} {text}" for text in _unread_colours(self._stream)]
         self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self._start = min(
@@ -222,6 +225,14 @@ def _is_cover(stream: Any) -> bool:
     """Whether a stream is the cover picture of an audio file."""
     disposition = getattr(stream, "disposition", None)  # not in older versions of PyAV
     return disposition is not None and bool(disposition & type(disposition).attached_pic)
+
+
+def _unread_colours(stream: Any) -> Iterator[str]:
+    """What the frames will not show."""
+    if curve := _HDR.get(getattr(stream.codec_context, "color_trc", None)):
+        yield f"has HDR colours ({curve}); they are read as those of an ordinary screen, darker and paler than they are"
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":  # of VP8 and VP9 in WebM
+        yield "holds transparency, which the decoder leaves out: the colours under transparent parts are shown"
 
 
 def _turn(frame: Any) -> tuple[Image.Transpose | None, str]:
