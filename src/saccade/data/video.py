@@ -229,7 +229,7 @@ def _is_cover(stream: Any) -> bool:
 
 def _unread_colours(stream: Any) -> Iterator[str]:
     """What the frames will not show."""
-    if curve := _HDR.get(getattr(stream.codec_context, "color_trc", None)):
+    if curve := _HDR.get(getattr(stream.codec_context, "color_trc", 0)):
         yield f"has HDR colours ({curve}); they are read as those of an ordinary screen, darker and paler than they are"
     if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":  # of VP8 and VP9 in WebM
         yield "holds transparency, which the decoder leaves out: the colours under transparent parts are shown"
