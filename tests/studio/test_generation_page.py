@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from saccade.errors import DataError, SaccadeError
-from saccade.studio.views import generate
-from saccade.studio.views.generate import painted_words, pipeline_words, write_generation_page
+from saccade.studio.views import generate, painting_pipeline, painting_trace
+from saccade.studio.views.generate import write_generation_page
+from saccade.studio.views.painting_pipeline import pipeline_words
+from saccade.studio.views.painting_trace import painted_words
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.sample import Sampling
@@ -81,7 +83,7 @@ def test_first_keeps_the_last_step(task):
 
 
 def test_many_steps(task, monkeypatch):
-    monkeypatch.setattr(generate, "MOST_STEPS", 3)
+    monkeypatch.setattr(painting_trace, "MOST_STEPS", 3)
     words = painted_words(trace_generation(task, settings(task, steps=7)), 3)
     assert words.steps == [1, 4, 6]
     assert words.notes[-1] == "the page shows 3 of 7 steps, to stay small"
@@ -109,11 +111,11 @@ def test_a_pipeline_shows_its_weights_and_what_is_left(task):
             found = words.layers[layer].weights[step]
             torch.testing.assert_close(found[:, :3], expected.flatten(2), atol=1e-5, rtol=1e-4)
             torch.testing.assert_close(found.sum(dim=1), torch.ones(3, 24))
-    assert words.most_local[0] < 3
+    assert words.text.most_local[0] < 3
 
 
 def test_a_large_pipeline_shows_fewer_evaluations(task, monkeypatch):
-    monkeypatch.setattr(generate, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
+    monkeypatch.setattr(painting_pipeline, "MOST_NUMBERS", 1500)  # an evaluation has 6 heads, 4 words and 24 patches
     words = pipeline_words(generators.pipeline_trace(task))
     assert words.steps == [1, 4]
     assert words.notes == ["the page shows 2 of 5 evaluations, to stay small"]

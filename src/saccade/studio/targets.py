@@ -55,10 +55,14 @@ class Targets(ABC):
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         """JSON for the viewer, and the maps of each layer and other planes as bytes, by name."""
 
+    def packed_size(self) -> int:
+        """Bytes of all maps."""
+        return sum(len(layer.packed()[0]) for layer in self.layers)
+
     def fitting(self, budget: float) -> Self:
         """As many as fit in `budget` bytes of a page, in order, and at least one."""
         fewer = self
-        while (size := sum(len(layer.packed()[0]) for layer in fewer.layers) * 4 / 3) > budget and len(fewer) > 1:
+        while (size := fewer.packed_size() * 4 / 3) > budget and len(fewer) > 1:
             fewer = self.first(max(1, min(len(fewer) - 1, int(len(fewer) * budget / size))))
         if fewer is self:
             return self

@@ -10,7 +10,7 @@ from PIL import Image
 from saccade.errors import DataError, SaccadeError
 from saccade.models.sources import PICTURE_SOURCES, SourcePicture, masked_pixels
 from saccade.ops.flow import step
-from saccade.studio.views.generate import painted_words
+from saccade.studio.views.painting_trace import painted_words
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.look import trace_generation
 from saccade.tasks.generate.sample import Sampling, Term

@@ -3,9 +3,10 @@
 let remembering = 0;
 
 /** Write what is chosen into the address; not at every key of a walk: browsers ration it. */
-export function remember({ mode, token, layer, head, view, language, step }) {
+export function remember({ mode, token, layer, head, view, language, step, text }) {
   const address = new URLSearchParams({ mode, token, layer: layer + 1, head: head + 1, view, language });
   if (step !== undefined) address.set('step', step + 1);
+  if (text) address.set('text', text);
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     try { history.replaceState(null, '', `#${address}`); } catch { /* a frame may forbid it */ }
@@ -21,6 +22,7 @@ export function recall(state, looks, chosen) {
   };
   if (from.get('mode') in looks) state.mode = from.get('mode');
   const look = looks[state.mode];
+  look.recall?.(from);
   Object.assign(state, chosen[state.mode]);
   state.token = read('token', 0, look.last, state.token);
   state.layer = read('layer', 1, look.infos.length, state.layer + 1) - 1;

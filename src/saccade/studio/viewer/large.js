@@ -35,7 +35,7 @@ export class LargeMap {
     if (view === 'rollout') return this.showRollout(token, still);
     if (!look.kept(layer)) return this.draw(null, viewer.say('notKept', { layer: layer + 1 }));
     if (!look.layers[layer]) await look.load(layer);
-    return still() ? this.draw(look.weights(layer, head, token, viewer.kind)) : undefined;
+    return still() && look.layers[layer] ? this.draw(look.weights(layer, head, token, viewer.kind)) : undefined;
   }
 
   async showRollout(token, still) {
@@ -56,7 +56,7 @@ export class LargeMap {
     this.weights = weights;
     this.canvas.hidden = !weights;
     this.end = weights && ((shared && view !== 'rollout' && viewer.maps.common()) || look.peak(weights, viewer.token));
-    if (weights) paint(this.canvas, weights, look.first, look.page.grid, this.end, log);
+    if (weights) paint(this.canvas, weights, look.first, look.page.grid, this.end, log, look.hidden?.(viewer.state.layer, viewer.token));
     this.ticks();
     this.readout(trouble);
     this.outside();

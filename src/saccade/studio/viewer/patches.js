@@ -71,7 +71,7 @@ export class PatchScene extends Scene {
       this.words();
     };
     if (look.layers[viewer.state.layer]) draw();
-    else look.load(viewer.state.layer).then(draw);
+    else look.load(viewer.state.layer).then(() => look.layers[viewer.state.layer] && draw());
   }
 
   /** The patch of which words are listed. */

@@ -19,13 +19,15 @@ export const amongSection = (more = '') => `
 
 /**
  * A subclass draws (`draw`) and finds targets under the pointer (`under`). Its statics are its part of the page:
- * `Look`, the data of its targets; `texts`; `panel` and `section`, constant markup below the image and below the maps;
+ * `Look`, the data of its targets; `texts`; `panel` and `section`, constant markup below the image and below the maps; `beside`, a panel of its own after the image;
  * `options(page)`, state of its own switches; `summary(viewer)`, nodes under "What the model sees".
  */
 export class Scene {
   static panel = '';
 
   static section = '';
+
+  static beside = '';
 
   static options = () => ({});
 
@@ -34,6 +36,7 @@ export class Scene {
     Object.assign(this, { viewer, look, stage: get('scene') });
     get('scene-panel').innerHTML = this.constructor.panel; // constant markup, nothing from the page's data
     get('scene-section').innerHTML = this.constructor.section;
+    get('scene-beside').innerHTML = this.constructor.beside;
     const { picture } = look.page;
     const img = this.stage.querySelector('img');
     img.src = picture.src;

@@ -159,6 +159,7 @@ export class Viewer {
     if (this.state.mode === 'cross') this.scene.show();
     else this.mark(this.state.token, this.peeked);
     if (this.state.mode === 'self') this.scene?.showPatch?.(this.token);
+    this.mapName();
     get('chosen').textContent = this.say(this.peeked === null ? 'chosen' : 'peek', { token: this.name(this.token) });
     this.large.show().catch(fail);
   }
@@ -210,8 +211,8 @@ export class Viewer {
   }
 
   charts() {
-    get('reach').hidden = Boolean(this.look.cell);
-    if (this.look.cell) return undefined; // words have no heads to chart
+    get('reach').hidden = Boolean(this.look.cell || this.look.uncharted?.(this.token)); // words may have no heads to chart
+    if (get('reach').hidden) return undefined;
     if (this.state.mode === 'cross' && this.scene.charts) return this.scene.charts((layer, head) => this.choose(layer, head));
     if (this.state.mode === 'cross') return showTargetCharts(this.look, { ...this.state, token: this.token }, this.say, (layer, head) => this.choose(layer, head));
     return showCharts(this, this.state, (layer, head) => this.choose(layer, head));
@@ -239,9 +240,18 @@ export class Viewer {
     on('shared', [[false, this.say('each')], [true, this.say('shared', { end })]], shared);
     on('language', [['en', 'EN'], ['ko', 'KO']], language);
     on('theme', ['auto', 'light', 'dark'].map((key) => [key, this.say(key)]), theme);
-    const named = mode === 'cross' && !views.includes('column'); // a scene's own names of its only view
-    get('map-name').textContent = this.say(named && view !== 'negative' ? 'crossName' : `${view}Name`);
-    get('view-help').textContent = this.say(named ? 'crossHelp' : `${view}Help`);
+    this.mapName();
+    get('view-help').textContent = this.say(this.named ? 'crossHelp' : `${view}Help`);
+  }
+
+  /** Whether a scene has names of its own for its only view. */
+  get named() {
+    return this.state.mode === 'cross' && !this.look.views.includes('column');
+  }
+
+  mapName() {
+    const key = this.named && this.state.view !== 'negative' ? 'crossName' : `${this.state.view}Name`;
+    get('map-name').textContent = this.say(key, { name: this.name(this.token) });
   }
 
   chips() {

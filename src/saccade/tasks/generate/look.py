@@ -17,7 +17,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Callback
+from saccade.tasks.generate.sample import Callback, Term
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.task import GenerateTask
 
@@ -33,7 +33,7 @@ class Evaluation:
         step: of the sampler, from 0.
         t: time, from noise at 0 to the picture at 1.
         prediction: of the picture, about -1 to 1; with guidance where the step is guided.
-        calls: attention in its blocks. Of guided steps the batch holds the prompt, then the negative prompt.
+        calls: attention in its blocks. Of guided steps the batch holds all terms of `GenerationTrace`.
     """
 
     step: int
@@ -43,8 +43,8 @@ class Evaluation:
 
     @property
     def guided(self) -> bool:
-        """Whether the negative prompt was evaluated too."""
-        return self.calls[0].shape[0] == 2
+        """Whether all terms of the guidance were evaluated, or the prompt alone."""
+        return self.calls[0].shape[0] > 1
 
     def call(self, layer: int, kind: Literal["self", "cross"] = "cross") -> Call:
         """The attention of a block: of patches to patches, or to words."""
@@ -56,12 +56,15 @@ class GenerationTrace:
     """A picture that was painted under watch.
 
     Attributes:
-        words: of the prompt; sources of the cross-attention, in order.
-        negative_words: the same of the negative prompt; a single "" where there is none.
-        weights: of the words of the prompt, as written there; log of them is part of the scores.
-        spans: of the words and of the other sources among the sources of the cross-attention. given: which of these
-            there are; an absent one is one token, "nothing".
+        words: of the prompt; sources of the cross-attention, in order; a single "" where there is none.
+        negative_words: the same of the negative prompt.
+        weights, negative_weights: of the words of both, as written there; log of them is part of the scores.
+        terms: what a guided step evaluates, in the order of the batch; the first is the prompt with all pictures.
+        spans: of the words ("caption") and of the other sources among the sources of the cross-attention.
+        pictures: the sources beside the words that are given, -1 to 1, as the generator takes them; any other one is
+            one token, "nothing".
         grid: (frames, rows, columns) of patches.
+        patch: pixels along each side of a patch.
         depth: blocks, which are called layers.
         evaluations: in order; a step of Heun's sampler makes two, except for the last.
     """
@@ -70,8 +73,11 @@ class GenerationTrace:
     words: list[str]
     negative_words: list[str]
     weights: list[float]
+    negative_weights: list[float]
+    terms: list[Term]
     spans: Mapping[str, slice]
-    given: frozenset[str]
+    pictures: Mapping[str, Float[Tensor, "1 c y x"]]
+    patch: int
     grid: tuple[int, int, int]
     depth: int
     evaluations: list[Evaluation]
@@ -97,14 +103,46 @@ class GenerationTrace:
         row = self._row(step, text)
         return self.call(step, layer).rows([patch])[row, :, 0, : len(self._words(text))]
 
-    def patch_places(self, step: int, layer: int, patch: int, source: str) -> Float[Tensor, "h m"]:
+    def patch_places(
+        self, step: int, layer: int, patch: int, source: str, text: Text = "prompt"
+    ) -> Float[Tensor, "h m"]:
         """How much a patch listens to each patch of another source: "picture", "masked" or "style", row by row.
 
         Raises SaccadeError for a source that is not given."""
-        if source not in self.given:
-            known = ", ".join(sorted(self.given)) or "none"
-            raise SaccadeError(f"there is no source {source!r} beside the prompt; there is {known}")
-        return self.call(step, layer).rows([patch])[0, :, 0, self.spans[source]]
+        row, span = self._row(step, text), self._span(source, text)
+        return self.call(step, layer).rows([patch])[row, :, 0, span]
+
+    def place_patches(
+        self, step: int, layer: int, source: str, place: int, text: Text = "prompt"
+    ) -> Float[Tensor, "h f y x"]:
+        """How much each patch listens to one patch of another source, which is counted from 0, row by row.
+
+        Raises SaccadeError for a source that is not given, and for a patch that it does not have."""
+        row, span = self._row(step, text), self._span(source, text)
+        if not 0 <= place < span.stop - span.start:
+            count = span.stop - span.start
+            raise SaccadeError(f"patch {place} of the {source}: it has {count}, 0 to {count - 1}")
+        return self.call(step, layer).columns([span.start + place])[row, :, :, 0].unflatten(-1, self.grid)
+
+    def shares(self, step: int, layer: int, patch: int, text: Text = "prompt") -> dict[str, Float[Tensor, "h"]]:
+        """How much of a patch's attention goes to each source, absent ones included; sums to 1."""
+        weights = self.call(step, layer).rows([patch])[self._row(step, text), :, 0]
+        return {name: weights[:, span].sum(dim=-1) for name, span in self.spans.items()}
+
+    def given(self, text: Text = "prompt") -> list[str]:
+        """Sources beside the words that a text is evaluated with."""
+        row = self.batch_row(text)
+        return [] if row is None else [name for name in self.pictures if name in self.terms[row].pictures]
+
+    def source_grid(self, source: str) -> tuple[int, int]:
+        """(rows, columns) of the patches of a source that is given."""
+        height, width = self.pictures[source].shape[-2:]
+        return height // self.patch, width // self.patch
+
+    def batch_row(self, text: Text) -> int | None:
+        """Where a text is in the batch of a guided step: the negative prompt with the most pictures; None if guidance
+        does not evaluate it."""
+        return next((i for i, term in enumerate(self.terms) if term.prompt == (text == "prompt")), None)
 
     def call(self, step: int, layer: int, kind: Literal["self", "cross"] = "cross") -> Call:
         """The attention of a block at the evaluation with which a step begins."""
@@ -123,9 +161,16 @@ class GenerationTrace:
 
     def _row(self, step: int, text: Text) -> int:
         """Of the batch."""
-        if text == "negative" and not self._step(step).guided:
+        row = self.batch_row(text)
+        if row is None or (row > 0 and not self._step(step).guided):
             raise SaccadeError(f"step {step} is not guided: the negative prompt was not evaluated there")
-        return int(text == "negative")
+        return row
+
+    def _span(self, source: str, text: Text) -> slice:
+        if source not in self.given(text):
+            known = ", ".join(sorted(self.given(text))) or "none"
+            raise SaccadeError(f"there is no source {source!r} beside the {text}; there is {known}")
+        return self.spans[source]
 
     def _step(self, step: int) -> Evaluation:
         if not 0 <= step < len(self.steps):
@@ -168,14 +213,17 @@ def trace_generation(
             evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
 
         [picture] = task.generate_all([settings], callback, observe=observe, originals=originals)
-    prompt, negative = ([word.text for word in each] for each in words.words)
+    texts = [[word.text for word in each] for each in words.words]
+    texts = [text if there else [""] for text, there in zip(texts, present.tolist(), strict=True)]
+    own = [row[: len(text)].tolist() for row, text in zip(weights, texts, strict=True)]
     return GenerationTrace(
         picture,
-        prompt,
-        negative if bool(present[1]) else [""],
-        weights[0, : len(prompt)].tolist(),
+        *texts,
+        *own,
+        settings.sampling.terms(tuple(given)),
         spans,
-        frozenset(given),
+        given,
+        patch,
         grid,
         depth,
         evaluations,
