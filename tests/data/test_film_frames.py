@@ -151,7 +151,7 @@ def test_a_folder_without_a_rate_says_which_was_taken(tmp_path: Path):
 def test_a_folder_of_several_sizes_is_refused(tmp_path: Path):
     grey(1).save(tmp_path / "1.png")
     Image.new("RGB", (13, 17)).save(tmp_path / "2.png")
-    with pytest.raises(DataError, match=r"2\.png is 13x17 and 1\.png is 17x13"):
+    with pytest.raises(DataError, match=r"2\.png is 13x17 and others are 17x13"):
         read_film(tmp_path)
 
 
@@ -168,6 +168,26 @@ def test_films_that_cannot_be_read(tmp_path: Path):
         read_film(tmp_path / "folder")
     with pytest.raises(DataError, match="does not exist"):
         read_film(tmp_path / "none.gif")
+
+
+def test_pages_and_views_are_no_frames(tmp_path: Path):
+    """Of a TIFF, and of a phone's JPEG with a second picture in it (MPO)."""
+    grey(3).save(tmp_path / "a.tiff", save_all=True, append_images=[grey(4)])
+    grey(3).save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[grey(4)])
+    for name in ("a.tiff", "a.jpg"):
+        assert numbers(read_film(tmp_path / name).frames) == [3]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.9, 0.9999])
+def test_a_gif_cut_anywhere_says_so(share: float, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (37, 41, 3), np.uint8)) for _ in range(6)]
+    write_film(tmp_path / "whole.gif", noise, Fraction(10))
+    with open_film(tiny_videos.cut(tmp_path / "whole.gif", tmp_path / "cut.gif", share)) as film:
+        count = len(list(film))
+        assert count == film.read <= (6 if share > 0.99 else 5)
+        assert any("damaged or cut short" in note for note in film.notes)
+        assert film.end <= Fraction(count, 10)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])

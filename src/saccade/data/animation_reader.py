@@ -1,8 +1,9 @@
 """Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, count
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -17,6 +18,7 @@ from saccade.errors import DataError
 
 UNSAID = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
 TOO_SHORT = Fraction(1, 100)  # seconds; browsers show frames of a GIF that are this short for `UNSAID`
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # Pillow's names of the formats
 _FINEST = 1_000_000  # denominator of milliseconds
 
 
@@ -39,6 +41,7 @@ class AnimationReader:
         if not check_file(path).stat().st_size:
             raise DataError(f"{self.display} is empty (0 bytes); a film was expected")
         self._image = self._open()
+        self._damage: Exception | None = None
         try:
             check_size(self._image.size, self.display)
             # the picture that programs without animation show, which is not a frame
@@ -69,12 +72,13 @@ class AnimationReader:
                     self._image.seek(self._first + i)
                     still = self._image.copy()  # is not animated, so that no note says which frame was taken
             except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged bytes
-                self._problem(error)
-                self.end = time
-                return
+                self._damage, self.end = error, time
+                break
             picture = read_image(still, name=f"{self.name} frame {i}")
             self.read += 1
             yield Frame(time, picture)
+        if self._damage is not None:
+            self._problem(self._damage)
 
     def times(self) -> tuple[list[Fraction], Fraction]:
         """The time of every frame, and the end of the last one. Raises as iteration does."""
@@ -97,28 +101,40 @@ class AnimationReader:
 
     def _durations(self) -> list[Fraction]:
         """Seconds of each frame. A file that is damaged further on has those up to there."""
-        seconds, unsaid = list[Fraction](), 0
+        if self._image.format not in ANIMATED:  # the frames of other formats are pages and views
+            return [UNSAID]
+        shortest = TOO_SHORT if self._image.format == "GIF" else 0
+        given: list[Fraction] = []
         try:
-            for i in range(self._first, getattr(self._image, "n_frames", 1)):
+            for i in count(self._first):
                 self._image.seek(i)
                 if self._image.format in ("WEBP", "AVIF"):
                     self._image.load()  # which sets the duration
-                given = Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000
-                short = given <= (TOO_SHORT if self._image.format == "GIF" else 0)
-                unsaid += short
-                seconds.append(UNSAID if short else given)
-        except Exception as error:
-            if not seconds:
+                given.append(Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000)
+        except EOFError:  # there are no more
+            if self._image.format == "GIF" and not _ends(self.path):
+                self._damage = OSError("no end mark")
+        except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged bytes
+            if not given:
                 raise decode_error(error, self.display) from error
-        if unsaid and len(seconds) > 1:
+            self._damage = error
+        unsaid = sum(each <= shortest for each in given)
+        if unsaid and len(given) > 1:
             self.notes.append(f"{self.display}: {unsaid} frames have no duration and were taken to last 0.1 s")
-        return seconds or [UNSAID]
+        return [UNSAID if each <= shortest else each for each in given]
 
     def _problem(self, error: Exception) -> None:
         damage = decode_error(error, self.display)
         if self.on_error == "fail" or not self.read:
             raise damage from error
         self.notes.append(f"{damage}; its first {self.read} frames are used")
+
+
+def _ends(gif: Path) -> bool:
+    """Whether a GIF has its last byte. Pillow takes one that is cut between two frames for whole."""
+    with gif.open("rb") as file:
+        file.seek(-min(gif.stat().st_size, 256), os.SEEK_END)
+        return file.read().rstrip(b"\0").endswith(b";")
 
 
 class FolderReader:
@@ -133,6 +149,7 @@ class FolderReader:
         self.name, self.notes, self.read = true_name(path), list[str](), 0
         self.files = frame_files(path)
         self.count, self.end = len(self.files), Fraction(0)
+        self._size: tuple[int, int] | None = None
         stated = self._stated_rate()
         self.rate = stated or rate
         if stated is None and self.count > 1:
@@ -148,34 +165,36 @@ class FolderReader:
         """For the interface of `VideoReader`: no file is kept open."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames. Raises DataError for a picture that cannot be read or has another size than the first: without
-        it, the others would follow each other too fast."""
-        size = (0, 0)
-        for i, file in enumerate(self.files):
-            picture = read_image(file)
-            size = size if i else picture.image.size
-            self._check(file, picture, size)
+        """The frames. Raises DataError for a picture that cannot be read or has another size than those before:
+        without it, the others would follow each other too fast."""
+        for i in range(self.count):
+            picture = self._picture(i)
             self.read, self.end = i + 1, (i + 1) / self.rate
             yield Frame(i / self.rate, picture)
 
     def times(self) -> tuple[list[Fraction], Fraction]:
-        """The time of every frame, and the end of the last one. Raises as iteration does."""
-        return [time for time, _ in self], self.end
+        """The time of every frame, and the end of the last one, without reading pictures."""
+        self.end = self.count / self.rate
+        return [i / self.rate for i in range(self.count)], self.end
 
     def take(self, indices: Collection[int]) -> dict[int, Picture]:
         """The pictures of some frames, counted from 0. Raises as iteration does."""
-        return {i: frame.picture for i, frame in enumerate(self) if i in indices}
+        self.end = self.count / self.rate
+        return {i: self._picture(i) for i in sorted(indices)}
 
     def moments(self) -> Iterator[Moment]:
         """For the interface of `VideoReader`."""
         return as_moments(self)
 
-    def _check(self, file: Path, picture: Picture, size: tuple[int, int]) -> None:
-        if picture.image.size != size:
-            found, expected = ("x".join(map(str, each)) for each in (picture.image.size, size))
+    def _picture(self, index: int) -> Picture:
+        picture = read_image(self.files[index])
+        self._size = self._size or picture.image.size
+        if picture.image.size != self._size:
+            found, expected = ("x".join(map(str, each)) for each in (picture.image.size, self._size))
             raise DataError(
-                f"{escape(file)} is {found} and {escape(self.files[0].name)} is {expected}; frames of one size expected"
+                f"{escape(self.files[index])} is {found} and others are {expected}; frames of one size expected"
             )
+        return picture
 
     def _stated_rate(self) -> Fraction | None:
         try:
