@@ -39,6 +39,33 @@ def test_errors_are_reported_as_text_and_as_json(saccade, tmp_path):
     assert saccade("doctor", root, "--split", "val", "--json").code == 0
 
 
+def test_pairs_and_styles(saccade, tmp_path):
+    for i, folder in enumerate(("ink", "oil")):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for name in range(5):
+            Image.new("RGB", (7, 5), (20 * i, 30 * name, 0)).save(tmp_path / "set" / folder / f"{name}.png")
+    pairs = saccade("doctor", "--pairs", "set/ink", "set/oil")
+    assert (pairs.code, pairs.err) == (0, "")
+    assert "set/ink and set/oil: pairs in two folders, 10 readable pictures" in pairs.out
+    report = json.loads(saccade("doctor", "--styles", "set", "--json").out)
+    assert report["splits"]["oil"] == {"pictures": 5, "objects": {}, "captions": 0}
+    odd = saccade("doctor", "--pairs", "set/ink", "--split-at", "middle")
+    assert odd.code == 1
+    assert "5 pictures side by side of odd width" in odd.out
+    for arguments, message in (
+        ((), "there is nothing to examine: give one of DATA, --pairs and --styles"),
+        (("set", "--styles", "set"), "DATA and --styles are given"),
+        (("--styles", "set", "--fix", "clean"), "--fix is not for pairs and styles"),
+        (("--styles", "set", "--split", "val"), "--split is not for pairs and styles"),
+        (("set", "--split-at", "middle"), "--split-at says how --pairs are read"),
+        (("--pairs", "set/ink"), "--pairs names 1; 2 expected without --split-at"),
+        (("--styles", "set/ink"), "set/ink holds no folders with pictures"),
+    ):
+        refused = saccade("doctor", *arguments)
+        assert refused.code in (1, 2)
+        assert message in refused.line
+
+
 def test_a_closed_output(tmp_path):
     root = write_voc(tmp_path / "set")
     (root / "Annotations" / "b.xml").write_text(xml(1, objects=[("bee", (7, 7, 7, 7))]))

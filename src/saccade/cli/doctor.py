@@ -3,15 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import cyclopts
 from rich.table import Table
 from rich.text import Text
 
 from saccade.cli import console
 from saccade.cli.console import Json
 from saccade.cli.interrupt import import_library
-from saccade.errors import printable
+from saccade.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from saccade.data.doctor.findings import Report, Split
@@ -21,14 +22,17 @@ MAX_CLASSES = 12
 
 
 def doctor(
-    data: Path,
+    data: Path | None = None,
     *,
+    pairs: Annotated[tuple[Path, ...], cyclopts.Parameter(consume_multiple=True, negative_iterable=())] = (),
+    split_at: Literal["middle"] | None = None,
+    styles: Path | None = None,
     split: str | None = None,
     as_json: Json = False,
     fix: Path | None = None,
 ) -> None:
     """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC
-    or YOLO, with masks, or with captions.
+    or YOLO, with masks, with captions, in pairs, or in several styles.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
     and for validation, classes. The exit code is 1 if there are errors, 0 if there are none; with --fix,
@@ -42,10 +46,20 @@ def doctor(
 
         saccade doctor blood/ --fix blood-clean/
 
+        saccade doctor --pairs sketches/ photos/
+
+        saccade doctor --styles emoji/
+
     Parameters
     ----------
     data
         Folder or tar, or a COCO .json, a YOLO data.yaml or a table of captions.
+    pairs
+        Two folders of pictures with equal names, as `saccade train generate` reads them; one with --split-at.
+    split_at
+        middle: each picture of the one folder of --pairs holds both pictures side by side.
+    styles
+        Folder with a folder for each style, which hold the same content under equal names.
     split
         Examine one split only.
     as_json
@@ -53,10 +67,15 @@ def doctor(
     fix
         A new folder for a clean copy in the same format, without what is bad. The set itself is not changed.
     """
-    console.check_data(data)
+    _check_together(data, pairs, split_at, styles, split, fix)
+    if data is not None:
+        console.check_data(data)
     import_library()
     from saccade.data.doctor import CHECKS, check_empty, examine, write_clean
 
+    if data is None:
+        _finish(_examine_pictures(pairs, styles), as_json)
+        return
     if fix is not None:
         check_empty(fix, data)
     examined = examine(data, split)
@@ -75,7 +94,54 @@ def doctor(
             for each in left.findings:
                 if each.severity == "error":
                     console.line(console.stdout(), (f"still in it: {each.count} {CHECKS[each.kind].what}", "red"))
-    if not left.sound:
+    _exit(left)
+
+
+def _check_together(
+    data: Path | None,
+    pairs: tuple[Path, ...],
+    split_at: str | None,
+    styles: Path | None,
+    split: str | None,
+    fix: Path | None,
+) -> None:
+    """Raises UsageError for options that do not go together."""
+    given = [name for name, value in (("DATA", data), ("--pairs", pairs), ("--styles", styles)) if value]
+    if len(given) != 1:
+        found = f"{' and '.join(given)} are given" if given else "there is nothing to examine"
+        raise UsageError(f"{found}: give one of DATA, --pairs and --styles")
+    if data is None and (split is not None or fix is not None):
+        raise UsageError(f"{'--split' if fix is None else '--fix'} is not for pairs and styles; leave it out")
+    if split_at is not None and not pairs:
+        raise UsageError("--split-at says how --pairs are read: give their folder, or leave it out")
+    if pairs and len(pairs) != (expected := 1 if split_at else 2):
+        raise UsageError(
+            f"--pairs names {len(pairs)}; {expected} expected {'with' if split_at else 'without'} --split-at"
+        )
+
+
+def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "Report":
+    """Of --pairs and --styles."""
+    from saccade.data.doctor import examine_pairs, examine_side_by_side, examine_styles
+
+    if styles is not None:
+        return examine_styles(styles)
+    return examine_side_by_side(pairs[0]) if len(pairs) == 1 else examine_pairs(*pairs)
+
+
+def _finish(report: "Report", as_json: bool) -> None:
+    """Print a report, and exit with 1 if there are errors."""
+    from saccade.data.doctor import CHECKS
+
+    if as_json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        _show(report, {kind: (each.what, each.advice) for kind, each in CHECKS.items()})
+    _exit(report)
+
+
+def _exit(report: "Report") -> None:
+    if not report.sound:
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
         sys.exit(1)

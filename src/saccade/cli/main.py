@@ -48,7 +48,7 @@ COMMANDS = {
     "doctor": (
         "saccade.cli.doctor:doctor",
         "Say what is wrong with a data set, how often and where: pictures in one folder a class, with "
-        "boxes as COCO, VOC or YOLO, with masks, or with captions.",
+        "boxes as COCO, VOC or YOLO, with masks, with captions, in pairs, or in several styles.",
     ),
 }
 

@@ -60,6 +60,15 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
         ),
         "caption broken": ("captions that cannot be read", "correct them or remove the entries"),
         "caption blank": ("entries without a word as their caption", "write a caption or remove the entry"),
+        "pair aspect": (
+            "pairs of pictures whose aspects differ",
+            "crop one of each: training leaves these pairs out",
+        ),
+        "pair odd": (
+            "pictures side by side of odd width",
+            "two halves of equal width are expected; training leaves these out",
+        ),
+        "style small": ("styles with a single picture", "add more: a picture takes its style from another one of it"),
         "relation broken": ("relations between objects that do not exist", "correct their ids and names"),
         "id repeated": ("ids that are missing or not unique", "renumber the entries"),
         "leak": (
@@ -76,6 +85,12 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "training pictures similar to one in validation or test",
             "look at the pairs; remove those of the same scene",
         ),
+        "caption unused": ("captions that cannot be used", "correct them; their pictures are painted without words"),
+        "pair alone": (
+            "pictures without a partner of the same name",
+            "add it or remove them; training leaves them out",
+        ),
+        "pair equal": ("pairs of identical pictures", "check the folders: there is nothing to learn from them"),
         "picture unlabelled": ("pictures without an annotation", "annotate or remove them"),
         "picture uncaptioned": ("pictures without a caption", "write one or remove them"),
         "caption repeated": ("captions that a picture has twice", "remove one of each pair"),
@@ -89,6 +104,11 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
     },
     "note": {
         "picture empty": ("pictures without objects", "fine, if they show none"),
+        "pair size": ("pairs of the same aspect, and of different sizes", "fine: both are resized"),
+        "style alone": (
+            "pictures whose name no other style has",
+            "fine: they show their style, and are not painted",
+        ),
         "picture similar": ("pictures similar to another one", "look at the pairs"),
         "picture turned": (
             "pictures rotated by EXIF, with boxes of the stored pixels",
@@ -187,7 +207,7 @@ class Report:
     format: str
     splits: dict[str, Split]
     findings: list[Finding]
-    sizes: dict[tuple[int, int], int]
+    sizes: dict[tuple[int, int], int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
