@@ -1,17 +1,20 @@
 """Films decoded once for training."""
 
+import gc
+import os
+import pickle
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from saccade.data.film_files import write_film
 from saccade.data.films import FilmSet, open_films, prepare_films
-from saccade.data.films import arrays as module
+from saccade.data.films import frames as module
 from saccade.errors import DataError, SaccadeError
 
 RATE = Fraction(8)
@@ -41,7 +44,7 @@ def test_films_are_at_the_rate_and_size_of_the_model(dataset: FilmSet):
     assert kept == [0, 1, 2]
     assert films.names == dataset.names
     assert films.captions == [("film a moves",), ("film b moves",), ("film c moves",)]
-    assert [each.shape for each in films.films] == [(9, 3, 7, 11), (6, 3, 7, 11), (7, 3, 7, 11)]
+    assert [films.film(i).shape for i in range(3)] == [(9, 3, 7, 11), (6, 3, 7, 11), (7, 3, 7, 11)]
     clips = films.clips([1, 0])
     assert clips.shape == (2, 5, 3, 7, 11)
     assert clips.dtype == torch.uint8
@@ -58,15 +61,37 @@ def test_clips_start_anywhere_and_are_drawn_by_the_generator(dataset: FilmSet):
 
 
 @pytest.mark.parametrize("budget", [0, 10 * FRAME, 1 << 20])
-def test_what_does_not_fit_into_memory_is_mapped(budget: int, dataset: FilmSet):
+def test_what_does_not_fit_into_memory_is_mapped(budget: int, dataset: FilmSet, tmp_path: Path, monkeypatch):
     expected, _ = prepare_films(open_films(dataset.path(0).parent), 2, SIZE, RATE)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     films, _ = prepare_films(dataset, 2, SIZE, RATE, budget)
-    mapped = [isinstance(each, np.memmap) for each in films.films]
-    assert sum(mapped) == {0: 3, 10 * FRAME: 2, 1 << 20: 0}[budget]
-    assert any("temporary file" in note for note in dataset.notes) == any(mapped)
-    for got, true in zip(films.films, expected.films, strict=True):
-        assert np.array_equal(got, true[: len(got)])
+    mapped = budget < 1 << 20
+    assert (films.frames.file is not None) == mapped
+    assert any("decoded frames are in a file" in note for note in dataset.notes) == mapped
+    for i in range(3):
+        assert torch.equal(films.film(i), expected.film(i)[: len(films.film(i))])
     assert torch.equal(films.clips([2, 0, 1]), expected.clips([2, 0, 1]))
+    assert len(os.listdir(tmp_path / "temporary")) == mapped
+    del films
+    gc.collect()
+    assert not os.listdir(tmp_path / "temporary")
+
+
+def test_processes_share_mapped_frames(dataset: FilmSet):
+    """A process that is sent them gets their file and not their bytes, and leaves it when it ends."""
+    films, _ = prepare_films(dataset, 2, (64, 64), RATE, budget=0)
+    sent = pickle.dumps(films)
+    assert len(sent) < 2000 < films.frames.pixels.numel()
+    there = pickle.loads(sent)
+    assert torch.equal(there.clips([1, 2]), films.clips([1, 2]))
+    del there
+    gc.collect()
+    assert films.frames.file is not None
+    assert films.frames.file.exists()
+    assert torch.equal(pickle.loads(sent).clips([1, 2]), films.clips([1, 2]))
+    in_memory, _ = prepare_films(dataset, 2, (64, 64), RATE)
+    assert torch.equal(pickle.loads(pickle.dumps(in_memory)).clips([1, 2]), films.clips([1, 2]))
 
 
 def test_long_films_are_kept_up_to_a_length(tmp_path: Path):
@@ -74,7 +99,7 @@ def test_long_films_are_kept_up_to_a_length(tmp_path: Path):
     film(tmp_path / "short.webp", 0, 3)
     dataset = open_films(tmp_path)
     films, _ = prepare_films(dataset, 2, SIZE, RATE, budget=20 * FRAME)
-    assert [len(each) for each in films.films] == [10, 3]
+    assert [len(films.film(i)) for i in range(2)] == [10, 3]
     assert any("1 films of which the first 1.25 s are used: long.webp" in note for note in dataset.notes)
 
 
@@ -110,14 +135,14 @@ def test_films_that_are_too_short_or_broken_are_left_out_and_named(tmp_path: Pat
 
 def test_a_full_disk_is_no_fault_of_a_film(dataset: FilmSet, monkeypatch: pytest.MonkeyPatch):
     class Full:
-        def close(self) -> None: ...
+        name = str(dataset.path(0).parent / "none")
 
-        def seek(self, place: int) -> None: ...
+        def close(self) -> None: ...
 
         def write(self, data: Sequence[int]) -> None:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", Full)
+    monkeypatch.setattr(module.tempfile, "NamedTemporaryFile", lambda **_: Full())
     with pytest.raises(SaccadeError, match=r"No space left on device.*TMPDIR") as raised:
         prepare_films(dataset, 5, SIZE, RATE, budget=0)
     assert not isinstance(raised.value, DataError)

@@ -1,11 +1,8 @@
 """Films decoded once for training: every step reads from memory, or from a file that is mapped into it."""
 
 import tempfile
-import threading
 from collections.abc import Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import IO
 
 import numpy as np
 import torch
@@ -13,33 +10,41 @@ from jaxtyping import Int, UInt8
 from torch import Generator, Tensor
 
 from saccade.data.cache import MEMORY_BUDGET, read_all_readable
+from saccade.data.films.frames import Frames, FrameStack
 from saccade.data.films.sets import FilmSet, check_length, resized
 from saccade.data.films.survey import Survey
-from saccade.errors import SaccadeError
 
 CLIPS = 4  # lengths of a clip that are kept of each film at least, where it has them
 
 
 class FilmArrays:
-    """Films at the input size of a model, not normalized.
+    """Films at the input size and frame rate of a model, not normalized.
 
     Attributes:
         names, captions: of the films.
-        films: uint8 (t 3 y x) of each, at the model's frame rate; at least `count` frames.
-        count: frames of a clip.
+        frames: of all films, in a row.
+        places: of each film, its first frame and the one after its last.
+        count: frames of a clip; every film has as many.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         captions: Sequence[tuple[str, ...]],
-        films: Sequence[UInt8[np.ndarray, "_ 3 y x"]],
+        frames: Frames,
+        places: Sequence[tuple[int, int]],
         count: int,
     ):
-        self.names, self.captions, self.films, self.count = list(names), list(captions), list(films), count
+        self.names, self.captions, self.frames = list(names), list(captions), frames
+        self.places, self.count = list(places), count
 
     def __len__(self) -> int:
-        return len(self.films)
+        return len(self.places)
+
+    def film(self, index: int) -> UInt8[Tensor, "t 3 y x"]:
+        """All frames of a film."""
+        first, end = self.places[index]
+        return self.frames.pixels[first:end]
 
     def clips(
         self, indices: Int[Tensor, "b"] | Sequence[int], generator: Generator | None = None
@@ -47,50 +52,11 @@ class FilmArrays:
         """`count` frames in a row of each of the films, from a place drawn with `generator`; without one, the first."""
         clips = []
         for i in map(int, indices):
-            film = self.films[i]
-            start = 0
+            start, end = self.places[i]
             if generator is not None:
-                start = int(torch.randint(len(film) - self.count + 1, (), generator=generator))
-            clips.append(film[start : start + self.count])
-        return torch.from_numpy(np.stack(clips))
-
-
-class Shelf:
-    """Arrays in memory up to `budget` bytes, the others in a temporary file, which vanishes with the last of them."""
-
-    def __init__(self, budget: int) -> None:
-        self.budget, self.held, self.filed = budget, 0, 0
-        self._file: IO[bytes] | None = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> "Shelf":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._file is not None:  # the arrays keep it mapped
-            self._file.close()
-
-    def put(self, array: np.ndarray) -> np.ndarray:
-        """The array itself, or its copy in the file, read-only. Raises SaccadeError if the disk is full."""
-        with self._lock:
-            if self.held + array.nbytes <= self.budget:
-                self.held += array.nbytes
-                return array
-            try:
-                return self._filed(array)
-            except OSError as error:
-                raise SaccadeError(  # not a DataError: it is no fault of the film
-                    f"{tempfile.gettempdir()} has no place for decoded films ({error.strerror}); set TMPDIR to another "
-                    "folder, or take fewer or smaller frames"
-                ) from error
-
-    def _filed(self, array: np.ndarray) -> np.ndarray:
-        self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
-        self._file.seek(self.filed)
-        self._file.write(array.tobytes())
-        self._file.flush()
-        start, self.filed = self.filed, self.filed + array.nbytes
-        return np.memmap(self._file, array.dtype, "r", start, array.shape)
+                start += int(torch.randint(end - start - self.count + 1, (), generator=generator))
+            clips.append(self.frames.pixels[start : start + self.count])
+        return torch.stack(clips)
 
 
 def prepare_films(
@@ -102,8 +68,8 @@ def prepare_films(
         count: frames of a clip.
         size: (height, width); films are resized to cover it and cropped to the centre.
         rate: frames per second.
-        budget: bytes of frames in memory; more are in a temporary file. Of each film, as many frames are kept as fit,
-            and no fewer than `CLIPS` clips.
+        budget: bytes of frames in memory; more are in a temporary file, which is mapped. Of each film, as many frames
+            are kept as fit, and no fewer than `CLIPS` clips.
 
     Films that are too short or cannot be read are left out and recorded in `dataset.skipped`, or raise, depending on
     `dataset.on_error`. `dataset.notes` gets how long, large and fast the films are, and what is left out.
@@ -112,24 +78,22 @@ def prepare_films(
     disk is full.
     """
     most = max(CLIPS * count, budget // (len(dataset) * size[0] * size[1] * 3))
-    survey, films = Survey(count, size, rate), dict[int, np.ndarray]()
+    survey, places = Survey(count, size, rate), dict[int, tuple[int, int]]()
 
     def read(index: int) -> None:
         with dataset.film(index, rate) as film:
             frames, whole_size = resized(film, size, rate, most + 1)
             survey.add(dataset.names[index], film, whole_size, len(frames), most)
         check_length(dataset.path(index), len(frames), count, rate)
-        films[index] = shelf.put(np.ascontiguousarray(frames[:most].transpose(0, 3, 1, 2)))
+        kept_frames = np.ascontiguousarray(frames[:most].transpose(0, 3, 1, 2))
+        first = stack.put(kept_frames)
+        places[index] = first, first + len(kept_frames)
 
-    with Shelf(budget) as shelf:
+    with FrameStack(budget) as stack:
         kept = read_all_readable(dataset, dataset.label, read, "film")
+        frames = stack.finish()
     dataset.notes += survey.notes()
-    if shelf.filed:
-        dataset.notes.append(
-            f"{shelf.filed / 1e9:.1f} GB of decoded frames are in a temporary file in {tempfile.gettempdir()}, "
-            f"{shelf.held / 1e9:.1f} GB in memory"
-        )
-    arrays = FilmArrays(
-        [dataset.names[i] for i in kept], [dataset.captions(i) for i in kept], [films[i] for i in kept], count
-    )
-    return arrays, kept
+    if frames.file is not None:
+        dataset.notes.append(f"{stack.bytes / 1e9:.1f} GB of decoded frames are in a file in {tempfile.gettempdir()}")
+    captions = [dataset.captions(i) for i in kept]
+    return FilmArrays([dataset.names[i] for i in kept], captions, frames, [places[i] for i in kept], count), kept

@@ -52,10 +52,10 @@ class FilmStore(FolderStore):
         if not pictures or described or not all(map(_NUMBERED.search, pictures)):
             return False
         first = min(pictures, key=natural_key)
-        return not (first.lower().endswith((*ANIMATIONS, ".png", ".avif")) and _is_animated(self.root / first))
+        return not (first.lower().endswith((*ANIMATIONS, ".png", ".avif")) and is_animated(self.root / first))
 
 
-def _is_animated(file: Path) -> bool:
+def is_animated(file: Path) -> bool:
     """False for a file that cannot be read, which is reported when it is decoded."""
     try:
         with pillow_warnings([]), Image.open(file, formats=FORMATS) as image:
