@@ -40,11 +40,9 @@ def content(path):
 
 
 def unpacked(data, quantum, shape):
-    raw = np.frombuffer(zlib.decompress(data), dtype="u1").reshape(2, -1).astype(np.int64)
-    return (
-        torch.from_numpy((raw[0] | raw[1] << 8).astype(np.uint16).view(np.int16).astype(np.float64)).view(shape)
-        * quantum
-    )
+    raw = np.frombuffer(zlib.decompress(data), dtype="u1").reshape(2, -1).astype(np.uint16)
+    whole = (raw[0] | raw[1] << 8).view(np.int16).astype(np.float64)
+    return torch.from_numpy(whole).view(shape) * quantum
 
 
 @pytest.mark.parametrize("text", ["prompt", "negative"])

@@ -15,7 +15,7 @@ export class SourcedLook extends PaintedLook {
   read(text) {
     super.read(text);
     let first = 0;
-    this.sources = this.targets.sources.map((one) => {
+    this.pictures = this.targets.sources.map((one) => {
       const count = one.grid[0] * one.grid[1];
       first += count;
       return { ...one, first: first - count, count, word: this.given[one.name] };
@@ -25,7 +25,7 @@ export class SourcedLook extends PaintedLook {
 
   /** A token's source and its place there; null for a word. */
   placed(token) {
-    const source = token < this.words ? null : this.sources.find(({ first, count }) => token - this.words < first + count);
+    const source = token < this.words ? null : this.pictures.find(({ first, count }) => token - this.words < first + count);
     return source ? { source, at: token - this.words - source.first } : null;
   }
 
@@ -106,7 +106,7 @@ export class SourcedLook extends PaintedLook {
   terms(data, head, at) {
     const place = this.place(at);
     return super.terms(data, head, at).map((term) => {
-      const source = this.sources.find(({ word }) => word === term.word);
+      const source = this.pictures.find(({ word }) => word === term.word);
       return source ? { ...term, keys: source.count, places: this.placesOf(data, head, source, place) } : term;
     });
   }

@@ -113,7 +113,7 @@ export class SourcesScene extends PaintingScene {
     const drawn = [at, layer, head, log, shared, language, look.step, look.text].join();
     if (drawn === this.drawnRows) return;
     this.drawnRows = drawn;
-    const rows = look.sources.map((source) => look.rowOf(layer, head, source, at));
+    const rows = look.pictures.map((source) => look.rowOf(layer, head, source, at));
     const end = Math.max(...rows.map((row) => look.peak(row)));
     const shares = look.shares(layer, head, at);
     this.panes.forEach((pane, i) => pane.draw(rows[i], end, shares[i + 1][1], { at, moving: this.pointed !== null }));
@@ -165,7 +165,7 @@ class SourcePane {
   }
 
   get source() {
-    return this.look.sources?.[this.i] ?? this.look.targets.sources[this.i];
+    return this.look.pictures[this.i];
   }
 
   /** What the small maps need of a look: a map is a row, and a token is the patch of the result that it is of. */
