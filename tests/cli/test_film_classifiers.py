@@ -61,3 +61,35 @@ def test_val_says_that_it_scores_pictures(saccade, videomae, tmp_path):
     (tmp_path / "data" / "dancing").mkdir(parents=True)
     completed = saccade("val", tmp_path / "data", "--model", videomae[0])
     assert "classifies videos, and val scores classifiers of pictures" in completed.err
+
+
+def test_look_at_a_film(saccade, videomae, tmp_path):
+    film = tiny_videos.film(tmp_path / "a.mp4", 20)
+    completed = saccade("look", film, "--model", videomae[0], "--json")
+    assert completed.code == 0, completed.err
+    report = json.loads(completed.out)
+    assert report["prediction"]["frames"] == [1, 5, 8, 11, 15, 18]
+    assert report["page"]["layers_kept"] == 2
+    assert (tmp_path / "saccade-look.html").stat().st_size == report["page"]["bytes"]
+    printed = saccade("look", film, "--model", videomae[0])
+    assert "click a place in any frame" in " ".join(printed.out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.mp4"], "cifar looks at pictures, and a.mp4 is a video"),
+        (["red.png", "--model", "MODEL"], "classifies videos of 6 frames"),
+        (["--model", "MODEL"], "classifies videos of 6 frames"),
+        (["a.mp4", "--model", "MODEL", "--text", "a cat"], "--text is for pictures"),
+        (["a.mp4", "--model", "MODEL", "--size", "64"], "--size is not for videomae"),
+        (["b.mp4", "--model", "MODEL"], "b.mp4 is not a video that can be read"),
+    ],
+)
+def test_what_look_refuses(saccade, videomae, red, tmp_path, arguments, message):
+    tiny_videos.film(tmp_path / "a.mp4", 7)
+    (tmp_path / "b.mp4").write_bytes(b"no film")
+    completed = saccade("look", *(str(videomae[0]) if each == "MODEL" else each for each in arguments))
+    assert completed.code != 0
+    assert message in completed.err
+    assert not (tmp_path / "saccade-look.html").exists()

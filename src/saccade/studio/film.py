@@ -1,7 +1,7 @@
 """A film on a page: its frames, and attention between all places of all frames, computed on demand from q and k."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -171,7 +171,7 @@ class Film(Targets):
     """The frames of a film and the attention between all of its places, for the viewer's scene "film".
 
     layers: calls in order. start: the token that is selected first. speaker: name of the prefix token, or "mean" of all
-    tokens, that the prediction is read from; "" for none.
+    tokens, that the prediction is read from; "" for none. packed: by `fitting`.
     """
 
     kind = "film"
@@ -180,7 +180,7 @@ class Film(Targets):
     layout: FilmLayout
     start: int
     speaker: str = ""
-    fitted: Fitted = field(default_factory=lambda: Fitted([], 0.0, 0.0, 0.0, {}))
+    packed: Fitted | None = None
 
     def __len__(self) -> int:
         return self.layout.tokens
@@ -188,6 +188,10 @@ class Film(Targets):
     @property
     def names(self) -> list[str]:
         return [group_name(group) for group in self.layout.groups]
+
+    @property
+    def fitted(self) -> Fitted | None:
+        return self.packed
 
     def first(self, n: int) -> "Film":
         return self  # nothing is left out of a film but whole layers, by `fitting`
@@ -200,11 +204,12 @@ class Film(Targets):
         rows, columns = self.layout.grid
         attention = FilmAttention(self.layers, (len(self.layout.groups) * rows, columns))
         frames = sum(len(data_url(frame)) for frame in self.layout.frames)
-        return replace(self, fitted=fit(attention, int(budget / TARGETS_SHARE * FILL) - frames))
+        return replace(self, packed=fit(attention, int(budget / TARGETS_SHARE * FILL) - frames))
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        assert self.packed is not None
         layers = []
-        for call, packed in zip(self.layers, self.fitted.layers, strict=True):
+        for call, packed in zip(self.layers, self.packed.layers, strict=True):
             in_time, in_space = call.distances()
             shown = {
                 "name": call.name,
@@ -231,8 +236,8 @@ class Film(Targets):
             "groups": [list(group) for group in layout.groups],
             "start": self.start,
             "speaker": self.speaker,
-            "precision": self.fitted.words,
-        }, {str(i): layer.data for i, layer in enumerate(self.fitted.layers) if layer}
+            "precision": self.packed.words,
+        }, {str(i): layer.data for i, layer in enumerate(self.packed.layers) if layer}
 
 
 def group_name(group: Sequence[int]) -> str:

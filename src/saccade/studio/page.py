@@ -87,34 +87,35 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
     notes = [*page.notes, *notes]
     attention = Attention(calls, page.grid, page.target == "mean")
     content = _content(page, attention, notes)
-    data = _add_targets(content, page.targets, budget)
+    data, packed = _add_targets(content, page.targets, budget)
     rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
     chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
     for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
+    packed = chosen if calls or packed is None else packed
     data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
     output.write_file(path, _encoded(_document(content, data, page.title)))
     return PageReport(
         path=path,
         bytes=path.stat().st_size,
-        layers=len(calls),
-        layers_kept=sum(layer is not None for layer in chosen.layers),
-        bits=chosen.bits,
-        error_typical=chosen.error_typical,
-        error_largest=chosen.error_largest,
+        layers=len(packed.layers),
+        layers_kept=sum(layer is not None for layer in packed.layers),
+        bits=packed.bits,
+        error_typical=packed.error_typical,
+        error_largest=packed.error_largest,
         notes=content["notes"],
     )
 
 
-def _add_targets(content: dict, targets: Targets | None, budget: int) -> dict[str, bytes]:
-    """Add the targets to the content. Returns their maps as bytes, by name."""
+def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[dict[str, bytes], Fitted | None]:
+    """Add the targets to the content. Returns their maps as bytes, by name, and how they were packed."""
     if targets is None:
-        return {}
+        return {}, None
     targets = targets.fitting(budget * TARGETS_SHARE)
     content["targets"], planes = targets.content()
     content["notes"] = list(dict.fromkeys([*content["notes"], *targets.notes]))
-    return {f"targets-{name}": data for name, data in planes.items()}
+    return {f"targets-{name}": data for name, data in planes.items()}, targets.fitted
 
 
 def _fitting(page: PageInput) -> tuple[list[Call], list[str]]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Trace
+from saccade.studio.budget import Fitted
 from saccade.studio.queries import QueryLayer, rounded
 
 
@@ -42,6 +43,11 @@ class Targets(ABC):
     @abstractmethod
     def names(self) -> list[str]:
         """Unique names."""
+
+    @property
+    def fitted(self) -> Fitted | None:
+        """How their layers were packed by `fitting`, where they are queries and keys."""
+        return None
 
     @abstractmethod
     def first(self, n: int) -> Self:

@@ -29,7 +29,7 @@ export function strips(figure, series, { chosen, reference, end, words, choose }
   const x = (l) => LEFT + wide / 2 + (series.length > 1 ? (l * (RIGHT - LEFT - wide)) / (series.length - 1) : 0);
   const y = (v) => TOP + (BOTTOM - TOP) * (1 - v / end);
   const root = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${words.title}. ${words.help}` });
-  root.append(svg('rect', { class: 'band', x: x(chosen.layer) - wide / 2, y: TOP, width: wide, height: BOTTOM - TOP }));
+  if (chosen.layer >= 0) root.append(svg('rect', { class: 'band', x: x(chosen.layer) - wide / 2, y: TOP, width: wide, height: BOTTOM - TOP }));
   root.append(...axes(y, end, words, reference));
   const means = series.map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
   root.append(svg('polyline', { class: 'mean', points: means.map((v, l) => `${x(l)},${y(v)}`).join(' ') }));

@@ -61,13 +61,16 @@ export const css = (weight, end, log) => `rgb(${COLOURS[Math.round(255 * place(w
 
 const PIXELS = Uint32Array.from(COLOURS, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
 
-/** Paint weights (from `first` on) of a grid into a canvas, one pixel a patch; CSS makes it large. */
-export function paint(canvas, weights, first, [rows, columns], end, log) {
+/**
+ * Paint weights (from `first` on) of a grid into a canvas, one pixel a patch; CSS makes it large. hidden(token): whether
+ * a patch is left transparent, as it has no weight at all.
+ */
+export function paint(canvas, weights, first, [rows, columns], end, log, hidden = null) {
   if (canvas.width !== columns) canvas.width = columns;
   if (canvas.height !== rows) canvas.height = rows;
   const context = canvas.getContext('2d');
   const image = context.createImageData(columns, rows);
   const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = PIXELS[Math.round(255 * place(weights[first + i], end, log))];
+  for (let i = 0; i < pixels.length; i++) pixels[i] = hidden?.(first + i) ? 0 : PIXELS[Math.round(255 * place(weights[first + i], end, log))];
   context.putImageData(image, 0, 0);
 }

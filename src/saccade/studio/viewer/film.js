@@ -118,8 +118,20 @@ export class FilmScene extends Scene {
     const { src, time } = look.frames[look.frame];
     this.slider.value = look.frame + 1;
     this.frameName.textContent = say('frameName', { frame: look.frame + 1, count: look.frames.length, time: time.toFixed(2) });
+    get('what3').textContent = this.more();
     this.stage.querySelector('img').src = src;
     get('map').querySelector('img').src = src;
+  }
+
+  /** What else is to be known of this model. */
+  more() {
+    const { look, viewer: { say } } = this;
+    const { speaker } = look.targets;
+    const divided = look.infos.some(({ reach }) => reach !== 'film');
+    return [
+      look.groups.some((frames) => frames.length > 1) ? say('tubes') : '', divided ? say('divided') : '',
+      speaker === 'mean' ? say('speakerMean') : speaker ? say('speaker', { name: speaker }) : '',
+    ].filter(Boolean).join(' ');
   }
 
   outlined(token, first, kind) {
@@ -159,11 +171,12 @@ export class FilmScene extends Scene {
       stages.forEach((stage) => {
         const canvas = stage.querySelector('canvas');
         canvas.hidden = !weights || !reached;
-        if (weights && reached) paint(canvas, weights, look.token(group, 0), look.page.grid, end, log);
+        if (weights && reached) paint(canvas, weights, look.token(group, 0), look.page.grid, end, log, look.hidden(layer, token));
         stage.querySelector('svg').replaceChildren(...this.outlined(token, look.token(group, 0), 'chosen'));
       });
       const share = !weights ? '' : reached ? say(kind === 'column' ? 'given' : 'share', { share: percent(shares[group]) }) : say('barred');
-      caption.replaceChildren(h('span', {}, look.span(group, say)), h('b', {}, share));
+      caption.replaceChildren(h('span', {}, `${look.targets.names[group]} · ${look.time(group)}`), h('b', {}, share));
+      caption.setAttribute('aria-label', `${look.span(group, say)}: ${share}`);
     });
   }
 
@@ -184,13 +197,18 @@ export class FilmScene extends Scene {
     const centres = look.groups.map((frames) => frames.reduce((a, b) => a + b, 0) / frames.length);
     const inTime = centres.reduce((sum, a) => sum + centres.reduce((inner, b) => inner + Math.abs(a - b), 0), 0) / centres.length ** 2;
     const draw = (id, key, even) => {
-      const series = look.infos.map((info) => info[key]);
+      const other = key === 'time' ? 'space' : 'time'; // calls over space alone stay in their frame
+      const layers = [...look.infos.keys()].filter((l) => look.infos[l].reach !== other);
+      const series = layers.map((l) => look.infos[l][key]);
+      get(id).hidden = !layers.length;
+      if (!layers.length) return;
       strips(get(id), series, {
-        chosen: { layer, head }, reference: even, end: 1.1 * Math.max(even, ...series.flat()) || 1, choose,
+        chosen: { layer: layers.indexOf(layer), head }, reference: even, end: 1.1 * Math.max(even, ...series.flat()) || 1,
+        choose: (l, one) => choose(layers[l], one),
         words: {
           ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(key + part)])),
           reference: say('distanceEven'), layer: say('layer'), key: say('chartKey'),
-          name: (l, one, x) => say('filmDot', { layer: look.layerName(l, say), head: one + 1, value: x.toFixed(2) }),
+          name: (l, one, x) => say('filmDot', { layer: look.layerName(layers[l], say), head: one + 1, value: x.toFixed(2) }),
         },
       });
     };

@@ -126,6 +126,14 @@ export class FilmLook {
     return reach === 'film' || (reach === 'time' ? from >= 0 : from < 0 || from === group);
   }
 
+  /** Which tokens a target cannot attend to, nor be attended by, in a layer; undefined if there are none. */
+  hidden(l, token) {
+    const { reach } = this.infos[l];
+    if (reach === 'film') return undefined;
+    if (reach === 'space') return (other) => other >= this.film.prefix && !this.reaches(l, token, this.groupOf(other));
+    return (other) => token < this.film.prefix || placeIn(this.film, other) !== placeIn(this.film, token);
+  }
+
   /** The share of each group of frames. */
   shares(weights) {
     return this.groups.map((_, group) => {
@@ -146,11 +154,15 @@ export class FilmLook {
     return false;
   }
 
+  /** Of the first frame of a group. */
+  time(group) {
+    return `${this.frames[this.groups[group][0]].time.toFixed(2)} s`;
+  }
+
   /** The frames of a group, from 1, with the time of the first one. */
   span(group, say) {
-    const frames = this.groups[group];
-    const time = `${this.frames[frames[0]].time.toFixed(2)} s`;
-    return say(frames.length > 1 ? 'filmFrames' : 'filmFrame', { frames: this.targets.names[group], time });
+    const key = this.groups[group].length > 1 ? 'filmFrames' : 'filmFrame';
+    return say(key, { frames: this.targets.names[group], time: this.time(group) });
   }
 
   name(token, say) {

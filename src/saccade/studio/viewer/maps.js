@@ -84,12 +84,13 @@ export class Maps {
 
   #draw(l, i, end, log) {
     const { weights, peak } = this.maps[l][i];
-    paint(this.cells[l][i].firstChild, weights, this.look.first, this.look.page.grid, end ?? peak, log);
+    paint(this.cells[l][i].firstChild, weights, this.look.first, this.look.page.grid, end ?? peak, log, this.look.hidden?.(l, this.token));
   }
 
   /** Compute all maps of a token, the layers nearest to `layer` first; progress(part done). A new call stops this. */
   async show({ token, layer, view, shared, log }, progress) {
     const mine = ++this.turn;
+    this.token = token;
     const order = [...this.look.infos.keys()].filter((l) => this.look.kept(l));
     order.sort((a, b) => Math.abs(a - layer) - Math.abs(b - layer));
     const end = shared ? this.common() : 0; // until all are there, that of the token before

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from rich.console import Console
 from torch import Tensor
 
+from saccade.checkpoints.video_classifiers import PublicVideoClassifier
 from saccade.data import Picture
 from saccade.data.clips import Clip
 from saccade.errors import SaccadeError
@@ -49,7 +50,7 @@ class FilmView(View):
             logits = classifier.logits(inputs)
         seconds = time.perf_counter() - started
         layout = film_layout(classifier, inputs, [float(moment) for moment in clip.times])
-        calls, notes = divided_calls(trace, layout) if classifier.divided else film_calls(trace, layout, _order(task))
+        calls, notes = cls.calls(classifier, trace, layout)
         middle = layout.token(len(layout.groups) // 2, layout.grid[0] // 2, layout.grid[1] // 2)
         return cls(
             task=task,
@@ -74,6 +75,13 @@ class FilmView(View):
             of=clip.of,
         )
 
+    @staticmethod
+    def calls(classifier: PublicVideoClassifier, trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], list[str]]:
+        """What the page shows of the attention of a video classifier, and notes on the rest."""
+        if classifier.divided:
+            return divided_calls(trace, layout)
+        return film_calls(trace, layout, _frames_of_places(layout) if classifier.family == "timesformer" else None)
+
     def print_summary(self, console: Console) -> None:
         console.print(bars(self.prediction.labels, self.prediction.probabilities))
 
@@ -92,7 +100,9 @@ class FilmView(View):
         return super().facts() | {"frames": f"{self.task.frames} of {self.of}", "patch": patch}
 
 
-def film_layout(classifier: Any, inputs: Float[Tensor, "1 t 3 y x"], times: Sequence[float]) -> FilmLayout:
+def film_layout(
+    classifier: PublicVideoClassifier, inputs: Float[Tensor, "1 t 3 y x"], times: Sequence[float]
+) -> FilmLayout:
     """Where the tokens of a `PublicVideoClassifier` lie for these inputs, and its frames as it sees them."""
     tube = classifier.tube
     (height, width), (rows, columns) = classifier.size, classifier.patch
@@ -156,14 +166,10 @@ def _from_space(x: Float[Tensor, "t h n k"]) -> Float[Tensor, "h n k"]:
     return torch.cat([x[0, :, :1], x[:, :, 1:].transpose(0, 1).flatten(1, 2)], dim=1)
 
 
-def _order(task: FilmClassifyTask) -> Int[Tensor, "n"] | None:
-    """TimeSformer's tokens are cls, then the frames of the first place, of the second place, and so on."""
-    classifier = task.classifier
-    if classifier.family != "timesformer":
-        return None
-    (height, width), (rows, columns) = classifier.size, classifier.patch
-    places = (height // rows) * (width // columns)
-    order = torch.arange(places * classifier.frames).view(places, classifier.frames).T.flatten()
+def _frames_of_places(layout: FilmLayout) -> Int[Tensor, "n"]:
+    """The order of a model whose tokens are cls, then the frames of the first place, of the second place, and so on."""
+    count = len(layout.groups)
+    order = torch.arange(layout.patches * count).view(layout.patches, count).T.flatten()
     return torch.cat([torch.zeros(1, dtype=torch.long), order + 1])
 
 
