@@ -40,14 +40,15 @@ import numpy as np
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from benchmarks.generation.fidelity import Means, clearly_better, differences, measured, patch_encoder, stacked
+from benchmarks.generation.fidelity import Means, clearly_better, differences, measured, stacked
 from benchmarks.generation.figures import Mean, print_table, to_dict
-from benchmarks.generation.metrics import Pixels, colour_matched
+from benchmarks.generation.metrics import colour_matched
 from benchmarks.generation.painter import ON_SHEET, Painter, PaintSettings, Request, draw_sheet, picture_of, shifted
 from saccade.data.pairs import StyleSet, style_splits
 from saccade.data.pairs.splits import HoldOut
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
+from saccade.tasks.generate.fidelity import Pixels, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures, nearest
 from saccade.tasks.segment.task import SegmentTask
 

@@ -3,29 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
 from benchmarks.generation.figures import Mean, Table
-from benchmarks.generation.metrics import psnr, ssim
-from benchmarks.generation.painter import picture_of
+from saccade.tasks.generate.fidelity import feature_distances, patch_tokens, psnr, ssim
 from saccade.tasks.generate.neighbours import Pictures
-from saccade.tasks.loading import load
 from saccade.tasks.segment.task import SegmentTask
 
-BATCH = 25
 LOWER_IS_BETTER = "feature distance"
 Means = dict[str, dict[str, Mean]]  # row -> measure -> mean
-
-
-def patch_encoder() -> SegmentTask:
-    """The model of the feature distance."""
-    encoder = load("shapes")
-    assert isinstance(encoder, SegmentTask)
-    return encoder
 
 
 def measured(rows: dict[str, Pictures], truth: Pictures, encoder: SegmentTask) -> Means:
@@ -58,19 +44,6 @@ def clearly_better(better: Table) -> list[str]:
     better: of `differences`."""
     measures = next(iter(better.values()))
     return [name for name in measures if all(row[name].interval[0] > 0 for row in better.values())]
-
-
-@torch.no_grad()
-def patch_tokens(pictures: Pictures, encoder: SegmentTask) -> Float[Tensor, "n m d"]:
-    """The patch tokens of each picture after the last block of the encoder."""
-    vit = encoder.vit.eval()
-    inputs = torch.stack([encoder.preprocess(picture_of(each)) for each in pictures])
-    return torch.cat([vit(some)[:, vit.prefix :].float() for some in inputs.split(BATCH)])
-
-
-def feature_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m d"]) -> list[float]:
-    """1 - cosine of tokens at the same place, mean over places, 0 to 2."""
-    return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1).tolist()
 
 
 def stacked(pictures: Sequence[Image.Image]) -> Pictures:

@@ -2,40 +2,12 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import convolve1d, distance_transform_edt
+from scipy.ndimage import distance_transform_edt
 
+from saccade.tasks.generate.fidelity import PEAK, Pixels
 from saccade.tasks.segment.boundaries import boundary_pixels
 
-PEAK = 255.0
-ROUNDING = 1 / 12  # mean squared error of rounding to whole values
-RADIUS, SIGMA = 5, 1.5  # of SSIM's window
-
-Pixels = UInt8[np.ndarray, "y x c"]
 Region = Bool[np.ndarray, "y x"]
-
-
-def psnr(picture: UInt8[np.ndarray, "*s"], truth: UInt8[np.ndarray, "*s"]) -> float:
-    """Peak signal-to-noise ratio in decibels: 10 log10(255^2 / MSE), the MSE over all pixels and channels.
-
-    The MSE is at least 1/12, that of rounding, so that equal pictures have 58.9 dB in place of an infinite ratio.
-    """
-    error = np.square(picture.astype(np.float64) - truth.astype(np.float64)).mean()
-    return float(10 * np.log10(PEAK**2 / max(error, ROUNDING)))
-
-
-def ssim(picture: Pixels, truth: Pixels) -> float:
-    """Structural similarity (Wang et al. 2004, eq. 13), -1 to 1, averaged over positions and RGB channels.
-
-    As in the paper: means, variances and covariances are weighted by an 11 x 11 Gaussian of standard deviation 1.5,
-    without Bessel's correction, C1 = (0.01 * 255)^2, C2 = (0.03 * 255)^2, and only positions whose window lies inside
-    the picture count. Sides of at least 11 pixels are expected.
-    """
-    x, y = picture.astype(np.float64), truth.astype(np.float64)
-    mx, my = _blurred(x), _blurred(y)
-    xx, yy, xy = (_blurred(a * b) - ma * mb for a, b, ma, mb in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my)))
-    c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
-    similarity = (2 * mx * my + c1) * (2 * xy + c2) / ((mx**2 + my**2 + c1) * (xx + yy + c2))
-    return float(similarity.mean())
 
 
 def colour_matched(picture: Pixels, style: Pixels) -> Pixels:
@@ -80,12 +52,3 @@ def seam(picture: Pixels, hole: Region) -> float:
 def absolute_difference(picture: Pixels, truth: Pixels) -> Float[np.ndarray, "y x c"]:
     """Of each value, 0 to 255."""
     return np.abs(picture.astype(np.float64) - truth.astype(np.float64))
-
-
-def _blurred(values: Float[np.ndarray, "y x c"]) -> Float[np.ndarray, "rows columns c"]:
-    """Weighted means of the windows that lie inside."""
-    window = np.exp(-0.5 * np.square(np.arange(-RADIUS, RADIUS + 1) / SIGMA))
-    window /= window.sum()
-    for axis in (0, 1):
-        values = convolve1d(values, window, axis)
-    return values[RADIUS:-RADIUS, RADIUS:-RADIUS]

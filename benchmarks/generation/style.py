@@ -36,13 +36,14 @@ import numpy as np
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from benchmarks.generation.fidelity import differences, measured, patch_encoder, stacked
+from benchmarks.generation.fidelity import differences, measured, stacked
 from benchmarks.generation.figures import print_table, to_dict
-from benchmarks.generation.metrics import Pixels, colour_matched
+from benchmarks.generation.metrics import colour_matched
 from benchmarks.generation.painter import Painter, PaintSettings, Request, draw_sheet, picture_of, shifted
 from saccade.data.scenes import Scenes, Style, draw_style, restyled
 from saccade.data.scenes.stream import Stream
 from saccade.data.scenes.style import STYLE
+from saccade.tasks.generate.fidelity import Pixels, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures, nearest
 
 REFERENCE_SEED = 8_000_017  # of scenes that neither training nor validation draws

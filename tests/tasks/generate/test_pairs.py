@@ -138,6 +138,23 @@ def test_contents_that_are_held_out_are_in_no_training_sample(styles, tmp_path):
             assert all((origin(each)[1] in (2, 4)) is held_out for each in pixels)
 
 
+def test_nothing_is_mirrored(tmp_path):
+    """Arrows, hands and letters would change their meaning."""
+    for i, folder in enumerate(("a", "b")):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for n in range(5):
+            arrow = Image.new("RGB", (16, 16), (20 * i, 40 * n, 0))
+            arrow.paste((255, 255, 255), (9, 2 + n, 16, 9))
+            arrow.save(tmp_path / "set" / folder / f"{n}.png")
+    pairs = PairsToPaint(TwoFolders(tmp_path / "set" / "a", tmp_path / "set" / "b", str), ALL, SIZE, 2)
+    for source in (pairs, StylesToPaint(StyleSet(tmp_path / "set", str), ALL, SIZE, 2)):
+        for seed in range(20):
+            samples = source.samples(torch.arange(8), SIZE, generator(seed))
+            for pixels in (samples.pictures[:, 0], *(each.pixels for each in samples.sources.values())):
+                left, right = (half.float().mean(dim=(1, 2, 3)) for half in pixels.chunk(2, dim=-1))
+                assert (right > left + 20).all()
+
+
 def test_a_set_with_nothing_to_paint_is_refused(styles):
     part = styles.subset([i for i, stem in enumerate(styles.stems) if stem in ("4", "1")][:1])
     with pytest.raises(DataError, match=r"none of 1 pictures of .*set \(1 and so on\) can be painted"):
