@@ -106,6 +106,15 @@ def image_to_film(pipeline: Any) -> str | None:
     return "LTXImageToVideoPipeline" if kind == "LTXPipeline" else None
 
 
+def takes_last_frame(pipeline: Any) -> bool:
+    """Whether it takes a picture for the last frame. Where the first frame is without noise, Wan's passes over one, and
+    where its network reads pictures beside the text, it reads two only if it was made for two."""
+    if type(pipeline).__name__ != "WanImageToVideoPipeline" or pipeline.config.expand_timesteps:
+        return False
+    config = _config(pipeline)
+    return config.image_dim is None or config.pos_embed_seq_len is not None
+
+
 def _wan(pipeline: Any) -> FilmGeometry:
     t, y, x = _config(pipeline).patch_size
     return _whole_tubes(pipeline.vae_scale_factor_temporal, pipeline.vae_scale_factor_spatial, (t, y, x), 16)

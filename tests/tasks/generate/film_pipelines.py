@@ -64,6 +64,11 @@ def wan_image():
     return diffusers.WanImageToVideoPipeline(**parts, image_encoder=CLIPVisionModel(config), image_processor=processor)
 
 
+def wan_latents():
+    """The network reads the latents of the first frame alone, or those of the last too."""
+    return diffusers.WanImageToVideoPipeline(**wan_parts(in_channels=36))
+
+
 def ltx_parts():
     """A latent pixel is 8 x 8 pixels, and a latent frame 8 frames, except for the first."""
     torch.manual_seed(7)
@@ -121,7 +126,7 @@ def cogvideox():
 def cogvideox_tubes():
     """As of CogVideoX 1.5: rotary positions, and tokens of two latent frames."""
     parts = cogvideox_parts(
-        patch_size_t=2, use_rotary_positional_embeddings=True, patch_bias=False, sample_height=8, sample_width=8
+        patch_size_t=2, use_rotary_positional_embeddings=True, patch_bias=False, sample_height=8, sample_width=16
     )
     return diffusers.CogVideoXPipeline(**parts)
 

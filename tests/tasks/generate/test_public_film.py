@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,17 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, film_pipeline
+from saccade.checkpoints.film_classes import FILM_PIPELINES, _whole_tubes, film_pipeline
 from saccade.checkpoints.pipeline_classes import PICTURE_INPUTS
 from saccade.checkpoints.pipelines import load_pipeline
 from saccade.errors import CheckpointError, DataError, SaccadeError
+from saccade.tasks.generate.film import KnownFrames
+from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.image import Original, Originals
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_film import PublicFilmTask, load_film_pipeline
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
 
-from .film_pipelines import FILM_VARIANTS, FILMS, IMAGE_FILMS, WORDS
+from .film_pipelines import FILM_VARIANTS, FILMS, IMAGE_FILMS, WORDS, wan_latents
 from .pipelines import diffusers, stable_diffusion
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -60,12 +63,17 @@ def picture(height=HEIGHT, width=WIDTH, seed=0):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def originals_of(name, image=None):
-    return Originals(Original.read(image or picture())) if name in IMAGE_FILMS else Originals()
+def known_of(name, image=None, last=None):
+    """The picture that a film begins with, where the pipeline needs one."""
+    if name not in IMAGE_FILMS and image is None:
+        return KnownFrames()
+    return KnownFrames.of(Original.read(image or picture()), None if last is None else Original.read(last))
 
 
-def settings(task, originals=None, prompt=PROMPT, negative="", seed=6, sampling=FAST, height=HEIGHT, width=WIDTH):
-    return task.settings(prompt, negative, seed, sampling, height, width, originals)
+def settings(task, known=None, frames=FRAMES, fps=None, prompt=PROMPT, negative="", seed=6, sampling=FAST, **size):
+    size = {"height": HEIGHT, "width": WIDTH} | size
+    film = task.film_settings(frames, fps, known)
+    return task.settings(prompt, negative, seed, sampling, **size, film=film)
 
 
 def directly(pipeline, seed=6, frames=FRAMES, **options):
@@ -78,40 +86,51 @@ def directly(pipeline, seed=6, frames=FRAMES, **options):
     return (made * 255).round()
 
 
-def pixels(frames):
-    return np.stack([np.asarray(frame) for frame in frames])
+def pixels(film):
+    return np.stack([np.asarray(frame) for frame in film.frames])
 
 
 @pytest.mark.parametrize("name", BUILD)
 def test_a_film_is_that_of_the_pipeline(tasks, name):
-    task, originals = tasks(name), originals_of(name)
-    given, log = [settings(task, originals, seed=seed) for seed in (5, 6)], []
-    first, second = task.films(given, FRAMES, task.default_fps, lambda *steps: log.append(steps), originals)
+    task, known, log = tasks(name), known_of(name), []
+    given = [settings(task, known, seed=seed) for seed in (5, 6)]
+    first, second = task.generate_films(given, known, callback=lambda *steps: log.append(steps))
     assert log == [(i, 4) for i in range(1, 5)]
     assert (pixels(first) != pixels(second)).mean() > 0.2
-    image = {"image": picture()} if originals.image else {}
+    image = {"image": picture()} if known.before else {}
     np.testing.assert_array_equal(pixels(second), directly(task.model, **image))
     assert pixels(second).shape == (FRAMES, HEIGHT, WIDTH, 3)
-    assert FPS.get(name, 8) == task.default_fps
+    assert (second.settings, second.fps, second.seed) == (given[1], FPS.get(name, 8), 6)
+
+
+def test_generate_takes_the_names_of_diffusers(tasks):
+    options = {"num_inference_steps": 2, "guidance_scale": 4.0, "height": HEIGHT, "width": WIDTH, "num_frames": FRAMES}
+    first, second = tasks("ltx").generate(PROMPT, negative_prompt="blue", n=2, seed=5, fps=50, **options)
+    np.testing.assert_array_equal(pixels(second), directly(tasks("ltx").model, frame_rate=50, negative_prompt="blue"))
+    assert (first.seed, second.seed, second.fps) == (5, 6, 50)
+    [begun] = tasks("ltx").generate(PROMPT, seed=6, image=picture(40, 80), **options | {"width": None})
+    assert begun.frames[0].size == (WIDTH, HEIGHT)
+    assert begun.settings.film.first is not None
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_settings_survive_their_text_and_give_the_same_film(tasks, name):
     task = tasks(name)
-    given = settings(task, negative="blue")
+    given = settings(task, negative="blue", fps=12.5)
     read = Settings.parse(str(given))
     assert (read, read.sampler) == (given, type(task.model.scheduler).__name__)
-    films = list(task.films([given, read], FRAMES, task.default_fps))
+    films = list(task.generate_films([given, read]))
     np.testing.assert_array_equal(pixels(films[0]), pixels(films[1]))
-    np.testing.assert_array_equal(pixels(films[0]), directly(task.model, negative_prompt="blue"))
+    rate = {"frame_rate": 12.5} if name == "ltx" else {}
+    np.testing.assert_array_equal(pixels(films[0]), directly(task.model, negative_prompt="blue", **rate))
 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_guidance_is_classifier_free(tasks, name):
     task = tasks(name)
     cases = [(1.0, ""), (1.0, "blue"), (4.0, ""), (4.0, "blue")]
-    given = [settings(task, negative=negative, sampling=Sampling(2, scale)) for scale, negative in cases]
-    plain, also, guided, blue = map(pixels, task.films(given, 1, 8))
+    given = [settings(task, negative=negative, sampling=Sampling(1, scale)) for scale, negative in cases]
+    plain, also, guided, blue = map(pixels, task.generate_films(given))
     assert (plain == also).all()
     assert (plain != guided).any()
     assert (guided != blue).any()
@@ -121,33 +140,44 @@ def test_guidance_is_classifier_free(tasks, name):
 
 @pytest.mark.parametrize("name", ["ltx", "masked"])
 def test_one_set_of_networks_serves_text_and_a_first_frame(tasks, name):
-    task, originals = tasks(name), Originals(Original.read(picture()))
-    other = task.painting_from(originals)
-    assert other is task.painting_from(originals)
-    assert task.painting_from(Originals()) is task
-    assert other.painting_from(originals) is other
+    task, known = tasks(name), known_of(name, picture())
+    other = task.beginning_with(known.settings(FRAMES, 25))
+    assert other is task.beginning_with(known.settings(FRAMES, 8))
+    assert task.beginning_with(task.film_settings()) is task
+    assert other.beginning_with(known.settings(FRAMES, 25)) is other
     assert other.model.transformer is task.model.transformer
-    assert other.digest == task.digest
-    given = [settings(task, originals), settings(task)]
-    begun, free = map(pixels, task.films(given, FRAMES, 25, originals=originals))
-    np.testing.assert_array_equal(begun, directly(other.model, image=picture()))
-    assert (begun != free).mean() > 0.2
+    assert PublicFilmTask.digest.func(other) == task.digest
+    [begun] = task.generate_films([settings(task, known)], known)
+    [free] = task.generate_films([settings(task)])
+    np.testing.assert_array_equal(pixels(begun), directly(other.model, image=picture()))
+    assert (pixels(begun) != pixels(free)).mean() > 0.2
+
+
+def test_a_last_frame(tmp_path):
+    """Wan's networks with noise in all frames take one, where they do not read pictures beside the text."""
+    task = load_film_pipeline(save(wan_latents(), tmp_path / "wan"))
+    known = known_of("wan", picture(), picture(seed=1))
+    [film] = task.generate_films([settings(task, known)], known)
+    np.testing.assert_array_equal(pixels(film), directly(task.model, image=picture(), last_image=picture(seed=1)))
+    assert (pixels(film) != directly(task.model, image=picture())).any()
 
 
 def test_the_image_is_resized_to_the_film(tasks):
-    task, original = tasks("ltx_image"), Original.read(picture(40, 90))
-    assert task.fit(original) == (416, 896)
-    assert task.fit(original, height=32) == (32, 64)
-    originals = Originals(original)
-    [film] = task.films([settings(task, originals)], FRAMES, 25, originals=originals)
-    image = original.image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    task, image = tasks("ltx_image"), picture(40, 90)
+    known = known_of("ltx_image", image)
+    assert task.fit(known) == (416, 896)
+    assert task.fit(known, height=32) == (32, 64)
+    assert task.fit(KnownFrames(), width=32) == (None, 32)
+    [film] = task.generate_films([settings(task, known)], known)
+    image = image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(pixels(film), directly(task.model, image=image))
 
 
 def test_the_frames_a_second_go_into_the_network_that_reads_them(tasks):
     for name, differs in (("ltx", True), ("wan", False), ("cogvideox", False)):
-        slow, fast = (pixels(next(tasks(name).films([settings(tasks(name))], FRAMES, fps))) for fps in (5, 50))
-        assert (slow != fast).any() == differs
+        task = tasks(name)
+        slow, fast = task.generate_films([settings(task, fps=fps, sampling=Sampling(1, 1.0)) for fps in (5, 50)])
+        assert (pixels(slow) != pixels(fast)).any() == differs
 
 
 def test_defaults_are_the_pipelines(tasks):
@@ -157,8 +187,9 @@ def test_defaults_are_the_pipelines(tasks):
     }  # fmt: skip
     sampling = {name: (task.default_sampling.steps, task.default_sampling.guidance) for name, task in found.items()}
     assert sampling == {"wan": (50, 5.0), "ltx": (50, 3.0), "cogvideox": (50, 6.0)}
-    assert found["wan"].length() == (81, 16.0)
-    assert found["ltx"].length(9) == (9, 25.0)
+    assert found["wan"].film_settings() == FilmSettings(81, 16.0)
+    assert found["ltx"].film_settings(9) == FilmSettings(9, 25.0)
+    assert settings(found["wan"], frames=None).film == FilmSettings(81, 16.0)
     assert found["wan"].unknown_words("a zzz") == []
 
 
@@ -187,31 +218,29 @@ def test_a_number_of_frames_that_diffusers_rounds_is_refused(tasks, name):
             assert below < frames < above
             assert task.geometry.fits(below)
             assert task.geometry.fits(above)
-            with pytest.raises(SaccadeError, match=f"a film of {frames} frames: {name} .*: use {below} or {above}$"):
-                task.length(frames)
+            nearest = above if below == 1 else f"{below} or {above}"
+            with pytest.raises(SaccadeError, match=f"a film of {frames} frames: {name} makes .*: use {nearest}$"):
+                settings(task, frames=frames)
 
 
 @pytest.mark.parametrize(
     ("frames", "fps", "message"),
     [
-        (0, None, r"a film of 0 frames: wan makes 1, 5, 9 and so on, each 4 more: use 1$"),
-        (-4, None, "a film of -4 frames"),
+        (0, None, "a film of 0 frames was requested; 2 to 10000 expected"),
+        (1, None, "a film of 1 frames was requested"),
+        (2, None, r"a film of 2 frames: wan makes 5, 9, 13 and so on, each 4 more: use 5$"),
         (10000, None, "use 9997 or 10001"),
-        (9, 0, "0 frames a second: a number above 0"),
-        (9, -8, "-8 frames a second"),
+        (9, 0.0, "0 frames a second were requested"),
         (9, math.nan, "nan frames a second"),
-        (9, math.inf, "inf frames a second"),
     ],
 )
 def test_lengths_that_are_refused(tasks, frames, fps, message):
     with pytest.raises(SaccadeError, match=message):
-        tasks("wan").length(frames, fps)
+        settings(tasks("wan"), frames=frames, fps=fps)
 
 
 def test_tubes_of_several_latent_frames(tasks):
     """A network of Wan whose tokens are 3 latent frames: 9, 21, 33 frames."""
-    from saccade.checkpoints.film_classes import _whole_tubes
-
     geometry = _whole_tubes(4, 8, (3, 2, 2), 16)
     assert [n for n in range(1, 40) if geometry.fits(n)] == [9, 21, 33]
     assert geometry.nearest(4) == [9]
@@ -239,12 +268,8 @@ def test_sizes_are_multiples(tasks, name, size, multiple):
         ({"prompt": "abc " * 6}, DataError, "the prompt has .. tokens; cogvideox takes 16"),
         ({"seed": -1}, SaccadeError, "the seed -1 is out of range"),
         ({"sampling": Sampling(sampler="heun")}, SaccadeError, "sampled by its own CogVideoXDDIMScheduler"),
-        (
-            {"originals": Originals(Original.read(picture()))},
-            SaccadeError,
-            "is a CogVideoXPipeline, for which there is",
-        ),
-        ({"originals": Originals(style=Original.read(picture()))}, SaccadeError, "takes no style"),
+        ({"known": KnownFrames.of(Original.read(picture()))}, SaccadeError, "whose networks begin with no picture"),
+        ({"known": KnownFrames((picture(),), film=True)}, SaccadeError, "which goes on from no film"),
     ],
 )
 def test_bad_requests(tasks, given, error, message):
@@ -253,48 +278,48 @@ def test_bad_requests(tasks, given, error, message):
     assert "\n" not in str(found.value)
 
 
-def test_networks_for_text_alone_take_no_picture(tasks):
-    originals = Originals(Original.read(picture()))
+def test_known_frames_that_are_refused(tasks):
+    known, last = known_of("wan_image"), known_of("wan_image", last=picture(seed=1))
     for name in ("wan", "stages", "cogvideox"):
-        with pytest.raises(SaccadeError, match="for which there is no image-to-image pipeline"):
-            settings(tasks(name), originals)
-    with pytest.raises(SaccadeError, match="is a WanImageToVideoPipeline, which paints from a picture: give an image"):
+        with pytest.raises(SaccadeError, match="whose networks begin with no picture: leave the image out"):
+            settings(tasks(name), known)
+    with pytest.raises(SaccadeError, match="is a WanImageToVideoPipeline, which begins with a picture: give an image"):
         settings(tasks("wan_image"))
-    with pytest.raises(SaccadeError, match="which reads the picture and takes no strength"):
-        tasks("ltx_image").settings(PROMPT, originals=originals, strength=0.5)
-    hole = Originals(Original.read(picture(), picture(seed=1)))
-    with pytest.raises(SaccadeError, match="takes no mask"):
-        settings(tasks("ltx_image"), hole)
-    given = settings(tasks("ltx_image"), originals)
-    with pytest.raises(SaccadeError, match=r"the settings are of the picture .*: give it too"):
-        next(tasks("ltx_image").films([given], FRAMES, 25))
-    with pytest.raises(SaccadeError, match="has the digest"):
-        next(tasks("ltx_image").films([given], FRAMES, 25, originals=Originals(Original.read(picture(seed=2)))))
+    for name in ("wan_image", "ltx_image", "cogvideox_image", "ltx", "masked"):
+        with pytest.raises(SaccadeError, match="which takes no last frame: leave it out"):
+            settings(tasks(name), last)
+    for originals in (Originals(Original.read(picture())), Originals(style=Original.read(picture()))):
+        with pytest.raises(SaccadeError, match="takes no strength and no style: an image is the first frame of a film"):
+            tasks("ltx_image").settings(PROMPT, originals=originals)
+    given = settings(tasks("ltx_image"), known)
+    for other, what in ((KnownFrames(), "none is given"), (known_of("ltx_image", picture(seed=2)), "is given")):
+        with pytest.raises(SaccadeError, match=f"the settings have the first frame .*{what}"):
+            next(tasks("ltx_image").generate_films([given], other))
 
 
 def test_what_fails_is_named_in_one_line(tasks, monkeypatch):
-    from dataclasses import replace
-
     task = tasks("wan")
     given = settings(task)
-    with pytest.raises(SaccadeError, match="takes no layout of another prompt and no style"):
-        next(task.films([replace(given, layout=Layout("b"))], FRAMES, 16))
+    with pytest.raises(SaccadeError, match="takes no layout of another prompt, no style and no picture"):
+        next(task.generate_films([replace(given, layout=Layout("b"))]))
     with pytest.raises(SaccadeError, match="a film of 8 frames"):
-        next(task.films([given], 8, 16))
+        next(task.generate_films([replace(given, film=FilmSettings(8))]))
+    with pytest.raises(SaccadeError, match="the settings are those of a picture"):
+        next(task.generate_films([replace(given, film=None)]))
     with monkeypatch.context() as patch:
         patch.setattr(task.model, "encode_prompt", lambda *a, **k: 1 / 0)
         with pytest.raises(SaccadeError, match=r"^wan cannot paint this: division by zero$"):
-            next(task.films([given], FRAMES, 16))
+            next(task.generate_films([given]))
     with monkeypatch.context() as patch:
         patch.setattr(task.model.vae.decoder.conv_out.bias, "data", torch.full((3,), torch.nan))
         with pytest.raises(SaccadeError, match="the output of wan is not a number"):
-            next(task.films([given], FRAMES, 16))
+            next(task.generate_films([given]))
     with monkeypatch.context() as patch:
         patch.setattr(type(task.geometry), "fits", lambda self, frames: True)
         with pytest.raises(SaccadeError, match="wan made 9 frames of 64 x 32 pixels instead of 8 of 64 x 32"):
-            next(task.films([given], 8, 16))
+            next(task.generate_films([replace(given, film=FilmSettings(8))]))
     with pytest.raises(KeyboardInterrupt):
-        list(task.films([given], FRAMES, 16, interrupt))
+        list(task.generate_films([given], callback=interrupt))
 
 
 def interrupt(done, steps):
@@ -302,11 +327,11 @@ def interrupt(done, steps):
 
 
 def test_a_missing_package_is_named(tasks, monkeypatch):
-    task, originals = tasks("wan_image"), originals_of("wan_image")
-    given = settings(task, originals)
+    task, known = tasks("wan_image"), known_of("wan_image")
+    given = settings(task, known)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SaccadeError, match="diffusers needs the package ftfy: pip install ftfy"):
-        next(task.films([given], FRAMES, 16, originals=originals))
+        next(task.generate_films([given], known))
 
 
 def test_pictures_and_films_are_not_taken_for_one_another(tasks, tmp_path):

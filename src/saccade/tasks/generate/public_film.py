@@ -1,89 +1,105 @@
 """Public pipelines that make films as tasks: from a text, and from a text and the first frame."""
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from saccade.checkpoints.film_classes import FILM_PIPELINES, FilmGeometry, FilmPipeline, film_pipeline
+from saccade.checkpoints.film_classes import image_to_film, takes_last_frame
 from saccade.checkpoints.pipelines import PublicPipeline, guidance, load_pipeline
-from saccade.errors import CheckpointError, SaccadeError
-from saccade.tasks.generate.base import ReadsNoPictures, first_seed
+from saccade.data.images import Source
+from saccade.errors import SaccadeError
+from saccade.tasks.generate.base import ReadsNoPictures, first_seed, several
+from saccade.tasks.generate.film import KnownFrames, known_frames
+from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.image import Original, Originals, resized
 from saccade.tasks.generate.pipeline_progress import PipelineProgress
-from saccade.tasks.generate.public_model import PublicModel
-from saccade.tasks.generate.public_pictures import check_image, image_settings, picture_input, picture_pipeline
+from saccade.tasks.generate.public_film_model import PublicFilmModel
+from saccade.tasks.generate.public_pictures import converted, picture_input
 from saccade.tasks.generate.public_prompt import check_prompts
+from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback, Sampling
 from saccade.tasks.generate.settings import Settings
 
 
-class PublicFilmTask(ReadsNoPictures, PublicModel):
+class PublicFilmTask(ReadsNoPictures, PublicFilmModel):
     """A pipeline of diffusers that makes films.
 
-    One for films from text begins with a picture too, where its networks can (`painting_from`).
-
-    Raises CheckpointError for a pipeline that is not in FILM_PIPELINES.
+    One for films from text begins with a picture too, where its networks can (`beginning_with`).
     """
 
     kind = "generate"
 
     def __init__(self, public: PublicPipeline):
         super().__init__(public)
-        found = film_pipeline(self.model)
-        if found is None:
-            raise CheckpointError(
-                f"{self.name} is a {type(self.model).__name__}, which makes no films; expected one of "
-                f"{', '.join(FILM_PIPELINES)}"
-            )
-        self.film: FilmPipeline = found
         self.card: dict[str, Any] = {}
-        self._from_picture: PublicFilmTask | None = None
 
-    @cached_property
-    def geometry(self) -> FilmGeometry:
-        """How many frames and pixels it takes, and how they become tokens."""
-        return self.film.geometry(self.model)
+    def generate(
+        self,
+        prompt: str,
+        *,
+        negative_prompt: str = "",
+        n: int = 1,
+        seed: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        image: Source | None = None,
+        last_image: Source | None = None,
+        callback: Callback | None = None,
+    ) -> list[GeneratedFilm]:
+        """Make `n` films of a prompt.
 
-    @property
-    def default_fps(self) -> float:
-        """Frames a second of the films that it was trained on."""
-        return float(self.film.fps(self.model))
+        Args:
+            prompt: what to show. Brackets give weights, as for `GenerateTask`, and weights are refused here; \\( is a
+                plain bracket.
+            negative_prompt: what to move away from; it has an effect where the guidance scale is above 1.
+            seed: of the first film, 0 to 2^63 - 1; film i has seed + i. Default: drawn at random.
+            num_inference_steps, guidance_scale: default: the pipeline's.
+            height, width: in pixels; default: the pipeline's, with an image about their area in its aspect.
+            num_frames: one that the pipeline does not round (`geometry`). Default: the pipeline's.
+            fps: frames a second, which go into the network where it reads them (LTX). Default: those of its training.
+            image: the first frame. last_image: the last one, for the pipelines of Wan that take one.
+            callback: called after each step as callback(steps done, steps in all).
 
-    @property
-    def default_frames(self) -> int:
-        """Frames of a film that the pipeline makes by default."""
-        usual = self.arguments["num_frames"].default
-        frames = self.config.sample_frames if usual is None else usual
-        return frames if self.geometry.fits(frames) else self.geometry.nearest(frames)[0]
+        Raises:
+            DataError: a prompt that is empty, too long, or with weights.
+            SaccadeError: values out of range, or that the pipeline does not take.
+        """
+        first = None if image is None else Original.read(image)
+        known = known_frames(first, None if last_image is None else Original.read(last_image), None, False)
+        film = self.film_settings(num_frames, fps, known)
+        given = {"steps": num_inference_steps, "guidance": guidance_scale}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        sampling = replace(self.default_sampling, **changes)
+        height, width = self.fit(known, height, width)
+        settings = self.settings(prompt, negative_prompt, seed, sampling, height, width, film=film)
+        return list(self.generate_films(several(settings, n), known, callback=callback))
 
-    @property
-    def default_size(self) -> tuple[int, int]:
-        """(height, width) in pixels that the pipeline makes by default."""
-        if isinstance(self.arguments["height"].default, int):
-            return super().default_size
-        return self.config.sample_height * self.geometry.spatial, self.config.sample_width * self.geometry.spatial
+    def film_settings(
+        self, frames: int | None = None, fps: float | None = None, known: KnownFrames | None = None
+    ) -> FilmSettings:
+        """Of a film with the known frames; default: the pipeline's length and rate, as far as they are not given.
 
-    def text_tokens(self, tokenizer: Any) -> int:
-        """How many tokens the pipeline takes from its tokenizer."""
-        return getattr(self.config, "max_text_seq_length", None) or super().text_tokens(tokenizer)
+        Raises SaccadeError where they are out of range."""
+        frames = self.default_frames if frames is None else frames
+        return (known or KnownFrames()).settings(frames, self.default_fps if fps is None else fps)
 
-    def painting_from(self, originals: Originals) -> "PublicFilmTask":
-        """The task whose pipeline takes the pictures: this one, or of a pipeline for films from text and an image the
-        one of the same networks that begins with it. Raises SaccadeError where there is none."""
-        if originals.image is None or picture_input(self.model):
-            return self
-        if self._from_picture is None:
-            pipeline = picture_pipeline(self.model, originals.image.mask is not None, self.name)
-            task = PublicFilmTask(PublicPipeline(pipeline, guidance(pipeline), self.name, self.notes))
-            task.digest = self.digest  # of the same networks
-            self._from_picture = task
-        return self._from_picture
+    def fit(
+        self, known: KnownFrames, height: int | None = None, width: int | None = None
+    ) -> tuple[int | None, int | None]:
+        """(height, width) of a film that begins with a picture: about the area of the default size in its aspect, or
+        the given sides, of which one gives the other; as given without a picture."""
+        return known.fit(self.default_size, math.lcm(*self.geometry.multiple), height, width)
 
     def settings(
         self,
@@ -95,133 +111,134 @@ class PublicFilmTask(ReadsNoPictures, PublicModel):
         width: int | None = None,
         originals: Originals | None = None,
         strength: float | None = None,
+        style_strength: float = 1.0,
+        film: FilmSettings | None = None,
     ) -> Settings:
-        """The settings of a film, checked; of its length see `length`.
-
-        negative: has an effect where the guidance scale is above 1. seed: default: drawn at random. sampling, height,
-        width: default: the pipeline's. originals: with the image that a film begins with.
-
-        Raises:
-            DataError: a prompt that is empty, too long, or with weights.
-            SaccadeError: values out of range, or that the pipeline does not take.
-        """
+        """The settings of one film, checked. film: default: `film_settings()`. Raises as `generate` does, and for
+        pictures other than the frames of `film`."""
         given = originals or Originals()
-        task = self.painting_from(given)
-        if task is not self:
-            return task.settings(prompt, negative, seed, sampling, height, width, given, strength)
-        seed, sampling = first_seed(seed), sampling or self.default_sampling
-        self.check_sampling(sampling)
-        usual = self.default_size
+        if strength is not None or given.image is not None or given.style is not None:
+            raise SaccadeError(f"{self.name} takes no strength and no style: an image is the first frame of a film")
+        sampling, usual = sampling or self.default_sampling, self.default_size
         size = (usual[0] if height is None else height, usual[1] if width is None else width)
-        self._check_size(size)
-        if given.style is not None:
-            raise SaccadeError(f"{self.name} is a {type(self.model).__name__}, which takes no style: leave it out")
         check_prompts(self.name, self.tokenizers, prompt, negative)
-        image = image_settings(self.model, self.name, given.image, strength, sampling.steps)
-        return Settings(
-            prompt, seed, size, negative, sampling, self.name, self.digest, scheduler=self.scheduler, image=image
-        )
+        found = Settings(
+            prompt, first_seed(seed), size, negative, sampling, self.name, self.digest, scheduler=self.scheduler,
+            film=film or self.film_settings(),
+        )  # fmt: skip
+        self._check(found)
+        return found
 
-    def length(self, frames: int | None = None, fps: float | None = None) -> tuple[int, float]:
-        """(frames, frames a second) of a film, checked; default: the pipeline's.
-
-        Raises SaccadeError for a number of frames that the pipeline would round, and for frames a second that are not
-        above 0."""
-        frames = self.default_frames if frames is None else frames
-        fps = self.default_fps if fps is None else float(fps)
-        if not self.geometry.fits(frames):
-            first, step = self.geometry.first, self.geometry.step
-            raise SaccadeError(
-                f"a film of {frames} frames: {self.name} makes {first}, {first + step}, {first + 2 * step} and so on, "
-                f"each {step} more: use {' or '.join(map(str, self.geometry.nearest(frames)))}"
-            )
-        if not (math.isfinite(fps) and fps > 0):
-            raise SaccadeError(f"{fps:g} frames a second: a number above 0 is expected")
-        return frames, fps
-
-    def fit(self, image: Original, height: int | None = None, width: int | None = None) -> tuple[int, int]:
-        """(height, width) of a film that begins with an image: about the area of the default size in its aspect, or the
-        given sides, of which one gives the other."""
-        return image.fit(self.default_size, math.lcm(*self.geometry.multiple), height, width)
-
-    def films(
+    def generate_films(
         self,
         settings: Sequence[Settings],
-        frames: int,
-        fps: float,
-        callback: Callback | None = None,
+        known: KnownFrames | None = None,
         originals: Originals | None = None,
-    ) -> Iterator[list[Image.Image]]:
-        """The frames of a film for each of the settings, in order, one film at a time: the same, bit for bit, whatever
-        is made beside it, and the same as the pipeline's own call gives with a generator of the seed.
+        callback: Callback | None = None,
+    ) -> Iterator[GeneratedFilm]:
+        """A film for each of the settings, in order, one at a time: the same, bit for bit, whatever is made beside it,
+        and the same as the pipeline's own call gives with a generator of the seed on the CPU.
 
-        frames, fps: as `length` returns them. The frames a second go into the network where it reads them (LTX).
-        callback: called after each step as callback(steps done, steps in all). originals: the image that films begin
-        with, which is resized to the size of the settings.
+        known: the first frame, and the last, which are resized to the size of the settings. originals: as of
+        `generate_films` of our own generators; a public pipeline takes none. callback: as of `generate`.
 
-        Raises SaccadeError for a layout, a style or an image that the pipeline does not take, where the pipeline fails,
-        where its output is not finite, or is of another size or length.
+        Raises SaccadeError where the settings are of other frames, or of what the pipeline does not take; where the
+        pipeline fails, its output is not finite, or is of another size or length.
         """
-        frames, fps = self.length(frames, fps)
-        if any(each.layout or each.style for each in settings):
-            raise SaccadeError(f"{self.name} takes no layout of another prompt and no style: leave them out")
+        known = known or KnownFrames()
         steps = [each.sampling.steps for each in settings]
         for i, each in enumerate(settings):
-            own = (originals or Originals()).of(each)
-            task = self.painting_from(own)
-            check_image(task.model, self.name, each.image, each.sampling.steps)
+            task = self._check(each)
+            known.check(_film(each))
             progress = PipelineProgress(callback, sum(steps[:i]), sum(steps), steps[i])
-            pixels = task._run(each, frames, fps, own, progress)
-            yield [Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8)) for frame in pixels]
+            pixels = task._run(each, known, progress)
+            images = [Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8)) for frame in pixels]
+            yield GeneratedFilm(images, each)
+
+    def beginning_with(self, film: FilmSettings) -> "PublicFilmTask":
+        """The task whose pipeline takes the known frames of a film: this one, or of a pipeline for films from text the
+        one of the same networks that begins with a picture.
+
+        Raises SaccadeError where there is none, for a pipeline that needs a picture, and for a last frame or a film to
+        go on from where it takes none."""
+        kind = type(self.model).__name__
+        if film.before is not None:
+            raise SaccadeError(f"{self.name} is a {kind}, which goes on from no film: leave it out, or give an image")
+        if film.first is None:
+            if picture_input(self.model) is not None:
+                raise SaccadeError(f"{self.name} is a {kind}, which begins with a picture: give an image")
+            return self
+        task = self if picture_input(self.model) is not None else self._begun
+        if film.last is not None and not takes_last_frame(task.model):
+            raise SaccadeError(f"{self.name} is a {kind}, which takes no last frame: leave it out")
+        return task
+
+    @cached_property
+    def _begun(self) -> "PublicFilmTask":
+        kind = image_to_film(self.model)
+        if kind is None:
+            raise SaccadeError(
+                f"{self.name} is a {type(self.model).__name__}, whose networks begin with no picture: leave the image "
+                "out, or use a pipeline for image to video"
+            )
+        pipeline = converted(self.model, kind, self.name)
+        task = PublicFilmTask(PublicPipeline(pipeline, guidance(pipeline), self.name, self.notes))
+        task.digest = self.digest  # of the same networks
+        return task
 
     def unknown_words(self, prompt: str) -> list[str]:
         """None: what a public pipeline was trained on is not recorded."""
         return []
 
-    def _run(
-        self, settings: Settings, frames: int, fps: float, originals: Originals, progress: PipelineProgress
-    ) -> Float[np.ndarray, "t y x 3"]:
+    def _check(self, settings: Settings) -> "PublicFilmTask":
+        """The task that makes the film. Raises SaccadeError for settings that no pipeline of these networks takes."""
+        if settings.layout or settings.style or settings.image:
+            raise SaccadeError(
+                f"{self.name} takes no layout of another prompt, no style and no picture beside the first frame: leave "
+                "them out"
+            )
+        self.check_sampling(settings.sampling)
+        self.check_length(_film(settings).frames)
+        self.check_size(settings.size)
+        return self.beginning_with(_film(settings))
+
+    def _run(self, settings: Settings, known: KnownFrames, progress: PipelineProgress) -> Float[np.ndarray, "t y x 3"]:
         """Pixels, 0 to 1."""
-        self._check_libraries()
-        found = self.call(self._options(settings, frames, fps, originals), progress).frames[0]
+        self.check_libraries()
+        found = self.call(self._options(settings, known), progress).frames[0]
         self.check_finite(found, settings)
-        if found.shape[:3] != (frames, *settings.size):
+        frames, (height, width) = settings.frames, settings.size
+        if found.shape[:3] != (frames, height, width):
             t, y, x = found.shape[:3]
             raise SaccadeError(
-                f"{self.name} made {t} frames of {x} x {y} pixels instead of {frames} of {settings.size[1]} x "
-                f"{settings.size[0]}: choose a length and a size that it supports"
+                f"{self.name} made {t} frames of {x} x {y} pixels instead of {frames} of {width} x {height}: choose a "
+                "length and a size that it supports"
             )
         return found
 
-    def _options(self, settings: Settings, frames: int, fps: float, originals: Originals) -> dict[str, Any]:
+    def _options(self, settings: Settings, known: KnownFrames) -> dict[str, Any]:
         """Arguments of the pipeline's call."""
         height, width = settings.size
-        options = self.shared_options([settings]) | {"num_frames": frames, "height": height, "width": width}
+        options = self.shared_options([settings]) | {"num_frames": settings.frames, "height": height, "width": width}
         if self.film.rate:
-            options[self.film.rate] = fps
+            options[self.film.rate] = _film(settings).fps
         if getattr(self.config, "max_text_seq_length", None):  # the default of the call is that of one checkpoint
             options["max_sequence_length"] = self.config.max_text_seq_length
         takes = picture_input(self.model)
-        if takes is not None and originals.image is not None:
-            options[takes.image] = resized(originals.image.image, settings.size)
+        if takes is not None:
+            options[takes.image] = resized(known.before[0], settings.size)
+        if known.last is not None:
+            options["last_image"] = resized(known.last.image, settings.size)
         return options
 
-    def _check_size(self, size: tuple[int, int]) -> None:
-        multiple = self.geometry.multiple
-        if any(side < each or side % each for side, each in zip(size, multiple, strict=True)):
-            raise SaccadeError(
-                f"a size of {size[1]} x {size[0]} pixels: multiples of {multiple[1]} x {multiple[0]}, from there on, "
-                f"are expected by {self.name}"
-            )
 
-    def _check_libraries(self) -> None:
-        """Raises SaccadeError without ftfy, which diffusers uses for Wan's prompts; with a picture, without a check."""
-        kind = type(self.model).__name__
-        if kind == "WanImageToVideoPipeline" and importlib.util.find_spec("ftfy") is None:
-            raise SaccadeError(f"{self.name} is a {kind}, for which diffusers needs the package ftfy: pip install ftfy")
+def _film(settings: Settings) -> FilmSettings:
+    if settings.film is None:
+        raise SaccadeError("the settings are those of a picture: give the number of frames of a film")
+    return settings.film
 
 
-def load_film_pipeline(spec: str) -> PublicFilmTask:
+def load_film_pipeline(spec: str | Path) -> PublicFilmTask:
     """A pipeline that makes films. spec: "diffusers:FOLDER", a folder that diffusers saved, or "hf:owner/name".
 
     Raises CheckpointError for a pipeline that makes no films, and as `load_pipeline` does."""

@@ -5,6 +5,7 @@ picture and text jointly: the weights of a patch over the tokens of the text sum
 the picture. Tokens that are no word (begin, end, padding) are counted in both.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from saccade.ops import split_words
 from saccade.tasks.generate.image import Originals
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.public import PublicGenerateTask
+from saccade.tasks.generate.public_model import PublicModel
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
@@ -45,6 +47,12 @@ TOKENIZERS: Mapping[str, tuple[str, ...]] = {
     "FluxInpaintPipeline": ("tokenizer_2",),
     "PixArtAlphaPipeline": ("tokenizer",),
     "PixArtSigmaPipeline": ("tokenizer",),
+    "WanPipeline": ("tokenizer",),
+    "WanImageToVideoPipeline": ("tokenizer",),
+    "LTXPipeline": ("tokenizer",),
+    "LTXImageToVideoPipeline": ("tokenizer",),
+    "CogVideoXPipeline": ("tokenizer",),
+    "CogVideoXImageToVideoPipeline": ("tokenizer",),
 }
 
 
@@ -121,7 +129,7 @@ def trace_pipeline(
     )
 
 
-def prompt_tokens(task: PublicGenerateTask, prompt: str) -> tuple[list[str], list[list[int]]]:
+def prompt_tokens(task: PublicModel, prompt: str) -> tuple[list[str], list[list[int]]]:
     """The words of a prompt, and the tokens of each among those of the text that the network attends to.
 
     Raises SaccadeError for a pipeline that is not in TOKENIZERS."""
@@ -133,6 +141,8 @@ def prompt_tokens(task: PublicGenerateTask, prompt: str) -> tuple[list[str], lis
     text = parse_prompt(prompt).text
     if hasattr(task.model, "_text_preprocessing"):  # PixArt lower-cases
         text = task.model._text_preprocessing(text, clean_caption=False)[0]
+    if clean := getattr(sys.modules[type(task.model).__module__], "prompt_clean", None):  # Wan joins spaces
+        text = clean(text)
     words = split_words(text)
     tokens: list[list[int]] = [[] for _ in words]
     start = 0
@@ -148,7 +158,7 @@ def prompt_tokens(task: PublicGenerateTask, prompt: str) -> tuple[list[str], lis
     return [word.text for word in words], tokens
 
 
-def _spans(task: PublicGenerateTask, tokenizer: Any, text: str, most: int) -> Sequence[tuple[int, int]]:
+def _spans(task: PublicModel, tokenizer: Any, text: str, most: int) -> Sequence[tuple[int, int]]:
     """Of each token in the text; empty for special ones."""
     with quiet_diffusers(task.name):
         return tokenizer(text, truncation=True, max_length=most, return_offsets_mapping=True)["offset_mapping"]

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from saccade.checkpoints.film_classes import image_to_film
 from saccade.checkpoints.pipeline_classes import IMAGE_TO_IMAGE, INPAINTING, PICTURE_INPUTS, PictureInput
 from saccade.checkpoints.pipelines import denoiser, quiet_diffusers
 from saccade.errors import SaccadeError
@@ -30,17 +29,22 @@ def picture_pipeline(pipeline: Any, masked: bool, name: str) -> Any:
     kind = type(pipeline).__name__
     if kind in PICTURE_INPUTS:
         return pipeline
-    found = INPAINTING.get(kind) if masked else IMAGE_TO_IMAGE.get(kind) or image_to_film(pipeline)
+    found = (INPAINTING if masked else IMAGE_TO_IMAGE).get(kind)
     if found is None:
         what, leave = ("inpainting", "mask") if masked else ("image-to-image", "image")
         raise SaccadeError(
             f"{name} is a {kind}, for which there is no {what} pipeline that can be used here: leave out the "
             f"{leave}, or use another model"
         )
+    return converted(pipeline, found, name)
+
+
+def converted(pipeline: Any, kind: str, name: str) -> Any:
+    """A pipeline of another class with the same networks. name: for messages."""
     with quiet_diffusers(name) as diffusers:
-        converted = getattr(diffusers, found).from_pipe(pipeline, torch_dtype=denoiser(pipeline).dtype)
-    converted.set_progress_bar_config(disable=True)
-    return converted
+        found = getattr(diffusers, kind).from_pipe(pipeline, torch_dtype=denoiser(pipeline).dtype)
+    found.set_progress_bar_config(disable=True)
+    return found
 
 
 def image_settings(
