@@ -60,12 +60,15 @@ class TextMaps:
 
     @property
     def most_local(self) -> tuple[int, int]:
-        """The word with the least uniform map, of the mean over steps, layers and heads; and the layer, of its maps."""
+        """The word with the least uniform map, of the mean over steps, layers and heads; and the layer, of its maps,
+        or, with source pictures, the one that attends most to these."""
         maps = torch.stack([layer.weights.mean(dim=(0, 1)) for layer in self.layers])  # (layers m n)
-        maps = maps[:, : len(self.words) - self.other]
-        mean = maps.mean(dim=0)
+        words = maps[:, : len(self.words) - self.other]
+        mean = words.mean(dim=0)
         word = int((mean.std(dim=1, correction=0) / mean.mean(dim=1)).argmax())
-        return word, int(maps[:, word].std(dim=1, correction=0).argmax())
+        if self.given:
+            return word, int(maps[:, list(self.given.values())].sum(dim=(1, 2)).argmax())
+        return word, int(words[:, word].std(dim=1, correction=0).argmax())
 
     def packed(self, prefix: str = "", keys: bool = True) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
         """What is needed to read each layer, and its bytes by name. keys: with the keys of the places, which are the
