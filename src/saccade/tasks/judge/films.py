@@ -90,7 +90,11 @@ def judge_film(
     if len(frames) < 2:
         raise DataError(f"the film has {len(frames)} frames; 2 or more expected")
     pictures = [read_image(frame) for frame in frames]
-    found = (finder or ObjectFinder()).find(pictures)
+    return judge_found_film((finder or ObjectFinder()).find(pictures), description)
+
+
+def judge_found_film(found: Sequence[Sequence[FoundObject]], description: FilmDescription) -> FilmJudgement:
+    """`judge_film` of the objects that were found in each of two or more frames."""
     matches = [match_objects(description.objects, each) for each in found]
     tracks = tuple(_track(i, matches, found) for i in range(len(description.objects)))
     counts = [len(each) for each in found]
