@@ -1,8 +1,12 @@
 """Pictures with captions as the data of a task: `--data photos/`."""
 
+from typing import TypeVar
+
 from saccade.data.captions import CaptionSet, caption_splits
 from saccade.ops import tokenize
 from saccade.options import DataOptions
+
+Captioned = TypeVar("Captioned", bound=CaptionSet)
 
 
 def captioned_splits(options: DataOptions, seed: int, max_words: int) -> tuple[CaptionSet, CaptionSet]:
@@ -12,12 +16,12 @@ def captioned_splits(options: DataOptions, seed: int, max_words: int) -> tuple[C
     Raises DataError for data without captions, and as `caption_splits` does."""
     assert options.data is not None
     train, val = caption_splits(options.data, options.val, options.val_fraction, seed, options.on_error)
-    return _readable(train, max_words), _readable(val, max_words)
+    return without_long_captions(train, max_words), without_long_captions(val, max_words)
 
 
-def _readable(dataset: CaptionSet, max_words: int) -> CaptionSet:
-    """Without longer captions. They are noted, because a run that has too few pictures left ends before it prints what
-    it skipped."""
+def without_long_captions(dataset: Captioned, max_words: int) -> Captioned:
+    """The set without captions of more than `max_words` words. They are noted, because a run that has too few pictures
+    left ends before it prints what it skipped."""
     readable = dataset.readable_captions(lambda text: tokenize([text], max_words))
     reasons = list(readable.skipped.values())[len(dataset.skipped) :]
     if reasons:

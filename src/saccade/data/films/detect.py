@@ -33,8 +33,8 @@ def holds_films(source: str | os.PathLike[str]) -> bool:
     still = [name for name in still if name not in moving or (name in animated and not is_animated(path / name))]
     if still:
         raise DataError(
-            f"{escape(path)} holds films ({escape(films[0])}) and pictures ({escape(still[0])}): keep them in folders of "
-            "their own"
+            f"{escape(path)} holds films ({escape(films[0])}) and pictures ({escape(still[0])}): keep them in folders "
+            "of their own"
         )
     return True
 

@@ -17,6 +17,8 @@ class CaptionedPictures:
     resized to the shorter side and cropped to its centre; nothing else is changed, as captions may tell left from
     right and name colours."""
 
+    frames = 1
+
     def __init__(self, dataset: CaptionSet, size: tuple[int, int], views: int):
         self.label, self.views = dataset.label, views
         self.data, kept = prepare_captioned(dataset, Preprocess(size, "crop"))

@@ -5,25 +5,27 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from saccade.data.captions import CaptionSet
+from saccade.data.films import FilmSet
 from saccade.data.pairs import PairSet, StyleSet
 from saccade.data.scenes import Scenes
 from saccade.errors import UsageError
 from saccade.tasks.generate.batches import Samples
 from saccade.tasks.generate.captioned import CaptionedPictures
-from saccade.tasks.generate.films import SceneFilms
+from saccade.tasks.generate.films import FilmsToPaint, SceneFilms
 from saccade.tasks.generate.pairs import PairsToPaint
 from saccade.tasks.generate.recipe import GenerateRecipe
 from saccade.tasks.generate.scenes import ScenesToPaint
 from saccade.tasks.generate.styles import StylesToPaint
 from saccade.tasks.training import check_scene_size
 
-PaintingSet = Scenes | CaptionSet | PairSet | StyleSet
+PaintingSet = Scenes | CaptionSet | FilmSet | PairSet | StyleSet
 
 
 class PaintingSource(Protocol):
-    """What a generator is trained on, as samples."""
+    """What a generator is trained on, as samples. frames: of each, 1 of pictures."""
 
     label: str
+    frames: int
 
     def __len__(self) -> int: ...
 
@@ -57,6 +59,8 @@ def open_source(data: PaintingSet, recipe: GenerateRecipe, size: tuple[int, int]
         return PairsToPaint(data, recipe, size, views)
     if isinstance(data, StyleSet):
         return StylesToPaint(data, recipe, size, views)
+    if isinstance(data, FilmSet):
+        return FilmsToPaint(data, recipe, size)
     return CaptionedPictures(data, size, views)
 
 
@@ -69,6 +73,11 @@ def open_films(data: PaintingSet, recipe: GenerateRecipe) -> PaintingSource | No
     if not isinstance(data, Scenes):
         raise UsageError("--film-share is of drawn scenes: use --data scenes:N or leave it out")
     return SceneFilms(data, recipe)
+
+
+def has_films(data: PaintingSet, recipe: GenerateRecipe) -> bool:
+    """Whether some of the samples are films."""
+    return isinstance(data, FilmSet) or recipe.film_share > 0
 
 
 def check_captions(data: PaintingSet) -> None:

@@ -1,14 +1,20 @@
-"""Films of drawn scenes to train a generator, with captions of what moves how."""
+"""Films to train a generator: drawn ones, with captions of what moves how, and films on disk."""
+
+from fractions import Fraction
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from saccade.data.cache import MEMORY_BUDGET
+from saccade.data.films import FilmSet
+from saccade.data.films.arrays import prepare_films
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.films import Film
 from saccade.data.scenes.phrasing_films import draw_film_caption
 from saccade.data.scenes.stream import Stream
 from saccade.tasks.generate.batches import Samples, SourcePixels
+from saccade.tasks.generate.captioned import draw_captions
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 _CAPTIONS = 8  # stream of random numbers, beside those of scenes and what they are painted from
@@ -38,6 +44,26 @@ class SceneFilms:
             for name in self.sources
         }
         return Samples(films, list(captions), ~absent, sources)
+
+
+class FilmsToPaint:
+    """Films on disk, decoded once, of which each sample is a clip with one of the film's captions. Frames are resized
+    to cover the size and cropped to the centre; nothing is mirrored or played backwards, as captions may say where
+    things move."""
+
+    def __init__(self, dataset: FilmSet, recipe: GenerateRecipe, size: tuple[int, int], budget: int = MEMORY_BUDGET):
+        self.label, self.frames = dataset.label, recipe.frames
+        rate = Fraction(recipe.fps).limit_denominator(1001)
+        self.films, _ = prepare_films(dataset, recipe.frames, size, rate, budget)
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> Samples:
+        """A clip of each film."""
+        clips = self.films.clips(indices, generator)
+        captions = draw_captions([self.films.captions[i] for i in indices.tolist()], generator)
+        return Samples(clips, *captions, {})
 
 
 def draw_clip(scenes: Scenes, seed: int, size: tuple[int, int], frames: int) -> tuple[np.ndarray, str]:

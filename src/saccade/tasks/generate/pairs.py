@@ -19,6 +19,7 @@ class PairsToPaint:
     change their meaning. Some of the pictures to paint from are left out."""
 
     sources = ("picture",)
+    frames = 1
 
     def __init__(
         self, dataset: PairSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET

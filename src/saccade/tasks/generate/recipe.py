@@ -44,6 +44,8 @@ class GenerateRecipe(Options):
     films with captions."""
     frames: Annotated[int, Field(gt=2)] = 17
     """Frames of a film, an odd number: the first one, then tubes of two."""
+    fps: Annotated[float, Field(ge=0.1, le=240)] = 8.0
+    """Frames a second at which films on disk are read."""
     source_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the pictures to paint from, and of the pictures of a style, that are left out with --pairs and --styles,
     which guidance by them needs."""

@@ -46,6 +46,7 @@ class ScenesToPaint:
     pictures to be made from."""
 
     label = "scenes with captions, rendered for each batch"
+    frames = 1
 
     def __init__(self, scenes: Scenes, recipe: GenerateRecipe, views: int):
         self.scenes, self.recipe, self.views = scenes, recipe, views

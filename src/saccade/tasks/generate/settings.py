@@ -193,7 +193,7 @@ class Settings:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Settings from a PNG, a film or a folder of its frames. Raises DataError if it cannot be read or holds none."""
+        """Settings from a PNG, a film or a folder of frames. Raises DataError if it cannot be read or holds none."""
         if file.is_dir() or file.suffix.lower() in FILM_SUFFIXES:
             return cls._parse_file(read_parameters(file), file)
         try:

@@ -26,6 +26,7 @@ class StylesToPaint:
     Raises DataError if there is none to paint."""
 
     sources = ("picture", "style")
+    frames = 1
 
     def __init__(
         self, dataset: StyleSet, recipe: GenerateRecipe, size: tuple[int, int], views: int, budget: int = MEMORY_BUDGET

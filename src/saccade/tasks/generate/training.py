@@ -24,6 +24,7 @@ from saccade.tasks.generate.datasets import (
     PaintingSet,
     PaintingSource,
     check_captions,
+    has_films,
     open_films,
     open_source,
     sources_of,
@@ -58,15 +59,16 @@ class GenerateTraining(SourceTraining):
         super().__init__(train, val, recipe, seed, pretrained)
         self.labels = []
         sources = sources_of(train, recipe)
-        generator = Generator(generator_config(recipe, sources, pretrained))
+        films = has_films(train, recipe)
+        generator = Generator(generator_config(recipe, sources, films, pretrained))
         if pretrained is not None:
             load_weights(generator, pretrained)
         self.model, self._text = generator, generator.config.text
-        freeze_unused(generator, sources, recipe.film_share > 0)
+        freeze_unused(generator, sources, films)
         if recipe.objective == "mean-flow":
             check_captions(train)
-        if recipe.objective == "mean-flow" and recipe.film_share:
-            raise UsageError("--objective mean-flow converts a generator of pictures: leave --film-share out")
+        if recipe.objective == "mean-flow" and films:
+            raise UsageError("--objective mean-flow converts a generator by pictures: leave films out")
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
@@ -100,10 +102,8 @@ class GenerateTraining(SourceTraining):
     ) -> list[Batch]:
         """step: of the random numbers that are the same for all batches of a step."""
         n = 0 if films is None else round(len(indices) * self.recipe.film_share)
-        found = [self._batch(source, indices[n:], generator, Known())] if n < len(indices) else []
-        if films is not None and n:
-            found.append(self._batch(films, indices[:n], generator, draw_known(self.recipe.frames, step)))
-        return found
+        parts = [(source, indices[n:])] if films is None else [(source, indices[n:]), (films, indices[:n])]
+        return [self._batch(each, some, generator, draw_known(each.frames, step)) for each, some in parts if len(some)]
 
     def _batch(self, source: PaintingSource, indices: Tensor, generator: RandomGenerator, known: Known) -> Batch:
         samples = source.samples(indices, self.size, generator)
@@ -192,16 +192,18 @@ def freeze_unused(generator: Generator, sources: Sequence[str], films: bool) -> 
             part.requires_grad_(name in sources)
 
 
-def generator_config(recipe: GenerateRecipe, sources: Sequence[str], pretrained: Task | None) -> GeneratorConfig:
-    """The generator that a recipe describes, with these sources beside the caption; of a pretrained generator its own,
-    with these sources too."""
+def generator_config(
+    recipe: GenerateRecipe, sources: Sequence[str], films: bool, pretrained: Task | None
+) -> GeneratorConfig:
+    """The generator that a recipe describes, with these sources beside the caption, and weights for films if there are
+    some; of a pretrained generator its own, with these too."""
     if isinstance(pretrained, GenerateTask):
         contained = recipe.guidance if recipe.objective == "mean-flow" else pretrained.model.config.contained_guidance
         config = pretrained.model.config
         known = set(config.pictures) | set(sources)
         pictures = tuple(name for name in PICTURE_SOURCES if name in known)
-        films = config.films or recipe.film_share > 0
-        return config.model_copy(update={"contained_guidance": contained, "pictures": pictures, "films": films})
+        new = {"contained_guidance": contained, "pictures": pictures, "films": config.films or films}
+        return config.model_copy(update=new)
     if recipe.objective == "mean-flow":
         raise UsageError("--objective mean-flow converts a trained generator: give one with --weights")
     heads, text = recipe.width // HEAD_WIDTH, recipe.text_width
@@ -212,7 +214,7 @@ def generator_config(recipe: GenerateRecipe, sources: Sequence[str], pretrained:
             "patch": recipe.patch,
             "bottleneck": recipe.bottleneck,
             "refine": recipe.refine,
-            "films": recipe.film_share > 0,
+            "films": films,
             "text": {
                 "block": {"width": text, "heads": text // HEAD_WIDTH, "hidden": 2 * text},
                 "depth": recipe.text_depth,
