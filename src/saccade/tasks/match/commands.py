@@ -33,7 +33,7 @@ class MatchValOptions(Options):
     """Options of `val` with a matcher."""
 
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Score only the pictures that training holds out with this --val-fraction (0.1 by default) and seed 0, beside a
+    """Score only what training holds out with this --val-fraction (0.1 by default) and seed 0; a matcher beside a
     baseline that takes the captions of the nearest other pictures."""
 
 
