@@ -44,8 +44,8 @@ def wan():
 
 def wan_two_stages():
     """Two networks, for much and for little noise."""
-    parts = wan_parts()
-    return diffusers.WanPipeline(**parts, transformer_2=wan_transformer(num_layers=1), boundary_ratio=0.875)
+    parts = wan_parts() | {"scheduler": diffusers.UniPCMultistepScheduler(use_flow_sigmas=True, flow_shift=7.0)}
+    return diffusers.WanPipeline(**parts, transformer_2=wan_transformer(num_layers=1), boundary_ratio=0.95)
 
 
 def wan_masked_times():
@@ -124,10 +124,11 @@ def cogvideox():
 
 
 def cogvideox_tubes():
-    """As of CogVideoX 1.5: rotary positions, and tokens of two latent frames."""
+    """As of CogVideoX 1.5: rotary positions, and tokens of two latent frames; noise is drawn in each step."""
     parts = cogvideox_parts(
         patch_size_t=2, use_rotary_positional_embeddings=True, patch_bias=False, sample_height=8, sample_width=16
     )
+    parts["scheduler"] = diffusers.CogVideoXDPMScheduler()
     return diffusers.CogVideoXPipeline(**parts)
 
 

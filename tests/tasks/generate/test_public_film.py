@@ -125,6 +125,16 @@ def test_settings_survive_their_text_and_give_the_same_film(tasks, name):
     np.testing.assert_array_equal(pixels(films[0]), directly(task.model, negative_prompt="blue", **rate))
 
 
+def test_a_file_of_a_film_says_how_to_make_it_again(tasks, tmp_path):
+    task, known = tasks("ltx_image"), known_of("ltx_image")
+    [film] = task.generate_films([settings(task, known, fps=12.5)], known)
+    film.save(tmp_path / "film.webp")
+    read = Settings.read(tmp_path / "film.webp")
+    assert (read, read.frames, read.film.fps) == (film.settings, FRAMES, 12.5)
+    [again] = task.generate_films([read], known)
+    np.testing.assert_array_equal(pixels(again), pixels(film))
+
+
 @pytest.mark.parametrize("name", FILMS)
 def test_guidance_is_classifier_free(tasks, name):
     task = tasks(name)
