@@ -15,7 +15,8 @@ import saccade.studio
 from saccade.data.clips import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.studio.film import Film, FilmCall, FilmLayout
+from saccade.studio.film import Film
+from saccade.studio.film_attention import FilmCall, FilmLayout
 from saccade.studio.page import PageInput, write_page
 from saccade.studio.views import LookOptions
 from saccade.studio.views.film import FilmView, film_calls
@@ -128,6 +129,18 @@ def test_distances_of_uneven_groups():
     found = call.distances()
     torch.testing.assert_close(found[0].double(), (rows * time).sum(-1).mean(-1), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found[1].double(), (rows * space).sum(-1).mean(-1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reach", ["time", "space"])
+def test_distances_of_divided_attention(reach):
+    layout = FilmLayout([Image.new("RGB", (6, 4))] * 5, [0.0] * 5, [(i,) for i in range(5)], (2, 3), ["cls"])
+    call = FilmCall("a", 1, layout, torch.randn(1, 4, 31, 7), torch.randn(1, 2, 31, 7), 0.7, reach)
+    rows = call.rows(range(31))[0, :, 1:, 1:]
+    rows = rows / rows.sum(-1, keepdim=True)
+    place = torch.tensor([(i // 6, i % 6 // 3, i % 3) for i in range(30)]).float()
+    far = torch.stack([torch.cdist(place[:, :1], place[:, :1]), torch.cdist(place[:, 1:], place[:, 1:])])
+    expected = torch.einsum("hin,din->dh", rows, far) / 30
+    torch.testing.assert_close(torch.stack(call.distances()), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["videomae", "vivit"])
