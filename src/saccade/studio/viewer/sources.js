@@ -31,7 +31,7 @@ export class SourcesScene extends PaintingScene {
       crossWhat2: '① Click a place in the result. ② shows to which places of the source pictures it attends: dark is a low weight, bright a high one, and how its attention is divided between words and pictures. ③ goes the other way: click a word, or a place in a source picture, and see which patches of the result attend to it. ④ has the maps of ③ for each layer and head. The slider below chooses the step.',
       chooseObject: 'The result: select a place', others: 'Words of the prompt, and each source picture as a whole',
       besideTitle: 'What this place attends to', besideWhere: 'For the {patch} of the result (step {step}, layer {layer}, {head}).',
-      besideHelp: 'All source pictures share one colour scale. Below each: the same for every layer (down) and head (across).',
+      besideHelp: 'One colour scale for all source pictures. The small maps show the same for every layer (down) and head (across).',
       'source picture': 'picture', 'source masked': 'masked picture', 'source style': 'style', words: 'words', absent: 'none (sources that are absent)',
       sourcePlace: '{source}, row {row}, column {column}', sourceHelp: '{source}: {share} of the attention. Arrow keys move the selected place, Home goes to the first, End to the last; the patches that attend to it are shown in the result.',
       sourceShare: '{share} of the attention', sourceMost: 'Highest: row {row}, column {column}, {share}', sourceNone: 'It takes no part in the evaluation with this text.',
@@ -51,7 +51,7 @@ export class SourcesScene extends PaintingScene {
       crossWhat2: '① 결과에서 한 곳을 클릭하세요. ② 그곳이 원본 그림의 어느 곳에 어텐션을 주는지(어두우면 낮고 밝으면 높은 가중치), 단어와 그림에 어떻게 나누는지 나타납니다. ③ 은 반대 방향입니다. 단어나 원본 그림의 한 곳을 클릭하면 결과의 어느 패치가 그것에 어텐션을 주는지 나타납니다. ④ 에는 ③ 의 맵이 층과 헤드마다 있습니다. 단계는 아래 슬라이더로 고릅니다.',
       chooseObject: '결과: 한 곳을 선택', others: '프롬프트의 단어, 그리고 원본 그림 각각 전체',
       besideTitle: '이곳의 어텐션', besideWhere: '결과의 {patch} ({step}단계, {layer}층, {head}).',
-      besideHelp: '원본 그림은 모두 한 색 눈금을 씁니다. 그림마다 아래에 층(아래로)과 헤드(옆으로)별로 같은 맵이 있습니다.',
+      besideHelp: '원본 그림은 모두 한 색 눈금을 씁니다. 작은 맵은 층(아래로)과 헤드(옆으로)별로 같은 것을 보여 줍니다.',
       'source picture': '그림', 'source masked': '가린 그림', 'source style': '스타일', words: '단어', absent: '없음 (빠진 원본)',
       sourcePlace: '{source}, {row}행 {column}열', sourceHelp: '{source}: 어텐션의 {share}. 화살표 키로 선택한 곳을 옮기고, Home은 처음, End는 마지막으로 갑니다. 그곳에 어텐션을 주는 패치는 결과에 나타납니다.',
       sourceShare: '어텐션의 {share}', sourceMost: '최댓값: {row}행 {column}열, {share}', sourceNone: '이 텍스트로 계산할 때는 쓰이지 않습니다.',
@@ -160,6 +160,7 @@ class SourcePane {
     });
     const pick = (token) => viewer.pick(token);
     this.outline = makePicture(this.stage, face, { hover: (token) => viewer.peek(token), pick, go: pick, from: () => viewer.state.token });
+    this.stage.style.width = `min(100%, ${28 * (width / height)}rem)`; // tall ones would push the others away
     this.maps = new Maps(small, this.facade({ grid, picture }), choose);
     this.small = small;
   }
