@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.generation.films`, each with a function `score` that gives its tables."""
