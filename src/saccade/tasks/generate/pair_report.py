@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from tqdm.auto import tqdm
 
 from saccade.data import Picture
 from saccade.data.cache import read_or_skip
@@ -64,7 +65,8 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
         raise no_readable_pictures(dataset.label, dataset.skipped)
     task.model.to(device.device).eval()
     with device.precision():
-        painted = [_paint(task, each, seed) for seed, each in enumerate(examples)]
+        bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)
+        painted = [_paint(task, each, seed) for seed, each in enumerate(bar)]
     _sheet(examples, painted).save(out / "sheet.png")
     truth = _stack([each.truth for each in examples])
     rows = {"": _stack(painted), "copy ": _stack([each.image for each in examples])}
