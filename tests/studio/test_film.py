@@ -25,6 +25,7 @@ from saccade.tasks import load
 from ..checkpoints import tiny_video_classifiers as tiny
 from ..data import tiny_videos
 from . import webdriver
+from .phone import check_on_phone
 
 VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 FAMILIES = ["videomae", "videomae-first", "vivit", "timesformer", "timesformer-joint"]
@@ -233,9 +234,50 @@ stage.dispatchEvent(new MouseEvent('click', { bubbles: true,
             float(row.max()), rel=0.03
         )
         assert browser.run("return document.querySelectorAll('#distance circle').length") == 6
+        numbers = browser.run(
+            "return [...document.querySelectorAll('#numbers tr')].map((line) => line.lastChild.textContent)"
+        )
+        head = call.rows([layout.token(2, 2, 1)])[0, 0, 0]  # the first one's, as the mean has no query
+        assert float(numbers[1]) == pytest.approx(float(head[row.argmax()]), rel=0.05)
+        assert numbers[-1] == "1.0000"
         assert browser.run("return document.getElementById('trouble').hidden")
         browser.run("document.querySelectorAll('#language button')[1].click()")
         assert "프레임" in browser.run(text, "film-where")
+
+
+@needs_chromium
+def test_divided_attention_in_chromium(views, tmp_path):
+    """A place attends over time to itself in every frame, and over space to nothing in another one."""
+    view = views["timesformer"]
+    view.page(tmp_path / "look.html")
+    layout, calls = view.targets.layout, view.targets.layers
+    token, barred = layout.token(1, 0, 2), "document.querySelectorAll('#film .barred').length"
+    with webdriver.Browser(tmp_path / "profile") as browser:
+        browser.open(tmp_path / "look.html", f"#language=en&mode=cross&token={token}&layer=3&head=2&view=row")
+        browser.wait("document.getElementById('readout').textContent.includes('Highest')")
+        row = calls[2].rows([token])[0, 1, 0]
+        shares = browser.run("return [...document.querySelectorAll('#film b')].map((one) => one.textContent)")
+        assert [float(share.removesuffix(" %")) / 100 for share in shares] == pytest.approx(
+            row[1:].view(5, 9).sum(-1).tolist(), abs=4e-3
+        )
+        assert browser.run(f"return {barred}") == 0
+        assert "over time" in browser.run("return document.getElementById('layer-name').textContent")
+        browser.open(tmp_path / "look.html", f"#language=en&mode=cross&token={token}&layer=4&head=2&view=row")
+        browser.wait("document.getElementById('readout').textContent.includes('Highest')")
+        assert browser.run(f"return {barred}") == 4
+        assert browser.run("return document.querySelectorAll('#film b')[0].textContent") == "not attended to here"
+        browser.open(tmp_path / "look.html", "#language=en&mode=cross&token=0&layer=3&head=2&view=row")
+        browser.wait(f"{barred} === 5")
+        assert "has no softmax of its own here" in browser.run(
+            "return document.getElementById('how-where').textContent"
+        )
+        assert browser.run("return document.getElementById('trouble').hidden")
+
+
+@needs_chromium
+def test_on_a_phone(views, tmp_path):
+    views["videomae"].page(tmp_path / "look.html")
+    check_on_phone(tmp_path / "look.html", tmp_path / "profile")
 
 
 def test_a_small_budget_leaves_layers_out(views, tmp_path):

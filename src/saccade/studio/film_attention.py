@@ -132,7 +132,7 @@ def divided_scores(
 def log_sums(
     scores: Float[Tensor, "b h i m"], layout: FilmLayout, reach: Literal["time", "space"]
 ) -> Float[Tensor, "h n"]:
-    """Log of the sum of exp(score) of each patch, from `divided_scores`; 0 for the prefix, which has several or none."""
+    """Log of the sum of exp(score) of each patch, of `divided_scores`; 0 for the prefix, which has none or several."""
     sums = scores.logsumexp(-1)  # (p h t) or (t h p)
     patches = (sums.permute(1, 2, 0) if reach == "time" else sums.transpose(0, 1)).flatten(1)
     return torch.cat([patches.new_zeros(len(patches), len(layout.prefix)), patches], dim=1)

@@ -5,7 +5,8 @@ import { get, h, svg } from './dom.js';
 import { predictionBars, uniformDistance } from './facts.js';
 import { FilmLook } from './filmlook.js';
 import { FILM_TEXTS } from './filmtexts.js';
-import { patch, step } from './picture.js';
+import { explain } from './how.js';
+import { patch, step, thumbnail } from './picture.js';
 import { Scene } from './scene.js';
 import { percent } from './texts.js';
 
@@ -28,6 +29,7 @@ export class FilmScene extends Scene {
   constructor(viewer, look) {
     super(viewer, look);
     document.querySelector('.panels').before(get('scene-section')); // every frame first, then one of them large
+    get('numbers').closest('section').dataset.mode = 'cross'; // the page has no other attention to explain
     const asked = Number(new URLSearchParams(window.location.hash.slice(1)).get('step'));
     if (Number.isInteger(asked) && look.covers(asked - 1) >= 0) look.frame = asked - 1;
     viewer.state.step = look.frame;
@@ -214,6 +216,36 @@ export class FilmScene extends Scene {
     };
     draw('distance', 'time', inTime);
     draw('entropy', 'space', uniformDistance(...look.page.grid));
+  }
+
+  /** How the weights of the selected token are computed. */
+  how() {
+    const { look, viewer, viewer: { token, kind, say, name, pointed, state: { layer, head: chosen, named } } } = this;
+    const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
+    const [data, single] = [look.layers[layer], look.single(layer, token)];
+    if (!data || !single) {
+      Object.values(nodes).forEach((node) => node.replaceChildren());
+      get('how-where').textContent = single ? '' : say('howPrefix', { name: name(token) });
+      return;
+    }
+    const head = Math.min(chosen < 0 ? named : chosen, data.heads - 1);
+    const facts = { target: name(token), layer: look.layerName(layer, say), head: head + 1 };
+    get('how-where').textContent = `${say('filmHow', facts)} ${chosen < 0 ? say('howMean', { head: head + 1 }) : ''}`;
+    const weights = look.weights(layer, head, token, kind);
+    const read = pointed === null || look.hidden(layer, token)?.(pointed) ? null : pointed;
+    const draw = (one) => this.cell(one);
+    explain(nodes, data, { token, head, view: kind, weights, pointed: read }, { draw, name: viewer.name, say });
+  }
+
+  /** A token in the table, with its patch. */
+  cell(token) {
+    const { look, viewer } = this;
+    const cell = h('td', { className: 'token' }, h('span', {}, viewer.name(token)));
+    const group = look.groupOf(token);
+    if (group < 0 || token === viewer.token) return cell;
+    const img = this.tiles[group].stages[0].querySelector('img');
+    cell.prepend(thumbnail(img, token, { page: look.page, first: look.token(group, 0) }));
+    return cell;
   }
 
   swatch() {

@@ -1,5 +1,5 @@
 // What a page of a film is about: tokens in all of its frames, and the attention between them.
-import { column, inflate, mean, readLayer, row, rowScores } from './attend.js';
+import { column, inflate, logSumExp, mean, readLayer, row, rowScores } from './attend.js';
 import { patch } from './picture.js';
 import { percent } from './texts.js';
 
@@ -36,6 +36,12 @@ export function filmRow(data, head, target) {
     for (const j of set) out[j] += Math.exp(scores[j] - top) / sum / sets.length;
   }
   return out;
+}
+
+/** Log of the sum of exp(score) over the only set of a target. */
+export function filmSum(data, head, target) {
+  const scores = rowScores(data, head, target);
+  return logSumExp(sources(data.film, data.reach, target)[0].map((j) => scores[j]));
 }
 
 /** What attends to a source: the weight that each target gives it. */
@@ -93,7 +99,12 @@ export class FilmLook {
     const [rows, columns] = this.page.grid;
     this.coming[l] ??= inflate(this.packed(l)).then((bytes) => {
       const data = readLayer(bytes, this.infos[l], [this.groups.length * rows, columns], this.tokens);
-      this.layers[l] = { ...data, film: this.film };
+      const layer = { ...data, film: this.film };
+      this.layers[l] = Object.assign(layer, {
+        rowOf: (head, target) => filmRow(layer, head, target),
+        sumOf: (head, target) => filmSum(layer, head, target),
+        countOf: (target) => this.sources(l, target),
+      });
       return this.layers[l];
     });
     return this.coming[l];
@@ -112,6 +123,11 @@ export class FilmLook {
       this.key = key;
     }
     return this.held;
+  }
+
+  /** Whether a target has one softmax, which the page can compute step by step. */
+  single(l, token) {
+    return sources(this.film, this.infos[l].reach, token).length === 1;
   }
 
   /** How many sources a target's weights are shared over, of which uniform attention gives each the same. */

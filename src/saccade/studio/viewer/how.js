@@ -45,15 +45,16 @@ function pairLine(layer, head, { target, source, numbers, lse }, most, marked, d
 
 /** The last line: all weights of the row add up to 1, and the weighted sum of the values. */
 function sumLine(layer, head, token, count, say) {
-  const weights = row(layer, head, token);
+  const weights = layer.rowOf?.(head, token) ?? row(layer, head, token);
   const total = weights.reduce((a, b) => a + b, 0);
-  const line = h('tr', { className: 'sum' }, h('td', { colSpan: 5 }, say('sum', { tokens: layer.tokens })), cell(total.toFixed(4)));
+  const line = h('tr', { className: 'sum' }, h('td', { colSpan: 5 }, say('sum', { tokens: layer.countOf?.(token) ?? layer.tokens })), cell(total.toFixed(4)));
   if (count) line.append(cell(list(weightedSum(layer, head, weights).slice(0, count))));
   return line;
 }
 
 /**
- * Fill the panel's nodes for one head. weights: of the row (or column) of `token`; pointed: a token to add, or null;
+ * Fill the panel's nodes for one head. A layer whose targets attend to some sources alone has `sumOf`, `rowOf` and
+ * `countOf`: log-sum-exp, weights and number of the sources of a target. weights: of the row (or column) of `token`; pointed: a token to add, or null;
  * draw(token) gives a table cell.
  */
 export function explain(nodes, layer, { token, head, view, weights, pointed }, { draw, name, say }) {
@@ -63,7 +64,7 @@ export function explain(nodes, layer, { token, head, view, weights, pointed }, {
   const lines = shown.map((other) => {
     const [target, source] = view === 'column' ? [other, token] : [token, other];
     const numbers = pair(layer, head, target, source);
-    if (!sums.has(target)) sums.set(target, logSumExp(rowScores(layer, head, target)));
+    if (!sums.has(target)) sums.set(target, layer.sumOf?.(head, target) ?? logSumExp(rowScores(layer, head, target)));
     return { other, target, source, numbers, lse: sums.get(target) + numbers.shift };
   });
   const count = Math.min(SHOWN, value(layer, head, 0)?.length ?? 0);
@@ -72,7 +73,7 @@ export function explain(nodes, layer, { token, head, view, weights, pointed }, {
   const body = h('tbody', {}, ...lines.map((l) => pairLine(layer, head, l, weights[shown[0]], l.other === pointed, draw, count)));
   if (view !== 'column') body.append(sumLine(layer, head, token, count, say));
   nodes.numbers.replaceChildren(h('thead', {}, h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)))), body);
-  const facts = { width: layer.width, scale: figure(layer.scale), tokens: layer.tokens, lse: figure(lines[0].lse) };
+  const facts = { width: layer.width, scale: figure(layer.scale), tokens: layer.countOf?.(token) ?? layer.tokens, lse: figure(lines[0].lse) };
   const keys = count ? ['say1', 'say2', 'say3', 'say4', 'say5'] : ['say1', 'say2', 'say3', 'noValues'];
   nodes.sentences.replaceChildren(...keys.map((key) => {
     const [title, ...rest] = say(key, facts).split('. ');

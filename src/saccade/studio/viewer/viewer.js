@@ -169,19 +169,19 @@ export class Viewer {
   how() {
     const { token, kind, look, say, name, pointed } = this;
     const { layer, head: chosen, named, view } = this.state;
-    if (this.state.mode === 'cross') return;
+    if (this.state.mode === 'cross') return this.scene.how?.();
     const nodes = { numbers: get('numbers'), sentences: get('sentences'), vectors: get('vectors') };
     if (!look.layers[layer] || token === look.mean) {
       Object.values(nodes).forEach((node) => node.replaceChildren());
       get('how-where').textContent = token === look.mean ? say('howMeanToken') : '';
-      return;
+      return undefined;
     }
     const head = Math.min(chosen < 0 ? named : chosen, look.infos[layer].heads - 1);
     const why = view === 'rollout' ? say('howRollout') : chosen < 0 ? say('howMean', { head: head + 1 }) : '';
     get('how-where').textContent = `${say('howWhere', { target: name(token), layer: layer + 1, head: head + 1 })} ${why}`;
     const weights = look.weights(layer, head, token, kind);
     const draw = (one) => this.tokenCell(one);
-    explain(nodes, look.layers[layer], { token, head, view: kind, weights, pointed }, { draw, name, say });
+    return explain(nodes, look.layers[layer], { token, head, view: kind, weights, pointed }, { draw, name, say });
   }
 
   tokenCell(token) {
