@@ -283,7 +283,8 @@ def _print(files: Files, n: int, unknown: list[str], as_json: bool) -> None:
     if n == 1:
         console.line(stdout, (str(path), "bold"), f": {first}")
     else:
-        count = f"{len(pictures)} pictures" if len(pictures) == n else f"{len(pictures)} of {n} pictures"
+        kind = "films" if files.film else "pictures"
+        count = f"{len(pictures)} {kind}" if len(pictures) == n else f"{len(pictures)} of {n} {kind}"
         console.line(stdout, (str(files.out), "bold"), f": {count}, the first {first}")
     if files.grid is not None:
         console.line(stdout, "The sheet: ", (str(files.grid), "bold"))

@@ -49,7 +49,7 @@ class Files:
         from saccade.data import output
         from saccade.data.files import check_file
 
-        inputs = [check_file(file) for file in inputs]
+        inputs = [file if film and file.is_dir() else check_file(file) for file in inputs]
         files = cls(_free(n > 1, film) if out is None else out, n > 1, grid, page, film)
         if files.folder:
             _check_folder(files, n, inputs)
@@ -57,7 +57,8 @@ class Files:
             from saccade.data.film_files import check_film_name
 
             check_film_name(files.out)
-            output.check_writable(files.out, inputs)
+            if files.out.suffix:
+                output.check_writable(files.out, inputs)
         for option, file in (("--out", None if files.folder or film else files.out), ("--grid", grid)):
             if file is not None and file.suffix.lower() != ".png":
                 raise UsageError(f"{option} {printable(file)}: pictures are PNGs: give a name that ends in .png")

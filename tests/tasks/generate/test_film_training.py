@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from saccade.data.film_files import write_film
 from saccade.data.films import film_splits, holds_films
@@ -146,7 +147,7 @@ def test_what_films_are_not_trained_with(folder):
     train, val = film_splits(folder, None, 0.2)
     with pytest.raises(UsageError, match="--film-share is of drawn scenes"):
         GenerateTraining(train, val, GenerateRecipe(**TINY, film_share=0.5, frames=5))
-    with pytest.raises(UsageError, match="odd number"):
+    with pytest.raises(ValidationError, match="odd number"):
         GenerateRecipe(frames=16)
     start = training()
     pretrained = start.trained(start.model, "start")

@@ -1,0 +1,129 @@
+"""`saccade generate --frames`: films on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from saccade.data.film_files import read_parameters
+from saccade.data.film_frames import read_film
+from saccade.tasks.generate.film_settings import FilmSettings
+from saccade.tasks.generate.settings import Settings
+from tests.tasks.generate import generators
+
+RED = "a red star moving left"
+
+
+@pytest.fixture(scope="module")
+def painters(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("painters")
+    generators.film_task().save(folder / "films", scores={}, recipe={"frames": 9})
+    generators.task().save(folder / "toy", scores={}, recipe={})
+    return folder
+
+
+@pytest.fixture
+def paint(saccade, painters, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments, model="films": saccade("generate", *arguments, "--model", painters / model, "--steps", 2)
+
+
+def picture(path: Path, grey: int = 90) -> Path:
+    Image.new("RGB", (24, 16), (grey, 10, 200)).save(path)
+    return path
+
+
+def test_a_film_with_its_settings(paint):
+    done = paint(RED, "--frames", 6, "--seed", 7, "--fps", 12)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f'generated.mp4: "{RED}", seed 7, 6 frames of 24 x 16 pixels, 12 a second\n'
+    film = read_film(Path("generated.mp4"))
+    assert len(film.frames) == 6
+    assert float(film.rate) == 12
+    settings = Settings.read(Path("generated.mp4"))
+    assert settings.film == FilmSettings(6, 12.0)
+    again = paint("--like", "generated.mp4", "--out", "again.mp4")
+    assert again.code == 0, again.err
+    assert Path("again.mp4").read_bytes() == Path("generated.mp4").read_bytes()
+    longer = paint("--like", "generated.mp4", "--frames", 8, "--out", "longer.gif", "--json")
+    assert json.loads(longer.out)["pictures"][0]["num_frames"] == 8
+    assert Settings.read(Path("longer.gif")).film == FilmSettings(8, 12.0)
+
+
+def test_a_first_and_a_last_frame_are_kept(paint):
+    first, last = picture(Path("first.png")), picture(Path("last.png"), 200)
+    done = paint(RED, "--frames", 5, "--image", first, "--last", last, "--out", "film")
+    assert done.code == 0, done.err
+    names = [f"{i:04}.png" for i in range(5)]
+    assert sorted(file.name for file in Path("film").iterdir()) == names
+    for name, expected in ((names[0], first), (names[-1], last)):
+        assert Image.open(Path("film") / name).tobytes() == Image.open(expected).tobytes()
+    refused = paint("--like", "film", "--out", "again")
+    assert "give it with --image" in refused.err
+    assert not Path("again").exists()
+    again = paint("--like", "film", "--image", first, "--last", last, "--out", "again")
+    assert again.code == 0, again.err
+    assert (Path("again") / names[2]).read_bytes() == (Path("film") / names[2]).read_bytes()
+    other = paint("--like", "film", "--image", last, "--last", last, "--out", "other")
+    assert other.code == 0, "options replace settings"
+
+
+def test_a_film_goes_on_again_and_again(paint):
+    paint(RED, "--frames", 4, "--out", "0.webp")
+    for i, frames in ((1, 7), (2, 10)):
+        done = paint(RED, "--film", f"{i - 1}.webp", "--frames", 3, "--out", f"{i}.webp")
+        assert done.code == 0, done.err
+        assert "frames at 8 a second, painted on at 24 x 16 pixels" in done.err
+        assert len(read_film(Path(f"{i}.webp")).frames) == frames
+    before, after = (read_film(Path(f"{i}.webp")).frames for i in (1, 2))
+    assert [frame.tobytes() for frame in after[:7]] == [frame.tobytes() for frame in before]
+
+
+def test_several_films_go_to_a_folder(paint):
+    done = paint(RED, "--frames", 3, "--n", 3, "--seed", 1, "--out", "films")
+    assert done.code == 0, done.err
+    assert sorted(file.name for file in Path("films").iterdir()) == ["0.mp4", "1.mp4", "2.mp4"]
+    assert "3 films, the first" in done.out
+    assert "Seed: 3," in (read_parameters(Path("films/2.mp4")) or "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((RED, "--frames", "0"), "--frames"),
+        ((RED, "--frames", "10001"), "--frames"),
+        ((RED, "--fps", "8"), "--fps is of a film"),
+        ((RED, "--frames", "3", "--fps", "0"), "--fps"),
+        ((RED, "--last", "a.png"), "--last goes with --frames"),
+        ((RED, "--film", "a.png"), "--film goes with --frames"),
+        ((RED, "--frames", "3", "--last", "a.png"), "--last goes with --image"),
+        ((RED, "--frames", "3", "--film", "a.png", "--image", "a.png"), "goes on from --film, or begins with"),
+        ((RED, "--frames", "3", "--image", "a.png", "--strength", "0.5"), "--strength is for pictures"),
+        ((RED, "--frames", "3", "--grid", "g.png"), "--grid is for pictures"),
+        ((RED, "--frames", "3", "--out", "film.avi"), "suffix"),
+        ((RED, "--frames", "3", "--out", "nowhere/film.mp4"), "nowhere"),
+        ((RED, "--frames", "3", "--film", "empty.mp4"), "empty"),
+        ((RED, "--frames", "3", "--film", "text.mp4"), "not a video"),
+        ((RED, "--frames", "3", "--film", "missing.mp4"), "missing.mp4"),
+        (("--like", "empty.mp4"), "empty"),
+        (("--like", "plain"), "holds no settings"),
+    ],
+)
+def test_bad_input_is_one_clear_line(paint, arguments, message):
+    picture(Path("a.png"))
+    Path("plain").mkdir()
+    picture(Path("plain/0000.png"))
+    Path("empty.mp4").write_bytes(b"")
+    Path("text.mp4").write_text("no film")
+    done = paint(*arguments)
+    assert done.code != 0
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not Path("generated.mp4").exists()
+
+
+def test_a_generator_of_pictures_says_that_it_paints_no_films(paint):
+    done = paint(RED, "--frames", 3, model="toy")
+    assert done.code != 0
+    assert "paints pictures, not films" in done.err
