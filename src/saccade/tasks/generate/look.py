@@ -214,12 +214,13 @@ def trace_generation(
 
         [picture] = task.generate_all([settings], callback, observe=observe, originals=originals)
     texts = [[word.text for word in each] for each in words.words]
-    texts = [text if there else [""] for text, there in zip(texts, present.tolist(), strict=True)]
-    own = [row[: len(text)].tolist() for row, text in zip(weights, texts, strict=True)]
+    prompt, negative = (text if there else [""] for text, there in zip(texts, present.tolist(), strict=True))
     return GenerationTrace(
         picture,
-        *texts,
-        *own,
+        prompt,
+        negative,
+        weights[0, : len(prompt)].tolist(),
+        weights[1, : len(negative)].tolist(),
         settings.sampling.terms(tuple(given)),
         spans,
         given,
