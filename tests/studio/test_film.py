@@ -16,10 +16,10 @@ from saccade.data.clips import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
 from saccade.studio.film import Film
-from saccade.studio.film_attention import FilmCall, FilmLayout
+from saccade.studio.film_attention import FilmCall, FilmLayout, film_calls
 from saccade.studio.page import PageInput, write_page
 from saccade.studio.views import LookOptions
-from saccade.studio.views.film import FilmView, film_calls
+from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 
 from ..checkpoints import tiny_video_classifiers as tiny

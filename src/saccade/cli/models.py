@@ -56,8 +56,8 @@ def load_with_head(model: str, given: Collection[str] = ()) -> tuple[Any, TaskCo
 
 
 def takes_films(task: Any) -> bool:
-    """Whether a model classifies whole videos: its task has a number of `frames`."""
-    return getattr(task, "frames", None) is not None
+    """Whether a model answers for whole videos, of which it takes `frames` frames."""
+    return bool(getattr(task, "takes_films", False))
 
 
 def print_notes(task: Any) -> None:

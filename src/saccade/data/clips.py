@@ -10,6 +10,7 @@ from typing import Literal
 
 from PIL import Image
 
+from saccade.data.files import escape
 from saccade.data.video import VideoReader
 
 
@@ -50,7 +51,7 @@ def read_clip(path: Path, count: int, on_error: Literal["skip", "fail"] = "skip"
     indices = choose_frames(times, end, count)
     with VideoReader(path, on_error) as video:
         pictures = video.take(set(indices))
-        name, display = video.name, video.display
+        name = video.name
     turned = [note for picture in pictures.values() for note in picture.notes]
     return Clip(
         name=name,
@@ -59,7 +60,7 @@ def read_clip(path: Path, count: int, on_error: Literal["skip", "fail"] = "skip"
         times=tuple(times[i] for i in indices),
         of=len(times),
         end=end,
-        notes=(_sampling(display, times, end, indices), *dict.fromkeys([*notes, *turned])),
+        notes=(_sampling(escape(path.name), times, end, indices), *dict.fromkeys([*notes, *turned])),
     )
 
 

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor
 
+from saccade.errors import SaccadeError
+from saccade.lens import Call, Trace
+
 Reach = Literal["film", "time", "space"]
 TILE = 64  # target rows at once
 
@@ -158,3 +161,50 @@ def _mean_over_groups(scores: Float[Tensor, "h n"], layout: FilmLayout) -> Float
     prefix = scores[:, None, :first].expand(-1, count, -1)
     rows = torch.cat([prefix, patches], dim=2).softmax(dim=-1) / count
     return torch.cat([rows[..., :first].sum(dim=1), rows[..., first:].flatten(1)], dim=1)
+
+
+def film_calls(
+    trace: Trace, layout: FilmLayout, order: Int[Tensor, "n"] | None = None
+) -> tuple[list[FilmCall], list[str]]:
+    """The self-attention calls over all tokens of a film, and notes on the others.
+
+    order: index in the model's tokens of each token of the layout, where the model has them in another order.
+
+    Raises SaccadeError if there are none.
+    """
+    calls, notes = list[FilmCall](), missed_notes(trace)
+    for call in trace:
+        if why := misfit(call, (1, layout.tokens)):
+            notes.append(f"Not shown: {call.name}: {why}.")
+            continue
+        q, k = call.q.cpu().float(), call.k.cpu().float()
+        if order is not None:
+            q, k = q[:, :, order], k[:, :, order]
+        calls.append(FilmCall(call.name, len(calls) + 1, layout, q, k, call.scale))
+    return at_least_one(calls, notes, layout), notes
+
+
+def misfit(call: Call, expected: tuple[int, int]) -> str:
+    """Why a call is not self-attention of this many sequences of tokens; "" if it is."""
+    b, _, n, m = call.shape
+    if call.kind != "self" or (n, m) != (expected[1], expected[1]) or b != expected[0]:
+        return f"it is {call.kind}-attention of {b} x {n} to {m} tokens, not of {expected[0]} x {expected[1]} to itself"
+    if call.mask is not None or call.causal:
+        return "it has a mask"
+    return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
+
+
+def missed_notes(trace: Trace) -> list[str]:
+    """What of a trace was not recorded, one sentence each."""
+    return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
+
+
+def at_least_one(calls: list[FilmCall], notes: list[str], layout: FilmLayout) -> list[FilmCall]:
+    """These calls. Raises SaccadeError if there are none."""
+    if not calls:
+        found = " ".join(notes[:3])
+        raise SaccadeError(
+            f"no attention call fits a film of {len(layout.groups)} x {layout.grid[0]} x {layout.grid[1]} tokens after "
+            f"{len(layout.prefix)} others. {found}"
+        )
+    return calls

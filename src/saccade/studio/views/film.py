@@ -14,9 +14,9 @@ from saccade.checkpoints.video_classifiers import PublicVideoClassifier
 from saccade.data import Picture
 from saccade.data.clips import Clip
 from saccade.errors import SaccadeError
-from saccade.lens import Call, Trace, watch
+from saccade.lens import Trace, watch
 from saccade.studio.film import Film
-from saccade.studio.film_attention import FilmCall, FilmLayout
+from saccade.studio.film_attention import FilmCall, FilmLayout, at_least_one, film_calls, misfit, missed_notes
 from saccade.studio.terminal import bars
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.tasks.classify.films import FilmClassification, FilmClassifyTask
@@ -49,6 +49,8 @@ class FilmView(View):
         started = time.perf_counter()
         with watch(task.model) as trace:
             logits = classifier.logits(inputs)
+        if logits.device.type != "cpu":
+            torch.accelerator.synchronize(logits.device)  # calls return before they have computed
         seconds = time.perf_counter() - started
         layout = film_layout(classifier, inputs, [float(moment) for moment in clip.times])
         calls, notes = cls.calls(classifier, trace, layout)
@@ -112,38 +114,17 @@ def film_layout(
     return FilmLayout(pictures, times, groups, (height // rows, width // columns), classifier.prefix)
 
 
-def film_calls(
-    trace: Trace, layout: FilmLayout, order: Int[Tensor, "n"] | None = None
-) -> tuple[list[FilmCall], list[str]]:
-    """The self-attention calls over all tokens of a film, and notes on the others.
-
-    order: index in the model's tokens of each token of the layout, where the model has them in another order.
-
-    Raises SaccadeError if there are none.
-    """
-    calls, notes = list[FilmCall](), _missed(trace)
-    for call in trace:
-        if why := _misfit(call, (1, layout.tokens)):
-            notes.append(f"Not shown: {call.name}: {why}.")
-            continue
-        q, k = call.q.cpu().float(), call.k.cpu().float()
-        if order is not None:
-            q, k = q[:, :, order], k[:, :, order]
-        calls.append(FilmCall(call.name, len(calls) + 1, layout, q, k, call.scale))
-    return _at_least_one(calls, notes, layout), notes
-
-
 def divided_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], list[str]]:
     """The calls of TimeSformer's divided attention (Bertasius et al. 2021): in each layer one over time, whose batch is
     the places of a frame, row by row, and one over space, whose batch is the frames and whose first token is cls.
 
     Raises SaccadeError if there are none.
     """
-    calls, notes, count = list[FilmCall](), _missed(trace), len(layout.groups)
+    calls, notes, count = list[FilmCall](), missed_notes(trace), len(layout.groups)
     for call in trace:
         over_time = call.name.endswith(".temporal_attention.attention")
         expected = (layout.patches, count) if over_time else (count, 1 + layout.patches)
-        why = _misfit(call, expected)
+        why = misfit(call, expected)
         if not (why or over_time or (_same(call.q[:, :, 0]) and _same(call.k[:, :, 0]))):
             why = "its cls token differs between frames"
         if why:
@@ -153,7 +134,7 @@ def divided_calls(trace: Trace, layout: FilmLayout) -> tuple[list[FilmCall], lis
         layer = sum(one.reach == ("time" if over_time else "space") for one in calls) + 1
         q, k = (lay(x.cpu().float())[None] for x in (call.q, call.k))
         calls.append(FilmCall(call.name, layer, layout, q, k, call.scale, "time" if over_time else "space"))
-    return _at_least_one(calls, notes, layout), notes
+    return at_least_one(calls, notes, layout), notes
 
 
 def _from_time(x: Float[Tensor, "p h t k"]) -> Float[Tensor, "h n k"]:
@@ -174,29 +155,5 @@ def _frames_of_places(layout: FilmLayout) -> Int[Tensor, "n"]:
     return torch.cat([torch.zeros(1, dtype=torch.long), order + 1])
 
 
-def _misfit(call: Call, expected: tuple[int, int]) -> str:
-    """Why a call is not self-attention of this many sequences of tokens; "" if it is."""
-    b, _, n, m = call.shape
-    if call.kind != "self" or (n, m) != (expected[1], expected[1]) or b != expected[0]:
-        return f"it is {call.kind}-attention of {b} x {n} to {m} tokens, not of {expected[0]} x {expected[1]} to itself"
-    if call.mask is not None or call.causal:
-        return "it has a mask"
-    return "" if bool(call.q.isfinite().all() and call.k.isfinite().all()) else "its queries or keys are not all finite"
-
-
 def _same(x: Float[Tensor, "t h k"]) -> bool:
     return torch.allclose(x, x[:1].expand_as(x), atol=1e-5, rtol=1e-4)
-
-
-def _missed(trace: Trace) -> list[str]:
-    return [f"Not recorded: {name}: {why}." for name, why in trace.missed.items()]
-
-
-def _at_least_one(calls: list[FilmCall], notes: list[str], layout: FilmLayout) -> list[FilmCall]:
-    if not calls:
-        found = " ".join(notes[:3])
-        raise SaccadeError(
-            f"no attention call fits a film of {len(layout.groups)} x {layout.grid[0]} x {layout.grid[1]} tokens after "
-            f"{len(layout.prefix)} others. {found}"
-        )
-    return calls

@@ -37,9 +37,11 @@ class FilmClassifyTask(PublicTask):
 
     Attributes:
         frames: how many frames the model takes.
+        takes_films: that its input is a `Clip`, not a picture.
     """
 
     kind = "classify"
+    takes_films = True
 
     def __init__(self, classifier: PublicVideoClassifier):
         super().__init__(classifier)
