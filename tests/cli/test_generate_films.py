@@ -127,3 +127,26 @@ def test_a_generator_of_pictures_says_that_it_paints_no_films(paint):
     done = paint(RED, "--frames", 3, model="toy")
     assert done.code != 0
     assert "paints pictures, not films" in done.err
+
+
+def test_a_public_pipeline_makes_films(saccade, tmp_path, monkeypatch):
+    pytest.importorskip("diffusers")
+    from tests.tasks.generate import film_pipelines
+
+    monkeypatch.chdir(tmp_path)
+    film_pipelines.ltx().save_pretrained("ltx")
+    command = ("generate", RED, "--model", "diffusers:ltx", "--steps", 2, "--height", 64, "--width", 96, "--seed", 3)
+    done = saccade(*command, "--frames", 9, "--out", "film.gif")
+    assert done.code == 0, done.err
+    assert "9 frames of 96 x 64 pixels, 25 a second" in done.out
+    again = saccade("generate", "--like", "film.gif", "--model", "diffusers:ltx", "--out", "again.gif")
+    assert again.code == 0, again.err
+    assert Path("again.gif").read_bytes() == Path("film.gif").read_bytes()
+    first = picture(Path("first.png"))
+    begun = saccade(*command, "--frames", 9, "--image", first, "--out", "begun.gif")
+    assert begun.code == 0, begun.err
+    assert Path("begun.gif").read_bytes() != Path("film.gif").read_bytes()
+    refused = saccade(*command, "--frames", 8)
+    assert refused.code != 0
+    assert "9" in refused.err
+    assert "--frames" in saccade(*command).err, "it makes no pictures"

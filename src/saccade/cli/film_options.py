@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from saccade.cli.source_pictures import SourceOptions
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.image import Original, Originals
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
+
+    PaintsFilms = GenerateTask | PublicFilmTask
 
 SUFFIXES = (".mp4", ".gif", ".webp")  # of `saccade.data.film_files`, which is slow to import
 
@@ -67,14 +70,13 @@ class FilmOptions:
             raise UsageError("--last goes with --image, the first frame: give it too")
 
     def read(
-        self, base: "Settings | None", task: "GenerateTask", originals: "Originals", options: dict[str, Any]
+        self, base: "Settings | None", task: "PaintsFilms", originals: "Originals", options: dict[str, Any]
     ) -> "tuple[KnownFrames, dict[str, Any]]":
         """The known frames, and the options with the film's settings, and with its size where frames are known. Notes
         on the files are printed.
 
         Raises DataError where a file cannot be read, UsageError where `base` needs another."""
         from saccade.tasks.generate.film import KnownFrames
-        from saccade.tasks.generate.film_settings import RATE
         from saccade.tasks.generate.image import Original
 
         before = None if base is None else base.film
@@ -91,8 +93,8 @@ class FilmOptions:
         if self.film is not None:
             known, rate = read_before(self.film, None if fps is None else exact(fps), task, height, width)
             fps = float(rate)
-        height, width = known.fit(task.preprocess.size, task.model.config.patch, height, width)
-        film = known.settings(frames, RATE if fps is None else fps)
+        height, width = task.fit(known, height, width)
+        film = task.film_settings(frames, fps, known)
         return known, options | {"film": film, "height": height, "width": width}
 
 
@@ -102,7 +104,7 @@ def exact(fps: float) -> Fraction:
 
 
 def read_before(
-    file: Path, rate: Fraction | None, task: "GenerateTask", height: int | None, width: int | None
+    file: Path, rate: Fraction | None, task: "PaintsFilms", height: int | None, width: int | None
 ) -> "tuple[KnownFrames, Fraction]":
     """The frames of a film at the size at which it is painted, and at a rate, by default its own, with that rate.
 
@@ -113,13 +115,17 @@ def read_before(
     from saccade.tasks.generate.image import Original, resized
 
     frames: list[Image.Image] = []
-    size = None
+    size: tuple[int, int] | None = None
     with open_film(file) as film:
         rate = min(film.rate, Fraction(MAX_RATE)) if rate is None else rate
         for picture in resampled(film, rate):
             if len(frames) == MAX_FRAMES:
                 raise UsageError(f"{escape(file)} has more than {MAX_FRAMES} frames: cut it, or give a lower --fps")
-            size = size or Original(picture.image).fit(task.preprocess.size, task.model.config.patch, height, width)
+            if size is None:
+                rows, columns = task.fit(KnownFrames.of(Original(picture.image)), height, width)
+                assert rows is not None
+                assert columns is not None
+                size = (rows, columns)
             frames.append(resized(picture.image, size))
         for note in film.notes:
             console.note(console.stderr(), note)

@@ -10,7 +10,7 @@ from cyclopts import Parameter, validators
 from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, Precision, whole
 from saccade.cli.film_options import FilmOptions
-from saccade.cli.generate_settings import check_edits, film_task, first_settings, load_task, print_assumptions
+from saccade.cli.generate_settings import check_edits, check_kind, first_settings, load_task, print_assumptions
 from saccade.cli.interrupt import import_library
 from saccade.cli.picture_files import Files
 from saccade.cli.source_pictures import SourceOptions, note_size, note_steps, with_pictures
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
-    AnyGenerateTask = GenerateTask | PublicGenerateTask
+    AnyGenerateTask = GenerateTask | PublicGenerateTask | PublicFilmTask
 
 
 def generate(
@@ -200,6 +201,7 @@ def generate(
     base = None if like is None else Settings.read(like)
     originals = beginning.read(base)
     task = load_task(model, originals)
+    check_kind(task, moving.is_film)
     place = join(device, precision or (base.precision if base else "fp32"))
     task.model.to(place.device)
     sampling = {"steps": steps, "guidance": guidance, "interval": guidance_interval, "sampler": sampler}
@@ -207,7 +209,7 @@ def generate(
     others = {"prompt": prompt, "negative": negative, "seed": seed, "height": height, "width": width}
     known = None
     if moving.is_film:
-        task = film_task(task)
+        assert not isinstance(task, PublicGenerateTask)
         known, others = moving.read(base, task, originals, others)
         originals = Originals(style=originals.style)
     if beginning.files:
@@ -242,6 +244,7 @@ def _painted(
     from tqdm.auto import tqdm
 
     from saccade.tasks.generate.prompt_to_prompt import paint
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.task import GenerateTask
 
     with tqdm(unit="steps", delay=1, disable=None, leave=False) as bar, place.precision():
@@ -250,10 +253,8 @@ def _painted(
             bar.total = steps
             bar.update(done - bar.n)
 
-        if known is not None and isinstance(task, GenerateTask):
-            from saccade.tasks.generate.generate_films import generate_films
-
-            yield from generate_films(task, settings, known, originals, report)
+        if isinstance(task, PublicFilmTask) or (known is not None and isinstance(task, GenerateTask)):
+            yield from task.generate_films(settings, known, originals, report)
         elif look is not None:
             from saccade.studio.views.generate import write_generation_page
 

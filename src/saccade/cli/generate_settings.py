@@ -10,30 +10,35 @@ from saccade.errors import UsageError
 if TYPE_CHECKING:
     from saccade.tasks.generate.image import Originals
     from saccade.tasks.generate.public import PublicGenerateTask
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
-    AnyGenerateTask = GenerateTask | PublicGenerateTask
+    AnyGenerateTask = GenerateTask | PublicGenerateTask | PublicFilmTask
 
 
 def load_task(model: str, originals: "Originals") -> "AnyGenerateTask":
     """The generator, for the pictures that it is to paint from; notes on it are printed. Raises SaccadeError as
     `load_generator` does, and for a public pipeline that takes no image."""
-    from saccade.tasks.generate.task import GenerateTask
+    from saccade.tasks.generate.public import PublicGenerateTask
     from saccade.tasks.loading import load_generator
 
     task = load_generator(model)
     print_notes(task)
-    return task if isinstance(task, GenerateTask) else task.painting_from(originals)
+    return task.painting_from(originals) if isinstance(task, PublicGenerateTask) else task
 
 
-def film_task(task: "AnyGenerateTask") -> "GenerateTask":
-    """The generator, if it paints films. Raises UsageError if not."""
+def check_kind(task: "AnyGenerateTask", film: bool) -> None:
+    """Raises UsageError for a generator of pictures where a film is to be painted, and the reverse."""
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.task import GenerateTask
 
-    if not isinstance(task, GenerateTask) or not task.model.config.films:
+    paints_films = isinstance(task, PublicFilmTask) or (isinstance(task, GenerateTask) and task.model.config.films)
+    if film and not paints_films:
         raise UsageError(f"{task.name} paints pictures, not films: leave --frames out, or use another model")
-    return task
+    if not film and isinstance(task, PublicFilmTask):
+        usual = task.default_frames
+        raise UsageError(f"{task.name} makes films and no pictures: say how many frames, as in --frames {usual}")
 
 
 def first_settings(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from saccade.tasks.generate.image import Original, Originals
     from saccade.tasks.generate.public import PublicGenerateTask
+    from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
     from saccade.tasks.generate.task import GenerateTask
 
@@ -115,7 +116,7 @@ class SourceOptions:
 
 
 def with_pictures(
-    task: "GenerateTask | PublicGenerateTask",
+    task: "GenerateTask | PublicGenerateTask | PublicFilmTask",
     originals: "Originals",
     base: "Settings | None",
     options: dict[str, Any],
@@ -124,11 +125,12 @@ def with_pictures(
     are given, else those of `base` where it is of the same image, else about the size of training, or a pipeline's
     own, in the aspect of the image."""
     from saccade.tasks.generate.public import PublicGenerateTask
+    from saccade.tasks.generate.public_film import PublicFilmTask
 
     original = originals.image
     if options["prompt"] is None and base is None:
         options = options | {"prompt": ""}
-    if original is None:
+    if original is None or isinstance(task, PublicFilmTask):  # the image of a film is its first frame
         return options
     height, width = options["height"], options["width"]
     if base is not None and base.image is not None and base.image.digest == original.digest:

@@ -5,6 +5,7 @@ from pathlib import Path
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
 from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.film_classes import film_pipeline
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
@@ -17,6 +18,7 @@ from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.generate.public import PublicGenerateTask
+from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.match.public import PublicMatchTask
 from saccade.tasks.match.task import MatchTask
@@ -29,7 +31,7 @@ DEFAULT = "cifar"
 
 def load(
     spec: str | Path = DEFAULT,
-) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | FilmClassifyTask:
+) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | PublicFilmTask | FilmClassifyTask:
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
@@ -42,7 +44,7 @@ def load(
     if (ours := _ours(name)) is not None:
         return _open(*ours)
     if is_pipeline(spec):
-        return PublicGenerateTask(load_pipeline(spec))
+        return load_public_generator(spec)
     _check_name(name)
     source = open_checkpoint(spec)
     if is_segmenter(source):  # first, as a panoptic DETR is a DETR too
@@ -89,13 +91,13 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
     )
 
 
-def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask:
-    """A model that paints pictures from text. spec: the name of a bundled model, a folder that training wrote, or a
-    pipeline of diffusers: "diffusers:FOLDER", "hf:owner/name", a folder with model_index.json.
+def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | PublicFilmTask:
+    """A model that paints pictures or films from text. spec: the name of a bundled model, a folder that training wrote,
+    or a pipeline of diffusers: "diffusers:FOLDER", "hf:owner/name", a folder with model_index.json.
 
     Raises CheckpointError, in one line, for a model of another task, and as `load` and `load_pipeline` do."""
     if is_pipeline(spec) or str(spec).startswith("hf:"):
-        return PublicGenerateTask(load_pipeline(spec))
+        return load_public_generator(spec)
     if not is_generator(spec):
         task = load(spec)
         kind = getattr(task, "kind", "picture")
@@ -106,6 +108,12 @@ def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask:
     ours = _ours(str(spec))
     assert ours is not None
     return GenerateTask.open(*ours)
+
+
+def load_public_generator(spec: str | Path) -> PublicGenerateTask | PublicFilmTask:
+    """A pipeline of diffusers. Raises CheckpointError as `load_pipeline` does."""
+    public = load_pipeline(spec)
+    return PublicGenerateTask(public) if film_pipeline(public.pipeline) is None else PublicFilmTask(public)
 
 
 def is_generator(spec: str | Path) -> bool:

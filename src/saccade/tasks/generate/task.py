@@ -20,7 +20,7 @@ from saccade.tasks.generate.base import ReadsNoPictures, chunks, first_seed, sev
 from saccade.tasks.generate.conditioning import encode, read
 from saccade.tasks.generate.film import KnownFrames, known_frames
 from saccade.tasks.generate.film_settings import RATE, FilmSettings
-from saccade.tasks.generate.generate_films import check_film, generate_films
+from saccade.tasks.generate.generate_films import check_film, generate_films, window_of
 from saccade.tasks.generate.image import Original, Originals, to_images
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
@@ -114,8 +114,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         if num_frames != 1 or last_image is not None or video is not None:
             last = None if last_image is None else Original.read(last_image)
             known = known_frames(originals.image, last, video, mask_image is not None or strength is not None)
-            film = known.settings(num_frames, RATE if fps is None else fps)
-            height, width = known.fit(self.preprocess.size, self.model.config.patch, height, width)
+            film = self.film_settings(num_frames, fps, known)
+            height, width = self.fit(known, height, width)
             originals = Originals(style=originals.style)
         if originals.image is not None:
             height, width = originals.image.fit(self.preprocess.size, self.model.config.patch, height, width)
@@ -124,7 +124,33 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         )
         if film is None:
             return list(self.generate_all(several(settings, n), callback, originals=originals))
-        return list(generate_films(self, several(settings, n), known, originals, callback))
+        return list(self.generate_films(several(settings, n), known, originals, callback))
+
+    def film_settings(
+        self, frames: int | None = None, fps: float | None = None, known: KnownFrames | None = None
+    ) -> FilmSettings:
+        """Of a film with the known frames; default: as many frames as in training, 8 a second.
+
+        Raises SaccadeError where they are out of range."""
+        frames = window_of(self) - 1 if frames is None else frames
+        return (known or KnownFrames()).settings(frames, RATE if fps is None else fps)
+
+    def fit(
+        self, known: KnownFrames, height: int | None = None, width: int | None = None
+    ) -> tuple[int | None, int | None]:
+        """(height, width) at which a film with known frames is painted: about the size of training in their aspect, or
+        the given sides; as given without any."""
+        return known.fit(self.preprocess.size, self.model.config.patch, height, width)
+
+    def generate_films(
+        self,
+        settings: Sequence[Settings],
+        known: KnownFrames | None = None,
+        originals: Originals | None = None,
+        callback: Callback | None = None,
+    ) -> Iterator[GeneratedFilm]:
+        """`saccade.tasks.generate.generate_films.generate_films` with this model."""
+        return generate_films(self, settings, known, originals, callback)
 
     def settings(
         self,
