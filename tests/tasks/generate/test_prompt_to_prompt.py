@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from saccade.errors import DataError, SaccadeError
+from saccade.tasks.generate.image import to_images
 from saccade.tasks.generate.prompt_to_prompt import align, instead_of, paint, paint_with_layout
 from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.settings import Layout, Settings
-from saccade.tasks.generate.image import to_images
 
 from . import generators, readable
 
