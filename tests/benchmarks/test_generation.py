@@ -132,3 +132,11 @@ def test_generate_runs_without_its_peer(capsys, monkeypatch, tmp_path):
     case = json.loads((tmp_path / "generate.json").read_text())["cases"][0]
     assert set(case["ratios"]) == {"once / each step", "few steps / ours"}
     assert case["largest difference"] <= 1e-5
+
+
+def test_sources_that_are_encoded_once_give_the_same_pictures(capsys, tmp_path):
+    module("cached_sources").main(quick=True, side=32, json_file=tmp_path / "cached.json")
+    assert "once and at each step: equal" in capsys.readouterr().out
+    found = json.loads((tmp_path / "cached.json").read_text())
+    assert set(found["ratios"]) == {"once / each step", "once / in the sequence, each step"}
+    assert found["largest difference"] <= 1e-5
