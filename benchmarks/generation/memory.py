@@ -132,6 +132,7 @@ class Training:
     steps: int
     batch: int
     views: int
+    film_share: float = 0.0
 
     @classmethod
     def read(cls, run: Path, task: GenerateTask) -> "Training":
@@ -148,7 +149,7 @@ class Training:
         apart = ",apart" * bool(task.card.get("apart"))
         splits = scene_splits(Path(f"scenes:1,objects={fewest}-{most}{apart}"), recipe.size, seed)
         assert splits is not None
-        return cls(splits[0], seed, steps, batch, recipe.views)
+        return cls(splits[0], seed, steps, batch, recipe.views, recipe.film_share)
 
     @property
     def pictures(self) -> int:
@@ -182,7 +183,8 @@ class Training:
 
     @property
     def _of_shard(self) -> int:
-        return math.ceil(math.ceil(self.batch / SHARDS) / self.views)
+        samples = math.ceil(self.batch / SHARDS)
+        return math.ceil((samples - round(samples * self.film_share)) / self.views)
 
 
 def draw_worst(

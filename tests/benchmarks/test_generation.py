@@ -60,10 +60,10 @@ def test_the_pictures_of_a_run_are_those_that_its_training_drew(run):
     world = Scenes(7, 48, 4, objects=(1, 2), apart=True, combinations="seen")
     trainer = GenerateTraining(world, world, GenerateRecipe(size=48, views=2), seed=3)
     for step, shard in ((0, 0), (4, 7), (2, 5)):
-        batch = trainer.batch(torch.arange(2), torch.Generator().manual_seed(combined_seed(3, step, shard)), 0.0)
+        batch = trainer.batch(torch.arange(2), torch.Generator().manual_seed(combined_seed(3, step, shard)), 0.0)[0]
         trained = batch.pictures[0, 0].permute(1, 2, 0).numpy()
         assert any(np.array_equal(trained, each) for each in seen)
-    later = trainer.batch(torch.arange(2), torch.Generator().manual_seed(combined_seed(3, 5, 0)), 0.0)
+    later = trainer.batch(torch.arange(2), torch.Generator().manual_seed(combined_seed(3, 5, 0)), 0.0)[0]
     trained = later.pictures[0, 0].permute(1, 2, 0).numpy()
     assert not any(np.array_equal(trained, each) for each in seen)
 
