@@ -1,4 +1,4 @@
-"""Films of a generator: what they show of their captions, from a first frame, and going on; objects that stay the same.
+"""What a generator's films show of their captions, from a first frame and going on, and whether objects stay alike.
 
     python -m benchmarks.generation.films --n 200 --sheets sheets --json-file films.json
     python -m benchmarks.generation.films --model runs/painter --parts text,go-on

@@ -15,7 +15,7 @@ from saccade.errors import DataError
 from saccade.tasks.judge.atoms import match_objects
 from saccade.tasks.judge.colours import object_colour
 from saccade.tasks.judge.draw import RIGHT, UNMATCHED, draw_judgement
-from saccade.tasks.judge.films import FilmDescription, judge_film
+from saccade.tasks.judge.films import FilmDescription, judge_film, judge_found_film
 from saccade.tasks.judge.find import FoundObject, box_around, object_masks
 from saccade.tasks.judge.judge import Judge
 from saccade.tasks.judge.motion import motion_of
@@ -279,6 +279,70 @@ def test_a_film_is_right_and_another_motion_is_noticed(judge):
     other = "moves up" if description.motions[0] != "moves up" else "moves down"
     changed = judge_film(film.frames, replace(description, motions=(other, description.motions[1])), judge.finder)
     assert [(atom.kind, atom.objects) for atom in changed.wrong] == [("motion", (0,))]
+
+
+def objects_of(film):
+    """What the judge would find in each frame of a drawn film, were its networks perfect."""
+    return [
+        [found(film.names[i], film.colours[i], mask.numpy()) for i, mask in zip(track, objects.masks, strict=True)]
+        for track, objects in zip(film.tracks, film.objects, strict=True)
+    ]
+
+
+def reverse(motion):
+    for one, other in (("left", "right"), ("up", "down"), ("grows", "shrinks"), ("counterclockwise", "clockwise")):
+        for old, new in ((one, other), (other, one)):
+            if motion.endswith(old):
+                return motion.removesuffix(old) + new
+    return motion
+
+
+@pytest.fixture(scope="module")
+def films():
+    """Drawn films of one and of two objects, with what is found in them."""
+    worlds = [Scenes(7, 64, seed=5, objects=(k, k), apart=True) for k in (1, 2)]
+    drawn = [world.film(i, 7) for world in worlds for i in range(7)]
+    return [(objects_of(film), FilmDescription.of(film)) for film in drawn]
+
+
+def motions_of(objects, description):
+    """Whether each motion is right."""
+    return [atom.right for atom in judge_found_film(objects, description).atoms if atom.kind == "motion"]
+
+
+def test_drawn_films_are_right(films):
+    assert all(judge_found_film(objects, description).all_right for objects, description in films)
+    assert len({motion for _, description in films for motion in description.motions}) == 9
+
+
+def test_a_still_film_shows_no_motion(films):
+    for objects, description in films:
+        assert motions_of([objects[0]] * 7, description) == [each == "stays still" for each in description.motions]
+
+
+def test_a_reversed_film_shows_the_reverse_motions(films):
+    for objects, description in films:
+        backwards = replace(description, motions=tuple(map(reverse, description.motions)))
+        assert motions_of(objects[::-1], description) == [each == "stays still" for each in description.motions]
+        assert all(motions_of(objects[::-1], backwards))
+
+
+def test_a_film_with_its_frames_shuffled_is_wrong(films):
+    for objects, description in films:
+        right = motions_of([objects[t] for t in (3, 6, 0, 5, 1, 4, 2)], description)
+        assert right == [each == "stays still" for each in description.motions]
+
+
+def test_an_object_that_is_lost_or_doubled_in_one_frame_is_noticed(films):
+    objects, description = films[-1]
+    fewer = judge_found_film([*objects[:4], objects[4][:1], *objects[5:]], description)
+    lost = next(i for i, track in enumerate(fewer.tracks) if track[4] is None)
+    assert {(atom.kind, atom.objects) for atom in fewer.wrong} == {
+        ("count", ()),
+        *((kind, (lost,)) for kind in ("shape", "colour", "motion")),
+    }
+    more = judge_found_film([*objects[:4], [*objects[4], objects[4][0]], *objects[5:]], description)
+    assert [(atom.kind, atom.reason) for atom in more.wrong] == [("count", "3 found in frame 4")]
 
 
 def test_bad_films_are_refused(judge):

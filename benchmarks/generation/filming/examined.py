@@ -56,6 +56,11 @@ def examine(finder: ObjectFinder, films: Sequence[Sequence[Image.Image]], title:
     return [ExaminedFilm(frames, finder.find([read_image(frame) for frame in frames])) for frames in bar]
 
 
+def judged(films: Iterable[ExaminedFilm], descriptions: Iterable[FilmDescription]) -> list[FilmJudgement]:
+    """Each film by its description."""
+    return [film.judge(description) for film, description in zip(films, descriptions, strict=True)]
+
+
 def share(outcomes: Iterable[bool]) -> Share:
     """Of the outcomes that are true."""
     listed = list(outcomes)

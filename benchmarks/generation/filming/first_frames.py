@@ -10,6 +10,7 @@ from benchmarks.generation.filming.examined import (
     ExaminedFilm,
     appearance_right,
     examine,
+    judged,
     motions_right,
     others,
     share,
@@ -19,7 +20,7 @@ from benchmarks.generation.filming.painter import COMBINATIONS, FilmPainter
 from benchmarks.generation.filming.prompts import FilmPrompt
 from benchmarks.generation.filming.sheet import save_sheets
 from saccade.tasks.generate.fidelity import psnr
-from saccade.tasks.judge.films import FilmDescription
+from saccade.tasks.judge.films import FilmJudgement
 from saccade.tasks.judge.find import ObjectFinder
 
 
@@ -30,30 +31,26 @@ def score(painter: FilmPainter, finder: ObjectFinder) -> Iterator[tuple[str, Tab
         painted = examine(finder, painter.from_first_frames(prompts, f"{name}: painting"), f"{name}: judging")
         true = examine(finder, [prompt.frames for prompt in prompts], f"{name}: judging true films")
         descriptions = [prompt.description for prompt in prompts]
-        pairs = zip(descriptions, others(descriptions), strict=True)
-        other_motions = [with_motions_of(one, other) for one, other in pairs]
+        judgements, of_true = judged(painted, descriptions), judged(true, descriptions)
+        still = [film.still() for film in true]
+        other_motions = list(map(with_motions_of, descriptions, others(descriptions)))
         yield (
             name,
             {
-                "painted": figures(prompts, painted, descriptions),
-                "true": figures(prompts, true, descriptions),
-                "first frame kept still": figures(prompts, [film.still() for film in true], descriptions),
-                "painted, motions shuffled": figures(prompts, painted, other_motions),
+                "painted": figures(prompts, painted, judgements),
+                "true": figures(prompts, true, of_true),
+                "first frame kept still": figures(prompts, still, judged(still, descriptions)),
+                "painted, motions shuffled": figures(prompts, painted, judged(painted, other_motions)),
             },
         )
-        judgements = [film.judge(each) for film, each in zip(painted, descriptions, strict=True)]
-        of_true = [film.judge(each) for film, each in zip(true, descriptions, strict=True)]
         yield f"{name}: consistency", consistency(painted, true, judgements, of_true)
         if painter.settings.sheets:
             texts = [prompt.text for prompt in prompts]
             save_sheets(painter.settings.sheets, f"first-frame-{combinations}", painted, texts, judgements)
 
 
-def figures(
-    prompts: Sequence[FilmPrompt], films: Sequence[ExaminedFilm], descriptions: Sequence[FilmDescription]
-) -> Row:
+def figures(prompts: Sequence[FilmPrompt], films: Sequence[ExaminedFilm], judgements: Sequence[FilmJudgement]) -> Row:
     """Whether the first frame is kept and the next one goes on from it, whether objects remain, and their motions."""
-    judgements = [film.judge(each) for film, each in zip(films, descriptions, strict=True)]
     pixels = [[np.asarray(frame) for frame in film.frames[:2]] for film in films]
     given = [prompt.film.frames[0] for prompt in prompts]
     return {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.generation.figures import Row, Table
 from benchmarks.generation.filming.consistency import consistency
-from benchmarks.generation.filming.examined import ExaminedFilm, appearance_right, examine, motions_right, share
+from benchmarks.generation.filming.examined import ExaminedFilm, appearance_right, examine, judged, motions_right, share
 from benchmarks.generation.filming.painter import COMBINATIONS, FilmPainter
 from benchmarks.generation.filming.sheet import save_sheets
 from saccade.tasks.judge.films import FilmDescription
@@ -34,10 +34,8 @@ def score(painter: FilmPainter, finder: ObjectFinder) -> Iterator[tuple[str, Tab
         ]
         rows = {"painted": painted, "true": true, f"frame {known} repeated": repeated}
         yield name, {row: figures(films, descriptions, known) for row, films in rows.items()}
-        judgements, of_true = (
-            [film.judge(each) for film, each in zip(films, descriptions, strict=True)] for films in (painted, true)
-        )
-        yield f"{name}: consistency", consistency(painted, true, judgements, of_true)
+        judgements = judged(painted, descriptions)
+        yield f"{name}: consistency", consistency(painted, true, judgements, judged(true, descriptions))
         if painter.settings.sheets:
             texts = [prompt.text for prompt in prompts]
             save_sheets(painter.settings.sheets, f"go-on-{combinations}", painted, texts, judgements)
@@ -46,7 +44,7 @@ def score(painter: FilmPainter, finder: ObjectFinder) -> Iterator[tuple[str, Tab
 def figures(films: Sequence[ExaminedFilm], descriptions: Sequence[FilmDescription], known: int) -> Row:
     """Whether objects are right in three of the new frames and in all of them, and their motions."""
     pairs = list(zip(films, descriptions, strict=True))
-    new = [film.take(range(known, len(film.frames))).judge(each) for film, each in pairs]
+    new = judged((film.take(range(known, len(film.frames))) for film in films), descriptions)
     instants = (3 * known // 2, 2 * known, LONGER * known)
     return {
         **{f"objects, frame {t}": share(film.objects_right(each, t - 1) for film, each in pairs) for t in instants},

@@ -9,6 +9,7 @@ from benchmarks.generation.filming.examined import (
     ExaminedFilm,
     appearance_right,
     examine,
+    judged,
     motions_right,
     others,
     share,
@@ -37,7 +38,7 @@ def score(painter: FilmPainter, finder: ObjectFinder) -> Iterator[tuple[str, Tab
         painted = examine(finder, painter.from_texts(prompts, f"{name}: painting"), f"{name}: judging")
         true = examine(finder, [prompt.frames for prompt in prompts], f"{name}: judging true films")
         descriptions = [prompt.description for prompt in prompts]
-        judgements = judged(painted, true, descriptions)
+        judgements = judgements_of(painted, true, descriptions)
         yield f"{name}: whole films", {row: whole_films(each) for row, each in judgements.items()}
         yield f"{name}: atoms", {row: atoms(each) for row, each in judgements.items()}
         yield f"{name}: motion by its kind", {row: by_motion(each) for row, each in judgements.items()}
@@ -48,7 +49,7 @@ def score(painter: FilmPainter, finder: ObjectFinder) -> Iterator[tuple[str, Tab
             save_sheets(painter.settings.sheets, f"text-{combinations}", painted, texts, judgements["painted"])
 
 
-def judged(
+def judgements_of(
     painted: Sequence[ExaminedFilm], true: Sequence[ExaminedFilm], descriptions: Sequence[FilmDescription]
 ) -> Judgements:
     """Painted and true films, and the controls: the first frame of a true film all the time, its frames in a random
@@ -59,12 +60,8 @@ def judged(
         "true, still": [film.still() for film in true],
         "true, frames shuffled": [film.shuffled(i) for i, film in enumerate(true)],
     }
-    found = {
-        row: [film.judge(each) for film, each in zip(films, descriptions, strict=True)] for row, films in rows.items()
-    }
-    found["painted, captions shuffled"] = [
-        film.judge(each) for film, each in zip(painted, others(descriptions), strict=True)
-    ]
+    found = {row: judged(films, descriptions) for row, films in rows.items()}
+    found["painted, captions shuffled"] = judged(painted, others(descriptions))
     return found
 
 
