@@ -18,7 +18,7 @@ from saccade.lazy import resolve
 COMMANDS = {
     "look": (
         "saccade.cli.look:look",
-        "Say what a model sees in a picture and where it looks, and write a page on which to explore it.",
+        "Say what a model sees in a picture or a video and where it looks, and write a page on which to explore it.",
     ),
     "val": (
         "saccade.cli.val:val",

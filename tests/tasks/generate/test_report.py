@@ -28,7 +28,7 @@ CONFIG = {
 def tiny_generator(seed: int = 0) -> GenerateTask:
     torch.manual_seed(seed)
     model = Generator(GeneratorConfig.model_validate(CONFIG))
-    torch.nn.init.normal_(model.out.weight, std=0.02)
+    torch.nn.init.normal_(model.out.first.weight, std=0.3)
     return GenerateTask(model, Preprocess((64, 64), "letterbox"), "tiny", card={"objects": (1, 3), "apart": True})
 
 

@@ -88,7 +88,7 @@ def compile_parts(generator: Generator) -> None:
     """Compile the parts that repeat, each once for all its repetitions, for the shapes of the graph."""
     encoder = generator.caption.encoder
     encoder.pool.compile(dynamic=False)
-    for block in (*encoder.blocks, *generator.blocks):
+    for block in (*encoder.blocks, *generator.blocks, *([] if generator.refine is None else [generator.refine])):
         block.compile(dynamic=False)
     for block in generator.blocks:
         attention = cast(DiTBlock, block).cross_attention

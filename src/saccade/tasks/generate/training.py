@@ -136,14 +136,14 @@ class GenerateTraining(SourceTraining):
         return self.mean_flow.errors(model, noised).mean()
 
     def compiled(self, model: nn.Module) -> nn.Module:
-        """On a GPU the step as a CUDA graph; elsewhere the model with its blocks compiled: they are alike, so one is
+        """On a GPU the step as a CUDA graph; elsewhere the model with its blocks, and the convolutions behind them, compiled: they are alike, so one is
         compiled for all, and captions of any length do not compile the rest anew."""
         assert isinstance(model, Generator)
         if model.device.type == "cuda" and self.mean_flow is None:
             compile_parts(model)
             return GraphedGenerator(model)
-        for block in model.blocks:
-            block.compile()
+        for module in (*model.blocks, *([] if model.refine is None else [model.refine])):
+            module.compile()
         return model
 
     @torch.no_grad()
