@@ -9,7 +9,7 @@ from torch import Tensor
 from saccade.lens import Call, Trace
 from saccade.studio.views.painting import PaintedWords, ShownSource, SourcedWords, TextMaps
 from saccade.studio.views.word_scores import PatchGrid, PlaceScores, WordScores
-from saccade.tasks.generate.look import GenerationTrace, Text
+from saccade.tasks.generate.look import GenerationTrace, PaintingTrace, Text
 from saccade.tasks.generate.task import to_images
 
 MOST_STEPS = 50  # on a page
@@ -18,8 +18,8 @@ NO_PROMPT = "(no prompt)"
 
 def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     """What a page shows of a generation. self_step: the step of which it shows the self-attention."""
-    steps, prompt = generation.steps, _maps(generation, "prompt")
-    negative = _maps(generation, "negative") if _has_negative(generation) else None
+    steps, prompt = generation.steps, text_maps(generation, "prompt")
+    negative = text_maps(generation, "negative") if _has_negative(generation) else None
     sources = [
         ShownSource(name, to_images(pixels[:, :3])[0], generation.source_grid(name))
         for name, pixels in generation.pictures.items()
@@ -29,8 +29,8 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
         layers=prompt.layers,
         others=Trace(own),
         grid=generation.grid[1:],
-        notes=_notes(generation, prompt, negative),
-        prompt=generation.picture.settings.prompt,
+        notes=painting_notes(generation, prompt, negative),
+        prompt=generation.settings.prompt,
         words=prompt.words,
         bias=prompt.bias,
         steps=[each.step for each in steps],
@@ -48,12 +48,12 @@ def painted_words(generation: GenerationTrace, self_step: int) -> PaintedWords:
     return replace(words.first(MOST_STEPS), notes=[*words.notes, words.truncation_note(MOST_STEPS)])
 
 
-def _has_negative(generation: GenerationTrace) -> bool:
+def _has_negative(generation: PaintingTrace) -> bool:
     guided = any(each.guided for each in generation.steps)
     return guided and generation.negative_words != [""] and generation.batch_row("negative") is not None
 
 
-def _notes(generation: GenerationTrace, prompt: TextMaps, negative: TextMaps | None) -> list[str]:
+def painting_notes(generation: PaintingTrace, prompt: TextMaps, negative: TextMaps | None) -> list[str]:
     notes = []
     hidden = len(generation.terms) - 1 - (negative is not None)
     if any(each.guided for each in generation.steps) and hidden:
@@ -64,7 +64,7 @@ def _notes(generation: GenerationTrace, prompt: TextMaps, negative: TextMaps | N
     return notes
 
 
-def _maps(generation: GenerationTrace, text: Text) -> TextMaps:
+def text_maps(generation: PaintingTrace, text: Text) -> TextMaps:
     """The words of a text and the other sources, at all steps that evaluate it."""
     row, given = generation.batch_row(text), generation.given(text)
     assert row is not None
@@ -74,7 +74,7 @@ def _maps(generation: GenerationTrace, text: Text) -> TextMaps:
     spans = {name: span for name, span in generation.spans.items() if name != "caption"}
     # What a text is evaluated without is one token, the first of its span.
     spans = {name: span if name in given else slice(span.start, span.start + 1) for name, span in spans.items()}
-    style = generation.picture.settings.style
+    style = generation.settings.style
     strengths = [style.strength if style is not None and name == "style" else 1.0 for name in spans]
     bias = torch.tensor([*weights, *strengths]).log()
     tokens = len(words) + sum(span.stop - span.start for span in spans.values())

@@ -159,7 +159,7 @@ def paint_film(
     """Films of equal settings, with the known frames in their places. sources: as `sample` takes
     them. known: as `KnownFrames.tensors` gives them. most: frames of a window."""
     before, last = known
-    plan = _plan(settings, len(before), last is not None, most)
+    plan = plan_windows(settings, len(before), last is not None, most)
     total, film = sampling.steps * len(plan), before.expand(len(noise.seeds), *before.shape)
     for i, window in enumerate(plan):
         clips = []
@@ -183,10 +183,13 @@ def with_clips(model: Generator, sources: Sources, clips: Sequence[Clip], first:
 
 def count_windows(settings: FilmSettings, known: int, most: int = WINDOW) -> int:
     """How many windows a film is painted in. known: frames before."""
-    return len(_plan(settings, known, settings.last is not None, most))
+    return len(plan_windows(settings, known, settings.last is not None, most))
 
 
-def _plan(settings: FilmSettings, known: int, has_last: bool, most: int) -> list[Window]:
+def plan_windows(settings: FilmSettings, known: int, has_last: bool, most: int = WINDOW) -> list[Window]:
+    """The windows that a film is painted in. known: frames before. has_last: whether the last frame is known too.
+
+    Raises SaccadeError for more frames than a window has from a first to a last one."""
     if has_last:
         between = settings.frames - 2
         if settings.frames > most:

@@ -7,7 +7,7 @@ maps are computed when they are requested.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ class Evaluation:
         step: of the sampler, from 0.
         t: time, from noise at 0 to the picture at 1.
         prediction: of the picture, about -1 to 1; with guidance where the step is guided.
-        calls: attention in its blocks. Of guided steps the batch holds all terms of `GenerationTrace`.
+        calls: attention in its blocks. Of guided steps the batch holds all terms of `PaintingTrace`.
     """
 
     step: int
@@ -52,10 +52,11 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class GenerationTrace:
-    """A picture that was painted under watch.
+class PaintingTrace:
+    """What the generator attended to while it painted a picture, or some frames of a film.
 
     Attributes:
+        settings: of the picture or film.
         words: of the prompt; sources of the cross-attention, in order; a single "" where there is none.
         negative_words: the same of the negative prompt.
         weights, negative_weights: of the words of both, as written there; log of them is part of the scores.
@@ -63,13 +64,13 @@ class GenerationTrace:
         spans: of the words ("caption") and of the other sources among the sources of the cross-attention.
         pictures: the sources beside the words that are given, -1 to 1, as the generator takes them; any other one is
             one token, "nothing".
-        grid: (frames, rows, columns) of patches.
+        grid: (frames, rows, columns) of the patches that are painted; of a film, (groups of frames, rows, columns).
         patch: pixels along each side of a patch.
         depth: blocks, which are called layers.
-        evaluations: in order; a step of Heun's sampler makes two, except for the last.
+        evaluations: that are kept, in order; a step of Heun's sampler makes two, except for the last.
     """
 
-    picture: GeneratedPicture
+    settings: Settings
     words: list[str]
     negative_words: list[str]
     weights: list[float]
@@ -178,6 +179,13 @@ class GenerationTrace:
         return self.steps[step]
 
 
+@dataclass(frozen=True)
+class GenerationTrace(PaintingTrace):
+    """A picture that was painted under watch."""
+
+    picture: GeneratedPicture
+
+
 def trace_generation(
     task: GenerateTask,
     settings: Settings,
@@ -198,12 +206,12 @@ def trace_generation(
             "the page shows no borrowed style, whose patches are painted beside the picture's: leave --style or --look "
             "out"
         )
-    words, present, weights = task.read([settings])
     given = task.pictures(settings, originals)
     spans = task.encode([settings], given).spans
     patch, depth = task.model.config.patch, task.model.config.depth
     grid = (1, settings.size[0] // patch, settings.size[1] // patch)
-    _check_bytes(task, settings, grid[1] * grid[2], values)
+    evaluated = settings.sampling.steps * (2 if settings.sampling.sampler == "heun" else 1)
+    check_bytes(task, settings.sampling.steps, evaluated, grid[1] * grid[2], values)
     evaluations: list[Evaluation] = []
     with watch(task.model, values=values, only="blocks.*") as trace:
 
@@ -213,31 +221,36 @@ def trace_generation(
             evaluations.append(Evaluation(step, t, prediction[0].float().cpu(), trace[begun:]))
 
         [picture] = task.generate_all([settings], callback, observe=observe, originals=originals)
-    texts = [[word.text for word in each] for each in words.words]
-    prompt, negative = (text if there else [""] for text, there in zip(texts, present.tolist(), strict=True))
-    return GenerationTrace(
-        picture,
-        prompt,
-        negative,
-        weights[0, : len(prompt)].tolist(),
-        weights[1, : len(negative)].tolist(),
-        settings.sampling.terms(tuple(given)),
-        spans,
-        given,
-        patch,
-        grid,
-        depth,
-        evaluations,
-    )
+    texts = read_texts(task, settings)
+    terms = settings.sampling.terms(tuple(given))
+    return GenerationTrace(settings, *texts, terms, spans, given, patch, grid, depth, evaluations, picture)
 
 
-def _check_bytes(task: GenerateTask, settings: Settings, patches: int, values: bool) -> None:
-    sampling, config = settings.sampling, task.model.config
-    evaluations = sampling.steps * (2 if sampling.sampler == "heun" else 1)
+class Texts(NamedTuple):
+    """The words of the prompt and of the negative prompt, and the weights of both, as in `PaintingTrace`."""
+
+    words: list[str]
+    negative_words: list[str]
+    weights: list[float]
+    negative_weights: list[float]
+
+
+def read_texts(task: GenerateTask, settings: Settings) -> Texts:
+    """The words of both texts."""
+    batch, present, weights = task.read([settings])
+    words = [[word.text for word in each] for each in batch.words]
+    prompt, negative = (text if there else [""] for text, there in zip(words, present.tolist(), strict=True))
+    return Texts(prompt, negative, weights[0, : len(prompt)].tolist(), weights[1, : len(negative)].tolist())
+
+
+def check_bytes(task: GenerateTask, steps: int, evaluations: int, patches: int, values: bool = False) -> None:
+    """Raises SaccadeError where queries and keys of so many evaluations over so many patches take more than 2 GB.
+    steps: that they are of."""
+    config = task.model.config
     tensors = 4 if values else 3  # q of both attentions, k (and v) of self-attention
     numbers = evaluations * config.depth * 2 * patches * config.block.width * tensors
     if numbers * torch.finfo(torch.float32).bits // 8 > MOST_BYTES:
         raise SaccadeError(
-            f"the attention of {settings.sampling.steps} steps over {patches} patches takes {numbers * 4 / 2**30:.1f} "
-            f"GB, more than {MOST_BYTES / 2**30:g}: use fewer steps or a smaller size"
+            f"the attention of {steps} steps over {patches} patches takes {numbers * 4 / 2**30:.1f} GB, more than "
+            f"{MOST_BYTES / 2**30:g}: use fewer steps or a smaller size"
         )
