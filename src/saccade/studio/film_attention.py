@@ -46,6 +46,11 @@ class FilmLayout:
         """The middle of each group, in frames."""
         return [sum(group) / len(group) for group in self.groups]
 
+    @property
+    def targets(self) -> Int[Tensor, "i"]:
+        """Patches that attend to others."""
+        return torch.arange(len(self.prefix), self.tokens)
+
     def token(self, group: int, row: int, column: int) -> int:
         """The token of a place."""
         return len(self.prefix) + group * self.patches + row * self.grid[1] + column
@@ -109,13 +114,13 @@ class FilmCall:
             found = far.mean(dim=(0, 2))
             return (found, torch.zeros_like(found)) if self.reach == "time" else (torch.zeros_like(found), found)
         first, total = len(layout.prefix), torch.zeros(2, self.q.shape[1])
-        for targets in torch.arange(first, layout.tokens).split(TILE):
+        for targets in layout.targets.split(TILE):
             rows = self.rows(targets)[0, :, :, first:].unflatten(2, (len(layout.groups), layout.patches))
             group, place = (targets - first) // layout.patches, (targets - first) % layout.patches
             mass = rows.sum(dim=(2, 3)).clamp_min(1e-30)
             total[0] += ((rows.sum(dim=3) * in_time[group]).sum(-1) / mass).sum(-1)
             total[1] += ((rows.sum(dim=2) * in_space[place]).sum(-1) / mass).sum(-1)
-        total /= layout.tokens - first
+        total /= len(layout.targets)
         return total[0], total[1]
 
 

@@ -1,0 +1,170 @@
+"""The page of a generated film: which words act in which frame, and where each place looks in every frame."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from saccade.lens import Call, Trace
+from saccade.studio.film_attention import FilmCall
+from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.painted_film import PaintedFilm, PaintedLayout
+from saccade.studio.views.painting import PaintedWords
+from saccade.studio.views.painting_trace import painting_notes, text_maps
+from saccade.tasks.generate.film import KnownFrames
+from saccade.tasks.generate.film_look import FilmGeneration, trace_generated_film
+from saccade.tasks.generate.image import Originals, to_images
+from saccade.tasks.generate.result import GeneratedFilm
+from saccade.tasks.generate.sample import Callback
+from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.task import GenerateTask
+
+BUDGET = 11_000_000
+
+
+def write_film_page(
+    task: GenerateTask,
+    settings: Settings,
+    path: Path,
+    known: KnownFrames | None = None,
+    callback: Callback | None = None,
+    budget: int = BUDGET,
+    originals: Originals | None = None,
+    window: int = -1,
+) -> tuple[GeneratedFilm, PageReport]:
+    """Paint a film, the same as `task.generate_films`, and write a page that shows, at its first, middle and last step,
+    where each word acts in each frame and where each place looks in all frames.
+
+    window: of a film that is painted in several, the one to show, by default the last.
+
+    Raises DataError if the page cannot be written, and SaccadeError as `trace_generated_film` does.
+    """
+    generation = trace_generated_film(task, settings, known, window, None, callback, originals)
+    targets = painted_film(generation)
+    page = PageInput(
+        picture=targets.layout.frames[0],
+        grid=targets.grid,
+        trace=targets.others,
+        title=settings.prompt.strip() or "A film",
+        model=_facts(task, generation),
+        targets=targets,
+    )
+    return generation.film, write_page(path, page, budget)
+
+
+def painted_film(generation: FilmGeneration) -> PaintedFilm:
+    """What a page shows of a generation."""
+    layout, steps = film_layout(generation), generation.steps
+    prompt = text_maps(generation, "prompt")
+    shown = [[to_images(frame[None])[0] for frame in each.prediction] for each in steps]
+    words = PaintedWords(
+        layers=[replace(layer, places=None) for layer in prompt.layers],
+        others=Trace([]),
+        grid=layout.grid,
+        notes=[],
+        prompt=generation.settings.prompt,
+        words=prompt.words,
+        bias=prompt.bias,
+        steps=[each.step for each in steps],
+        times=[each.t for each in steps],
+        predictions=[None] * len(steps),
+        of=generation.settings.sampling.steps,
+        self_step=steps[len(steps) // 2].step,
+        other=prompt.other,
+    )
+    calls = [generation.call(step, layer, "self") for step in range(len(steps)) for layer in range(generation.depth)]
+    order, window = _order(generation, layout), generation.window
+    return PaintedFilm(
+        layers=[film_call(call, i % generation.depth + 1, layout, order) for i, call in enumerate(calls)],
+        others=Trace([]),
+        grid=layout.grid,
+        notes=_notes(generation, len(steps), painting_notes(generation, prompt, None)),
+        layout=layout,
+        start=layout.token(len(window.history) // 2 if window.history else 0, layout.grid[0] // 2, layout.grid[1] // 2),
+        words=words,
+        predictions=[_around(frames, layout, generation) for frames in shown],
+        window=window.index,
+        windows=window.of,
+    )
+
+
+def film_layout(generation: FilmGeneration) -> PaintedLayout:
+    """The frames of the window, in the order of time."""
+    window, film = generation.window, generation.film
+    after = [] if window.last is None else [window.last]
+    numbers = [*window.history, *window.painted, *after]
+    end = to_images(generation.steps[-1].prediction)
+    pictures = [film.frames[number] for number in window.history]
+    pictures += [film.frames[n] if i < window.kept else end[i] for i, n in enumerate(window.painted)]
+    pictures += [film.frames[number] for number in after]
+    groups, at = list[range](), 0
+    for group in [
+        *window.known_groups[: len(window.known_groups) - len(after)],
+        *window.painted_groups,
+        *([after] if after else []),
+    ]:
+        groups.append(range(at, at + len(group)))
+        at += len(group)
+    past = len(window.known_groups) - len(after)
+    known = [*range(past), *([len(groups) - 1] if after else [])]
+    times = [number / film.fps for number in numbers]
+    return PaintedLayout(pictures, times, groups, generation.grid[1:], (), numbers, known)
+
+
+def film_call(call: Call, layer: int, layout: PaintedLayout, order: Int[Tensor, "n"]) -> FilmCall:
+    """The self-attention of a prompt with queries of all tokens, 0 for those of known frames, in the order of the
+    layout. order: index of each token among the sources: known frames, then those that are painted."""
+    k, q = call.k[:1].cpu().float(), call.q[:1].cpu().float()
+    absent: Float[Tensor, "1 h n k"] = q.new_zeros(1, q.shape[1], k.shape[2] - q.shape[2], q.shape[3])
+    q = torch.cat([absent, q], dim=2)
+    return FilmCall(call.name, layer, layout, q[:, :, order], k[:, :, order], call.scale)
+
+
+def _order(generation: FilmGeneration, layout: PaintedLayout) -> Int[Tensor, "n"]:
+    known, painted = len(layout.known), len(layout.groups) - len(layout.known)
+    past = known - (generation.window.last is not None)
+    groups = [*range(past), *range(known, known + painted), *range(past, known)]
+    every = torch.arange(len(groups) * layout.patches).view(len(groups), layout.patches)
+    return every[groups].flatten()
+
+
+def _around(frames: Sequence[Image.Image], layout: PaintedLayout, generation: FilmGeneration) -> list[Image.Image]:
+    """The frames as predicted, between those that are known."""
+    first = len(generation.window.history)
+    return [*layout.frames[:first], *frames, *layout.frames[first + len(frames) :]]
+
+
+def _notes(generation: FilmGeneration, steps: int, notes: list[str]) -> list[str]:
+    window, of = generation.window, generation.settings.sampling.steps
+    found = list(notes)
+    if steps < of:
+        found.append(f"The page shows {steps} of {of} steps, to stay small.")
+    if window.of > 1:
+        first, last = window.painted[0] + 1, window.painted[window.kept - 1] + 1
+        found.append(
+            f"The film was painted in {window.of} windows; the page shows window {window.index + 1}, in which frames "
+            f"{first} to {last} were painted, and no attention of the others."
+        )
+    if window.kept < len(window.painted):
+        found.append("The last frame that was painted is not part of the film: frames are painted two at a time.")
+    return found
+
+
+def _facts(task: GenerateTask, generation: FilmGeneration) -> dict[str, str]:
+    settings, film = generation.settings, generation.film
+    (height, width), patch = settings.size, generation.patch
+    return {
+        "name": task.name,
+        "parameters": f"{task.parameters / 1e6:.1f} million",
+        "patch": f"{patch} x {patch} pixels",
+        "frames": f"{len(film.frames)}, {film.fps:g} a second",
+        "picture": f"{width} x {height} pixels",
+        "sampler": f"{settings.sampler}, {settings.sampling.steps} steps",
+        "guidance": f"{settings.sampling.guidance:g}",
+        "seed": str(settings.seed),
+        **({"negative": settings.negative} if settings.negative.strip() else {}),
+    }
