@@ -27,7 +27,7 @@ COMMANDS = {
     "predict": (
         "saccade.cli.predict:predict",
         'Run a model on pictures: files, folders, or patterns such as "holiday/*.jpg". Videos are '
-        "processed frame by frame.",
+        "processed frame by frame, or as a whole by a model that classifies videos.",
     ),
     "generate": (
         "saccade.cli.generate:generate",
