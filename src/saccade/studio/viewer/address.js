@@ -3,9 +3,10 @@
 let remembering = 0;
 
 /** Write what is chosen into the address; not at every key of a walk: browsers ration it. */
-export function remember({ mode, token, layer, head, view, language, step, text }) {
+export function remember({ mode, token, layer, head, view, language, step, frame, text }) {
   const address = new URLSearchParams({ mode, token, layer: layer + 1, head: head + 1, view, language });
   if (step !== undefined) address.set('step', step + 1);
+  if (frame !== undefined) address.set('frame', frame + 1);
   if (text) address.set('text', text);
   clearTimeout(remembering);
   remembering = setTimeout(() => {

@@ -30,9 +30,9 @@ export class FilmScene extends Scene {
     super(viewer, look);
     document.querySelector('.panels').before(get('scene-section')); // every frame first, then one of them large
     get('numbers').closest('section').dataset.mode = 'cross'; // the page has no other attention to explain
-    const asked = Number(new URLSearchParams(window.location.hash.slice(1)).get('step'));
+    const asked = Number(new URLSearchParams(window.location.hash.slice(1)).get('frame'));
     if (Number.isInteger(asked) && look.covers(asked - 1) >= 0) look.frame = asked - 1;
-    viewer.state.step = look.frame;
+    viewer.state.frame = look.frame;
     const place = (event, stage) => this.place(event, stage);
     const here = (event) => look.token(look.covers(look.frame), place(event, this.stage));
     this.stage.onpointermove = (event) => event.pointerType === 'mouse' && viewer.peek(here(event));
@@ -108,7 +108,7 @@ export class FilmScene extends Scene {
     const { look, viewer } = this;
     if (look.covers(frame) < 0) return; // beyond the last whole tube
     look.frame = frame;
-    viewer.state.step = frame;
+    viewer.state.frame = frame;
     viewer.maps.redraw(viewer.state);
     viewer.refresh();
     this.controls();
@@ -167,7 +167,7 @@ export class FilmScene extends Scene {
     get('film-where').textContent = weights ? say(kind === 'column' ? 'filmWhereColumn' : 'filmWhere', facts) : say('notKept', { layer: layer + 1 });
     get('inside').textContent = weights ? look.inside(layer, head, token, say, kind) : '';
     tiles.forEach(({ node, stages, caption }, group) => {
-      const reached = look.reaches(layer, token, group);
+      const reached = look.reaches(layer, token, group, kind);
       node.classList.toggle('barred', !reached);
       node.classList.toggle('large', look.covers(look.frame) === group);
       stages.forEach((stage) => {
@@ -176,10 +176,15 @@ export class FilmScene extends Scene {
         if (weights && reached) paint(canvas, weights, look.token(group, 0), look.page.grid, end, log, look.hidden(layer, token));
         stage.querySelector('svg').replaceChildren(...this.outlined(token, look.token(group, 0), 'chosen'));
       });
-      const share = !weights ? '' : reached ? say(kind === 'column' ? 'given' : 'share', { share: percent(shares[group]) }) : say('barred');
+      const share = !weights ? '' : reached ? say(this.shareKey(kind), { share: percent(shares[group]) }) : say('barred');
       caption.replaceChildren(h('span', {}, `${look.targets.names[group]} · ${look.time(group)}`), h('b', {}, share));
       caption.setAttribute('aria-label', `${look.span(group, say)}: ${share}`);
     });
+  }
+
+  /** The text of a frame's share. */
+  shareKey(kind) {
+    return kind === 'column' ? 'given' : 'share';
   }
 
   weights() {
@@ -196,8 +201,7 @@ export class FilmScene extends Scene {
   /** How far each head looks, in time and in space. */
   charts(choose) {
     const { look, viewer: { say, state: { layer, head } } } = this;
-    const centres = look.groups.map((frames) => frames.reduce((a, b) => a + b, 0) / frames.length);
-    const inTime = centres.reduce((sum, a) => sum + centres.reduce((inner, b) => inner + Math.abs(a - b), 0), 0) / centres.length ** 2;
+    const inTime = look.evenTime();
     const draw = (id, key, even) => {
       const other = key === 'time' ? 'space' : 'time'; // calls over space alone stay in their frame
       const layers = [...look.infos.keys()].filter((l) => look.infos[l].reach !== other);

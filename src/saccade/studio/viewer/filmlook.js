@@ -96,18 +96,30 @@ export class FilmLook {
   }
 
   load(l) {
-    const [rows, columns] = this.page.grid;
-    this.coming[l] ??= inflate(this.packed(l)).then((bytes) => {
-      const data = readLayer(bytes, this.infos[l], [this.groups.length * rows, columns], this.tokens);
-      const layer = { ...data, film: this.film };
-      this.layers[l] = Object.assign(layer, {
-        rowOf: (head, target) => filmRow(layer, head, target),
-        sumOf: (head, target) => filmSum(layer, head, target),
-        countOf: (target) => this.sources(l, target),
-      });
-      return this.layers[l];
-    });
+    this.coming[l] ??= inflate(this.packed(l)).then((bytes) => (this.layers[l] = this.unpack(bytes, l, this.infos[l])));
     return this.coming[l];
+  }
+
+  unpack(bytes, l, info) {
+    const [rows, columns] = this.page.grid;
+    const layer = { ...readLayer(bytes, info, [this.groups.length * rows, columns], this.tokens), film: this.film };
+    return Object.assign(layer, {
+      rowOf: (head, target) => filmRow(layer, head, target),
+      sumOf: (head, target) => filmSum(layer, head, target),
+      countOf: (target) => this.sources(l, target),
+    });
+  }
+
+  /** The middle of a group, in frames. */
+  centre(group) {
+    const frames = this.groups[group];
+    return this.targets.centres?.[group] ?? frames.reduce((a, b) => a + b, 0) / frames.length;
+  }
+
+  /** Mean distance in time, in frames, of uniform attention. from: groups that attend. */
+  evenTime(from = [...this.groups.keys()]) {
+    const far = (a) => this.groups.reduce((sum, _, b) => sum + Math.abs(this.centre(a) - this.centre(b)), 0);
+    return from.reduce((sum, a) => sum + far(a), 0) / from.length / this.groups.length;
   }
 
   see(data, head, token, view) {
@@ -220,8 +232,7 @@ export class FilmLook {
     const shares = this.shares(weights);
     const total = shares.reduce((a, b) => a + b, 0);
     if (view === 'column' || group < 0 || !(total > 0)) return '';
-    const centre = (g) => this.groups[g].reduce((a, b) => a + b, 0) / this.groups[g].length;
-    const far = shares.reduce((sum, share, g) => sum + share * Math.abs(centre(g) - centre(group)), 0) / total;
+    const far = shares.reduce((sum, share, g) => sum + share * Math.abs(this.centre(g) - this.centre(group)), 0) / total;
     return say('inTime', { own: percent(shares[group]), far: far.toFixed(2) });
   }
 
