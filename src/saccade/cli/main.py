@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "generate": (
         "saccade.cli.generate:generate",
-        "Paint pictures from a text, a picture, or the style of one.",
+        "Paint pictures or films from a text, a picture, or the style of one.",
     ),
     "search": (
         "saccade.cli.search:search",
