@@ -51,6 +51,10 @@ class Files:
 
         inputs = [file if film and file.is_dir() else check_file(file) for file in inputs]
         files = cls(_free(n > 1, film) if out is None else out, n > 1, grid, page, film)
+        if film and (files.folder or files.out.suffix.lower() == FILM):
+            from saccade.data.video import pyav
+
+            pyav()  # before the work starts
         if files.folder:
             _check_folder(files, n, inputs)
         elif film:
