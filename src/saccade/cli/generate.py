@@ -109,7 +109,7 @@ def generate(
     steps
         Steps from noise to picture; more are slower and more exact. Default: 25.
     guidance
-        How closely to follow the prompt: 1 for no guidance, 0 to ignore it. Default: 3.
+        How closely to follow the prompt: 1 for no guidance, 0 to ignore it. Default: the model's own.
     guidance_interval
         First and last time, from noise at 0 to the picture at 1, of the steps that are guided. Default: 0 1.
     sampler

@@ -237,3 +237,14 @@ def test_a_generator_reads_no_pictures(task):
 def test_bad_prompts_are_data_errors(task):
     with pytest.raises(DataError):
         task.settings("(red")
+
+
+def test_the_card_sets_the_guidance():
+    one = generators.task()
+    assert one.generate("red", seed=1, num_inference_steps=1)[0].settings.sampling.guidance == 3
+    one.card["guidance"] = 5
+    assert one.generate("red", seed=1, num_inference_steps=1)[0].settings.sampling.guidance == 5
+    assert one.settings("red").sampling.guidance == 5
+    one.card["guidance"] = "much"
+    with pytest.raises(SaccadeError, match="the guidance 'much'; a number expected"):
+        one.settings("red")

@@ -52,7 +52,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         n: int = 1,
         seed: int | None = None,
         num_inference_steps: int = 25,
-        guidance_scale: float = 3.0,
+        guidance_scale: float | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
         sampler: Sampler = "euler",
         height: int | None = None,
@@ -79,7 +79,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             seed: of the first picture, 0 to 2^63 - 1; picture i has seed + i. Default: drawn at random. The noise is
                 drawn on the CPU, for each picture alone, so that a picture does not depend on n.
             num_inference_steps, guidance_scale, guidance_interval, sampler, image_guidance_scale, style_guidance_scale:
-                see `saccade.tasks.generate.sample.Sampling`.
+                see `saccade.tasks.generate.sample.Sampling`. Default of the guidance_scale: that of the model's card,
+                else 3.
             height, width: in pixels, multiples of the patch; default: those of training, with an image about their area
                 in its aspect.
             image: a picture to paint from: a sketch, a map of classes, a grey or a small picture, or one to be changed
@@ -103,7 +104,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             SaccadeError: values out of range.
         """
         guidance = (image_guidance_scale, style_guidance_scale)
-        sampling = Sampling(num_inference_steps, guidance_scale, guidance_interval, sampler, *guidance)
+        scale = self.default_sampling.guidance if guidance_scale is None else guidance_scale
+        sampling = Sampling(num_inference_steps, scale, guidance_interval, sampler, *guidance)
         if image is None and (mask_image is not None or strength is not None):
             raise SaccadeError("a mask_image or a strength goes with an image: give it too")
         originals = Originals(
@@ -175,8 +177,9 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         self._check_size(size)
         image = None if given.image is None else given.image.settings(strength, known)
         style = None if given.style is None else given.style.style_settings(style_strength, known)
-        check_sampler(self.model, sampling or Sampling(), bool(negative.strip()))
-        settings = Settings(prompt, seed, size, negative, sampling or Sampling(), self.name, self.digest)
+        sampling = sampling or self.default_sampling
+        check_sampler(self.model, sampling, bool(negative.strip()))
+        settings = Settings(prompt, seed, size, negative, sampling, self.name, self.digest)
         settings = replace(settings, image=image, style=style, film=film)
         if film is not None:
             check_film(self, settings)
@@ -253,8 +256,13 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
 
     @property
     def default_sampling(self) -> Sampling:
-        """How pictures are painted unless a call says otherwise."""
-        return Sampling()
+        """How pictures are painted unless a call says otherwise, by the card's guidance if it names one.
+
+        Raises SaccadeError where that is no number or out of range."""
+        guidance = self.card.get("guidance", Sampling.guidance)
+        if not isinstance(guidance, int | float):
+            raise SaccadeError(f"the card of {self.name} has the guidance {guidance!r}; a number expected")
+        return Sampling(guidance=float(guidance))
 
     def unknown_words(self, prompt: str) -> list[str]:
         """Words of a prompt that the training captions did not hold; none if they were not recorded."""
