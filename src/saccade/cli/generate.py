@@ -170,7 +170,8 @@ def generate(
     keep_layout
         With --instead: also keep the first one's attention between patches in the first steps, which holds the layout.
     look
-        HTML page to write: where each word acts on the picture, at every step, layer and head.
+        HTML page to write: where each word acts on the picture, at every step, layer and head; of a film, in every
+        frame, with where its places look.
     device
         Where to compute.
     precision
@@ -253,7 +254,11 @@ def _painted(
             bar.total = steps
             bar.update(done - bar.n)
 
-        if isinstance(task, PublicFilmTask) or (known is not None and isinstance(task, GenerateTask)):
+        if look is not None and (isinstance(task, PublicFilmTask) or known is not None):
+            from saccade.studio.views.generated_film import write_film_page
+
+            yield write_film_page(task, settings[0], look, known, report, originals=originals)[0]
+        elif isinstance(task, PublicFilmTask) or (known is not None and isinstance(task, GenerateTask)):
             yield from task.generate_films(settings, known, originals, report)
         elif look is not None:
             from saccade.studio.views.generate import write_generation_page

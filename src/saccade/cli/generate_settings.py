@@ -85,6 +85,6 @@ def check_edits(instead: str | None, keep_layout: bool, look: Path | None, n: in
     if keep_layout and instead is None:
         raise UsageError("--keep-layout goes with --instead: give another prompt, of which the layout is to be kept")
     if look is not None and n > 1:
-        raise UsageError(f"--look shows one picture, and --n {n} paints more: leave one of them out")
+        raise UsageError(f"--look shows one picture or film, and --n {n} paints more: leave one of them out")
     if look is not None and instead is not None:
         raise UsageError("--look shows a picture of one prompt: leave it or --instead out")

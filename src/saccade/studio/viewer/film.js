@@ -35,8 +35,8 @@ export class FilmScene extends Scene {
     viewer.state.frame = look.frame;
     const place = (event, stage) => this.place(event, stage);
     const here = (event) => look.token(look.covers(look.frame), place(event, this.stage));
-    this.stage.onpointermove = (event) => event.pointerType === 'mouse' && viewer.peek(here(event));
-    this.stage.onclick = (event) => viewer.pick(here(event));
+    this.stage.onpointermove = (event) => event.pointerType === 'mouse' && this.hover(here(event));
+    this.stage.onclick = (event) => this.choose(here(event));
     this.stage.onkeydown = (event) => this.key(event);
     this.addSlider();
     this.tiles = look.groups.map((frames, group) => this.tile(frames, group));
@@ -72,7 +72,7 @@ export class FilmScene extends Scene {
       stage.onclick = (event) => {
         const chosen = token(event);
         this.turn(frame);
-        viewer.pick(chosen);
+        this.choose(chosen);
       };
       return stage;
     });
@@ -91,16 +91,31 @@ export class FilmScene extends Scene {
   }
 
   key(event) {
-    const { look, viewer } = this;
+    const { look } = this;
     const turned = { PageUp: -1, PageDown: 1 }[event.key];
     if (turned) {
       event.preventDefault();
       return this.turn(Math.min(look.frames.length - 1, Math.max(0, look.frame + turned)));
     }
-    const next = step(event.key, viewer.state.token, look.page.grid, look.first);
+    const next = step(event.key, this.from(), look.page.grid, look.first);
     if (next === null) return undefined;
     event.preventDefault();
-    return viewer.pick(next);
+    return this.choose(next);
+  }
+
+  /** Where the arrow keys start. */
+  from() {
+    return this.viewer.state.token;
+  }
+
+  /** Select a place. */
+  choose(place) {
+    this.viewer.pick(place);
+  }
+
+  /** The pointer is on a place of the frame that is shown large. */
+  hover(place) {
+    this.viewer.peek(place);
   }
 
   /** Show another frame large. The selected token stays, in whichever frame it is. */
