@@ -149,8 +149,19 @@ def test_what_films_are_not_trained_with(folder):
         GenerateTraining(train, val, GenerateRecipe(**TINY, film_share=0.5, frames=5))
     with pytest.raises(ValidationError, match="odd number"):
         GenerateRecipe(frames=16)
+
+
+@pytest.mark.parametrize("progress", [0.1, 0.2, 0.3, 0.4, 0.5])
+def test_mean_flow_learns_films_too(progress):
     start = training()
-    pretrained = start.trained(start.model, "start")
-    recipe = GenerateRecipe(**TINY, film_share=0.5, objective="mean-flow")
-    with pytest.raises(UsageError, match="leave films out"):
-        GenerateTraining(scenes(), scenes(4, 1), recipe, pretrained=pretrained)
+    recipe = GenerateRecipe(**TINY, film_share=0.5, frames=5, objective="mean-flow", split_share=0.4)
+    task = GenerateTraining(scenes(), scenes(4, 1), recipe, pretrained=start.trained(start.model, "start"))
+    with torch.no_grad():  # gates are 0 at first
+        for parameter in task.model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.1)
+    batches = task.collate([task.batch(torch.arange(10), torch.Generator(), progress)])
+    loss = task.loss(task.model, batches, torch.device("cpu"))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert task.model.interval.project.weight.grad.abs().amax() > 0
+    assert task.model.embed.second.weight.grad.abs().amax() > 0

@@ -57,8 +57,8 @@ class MeanFlow:
         flow, mean = slice(0, round(b * self.recipe.flow_share)), slice(round(b * self.recipe.flow_share), b)
         present = batch.present.clone()
         present[mean] = True
-        sources = model.encode(batch.words, present, batch.sources)
-        z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t)), batch.t
+        sources = model.with_past(model.encode(batch.words, present, batch.sources), batch.past, batch.first)
+        z, t = noised(batch.pictures, batch.noise, over_pixels(batch.t, batch.pictures.shape[1])), batch.t
         as_flow = velocity_error(
             model.predict(z[flow], t[flow], sources.part(flow)), batch.pictures[flow], z[flow], t[flow]
         )
@@ -67,7 +67,7 @@ class MeanFlow:
         found = model.predict(z[mean], t[mean], sources.part(mean), until - t[mean], guidance)
         return torch.cat([as_flow, velocity_error(found, target, z[mean], t[mean])])
 
-    def _draw(self, batch: NoisedBatch, part: slice) -> tuple[Float[Tensor, "b f"], Float[Tensor, "b f"]]:
+    def _draw(self, batch: NoisedBatch, part: slice) -> tuple[Float[Tensor, "b g"], Float[Tensor, "b g"]]:
         """Guidance scales, and the ends of the intervals: those that are not split have no length."""
         t, uniform = batch.t[part], batch.uniform[part]
         lowest, highest = self.recipe.guidance
@@ -86,7 +86,11 @@ class MeanFlow:
         n = len(batch.t)
         first = part.start + self._splits(n - part.start)
         with_words, without = (
-            self.teacher.encode(batch.words, torch.full_like(batch.present, present), batch.sources)
+            self.teacher.with_past(
+                self.teacher.encode(batch.words, torch.full_like(batch.present, present), batch.sources),
+                batch.past,
+                batch.first,
+            )
             for present in (True, False)
         )
         return with_words.part(slice(first, n)).followed_by(without.part(slice(first, n)))
@@ -96,9 +100,9 @@ class MeanFlow:
         self,
         model: Generator,
         z: Float[Tensor, "b f c y x"],
-        t: Float[Tensor, "b f"],
-        until: Float[Tensor, "b f"],
-        guidance: Float[Tensor, "b f"],
+        t: Float[Tensor, "b g"],
+        until: Float[Tensor, "b g"],
+        guidance: Float[Tensor, "b g"],
         sources: Sources,
         both: Sources,
     ) -> Float[Tensor, "b f c y x"]:
@@ -108,14 +112,15 @@ class MeanFlow:
         halves = self._two_steps(model, z[splits], t[splits], until[splits], guidance[splits], sources.part(splits))
         twice = self.teacher.predict(torch.cat([z[rest]] * 2), torch.cat([t[rest]] * 2), both)
         positive, negative = twice.chunk(2)
-        return torch.cat([halves, negative + over_pixels(guidance[rest]) * (positive - negative)])
+        return torch.cat([halves, negative + over_pixels(guidance[rest], z.shape[1]) * (positive - negative)])
 
     def _two_steps(
         self, model: Generator, z: Tensor, t: Tensor, until: Tensor, guidance: Tensor, sources: Sources
     ) -> Float[Tensor, "b f c y x"]:
         """The data to which z would move at the mean velocity of two steps, each over half of the interval."""
         middle = (t + until) / 2
-        moved = step(model.predict(z, t, sources, middle - t, guidance), z, over_pixels(t), over_pixels(middle))
+        start, half, end, part = (over_pixels(each, z.shape[1]) for each in (t, middle, until, (1 - t) / (until - t)))
+        moved = step(model.predict(z, t, sources, middle - t, guidance), z, start, half)
         prediction = model.predict(moved, middle, sources, until - middle, guidance)
-        moved = step(prediction, moved, over_pixels(middle), over_pixels(until))
-        return z + (moved - z) * over_pixels((1 - t) / (until - t))
+        moved = step(prediction, moved, half, end)
+        return z + (moved - z) * part

@@ -18,7 +18,7 @@ from saccade.models.sources import PICTURE_SOURCES, PictureSource
 from saccade.ops import tokenize
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import floor_to_patches
-from saccade.tasks.generate.batches import ABSENT, Batch, Known, draw_known, join, new_batch
+from saccade.tasks.generate.batches import ABSENT, Batch, Known, NoisedBatch, draw_known, join, new_batch
 from saccade.tasks.generate.cuda_graph import GraphedGenerator, compile_parts
 from saccade.tasks.generate.datasets import (
     PaintingSet,
@@ -67,8 +67,6 @@ class GenerateTraining(SourceTraining):
         freeze_unused(generator, sources, films)
         if recipe.objective == "mean-flow":
             check_captions(train)
-        if recipe.objective == "mean-flow" and films:
-            raise UsageError("--objective mean-flow converts a generator by pictures: leave films out")
         self.mean_flow = None if recipe.objective == "flow" else MeanFlow(copy.deepcopy(generator), recipe)
         for unused in (generator.interval, generator.guidance):
             unused.requires_grad_(self.mean_flow is not None)
@@ -124,20 +122,23 @@ class GenerateTraining(SourceTraining):
         """Mean error of the objective, over all groups of frames."""
         for batch in batches:
             self.words.update(word for word in batch.words.vocabulary() if word != ABSENT)
+        errors = [(self._errors(model, batch.on(device)).mean(), batch.t.numel()) for batch in batches]
+        groups = sum(n for _, n in errors)
+        return torch.stack([each * (n / groups) for each, n in errors]).sum()
+
+    def _errors(self, model: nn.Module, batch: NoisedBatch) -> Tensor:
+        """Of each sample."""
         if self.mean_flow is None:
-            errors = [(flow_errors(model, batch.on(device)), batch.t.numel()) for batch in batches]
-            groups = sum(n for _, n in errors)
-            return torch.stack([each.mean() * (n / groups) for each, n in errors]).sum()
-        (batch,) = batches
-        noised = batch.on(device)
-        self.mean_flow.teacher.to(device)
+            return flow_errors(model, batch)
+        self.mean_flow.teacher.to(batch.t.device)
         if not isinstance(model, Generator):
             raise SaccadeError("--objective mean-flow trains in one process: start it without torchrun")
-        return self.mean_flow.errors(model, noised).mean()
+        return self.mean_flow.errors(model, batch)
 
     def compiled(self, model: nn.Module) -> nn.Module:
-        """On a GPU the step as a CUDA graph; elsewhere the model with its blocks, and the convolutions behind them, compiled: they are alike, so one is
-        compiled for all, and captions of any length do not compile the rest anew."""
+        """On a GPU the step as a CUDA graph; elsewhere the model with its blocks, and the convolutions behind them,
+        compiled: blocks are alike, so one is compiled for all, and captions of any length do not compile the rest
+        anew."""
         assert isinstance(model, Generator)
         if model.device.type == "cuda" and self.mean_flow is None:
             compile_parts(model)
