@@ -35,8 +35,8 @@ saccade train generate --data "scenes:$films,$scenes" --weights runs/painter-las
   --adam-lr 1.5e-3 --weight-decay 0.01 --warmup 0.02 --ema 0.998 --time-mean -0.4 --time-std 1.2
 # Then the same weights as a map over intervals, for few steps.
 saccade train generate --data "scenes:$few,$scenes" --weights runs/painter-films --objective mean-flow --name painter \
-  "${machine[@]}" --epochs 5 --film-share 0.084 --picture-share 0.06 --mask-share 0.03 --style-share 0.04 --lr 0.005 --adam-lr 5e-4 \
-  --weight-decay 0.01 --ema 0.99
+  "${machine[@]}" --epochs 5 --film-share 0.084 --picture-share 0.06 --mask-share 0.03 --style-share 0.04 \
+  --lr 0.005 --adam-lr 5e-4 --weight-decay 0.01 --ema 0.99
 saccade val "scenes:500,$scenes" --model runs/painter
 python -m benchmarks.generation.compose --model runs/painter
 python -m benchmarks.generation.edits --model runs/painter
