@@ -122,5 +122,5 @@ def test_errors(task, monkeypatch):
     with pytest.raises(SaccadeError, match="step 3: the generation has 3, 0 to 2"):
         trace_generated_film(task, given, steps=[1, 3])
     monkeypatch.setattr(look, "MOST_BYTES", 1000)
-    with pytest.raises(SaccadeError, match="3 steps over .* patches takes .* GB, more than"):
+    with pytest.raises(SaccadeError, match=r"3 steps over .* patches takes .* GB, more than"):
         trace_generated_film(task, given)
