@@ -24,7 +24,7 @@ def content(path) -> dict:
 
 def test_report(tmp_path):
     report = write_page(tmp_path / "look.html", page(trace()))
-    assert report.bytes == report.path.stat().st_size < 300_000
+    assert report.bytes == report.path.stat().st_size < 200_000
     assert report.layers_kept == report.layers == 2
     assert 0 < report.error_typical < 0.02
     assert report.error_largest < 0.05
@@ -137,3 +137,21 @@ def test_every_module_of_the_viewer_comes_after_those_that_it_imports():
     for name, text in modules.items():
         for needed in re.findall(r"from '\./(\w+)\.js'", text):
             assert order.index(needed) < order.index(name)
+
+
+def test_a_page_has_the_modules_of_its_own_scene_alone():
+    folder = files("saccade.studio") / "viewer"
+    every = _modules(folder, "viewer")
+    kinds = re.findall(r"([\w-]+)'?: (\w+)[, ]", every["scenes"].split("SCENES = ")[1])
+    assert len(kinds) == every["scenes"].count("\nimport ") + every["scenes"].startswith("import ")
+    for kind, scene in kinds:
+        modules = _modules(folder, "viewer", kind)
+        assert len(modules) < len(every)
+        assert re.search(rf"SCENES = {{ '{kind}': {scene} }}", modules["scenes"])
+        [home] = [name for name, text in modules.items() if f"export class {scene} " in text]
+        assert list(modules).index(home) < list(modules).index("scenes")
+        for name, text in modules.items():
+            assert text == every[name] or name == "scenes"
+            assert set(re.findall(r"from '\./(\w+)\.js'", text)) <= set(modules)
+    assert set(_modules(folder, "viewer", "")) == set(_modules(folder, "viewer", "none"))
+    assert not {"film", "boxes", "painting"} & set(_modules(folder, "viewer", ""))

@@ -185,7 +185,8 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
 
 def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:
     folder = files("saccade.studio") / "viewer"
-    script = "".join(map(_plain, _modules(folder, "viewer").values()))
+    kind = (content.get("targets") or {}).get("kind", "")
+    script = "".join(map(_plain, _modules(folder, "viewer", kind).values()))
     style = (folder / "viewer.css").read_text(encoding="utf-8")
     packed = "".join(
         f'<script type="text/plain" id="{name}">{base64.b64encode(some).decode()}</script>\n'
@@ -209,14 +210,29 @@ def _encoded(document: str) -> bytes:
     return document.encode("utf-8", errors="replace")
 
 
-def _modules(folder: Traversable, name: str, found: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
-    """The text of a JavaScript module and of all it imports, each after those that it imports itself."""
+def _modules(
+    folder: Traversable, name: str, kind: str | None = None, found: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """The text of a JavaScript module and of all it imports, each after those that it imports itself. kind: of the only
+    scene; None for all of them."""
     text = (folder / f"{name}.js").read_text(encoding="utf-8")
+    if name == "scenes" and kind is not None:
+        text = _only(text, kind)
     modules = dict(found)
     for needed in re.findall(r"^import .* from '\./(\w+)\.js';$", text, re.MULTILINE):
         if needed not in modules:
-            modules = _modules(folder, needed, modules)
+            modules = _modules(folder, needed, kind, modules)
     return modules | {name: text}
+
+
+def _only(scenes: str, kind: str) -> str:
+    """The module of scenes with that of one kind alone; without any, if there is none of that kind."""
+    entry = re.search(rf"[{{ ]'?{re.escape(kind)}'?: (\w+)[, ]", scenes) if kind else None
+    if entry is None:
+        return "export const SCENES = {};\n"
+    needed = re.search(rf"^import {{ {entry[1]} }} .*\n", scenes, re.MULTILINE)
+    assert needed is not None
+    return f"{needed[0]}export const SCENES = {{ '{kind}': {entry[1]} }};\n"
 
 
 def _plain(module: str) -> str:
