@@ -65,9 +65,10 @@ export class PaintedFilmScene extends FilmScene {
     const { step, frames } = look.steps[look.step];
     const number = look.targets.numbers[look.frame] + 1;
     this.frameName.textContent = say('frameName', { frame: number, count: look.targets.numbers.at(-1) + 1, time: look.frames[look.frame].time.toFixed(2) });
-    this.stage.querySelector('img').src = frames[look.frame];
-    get('map').querySelector('img').src = frames[look.frame];
-    tiles.forEach(({ stages }, group) => stages.forEach((stage, i) => (stage.querySelector('img').src = frames[look.groups[group][i]])));
+    const src = (frame) => frames?.[frame] ?? look.frames[frame].src;
+    this.stage.querySelector('img').src = src(look.frame);
+    get('map').querySelector('img').src = src(look.frame);
+    tiles.forEach(({ stages }, group) => stages.forEach((stage, i) => (stage.querySelector('img').src = src(look.shown(group)[i]))));
     if (!this.stepSlider) return;
     this.stepSlider.value = look.step + 1;
     this.stepName.textContent = say('stepName', { step: step + 1, count: look.targets.words.of });

@@ -64,6 +64,11 @@ export class PaintedFilmLook extends FilmLook {
     return super.see(data, head, token, view).map((weight, target) => (this.attends(target) ? weight : 0));
   }
 
+  /** The frames of a group that are drawn. */
+  shown(group) {
+    return this.groups[group];
+  }
+
   attends(place) {
     return !this.known.includes(this.groupOf(place));
   }

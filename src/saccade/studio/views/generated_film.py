@@ -15,9 +15,12 @@ from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.painted_film import PaintedFilm, PaintedLayout
 from saccade.studio.views.painting import PaintedWords
 from saccade.studio.views.painting_trace import painting_notes, text_maps
+from saccade.studio.views.public_film import FilmWords, film_words
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import FilmGeneration, trace_generated_film
 from saccade.tasks.generate.image import Originals, to_images
+from saccade.tasks.generate.public_film import PublicFilmTask
+from saccade.tasks.generate.public_film_look import trace_film
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
@@ -27,7 +30,7 @@ BUDGET = 11_000_000
 
 
 def write_film_page(
-    task: GenerateTask,
+    task: GenerateTask | PublicFilmTask,
     settings: Settings,
     path: Path,
     known: KnownFrames | None = None,
@@ -39,21 +42,30 @@ def write_film_page(
     """Paint a film, the same as `task.generate_films`, and write a page that shows, at its first, middle and last step,
     where each word acts in each frame and where each place looks in all frames.
 
+    Of a pipeline of another library the page shows the words alone.
+
     window: of a film that is painted in several, the one to show, by default the last.
 
-    Raises DataError if the page cannot be written, and SaccadeError as `trace_generated_film` does.
+    Raises DataError if the page cannot be written, and SaccadeError as `trace_generated_film` and `trace_film` do.
     """
-    generation = trace_generated_film(task, settings, known, window, None, callback, originals)
-    targets = painted_film(generation)
+    targets: PaintedFilm | FilmWords
+    if isinstance(task, GenerateTask):
+        generation = trace_generated_film(task, settings, known, window, None, callback, originals)
+        film, targets = generation.film, painted_film(generation)
+        first = targets.layout.frames[0]
+    else:
+        traced = trace_film(task, settings, known=known, callback=callback)
+        film, targets = traced.film, film_words(traced)
+        first = targets.frames[0]
     page = PageInput(
-        picture=targets.layout.frames[0],
+        picture=first,
         grid=targets.grid,
         trace=targets.others,
         title=settings.prompt.strip() or "A film",
-        model=_facts(task, generation),
+        model=_facts(task, film),
         targets=targets,
     )
-    return generation.film, write_page(path, page, budget)
+    return film, write_page(path, page, budget)
 
 
 def painted_film(generation: FilmGeneration) -> PaintedFilm:
@@ -154,13 +166,15 @@ def _notes(generation: FilmGeneration, steps: int, notes: list[str]) -> list[str
     return found
 
 
-def _facts(task: GenerateTask, generation: FilmGeneration) -> dict[str, str]:
-    settings, film = generation.settings, generation.film
-    (height, width), patch = settings.size, generation.patch
+def _facts(task: GenerateTask | PublicFilmTask, film: GeneratedFilm) -> dict[str, str]:
+    settings, own = film.settings, dict[str, str]()
+    height, width = settings.size
+    if isinstance(task, GenerateTask):
+        patch = task.model.config.patch
+        own = {"parameters": f"{task.parameters / 1e6:.1f} million", "patch": f"{patch} x {patch} pixels"}
     return {
         "name": task.name,
-        "parameters": f"{task.parameters / 1e6:.1f} million",
-        "patch": f"{patch} x {patch} pixels",
+        **own,
         "frames": f"{len(film.frames)}, {film.fps:g} a second",
         "picture": f"{width} x {height} pixels",
         "sampler": f"{settings.sampler}, {settings.sampling.steps} steps",

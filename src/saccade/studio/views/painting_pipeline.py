@@ -32,7 +32,7 @@ def pipeline_words(traced: PipelineTrace) -> PipelineWords:
     numbers = sum(call.shape[1] for call in traced.calls[0]) * (len(traced.words) + 1) * math.prod(traced.grid)
     count = max(1, min(every, MOST_STEPS, MOST_NUMBERS // numbers))
     shown = [round((i + 1) * every / count) - 1 for i in range(count)]
-    traced = replace(traced, tokens=_once(traced.tokens))
+    traced = replace(traced, tokens=each_token_once(traced.tokens))
     bias = torch.zeros(len(traced.words) + 1)
     grid = PatchGrid(1, *traced.grid)
     layers = []
@@ -64,7 +64,7 @@ def _pipeline_weights(traced: PipelineTrace, layer: int, evaluations: list[int])
     return torch.cat([words, 1 - words.sum(dim=2, keepdim=True)], dim=2)
 
 
-def _once(tokens: list[list[int]]) -> list[list[int]]:
+def each_token_once(tokens: list[list[int]]) -> list[list[int]]:
     """Tokens of each word, those of several words with the first of them alone."""
     seen = set[int]()
     found = []
