@@ -1,6 +1,7 @@
 """`saccade generate --frames`: films on the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,29 @@ def test_a_public_pipeline_makes_films(saccade, tmp_path, monkeypatch):
     assert refused.code != 0
     assert "9" in refused.err
     assert "--frames" in saccade(*command).err, "it makes no pictures"
+
+
+def content(page: Path) -> dict:
+    return json.loads(re.search(r'id="content">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)[1])
+
+
+@pytest.mark.parametrize("known", ["nothing", "image", "film"])
+def test_look(paint, known):
+    """The page's film is that of the same command without it."""
+    if known == "film":
+        assert paint("a ring", "--frames", 4, "--seed", 3, "--out", "start.mp4").code == 0
+    given = {"nothing": [], "image": ["--image", picture(Path("first.png"))], "film": ["--film", "start.mp4"]}[known]
+    plain = paint(RED, "--frames", 6, "--seed", 7, *given, "--out", "plain.mp4")
+    assert plain.code == 0, plain.err
+    done = paint(RED, "--frames", 6, "--seed", 7, *given, "--look", "look.html", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["page"] == "look.html"
+    assert Path("generated.mp4").read_bytes() == Path("plain.mp4").read_bytes()
+    targets = content(Path("look.html"))["targets"]
+    assert (targets["kind"], bool(targets["known"])) == ("painted-film", known != "nothing")
+
+
+def test_look_shows_one_film(paint):
+    done = paint(RED, "--frames", 6, "--n", 2, "--look", "look.html")
+    assert done.code == 2
+    assert "--look shows one picture or film, and --n 2 paints more" in done.err

@@ -254,12 +254,13 @@ def _painted(
             bar.total = steps
             bar.update(done - bar.n)
 
-        if look is not None and (isinstance(task, PublicFilmTask) or known is not None):
+        if isinstance(task, PublicFilmTask) or (known is not None and isinstance(task, GenerateTask)):
+            if look is None:
+                yield from task.generate_films(settings, known, originals, report)
+                return
             from saccade.studio.views.generated_film import write_film_page
 
             yield write_film_page(task, settings[0], look, known, report, originals=originals)[0]
-        elif isinstance(task, PublicFilmTask) or (known is not None and isinstance(task, GenerateTask)):
-            yield from task.generate_films(settings, known, originals, report)
         elif look is not None:
             from saccade.studio.views.generate import write_generation_page
 
