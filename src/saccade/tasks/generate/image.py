@@ -101,14 +101,14 @@ class Original:
     def start(self, settings: Settings, device: torch.device) -> Start:
         """For `sample`. A pixel at the size of painting is painted if any part of it is. settings: with an image."""
         assert settings.image is not None
-        picture, strength = _tensor(self.image, settings.size).to(device), settings.image.strength
+        picture, strength = pixels_of(self.image, settings.size).to(device), settings.image.strength
         if self.mask is None:
             return FromPicture(picture, strength) if settings.image.use == "start" else Start()
         return Inpainting(picture, strength, covered(self.mask, settings.size).to(device))
 
     def pixels(self, size: tuple[int, int], device: torch.device) -> Float[Tensor, "1 c y x"]:
         """What a source of a generator takes, at a size (height, width)."""
-        picture = _tensor(self.image, size)[None].to(device)
+        picture = pixels_of(self.image, size)[None].to(device)
         if self.mask is None:
             return picture
         return masked_pixels(picture, ~covered(self.mask, size)[None, None].to(device))
@@ -197,7 +197,7 @@ def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size[::-1], Image.Resampling.BILINEAR)
 
 
-def _tensor(image: Image.Image, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
+def pixels_of(image: Image.Image, size: tuple[int, int]) -> Float[Tensor, "c y x"]:
     """-1 to 1, at the size (height, width)."""
     return torch.from_numpy(np.array(resized(image, size))).permute(2, 0, 1).float().contiguous() / 127.5 - 1
 
