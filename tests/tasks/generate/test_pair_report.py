@@ -119,3 +119,15 @@ def test_bad_input(folders, tmp_path):
         file.write_bytes(b"no picture")
     with pytest.raises(DataError, match="no picture"):
         pair_report.evaluate_pictures(generators.task(("picture", "style")), styles, CPU, tmp_path)
+
+
+def test_captions_are_followed_by_the_guidance_of_the_card(monkeypatch):
+    task, scales = generators.task(("picture",)), []
+    task.card["guidance"] = 5
+    monkeypatch.setattr(task, "generate_all", lambda settings, *_, **__: scales.append(settings[0].sampling) or [None])
+    monkeypatch.setattr(pair_report, "GeneratedPicture", type(None))
+    image = Image.new("RGB", task.preprocess.size)
+    for caption in ("red", ""):
+        with pytest.raises(AttributeError):
+            pair_report._paint(task, pair_report.Example(image, None, image, caption), 0)
+    assert [each.guidance for each in scales] == [5, 1]

@@ -21,7 +21,6 @@ from saccade.tasks.drawing import PAPER
 from saccade.tasks.generate.fidelity import feature_distances, patch_encoder, patch_tokens, psnr, ssim
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.generate.result import GeneratedPicture
-from saccade.tasks.generate.sample import Sampling
 from saccade.tasks.generate.styles import grouped
 from saccade.tasks.generate.task import GenerateTask
 from saccade.tasks.saved import no_readable_pictures
@@ -114,7 +113,7 @@ def _example(
 
 
 def _paint(task: GenerateTask, example: Example, seed: int) -> Image.Image:
-    guidance = Sampling().guidance if example.caption else 1.0  # without words there is nothing to guide by
+    guidance = None if example.caption else 1.0  # without words there is nothing to guide by
     (painted,) = task.generate(
         example.caption, seed=seed, image=example.image, style_image=example.style, guidance_scale=guidance
     )

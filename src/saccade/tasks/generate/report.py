@@ -37,8 +37,8 @@ def evaluate(
     the pictures of the English captions also how near they are to scenes as training draws them and to others, and
     their precision and recall in the features of the bundled segmenter "shapes" (`distribution.Distribution`).
 
-    Pictures are painted with the default `Sampling`; picture i has the seed i. scores.png, and sheet.png with the first
-    pictures, go to `out`.
+    Pictures are painted with the generator's `default_sampling`; picture i has the seed i. scores.png, and sheet.png
+    with the first pictures, go to `out`.
 
     Raises UsageError for a split, a public pipeline, and data that are not scenes of the shapes the judge knows.
     """
@@ -48,7 +48,7 @@ def evaluate(
         raise UsageError(f"{data}: the scores are those of drawn scenes, which {task.name} was not trained to paint")
     world = _world(task, data)
     task.model.to(device.device).eval()
-    judge, sampling = Judge(), Sampling()
+    judge, sampling = Judge(), task.default_sampling
     details: Details = {}
     real: list[Judgement] = []
     for prefix, language in LANGUAGES.items():
