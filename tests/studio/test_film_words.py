@@ -34,7 +34,9 @@ def trace(names=("a", "b"), evaluations=5):
     settings = task.settings("two red words", "", 5, Sampling(evaluations), film=task.film_settings(9))
     film = GeneratedFilm([Image.new("RGB", (40, 16), (20 * i, 90, 10)) for i in range(9)], settings)
     calls = [[call(name) for name in names] for _ in range(evaluations)]
-    return FilmTrace(film, ["two", "red", "words"], [[1], [2, 3], [3, 5]], calls, slice(0, 7), slice(0, 30), GRID, SPANS)
+    return FilmTrace(
+        film, ["two", "red", "words"], [[1], [2, 3], [3, 5]], calls, slice(0, 7), slice(0, 30), GRID, SPANS
+    )
 
 
 def expected(traced, step, layer):
