@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from saccade.data.film_files import write_film
-from saccade.data.film_frames import last_frames, last_places, open_film, read_film, resampled
+from saccade.data.film_frames import open_film, read_film, resampled
 from saccade.errors import DataError
 
 from . import tiny_videos
@@ -55,10 +55,6 @@ def test_equal_and_multiple_rates_take_every_frame_or_every_nth(name: str, tmp_p
     assert shown(tmp_path / name, Fraction(8)) == list(range(0, 24, 3))
     assert shown(tmp_path / name, Fraction(48)) == [i // 2 for i in range(48)]
     assert shown(tmp_path / name, Fraction(8), Fraction(1, 4)) == list(range(6, 24, 3))
-    for rate, step in ((24, 1), (12, 2), (8, 3)):
-        last = last_frames(tmp_path / name, 5, Fraction(rate))
-        assert numbers(last.frames) == list(range(23 - 4 * step, 24, step))
-        assert last.times[-1] == read_film(tmp_path / name).times[-1]
 
 
 def test_rounded_time_stamps_of_matroska(tmp_path: Path):
@@ -71,25 +67,6 @@ def test_a_variable_frame_rate_does_not_distort_time(tmp_path: Path):
     """Frame 1 is held for a second, of which an index times the average rate would know nothing."""
     film = uneven(tmp_path / "a.mp4", [0, 100, 1100, 1200, 1300, 1400])
     assert shown(film, Fraction(10))[:13] == [0, *[1] * 10, 2, 3]
-    assert numbers(last_frames(film, 6, Fraction(10)).frames) == [1, 1, 2, 3, 4, 5]
-    assert numbers(last_frames(film, 3, Fraction(2)).frames) == [1, 1, 5]
-
-
-def test_places_of_the_last_frames():
-    times = [Fraction(i, 3) for i in range(7)]
-    assert last_places(times, 4, Fraction(3)) == [3, 4, 5, 6]
-    assert last_places(times, 3, Fraction(1)) == [0, 3, 6]
-    assert last_places(times, 5, Fraction(1)) == [0, 3, 6]
-    assert last_places([Fraction(0), Fraction(2), Fraction(1)], 3, Fraction(1)) == [0, 0, 2]
-
-
-def test_a_film_shorter_than_its_history(tmp_path: Path):
-    write_film(tmp_path / "a.gif", [grey(i) for i in range(5)], Fraction(8))
-    with pytest.raises(DataError, match=r"a\.gif has 3 frames at 4 per second, where 16 are needed"):
-        last_frames(tmp_path / "a.gif", 16, Fraction(4))
-    assert numbers(last_frames(tmp_path / "a.gif", 16, Fraction(4), at_least=1).frames) == [0, 2, 4]
-    with pytest.raises(DataError, match=r"3 frames .* 4 are needed"):
-        last_frames(tmp_path / "a.gif", 16, Fraction(4), at_least=4)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif", "folder"])

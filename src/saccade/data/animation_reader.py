@@ -1,7 +1,7 @@
 """Animated GIF, WebP, PNG and AVIF, and folders of frames, read as videos are."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import accumulate, count
 from pathlib import Path
@@ -16,8 +16,8 @@ from saccade.data.images import FORMATS, Picture, check_size, decode_error, pill
 from saccade.data.video import Frame, Moment
 from saccade.errors import DataError
 
-UNSAID = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
-TOO_SHORT = Fraction(1, 100)  # seconds; browsers show frames of a GIF that are this short for `UNSAID`
+DEFAULT_DURATION = Fraction(1, 10)  # seconds of a frame without a duration, as browsers show it
+TOO_SHORT = Fraction(1, 100)  # seconds; browsers show frames of a GIF that are this short for `DEFAULT_DURATION`
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # Pillow's names of the formats
 _FINEST = 1_000_000  # denominator of milliseconds
 
@@ -80,14 +80,6 @@ class AnimationReader:
         if self._damage is not None:
             self._problem(self._damage)
 
-    def times(self) -> tuple[list[Fraction], Fraction]:
-        """The time of every frame, and the end of the last one. Raises as iteration does."""
-        return [time for time, _ in self], self.end
-
-    def take(self, indices: Collection[int]) -> dict[int, Picture]:
-        """The pictures of some frames, counted from 0. Raises as iteration does."""
-        return {i: frame.picture for i, frame in enumerate(self) if i in indices}
-
     def moments(self) -> Iterator[Moment]:
         """For the interface of `VideoReader`."""
         return as_moments(self)
@@ -102,7 +94,7 @@ class AnimationReader:
     def _durations(self) -> list[Fraction]:
         """Seconds of each frame. A file that is damaged further on has those up to there."""
         if self._image.format not in ANIMATED:  # the frames of other formats are pages and views
-            return [UNSAID]
+            return [DEFAULT_DURATION]
         shortest = TOO_SHORT if self._image.format == "GIF" else 0
         given: list[Fraction] = []
         try:
@@ -118,10 +110,10 @@ class AnimationReader:
             if not given:
                 raise decode_error(error, self.display) from error
             self._damage = error
-        unsaid = sum(each <= shortest for each in given)
-        if unsaid and len(given) > 1:
-            self.notes.append(f"{self.display}: {unsaid} frames have no duration and were taken to last 0.1 s")
-        return [UNSAID if each <= shortest else each for each in given]
+        missing = sum(each <= shortest for each in given)
+        if missing and len(given) > 1:
+            self.notes.append(f"{self.display}: {missing} frames have no duration and were taken to last 0.1 s")
+        return [DEFAULT_DURATION if each <= shortest else each for each in given]
 
     def _problem(self, error: Exception) -> None:
         damage = decode_error(error, self.display)
@@ -144,7 +136,9 @@ class FolderReader:
 
     Raises DataError for a folder without pictures."""
 
-    def __init__(self, path: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fraction = 1 / UNSAID) -> None:
+    def __init__(
+        self, path: Path, on_error: Literal["skip", "fail"] = "skip", rate: Fraction = 1 / DEFAULT_DURATION
+    ) -> None:
         self.path, self.on_error, self.display = path, on_error, escape(path)
         self.name, self.notes, self.read = true_name(path), list[str](), 0
         self.files = frame_files(path)
@@ -171,16 +165,6 @@ class FolderReader:
             picture = self._picture(i)
             self.read, self.end = i + 1, (i + 1) / self.rate
             yield Frame(i / self.rate, picture)
-
-    def times(self) -> tuple[list[Fraction], Fraction]:
-        """The time of every frame, and the end of the last one, without reading pictures."""
-        self.end = self.count / self.rate
-        return [i / self.rate for i in range(self.count)], self.end
-
-    def take(self, indices: Collection[int]) -> dict[int, Picture]:
-        """The pictures of some frames, counted from 0. Raises as iteration does."""
-        self.end = self.count / self.rate
-        return {i: self._picture(i) for i in sorted(indices)}
 
     def moments(self) -> Iterator[Moment]:
         """For the interface of `VideoReader`."""

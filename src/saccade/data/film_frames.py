@@ -5,11 +5,10 @@ in the files, so half of the shorter of the two frame durations is allowed for; 
 and left out at random where the rates are equal or multiples of each other.
 """
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import accumulate, islice
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -17,10 +16,9 @@ from typing import Literal, Protocol, Self
 from PIL import Image
 
 from saccade.data.animation_reader import AnimationReader, FolderReader
-from saccade.data.files import escape, is_picture
+from saccade.data.files import is_picture
 from saccade.data.images import Picture
 from saccade.data.video import Frame, Moment, VideoReader
-from saccade.errors import DataError
 
 UNTIMED_RATE = Fraction(10)  # frames per second of folders that do not state theirs
 
@@ -45,10 +43,6 @@ class FilmReader(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def moments(self) -> Iterator[Moment]: ...
-
-    def times(self) -> tuple[list[Fraction], Fraction]: ...
-
-    def take(self, indices: Collection[int]) -> dict[int, Picture]: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,8 @@ def read_film(source: Path, count: int | None = None, rate: Fraction = UNTIMED_R
     with open_film(source, rate=rate) as film:
         found = list(islice(film, count))
         end = film.end if count is None or len(found) < count else min(film.end, found[-1].time + 1 / film.rate)
-        return _frames(film, found, max(end, found[-1].time))
+        pictures, times = [frame.picture.image for frame in found], [frame.time for frame in found]
+        return FilmFrames(pictures, times, max(end, times[-1]), film.rate, film.name, list(film.notes))
 
 
 def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -> Iterator[Picture]:
@@ -118,41 +113,5 @@ def resampled(film: FilmReader, rate: Fraction, start: Fraction = Fraction(0)) -
             moment += 1 / rate
 
 
-def last_frames(source: Path, n: int, rate: Fraction, at_least: int | None = None) -> FilmFrames:
-    """The last `n` frames of a film at `rate` frames per second, to go on from; the last is the film's own last one.
-    The film is decoded twice, so that memory holds the result alone.
-
-    at_least: fewer frames, down to this number, are returned where a film is too short for `n`. Default: n.
-
-    Raises DataError for a film that is too short, with the numbers of frames that it has and that are needed, and as
-    `open_film`."""
-    with open_film(source, rate=rate) as film:
-        times, _ = film.times()
-        ahead = _ahead(film, rate)
-    places = last_places(times, n, rate, ahead)
-    if len(places) < (at_least or n):
-        raise DataError(
-            f"{escape(source)} has {len(places)} frames at {float(rate):g} per second, where {at_least or n} are "
-            "needed; give a longer film or a higher rate"
-        )
-    with open_film(source, rate=rate) as film:
-        found = film.take(set(places))
-        frames = [Frame(times[i], found[i]) for i in places]
-        return _frames(film, frames, film.end)
-
-
-def last_places(times: Sequence[Fraction], n: int, rate: Fraction, ahead: Fraction = Fraction(0)) -> list[int]:
-    """Indices of the frames that are shown at times[-1] - k / rate for k = n - 1, ..., 0, without those before the
-    first frame. ahead: seconds by which a frame may be later than the time that it is shown at."""
-    shown = list(accumulate(times, max))  # damaged videos can step back in time
-    places = [bisect_right(shown, shown[-1] - k / rate + ahead) - 1 for k in reversed(range(n))]
-    return [place for place in places if place >= 0]
-
-
 def _ahead(film: FilmReader, rate: Fraction) -> Fraction:
     return min(1 / film.rate, 1 / rate) / 2
-
-
-def _frames(film: FilmReader, found: Sequence[Frame], end: Fraction) -> FilmFrames:
-    pictures = [frame.picture.image for frame in found]
-    return FilmFrames(pictures, [frame.time for frame in found], end, film.rate, film.name, list(film.notes))
