@@ -9,7 +9,7 @@ from saccade.data.files import escape, is_picture, is_video
 from saccade.data.films.store import FilmStore, is_animated
 from saccade.errors import DataError
 
-LOOKED_AT = 20  # animated pictures are opened to be told from still ones
+LOOKED_AT = 20  # GIF, WebP and PNG files that are opened to see whether they are animated
 
 
 def holds_films(source: str | os.PathLike[str]) -> bool:
