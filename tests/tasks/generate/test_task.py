@@ -171,6 +171,7 @@ def test_the_default_size_is_that_of_training(task):
         ({"width": 0}, "a size of 0 x 40 pixels"),
         ({"width": -8}, "a size of -8 x 40 pixels"),
         ({"height": 8000, "width": 8000}, "more than 4096 patches"),
+        ({"fps": 8.0}, "fps is of a film: give num_frames"),
     ],
 )
 def test_what_is_refused(task, options, message):

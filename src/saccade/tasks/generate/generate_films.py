@@ -15,7 +15,7 @@ from saccade.tasks.generate.film import WINDOW, FilmNoise, KnownFrames, count_wi
 from saccade.tasks.generate.film_settings import FilmSettings
 from saccade.tasks.generate.image import Originals, to_images
 from saccade.tasks.generate.result import GeneratedFilm
-from saccade.tasks.generate.sample import Callback, Observer
+from saccade.tasks.generate.sample import Callback, Observer, check_finite, part_of
 from saccade.tasks.generate.settings import Settings
 
 BATCH = 2  # films that are painted at once
@@ -73,7 +73,7 @@ def generate_films(
         known.check(film)
         pictures = task.pictures(first, (originals or Originals()).of(first))
         noise = FilmNoise([each.seed for each in run], (model.config.channels, *first.size), device)
-        report = None if callback is None else _after(callback, sum(counts[:i]), sum(counts))
+        report = part_of(callback, sum(counts[:i]), sum(counts))
         frames = paint_film(
             model,
             noise,
@@ -90,11 +90,7 @@ def generate_films(
 
 
 def _films(run: Sequence[Settings], frames: Float[Tensor, "b f c y x"]) -> Iterator[GeneratedFilm]:
-    if not torch.isfinite(frames).all():
-        raise SaccadeError(
-            "the generator's output is not a number: its weights are damaged, or a value of the guidance or a weight "
-            "of the prompt is too large"
-        )
+    check_finite(frames)
     for each, pixels in zip(run, frames, strict=True):
         yield GeneratedFilm(to_images(pixels), each)
 
@@ -102,7 +98,3 @@ def _films(run: Sequence[Settings], frames: Float[Tensor, "b f c y x"]) -> Itera
 def _film(settings: Settings) -> FilmSettings:
     assert settings.film is not None
     return settings.film
-
-
-def _after(callback: Callback, done: int, total: int) -> Callback:
-    return lambda step, _: callback(done + step, total)

@@ -109,6 +109,20 @@ def check_sampler(model: Generator, sampling: Sampling, negative: bool) -> None:
         )
 
 
+def part_of(callback: Callback | None, done: int, total: int) -> Callback | None:
+    """The callback of steps that follow `done` others, of `total` in all."""
+    return None if callback is None else lambda step, _: callback(done + step, total)
+
+
+def check_finite(pixels: Tensor) -> None:
+    """Raises SaccadeError for pixels of a generator that are not finite."""
+    if not torch.isfinite(pixels).all():
+        raise SaccadeError(
+            "the generator's output is not a number: its weights are damaged, or a value of the guidance or a weight "
+            "of the prompt is too large"
+        )
+
+
 @torch.no_grad()
 def sample(
     model: Generator,

@@ -24,7 +24,16 @@ from saccade.tasks.generate.generate_films import check_film, generate_films, wi
 from saccade.tasks.generate.image import Original, Originals, to_images
 from saccade.tasks.generate.prompt import parse_prompt
 from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
-from saccade.tasks.generate.sample import Callback, Observer, Sampler, Sampling, check_sampler, sample
+from saccade.tasks.generate.sample import (
+    Callback,
+    Observer,
+    Sampler,
+    Sampling,
+    check_finite,
+    check_sampler,
+    part_of,
+    sample,
+)
 from saccade.tasks.generate.settings import Settings
 from saccade.tasks.generate.start import Start
 from saccade.tasks.saved import TrainedTask
@@ -125,13 +134,15 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             prompt, negative_prompt, seed, sampling, height, width, originals, strength, style_strength, film
         )
         if film is None:
+            if fps is not None:
+                raise SaccadeError("fps is of a film: give num_frames too")
             return list(self.generate_all(several(settings, n), callback, originals=originals))
         return list(self.generate_films(several(settings, n), known, originals, callback))
 
     def film_settings(
         self, frames: int | None = None, fps: float | None = None, known: KnownFrames | None = None
     ) -> FilmSettings:
-        """Of a film with the known frames; default: as many frames as in training, 8 a second.
+        """Of a film with the known frames; default: one frame fewer than in training, an even number, 8 a second.
 
         Raises SaccadeError where they are out of range."""
         frames = window_of(self) - 1 if frames is None else frames
@@ -206,17 +217,13 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             first, own = chunk[0], (originals or Originals()).of(chunk[0])
             given = self.pictures(first, own)
             terms, start = first.sampling.terms(tuple(given)), own.start(first, noise.device)
-            report = _offset(callback, done, total)
+            report = part_of(callback, done, total)
             if first.style is not None and first.style.use == "borrow":
                 pixels = self._in_style(noise, chunk, own, report)
             else:
                 pixels = sample(model, noise, self.encode(chunk, given), first.sampling, report, observe, start, terms)
             done += first.sampling.steps
-            if not torch.isfinite(pixels).all():
-                raise SaccadeError(
-                    "the generator's output is not a number: its weights are damaged, or a value of the "
-                    "guidance or a weight of the prompt is too large"
-                )
+            check_finite(pixels)
             for each, picture in zip(chunk, to_images(pixels[:, 0]), strict=True):
                 yield GeneratedPicture(picture if own.image is None else own.image.finish(picture), each)
 
@@ -307,13 +314,3 @@ def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
 def _shared(settings: Settings) -> tuple[object, ...]:
     """What pictures that are painted together have in common."""
     return settings.size, settings.sampling, settings.image, settings.style
-
-
-def _offset(callback: Callback | None, done: int, total: int) -> Callback | None:
-    if callback is None:
-        return None
-
-    def report(step: int, steps: int) -> None:
-        callback(done + step, total)
-
-    return report
