@@ -50,6 +50,7 @@ def test_a_film_with_its_settings(paint):
     longer = paint("--like", "generated.mp4", "--frames", 8, "--out", "longer.gif", "--json")
     assert json.loads(longer.out)["pictures"][0]["num_frames"] == 8
     assert Settings.read(Path("longer.gif")).film == FilmSettings(8, 12.0)
+    assert "say how many frames, 2 or more" in paint("--like", "generated.mp4", "--frames", 1).err
 
 
 def test_a_first_and_a_last_frame_are_kept(paint):
@@ -68,6 +69,8 @@ def test_a_first_and_a_last_frame_are_kept(paint):
     assert (Path("again") / names[2]).read_bytes() == (Path("film") / names[2]).read_bytes()
     other = paint("--like", "film", "--image", last, "--last", last, "--out", "other")
     assert other.code == 0, "options replace settings"
+    assert "the settings are of first.png," in other.err
+    assert "last.png" in other.err
 
 
 def test_a_film_goes_on_again_and_again(paint):
@@ -79,6 +82,13 @@ def test_a_film_goes_on_again_and_again(paint):
         assert len(read_film(Path(f"{i}.webp")).frames) == frames
     before, after = (read_film(Path(f"{i}.webp")).frames for i in (1, 2))
     assert [frame.tobytes() for frame in after[:7]] == [frame.tobytes() for frame in before]
+
+
+def test_a_film_goes_on_at_the_size_that_is_announced(paint):
+    Image.new("RGB", (2000, 3)).save("strip.png")
+    done = paint(RED, "--film", "strip.png", "--frames", 2, "--out", "film.gif")
+    assert "1 frame at 10 a second, painted on at 504 x 8 pixels" in done.err
+    assert "3 frames of 504 x 8 pixels" in done.out
 
 
 def test_several_films_go_to_a_folder(paint):
@@ -104,6 +114,8 @@ def test_several_films_go_to_a_folder(paint):
         ((RED, "--frames", "3", "--grid", "g.png"), "--grid is for pictures"),
         ((RED, "--frames", "3", "--out", "film.avi"), "suffix"),
         ((RED, "--frames", "3", "--out", "nowhere/film.mp4"), "nowhere"),
+        ((RED, "--frames", "10000", "--fps", "60", "--out", "film.gif"), "0.01 to 50 expected"),
+        ((RED, "--frames", "3", "--film", "link.mp4"), "link.mp4 is a link to a file that does not exist"),
         ((RED, "--frames", "3", "--film", "empty.mp4"), "empty"),
         ((RED, "--frames", "3", "--film", "text.mp4"), "not a video"),
         ((RED, "--frames", "3", "--film", "missing.mp4"), "missing.mp4"),
@@ -117,6 +129,7 @@ def test_bad_input_is_one_clear_line(paint, arguments, message):
     picture(Path("plain/0000.png"))
     Path("empty.mp4").write_bytes(b"")
     Path("text.mp4").write_text("no film")
+    Path("link.mp4").symlink_to("nowhere.mp4")
     done = paint(*arguments)
     assert done.code != 0
     assert message in done.err

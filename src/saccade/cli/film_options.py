@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from saccade.cli.source_pictures import SourceOptions
     from saccade.tasks.generate.film import KnownFrames
+    from saccade.tasks.generate.film_settings import FilmSettings
     from saccade.tasks.generate.image import Original, Originals
     from saccade.tasks.generate.public_film import PublicFilmTask
     from saccade.tasks.generate.settings import Settings
@@ -93,8 +94,11 @@ class FilmOptions:
         if self.film is not None:
             known, rate = read_before(self.film, None if fps is None else exact(fps), task, height, width)
             fps = float(rate)
-        height, width = task.fit(known, height, width)
+            width, height = known.before[0].size
+        else:
+            height, width = task.fit(known, height, width)
         film = task.film_settings(frames, fps, known)
+        _note_differences(before, film)
         return known, options | {"film": film, "height": height, "width": width}
 
 
@@ -132,8 +136,8 @@ def read_before(
         first = frames[0]
         console.note(
             console.stderr(),
-            f"{escape(file)}: {len(frames)} frames at {float(rate):g} a second, painted on at {first.width} x "
-            f"{first.height} pixels",
+            f"{escape(file)}: {len(frames)} frame{'s' * (len(frames) > 1)} at {float(rate):g} a second, painted on at "
+            f"{first.width} x {first.height} pixels",
         )
     return KnownFrames(tuple(frames), printable(file.name), film=True), rate
 
@@ -153,4 +157,16 @@ def _check_needed(before: Any, image: "Original | None", options: FilmOptions) -
             raise UsageError(
                 f"the settings are of the film or picture {printable(reference.name)}, which they do not contain: give "
                 f"it with {option}"
+            )
+
+
+def _note_differences(before: "FilmSettings | None", film: "FilmSettings") -> None:
+    """Note where known frames are not those of the settings `before`."""
+    for what in ("first", "last", "before"):
+        expected, found = getattr(before, what, None), getattr(film, what)
+        if expected is not None and found is not None and expected.digest != found.digest:
+            console.note(
+                console.stderr(),
+                f"the settings are of {printable(expected.name)}, {expected.digest}; {printable(found.name)}, "
+                f"{found.digest}, is another",
             )

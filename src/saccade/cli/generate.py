@@ -216,6 +216,7 @@ def generate(
     if beginning.files:
         others = with_pictures(task, originals, base, others) | beginning.options(originals, base)
     settings = first_settings(task, base, sampling, others, "bf16" if place.bf16 else "fp32")
+    files.check_rate(settings)
     if originals.image is not None:
         note_size(settings, originals.image)
         if isinstance(task, PublicGenerateTask):

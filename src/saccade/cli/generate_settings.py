@@ -61,7 +61,7 @@ def first_settings(
     options = start | {name: value for name, value in others.items() if value is not None}
     settings = task.settings(**options, sampling=replace(base.sampling if base else task.default_sampling, **given))
     if base is not None and base.film is not None and settings.film is None:
-        raise UsageError("the settings are those of a film: give its file or folder, or say --frames")
+        raise UsageError("the settings are those of a film: say how many frames, 2 or more, as in --frames 16")
     return replace(settings, precision=precision, layout=layout)
 
 

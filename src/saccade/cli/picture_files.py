@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from saccade.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from saccade.tasks.generate.result import GeneratedFilm, GeneratedPicture
+    from saccade.tasks.generate.settings import Settings
 
 NAME = "generated"  # of files and folders that are not named
 FILM = ".mp4"  # suffix of films that are not named
@@ -76,6 +78,13 @@ class Files:
         if grid is not None and grid.absolute() in {files.path(i).absolute() for i in range(n)}:
             raise UsageError("--grid and --out name the same file: choose another for one of them")
         return files
+
+    def check_rate(self, settings: "Settings") -> None:
+        """Raises UsageError where the format of a film does not allow as many frames a second."""
+        from saccade.data.film_files import check_film_name
+
+        if settings.film is not None and not self.folder:
+            check_film_name(self.out, Fraction(settings.film.fps).limit_denominator(1001))
 
     def path(self, i: int) -> Path:
         """Of picture i."""

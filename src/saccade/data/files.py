@@ -148,6 +148,8 @@ def missing(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"{escape(path)} does not exist: there is no folder {escape(folder)}"
+    if path.is_symlink():
+        return f"{escape(path)} is a link to a file that does not exist"
     names = os.listdir(folder)
     near = difflib.get_close_matches(path.name, names, n=1)
     hint = f"; did you mean {escape(folder / near[0])}?" if near else ""

@@ -1,5 +1,6 @@
 """Films: windows that go on from the frames before them, known frames, and settings."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -110,7 +111,14 @@ def test_settings_are_read_back():
         ({"num_frames": 10_001}, "film of 10001 frames"),
         ({"num_frames": 3, "fps": 0.0}, "frames a second"),
         ({"num_frames": 3, "last_image": picture(1)}, "last frame goes with a first"),
+        ({"num_frames": 2.5}, "frames of a film is 2.5; a whole number expected"),
+        ({"num_frames": "3"}, "a whole number expected"),
+        ({"num_frames": 3, "fps": "8"}, "fps of a film is '8'; a number expected"),
         ({"num_frames": 3, "video": []}, "has no frames"),
+        ({"num_frames": 3, "video": "start.mp4"}, "video is a str; a list of frames expected"),
+        ({"num_frames": 3, "video": picture(1)}, "a list of frames expected"),
+        ({"num_frames": 3, "video": [1]}, "picture cannot be read from int"),
+        ({"num_frames": 3, "video": [picture(1), picture(1, (16, 16))]}, "sizes of 24x16 and 16x16; one size"),
         ({"num_frames": 3, "video": [picture(1)], "image": picture(1)}, "give one of them"),
         ({"num_frames": 3, "image": picture(1), "strength": 0.5}, "no mask and no strength"),
         ({"num_frames": 40, "image": picture(1), "last_image": picture(2)}, "at most 9 expected"),
@@ -119,6 +127,13 @@ def test_settings_are_read_back():
 def test_what_films_do_not_take(task, options, message):
     with pytest.raises((SaccadeError, DataError), match=message):
         task.generate(PROMPT, num_inference_steps=1, **options)
+
+
+def test_frames_of_any_mode_are_gone_on_from(task):
+    grey = picture(70).convert("L")
+    (film,) = paint(task, 2, video=[grey])
+    (same,) = paint(task, 2, video=[np.repeat(np.asarray(grey)[..., None], 3, axis=2)])
+    assert [frame.tobytes() for frame in film.frames] == [frame.tobytes() for frame in same.frames]
 
 
 def test_frames_of_other_settings_are_refused():

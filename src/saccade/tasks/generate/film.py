@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from saccade.errors import SaccadeError
+from saccade.data.images import Source, read_image
+from saccade.errors import DataError, SaccadeError
 from saccade.models.generator import Clip, Generator, Sources
 from saccade.ops.frames import TUBE
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
-from saccade.tasks.generate.image import Original, digest_of, resized
+from saccade.tasks.generate.image import Original, digest_of, pixels_of
 from saccade.tasks.generate.sample import Callback, Observer, Sampling, Term, sample
 
 WINDOW = 17  # frames that are painted or known at once, unless the generator's card says otherwise
@@ -79,27 +80,42 @@ class KnownFrames:
 
     def tensors(self, size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor | None]:
         """The frames before, (f c y x), -1 to 1, and the last one, at a size (height, width)."""
-        frames = [_tensor(resized(image, size)) for image in self.before]
+        frames = [pixels_of(image, size) for image in self.before]
         before = torch.stack(frames) if frames else torch.empty(0, 3, *size)
-        last = None if self.last is None else _tensor(resized(self.last.image, size))[None]
+        last = None if self.last is None else pixels_of(self.last.image, size)[None]
         return before.to(device), None if last is None else last.to(device)
 
 
 def known_frames(
-    image: Original | None, last: Original | None, video: Sequence[Image.Image] | None, edited: bool
+    image: Original | None, last: Original | None, video: Sequence[Source] | None, edited: bool
 ) -> KnownFrames:
     """The frames that a film begins or ends with. edited: whether there is a mask or a strength.
 
-    Raises SaccadeError for what films do not take, or not together."""
+    Raises SaccadeError for what films do not take, or not together, and DataError for frames that cannot be read or
+    have several sizes."""
     if edited:
         raise SaccadeError("a film takes no mask and no strength: an image is its first frame")
     if video is not None:
         if image is not None or last is not None:
             raise SaccadeError("a film goes on from another film or begins with an image: give one of them")
-        if not video:
-            raise SaccadeError("the film to go on from has no frames; 1 or more expected")
-        return KnownFrames(tuple(video), "film", film=True)
+        return KnownFrames(_read_frames(video), "film", film=True)
     return KnownFrames.of(image, last)
+
+
+def _read_frames(video: Sequence[Source]) -> tuple[Image.Image, ...]:
+    if isinstance(video, str | bytes | Path | Image.Image):
+        raise DataError(
+            f"video is a {type(video).__name__}; a list of frames expected, as "
+            "saccade.data.film_frames.read_film(path).frames is"
+        )
+    frames = tuple(read_image(frame, name=f"frame {i} of the film").image for i, frame in enumerate(video))
+    if not frames:
+        raise SaccadeError("the film to go on from has no frames; 1 or more expected")
+    sizes = list(dict.fromkeys(frame.size for frame in frames))
+    if len(sizes) > 1:
+        found = " and ".join(f"{width}x{height}" for width, height in sizes[:2])
+        raise DataError(f"the frames of the film to go on from have sizes of {found}; one size expected")
+    return frames
 
 
 class Window(NamedTuple):
@@ -208,7 +224,3 @@ def _odd(n: int) -> int:
 
 def _offset(callback: Callback, done: int, total: int) -> Callback:
     return lambda step, _: callback(done + step, total)
-
-
-def _tensor(image: Image.Image) -> Float[Tensor, "c y x"]:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1

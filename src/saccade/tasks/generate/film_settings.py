@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import NamedTuple, Self
 
 from saccade.errors import SaccadeError, printable
@@ -10,6 +11,7 @@ from saccade.errors import SaccadeError, printable
 MAX_FRAMES = 10_000
 MIN_RATE, MAX_RATE = 0.1, 240.0  # frames a second
 RATE = 8.0
+_KINDS = {Integral: "a whole number", Real: "a number"}
 
 
 class FrameReference(NamedTuple):
@@ -37,10 +39,15 @@ class FilmSettings:
     before: FrameReference | None = None
 
     def __post_init__(self) -> None:
+        for name, value, kind in (("frames", self.frames, Integral), ("fps", self.fps, Real)):
+            if not isinstance(value, kind):
+                raise SaccadeError(f"{name} of a film is {value!r}; {_KINDS[kind]} expected")
         if not 2 <= self.frames <= MAX_FRAMES:
             raise SaccadeError(f"a film of {self.frames} frames was requested; 2 to {MAX_FRAMES} expected")
         if not MIN_RATE <= self.fps <= MAX_RATE:
-            raise SaccadeError(f"{self.fps:g} frames a second were requested; {MIN_RATE:g} to {MAX_RATE:g} expected")
+            raise SaccadeError(
+                f"{float(self.fps):g} frames a second were requested; {MIN_RATE:g} to {MAX_RATE:g} expected"
+            )
         if self.last is not None and self.first is None:
             raise SaccadeError("a last frame goes with a first one: give an image too")
         if self.before is not None and self.first is not None:

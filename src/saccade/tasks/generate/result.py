@@ -66,7 +66,7 @@ class GeneratedFilm:
     @property
     def fps(self) -> float:
         """Frames a second."""
-        return self.settings.film.fps if self.settings.film else 1.0
+        return float(self.settings.film.fps) if self.settings.film else 1.0
 
     def __str__(self) -> str:
         first = self.frames[0]
