@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.generation.figures import Mean, Table
-from saccade.tasks.generate.fidelity import feature_distances, patch_tokens, psnr, ssim
+from saccade.tasks.generate.fidelity import measures
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.segment.task import SegmentTask
 
@@ -16,13 +16,8 @@ Means = dict[str, dict[str, Mean]]  # row -> measure -> mean
 
 def measured(rows: dict[str, Pictures], truth: Pictures, encoder: SegmentTask) -> Means:
     """Each measure of each row."""
-    true = patch_tokens(truth, encoder)
     return {
-        row: {
-            "SSIM": Mean([ssim(one, other) for one, other in zip(pictures, truth, strict=True)]),
-            "PSNR": Mean([psnr(one, other) for one, other in zip(pictures, truth, strict=True)]),
-            LOWER_IS_BETTER: Mean(feature_distances(patch_tokens(pictures, encoder), true)),
-        }
+        row: {name: Mean(values) for name, values in measures(pictures, truth, encoder).items()}
         for row, pictures in rows.items()
     }
 

@@ -67,6 +67,16 @@ def feature_distances(tokens: Float[Tensor, "n m d"], others: Float[Tensor, "n m
     return (1 - F.cosine_similarity(tokens, others, dim=-1)).mean(dim=1).tolist()
 
 
+def measures(pictures: Pictures, truth: Pictures, encoder: SegmentTask) -> dict[str, list[float]]:
+    """Of each picture to the true one, by the names "SSIM", "PSNR" and "feature distance"."""
+    tokens, true = (patch_tokens(some, encoder) for some in (pictures, truth))
+    return {
+        "SSIM": [ssim(*two) for two in zip(pictures, truth, strict=True)],
+        "PSNR": [psnr(*two) for two in zip(pictures, truth, strict=True)],
+        "feature distance": feature_distances(tokens, true),
+    }
+
+
 def _blurred(values: Float[np.ndarray, "y x c"]) -> Float[np.ndarray, "rows columns c"]:
     """Weighted means of the windows that lie inside."""
     window = np.exp(-0.5 * np.square(np.arange(-RADIUS, RADIUS + 1) / SIGMA))

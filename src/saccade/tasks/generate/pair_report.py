@@ -1,6 +1,6 @@
 """Scores of a generator on pairs of pictures and on style sets: how near its pictures are to the true ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from saccade.errors import UsageError
 from saccade.lens.scores.bootstrap import interval
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.drawing import PAPER
-from saccade.tasks.generate.fidelity import feature_distances, patch_encoder, patch_tokens, psnr, ssim
+from saccade.tasks.generate.fidelity import measures, patch_encoder
 from saccade.tasks.generate.neighbours import Pictures
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.styles import grouped
@@ -67,10 +67,12 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
         bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)
         painted = [_paint(task, each, seed) for seed, each in enumerate(bar)]
     _sheet(examples, painted).save(out / "sheet.png")
-    truth = _stack([each.truth for each in examples])
+    truth, encoder = _stack([each.truth for each in examples]), patch_encoder()
     rows = {"": _stack(painted), "copy ": _stack([each.image for each in examples])}
     values = {
-        f"{row}{name}": each for row, pictures in rows.items() for name, each in _measures(pictures, truth).items()
+        f"{row}{name}": each
+        for row, pictures in rows.items()
+        for name, each in measures(pictures, truth, encoder).items()
     }
     details = {name: _summary(each) for name, each in values.items()}
     scores: dict[str, Any] = {name: each["value"] for name, each in details.items()}
@@ -119,15 +121,6 @@ def _paint(task: GenerateTask, example: Example, seed: int) -> Image.Image:
     )
     assert isinstance(painted, GeneratedPicture)
     return painted.image
-
-
-def _measures(pictures: Pictures, truth: Pictures) -> Mapping[str, list[float]]:
-    """Of each picture."""
-    encoder = patch_encoder()
-    each: dict[str, Callable[..., float]] = {"SSIM": ssim, "PSNR": psnr}
-    found = {name: [measure(*two) for two in zip(pictures, truth, strict=True)] for name, measure in each.items()}
-    tokens, true = (patch_tokens(some, encoder) for some in (pictures, truth))
-    return found | {"feature distance": feature_distances(tokens, true)}
 
 
 def _summary(values: Sequence[float]) -> dict[str, Any]:
