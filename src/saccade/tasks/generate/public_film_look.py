@@ -18,13 +18,13 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, watch
 from saccade.lens.names import matches
 from saccade.tasks.generate.film import KnownFrames
+from saccade.tasks.generate.look import MOST_BYTES
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.public_look import prompt_tokens
 from saccade.tasks.generate.result import GeneratedFilm
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Settings
 
-MOST_BYTES = 2**31  # of queries and keys, of all steps together
 NETWORKS = ("transformer", "transformer_2")  # the second of Wan 2.2, for little noise
 
 
