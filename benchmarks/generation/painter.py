@@ -34,7 +34,7 @@ class PaintSettings:
     steps
         Steps of the sampler, euler.
     guidance
-        Scale of the guidance by the prompt.
+        Scale of the guidance by the prompt. Default: the generator's own.
     image_guidance
         Scale of the guidance by the image.
     style_guidance
@@ -52,7 +52,7 @@ class PaintSettings:
     model: str = "painter"
     n: int = 100
     steps: int = 25
-    guidance: float = 3.0
+    guidance: float | None = None
     image_guidance: float = 1.0
     style_guidance: float = 1.0
     device: str = "auto"

@@ -38,7 +38,7 @@ class FilmPaintSettings:
     steps
         Steps of the sampler, euler.
     guidance
-        Scale of the guidance by the prompt.
+        Scale of the guidance by the prompt. Default: the generator's own.
     device
         Where to paint; the judge works on the CPU.
     precision
@@ -54,7 +54,7 @@ class FilmPaintSettings:
     frames: int = 16
     language: Language = "en"
     steps: int = 25
-    guidance: float = 4.0
+    guidance: float | None = None
     device: str = "auto"
     precision: str = "fp32"
     sheets: Path | None = None
