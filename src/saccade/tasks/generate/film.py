@@ -17,7 +17,7 @@ from saccade.models.generator import Clip, Generator, Sources
 from saccade.ops.frames import TUBE
 from saccade.tasks.generate.film_settings import FilmSettings, FrameReference
 from saccade.tasks.generate.image import Original, digest_of, pixels_of
-from saccade.tasks.generate.sample import Callback, Observer, Sampling, Term, sample
+from saccade.tasks.generate.sample import Callback, Observer, Sampling, Term, part_of, sample
 
 WINDOW = 17  # frames that are painted or known at once, unless the generator's card says otherwise
 HISTORY = 9  # of them, at most, are known where a film goes on
@@ -184,7 +184,7 @@ def paint_film(
         if last is not None:
             clips.append(Clip(last.expand(len(film), *last.shape), settings.frames - 1))
         past = with_clips(model, sources, clips, window.history, len(terms))
-        report = None if callback is None else _offset(callback, i * sampling.steps, total)
+        report = part_of(callback, i * sampling.steps, total)
         painted = sample(model, noise(window.frames), past, sampling, report, observe, terms=terms)
         film = torch.cat([film, painted[:, : window.kept]], dim=1)
     return film if last is None else torch.cat([film, last.expand(len(film), *last.shape)], dim=1)
@@ -220,7 +220,3 @@ def plan_windows(settings: FilmSettings, known: int, has_last: bool, most: int =
 def _odd(n: int) -> int:
     """The largest odd number up to n; 0 for 0."""
     return n - 1 + n % TUBE if n else 0
-
-
-def _offset(callback: Callback, done: int, total: int) -> Callback:
-    return lambda step, _: callback(done + step, total)
