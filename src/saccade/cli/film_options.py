@@ -103,7 +103,7 @@ class FilmOptions:
 
 
 def exact(fps: float) -> Fraction:
-    """29.97 is 30000 / 1001 frames a second."""
+    """The fraction that a rate stands for: 30000 / 1001 for 29.97002997002997."""
     return Fraction(fps).limit_denominator(1001)
 
 
@@ -112,7 +112,7 @@ def read_before(
 ) -> "tuple[KnownFrames, Fraction]":
     """The frames of a film at the size at which it is painted, and at a rate, by default its own, with that rate.
 
-    Raises DataError where it cannot be read, and for more than 10,000 frames."""
+    Raises DataError where it cannot be read, UsageError for more than 10,000 frames."""
     from saccade.data.film_frames import open_film, resampled
     from saccade.tasks.generate.film import KnownFrames
     from saccade.tasks.generate.film_settings import MAX_FRAMES, MAX_RATE
