@@ -204,3 +204,27 @@ def test_a_tar_and_separate_validation_pictures(train, tmp_path):
     completed = train("--data", "set.tar.gz", "--val", "held", "--epochs", "1")
     assert completed.code == 0, completed.err
     assert "validation: held" in completed.err
+
+
+def test_what_was_read_of_films_is_printed_also_where_they_are_too_few(saccade, tmp_path):
+    from fractions import Fraction
+
+    from PIL import Image
+
+    from saccade.data.film_files import write_film
+
+    for name in ("films/0", "films/1", "films/2", "held out/3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        frames = [Image.new("RGB", (16, 16), (40, 90, 9 * t)) for t in range(9)]
+        write_film(tmp_path / f"{name}.gif", frames, Fraction(5))
+        (tmp_path / f"{name}.txt").write_text(f"film {name}")
+    (tmp_path / "films/text.mp4").write_text("no film")
+    (tmp_path / "films/text.txt").write_text("text")
+    model = ("--size", "16", "--width", "32", "--depth", "1", "--text-width", "32", "--text-depth", "1")
+    films = ("--data", "films", "--val", "held out", "--frames", "3", "--fps", "10", "--compile", "no")
+    completed = saccade("train", "generate", *films, *model)
+    assert completed.code == 1
+    assert "the model takes 3 frames at 10 per second" in completed.err
+    assert "films with fewer than 10 frames per second, some of them repeated" in completed.err
+    assert "text.mp4 is not a video that can be read" in completed.err
+    assert "at least 8 are needed" in completed.err

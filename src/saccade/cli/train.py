@@ -92,13 +92,19 @@ def run_training(task: TaskCommands, run: Run) -> None:
     training_set, validation_set = task.open_splits(run.data, run.recipe, run.config.seed)
     stderr, stdout = console.stderr(), console.stdout()
     stderr.quiet = stdout.quiet = not is_main_process()
-    for note in dict.fromkeys([*training_set.notes, *validation_set.notes]):
+    datasets = (training_set, validation_set)
+    opened = dict.fromkeys(note for dataset in datasets for note in dataset.notes)
+    for note in opened:
         console.note(stderr, note)
     pretrained = load_pretrained(run.data.weights)
-    trainable: Any = task.training()(training_set, validation_set, run.recipe, run.config.seed, pretrained)
-    scores = train(trainable, run.config, run.folder, run.resume, run.data)
-    for dataset in (training_set, validation_set):
-        console.skipped(stderr, dataset.skipped, task.items)
+    trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
+    for note in dict.fromkeys(note for dataset in datasets for note in dataset.notes if note not in opened):
+        console.note(stderr, note)  # on what was read
+    try:
+        scores = train(trainable, run.config, run.folder, run.resume, run.data)
+    finally:  # too few samples may be the reason why it fails
+        for dataset in datasets:
+            console.skipped(stderr, dataset.skipped, task.items)
     text = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
     console.line(stdout, f"{run.folder / 'model'}: {text}")
 
