@@ -71,7 +71,7 @@ class ComposeSettings:
         Several numbers of steps in place of --steps, each with a sampler where it is not that of --sampler, such as
         4:mean-flow,25. Each is compared with the last.
     guidance
-        Scale of the guidance, or several, such as 2,3,5.
+        Scale of the guidance, or several, such as 2,3,5. Default: the generator's own.
     sampler
         euler, heun, or mean-flow for generators that were trained for few steps.
     batch
@@ -90,7 +90,7 @@ class ComposeSettings:
     n: int = 500
     steps: int = 25
     steps_list: str = ""
-    guidance: str = "3"
+    guidance: str = ""
     sampler: Sampler = "euler"
     batch: int = 50
     device: str = "auto"
@@ -102,14 +102,14 @@ class ComposeSettings:
         if self.quick:
             self.n, self.steps_list = 6, "2"
 
-    def samplings(self) -> list[Sampling]:
-        """Every number of steps with each guidance."""
+    def samplings(self, usual: float = Sampling.guidance) -> list[Sampling]:
+        """Every number of steps with each guidance. usual: the generator's own."""
         entries = (self.steps_list or str(self.steps)).split(",")
         steps = numbers("--steps-list", ",".join(entry.partition(":")[0] for entry in entries), int)
         samplers = [cast(Sampler, entry.partition(":")[2] or self.sampler) for entry in entries]
         return [
             Sampling(number, scale, sampler=sampler)
-            for scale in numbers("--guidance", self.guidance, float)
+            for scale in numbers("--guidance", self.guidance or str(usual), float)
             for number, sampler in zip(steps, samplers, strict=True)
         ]
 
@@ -125,11 +125,13 @@ class ComposeSettings:
 @app.default
 def main(settings: Annotated[ComposeSettings, FLAT] | None = None, out: Annotated[Outputs, FLAT] | None = None) -> None:
     settings, out = settings or ComposeSettings(), out or Outputs()
-    samplings, device = settings.samplings(), join(settings.device, settings.precision)
+    device = join(settings.device, settings.precision)
+    settings.samplings()  # checked before the model is loaded
     print_machine()
     task = load(settings.model)
     if not isinstance(task, GenerateTask):
         raise UsageError(f"--model {settings.model}: it does not paint pictures; give a generator")
+    samplings = settings.samplings(task.default_sampling.guidance)
     task.model.to(device.device)
     painter = Painter(task, device, settings)
     print(f"{task.name} ({task.digest}), {device}")

@@ -63,7 +63,7 @@ class MemorySettings:
     steps
         Steps of the sampler.
     guidance
-        Scale of the guidance.
+        Scale of the guidance. Default: the generator's own.
     sampler
         euler, heun or mean-flow.
     device
@@ -80,7 +80,7 @@ class MemorySettings:
     n: int = 500
     references: int = 20_000
     steps: int = 25
-    guidance: float = 3.0
+    guidance: float | None = None
     sampler: Sampler = "euler"
     device: str = "auto"
     precision: str = "fp32"
@@ -104,7 +104,8 @@ def main(settings: Annotated[MemorySettings, FLAT] | None = None, out: Annotated
     seen = training.seen(settings.references)
     unseen = training.fresh(len(seen), UNSEEN_SEED)
     prompts = scene_prompts(training.world(settings.n, PROMPT_SEED), "en")
-    sampling = Sampling(settings.steps, settings.guidance, sampler=settings.sampler)
+    scale = task.default_sampling.guidance if settings.guidance is None else settings.guidance
+    sampling = Sampling(settings.steps, scale, sampler=settings.sampler)
     with device.precision():
         painted = np.stack([np.asarray(each.image) for each in paint(task, prompts, sampling)])
     print(

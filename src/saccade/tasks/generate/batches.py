@@ -117,8 +117,9 @@ def draw_known(frames: int, generator: Generator) -> Known:
     if frames == 1:
         return Known()
     kind = int(torch.multinomial(torch.tensor(KNOWN), 1, generator=generator))
-    more = 1 + TUBE * int(torch.randint(1, (frames + 1) // TUBE, (), generator=generator)) if frames > TUBE + 1 else 1
-    return (Known(), Known(1), Known(min(more, frames - TUBE)), Known(1, last=True))[kind]
+    tubes = frames // TUBE
+    more = 1 + TUBE * int(torch.randint(1, tubes, (), generator=generator)) if tubes > 1 else 1
+    return (Known(), Known(1), Known(more), Known(1, last=True))[kind]
 
 
 def new_batch(
