@@ -13,9 +13,7 @@ only one another, which is how generators read their sources that have no cross-
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import cast
 
 import cyclopts
@@ -23,8 +21,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.common.machine import machine, print_machine
-from benchmarks.common.paired import measure, speedup
-from benchmarks.generation.generate import GUIDANCE, PROMPT, TOLERANCE
+from benchmarks.common.paired import measure
+from benchmarks.generation.generate import GUIDANCE, PROMPT, report, report_difference
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
 from saccade.models.sources import SourcePicture
 from saccade.tasks.generate.sample import Sampling, sample
@@ -91,17 +89,11 @@ def main(*, repeats: int = 7, quick: bool = False, side: int = 64, json_file: Pa
     }
     apart = float((ways[ONCE]() - ways[EACH_STEP]()).abs().max())
     times = measure(ways, 3 if quick else repeats, clock=time.process_time)
-    for name, seconds in times.items():
-        print(f"  {name:28} {median(seconds):9.4f} s a picture")
-    ratios = {f"once / {way}": speedup(times, ONCE, way) for way in (EACH_STEP, SEQUENCE)}
-    for title, ratio in ratios.items():
-        print(f"  {title:34} {ratio}  floor {FLOOR:g}x: {'held' if ratio.value >= FLOOR else 'not held'}")
-    verdict = "equal" if apart <= TOLERANCE else "NOT EQUAL"
-    print(f"  once and at each step: {verdict}, largest difference {apart:.1e}")
+    ratios = [(f"once / {way}", ONCE, way) for way in (EACH_STEP, SEQUENCE)]
+    found = report(times, ratios, dict.fromkeys((title for title, _, _ in ratios), FLOOR), 1, "picture")
+    found |= report_difference("once and at each step", apart)
     if json_file:
-        found = {title: asdict(ratio) for title, ratio in ratios.items()}
-        content = {"machine": machine(), "seconds": times, "ratios": found, "largest difference": apart}
-        json_file.write_text(json.dumps(content, indent=1))
+        json_file.write_text(json.dumps({"machine": machine(), **found}, indent=1))
 
 
 if __name__ == "__main__":

@@ -43,9 +43,8 @@ import cyclopts
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
 from benchmarks.generation.editing import guides, holes, strengths, words
-from benchmarks.generation.figures import Table, print_table, to_dict
+from benchmarks.generation.figures import Parts, Table
 from benchmarks.generation.painter import Painter, PaintSettings
-from saccade.errors import UsageError
 from saccade.tasks.judge.judge import Judge
 
 PARTS: dict[str, Callable[[Painter, Judge], Iterator[tuple[str, Table]]]] = {
@@ -59,7 +58,7 @@ app = cyclopts.App(help=__doc__, help_format="plaintext")
 
 
 @dataclass
-class EditSettings:
+class EditSettings(Parts):
     """What is painted.
 
     Parameters
@@ -68,17 +67,9 @@ class EditSettings:
         Which parts, with commas: words, guides, holes, strengths.
     """
 
+    known = PARTS
+
     parts: str = ",".join(PARTS)
-
-    def __post_init__(self) -> None:
-        for name in self.names:
-            if name not in PARTS:
-                raise UsageError(f"--parts has {name!r}; parts of {', '.join(PARTS)} expected")
-
-    @property
-    def names(self) -> list[str]:
-        """Of the parts."""
-        return self.parts.split(",")
 
 
 @app.default
@@ -91,13 +82,7 @@ def main(
     print_machine()
     painter, judge = Painter(painting), Judge()
     print(painter)
-    if painting.sheets:
-        painting.sheets.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for name in settings.names:
-        for title, table in PARTS[name](painter, judge):
-            print_table(title, table)
-            results[title] = to_dict(table)
+    results = settings.run(painter, judge, painting.sheets)
     print(f"\n{painter.pictures} pictures, {painter.about['seconds']:.2f} s each")
     out.write({**painter.about, "tables": results}, painting)
 

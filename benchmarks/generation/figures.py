@@ -1,13 +1,15 @@
 """Figures of many pictures with 95 % intervals, and tables of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saccade.errors import UsageError
 from saccade.lens.scores.bootstrap import interval
 
 SEED = 0  # of the bootstrap: equal draws for all rows
@@ -77,6 +79,37 @@ class Ratio:
     def interval(self) -> tuple[float, float]:
         pairs = torch.tensor([self.above, self.below], dtype=torch.float64).T
         return _interval(pairs, lambda sums: sums[:, 0] / sums[:, 1])
+
+
+@dataclass
+class Parts:
+    """Which parts of a benchmark are run. A subclass sets `known`, and the default of `parts` to all of them."""
+
+    known: ClassVar[Mapping[str, Callable[..., Iterator[tuple[str, Table]]]]]
+
+    parts: str
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in self.known:
+                raise UsageError(f"--parts has {name!r}; parts of {', '.join(self.known)} expected")
+
+    @property
+    def names(self) -> list[str]:
+        """Of the parts."""
+        return self.parts.split(",")
+
+    def run(self, painter: Any, examiner: Any, sheets: Path | None) -> dict[str, Any]:
+        """Print the tables of all parts; return them for JSON. painter, examiner: what the parts take. sheets: folder
+        of their pictures, which is made."""
+        if sheets:
+            sheets.mkdir(parents=True, exist_ok=True)
+        results = {}
+        for name in self.names:
+            for title, table in self.known[name](painter, examiner):
+                print_table(title, table)
+                results[title] = to_dict(table)
+        return results
 
 
 def print_table(title: str, table: Table) -> None:

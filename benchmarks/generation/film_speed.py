@@ -21,13 +21,11 @@ in "past each step" it computes them anew at every step, and the frames must be 
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any, cast
 
 import cyclopts
@@ -36,8 +34,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.common.machine import machine, print_machine
-from benchmarks.common.paired import measure, speedup
-from benchmarks.generation.generate import GUIDANCE, TOLERANCE, padding_to, parameters
+from benchmarks.common.paired import measure
+from benchmarks.generation.generate import GUIDANCE, find_peer, padding_to, parameters, report, report_difference
 from saccade.models.generator import Clip, Generator, GeneratorConfig, Sources
 from saccade.models.sources import SourceTokens
 from saccade.ops.frames import TUBE, groups_of
@@ -146,24 +144,12 @@ def main(
     torch.manual_seed(0)
     torch.set_num_threads(1)
     print_machine()
-    ltx = find_peer(packages)
+    ltx = find_peer(packages, "LTXVideoTransformer3DModel")
     cases = [case for case in (QUICK if quick else CASES) if only in case.name]
     modes = ["eager", "compiled"] if compiled and not quick else ["eager"]
     results = [run(case, mode, ltx, 3 if quick else repeats) for case in cases for mode in modes]
     if json_file:
         json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
-
-
-def find_peer(packages: Path | None) -> Any | None:
-    """The class of LTX-Video's transformer; None, with a message, where diffusers is not installed."""
-    if packages is not None:
-        sys.path.append(str(packages))
-    try:
-        from diffusers import LTXVideoTransformer3DModel
-    except ImportError as error:
-        print(f"diffusers cannot be imported ({error}): ours alone; see --packages")
-        return None
-    return LTXVideoTransformer3DModel
 
 
 @torch.no_grad()
@@ -192,7 +178,9 @@ def run(case: FilmCase, mode: str, ltx: Any | None, repeats: int) -> dict[str, A
     times = measure(ways, repeats, clock=time.process_time)
     tokens, words = case.grid[0] * case.grid[1] * case.grid[2], caption.tokens.shape[1]
     print(f"\n## {case.name}, {tokens} tokens, {words} words, {mode}; weights of the blocks: {sizes}")
-    return {"case": asdict(case), "mode": mode, "weights": sizes, **report(case, times, apart)}
+    found = report(times, pairs(PEER in times), FLOORS, case.batch, "film")
+    found |= report_difference("past computed once and at each step", apart)
+    return {"case": asdict(case), "mode": mode, "weights": sizes, **found}
 
 
 def going_on(
@@ -235,21 +223,6 @@ def sample_peer(model: Any, case: FilmCase, caption: SourceTokens) -> Float[Tens
         positive, negative = both[0].chunk(2)
         z = z + (until - t) * (negative + GUIDANCE * (positive - negative))
     return z
-
-
-def report(case: FilmCase, times: dict[str, list[float]], apart: float) -> dict[str, Any]:
-    """Print the times and their ratios; return both."""
-    for name, seconds in times.items():
-        print(f"  {name:32} {median(seconds) / case.batch:9.3f} s a film")
-    ratios = {title: speedup(times, way, baseline) for title, way, baseline in pairs(PEER in times)}
-    for title, ratio in ratios.items():
-        floor = FLOORS.get(title)
-        verdict = "" if floor is None else f"  floor {floor:g}x: {'held' if ratio.value >= floor else 'not held'}"
-        print(f"  {title:32} {ratio}{verdict}")
-    verdict = "equal" if apart <= TOLERANCE else "NOT EQUAL"
-    print(f"  past computed once and at each step: {verdict}, largest difference {apart:.1e}")
-    found = {title: asdict(ratio) for title, ratio in ratios.items()}
-    return {"seconds": times, "ratios": found, "largest difference": apart, "floors": FLOORS}
 
 
 def pairs(with_peer: bool) -> Iterator[tuple[str, str, str]]:

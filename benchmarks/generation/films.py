@@ -40,10 +40,9 @@ import cyclopts
 
 from benchmarks.common.machine import print_machine
 from benchmarks.common.outputs import FLAT, Outputs
-from benchmarks.generation.figures import Table, print_table, to_dict
+from benchmarks.generation.figures import Parts, Table
 from benchmarks.generation.filming import first_frames, go_on, texts
 from benchmarks.generation.filming.painter import FilmPainter, FilmPaintSettings
-from saccade.errors import UsageError
 from saccade.tasks.judge.find import ObjectFinder
 
 PARTS: dict[str, Callable[[FilmPainter, ObjectFinder], Iterator[tuple[str, Table]]]] = {
@@ -56,7 +55,7 @@ app = cyclopts.App(help=__doc__, help_format="plaintext")
 
 
 @dataclass
-class FilmParts:
+class FilmParts(Parts):
     """What is painted.
 
     Parameters
@@ -65,17 +64,9 @@ class FilmParts:
         Which parts, with commas: text, first-frame, go-on.
     """
 
+    known = PARTS
+
     parts: str = ",".join(PARTS)
-
-    def __post_init__(self) -> None:
-        for name in self.names:
-            if name not in PARTS:
-                raise UsageError(f"--parts has {name!r}; parts of {', '.join(PARTS)} expected")
-
-    @property
-    def names(self) -> list[str]:
-        """Of the parts."""
-        return self.parts.split(",")
 
 
 @app.default
@@ -88,13 +79,7 @@ def main(
     print_machine()
     painter, finder = FilmPainter(painting), ObjectFinder()
     print(painter)
-    if painting.sheets:
-        painting.sheets.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for name in settings.names:
-        for title, table in PARTS[name](painter, finder):
-            print_table(title, table)
-            results[title] = to_dict(table)
+    results = settings.run(painter, finder, painting.sheets)
     print(f"\n{painter.frames} frames, {painter.about['seconds']:.3f} s each")
     out.write({**painter.about, "tables": results}, painting)
 

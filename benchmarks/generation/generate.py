@@ -20,7 +20,7 @@ ours takes 4 steps of the sampler mean-flow, with the guidance as an input: one 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.common.machine import machine, print_machine
-from benchmarks.common.paired import measure, speedup
+from benchmarks.common.paired import Times, measure, speedup
 from saccade.models.generator import Generator, GeneratorConfig, Sources
 from saccade.models.sources import SourceTokens
 from saccade.tasks.generate.sample import Sampling, sample
@@ -134,7 +134,7 @@ def main(
     torch.manual_seed(0)
     torch.set_num_threads(1)
     print_machine()
-    pixart = find_peer(packages)
+    pixart = find_peer(packages, "PixArtTransformer2DModel")
     cases = [case for case in (QUICK if quick else CASES) if only in case.name]
     modes = ["eager", "compiled"] if compiled and not quick else ["eager"]
     results = [run(case, mode, pixart, 3 if quick else repeats) for case in cases for mode in modes]
@@ -142,16 +142,16 @@ def main(
         json_file.write_text(json.dumps({"machine": machine(), "cases": results}, indent=1))
 
 
-def find_peer(packages: Path | None) -> Any | None:
-    """The class of PixArt's transformer; None, with a message, where diffusers is not installed."""
+def find_peer(packages: Path | None, name: str) -> Any | None:
+    """A class of diffusers; None, with a message, where diffusers is not installed. packages: as of `main`."""
     if packages is not None:
         sys.path.append(str(packages))
     try:
-        from diffusers import PixArtTransformer2DModel
+        import diffusers
     except ImportError as error:
         print(f"diffusers cannot be imported ({error}): ours alone; see --packages")
         return None
-    return PixArtTransformer2DModel
+    return getattr(diffusers, name)
 
 
 @torch.no_grad()
@@ -184,7 +184,9 @@ def run(case: Case, mode: str, pixart: Any | None, repeats: int) -> dict[str, An
     times = measure(ways, repeats, clock=time.process_time)
     words = caption.tokens.shape[1]
     print(f"\n## {case.name} of {case.side} px, {words} words, {mode}; weights of the blocks: {sizes}")
-    return {"case": asdict(case), "mode": mode, "weights": sizes, **report(case, times, apart)}
+    found = report(times, pairs(PEER in times), FLOORS, case.batch, "picture")
+    found |= report_difference("sources computed once and at each step", apart)
+    return {"case": asdict(case), "mode": mode, "weights": sizes, **found}
 
 
 def padding_to(source: SourceTokens, tokens: int) -> SourceTokens:
@@ -208,19 +210,26 @@ def sample_peer(
     return z
 
 
-def report(case: Case, times: dict[str, list[float]], apart: float) -> dict[str, Any]:
-    """Print the times and their ratios; return both."""
+def report(
+    times: Times, ways: Iterable[tuple[str, str, str]], floors: Mapping[str, float], batch: int, unit: str
+) -> dict[str, Any]:
+    """Print the seconds of a unit, `batch` of which are made at once, and the ratios; return both. ways: titles, faster
+    and slower ways. floors: of ratios, by their titles."""
     for name, seconds in times.items():
-        print(f"  {name:28} {median(seconds) / case.batch:9.4f} s a picture")
-    ratios = {title: speedup(times, way, baseline) for title, way, baseline in pairs(PEER in times)}
+        print(f"  {name:32} {median(seconds) / batch:9.4f} s a {unit}")
+    ratios = {title: speedup(times, way, baseline) for title, way, baseline in ways}
     for title, ratio in ratios.items():
-        floor = FLOORS.get(title)
+        floor = floors.get(title)
         verdict = "" if floor is None else f"  floor {floor:g}x: {'held' if ratio.value >= floor else 'not held'}"
-        print(f"  {title:28} {ratio}{verdict}")
+        print(f"  {title:34} {ratio}{verdict}")
+    return {"seconds": times, "ratios": {title: asdict(ratio) for title, ratio in ratios.items()}, "floors": floors}
+
+
+def report_difference(what: str, apart: float) -> dict[str, float]:
+    """Print whether two ways gave the same, and return the largest difference for JSON."""
     verdict = "equal" if apart <= TOLERANCE else "NOT EQUAL"
-    print(f"  sources computed once and at each step: {verdict}, largest difference {apart:.1e}")
-    found = {title: asdict(ratio) for title, ratio in ratios.items()}
-    return {"seconds": times, "ratios": found, "largest difference": apart, "floors": FLOORS}
+    print(f"  {what}: {verdict}, largest difference {apart:.1e}")
+    return {"largest difference": apart}
 
 
 def pairs(with_peer: bool) -> Iterator[tuple[str, str, str]]:

@@ -78,6 +78,7 @@ class FilmOptions:
 
         Raises DataError where a file cannot be read, UsageError where `base` needs another."""
         from saccade.tasks.generate.film import KnownFrames
+        from saccade.tasks.generate.film_settings import exact_rate
         from saccade.tasks.generate.image import Original
 
         before = None if base is None else base.film
@@ -92,7 +93,7 @@ class FilmOptions:
         last = None if self.last is None else Original.read(self.last)
         known = KnownFrames.of(originals.image, last)
         if self.film is not None:
-            known, rate = read_before(self.film, None if fps is None else exact(fps), task, height, width)
+            known, rate = read_before(self.film, None if fps is None else exact_rate(fps), task, height, width)
             fps = float(rate)
             width, height = known.before[0].size
         else:
@@ -100,11 +101,6 @@ class FilmOptions:
         film = task.film_settings(frames, fps, known)
         _note_differences(before, film)
         return known, options | {"film": film, "height": height, "width": width}
-
-
-def exact(fps: float) -> Fraction:
-    """The fraction that a rate stands for: 30000 / 1001 for 29.97002997002997."""
-    return Fraction(fps).limit_denominator(1001)
 
 
 def read_before(

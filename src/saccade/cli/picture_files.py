@@ -3,11 +3,11 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.cli import console
+from saccade.cli.film_options import SUFFIXES
 from saccade.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ class Files:
     def check_rate(self, settings: "Settings") -> None:
         """Raises UsageError where the format of a film does not allow as many frames a second."""
         from saccade.data.film_files import check_film_name
+        from saccade.tasks.generate.film_settings import exact_rate
 
         if settings.film is not None and not self.folder:
-            check_film_name(self.out, Fraction(settings.film.fps).limit_denominator(1001))
+            check_film_name(self.out, exact_rate(settings.film.fps))
 
     def path(self, i: int) -> Path:
         """Of picture i."""
@@ -131,7 +132,7 @@ def _check_folder(files: Files, n: int, inputs: Sequence[Path]) -> None:
     from saccade.data import output
 
     out, suffix = files.out, files.suffix
-    if out.suffix.lower() in (".png", ".mp4", ".gif", ".webp") or (out.exists() and not out.is_dir()):
+    if out.suffix.lower() in (".png", *SUFFIXES) or (out.exists() and not out.is_dir()):
         raise UsageError(
             f"--out {printable(out)}: with --n {n} a folder is expected, for 0{suffix}, 1{suffix} and so on"
         )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Integral, Real
 from typing import NamedTuple, Self
 
@@ -12,6 +13,11 @@ MAX_FRAMES = 10_000
 MIN_RATE, MAX_RATE = 0.1, 240.0  # frames a second
 RATE = 8.0
 _KINDS = {Integral: "a whole number", Real: "a number"}
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The fraction that a rate stands for: 30000 / 1001 for 29.97002997002997."""
+    return Fraction(fps).limit_denominator(1001)
 
 
 class FrameReference(NamedTuple):

@@ -1,7 +1,5 @@
 """Films to train a generator: drawn ones, with captions of what moves how, and films on disk."""
 
-from fractions import Fraction
-
 import numpy as np
 import torch
 from torch import Generator, Tensor
@@ -15,6 +13,7 @@ from saccade.data.scenes.phrasing_films import draw_film_caption
 from saccade.data.scenes.stream import Stream
 from saccade.tasks.generate.batches import Samples, SourcePixels
 from saccade.tasks.generate.captioned import draw_captions
+from saccade.tasks.generate.film_settings import exact_rate
 from saccade.tasks.generate.recipe import GenerateRecipe
 
 _CAPTIONS = 8  # stream of random numbers, beside those of scenes and what they are painted from
@@ -53,7 +52,7 @@ class FilmsToPaint:
 
     def __init__(self, dataset: FilmSet, recipe: GenerateRecipe, size: tuple[int, int], budget: int = MEMORY_BUDGET):
         self.label, self.frames = dataset.label, recipe.frames
-        rate = Fraction(recipe.fps).limit_denominator(1001)
+        rate = exact_rate(recipe.fps)
         self.films, _ = prepare_films(dataset, recipe.frames, size, rate, budget)
 
     def __len__(self) -> int:

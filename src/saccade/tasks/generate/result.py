@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from saccade.data.film_files import write_film
 from saccade.data.output import write_file
 from saccade.errors import printable
+from saccade.tasks.generate.film_settings import exact_rate
 from saccade.tasks.generate.settings import Settings
 
 
@@ -76,7 +76,7 @@ class GeneratedFilm:
     def save(self, file: str | Path) -> None:
         """Write an MP4, GIF or WebP by the suffix, or a folder of PNGs without one, with the settings in it. Raises as
         `saccade.data.film_files.write_film`."""
-        write_film(Path(file), self.frames, Fraction(self.fps).limit_denominator(1001), str(self.settings))
+        write_film(Path(file), self.frames, exact_rate(self.fps), str(self.settings))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without the pixels."""
