@@ -172,22 +172,24 @@ def paint_film(
     observe: Observer | None = None,
     most: int = WINDOW,
 ) -> Float[Tensor, "b f c y x"]:
-    """Films of equal settings, with the known frames in their places. sources: as `sample` takes
-    them. known: as `KnownFrames.tensors` gives them. most: frames of a window."""
+    """Films of equal settings, with the known frames in their places. sources: as `sample` takes them. known: as
+    `KnownFrames.tensors` gives them. most: frames of a window."""
     before, last = known
     plan = plan_windows(settings, len(before), last is not None, most)
-    total, film = sampling.steps * len(plan), before.expand(len(noise.seeds), *before.shape)
+    total, n = sampling.steps * len(plan), len(noise.seeds)
+    end = [] if last is None else [last.expand(n, *last.shape)]
+    parts = [before.expand(n, *before.shape)]
+    recent = parts[0][:, -HISTORY:]  # a window needs no more, and a long film is joined once
     for i, window in enumerate(plan):
-        clips = []
+        clips = [Clip(frames, settings.frames - 1) for frames in end]
         if window.history:
-            clips.append(Clip(film[:, film.shape[1] - window.history :]))
-        if last is not None:
-            clips.append(Clip(last.expand(len(film), *last.shape), settings.frames - 1))
+            clips.insert(0, Clip(recent[:, recent.shape[1] - window.history :]))
         past = with_clips(model, sources, clips, window.history, len(terms))
         report = part_of(callback, i * sampling.steps, total)
         painted = sample(model, noise(window.frames), past, sampling, report, observe, terms=terms)
-        film = torch.cat([film, painted[:, : window.kept]], dim=1)
-    return film if last is None else torch.cat([film, last.expand(len(film), *last.shape)], dim=1)
+        parts.append(painted[:, : window.kept])
+        recent = torch.cat([recent, parts[-1]], dim=1)[:, -HISTORY:]
+    return torch.cat([*parts, *end], dim=1)
 
 
 def with_clips(model: Generator, sources: Sources, clips: Sequence[Clip], first: int, terms: int) -> Sources:
