@@ -24,6 +24,8 @@ class ObjectAnnotations:
         none.
         masks: the visible pixels of each object.
         relations: (subject, relation, object): indices of two objects and of the relation between them.
+        areas: of each object in pixels, as its annotation states it (COCO's `area`, which for an object with an outline
+            is that of its mask); small, medium and large are by it. Default: unknown, and the box's is meant.
 
     Raises DataError, naming the object, for boxes that are not finite, inverted, empty or outside the picture,
     negative labels, relations with invalid indices, and fields of different lengths.
@@ -35,13 +37,15 @@ class ObjectAnnotations:
     crowd: Bool[Tensor, "n"] | None = None
     masks: Bool[Tensor, "n y x"] | None = None
     relations: Int64[Tensor, "r 3"] | None = None
+    areas: Float[Tensor, "n"] | None = None
 
     def __post_init__(self) -> None:
         n, (height, width) = len(self.boxes), self.size
         if self.crowd is None:
             object.__setattr__(self, "crowd", torch.zeros(n, dtype=torch.bool))
         assert self.crowd is not None
-        if len(self.labels) != n or len(self.crowd) != n or (self.masks is not None and len(self.masks) != n):
+        others = [self.labels, self.crowd, *(each for each in (self.masks, self.areas) if each is not None)]
+        if any(len(each) != n for each in others):
             raise DataError(f"there are {n} boxes and {len(self.labels)} labels; one of each an object expected")
         if self.masks is not None and tuple(self.masks.shape[1:]) != self.size:
             found = " x ".join(map(str, reversed(self.masks.shape[1:])))

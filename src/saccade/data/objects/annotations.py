@@ -38,7 +38,8 @@ class Problem:
 class AnnotatedObject:
     """where: place in the annotation file ("object 3", "line 2", "annotation 17"). box: left, top, right, bottom,
     continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or normalized to 0..1
-    (`Annotations.normalized`). label: class index. shape: COCO's segmentation. row: place as an index from 0."""
+    (`Annotations.normalized`). label: class index. shape: COCO's segmentation. row: place as an index from 0. area: in
+    pixels, as the annotation states it (COCO)."""
 
     where: str
     box: Box
@@ -47,6 +48,7 @@ class AnnotatedObject:
     id: int | None = None
     shape: object = None
     row: int = 0
+    area: float | None = None
 
 
 @dataclass

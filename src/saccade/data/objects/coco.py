@@ -161,7 +161,19 @@ class _Reader:
                 identity = key if isinstance(key, int) else None
                 label, shape = self.label_of[category], each.get("segmentation") or None
                 crowd = bool(each.get("iscrowd"))
-                picture.objects.append(AnnotatedObject(where, _box(each.get("bbox")), label, crowd, identity, shape, i))
+                area = number(each.get("area"))
+                picture.objects.append(
+                    AnnotatedObject(
+                        where,
+                        _box(each.get("bbox")),
+                        label,
+                        crowd,
+                        identity,
+                        shape,
+                        i,
+                        area if 0 <= area < math.inf else None,
+                    )
+                )
                 if _is_id(key):
                     self.places.setdefault(key, (picture, len(picture.objects) - 1))
 

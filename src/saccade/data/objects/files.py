@@ -14,6 +14,7 @@ from saccade.data.objects.annotations import (
     AnnotatedObject,
     AnnotatedPicture,
     Annotations,
+    Box,
     BoxCheck,
     check_box,
     check_boxes,
@@ -145,6 +146,7 @@ class ObjectFiles(AnnotatedFiles):
             torch.tensor([each.crowd for each in chosen], dtype=torch.bool),
             self._masks(chosen, size, index) if masks else None,
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
+            _areas(chosen, [boxes[i] for i in kept]),
         )
 
     def _masks(self, objects: list[AnnotatedObject], size: tuple[int, int], index: int) -> Tensor | None:
@@ -157,6 +159,14 @@ class ObjectFiles(AnnotatedFiles):
         except DataError as error:
             raise DataError(f"{escape(self.names[index])}: {error}") from error
         return None if drawn is None else torch.from_numpy(drawn).bool()
+
+
+def _areas(objects: list[AnnotatedObject], boxes: list[Box]) -> Tensor | None:
+    """The areas that the annotations state, the box's for objects without; None if none states one."""
+    if all(each.area is None for each in objects):
+        return None
+    sides = ((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+    return torch.tensor([own if each.area is None else each.area for each, own in zip(objects, sides, strict=True)])
 
 
 def _kept_relations(raw: AnnotatedPicture, keep: list[int]) -> list[tuple[int, int, int]]:

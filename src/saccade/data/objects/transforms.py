@@ -38,6 +38,7 @@ def select(objects: ObjectAnnotations, keep: Bool[Tensor, "n"]) -> ObjectAnnotat
         crowd=objects.crowd[keep],
         masks=None if objects.masks is None else objects.masks[keep],
         relations=relations,
+        areas=None if objects.areas is None else objects.areas[keep],
     )
 
 
@@ -100,7 +101,9 @@ def place(
         relations = relations[~_contradicted(relations, names, objects.boxes, boxes)]
     # removed objects get a valid box until `select` drops them
     boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
-    return select(replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations), keep)
+    areas = None if objects.areas is None else objects.areas * (placement.scale_x * placement.scale_y) * share
+    placed = replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations, areas=areas)
+    return select(placed, keep)
 
 
 def _rest(
