@@ -1,0 +1,129 @@
+"""The annotation formats that are known by name: what their files look like, which tasks read them, how to convert.
+
+The marks of a format are regular expressions that are all found in its files; of several formats the first counts.
+Marks of text files match whole lines (^ and $).
+"""
+
+NUMBER = r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+
+
+def _keys(*names: str) -> tuple[str, ...]:
+    """Marks for the keys of JSON objects."""
+    return tuple(rf'"(?:{name})"\s*:' for name in names)
+
+
+JSON: list[tuple[str, ...]] = [
+    ("LabelMe JSON", *_keys("shapes", "imagePath|shape_type|points")),
+    ("VIA (VGG Image Annotator) JSON", *_keys("shape_attributes")),
+    ("VIA (VGG Image Annotator) JSON", *_keys("_via_img_metadata|_via_settings")),
+    ("panoptic COCO JSON", *_keys("segments_info")),
+    ("Label Studio JSON", *_keys("from_name", "to_name")),
+    ("Label Studio JSON", *_keys("rectanglelabels|polygonlabels|brushlabels|keypointlabels")),
+    ("Supervisely JSON", *_keys("classTitle", "points|bitmap|geometryType")),
+    ("Supervisely JSON", *_keys("classes", "tags", "title", "shape")),
+    ("Darwin JSON", *_keys("bounding_box|polygon"), r'darwin|"(?:annotations)"\s*:'),
+    ("Create ML JSON", *_keys("coordinates", "annotations?", "label", "width", "height")),
+    ("Cityscapes polygons JSON", *_keys("imgHeight", "imgWidth", "polygon")),
+    ("BDD100K JSON", *_keys("box2d|poly2d")),
+    ("VoTT JSON", *_keys("asset", "regions")),
+    ("Labelbox JSON", *_keys("Labeled Data|data_row|DataRow ID")),
+    ("SageMaker Ground Truth manifest", *_keys("source-ref")),
+    ("Vertex AI JSON lines", *_keys("imageGcsUri")),
+    ("Datumaro JSON", *_keys("dm_format_version|items", "categories", "annotations")),
+    ("FiftyOne JSON", *_keys("_cls"), r'"filepath"|"samples"|"detections"'),
+    ("COCO JSON", *_keys("images", "annotations", "bbox|segmentation|categories")),
+    ("COCO JSON", *_keys("image_id", "category_id", "bbox|segmentation", "file_name|categories")),
+    ("COCO captions JSON", *_keys("images|annotations", "image_id", "caption")),
+    ("COCO results JSON", *_keys("image_id", "category_id", "score")),
+    ("JSON lines with objects (Hugging Face)", *_keys("file_name", "objects")),
+]
+XML: list[tuple[str, ...]] = [
+    ("CVAT XML (video)", r"<annotations\b", r"<track\s"),
+    ("CVAT XML (images)", r"<annotations\b", r"<image\s[^>]*\bname="),
+    ("VOC XML", r"<annotation\b", r"<bndbox\b"),
+    ("LabelMe XML", r"<annotation\b", r"<(polygon|pt)\b"),
+    ("VOC XML", r"<annotation\b", r"<(size|filename)\b"),
+    ("dlib XML", r"<dataset\b", r"<image\s[^>]*\bfile="),
+    ("ImageScope XML", r"<Annotations\b", r"<Vert(ices|ex)\b"),
+    ("PAGE XML", r"<(\w+:)?PcGts\b"),
+    ("ALTO XML", r"<(\w+:)?alto\b"),
+]
+CSV: list[tuple[str, ...]] = [
+    ("OpenImages CSV", r"\A[^\n]*\bImageID\b[^\n]*\bXMin\b"),
+    ("VIA (VGG Image Annotator) CSV", r"\A[^\n]*region_shape_attributes"),
+    ("CSV of run lengths", r"\A[^\n]*(?i:EncodedPixels|\brle\b)"),
+    ("CSV of boxes (TensorFlow, Kaggle)", r"\A[^\n]*(?i:x_?min|\bx1\b|\bleft\b|bbox)"),
+    ("CSV of boxes (RetinaNet)", rf"\A[^\n,]+\.\w{{3,4}},({NUMBER},){{4}}[^\n,]+\r?$"),
+]
+TEXT: list[tuple[str, ...]] = [
+    ("DOTA text", r"\A\s*(imagesource|gsd)\s*:"),
+    ("DOTA text", rf"\A\s*({NUMBER}\s+){{8}}[^\W\d][\w-]*(\s+[0-2])?\s*$"),
+    ("KITTI text", rf"\A\s*[^\W\d][\w-]*(\s+{NUMBER}){{14,15}}\s*$"),
+    ("YOLO text", rf"\A\s*[0-9]+(\.0*)?(\s+{NUMBER}){{4,}}\s*$"),
+    ("MOT text", rf"\A\s*[0-9]+\s*,\s*-?[0-9]+(\s*,\s*{NUMBER}){{5,8}}\s*$"),
+    ("VisDrone text", rf"\A\s*({NUMBER}\s*,\s*){{7}}{NUMBER},?\s*$"),
+    ("ICDAR text", rf"\A\s*({NUMBER}\s*,\s*){{8}}\S"),
+    ("text of boxes behind file names", rf"\A\S+\.\w{{3,4}}\s+{NUMBER}(,{NUMBER}){{3,4}}"),
+    ("WIDER FACE text", rf"\A\S+\.\w{{3,4}}\s*\n\s*[0-9]+\s*\n\s*({NUMBER}\s+){{3,}}"),
+]
+# suffix -> format; never opened
+BINARY = {
+    ".tfrecord": "TFRecord",
+    ".tfrecords": "TFRecord",
+    ".record": "TFRecord",
+    ".mat": "MATLAB annotations",
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+}
+
+_EXPORT = "export it as COCO JSON"
+_DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro) makes COCO JSON of it"
+# format -> tasks that read it, and the advice for the others
+FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
+    "COCO JSON": (("detect", "segment"), ""),
+    "COCO captions JSON": (("match",), ""),
+    "VOC XML": (("detect",), ""),
+    "YOLO text": (("detect", "segment"), ""),
+    "CVAT XML (images)": (("detect",), ""),
+    "LabelMe JSON": (("detect",), ""),
+    "CVAT XML (video)": ((), "export it from CVAT as COCO 1.0 or YOLO, which writes the frames as pictures"),
+    "VIA (VGG Image Annotator) JSON": ((), "VIA's menu Annotation exports COCO JSON"),
+    "VIA (VGG Image Annotator) CSV": ((), "VIA's menu Annotation exports COCO JSON"),
+    "panoptic COCO JSON": ((), "its instances as COCO JSON, or one mask a picture, are read"),
+    "Label Studio JSON": ((), "Label Studio's menu Export writes COCO, YOLO and Pascal VOC"),
+    "Supervisely JSON": ((), "Supervisely's app 'Export to COCO' writes COCO JSON"),
+    "Darwin JSON": ((), "`darwin dataset convert SET coco` (darwin-py) makes COCO JSON of it"),
+    "Create ML JSON": ((), "its centres and sizes are to be written as COCO JSON"),
+    "Cityscapes polygons JSON": ((), "its masks (labelTrainIds, labelIds) are read by `saccade train segment`"),
+    "BDD100K JSON": ((), "`python -m bdd100k.label.to_coco` makes COCO JSON of it"),
+    "VoTT JSON": ((), "export it from VoTT as Pascal VOC"),
+    "Labelbox JSON": ((), _EXPORT),
+    "SageMaker Ground Truth manifest": ((), _EXPORT),
+    "Vertex AI JSON lines": ((), _EXPORT),
+    "Datumaro JSON": ((), _DATUM.format("datumaro")),
+    "FiftyOne JSON": ((), "export it with fiftyone.types.COCODetectionDataset"),
+    "COCO results JSON": ((), "detections are no annotations; the COCO file with images and categories is read"),
+    "JSON lines with objects (Hugging Face)": ((), "its objects are to be written as COCO JSON"),
+    "JSON of an unknown kind": ((), _EXPORT),
+    "LabelMe XML": ((), _DATUM.format("label_me")),
+    "dlib XML": ((), "its boxes (left, top, width, height) are to be written as COCO JSON"),
+    "ImageScope XML": ((), "its outlines are to be drawn as one mask a picture, or written as COCO JSON"),
+    "PAGE XML": ((), _EXPORT),
+    "ALTO XML": ((), _EXPORT),
+    "XML of an unknown kind": ((), "convert it to Pascal VOC XML or COCO JSON"),
+    "OpenImages CSV": ((), _DATUM.format("open_images")),
+    "CSV of run lengths": ((), "its run lengths are to be written as one mask a picture, or as COCO JSON"),
+    "CSV of boxes (TensorFlow, Kaggle)": ((), "its rows are to be written as COCO JSON, or as YOLO's labels"),
+    "CSV of boxes (RetinaNet)": ((), "its rows are to be written as COCO JSON, or as YOLO's labels"),
+    "DOTA text": ((), "its corners are to be written as upright boxes in COCO JSON"),
+    "KITTI text": ((), _DATUM.format("kitti")),
+    "MOT text": ((), _DATUM.format("mot_seq")),
+    "VisDrone text": ((), _EXPORT),
+    "ICDAR text": ((), _EXPORT),
+    "text of boxes behind file names": ((), "its boxes are to be written as COCO JSON, or as YOLO's labels"),
+    "WIDER FACE text": ((), _DATUM.format("wider_face")),
+    "TFRecord": ((), "write its records as pictures and COCO JSON"),
+    "MATLAB annotations": ((), "write its annotations as COCO JSON, or as one mask a picture"),
+    "Parquet": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
+    "Arrow": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
+}

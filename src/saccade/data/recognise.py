@@ -1,0 +1,124 @@
+"""Recognise the annotation files of a set by their contents, also those that no reader is for.
+
+A format is recognised from marks at the start and the end of a few files of each folder; no file is parsed. Training
+and the doctor name what a set holds, which task reads it, and how to convert it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.formats import BINARY, CSV, FORMATS, JSON, TEXT, XML
+from saccade.data.store import Store, parent_folder
+from saccade.errors import DataError
+
+SAMPLE = 4  # files of a folder and suffix that are looked at
+HEAD, TAIL = 1 << 18, 1 << 14  # bytes of a file that are looked at
+MARKS = {".json": JSON, ".jsonl": JSON, ".ndjson": JSON, ".manifest": JSON, ".xml": XML, ".csv": CSV, ".txt": TEXT}
+
+
+@dataclass(frozen=True)
+class AnnotationFiles:
+    """The annotation files of one format in a set.
+
+    Attributes:
+        format: its name, a key of `FORMATS`.
+        files: their names in the store, in natural order.
+        tasks: the tasks that read it ("detect", "segment", "match", "classify"); empty if none does.
+        advice: how to convert it, for tasks that do not read it.
+    """
+
+    format: str
+    files: list[str]
+    tasks: tuple[str, ...]
+    advice: str
+
+    def describe(self, task: str | None = None) -> str:
+        """What was found, which task reads it, and what to do for `task`, or for any task."""
+        first = escape(self.files[0])
+        what = f"{self.format} ({first if len(self.files) == 1 else f'{len(self.files)} files such as {first}'})"
+        if not self.tasks:
+            return f"{what}, which is not read; {self.advice}"
+        if task in self.tasks:
+            return what
+        return f"{what}, which {' and '.join(f'`saccade train {each}`' for each in self.tasks)} can read"
+
+
+def recognise(store: Store) -> list[AnnotationFiles]:
+    """The annotation files of a set by format, those of most files first; empty if there are none.
+
+    Files that cannot be opened are left out: readers report them."""
+    pictures = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
+    stems = {PurePosixPath(name).name for name in pictures}
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name in store.files:
+        path = PurePosixPath(name)
+        if not path.name.startswith(".") and (path.suffix.lower() in MARKS or path.suffix.lower() in BINARY):
+            groups.setdefault((parent_folder(name), path.suffix.lower()), []).append(name)
+    found: dict[str, list[str]] = {}
+    for (_, suffix), names in groups.items():
+        for format, members in _formats(store, suffix, sorted(names, key=natural_key), stems).items():
+            found.setdefault(format, []).extend(members)
+    kinds = [AnnotationFiles(each, sorted(names, key=natural_key), *FORMATS[each]) for each, names in found.items()]
+    return sorted(kinds, key=lambda each: (-len(each.files), each.format))
+
+
+def describe(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
+    """What was recognised, in one line, for messages; "" if nothing was."""
+    return "; ".join(each.describe(task) for each in found[:3])
+
+
+def _formats(store: Store, suffix: str, names: list[str], stems: set[str]) -> dict[str, list[str]]:
+    """Format -> files, of the files of one folder and suffix. A few are looked at and stand for the rest."""
+    if suffix in BINARY:
+        return {BINARY[suffix]: names}
+    own = [name for name in names if PurePosixPath(name).stem in stems]  # one for each picture
+    result: dict[str, list[str]] = {}
+    for members in (own, [name for name in names if PurePosixPath(name).stem not in stems]):
+        if len(members) > 3 * SAMPLE:  # of many files, those at the ends and in the middle
+            middle = len(members) // 2
+            sample = [*members[: SAMPLE // 2], *members[middle : middle + SAMPLE // 2], *members[-SAMPLE // 2 :]]
+        else:
+            sample = members
+        kinds = {name: _format(store, name, suffix, members is own) for name in sample}
+        common = Counter(kind for kind in kinds.values() if kind).most_common(1)
+        for name in members:
+            kind = kinds.get(name, common[0][0] if common else "")
+            if kind:
+                result.setdefault(kind, []).append(name)
+    return result
+
+
+def _format(store: Store, name: str, suffix: str, beside: bool) -> str:
+    """The format of one file, "" if it is no annotation file. beside: whether it is named like a picture."""
+    text = _ends(store, name)
+    if text is None:
+        return ""
+    if suffix == ".xml":  # comments may hold anything
+        text = re.sub(r"<!--.*?(-->|$)", "", text, flags=re.DOTALL)
+    for format, *patterns in MARKS[suffix]:
+        if all(re.search(pattern, text, re.MULTILINE) for pattern in patterns):
+            return format
+    unknown = {".json": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
+    return unknown.get(suffix, "") if beside else ""
+
+
+def _ends(store: Store, name: str) -> str | None:
+    """The text at the start and the end of a file; None if it cannot be opened."""
+    try:
+        source = store.read(name)
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                data = file.read(HEAD)
+                size = source.stat().st_size
+                file.seek(max(len(data), size - TAIL))
+                data += file.read(TAIL)
+        else:
+            data = source[:HEAD] + source[max(HEAD, len(source) - TAIL) :]
+    except (OSError, DataError):
+        return None
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return data.decode(encoding, errors="replace")
