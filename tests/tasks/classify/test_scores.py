@@ -40,6 +40,34 @@ def test_scores_against_slow_ones(classes):
         assert found["top5"] == 1
 
 
+def test_calibration_where_definitions_differ():
+    """Confidences of exactly 1, and on the edges of bins. netcal 1.4.0 gives 0.421 in 15 bins; torchmetrics 1.9.0,
+    which has a bin for 1.0 alone, gives 0.437."""
+    rows = [
+        [1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0.97, 0.01, 0.01, 0.01], [0.02, 0.95, 0.02, 0.01],
+        [0.1, 0.1, 0.6, 0.2], [0.05, 0.25, 0.6, 0.1], [0.2, 0.3, 0.1, 0.4], [0.31, 0.23, 0.22, 0.24],
+        [0.01, 0.04, 0.15, 0.8],
+    ]  # fmt: skip
+    truth = torch.tensor([0, 1, 2, 0, 1, 2, 1, 3, 0, 2])
+    assert score(torch.tensor(rows), truth)["ece"] == pytest.approx(0.421, abs=1e-6)
+    assert score(torch.tensor(rows, dtype=torch.float64), truth)["ece"] == pytest.approx(0.421, abs=1e-12)
+
+
+def test_scores_as_scikit_learn_computes_them():
+    """scikit-learn 1.9.1: top_k_accuracy_score and log_loss; netcal 1.4.0: ECE(15)."""
+    random = np.random.default_rng(4)
+    logits = torch.from_numpy(random.normal(size=(31, 7)).round(4))
+    found = score(logits.softmax(dim=1), torch.from_numpy(random.integers(0, 7, 31)))
+    assert found == pytest.approx(
+        {"top1": 5 / 31, "top5": 25 / 31, "loss": 2.2224389172852397, "ece": 0.2539727524448154}, abs=1e-12
+    )
+
+
+def test_of_equal_probabilities_the_first_counts():
+    scores = score(torch.full((6, 6), 1 / 6), torch.arange(6))
+    assert (scores["top1"], scores["top5"]) == (pytest.approx(1 / 6), pytest.approx(5 / 6))
+
+
 def test_scores_at_the_ends():
     perfect = torch.eye(3)
     found = score(perfect, torch.arange(3))
