@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int16, UInt8
 from torch import Tensor
 
 
@@ -38,6 +38,10 @@ class Placement:
         """Masks of the picture -> of the input of `size` (rows, columns), by nearest neighbour; False in the
         padding."""
         return self._nearest(masks, size, False)
+
+    def numbers_to_model(self, planes: Int16[Tensor, "k y x"], size: tuple[int, int]) -> Int16[Tensor, "k rows columns"]:
+        """As `masks_to_model`, for numbers of objects; 0 in the padding."""
+        return self._nearest(planes, size, 0)
 
     def classes_to_model(
         self, mask: UInt8[Tensor, "y x"], size: tuple[int, int], padding: int

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from saccade.layers import NORMS, BoxBias, Decoder, DecoderBlock
+from saccade.models.masks import MaskFeatures, MaskHead
 from saccade.models.relations import RelationHead
 from saccade.models.renamed import rename_old_keys
 from saccade.models.vit import ViT, ViTConfig
@@ -25,7 +26,7 @@ INITIAL_SIDE = 0.2  # side of the box that an untrained token proposes, as a fra
 
 class DetectorConfig(BaseModel):
     """An encoder, and a decoder of `depth` blocks like the encoder's. relations: number of relation classes between
-    objects; 0 for none."""
+    objects; 0 for none. mask_channels: features per pixel from which masks are made; 0 for boxes alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +35,7 @@ class DetectorConfig(BaseModel):
     queries: int = Field(40, gt=0, le=10_000, description="maximum number of objects in an image")
     depth: int = Field(3, gt=0, le=100)
     relations: int = Field(0, ge=0, le=10_000)
+    mask_channels: int = Field(0, ge=0, le=1024, multiple_of=8)
 
 
 class Proposals(NamedTuple):
@@ -64,12 +66,14 @@ class DenoisingQueries(NamedTuple):
 
 class DetectorOutput(NamedTuple):
     """Class logits and boxes after each decoder block: denoising queries first (in training), then object queries.
-    relations: logits of (subject, object, relation) between the object queries."""
+    relations: logits of (subject, object, relation) between the object queries. masks: of the queries of the last
+    block."""
 
     logits: list[Float[Tensor, "b q classes"]]
     boxes: list[Float[Tensor, "b q 4"]]
     proposals: Proposals
     relations: Float[Tensor, "b n n r"] | None
+    masks: MaskFeatures | None = None
 
 
 class Detector(nn.Module):
@@ -100,6 +104,9 @@ class Detector(nn.Module):
         self.box_bias = nn.ModuleList(BoxBias(block.heads) for _ in range(config.depth))
         self.heads = nn.ModuleList(PredictionHead(width, config.classes) for _ in range(config.depth))
         self.relation_head = RelationHead(width, config.depth, config.relations) if config.relations else None
+        self.mask_head = None
+        if config.mask_channels:
+            self.mask_head = MaskHead(width, config.vit.patch, config.mask_channels, config.vit.channels)
         self.register_load_state_dict_pre_hook(rename_old_keys)
 
     def forward(self, images: Float[Tensor, "b c y x"], denoising: DenoisingQueries | None = None) -> DetectorOutput:
@@ -126,7 +133,11 @@ class Detector(nn.Module):
         relations = None
         if self.relation_head is not None:
             relations = self.relation_head(queries_and_keys, boxes[:, -queries:])
-        return DetectorOutput(logits, refined, proposals, relations)
+        masks = None
+        if self.mask_head is not None:
+            seen = images[..., : grid[0] * self.vit.config.patch, : grid[1] * self.vit.config.patch]
+            masks = self.mask_head(x, source.unflatten(1, grid), seen)
+        return DetectorOutput(logits, refined, proposals, relations, masks)
 
     def select_queries(
         self, source: Float[Tensor, "b m d"], proposals: Proposals

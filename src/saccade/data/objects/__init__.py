@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from saccade.data.dataset import PictureSet
+from saccade.data.objects.planes import MaskPlanes
 from saccade.errors import DataError
 
 
@@ -23,6 +24,7 @@ class ObjectAnnotations:
         crowd: objects that count as neither right nor wrong when detected (COCO's iscrowd, VOC's difficult). Default:
         none.
         masks: the visible pixels of each object.
+        planes: the same in little memory, for training.
         relations: (subject, relation, object): indices of two objects and of the relation between them.
         areas: of each object in pixels, as its annotation states it (COCO's `area`, which for an object with an outline
             is that of its mask); small, medium and large are by it. Default: unknown, and the box's is meant.
@@ -38,13 +40,14 @@ class ObjectAnnotations:
     masks: Bool[Tensor, "n y x"] | None = None
     relations: Int64[Tensor, "r 3"] | None = None
     areas: Float[Tensor, "n"] | None = None
+    planes: MaskPlanes | None = None
 
     def __post_init__(self) -> None:
         n, (height, width) = len(self.boxes), self.size
         if self.crowd is None:
             object.__setattr__(self, "crowd", torch.zeros(n, dtype=torch.bool))
         assert self.crowd is not None
-        others = [self.labels, self.crowd, *(each for each in (self.masks, self.areas) if each is not None)]
+        others = [self.labels, self.crowd, *(each for each in (self.masks, self.areas, self.planes) if each is not None)]
         if any(len(each) != n for each in others):
             raise DataError(f"there are {n} boxes and {len(self.labels)} labels; one of each an object expected")
         if self.masks is not None and tuple(self.masks.shape[1:]) != self.size:

@@ -39,6 +39,7 @@ def select(objects: ObjectAnnotations, keep: Bool[Tensor, "n"]) -> ObjectAnnotat
         masks=None if objects.masks is None else objects.masks[keep],
         relations=relations,
         areas=None if objects.areas is None else objects.areas[keep],
+        planes=None if objects.planes is None else objects.planes.select(keep),
     )
 
 
@@ -46,16 +47,16 @@ def mirror(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnot
     """Flip horizontally. names: of the relations; "left of" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
-    masks = None if objects.masks is None else objects.masks.flip(-1)
-    return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=0))
+    masks, planes = (None if each is None else each.flip(-1) for each in (objects.masks, objects.planes))
+    return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=0))
 
 
 def vflip(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
     """Flip vertically; "above" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
-    masks = None if objects.masks is None else objects.masks.flip(-2)
-    return replace(objects, boxes=boxes, masks=masks, relations=_swapped(objects, names, axis=1))
+    masks, planes = (None if each is None else each.flip(-2) for each in (objects.masks, objects.planes))
+    return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=1))
 
 
 def transpose(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnotations:
@@ -69,6 +70,7 @@ def transpose(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAn
         boxes=objects.boxes[:, [1, 0, 3, 2]],
         size=(objects.size[1], objects.size[0]),
         masks=None if objects.masks is None else objects.masks.mT,
+        planes=None if objects.planes is None else objects.planes.transpose(),
         relations=relations,
     )
 
@@ -90,9 +92,9 @@ def place(
     boxes = torch.minimum(moved.clamp(min=0), moved.new_tensor([size[1], size[0]] * 2))
     cut = ((boxes - moved).abs() > MIN_PIXELS).any(dim=1)
     share = _area(boxes) / _area(moved)
-    masks = None
-    if objects.masks is not None:
-        masks = placement.masks_to_model(objects.masks, size)
+    masks = None if objects.masks is None else placement.masks_to_model(objects.masks, size)
+    planes = None if objects.planes is None else objects.planes.placed(placement, size)
+    if masks is not None or planes is not None:
         for i in cut.nonzero().flatten().tolist():
             boxes[i], share[i] = _rest(objects, i, placement, size)
     keep = ((boxes[:, 2:] - boxes[:, :2]) > MIN_PIXELS).all(dim=1) & (~cut | (share >= min_visible))
@@ -102,7 +104,8 @@ def place(
     # removed objects get a valid box until `select` drops them
     boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
     areas = None if objects.areas is None else objects.areas * (placement.scale_x * placement.scale_y) * share
-    placed = replace(objects, boxes=boxes, size=(size[0], size[1]), masks=masks, relations=relations, areas=areas)
+    moved_masks = {"masks": masks, "planes": planes}
+    placed = replace(objects, boxes=boxes, size=(size[0], size[1]), relations=relations, areas=areas, **moved_masks)
     return select(placed, keep)
 
 
@@ -110,8 +113,11 @@ def _rest(
     objects: ObjectAnnotations, i: int, placement: Placement, size: tuple[int, int]
 ) -> tuple[Float[Tensor, "4"], Tensor]:
     """Bounding box of the part of a mask inside a picture of `size`, and the fraction that remains."""
-    assert objects.masks is not None
-    mask = objects.masks[i]
+    if objects.planes is not None:
+        mask = objects.planes.mask(i)
+    else:
+        assert objects.masks is not None
+        mask = objects.masks[i]
     height, width = mask.shape
     window = placement.to_picture(torch.tensor([[0.0, 0.0, size[1], size[0]]], dtype=torch.float64))[0]
     left, top = (int(v) for v in (window[:2] + MIN_PIXELS).floor().clamp(min=0).tolist())
