@@ -1,5 +1,7 @@
 """Annotated pictures decoded into memory for training a detector."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -8,29 +10,32 @@ from torch import Tensor
 from saccade.data.cache import read_all_readable
 from saccade.data.files import escape
 from saccade.data.objects import ObjectAnnotations, ObjectSet
+from saccade.data.objects.planes import MaskPlanes
 from saccade.data.objects.transforms import place
 from saccade.data.preprocess import Preprocess
 from saccade.errors import DataError
 
 
 def to_object_arrays(
-    dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1
+    dataset: ObjectSet, fit: Preprocess, masks: bool = True, min_visible: float = 0.1, planes: bool = False
 ) -> tuple[UInt8[Tensor, "n c y x"], list[ObjectAnnotations]]:
     """Decode a whole set: uint8 pictures at the model's input size, not normalized, and their objects in its pixels.
 
     masks: False omits masks, which take a byte for each pixel and object. min_visible: fraction 0..1 of an object that
-    must remain where the picture is cropped, else the object is removed. Pictures that are unreadable or have an
+    must remain where the picture is cropped, else the object is removed. planes: masks as `MaskPlanes`. Pictures that are unreadable or have an
     invalid annotation are left out and recorded in `dataset.skipped`, or raise, depending on `dataset.on_error`.
 
     Raises:
-        DataError: an unreadable picture under on_error="fail"; no readable picture at all.
+        DataError: an unreadable picture under on_error="fail"; no readable picture at all; with `planes`, a picture
+            whose objects have no masks.
     """
     channels = len(fit.mean)
     pictures = np.empty((len(dataset), channels, *fit.size), dtype=np.uint8)
     objects: list[ObjectAnnotations | None] = [None] * len(dataset)
 
     def read(index: int) -> None:
-        found = dataset.objects(index, masks)
+        found = dataset.objects(index, masks or planes)
+        found = with_planes(found, escape(dataset.names[index])) if planes else found
         image = dataset.picture(index).image
         if image.size != found.size[::-1]:
             raise DataError(
@@ -45,3 +50,12 @@ def to_object_arrays(
     kept = read_all_readable(dataset, dataset.label, read)
     arrays = torch.from_numpy(pictures)
     return (arrays if len(kept) == len(dataset) else arrays[kept]), [objects[i] for i in kept]  # type: ignore[misc]
+
+
+def with_planes(objects: ObjectAnnotations, name: str) -> ObjectAnnotations:
+    """Masks as `MaskPlanes`. Raises DataError, with the name of the picture, for objects without masks."""
+    masks = objects.masks
+    if masks is None and len(objects):
+        raise DataError(f"{name}: not all of its objects have outlines, and masks are to be learned; leave out --masks")
+    masks = torch.zeros(0, *objects.size, dtype=torch.bool) if masks is None else masks
+    return replace(objects, masks=None, planes=MaskPlanes.of(masks))

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from saccade.data.objects import ObjectAnnotations, ObjectSet
-from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.arrays import to_object_arrays, with_planes
 from saccade.data.objects.augment import ObjectAugment
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
@@ -25,8 +25,9 @@ class ObjectSource:
         objects_per_picture: mean number, without crowds.
     """
 
-    def __init__(self, data: ObjectSet, preprocess: Preprocess, augmentation: dict[str, Any]):
-        self.pictures, self.objects = to_object_arrays(data, preprocess, masks=False)
+    def __init__(self, data: ObjectSet, preprocess: Preprocess, augmentation: dict[str, Any], masks: bool = False):
+        """masks: keep the objects' masks, as `MaskPlanes`."""
+        self.pictures, self.objects = to_object_arrays(data, preprocess, masks=False, planes=masks)
         self.augmentation = {**augmentation, "relations": data.relations}
         self.label = data.label
         crowds = sum(int(o.crowd.sum()) for o in self.objects if o.crowd is not None)
@@ -46,13 +47,16 @@ class ObjectSource:
 class SceneObjectSource(SceneSource):
     """Newly rendered scenes and their objects."""
 
-    def __init__(self, scenes: Scenes):
+    def __init__(self, scenes: Scenes, masks: bool = False):
+        """masks: keep the objects' masks, as `MaskPlanes`."""
         super().__init__(scenes)
+        self.masks = masks
         some = range(min(64, len(scenes)))
         self.objects_per_picture = sum(len(scenes.objects(i)) for i in some) / max(1, len(some))
 
     def annotations(self, scenes: list[Any]) -> list[ObjectAnnotations]:
-        return [scene.objects for scene in scenes]
+        objects = [scene.objects for scene in scenes]
+        return [with_planes(each, self.label) for each in objects] if self.masks else objects
 
 
 class Batch(NamedTuple):
@@ -129,13 +133,15 @@ def make_denoising_queries(
 def collate(batches: list[Batch], device: torch.device) -> Batch:
     """Concatenate batches, padded to the same number of objects."""
     most = max(b.targets.labels.shape[1] for b in batches)
+    planes = max(0 if b.targets.masks is None else b.targets.masks.planes.shape[1] for b in batches)
     parts = []
     first = 0
     for b in batches:
         t, more = b.targets, most - b.targets.labels.shape[1]
         pad = nn.functional.pad
         related = None if t.relations is None else pad(t.relations, (0, 0, 0, more, 0, more))
-        targets = Targets(pad(t.boxes, (0, 0, 0, more), value=0.5), pad(t.labels, (0, more), value=-1), related)
+        masks = None if t.masks is None else t.masks.with_planes(planes)
+        targets = Targets(pad(t.boxes, (0, 0, 0, more), value=0.5), pad(t.labels, (0, more), value=-1), related, masks)
         pairs = (
             None if b.denoising_match is None else b.denoising_match._replace(picture=b.denoising_match.picture + first)
         )

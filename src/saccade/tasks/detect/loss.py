@@ -16,6 +16,7 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 from saccade.models.detector import DenoisingQueries, DetectorOutput, Proposals
 from saccade.ops.boxes import cxcywh_to_xyxy, giou, iou
+from saccade.tasks.detect.mask_loss import MaskTargets, mask_loss
 
 CLASS, EDGES, OVERLAP, RELATION = 1.0, 5.0, 2.0, 1.0  # weights of the terms; of boxes as in DETR
 CLASS_COST = 2.0  # in matching, beside EDGES and OVERLAP
@@ -25,12 +26,13 @@ class Targets(NamedTuple):
     """The objects of a batch, padded to the same number.
 
     boxes: centre x, centre y, width, height, relative to the picture. labels: -1 for padding. relations: True where
-    (subject, object, relation) holds.
+    (subject, object, relation) holds. masks: where masks are learned.
     """
 
     boxes: Float[Tensor, "b t 4"]
     labels: Int64[Tensor, "b t"]
     relations: Bool[Tensor, "b t t r"] | None = None
+    masks: MaskTargets | None = None
 
     @property
     def valid(self) -> Bool[Tensor, "b t"]:
@@ -56,7 +58,8 @@ def detection_loss(
     """The terms of the loss, summed over objects and divided by `normalizer`, the mean number of objects in a batch.
 
     "decoder": matched object queries of all blocks; "proposals": matched proposals; "dense": tokens inside objects; and
-    where there are any, "denoising" and "relations". denoising_match: the object that each denoising query stands for.
+    where there are any, "denoising", "relations", and "masks" of the last block's queries, denoising ones included.
+    denoising_match: the object that each denoising query stands for.
     """
     noised = 0 if denoising is None else denoising.boxes.shape[1]
     blocks = [(logits.float(), boxes) for logits, boxes in zip(output.logits, output.boxes, strict=True)]
@@ -67,11 +70,16 @@ def detection_loss(
     terms["decoder"] = sum((_set_loss(*q, targets, m) for q, m in zip(queries, matches, strict=True)), zero)
     terms["proposals"] = _set_loss(*proposals, targets, match(*proposals, targets))
     terms["dense"] = _dense_loss(output.proposals, targets)
+    if output.masks is not None and targets.masks is not None:
+        last = matches[-1]._replace(query=matches[-1].query + noised)
+        terms["masks"] = _mask_loss(output, targets, last)
     if denoising is not None and denoising_match is not None:
         weight = (denoising.group >= 0).float()
         copies = max(1.0, noised * len(targets.labels) / normalizer)  # of each object: together they count once
         losses = (_set_loss(x[:, :noised], y[:, :noised], targets, denoising_match, weight) for x, y in blocks)
         terms["denoising"] = sum(losses, zero) / copies
+        if output.masks is not None and targets.masks is not None:
+            terms["masks"] = terms["masks"] + _mask_loss(output, targets, denoising_match) / copies
     if output.relations is not None and targets.relations is not None:
         terms["relations"] = RELATION * _relation_loss(output.relations, targets.relations, matches[-1])
     return {name: term / normalizer for name, term in terms.items()}
@@ -158,6 +166,12 @@ def _smallest_object(
     size = ((right - left) * (bottom - top)).masked_fill(~inside_box, torch.inf)
     least, owner = size.min(dim=1)
     return owner.masked_fill(least.isinf(), -1)
+
+
+def _mask_loss(output: DetectorOutput, targets: Targets, pairs: Match) -> Float[Tensor, ""]:
+    assert output.masks is not None
+    assert targets.masks is not None
+    return mask_loss(output.masks, output.boxes[-1], targets.masks, targets.boxes, *pairs)
 
 
 def _relation_loss(

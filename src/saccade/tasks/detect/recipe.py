@@ -25,6 +25,8 @@ class DetectRecipe(Options):
     """Longer side of the input in pixels; the shorter side follows from the aspect ratio of the training pictures."""
     queries: Annotated[int, Field(gt=0)] = 60
     """Object queries: the most objects that can be found in one picture."""
+    masks: bool = False
+    """Learn the outline of each object too; all objects of the data must have one."""
     decoder_depth: Annotated[int, Field(gt=0)] = 3
     """Decoder blocks."""
     progressive_resize: bool = False

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from saccade.data.files import escape
+from saccade.data.objects.run_lengths import RunLengths
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Detections:
         relations: (subject, relation, object), indices as in `ObjectAnnotations.relations`, by descending score.
         relation_scores: of each relation, 0 to 1.
         queries: index of the object query that predicted each object, where known.
+        masks: the pixels of each object in the picture, as COCO's run lengths; no two overlap. None for a detector of
+            boxes alone.
     """
 
     boxes: Float[Tensor, "n 4"]
@@ -28,6 +31,7 @@ class Detections:
     relations: Int64[Tensor, "r 3"] | None = None
     relation_scores: Float[Tensor, "r"] | None = None
     queries: Int64[Tensor, "n"] | None = None
+    masks: tuple[RunLengths, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

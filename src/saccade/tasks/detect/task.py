@@ -17,7 +17,9 @@ from saccade.data.images import Picture, Source
 from saccade.data.objects import ObjectAnnotations, ObjectSet
 from saccade.device import Device
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
+from saccade.models.masks import MaskFeatures
 from saccade.ops.boxes import cxcywh_to_xyxy
+from saccade.tasks.detect.instances import add_masks
 from saccade.tasks.detect.result import Detection, Detections
 from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures, not_finite
 
@@ -106,13 +108,20 @@ class DetectTask(BaseDetectTask, TrainedTask):
     def detect(self, pictures: list[Picture]) -> list[Detections]:
         device = next(self.model.parameters()).device
         inputs = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
-        found = postprocess(self.model.eval()(inputs), self.preprocess.size)
-        return [self.to_picture(one, picture) for one, picture in zip(found, pictures, strict=True)]
+        output = self.model.eval()(inputs)
+        found = postprocess(output, self.preprocess.size)
+        return [self.to_picture(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
 
-    def to_picture(self, found: Detections, picture: Picture) -> Detections:
-        """From pixels of the model's input to pixels of the picture, clipped to it."""
+    def to_picture(
+        self, found: Detections, picture: Picture, masks: MaskFeatures | None = None, index: int = 0
+    ) -> Detections:
+        """From pixels of the model's input to pixels of the picture, clipped to it. masks: of the network, for a batch
+        that has the picture at `index`; with them, objects get their masks."""
         height, width = picture.image.height, picture.image.width
-        boxes = self.preprocess.placement(height, width).to_picture(found.boxes)
+        placement = self.preprocess.placement(height, width)
+        if masks is not None:
+            found = add_masks(found, masks, index, placement, (height, width))
+        boxes = placement.to_picture(found.boxes)
         edges = boxes.new_tensor([width, height, width, height])
         return replace(found, boxes=torch.minimum(boxes.clamp(min=0), edges))
 
@@ -154,7 +163,8 @@ def filter_by_score(found: Detections, threshold: float) -> Detections:
     """Objects with a score of at least `threshold`, and relations between them with such a score."""
     n = int((found.scores >= threshold).sum())
     queries = None if found.queries is None else found.queries[:n]
-    objects = Detections(found.boxes[:n], found.scores[:n], found.labels[:n], queries=queries)
+    masks = None if found.masks is None else found.masks[:n]
+    objects = Detections(found.boxes[:n], found.scores[:n], found.labels[:n], queries=queries, masks=masks)
     if found.relations is None or found.relation_scores is None:
         return objects
     keep = (found.relation_scores >= threshold) & (found.relations[:, [0, 2]] < n).all(dim=1)

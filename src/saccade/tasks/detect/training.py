@@ -20,12 +20,15 @@ from saccade.tasks.detect.batches import (
     make_targets,
 )
 from saccade.tasks.detect.loss import detection_loss
+from saccade.tasks.detect.mask_loss import make_mask_targets
 from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
 from saccade.tasks.encoders import encoder_config, floor_to_patches, input_size, load_pretrained
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
+
+MASK_CHANNELS = 16  # features of a pixel, from which masks are made
 
 
 class DetectTraining(SourceTraining):
@@ -50,12 +53,12 @@ class DetectTraining(SourceTraining):
         self.patch, self.size = encoder.patch, floor_to_patches(size, encoder.patch)
         self.model: nn.Module = self._network(DetectorConfig(
             vit=encoder, classes=len(self.labels), queries=recipe.queries, depth=recipe.decoder_depth,
-            relations=len(self.relations),
+            relations=len(self.relations), mask_channels=MASK_CHANNELS if recipe.masks else 0,
         ))  # fmt: skip
         if isinstance(train, Scenes):
-            self.source = SceneObjectSource(train)
+            self.source = SceneObjectSource(train, recipe.masks)
         else:
-            self.source = ObjectSource(train, Preprocess(self.size, "letterbox"), recipe.augmentation())
+            self.source = ObjectSource(train, Preprocess(self.size, "letterbox"), recipe.augmentation(), recipe.masks)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False)
@@ -74,6 +77,8 @@ class DetectTraining(SourceTraining):
         """Augmented pictures, their objects, and denoising queries."""
         pictures, objects = self.source.samples(indices, self._size_at(progress), generator)
         targets = make_targets(objects, len(self.relations))
+        if self.recipe.masks:
+            targets = targets._replace(masks=make_mask_targets(objects, generator))
         denoising = make_denoising_queries(targets, self.recipe.denoising_queries, len(self.labels), generator)
         return Batch(self.preprocess.standardize(pictures), targets, *denoising)
 
