@@ -8,9 +8,10 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from saccade.data.files import count_suffixes, escape
-from saccade.data.split_names import find_split, split_role
+from saccade.data.recognise import describe, recognise
+from saccade.data.split_names import find_split, is_trainval, splits_by_role
 from saccade.data.store import Store, open_store
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 
 
 class Layout(Protocol):
@@ -28,6 +29,9 @@ class Subsettable(Protocol):
 
     label: str
     notes: list[str]
+
+    @property
+    def names(self) -> list[str]: ...
 
     def __len__(self) -> int: ...
 
@@ -50,37 +54,63 @@ def split_train_val(
     of its training pictures. The notes of the validation set record which. A test split is not used: weights are
     selected on the validation set, so scores on it are biased.
 
+    A split for training and validation together (`trainval`) is divided: its pictures are trained on that are not in
+    the validation split. `splits_by_role` chooses of several splits.
+
     open_split: opens a split of a layout, with the classes of the training set if that is given. split: how pictures
-    are held out; default: `random_split`. Raises DataError if
-    there are splits and none is for training, and what `open_split` raises."""
-    first = {role: first_split(layout, role) for role in ("train", "val", "test")}
-    if layout.splits and first["train"] is None:
-        raise DataError(f"{layout.store.label} has no split for training (found: {', '.join(layout.splits)})")
-    train = open_split(layout, first["train"], None)
+    are held out; default: `random_split`. Raises DataError if there are splits and none is for training,
+    and what `open_split` raises."""
+    roles = splits_by_role(layout.splits)
+    if layout.splits and "train" not in roles:
+        raise DataError(
+            f"{layout.store.label} has no split for training (found: {', '.join(map(escape, layout.splits))}); "
+            "one named train expected"
+        )
+    train = open_split(layout, roles.get("train"), None)
+    used = {roles.get("train")}
     if val is not None:
-        name = next((found for role in ("val", "test", "train") if (found := first_split(val, role))), None)
-        held_out = open_split(val, name, train)
+        found = splits_by_role(val.splits)
+        held_out = open_split(
+            val, next((found[role] for role in ("val", "test", "train") if role in found), None), train
+        )
         held_out.notes.append(f"validation: {held_out.label}")
-    elif first["val"] is not None:
-        held_out = open_split(layout, first["val"], train)
-        held_out.notes.append(f"validation: the split {first['val']}")
+    elif "val" in roles:
+        held_out = open_split(layout, roles["val"], train)
+        used.add(roles["val"])
+        held_out.notes.append(f"validation: the split {escape(roles['val'])}")
+        if is_trainval(roles["train"]):
+            train = _without(train, held_out)
     else:
         train, held_out = (split or random_split)(train, val_fraction, seed)
-        unused = f"; the split {first['test']} is not used" if first["test"] else ""
         held_out.notes.append(
-            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%}, seed {seed}) "
-            f"held out{unused}"
+            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%}, seed {seed}) held out"
         )
+    expected = {roles.get("test"), *filter(is_trainval, layout.splits)} if "val" in roles else set()
+    unused = [escape(name) for name in layout.splits if name not in used | expected]
+    if unused:
+        what = f"the splits {some_of(unused)} are" if len(unused) > 1 else f"the split {unused[0]} is"
+        held_out.notes[-1] += f"; {what} not used"
     return train, held_out
 
 
-def nothing_found(source: str | os.PathLike[str], what: str, expected: str) -> DataError:
-    """The error for a source without annotations; it names the files that there are.
+def _without(train: Dataset, held_out: Dataset) -> Dataset:
+    """The pictures that are not held out."""
+    left = set(held_out.names)
+    rest = [i for i, name in enumerate(train.names) if name not in left]
+    if not rest:
+        raise DataError(f"all pictures of {train.label} are also those of {held_out.label}; none are left to train on")
+    return train.subset(rest)
 
-    what: that the source lacks, a plural. expected: the formats of it that are read."""
+
+def nothing_found(source: str | os.PathLike[str], what: str, expected: str, task: str | None = None) -> DataError:
+    """The error for a source without annotations; it names the files that there are, by format if that is known.
+
+    what: that the source lacks, a plural. expected: the formats of it that are read. task: that they are for."""
     store = open_store(source)
     found = count_suffixes(store.files)
-    return DataError(f"{store.label} holds no {what} that can be read (found: {found}); {expected} expected")
+    known = describe(recognise(store), task)
+    known = f"; it holds {known}" if known else ""
+    return DataError(f"{store.label} holds no {what} that can be read (found: {found}){known}; {expected} expected")
 
 
 def splits_to_read(layout: Layout, split: str | None) -> list[str | None]:
@@ -101,7 +131,7 @@ def select_split(layout: Layout, split: str | None, both: str) -> str | None:
             f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
             f"name one (split={layout.splits[0]!r}) or use {both}(...)"
         )
-    return None
+    return next(iter(layout.splits), None)
 
 
 def random_split(
@@ -136,9 +166,3 @@ def held_out_names(names: Iterable[str], fraction: float, seed: int, least: int 
 def _place(name: str, seed: int) -> float:
     """From 0 to 1, evenly distributed."""
     return int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()) / 2**64
-
-
-def first_split(layout: Layout, role: str) -> str | None:
-    """The split for "train", "val" or "test", if there is one."""
-    named = [name for name in layout.splits if split_role(name) == role]
-    return role if role in named else next(iter(named), None)

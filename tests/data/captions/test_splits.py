@@ -52,9 +52,10 @@ def test_splits_without_a_role(tmp_path):
     root = write_table(tmp_path / "set", columns=COLUMNS, rows=rows)
     train, val = caption_splits(root)
     assert len(train) == len(val) == 1
-    assert train.notes[-1].endswith("that are not used: restval")
-    root = write_table(tmp_path / "other", columns=COLUMNS, rows=[(*ROWS[0][:2], "fold 1")])
-    with pytest.raises(DataError, match=r"no split for training \(found: fold 1\)"):
+    assert val.notes[-1].endswith("; the split restval is not used")
+    rows = [(*row[:2], f"fold {i}") for i, row in enumerate(ROWS[:2], start=1)]
+    root = write_table(tmp_path / "other", columns=COLUMNS, rows=rows)
+    with pytest.raises(DataError, match=r"no split for training \(found: fold 1, fold 2\)"):
         caption_splits(root)
 
 

@@ -12,7 +12,6 @@ from saccade.data.doctor import examine
 from saccade.data.objects.annotations import check_box
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
-from saccade.data.split_names import find_split, split_role
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml
@@ -517,14 +516,3 @@ def test_yolo_classes_that_nothing_names(tmp_path):
     dataset = open_objects(root)
     assert dataset.classes == ["0", "1", "2"]
     assert "no file names the classes; the 3 numbers found stand for them" in dataset.notes
-
-
-# ---------------------------------------------------------------- names of splits
-
-
-def test_roles():
-    names = ["train", "train2017", "valid", "instances_val2017.json", "a/testing", "trainval", "values", "latest"]
-    assert [split_role(name) for name in names] == ["train", "train", "val", "val", "test", None, None, None]
-    assert find_split(["train2017", "val2017"], "validation", "it") == "val2017"
-    with pytest.raises(DataError, match=r"it has no split 'x\\n' \(found: a\)"):
-        find_split(["a"], "x\n", "it")

@@ -20,7 +20,6 @@ from saccade.data.captions.groups import caption_groups, held_out_groups
 from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.files import escape
-from saccade.data.split_names import split_role
 from saccade.data.splitting import held_out_names, random_split, select_split, split_train_val
 from saccade.data.store import relative_to
 from saccade.errors import DataError, some_of
@@ -138,13 +137,9 @@ def train_val_captions(
     seed: int,
 ) -> tuple[AnyCaptionSet, AnyCaptionSet]:
     """`caption_splits` of sources that have been read. open_split: opens a split of one."""
-    train, held_out = split_train_val(
+    return split_train_val(
         layout, val, lambda layout, split, _: open_split(layout, split), val_fraction, seed, split_by_caption
     )
-    unused = [name for name in layout.splits if split_role(name) is None]
-    if unused:
-        train.notes.append(f"splits of {layout.store.label} that are not used: {', '.join(map(escape, unused))}")
-    return train, held_out
 
 
 def split_by_caption(dataset: AnyCaptionSet, val_fraction: float, seed: int) -> tuple[AnyCaptionSet, AnyCaptionSet]:

@@ -13,7 +13,7 @@ from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
 from saccade.data.objects.annotations import AnnotatedPicture
-from saccade.data.split_names import split_role
+from saccade.data.split_names import is_trainval, split_role, splits_by_role
 
 RARE = 10
 BALANCE = 20
@@ -139,9 +139,11 @@ def _count(result: Examination, part: Part) -> dict[str, int]:
 def _examine_copies(result: Examination, findings: Findings) -> None:
     subject = result.subject
     roles: dict[str, set[str | None]] = {}
+    divided = "val" in splits_by_role([part.name for part in subject.parts])  # trainval without val
     for part in subject.parts:
+        role = None if divided and is_trainval(part.name) else split_role(part.name)
         for name in part.pictures:
-            roles.setdefault(name, set()).add(split_role(part.name))
+            roles.setdefault(name, set()).add(role)
     label_of = {name: label for part in subject.parts for name, label in part.label_of.items()}
 
     def leaks(*names: str) -> bool:
