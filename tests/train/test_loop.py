@@ -63,6 +63,63 @@ def test_the_weights_kept_are_the_best_averaged_ones(tmp_path):
                 {"module.table": averages[3]["table"]})  # fmt: skip
 
 
+def scored(*values):
+    """A task with these validation scores; an error is raised."""
+    task, given = Points(), iter(values)
+
+    def evaluate(model, device):
+        value = next(given)
+        if isinstance(value, Exception):
+            raise value
+        return {"top1": value, "top5": None}
+
+    task.evaluate = evaluate
+    return task
+
+
+def test_a_score_that_is_undefined_is_said_and_the_newest_weights_are_kept(tmp_path, capsys):
+    averages = []
+    task = scored(None, math.nan, None)
+    task.save = lambda model, folder, scores: averages.append(scores)
+    assert train(task, quick(epochs=3), tmp_path) == {"top1": None, "top5": None}
+    assert averages == [{"top1": None, "top5": None}] * 3
+    assert capsys.readouterr().out.count("top1 n/a  top5 n/a") == 3
+    assert [line["val/top1"] for line in lines(tmp_path) if "epoch" in line] == [None] * 3
+
+
+def test_a_score_is_better_than_none(tmp_path):
+    assert train(scored(None, 0.2, None, 0.1), quick(epochs=4), tmp_path)["top1"] == 0.2
+
+
+def test_a_validation_that_fails_ends_no_training(tmp_path, capsys):
+    broken = RuntimeError("operator nms does not exist")
+    assert train(scored(broken, 0.5, broken), quick(epochs=3), tmp_path / "some") == {"top1": 0.5, "top5": None}
+    assert capsys.readouterr().out.count("training goes on (RuntimeError: operator nms does not exist)") == 2
+    assert train(scored(broken, broken), quick(epochs=2), tmp_path / "none") == {}
+    assert (tmp_path / "none" / "model" / "model.safetensors").is_file()
+    assert train(Points(), quick(epochs=2), tmp_path / "none", resume=True) == {}
+
+
+def test_it_ends_early_where_the_score_does_not_rise(tmp_path, capsys):
+    values = (0.1, 0.3, 0.3, 0.2, 0.3, 0.9)
+    assert train(scored(*values), quick(epochs=6, patience=3), tmp_path / "run")["top1"] == 0.3
+    assert [line["epoch"] for line in lines(tmp_path / "run") if "epoch" in line] == [1, 2, 3, 4, 5]
+    assert "top1 has not risen since epoch 2" in capsys.readouterr().out
+    again = train(scored(1.0), quick(epochs=6, patience=3), tmp_path / "run", resume=True)
+    assert again["top1"] == 0.3  # it is still over
+    assert train(scored(1.0), quick(epochs=6), tmp_path / "run", resume=True)["top1"] == 1.0
+
+
+def test_a_run_can_be_resumed_for_more_epochs(tmp_path, capsys):
+    train(Points(), quick(epochs=2), tmp_path)
+    train(Points(), quick(epochs=5), tmp_path, resume=True)
+    assert [line["epoch"] for line in lines(tmp_path) if "epoch" in line] == [1, 2, 3, 4, 5]
+    assert "5 epochs now, and had 2" in capsys.readouterr().out
+    assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 5
+    with pytest.raises(SaccadeError, match="epochs 5, and is now given 3"):
+        train(Points(), quick(epochs=3), tmp_path, resume=True)
+
+
 def test_while_pictures_grow_the_scores_say_at_which_size_it_was_trained(tmp_path, capsys):
     class Growing(Recipe):
         def size_at(self, progress):
@@ -225,7 +282,7 @@ def test_deterministic_algorithms_are_asked_for_and_no_longer_after(tmp_path):
 
 @pytest.mark.parametrize(
     ("samples", "batch", "records"),
-    [(16, 24, "batch of 24.*16 training samples"), (64, 12, "multiple of 8"), (5, None, "5 training samples")],
+    [(16, 24, "batch of 24.*16 training samples"), (64, 12, "multiple of 8"), (5, 16, "5 training samples")],
 )
 def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, records):
     with pytest.raises(SaccadeError, match=records):
@@ -233,11 +290,23 @@ def test_batches_that_cannot_be_are_refused(tmp_path, samples, batch, records):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_error_for_too_few_samples_does_not_advise_a_smaller_batch(tmp_path):
-    with pytest.raises(SaccadeError) as error:
-        train(Points(5), quick(batch=None), tmp_path / "run")
-    assert "--batch" not in str(error.value)
-    assert "8" in str(error.value)
+@pytest.mark.parametrize("samples", [1, 3, 7])
+def test_few_samples_are_repeated_within_a_batch(tmp_path, capsys, samples):
+    task, seen = Points(samples), []
+    batch = task.batch
+    task.batch = lambda indices, *rest: (seen.append(indices.tolist()), batch(indices, *rest))[1]
+    assert "top1" in train(task, quick(batch=None, epochs=2), tmp_path)
+    steps = [[i for part in seen[start : start + 8] for i in part] for start in (0, 8)]
+    for step in steps:  # each as often as any other, but for one
+        counts = [step.count(i) for i in range(samples)]
+        assert sum(counts) == 8
+        assert max(counts) - min(counts) <= 1
+    assert f"the {samples} there are: it repeats them" in capsys.readouterr().out
+
+
+def test_no_samples(tmp_path):
+    with pytest.raises(SaccadeError, match="no training sample"):
+        train(Points(0), quick(batch=8), tmp_path / "run")
 
 
 def test_samples_left_over_from_an_epoch_come_in_the_next(tmp_path):

@@ -88,6 +88,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
     import_library()
     from saccade.device import is_main_process
     from saccade.train import train
+    from saccade.train.log import format_scores
 
     training_set, validation_set = task.open_splits(run.data, run.recipe, run.config.seed)
     stderr, stdout = console.stderr(), console.stdout()
@@ -105,8 +106,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
     finally:  # too few samples may be the reason why it fails
         for dataset in datasets:
             console.skipped(stderr, dataset.skipped, task.items)
-    text = "  ".join(f"{key} {value:.4f}" for key, value in scores.items())
-    console.line(stdout, f"{run.folder / 'model'}: {text}")
+    console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores)}")
 
 
 def load_pretrained(model: str | None) -> "Task | None":

@@ -33,7 +33,7 @@ class Batches(Dataset[list[Any]]):
     def __init__(self, sampler: Sampler, batch: int, steps: int, seed: int, rank: int = 0, world: int = 1):
         self.sampler, self.batch, self.steps, self.seed = sampler, batch, steps, seed
         self.mine = range(rank, SHARDS, world)
-        self.per_epoch = len(sampler) // batch
+        self.per_epoch = max(1, len(sampler) // batch)
         self._ordered: tuple[int, Tensor] | None = None
 
     def __getitem__(self, step: int) -> list[Any]:
@@ -52,7 +52,10 @@ class Batches(Dataset[list[Any]]):
     def _order(self, epoch: int) -> Tensor:
         if self._ordered is None or self._ordered[0] != epoch:
             generator = torch.Generator().manual_seed(combined_seed(self.seed, epoch))
-            self._ordered = epoch, torch.randperm(len(self.sampler), generator=generator)
+            samples = len(self.sampler)
+            rounds = -(-self.batch // samples) if samples < self.batch else 1  # few samples are repeated within a batch
+            orders = [torch.randperm(samples, generator=generator) for _ in range(rounds)]
+            self._ordered = epoch, torch.cat(orders)
         return self._ordered[1]
 
     def ahead(self, first: int, workers: int) -> Generator[list[Any]]:

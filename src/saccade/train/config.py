@@ -35,6 +35,8 @@ class TrainConfig(BaseModel):
     """Part of the run over which rates rise from 0; afterwards they fall as a half cosine."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
     """Decay of the moving average of the weights, which is what is validated and kept."""
+    patience: Annotated[int | None, Field(gt=0)] = None
+    """Epochs without a better validation score after which the run ends early; default: it never does."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything random in the run."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

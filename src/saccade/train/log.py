@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,11 +33,11 @@ class RunLog:
         if step % 20 == 0 or step == self.bar.total:
             self._write(step, {"loss": loss, **numbers})
 
-    def scores(self, step: int, epoch: int, scores: dict[str, float], size: int | None = None) -> None:
-        """Log validation scores, at full size. size: current size of training images, if smaller."""
+    def scores(self, step: int, epoch: int, scores: dict[str, float | None], size: int | None = None) -> None:
+        """Log validation scores, at full size; None is "n/a". size: current size of training images, if smaller."""
         if not self.main:
             return
-        shown = "  ".join(f"{k} {v:.4f}" for k, v in scores.items())
+        shown = format_scores(scores)
         smaller = {} if size is None else {"size": size}
         lags = f"  (still trained at {size} pixels, and judged at full size)" if smaller else ""
         self.bar.write(f"epoch {epoch}: {shown}{lags}")
@@ -57,7 +58,13 @@ class RunLog:
         seconds = round(time.monotonic() - self.begun, 1)
         self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
         for key, value in values.items():
-            self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
+            if value is not None:
+                self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
+
+
+def format_scores(scores: Mapping[str, float | None]) -> str:
+    """On one line, with four decimals; "n/a" where there is nothing to score."""
+    return "  ".join(f"{name} {'n/a' if value is None else f'{value:.4f}'}" for name, value in scores.items())
 
 
 def _open_log(file: Path, start: int) -> TextIO:

@@ -21,6 +21,7 @@ from saccade.train.guards import deterministic, exclusive_folder, stop_requested
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
 from saccade.train.seeds import combined_seed
+from saccade.train.selection import Scores, Selection, validate
 from saccade.train.state import load_state, save_state, states
 
 
@@ -47,15 +48,15 @@ class Trainable(Sampler, Protocol):
     def compiled(self, model: nn.Module) -> nn.Module:
         """The model with `torch.compile` where it pays."""
 
-    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+    def evaluate(self, model: nn.Module, device: Device) -> Scores:
         """Scores on the validation samples."""
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+    def save(self, model: nn.Module, folder: Path, scores: Scores) -> None:
         """Write the trained model as users load it."""
 
 
 # Options that may differ when a run is resumed: they change results by rounding only, or not at all.
-_MAY_CHANGE = {"device", "precision", "compile", "workers"}
+_MAY_CHANGE = {"device", "precision", "compile", "workers", "patience"}
 
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
 VALIDATIONS = 50
@@ -69,7 +70,7 @@ class Interrupted(SaccadeError):
 
 def train(
     task: Trainable, config: TrainConfig, folder: Path, resume: bool = False, source: BaseModel | None = None
-) -> dict[str, float]:
+) -> Scores:
     """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
     averaged weights in `folder`/model.
 
@@ -94,16 +95,17 @@ class _Run:
         _check(len(task), config.batch, device)
         self.batch, self.epochs = config.batch, config.epochs
         self.task, self.config, self.folder, self.device = task, config, folder, device
-        self.per_epoch = len(task) // self.batch
+        self.per_epoch = max(1, len(task) // self.batch)
         self.steps = self.per_epoch * self.epochs
         self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps between validations
         self.model = task.model.to(device.device)
         self.average = moving_average(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
-        self.kept: dict[str, float] = {}
+        self.best = Selection(task.selection_metric)
+        self.patience = None if config.patience is None else config.patience * self.per_epoch
         self.step = 0
 
-    def go(self, resume: bool, source: BaseModel | None) -> dict[str, float]:
+    def go(self, resume: bool, source: BaseModel | None) -> Scores:
         if resume:
             self._check_same_options()
         with exclusive_folder(self.folder, self.device):
@@ -112,7 +114,7 @@ class _Run:
                 self._train()
             finally:
                 self.log.close()
-        return self.kept
+        return self.best.kept
 
     def _begin(self, resume: bool, source: BaseModel | None) -> None:
         notes: list[str] = []
@@ -129,8 +131,12 @@ class _Run:
             f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
             f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
+        if len(self.task) < self.batch:
+            self.log.say(f"note: a batch has more pictures than the {len(self.task)} there are: it repeats them")
 
     def _train(self) -> None:
+        if self._ended_early():
+            return
         with stop_requested() as interrupted, closing(self._batches()) as ahead:
             for batches in ahead:
                 stop = self._update(batches, interrupted)
@@ -139,8 +145,18 @@ class _Run:
                     self._validate()
                 if ended or stop:
                     self._save()
+                if ended and self._ended_early():
+                    return
                 if stop and self.step < self.steps:
                     raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
+
+    def _ended_early(self) -> bool:
+        """Whether the score has not risen for `--patience` epochs."""
+        if self.step == self.steps or not self.best.exhausted(self.step, self.patience):
+            return False
+        epoch = self.best.improved // self.per_epoch
+        self.log.say(f"ended early: {self.best.metric} has not risen since epoch {epoch} (--patience)")
+        return True
 
     def _batches(self) -> Generator[list[Any]]:
         """This process's share of every remaining batch."""
@@ -185,12 +201,13 @@ class _Run:
         """Validate the averaged weights at full size even while training images are smaller, so that weights are
         selected for the size at which they are used."""
         model = self.average.module.eval()
-        scores = self.task.evaluate(model, self.device)
-        self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
-        if scores[self.task.selection_metric] >= self.kept.get(self.task.selection_metric, -math.inf):
-            self.kept = scores
-            if self.device.main:
-                self.task.save(model, self.folder / "model", scores)
+        scores, failure = validate(lambda: self.task.evaluate(model, self.device), self.device)
+        if failure:
+            self.log.say(f"note: no scores of step {self.step}, training goes on ({failure})")
+        else:
+            self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
+        if self.best.update(scores, self.step) and self.device.main:
+            self.task.save(model, self.folder / "model", scores)
 
     def _current_size(self) -> int | None:
         """Side of the images of the last step; None at full size."""
@@ -203,7 +220,8 @@ class _Run:
     def _save(self) -> None:
         if self.device.main:
             modules = {"weights": self.model, "average": self.average}
-            save_state(self.folder / "state", self.step, modules, self.optimizers, {"kept": self.kept})
+            extra = {"kept": self.best.kept, "improved": self.best.improved}
+            save_state(self.folder / "state", self.step, modules, self.optimizers, extra)
         self.device.wait()  # torchrun ends all processes when one of them ends
 
     def _write_options(self, source: BaseModel | None) -> None:
@@ -224,6 +242,8 @@ class _Run:
         """Learning rates, order and augmentation follow from the options, so a resumed run must have the same."""
         before = _flat(saved_options(self.folder))
         for name, value in _flat(json.loads(json.dumps(self._options()))).items():
+            if name == "epochs" and value > before.get(name, value):  # the rates follow the longer schedule
+                continue
             if name not in _MAY_CHANGE and before.get(name, value) != value:
                 raise SaccadeError(
                     f"{self.folder} was started with {name} {before[name]}, and is now given {value}: resume it with "
@@ -237,7 +257,13 @@ class _Run:
         if found is None:
             raise nothing_to_resume(self.folder)
         state, notes = found
-        self.kept, self.step = state.get("kept", {}), state["step"]
+        self.step = state["step"]
+        self.best.kept, self.best.improved = state.get("kept", {}), state.get("improved", self.step)
+        before = saved_options(self.folder)
+        if before.get("epochs") != self.epochs:
+            notes.append(f"the run has {self.epochs} epochs now, and had {before.get('epochs')}")
+            if self.device.main:
+                (self.folder / "config.json").write_text(json.dumps({**before, "epochs": self.epochs}, indent=1))
         return notes
 
     def _wrapped(self) -> nn.Module:
@@ -250,9 +276,9 @@ class _Run:
 
 
 def _check(samples: int, batch: int, device: Device) -> None:
-    if samples < SHARDS:
-        raise SaccadeError(f"there are {samples} training samples: at least {SHARDS} are needed")
-    if batch > samples:
+    if not samples:
+        raise SaccadeError("there is no training sample: give pictures to train on")
+    if batch > max(samples, SHARDS):
         raise SaccadeError(f"a batch of {batch} is more than the {samples} training samples: lower --batch")
     if batch % SHARDS or SHARDS % device.world:
         raise SaccadeError(
