@@ -221,10 +221,10 @@ def test_what_was_read_of_films_is_printed_also_where_they_are_too_few(saccade, 
     (tmp_path / "films/text.mp4").write_text("no film")
     (tmp_path / "films/text.txt").write_text("text")
     model = ("--size", "16", "--width", "32", "--depth", "1", "--text-width", "32", "--text-depth", "1")
-    films = ("--data", "films", "--val", "held out", "--frames", "3", "--fps", "10", "--compile", "no")
+    films = ("--data", "films", "--val", "held out", "--frames", "3", "--fps", "10", "--batch", "64")
     completed = saccade("train", "generate", *films, *model)
     assert completed.code == 1
     assert "the model takes 3 frames at 10 per second" in completed.err
     assert "films with fewer than 10 frames per second, some of them repeated" in completed.err
     assert "text.mp4 is not a video that can be read" in completed.err
-    assert "at least 8 are needed" in completed.err
+    assert "a batch of 64 is more than the 3 training samples" in completed.err
