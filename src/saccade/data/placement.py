@@ -39,7 +39,9 @@ class Placement:
         padding."""
         return self._nearest(masks, size, False)
 
-    def numbers_to_model(self, planes: Int16[Tensor, "k y x"], size: tuple[int, int]) -> Int16[Tensor, "k rows columns"]:
+    def numbers_to_model(
+        self, planes: Int16[Tensor, "k y x"], size: tuple[int, int]
+    ) -> Int16[Tensor, "k rows columns"]:
         """As `masks_to_model`, for numbers of objects; 0 in the padding."""
         return self._nearest(planes, size, 0)
 

@@ -47,8 +47,8 @@ class ObjectAnnotations:
         if self.crowd is None:
             object.__setattr__(self, "crowd", torch.zeros(n, dtype=torch.bool))
         assert self.crowd is not None
-        others = [self.labels, self.crowd, *(each for each in (self.masks, self.areas, self.planes) if each is not None)]
-        if any(len(each) != n for each in others):
+        others = (self.labels, self.crowd, self.masks, self.areas, self.planes)
+        if any(each is not None and len(each) != n for each in others):
             raise DataError(f"there are {n} boxes and {len(self.labels)} labels; one of each an object expected")
         if self.masks is not None and tuple(self.masks.shape[1:]) != self.size:
             found = " x ".join(map(str, reversed(self.masks.shape[1:])))

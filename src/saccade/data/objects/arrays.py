@@ -22,8 +22,9 @@ def to_object_arrays(
     """Decode a whole set: uint8 pictures at the model's input size, not normalized, and their objects in its pixels.
 
     masks: False omits masks, which take a byte for each pixel and object. min_visible: fraction 0..1 of an object that
-    must remain where the picture is cropped, else the object is removed. planes: masks as `MaskPlanes`. Pictures that are unreadable or have an
-    invalid annotation are left out and recorded in `dataset.skipped`, or raise, depending on `dataset.on_error`.
+    must remain where the picture is cropped, else the object is removed. planes: masks as `MaskPlanes`. Pictures that
+    are unreadable or have an invalid annotation are left out and recorded in `dataset.skipped`, or raise, depending on
+    `dataset.on_error`.
 
     Raises:
         DataError: an unreadable picture under on_error="fail"; no readable picture at all; with `planes`, a picture

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Int16
 from torch import Tensor
 
+from saccade.data.objects.run_lengths import RunLengths, encode_numbers
 from saccade.data.placement import Placement
 
 
@@ -44,6 +45,12 @@ class MaskPlanes:
         """Of all objects, a byte for every pixel of each."""
         numbers = torch.arange(1, self.count + 1, dtype=torch.int16)
         return (self.planes == numbers[:, None, None, None]).any(dim=1)
+
+    def run_lengths(self) -> list[RunLengths]:
+        """Of all objects, as COCO's files hold them."""
+        found = [encode_numbers(plane, self.count) for plane in self.planes]
+        inside = torch.stack([torch.bincount(p.flatten().long(), minlength=self.count + 1) for p in self.planes])
+        return [found[plane][i] for i, plane in enumerate(inside[:, 1:].argmax(dim=0).tolist())]
 
     def select(self, keep: Bool[Tensor, "n"]) -> "MaskPlanes":
         """The objects marked in `keep`, with new numbers."""

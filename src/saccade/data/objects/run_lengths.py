@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from faster_coco_eval.core import mask as coder
 from jaxtyping import Bool, Int16
 from torch import Tensor
 
@@ -13,22 +12,23 @@ RunLengths = dict[str, Any]  # {"size": [height, width], "counts": compressed te
 
 def encode(mask: Bool[Tensor, "y x"]) -> RunLengths:
     """The run lengths of one mask."""
-    return _readable(coder.encode(np.asfortranarray(mask.cpu().numpy(), np.uint8)))
+    return _readable(_coder().encode(np.asfortranarray(mask.cpu().numpy(), np.uint8)))
 
 
 def decode(lengths: RunLengths) -> Bool[Tensor, "y x"]:
     """The mask of run lengths."""
-    return torch.from_numpy(np.ascontiguousarray(coder.decode(lengths))).bool()
+    return torch.from_numpy(np.ascontiguousarray(_coder().decode(lengths))).bool()
 
 
 def area(lengths: RunLengths) -> int:
     """Number of pixels."""
-    return int(coder.area(lengths))
+    return int(_coder().area(lengths))
 
 
 def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths]:
     """The run lengths of `count` objects that do not overlap; the pixels of object i are i + 1, of none 0. The time is
     that of one pass, however many objects there are."""
+    coder = _coder()
     height, width = numbers.shape
     flat = np.concatenate([[0], numbers.cpu().numpy().T.reshape(-1), [0]])  # column by column
     ends = np.flatnonzero(flat[1:] != flat[:-1])  # where a run begins, and the one before ends
@@ -42,6 +42,12 @@ def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths
         counts = np.diff(np.concatenate([[0], runs, [height * width]])).tolist()
         found.append(_readable(coder.frPyObjects({"size": [height, width], "counts": counts}, height, width)))
     return found
+
+
+def _coder() -> Any:
+    from faster_coco_eval.core import mask  # slow to import, and needed for masks only
+
+    return mask
 
 
 def _readable(lengths: dict[str, Any]) -> RunLengths:

@@ -47,7 +47,8 @@ def mirror(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnot
     """Flip horizontally. names: of the relations; "left of" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([objects.size[1] - right, top, objects.size[1] - left, bottom], dim=1)
-    masks, planes = (None if each is None else each.flip(-1) for each in (objects.masks, objects.planes))
+    masks = None if objects.masks is None else objects.masks.flip(-1)
+    planes = None if objects.planes is None else objects.planes.flip(-1)
     return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=0))
 
 
@@ -55,7 +56,8 @@ def vflip(objects: ObjectAnnotations, names: Sequence[str] = ()) -> ObjectAnnota
     """Flip vertically; "above" and similar swap subject and object."""
     left, top, right, bottom = objects.boxes.unbind(1)
     boxes = torch.stack([left, objects.size[0] - bottom, right, objects.size[0] - top], dim=1)
-    masks, planes = (None if each is None else each.flip(-2) for each in (objects.masks, objects.planes))
+    masks = None if objects.masks is None else objects.masks.flip(-2)
+    planes = None if objects.planes is None else objects.planes.flip(-2)
     return replace(objects, boxes=boxes, masks=masks, planes=planes, relations=_swapped(objects, names, axis=1))
 
 
@@ -104,8 +106,15 @@ def place(
     # removed objects get a valid box until `select` drops them
     boxes = torch.where(keep[:, None], boxes, boxes.new_tensor([0, 0, size[1], size[0]]))
     areas = None if objects.areas is None else objects.areas * (placement.scale_x * placement.scale_y) * share
-    moved_masks = {"masks": masks, "planes": planes}
-    placed = replace(objects, boxes=boxes, size=(size[0], size[1]), relations=relations, areas=areas, **moved_masks)
+    placed = replace(
+        objects,
+        boxes=boxes,
+        size=(size[0], size[1]),
+        masks=masks,
+        planes=planes,
+        relations=relations,
+        areas=areas,
+    )
     return select(placed, keep)
 
 

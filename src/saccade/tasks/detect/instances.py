@@ -60,15 +60,13 @@ def add_masks(
         if visible.any() and visible.sum() >= VISIBLE * inside.sum():
             chosen.append(i)
             part[visible] = len(chosen)
-    if found.relations is not None:
-        found = _renumbered(found, kept[chosen])
-    rows_of = kept[chosen]
+    at = kept[chosen]
     return replace(
-        found,
-        boxes=found.boxes[rows_of],
+        found if found.relations is None else _renumbered(found, at),
+        boxes=found.boxes[at],
         scores=scores[chosen],
-        labels=found.labels[rows_of],
-        queries=found.queries[rows_of],
+        labels=found.labels[at],
+        queries=found.queries[at],
         masks=tuple(encode_numbers(numbers, len(chosen))),
     )
 
@@ -119,9 +117,7 @@ def _quality(logits: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
     return (logits.sigmoid() * inside).sum() / inside.sum().clamp(min=1)
 
 
-def _drawn(
-    window: _Window, placement: Placement, size: tuple[int, int]
-) -> tuple[Tensor, tuple[slice, slice]] | None:
+def _drawn(window: _Window, placement: Placement, size: tuple[int, int]) -> tuple[Tensor, tuple[slice, slice]] | None:
     """The mask of a window in the pixels of the picture, and where; None if no pixel's centre lies in it.
 
     Logits are interpolated at the centres of the picture's pixels, so that an outline is as fine as the picture."""

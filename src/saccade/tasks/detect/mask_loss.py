@@ -55,12 +55,11 @@ def mask_loss(
     """Cross-entropy and dice loss (MaskFormer, Cheng et al. 2021, 3.3) of matched queries at sampled pixels (PointRend,
     Kirillov et al. 2020), summed over the k pairs. boxes, true_boxes: centre x, centre y, width, height, relative to
     the picture. Objects of which no sampled pixel is left count nothing."""
-    size = masks.pixels.shape[-2:]
-    pixels = _window_pixels(true_boxes[picture, object_], targets.points[picture], size)
-    index = pixels[..., 1] * size[1] + pixels[..., 0]
+    height, width = masks.pixels.shape[-2:]
+    pixels = _window_pixels(true_boxes[picture, object_], targets.points[picture], (height, width))
+    index = pixels[..., 1] * width + pixels[..., 0]
     numbers = targets.planes.flatten(2)[picture[:, None], :, index]
     truth = (numbers == object_[:, None, None] + 1).any(dim=-1).float()
-    height, width = size
     scaled = boxes[picture, query].detach() * boxes.new_tensor([width, height, width, height])
     offsets = box_offsets(pixels + 0.5, scaled)
     flat = masks.pixels.permute(0, 2, 3, 1).flatten(0, 2)

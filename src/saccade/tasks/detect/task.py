@@ -15,6 +15,7 @@ from saccade.data import read_image
 from saccade.data.cache import read_or_skip
 from saccade.data.images import Picture, Source
 from saccade.data.objects import ObjectAnnotations, ObjectSet
+from saccade.data.objects.arrays import with_planes
 from saccade.device import Device
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.models.masks import MaskFeatures
@@ -34,6 +35,11 @@ class BaseDetectTask:
     labels: list[str]
     relations: list[str]
     notes: list[str]
+
+    @property
+    def masks(self) -> bool:
+        """Whether it finds the masks of objects, too."""
+        return False
 
     def detect(self, pictures: list[Picture]) -> list[Detections]:
         """All objects that the model proposes, at any score, in pixels of each picture."""
@@ -75,8 +81,7 @@ class BaseDetectTask:
         with tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for indices in torch.arange(len(data)).split(batch):
                 samples = [
-                    read_or_skip(data, i, lambda i: (data.picture(i), data.objects(i, masks=False)))
-                    for i in indices.tolist()
+                    read_or_skip(data, i, lambda i: (data.picture(i), self._truth(data, i))) for i in indices.tolist()
                 ]
                 readable = [sample for sample in samples if sample is not None]
                 bar.update(len(indices))
@@ -88,6 +93,11 @@ class BaseDetectTask:
             raise no_readable_pictures(data.label, data.skipped)
         return found, truth
 
+    def _truth(self, data: ObjectSet, index: int) -> ObjectAnnotations:
+        """With masks, as `MaskPlanes`, where the detector finds them and all objects have one."""
+        objects = data.objects(index, masks=self.masks)
+        return objects if not self.masks else with_planes(objects, data.names[index])
+
 
 @dataclass
 class DetectTask(BaseDetectTask, TrainedTask):
@@ -98,6 +108,11 @@ class DetectTask(BaseDetectTask, TrainedTask):
     kind: ClassVar[str] = "detect"
     network: ClassVar[type[nn.Module]] = Detector
     network_config: ClassVar[type[BaseModel]] = DetectorConfig
+
+    @property
+    def masks(self) -> bool:
+        """Whether it finds the masks of objects, too."""
+        return self.model.mask_head is not None
 
     @property
     def target(self) -> Literal["mean"]:

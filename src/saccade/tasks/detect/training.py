@@ -1,11 +1,15 @@
 """Training of a detector on small data sets."""
 
+import json
+
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from saccade.data.objects import ObjectSet
 from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.run_lengths import RunLengths
+from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
@@ -19,8 +23,10 @@ from saccade.tasks.detect.batches import (
     make_denoising_queries,
     make_targets,
 )
+from saccade.tasks.detect.instances import add_masks
 from saccade.tasks.detect.loss import detection_loss
 from saccade.tasks.detect.mask_loss import make_mask_targets
+from saccade.tasks.detect.mask_scores import mask_scores
 from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
@@ -29,6 +35,7 @@ from saccade.tasks.encoders import encoder_config, floor_to_patches, input_size,
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
 
 MASK_CHANNELS = 16  # features of a pixel, from which masks are made
+UNMOVED = Placement(1.0, 1.0, 0.0, 0.0)  # validation pictures are those of the input
 
 
 class DetectTraining(SourceTraining):
@@ -42,6 +49,8 @@ class DetectTraining(SourceTraining):
         self, train: ObjectSet, val: ObjectSet, recipe: DetectRecipe, seed: int = 0, pretrained: Task | None = None
     ):
         super().__init__(train, val, recipe, seed, pretrained)
+        if recipe.masks:
+            self.selection_metric = "mask_mAP"
         self.relations = train.relations
         self._identity.insert(1, self.relations)
         if isinstance(train, Scenes):
@@ -61,7 +70,7 @@ class DetectTraining(SourceTraining):
             self.source = ObjectSource(train, Preprocess(self.size, "letterbox"), recipe.augmentation(), recipe.masks)
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
-        self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False)
+        self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False, planes=recipe.masks)
         self.objects_per_picture = max(1.0, self.source.objects_per_picture)
         self._describe_data(len(self.val_objects))
 
@@ -97,6 +106,9 @@ class DetectTraining(SourceTraining):
         found = self._predictions(model, device)
         scores = detection_scores(found, self.val_objects, self.labels)
         result = {name: scores[name] or 0.0 for name in ("mAP", "mAP50", "mAP75")}
+        if self.recipe.masks:
+            outlined = mask_scores(found, self.val_objects, self.labels)
+            result |= {name: outlined[name] or 0.0 for name in ("mask_mAP", "mask_mAP50", "mask_mAP75")}
         if self.relations:
             recall = relation_scores(found, self.val_objects, self.relations)
             result |= {name: value or 0.0 for name, value in recall.items() if isinstance(value, float | None)}
@@ -108,18 +120,23 @@ class DetectTraining(SourceTraining):
         count = len(self.val_objects)
         objects = torch.zeros(count, self.recipe.queries, 6, device=device.device)
         relations = torch.zeros(count, MAX_RELATIONS, 4, device=device.device)
+        masks: list[tuple[RunLengths, ...] | None] = [None] * count
         for indices in list(torch.arange(count).split(50))[device.rank :: device.world]:
             pictures = self.preprocess.normalize(self.val_pictures[indices].to(device.device))
             with device.precision():
-                found = postprocess(model(pictures), self.size)
+                output = model(pictures)
+            found = postprocess(output, self.size)
+            if output.masks is not None:
+                found = [add_masks(one, output.masks, k, UNMOVED, self.size) for k, one in enumerate(found)]
             for i, one in zip(indices.tolist(), found, strict=True):
+                masks[i] = one.masks
                 rows = torch.cat([one.boxes, one.scores[:, None], one.labels[:, None]], dim=1)
                 objects[i, : len(rows)] = rows.to(device.device)
                 if one.relations is not None and one.relation_scores is not None:
                     rows = torch.cat([one.relations, one.relation_scores[:, None]], dim=1)
                     relations[i, : len(rows)] = rows.to(device.device)
-        tables = zip(device.sum(objects).cpu(), device.sum(relations).cpu(), strict=True)
-        return [_from_tables(*pair) for pair in tables]
+        tables = zip(device.sum(objects).cpu(), device.sum(relations).cpu(), _gathered(masks, device), strict=True)
+        return [_from_tables(*each) for each in tables]
 
     def trained(self, model: nn.Module, name: str) -> DetectTask:
         """The task around a network."""
@@ -127,7 +144,29 @@ class DetectTraining(SourceTraining):
         return DetectTask(model, self.preprocess, name, labels=self.labels, relations=self.relations)
 
 
-def _from_tables(objects: Float[Tensor, "n 6"], relations: Float[Tensor, "r 4"]) -> Detections:
+def _from_tables(
+    objects: Float[Tensor, "n 6"], relations: Float[Tensor, "r 4"], masks: tuple[RunLengths, ...] | None
+) -> Detections:
     """Rows with a score of 0 are padding."""
     objects, relations = objects[objects[:, 4] > 0], relations[relations[:, 3] > 0]
-    return Detections(objects[:, :4], objects[:, 4], objects[:, 5].long(), relations[:, :3].long(), relations[:, 3])
+    return Detections(
+        objects[:, :4],
+        objects[:, 4],
+        objects[:, 5].long(),
+        relations[:, :3].long(),
+        relations[:, 3],
+        masks=masks,
+    )
+
+
+def _gathered(masks: list[tuple[RunLengths, ...] | None], device: Device) -> list[tuple[RunLengths, ...] | None]:
+    """Masks of all processes, each None where another process predicted: as bytes of JSON, which are 0 there."""
+    if device.world == 1:
+        return masks
+    texts = [b"" if each is None else json.dumps(each).encode() for each in masks]
+    lengths = device.sum(torch.tensor([len(text) for text in texts], device=device.device)).tolist()
+    table = torch.zeros(len(masks), max([1, *lengths]), dtype=torch.int32, device=device.device)
+    for row, text in zip(table, texts, strict=True):
+        row[: len(text)] = torch.tensor(list(text), dtype=torch.int32)
+    rows = zip(device.sum(table).cpu().tolist(), lengths, strict=True)
+    return [tuple(json.loads(bytes(row[:length]))) if length else None for row, length in rows]
