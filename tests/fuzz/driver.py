@@ -1,0 +1,99 @@
+"""The loop: cases in a process of their own, watched from this one."""
+
+import multiprocessing
+import os
+import resource
+import time
+import warnings
+from collections import Counter
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+HANGING = 60.0  # seconds of a case before its process is ended: one that waits takes no processor time
+ROOM = 3 << 30  # bytes of address space beyond what the process has at its start
+
+
+def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple[Counter[str], Counter[str]]:
+    """Run cases until the time is over; returns the number of cases of each reader and of each kind of failure."""
+    counts, failures, end, number = Counter[str](), Counter[str](), time.monotonic() + seconds, first
+    context = multiprocessing.get_context("spawn")
+    while time.monotonic() < end:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, number, only, out, set(failures)), daemon=True)
+        process.start()
+        theirs.close()
+        reader = ""
+        try:
+            while time.monotonic() < end or reader:
+                if not ours.poll(HANGING):
+                    break
+                what, name, given = ours.recv()
+                if what == "start":
+                    reader, number = name, given
+                    if time.monotonic() >= end:
+                        break
+                elif what == "done":
+                    counts[name] += given
+                    reader = ""
+                else:
+                    failures[name] += 1
+        except EOFError:
+            pass
+        alive = process.is_alive() and time.monotonic() >= end
+        process.kill()
+        process.join()
+        if not alive:
+            how = f"ended with {process.exitcode}" if process.exitcode != -9 else "hung or was killed"
+            failures[f"{reader}: the process {how}"] += 1
+            print(f"case {number} of {reader}: the process {how}", flush=True)
+            number += 1
+    return counts, failures
+
+
+def work(pipe: Connection, number: int, only: list[str] | None, out: Path, known: set[str]) -> None:
+    """Run cases from `number` on, and send what happens. known: kinds of failures that are only counted."""
+    _limit()
+    from tests.fuzz.cases import make_case, reduce_case, run_case, save_case
+    from tests.fuzz.readers import READERS
+
+    names = only or list(READERS)
+    while True:
+        reader = names[number % len(names)]
+        pipe.send(("start", reader, number))
+        tree = make_case(reader, number)
+        failure = run_case(reader, tree)
+        if failure is not None:
+            if failure.kind not in known:
+                known.add(failure.kind)
+                if "over" not in failure.kind and "TooSlow" not in failure.kind:
+                    tree = reduce_case(reader, tree, failure.kind)
+                path = save_case(out, reader, tree, failure)
+                print(f"{failure.kind}: case {number} of {reader}, in {path}", flush=True)
+            pipe.send(("failed", failure.kind, 1))
+        pipe.send(("done", reader, 1))
+        number += 1
+
+
+def replay(paths: list[Path]) -> int:
+    """Run saved cases; returns the exit code."""
+    _limit()
+    from tests.fuzz.cases import open_case, run_case
+
+    failed = 0
+    for path in paths:
+        reader, tree = open_case(path)
+        failure = run_case(reader, tree)
+        print(f"{path}: {'passes' if failure is None else failure.kind}")
+        if failure is not None:
+            failed = 1
+            print(failure.text)
+    return failed
+
+
+def _limit() -> None:
+    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
+    warnings.simplefilter("ignore")
+    import tests.fuzz.cases  # noqa: F401  # before the limit: libraries reserve address space
+
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, resource.RLIM_INFINITY))
