@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import resource
 import time
 import warnings
@@ -58,7 +59,7 @@ def work(pipe: Connection, number: int, only: list[str] | None, out: Path, known
 
     names = only or list(READERS)
     while True:
-        reader = names[number % len(names)]
+        reader = random.Random(number).choices(names, [READERS[name].weight for name in names])[0]
         pipe.send(("start", reader, number))
         tree = make_case(reader, number)
         failure = run_case(reader, tree)

@@ -24,10 +24,12 @@ from tests.fuzz.mutate import Tree
 
 
 class Reader(NamedTuple):
-    """seeds: valid trees. run: reads a folder; raises SaccadeError for what is wrong with it."""
+    """seeds: valid trees. run: reads a folder; raises SaccadeError for what is wrong with it. weight: how many of the
+    cases are its."""
 
     seeds: Callable[[], list[Tree]]
     run: Callable[[Path], None]
+    weight: float = 1.0
 
 
 def _each_file(read: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -123,6 +125,6 @@ READERS: dict[str, Reader] = {
     "film": Reader(seeds.films, _film),
     "film set": Reader(seeds.film_sets, lambda root: _check_lines(open_films(root).notes)),
     "archive": Reader(seeds.archives, _archive),
-    "model": Reader(seeds.models, lambda root: _check_lines(load(root).notes)),
+    "model": Reader(seeds.models, lambda root: _check_lines(load(root).notes), weight=0.05),
     "settings": Reader(seeds.settings, _settings),
 }
