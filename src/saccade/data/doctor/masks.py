@@ -92,7 +92,7 @@ def write_masks(
         assert part.masked is not None
         names = set(parts[part.name])
         kept = [each for each in part.masked.pictures if each.name in names]
-        masks.update(dict.fromkeys(each.mask for each in kept))
+        masks.update(dict.fromkeys(name for each in kept for name in each.files))
         lines[part.name] = {each.line for each in kept}
     for name in masks:
         write(out, subject.display_name(name), read_bytes(subject.store, name))

@@ -42,8 +42,9 @@ class DecodedMask:
         return pixels.shape[0], pixels.shape[1]
 
 
-def read_mask(source: Path | bytes, name: str) -> DecodedMask:
-    """Decode a mask. name: for messages.
+def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> DecodedMask:
+    """Decode a mask. name: for messages. two_levels: whether it has two, black and white, so that it may be compressed
+    with losses.
 
     Raises DataError as `read_image`, and for lossy formats, transparency, and values that are not integers from 0 to
     65535."""
@@ -56,7 +57,7 @@ def read_mask(source: Path | bytes, name: str) -> DecodedMask:
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
             check_size(image.size, display)
-            if image.format in LOSSY or image.info.get("compression") in TIFF_JPEG:
+            if not two_levels and (image.format in LOSSY or image.info.get("compression") in TIFF_JPEG):
                 kind = "JPEG" if image.format == "MPO" else image.format
                 raise DataError(
                     f"{display} is a mask in {kind}, which changes values as it compresses; "
@@ -64,6 +65,8 @@ def read_mask(source: Path | bytes, name: str) -> DecodedMask:
                 )
             orientation = exif_orientation(image, [])
             image.load()
+            if two_levels and image.format in LOSSY:
+                image = image.convert("L")
             return _pixels(image, orientation, display)
     except Exception as error:
         raise decode_error(error, display) from error

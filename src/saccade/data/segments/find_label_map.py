@@ -12,7 +12,8 @@ from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_mask
-from saccade.data.segments.label_map import IGNORE_16_BIT, LabelMap
+from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
+from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -27,7 +28,7 @@ from saccade.data.segments.well_known import (
 )  # fmt: skip
 from saccade.data.store import Store
 from saccade.data.threads import map_threads
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 
 PEEKED = 5  # masks decoded to detect their type
 SCANNED = 64  # masks decoded to detect two classes with the values 0 and 255
@@ -106,6 +107,25 @@ def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> La
         return _without_list(store, known, peek)
     chosen = next((each for each in lists if each.coloured), lists[0]) if peek.coloured else lists[0]
     return _by_list(store, known, peek, chosen)
+
+
+def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList]) -> LabelMapChoice:
+    """The label map of pictures with several masks: background, then the classes of the objects.
+
+    Raises DataError if masks of a picture cover each other."""
+    check_overlap(store, objects, store.label)
+    names = [BACKGROUND, *objects.classes]
+    what = "an object" if objects.per_object else "a class"
+    notes = [f"each mask file is of {what} ({some_of(map(escape, objects.classes))}); what none covers is background"]
+    if len(names) > 2:
+        notes.append("where masks of a picture overlap, the smaller one is on top")
+    listed = next((each for each in lists if len(each.entries) == 2 == len(names)), None)
+    if listed is not None and objects.classes == [OBJECT]:
+        names = [each.name for each in listed.entries]
+    if len(names) > MAX_CLASSES:
+        raise DataError(f"{store.label} has masks of {len(names) - 1} classes; {MAX_CLASSES - 1} at most expected")
+    label_map = LabelMap(names, {i: i for i in range(len(names))})
+    return LabelMapChoice(label_map, tuple(notes), where=listed.where if listed else "")
 
 
 def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> LabelMapChoice:

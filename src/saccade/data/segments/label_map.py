@@ -12,6 +12,7 @@ from saccade.data.segments.decode_mask import DecodedMask, grey_values, named_co
 from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
+BACKGROUND = "background"
 UNKNOWN = -1
 IGNORE_16_BIT = 65535  # the maximum of 16 bits, ignored in masks of 16 bits as 255 is in those of 8 bits
 

@@ -4,14 +4,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from saccade.data.files import escape
 from saccade.data.objects.annotations import Problem
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
-from saccade.data.segments.decode_mask import read_mask
-from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map
+from saccade.data.segments.decode_mask import DecodedMask, read_mask
+from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map, object_label_map
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
+from saccade.data.segments.object_masks import read_part, united
 from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.split_lists import Finder, find_lists, listed
 from saccade.data.split_names import split_role
@@ -35,6 +38,8 @@ class MaskLayout:
 
     @property
     def format(self) -> str:
+        if self.paired.objects is not None:
+            return "a mask an object" if self.paired.objects.per_object else "a mask a class"
         kind = "coloured masks" if self.decision.coloured else "index masks"
         return f"VOC's {kind}" if self.voc else kind
 
@@ -42,7 +47,7 @@ class MaskLayout:
     def splits(self) -> list[str]:
         """Splits with at least one mask."""
         names = sorted(self.lists, key=_order) or [name for name in self.folders if name]
-        return [name for name in names if any(each.mask for each in self._members(name)[0])]
+        return [name for name in names if any(each.mask for each in self.members(name)[0])]
 
     @cached_property
     def class_lists(self) -> list[ClassList]:
@@ -53,6 +58,8 @@ class MaskLayout:
     @cached_property
     def decision(self) -> LabelMapChoice:
         """How masks are read, the same for all splits."""
+        if self.paired.objects is not None:
+            return object_label_map(self.store, self.paired.objects, self.class_lists)
         masks = [mask for mask in self.paired.mask_of.values() if mask]
         names = [name for name, mask in self.paired.mask_of.items() if mask]
         return find_label_map(self.store, MaskFiles(names, masks, self.paired.kind), self.class_lists)
@@ -73,7 +80,8 @@ class MaskLayout:
             lambda picture, _: self._read(picture, label_map),
         )
         result.label_map, result.listed, result.notes = label_map, decision.where, list(decision.notes)
-        members, problems = self._members(split)
+        result.notes += self.paired.notes
+        members, problems = self.members(split)
         result.problems += problems
         for each in members:
             display = escape(relative_to(self.root, each.name))
@@ -103,12 +111,19 @@ class MaskLayout:
         """Pictures and masks that belong to no split."""
         if not self.splits:
             return []
-        taken = {each.name for name in self.splits for each in self._members(name)[0]}
+        taken = {each.name for name in self.splits for each in self.members(name)[0]}
         free = [name for name, mask in self.paired.mask_of.items() if name not in taken and (mask or not self.voc)]
         return free + (self.paired.masks if self.lists else [])
 
-    def _members(self, split: str | None) -> tuple[list[MaskedPicture], list[Problem]]:
+    def members(self, split: str | None) -> tuple[list[MaskedPicture], list[Problem]]:
         """The pictures of a split, or all, and problems in its lists."""
+        pictures, problems = self._members(split)
+        objects = self.paired.objects
+        if objects is not None:
+            pictures = [replace(each, parts=objects.parts.get(each.name, ())) for each in pictures]
+        return pictures, problems
+
+    def _members(self, split: str | None) -> tuple[list[MaskedPicture], list[Problem]]:
         if split not in self.lists:
             names = list(self.paired.mask_of) if split is None else self.folders[split]
             if self.voc:  # most pictures of VOC have no mask
@@ -123,6 +138,10 @@ class MaskLayout:
         return self._listed[split]
 
     def _read(self, picture: MaskedPicture, label_map: LabelMap) -> Mask:
+        if picture.parts:
+            masks = [(part.label, read_part(self.store, part.file)) for part in picture.parts]
+            pixels = DecodedMask(united(masks, relative_to(self.root, picture.mask)).astype(np.uint16))
+            return Mask(label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))[0])
         pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
         indices, note = label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)

@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from saccade.data.objects.annotations import AnnotatedPicture, Problem
 from saccade.data.segments.label_map import LabelMap
+from saccade.data.segments.object_masks import MaskPart
 from saccade.data.store import Store
 
 
@@ -22,13 +23,20 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskedPicture:
-    """name: picture file in the store. mask: mask file. drawn: instead of a mask file, objects whose outlines are
-    drawn. line: line of the list that contains the picture."""
+    """name: picture file in the store. mask: mask file, the first of `parts`. drawn: instead of a mask file, objects
+    whose outlines are drawn. line: line of the list that contains the picture. parts: masks of a picture with
+    several."""
 
     name: str
     mask: str = ""
     drawn: AnnotatedPicture | None = None
     line: str = ""
+    parts: tuple[MaskPart, ...] = ()
+
+    @property
+    def files(self) -> list[str]:
+        """Its mask files."""
+        return [part.file for part in self.parts] or [self.mask]
 
 
 # (picture, its upright (height, width)) -> mask. Raises DataError.

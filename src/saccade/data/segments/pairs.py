@@ -1,94 +1,81 @@
-"""Match masks to pictures by common names of folders and files.
-
-The key of a file is its path without words for "picture" or "mask"; a picture and a mask with the same key match:
-images/train/a.jpg and masks/train/a.png, train/a.png and trainannot/a.png, leftImg8bit/val/b/c_leftImg8bit.png and
-gtFine/val/b/c_gtFine_labelIds.png, JPEGImages/a.jpg and SegmentationClass/a.png.
-"""
+"""Match masks to pictures by common names of folders and files; see `names.py`."""
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from saccade.data.files import is_picture, natural_key
+from saccade.data.files import escape, is_picture, natural_key
+from saccade.data.images import read_image
+from saccade.data.segments import names
+from saccade.data.segments.names import MARKS, Key, NamedFile, parse, stems, unmarked
+from saccade.data.segments.object_masks import Index, ObjectMasks, group
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, relative_to
+from saccade.errors import DataError, some_of
 
-MASK_FOLDER = re.compile(
-    r"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>segmentationclass(?:png|es|aug)?|annotations?|annots?|labels?|masks?|"
-    r"segmentations?|segmaps?|segmasks?|ground_?truths?|gtfine|gtcoarse)|(?:(?P<rest2>.*)[-_. ])?(?P<word2>gt|seg|sem"
-    r"antic)|(?P<word3>labell?ed\w*|masks?_\w+)",
-    re.IGNORECASE,
-)
-PICTURE_FOLDER = re.compile(
-    r"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>jpegimages|images?|imgs?|pictures?|photos?|frames?|leftimg8bit|inputs?|"
-    r"stillsraw_full|rgb)",
-    re.IGNORECASE,
-)
-# Folders of neither pictures nor class masks: instances, previews, depth.
-OTHER_FOLDER = re.compile(
-    r"instances?|segmentationobject.*|.*visuali[sz]ations?|panoptic.*|depths?|previews?|overlays?|masks?_colou?r\w*|"
-    r"colou?r_?(masks?|labels?)",
-    re.IGNORECASE,
-)
-# Suffixes of the names of masks and pictures. Of several masks with one key, the first is used.
-MASK_MARKS = (
-    r"_gtfine_labeltrainids", r"_gtfine_labelids", r"_gtcoarse_labeltrainids", r"_gtcoarse_labelids",
-    r"[-_. ](masks?|labels?|labelids|gt|ground_?truth|seg|segmentation|annot|annotation|semantic)", r"_[lp]",
-    r"\.(jpe?g|png)",
-)  # fmt: skip
-OTHER_MARKS = re.compile(r".*(_color|_colou?r_mask|_instanceids|_instancetrainids|_overlay)", re.IGNORECASE)
-PICTURE_MARK = re.compile(r"(.+)(_leftimg8bit|[-_](image|img|rgb|sat))", re.IGNORECASE)
-_MASK_MARKS = tuple(re.compile(f"(.+){mark}", re.IGNORECASE) for mark in MASK_MARKS)
+NUMBERED = re.compile(r"^(.+?)[-_. ]?\(?\d+\)?$")  # a_mask_1
 
-Key = tuple[str, ...]
+DRAWN_COLOURS = 64
 
 
 @dataclass
 class Pairs:
     """mask_of: picture -> mask, in natural order, "" for none. masks: those without a picture. kind: the word in the
-    names of mask folders ("masks", "annot"), "" if masks and pictures are in the same folders. certain: whether names
-    show unambiguously that these are masks. folders: picture -> words of its path that may name a split."""
+    names of mask folders ("mask", "annot"), "" if masks and pictures are in the same folders. certain: whether names
+    show unambiguously that these are masks. folders: picture -> words of its path that may name a split. objects: of
+    pictures with several masks, of which `mask_of` has the first. notes: on folders that were left out."""
 
     mask_of: dict[str, str]
     masks: list[str]
     kind: str
     certain: bool
     folders: dict[str, Key] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _File:
-    name: str
-    key: Key  # ends with the stem
-    kind: str
+    objects: ObjectMasks | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def pair(store: Store) -> Pairs | None:
-    """Match pictures and masks of a store; None if there are no masks."""
-    files = [name for name in store.files if is_picture(name)]
-    files = [n for n in files if not any(OTHER_FOLDER.fullmatch(part) for part in PurePosixPath(n).parts[:-1])]
-    files.sort(key=natural_key)
-    pictures, masks, picture_words = list[_File](), list[_File](), set[str]()
-    for name in files:
-        file, worded = _file(name)
-        (masks if file.kind else pictures).append(file)
-        if worded:
-            picture_words.add(name)
+    """Match pictures and masks of a store; None if there are no masks.
+
+    Raises DataError if two pictures have the same mask, and nothing says which of them is the picture."""
+    found = sorted((name for name in store.files if is_picture(name)), key=natural_key)
+    left = [name for name in found if names.is_companion(name)]
+    pictures, masks = list[NamedFile](), list[NamedFile]()
+    for name in found:
+        if not names.is_companion(name):
+            file = parse(name)
+            (masks if file.kind else pictures).append(file)
     if not masks:
         pictures, masks = _beside_pictures(pictures)
-    masks = [each for each in masks if not OTHER_MARKS.fullmatch(each.key[-1])]
+    masks = [each for each in masks if not names.COMPANION_MARK.fullmatch(each.stem)]
+    best = _best(pictures, masks)
+    if best is None:
+        return None
+    best.folders = {each.name: each.folder for each in pictures}
+    left += _drop_companions(store, best, pictures)
+    if left:
+        folders = Counter(parent_folder(name) for name in left)
+        some = some_of([f"{escape(folder) or 'the folder'} ({n})" for folder, n in folders.items()])
+        best.notes.append(f"picture files that belong to other pictures were left out: {some}")
+    return best
+
+
+def _best(pictures: list[NamedFile], masks: list[NamedFile]) -> Pairs | None:
+    """The pairs of the mask folders that match most pictures."""
     best: Pairs | None = None
     for kind, _ in Counter(each.kind for each in masks).most_common():
-        found = _matched(pictures, [each for each in masks if each.kind == kind], kind)
+        of_kind = [each for each in masks if each.kind == kind]
+        objects = group(pictures, of_kind)
+        found = _matched(pictures, of_kind, kind) if objects is None else _united(pictures, of_kind, kind, objects)
         if any(found.mask_of.values()) and (best is None or _count(found) > _count(best)):
             best = found
     if best is None:
         return None
+    worded = {each.name for each in pictures if each.worded}
     best.certain = best.kind in ("", "annot", "segmentationclass") or any(
-        mask and (name in picture_words or _names_split_and_mask(mask)) for name, mask in best.mask_of.items()
+        mask and (name in worded or names.names_split_and_mask(mask)) for name, mask in best.mask_of.items()
     )
-    best.folders = {each.name: each.key[:-1] for each in pictures}
     return best
 
 
@@ -96,65 +83,58 @@ def _count(found: Pairs) -> int:
     return sum(map(bool, found.mask_of.values()))
 
 
-def _file(name: str) -> tuple[_File, bool]:
-    """A file with its key, and whether the name of a folder marks it as a picture."""
-    path = PurePosixPath(name)
-    key, kind, worded = [], "", False
-    for part in path.parts[:-1]:
-        turned = re.fullmatch(r"(?P<word>[a-z]+)[-_. ](?P<split>[a-z]+)", part, re.IGNORECASE)
-        if turned is not None and split_role(turned["split"]) and not split_role(turned["word"]):  # masks_train
-            part = f"{turned['split']}_{turned['word']}"
-        mask = MASK_FOLDER.fullmatch(part)
-        picture = PICTURE_FOLDER.fullmatch(part)
-        if mask is not None and not (picture is not None and split_role(part) is None and not _rest(mask)):
-            kind, part = _word(mask), _rest(mask)
-            if PICTURE_FOLDER.fullmatch(part):  # image_masks
-                part = ""
-        elif picture is not None:
-            worded, part = True, picture["rest"] or ""
-        if part:
-            key.append(part)
-    return _File(name, (*key, path.stem), kind), worded and not kind
-
-
-def _names_split_and_mask(mask: str) -> bool:
-    """Whether the name of a folder contains both split and mask: train_masks."""
-    return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
-
-
-def _rest(match: re.Match) -> str:
-    return match["rest"] or match["rest2"] or ""
-
-
-def _word(match: re.Match) -> str:
-    word = (match["word"] or match["word2"] or match["word3"]).lower()
-    if word.startswith("segmentationclass"):
-        return "segmentationclass"
-    return "annot" if word.startswith("annot") and len(word) <= 6 else word.rstrip("s")
-
-
-def _beside_pictures(pictures: list[_File]) -> tuple[list[_File], list[_File]]:
-    """Masks in the folders of their pictures, marked by the end of their names: a.jpg and a_mask.png."""
+def _beside_pictures(pictures: list[NamedFile]) -> tuple[list[NamedFile], list[NamedFile]]:
+    """Masks in the folders of their pictures, marked by the end of their names: a.jpg and a_mask.png, a_mask_1.png."""
+    own = _in_own_folders(pictures)
+    if own:
+        return [each for each in own if not each.kind], [each for each in own if each.kind]
     there = {each.key for each in pictures}
-    masks = [e for e in pictures if any((*e.key[:-1], stem) in there for stem in _stripped(e.key[-1]))]
+    masks = []
+    for each in pictures:
+        ends = [each.stem, *NUMBERED.findall(each.stem)]
+        if any((*each.folder, stem) in there for end in ends for stem in unmarked(end, MARKS[:5])):
+            masks.append(each)
     taken = {each.name for each in masks}
-    return [each for each in pictures if each.name not in taken], masks
+    pictures = [each for each in pictures if each.name not in taken]
+    drawn = names.COMPANION_MARK
+    return [e for e in pictures if not ((m := drawn.fullmatch(e.stem)) and (*e.folder, m[1]) in there)], masks
 
 
-def _stripped(stem: str) -> list[str]:
-    return [match[1] for form in _MASK_MARKS[:5] if (match := form.fullmatch(stem)) is not None]
+def _in_own_folders(files: list[NamedFile]) -> list[NamedFile]:
+    """a/image.png and a/mask.png as files of one key and their roles, where each folder has such a pair."""
+    pictures = {e.folder: e for e in files if names.PICTURE_FOLDER.fullmatch(e.stem)}
+    masks = {e.folder: e for e in files if names.MASK_FOLDER.fullmatch(e.stem)}
+    both = [folder for folder in pictures if folder in masks]
+    if 2 * len(both) < len({each.folder for each in files}):
+        return []
+    return [replace(pictures[f], key=(*f, ""), worded=True) for f in both] + [
+        replace(masks[f], key=(*f, ""), kind="mask") for f in both
+    ]
 
 
-def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Pairs:
+def _united(pictures: list[NamedFile], masks: list[NamedFile], kind: str, objects: ObjectMasks) -> Pairs:
+    """Pairs of pictures with several masks, of which the first stands for all."""
+    mask_of = {e.name: objects.parts[e.name][0].file if e.name in objects.parts else "" for e in pictures}
+    used = {part.file for parts in objects.parts.values() for part in parts}
+    return Pairs(mask_of, [each.name for each in masks if each.name not in used], kind, False, objects=objects)
+
+
+def _matched(pictures: list[NamedFile], masks: list[NamedFile], kind: str) -> Pairs:
     by_key, by_stem = _index(masks)
+    claims: dict[str, list[str]] = {}
+    index = Index(pictures)
+    for mask in masks:
+        claim = index.claim(mask)
+        if claim is not None:
+            claims.setdefault(claim.picture, []).append(mask.name)
     mask_of: dict[str, str] = {}
     for each in pictures:
-        marked = PICTURE_MARK.fullmatch(each.key[-1])
-        stems = [each.key[-1], *([marked[1]] if marked else [])]
-        found = next((by_key[k] for stem in stems if (k := (*each.key[:-1], stem)) in by_key), None)
+        found = next((by_key[k] for stem in stems(each) if (k := (*each.folder, stem)) in by_key), None)
         if found is None:  # all masks in one folder, pictures in one for each split
-            near = [by_stem[stem] for stem in stems if len(by_stem.get(stem, ())) == 1]
+            near = [by_stem[stem] for stem in stems(each) if len(by_stem.get(stem, ())) == 1]
             found = next(iter(near[0])) if near else None
+        if found is None and len(claims.get(each.name, ())) == 1:  # masks with a suffix of their own
+            found = claims[each.name][0]
         mask_of[each.name] = found or ""
     used = set(mask_of.values())
     # other masks with a used key are alternatives, such as the trainIds of Cityscapes
@@ -162,36 +142,74 @@ def _matched(pictures: list[_File], masks: list[_File], kind: str) -> Pairs:
     return Pairs(mask_of, [e.name for e in masks if e.name not in used and not _keys(e) & known], kind, False)
 
 
-def _keys(each: _File) -> set[Key]:
-    stems = [each.key[-1], *(m[1] for form in _MASK_MARKS if (m := form.fullmatch(each.key[-1])) is not None)]
-    return {(*each.key[:-1], stem) for stem in stems}
+def _keys(each: NamedFile) -> set[Key]:
+    return {(*each.folder, stem) for stem in (each.stem, *unmarked(each.stem))}
 
 
-def _index(masks: list[_File]) -> tuple[dict[Key, str], dict[str, set[str]]]:
+def _index(masks: list[NamedFile]) -> tuple[dict[Key, str], dict[str, set[str]]]:
     """Masks by key and by name only; names without a suffix first."""
     by_key: dict[Key, str] = {each.key: each.name for each in reversed(masks)}
-    for form in _MASK_MARKS:
+    for form in MARKS:
         for each in masks:
-            match = form.fullmatch(each.key[-1])
+            match = form.fullmatch(each.stem)
             if match is not None:
-                by_key.setdefault((*each.key[:-1], match[1]), each.name)
+                by_key.setdefault((*each.folder, match[1]), each.name)
     by_stem: dict[str, set[str]] = {}
     for key, name in by_key.items():
         by_stem.setdefault(key[-1], set()).add(name)
     return by_key, by_stem
 
 
+def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> list[str]:
+    """Remove all but one of the pictures that have the same mask, and the folders that they are in.
+
+    Raises DataError if neither names nor colours say which of them is the picture."""
+    of_mask: dict[str, list[NamedFile]] = {}
+    for each in pictures:
+        if best.mask_of[each.name]:
+            of_mask.setdefault(best.mask_of[each.name], []).append(each)
+    folders, left = set[str](), list[str]()
+    for mask, rivals in of_mask.items():
+        if len(rivals) < 2:
+            continue
+        key = parse(mask).folder
+        first, second = sorted(rivals, key=lambda each: (not each.worded, each.folder != key, each.name))[:2]
+        if parent_folder(first.name) == parent_folder(second.name):  # of one name, with two suffixes
+            left += [each.name for each in rivals if each is not first]
+            continue
+        drawn = [few_colours(store, each.name) for each in (first, second)]
+        if drawn == [True, False]:
+            first, second = second, first
+        elif drawn[0] == drawn[1] and (first.worded, first.folder == key) == (second.worded, second.folder == key):
+            raise DataError(
+                f"{escape(first.name)} and {escape(second.name)} have the same mask, {escape(mask)}; one picture a "
+                "mask expected: keep the folder of the pictures, or name it images"
+            )
+        folders |= {parent_folder(each.name) for each in rivals if each is not first}
+    left += [name for name in best.mask_of if parent_folder(name) in folders]
+    for name in left:
+        best.mask_of.pop(name, None)
+    return left
+
+
+def few_colours(store: Store, name: str) -> bool:
+    """Whether a picture file has as few colours as a drawing of a mask."""
+    try:
+        image = read_image(store.read(name), name=name).image
+    except DataError:
+        return False
+    return image.getcolors(DRAWN_COLOURS) is not None
+
+
 def root_of(paired: Pairs) -> str:
     """The common folder of all pictures and masks, above folders named like a split, pictures or masks."""
-    names = [name for name, mask in paired.mask_of.items() if mask] + [mask for mask in paired.mask_of.values() if mask]
-    shared: list[str] = list(PurePosixPath(parent_folder(names[0])).parts)
-    for name in names[1:]:
+    files = [name for name, mask in paired.mask_of.items() if mask] + [mask for mask in paired.mask_of.values() if mask]
+    shared: list[str] = list(PurePosixPath(parent_folder(files[0])).parts)
+    for name in files[1:]:
         parts = PurePosixPath(parent_folder(name)).parts
         same = next((i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))
         shared = shared[:same]
-    while shared and (
-        split_role(shared[-1]) or MASK_FOLDER.fullmatch(shared[-1]) or PICTURE_FOLDER.fullmatch(shared[-1])
-    ):
+    while shared and names.is_role_folder(shared[-1]):
         shared.pop()
     return "/".join(shared)
 
@@ -200,5 +218,5 @@ def split_of(paired: Pairs, root: str, name: str) -> str:
     """The split in the names of a picture's folders below `root`, "" for none."""
     inside = PurePosixPath(relative_to(root, name)).parts[:-1]
     return next(
-        (word for word in paired.folders[name] if split_role(word) and any(word in part for part in inside)), ""
+        (word for word in paired.folders[name] if split_role(word) and any(word in part.lower() for part in inside)), ""
     )

@@ -1,0 +1,151 @@
+"""What the names of files and folders say in a set of masks: picture, mask, or a companion of a mask.
+
+The key of a file is its path without the words for "picture" and "mask"; a picture and a mask with the same key match:
+images/train/a.jpg and masks/train/a.png, img_dir/val/a.jpg and ann_dir/val/a.png, train/a.png and trainannot/a.png,
+leftImg8bit/val/b/c_leftImg8bit.png and gtFine/val/b/c_gtFine_labelIds.png, JPEGImages/a.jpg and
+SegmentationClass/a.png. Case is ignored in the names of folders.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from saccade.data.split_names import split_role
+
+TAIL = r"(?:[-_. ]?(?:dir|folder|files|data|set|\d{1,2}))?"
+MASK_WORDS = (
+    r"segmentation_?class(?:_?raw|png|es|aug)?", r"annotations?", r"annots?", r"anns?", r"labels?", r"label_?maps?",
+    r"lbls?", r"masks?", r"mask_?machine", r"segmentations?", r"seg_?maps?", r"segmasks?", r"semsegs?", r"trimaps?",
+    r"ground_?truths?", r"ground-truths?", r"gtfine", r"gtcoarse", r"gts?", r"segs?", r"semantics?", r"mattes?",
+    r"manual", r"targets?",
+)  # fmt: skip
+GLUED = r"annotations?|annots?|labels?|masks?|segmentations?|segmaps?|segmasks?|groundtruths?"  # trainannot
+MASK_FOLDER = re.compile(
+    rf"(?:(?P<rest>.*?)[-_. ])??(?P<word>{'|'.join(MASK_WORDS)}){TAIL}|(?P<rest2>.*?)(?P<word2>{GLUED}|"
+    rf"segmentationclass)|(?P<word3>labell?ed\w*|masks?_\w+|1st_manual\d?|y)",
+    re.IGNORECASE,
+)
+PICTURE_FOLDER = re.compile(
+    rf"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>jpegimages|images?|imgs?|pictures?|pics?|photos?|frames?|leftimg8bit|inputs?|"
+    rf"stillsraw_full|rgb){TAIL}|(?P<word2>x)",
+    re.IGNORECASE,
+)
+# Folders of neither pictures nor class masks: instances, drawings of masks, depth.
+COMPANION_FOLDER = re.compile(
+    r"(?:.*[-_. ])?(?:instances?|instance_?ids|segmentation_?object.*|"
+    r"visuali[sz]ations?|visuali[sz]ed?|vis|viz|panoptic.*"
+    r"|depths?|disparit(?:y|ies)|previews?|overlays?|blends?|blended|thumbs?|thumbnails?|heatmaps?|contours?|boundar"
+    r"(?:y|ies)|predictions?|preds?|2nd_manual\d?)|"
+    r".*visuali[sz]ations?|panoptic.*|masks?_human|(?:instances?|objects?)[-_. ].*(?:masks?|labels?|segmentations?)|"
+    r"(?:.*[-_. ])?(?:masks?|labels?|anns?|annotations?|semantics?|seg\w*|gt|gtfine|palette)[-_. ]?"
+    r"(?:colou?r\w*|rgb)|colou?r\w*[-_. ]?(?:masks?|labels?|anns?|annotations?|gt|seg\w*|semantics?)",
+    re.IGNORECASE,
+)
+# Suffixes of the names of masks and pictures. Of several masks with one key, the first is used.
+MASK_MARKS = (
+    r"_gtfine_labeltrainids", r"_gtfine_labelids", r"_gtcoarse_labeltrainids", r"_gtcoarse_labelids",
+    r"[-_. ](masks?|labels?|label_?(?:train)?ids|gt|ground_?truth|seg|segmentation|annot|annotation|semantic|manual"
+    r"\d?)",
+    r"_[lp]", r"\.(jpe?g|png)",
+)  # fmt: skip
+MARKS = tuple(re.compile(f"(.+){mark}", re.IGNORECASE) for mark in MASK_MARKS)
+COMPANION_MARK = re.compile(
+    r"(.*?)[-_. ](colou?rs?|colou?r_?masks?|(?:masks?|labels?|gt)_?(?:colou?r|rgb|vis)|instance_?(?:train)?ids|"
+    r"instances?|overlay|vis|depth|panoptic|blend)",
+    re.IGNORECASE,
+)
+PICTURE_MARK = re.compile(r"(.+)(_leftimg8bit|_0000|[-_](image|img|rgb|sat|training|test))", re.IGNORECASE)
+# nnU-Net's imagesTr, labelsTs
+NNUNET = re.compile(r"(?P<word>images|labels)(?P<split>tr|ts|val)", re.IGNORECASE)
+TURNED = re.compile(r"(?P<word>[a-z]+(?:[-_. ](?:dir|folder))?)[-_. ]?(?P<split>[A-Z]?[a-z]+)")
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """key: words of the folders, in lower case, and the stem. kind: the word for masks among the names of its folders
+    ("mask", "annot", "gtfine"), "" for none. worded: whether the name of a folder says that it is a picture."""
+
+    name: str
+    key: Key
+    kind: str
+    worded: bool
+
+    @property
+    def folder(self) -> Key:
+        return self.key[:-1]
+
+    @property
+    def stem(self) -> str:
+        return self.key[-1]
+
+
+def parse(name: str) -> NamedFile:
+    """A file with its key."""
+    path = PurePosixPath(name)
+    key, kind, worded = [], "", False
+    for part in path.parts[:-1]:
+        part = _split_first(part)
+        mask = MASK_FOLDER.fullmatch(part)
+        picture = PICTURE_FOLDER.fullmatch(part)
+        if mask is not None and not (picture is not None and split_role(part) is None and not _rest(mask)):
+            kind, part = _word(mask), _rest(mask)
+            if PICTURE_FOLDER.fullmatch(part):  # image_masks
+                part = ""
+        elif picture is not None:
+            worded, part = True, picture["rest"] or ""
+        if part:
+            key.append(part.lower())
+    return NamedFile(name, (*key, path.stem), kind, worded and not kind)
+
+
+def is_companion(name: str) -> bool:
+    """Whether the name of a folder says that its files are neither pictures nor masks of classes."""
+    return any(COMPANION_FOLDER.fullmatch(part) for part in PurePosixPath(name).parts[:-1])
+
+
+def stems(file: NamedFile) -> list[str]:
+    """The stem of a picture, and without its suffix."""
+    marked = PICTURE_MARK.fullmatch(file.stem)
+    return [file.stem, *([marked[1]] if marked else [])]
+
+
+def unmarked(stem: str, marks: tuple[re.Pattern, ...] = MARKS) -> list[str]:
+    """The stem of a mask without the suffixes that it may have."""
+    return [match[1] for form in marks if (match := form.fullmatch(stem)) is not None]
+
+
+def names_split_and_mask(mask: str) -> bool:
+    """Whether the name of a folder contains both split and mask: train_masks."""
+    return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
+
+
+def is_role_folder(part: str) -> bool:
+    """Whether a folder's name says a split, pictures or masks."""
+    return bool(split_role(part) or MASK_FOLDER.fullmatch(part) or PICTURE_FOLDER.fullmatch(part))
+
+
+def _split_first(part: str) -> str:
+    """masks_train, MasksTrain and labelsTr as train_masks and train_labels."""
+    match = NNUNET.fullmatch(part)
+    if match is not None:
+        split = {"tr": "train", "ts": "test"}.get(match["split"].lower(), "val")
+        return f"{split}_{match['word']}"
+    turned = TURNED.fullmatch(part) or re.fullmatch(r"(?P<word>[a-z]+)[-_. ](?P<split>[a-z]+)", part, re.IGNORECASE)
+    if turned is not None and split_role(turned["split"]) and not split_role(turned["word"]):
+        return f"{turned['split']}_{turned['word']}"
+    return part
+
+
+def _rest(match: re.Match) -> str:
+    return match["rest"] or match["rest2"] or ""
+
+
+def _word(match: re.Match) -> str:
+    word = (match["word"] or match["word2"] or match["word3"]).lower()
+    if word.startswith(("segmentationclass", "segmentation_class")):
+        return "segmentationclass"
+    if word in ("annot", "annots"):
+        return "annot"
+    return "mask" if word == "mask_machine" else word.rstrip("s")
