@@ -58,6 +58,19 @@ class DataOptions(Options):
         return () if self.data is None else (self.data,)
 
 
+class PictureRecipe(Options):
+    """What the recipes of classifiers, detectors and segmenters have in common."""
+
+    model: str = "small/8"
+    """Preset of the ViT encoder."""
+    freeze_encoder: bool = False
+    """Leave the encoder of --weights as it is, and train the rest: faster, and better with very few pictures."""
+    balance: bool = False
+    """Draw pictures of rare classes more often, so that training sees every class as often as the others."""
+    hflip: bool = True
+    """Random horizontal flips; --no-hflip where left and right matter."""
+
+
 def progressive_size(full: int, progress: float) -> int:
     """Side of the training pictures at a fraction of a run, 0 to 1, that increases to `full`: a half, three quarters,
     then all of it."""

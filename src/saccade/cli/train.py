@@ -99,8 +99,9 @@ def run_training(task: TaskCommands, run: Run) -> None:
         console.note(stderr, note)
     pretrained = load_pretrained(run.data.weights)
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
-    for note in dict.fromkeys(note for dataset in datasets for note in dataset.notes if note not in opened):
-        console.note(stderr, note)  # on what was read
+    read = (note for dataset in datasets for note in dataset.notes if note not in opened)
+    for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
+        console.note(stderr, note)
     try:
         scores = train(trainable, run.config, run.folder, run.resume, run.data)
     finally:  # too few samples may be the reason why it fails

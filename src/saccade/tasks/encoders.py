@@ -10,7 +10,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.errors import SaccadeError
+from saccade.data.files import escape
+from saccade.errors import SaccadeError, UsageError, some_of
 from saccade.models import ViTConfig, preset
 from saccade.tasks.base import Task
 
@@ -49,26 +50,73 @@ def input_size(sizes: Iterable[tuple[int, int]], longest: int) -> tuple[int, int
     return longest, max(1, round(longest / ratio))
 
 
-def load_pretrained(model: Any, pretrained: Task, labels: list[str], relations: list[str] | None = None) -> None:
-    """Load the encoder's weights; from a network of the same kind also all others of the same shape, except those that
-    depend on classes or relations with other names."""
+def load_pretrained(model: Any, pretrained: Task, labels: list[str], relations: list[str] | None = None) -> str:
+    """Load the encoder's weights; from a network of the same kind also all others of the same shape. Rows of classes
+    and relations are taken by their names, in whatever order they are. Returns what was taken, in one sentence."""
     own = model.state_dict()
     weights = {f"vit.{name}": value for name, value in pretrained.vit.state_dict().items()}
+    named = []
     if type(pretrained.model) is type(model):
         weights = dict(pretrained.model.state_dict())
         for field, names in (("classes", labels), ("relations", relations)):
-            if names is not None and getattr(pretrained, "labels" if field == "classes" else field) != names:
-                weights = {name: value for name, value in weights.items() if name not in _dependent(model, field)}
-    own.update({name: value for name, value in weights.items() if name in own and own[name].shape == value.shape})
+            if names:
+                known = getattr(pretrained, "labels" if field == "classes" else field)
+                axes = _axes_of(model, field)
+                rows = {name: _rows_by_name(own[name], weights.pop(name, None), axis, names, known)
+                        for name, axis in axes.items()}  # fmt: skip
+                weights |= {name: value for name, value in rows.items() if value is not None}
+                taken = any(value is not None for value in rows.values())
+                named.append(_describe_names(field, names, known if taken else []))
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    own.update(fitting)
     model.load_state_dict(own)
+    anew = dict.fromkeys(name.split(".")[0] for name in own if name not in fitting)
+    parts = [f"{len(fitting)} of {len(own)} tensors{f' (new: {some_of(anew, 6)})' if anew else ''}", *named]
+    return f"weights of {pretrained.name}: {'; '.join(parts)}"
 
 
-def _dependent(model: Any, field: str) -> set[str]:
-    """Names of the weights that change in shape, or exist, with a count in the network's config."""
-    config = model.config
+def freeze_encoder(model: Any, pretrained: Task | None) -> None:
+    """Train all weights but the encoder's. Raises UsageError without a pretrained one."""
+    if pretrained is None:
+        raise UsageError("--freeze-encoder keeps the encoder as it is: give --weights with a pretrained one")
+    model.vit.requires_grad_(False)
+
+
+def _axes_of(model: Any, field: str) -> dict[str, int]:
+    """Name of a weight that has a row for each class or relation, by its count in the network's config -> the axis."""
+    config, own = model.config, model.state_dict()
     with torch.device("meta"):
         other = type(model)(config.model_copy(update={field: getattr(config, field) + 1})).state_dict()
-    return {name for name, value in model.state_dict().items() if name not in other or other[name].shape != value.shape}
+    sizes = {name: zip(value.shape, other[name].shape, strict=True) for name, value in own.items() if name in other}
+    differ = {name: [axis for axis, (a, b) in enumerate(pairs) if a != b] for name, pairs in sizes.items()}
+    return {name: axes[0] for name, axes in differ.items() if axes}
+
+
+def _rows_by_name(
+    new: Tensor, known: Tensor | None, axis: int, names: list[str], known_names: list[str]
+) -> Tensor | None:
+    """`new` with the rows of `known` for the names in both, and for what comes after them (the row of "no class"). None
+    where nothing can be taken."""
+    shared = [name for name in names if name in known_names]
+    rest = new.shape[axis] - len(names)
+    if known is None or not shared or known.shape[axis] - len(known_names) != rest:
+        return None
+    if known.movedim(axis, 0).shape[1:] != new.movedim(axis, 0).shape[1:]:
+        return None
+    to = [*map(names.index, shared), *range(len(names), len(names) + rest)]
+    come_from = [*map(known_names.index, shared), *range(len(known_names), len(known_names) + rest)]
+    rows = known.index_select(axis, torch.tensor(come_from)).to(new)
+    return new.clone().index_copy(axis, torch.tensor(to), rows)
+
+
+def _describe_names(field: str, names: list[str], known: list[str]) -> str:
+    """Which classes or relations were taken, start anew, and are not used."""
+    kinds = {
+        "taken": [name for name in names if name in known],
+        "new": [name for name in names if name not in known],
+        "not used": [name for name in known if name not in names],
+    }
+    return f"{field}: " + ", ".join(f"{what} {some_of(map(escape, some), 9)}" for what, some in kinds.items() if some)
 
 
 def digest(*values: object) -> str:

@@ -1,7 +1,7 @@
 """The base of the training of every task."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -10,9 +10,11 @@ import torch
 from pydantic import BaseModel
 from torch import Generator, Tensor, nn
 
+from saccade.data.files import escape
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.scenes import MIN_SIDE
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import DataError, SaccadeError, UsageError
+from saccade.tasks.balance import balanced_weights, mirrored_classes
 from saccade.tasks.base import Task
 from saccade.tasks.encoders import ChannelStats, channel_stats, digest, floor_to_patches
 from saccade.tasks.saved import TrainedTask
@@ -36,10 +38,12 @@ class Training:
     Attributes:
         labels: names of the classes.
         about: what the card of the trained model says of its data.
+        notes: on what was taken from the pretrained model, and what may surprise.
     """
 
     recipe: BaseModel
     model: nn.Module
+    _weights: Tensor | None = None  # with --balance, how often each picture is drawn
 
     def __init__(self, train: Dataset, val: Dataset, recipe: BaseModel, seed: int, pretrained: Task | None):
         """Raises DataError if the sets have different classes."""
@@ -51,6 +55,14 @@ class Training:
             "validated on": val.label,
             "start": None if pretrained is None else pretrained.name,
         }
+        self.notes: list[str] = []
+        pair = mirrored_classes(self.labels) if getattr(recipe, "hflip", False) else None
+        if pair is not None:
+            left, right = map(escape, pair)
+            self.notes.append(
+                f"half of the pictures are flipped, and the classes {left} and {right} seem to be mirror images: "
+                "--no-hflip tells them apart"
+            )
         self._identity: list[object] = [train.classes, [train.names, val.names]]
         torch.manual_seed(seed)
 
@@ -58,6 +70,16 @@ class Training:
     def identity(self) -> str:
         """A hash of the class names, of the names of all pictures, and of the name of the pretrained model."""
         return digest(*self._identity, self.about["start"])
+
+    def _balance(self, shown: Iterable[Iterable[int]]) -> None:
+        """Draw pictures by the classes they show. shown: the classes of each."""
+        self._weights = balanced_weights(shown, len(self.labels))
+
+    def _drawn(self, indices: Tensor, generator: Generator) -> Tensor:
+        """The indices of a batch, or with --balance as many that are drawn at random, with replacement."""
+        if self._weights is None:
+            return indices
+        return torch.multinomial(self._weights, len(indices), replacement=True, generator=generator)
 
     def collate(self, batches: list[Any]) -> list[Any]:
         """The batches of one process and step as `loss` takes them."""
@@ -125,7 +147,7 @@ class SourceTraining(Training):
     """
 
     recipe: Any
-    source: Source
+    source: Any  # a `Source`; to be balanced, with `shown`: the classes in each sample
     size: tuple[int, int]
     patch: int
 
@@ -144,6 +166,12 @@ class SourceTraining(Training):
             return (self.source.samples(indices, self.size, generator)[0] * 255).round().byte()
 
         return channel_stats(pictures, min(len(self.source), 1000), self.pretrained)
+
+    def _balance_source(self) -> None:
+        """`_balance` by the classes of the source. Raises UsageError for one without."""
+        if isinstance(self.source, SceneSource):
+            raise UsageError("--balance: scenes are rendered anew for each batch, none is rare; leave it out")
+        self._balance(self.source.shown())
 
     def _describe_data(self, validation: int) -> None:
         self.about |= {"data": self.source.label, "pictures": len(self.source), "validation pictures": validation}

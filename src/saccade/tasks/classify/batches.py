@@ -32,6 +32,7 @@ class Augmentation:
             (size, size),
             self.classes,
             crop=r.crop,
+            hflip=r.hflip,
             trivial_augment=r.trivial_augment,
             random_erasing=r.random_erasing,
             mixup=r.mixup,

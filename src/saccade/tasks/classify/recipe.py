@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from saccade.options import Options
+from saccade.options import PictureRecipe
 
 
-class ClassifyRecipe(Options):
+class ClassifyRecipe(PictureRecipe):
     """Model and augmentation. The defaults suit hundreds to hundreds of thousands of pictures."""
 
     renamed: ClassVar[dict[str, str]] = {

@@ -16,7 +16,7 @@ from saccade.tasks.classify.loss import classification_loss
 from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.classify.scores import score
 from saccade.tasks.classify.task import ClassifyTask, probabilities
-from saccade.tasks.encoders import channel_stats, encoder_config, floor_to_patches
+from saccade.tasks.encoders import channel_stats, encoder_config, floor_to_patches, freeze_encoder, load_pretrained
 from saccade.tasks.training import Training
 
 
@@ -40,7 +40,9 @@ class ClassifyTraining(Training):
         pool: Literal["cls", "mean"] = "mean" if pretrained is not None and pretrained.target == "mean" else "cls"
         self.model: nn.Module = Classifier(ClassifierConfig(vit=encoder, classes=len(self.labels), pool=pool))
         if pretrained is not None:
-            self.model.vit.load_state_dict(pretrained.vit.state_dict())
+            self.notes.append(load_pretrained(self.model, pretrained, self.labels))
+        if recipe.freeze_encoder:
+            freeze_encoder(self.model, pretrained)
         cached = recipe.cache_size or math.ceil(size * 9 / 8)
         self.data = prepare(train, Preprocess((cached, cached), "crop"), draft=True)
         mean, std = channel_stats(lambda indices: self.data[indices][0], len(self.data), pretrained)
@@ -48,6 +50,10 @@ class ClassifyTraining(Training):
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=detail)
         self.val: Arrays | Streamed = prepare(val, self.preprocess)
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
+        if recipe.balance:
+            by_name = dict(zip(train.names, train.labels.tolist(), strict=True))
+            labels = self.data.targets.tolist() if isinstance(self.data, Arrays) else map(by_name.get, self.data.names)
+            self._balance([label] for label in labels)
         self.about |= {"pictures": len(self.data), "validation pictures": len(self.val)}
 
     def __len__(self) -> int:
@@ -57,7 +63,7 @@ class ClassifyTraining(Training):
         """Augmented pictures and soft labels."""
         size = max(self.patch, self.recipe.size_at(progress) // self.patch * self.patch)
         augment = self.augmentation.at(size, mix=progress < 1 - self.recipe.mixup_off_fraction)
-        return Batch(*augment(*self.data[indices], generator))
+        return Batch(*augment(*self.data[self._drawn(indices, generator)], generator))
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
         """Cross-entropy with the soft labels."""

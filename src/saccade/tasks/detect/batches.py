@@ -36,6 +36,10 @@ class ObjectSource:
     def __len__(self) -> int:
         return len(self.objects)
 
+    def shown(self) -> list[list[int]]:
+        """The classes of each picture."""
+        return [objects.labels.tolist() for objects in self.objects]
+
     def samples(
         self, indices: Tensor, size: tuple[int, int], generator: Generator
     ) -> tuple[Tensor, list[ObjectAnnotations]]:

@@ -4,10 +4,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from saccade.options import Options, Zoom, progressive_size
+from saccade.options import PictureRecipe, Zoom, progressive_size
 
 
-class DetectRecipe(Options):
+class DetectRecipe(PictureRecipe):
     """Model and augmentation. The defaults suit hundreds to tens of thousands of pictures."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -19,8 +19,6 @@ class DetectRecipe(Options):
         "depth": "decoder_depth",
     }
 
-    model: str = "small/8"
-    """Preset of the ViT encoder."""
     size: Annotated[int, Field(gt=0)] = 320
     """Longer side of the input in pixels; the shorter side follows from the aspect ratio of the training pictures."""
     queries: Annotated[int, Field(gt=0)] = 60
@@ -46,7 +44,7 @@ class DetectRecipe(Options):
 
     def augmentation(self) -> dict[str, Any]:
         """For `ObjectAugment`."""
-        turned = {"vflip": self.vflip, "rot90": self.rot90}
+        turned = {"hflip": self.hflip, "vflip": self.vflip, "rot90": self.rot90}
         return {"scale": self.zoom, "color_jitter": self.color_jitter, **turned}
 
     def size_at(self, progress: float) -> int:

@@ -31,7 +31,7 @@ from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
-from saccade.tasks.encoders import encoder_config, floor_to_patches, input_size, load_pretrained
+from saccade.tasks.encoders import encoder_config, floor_to_patches, freeze_encoder, input_size, load_pretrained
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
 
 MASK_CHANNELS = 16  # features of a pixel, from which masks are made
@@ -68,6 +68,8 @@ class DetectTraining(SourceTraining):
             self.source = SceneObjectSource(train, recipe.masks)
         else:
             self.source = ObjectSource(train, Preprocess(self.size, "letterbox"), recipe.augmentation(), recipe.masks)
+        if recipe.balance:
+            self._balance_source()
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "letterbox", mean=mean, std=std)
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False, planes=recipe.masks)
@@ -77,14 +79,16 @@ class DetectTraining(SourceTraining):
     def _network(self, config: DetectorConfig) -> Detector:
         model = Detector(config)
         if self.pretrained is not None:
-            load_pretrained(model, self.pretrained, self.labels, self.relations)
+            self.notes.append(load_pretrained(model, self.pretrained, self.labels, self.relations))
+        if self.recipe.freeze_encoder:
+            freeze_encoder(model, self.pretrained)
         if not self.recipe.denoising_queries:  # unused: distributed training would wait for its gradient
             model.label_embedding.requires_grad_(False)
         return model
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
         """Augmented pictures, their objects, and denoising queries."""
-        pictures, objects = self.source.samples(indices, self._size_at(progress), generator)
+        pictures, objects = self.source.samples(self._drawn(indices, generator), self._size_at(progress), generator)
         targets = make_targets(objects, len(self.relations))
         if self.recipe.masks:
             targets = targets._replace(masks=make_mask_targets(objects, generator))

@@ -37,6 +37,11 @@ class SegmentSource:
     def __len__(self) -> int:
         return len(self.data)
 
+    def shown(self) -> list[list[int]]:
+        """The classes of each picture."""
+        classes = (self.data[[i]][1].unique().tolist() for i in range(len(self.data)))
+        return [[label for label in each if label != IGNORE_INDEX] for each in classes]
+
     def samples(self, indices: Tensor, size: tuple[int, int], generator: Generator) -> tuple[Tensor, Tensor]:
         """Pictures (b c y x), 0 to 1, of `size` (height, width), and their masks (b y x)."""
         low, high = (zoom * size[0] / self.crop[0] for zoom in self.recipe.zoom)

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from saccade.options import Options, Zoom, progressive_size
+from saccade.options import PictureRecipe, Zoom, progressive_size
 
 
-class SegmentRecipe(Options):
+class SegmentRecipe(PictureRecipe):
     """Model and augmentation. The defaults suit hundreds of pictures."""
 
     renamed: ClassVar[dict[str, str]] = {
@@ -19,8 +19,6 @@ class SegmentRecipe(Options):
         "flip": "hflip",
     }
 
-    model: str = "small/8"
-    """Preset of the ViT encoder."""
     size: Annotated[int, Field(gt=0)] = 480
     """Longer side in pixels to which whole pictures are resized; the shorter side follows from the aspect ratio of the
     training pictures."""
@@ -35,8 +33,6 @@ class SegmentRecipe(Options):
     """Train on pictures of half the size first, at a quarter of the cost, and increase to the full size."""
     zoom: tuple[Zoom, Zoom] = (0.6, 1.6)
     """Range of the random scale factor."""
-    hflip: bool = True
-    """Random horizontal flips."""
     color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.4
     """Strength of random changes of brightness, contrast and saturation, 0 to 1."""
     boundary_weight: Annotated[float, Field(ge=0)] = 2.0

@@ -12,7 +12,7 @@ from saccade.data.segments import SegmentSet
 from saccade.device import Device
 from saccade.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from saccade.tasks.base import Task
-from saccade.tasks.encoders import ceil_to_patches, encoder_config, input_size, load_pretrained
+from saccade.tasks.encoders import ceil_to_patches, encoder_config, freeze_encoder, input_size, load_pretrained
 from saccade.tasks.saved import no_readable_pictures
 from saccade.tasks.segment.batches import Batch, SceneMaskSource, SegmentSource
 from saccade.tasks.segment.loss import segmentation_loss
@@ -43,11 +43,15 @@ class SegmentTraining(SourceTraining):
         decoder = {"depth": recipe.decoder_depth, "pixel_channels": recipe.pixel_channels}
         self.model: nn.Module = Segmenter(SegmenterConfig(vit=encoder, classes=len(self.labels), **decoder))
         if pretrained is not None:
-            load_pretrained(self.model, pretrained, self.labels)
+            self.notes.append(load_pretrained(self.model, pretrained, self.labels))
+        if recipe.freeze_encoder:
+            freeze_encoder(self.model, pretrained)
         if isinstance(train, SceneSegments):
             self.source = SceneMaskSource(train.scenes)
         else:
             self.source = SegmentSource(train, Preprocess(whole, "letterbox"), self.size, recipe)
+        if recipe.balance:
+            self._balance_source()
         mean, std = self._channel_stats(seed)
         self.preprocess = Preprocess(self.size, "crop", shortest=min(whole), mean=mean, std=std)
         self.val = val
@@ -58,7 +62,7 @@ class SegmentTraining(SourceTraining):
 
     def batch(self, indices: Tensor, generator: Generator, progress: float) -> Batch:
         """Augmented pictures and their masks."""
-        pictures, masks = self.source.samples(indices, self._size_at(progress), generator)
+        pictures, masks = self.source.samples(self._drawn(indices, generator), self._size_at(progress), generator)
         return Batch(self.preprocess.standardize(pictures), masks)
 
     def loss(self, model: nn.Module, batches: list[Batch], device: torch.device) -> Tensor:
