@@ -2,10 +2,14 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
-from saccade.data import output
+from saccade.data import output, tensor_files
+from saccade.data.tensor_files import write_tensors
 from saccade.errors import DataError
 
 
@@ -35,14 +39,109 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     out = tmp_path / "page.html"
     out.write_bytes(b"old")
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DataError, match="cannot be written there"):
         output.write_file(out, b"new")
     assert out.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["page.html"]
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_new_files_and_folders_have_the_permissions_of_the_umask(tmp_path, umask):
+    output.write_file(tmp_path / "page.html", b"one")
+    with output.atomic_folder(tmp_path / "set") as place:
+        (place / "a").write_bytes(b"a")
+        write_tensors({"a": torch.zeros(2)}, place / "b.safetensors")
+    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("page.html", "set")}
+    assert modes == {"page.html": 0o640, "set": 0o750}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "set").iterdir()} == {0o640}
+
+
+def write_folder(out, names, replace=True):
+    with output.atomic_folder(out, replace) as place:
+        for name in names:
+            (place / name).write_text(str(names))
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_as_a_whole(tmp_path, monkeypatch, exchange):
+    out = tmp_path / "model"
+    if not exchange:
+        monkeypatch.setattr(output, "_exchange", lambda *_: False)
+    for names in ("ab", "ab", "abc"):
+        write_folder(out, names)
+        assert {p.name: p.read_text() for p in out.iterdir()} == dict.fromkeys(names, names)
+    write_folder(out, "a")  # what else it holds stays
+    assert {p.name: p.read_text() for p in out.iterdir()} == {"a": "a", "b": "abc", "c": "abc"}
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_folder_with_files_is_not_replaced_unless_that_is_meant(tmp_path):
+    write_folder(tmp_path / "frames", "ab")
+    with pytest.raises(DataError, match="frames cannot be written there"):
+        write_folder(tmp_path / "frames", "c", replace=False)
+    assert sorted(os.listdir(tmp_path / "frames")) == ["a", "b"]
+    assert os.listdir(tmp_path) == ["frames"]
+
+
+def test_everything_is_on_disk_before_the_folder_is_replaced(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(os, "fsync", lambda opened: done.append(Path(os.readlink(f"/proc/self/fd/{opened}")).name))
+    monkeypatch.setattr(output, "_exchange", lambda *_: done.append("exchange") or True)
+    for names in ("ab", "ab"):
+        write_folder(tmp_path / "model", names)
+    assert done[-2:] == ["exchange", tmp_path.name]
+    assert {"a", "b"} <= set(done[4:-3])
+    assert done[-3].startswith(".model-")
+
+
+def test_leftovers_of_killed_writers_are_swept(tmp_path):
+    for name in (".model-0123456789abcdef", ".model-mine", ".model2-0123456789abcdef"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").write_text("x")
+    (tmp_path / ".model-0123456789abcde0").write_text("x")
+    output.sweep(tmp_path / "model")
+    assert sorted(os.listdir(tmp_path)) == [".model-mine", ".model2-0123456789abcdef"]
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_full_disk_is_named_with_what_is_kept(tmp_path, monkeypatch, before):
+    out = tmp_path / "page.html"
+    if before:
+        out.write_bytes(before)
+    monkeypatch.setattr(os, "fsync", full)
+    kept = "what was there before is kept" if before else "nothing of it is left"
+    with pytest.raises(DataError, match=rf"page\.html cannot be written there \(No space left on device\), {kept}"):
+        output.write_file(out, b"new")
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize("message", ["Error while serializing: I/O error: No space left on device (os error 28)"])
+def test_a_full_disk_for_tensors_is_an_error_of_the_system(tmp_path, monkeypatch, message):
+    def failing(*_):
+        raise SafetensorError(message)
+
+    monkeypatch.setattr(tensor_files, "save_file", failing)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        write_tensors({}, tmp_path / "a.safetensors")
+    assert error.value.errno == 28
+
+
+def test_errors_of_other_files_pass(tmp_path):
+    with pytest.raises(FileNotFoundError), output.atomic_write(tmp_path / "out.json"):
+        (tmp_path / "in" / "picture.png").read_bytes()
+    assert os.listdir(tmp_path) == []
 
 
 def test_devices_are_written_to(tmp_path):

@@ -1,17 +1,27 @@
 """Output files: never over an input, and written completely or not at all."""
 
+import ctypes
+import errno
+import glob
+import io
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from saccade.data.files import escape
-from saccade.errors import DataError
+from saccade.errors import DataError, in_one_line
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full-width ones too
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
+_HERE = -100  # AT_FDCWD: paths are relative to the current folder
 
 
 def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
@@ -28,78 +38,158 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
 
 
 def write_file(out: Path, content: bytes) -> None:
-    """Write `content` to `out`, replacing it only once everything is written."""
-    try:
-        with atomic_write(out) as file:
-            file.write(content)
-    except OSError as error:
-        raise write_error(out, error) from error
+    """Write `content` to `out`, replacing it only once everything is on disk."""
+    with atomic_write(out) as file:
+        file.write(content)
+
+
+def write_png(out: Path, picture: "Image.Image", **options: Any) -> None:
+    """Write a picture as `write_file` does. options: of Pillow's `save`."""
+    content = io.BytesIO()
+    picture.save(content, "PNG", **options)
+    write_file(out, content.getvalue())
 
 
 @contextmanager
 def atomic_write(out: Path) -> Iterator[IO[bytes]]:
-    """A temporary file that replaces `out` when the context ends without an error.
+    """A temporary file that replaces `out`, once it is on disk, when the context ends without an error.
 
-    Raises DataError if it cannot be created or moved. Convert errors of writes with `write_error`."""
-    if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
-        with out.open("wb") as stream:
-            yield stream
-        return
-    with temporary_file(out) as file:
-        try:
-            yield file
-            file.flush()
-            publish(file.name, out)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    Raises DataError if it cannot be created, written or moved; `out` is then as it was before."""
+    with output_errors(out):
+        if out.exists() and not out.is_file():  # a pipe, a terminal, /dev/null
+            with out.open("wb") as stream:
+                yield stream
+            return
+        with temporary_file(out) as file:
+            try:
+                yield file
+                file.flush()
+                publish(file.name, out)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
 
 
 def temporary_file(out: Path) -> IO[bytes]:
     """A new file in the folder of `out`, with a name of its own. Raises DataError where it cannot be created."""
-    try:
-        return tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name[:40]}-", delete=False)
-    except OSError as error:
-        raise write_error(out, error) from error
-
-
-@contextmanager
-def atomic_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `out`, which does not exist or is empty, when the context ends without an error.
-
-    Raises DataError if it cannot be created, filled or moved."""
-    place = ""
-    try:
-        place = tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}-")
-        yield Path(place)
-        os.chmod(place, 0o777 & ~umask())
-        os.replace(place, out)
-    except OSError as error:
-        raise write_error(out, error) from error
-    finally:
-        if place:
-            shutil.rmtree(place, ignore_errors=True)
+    with output_errors(out):
+        return open(_temporary_name(out), "x+b")
 
 
 def publish(file: str, out: Path) -> None:
-    """Move a finished temporary file to `out`, with the permissions of a new file or of the one it replaces."""
-    try:
-        os.chmod(file, out.stat().st_mode if out.exists() else 0o666 & ~umask())
+    """Move a finished temporary file to `out`, on disk when this returns, with the permissions of the file it replaces.
+    Raises DataError where that fails."""
+    with output_errors(out):
+        sync(Path(file))
+        if out.exists():
+            os.chmod(file, out.stat().st_mode)
         os.replace(file, out)
+        sync(out.parent)
+
+
+@contextmanager
+def atomic_folder(out: Path, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder that becomes `out`, which does not exist or is empty, when the context ends without an error.
+
+    replace: `out` may exist; its files are replaced by those written, all in one step unless it holds others too.
+    Everything is on disk before, so that either the old files or the new ones survive a power cut.
+    Raises DataError if it cannot be created, filled or moved; `out` is then as it was before."""
+    place = Path(_temporary_name(out))
+    try:
+        with output_errors(out):
+            place.mkdir()
+            yield place
+            for each in [*place.rglob("*"), place] if replace else []:
+                sync(each)
+            if replace and out.exists():
+                _replace(place, out)
+            else:
+                os.replace(place, out)
+            sync(out.parent)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)  # what was written, after an error; else what it replaced
+
+
+def sweep(out: Path) -> None:
+    """Remove what killed processes left of writes to `out`. No other process may be writing it now."""
+    for place in out.parent.glob(f"{glob.escape(_prefix(out))}{'[0-9a-f]' * 16}"):
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, is on disk, so that it survives a power cut."""
+    if os.name == "nt" and path.is_dir():  # folders cannot be opened there
+        return
+    opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
     except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync folders
+            raise
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def output_errors(out: Path) -> Iterator[None]:
+    """Turns errors of the operating system while `out` is written into DataError; those of other files pass."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_part(error.filename, out):
+            raise
         raise write_error(out, error) from error
 
 
 def write_error(out: Path, error: OSError) -> DataError:
-    """The error for a file that cannot be written."""
-    return DataError(f"{escape(out)} cannot be written there ({error.strerror}); choose another path")
+    """The error for a file or folder that cannot be written; what was there before is kept."""
+    why = error.strerror or in_one_line(error)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(f"{escape(out)} cannot be written there ({why}); choose another path")
+    kept = "what was there before is kept" if os.path.lexists(out) else "nothing of it is left"
+    return DataError(f"{escape(out)} cannot be written there ({why}), {kept}; free some space or choose another path")
 
 
-def umask() -> int:
-    """Permissions that new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _is_part(file: object, out: Path) -> bool:
+    """Whether a file of an error is `out`, its folder, or a temporary file for it. Errors of writes name no file."""
+    if not isinstance(file, (str, bytes)):
+        return True
+    path = Path(os.fsdecode(file))
+    return path in (out, out.parent) or any(part.startswith(_prefix(out)) for part in path.parts)
+
+
+def _replace(new: Path, out: Path) -> None:
+    names = set(os.listdir(new))
+    if not names >= set(os.listdir(out)):  # whatever else it holds stays
+        for name in sorted(names):
+            os.replace(new / name, out / name)
+        sync(out)
+    elif not _exchange(new, out):  # for a moment there is none
+        aside = _temporary_name(out)
+        os.replace(out, aside)
+        os.replace(new, out)
+        os.replace(aside, new)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Exchange the names of two folders atomically. False where the system or the file system cannot do that."""
+    names = os.fsencode(a), os.fsencode(b)
+    if sys.platform == "darwin":
+        return ctypes.CDLL(None).renamex_np(*names, _EXCHANGE) == 0
+    if sys.platform != "linux" or (rename := getattr(ctypes.CDLL(None), "renameat2", None)) is None:
+        return False
+    return rename(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0
+
+
+def _prefix(out: Path) -> str:
+    return f".{out.name[:40]}-"
+
+
+def _temporary_name(out: Path) -> str:
+    return str(out.with_name(f"{_prefix(out)}{secrets.token_hex(8)}"))
 
 
 def csv_cell(text: str) -> str:

@@ -9,15 +9,18 @@ from typing import Any, ClassVar, Self
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
+from saccade.data.digests import check_digest, file_digest, with_digest
 from saccade.data.files import escape
+from saccade.data.output import atomic_folder, output_errors
 from saccade.data.preprocess import Preprocess
+from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
 from saccade.tasks.base import Task
 
-NAME = "config.json"
+NAME, WEIGHTS = "config.json", "model.safetensors"
 MAX_PATCHES = 256 * 256  # of a picture: far more than any model has, and not enough to exhaust memory
 
 
@@ -30,6 +33,8 @@ class _Config(BaseModel):
     relations: list[str] = []
     preprocess: Preprocess
     card: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    """File name -> its digest; models of earlier versions have none."""
 
 
 @dataclass
@@ -52,8 +57,9 @@ class TrainedTask(Task):
     network_config: ClassVar[type[BaseModel]]
 
     def save(self, folder: Path, **card: Any) -> None:
-        """Write model.safetensors and config.json. card: stored in the config (scores, recipe, data)."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write model.safetensors and config.json with their digests; an earlier model there is replaced as a whole.
+
+        card: stored in the config (scores, recipe, data). Raises DataError if they cannot be written."""
         config = {
             "saccade": 1,
             "task": self.kind,
@@ -63,15 +69,20 @@ class TrainedTask(Task):
             "preprocess": asdict(self.preprocess),
             "card": {**self.card, **card},
         }
-        save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / "model.safetensors")
-        (folder / NAME).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
+        with output_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(folder, replace=True) as place:
+            write_tensors(self.model.state_dict(), place / WEIGHTS)
+            config = with_digest({**config, "files": {WEIGHTS: file_digest(place / WEIGHTS)}})
+            (place / NAME).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> Self:
         """Read what `save` wrote, also with the parameter names of earlier versions. Raises CheckpointError, with the
-        reason, for a folder that is not a complete model."""
+        reason, for a folder that is not a complete model or whose files do not match their digests."""
         try:
-            config = _Config.model_validate_json((folder / NAME).read_bytes())
+            content, weights, digest = _read(folder)
+            config = _Config.model_validate_json(content)
             shape: Any = cls.network_config.model_validate(config.model)
             if config.task != cls.kind:
                 raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
@@ -80,15 +91,32 @@ class TrainedTask(Task):
                 raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MAX_PATCHES} expected")
             _check("labels", config.labels, getattr(shape, "classes", 0))
             _check("relations", config.relations, getattr(shape, "relations", 0))
-            weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+            weights = {k: v.float() for k, v in weights.items()}
             with torch.device("meta"):  # allocates nothing until the shapes are known to match the file
                 cls.network(shape).load_state_dict(weights, assign=True)
+            _check_digests(content, config.files, digest)  # last, as the checks before say more of what is wrong
             model = cls.network(shape)
             model.load_state_dict(weights)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, RecursionError, SafetensorError) as error:
             raise CheckpointError(f"{folder} is not a complete Saccade model: {in_one_line(error)}") from error
         known = {"labels": config.labels, "relations": config.relations}
         return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, **known)
+
+
+def _read(folder: Path) -> tuple[bytes, dict[str, Tensor], str]:
+    """Content of config.json, weights, and their digest: of one model, also where it is being replaced meanwhile."""
+    config = (folder / NAME).read_bytes()
+    weights, digest = load_file(folder / WEIGHTS), file_digest(folder / WEIGHTS)
+    return (config, weights, digest) if (folder / NAME).read_bytes() == config else _read(folder)
+
+
+def _check_digests(content: bytes, files: dict[str, str], digest: str) -> None:
+    try:
+        check_digest(json.loads(content))
+    except ValueError as error:
+        raise ValueError(f"{NAME}: {error}") from error
+    if files.get(WEIGHTS, digest) != digest:
+        raise ValueError(f"{WEIGHTS} is damaged: its sha256 does not match that in {NAME}; fetch or train it again")
 
 
 def kind_in(folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -144,6 +145,7 @@ def test_names_of_any_script_survive(tmp_path):
 
 
 def test_half_precision_files_open_in_fp32(task, saved):
+    tiny.without_digests(saved)
     weights = {k: v.half() for k, v in load_file(saved / "model.safetensors").items()}
     save_file(weights, saved / "model.safetensors")
     other = ClassifyTask.open(saved)
@@ -195,6 +197,58 @@ def test_missing_and_unknown_weights_are_named(saved):
     weights["tail.weight"] = weights.pop("head.weight")
     save_file(weights, saved / "model.safetensors")
     refused(saved, "head.weight", "tail.weight")
+
+
+@pytest.mark.parametrize("byte", [-1, -1000])
+def test_a_changed_bit_of_the_weights_is_found(saved, byte):
+    content = bytearray((saved / "model.safetensors").read_bytes())
+    content[byte] ^= 1
+    (saved / "model.safetensors").write_bytes(content)
+    refused(saved, "model.safetensors is damaged")
+
+
+def test_a_changed_letter_of_the_config_is_found(saved):
+    text = (saved / "config.json").read_text()
+    (saved / "config.json").write_text(text.replace('"green"', '"groen"'))
+    refused(saved, "config.json", "changed after it was written", "sha256")
+    tiny.without_digests(saved)
+    assert ClassifyTask.open(saved).labels[1] == "groen"
+
+
+def test_saving_replaces_the_model_and_keeps_other_files(task, saved):
+    other = tiny.task(("x", "y", "z"))
+    other.save(saved)
+    (saved / "notes.txt").write_text("mine")
+    task.save(saved)
+    assert ClassifyTask.open(saved).labels == task.labels
+    assert {p.name for p in saved.iterdir()} == {"config.json", "model.safetensors", "notes.txt"}
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_reader_never_sees_two_models_mixed(tmp_path):
+    """Another thread replaces the model all the time."""
+    models = [tiny.task(tuple(f"{i}{c}" for c in "abc"), seed=i) for i in range(2)]
+    biases = []
+    for i, model in enumerate(models):
+        torch.nn.init.constant_(model.model.head.bias, i)
+    models[0].save(tmp_path / "model")
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            for model in models:
+                model.save(tmp_path / "model")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(30):
+            found = ClassifyTask.open(tmp_path / "model")
+            biases.append(found.model.head.bias[0].item())
+            assert found.labels[0] == f"{int(biases[-1])}a"
+    finally:
+        done.set()
+        writer.join()
 
 
 @pytest.mark.parametrize(
