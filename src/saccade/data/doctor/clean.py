@@ -157,22 +157,27 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
                 done.add(picture.where)
                 text = _repaired_lines(examined, part.name, picture, changes)
                 _write(out, picture.where, text.encode())
-    names = layout.names
+    names = layout.sheet.names
     if names is None:
         return
-    if not layout.splits:
-        _write(out, "classes.txt", "".join(f"{name}\n" for name in names).encode())
+    if not layout.splits and list(names) == list(range(len(names))):
+        _write(out, "classes.txt", "".join(f"{name}\n" for name in names.values()).encode())
         return
     # written anew: the original may have paths of another machine, or lists
-    yaml_file = "".join(f"{name}: {name}.txt\n" for name in parts)
-    yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(names))
+    yaml_file = "".join(f"{name}: {name}.txt\n" for name in parts if name)
+    yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in names.items())
+    if layout.sheet.keypoints:
+        yaml_file += f"kpt_shape: {list(layout.sheet.keypoints)}\n"
     _write(out, "data.yaml", yaml_file.encode())
     for name, pictures in parts.items():
-        _write(out, f"{name}.txt", "".join(f"./{subject.display_name(each)}\n" for each in pictures).encode())
+        if name:
+            _write(out, f"{name}.txt", "".join(f"./{subject.display_name(each)}\n" for each in pictures).encode())
 
 
 def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture, changes: Counter[str]) -> str:
     """The lines of valid objects."""
+    layout = examined.subject.layout
+    assert isinstance(layout, yolo.YOLO)
     file = join(examined.subject.root, picture.where)
     lines = read_text(examined.subject.store, file).splitlines()
     repairs = _repairs(examined, split, picture, changes)
@@ -184,9 +189,10 @@ def _repaired_lines(examined: Examination, split: str, picture: AnnotatedPicture
             left, top, right, bottom = box
             shares = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
             words = line.split()
-            if len(words) > 5:  # a polygon: clip its corners
+            first = layout.columns.box_at.get(len(words), 1)
+            if each.shape:  # a polygon: clip its corners
                 shares = [min(max(number(word), 0.0), 1.0) for word in words[1:]]
-            line = " ".join([words[0], *(f"{share:.8f}" for share in shares)])
+            line = " ".join([*words[:first], *(f"{share:.8f}" for share in shares), *words[first + len(shares) :]])
         if box is not None:
             kept.append(f"{line}\n")
     return "".join(kept)

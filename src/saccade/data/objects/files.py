@@ -19,6 +19,8 @@ from saccade.data.objects.annotations import (
     check_box,
     check_boxes,
 )
+from saccade.data.objects.outlines import masks as draw_masks
+from saccade.data.objects.outlines import scale_outline
 from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.store import relative_to
 from saccade.errors import DataError
@@ -134,8 +136,10 @@ class ObjectFiles(AnnotatedFiles):
                 self._refuse(raw, each.where, verdict)
             elif verdict.outside > ROUNDING[False] and not self._normalized:
                 self._note("boxes of pictures whose annotation claims no size reach beyond them; cut at the edges")
+            if masks and each.fault:
+                self._refuse(raw, each.where, BoxCheck("mask broken", each.fault, each.box))
             boxes.append(verdict.box)
-            objects.append((each, not verdict.kind))
+            objects.append((each, not verdict.kind and not (masks and each.fault and each.shape is None)))
         kept = [i for i, (_, sound) in enumerate(objects) if sound]
         triplets = _kept_relations(raw, kept)
         chosen = [objects[i][0] for i in kept]
@@ -144,7 +148,7 @@ class ObjectFiles(AnnotatedFiles):
             torch.tensor([each.label for each in chosen], dtype=torch.int64),
             size,
             torch.tensor([each.crowd for each in chosen], dtype=torch.bool),
-            self._masks(chosen, size, index) if masks else None,
+            self._masks([_scaled(each, scale) for each in chosen], size, index) if masks else None,
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
             _areas(chosen, [boxes[i] for i in kept]),
         )
@@ -152,10 +156,8 @@ class ObjectFiles(AnnotatedFiles):
     def _masks(self, objects: list[AnnotatedObject], size: tuple[int, int], index: int) -> Tensor | None:
         if not objects or any(each.shape is None for each in objects):
             return None
-        from saccade.data.objects.coco import masks
-
         try:
-            drawn = masks(objects, size)
+            drawn = draw_masks(objects, size)
         except DataError as error:
             raise DataError(f"{escape(self.names[index])}: {error}") from error
         return None if drawn is None else torch.from_numpy(drawn).bool()
@@ -167,6 +169,13 @@ def _areas(objects: list[AnnotatedObject], boxes: list[Box]) -> Tensor | None:
         return None
     sides = ((right - left) * (bottom - top) for left, top, right, bottom in boxes)
     return torch.tensor([own if each.area is None else each.area for each, own in zip(objects, sides, strict=True)])
+
+
+def _scaled(each: AnnotatedObject, scale: tuple[int, ...]) -> AnnotatedObject:
+    """The object with its outline in pixels. scale: width, height and again."""
+    if scale[0] == scale[1] == 1 or each.shape is None:
+        return each
+    return replace(each, shape=scale_outline(each.shape, scale[0], scale[1]))
 
 
 def _kept_relations(raw: AnnotatedPicture, keep: list[int]) -> list[tuple[int, int, int]]:

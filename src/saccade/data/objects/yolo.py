@@ -1,110 +1,98 @@
-"""YOLO: a text file for each picture, a line for each object: class, then centre x, centre y, width, height normalized
-to 0..1; or class, then the corners of a polygon, of which the bounding box is used.
+"""YOLO: a text file for each picture, a line for each object (`yolo_labels.py`).
 
-labels/.../a.txt belongs to images/.../a.jpg; without a folder named images, both are in the same folder. data.yaml
-lists classes and splits; without it, classes.txt (or obj.names) lists the classes, and folder names give the splits.
+data.yaml or darknet's obj.data lists classes and splits (`yolo_sheet.py`); without splits in it, lists of pictures
+(train.txt, valid.txt) or folder names give them; without names in it, classes.txt or obj.names lists the classes.
+`yolo_files.py` finds pictures and label files.
 """
 
-import math
-import posixpath
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 
-import yaml
-
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import (
-    AnnotatedObject,
-    AnnotatedPicture,
-    Annotations,
-    Problem,
-    check_names,
-    number,
-    resolve_classes,
-)
-from saccade.data.split_names import split_role
-from saccade.data.store import Store, join, parent_folder, pictures_in, read_bytes, read_text, relative_to
-from saccade.errors import DataError, in_one_line
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
+from saccade.data.objects.yolo_files import Places, is_label, once, pair_labels
+from saccade.data.objects.yolo_labels import Columns, find_columns, looks_like_labels, parse_line
+from saccade.data.objects.yolo_sheet import Sheet, class_file, find_sheets
+from saccade.data.split_names import folder_kind, sibling_roles, split_role
+from saccade.data.store import Store, join, parent_folder, read_bytes, read_text, relative_to
+from saccade.errors import DataError
 
-CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
-MAX_YAML_BYTES = 1 << 20
-
-
-class _Plain(yaml.SafeLoader):
-    """A loader without aliases, which can expand a few lines to billions of values."""
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"it has the alias *{self.peek_event().anchor}; write out what it stands for")
-        return super().compose_node(parent, index)
+SAMPLE = 64  # label files that are looked at to tell them from other texts
+MAX_CLASSES = 1 << 14  # classes of a set in which nothing names them
 
 
 @dataclass
 class YOLO:
-    """A YOLO data set. pictures: split -> pictures. names: classes by number, None if unknown. repeated: split ->
-    pictures that occur more than once in its lists."""
+    """A YOLO data set. sheet: data.yaml or what stands for it. pictures: split -> pictures. labels: picture -> label
+    file. problems: split -> pictures that its lists repeat or that are missing."""
 
     store: Store
     root: str
+    sheet: Sheet
     pictures: dict[str, list[str]]
-    names: list[str] | None
-    notes: list[str] = field(default_factory=list)
-    repeated: dict[str, list[Problem]] = field(default_factory=dict)
+    labels: dict[str, str]
+    problems: dict[str, list[Problem]] = field(default_factory=dict)
     format: str = "YOLO"
-    _counts: list[str] | None = None
 
     @property
     def splits(self) -> list[str]:
         return [name for name in self.pictures if name]
 
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Number -> class."""
+        return self.sheet.names if self.sheet.names is not None else self._numbered()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The meaning of the columns, the same for all splits."""
+        rows = (row for line in self._lines() if isinstance(row := parse_line(line, self._numbers), list))
+        return find_columns(rows, self.sheet.keypoints, self.sheet.task)
+
+    @property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in (self.sheet.names or {}).items()}
+
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
-        """Parse a split, or the only one."""
+        """Parse a split, or the only one. Raises DataError if none of its pictures has a label file."""
         label = self.store.label + (f", {split}" if split else "")
         name = split or next(iter(self.pictures))
-        pictures = self.pictures[name]
-        notes = list(self.notes)
-        names = self.names
-        if names is None:
-            names = self._numbered()
-            notes.append(f"no file names the classes; the {len(names)} numbers found stand for them")
-        result = Annotations(
-            label,
-            "YOLO",
-            self.store,
-            self.root,
-            resolve_classes(names, classes, label),
-            problems=list(self.repeated.get(name, ())),
-            notes=notes,
-            normalized=True,
-        )
-        place = {name: i for i, name in enumerate(result.classes)}
-        index = [place[name] for name in names]
-        files = set(self.store.files)
-        for name in pictures:
-            text = label_of(name)
-            result.pictures.append(AnnotatedPicture(name, relative_to(self.root, text) if text in files else ""))
-            if text in files:
+        pictures, notes = self.pictures[name], list(self.sheet.notes)
+        if pictures and not any(each in self.labels for each in pictures):
+            raise DataError(_no_labels(label, pictures))
+        if self.sheet.names is None:
+            notes.append(f"no file names the classes; the {len(self.names)} numbers found stand for them")
+        found = list(self.names.values())
+        result = Annotations(label, "YOLO", self.store, self.root, resolve_classes(found, classes, label))
+        result.problems, result.notes, result.normalized = list(self.problems.get(name, ())), notes, True
+        notes += self.columns.notes
+        place = {each: i for i, each in enumerate(result.classes)}
+        index = {number: place[each] for number, each in self.names.items()}
+        for each in pictures:
+            text = self.labels.get(each)
+            result.pictures.append(AnnotatedPicture(each, relative_to(self.root, text) if text else ""))
+            if text:
                 self._fill(result, text, index)
             else:
-                result.unlabelled.append(name)
+                result.unlabelled.append(each)
         if result.unlabelled:
-            count = len(result.unlabelled)
-            notes.append(f"{count} pictures have no label file and were taken to hold no objects")
+            notes.append(f"{len(result.unlabelled)} pictures have no label file and were taken to hold no objects")
         return result
 
     def orphans(self) -> list[str]:
         """Label files without a picture, and pictures in no split."""
         taken = {name for names in self.pictures.values() for name in names}
-        there = {label_of(name) for name in self.store.files if is_picture(name)}
-        texts = [n for n in self.store.files if _is_label(n) and n not in there]
-        texts = [n for n in texts if "labels" in PurePosixPath(n).parts]
-        inside = {parent_folder(name) for name in taken}
+        paired = set(self.labels.values())
+        folders, inside = {parent_folder(name) for name in paired}, {parent_folder(name) for name in taken}
+        labels = {each for each in folders if any(folder_kind(part) == "annotations" for part in each.split("/"))}
+        texts = [n for n in self.store.files if is_label(n) and n not in paired and parent_folder(n) in labels]
         return texts + [n for n in self.store.files if is_picture(n) and n not in taken and parent_folder(n) in inside]
 
-    def _fill(self, result: Annotations, file: str, index: list[int]) -> None:
+    def _fill(self, result: Annotations, file: str, index: dict[int, int]) -> None:
         picture = result.pictures[-1]
-        display = escape(picture.where)
+        display, numbers = escape(picture.where), self._numbers
         try:
             lines = read_text(self.store, file).splitlines()
         except DataError as error:
@@ -112,81 +100,136 @@ class YOLO:
             result.pictures.pop()
             return
         for i, line in enumerate(lines, start=1):
-            values, where = [number(word) for word in line.split()], f"{display}, line {i}"
+            values, where = parse_line(line, numbers), f"{display}, line {i}"
             if not values:
                 continue
-            if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
-                text = f"{where} has {len(values)} values; a class and a box's 4, or a polygon's corners, expected"
-                result.problems.append(Problem("annotation broken", where, text))
-            elif not (values[0].is_integer() and 0 <= values[0] < len(index)):
-                text = f"{where} has the class {escape(line.split()[0])}; there are {len(index)}, counted from 0"
-                result.problems.append(Problem("class unknown", where, text, fatal=True))
+            found = values if isinstance(values, str) else self.columns.read(values)
+            if isinstance(found, str):
+                result.problems.append(Problem("annotation broken", where, f"{where} {found}"))
+            elif values[0] not in index:
+                result.problems.append(Problem("class unknown", where, self._unknown(where, line), fatal=True))
             else:
-                picture.objects.append(AnnotatedObject(f"line {i}", _box(values[1:]), index[int(values[0])], row=i - 1))
+                box, shape = found
+                label = index[int(values[0])]  # type: ignore[arg-type]
+                picture.objects.append(AnnotatedObject(f"line {i}", box, label, shape=shape, row=i - 1))
 
-    def _numbered(self) -> list[str]:
+    def _unknown(self, where: str, line: str) -> str:
+        last = max(self.names, default=0)
+        counted = "counted from 0" if last == len(self.names) - 1 else f"with numbers from {min(self.names)} to {last}"
+        return f"{where} has the class {escape(line.split()[0])}; there are {len(self.names)}, {counted}"
+
+    def _lines(self) -> Iterator[str]:
+        for picture in (each for part in self.pictures.values() for each in part):
+            if picture in self.labels:
+                yield from read_bytes(self.store, self.labels[picture]).decode("utf-8-sig", "replace").splitlines()
+
+    def _numbered(self) -> dict[int, str]:
         """Class numbers, up to the highest in any label file, as names."""
-        if self._counts is None:
-            most, files = -1, set(self.store.files)
-            for name in (label_of(picture) for part in self.pictures.values() for picture in part):
-                if name in files:
-                    for line in read_bytes(self.store, name).decode(errors="replace").splitlines():
-                        value = number((line.split() or [""])[0])
-                        most = max(most, int(value)) if value.is_integer() and value < 1e5 else most
-            self._counts = [str(i) for i in range(most + 1)]
-        return self._counts
-
-
-def label_of(picture: str) -> str:
-    """Name of the label file of a picture."""
-    parts = list(PurePosixPath(picture).with_suffix(".txt").parts)
-    for i in range(len(parts) - 2, -1, -1):
-        if parts[i] == "images":
-            parts[i] = "labels"
-            break
-    return "/".join(parts)
+        most = -1
+        for line in self._lines():
+            values = parse_line(line, {})
+            if values and not isinstance(values, str) and values[0].is_integer() and values[0] < MAX_CLASSES:
+                most = max(most, int(values[0]))
+        return {i: str(i) for i in range(most + 1)}
 
 
 def find(store: Store, only: str | None = None) -> YOLO | None:
     """Detect the set in a store; None if there is none. only: its data.yaml, if the store has several."""
-    files = set(store.files)
-    yaml_files = [only] if only else sorted((n for n in files if n.endswith((".yaml", ".yml"))), key=natural_key)
-    for yaml_file in yaml_files:
-        data = _read_yaml(store, yaml_file)
-        if data is not None:
-            return _from_yaml(store, yaml_file, data)
-    labelled = [n for n in store.files if is_picture(n) and label_of(n) in files and _is_label(label_of(n))]
-    if not labelled:
+    sheets, labels = find_sheets(store, only), pair_labels(store)
+    sheet = sheets[0] if sheets else None
+    if sheet is not None and sheet.splits:
+        others = [escape(each.file) for each in sheets[1:] if each.splits]
+        if others:
+            sheet.notes.append(f"{escape(sheet.file)} was read, and not {', '.join(others[:3])}; name one to choose it")
+        return _from_sheet(store, sheet, labels)
+    if not labels or not _are_labels(store, sorted(set(labels.values())), sheet is not None):
         return None
     # only folders with labels: pictures elsewhere are not part of the set
-    tops = {_top(n) for n in labelled}
+    tops = {_top(name) for name in labels}
     pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural_key)
     root = _common(pictures)
+    if sheet is None:
+        sheet = Sheet("", class_file(store, (root, join(root, "labels"), parent_folder(root))), {})
+    return _by_lists(store, root, sheet, labels, set(pictures)) or _by_folders(store, root, sheet, labels, pictures)
+
+
+def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
+    """A set whose data.yaml names its splits."""
+    where, folder = escape(store.full_name(sheet.file)), parent_folder(sheet.file)
+    places = Places(store, folder, sheet.base)
+    result = YOLO(store, "", sheet, {}, labels)
+    absent = []
+    for split, listed in sheet.splits.items():
+        problems: list[Problem] = []
+        try:
+            found = [each for place in listed for each in places.pictures(place, f"{where}, {split}", problems)]
+            if not found:
+                raise DataError(f"{where}, {split}: no pictures in '{escape(listed[0])}'")
+        except DataError as error:
+            if split_role(split) != "test":
+                raise
+            absent.append(Problem("picture missing", f"{where}, {split}", f"{error}; this split was left out"))
+            continue
+        result.pictures[split], result.problems[split] = once(found, problems), problems
+    if not result.pictures:
+        raise DataError(f"{where} names no pictures; train: or val: with a folder of them expected")
+    first = next(iter(result.pictures))
+    result.problems[first] = absent + result.problems[first]
+    around = all(name.startswith(f"{folder}/") for part in result.pictures.values() for name in part)
+    return replace(result, root=folder if around else "")
+
+
+def _by_lists(store: Store, root: str, sheet: Sheet, labels: dict[str, str], pictures: set[str]) -> YOLO | None:
+    """Splits from lists of pictures (train.txt, valid.txt), as darknet has them; None if there are none."""
+    paired = set(labels.values())
+    result = YOLO(store, root, sheet, {}, labels)
+    places = Places(store, root, "")
+    for name in sorted(store.files, key=natural_key):
+        split = PurePosixPath(name).stem
+        if not name.lower().endswith(".txt") or name in paired or split_role(split) is None:
+            continue
+        problems: list[Problem] = []
+        first = next((line.strip() for line in read_text(store, name).splitlines() if line.strip()), "")
+        if is_picture(first):
+            result.pictures[split] = once(places.listed(name, problems), problems)
+            result.problems[split] = problems
+    return result if any(set(each) & pictures for each in result.pictures.values()) else None
+
+
+def _by_folders(store: Store, root: str, sheet: Sheet, labels: dict[str, str], pictures: list[str]) -> YOLO:
+    """Splits from the names of folders; none if the names say nothing."""
+    parts = {name: PurePosixPath(relative_to(root, name)).parts[:-1] for name in pictures}
+    roles = sibling_roles({part for each in parts.values() for part in each})
     splits: dict[str, list[str]] = {}
-    for name in pictures:
-        words = PurePosixPath(relative_to(root, name)).parts[:-1]
-        splits.setdefault(next((word for word in words if split_role(word)), ""), []).append(name)
-    return YOLO(store, root, splits, _class_file(store, root))
+    for name, folders in parts.items():
+        splits.setdefault(next((folder for folder in folders if folder in roles), ""), []).append(name)
+    return YOLO(store, root, sheet, splits, labels)
 
 
-def _box(values: list[float]) -> tuple[float, float, float, float]:
-    if len(values) == 4:
-        x, y, width, height = values
-        return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    if not all(map(math.isfinite, values)):
-        return (math.nan,) * 4
-    return (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+def _are_labels(store: Store, files: list[str], declared: bool) -> bool:
+    """Whether text files hold labels rather than captions or another format. declared: a data.yaml says so, which
+    counts if all files are empty."""
+    step = max(1, len(files) // SAMPLE)
+    found = [looks_like_labels(read_bytes(store, name).decode("utf-8-sig", "replace")) for name in files[::step]]
+    alike = sum(each is True for each in found)
+    if not alike and all(each is None for each in found):
+        return declared or any(folder_kind(part) == "annotations" for part in PurePosixPath(files[0]).parts[:-1])
+    return alike >= sum(each is False for each in found)
 
 
-def _is_label(name: str) -> bool:
-    base = PurePosixPath(name).name
-    return base.endswith(".txt") and base not in CLASS_FILES and not base.startswith(".")
+def _no_labels(label: str, pictures: list[str]) -> str:
+    name = PurePosixPath(pictures[0])
+    text = (
+        f"{label}: none of its {len(pictures)} pictures has a label file (of {escape(name)}: {escape(name.stem)}.txt "
+    )
+    text += "in a folder labels beside its images, or beside it); "
+    return f"{text}an empty one each expected for pictures without objects"
 
 
 def _top(name: str) -> str:
     """The folder named images that a picture is in, or its own folder."""
     parts = PurePosixPath(name).parts[:-1]
-    last = max((i for i, part in enumerate(parts) if part == "images"), default=None)
+    last = max((i for i, part in enumerate(parts) if folder_kind(part) == "pictures"), default=None)
     return "/".join(parts if last is None else parts[: last + 1])
 
 
@@ -194,126 +237,7 @@ def _common(names: list[str]) -> str:
     """The common folder of all pictures, above folders named images, labels or like a split."""
     shared: list[str] = []
     for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
-        if len(set(parts)) > 1 or parts[0] in ("images", "labels") or split_role(parts[0]):
+        if len(set(parts)) > 1 or folder_kind(parts[0]) or split_role(parts[0]):
             break
         shared.append(parts[0])
     return "/".join(shared)
-
-
-def _class_file(store: Store, root: str) -> list[str] | None:
-    places = (root, join(root, "labels"), parent_folder(root))
-    name = next((join(p, c) for p in places for c in CLASS_FILES if join(p, c) in store.files), None)
-    if name is None:
-        return None
-    return _checked([line.strip() for line in read_text(store, name).splitlines() if line.strip()], store, name)
-
-
-def _checked(names: list[str], store: Store, file: str) -> list[str]:
-    where = escape(store.full_name(file))
-    if not names:
-        raise DataError(f"{where} names no class; one name a class expected")
-    check_names(names, where)
-    return names
-
-
-def _read_yaml(store: Store, name: str) -> dict | None:
-    """Contents of a .yaml file if it describes a data set."""
-    data = read_bytes(store, name)
-    if len(data) > MAX_YAML_BYTES:
-        return None
-    try:
-        found = yaml.load(data, _Plain)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        if b"names" in data:
-            raise DataError(f"{escape(store.full_name(name))} is not valid YAML ({in_one_line(error)})") from error
-        return None
-    return found if isinstance(found, dict) and "names" in found else None
-
-
-def _from_yaml(store: Store, yaml_file: str, data: dict) -> YOLO:
-    root, where = parent_folder(yaml_file), escape(store.full_name(yaml_file))
-    names = data["names"]
-    if isinstance(names, dict):
-        numbers = sorted(int(key) for key in names if str(key).isdecimal())
-        if numbers != list(range(len(names))):
-            raise DataError(f"{where} numbers its classes {escape(list(names)[:9])}; 0 to {len(names) - 1} expected")
-        names = [names.get(i, names.get(str(i))) for i in numbers]
-    if not isinstance(names, list):
-        raise DataError(f"{where} has names of the type {type(names).__name__}; a list of class names expected")
-    odd = next((name for name in names if not isinstance(name, (str, int, float))), "")
-    if odd != "":
-        raise DataError(f"{where} has the class name {'null' if odd is None else escape(odd)}; text expected")
-    names = _checked([str(name) for name in names], store, yaml_file)
-    notes, pictures, repeated = [], {}, {}
-    if isinstance(data.get("nc"), int) and data["nc"] != len(names):
-        notes.append(f"{where} says nc: {data['nc']} and names {len(names)} classes; the names were taken")
-    for split in ("train", "val", "valid", "test"):
-        if data.get(split):
-            places = data[split] if isinstance(data[split], list) else [data[split]]
-            base = str(data.get("path") or "")
-            found = [each for place in places for each in _pictures(store, root, base, str(place), f"{where}, {split}")]
-            pictures[split], repeated[split] = _once(found)
-    if not pictures:
-        raise DataError(f"{where} names no pictures; train: or val: with a folder of them expected")
-    around = all(name.startswith(f"{root}/") for part in pictures.values() for name in part)
-    return YOLO(store, root if around else "", pictures, names, notes, repeated)
-
-
-def _once(found: list[tuple[str, str]]) -> tuple[list[str], list[Problem]]:
-    """Pictures without repeats, and a problem for each repeat. found: (picture, place that lists it)."""
-    names: dict[str, None] = {}
-    again = []
-    for name, place in found:
-        if name in names:
-            where = f"{place}: {escape(PurePosixPath(name).name)}"
-            again.append(Problem("picture listed twice", where, f"{where} is listed again"))
-        names[name] = None
-    return list(names), again
-
-
-def _pictures(store: Store, root: str, base: str, place: str, where: str) -> list[tuple[str, str]]:
-    """The pictures of a folder or list, each with the place that lists it.
-
-    root: folder of data.yaml. base: its `path`, which places are relative to. Both may be paths on the machine of the
-    author: if they do not exist in the store, the longest suffix that does is used. Only names inside the store are
-    looked up."""
-    files = set(store.files)
-    for path in _ways(root, base, place):
-        display = escape(relative_to(root, path))
-        if path in store.folders or not path:
-            return [(name, display) for name in pictures_in(store, path)]
-        if path in files:
-            lines = [line.strip() for line in read_text(store, path).splitlines()]
-            folders = (parent_folder(path), next(_ways(root, base, ".")), root)
-            return [
-                (_named(files, folders, line, escape(store.full_name(path))), f"{display}, line {i}")
-                for i, line in enumerate(lines, start=1)
-                if line
-            ]
-    prefix = f" below the path '{escape(base)}'" if base else ""
-    raise DataError(f"{where}: '{escape(place)}'{prefix} is neither a folder nor a file of {store.label}")
-
-
-def _ways(root: str, base: str, place: str) -> Iterator[str]:
-    """Candidate names inside the store: the place as written, then shorter and shorter suffixes of it below `root`."""
-    base, place = (text.replace("\\", "/") for text in (base, place))
-    whole = posixpath.normpath(posixpath.join(root, base, place))
-    if not whole.startswith(("/", "..")):
-        yield "" if whole == "." else whole
-    parts = _parts(posixpath.join(base, place))
-    for i in range(max(1, len(parts))):
-        yield join(root, *parts[i:])
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in PurePosixPath(path.replace("\\", "/")).parts if part not in ("/", "//", "..", ".")]
-
-
-def _named(files: set[str], folders: Sequence[str], line: str, where: str) -> str:
-    """The picture of a line: its longest suffix that exists in one of the folders."""
-    parts = _parts(line)
-    ways = (join(folder, *parts[i:]) for i in range(len(parts)) for folder in folders)
-    found = next((path for path in ways if path in files), None)
-    if found is None:
-        raise DataError(f"{where} lists '{escape(line)}', which is not there")
-    return found
