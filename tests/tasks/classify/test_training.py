@@ -5,10 +5,12 @@ import torch
 from pydantic import ValidationError
 
 from saccade.data import Arrays, ImageFolder
+from saccade.data.cache import stream
 from saccade.device import Device, join
 from saccade.errors import SaccadeError
 from saccade.models import PRESETS, Classifier, ViT
 from saccade.tasks import ClassifyRecipe, ClassifyTask, ClassifyTraining, Task
+from saccade.tasks.classify import training as training_module
 from saccade.tasks.classify.scores import score
 from saccade.train import TrainConfig, train
 
@@ -135,7 +137,7 @@ def test_start_takes_over_the_encoder(sets):
     taken, given = training.model.vit.state_dict(), start.vit.state_dict()
     assert taken.keys() == given.keys()
     assert all(torch.equal(taken[k], given[k]) for k in given)
-    assert not training.model.head.weight.any()
+    assert not training.model.head.weight.any()  # no class of the same name
     with torch.no_grad():
         training.model.vit.prefix_tokens.zero_()
     assert start.vit.prefix_tokens.any()  # a copy
@@ -159,6 +161,54 @@ def test_a_size_below_one_patch_is_refused(sets):
         ClassifyTraining(*sets, recipe(model="coarse", size=8))
     with pytest.raises(SaccadeError, match=r"3 pixels.*patch of 4.*--size"):
         ClassifyTraining(*sets, recipe(size=3), pretrained=tiny.task())
+
+
+def test_pictures_are_flipped_unless_that_is_off(sets):
+    plain = {"crop": "none", "mixup_prob": 0.0}
+    training = ClassifyTraining(*sets, recipe(hflip=False, cache_size=16, **plain))
+    stored = training.preprocess.normalize(training.data[torch.arange(8)][0])
+    torch.testing.assert_close(batch(training, list(range(8)))[0], stored)
+    training = ClassifyTraining(*sets, recipe(cache_size=16, **plain))
+    pictures = batch(training, list(range(8)))[0]
+    turned = [bool((a == b.flip(-1)).all()) for a, b in zip(pictures, stored, strict=True)]
+    assert 0 < sum(turned) < 8
+
+
+def test_balanced_batches_hold_rare_classes_as_often(tmp_path, monkeypatch):
+    root = tiny.folder(tmp_path / "set", each=9, classes=("blue", "green"))
+    tiny.folder(root, each=1, classes=("red",))
+    data = ImageFolder(root)
+    training = ClassifyTraining(data, data, recipe(balance=True, mixup_prob=0.0, smoothing=0.0))
+    counts = sum(batch(training, list(range(19)), seed=seed)[1].sum(dim=0) for seed in range(20))
+    assert (counts / counts.sum() - 1 / 3).abs().max() < 0.06
+    monkeypatch.setattr(training_module, "prepare", stream)
+    streamed = ClassifyTraining(data, data, recipe(balance=True))
+    assert torch.equal(streamed._weights, training._weights)
+
+
+def test_classes_that_are_mirror_images_are_noted(sets):
+    training = ClassifyTraining(*sets, recipe())
+    assert training.notes == []
+    for data in sets:
+        data.classes = ["left", "right", "up"]
+    try:
+        assert "left and right seem to be mirror images: --no-hflip" in ClassifyTraining(*sets, recipe()).notes[0]
+        assert ClassifyTraining(*sets, recipe(hflip=False)).notes == []
+    finally:
+        for data in sets:
+            data.classes = ["blue", "green", "red"]
+
+
+def test_a_frozen_encoder_stays_as_it_was(sets, tmp_path):
+    start = tiny.task(seed=5)
+    training = ClassifyTraining(*sets, recipe(freeze_encoder=True), pretrained=start)
+    config = TrainConfig(epochs=2, batch=8, precision="fp32", compile="no", device="cpu")
+    train(training, config, tmp_path / "run")
+    model = ClassifyTask.open(tmp_path / "run" / "model").model
+    assert all(torch.equal(a, b) for a, b in zip(model.vit.parameters(), start.vit.parameters(), strict=True))
+    assert not torch.equal(model.head.weight, start.model.head.weight)
+    with pytest.raises(SaccadeError, match="--freeze-encoder"):
+        ClassifyTraining(*sets, recipe(freeze_encoder=True))
 
 
 def test_growing_pictures_never_fall_below_one_patch(sets):

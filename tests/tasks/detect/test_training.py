@@ -124,6 +124,34 @@ def test_answers_that_are_no_numbers_stop_the_run_in_words():
         task.loss(task.model, [batch], torch.device("cpu"))
 
 
+def odd(**changes) -> DetectTraining:
+    data = Odd(finder.LABELS)
+    return DetectTraining(data, data, recipe(zoom=(1, 1), color_jitter=0, **changes))
+
+
+def test_pictures_are_flipped_unless_that_is_off():
+    plain, flipped = odd(hflip=False), odd()
+    seeds = [torch.Generator().manual_seed(i) for i in range(6)]
+    first = [plain.batch(torch.arange(1), seed, 0.0) for seed in seeds]
+    assert all(torch.equal(each.pictures, first[0].pictures) for each in first)
+    other = [flipped.batch(torch.arange(1), seed, 0.0).pictures for seed in seeds]
+    assert any(torch.equal(each, first[0].pictures) for each in other)
+    assert any(torch.equal(each, first[0].pictures.flip(-1)) for each in other)
+
+
+def test_pictures_of_rare_classes_are_drawn_more_often():
+    task = odd(balance=True)
+    shown = task.source.shown()
+    rarest = min(set().union(*map(set, shown)), key=lambda label: sum(label in each for each in shown))
+    weights = task._weights
+    most = int(weights.argmax())
+    assert rarest in shown[most]
+    drawn = task._drawn(torch.arange(500) % 5, torch.Generator().manual_seed(0))
+    assert (drawn == most).double().mean().item() == pytest.approx(float(weights[most]), abs=0.07)
+    with pytest.raises(SaccadeError, match="--balance: scenes"):
+        training(balance=True)
+
+
 def test_untrainable_data_is_refused():
     with pytest.raises(DataError, match="the same"):
         DetectTraining(Scenes(16, 40), Odd(finder.LABELS), recipe())
