@@ -92,9 +92,29 @@ def test_unusable_input_is_refused(tmp_path):
     root = write(tmp_path / "set", [{"category_id": 3}])
     with pytest.raises(DataError, match=r"holds boxes only; a polygon or run lengths"):
         open_segments(root)
-    root = write(tmp_path / "broken", [{"category_id": 3, "segmentation": [[1, 2, 3]]}])
-    with pytest.raises(DataError, match=r"images/0.png: annotation 1 has a segmentation that cannot be drawn"):
-        open_segments(root).mask(0)
-    root = write(tmp_path / "size", [{"category_id": 3, "segmentation": runs(np.zeros((3, 5), np.uint8))}])
-    with pytest.raises(DataError, match=r"images/0.png: annotation 1 has a mask of \[3, 5\]"):
-        open_segments(root).mask(0)
+    for name, shape, message in (
+        ("broken", [[1, 2, 3]], "annotation 1: polygon 1 of its segmentation has 3 numbers"),
+        ("size", runs(np.zeros((3, 5), np.uint8)), "run lengths are of 5 x 3 pixels, its picture has 53 x 41"),
+    ):
+        root = write(tmp_path / name, [{"category_id": 3, "segmentation": shape}])
+        with pytest.raises(DataError, match=rf"has no outline that can be read: images/0.png, .*{message}"):
+            open_segments(root)
+
+
+def test_a_bad_part_of_an_outline_is_left_out_and_counted(tmp_path):
+    rows = [
+        {"category_id": 3, "segmentation": [*square(2, 3, 9), [], [1, 2, 3, 4], *square(20, 20, 5)]},
+        {"category_id": 7, "segmentation": [[5, 5, 6]], "bbox": [30, 2, 7, 6]},
+        {"category_id": 7, "segmentation": square(32, 20, 7)},
+    ]
+    root = write(tmp_path / "set", rows)
+    dataset = open_segments(root)
+    expected = np.zeros(SIZE, np.uint8)
+    expected[3:12, 2:11] = expected[20:25, 20:25] = 1
+    expected[2:8, 30:37] = 255
+    expected[20:27, 32:39] = 2
+    assert np.array_equal(dataset.mask(0), expected)
+    assert list(dataset.skipped) == ["images/0.png, annotation 1", "images/0.png, annotation 2"]
+    assert "polygon 2 and 1 more of its segmentation has 0 numbers" in dataset.skipped["images/0.png, annotation 1"]
+    with pytest.raises(DataError, match="annotation 1: polygon 2 and 1 more"):
+        open_segments(root, on_error="fail")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.captions import examine_captions
-from saccade.data.doctor.coco_masks import segmentation_error
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
@@ -114,9 +113,8 @@ def _examine_picture(
         if kind:
             text = f": {verdict.text}" if verdict.text else ""
             findings.add(kind, f"{display}, {each.where}{text}")
-        wrong = segmentation_error(each.shape, None if key in result.other_size else size)
-        if wrong:
-            findings.add("mask broken", f"{display}, {each.where}: {wrong}")
+        if each.fault:
+            findings.add("mask broken", f"{display}, {each.where}: {each.fault}")
             result.broken_masks.add((*key, each.row))
         if each.id == 0:
             findings.add("id zero", f"{display}, {each.where}")

@@ -7,6 +7,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from saccade.data.files import escape
 from saccade.data.store import Store
@@ -18,6 +19,17 @@ Box = tuple[float, float, float, float]
 # outside the picture are rounding errors.
 MIN_SIDE = {False: 1e-3, True: 1e-6}
 ROUNDING = {False: 0.01, True: 1e-4}
+
+
+@dataclass(frozen=True)
+class Holed:
+    """A polygon with holes, each [x, y, x, y, ...]."""
+
+    exterior: list[float]
+    interiors: list[list[float]]
+
+
+Outline = Sequence[list[float] | Holed] | dict[str, Any]  # see `data/objects/outlines.py`
 
 
 @dataclass(frozen=True)
@@ -38,17 +50,19 @@ class Problem:
 class AnnotatedObject:
     """where: place in the annotation file ("object 3", "line 2", "annotation 17"). box: left, top, right, bottom,
     continuous (pixel 0 covers 0 to 1), in pixels of the annotated picture or normalized to 0..1
-    (`Annotations.normalized`). label: class index. shape: COCO's segmentation. row: place as an index from 0. area: in
-    pixels, as the annotation states it (COCO)."""
+    (`Annotations.normalized`). label: class index. shape: its `Outline`, if it has one. row: place as an index from 0.
+    area: in pixels, as the annotation states it (COCO). fault: what is wrong with the parts of its segmentation that
+    `shape` is without."""
 
     where: str
     box: Box
     label: int
     crowd: bool = False
     id: int | None = None
-    shape: object = None
+    shape: Outline | None = None
     row: int = 0
     area: float | None = None
+    fault: str = ""
 
 
 @dataclass

@@ -5,21 +5,28 @@ Smaller objects are drawn over larger ones, later ones over earlier ones of the 
 objects without an outline, are ignored where no object is drawn.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.files import escape
-from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box, resolve_classes
-from saccade.data.objects.coco import COCO, masks
+from saccade.data.objects.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
+    Annotations,
+    Problem,
+    check_box,
+    resolve_classes,
+)
+from saccade.data.objects.coco import COCO
+from saccade.data.objects.outlines import draw_outline
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.label_map import LabelMap
+from saccade.data.segments.label_map import BACKGROUND, LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
-
-BACKGROUND = "background"
 
 
 @dataclass
@@ -53,6 +60,9 @@ class CocoMasks:
         found = self.layout.read(split)
         all_objects = [each for picture in found.pictures for each in picture.objects]
         bare = sum(each.shape is None for each in all_objects)
+        faults = list(_faults(found))
+        if all_objects and bare == len(all_objects) and faults:
+            raise DataError(f"{found.label} has no outline that can be read: {faults[0].text}")
         if all_objects and bare == len(all_objects):
             raise DataError(
                 f"{found.label} holds boxes only; a polygon or run lengths (segmentation) for each object expected"
@@ -68,13 +78,23 @@ class CocoMasks:
 
         pictures = [MaskedPicture(each.name, drawn=each) for each in found.pictures]
         result = MaskedSet(found.label, self.format, found.store, found.root, names, read, pictures)
-        result.problems, result.unlabelled, result.notes = found.problems, found.unlabelled, list(found.notes)
+        result.unlabelled, result.notes = found.unlabelled, list(found.notes)
+        result.problems = [*found.problems, *faults]
         result.notes.append("what no object covers is background; smaller objects lie on larger ones")
         if bare:
             result.notes.append(f"{bare} objects have no outline: their boxes are ignored")
         if any(each.crowd for each in all_objects):
             result.notes.append("crowd regions are ignored")
         return result
+
+
+def _faults(found: Annotations) -> Iterator[Problem]:
+    """The parts of outlines that are left out."""
+    for picture in found.pictures:
+        for each in picture.objects:
+            if each.fault:
+                where = f"{escape(relative_to(found.root, picture.name))}, {each.where}"
+                yield Problem("mask broken", where, f"{where}: {each.fault}; left out")
 
 
 def _draw(
@@ -88,10 +108,9 @@ def _draw(
             _ignore_box(canvas, each)
             continue
         try:
-            found = masks([each], size)
+            mask = draw_outline(each.shape, size).astype(bool)
         except DataError as error:
-            raise DataError(f"{escape(relative_to(root, picture.name))}: {error}") from error
-        mask = found[0].astype(bool)
+            raise DataError(f"{escape(relative_to(root, picture.name))}: {each.where} {error}") from error
         if each.crowd:
             canvas[mask] = IGNORE_INDEX
         else:
