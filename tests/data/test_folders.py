@@ -208,13 +208,14 @@ def test_split_folders(make_folder: Make, tmp_path: Path, name: str, packed: boo
         source = pack(source, tmp_path / "data.tar.gz", "w:gz", "data")
     train, val = splits(source)
     assert (train.labels.bincount().tolist(), val.labels.bincount().tolist()) == ([11, 7, 13], [1, 2, 3])
-    assert f"{name}/ folder" in val.notes[-1]
+    assert val.notes[-1] == f"validation: the split {name}"
     assert val[0][0].image.size == (7, 5)
-    with pytest.raises(DataError, match="holds splits"):
+    with pytest.raises(DataError, match="holds the splits train, "):
         ImageFolder(source)
     assert len(ImageFolder(source, split=name)) == 6
-    with pytest.raises(DataError, match=rf"no folder 'dev' \(found: .*{name}"):
-        ImageFolder(source, split="dev")
+    with pytest.raises(DataError, match=rf"no split 'test' \(found: .*{name}"):
+        ImageFolder(source, split="test")
+    assert len(ImageFolder(source, split="dev")) == 6
 
 
 @pytest.mark.parametrize("name", ["test", "testing"])
@@ -223,7 +224,7 @@ def test_a_test_split_chooses_nothing(make_folder: Make, tmp_path: Path, name: s
     make_folder({"cat": 1, "dog": 2, "eel": 3}, f"data/{name}")
     train, val = splits(tmp_path / "data", val_fraction=0.2)
     assert sorted(train.names + val.names) == sorted(ImageFolder(tmp_path / "data", split="train").names)
-    assert val.notes[-1].endswith(f"held out; {name}/ is not used")
+    assert val.notes[-1].endswith(f"held out; the split {name} is not used")
     assert len(splits(tmp_path / "data", val=tmp_path / "data")[1]) == 6  # unless it is asked for
 
 
@@ -239,14 +240,14 @@ def test_val_is_preferred_to_test_and_may_be_elsewhere(make_folder: Make, tmp_pa
 def test_classes_that_differ_between_splits(make_folder: Make, tmp_path: Path):
     make_folder(COUNTS, "data/train")
     make_folder({"cat": 2, "dog": 2, "fox": 2}, "data/val")
-    with pytest.raises(DataError, match=r"validation split .* lacks eel and adds fox"):
+    with pytest.raises(DataError, match=r"data/val differ .* lacks eel and adds fox"):
         splits(tmp_path / "data")
 
 
 def test_only_a_train_folder(make_folder: Make, tmp_path: Path):
     make_folder(COUNTS, "data/train")
     data = ImageFolder(tmp_path / "data")
-    assert (len(data), "train/" in data.notes[0]) == (31, True)
+    assert (len(data), data.label.endswith("data/train")) == (31, True)
     assert len(ImageFolder(tmp_path / "data", split="train")) == 31
     shutil.rmtree(tmp_path / "data" / "train" / "cat")
     assert ImageFolder(tmp_path / "data").classes == ["dog", "eel"]

@@ -1,76 +1,96 @@
-"""The ImageFolder layout, one folder a class, from a folder or a tar of it; splits into train and validation."""
+"""Pictures with one class each, by their folders or by a table; splits into train and validation."""
 
 import copy
 import os
-import unicodedata
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from saccade.data import class_folders, class_tables
+from saccade.data.class_folders import ClassFolders, ClassPart
+from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error
-from saccade.data.files import count_suffixes, escape, is_picture, natural_key
+from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
-from saccade.data.split_names import SPLIT_NAMES
-from saccade.data.splitting import random_split
+from saccade.data.recognise import describe, recognise
+from saccade.data.split_names import splits_by_role
+from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import Store, join, open_store
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 from saccade.options import OnError
+
+ClassLayout = ClassFolders | ClassTables
 
 
 class ImageFolder(torch.utils.data.Dataset):
     """Pictures in one folder for each class: `root/cat/1.jpg`, `root/dog/sub/2.png`.
 
     Args:
-        source: the root folder, or a tar of it (.tar, .tar.gz, ...). A single folder around everything is skipped.
-        classes: class names in label order; the folders must be exactly these. Default: sorted by name, as in
-            torchvision.
-        on_error: "fail" raises for an unreadable picture; with "skip", `prepare`, `to_arrays` and `drop_unreadable`
-            leave it out and record it in `skipped`.
-        split: name of the split ("train", "val", ...), if the source has several.
+        source: the root folder, or a tar or zip of it; the file of a table; or what `find_classes` found. Folders
+            around everything are skipped.
+        classes: class names in label order, of which the set may lack some. Default: the folders, sorted by name, as
+            in torchvision, or the classes of the table in natural order.
+        on_error: "fail" raises for an unreadable picture, a row without its picture and an empty class; with "skip",
+            they are left out: pictures by `prepare`, `to_arrays` and `drop_unreadable`, which record them in `skipped`.
+        split: name or role of the split ("train", "val", ...), if the source has several.
 
     Attributes:
         label: name of the set in messages.
         classes: class names; `labels` index them.
         labels: int64 (n,), 0 to len(classes) - 1.
+        root: folder of the set that the names are relative to.
         names: file names relative to the root, in label order, then in natural order.
         skipped: unreadable pictures found so far, file name -> reason.
         notes: assumptions made while reading, one sentence each.
 
     Raises:
-        DataError: nothing there, no class folders, an empty class, only one class, classes that differ from
-            `classes`, a source with splits of which none is named.
+        DataError: nothing there, no classes, only one class, classes that are not in `classes`, a source with splits
+            of which none is named; see `find_classes`.
     """
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | Store,
+        source: str | os.PathLike[str] | Store | ClassLayout,
         classes: Sequence[str] | None = None,
         on_error: OnError = "fail",
         split: str | None = None,
     ):
         check_on_error(on_error)
-        store = open_store(source)
-        self.store, self.label, self.on_error = store, store.label, on_error
-        self.notes: list[str] = []
-        self.skipped: dict[str, str] = {}
-        root = dataset_root(store)
-        if split is not None:
-            root = _find_split(store, root, split)
-        elif found := split_folders(store, root):
-            raise DataError(
-                f"{store.label} holds splits ({', '.join(found.values())}), not classes; "
-                f"name one (split={found['train']!r}) or use splits(...)"
-            )
-        if root:
-            self.notes.append(f"classes read from {escape(root)}/ of {store.label}")
-        by_class = _by_class(store, root)
-        self.classes = _check_classes(sorted(by_class), classes, _label(store, root))
-        self._root = root
-        self.names = [name for c in self.classes for name in by_class[c]]
-        counts = torch.tensor([len(by_class[c]) for c in self.classes])
+        layout = source if isinstance(source, ClassFolders | ClassTables) else find_classes(source)
+        part = layout.read(select_split(layout, split, "splits"))
+        self.store, self.label, self.on_error = layout.store, part.label, on_error
+        self.notes, self.skipped = list(part.notes), dict(part.skipped)
+        if on_error == "fail" and self.skipped:
+            raise DataError(f"{self.label}: {next(iter(self.skipped.values()))}")
+        self.classes = self._choose_classes(part, classes)
+        self.root = part.root
+        self.names = [name for c in self.classes for name in part.by_class.get(c, ())]
+        counts = torch.tensor([len(part.by_class.get(c, ())) for c in self.classes])
         self.labels = torch.arange(len(self.classes)).repeat_interleave(counts)
+
+    def _choose_classes(self, part: ClassPart, classes: Sequence[str] | None) -> list[str]:
+        found = list(part.by_class)
+        if classes is not None:
+            extra = [name for name in found if name not in classes]
+            lacking = [name for name in classes if name not in found]
+            if extra or not found:
+                difference = [
+                    f"{what} {some_of(map(escape, names), 8)}"
+                    for what, names in (("lacks", lacking), ("adds", extra))
+                    if names
+                ]
+                raise DataError(f"the classes of {part.label} differ from the expected: it {' and '.join(difference)}")
+            if lacking:
+                self.notes.append(f"{part.label} has no picture of {some_of(map(escape, lacking), 8)}")
+            return list(classes)
+        if part.empty and (self.on_error == "fail" or not found):
+            raise DataError(next(iter(part.empty.values())))
+        self.notes += [text.replace("fill or remove it", "left out") for text in part.empty.values()]
+        if len(found) < 2:
+            raise _no_classes(f"{part.label} has one class only ({found[0]!r}); two or more expected", self.store)
+        return found
 
     def __len__(self) -> int:
         return len(self.names)
@@ -80,7 +100,7 @@ class ImageFolder(torch.utils.data.Dataset):
 
     def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
         """The picture without its label. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
-        name = join(self._root, self.names[index])
+        name = join(self.root, self.names[index])
         return read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
 
     def subset(self, indices: Sequence[int]) -> "ImageFolder":
@@ -99,131 +119,77 @@ def splits(
     seed: int = 0,
     on_error: OnError = "fail",
 ) -> tuple[ImageFolder, ImageFolder]:
-    """Training and validation sets of one source.
-
-    With `val`, that source is the validation set. Otherwise, if the source holds `train/` and one of `val/`, `valid/`
-    and `validation/` (in this order of preference), those are used; else `val_fraction` of each class is held out,
-    deterministically for each seed. The notes of the validation set record which. A `test/` folder is not used: weights
-    are selected on the validation set, so scores on it are biased.
+    """Training and validation sets of one source, as `split_train_val` makes them; `val_fraction` is of each class.
 
     Raises:
-        DataError: as ImageFolder; classes that differ between the two, by name; a class too small to split.
+        DataError: as ImageFolder; a class of the validation set that the training set does not have; a class too small
+            to split.
     """
+    layout, other = find_classes(source), None if val is None else find_classes(val)
+
+    def open_split(layout: ClassLayout, split: str | None, like: ImageFolder | None) -> ImageFolder:
+        return ImageFolder(layout, None if like is None else like.classes, on_error, split)
+
+    return split_train_val(layout, other, open_split, val_fraction, seed, _hold_out)
+
+
+def _hold_out(train: ImageFolder, val_fraction: float, seed: int) -> tuple[ImageFolder, ImageFolder]:
+    """`val_fraction` of each class."""
+    labels = train.labels.numpy()
+    groups = {f"class '{escape(name)}'": np.flatnonzero(labels == i).tolist() for i, name in enumerate(train.classes)}
+    return random_split(train, val_fraction, seed, groups)
+
+
+def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
+    """The classes of a set: of its folders, or of its tables if its folders are not those of classes, or if it is the
+    file of a table.
+
+    Raises DataError for a set without classes, and for one whose folders and tables say different classes."""
+    if isinstance(source, str | os.PathLike) and Path(source).is_file():
+        path = Path(source)
+        if path.suffix.lower() in class_tables.SUFFIXES:
+            table, _ = class_tables.find(open_store(path.parent), only=path.name)
+            if table is None:
+                raise DataError(f"{escape(path)} has no row with a picture and its class; {class_tables.EXPECTED}")
+            return table
     store = open_store(source)
-    folders = split_folders(store, dataset_root(store))
-    train = ImageFolder(store, None, on_error, folders.get("train"))
-    if val is not None:
-        val_store = open_store(val)
-        val_folders = split_folders(val_store, dataset_root(val_store))
-        held_out = ImageFolder(val_store, None, on_error, val_folders.get("val", val_folders.get("test")))
-        held_out.notes.append(f"validation: {val_store.label}")
-    elif "val" in folders:
-        held_out = ImageFolder(store, None, on_error, folders["val"])
-        held_out.notes.append(f"validation: the {folders['val']}/ folder")
-    else:
-        labels = train.labels.numpy()
-        groups = {
-            f"class '{escape(name)}'": np.flatnonzero(labels == i).tolist() for i, name in enumerate(train.classes)
-        }
-        train, held_out = random_split(train, val_fraction, seed, groups)
-        unused = f"; {folders['test']}/ is not used" if "test" in folders else ""
-        held_out.notes.append(
-            f"no validation split was found: {len(held_out)} pictures ({val_fraction:.0%} of each class, seed {seed}) "
-            f"held out{unused}"
-        )
-    _check_classes(held_out.classes, train.classes, "the validation split")
-    return train, held_out
+    table, faults = class_tables.find(store)
+    try:
+        layout = class_folders.find(store)
+        part = layout.read(next(iter(splits_by_role(layout.splits).values()), None))
+    except DataError as error:
+        if table is not None:
+            return table
+        raise _no_classes("; ".join([str(error), *faults]), store) from error
+    if table is not None and len(part.by_class) < 2:
+        return table
+    if table is not None:
+        _compare(part, table)
+        layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
+    if others := recognise(store):
+        layout.notes.append(f"not read for classes: {describe(others)}")
+    return layout
 
 
-def _label(store: Store, root: str) -> str:
-    return escape(store.full_name(root)) if root else store.label
+def _no_classes(problem: str, store: Store) -> DataError:
+    """The error for a set without classes, which names the annotations that it holds."""
+    found = recognise(store)
+    return DataError(f"{problem}; it holds {describe(found, 'classify')}" if found else problem)
 
 
-def _below(root: str, names: Sequence[str]) -> list[PurePosixPath]:
-    paths = (PurePosixPath(name) for name in names)
-    return [path.relative_to(root) for path in paths if not root or path.is_relative_to(root)]
-
-
-def _top_folders(store: Store, root: str) -> list[str]:
-    return sorted(path.name for path in _below(root, sorted(store.folders)) if len(path.parts) == 1)
-
-
-def dataset_root(store: Store) -> str:
-    """The single folder around everything, as in most tars, with subfolders and no pictures of its own; else ""."""
-    top = _top_folders(store, "")
-    if len(top) != 1 or not _top_folders(store, top[0]):
-        return ""
-    pictures = (PurePosixPath(name) for name in store.files if is_picture(name))
-    return top[0] if all(len(path.parts) > 2 for path in pictures) else ""
-
-
-def _find_split(store: Store, root: str, split: str) -> str:
-    if root and split == root:
-        return root
-    top = _top_folders(store, root)
-    if split not in top:
-        found = ", ".join(map(escape, top)) or "none"
-        raise DataError(f"{_label(store, root)} has no folder '{escape(split)}' (found: {found})")
-    return join(root, split)
-
-
-def split_folders(store: Store, root: str) -> dict[str, str]:
-    """{"train": name, "val": name, "test": name} of the folders in `root`; empty unless "train" and another exist."""
-    found = {}
-    top = {name.lower(): name for name in _top_folders(store, root)}
-    for role, candidates in SPLIT_NAMES.items():
-        name = next((top[c] for c in candidates if c in top), None)
-        if name is not None:
-            found[role] = name
-    return found if "train" in found and len(found) > 1 else {}
-
-
-def _by_class(store: Store, root: str) -> dict[str, list[str]]:
-    """Class -> its pictures, in natural order, for the class folders below `root`."""
-    where = _label(store, root)
-    files = _below(root, store.files)
-    by_class: dict[str, list[str]] = {name: [] for name in _top_folders(store, root)}
-    loose = [path.name for path in files if len(path.parts) == 1 and is_picture(path.name)]
-    if not by_class:
-        instead = f"{len(loose)} loose pictures" if loose else count_suffixes(str(path) for path in files)
+def _compare(part: ClassPart, table: ClassTables) -> None:
+    """Raises DataError if a table gives other classes than the folders."""
+    pairs = {
+        (name, label_of[full])
+        for label_of in [table.label_of]
+        for name, files in part.by_class.items()
+        for file in files
+        if (full := join(part.root, file)) in label_of
+    }
+    if any(len({pair[side] for pair in pairs}) != len(pairs) for side in (0, 1)):
+        labels = some_of(dict.fromkeys(escape(label) for label in table.label_of.values()))
+        file = escape(table.files[0])
         raise DataError(
-            f"{where} has no class folders (found: {instead}); expected one folder a class, as in cat/1.jpg"
+            f"the folders of {part.label} ({some_of(map(escape, part.by_class))}) are not the classes of {file} "
+            f"({labels}): give {file} itself to read its classes, or remove it"
         )
-    if loose:
-        raise DataError(
-            f"{where} has {len(loose)} loose pictures beside its class folders (such as {escape(loose[0])}); "
-            "move them into a class folder"
-        )
-    others: dict[str, list[str]] = {name: [] for name in by_class}
-    for path in files:
-        if len(path.parts) > 1:
-            kind = by_class if is_picture(path.name) else others
-            kind[path.parts[0]].append(str(path))
-    for name, pictures in by_class.items():
-        # Other unprintable characters (joiners, non-breaking spaces) are needed by scripts. Cs: undecodable bytes.
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-            raise DataError(
-                f"{where} has a class folder with control characters in its name ('{escape(name)}'); rename it"
-            )
-        if not pictures:
-            raise DataError(
-                f"class folder {name!r} of {where} holds no pictures (found: {count_suffixes(others[name])}); "
-                "fill or remove it"
-            )
-        pictures.sort(key=natural_key)
-    if len(by_class) == 1:
-        raise DataError(f"{where} has one class only ({next(iter(by_class))!r}); two or more expected")
-    return by_class
-
-
-def _check_classes(found: list[str], expected: Sequence[str] | None, where: str) -> list[str]:
-    if expected is None:
-        return found
-    missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
-    if missing or extra:
-        difference = [
-            f"{what} {', '.join(map(escape, names))}" for what, names in (("lacks", missing), ("adds", extra)) if names
-        ]
-        raise DataError(f"the classes of {where} differ from the expected: it {' and '.join(difference)}")
-    return list(expected)

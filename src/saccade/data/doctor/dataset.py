@@ -21,6 +21,7 @@ from saccade.data.objects.sets import Layout, find_layout
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
+from saccade.data.split_names import split_role
 from saccade.data.splitting import splits_to_read
 from saccade.data.store import Store, join, open_store, parent_folder, read_bytes, relative_to
 from saccade.errors import DataError
@@ -145,29 +146,44 @@ def _around(root: str, files: list[str]) -> str:
     return root
 
 
-def _by_folder(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
+def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     store = open_store(source)
     if not any(is_picture(name) for name in store.files):
         return None
-    root = folders.dataset_root(store)
-    found: list[str | None] = list(folders.split_folders(store, root).values()) or [None]
-    subject = CheckedDataset(store, root, "class folders", [])
+    try:
+        layout = folders.find_classes(source)
+    except DataError as error:
+        findings.add("structure", str(error))
+        return CheckedDataset(store, "", "class folders", [])
+    subject = CheckedDataset(store, layout.root, layout.format, [])
+    read = layout.files if isinstance(layout, folders.ClassTables) else []
     for table, fault in table_faults(store).items():
-        findings.add("structure" if is_for_captions(store, table) else "assumed", f"not read as captions: {fault}")
-    for name in [split] if split else found:
+        if table not in read:
+            findings.add("structure" if is_for_captions(store, table) else "assumed", f"not read as captions: {fault}")
+    names = sorted(splits_to_read(layout, split), key=lambda name: split_role(name or "") != "train")
+    for name in names:  # that for training first: it has the classes
         try:
-            dataset = folders.ImageFolder(store, None, "skip", name)
+            dataset = _class_split(layout, name, subject.parts[0].classes if subject.parts else None)
         except DataError as error:
             if split:
                 raise
             findings.add("structure", str(error))
             continue
-        where = join(root, name or "")
-        files = [join(where, each) for each in dataset.names]
+        findings.extend("assumed", dataset.notes)
+        findings.extend("picture missing", dataset.skipped.values())
+        files = [join(dataset.root, each) for each in dataset.names]
         labels = [dataset.classes[label] for label in dataset.labels.tolist()]
         subject.parts.append(Part(name or "", dataset.classes, files, None, dict(zip(files, labels, strict=True))))
     return subject
 
 
+def _class_split(layout: folders.ClassLayout, split: str | None, classes: list[str] | None) -> folders.ImageFolder:
+    """A split with the classes of the first, or with its own if it has others."""
+    try:
+        return folders.ImageFolder(layout, classes, "skip", split)
+    except DataError:
+        return folders.ImageFolder(layout, None, "skip", split)
+
+
 Finder = Callable[[str | os.PathLike[str], str | None, Findings], CheckedDataset | None]
-FINDERS: tuple[Finder, ...] = (_with_captions, _with_boxes, _with_masks, _by_folder)
+FINDERS: tuple[Finder, ...] = (_with_captions, _with_boxes, _with_masks, _by_class)

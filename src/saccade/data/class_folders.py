@@ -1,0 +1,202 @@
+"""Pictures in one folder for each class, with splits around the classes (`train/cat/1.jpg`), inside them
+(`cat/train/1.jpg`), or without splits (`cat/1.jpg`)."""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from saccade.data.files import count_suffixes, escape, is_picture, natural_key
+from saccade.data.split_names import folder_kind, sibling_roles
+from saccade.data.store import Store, join, relative_to
+from saccade.errors import DataError, some_of
+
+
+@dataclass
+class ClassPart:
+    """The pictures of a split.
+
+    Attributes:
+        label: of the split in messages.
+        root: folder that file names are relative to.
+        by_class: class -> file names, in natural order.
+        empty: classes without pictures -> why.
+        skipped: what cannot be used -> why.
+        notes: assumptions made while reading.
+    """
+
+    label: str
+    root: str
+    by_class: dict[str, list[str]]
+    empty: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Tree:
+    """The folders of a store that hold pictures, directly or below."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.loose: dict[str, list[str]] = {}  # folder -> the pictures in it
+        self.children: dict[str, set[str]] = {}  # folder -> the folders in it that hold pictures
+        for name in filter(is_picture, store.files):
+            folder, _, base = name.rpartition("/")
+            self.loose.setdefault(folder, []).append(base)
+            while folder:
+                folder, _, base = folder.rpartition("/")
+                self.children.setdefault(folder, set()).add(base)
+
+    def below(self, folder: str) -> list[str]:
+        return sorted(self.children.get(folder, ()))
+
+    def descend(self, folder: str) -> str:
+        """The innermost folder around all pictures below `folder` that is not a split and holds folders of pictures."""
+        while folder not in self.loose and len(names := self.below(folder)) == 1:
+            inner = join(folder, names[0])
+            others = set(subfolders(self.store, folder)) - set(names)
+            if inner in self.loose or sibling_roles(names) or (others and folder_kind(names[0]) != "pictures"):
+                break
+            folder = inner
+        return folder
+
+
+@dataclass
+class ClassFolders:
+    """A set in class folders. folders: split -> its folder, or, with `inner`, the names of the folders of the split
+    inside those of the classes; empty for a set without splits."""
+
+    store: Store
+    root: str
+    folders: dict[str, list[str]]
+    inner: bool = False
+    notes: list[str] = field(default_factory=list)
+    format: str = "class folders"
+
+    @property
+    def splits(self) -> list[str]:
+        return list(self.folders)
+
+    def read(self, split: str | None = None) -> ClassPart:
+        """A split, or the whole set. Raises DataError for folders that are not those of classes."""
+        tree = Tree(self.store)
+        top, inner = self.root, self.folders[split] if split and self.inner else None
+        if split and not self.inner:
+            top = join(self.root, self.folders[split][0])
+        root = tree.descend(top) if split else top
+        part = _read(self.store, tree, root, inner)
+        part.notes = [*self.notes, *part.notes]
+        if root and root != (top if split else ""):
+            part.notes.append(f"classes read from {escape(root)}/ of {self.store.label}")
+        return part
+
+
+def find(store: Store) -> ClassFolders:
+    """The classes and splits of a set. Raises DataError if a folder may be a class or a split."""
+    tree = Tree(store)
+    root = tree.descend("")
+    names = tree.below(root)
+    roles = sibling_roles(subfolders(store, root))
+    if len(set(roles.values())) > 1 or (roles and not set(names) - set(roles)):
+        unused = [name for name in names if name not in roles]
+        notes = [f"folders beside the splits are not used: {some_of(map(escape, unused))}"] if unused else []
+        return ClassFolders(store, root, {name: [name] for name in roles}, notes=notes)
+    for name, role in roles.items():
+        if role == "train" and not tree.below(join(root, name)):
+            continue  # pictures of trains
+        raise DataError(
+            f"{_display(store, root)} holds the folder '{escape(name)}' beside {_some(n for n in names if n != name)}: "
+            "it may be a split or a class; move the class folders into one named train, or rename it"
+        )
+    inside = _splits_inside(store, tree, root)
+    return ClassFolders(store, root, inside, inner=bool(inside))
+
+
+def _splits_inside(store: Store, tree: Tree, root: str) -> dict[str, list[str]]:
+    """Role -> the names of its folders, if every class has splits inside. Raises DataError if only some have."""
+    found: dict[str, list[str]] = {}
+    divided: list[str] = []
+    names = tree.below(root)
+    for name in names:
+        folder = join(root, name)
+        below = tree.below(folder)
+        roles = sibling_roles(below)
+        if len(set(roles.values())) < 2 and (not roles or set(below) - set(roles)):
+            continue
+        divided.append(name)
+        if folder in tree.loose or len(roles) < len(below):
+            raise DataError(
+                f"class folder '{escape(name)}' of {_display(store, root)} holds the splits {_some(roles)} and other "
+                "pictures; move these into one of them"
+            )
+        for inner, role in roles.items():
+            found[role] = [*dict.fromkeys([*found.get(role, []), inner])]
+    if divided and len(divided) < len(names):
+        without = next(name for name in names if name not in divided)
+        raise DataError(
+            f"class folder '{escape(divided[0])}' of {_display(store, root)} holds splits, and '{escape(without)}' "
+            "does not; divide all classes or none"
+        )
+    return {role: found[role] for role in ("train", "val", "test") if role in found}
+
+
+def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> ClassPart:
+    """The class folders in `root`. inner: the only folders inside them to be read."""
+    where, names = _display(store, root), subfolders(store, root)
+    loose = tree.loose.get(root, [])
+    if not names:
+        below = [name for name in store.files if not root or name.startswith(f"{root}/")]
+        instead = f"{len(loose)} loose pictures" if loose else count_suffixes(below)
+        raise DataError(
+            f"{where} has no class folders (found: {instead}); expected one folder a class, as in cat/1.jpg"
+        )
+    if loose:
+        raise DataError(
+            f"{where} has {len(loose)} loose pictures beside its class folders (such as {escape(loose[0])}); "
+            "move them into a class folder"
+        )
+    _check_names(names, tree.below(root), where)
+    files: dict[str, list[str]] = {name: [] for name in names}
+    others: dict[str, list[str]] = {name: [] for name in names}
+    for path in map(PurePosixPath, (relative_to(root, n) for n in store.files if not root or n.startswith(f"{root}/"))):
+        if len(path.parts) > 1 and (inner is None or path.parts[1] in inner):
+            (files if is_picture(path.name) else others)[path.parts[0]].append(str(path))
+    empty = {
+        name: f"class folder {name!r} of {where} holds no pictures (found: {count_suffixes(others[name])}); "
+        "fill or remove it"
+        for name in names
+        if not files[name]
+    }
+    by_class = {name: sorted(files[name], key=natural_key) for name in names if files[name]}
+    return ClassPart(where, root, by_class, empty)
+
+
+def _check_names(names: list[str], filled: list[str], where: str) -> None:
+    for name in names:
+        # Other unprintable characters (joiners, non-breaking spaces) are needed by scripts. Cs: undecodable bytes.
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise DataError(
+                f"{where} has a class folder with control characters in its name ('{escape(name)}'); rename it"
+            )
+    kinds = {name: folder_kind(name) for name in filled}
+    if filled and all(kinds.values()) and {"masks", "annotations"} & set(kinds.values()):
+        raise DataError(
+            f"{where} holds folders of pictures and of annotations ({_some(filled)}), not of classes; one folder a "
+            "class expected (`saccade doctor` says which task reads a set)"
+        )
+
+
+def subfolders(store: Store, root: str) -> list[str]:
+    """The folders directly in `root`."""
+    start = f"{root}/" if root else ""
+    return sorted(
+        name[len(start) :] for name in store.folders if name.startswith(start) and "/" not in name[len(start) :]
+    )
+
+
+def _display(store: Store, root: str) -> str:
+    return escape(store.full_name(root)) if root else store.label
+
+
+def _some(names: Iterable[str]) -> str:
+    return some_of(map(escape, names))
