@@ -1,7 +1,7 @@
 """Decode mask files: exact values or colours of each pixel."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
 TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
+SCALED = {"L;2": 85, "L;4": 17}  # greys of 2 and 4 bits, which Pillow spreads over 0..255
+COLOURED = 24  # difference of channels in a lossy picture, above which a pixel is in colour
+FEW_COLOURED = 0.002  # of the pixels at most may be, in a picture of greys
 MAX_LISTED = 4  # values or colours in a message
 
 
@@ -27,6 +30,7 @@ class DecodedMask:
         palette: colours of the values of a palette PNG, coded as in `colours`. None for other files.
         orientation: EXIF's 1..8 of the mask file itself.
         is_16_bit: stored with 16 bits.
+        lossy: stored in a format that changes values as it compresses.
     """
 
     values: UInt16[np.ndarray, "y x"] | None
@@ -34,6 +38,7 @@ class DecodedMask:
     palette: np.ndarray | None = None
     orientation: int = 1
     is_16_bit: bool = False
+    lossy: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,8 +48,8 @@ class DecodedMask:
 
 
 def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> DecodedMask:
-    """Decode a mask. name: for messages. two_levels: whether it has two, black and white, so that it may be compressed
-    with losses.
+    """Decode a mask. name: for messages. two_levels: also decode formats with losses, as grey: masks of black and white
+    can be told from these.
 
     Raises DataError as `read_image`, and for lossy formats, transparency, and values that are not integers from 0 to
     65535."""
@@ -57,19 +62,43 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
             image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
         with image:
             check_size(image.size, display)
-            if not two_levels and (image.format in LOSSY or image.info.get("compression") in TIFF_JPEG):
-                kind = "JPEG" if image.format == "MPO" else image.format
-                raise DataError(
-                    f"{display} is a mask in {kind}, which changes values as it compresses; "
-                    "save masks as PNG, from what they were before"
-                )
+            lossy = image.format in LOSSY or image.info.get("compression") in TIFF_JPEG
+            if lossy and not two_levels:
+                raise _lossy(image, display)
             orientation = exif_orientation(image, [])
+            scale = SCALED.get(_raw_mode(image), 1)
             image.load()
-            if two_levels and image.format in LOSSY:
-                image = image.convert("L")
-            return _pixels(image, orientation, display)
+            pixels = _pixels(_grey(image, display) if lossy else image, orientation, display)
+            if scale > 1 and pixels.values is not None:
+                pixels = replace(pixels, values=pixels.values // scale)
+            return replace(pixels, lossy=lossy)
     except Exception as error:
         raise decode_error(error, display) from error
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """The name that Pillow gives to the pixels of a file, "" if it gives none."""
+    part = next(iter(getattr(image, "tile", ())), None)
+    args = part[3] if part is not None else ""
+    return args if isinstance(args, str) else str(next(iter(args or ()), ""))
+
+
+def _lossy(image: Image.Image, display: str) -> DataError:
+    kind = "JPEG" if image.format == "MPO" else image.format
+    return DataError(
+        f"{display} is a mask in {kind}, which changes values as it compresses; "
+        "save masks as PNG, from what they were before"
+    )
+
+
+def _grey(image: Image.Image, display: str) -> Image.Image:
+    """A lossy picture as greys. Raises DataError for one in colour."""
+    if image.mode == "L":
+        return image
+    rgb = np.asarray(image.convert("RGB")).astype(np.int16)
+    if float((np.ptp(rgb, axis=-1) > COLOURED).mean()) > FEW_COLOURED:
+        raise _lossy(image, display)
+    return image.convert("L")
 
 
 def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
@@ -92,6 +121,11 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
         if int(values.min()) < 0 or int(values.max()) > 65535:
             raise DataError(f"{display} has values in {values.min()}..{values.max()}; 0..65535 expected in a mask")
         return DecodedMask(values.astype(np.uint16), orientation=orientation, is_16_bit=True)
+    if image.mode == "F":
+        floats = np.asarray(image)
+        if np.isfinite(floats).all() and (floats == floats.astype(np.int64)).all():
+            return _pixels(Image.fromarray(floats.astype(np.int32)), orientation, display)
+        raise DataError(f"{display} has fractions as values; whole numbers expected in a mask")
     raise DataError(f"{display} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
 
 
@@ -109,6 +143,14 @@ def grey_values(colours: np.ndarray) -> UInt16[np.ndarray, "y x"] | None:
     """The value of pixels with three equal channels; None if any pixel is coloured."""
     blue = colours & 255
     return blue.astype(np.uint16) if bool((colours == blue * 0x010101).all()) else None
+
+
+def by_palette(pixels: DecodedMask) -> DecodedMask:
+    """A mask with a palette as one in the colours of the palette; others unchanged."""
+    if pixels.palette is None or pixels.values is None:
+        return pixels
+    colours = pixels.palette[np.minimum(pixels.values, len(pixels.palette) - 1)]
+    return replace(pixels, values=grey_values(colours), colours=colours, palette=None)
 
 
 def counted(codes: np.ndarray) -> dict[int, int]:

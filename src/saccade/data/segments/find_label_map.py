@@ -14,6 +14,9 @@ from saccade.data.segments.class_lists import ClassList, Entry
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_mask
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
+from saccade.data.segments.regions import numbers_objects
+from saccade.data.segments.survey import survey
+from saccade.data.segments.values import evenly_stepped, level_map, read_values, two_levels
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -27,7 +30,6 @@ from saccade.data.segments.well_known import (
     voc_palette,
 )  # fmt: skip
 from saccade.data.store import Store
-from saccade.data.threads import map_threads
 from saccade.errors import DataError, some_of
 
 PEEKED = 5  # masks decoded to detect their type
@@ -46,7 +48,7 @@ class MaskFiles:
 @dataclass(frozen=True)
 class LabelMapChoice:
     """label_map: of all masks. coloured: whether masks are coloured. listed: whether a file of the set lists its
-    classes. void: entries of the list that are not a class. where: the list."""
+    classes. void: entries of the list that are not a class. where: the list. objects: whether values number objects."""
 
     label_map: LabelMap
     notes: tuple[str, ...] = ()
@@ -54,6 +56,12 @@ class LabelMapChoice:
     listed: bool = True
     void: tuple[Entry, ...] = ()
     where: str = ""
+    objects: bool = False
+
+    @property
+    def top_is_class(self) -> bool:
+        """Whether the highest value that masks can have, 255 or 65535, is a class."""
+        return any(self.label_map.values.get(top, IGNORE_INDEX) != IGNORE_INDEX for top in (255, IGNORE_16_BIT))
 
     def for_classes(self, expected: Sequence[str] | None, other: LabelMap | None, label: str) -> "LabelMapChoice":
         """The same with the class indices of `expected`, of which the set may use a subset. other: the label map of the
@@ -68,6 +76,16 @@ class LabelMapChoice:
         if self.listed or set(self.label_map.classes) <= set(expected):
             names = resolve_classes(self.label_map.classes, expected, label)
             return replace(self, label_map=self.label_map.packed(names))
+        if len(self.label_map.classes) == len(expected) and (
+            set(self.label_map.values) - set(range(len(expected))) - {IGNORE_INDEX, IGNORE_16_BIT} or self.top_is_class
+        ):
+            note = f"{label} names no classes: its {len(expected)} were taken in the order of their values"
+            return replace(self, label_map=self.label_map.renamed(expected), notes=(*self.notes, note))
+        if self.top_is_class and other is None:
+            raise DataError(
+                f"{label} names no classes, and its masks hold {len(self.label_map.classes)} values up to the highest "
+                f"possible one; {len(expected)} classes expected: list them in a classes.txt"
+            )
         past = {v: i for v, i in self.label_map.values.items() if i == IGNORE_INDEX and v >= len(expected)}
         label_map = other or LabelMap(list(expected), {i: i for i in range(len(expected))} | past)
         note = f"{label} names no classes: its values were taken for the numbers of the {len(expected)} expected ones"
@@ -85,6 +103,12 @@ class _Peek:
         return any(each.colours is not None and grey_values(each.colours) is None for each in self.some)
 
     @property
+    def values(self) -> set[int]:
+        """The values of masks of numbers or greys."""
+        greys = [each.values if each.colours is None else grey_values(each.colours) for each in self.some]
+        return {int(value) for each in greys if each is not None for value in np.unique(each)}
+
+    @property
     def voc_palette(self) -> bool:
         known = pack(np.array(voc_palette(), np.uint8))
         palettes = [each.palette for each in self.some if each.palette is not None]
@@ -100,7 +124,7 @@ def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> La
     step = max(1, len(known.masks) // PEEKED)
     for name in known.masks[::step]:
         try:
-            peek.some.append(read_mask(store.read(name), store.full_name(name)))
+            peek.some.append(read_mask(store.read(name), store.full_name(name), two_levels=True))
         except DataError:  # reported when the data set is read
             continue
     if not lists:
@@ -154,12 +178,40 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
         notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
     if known.kind == "segmentationclass" and label_map.colours and VOC_BORDER not in label_map.colours:
         label_map = replace(label_map, colours={**label_map.colours, VOC_BORDER: IGNORE_INDEX})
-    if set(label_map.values) == {0, 1} and not label_map.colours:
-        values = found_values(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
-        if set(values) == {0, 255}:
-            label_map = LabelMap(label_map.classes, {0: 0, 255: 1})
-            notes.append(f"masks hold 0 and 255 only: 255 was taken for {escape(label_map.classes[1])}")
+    names = label_map.classes
+    if not void and not peek.coloured and (len(label_map.classes) == 2 or peek.values - set(label_map.values)):
+        greys = {c[0]: names.index(e.name) for e in chosen.entries if (c := e.colour) and c[0] == c[1] == c[2]}
+        label_map, note = _fitted(store, known, label_map, greys if len(greys) == len(chosen.entries) else {})
+        notes += [note] * bool(note)
     return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
+
+
+def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int, int]) -> tuple[LabelMap, str]:
+    """The label map of listed classes for masks that hold other values than the numbers of the list: greys such as 0
+    and 255, or numbers of objects; and a note. That which is given where it is not certain.
+
+    greys: of the colours that are listed, to the indices of classes; empty if any is coloured."""
+    found = survey(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
+    classes, there = label_map.classes, set(found.values)
+    names = [escape(name) for name in classes]
+    if there <= set(label_map.values):
+        return label_map, ""
+    if greys and there <= set(greys):
+        return replace(label_map, values=greys), "the greys of the masks were taken for the colours of the list"
+    levels = two_levels(found)
+    if levels is not None and len(classes) == 2:
+        order = sorted((0, 1), key=lambda index: next((g for g, i in greys.items() if i == index), index))
+        what = "only" if len(found.values) == 2 else f"and {len(found.values) - 2} greys between, on edges"
+        fitted = level_map(found, levels, [classes[i] for i in order]).packed(classes)
+        return fitted, f"masks hold {levels[0]} and {levels[1]} {what}: {levels[1]} was taken for {names[order[1]]}"
+    if len(there) == len(classes) and not label_map.colours and evenly_stepped(found.values):
+        values = {value: i for i, value in enumerate(found.values)}
+        text = ", ".join(f"{value} for {name}" for value, name in zip(found.values, names, strict=True))
+        return replace(label_map, values=values), f"masks hold evenly stepped greys, taken in their order: {text}"
+    if len(classes) == 2 and set(label_map.values) == {0, 1} and any(numbers_objects(found.regions)):
+        values = {value: int(value > 0) for value in range(found.top + 1)}
+        return replace(label_map, values=values), f"masks number the objects of each picture: all are {names[1]}"
+    return label_map, ""
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
@@ -199,25 +251,16 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
             f"{store.label} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
             "class; a class_dict.csv with a line name,r,g,b for each class expected"
         )
-    values = found_values(store, known.masks)
-    if not values:
+    found = survey(store, known.masks)
+    if not found.files:
         raise DataError(f"no mask of {store.label} can be read: {_why(store, known.masks)}")
-    numbers = sorted(set(values) - {255, IGNORE_16_BIT})
-    if len(numbers) > MAX_CLASSES:
-        raise DataError(
-            f"{store.label} has masks of {len(numbers)} different values; at most {MAX_CLASSES} classes expected: "
-            "are these masks of classes?"
-        )
+    numbers = sorted(set(found.values) - {255, IGNORE_16_BIT})
     if numbers and numbers[-1] <= len(CAMVID) and _is_camvid(store, known):
         return _camvid(CAMVID)
     if known.kind == "annot" and numbers and numbers[-1] == len(CAMVID):
         return _camvid([f"class {i}" for i in range(len(CAMVID))])
-    only = numbers == [0] and 255 in values
-    numbers += [255] * only
-    label_map = LabelMap([f"class {n}" for n in numbers], {n: i for i, n in enumerate(numbers)})
-    display = "255 is one, as there is only 0 beside it" if only else "255 is ignored"
-    note = f"no file names the classes; the {len(numbers)} values found stand for them ({display})"
-    return LabelMapChoice(label_map, (note,), listed=False)
+    reading = read_values(found, store.label)
+    return LabelMapChoice(reading.label_map, (reading.note,), listed=False, objects=reading.objects)
 
 
 def _cityscapes(known: MaskFiles) -> LabelMapChoice:
@@ -250,31 +293,6 @@ def _camvid(names: Sequence[str]) -> LabelMapChoice:
         f"no file names the classes; {display}, and {count} as unlabelled, which is ignored (a classes.txt would win)"
     )
     return LabelMapChoice(label_map, (note,), listed=False)
-
-
-def found_values(store: Store, masks: Sequence[str]) -> dict[int, int]:
-    """Value -> number of pixels, in all readable masks.
-
-    Raises DataError for a coloured mask."""
-
-    def count(name: str) -> np.ndarray | None:
-        try:
-            pixels = read_mask(store.read(name), store.full_name(name))
-        except DataError:  # reported when the data set is read
-            return None
-        values = pixels.values
-        if values is None:
-            assert pixels.colours is not None
-            values = grey_values(pixels.colours)
-        if values is None:
-            raise DataError(f"{escape(name)} of {store.label} is coloured, and other masks are not; one kind expected")
-        return np.bincount(values.ravel(), minlength=IGNORE_16_BIT + 1)
-
-    total = np.zeros(IGNORE_16_BIT + 1, np.int64)
-    for found in map_threads(count, masks, "masks"):
-        if found is not None:
-            total += found
-    return {int(value): int(total[value]) for value in np.flatnonzero(total)}
 
 
 def _why(store: Store, masks: Sequence[str]) -> str:

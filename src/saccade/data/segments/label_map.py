@@ -1,14 +1,14 @@
 """Mapping from values or colours of a mask to classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
 
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, named_counts, pack
+from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, named_counts, pack
 from saccade.data.segments.well_known import Colour
 from saccade.errors import DataError
 
@@ -24,11 +24,14 @@ class UnknownClassError(DataError):
 @dataclass(frozen=True)
 class LabelMap:
     """values, colours: to an index of `classes` or IGNORE_INDEX. The value 255 is ignored as well, and 65535 in masks
-    of 16 bits."""
+    of 16 bits, unless they are in `values`. lossy: whether masks may be compressed with losses. by_palette: whether
+    colours of palettes count, and not their numbers."""
 
     classes: list[str]
     values: Mapping[int, int]
     colours: Mapping[Colour, int] = field(default_factory=dict)
+    lossy: bool = False
+    by_palette: bool = False
 
     def indices(self, pixels: DecodedMask, display: str) -> tuple[UInt8[np.ndarray, "y x"], str]:
         """Class index of each pixel, and a note on assumptions, "" for none.
@@ -37,6 +40,8 @@ class LabelMap:
         mapped by colour; without colours in the map, grey pixels by number.
 
         Raises UnknownClassError with the values or colours that are not a class, and their number of pixels."""
+        if self.by_palette:
+            pixels = by_palette(pixels)
         values, note = pixels.values, ""
         if values is None:
             assert pixels.colours is not None
@@ -62,11 +67,13 @@ class LabelMap:
         """The same map for another order of classes, possibly with more classes."""
         place = {name: i for i, name in enumerate(classes)}
         index = {i: place[name] for i, name in enumerate(self.classes)} | {IGNORE_INDEX: IGNORE_INDEX}
-        return LabelMap(
-            list(classes),
-            {value: index[i] for value, i in self.values.items()},
-            {colour: index[i] for colour, i in self.colours.items()},
-        )
+        values = {value: index[i] for value, i in self.values.items()}
+        colours = {colour: index[i] for colour, i in self.colours.items()}
+        return replace(self, classes=list(classes), values=values, colours=colours)
+
+    def renamed(self, classes: Sequence[str]) -> "LabelMap":
+        """The same map for other names of its classes."""
+        return replace(self, classes=list(classes))
 
     @cached_property
     def _table(self) -> np.ndarray:

@@ -142,7 +142,8 @@ class MaskLayout:
             masks = [(part.label, read_part(self.store, part.file)) for part in picture.parts]
             pixels = DecodedMask(united(masks, relative_to(self.root, picture.mask)).astype(np.uint16))
             return Mask(label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))[0])
-        pixels = read_mask(self.store.read(picture.mask), self.store.full_name(picture.mask))
+        name = self.store.full_name(picture.mask)
+        pixels = read_mask(self.store.read(picture.mask), name, two_levels=label_map.lossy)
         indices, note = label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))
         return Mask(indices, pixels.orientation, note)
 

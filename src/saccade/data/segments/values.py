@@ -1,0 +1,177 @@
+"""What the values of masks stand for where no list of classes says it: classes, two levels of grey, or objects.
+
+Only what is certain is read; otherwise an error names what was found and asks for a list of classes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saccade.data.files import escape
+from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
+from saccade.data.segments.label_map import BACKGROUND, LabelMap
+from saccade.data.segments.object_masks import OBJECT
+from saccade.data.segments.regions import numbers_objects
+from saccade.data.segments.survey import Survey
+from saccade.errors import DataError, some_of
+
+EDGE = 0.1  # of the pixels of greys at most, that lie inside areas of one grey: the others are on edges
+FAR = 64  # least difference between two levels of grey
+MIDDLE = 0.1  # of the pixels at most that are between two levels
+MANY = 20  # values of one region each, that are not taken for classes without a list
+FEW = 4  # greys between two levels at least, that show smoothing
+STEP = 16  # least step between greys that stand for classes
+SMALL = 32  # numbers of classes below this are counted, and not greys
+LIST = "list them in a classes.txt (a line 'number name' for each class)"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """label_map: of the values. note: what they were taken for. objects: whether they number objects."""
+
+    label_map: LabelMap
+    note: str
+    objects: bool = False
+
+
+def two_levels(found: Survey) -> tuple[int, int] | None:
+    """The two greys of masks whose other greys are on edges only, from smoothing or compression; None otherwise."""
+    values = np.array(found.values)
+    if found.values == [0, found.top]:
+        return 0, found.top
+    if len(values) < 2:
+        return None
+    low, high = sorted(values[np.argsort(-found.pixels[values], kind="stable")[:2]].tolist())
+    rest = values[(values != low) & (values != high)]
+    if found.lossy:
+        low, high = 0, found.top
+    elif not len(rest) or high - low < FAR or (low <= int(rest.min()) and int(rest.max()) < (low + high) // 2):
+        return None
+    quarter = (high - low) // 4
+    between = values[(values > low + quarter) & (values < high - quarter)]
+    beyond = (rest < low - quarter) | (rest > high + quarter)
+    if not found.lossy and (beyond.any() or 0 < len(between) == len(rest) < FEW):
+        return None  # classes, or borders of an own grey
+    levels = [found.pixels[each].sum() for each in (values[values <= low + quarter], values[values >= high - quarter])]
+    on_edges = found.inside[between].sum() <= EDGE * found.pixels[between].sum()
+    on_edges &= bool(found.lossy or found.inside[rest].sum() <= EDGE * found.pixels[rest].sum())
+    return (low, high) if min(levels) and on_edges and found.pixels[between].sum() <= MIDDLE * sum(levels) else None
+
+
+def level_map(found: Survey, levels: tuple[int, int], names: list[str]) -> LabelMap:
+    """The label map of two levels of grey: every value is the nearer one."""
+    low, high = levels
+    values = {value: int(value - low > high - value) for value in range(found.top + 1)}
+    return LabelMap(names, values, lossy=found.lossy, by_palette=found.by_colour)
+
+
+def read_values(found: Survey, label: str) -> Reading:
+    """What the values of a set stand for. found: of all its masks. label: of the set, for messages.
+
+    Raises DataError where that is not certain."""
+    numbers = [value for value in found.values if value not in (255, found.top)]
+    levels = two_levels(found)
+    if levels is not None:
+        return _levels(found, levels)
+    if found.lossy:
+        raise DataError(
+            f"{label} has masks in JPEG or another format that changes values as it compresses, and more than black "
+            "and white in them; save masks as PNG, from what they were before"
+        )
+    certain, likely = numbers_objects(found.regions)
+    if certain:
+        values = {value: int(value > 0) for value in range(found.top + 1)}
+        note = f"masks number the objects of each picture (1 to {numbers[-1]}): all are {OBJECT}, 0 is {BACKGROUND}"
+        return Reading(LabelMap([BACKGROUND, OBJECT], values, by_palette=found.by_colour), note, objects=True)
+    _check_count(found, numbers, label, likely)
+    reading = _classes(found, numbers, label)
+    if likely and len(numbers) > 2:
+        hint = "these look like numbers of objects, as each is one region; if so, list background and object only"
+        reading = replace(reading, note=f"{reading.note}; {hint}")
+    return reading
+
+
+def _levels(found: Survey, levels: tuple[int, int]) -> Reading:
+    low, high = levels
+    names = [f"class {low}", f"class {high}"]
+    if found.values == [low, high]:
+        label_map = LabelMap(names, {low: 0, high: 1}, lossy=found.lossy, by_palette=found.by_colour)
+        note = f"({high} is one, as there is only {low} beside it)"
+        return Reading(label_map, f"no file names the classes; the 2 values found stand for them {note}")
+    why = "compression" if found.lossy else "smooth edges"
+    note = (
+        f"masks hold {len(found.values)} greys, from {why}: {low} and {high} are the classes, and every pixel is the "
+        "nearer of the two"
+    )
+    return Reading(level_map(found, levels, names), note)
+
+
+def _check_count(found: Survey, numbers: list[int], label: str, likely: bool) -> None:
+    """Raises DataError for values that cannot be classes."""
+    inside = found.inside[numbers].sum() / max(1, found.pixels[numbers].sum())
+    thin = [n for n in numbers if found.inside[n] <= EDGE * found.pixels[n]]
+    if len(thin) >= FEW and 2 * len(thin) > len(numbers) and numbers[-1] > SMALL:
+        why = (
+            "on edges only: they were resized with smoothing; resize masks by the nearest pixel"
+            if inside > EDGE
+            else "nowhere the same in an area: these are pictures, and not masks of classes"
+        )
+        raise DataError(f"{label} has masks of {len(numbers)} different values, {len(thin)} of them {why}")
+    if likely and len(numbers) > MANY:
+        raise DataError(
+            f"{label} has masks of {len(numbers)} different values, each of them one region in every mask: these look "
+            f"like numbers of objects. If they are, a classes.txt with the lines background and object makes one class "
+            f"of them; if not, {LIST}"
+        )
+    if len(numbers) > MAX_CLASSES or (numbers and numbers[-1] > 255):
+        raise DataError(
+            f"{label} has masks of {len(numbers)} different values up to {numbers[-1]}; at most {MAX_CLASSES} classes "
+            f"below 256 expected. If these are masks of classes, {LIST}"
+        )
+
+
+def _classes(found: Survey, numbers: list[int], label: str) -> Reading:
+    """Each value is a class; the highest possible one only where it is not where no class is."""
+    top = found.top
+    ignored = top in found.values
+    display = f"{top} is ignored"
+    if ignored and evenly_stepped([*numbers, top]):
+        numbers, display = [*numbers, top], f"{top} is one, as the greys are evenly stepped"
+    elif ignored and _mixed(found, top):
+        raise DataError(
+            f"{label} has masks with 0 and {numbers[-1]}, and others with 0 and {top}; one number for each class "
+            "expected"
+        )
+    elif ignored and not numbers:
+        raise DataError(f"{label} has masks of the value {top} only; no pixel has a class")
+    elif ignored and not _is_border(found) and not _counts(numbers):
+        raise DataError(
+            f"{label} has masks of the values {some_of(map(str, [*numbers, top]), 9)}, and no file names the classes: "
+            f"{top} may be one, or stand for no class; {LIST}, with {top} if it is one"
+        )
+    values = {n: i for i, n in enumerate(numbers)}
+    if top != 255 and ignored and top not in values:
+        values[top] = IGNORE_INDEX
+    note = f"no file names the classes; the {len(numbers)} values found stand for them ({display})"
+    return Reading(LabelMap([f"class {n}" for n in numbers], values, by_palette=found.by_colour), escape(note))
+
+
+def evenly_stepped(values: list[int]) -> bool:
+    steps = np.diff(values)
+    return len(steps) > 1 and int(steps.min()) >= STEP and int(steps.max() - steps.min()) <= 2
+
+
+def _counts(numbers: list[int]) -> bool:
+    """Whether values count classes, and are not greys: beside these, the highest value is no class by convention."""
+    return len(numbers) >= FEW and (numbers[-1] < SMALL or 4 * len(numbers) >= numbers[-1])
+
+
+def _is_border(found: Survey) -> bool:
+    return 4 * found.deep < int(found.pixels[found.top])
+
+
+def _mixed(found: Survey, top: int) -> bool:
+    """Whether some masks hold 0 and 1, others 0 and 255, and none both."""
+    numbers = {value for each in found.files for value in each.tolist()} - {0, top}
+    kinds = {(bool(numbers & set(each.tolist())), top in each.tolist()) for each in found.files}
+    return len(numbers) == 1 and {(True, False), (False, True)} <= kinds and (True, True) not in kinds
