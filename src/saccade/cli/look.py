@@ -27,7 +27,7 @@ def look(
     model: str = "cifar",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, whole(1)] = None,
-    threshold: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.5,
+    threshold: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: DeviceName = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
@@ -67,7 +67,7 @@ def look(
         Side in pixels (of a segmenter, the shorter one) at which the model sees the picture, instead of its own; more
         makes a finer grid.
     threshold
-        The least score, 0 to 1, of an object that a detector finds, and of a relation.
+        The least score, 0 to 1, of an object that a detector finds, and of a relation; default: as for predict.
     text
         Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and their kin): what the
         picture may show. Click a word on the page and see which patches answer it, or a patch and see which words.

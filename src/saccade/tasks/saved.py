@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from saccade.data.digests import check_digest, file_digest, with_digest
 from saccade.data.files import escape
-from saccade.data.output import atomic_folder, output_errors
+from saccade.data.output import atomic_folder, output_errors, write_file
 from saccade.data.preprocess import Preprocess
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
@@ -47,10 +47,12 @@ class TrainedTask(Task):
     Attributes:
         labels: names of the classes.
         relations: names of the relations between objects; most tasks have none.
+        folder: from which it was opened; None for a new one.
     """
 
     labels: list[str] = field(default_factory=list)
     relations: list[str] = field(default_factory=list)
+    folder: Path | None = None
 
     kind: ClassVar[str]
     network: ClassVar[type[nn.Module]]
@@ -76,6 +78,16 @@ class TrainedTask(Task):
             config = with_digest({**config, "files": {WEIGHTS: file_digest(place / WEIGHTS)}})
             (place / NAME).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
 
+    def update_card(self, **card: Any) -> None:
+        """Change entries of the card, also in the folder that the model was opened from. Raises DataError if it cannot
+        be written."""
+        self.card = {**self.card, **card}
+        if self.folder is not None:
+            config = check_digest(json.loads((self.folder / NAME).read_bytes()))
+            config["card"] = {**config.get("card", {}), **card}
+            text = json.dumps(with_digest(config), indent=1, ensure_ascii=False)
+            write_file(self.folder / NAME, text.encode())
+
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> Self:
         """Read what `save` wrote, also with the parameter names of earlier versions. Raises CheckpointError, with the
@@ -99,7 +111,7 @@ class TrainedTask(Task):
             model.load_state_dict(weights)
         except (OSError, ValueError, RuntimeError, RecursionError, SafetensorError) as error:
             raise CheckpointError(f"{folder} is not a complete Saccade model: {in_one_line(error)}") from error
-        known = {"labels": config.labels, "relations": config.relations}
+        known: dict[str, Any] = {"labels": config.labels, "relations": config.relations, "folder": folder}
         return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, **known)
 
 
@@ -108,6 +120,16 @@ def _read(folder: Path) -> tuple[bytes, dict[str, Tensor], str]:
     config = (folder / NAME).read_bytes()
     weights, digest = load_file(folder / WEIGHTS), file_digest(folder / WEIGHTS)
     return (config, weights, digest) if (folder / NAME).read_bytes() == config else _read(folder)
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether a folder holds the files of a model as they were written."""
+    try:
+        content, _, digest = _read(folder)
+        _check_digests(content, _Config.model_validate_json(content).files, digest)
+    except (OSError, ValueError, RecursionError, SafetensorError):
+        return False
+    return True
 
 
 def _check_digests(content: bytes, files: dict[str, str], digest: str) -> None:

@@ -100,7 +100,7 @@ class Training:
         """The task around a network."""
         raise NotImplementedError
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float | None]) -> None:
         """Write the model for `saccade.load`."""
         task = self.trained(model, folder.parent.name)
         task.save(folder, scores=scores, recipe=self.recipe.model_dump(mode="json"), **self.about)

@@ -1,6 +1,7 @@
 """Average precision against hand-computed cases and a slow reference; recall of relations."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -343,3 +344,34 @@ def test_no_relations_at_all():
 def test_invalid_relations_are_refused(predicted, message):
     with pytest.raises(DataError, match=message):
         relation_scores([predicted], [scene([(0, 0, 1)])], NAMES)
+
+
+def stated_areas():
+    """Pictures whose annotations state areas of half their boxes, some on the border between two sizes, and crowds."""
+    rng = np.random.default_rng(11)
+    predicted, truth, classes = [], [], ["a", "b"]
+    for _ in range(9):
+        n = int(rng.integers(1, 7))
+        corners, sides = rng.integers(0, 250, (n, 2)), rng.integers(12, 200, (n, 2))
+        sides[0] = (64, 32)  # half of it is 32², which is small and medium
+        boxes = torch.from_numpy(np.concatenate([corners, corners + sides], axis=1)).float()
+        labels, crowd = torch.from_numpy(rng.integers(0, 2, n)), torch.from_numpy(rng.uniform(size=n) < 0.15)
+        areas = torch.from_numpy(sides.prod(axis=1) / 2).float()
+        truth.append(ObjectAnnotations(boxes, labels, (450, 450), crowd, areas=areas))
+        moved = boxes.double().numpy().repeat(2, axis=0) + rng.integers(-9, 10, (2 * n, 4))
+        scores = torch.from_numpy(rng.permutation(2 * n) / 16 / n + rng.uniform()).float()
+        predicted.append(Detections(torch.from_numpy(moved).float(), scores, labels.repeat_interleave(2)))
+    return predicted, truth, classes
+
+
+def test_sizes_by_the_stated_area_as_pycocotools_has_them():
+    """pycocotools 2.0.11, COCOeval.stats[:6] on the same annotations."""
+    scores = detection_scores(*stated_areas())
+    names = ("mAP", "mAP50", "mAP75", "mAP_s", "mAP_m", "mAP_l")
+    assert [scores[name] for name in names] == pytest.approx(
+        [0.352685340231, 0.693490817246, 0.21767677912, 0.389108910891, 0.408664606158, 0.3875], abs=1e-9
+    )
+    predicted, truth, classes = stated_areas()
+    by_box = detection_scores(predicted, [replace(o, areas=None) for o in truth], classes)
+    assert by_box["mAP"] == scores["mAP"]
+    assert by_box["mAP_m"] != pytest.approx(scores["mAP_m"], abs=0.01)

@@ -25,14 +25,19 @@ class LookOptions:
     """How to look at an image.
 
     size: side in pixels at which the model sees the image, instead of its own; more makes a finer grid. threshold:
-    minimum score of a detected object, and of a relation, 0 to 1. top: number of classes that a classifier lists.
-    texts: what the image may show, for models that match text with images; several are ranked.
+    minimum score of a detected object, and of a relation, 0 to 1; None for the detector's own. top: number of
+    classes that a classifier lists. texts: what the image may show, for models that match text with images; several are
+    ranked.
     """
 
     size: int | None = None
-    threshold: float = 0.5
+    threshold: float | None = None
     top: int = 5
     texts: Sequence[str] = ()
+
+    def threshold_of(self, task: Any) -> float:
+        """For the objects of a detector."""
+        return task.threshold if self.threshold is None else self.threshold
 
 
 @dataclass(kw_only=True)

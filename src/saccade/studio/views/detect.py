@@ -31,9 +31,10 @@ class DetectView(ObjectsView, EncoderView):
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Detection, DetectedObjects, list[str]]:
         proposed = postprocess(run.out, task.preprocess.size)[0]
-        found = filter_by_score(proposed, options.threshold)
+        threshold = options.threshold_of(task)
+        found = filter_by_score(proposed, threshold)
         edges = torch.tensor([run.grid[1], run.grid[0], run.grid[1], run.grid[0]]) * task.vit.config.patch
         prediction = task.named(task.to_picture(found, picture), picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])
-        targets = object_targets(task.labels, prediction, found.boxes / edges, proposed, decoder, options.threshold)
+        targets = object_targets(task.labels, prediction, found.boxes / edges, proposed, decoder, threshold)
         return prediction, targets, targets.notes

@@ -44,7 +44,7 @@ class PublicDetectView(ObjectsView):
         seconds = time.perf_counter() - started
         height, width = inputs["pixel_values"].shape[-2:]
         decoder = _decoder(trace, out.logits.shape[1], (height, width), task.name)
-        prediction, targets = _objects(task, picture, out, decoder, options.threshold)
+        prediction, targets = _objects(task, picture, out, decoder, options.threshold_of(task))
         return cls(
             task=task,
             name=picture.name,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class DetectPredictOptions(DrawOptions):
     """Options of `predict` with a detector."""
 
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Lowest score of an object, 0 to 1."""
+    threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Lowest score of an object, 0 to 1; default: that of the best F1 on the model's validation pictures, else 0.5."""
 
 
 class DetectCommands(TaskCommands):

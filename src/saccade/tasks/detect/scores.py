@@ -23,7 +23,8 @@ def detection_scores(found: list[Detections], truth: list[ObjectAnnotations], cl
     """COCO's average precision, by faster-coco-eval.
 
     Returns mAP (mean over classes and IoU .50, .55 to .95), mAP50, mAP75, mAP_s, mAP_m, mAP_l (objects of an area
-    of up to 32², up to 96², and of more pixels), each 0 to 1, and None where there is no object to find; and
+    of up to 32², up to 96², and of more pixels: the area that the annotation states, in COCO that of the outline, else
+    the box's), each 0 to 1, and None where there is no object to find; and
     per_class: for each name its mAP and mAP50 and its number of objects. Precision is interpolated at 101 recalls; of
     each class in a picture the 100 detections of highest score are evaluated; crowds are ignored (Lin et al. 2014).
 
@@ -98,7 +99,7 @@ def _evaluated(
         "images": [{"id": i + 1, "height": o.size[0], "width": o.size[1]} for i, o in enumerate(truth)],
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
     }
-    true = COCO({**common, "annotations": _annotations([(o.boxes, o.labels, None, o.crowd) for o in truth])})
+    true = COCO({**common, "annotations": _annotations([(o.boxes, o.labels, None, o) for o in truth])})
     predicted = COCO({**common, "annotations": _annotations([(d.boxes, d.labels, d.scores, None) for d in found])})
     evaluation = COCOeval_faster(true, predicted, iouType="bbox", print_function=_quiet)
     evaluation.params.maxDets = [MAX_DETECTIONS]
@@ -109,15 +110,18 @@ def _evaluated(
     return evaluation.eval
 
 
-def _annotations(pictures: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]) -> list[dict[str, Any]]:
-    """COCO annotations from the boxes, labels, scores and crowd of each picture. Ids start at 1: the evaluator takes
-    an object with the id 0 for one that is not matched."""
+def _annotations(
+    pictures: list[tuple[Tensor, Tensor, Tensor | None, ObjectAnnotations | None]],
+) -> list[dict[str, Any]]:
+    """COCO annotations from the boxes, labels and scores of each picture, and the areas and crowds of true objects. Ids
+    start at 1: the evaluator takes an object with the id 0 for one that is not matched."""
     out: list[dict[str, Any]] = []
-    for i, (corners, labels, scores, crowd) in enumerate(pictures):
+    for i, (corners, labels, scores, true) in enumerate(pictures):
         boxes = xyxy_to_xywh(corners)
-        areas = boxes[:, 2:].prod(dim=1).tolist()
+        stated = None if true is None else true.areas
+        areas = (boxes[:, 2:].prod(dim=1) if stated is None else stated).tolist()
         given = labels.tolist() if scores is None else scores.tolist()
-        crowds = [0] * len(boxes) if crowd is None else crowd.int().tolist()
+        crowds = [0] * len(boxes) if true is None or true.crowd is None else true.crowd.int().tolist()
         for box, area, label, score, many in zip(boxes.tolist(), areas, labels.tolist(), given, crowds, strict=True):
             one = {"id": len(out) + 1, "image_id": i + 1, "category_id": label + 1, "bbox": box, "area": area}
             out.append({**one, "iscrowd": many} if scores is None else {**one, "iscrowd": 0, "score": score})

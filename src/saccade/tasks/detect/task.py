@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ from saccade.tasks.detect.instances import add_masks
 from saccade.tasks.detect.result import Detection, Detections
 from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures, not_finite
 
+THRESHOLD = 0.5  # of models that keep none
 MAX_RELATIONS = 100  # predicted for one picture
 
 
@@ -35,6 +36,14 @@ class BaseDetectTask:
     labels: list[str]
     relations: list[str]
     notes: list[str]
+    card: dict[str, Any]
+
+    @property
+    def threshold(self) -> float:
+        """The lowest score of an object that `predict` shows: that of the best F1 on the validation pictures, which
+        training and `saccade val` keep on the card; 0.5 without."""
+        kept = self.card.get("threshold")
+        return float(kept) if isinstance(kept, int | float) and 0 <= kept <= 1 else THRESHOLD
 
     @property
     def masks(self) -> bool:
@@ -45,16 +54,20 @@ class BaseDetectTask:
         """All objects that the model proposes, at any score, in pixels of each picture."""
         raise NotImplementedError
 
-    def predict(self, source: Source, threshold: float = 0.5) -> Detection:
+    def predict(self, source: Source, threshold: float | None = None) -> Detection:
         """The objects of one picture with a score of at least `threshold` (0 to 1), and the relations between them with
         such a score: its own probability times the scores of both objects.
 
-        source: a path, bytes, Pillow image, array or tensor. Raises DataError for a picture that cannot be read.
+        threshold: default: `self.threshold`. source: a path, bytes, Pillow image, array or tensor. Raises DataError for
+        a picture that cannot be read.
         """
         return next(iter(self.predict_all([source], threshold)))
 
-    def predict_all(self, sources: Iterable[Source], threshold: float = 0.5, batch: int = 16) -> Iterator[Detection]:
+    def predict_all(
+        self, sources: Iterable[Source], threshold: float | None = None, batch: int = 16
+    ) -> Iterator[Detection]:
         """`predict` for many pictures, in batches, in order."""
+        threshold = self.threshold if threshold is None else threshold
         pictures = map(read_image, sources)
         while chunk := list(islice(pictures, batch)):
             for picture, found in zip(chunk, self.detect(chunk), strict=True):

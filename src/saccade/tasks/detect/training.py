@@ -1,6 +1,7 @@
 """Training of a detector on small data sets."""
 
 import json
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -31,6 +32,7 @@ from saccade.tasks.detect.recipe import DetectRecipe
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, relation_scores
 from saccade.tasks.detect.task import MAX_RELATIONS, DetectTask, postprocess
+from saccade.tasks.detect.threshold import Ranking
 from saccade.tasks.encoders import encoder_config, floor_to_patches, freeze_encoder, input_size, load_pretrained
 from saccade.tasks.training import SourceTraining, check_scene_size, picture_sizes
 
@@ -104,18 +106,20 @@ class DetectTraining(SourceTraining):
         return sum(terms.values(), torch.zeros((), device=device))
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
-        """mAP, mAP50, mAP75 and recall of relations on the validation pictures, split among the processes; boxes in
-        pixels of the input."""
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float | None]:
+        """mAP, mAP50, mAP75, the best F1 with its threshold, and recall of relations on the validation pictures, split
+        among the processes; boxes in pixels of the input."""
         found = self._predictions(model, device)
         scores = detection_scores(found, self.val_objects, self.labels)
-        result = {name: scores[name] or 0.0 for name in ("mAP", "mAP50", "mAP75")}
+        result: dict[str, float | None] = {name: scores[name] for name in ("mAP", "mAP50", "mAP75")}
+        best = Ranking(found, self.val_objects).best()
+        result |= {"F1": None, "threshold": None} if best is None else {"F1": best.f1, "threshold": best.threshold}
         if self.recipe.masks:
             outlined = mask_scores(found, self.val_objects, self.labels)
-            result |= {name: outlined[name] or 0.0 for name in ("mask_mAP", "mask_mAP50", "mask_mAP75")}
+            result |= {name: outlined[name] for name in ("mask_mAP", "mask_mAP50", "mask_mAP75")}
         if self.relations:
             recall = relation_scores(found, self.val_objects, self.relations)
-            result |= {name: value or 0.0 for name, value in recall.items() if isinstance(value, float | None)}
+            result |= {name: value for name, value in recall.items() if isinstance(value, float | None)}
         return result
 
     def _predictions(self, model: nn.Module, device: Device) -> list[Detections]:
@@ -141,6 +145,11 @@ class DetectTraining(SourceTraining):
                     relations[i, : len(rows)] = rows.to(device.device)
         tables = zip(device.sum(objects).cpu(), device.sum(relations).cpu(), _gathered(masks, device), strict=True)
         return [_from_tables(*each) for each in tables]
+
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float | None]) -> None:
+        """With the threshold of the best F1, from which on `predict` shows objects."""
+        self.about["threshold"] = scores.get("threshold")
+        super().save(model, folder, scores)
 
     def trained(self, model: nn.Module, name: str) -> DetectTask:
         """The task around a network."""
