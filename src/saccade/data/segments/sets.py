@@ -4,7 +4,8 @@
   annotations, ...), train/ and trainannot/ (SegNet), leftImg8bit/ and gtFine/ (Cityscapes), a.jpg and a_mask.png;
 - coloured masks with a list of colours (class_dict.csv, label_colors.txt, labelmap.txt), or in VOC's colours;
 - VOC's SegmentationClass/ with ImageSets/Segmentation/*.txt;
-- COCO JSON with polygons or run lengths (`data/segments/coco.py`).
+- a mask file for each object, or for each class, of a picture (`data/segments/object_masks.py`);
+- outlines of objects: COCO JSON, polygons of YOLO and others (`data/segments/drawn.py`).
 
 A list of classes (`data/segments/class_lists.py`) takes precedence over the classes of well-known sets, and those over
 the values found in the masks. 255 is ignored, and so are classes that the list names void, unlabelled or ignore.
@@ -20,32 +21,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saccade.data.objects import coco
+from saccade.data.objects.sets import find_layout
 from saccade.data.segments import layout as segment_layout
-from saccade.data.segments.coco import CocoMasks
+from saccade.data.segments.drawn import DrawnMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 
-Layout = MaskLayout | CocoMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
+Layout = MaskLayout | DrawnMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
 
 def find_segments(source: str | os.PathLike[str]) -> Layout | None:
-    """Detect the set in a folder or tar, or of a COCO .json; None if there is none.
+    """Detect the set in a folder or tar, or of a COCO .json or a YOLO .yaml; None if there is none.
 
     Raises DataError for files that cannot be opened, and for an inconsistent set."""
-    path = Path(source)
-    if path.suffix.lower() == ".json" and path.is_file():
-        folder = path.parent.parent if path.parent.name == "annotations" else path.parent
-        found = coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
-        return None if found is None else CocoMasks(found)
+    if Path(source).is_file() and Path(source).suffix.lower() in (".json", ".yaml", ".yml"):
+        found = find_layout(source)
+        return None if found is None else DrawnMasks(found)
     store = open_store(source)
     masks = segment_layout.find(store)
     if masks is not None:
         return masks
-    found = coco.find(store)
-    return None if found is None else CocoMasks(found)
+    found = coco.find(store) or find_layout(source)
+    return None if found is None else DrawnMasks(found)
 
 
 def open_segments(
@@ -57,7 +57,7 @@ def open_segments(
     """Pictures with their masks.
 
     Args:
-        source: a folder, a tar, or a COCO .json.
+        source: a folder, a tar, a COCO .json, or a YOLO data.yaml.
         split: "train", "val", "test" or the name of the split, if the set has several.
         on_error: "skip" leaves out and records pictures without a usable mask, "fail" raises.
         classes: names in the order of their indices, of which the set may use a subset. The values of a set without
@@ -94,7 +94,7 @@ def segment_splits(
 
 
 def _layout(source: str | os.PathLike[str]) -> Layout:
-    expected = "images/ beside masks/, VOC's SegmentationClass/ or a COCO .json with outlines"
+    expected = "images/ beside masks/, VOC's SegmentationClass/, or outlines in a COCO .json or in YOLO's labels"
     layout = find_segments(source)
     if layout is None:
         raise nothing_found(source, "masks", expected)

@@ -1,12 +1,13 @@
-"""Class masks drawn from the polygons and run lengths of COCO JSON.
+"""Class masks drawn from the outlines of annotated objects: polygons and run lengths of COCO JSON, polygons of YOLO and
+other formats.
 
-Class 0 is "background", followed by the categories in the order of their ids; a category named "background" is class 0.
+Class 0 is "background", followed by the classes of the annotations; a class named "background" is class 0.
 Smaller objects are drawn over larger ones, later ones over earlier ones of the same size. Crowd regions, and boxes of
 objects without an outline, are ignored where no object is drawn.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -20,8 +21,8 @@ from saccade.data.objects.annotations import (
     check_box,
     resolve_classes,
 )
-from saccade.data.objects.coco import COCO
-from saccade.data.objects.outlines import draw_outline
+from saccade.data.objects.outlines import draw_outline, scale_outline
+from saccade.data.objects.sets import Layout, read_annotations
 from saccade.data.segments import IGNORE_INDEX
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
@@ -30,11 +31,14 @@ from saccade.errors import DataError
 
 
 @dataclass
-class CocoMasks:
-    """A COCO set whose objects are drawn as masks."""
+class DrawnMasks:
+    """An annotated set whose objects are drawn as masks."""
 
-    layout: COCO
-    format: str = "COCO"
+    layout: Layout
+
+    @property
+    def format(self) -> str:
+        return self.layout.format
 
     @property
     def store(self) -> Store:
@@ -54,10 +58,10 @@ class CocoMasks:
     def read(
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
     ) -> MaskedSet:
-        """Parse a split, or the only one. label_map: unused, as a COCO file lists its classes.
+        """Parse a split, or the only one. label_map: unused, as annotations name their classes.
 
         Raises DataError if no object has an outline."""
-        found = self.layout.read(split)
+        found = read_annotations(self.layout, split, outlines=True)
         all_objects = [each for picture in found.pictures for each in picture.objects]
         bare = sum(each.shape is None for each in all_objects)
         faults = list(_faults(found))
@@ -65,7 +69,7 @@ class CocoMasks:
             raise DataError(f"{found.label} has no outline that can be read: {faults[0].text}")
         if all_objects and bare == len(all_objects):
             raise DataError(
-                f"{found.label} holds boxes only; a polygon or run lengths (segmentation) for each object expected"
+                f"{found.label} holds boxes only ({self.format}); a polygon or run lengths for each object expected"
             )
         names = [BACKGROUND, *(name for name in found.classes if name != BACKGROUND)]
         names = resolve_classes(names, classes, found.label)
@@ -74,7 +78,10 @@ class CocoMasks:
 
         def read(picture: MaskedPicture, size: tuple[int, int]) -> Mask:
             assert picture.drawn is not None
-            return Mask(_draw(picture.drawn, picture.drawn.size or size, index, ground, found.root))
+            drawn, size = picture.drawn, picture.drawn.size or size
+            if found.normalized:
+                drawn = _in_pixels(drawn, size)
+            return Mask(_draw(drawn, size, index, ground, found.root))
 
         pictures = [MaskedPicture(each.name, drawn=each) for each in found.pictures]
         result = MaskedSet(found.label, self.format, found.store, found.root, names, read, pictures)
@@ -95,6 +102,17 @@ def _faults(found: Annotations) -> Iterator[Problem]:
             if each.fault:
                 where = f"{escape(relative_to(found.root, picture.name))}, {each.where}"
                 yield Problem("mask broken", where, f"{where}: {each.fault}; left out")
+
+
+def _in_pixels(picture: AnnotatedPicture, size: tuple[int, int]) -> AnnotatedPicture:
+    """A picture with normalized coordinates in pixels of (height, width)."""
+    scale = (size[1], size[0], size[1], size[0])
+    objects = []
+    for each in picture.objects:
+        left, top, right, bottom = (value * side for value, side in zip(each.box, scale, strict=True))
+        shape = None if each.shape is None else scale_outline(each.shape, size[1], size[0])
+        objects.append(replace(each, box=(left, top, right, bottom), shape=shape))
+    return replace(picture, objects=objects)
 
 
 def _draw(
