@@ -258,3 +258,76 @@ def test_subset(make_folder: Make):
     part = data.subset([30, 0, 11])
     assert (part.labels.tolist(), part.classes) == ([2, 0, 1], data.classes)
     np.testing.assert_array_equal(np.asarray(part[1][0].image), np.asarray(data[0][0].image))
+
+
+LAYOUTS = {
+    "capitals": ("TRAIN/{}", "Valid/{}", "Test/{}"),
+    "sets": ("training_set/{}", "dev_set/{}", "test_set/{}"),
+    "doubled": ("seg_train/seg_train/{}", "seg_val/seg_val/{}", "seg_test/seg_test/{}"),
+    "German": ("Trainingsdaten/{}", "Validierung/{}", "Testdaten/{}"),
+    "inside classes": ("{}/train", "{}/valid", "{}/test"),
+    "inside classes around a folder": ("set/{}/Training", "set/{}/Validation", "set/{}/Testing"),
+    "folder of pictures": ("images/train/{}", "images/val/{}", "images/test/{}"),
+    "pictures of each": ("train/images/{}", "val/images/{}", "test/images/{}"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts_of_splits(make_folder: Make, tmp_path: Path, layout: tuple[str, str, str], packed: bool):
+    for place, count in zip(layout, (3, 2, 5), strict=True):
+        source = make_folder({place.format(name): count for name in ("cat", "dog")}, "data")
+    if packed:
+        source = pack(source, tmp_path / "data.tar", "w", "data")
+    train, val = splits(source)
+    assert (train.classes, len(train), len(val)) == (["cat", "dog"], 6, 4)
+    assert len(ImageFolder(source, split="test")) == 10
+
+
+def test_trainval_is_divided_and_test_is_not_used(make_folder: Make):
+    source = make_folder({f"{s}/{c}": 5 for s in ("trainval", "test") for c in ("cat", "dog")})
+    train, val = splits(source, val_fraction=0.2)
+    assert (len(train), len(val)) == (8, 2)
+    assert val.notes[-1].endswith("held out; the split test is not used")
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"cat": 2, "dog": 2, "test": 2}, "'test' beside cat, dog: it may be a split or a class"),
+        ({"train/cat": 2, "train/dog": 2, "more": 2}, "'train' beside more: it may be a split or a class"),
+        ({"cat/train": 2, "cat/test": 2, "dog": 2}, "'cat' of .* holds splits, and 'dog' does not"),
+        (
+            {"cat/train": 2, "cat/test": 2, "cat/more": 1, "dog/train": 1},
+            "'cat' of .* holds the splits test, train and other pictures",
+        ),
+        ({"images": 2, "masks": 2}, r"folders of pictures and of annotations \(images, masks\), not of classes"),
+        ({"test/cat": 2, "test/dog": 2}, r"no split for training \(found: test\)"),
+    ],
+)
+def test_folders_that_may_be_splits_or_classes_are_refused(make_folder: Make, folders: dict[str, int], message: str):
+    with pytest.raises(DataError, match=message):
+        splits(make_folder(folders))
+
+
+def test_a_class_of_trains(make_folder: Make):
+    assert ImageFolder(make_folder({"bus": 2, "car": 2, "train": 2})).classes == ["bus", "car", "train"]
+
+
+def test_a_class_without_pictures(make_folder: Make):
+    source = make_folder({"train/cat": 3, "train/dog": 3, "train/eel": 0, "val/dog": 2})
+    train, val = splits(source, on_error="skip")
+    assert train.classes == val.classes == ["cat", "dog"]
+    assert any("'eel'" in note and note.endswith("left out") for note in train.notes)
+    assert any(note.endswith("val has no picture of cat") for note in val.notes)
+    assert val.labels.tolist() == [1, 1]
+
+
+def test_annotations_beside_class_folders_are_named(make_folder: Make):
+    source = make_folder({"cat": 3, "dog": 3})
+    box = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
+    (source / "cat" / "1.xml").write_text(f"<annotation><filename>1.png</filename>{box}</annotation>")
+    assert ImageFolder(source).notes[0].startswith("not read for classes: VOC XML (cat/1.xml)")
+    (source / "dog").rename(source / "cat" / "dog")
+    with pytest.raises(DataError, match=r"one class only \('cat'\).*; it holds VOC XML \(cat/1\.xml\), which"):
+        ImageFolder(source)

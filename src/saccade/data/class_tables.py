@@ -1,51 +1,22 @@
-"""Pictures whose classes stand in a table: CSV with any separator, TSV, JSON lines, text lines of a file and a class.
+"""Pictures whose classes, or splits, are in tables; `class_columns.py` finds the columns.
 
-The column of files is the one whose values name pictures of the set (a name, a path, or a name without suffix). The
-class is in a column named label, class, category or alike, in the only other column, or in one column for each class
-with a single 1 in every row. A column split, or the names of files and folders, say which split a row belongs to.
+A column split, or the names of files and folders, say which split a row belongs to.
 """
 
-import csv
-import io
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from saccade.data.class_columns import EXPECTED, file_column, label_columns, split_column
 from saccade.data.class_folders import ClassPart
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to
-from saccade.errors import DataError, in_one_line, some_of
+from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
+from saccade.errors import DataError, some_of
 
-TEXT_SUFFIXES = (".txt", ".lst")
-SUFFIXES = (".csv", ".tsv", ".jsonl", *TEXT_SUFFIXES)
-# Headings without case and separators.
-LABEL_COLUMNS = (
-    "label", "labels", "class", "classes", "classname", "classlabel", "classid", "labelname", "labelid", "category",
-    "categories", "categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "disease", "dx",
-    "klasse", "kategorie", "라벨", "클래스",
-)  # fmt: skip
-SPLIT_COLUMNS = ("split", "set", "dataset", "subset", "partition", "phase", "fold", "usage")
-# Columns of tables of objects in pictures, and of captions.
-OBJECT_COLUMNS = re.compile(r"x_?min|x1|bbox|encoded_?pixels|rle|region_shape_attributes", re.IGNORECASE)
-TEXT_COLUMNS = ("caption", "captions", "text", "comment", "prompt")
-EXPECTED = (
-    "a column file_name with the names of pictures and a column label with their classes expected (and, for splits, a "
-    "column split)"
-)
-TRIED = 200  # rows that are looked up to find the column of files
-MOST_TABLES = 64
-
-
-@dataclass
-class Table:
-    """The rows of a file. columns: headings, "" where there are none."""
-
-    name: str
-    columns: list[str]
-    rows: list[tuple[int, list[object]]]
+MOST_TABLES = 64  # files of a set that are looked at
 
 
 @dataclass(frozen=True)
@@ -76,6 +47,11 @@ class ClassTables:
         """Picture -> class, of all splits."""
         return {row.picture: row.label for rows in self.parts.values() for row in rows}
 
+    def rename(self, names: dict[str, str]) -> None:
+        """Other names for the classes."""
+        for split, rows in self.parts.items():
+            self.parts[split] = [replace(row, label=names.get(row.label, row.label)) for row in rows]
+
     def read(self, split: str | None = None) -> ClassPart:
         """A split, or the only one."""
         by_class: dict[str, list[str]] = {}
@@ -84,38 +60,6 @@ class ClassTables:
         ordered = {name: sorted(by_class[name], key=natural_key) for name in sorted(by_class, key=natural_key)}
         label = self.store.label + (f", {split}" if split else "")
         return ClassPart(label, self.root, ordered, {}, self.problems, list(self.notes))
-
-
-class PictureIndex:
-    """Pictures by the end of their path, with or without suffix."""
-
-    def __init__(self, store: Store):
-        self.files = set(store.files)
-        self.by_tail: dict[str, list[str]] = {}
-        for name in filter(is_picture, store.files):
-            parts = PurePosixPath(name).parts
-            stem = PurePosixPath(name).stem
-            for i in range(len(parts)):
-                for tail in {"/".join(parts[i:]), "/".join((*parts[i:-1], stem))}:
-                    self.by_tail.setdefault(tail, []).append(name)
-
-    def find(self, value: object, folder: str, role: str | None) -> list[str]:
-        """The pictures that `value` may mean, in a table in `folder`: its own folder first, then folders of the role,
-        then anywhere."""
-        text = str(value).strip().replace("\\", "/").removeprefix("./") if isinstance(value, str | int) else ""
-        if not text or (text.startswith("/") and "/" not in text[1:]):
-            return []
-        if is_picture(text) and (near := join(folder, text)) in self.files:
-            return [near]
-        parts = [part for part in text.split("/") if part not in ("", ".", "..")]
-        for i in range(len(parts)):  # paths of another machine
-            found = self.by_tail.get("/".join(parts[i:]), [])
-            inside = [n for n in found if not folder or n.startswith(f"{folder}/")] or found
-            if len(inside) > 1 and role is not None:
-                inside = [n for n in inside if any(split_role(p) == role for p in n.split("/")[:-1])] or inside
-            if inside:
-                return inside
-        return []
 
 
 def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, list[str]]:
@@ -155,22 +99,21 @@ def _joined(store: Store, found: list["_Read"]) -> ClassTables:
     first: dict[str, Row] = {}
     problems, notes, files, again = dict[str, str](), list[str](), list[str](), 0
     for table in found:
-        for _, row in table.rows:
-            before = first.get(row.picture, row)
-            if before.label != row.label:
-                raise DataError(
-                    f"{store.label}: {escape(row.picture)} has the class '{escape(before.label)}' ({before.where}) and "
-                    f"'{escape(row.label)}' ({row.where}); one class a picture expected"
-                )
-        if all(row.picture in first for _, row in table.rows):
+        if all(row.picture in first and first[row.picture].label == row.label for _, row in table.rows):
             notes.append(f"{escape(table.name)} is not read: its pictures are in {escape(files[0])}, too")
             continue
         files.append(table.name)
         notes += table.notes
         problems |= table.problems
         for split, row in table.rows:
-            again += row.picture in first
-            if first.setdefault(row.picture, row) is row:
+            before = first.setdefault(row.picture, row)
+            if before.label != row.label:
+                raise DataError(
+                    f"{store.label}: {escape(row.picture)} has the class '{escape(before.label)}' ({before.where}) and "
+                    f"'{escape(row.label)}' ({row.where}); one class a picture expected"
+                )
+            again += before is not row
+            if before is row:
                 parts.setdefault(split, []).append(row)
     if again:
         notes.append(f"{again} rows name a picture again, with the same class")
@@ -204,15 +147,15 @@ def _read(store: Store, index: PictureIndex, name: str, certain: bool) -> _Read:
         return result
     table, folder = load(store, name), parent_folder(name)
     role = split_role(name) or split_role(folder)
-    file = _file_column(table, index, folder, role)
+    file = file_column(table, index, folder, role)
     if file is None:
         if certain:
             raise DataError(f"{escape(store.full_name(name))} names no pictures that are there; {EXPECTED}")
         return result
-    label_of, label_columns, how = _labels(table, file, escape(store.full_name(name)))
-    split = _split_column(table, {file, *label_columns})
-    others = [c for i, c in enumerate(table.columns) if c and i not in {file, split, *label_columns}]
-    result.notes = [f"{escape(name)}: {how}"] if how else []
+    labels = label_columns(table, file, escape(store.full_name(name)), certain or split_role(name) is not None)
+    split = split_column(table, {file, *labels.columns})
+    others = [c for i, c in enumerate(table.columns) if c and i not in {file, split, *labels.columns}]
+    result.notes = [f"{escape(name)}: {labels.how}"] if labels.how else []
     if others:
         result.notes.append(f"columns of {escape(name)} that are not read: {some_of(map(escape, others), 8)}")
     for line, values in table.rows:
@@ -220,11 +163,13 @@ def _read(store: Store, index: PictureIndex, name: str, certain: bool) -> _Read:
         try:
             if len(values) != len(table.columns):
                 raise DataError(f"has {len(values)} fields; {len(table.columns)} expected")
-            label, picture = label_of(values), _only(index.find(values[file], folder, role), values[file])
+            label, picture = labels.of(values), _only(index.find(values[file], folder, role), values[file])
         except DataError as error:
             result.problems[where] = f"{where} {error}"
             continue
         result.rows.append((_split_of(values, split, name, picture), Row(where, picture, label)))
+    if not result.rows:
+        raise DataError(next(iter(result.problems.values()), f"{escape(name)} has no rows"))
     return result
 
 
@@ -243,159 +188,45 @@ def _split_of(values: Sequence[object], column: int | None, table: str, picture:
     return next((role for each in named if (role := split_role(each))), "")
 
 
-def _split_column(table: Table, taken: set[int]) -> int | None:
-    """The column whose values all are names of splits."""
-    for i, column in enumerate(table.columns):
-        if i not in taken and _plain(column) in SPLIT_COLUMNS:
-            values = {str(values[i]).strip() for _, values in table.rows if len(values) > i}
-            if values and all(map(split_role, values)):
-                return i
-    return None
+def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
+    """The pictures of class folders by text files that are named like splits and list them (`train.txt`)."""
+    names = [name for name in _candidates(store) if split_role(PurePosixPath(name).stem) is not None]
+    names = [name for name in names if name.lower().endswith((".csv", *TEXT_SUFFIXES))]
+    if not names:
+        return None
+    class_of = {join(part.root, file): name for name, files in part.by_class.items() for file in files}
+    index = PictureIndex(store)
+    parts: dict[str, list[Row]] = {}
+    files, problems = list[str](), dict[str, str]()
+    for name in names:
+        found = _listed(store, name, index, class_of)
+        if any(picture for _, _, picture in found):
+            files.append(name)
+            for i, line, picture in found:
+                where = f"{escape(name)}, line {i}"
+                if picture:
+                    parts.setdefault(PurePosixPath(name).stem, []).append(Row(where, picture, class_of[picture]))
+                elif i > 1:  # a header
+                    problems[where] = f"{where} lists {escape(line)}, which is not there; add or remove it"
+    if not files:
+        return None
+    notes = [f"splits read from {some_of(map(escape, files))} of {store.label}"]
+    unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
+    if unlisted:
+        notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
+    return ClassTables(store, part.root, files, parts, problems, notes, "class folders")
 
 
-def _file_column(table: Table, index: PictureIndex, folder: str, role: str | None) -> int | None:
-    """The column most of whose values name pictures; of several (with and without suffix), the first."""
-    step = max(1, len(table.rows) // TRIED)
-    tried = [values for _, values in table.rows[::step]]
-    width = len(table.columns)
-    hits = [sum(bool(index.find(v[i], folder, role)) for v in tried if len(v) == width) for i in range(min(width, 64))]
-    return hits.index(max(hits)) if hits and max(hits) * 2 >= len(tried) > 0 else None
-
-
-def _labels(table: Table, file: int, display: str):
-    """A function from the values of a row to its class, the columns of it, and how it was found.
-
-    Raises DataError, naming the table, if that is not certain."""
-    columns = table.columns
-    others = [i for i in range(len(columns)) if i != file]
-    known = [i for i in others if _plain(columns[i]) in LABEL_COLUMNS]
-    fault = f"{display} has the columns {', '.join(escape(c) for c in columns[:12])}"
-    if any(OBJECT_COLUMNS.fullmatch(column.strip()) for column in columns):
-        raise DataError(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
-    if not known and any(_plain(column) in TEXT_COLUMNS for column in columns):
-        raise DataError(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
-    if not known:
-        plain = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS]
-        if len(plain) == 1 and _repeats(table, plain[0]):
-            known = plain
-        elif len(plain) > 1 and _one_hot(table, plain):
-            return _hot(plain, columns), plain, "one column for each class, with a 1 in the column of the class"
-    if len(known) > 1:
-        known = _same(table, known)
-    if len(known) != 1:
-        problem = "several columns may hold the class" if known else "none is known to hold the class"
-        raise DataError(f"{fault}: {problem}; {EXPECTED}")
-    how = (
-        ""
-        if _plain(columns[known[0]]) in LABEL_COLUMNS[:12]
-        else f"classes are the column '{escape(columns[known[0]])}'"
-    )
-    return _named(known[0]), known, how if columns[known[0]] else ""
-
-
-def _named(column: int):
-    def label(values: Sequence[object]) -> str:
-        value = values[column]
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        text = str(value).strip() if isinstance(value, str | int) else ""
-        if not text or text.lower() in ("nan", "none", "null"):
-            raise DataError(
-                f"has {'no class' if not text else f'the class {escape(text)}'}; one class a picture expected"
-            )
-        if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", text):
-            raise DataError(f"has the number {escape(text)} for its class; the name or number of a class expected")
-        return re.sub(r"^(\d+)\.0+$", r"\1", text)
-
-    return label
-
-
-def _hot(columns: list[int], names: list[str]):
-    def label(values: Sequence[object]) -> str:
-        marked = [i for i in columns if float(str(values[i]).strip() or 0) == 1]
-        if len(marked) != 1:
-            raise DataError(f"has {len(marked)} classes; one class a picture expected")
-        return names[marked[0]]
-
-    return label
-
-
-def _one_hot(table: Table, columns: list[int]) -> bool:
-    """Whether all values are 0 or 1, and most rows have a single 1."""
-    single = 0
-    for _, values in table.rows:
-        try:
-            numbers = [float(str(values[i]).strip() or 0) for i in columns]
-        except (ValueError, IndexError):
-            return False
-        if not set(numbers) <= {0.0, 1.0}:
-            return False
-        single += sum(numbers) == 1
-    return 2 * single >= len(table.rows) > 0 and all(table.columns[i] for i in columns)
-
-
-def _same(table: Table, columns: list[int]) -> list[int]:
-    """One of columns that say the same (`class_id` and `class_name`), names rather than numbers; else all."""
-    rows = [[str(values[i]).strip() for i in columns] for _, values in table.rows if len(values) > max(columns)]
-    if not rows or any(
-        len({(row[0], row[k]) for row in rows}) != len({row[0] for row in rows})
-        or len({(row[0], row[k]) for row in rows}) != len({row[k] for row in rows})
-        for k in range(1, len(columns))
-    ):
-        return columns
-    texts = [i for k, i in enumerate(columns) if not all(re.fullmatch(r"[\d.]*", row[k]) for row in rows)]
-    return (texts or columns)[:1]
-
-
-def _repeats(table: Table, column: int) -> bool:
-    """Whether values occur several times, as classes do and captions do not."""
-    values = [str(values[column]) for _, values in table.rows if len(values) > column]
-    return 2 * len(set(values)) <= len(values)
-
-
-def _plain(column: str) -> str:
-    return "".join(c for c in column.casefold() if c.isalpha())
-
-
-def load(store: Store, name: str) -> Table:
-    """The rows of a file, with headings if it has some. Raises DataError for one that cannot be read as a table."""
-    if name.lower().endswith(".jsonl"):
-        return _json_lines(store, name)
-    text = read_text(store, name).replace("\r\n", "\n").replace("\r", "\n")
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    separator = max((",", ";", "\t", "|"), key=first.count)
-    if not first.count(separator):
-        if not name.lower().endswith(TEXT_SUFFIXES):
-            return Table(name, [""], [(i, [line]) for i, line in enumerate(text.split("\n"), 1) if line.strip()])
-        # the last word is the class: file names may contain spaces
-        lines = [(i, line.strip().rsplit(None, 1)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
-        return Table(name, ["", ""], [(i, list(words)) for i, words in lines])
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+def _listed(store: Store, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:
+    """Number and text of each line of a file, and the picture that it names, "" for none."""
     try:
-        rows = [(reader.line_num, list[object](row)) for row in reader if row]
-    except csv.Error as error:
-        raise DataError(f"{escape(store.full_name(name))}, line {reader.line_num}: {in_one_line(error)}") from error
-    head = [str(value).strip() for value in rows[0][1]]
-    if any(is_picture(value) for value in head) or all(re.fullmatch(r"[\d.]*", value) for value in head):
-        return Table(name, [""] * len(head), rows)
-    return Table(name, head, rows[1:])
-
-
-def _json_lines(store: Store, name: str) -> Table:
-    display = escape(store.full_name(name))
-    columns: dict[str, None] = {}
+        lines = read_text(store, name).splitlines()
+    except DataError:
+        return []
     found = []
-    for number, line in enumerate(read_text(store, name).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            each = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{display}, line {number} is not valid JSON ({in_one_line(error)})") from error
-        if not isinstance(each, dict):
-            raise DataError(f"{display}, line {number} is not a JSON object in braces; {EXPECTED}")
-        columns.update(dict.fromkeys(each))
-        found.append((number, each))
-    return Table(name, list(columns), [(i, [each.get(column, "") for column in columns]) for i, each in found])
+    for i, line in enumerate(map(str.strip, lines), start=1):
+        ways = (index.find(value, parent_folder(name), None) for value in (line, *re.split(r"[\s,;]+", line)[:1]))
+        inside = [[each for each in way if each in known] for way in ways]
+        if line:
+            found.append((i, line, next((way[0] for way in inside if len(way) == 1), "")))
+    return found

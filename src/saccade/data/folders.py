@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from saccade.data import class_folders, class_tables
+from saccade.data.class_columns import EXPECTED
 from saccade.data.class_folders import ClassFolders, ClassPart
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error
@@ -18,6 +19,7 @@ from saccade.data.recognise import describe, recognise
 from saccade.data.split_names import splits_by_role
 from saccade.data.splitting import random_split, select_split, split_train_val
 from saccade.data.store import Store, join, open_store
+from saccade.data.tabular import SUFFIXES
 from saccade.errors import DataError, some_of
 from saccade.options import OnError
 
@@ -147,10 +149,10 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
     Raises DataError for a set without classes, and for one whose folders and tables say different classes."""
     if isinstance(source, str | os.PathLike) and Path(source).is_file():
         path = Path(source)
-        if path.suffix.lower() in class_tables.SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             table, _ = class_tables.find(open_store(path.parent), only=path.name)
             if table is None:
-                raise DataError(f"{escape(path)} has no row with a picture and its class; {class_tables.EXPECTED}")
+                raise DataError(f"{escape(path)} has no row with a picture and its class; {EXPECTED}")
             return table
     store = open_store(source)
     table, faults = class_tables.find(store)
@@ -163,9 +165,16 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
         raise _no_classes("; ".join([str(error), *faults]), store) from error
     if table is not None and len(part.by_class) < 2:
         return table
+    if len(part.by_class) < 2 and faults:
+        raise _no_classes("; ".join([f"{part.label} has one class folder only", *faults]), store)
     if table is not None:
-        _compare(part, table)
+        names = _compare(part, table)
+        if table.splits and not layout.splits:
+            table.rename(names)
+            return table
         layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
+    elif not layout.splits and (lists := class_tables.find_lists(store, part)) is not None:
+        return lists
     if others := recognise(store):
         layout.notes.append(f"not read for classes: {describe(others)}")
     return layout
@@ -177,8 +186,8 @@ def _no_classes(problem: str, store: Store) -> DataError:
     return DataError(f"{problem}; it holds {describe(found, 'classify')}" if found else problem)
 
 
-def _compare(part: ClassPart, table: ClassTables) -> None:
-    """Raises DataError if a table gives other classes than the folders."""
+def _compare(part: ClassPart, table: ClassTables) -> dict[str, str]:
+    """Class of the table -> class folder. Raises DataError if the two are not the same pictures."""
     pairs = {
         (name, label_of[full])
         for label_of in [table.label_of]
@@ -193,3 +202,4 @@ def _compare(part: ClassPart, table: ClassTables) -> None:
             f"the folders of {part.label} ({some_of(map(escape, part.by_class))}) are not the classes of {file} "
             f"({labels}): give {file} itself to read its classes, or remove it"
         )
+    return {label: name for name, label in pairs}

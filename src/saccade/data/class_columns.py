@@ -1,0 +1,143 @@
+"""Which columns of a table hold the files of pictures, their classes and their splits, only where that is certain.
+
+The column of files is the one whose values name pictures of the set (a name, a path, or a name without suffix). The
+class is in a column named label, class, category or alike, in the only other column, or in one column for each class
+with a single 1 in every row.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from saccade.data.files import escape
+from saccade.data.split_names import split_role
+from saccade.data.tabular import PictureIndex, Table
+from saccade.errors import DataError
+
+# Headings without case and separators.
+LABEL_COLUMNS = (
+    "label", "labels", "class", "classes", "classname", "classlabel", "classid", "labelname", "labelid", "category",
+    "categories", "categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "disease", "dx",
+    "klasse", "kategorie", "라벨", "클래스",
+)  # fmt: skip
+PLURALS = ("labels", "classes", "categories", "tags", "attributes")  # words in such columns are several classes
+SPLIT_COLUMNS = ("split", "set", "dataset", "subset", "partition", "phase", "fold", "usage")
+# Columns of tables of objects in pictures, and of captions.
+OBJECT_COLUMNS = re.compile(r"x_?min|x1|bbox|encoded_?pixels|rle|region_shape_attributes", re.IGNORECASE)
+TEXT_COLUMNS = ("caption", "captions", "text", "comment", "prompt")
+EXPECTED = (
+    "a column file_name with the names of pictures and a column label with their classes expected (and, for splits, a "
+    "column split)"
+)
+TRIED = 200  # rows that are looked up to find the column of files
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where a table holds classes. columns: their places. of: the class of a row; raises DataError, without the name of
+    the row, if it has not exactly one. how: the assumption made, "" for none."""
+
+    columns: list[int]
+    of: Callable[[Sequence[object]], str]
+    how: str = ""
+
+
+def file_column(table: Table, index: PictureIndex, folder: str, role: str | None) -> int | None:
+    """The column most of whose values name pictures; of several (with and without suffix), the first."""
+    width = len(table.columns)
+    rows = [values for _, values in table.rows[:: max(1, len(table.rows) // TRIED)] if len(values) == width]
+    hits = [sum(bool(index.find(values[i], folder, role)) for values in rows) for i in range(min(width, 64))]
+    return hits.index(max(hits)) if hits and 2 * max(hits) >= len(rows) > 0 else None
+
+
+def split_column(table: Table, taken: set[int]) -> int | None:
+    """The column whose values all are names of splits."""
+    for i, column in enumerate(table.columns):
+        if i not in taken and _plain(column) in SPLIT_COLUMNS:
+            values = set(_values(table, i))
+            if values and all(map(split_role, values)):
+                return i
+    return None
+
+
+def label_columns(table: Table, file: int, display: str, certain: bool = False) -> Labels:
+    """Where the classes are. certain: whether different values in a single column are classes, too.
+
+    Raises DataError, naming the table, if that is not certain."""
+    columns, others = table.columns, [i for i in range(len(table.columns)) if i != file]
+    fault = f"{display} has the columns {', '.join(map(escape, columns[:12]))}"
+    if any(OBJECT_COLUMNS.fullmatch(column.strip()) for column in columns):
+        raise DataError(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
+    known = _same(table, [i for i in others if _plain(columns[i]) in LABEL_COLUMNS])
+    if len(known) == 1:
+        return _in_column(table, known[0])
+    if known:
+        raise DataError(f"{fault}: several columns may hold the class; {EXPECTED}")
+    if any(_plain(column) in TEXT_COLUMNS for column in columns):
+        raise DataError(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
+    rest = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS]
+    if len(rest) > 1 and _one_hot(table, rest):
+        return Labels(
+            rest, lambda values: _marked(values, rest, columns), "one column for each class, of which one is 1"
+        )
+    if len(rest) == 1:
+        values = _values(table, rest[0])
+        if 2 * len(set(values)) <= len(values) or (certain and not any(len(value.split()) > 1 for value in values)):
+            heading = columns[rest[0]]
+            return _in_column(table, rest[0], f"classes are the column '{escape(heading)}'" if heading else "")
+    raise DataError(f"{fault}: none is known to hold the class; {EXPECTED}")
+
+
+def _in_column(table: Table, column: int, how: str = "") -> Labels:
+    several = r"[|;,\s]" if _plain(table.columns[column]) in PLURALS else r"[|;]"
+    return Labels([column], lambda values: _class(values[column], several), how)
+
+
+def _class(value: object, several: str) -> str:
+    """A class as text: 1.0 is 1. several: matches what separates classes."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if not text or text.lower() == "nan":
+        found = "no class" if value is None or value == "" else f"the class {escape(value)}"
+        raise DataError(f"has {found}; one class a picture expected")
+    if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*(e[-+]?\d+)?", text):
+        raise DataError(f"has the number {escape(text)} for its class; the name or number of a class expected")
+    if re.search(several, text):
+        raise DataError(f"has the classes '{escape(text)}'; one class a picture expected")
+    return re.sub(r"^(\d+)\.0+$", r"\1", text)
+
+
+def _marked(values: Sequence[object], columns: list[int], names: list[str]) -> str:
+    marked = [i for i in columns if float(str(values[i]).strip() or 0) == 1]
+    if len(marked) != 1:
+        raise DataError(f"has {len(marked)} classes; one class a picture expected")
+    return names[marked[0]]
+
+
+def _one_hot(table: Table, columns: list[int]) -> bool:
+    """Whether all values are 0 or 1, and there is a 1 in most rows."""
+    numbers = [[str(values[i]).strip() for i in columns] for _, values in table.rows if len(values) > max(columns)]
+    known = all(re.fullmatch(r"[01]?(\.0*)?", value) for row in numbers for value in row)
+    marked = sum(any(value.startswith("1") for value in row) for row in numbers)
+    return known and 2 * marked >= len(numbers) > 0 and all(table.columns[i] for i in columns)
+
+
+def _same(table: Table, columns: list[int]) -> list[int]:
+    """One of columns that say the same (`class_id` and `class_name`), names rather than numbers; else all."""
+    if len(columns) < 2:
+        return columns
+    values = [_values(table, i) for i in columns]
+    pairs = [set(zip(values[0], other, strict=False)) for other in values]
+    if any(len(pair) != len(set(values[0])) or len(pair) != len(set(v)) for pair, v in zip(pairs, values, strict=True)):
+        return columns
+    texts = [i for i, v in zip(columns, values, strict=True) if not all(re.fullmatch(r"[\d.]*", each) for each in v)]
+    return (texts or columns)[:1]
+
+
+def _values(table: Table, column: int) -> list[str]:
+    return [str(values[column]).strip() for _, values in table.rows if len(values) > column]
+
+
+def _plain(column: str) -> str:
+    return "".join(c for c in column.casefold() if c.isalpha())

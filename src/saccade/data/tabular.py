@@ -1,0 +1,100 @@
+"""Tables of any kind: CSV with any separator, TSV, JSON lines, text lines of a file and a word; and what their cells
+name."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from saccade.data.files import escape, is_picture
+from saccade.data.split_names import split_role
+from saccade.data.store import Store, join, read_text
+from saccade.errors import DataError, in_one_line
+
+TEXT_SUFFIXES = (".txt", ".lst")
+SUFFIXES = (".csv", ".tsv", ".jsonl", *TEXT_SUFFIXES)
+
+
+@dataclass
+class Table:
+    """The rows of a file. columns: headings, "" where there are none."""
+
+    name: str
+    columns: list[str]
+    rows: list[tuple[int, list[object]]]
+
+
+class PictureIndex:
+    """Pictures by the end of their path, with or without suffix."""
+
+    def __init__(self, store: Store):
+        self.files = set(store.files)
+        self.by_tail: dict[str, list[str]] = {}
+        for name in filter(is_picture, store.files):
+            parts = PurePosixPath(name).parts
+            stem = PurePosixPath(name).stem
+            for i in range(len(parts)):
+                for tail in {"/".join(parts[i:]), "/".join((*parts[i:-1], stem))}:
+                    self.by_tail.setdefault(tail, []).append(name)
+
+    def find(self, value: object, folder: str, role: str | None) -> list[str]:
+        """The pictures that `value` may mean, in a table in `folder`: its own folder first, then folders of the role,
+        then anywhere."""
+        text = str(value).strip().replace("\\", "/").removeprefix("./") if isinstance(value, str | int) else ""
+        if not text or (text.startswith("/") and "/" not in text[1:]):
+            return []
+        if is_picture(text) and (near := join(folder, text)) in self.files:
+            return [near]
+        parts = [part for part in text.split("/") if part not in ("", ".", "..")]
+        for i in range(len(parts)):  # paths of another machine
+            found = self.by_tail.get("/".join(parts[i:]), [])
+            inside = [n for n in found if not folder or n.startswith(f"{folder}/")] or found
+            if len(inside) > 1 and role is not None:
+                inside = [n for n in inside if any(split_role(p) == role for p in n.split("/")[:-1])] or inside
+            if inside:
+                return inside
+        return []
+
+
+def load(store: Store, name: str) -> Table:
+    """The rows of a file, with headings if it has some. Raises DataError for one that cannot be read as a table."""
+    if name.lower().endswith(".jsonl"):
+        return _json_lines(store, name)
+    text = read_text(store, name).replace("\r\n", "\n").replace("\r", "\n")
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    separator = max((",", ";", "\t", "|"), key=first.count)
+    if not first.count(separator):
+        if not name.lower().endswith(TEXT_SUFFIXES):
+            return Table(name, [""], [(i, [line]) for i, line in enumerate(text.split("\n"), 1) if line.strip()])
+        # the last word is the class: file names may contain spaces
+        lines = [(i, line.strip().rsplit(None, 1)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+        return Table(name, ["", ""], [(i, list(words)) for i, words in lines])
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        rows = [(reader.line_num, list[object](row)) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"{escape(store.full_name(name))}, line {reader.line_num}: {in_one_line(error)}") from error
+    head = [str(value).strip() for value in rows[0][1]]
+    if any(is_picture(value) for value in head) or all(re.fullmatch(r"[\d.]*", value) for value in head):
+        return Table(name, [""] * len(head), rows)
+    return Table(name, head, rows[1:])
+
+
+def _json_lines(store: Store, name: str) -> Table:
+    display = escape(store.full_name(name))
+    columns: dict[str, None] = {}
+    found = []
+    for number, line in enumerate(read_text(store, name).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            each = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{display}, line {number} is not valid JSON ({in_one_line(error)})") from error
+        if not isinstance(each, dict):
+            raise DataError(f"{display}, line {number} is not a JSON object in braces")
+        columns.update(dict.fromkeys(each))
+        found.append((number, each))
+    return Table(name, list(columns), [(i, [each.get(column, "") for column in columns]) for i, each in found])
