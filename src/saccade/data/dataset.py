@@ -63,9 +63,12 @@ class AnnotatedFiles:
         self._pictures: list[Any] = []
         self._owners: dict[str, str] = {}  # key of `skipped` -> name of the picture, for annotations of a picture
         for problem in annotations.problems:
-            if problem.fatal or on_error == "fail":
+            if problem.fatal or (problem.lost and on_error == "fail"):
                 raise DataError(f"{annotations.label}: {problem.text}")
-            self.skipped[problem.where] = problem.text
+            if problem.lost:
+                self.skipped[problem.where] = problem.text
+            else:
+                self._note(problem.text)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -205,7 +205,8 @@ def test_coco_masks(tmp_path):
 def test_a_mask_that_cannot_be_drawn_matters_only_where_masks_are_asked_for(tmp_path):
     data = coco()
     for annotation in data["annotations"]:
-        annotation["segmentation"] = [[0, 0, 9, 0, 9, 9]]
+        left, top, width, height = annotation["bbox"]
+        annotation["segmentation"] = [[left, top, left + width, top, left + width, top + height]]
     data["annotations"][0]["segmentation"] = [[1, 2]]
     root = write_coco(tmp_path / "set", data)
     dataset = open_objects(root)
@@ -292,11 +293,12 @@ def test_voc_lists(tmp_path):
     dataset = open_objects(root, "train")
     assert len(dataset) == 2
     assert list(dataset.skipped.values()) == ["ImageSets/Main/train.txt, line 3: b is listed again"]
-    lists.joinpath("train.txt").write_text("a\n../../b\n")
-    with pytest.raises(
-        DataError, match=r"\.\./\.\./b is in the list of .* and has no \.\./\.\./b.xml; a picture without"
-    ):
-        open_objects(root, "train")
+    lists.joinpath("train.txt").write_text("a\n../../b\n/home/someone/set/JPEGImages/c.png\n")
+    assert open_objects(root, "train", on_error="fail").names == [f"JPEGImages/{name}.png" for name in "abc"]
+    lists.joinpath("train.txt").write_text("a\nq\n")
+    assert list(open_objects(root, "train").skipped) == ["q"]
+    with pytest.raises(DataError, match=r"q is in the list of .* and has no q\.xml; left out: a picture without"):
+        open_objects(root, "train", on_error="fail")
 
 
 def test_voc_pictures_that_are_missing(tmp_path):
@@ -304,7 +306,7 @@ def test_voc_pictures_that_are_missing(tmp_path):
     (root / "JPEGImages" / "b.png").unlink()
     dataset = open_objects(root)
     assert len(dataset) == 4
-    assert dataset.skipped == {"Annotations/b.xml": "Annotations/b.xml has no picture beside it; add or remove it"}
+    assert dataset.skipped == {"Annotations/b.xml": "Annotations/b.xml has no picture of its name; add or remove it"}
 
 
 def test_voc_files_next_to_the_pictures_and_without_sizes(tmp_path):

@@ -274,5 +274,5 @@ def test_a_hold_out_that_leaves_training_without_objects(tmp_path):
     root = write_coco(tmp_path / "set", data)
     whole = open_objects(root)
     seed = next(seed for seed in range(99) if random_split(whole, 0.1, seed)[1].names == ["images/a.png"])
-    with pytest.raises(DataError, match="4 remaining training pictures hold no object"):
+    with pytest.raises(DataError, match="none of the 4 training pictures has an object; 1 were held out, seed"):
         object_splits(root, seed=seed)

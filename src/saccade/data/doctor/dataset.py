@@ -17,7 +17,7 @@ from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture
 from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
-from saccade.data.objects.sets import Layout, find_layout
+from saccade.data.objects.sets import Layout, find_layout, read_annotations
 from saccade.data.segments import layout as segment_layout
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
@@ -105,14 +105,18 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     subject = CheckedDataset(layout.store, layout.root, layout.format, [], layout)
     for name in splits_to_read(layout, split):
         try:
-            found = layout.read(name)
+            found = read_annotations(layout, name)
         except DataError as error:
             findings.add("structure", str(error))
             continue
+        findings.extend("assumed", found.notes)
         pictures = [each.name for each in found.pictures]
         subject.parts.append(Part(name or "", found.classes, pictures, found))
     if isinstance(layout, coco.COCO):
         subject.root = _around(layout.root, [*layout.files.values(), *(n for p in subject.parts for n in p.pictures)])
+    annotated = [part.annotations for part in subject.parts if part.annotations is not None]
+    if annotated and not any(picture.objects for each in annotated for picture in each.pictures):
+        findings.add("objects none", layout.store.label)
     if split is None:
         findings.extend("in no split", (subject.display_name(name) for name in layout.orphans()))
     return subject

@@ -46,6 +46,11 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
         "box inverted": ("boxes with right < left or bottom < top", "swap their corners, or annotate again"),
         "box empty": ("boxes without width or height", "remove them; often a click without a drag"),
         "box outside": ("boxes entirely outside their picture", "remove them, or check sizes and units"),
+        "boxes implausible": (
+            "sets whose boxes contradict their pictures or outlines",
+            "correct them; training refuses them, as what they mean cannot be known",
+        ),
+        "objects none": ("sets without an object", "annotate objects, or check that all annotation files are there"),
         "mask broken": (
             "segmentations that are not polygons or run lengths of their picture",
             "annotate them again, or remove them and keep the boxes",
@@ -78,6 +83,26 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
     },
     "warning": {
         "box beyond": ("boxes that extend beyond their picture", "clip them, as training does"),
+        "boxes reread": (
+            "sets whose boxes or outlines are written otherwise than their format defines",
+            "training reads them as named; look at the drawn boxes, and write them as the format defines",
+        ),
+        "boxes in a corner": (
+            "sets whose boxes all lie in one corner of their pictures",
+            "look at the drawn boxes: those of smaller copies are too small and lie too far left and up",
+        ),
+        "box beside outline": (
+            "sets with boxes elsewhere than the outlines of their objects",
+            "look at the drawn boxes, and correct them",
+        ),
+        "crowds only": (
+            "sets whose objects are all marked as crowds or difficult",
+            "training reads them as single objects; if they are, set iscrowd or difficult to 0",
+        ),
+        "crowds many": (
+            "sets with many objects that are marked as crowds",
+            "crowds are neither learned nor counted; set iscrowd to 0 for single objects",
+        ),
         "box repeated": ("boxes that are annotated twice (same class, IoU 0.95 or more)", "remove one of each pair"),
         "picture listed twice": ("pictures that are listed twice", "list each once"),
         "picture repeated": ("pictures identical to another one", "keep one of each"),

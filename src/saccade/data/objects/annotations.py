@@ -37,13 +37,14 @@ class Problem:
     """A problem with an annotation file, other than an invalid object.
 
     kind: key of the doctor's checks. where: file, and the place in it. text: what is wrong and what to do. fatal: the
-    set cannot be used, also with on_error="skip".
+    set cannot be used, also with on_error="skip". lost: something is left out for it; else it is a warning.
     """
 
     kind: str
     where: str
     text: str
     fatal: bool = False
+    lost: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class AnnotatedPicture:
 @dataclass
 class Annotations:
     """A set or one of its splits. format: "COCO", "VOC" or "YOLO". root: its folder in the store, omitted from names in
-    messages. unlabelled: pictures in its folders without an annotation. normalized: boxes are in 0..1, not in
-    pixels."""
+    messages. unlabelled: pictures in its folders without an annotation. normalized: boxes are in 0..1, not in pixels.
+    reread: boxes or crowds were read otherwise than the format defines (`data/objects/plausibility.py`)."""
 
     label: str
     format: str
@@ -96,6 +97,7 @@ class Annotations:
     unlabelled: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     normalized: bool = False
+    reread: bool = False
 
 
 @dataclass(frozen=True)

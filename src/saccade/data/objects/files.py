@@ -1,5 +1,6 @@
 """Annotated picture files as a data set: invalid boxes left out or refused, boxes and masks in upright pixels."""
 
+from collections import Counter
 from dataclasses import replace
 
 import torch
@@ -78,6 +79,11 @@ class ObjectFiles(AnnotatedFiles):
     def any_objects(self) -> bool:
         """Whether the annotations have any object."""
         return any(picture.objects for picture in self._pictures)
+
+    def class_counts(self, crowd: bool) -> Counter[str]:
+        """Number of objects of each class, crowds or others."""
+        objects = (each for picture in self._pictures for each in picture.objects if each.crowd == crowd)
+        return Counter(self.classes[each.label] for each in objects)
 
     def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
         """The objects in pixels of `picture(index)`. Only the header of the picture is read. masks: False omits masks,

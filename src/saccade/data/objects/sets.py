@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import resolve_relations
+from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
+from saccade.data.objects.plausibility import check_plausible, class_notes
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -31,6 +32,18 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
     return voc.find(store) or coco.find(store) or yolo.find(store)
+
+
+def read_annotations(
+    layout: Layout, split: str | None = None, classes: list[str] | None = None, outlines: bool = False
+) -> Annotations:
+    """The annotations of a split, or of the only one, with the checks of the set as a whole.
+
+    outlines: they are read for their outlines, and their boxes do not matter. Raises DataError as the layout's `read`.
+    """
+    found = layout.read(split, classes)
+    check_plausible(found, outlines)
+    return found
 
 
 def open_objects(
@@ -79,11 +92,15 @@ def object_splits(
         return _open_split(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
 
     train, held_out = split_train_val(layout, other, open_split, val_fraction, seed)
-    if other is None and not layout.splits and held_out.any_objects and not train.any_objects:
+    if not train.any_objects:
+        left = f"; {len(held_out)} were held out, seed {seed}" if held_out.any_objects and not layout.splits else ""
         raise DataError(
-            f"{train.label}: the {len(train)} remaining training pictures hold no object "
-            f"({len(held_out)} were held out, seed {seed}); another seed or a validation set of its own expected"
+            f"{train.label}: none of the {len(train)} training pictures has an object{left}; "
+            "pictures with annotated objects expected"
         )
+    train.notes += class_notes(train.class_counts(crowd=False), train.classes, train.class_counts(crowd=True))
+    if not held_out.any_objects:
+        held_out.notes.append(f"{held_out.label} has no object in its {len(held_out)} pictures to validate on")
     return train, held_out
 
 
@@ -103,7 +120,7 @@ def _open_split(
     relations: Sequence[str] | None = None,
 ) -> ObjectFiles:
     split = select_split(layout, split, "object_splits")
-    found = layout.read(split, None if classes is None else list(classes))
+    found = read_annotations(layout, split, None if classes is None else list(classes))
     if relations is not None:
         resolve_relations(found, relations)
     dataset = ObjectFiles(found, on_error)

@@ -1,0 +1,184 @@
+"""What the four numbers of the boxes of a set mean, found from the set as a whole.
+
+Formats define it, and tools write otherwise: corners for left, top, width, height, and the reverse; shares of the sides
+for pixels. A reading other than the format's is taken only where the set contradicts the format's, and agrees with
+exactly one other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from saccade.data.objects.annotations import AnnotatedPicture, Annotations
+from saccade.data.objects.outlines import outline_box, scale_outline
+
+Boxes = Float[np.ndarray, "n 4"]
+
+# What each form of four numbers means as left, top, right, bottom; and the form of the formats, corners for others.
+FORMS: dict[str, Callable[[Boxes], Boxes]] = {
+    "left, top, right, bottom": lambda v: v,
+    "left, top, width, height": lambda v: np.concatenate([v[:, :2], v[:, :2] + v[:, 2:]], axis=1),
+    "centre x, centre y, width, height": lambda v: np.concatenate(
+        [v[:, :2] - v[:, 2:] / 2, v[:, :2] + v[:, 2:] / 2], axis=1
+    ),
+}
+CORNERS, SIZED, CENTRED = FORMS
+FORMAT_FORMS = {"COCO": SIZED, "YOLO": CENTRED}
+
+SAMPLE = 2000  # objects whose outlines are compared with their boxes
+NEAR_PIXELS, NEAR_SHARE = 2.0, 0.1  # how far the edges of a box may lie from those of its outline
+BEYOND_PIXELS, BEYOND_SHARE = 2.0, 0.05  # how far a box may reach beyond its picture
+LEAST = 3  # boxes that must contradict the format
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The boxes of a set as numbers.
+
+    Attributes:
+        form: of the format.
+        written: the four numbers of each box. Boxes that are not finite are left out.
+        sizes: width and height of their pictures in the unit of the boxes, NaN if unknown.
+        areas: that the annotations state, NaN if they do not.
+        outlined: indices of some boxes with an outline. outlines: the boxes around these.
+    """
+
+    form: str
+    written: Boxes
+    sizes: Float[np.ndarray, "n 2"]
+    areas: Float[np.ndarray, "n"]
+    outlined: np.ndarray
+    outlines: Float[np.ndarray, "m 4"]
+
+    def boxes(self, form: str) -> Boxes:
+        return FORMS[form](self.written)
+
+
+def gather(annotations: Annotations) -> Evidence:
+    """The numbers of a set, without the boxes that were drawn around outlines for want of others."""
+    form = FORMAT_FORMS.get(annotations.format, CORNERS)
+    drawn = annotations.format == "YOLO"  # where an object with an outline has no box of its own
+    pairs = [
+        (picture, each)
+        for picture in annotations.pictures
+        for each in picture.objects
+        if not (drawn and each.shape is not None)
+    ]
+    boxes = np.array([each.box for _, each in pairs], dtype=np.float64).reshape(-1, 4)
+    finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+    pairs = [pairs[i] for i in finite]
+    sizes = [(1, 1) if annotations.normalized else (picture.size or (np.nan, np.nan))[::-1] for picture, _ in pairs]
+    outlined = [i for i, (_, each) in enumerate(pairs) if each.shape is not None]
+    outlined = outlined[:: max(1, len(outlined) // SAMPLE)]
+    around = [outline_box(pairs[i][1].shape) for i in outlined]  # type: ignore[arg-type]
+    return Evidence(
+        form,
+        _written(boxes[finite], form),
+        np.array(sizes, dtype=np.float64).reshape(-1, 2),
+        np.array([np.nan if each.area is None else each.area for _, each in pairs]),
+        np.array([i for i, box in zip(outlined, around, strict=True) if box is not None], dtype=np.int64),
+        np.array([box for box in around if box is not None], dtype=np.float64).reshape(-1, 4),
+    )
+
+
+def other_form(found: Evidence) -> tuple[str, str] | None:
+    """The form that the set agrees with if it contradicts the format's, and how that is known; None if it does not,
+    or if no one form explains the set."""
+    for judge in (_by_outlines, _by_pictures, _by_areas):
+        form, why = judge(found)
+        if form:
+            return (form, why) if form != found.form else None
+    return None
+
+
+def _by_outlines(found: Evidence) -> tuple[str, str]:
+    share = {form: _agree(found, form) for form in FORMS}
+    if not len(found.outlined):
+        return "", ""
+    best = max(FORMS, key=lambda form: (share[form], form == found.form))
+    if share[best] >= 0.9 and (best == found.form or share[found.form] <= 0.6):
+        return best, f"so they lie around {share[best]:.0%} of the outlines"
+    return "", ""
+
+
+def _agree(found: Evidence, form: str) -> float:
+    """Share of the outlines that the boxes lie around."""
+    if not len(found.outlined):
+        return 0.0
+    boxes, sides = found.boxes(form)[found.outlined], np.tile(found.outlines[:, 2:] - found.outlines[:, :2], 2)
+    unit = np.nan_to_num(np.tile(found.sizes[found.outlined], 2), nan=2.0)
+    slack = np.maximum(np.where(unit == 1, 0.01, NEAR_PIXELS), NEAR_SHARE * sides)
+    return float((np.abs(boxes - found.outlines) <= slack).all(axis=1).mean())
+
+
+def _by_areas(found: Evidence) -> tuple[str, str]:
+    """From areas that are those of the boxes: a set of outlines states smaller ones, which agree with no form."""
+    known = np.isfinite(found.areas) & (found.areas > 0)
+    if known.sum() < LEAST:
+        return "", ""
+
+    def agreeing(form: str) -> float:
+        boxes = found.boxes(form)[known]
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        return float((np.abs(area - found.areas[known]) <= 0.02 * found.areas[known] + 1).mean())
+
+    # widths and heights are the same in two of the forms
+    share = {form: agreeing(form) for form in ((found.form, SIZED) if found.form == CORNERS else (found.form, CORNERS))}
+    best = max(share, key=lambda form: (share[form], form == found.form))
+    if share[best] >= 0.95 and (best == found.form or share[found.form] <= 0.5):
+        return best, "so their areas are those that are stated"
+    return "", ""
+
+
+def _by_pictures(found: Evidence) -> tuple[str, str]:
+    known = np.isfinite(found.sizes).all(axis=1)
+    wrong = {form: _beyond(found.boxes(form), found.sizes)[known] for form in FORMS}
+    count, share = int(wrong[found.form].sum()), float(wrong[found.form].mean()) if known.any() else 0.0
+    fitting = [form for form in FORMS if form != found.form and not wrong[form].any()]
+    if count >= LEAST and share >= 0.2 and len(fitting) == 1:
+        return fitting[0], f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
+    return "", ""
+
+
+def _beyond(boxes: Boxes, sizes: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:
+    """Whether boxes end before they begin, or reach far beyond their pictures."""
+    slack = np.where(sizes == 1, BEYOND_SHARE, np.maximum(BEYOND_PIXELS, BEYOND_SHARE * sizes))
+    wrong = (boxes[:, 2:] < boxes[:, :2]) | (boxes[:, :2] < -slack) | (boxes[:, 2:] > sizes + slack)
+    return np.asarray(wrong.any(axis=1))
+
+
+def _written(boxes: Boxes, form: str) -> Boxes:
+    """The inverse of FORMS."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if form == CORNERS:
+        return boxes
+    return np.concatenate([low if form == SIZED else (low + high) / 2, high - low], axis=1)
+
+
+def change_form(annotations: Annotations, form: str) -> None:
+    """Read all boxes by another form than the format's."""
+    own = FORMAT_FORMS.get(annotations.format, CORNERS)
+
+    def change(boxes: Boxes) -> Boxes:
+        return FORMS[form](_written(boxes, own))
+
+    drawn = annotations.format == "YOLO"
+    for picture in annotations.pictures:
+        rows = [i for i, each in enumerate(picture.objects) if not (drawn and each.shape is not None)]
+        if rows:
+            boxes = change(np.array([picture.objects[i].box for i in rows], dtype=np.float64))
+            for i, box in zip(rows, boxes.tolist(), strict=True):
+                picture.objects[i] = replace(picture.objects[i], box=tuple(box))
+
+
+def shares_to_pixels(picture: AnnotatedPicture, boxes: bool, outlines: bool) -> None:
+    """Multiply the boxes or the outlines of a picture of known size by it."""
+    assert picture.size is not None
+    height, width = picture.size
+    for i, each in enumerate(picture.objects):
+        left, top, right, bottom = each.box
+        box = (left * width, top * height, right * width, bottom * height) if boxes else each.box
+        shape = each.shape if each.shape is None or not outlines else scale_outline(each.shape, width, height)
+        picture.objects[i] = replace(each, box=box, shape=shape)
