@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import tostring
 
 from defusedxml.ElementTree import fromstring
@@ -14,6 +14,7 @@ from saccade.data.doctor.masks import write_masks
 from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import AnnotatedPicture, Box, number
+from saccade.data.objects.voc_xml import Origin
 from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
 from saccade.errors import DataError
@@ -119,27 +120,26 @@ def _write_voc(examined: Examination, parts: dict[str, list[str]], out: Path, ch
         for picture in part.annotations.pictures:
             file = join(subject.root, picture.where)
             folder = next(each for each in layout.folders.values() if not each or file.startswith(f"{each}/"))
-            keys[picture.name] = relative_to(folder, file).removesuffix(".xml")
+            keys[picture.name] = str(PurePosixPath(relative_to(folder, file)).with_suffix(""))
             if picture.name in parts[part.name] and picture.where not in done:
                 done.add(picture.where)
                 data = read_bytes(subject.store, file)
                 repairs = _repairs(examined, part.name, picture, changes)
-                _write(out, picture.where, _repaired_xml(data, repairs) if repairs else data)
+                _write(out, picture.where, _repaired_xml(data, repairs, layout.origin) if repairs else data)
     for name, file in layout.lists.items():
         if name in parts:
             text = "".join(f"{keys[each]}\n" for each in parts[name])
             _write(out, subject.display_name(file), text.encode())
 
 
-def _repaired_xml(data: bytes, repairs: dict[int, Box | None]) -> bytes:
+def _repaired_xml(data: bytes, repairs: dict[int, Box | None], origin: Origin) -> bytes:
     root = fromstring(data)
     for row, each in enumerate(root.findall("object")):
         box = repairs.get(row, ())
         if box is None:
             root.remove(each)
         elif box:
-            left, top, right, bottom = box
-            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), (left + 1, top + 1, right, bottom), strict=True):
+            for key, value in zip(("xmin", "ymin", "xmax", "ymax"), origin.written(box), strict=True):
                 place = each.find(f"bndbox/{key}")
                 assert place is not None
                 place.text = f"{value:g}"

@@ -1,43 +1,24 @@
 """Pascal VOC: an XML file for each picture in Annotations/, pictures in JPEGImages/, splits in ImageSets/Main/*.txt.
 
-Coordinates are integer pixels counted from 1, xmax and ymax inclusive (the definition of the devkit): left = xmin - 1,
-top = ymin - 1, right = xmax, bottom = ymax. A box with xmin = xmax or ymin = ymax, one pixel wide by this definition,
-is a click without a drag in labelling tools, and counts as empty.
+Other names of these folders are read, too: XML files are recognised by what they hold, and their pictures are those of
+the same names.
 """
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import cached_property
 from pathlib import PurePosixPath
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.objects.annotations import (
-    AnnotatedObject,
-    AnnotatedPicture,
-    Annotations,
-    Box,
-    Problem,
-    number,
-    resolve_classes,
-)
-from saccade.data.split_names import SPLIT_NAMES, split_role
-from saccade.data.store import Store, join, parent_folder, pictures_in, read_bytes, read_text, relative_to
-from saccade.errors import DataError, in_one_line
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
+from saccade.data.objects.voc_xml import Origin, Parsed, find_origin, parse
+from saccade.data.recognise import recognise
+from saccade.data.split_names import folder_kind, sibling_roles, split_role
+from saccade.data.store import Store, join, parent_folder, read_bytes, read_text, relative_to
+from saccade.errors import DataError
 
-ROLES = (*chain(*SPLIT_NAMES.values()), "trainval")
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """One XML file. objects: (place, class, box, difficult). filename: of the picture, "" if missing."""
-
-    size: tuple[int, int] | None
-    objects: list[tuple[str, str, Box, bool]]
-    filename: str = ""
+FLAGS = ("-1", "0", "1")  # of the lists for one class: absent, difficult, present
+FEW = 50
 
 
 @dataclass
@@ -56,21 +37,24 @@ class VOC:
     def splits(self) -> list[str]:
         return list(self.lists) or (list(self.folders) if len(self.folders) > 1 else [])
 
+    @cached_property
+    def origin(self) -> Origin:
+        """From which number coordinates count, the same for all splits."""
+        files = (self._parse(name) for folder in self.folders.values() for name in self._by_key(folder).values())
+        return find_origin(each for each in files if isinstance(each, Parsed))
+
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse the set or a split. classes: default, all that occur in the XML files, sorted."""
         label = f"{self.store.label}" + (f", {split}" if split else "")
         folder = self.folders[split] if split in self.folders else next(iter(self.folders.values()))
-        where = {each: _by_key(self.store, each) for each in self.folders.values()}
-        for files in where.values():
-            for name in files.values():
-                self._parse(name)
+        origin = self.origin
         sound = [each for each in self._parsed.values() if isinstance(each, Parsed)]
         found = sorted({name for each in sound for _, name, _, _ in each.objects})
         result = Annotations(label, "VOC", self.store, self.root, resolve_classes(found, classes, label))
-        files, pictures = where[folder], self._pictures(folder)
-        wanted = list(files)
-        if split in self.lists:
-            wanted = self._listed(self.lists[split], files, result.problems)
+        result.notes += [origin.note] if origin.note else []
+        files = self._by_key(folder)
+        pictures = self._pictures(folder, files)
+        wanted = self._listed(self.lists[split], files, result.problems) if split in self.lists else list(files)
         taken: dict[str, str] = {}
         for key in wanted:
             self._add(key, files, pictures, taken, result)
@@ -85,10 +69,11 @@ class VOC:
         """Pictures and XML files that are in no list of a split."""
         if not self.lists:
             return []
-        named = {key for name in self.lists.values() for key in self._listed(name, {}, [])}
         folder = next(iter(self.folders.values()))
-        both = {key: [name] for key, name in _by_key(self.store, folder).items()} | self._pictures(folder)
-        return [name for key, names in both.items() if key not in named for name in names]
+        files = self._by_key(folder)
+        named = {key for name in self.lists.values() for key in self._listed(name, files, [])}
+        both = [(key, [name]) for key, name in files.items()] + list(self._pictures(folder, files).items())
+        return [name for key, names in both if key not in named for name in names]
 
     def _parse(self, name: str) -> Parsed | Problem:
         if name not in self._parsed:
@@ -99,25 +84,40 @@ class VOC:
                 self._parsed[name] = Problem("annotation broken", display, f"{display} {error}")
         return self._parsed[name]
 
-    def _pictures(self, folder: str) -> dict[str, list[str]]:
-        """Key -> pictures (a.jpg and a.png share one) that may belong to a folder of XML files."""
-        around = parent_folder(folder) if _is_annotations(folder) else folder
-        for place in (join(around, "JPEGImages"), join(around, "images"), around):
-            found = pictures_in(self.store, place)
-            if found:
-                by_key: dict[str, list[str]] = {}
-                for name in found:
-                    by_key.setdefault(_key(name, place), []).append(name)
-                return by_key
-        return {}
+    def _by_key(self, folder: str) -> dict[str, str]:
+        """Key -> XML file. The key of a file is its path in the folder without the suffix."""
+        inside = (n for n in self.store.files if _is_xml(n) and _is_below(n, folder))
+        return {_key(name, folder): name for name in sorted(inside, key=natural_key)}
+
+    def _pictures(self, folder: str, files: dict[str, str]) -> dict[str, list[str]]:
+        """Key -> pictures (a.jpg and a.png share one) of the folder that belongs to a folder of XML files: the one with
+        most pictures of the same names; of several the closest."""
+        stems = {str(PurePosixPath(name).with_suffix("")) for name in self.store.files if is_picture(name)}
+        few, around = list(files)[:FEW], parent_folder(folder)
+        role = split_role(folder)
+
+        def fits(place: str) -> tuple:
+            kind, parts = folder_kind(PurePosixPath(place).name) if place else None, place.split("/")
+            return (
+                sum(join(place, key) in stems for key in few),
+                sum(join(place, PurePosixPath(key).name) in stems for key in few),
+                role is not None and role in map(split_role, parts),
+                kind == "pictures" and parent_folder(place) == around,
+                _is_below(place, around),
+                -len(place),
+            )
+
+        best = max(sorted({"", *self.store.folders}), key=fits)
+        by_key: dict[str, list[str]] = {}
+        for name in sorted((n for n in self.store.files if is_picture(n) and _is_below(n, best)), key=natural_key):
+            by_key.setdefault(_key(name, best), []).append(name)
+        return by_key
 
     def _listed(self, name: str, files: dict[str, str], problems: list[Problem]) -> list[str]:
         """The keys in a list of a split, without repeats."""
-        display, keys = escape(relative_to(self.root, name)), {}
+        display, keys = escape(relative_to(self.root, name)), dict[str, int]()
         for i, line in enumerate(read_text(self.store, name).splitlines(), start=1):
-            key = (line.split() or [""])[0]
-            if key not in files and is_picture(key):
-                key = str(PurePosixPath(key).with_suffix(""))
+            key = _listed_key(line.strip(), files)
             if key in keys:
                 problems.append(
                     Problem("picture listed twice", display, f"{display}, line {i}: {escape(key)} is listed again")
@@ -137,18 +137,18 @@ class VOC:
         """Add the picture of a key, or its problem. taken: picture -> XML file, of the pictures added so far."""
         name = files.get(key)
         if name is None:
-            text = f"{escape(key)} is in the list of {result.label} and has no {escape(key)}.xml; "
+            text = f"{escape(key)} is in the list of {result.label} and has no {escape(key)}.xml; left out: "
             text += "a picture without objects needs one too"
-            result.problems.append(Problem("annotation missing", escape(key), text, fatal=True))
+            result.problems.append(Problem("annotation missing", escape(key), text))
             return
         parsed, display = self._parse(name), relative_to(self.root, name)
-        found = pictures.get(key) or pictures.get(PurePosixPath(key).name) or []
         if isinstance(parsed, Problem):
             result.problems.append(parsed)
             return
+        found = _pictures_of(key, parsed.filename, pictures)
         if len(found) > 1:
-            meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
             both = ", ".join(escape(relative_to(self.root, each)) for each in found)
+            meant = PurePosixPath(parsed.filename.replace("\\", "/")).name
             found = [each for each in found if PurePosixPath(each).name == meant]
             if not found:
                 text = (
@@ -157,17 +157,16 @@ class VOC:
                 result.problems.append(Problem("annotation broken", display, text, fatal=True))
                 return
         if not found:
-            result.problems.append(
-                Problem("picture missing", display, f"{escape(display)} has no picture beside it; add or remove it")
-            )
+            text = f"{escape(display)} has no picture of its name; add or remove it"
+            result.problems.append(Problem("picture missing", display, text))
         elif found[0] in taken:
             text = f"{escape(display)} and {escape(taken[found[0]])} are both of the picture "
             text += f"{escape(relative_to(self.root, found[0]))}; keep one"
             result.problems.append(Problem("annotation broken", display, text, fatal=True))
         else:
-            index = {name: i for i, name in enumerate(result.classes)}
+            index, origin = {name: i for i, name in enumerate(result.classes)}, self.origin
             objects = [
-                AnnotatedObject(where, box, index[c], crowd, row=i)
+                AnnotatedObject(where, origin.box(box), index[c], crowd, row=i)
                 for i, (where, c, box, crowd) in enumerate(parsed.objects)
             ]
             taken[found[0]] = display
@@ -177,83 +176,115 @@ class VOC:
 def find(store: Store) -> VOC | None:
     """Detect the set in a store; None if there is none. Raises DataError for several sets that are not splits of
     one."""
-    folders = {parent_folder(name) for name in store.files if name.endswith(".xml")}
-    named = sorted((folder for folder in folders if _is_annotations(folder)), key=natural_key)
-    if not named:
-        # next to the pictures, as some labelling tools write them
-        keys = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
-        beside = {parent_folder(n) for n in store.files if n.endswith(".xml") and n[: -len(".xml")] in keys}
-        named = sorted(beside, key=natural_key)
-    if not named:
+    folders = sorted({_annotation_root(folder) for folder in _xml_folders(store)}, key=natural_key)
+    folders = [each for each in folders if not any(each != other and _is_below(each, other) for other in folders)]
+    if not folders:
         return None
-    around = [parent_folder(folder) if _is_annotations(folder) else folder for folder in named]
-    if len(named) > 1 and not all(split_role(folder) for folder in around):
-        raise DataError(
-            f"{store.label} holds {len(named)} VOC sets ({', '.join(map(escape, around[:4]))}); give the folder of one"
-        )
-    if len(named) > 1:
-        names = [PurePosixPath(folder).name for folder in around]
-        return VOC(store, parent_folder(around[0]), dict(zip(names, named, strict=True)), {})
-    lists = _lists(store, join(around[0], "ImageSets/Main"))
-    return VOC(store, around[0], {"": named[0]}, lists)
+    if len(folders) == 1:
+        return _with_one_folder(store, folders[0])
+    roles = sibling_roles({part for folder in folders for part in folder.split("/")})
+    names = [next((part for part in folder.split("/") if part in roles), "") for folder in folders]
+    if "" in names or len(set(names)) < len(names):
+        around = ", ".join(escape(_around(folder) or ".") for folder in folders[:4])
+        raise DataError(f"{store.label} holds {len(folders)} VOC sets ({around}); give the folder of one")
+    root = parent_folder(_around(folders[0]))
+    return VOC(store, root, dict(zip(names, folders, strict=True)), {})
 
 
-def parse(data: bytes) -> Parsed:
-    """Parse an XML file. Raises DataError (without the name of the file) if it is not a VOC annotation."""
-    try:
-        root = fromstring(data)
-    except DefusedXmlException as error:
-        raise DataError("declares entities, with which a file can attack its reader; refused") from error
-    except (ParseError, ValueError, LookupError) as error:  # including encoding errors
-        raise DataError(f"is not valid XML ({in_one_line(error)})") from error
-    if root.tag != "annotation":
-        raise DataError(f"holds <{escape(root.tag)}>; <annotation> expected")
-    objects = []
-    for i, each in enumerate(root.findall("object"), start=1):
-        name = (each.findtext("name") or "").strip()
-        if not name:
-            raise DataError(f"has an object (object {i}) without a <name>")
-        difficult = (each.findtext("difficult") or "0").strip() not in ("", "0", "false", "False")
-        objects.append((f"object {i}", name, _box(each), difficult))
-    return Parsed(_size(root), objects, (root.findtext("filename") or "").strip())
+def _with_one_folder(store: Store, folder: str) -> VOC:
+    """Splits from lists, or from folders of splits inside the folder."""
+    root = _around(folder)
+    lists = _lists(store, root)
+    inside = {relative_to(folder, n).split("/")[0] for n in store.files if _is_xml(n) and _is_below(n, folder)}
+    roles = sibling_roles(name for name in inside if not _is_xml(name))
+    if not lists and len(roles) > 1 and len(roles) == len(inside):
+        return VOC(store, root, {name: join(folder, name) for name in sorted(roles, key=natural_key)}, {})
+    return VOC(store, root, {"": folder}, lists)
 
 
-def _box(each: Element) -> Box:
-    xmin, ymin, xmax, ymax = (number(each.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax"))
-    # equal coordinates: see the module's docstring
-    return (xmin - (xmin != xmax), ymin - (ymin != ymax), xmax, ymax)
+def _xml_folders(store: Store) -> Iterable[str]:
+    """Folders of VOC's XML files, and of XML files that cannot be recognised, in a folder named annotations."""
+    if not any(map(_is_xml, store.files)):
+        return ()
+    others = set[str]()
+    found = set[str]()
+    for each in recognise(store):
+        xmls = {parent_folder(name) for name in each.files if _is_xml(name)}
+        (found if each.format == "VOC XML" else others).update(xmls)
+    named = {parent_folder(name) for name in store.files if _is_xml(name)} - others
+    return found | {each for each in named if folder_kind(PurePosixPath(each).name) == "annotations"}
 
 
-def _size(root: Element) -> tuple[int, int] | None:
-    height, width = (number(root.findtext(f"size/{key}")) for key in ("height", "width"))
-    if not (math.isfinite(height) and math.isfinite(width)) or min(height, width) < 1:
-        return None  # some tools write 0 for unknown
-    return int(height), int(width)
+def _annotation_root(folder: str) -> str:
+    """The closest folder named annotations or alike that holds a folder, or the folder itself."""
+    parts = folder.split("/")
+    for i in range(len(parts), 0, -1):
+        if folder_kind(parts[i - 1]) == "annotations":
+            return "/".join(parts[:i])
+    return folder
 
 
-def _is_annotations(folder: str) -> bool:
-    return PurePosixPath(folder).name.lower() == "annotations"
+def _around(folder: str) -> str:
+    """The folder of the set with a folder of XML files."""
+    while folder and folder_kind(PurePosixPath(folder).name) == "annotations":
+        folder = parent_folder(folder)
+    return folder
+
+
+def _lists(store: Store, root: str) -> dict[str, str]:
+    """Split -> the file that lists its pictures."""
+    for place in ("imagesets/main", "imagesets", ""):
+        folder = join(root, place).lower()
+        found = {}
+        for name in sorted(store.files, key=natural_key):
+            path = PurePosixPath(name)
+            known = place or split_role(path.stem)
+            is_list = parent_folder(name).lower() == folder and path.suffix.lower() == ".txt" and known
+            if is_list and not _is_of_one_class(store, name):
+                found[path.stem] = name
+        if found:
+            return found
+    return {}
+
+
+def _is_of_one_class(store: Store, name: str) -> bool:
+    """Whether a list is of the pictures with one class (cat_train.txt): those of train.txt, with a flag."""
+    if "_" not in PurePosixPath(name).stem:
+        return False
+    words = next((line.split() for line in read_text(store, name).splitlines() if line.strip()), [])
+    return len(words) == 2 and words[1] in FLAGS
+
+
+def _listed_key(line: str, files: dict[str, str]) -> str:
+    """The key that a line names, perhaps with a suffix, folders in front, or a flag behind."""
+    first = ""
+    for text in (line, line.rsplit(None, 1)[0] if " " in line else ""):
+        key = str(PurePosixPath(text).with_suffix("")) if is_picture(text) or _is_xml(text) else text
+        first = first or key
+        parts = [part for part in PurePosixPath(key.replace("\\", "/")).parts if part not in ("/", ".", "..")]
+        known = next((end for i in range(len(parts)) if (end := "/".join(parts[i:])) in files), None)
+        if known is not None:
+            return known
+    words = line.split()
+    return words[0] if len(words) == 2 and words[1] in FLAGS else first
+
+
+def _pictures_of(key: str, filename: str, pictures: dict[str, list[str]]) -> list[str]:
+    """The pictures that an XML file may belong to: by its own name, else by its <filename>."""
+    found = pictures.get(key) or pictures.get(PurePosixPath(key).name)
+    if found is None and filename:
+        found = pictures.get(PurePosixPath(filename.replace("\\", "/")).stem)
+    return found or []
+
+
+def _is_xml(name: str) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    return base.lower().endswith(".xml") and not base.startswith(".")
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return not folder or name.startswith(f"{folder}/")
 
 
 def _key(name: str, folder: str) -> str:
     return str(PurePosixPath(relative_to(folder, name)).with_suffix(""))
-
-
-def _by_key(store: Store, folder: str) -> dict[str, str]:
-    inside = (n for n in store.files if n.endswith(".xml") and (not folder or n.startswith(f"{folder}/")))
-    visible = (n for n in inside if not PurePosixPath(n).name.startswith("."))
-    return {_key(name, folder): name for name in sorted(visible, key=natural_key)}
-
-
-def _lists(store: Store, folder: str) -> dict[str, str]:
-    found = {}
-    for name in sorted(store.files, key=natural_key):
-        path = PurePosixPath(name)
-        # the original also has cat_train.txt: the pictures of train.txt with a flag for one class
-        if (
-            str(path.parent) == folder
-            and path.suffix == ".txt"
-            and not ("_" in path.stem and path.stem.rsplit("_", 1)[1] in ROLES)
-        ):
-            found[path.stem] = name
-    return found
