@@ -1,4 +1,4 @@
-"""The files of a folder or of a tar, behind one interface. Nothing is unpacked to disk."""
+"""The files of a folder, a tar or a zip, behind one interface. Nothing is unpacked to disk."""
 
 import bz2
 import gzip
@@ -9,7 +9,9 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from saccade.data.files import escape, is_hidden, is_picture, missing, natural_key, walk
+from saccade.data.archive_names import inside
+from saccade.data.files import escape, is_picture, missing, natural_key, walk
+from saccade.data.zip_store import ZipStore, is_zip
 from saccade.errors import DataError
 
 # magic bytes -> reader of a compressed file, which unlike tarfile's own detects truncation
@@ -19,6 +21,7 @@ COMPRESSED: dict[bytes, Reader] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ": lzma.LZMAFile,
 }
+OTHER_ARCHIVES = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x28\xb5\x2f\xfd": "zstd"}
 LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -58,11 +61,11 @@ class Store(Protocol):
 
 
 def open_store(source: str | os.PathLike[str] | Store) -> Store:
-    """A folder, `.tar`, `.tar.gz`, `.tar.bz2` or `.tar.xz` as a Store.
+    """A folder, `.tar`, `.tar.gz`, `.tar.bz2`, `.tar.xz` or `.zip` as a Store.
 
     Raises:
-        DataError: missing (a similar name is suggested), neither a folder nor a tar, damaged, too large for a
-            compressed tar, or with a member name that points outside it.
+        DataError: missing (a similar name is suggested), neither a folder nor an archive, damaged, encrypted, too large
+            for a compressed tar, or with a member name that points outside it.
     """
     if not isinstance(source, str | os.PathLike):
         return source
@@ -77,9 +80,14 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
             start = file.read(6)
     except OSError as error:
         raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
+    if is_zip(start):
+        return ZipStore(path)
     reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
     if reader is None and not _is_tar(path):
-        raise DataError(f"{escape(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz)")
+        packed = next((kind for magic, kind in OTHER_ARCHIVES.items() if start.startswith(magic)), None)
+        if packed is not None:
+            raise DataError(f"{escape(path)} is a {packed} archive, which is not read; unpack it to a folder")
+        raise DataError(f"{escape(path)} is neither a folder nor a tar (.tar, .tar.gz, .tar.bz2, .tar.xz) nor a .zip")
     return TarStore(path, reader)
 
 
@@ -197,14 +205,8 @@ class TarStore:
         """The normalized name of a regular file, or "" for other members."""
         if member.size < 0:  # possible in pax records; tarfile would seek backwards
             raise ValueError("a member of negative size")
-        path = PurePosixPath(member.name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{self.label} holds '{escape(member.name)}', a name that points outside it; refused")
-        parts = path.parts if member.isdir() else path.parts[:-1]
-        if any(is_hidden(part) for part in parts):
-            return ""
-        self.folders.update("/".join(parts[: i + 1]) for i in range(len(parts)))
-        return str(path) if member.isreg() and not member.issparse() else ""
+        name = inside(member.name, member.isdir(), self.folders, self.label)
+        return name if member.isreg() and not member.issparse() else ""
 
 
 def read_bytes(store: Store, name: str) -> bytes:

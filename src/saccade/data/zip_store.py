@@ -1,0 +1,99 @@
+"""The files of a zip, read in place."""
+
+import lzma
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from saccade.data.archive_names import inside
+from saccade.data.files import escape, is_picture
+from saccade.errors import DataError
+
+MAX_RATIO = 200  # of sizes, above which a large file counts as a bomb: blank pictures reach a thousand
+MAX_BOMB_BYTES = 256 << 20
+MAX_FILE_BYTES = 1 << 31
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # mark, lengths of the name and the extra field (APPNOTE 4.3.7)
+ENCRYPTED, UTF8 = 0x1, 0x800
+# What zipfile and the decompressors raise for damaged files and methods that are unknown.
+DAMAGED = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError, ValueError, IndexError,
+    struct.error, zlib.error, lzma.LZMAError, RuntimeError, MemoryError, OverflowError,
+)  # fmt: skip
+
+
+class ZipStore:
+    """A zip: its directory is read once, its files when they are asked for. Zip64 is read.
+
+    Links and other special members are skipped. Member names are never used as paths on disk.
+
+    Raises DataError for a damaged or encrypted zip, for a member name that points outside it, and, when it is read, for
+    a member that is damaged or much larger than its compressed bytes.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.label = escape(path)
+        self.folders: set[str] = set()
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        try:
+            self._size = path.stat().st_size
+            with zipfile.ZipFile(path) as file:
+                members = file.infolist()
+        except DAMAGED as error:
+            raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
+        for member in members:
+            kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the system that wrote it has none
+            name = inside(_true_name(member), member.is_dir(), self.folders, self.label)
+            if name and not member.is_dir() and kind in (0, stat.S_IFREG):
+                if member.flag_bits & ENCRYPTED:
+                    raise DataError(f"{self.label} is encrypted; unpack it with its password, or write it without one")
+                self._members[name] = member
+        self.files = list(self._members)
+
+    def read(self, name: str) -> bytes:
+        member, display = self._members[name], escape(self.full_name(name))
+        packed = min(member.compress_size, self._size)
+        limit = MAX_FILE_BYTES if member.file_size <= MAX_RATIO * packed else MAX_BOMB_BYTES
+        if member.file_size > limit:
+            raise DataError(
+                f"{display} claims {member.file_size >> 20} MiB in {packed} compressed bytes; "
+                f"at most {limit >> 20} MiB are read: unpack the zip to a folder"
+            )
+        try:
+            # opened for each read: threads and processes share no file position
+            with self.path.open("rb") as file:
+                file.seek(member.header_offset)
+                mark, name_length, extra_length = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+                if mark != b"PK\x03\x04":
+                    raise zipfile.BadZipFile("no file where the directory says")
+                file.seek(name_length + extra_length, 1)
+                with zipfile.ZipExtFile(file, "r", member) as content:
+                    data = content.read()
+        except DAMAGED as error:
+            raise DataError(f"{display} is damaged or cut short ({escape(error) or type(error).__name__})") from error
+        if len(data) != member.file_size:
+            raise DataError(f"{display} is damaged or cut short ({len(data)} of {member.file_size} bytes)")
+        return data
+
+    def full_name(self, name: str) -> str:
+        return f"{self.path}:{name}"
+
+    def is_picture(self, name: str) -> bool:
+        return is_picture(name)
+
+
+def is_zip(start: bytes) -> bool:
+    """Whether a file that begins with these bytes is a zip, or an empty one."""
+    return start[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def _true_name(member: zipfile.ZipInfo) -> str:
+    """Names without the mark of UTF-8 are code page 437 by the specification, and UTF-8 in the zips of macOS."""
+    if not member.flag_bits & UTF8:
+        try:
+            return member.filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return member.filename
