@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from saccade.data.doctor import CHECKS, examine
 from saccade.data.doctor.boxes import repeated
-from saccade.data.doctor.scan import ScannedImage, _close, scan_images, similar
+from saccade.data.doctor.scan import ScannedImage, scan_images, similar
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, check_box
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -247,21 +247,6 @@ def test_boxes_that_are_there_twice():
     labels = [0, 0, 0, 1, 0]
     rows = [AnnotatedObject("", box, label) for box, label in zip(boxes, labels, strict=True)]
     assert repeated(AnnotatedPicture("", "", rows), [check_box(row.box, (20, 20), False) for row in rows]) == [1, 2]
-
-
-def test_close_hashes_against_all_pairs():
-    g = np.random.default_rng(0)
-    hashes = g.integers(0, 2**63, 300, dtype=np.uint64)
-    for i in range(60):  # planted: up to four bits changed
-        flips = sum(1 << int(b) for b in g.choice(64, size=i % 6, replace=False))
-        hashes[100 + i] = hashes[i] ^ np.uint64(flips)
-    expected = {
-        (i, j) for i in range(300) for j in range(i + 1, 300) if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 4
-    }
-    got = set(map(tuple, _close(hashes).tolist()))
-    assert got <= expected
-    # four bits may fall one into each of the four parts; that is rare
-    assert len(got) >= 0.9 * len(expected) > 40
 
 
 def test_flat_pictures_are_not_alike(tmp_path):

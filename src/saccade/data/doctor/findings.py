@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from saccade.errors import printable
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 PLACES = 5  # listed for each finding
@@ -103,6 +105,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "sets with many objects that are marked as crowds",
             "crowds are neither learned nor counted; set iscrowd to 0 for single objects",
         ),
+        "turn unknown": (
+            "pictures that EXIF turns so that their sizes do not say of which pixels the annotations are",
+            "look at the drawn ones: if they lie elsewhere, train with --exif stored, or save the pictures upright",
+        ),
         "box repeated": ("boxes that are annotated twice (same class, IoU 0.95 or more)", "remove one of each pair"),
         "picture listed twice": ("pictures that are listed twice", "list each once"),
         "picture repeated": ("pictures identical to another one", "keep one of each"),
@@ -193,7 +199,7 @@ class Findings:
         self._places: dict[str, dict[str, None]] = {}
 
     def add(self, kind: str, place: str) -> None:
-        self._places.setdefault(kind, {})[place] = None
+        self._places.setdefault(kind, {})[printable(place)] = None
 
     def extend(self, kind: str, places: Iterable[str]) -> None:
         for place in places:
