@@ -6,7 +6,9 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from saccade.data.exif import Exif
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
@@ -52,6 +54,7 @@ def open_objects(
     on_error: str = "skip",
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
+    exif: Exif = "auto",
 ) -> ObjectFiles:
     """Pictures with their objects.
 
@@ -62,11 +65,13 @@ def open_objects(
         classes: names in label order, of which the set may use a subset. Default: as in the files (COCO: categories
             by id, YOLO: its list, VOC: the names that occur, sorted).
         relations: likewise, names of relations. Default: the list of a COCO file, or the names that occur, sorted.
+        exif: whether boxes are of "upright" or of "stored" pixels, where the annotated size does not say it:
+            `ExifPolicy`.
 
     Raises:
         DataError: no such files; a split that does not exist, or several and none named; see `ObjectFiles`.
     """
-    return _open_split(_layout(source), split, on_error, classes, relations)
+    return _open_split(_layout(source), split, on_error, classes, relations, exif)
 
 
 def object_splits(
@@ -75,6 +80,7 @@ def object_splits(
     val_fraction: float = 0.1,
     seed: int = 0,
     on_error: str = "skip",
+    exif: Exif = "auto",
 ) -> tuple[ObjectFiles, ObjectFiles]:
     """Training and validation sets of one source.
 
@@ -89,7 +95,8 @@ def object_splits(
     layout, other = _layout(source), None if val is None else _layout(val)
 
     def open_split(layout: Layout, split: str | None, like: ObjectFiles | None) -> ObjectFiles:
-        return _open_split(layout, split, on_error, *((None, None) if like is None else (like.classes, like.relations)))
+        classes, relations = (None, None) if like is None else (like.classes, like.relations)
+        return _open_split(layout, split, on_error, classes, relations, exif)
 
     train, held_out = split_train_val(layout, other, open_split, val_fraction, seed)
     if not train.any_objects:
@@ -104,9 +111,14 @@ def object_splits(
     return train, held_out
 
 
-def _layout(source: str | os.PathLike[str]) -> Layout:
-    expected = "a COCO .json with images and annotations, VOC's Annotations/*.xml or YOLO's labels/*.txt"
-    layout = find_layout(source)
+def _layout(source: str | os.PathLike[str]) -> Any:
+    from saccade.data.objects import mask_files  # it reads the pairs of `data/segments`, which reads boxes
+
+    expected = (
+        "a COCO .json with images and annotations, VOC's Annotations/*.xml, YOLO's labels/*.txt, or a mask file for "
+        "each object"
+    )
+    layout = find_layout(source) or mask_files.find(open_store(source))
     if layout is None:
         raise nothing_found(source, "boxes", expected)
     return layout
@@ -118,12 +130,13 @@ def _open_split(
     on_error: str,
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
+    exif: Exif = "auto",
 ) -> ObjectFiles:
     split = select_split(layout, split, "object_splits")
     found = read_annotations(layout, split, None if classes is None else list(classes))
     if relations is not None:
         resolve_relations(found, relations)
-    dataset = ObjectFiles(found, on_error)
+    dataset = ObjectFiles(found, on_error, exif)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
     return dataset
