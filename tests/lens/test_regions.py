@@ -105,13 +105,16 @@ def test_what_is_no_one_word_a_pass_is_named():
 
 
 def test_a_cache_that_drops_tokens_is_refused():
-    def call(n, m, run):
-        return Call("decoder", "self", torch.randn(1, 2, n, 6), torch.randn(1, 2, m, 6), run=run)
+    def call(n, m, run, filled=None):
+        mask = None if filled is None else torch.arange(m).expand(1, m) < filled
+        return Call("decoder", "self", torch.randn(1, 2, n, 6), torch.randn(1, 2, m, 6), mask=mask, run=run)
 
     kept = Trace([call(11, 11, 0), call(1, 12, 1), call(1, 13, 2)])
     assert regions(kept, TokenMap((2, 5), prefix=1)).shape == (3, 2, 5)
-    room = Trace([call(11, 19, 0), call(1, 19, 1)])
+    room = Trace([call(11, 19, 0, filled=11), call(1, 19, 1, filled=12)])
     assert regions(room, TokenMap((2, 5), prefix=1)).shape == (2, 2, 5)
+    with pytest.raises(SaccadeError, match="attends to more than the 11 tokens"):  # as with a tuned prefix
+        regions(Trace([call(11, 15, 0)]), TokenMap((2, 5), prefix=1))
     for dropped in (Trace([call(11, 11, 0), call(1, 12, 1), call(1, 12, 2)]), Trace([call(11, 9, 0)])):
         with pytest.raises(SaccadeError, match="some were dropped"):
             regions(dropped, TokenMap((2, 5), prefix=1))

@@ -281,7 +281,7 @@ def test_load_refuses_other_files(tmp_path):
         ({"calls": json.dumps([{"name": "a", "kind": "self"}])}, "damaged"),
         ({"calls": json.dumps([{"name": "a", "kind": "no", "scale": 1, "causal": False, "run": 0}])}, "damaged"),
         ({"missed": "[]"}, "damaged"),
-        ({"calls": about(kind="self")}, "do not fit together"),
+        ({"calls": about(kind="joint")}, "do not fit together"),
         ({"calls": about(scale=math.inf)}, "the scale of call 0 is inf"),
     ],
 )

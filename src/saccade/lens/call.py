@@ -34,7 +34,10 @@ class Call:
     """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
 
     name: dotted path of the innermost module that was running. kind: "self", "cross", or "joint" for self-attention
-    over sequences put together (text and image), whose `parts` are then slices by name. component: that of a pipeline,
+    over sequences put together (text and image), whose `parts` are then slices by name. source_parts: the same of the
+    sources alone, where queries of one sequence attend to several that were put together; empty if their order is not
+    known; None if there is one sequence, or nothing is known of it. tokens_before: how many tokens the targets of
+    cross-attention were made of, more than n where tokens were merged or left out. component: that of a pipeline,
     else "". run: which forward pass of it within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it
     was asked for: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
     broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
@@ -61,6 +64,8 @@ class Call:
     ) -> None:
         self.name, self.kind, self.causal, self.run, self.note = name, kind, causal, run, note
         self.component, self.parts = component, parts
+        self.source_parts: dict[str, slice] | None = None
+        self.tokens_before = q.shape[2]
         self._windows: Windows | tuple[Step, Step] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])

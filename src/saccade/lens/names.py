@@ -5,10 +5,11 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from saccade.lens.components import component_of, named_modules
 from saccade.lens.hooks import hook
 from saccade.lens.origins import Origins, Own, address, learned_tokens, memory, tensors, token_inputs
-from saccade.lens.parts import slices
+from saccade.lens.parts import Parts, slices
 from saccade.lens.together import Together
 from saccade.lens.windows import Steps, may_cut
 
@@ -38,6 +39,10 @@ OUTSIDE = (
 )
 HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
 CALLED = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
+SKIPPED = (
+    "it made no attention call in {} of {}, where it or the block around it was skipped or answered from a cache; maps "
+    "of these runs lack this layer"
+)
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -91,6 +96,7 @@ class Names:
         self.following: list[Origins] = []  # those of the running modules that have several inputs
         self.steps = Steps()
         self.scripted: list[str] = []  # names of modules that show nothing
+        self.over_itself: set[str] = set()  # modules that have attended to their own tokens
         self.windowed = 0  # how many of the running modules may cut windows
         self._may_cut: set[nn.Module] = set()
         self._learned: dict[nn.Module, list[tuple[nn.Module, str]]] = {}  # where they keep tokens of their own
@@ -103,6 +109,8 @@ class Names:
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
         self._met: set[str] = set()  # modules in which attention was met, seen or missed
+        self._met_in: dict[str, set[int]] = {}  # name of a module -> runs in which it, or a part of it, attended
+        self._ran_in: dict[str, set[int]] = {}  # name of a module -> runs in which it ran without that
 
     @property
     def counts(self) -> bool:
@@ -206,6 +214,8 @@ class Names:
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
+            if not frame.met:
+                self._ran_in.setdefault(frame.name, set()).add(frame.run)
             if _like_attention(type(frame.module).__name__, frame.name):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
@@ -221,7 +231,9 @@ class Names:
     def meet(self) -> None:
         """Attention was met in the module that is running, and so in all around it."""
         for frame in self.stack:
-            frame.met = True
+            if not frame.met:
+                frame.met = True
+                self._met_in.setdefault(frame.name, set()).add(frame.run)
         self._met.add(self.stack[-1].name)
 
     def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
@@ -246,16 +258,39 @@ class Names:
 
     def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> dict[str, slice] | None:
         """What was put together along the tokens of q and along this axis of k, by the name of the argument that it
-        came from in the innermost module that shows it; None if that is not known."""
+        came from in the module that shows most of it, the innermost of several; None if that is not known, or if two
+        arguments were not put together."""
+        return self._most(lambda origins: origins.parts(q, k, axis), named=2)
+
+    def sources(self, q: Tensor, k: Tensor, axis: int = -2) -> dict[str, slice] | None:
+        """The same of the keys alone, for queries of something else; none where they were put together in an order that
+        is not known."""
+        found = self._most(lambda origins: origins.sources(q, k, axis), named=1)
+        mixed = any(each.sources(q, k, axis) == Parts(axis, ()) for each in self.following)
+        return {} if found is None and mixed else found
+
+    def tokens_before(self, q: Tensor) -> int:
+        """How many tokens the queries (b h n k) were made of in the running modules: more than n where some were merged
+        or left out."""
+        longest = q.shape[-2]
+        for frame in self.stack:
+            i = None if frame.origins is None else frame.origins.only(q)
+            if i is not None and frame.inputs[i].ndim == 3 and len(frame.inputs[i]) == len(q):
+                longest = max(longest, frame.inputs[i].shape[1])
+        return longest
+
+    def _most(self, parts_of: Callable[[Origins], Parts | None], named: int) -> dict[str, slice] | None:
+        """The parts with the most names of those that the running modules show; at least so many are of arguments."""
+        best: dict[str, slice] | None = None
         for frame in reversed(self.stack):
-            if frame.origins is None or (parts := frame.origins.parts(q, k, axis)) is None:
+            parts = None if frame.origins is None else parts_of(frame.origins)
+            if frame.origins is None or parts is None or not parts.runs:
                 continue
             names = {number: frame.argument(i) for number, i in frame.origins.inputs.items()}
-            if found := slices(
-                parts, {number: PARTS.get(name.removeprefix("norm_"), name) for number, name in names.items()}
-            ):
-                return found
-        return None
+            found = slices(parts, {each: PARTS.get(name.removeprefix("norm_"), name) for each, name in names.items()})
+            if found and sum(not name.startswith("other") for name in found) >= named and len(found) > len(best or ()):
+                best = found
+        return best
 
     def unseen(self) -> dict[str, str]:
         """Modules named like attention that ran without any being met, in them or directly in a module around
@@ -266,7 +301,43 @@ class Names:
             if not any(name == met or name.startswith(f"{met}.") for met in self._met)
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
-        return silent | dict.fromkeys(attending, ELSEWHERE)
+        skipped = {name: self._told(name, runs) for name, runs in self.skipped().items()}
+        return skipped | silent | dict.fromkeys(attending, ELSEWHERE)
+
+    def skipped(self) -> dict[str, set[int]]:
+        """Modules that attended in some runs, and made no call in others although they or a module around them ran,
+        or although others of the list of layers that they belong to attended: name -> those other runs."""
+        attended: dict[str, set[int]] = {}  # a list of layers, or one of its layers -> runs in which it attended
+        for name in self._met:
+            for each in chain.from_iterable(_lists(name)):
+                attended.setdefault(each, set()).update(self._met_in[name])
+        found = {}
+        for name in filter(self._met.__contains__, self._met_in):  # in the order in which they were met first
+            silent = [self._ran_in.get(each, set()) - self._met_in.get(each, set()) for each in self._around(name)]
+            alone = [attended[layers] - attended[layer] for layers, layer in _lists(name)]
+            if runs := set[int]().union(*silent, *alone) - self._met_in[name]:
+                found[name] = runs
+        return found
+
+    def _around(self, name: str) -> Iterator[str]:
+        """The names of a module and of those around it."""
+        while name:
+            yield name
+            name = name.rpartition(".")[0]
+        yield self._root
+
+    def _told(self, name: str, runs: set[int]) -> str:
+        """Why a module is missed in these runs."""
+        which = f"run{'s' * (len(runs) > 1)} {', '.join(map(str, sorted(runs)[:8]))}{', ...' * (len(runs) > 8)}"
+        return SKIPPED.format(which, self._runs[component_of(name, self._components)] + 1)
+
+
+def _lists(name: str) -> Iterator[tuple[str, str]]:
+    """The lists of layers that a module is in: the name of the list, and of the layer."""
+    parts = name.split(".")
+    for i, part in enumerate(parts):
+        if part.isdigit():
+            yield ".".join(parts[:i]), ".".join(parts[: i + 1])
 
 
 def heads_of(module: nn.Module) -> int | None:

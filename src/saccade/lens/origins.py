@@ -52,6 +52,20 @@ class Origins:
             return None
         return parts if [n for n, _ in parts.runs] == [n for n, _ in others.runs] else None
 
+    def sources(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
+        """What keys were put together from along their tokens, for queries of something else; of no length where it is
+        known only that the keys come from what the queries come from and from more."""
+        parts = self._joined[k]
+        if parts is not None and parts.axis == axis:
+            return parts
+        one, other = self._of.get(q, frozenset()), self._of.get(k, frozenset())
+        return Parts(axis, ()) if one and one < other and q.shape[-2] != k.shape[axis] else None
+
+    def only(self, t: Tensor) -> int | None:
+        """The index of the input that a tensor alone came from."""
+        found = self._of.get(t, frozenset())
+        return self.inputs.get(next(iter(found))) if len(found) == 1 else None
+
     def alike(self, q: Tensor, k: Tensor) -> bool:
         """Whether q and k come from the same inputs: one may have fewer than the other (a position added to q
         only), but not each some that the other lacks, nor one none at all (learned queries)."""
@@ -88,6 +102,9 @@ class Own(Origins):
                 self._of[t] = union
 
     def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
+        return None
+
+    def sources(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
         return None
 
     def alike(self, q: Tensor, k: Tensor) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from saccade.lens.by_tensor import ByTensor
 
 Origin = frozenset[int]
+ELSEWHERE: Origin = frozenset({-1})  # from no input: learned tokens (registers), a cache
 
 JOINING = {"cat", "concat", "concatenate"}
 RESHAPING = {"view", "reshape", "flatten", "unflatten", "view_as_complex", "view_as_real", "unsqueeze", "squeeze"}
@@ -106,8 +107,8 @@ class Joined:
         runs: list[tuple[int, Origin]] = []
         for t, parts in zip(given, known, strict=True):
             runs += [(t.shape[axis], self._of.get(t, frozenset()))] if parts is None else parts.runs
-        runs = [run for run in runs if run[0]]
-        if axis == -1 or out.ndim < 3 or not runs or not all(origin for _, origin in runs):
+        runs = [(length, origin or ELSEWHERE) for length, origin in runs if length]
+        if axis == -1 or out.ndim < 3 or not runs or all(origin == ELSEWHERE for _, origin in runs):
             return None
         return Parts(axis, tuple(runs))
 
@@ -172,16 +173,21 @@ class Joined:
 
 
 def slices(parts: Parts, names: Mapping[int, str]) -> dict[str, slice] | None:
-    """Each part by the name of the one input that it alone came from; None if that is not so.
+    """Each part by the name of the one input that it alone came from; None if that is not so, or if there is one part.
 
-    names: of the inputs by number. What all parts came from (a time step) is left out.
+    names: of the inputs by number. What all parts came from (a time step) is left out. Tokens that came from no input
+    are "other", "other 2", ....
     """
-    shared = frozenset.intersection(*(origin for _, origin in parts.runs))
+    shared = frozenset.intersection(*(origin for _, origin in parts.runs if origin != ELSEWHERE))
     found: dict[str, slice] = {}
-    start, last = 0, ""
+    start, last, others = 0, "", 0
     for length, origin in parts.runs:
         own = origin - shared
-        name = names[next(iter(own))] if len(own) == 1 else ""
+        if origin == ELSEWHERE:
+            others += last[:5] != "other"
+            name = "other" if others == 1 else f"other {others}"
+        else:
+            name = names[next(iter(own))] if len(own) == 1 else ""
         if not name or (name in found and name != last):
             return None
         found[name] = slice(found[name].start if name in found else start, start + length)

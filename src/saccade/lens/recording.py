@@ -6,6 +6,7 @@ from saccade.lens.call import Call
 from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.kernels import Seen
 from saccade.lens.names import OUTSIDE, Names, in_backward
+from saccade.lens.processes import PART, processes_of
 from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked, as_seen, not_plain, packed, unpacked
 from saccade.lens.stream import Stream
@@ -77,11 +78,14 @@ class Recording:
         if not self._stream.wants(name):
             return None
         kind = "joint" if whence.parts else whence.kind
+        if (processes := processes_of(frame.module)) > 1:
+            note = "; ".join(filter(None, (note, PART.format(q.shape[1], processes))))
         kept = v if self._values else None
         call = Call(
             name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts
         )  # fmt: skip
         call.lay(whence.steps)
+        call.source_parts, call.tokens_before = whence.sources, max(whence.before, call.shape[2])
         if self._stream.views is not None:
             self._stream.view(call)
             return None

@@ -62,7 +62,7 @@ def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) 
         calls = [call for call in trace if call.run == run]
         for call in calls:
             _check(call, prompt, step, len(steps))
-        rows = [_last(call, heads) for call in calls]
+        rows = [_last(call, heads, prompt + step) for call in calls]
         maps.append(torch.stack([row[:prompt] for row in rows]).mean(dim=0))
     return places.picture(torch.stack(maps))
 
@@ -85,9 +85,15 @@ def _check(call: Call, prompt: int, step: int, steps: int) -> None:
         raise SaccadeError(f"regions of {call!r}: {why}")
 
 
-def _last(call: Call, heads: Sequence[int] | None) -> Float[Tensor, "m"]:
-    """Weights of the last target, the mean of the heads."""
+def _last(call: Call, heads: Sequence[int] | None, known: int) -> Float[Tensor, "m"]:
+    """Weights of the last target, the mean of the heads. known: how many tokens there are so far."""
     row = call.rows(-1)[0, :, 0].float().cpu()
+    if call.shape[3] > known and bool(row[:, known:].any()):  # room in a cache is masked
+        raise SaccadeError(
+            f"regions of {call!r}: its last target attends to more than the {known} tokens of the prompt and those "
+            "written so far: others were put among the sources (prefix tuning, memory tokens), so the places of the "
+            "picture are not known"
+        )
     if heads is not None:
         if not len(heads):
             raise SaccadeError(f"heads {heads!r} of {call.name!r}: expected one or more of its {len(row)}")

@@ -7,9 +7,11 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from saccade import ops
 from saccade.lens.kernels import Seen
+from saccade.lens.processes import DISTRIBUTED, distributed
 
 TRANSFORMED = "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
 EMPTY_HANDED = "it ran on tensors without numbers (meta or fake ones)"
@@ -20,8 +22,8 @@ Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 class Asked:
     """The arguments of one attention call, as the model gave them, or as an edit rewrote them.
 
-    borrowed: an edit gave it sources of another run. scores: the mask is the scores, and q and k are zeros. heads: its
-    second axis is that of the heads; of separate operations that cannot always be told.
+    borrowed: an edit gave it sources of another run. scores: the mask is the scores, and q and k are zeros. headless:
+    why its second axis is not that of all heads, "" if it is; of separate operations that cannot always be told.
     """
 
     q: Tensor
@@ -33,7 +35,7 @@ class Asked:
     borrowed: bool = False
     dropout: float = 0.0
     scores: bool = False
-    heads: bool = True
+    headless: str = ""
 
     @classmethod
     def of(cls, seen: Seen) -> "Asked":
@@ -42,7 +44,16 @@ class Asked:
 
 
 def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
-    return Asked(query, key, value, attn_mask, scale, is_causal, dropout=dropout_p)
+    return Asked(query, key, value, _written(attn_mask, query.device), scale, is_causal, dropout=dropout_p)
+
+
+def _written(mask: Tensor | None, device: torch.device) -> Tensor | None:
+    """A mask with numbers. Those of a `CausalBias` are never written: its class and its two lengths are the mask."""
+    if not isinstance(mask, CausalBias):
+        return mask
+    n, m = mask.seq_len_q, mask.seq_len_kv
+    first = m - n if mask.variant == CausalVariant.LOWER_RIGHT else 0
+    return torch.ones(n, m, dtype=torch.bool, device=device).tril(first)
 
 
 def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
@@ -61,6 +72,8 @@ def other_attention(func: Callable) -> bool:
 
 def not_plain(asked: Asked) -> str:
     """Why q and k cannot be kept, or "" if they can."""
+    if distributed(asked.q) or distributed(asked.k):
+        return DISTRIBUTED
     if asked.q.is_nested or asked.k.is_nested:
         return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
     if transformed():

@@ -2,7 +2,7 @@
 
 tensors   "0.q" (b h n k), "0.k" (b g m k), "0.lse" (b h n), "0.v" and "0.gradient" (b h n c) if kept,
           "mask.0" (shared by calls), "0.windows" (b n 3) if its tokens lie in windows
-metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON object)
+metadata  format "saccade.trace", version "1", calls (JSON list), missed (JSON object), skipped (JSON object, if any)
 """
 
 import json
@@ -26,7 +26,9 @@ FORMAT, VERSION = "saccade.trace", "1"
 CHECKED = 8  # rows of each call whose stored lse is computed anew on loading
 
 
-def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str]) -> None:
+def save(
+    path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str], skipped: dict[str, set[int]]
+) -> None:
     """Write the calls. Raises DataError if the file cannot be written."""
     tensors: dict[str, Tensor] = {}
     masks: dict[tuple, str] = {}
@@ -41,6 +43,10 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
         about |= {key: value for key, value in (("note", call.note), ("component", call.component)) if value}
         if call.parts:
             about["parts"] = {name: [part.start, part.stop] for name, part in call.parts.items()}
+        if call.source_parts is not None:
+            about["source_parts"] = {name: [part.start, part.stop] for name, part in call.source_parts.items()}
+        if call.tokens_before > call.shape[2]:
+            about["tokens_before"] = call.tokens_before
         if call.windows is not None:
             tensors[f"{i}.windows"], about["grid"] = call.windows.places, call.windows.grid
         if call.mask is not None:
@@ -50,6 +56,8 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
             tensors[masks[same]] = mask
         header.append(about)
     metadata = {"format": FORMAT, "version": VERSION, "calls": json.dumps(header), "missed": json.dumps(missed)}
+    if skipped:
+        metadata["skipped"] = json.dumps({name: sorted(runs) for name, runs in skipped.items()})
     # The format refuses views and tensors that share memory, so each is laid out afresh.
     laid = {name: t.clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     try:
@@ -58,9 +66,9 @@ def save(path: str | PathLike[str], calls: Sequence[Call], missed: dict[str, str
         raise DataError(f"{path}: the trace cannot be written ({error}); is the folder there and writable?") from error
 
 
-def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str]]:
-    """The calls and the missed modules of a file that `save` wrote. Of each call a few rows are computed anew, so
-    that a log-sum-exp of other tensors is noticed."""
+def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str], dict[str, set[int]]]:
+    """The calls, the missed and the skipped modules of a file that `save` wrote. Of each call a few rows are computed
+    anew, so that a log-sum-exp of other tensors is noticed."""
     if not Path(path).is_file():
         raise DataError(f"{path}: there is no such file; expected a trace that Trace.save wrote")
     try:
@@ -86,9 +94,11 @@ def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str]]:
             raise TypeError("its list of calls is not a list")
         calls = [_call(i, about, tensors) for i, about in enumerate(header)]
         missed = {str(name): str(why) for name, why in json.loads(metadata["missed"]).items()}
+        given = json.loads(metadata.get("skipped", "{}"))
+        skipped = {str(name): {int(run) for run in runs} for name, runs in given.items()}
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(f"{path}: the trace is damaged ({error!r}); save it again") from error
-    return calls, missed
+    return calls, missed, skipped
 
 
 def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
@@ -102,7 +112,8 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     n, m = (q.shape[2], k.shape[2]) if fits else (0, 0)
     if fits and mask is not None:
         fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], m)) == (*q.shape[:3], m)
-    fits = fits and all(t.is_floating_point() for t in (q, k, lse)) and (about["kind"] == "cross" or n == m)
+    fits = fits and all(t.is_floating_point() for t in (q, k, lse))
+    fits = fits and (n == m or about["kind"] == "cross" or (about["kind"] == "self" and n < m))
     if not fits or about["kind"] not in ("self", "cross", "joint"):
         raise ValueError(f"the tensors of call {i} do not fit together")
     name, kind, scale, causal, run = (about[key] for key in ("name", "kind", "scale", "causal", "run"))
@@ -114,6 +125,9 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
         parts = checked({name: slice(int(a), int(z)) for name, (a, z) in about["parts"].items()}, n)
     note, component = (str(about.get(key, "")) for key in ("note", "component"))
     call = Call(str(name), kind, q, k, v, lse, mask, float(scale), bool(causal), int(run), note, component, parts)
+    if "source_parts" in about:
+        call.source_parts = {name: slice(int(a), int(z)) for name, (a, z) in about["source_parts"].items()}
+    call.tokens_before = max(n, int(about.get("tokens_before", n)))
     call.gradient = None if gradient is None else Gradient.of(gradient)
     if "grid" in about:
         call.lay(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))

@@ -21,12 +21,15 @@ class Trace(Sequence[Call]):
     """Attention calls in the order they were made.
 
     `trace[3]` is a call, `trace[2:5]` and `trace["*.layer.3.*"]` (a pattern of module names, as in the shell) are
-    smaller traces. missed: name of each module that attended in a way that could not be seen, and why.
+    smaller traces. missed: name of each module that attended in a way that could not be seen, and why. skipped: name of
+    each module that attended in some runs, and the runs in which it or a module around it ran without attending (steps
+    answered from a cache, skipped layers).
     """
 
     def __init__(self, calls: Sequence[Call] = (), missed: dict[str, str] | None = None, hint: str = "") -> None:
         self._calls = list(calls)
         self.missed = dict(missed or {})
+        self.skipped: dict[str, set[int]] = {}
         self._hint = hint
         self._why = ""  # why it is empty, if it is a part of another trace
         self.stream: Stream | None = None  # what the watch that fills the trace keeps
@@ -69,8 +72,11 @@ class Trace(Sequence[Call]):
         if isinstance(key, str):
             found = [call for call in self._calls if matches(call.name, key)]
             missed = {name: why for name, why in self.missed.items() if matches(name, key)}
+            skipped = {name: runs for name, runs in self.skipped.items() if matches(name, key)}
             of = f"of what attended no name matches {key!r}; there are {some_of(c.name for c in self._calls)}"
-            return self._part(found, missed, "" if missed else of)
+            part = self._part(found, missed, "" if missed else of)
+            part.skipped = skipped
+            return part
         if not -len(self) <= key < len(self):
             raise IndexError(f"trace[{key}]: it holds {len(self)} calls")
         return self._calls[key]
@@ -132,6 +138,7 @@ class Trace(Sequence[Call]):
             layers = self._layers("relevance")
             return relevance.relevance(layers, [], first_row("relevance", token, layers[0]))
         encoder, decoder = relevance.parts(self._calls)
+        self._check_whole("relevance", self._calls)
         return relevance.relevance(encoder, decoder, first_row("relevance", token, decoder[0]))
 
     def words(
@@ -139,6 +146,7 @@ class Trace(Sequence[Call]):
         tokens: Mapping[str, Sequence[int]],
         grid: words.Grid | None = None,
         heads: Sequence[int] | None = None,
+        part: str | None = None,
     ) -> dict[str, Float[Tensor, "b y x"]]:
         """Where the picture looks at each word: (b, rows, columns) weights, 0 or more.
 
@@ -148,11 +156,15 @@ class Trace(Sequence[Call]):
 
         tokens: word -> its source tokens. grid: (rows, columns) of the finest targets, row-major without a prefix;
         coarser layers have it halved, rounding up. "square": every layer's grid is a square. It cannot be told from
-        the calls, so without it there is an error. heads: only these.
+        the calls, so without it there is an error. heads: only these. part: where the sources are several sequences put
+        together, the one of `Call.source_parts` that the tokens are counted in.
+
+        Raises SaccadeError for calls of different batches, for sources put together without a `part`, and for targets
+        that are no picture: a part of the tokens, or several merged into one.
         """
         if not self._calls:
             raise SaccadeError(self._nothing())
-        return words.words(self._calls, tokens, grid, heads)
+        return words.words(self._calls, tokens, grid, heads, part)
 
     def flow(self, token: int = 0) -> Float[Tensor, "b n"]:
         """How much could flow at most from `token` of the last layer to each input token, through all self-attention
@@ -171,13 +183,16 @@ class Trace(Sequence[Call]):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write q, k, lse, masks (and v and gradients if kept) of every call to a safetensors file."""
-        storage.save(path, self._calls, self.missed)
+        storage.save(path, self._calls, self.missed, self.skipped)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "Trace":
         """Read a trace that `save` wrote. Raises DataError if there is no such file, CheckpointError if it is
         damaged or not a trace."""
-        return cls(*storage.load(path))
+        calls, missed, skipped = storage.load(path)
+        trace = cls(calls, missed)
+        trace.skipped = skipped
+        return trace
 
     def __repr__(self) -> str:
         lines = [f"Trace of {len(self)} attention call{'s' * (len(self) != 1)}"]
@@ -213,6 +228,13 @@ class Trace(Sequence[Call]):
                 f"{what} needs one forward pass; the trace holds {len({call.run for call in layers})}. "
                 "Watch one pass at a time, or choose one such as trace.runs(0)."
             )
+        self._check_whole(what, layers)
+        cached = next((call for call in layers if call.shape[2] != call.shape[3]), None)
+        if cached is not None:
+            raise SaccadeError(
+                f"{what} needs the whole sequence in one pass; {cached!r} has other sources than targets (a cache of "
+                "keys). Watch one forward pass of the prompt with what was written."
+            )
         sizes = Counter((call.shape[0], call.shape[2]) for call in layers)
         if len(sizes) > 1:
             found = ", ".join(f"{times} of {n} tokens (batch {b})" for (b, n), times in sizes.items())
@@ -222,9 +244,20 @@ class Trace(Sequence[Call]):
             raise SaccadeError(f"{what} needs one sequence of tokens; found {', '.join(sorted(orders))}. {advice}")
         return layers
 
+    def _check_whole(self, what: str, calls: Sequence[Call]) -> None:
+        """Raise SaccadeError if layers did not attend in the run of these calls."""
+        (run,) = {call.run for call in calls}
+        lacking = [name for name, runs in self.skipped.items() if run in runs]
+        if lacking:
+            raise SaccadeError(
+                f"{what} needs all layers; in run {run} there is no call of {some_of(lacking)}, which attended in "
+                "others: they were skipped or answered from a cache. Choose another run, or watch without the cache."
+            )
+
     def _part(self, calls: Sequence[Call], missed: dict[str, str], why: str) -> "Trace":
         """Some of the calls. why: there are none, if so; "" where that is for what was missed."""
         part = Trace(calls, missed, self._hint)
+        part.skipped = dict(self.skipped)
         part._why = self._asked() if not self._calls else f"The trace is empty: {why}." if why else ""
         return part
 

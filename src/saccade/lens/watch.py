@@ -75,6 +75,7 @@ def watch(
             yield trace
         finally:
             trace.missed.update(watcher.names.unseen())
+            trace.skipped.update(watcher.names.skipped())
             stream.ran = watcher.names.runs > 0
 
 

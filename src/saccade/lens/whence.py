@@ -10,12 +10,15 @@ from saccade.lens.windows import Step, transposed
 
 @dataclass(frozen=True, eq=False)
 class Whence:
-    """kind: "self" or "cross". parts: of sequences put together, by name. steps: by which queries and keys were made of
-    a feature map, where that is followed."""
+    """kind: "self" or "cross". parts: of sequences put together, by name. sources: of the keys of cross-attention, if
+    they were put together. steps: by which queries and keys were made of a feature map, where that is followed. before:
+    how many tokens the queries of cross-attention were made of, 0 if nothing is known."""
 
     kind: str
     parts: dict[str, slice] | None = None
+    sources: dict[str, slice] | None = None
     steps: tuple[Step | None, Step | None] = (None, None)
+    before: int = 0
 
 
 def whence_of(
@@ -27,15 +30,25 @@ def whence_of(
     steps = names.steps
     laid = (None, None) if axis is None else (steps[q], steps[k] if axis == -2 else transposed(steps[k]))
     kind = _kind_of(names, given, q, k, alike)
-    parts = names.parts(q, k, axis) if kind == "self" and axis is not None else None
-    return Whence(kind, parts, laid)
+    parts = names.parts(q, k, axis) if kind == "self" and alike and axis is not None else None
+    sources = names.sources(q, k, axis) if kind == "cross" and axis is not None else None
+    before = names.tokens_before(q) if kind == "cross" else 0
+    return Whence(kind, parts, sources, laid, before)
 
 
 def _kind_of(names: Names, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool) -> str:
-    if not alike or not names.stack:
+    if not names.stack:
         return "cross"
+    name = names.stack[-1].name
+    if not alike:  # over a cache of keys it is still self-attention
+        cached = name in names.over_itself and q.shape[-2] < max(k.shape[-2:])
+        return "self" if cached and names.kind_of_sources(q, k) == "self" else "cross"
     if given is not None:
-        return names.kind_of_given(*given)
-    if isinstance(names.stack[-1].module, nn.MultiheadAttention):
-        return names.kind_of_inputs()
-    return names.kind_of_sources(q, k)
+        kind = names.kind_of_given(*given)
+    elif isinstance(names.stack[-1].module, nn.MultiheadAttention):
+        kind = names.kind_of_inputs()
+    else:
+        kind = names.kind_of_sources(q, k)
+    if kind == "self":
+        names.over_itself.add(name)
+    return kind

@@ -16,24 +16,64 @@ Grid = tuple[int, int] | Literal["square"]
 
 
 def words(
-    calls: Sequence[Call], tokens: Mapping[str, Sequence[int]], grid: Grid | None, heads: Sequence[int] | None = None
+    calls: Sequence[Call],
+    tokens: Mapping[str, Sequence[int]],
+    grid: Grid | None,
+    heads: Sequence[int] | None = None,
+    part: str | None = None,
 ) -> dict[str, Float[Tensor, "b y x"]]:
     """Heat map of each word; see `Trace.words`."""
     cross = [call for call in calls if call.kind == "cross"]
     if not cross:
         raise SaccadeError(f"words need cross-attention; none of the {len(calls)} calls is")
     grid, tokens = _checked(grid), _tokens(tokens)
+    _check_batches(cross)
     places = [place for each in tokens.values() for place in each]
     sums: dict[tuple[int, int], Tensor] = {}  # by grid: interpolation is linear, so once a grid is enough
     for call in cross:
         own = _grid(call, grid)
-        picture = _columns(call, places, heads).unflatten(-1, own)  # (b places y x)
+        picture = _columns(call, _sources(call, places, part), heads).unflatten(-1, own)  # (b places y x)
         sums[own] = sums[own] + picture if own in sums else picture
     finest = grid if isinstance(grid, tuple) else max(sums)
     total = torch.stack([F.interpolate(each, finest, mode="bicubic") for each in sums.values()]).sum(dim=0)
     # The cubic kernel swings below 0 beside an edge, where there is no attention to take away.
     mean = iter((total.clamp_min_(0) / len(cross)).unbind(dim=1))
     return {word: torch.stack([next(mean) for _ in each]).mean(dim=0) for word, each in tokens.items()}
+
+
+def _check_batches(calls: Sequence[Call]) -> None:
+    """Raise SaccadeError if the calls are not of one batch: a row of one is then not the same row of another."""
+    first = calls[0]
+    other = next((call for call in calls if call.shape[0] != first.shape[0]), None)
+    if other is not None:
+        raise SaccadeError(
+            f"words of calls of batch {first.shape[0]} ({first.name!r}, run {first.run}) and of batch {other.shape[0]} "
+            f"({other.name!r}, run {other.run}): guidance that begins or ends does that, and a row is not the same "
+            "picture in both; choose the runs of one batch first, as trace.runs(range(10))"
+        )
+
+
+def _sources(call: Call, places: list[int], part: str | None) -> list[int]:
+    """The sources of a call that are the tokens at these places of a part of them."""
+    parts = call.source_parts
+    if part is None and parts is None:
+        return places
+    if part is None:
+        laid = f"{', '.join(f'{name} ({each.stop - each.start})' for name, each in (parts or {}).items())}"
+        raise SaccadeError(
+            f"words of {call.name!r}: its {call.shape[3]} sources are several sequences put together"
+            + (f": {laid}; say which the tokens are of, as part={list(parts)[-1]!r}" if parts else
+               ", in an order that could not be followed: compute columns() of the places that you know")
+        )  # fmt: skip
+    if not parts or part not in parts:
+        there = f"it has {', '.join(map(repr, parts))}" if parts else "of its sources no parts are known"
+        raise SaccadeError(f"words of the part {part!r} of {call.name!r}: {there}")
+    start, length = parts[part].start, parts[part].stop - parts[part].start
+    if wrong := [place for place in places if not -length <= place < length]:
+        raise SaccadeError(
+            f"words of {call.name!r}: token {wrong[0]} of {part!r}, which has {length}, 0 to {length - 1}"
+        )
+    return [start + place % length for place in places]
 
 
 def _tokens(given: Any) -> dict[str, list[int]]:
@@ -75,6 +115,11 @@ def _columns(call: Call, places: list[int], heads: Sequence[int] | None) -> Floa
 def _grid(call: Call, grid: Grid | None) -> tuple[int, int]:
     """The grid of one layer's targets: the one that was asked for, halved as often as its number of targets says."""
     n = call.shape[2]
+    if call.tokens_before > n:
+        raise SaccadeError(
+            f"words of {call.name!r}: its {n} targets were made of {call.tokens_before} tokens, some of which were "
+            "merged or left out (token merging), so they are no picture; watch the model without that"
+        )
     if grid is None:
         raise SaccadeError(
             f"words of {call.name!r}: how its {n} targets lie on the picture was not said; give grid=(rows, columns) "

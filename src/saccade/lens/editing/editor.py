@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.components import uncompiled
 from saccade.lens.editing.edits import Edit, Site
+from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.editing.returned import Returned
@@ -25,6 +27,7 @@ from saccade.lens.hooks import Hook
 from saccade.lens.modes import unseen, without
 from saccade.lens.names import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
 from saccade.lens.passing import passing, tell
+from saccade.lens.processes import PART, processes_of
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.eager import Recogniser, not_followed
 from saccade.lens.recognise.products import Product
@@ -61,6 +64,7 @@ class Editor(TorchFunctionMode):
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._applied: dict[str, set[int]] = {}  # which of them were edited
+        self._passive = False  # the model runs unedited, to be compared with
         self._outside = False  # attention was called while no module of the model ran
         self._memory: dict[Any, Any] = {}
 
@@ -100,6 +104,8 @@ class Editor(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if self._passive:
+            return func(*args, **kwargs)
         if func in ASKED:
             return self._attention(func, args, kwargs)
         if func is F.multi_head_attention_forward:
@@ -158,7 +164,7 @@ class Editor(TorchFunctionMode):
         asked, like = known
         frame = self.names.stack[-1]
         heads = product.settled.layout.has_heads(heads_of(frame.module), product.settled.q.shape[-1], frame.inputs)
-        return replace(asked, heads=heads), like
+        return asked if heads else replace(asked, headless=HEADLESS), like
 
     def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
         """The same, of an edit above."""
@@ -188,6 +194,8 @@ class Editor(TorchFunctionMode):
 
     def _rewritten(self, asked: Asked, site: Site) -> Asked:
         """The call after all edits that match; `asked` itself if none changes it."""
+        if (processes := processes_of(self.names.stack[-1].module)) > 1:
+            asked.headless = PART.format(asked.q.shape[1], processes)
         new = asked
         for each in self._matching(site.name):
             new = each.rewrite(new, site)
@@ -223,17 +231,30 @@ class Editor(TorchFunctionMode):
         parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
         matched = any(self._matching(self.names.full(each)) for each in parts)
 
+        unchecked = matched and may_differ(module)
+
+        def unedited(run: Callable[[], Any]) -> Any:
+            with without(lambda mode: mode is self):
+                return run()
+
         def edited(forward: Callable, *args: Any, **kwargs: Any) -> Any:
-            if self.names.enter(module, name, args, kwargs) is None:
-                return forward(*args, **kwargs)
+            nonlocal unchecked
+            run = partial(forward, *args, **kwargs)
+            if self._passive or self.names.enter(module, name, args, kwargs) is None:
+                return run()
             try:
+                if unchecked:
+                    unchecked, self._passive = False, True
+                    try:
+                        check_alike(self.names.full(name), module, partial(unedited, run), run)
+                    finally:
+                        self._passive = False
                 if matched:
-                    return forward(*args, **kwargs)
+                    return run()
                 for each, part in parts.items():
                     if isinstance(part, nn.MultiheadAttention):
                         self._calls.setdefault(self.names.full(each), 0)
-                with without(lambda mode: mode is self):
-                    return forward(*args, **kwargs)
+                return unedited(run)
             finally:
                 self.names.leave(module)
 
@@ -265,6 +286,10 @@ class Editor(TorchFunctionMode):
                 self.done.missed.setdefault(name, why)
 
 
+HEADLESS = (
+    "it attends in separate operations, and the axis of the heads cannot be told from others (windows, a batch that "
+    "heads are folded into)"
+)
 CHECKPOINTED = (
     "it runs under activation checkpointing, which would compute the unedited call anew in the backward pass; switch "
     "checkpointing off"

@@ -115,11 +115,8 @@ class _ScaleHeads(Edit):
     heads: list[int]
 
     def rewrite(self, asked: Asked, site: Site) -> Asked:
-        if not asked.heads:
-            raise SaccadeError(
-                f"{self.called} of {site.name!r}: it attends in separate operations, and the axis of the heads cannot "
-                "be told from others (windows, a batch that heads are folded into)"
-            )
+        if asked.headless:
+            raise SaccadeError(f"{self.called} of {site.name!r}: {asked.headless}")
         asked = ungrouped(asked)
         count = asked.q.shape[1]
         heads = within(self.heads, count, "head", f"{self.called} of {site.name!r}")

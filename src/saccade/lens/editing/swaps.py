@@ -24,9 +24,10 @@ LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has 
 def swap(trace: Trace, tokens: Mapping[int, int] | None = None) -> Edit:
     """Attend as another run did: q, k, mask and scale of the recorded call, v of this run.
 
-    Each call takes the map of the recorded call of the same module name, and of the same order among those: the
-    fifth call in the block (the fifth sampling step) that of the fifth in the trace. This is word swap of
-    prompt-to-prompt (Hertz et al. 2022, 3.2); `during` gives it a range of steps.
+    Each call takes the map of the recorded call of the same module name, of the same run and of the same order in it:
+    a call of the fifth run in the block (the fifth sampling step) that of the fifth run in the trace. A trace of one
+    run, whichever it is, gives its calls in their order. This is word swap of prompt-to-prompt (Hertz et al. 2022,
+    3.2); `during` gives it a range of steps.
 
     tokens: {source of this run: source of the recorded run}. Then only those sources take their column from the
     recorded map, the others keep that of this run, and each row is scaled to sum to 1. This is prompt refinement
@@ -72,33 +73,40 @@ def freeze() -> Edit:
 
 @dataclass(frozen=True, eq=False)
 class _Recorded:
-    """The calls of a trace by name, in order."""
+    """The calls of a trace by name, in order. runs: how many runs they are of."""
 
     edit: str
     calls: dict[str, list[Call]]
     missed: dict[str, str]
+    skipped: dict[str, set[int]]
+    runs: int
 
     @classmethod
     def of(cls, trace: Trace, edit: str) -> "_Recorded":
         calls: dict[str, list[Call]] = {}
         for call in trace:
             calls.setdefault(call.name, []).append(call)
-        return cls(edit, calls, trace.missed)
+        return cls(edit, calls, trace.missed, trace.skipped, len({call.run for call in trace}))
 
     def at(self, site: Site) -> Call:
         """The call that belongs to the one at hand."""
         calls = self.calls.get(site.name, [])
-        if site.nth < len(calls):
-            return calls[site.nth]
         where = f"{self.edit} of {site.name!r}"
-        if site.name in self.missed:
+        if site.name in self.missed and (not calls or site.run in self.skipped.get(site.name, ())):
             raise SaccadeError(f"{where}: the recorded run could not be seen there: {self.missed[site.name]}")
-        if calls:
+        if not calls:
             raise SaccadeError(
-                f"{where}: call {site.nth} of that name within the block (from 0), but the trace holds {len(calls)}; "
-                "record as many runs, or limit the edit by during(...)"
+                f"{where}: the trace holds no call of that name; there are {some_of(self.calls) or 'none'}"
             )
-        raise SaccadeError(f"{where}: the trace holds no call of that name; there are {some_of(self.calls) or 'none'}")
+        nth = site.nth
+        if self.runs > 1:
+            nth, calls = site.nth_in_run, [call for call in calls if call.run == site.run]
+        if nth < len(calls):
+            return calls[nth]
+        raise SaccadeError(
+            f"{where}: call {nth} of that name within {f'run {site.run}' if self.runs > 1 else 'the block'} (from 0), "
+            f"but the trace holds {len(calls)}; record as many runs, or limit the edit by during(...)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
