@@ -1,6 +1,7 @@
-"""Pictures with boxes from COCO JSON, Pascal VOC or YOLO files, in a folder or a tar; the format is detected.
+"""Pictures with boxes from COCO JSON, Pascal VOC, YOLO, CVAT or LabelMe files, in a folder or a tar; the format is
+detected.
 
-`coco.py`, `voc.py` and `yolo.py` parse the files; `files.py` turns the result into a data set.
+`coco.py`, `voc.py`, `yolo.py`, `cvat.py` and `labelme.py` parse the files; `files.py` turns the result into a data set.
 """
 
 import os
@@ -9,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.exif import Exif
-from saccade.data.objects import coco, voc, yolo
+from saccade.data.objects import coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
+from saccade.data.objects.shapes import Shapes
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
 
-Layout = coco.COCO | voc.VOC | yolo.YOLO  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
+Layout = coco.COCO | voc.VOC | yolo.YOLO | Shapes  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
 
 def find_layout(source: str | os.PathLike[str]) -> Layout | None:
@@ -25,6 +27,8 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
 
     Raises DataError for files that cannot be opened, and for an inconsistent set."""
     path = Path(source)
+    if path.suffix.lower() == ".xml" and path.is_file():
+        return cvat.find(open_store(path.parent), only=path.name)
     if path.suffix.lower() in (".json", ".yaml", ".yml") and path.is_file():
         folder = path.parent
         if path.suffix.lower() == ".json":
@@ -33,7 +37,7 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
         return yolo.find(open_store(folder), only=path.name)
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
-    return voc.find(store) or coco.find(store) or yolo.find(store)
+    return voc.find(store) or coco.find(store) or cvat.find(store) or labelme.find(store) or yolo.find(store)
 
 
 def read_annotations(

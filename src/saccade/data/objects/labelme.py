@@ -1,0 +1,127 @@
+"""LabelMe JSON: a file for each picture, with rectangles, polygons and circles in continuous pixels."""
+
+import json
+import math
+from pathlib import PurePosixPath
+
+from saccade.data.files import escape, is_picture
+from saccade.data.objects.annotations import Problem, number
+from saccade.data.objects.outlines import Outline
+from saccade.data.objects.picture_names import PictureNames
+from saccade.data.objects.shapes import (
+    Drawn,
+    DrawnPicture,
+    Shape,
+    Shapes,
+    corners,
+    ellipse,
+    label_name,
+    polygon,
+    size_of,
+)
+from saccade.data.recognise import recognise
+from saccade.data.split_names import sibling_roles
+from saccade.data.store import Store, parent_folder, read_bytes
+from saccade.errors import DataError, in_one_line
+
+FORMAT = "LabelMe JSON"
+LINES = ("line", "linestrip", "point", "points")  # shapes without an area
+
+
+def find(store: Store) -> Shapes | None:
+    """Detect the set in a store; None if there is none."""
+    files = next((each.files for each in recognise(store) if each.format == FORMAT), None)
+    return Shapes(store, "", "LabelMe", files, load) if files else None
+
+
+def load(store: Store, files: list[str]) -> Drawn:
+    """Parse the files of a set. A picture is the one of the same name in the same folder, else its `imagePath`."""
+    result, folders = Drawn(), dict[str, dict[str, dict]]()
+    for file in files:
+        try:
+            folders.setdefault(parent_folder(file), {})[file] = _document(read_bytes(store, file))
+        except DataError as error:
+            result.problems.append(Problem("annotation broken", escape(file), f"{escape(file)} {error}"))
+    beside = {str(PurePosixPath(name).with_suffix("")): name for name in store.files if is_picture(name)}
+    roles = sibling_roles({part for folder in folders for part in folder.split("/")})
+    for folder, documents in folders.items():
+        known = PictureNames(store, next(iter(documents)), [_path(each) for each in documents.values()])
+        split = next((part for part in folder.split("/") if part in roles), "")
+        for file, document in documents.items():
+            stem = str(PurePosixPath(file).with_suffix(""))
+            name, why = (beside[stem], "") if stem in beside else known.find(_path(document))
+            if name is None:
+                text = f"{escape(file)} is of {escape(_path(document))}, {why}"
+                result.problems.append(Problem("picture missing", escape(file), text))
+                continue
+            size = size_of(document.get("imageHeight"), document.get("imageWidth"))
+            picture = DrawnPicture(name, file, size, _shapes(document, escape(file), result))
+            result.parts.setdefault(split, []).append(picture)
+    return result
+
+
+def _document(data: bytes) -> dict:
+    """Raises DataError (without the name of the file) for what is not LabelMe's JSON."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is not valid JSON ({in_one_line(error)})") from error
+    shapes = found.get("shapes") if isinstance(found, dict) else None
+    if not isinstance(shapes, list) or not all(isinstance(each, dict) for each in shapes):
+        raise DataError("has no list of shapes; LabelMe's JSON expected")
+    return found
+
+
+def _path(document: dict) -> str:
+    path = document.get("imagePath")
+    return path if isinstance(path, str) else ""
+
+
+def _shapes(document: dict, display: str, result: Drawn) -> list[Shape]:
+    """The shapes of a picture. Polygons of one label and group are parts of one object."""
+    found: dict[object, Shape] = {}
+    for i, each in enumerate(document["shapes"], start=1):
+        where = f"shape {i}"
+        kind = each.get("shape_type") or "polygon"
+        if kind in LINES:
+            result.leave_out(str(kind))
+            continue
+        try:
+            points, label = _points(each, str(kind)), label_name(each.get("label"))
+        except DataError as error:
+            text = f"{display}, {where} {error}"
+            result.problems.append(Problem("annotation broken", f"{display}, {where}", text))
+            continue
+        box, outline = polygon(points)
+        group = each.get("group_id")
+        key = (label, group) if kind == "polygon" and type(group) in (int, str) else i
+        other = found.get(key)
+        shape = Shape(where, label, box, outline if kind != "mask" else None)
+        found[key] = shape if other is None else _joined(other, shape)
+    return list(found.values())
+
+
+def _points(each: dict, kind: str) -> list[tuple[float, float]]:
+    """The corners of a shape."""
+    points = each.get("points")
+    if not isinstance(points, list) or not all(isinstance(point, list) and len(point) >= 2 for point in points):
+        raise DataError("has points that are not a list of [x, y]")
+    pairs = [(number(point[0]), number(point[1])) for point in points]
+    if kind == "circle" and len(pairs) == 2:  # the centre, and a point on the circle
+        (x, y), (u, v) = pairs
+        radius = math.hypot(u - x, v - y)
+        return ellipse(x, y, radius, radius)
+    if kind in ("rectangle", "mask") and len(pairs) == 2:
+        (x, y), (u, v) = pairs
+        return corners((min(x, u), min(y, v), max(x, u), max(y, v)))
+    if kind in ("rectangle", "rotation", "polygon", "oriented_rectangle") and len(pairs) > 2:
+        return pairs
+    raise DataError(f"is a {escape(kind)} of {len(pairs)} points, which is not read")
+
+
+def _joined(one: Shape, other: Shape) -> Shape:
+    left, top, right, bottom = zip(one.box, other.box, strict=True)
+    outline: Outline | None = None
+    if isinstance(one.outline, list) and isinstance(other.outline, list):
+        outline = one.outline + other.outline
+    return Shape(one.where, one.label, (min(left), min(top), max(right), max(bottom)), outline)

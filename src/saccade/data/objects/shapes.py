@@ -1,0 +1,154 @@
+"""Sets of labelling tools that draw shapes: CVAT and LabelMe. A shape is a box or has an outline around it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from saccade.data.files import escape, is_picture
+from saccade.data.objects.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
+    Annotations,
+    Box,
+    Problem,
+    number,
+    resolve_classes,
+)
+from saccade.data.objects.outlines import Outline
+from saccade.data.store import Store, parent_folder, relative_to
+from saccade.errors import DataError
+
+CIRCLE = 36  # corners of the polygon for a circle or an ellipse
+
+
+@dataclass(frozen=True)
+class Shape:
+    """where: place in the file. box: left, top, right, bottom in continuous pixels."""
+
+    where: str
+    label: str
+    box: Box
+    outline: Outline | None = None
+
+
+@dataclass
+class DrawnPicture:
+    """name: file in the store. where: its annotation file."""
+
+    name: str
+    where: str
+    size: tuple[int, int] | None
+    shapes: list[Shape]
+
+
+@dataclass
+class Drawn:
+    """The contents of the files of a set. classes: in the order of the files, None if they do not list them. parts:
+    split -> pictures, "" for those in none. left_out: kinds of shapes that are no areas, with how many there are."""
+
+    classes: list[str] | None = None
+    parts: dict[str, list[DrawnPicture]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def leave_out(self, kind: str) -> None:
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
+
+@dataclass
+class Shapes:
+    """A set of shapes. files: its annotation files, which `load` parses."""
+
+    store: Store
+    root: str
+    format: str
+    files: list[str]
+    load: Callable[[Store, list[str]], Drawn]
+
+    @cached_property
+    def drawn(self) -> Drawn:
+        return self.load(self.store, self.files)
+
+    @property
+    def splits(self) -> list[str]:
+        parts = [name for name, pictures in self.drawn.parts.items() if pictures]
+        return parts if any(parts) else []
+
+    def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
+        """Parse a split, or the whole set. classes: default, those that the files list, or all that occur, sorted."""
+        label, drawn = self.store.label + (f", {split}" if split else ""), self.drawn
+        pictures = [each for name, part in drawn.parts.items() if split in (None, name) for each in part]
+        found = drawn.classes
+        if found is None:
+            found = sorted({each.label for part in drawn.parts.values() for p in part for each in p.shapes})
+        result = Annotations(label, self.format, self.store, self.root, resolve_classes(found, classes, label))
+        result.problems = list(drawn.problems)
+        if drawn.left_out:
+            kinds = ", ".join(f"{count} x {escape(kind)}" for kind, count in sorted(drawn.left_out.items()))
+            result.notes.append(f"shapes without an area were left out: {kinds}")
+        index = {name: i for i, name in enumerate(result.classes)}
+        result.pictures = [self._annotated(each, index) for each in pictures]
+        taken = {each.name for part in drawn.parts.values() for each in part}
+        folders = {parent_folder(each.name) for each in pictures}
+        result.unlabelled = [
+            n for n in self.store.files if parent_folder(n) in folders and is_picture(n) and n not in taken
+        ]
+        if result.unlabelled:
+            result.notes.append(f"{len(result.unlabelled)} pictures have no annotation and were left out")
+        return result
+
+    def orphans(self) -> list[str]:
+        """None: pictures without annotations are in `Annotations.unlabelled`."""
+        return []
+
+    def _annotated(self, picture: DrawnPicture, index: dict[str, int]) -> AnnotatedPicture:
+        objects = [
+            AnnotatedObject(each.where, each.box, index[each.label], shape=each.outline, row=i)
+            for i, each in enumerate(picture.shapes)
+        ]
+        return AnnotatedPicture(picture.name, relative_to(self.root, picture.where), objects, picture.size)
+
+
+def polygon(points: Sequence[tuple[float, float]]) -> tuple[Box, Outline | None]:
+    """The box around corners, and their outline if they enclose an area. The box is not finite if a corner is not."""
+    if len(points) < 2 or not all(map(math.isfinite, (value for point in points for value in point))):
+        return (math.nan,) * 4, None
+    xs, ys = zip(*points, strict=True)
+    box = (min(xs), min(ys), max(xs), max(ys))
+    flat = len(points) < 3 or box[0] == box[2] or box[1] == box[3]
+    return box, None if flat else [[value for point in points for value in point]]
+
+
+def ellipse(x: float, y: float, across: float, down: float) -> list[tuple[float, float]]:
+    """Corners on an ellipse around a centre."""
+    angles = (2 * math.pi * i / CIRCLE for i in range(CIRCLE))
+    return [(x + across * math.cos(a), y + down * math.sin(a)) for a in angles]
+
+
+def turned(points: Sequence[tuple[float, float]], degrees: float) -> list[tuple[float, float]]:
+    """Corners turned clockwise around the middle of their box."""
+    if degrees == 0:
+        return list(points)
+    x, y = ((min(values) + max(values)) / 2 for values in zip(*points, strict=True))
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return [(x + (u - x) * cos - (v - y) * sin, y + (u - x) * sin + (v - y) * cos) for u, v in points]
+
+
+def corners(box: Box) -> list[tuple[float, float]]:
+    left, top, right, bottom = box
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def size_of(height: object, width: object) -> tuple[int, int] | None:
+    """(height, width) as written; None if a number is missing."""
+    sides = number(height), number(width)
+    return (int(sides[0]), int(sides[1])) if all(map(math.isfinite, sides)) and min(sides) >= 1 else None
+
+
+def label_name(value: object) -> str:
+    """The name of a shape's class. Raises DataError (without the place) if it has none."""
+    name = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not name:
+        raise DataError("has no label")
+    return name
