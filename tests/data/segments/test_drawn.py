@@ -68,7 +68,7 @@ def test_smaller_objects_lie_on_larger_ones_and_later_on_earlier(tmp_path):
     assert dataset.classes == ["background", "dog", "cat"]
     assert np.array_equal(dataset.mask(0), expected)
     assert "read as COCO: 1 pictures, 3 classes" in dataset.notes[0]
-    assert dataset.notes[2:] == ["1 objects have no outline: their boxes are ignored", "crowd regions are ignored"]
+    assert {"1 objects have no outline: their boxes are ignored", "crowd regions are ignored"} <= set(dataset.notes)
     assert np.array_equal(open_segments(tmp_path / "set" / "annotations.json").mask(0), expected)
     reordered = open_segments(tmp_path / "set", classes=["cat", "background", "bird", "dog"])
     assert np.array_equal(reordered.mask(0), np.array([1, 3, 0, *[255] * 253], np.uint8)[expected])
@@ -90,7 +90,7 @@ def test_hold_out(tmp_path):
 
 def test_unusable_input_is_refused(tmp_path):
     root = write(tmp_path / "set", [{"category_id": 3}])
-    with pytest.raises(DataError, match=r"holds boxes only; a polygon or run lengths"):
+    with pytest.raises(DataError, match=r"holds boxes only \(COCO\); a polygon or run lengths"):
         open_segments(root)
     for name, shape, message in (
         ("broken", [[1, 2, 3]], "annotation 1: polygon 1 of its segmentation has 3 numbers"),
