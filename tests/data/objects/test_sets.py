@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import Preprocess
+from saccade.data import Preprocess, read_image
+from saccade.data.doctor import examine
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.splitting import random_split
@@ -156,23 +157,88 @@ def test_boxes_turn_with_exif_where_they_are_of_the_stored_pixels(tmp_path, orie
     root = write_voc(tmp_path / "set")
     (root / "JPEGImages" / "a.png").unlink()
     Image.fromarray(stored).save(root / "JPEGImages" / "a.jpg", exif=exif, quality=100, subsampling=0)
-    dataset = open_objects(root)
-    seen = np.asarray(dataset.picture(0).image)[:, :, 0] > 128
+    seen = np.asarray(open_objects(root).picture(0).image)[:, :, 0] > 128
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     if kind == "upright":
-        if orientation < 5:
-            return  # the two are of one size: the stored one counts
         left, top, right, bottom = found
         (root / "Annotations" / "a.xml").write_text(
             xml(0, objects=[("ant", (left + 1, top + 1, right, bottom))], size=seen.shape)
         )
-        dataset = open_objects(root)
+    # where EXIF swaps rows and columns, the annotated size says it, whatever the option
+    dataset = open_objects(root, exif=kind if 1 < orientation < 5 else "auto")
     objects = dataset.objects(0)
     assert objects.size == seen.shape
     assert objects.boxes[0].tolist() == found
-    turned = orientation > 1 and kind == "stored"
+    turned = orientation > 1 and (kind == "stored" or orientation < 5)
     assert any("EXIF turns" in note for note in dataset.notes) == turned
+
+
+def turned_set(root, sizes, orientations, annotated):
+    """White boxes on black pictures; annotated: "stored" or "upright", of each."""
+    data = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "ant"}]}
+    root.mkdir()
+    for i, (size, orientation, kind) in enumerate(zip(sizes, orientations, annotated, strict=True)):
+        stored = np.zeros((*size, 3), dtype=np.uint8)
+        stored[2:9, 3:17] = 255
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(stored).save(root / f"{i}.png", exif=exif)
+        seen = stored if kind == "stored" else np.asarray(read_image(root / f"{i}.png").image)
+        rows, columns = np.flatnonzero(seen.any((1, 2))), np.flatnonzero(seen.any((0, 2)))
+        box = [int(v) for v in (columns[0], rows[0], len(columns), len(rows))]
+        data["images"].append({"id": i, "file_name": f"{i}.png", "height": seen.shape[0], "width": seen.shape[1]})
+        data["annotations"].append({"id": i + 1, "image_id": i, "category_id": 1, "bbox": box})
+    (root / "instances.json").write_text(json.dumps(data))
+    return root
+
+
+def all_boxes_are_right(dataset) -> bool:
+    found = []
+    for i in range(len(dataset)):
+        seen = np.asarray(dataset.picture(i).image).any(-1)
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        found.append(dataset.objects(i).boxes.tolist() == [[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]])
+    return all(found)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 6, 8])
+def test_squares_that_exif_turns_are_taken_as_upright_and_that_is_noted(tmp_path, orientation):
+    for kind in ("upright", "stored"):
+        root = turned_set(tmp_path / kind, [(23, 23)] * 3, [orientation] * 3, [kind] * 3)
+        dataset = open_objects(root)
+        assert all_boxes_are_right(dataset) == (kind == "upright")
+        assert any("upright pixels were assumed; look at the drawn boxes" in note for note in dataset.notes)
+        assert {"turn unknown"} <= {each.kind for each in examine(root).report.findings}
+        dataset = open_objects(root, exif=kind)
+        assert all_boxes_are_right(dataset)
+        assert any(f"{kind} pixels, as --exif says" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("kind", ["stored", "upright"])
+def test_other_pictures_say_of_which_pixels_squares_are_annotated(tmp_path, kind):
+    root = turned_set(tmp_path / "set", [(23, 23), (19, 29), (13, 31)], [3, 1, 6], [kind] * 3)
+    dataset = open_objects(root)
+    assert all_boxes_are_right(dataset)
+    assert any(f"{kind} pixels were taken, as in the pictures whose size says it" in note for note in dataset.notes)
+    mixed = turned_set(tmp_path / "mixed", [(23, 23), (19, 29), (13, 31)], [3, 6, 6], ["upright", "stored", "upright"])
+    dataset = open_objects(mixed)
+    assert all_boxes_are_right(dataset)
+    assert any("upright pixels were assumed" in note for note in dataset.notes)
+
+
+def test_boxes_without_a_size_are_of_upright_pixels_unless_it_is_said(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "images" / "a.png").save(root / "images" / "a.png", exif=exif)
+    upright, stored = (open_objects(root, exif=kind) for kind in ("auto", "stored"))
+    left, top, right, bottom = OBJECTS[0][0][1]  # of the stored 53 rows and 71 columns, clockwise by a quarter
+    assert stored.objects(0).boxes[0].tolist() == pytest.approx([53 - bottom, left, 53 - top, right], abs=1e-3)
+    assert upright.objects(0).boxes[0].tolist() != stored.objects(0).boxes[0].tolist()
+    assert any("upright pixels were assumed" in note for note in upright.notes)
+    with pytest.raises(DataError, match="exif='sideways' was given; auto, upright, stored expected"):
+        open_objects(root, exif="sideways")
 
 
 def test_a_picture_of_another_size_than_annotated(tmp_path):

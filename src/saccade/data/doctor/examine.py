@@ -11,6 +11,7 @@ from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
+from saccade.data.exif import ExifPolicy
 from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.split_names import is_trainval, split_role, splits_by_role
 
@@ -81,10 +82,15 @@ def _examine_annotations(result: Examination, part: Part, files: dict[str, str],
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
     findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
+    exif = ExifPolicy("auto", subject.store, [(picture.name, picture.size) for picture in annotations.pictures])
     for picture in annotations.pictures:
         display = subject.display_name(picture.name)
         if files.setdefault(picture.name, picture.where) != picture.where:  # the same place in two files counts twice
             display = f"{display} in {picture.where}"
+        seen = result.seen[picture.name]
+        if not seen.error and picture.objects:
+            turned = exif.turn(seen.orientation, seen.size, picture.size).finding("picture turned")
+            findings.extend(turned, [display] if turned else ())
         _examine_picture(result, (part.name, picture.name), display, picture, annotations.normalized, findings)
 
 
@@ -103,8 +109,6 @@ def _examine_picture(
             (h, w), (rows, columns) = picture.size, seen.size
             findings.add("picture size", f"{display}: {columns} x {rows}, annotated as {w} x {h}")
             result.other_size.add(key)
-        elif seen.orientation > 1 and picture.size == seen.size and picture.objects:
-            findings.add("picture turned", display)
         size = picture.size or upright
     if not picture.objects and picture.where:
         findings.add("picture empty", display)

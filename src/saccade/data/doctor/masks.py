@@ -10,8 +10,9 @@ import numpy as np
 from saccade.data.doctor.dataset import CheckedDataset
 from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.scan import ScannedImage
+from saccade.data.exif import ExifPolicy
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.files import MaskSizeError, read_upright
+from saccade.data.segments.files import MaskSizeError, exif_policy, read_upright
 from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.segments.split_lists import lines_of
@@ -22,12 +23,13 @@ from saccade.errors import DataError
 
 @dataclass(frozen=True)
 class MaskScan:
-    """kind, text: what is wrong, "" if nothing. counts: number of pixels of each index 0..255."""
+    """kind, text: what is wrong, "" if nothing. counts: number of pixels of each index 0..255. turned: kind of finding
+    on EXIF, "" for none."""
 
     kind: str = ""
     text: str = ""
     counts: np.ndarray | None = None
-    turned: bool = False
+    turned: str = ""
     note: str = ""
 
 
@@ -40,7 +42,8 @@ def examine_masks(
     for problem in masked.problems:
         findings.add(problem.kind, problem.text)
     readable = [each for each in masked.pictures if not seen[each.name].error]
-    scans = map_threads(lambda each: _scan_mask(masked, each, seen[each.name]), readable, "masks")
+    exif = exif_policy(masked)
+    scans = map_threads(lambda each: _scan_mask(masked, each, seen[each.name], exif), readable, "masks")
     pictures, bad = Counter[int](), dict[str, str]()
     pixels = np.zeros(256, np.int64)
     for each, mask in zip(readable, scans, strict=True):
@@ -52,7 +55,7 @@ def examine_masks(
         if mask.counts[IGNORE_INDEX] == mask.counts.sum():
             findings.add("mask ignored", display)
         if mask.turned:
-            findings.add("mask turned", display)
+            findings.add(mask.turned, display)
         if mask.note:
             findings.add("assumed", mask.note)
         pixels += mask.counts
@@ -67,16 +70,16 @@ def examine_masks(
     return split, bad
 
 
-def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage) -> MaskScan:
+def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage, exif: ExifPolicy) -> MaskScan:
     try:
-        indices, turned, note = read_upright(masked, picture, seen.size, seen.orientation)
+        indices, turn, note = read_upright(masked, picture, seen.size, seen.orientation, exif)
     except MaskSizeError as error:
         return MaskScan("mask size", str(error))
     except UnknownClassError as error:
         return MaskScan("mask value", str(error))
     except DataError as error:
         return MaskScan("mask unreadable", str(error))
-    return MaskScan("", "", np.bincount(indices.ravel(), minlength=256), turned, note)
+    return MaskScan("", "", np.bincount(indices.ravel(), minlength=256), turn.finding("mask turned"), note)
 
 
 def write_masks(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles
+from saccade.data.exif import Exif, ExifPolicy
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects import ObjectAnnotations
@@ -47,16 +48,17 @@ class ObjectFiles(AnnotatedFiles):
     Boxes that are not finite, inverted, empty or entirely outside their picture are left out and recorded in `skipped`,
     or raise, depending on `on_error`; boxes that extend beyond it are clipped, and counted in `notes`.
 
-    If the annotation has the size of the stored pixels and EXIF rotates the picture, the boxes refer to the stored
-    pixels and are rotated with it. Normalized boxes refer to the upright picture.
+    If the boxes of a picture that EXIF turns refer to its stored pixels (`data/exif.py`), they are turned with it.
 
     Raises:
         DataError: a fatal problem (a class that is not listed, a listed picture without annotation, ...); any problem
             with on_error="fail"; no picture left; annotations of which no object is left.
     """
 
-    def __init__(self, annotations: Annotations, on_error: str = "skip"):
+    def __init__(self, annotations: Annotations, on_error: str = "skip", exif: Exif = "auto"):
         super().__init__(annotations, on_error)
+        sizes = [(picture.name, picture.size) for picture in annotations.pictures]
+        self._exif = ExifPolicy(exif, annotations.store, sizes)
         self.relations, self._normalized = annotations.relations, annotations.normalized
         cut: list[float] = []
         self._pictures = [self._valid_objects(picture, verdicts, cut) for picture, verdicts in check_boxes(annotations)]
@@ -100,14 +102,12 @@ class ObjectFiles(AnnotatedFiles):
                 f"{escape(self.names[index])} has {found} pixels and its annotation ({escape(raw.where)}) is of "
                 f"{claimed}; annotate it anew or put back the picture that was annotated"
             )
-        turn = orientation > 1 and raw.size == stored
-        objects = self._to_objects(raw, stored if turn else upright, index, masks)
-        if turn:
-            for move in EXIF_TRANSFORMS[orientation]:
-                objects = move(objects, self.relations)
-            self._note(
-                "EXIF turns some pictures whose annotations are of the size before: their boxes were turned, too"
-            )
+        turn = self._exif.turn(orientation, stored, raw.size)
+        if turn.note and raw.objects:
+            self._note(turn.note)
+        objects = self._to_objects(raw, stored if turn.turned else upright, index, masks)
+        for move in EXIF_TRANSFORMS[orientation] if turn.turned else ():
+            objects = move(objects, self.relations)
         return objects
 
     def _valid_objects(self, raw: AnnotatedPicture, verdicts: list[BoxCheck], cut: list[float]) -> AnnotatedPicture:

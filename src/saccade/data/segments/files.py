@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles
+from saccade.data.exif import Exif, ExifPolicy, Turn
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.files import EXIF_TRANSFORMS
@@ -31,15 +32,15 @@ class SegmentFiles(AnnotatedFiles):
     Pictures without a mask, masks without a picture and listed pictures that do not exist are left out and recorded in
     `skipped`, or raise, depending on `on_error`.
 
-    If a mask has the size of the stored pixels and EXIF rotates the picture, the mask refers to the stored pixels and
-    is rotated with it.
+    If the mask of a picture that EXIF turns refers to its stored pixels (`data/exif.py`), it is turned with it.
 
     Raises:
         DataError: a fatal problem; any problem with on_error="fail"; no picture with a mask.
     """
 
-    def __init__(self, masked: MaskedSet, on_error: str = "skip"):
+    def __init__(self, masked: MaskedSet, on_error: str = "skip", exif: Exif = "auto"):
         super().__init__(masked, on_error)
+        self._exif = exif_policy(masked, exif)
         self.label_map, self._masked, self._pictures = masked.label_map, masked, masked.pictures
         if not self._pictures:
             reason = next(iter(self.skipped.values()), "no picture has a mask")
@@ -53,19 +54,18 @@ class SegmentFiles(AnnotatedFiles):
         that are not a class."""
         raw = self._pictures[index]
         stored, orientation = read_size(self._store.read(raw.name), self._store.full_name(raw.name))
-        indices, turned, note = read_upright(self._masked, raw, stored, orientation)
-        if note:
-            self._note(note)
-        if turned:
-            self._note("EXIF turns some pictures whose masks are of the size before: these were turned, too")
+        indices, turn, note = read_upright(self._masked, raw, stored, orientation, self._exif)
+        for each in (note, turn.note):
+            if each:
+                self._note(each)
         return torch.from_numpy(np.ascontiguousarray(indices))
 
 
 def read_upright(
-    masked: MaskedSet, raw: MaskedPicture, stored: tuple[int, int], orientation: int
-) -> tuple[UInt8[np.ndarray, "y x"], bool, str]:
+    masked: MaskedSet, raw: MaskedPicture, stored: tuple[int, int], orientation: int, exif: ExifPolicy
+) -> tuple[UInt8[np.ndarray, "y x"], Turn, str]:
     """The upright mask of a picture with the size `stored` (height, width) in its file and the EXIF `orientation` 1..8;
-    whether it was rotated with its picture; and a note on assumptions, "" for none.
+    whether it was turned with its picture; and a note on assumptions, "" for none.
 
     Raises DataError as `SegmentFiles.mask`: MaskSizeError for a wrong size, UnknownClassError for unknown values."""
     upright = stored[::-1] if orientation > 4 else stored
@@ -78,8 +78,14 @@ def read_upright(
             f"{display} is a mask of {w} x {h} pixels and its picture {escape(relative_to(masked.root, raw.name))} has "
             f"{columns} x {rows}; make a mask of the picture's size"
         )
-    turns = orientation > 1 and not own and indices.shape == stored
-    return (_turned(indices, orientation) if turns else indices), turns, mask.note
+    turn = Turn(False) if own else exif.turn(orientation, stored, indices.shape)
+    return (_turned(indices, orientation) if turn.turned else indices), turn, mask.note
+
+
+def exif_policy(masked: MaskedSet, exif: Exif = "auto") -> ExifPolicy:
+    """What the masks of a set refer to, by the annotated sizes of those that are drawn."""
+    drawn = [picture.drawn for picture in masked.pictures if picture.drawn is not None]
+    return ExifPolicy(exif, masked.store, [(each.name, each.size) for each in drawn])
 
 
 def _turned(indices: np.ndarray, orientation: int) -> np.ndarray:

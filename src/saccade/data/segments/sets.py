@@ -20,6 +20,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from saccade.data.exif import Exif
 from saccade.data.objects import coco
 from saccade.data.objects.sets import find_layout
 from saccade.data.segments import layout as segment_layout
@@ -53,6 +54,7 @@ def open_segments(
     split: str | None = None,
     on_error: str = "skip",
     classes: Sequence[str] | None = None,
+    exif: Exif = "auto",
 ) -> SegmentFiles:
     """Pictures with their masks.
 
@@ -62,11 +64,12 @@ def open_segments(
         on_error: "skip" leaves out and records pictures without a usable mask, "fail" raises.
         classes: names in the order of their indices, of which the set may use a subset. The values of a set without
             names are taken as these indices. Default: the set's own list, see above.
+        exif: whether masks are of "upright" or of "stored" pixels, where their size does not say it: `ExifPolicy`.
 
     Raises:
         DataError: no such files; a split that does not exist, or several and none named; see `SegmentFiles`.
     """
-    return _open_split(_layout(source), split, on_error, classes)
+    return _open_split(_layout(source), split, on_error, classes, exif=exif)
 
 
 def segment_splits(
@@ -75,6 +78,7 @@ def segment_splits(
     val_fraction: float = 0.1,
     seed: int = 0,
     on_error: str = "skip",
+    exif: Exif = "auto",
 ) -> tuple[SegmentFiles, SegmentFiles]:
     """Training and validation sets of one source.
 
@@ -88,7 +92,8 @@ def segment_splits(
     """
 
     def open_split(layout: Layout, split: str | None, like: SegmentFiles | None) -> SegmentFiles:
-        return _open_split(layout, split, on_error, *((None, None) if like is None else (like.classes, like.label_map)))
+        classes, label_map = (None, None) if like is None else (like.classes, like.label_map)
+        return _open_split(layout, split, on_error, classes, label_map, exif)
 
     return split_train_val(_layout(source), None if val is None else _layout(val), open_split, val_fraction, seed)
 
@@ -107,10 +112,11 @@ def _open_split(
     on_error: str,
     classes: Sequence[str] | None = None,
     label_map: LabelMap | None = None,
+    exif: Exif = "auto",
 ) -> SegmentFiles:
     split = select_split(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), label_map)
-    dataset = SegmentFiles(found, on_error)
+    dataset = SegmentFiles(found, on_error, exif)
     listed = f" of {found.listed}" if found.listed else ""
     summary = f"{len(dataset)} pictures, {len(dataset.classes)} classes{listed}"
     dataset.notes.insert(0, f"{dataset.label} was read as {found.format}: {summary}")
