@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from saccade.data import read_image
-from saccade.data.images import FORMATS, read_size
+from saccade.data.decoders import FORMATS
+from saccade.data.images import read_size
 from saccade.errors import DataError
 
 from .conftest import encoded, noise
@@ -156,8 +157,8 @@ def test_colour_key_transparency():
     rgb = Image.new("RGB", (2, 1))
     rgb.putdata([(1, 2, 3), (4, 5, 6)])
     assert pixels(encoded(rgb, transparency=(1, 2, 3))).tolist() == [[[255] * 3, [4, 5, 6]]]
-    grey = Image.fromarray(np.array([[1000, 257]], dtype=np.uint16))
-    assert pixels(encoded(grey, transparency=1000))[0, :, 0].tolist() == [255, 1]
+    grey = Image.fromarray(np.array([[1000, 257, 65535]], dtype=np.uint16))
+    assert pixels(encoded(grey, transparency=1000))[0, :, 0].tolist() == [255, 1, 255]
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -269,7 +269,7 @@ FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation><fil
         (FILE, "declares entities"),
         ("<annotation>", "is not valid XML"),
         ("", "is not valid XML"),
-        ("<html/>", "holds <html>; <annotation> expected"),
+        ("<other/>", "holds <other>; <annotation> expected"),
         ("<annotation><object/></annotation>", r"has an object \(object 1\) without a <name>"),
         ('<?xml version="1.0" encoding="no-such"?><annotation/>', "is not valid XML"),
     ],
