@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
+from saccade.data.depth import PARTLY_USED
 from saccade.data.images import Picture, read_image
 from saccade.data.store import Store
 from saccade.errors import DataError
@@ -42,6 +43,11 @@ def check_on_error(on_error: str) -> None:
         raise DataError(f'on_error={on_error!r} was given; "skip" or "fail" expected')
 
 
+def depth_notes(picture: Picture) -> list[str]:
+    """Notes of a set on a picture whose file uses some of its bits only: other pictures may use more."""
+    return [f"{note}, in some pictures" for note in picture.notes if note.startswith(PARTLY_USED.partition("{")[0])]
+
+
 class AnnotatedFiles:
     """Base of data sets of picture files with annotations.
 
@@ -56,7 +62,7 @@ class AnnotatedFiles:
         check_on_error(on_error)
         self.label, self.on_error = annotations.label, on_error
         self.classes: list[str] = list(annotations.classes)
-        self.notes, self.skipped = list(annotations.notes), dict[str, str]()
+        self.notes, self.skipped = [*annotations.notes, *annotations.store.notes], dict[str, str]()
         self.names: list[str] = []
         self._store: Store = annotations.store
         self._root: str = annotations.root
@@ -76,7 +82,10 @@ class AnnotatedFiles:
     def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
         """The picture, upright. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
         name = self._pictures[index].name
-        return read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
+        picture = read_image(self._store.read(name), name=self._store.full_name(name), at_least=at_least)
+        for note in depth_notes(picture):
+            self._note(note)
+        return picture
 
     def subset(self, indices: Sequence[int]) -> Self:
         """The pictures at `indices`, with the same classes, and the entries of `skipped` that concern no other

@@ -4,7 +4,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,13 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps
 
+from saccade.data.decoders import check_size, decode_error, open_image
+from saccade.data.depth import scale_colours, scale_grey
 from saccade.data.files import check_file, escape
-from saccade.data.pixels import Layout, from_array, from_tensor, uint16_to_uint8, unit_to_uint8
+from saccade.data.pixels import Layout, from_array, from_tensor, unit_to_uint8
 from saccade.errors import DataError
-
-# Other decoders of Pillow, some forty, are never used: several are old and little tested. MPO (phones, stereo
-# cameras) is opened by the JPEG decoder.
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-if features.check("avif"):
-    FORMATS += ("AVIF",)
 
 _warnings_lock = threading.Lock()  # warning filters are global to the process
 
@@ -60,8 +56,9 @@ def read_image(
         at_least: (rows, columns) that suffice: a JPEG is then decoded at 1/2, 1/4 or 1/8 of its size where that is not
             below them, several times faster.
 
-    16-bit pixels are scaled (not clipped), transparency is composited on white, the EXIF orientation is applied, and
-    the first frame of an animation is used. Colour profiles are not applied.
+    16-bit pixels are scaled (not clipped), from the 8, 10, 12, 14 or 16 bits that the picture uses; transparency is
+    composited on white, the EXIF orientation is applied, and the first frame of an animation is used. Colour profiles
+    are not applied.
 
     Raises:
         DataError: the picture is missing, a folder, not a picture, truncated, too large (Pillow's decompression-bomb
@@ -76,7 +73,7 @@ def read_image(
         return _finish(from_array(source, layout, escape(name or "array")), name or "array", [])
     if isinstance(source, Image.Image):
         name = name or true_name(getattr(source, "filename", "") or "picture")
-        return _decode(lambda: source, name, at_least=None)
+        return _decode(source, name, at_least=None)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         return _open(io.BytesIO(data), name or "picture", len(data), at_least)
@@ -103,7 +100,7 @@ def read_size(source: Path | bytes, name: str) -> tuple[tuple[int, int], int]:
         check_file(source)
     try:
         with pillow_warnings([]):
-            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+            image = open_image(source, display)
         with image:
             check_size(image.size, display)
             orientation = exif_orientation(image, [])
@@ -134,49 +131,28 @@ def _read_path(path: Path, name: str | None, at_least: tuple[int, int] | None) -
 def _open(file: IO[bytes], name: str, size: int, at_least: tuple[int, int] | None) -> Picture:
     if size == 0:
         raise DataError(f"{escape(name)} is empty (0 bytes); a picture was expected")
-    return _decode(lambda: Image.open(file, formats=FORMATS), name, at_least)
+    return _decode(file, name, at_least)
 
 
-def _decode(opening: Callable[[], Image.Image], name: str, at_least: tuple[int, int] | None) -> Picture:
+def _decode(source: IO[bytes] | Image.Image, name: str, at_least: tuple[int, int] | None) -> Picture:
     notes: list[str] = []
     display = escape(name)
     try:
         with pillow_warnings(notes):
-            image = opening()
+            image = source if isinstance(source, Image.Image) else open_image(source, display, notes)
         check_size(image.size, display)
         if at_least is not None and image.format == "JPEG":
             image.draft(None, (max(at_least), max(at_least)))  # EXIF may swap rows and columns
         if image.format != "MPO" and getattr(image, "is_animated", False):
             notes.append(f"{image.format}: its first frame was taken")
+        tile = list(getattr(image, "tile", ()))
         image.load()  # `verify` would let a truncated file pass
+        if not isinstance(source, Image.Image):
+            image = scale_colours(image, tile, source, notes)
         image = _upright(image, notes)
         return _finish(image, name, notes)
     except Exception as error:
         raise decode_error(error, display) from error
-
-
-def decode_error(error: Exception, display: str) -> DataError:
-    """The error for the picture `display`, from whatever its decoder raised."""
-    if isinstance(error, DataError):
-        return error
-    if isinstance(error, Image.UnidentifiedImageError):
-        return DataError(f"{display} is not a picture that can be read ({', '.join(FORMATS)} are)")
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return DataError(f"{display} is too large: {_limit()}")
-    # Pillow's decoders raise many kinds of errors for damaged bytes
-    return DataError(f"{display} is damaged or cut short ({escape(error) or type(error).__name__})")
-
-
-def check_size(size: tuple[int, int], name: str) -> None:
-    columns, rows = size
-    if not columns or not rows:
-        raise DataError(f"{name} has no pixels ({columns} x {rows})")
-    if Image.MAX_IMAGE_PIXELS is not None and columns * rows > Image.MAX_IMAGE_PIXELS:
-        raise DataError(f"{name} is too large ({columns} x {rows}): {_limit()}")
-
-
-def _limit() -> str:
-    return f"at most {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels are decoded; make it smaller"
 
 
 def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -224,8 +200,7 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     if mode == "F":
         image = Image.fromarray(unit_to_uint8(np.asarray(image), escape(name)))
     elif mode == "I" or mode.startswith("I;16"):
-        image = _from_integers(image, escape(name))
-        notes.append("16-bit pixels scaled to 8 bits")
+        image = scale_grey(image, escape(name), notes)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
@@ -235,15 +210,3 @@ def _finish(image: Image.Image, name: str, notes: list[str]) -> Picture:
     elif mode == "CMYK":
         notes.append("CMYK converted to RGB without its colour profile")
     return Picture(image.convert("RGB"), name, tuple(notes))  # always a copy, independent of the open file
-
-
-def _from_integers(image: Image.Image, name: str) -> Image.Image:
-    values = np.asarray(image)
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise DataError(f"{name}: integer pixels lie in {low}..{high}; 0..65535 expected: rescale it")
-    grey = Image.fromarray(uint16_to_uint8(values))
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):  # the grey value that marks transparent pixels
-        grey.putalpha(Image.fromarray((values != clear).astype(np.uint8) * 255))
-    return grey
