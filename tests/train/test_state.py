@@ -7,10 +7,12 @@ import shutil
 import pytest
 import torch
 
+from saccade.data.output import WriteError
 from saccade.errors import CheckpointError
+from saccade.train import state as state_module
 from saccade.train import train
 from saccade.train.optim import moving_average, optimizers
-from saccade.train.state import load_state, save_state
+from saccade.train.state import load_state, save_state, sweep_run
 
 from .points import Net, Points, quick
 from .test_loop import assert_same, lines, weights
@@ -62,13 +64,30 @@ def test_round_trip(tmp_path):
             assert_same(a["state"][index], b["state"][index])
 
 
-def test_two_are_kept_and_leftovers_swept(tmp_path):
+def test_two_are_kept_and_those_of_repeated_updates_are_not(tmp_path):
     modules, found = parts()
-    (tmp_path / "partial-3").mkdir()
-    (tmp_path / "partial-3" / "weights.safetensors").write_bytes(b"cut")
+    (tmp_path / "step-000000200").mkdir()
+    (tmp_path / "step-000000005 (copy)").mkdir()
     for step in (5, 10, 100):
         save_state(tmp_path, step, modules, found, {})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000000010", "step-000000100"]
+    kept = ["step-000000005 (copy)", "step-000000010", "step-000000100"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == kept
+
+
+def test_leftovers_are_swept(tmp_path):
+    state = tmp_path / "state"
+    modules, found = parts()
+    save_state(state, 5, modules, found, {})
+    left = "0123456789abcdef"
+    for place in (state / "partial-3", state / f".step-000000010-{left}", tmp_path / f".model-{left}"):
+        place.mkdir()
+        (place / "weights.safetensors").write_bytes(b"cut")
+    for name in ("config.json", "log.jsonl"):
+        (tmp_path / f".{name}-{left}").write_bytes(b"cut")
+    (tmp_path / ".git-mine").mkdir()
+    sweep_run(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".git-mine", "state"]
+    assert [p.name for p in state.iterdir()] == ["step-000000005"]
 
 
 def test_only_safetensors_and_json(finished):
@@ -153,8 +172,6 @@ def test_another_model_is_named(run):
 
 
 def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
-    from saccade.train import state
-
     modules, found = parts()
     save_state(tmp_path, 5, modules, found, {})
 
@@ -162,7 +179,8 @@ def test_a_full_disk_keeps_the_last_good_one(tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state, "save_file", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(state_module, "write_tensors", full)
+    with pytest.raises(WriteError, match=r"step-000000010 cannot be written there \(No space left on device\)"):
         save_state(tmp_path, 10, modules, found, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["step-000000005"]
     assert load_state(tmp_path, *parts())[0]["step"] == 5

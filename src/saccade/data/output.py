@@ -135,7 +135,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def output_errors(out: Path) -> Iterator[None]:
-    """Turns errors of the operating system while `out` is written into DataError; those of other files pass."""
+    """Turns errors of the operating system while `out` is written into WriteError; those of other files pass."""
     try:
         yield
     except OSError as error:
@@ -144,13 +144,17 @@ def output_errors(out: Path) -> Iterator[None]:
         raise write_error(out, error) from error
 
 
-def write_error(out: Path, error: OSError) -> DataError:
-    """The error for a file or folder that cannot be written; what was there before is kept."""
+class WriteError(DataError):
+    """A file or folder that cannot be written; what was there before is kept."""
+
+
+def write_error(out: Path, error: OSError) -> WriteError:
+    """The error for a file or folder that cannot be written."""
     why = error.strerror or in_one_line(error)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"{escape(out)} cannot be written there ({why}); choose another path")
+        return WriteError(f"{escape(out)} cannot be written there ({why}); choose another path")
     kept = "what was there before is kept" if os.path.lexists(out) else "nothing of it is left"
-    return DataError(f"{escape(out)} cannot be written there ({why}), {kept}; free some space or choose another path")
+    return WriteError(f"{escape(out)} cannot be written there ({why}), {kept}; free some space or choose another path")
 
 
 def _is_part(file: object, out: Path) -> bool:

@@ -6,7 +6,8 @@ from saccade.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from saccade.train.config import TrainConfig, resume_options
-    from saccade.train.loop import Interrupted, Trainable, train
+    from saccade.train.loop import Interrupted, train
+    from saccade.train.trainable import Trainable
 
 __all__ = ["Interrupted", "TrainConfig", "Trainable", "resume_options", "train"]
 
@@ -15,7 +16,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "Interrupted": ".loop",
         "TrainConfig": ".config",
-        "Trainable": ".loop",
+        "Trainable": ".trainable",
         "resume_options": ".config",
         "train": ".loop",
     },

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from saccade.train.config import SHARDS
 from saccade.train.seeds import combined_seed
+from saccade.train.signals import ENDING, SAVING
 
 
 class Sampler(Protocol):
@@ -87,7 +88,7 @@ class Batches(Dataset[list[Any]]):
 
 
 def _leave_signals(worker: int) -> None:
-    """Ctrl-C, and SIGTERM to a whole group of processes, are for the training process, which saves its state and then
-    ends its workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Signals to a whole group of processes are for the training process, which saves its state and then ends its
+    workers."""
+    for number in (*ENDING, *SAVING):
         signal.signal(number, signal.SIG_IGN)

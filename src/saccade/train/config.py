@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from saccade.data.digests import check_digest, with_digest
+from saccade.data.output import write_file
+from saccade.device import Device
 from saccade.errors import SaccadeError, in_one_line
 
 # Every batch is divided into this many shards, each with its own random generator, so that images and losses are the
 # same for any number of processes.
 SHARDS = 8
+
+CONFIG, LOCK = "config.json", ".lock"  # in the folder of a run
+
+# Options that may differ when a run is resumed: they change results by rounding only, or not at all.
+_MAY_CHANGE = {"device", "precision", "compile", "workers", "patience", "save_every"}
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -48,6 +56,8 @@ class TrainConfig(BaseModel):
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that prepare batches beside the training, which a GPU needs; 0 prepares them in its own process. The
     batches are the same for any number."""
+    save_every: Annotated[float, Field(gt=0)] = 5.0
+    """Minutes between states of the run, from which --resume goes on; one is also written before every validation."""
     deterministic: bool = False
     """Ask PyTorch for deterministic algorithms throughout."""
 
@@ -58,24 +68,27 @@ class TrainConfig(BaseModel):
         return self.model_copy(update={"batch": batch, "epochs": epochs})
 
 
-def nothing_to_resume(folder: Path) -> SaccadeError:
-    """The error for a folder without a state to resume from."""
-    return SaccadeError(f"{folder} holds no complete state to resume from: start a run under a new name")
-
-
 def saved_options(folder: Path) -> dict[str, Any]:
     """Contents of the config.json of a run: the fields of its TrainConfig, "recipe" and "source" (both objects), and
-    "data", the task's identity. Raises SaccadeError if there is no run to resume, or it cannot be read."""
-    if not (folder / "state").is_dir():
-        raise nothing_to_resume(folder)
-    file = folder / "config.json"
+    "data", the task's identity. Empty for a run that was killed before it wrote them. Raises SaccadeError if there is
+    no run to resume, or they cannot be read."""
+    file = folder / CONFIG
+    if not file.exists() and not any((folder / "state").glob("step-*")):
+        if not (folder / LOCK).exists():
+            raise SaccadeError(f"{folder} holds no complete state to resume from: start a run there without --resume")
+        return {}
     try:
-        before = json.loads(file.read_text())
+        before = check_digest(json.loads(file.read_bytes()))
         if not all(isinstance(part, dict) for part in (before, before.get("recipe", {}), before.get("source", {}))):
             raise TypeError("it does not hold the options of a run")
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise SaccadeError(f"{file} of the run to resume cannot be read: {in_one_line(error)}") from error
     return before
+
+
+def write_options(folder: Path, options: dict[str, Any]) -> None:
+    """Write the config.json of a run. Raises DataError if it cannot be written."""
+    write_file(folder / CONFIG, json.dumps(with_digest(options), indent=1).encode())
 
 
 def resume_options(folder: Path, given: Options, part: Literal["recipe", "source"] | None = None) -> Options:
@@ -94,3 +107,34 @@ def resume_options(folder: Path, given: Options, part: Literal["recipe", "source
         return type(given).model_validate({**before, **given.model_dump(include=given.model_fields_set)})
     except ValueError as error:
         raise SaccadeError(f"{folder / 'config.json'} of the run to resume: {in_one_line(error)}") from error
+
+
+def check_same_options(folder: Path, options: dict[str, Any]) -> None:
+    """Learning rates, order and augmentation follow from the options, so a resumed run must have those it was started
+    with. Raises SaccadeError for others."""
+    before = _flat(saved_options(folder))
+    for name, value in _flat(json.loads(json.dumps(options))).items():
+        if name == "epochs" and value > before.get(name, value):  # the rates follow the longer schedule
+            continue
+        if name not in _MAY_CHANGE and before.get(name, value) != value:
+            raise SaccadeError(
+                f"{folder} was started with {name} {before[name]}, and is now given {value}: resume it with the "
+                "options it was started with"
+            )
+
+
+def check_batch(samples: int, batch: int, device: Device) -> None:
+    """Raises SaccadeError for a batch that cannot be divided among the processes."""
+    if not samples:
+        raise SaccadeError("there is no training sample: give pictures to train on")
+    if batch > max(samples, SHARDS):
+        raise SaccadeError(f"a batch of {batch} is more than the {samples} training samples: lower --batch")
+    if batch % SHARDS or SHARDS % device.world:
+        raise SaccadeError(
+            f"a batch of {batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
+            f"processes a divisor of {SHARDS}"
+        )
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}

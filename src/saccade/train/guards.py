@@ -1,16 +1,18 @@
-"""Context managers for a run: a lock on its folder, graceful interruption, deterministic algorithms."""
+"""Guards of a run: a lock on its folder, deterministic algorithms, finite losses and gradients."""
 
-import signal
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
 
+from saccade.data.output import output_errors
 from saccade.device import Device
 from saccade.errors import SaccadeError
+from saccade.train.config import LOCK
 
 
 @contextmanager
@@ -20,9 +22,10 @@ def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
     Two runs in one folder would overwrite each other's states. The operating system releases the lock when the process
     ends, however that happens. The file .lock stays; its presence has no meaning.
     """
-    lock, free = FileLock(folder / ".lock"), True
+    lock, free = FileLock(folder / LOCK), True
     if device.main:
-        folder.mkdir(parents=True, exist_ok=True)
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -50,21 +53,14 @@ def deterministic(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-@contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Yields a function that returns whether Ctrl-C or SIGTERM was received; a second one stops immediately."""
-    received: list[int] = []
-
-    def on_signal(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
-
-    try:
-        before: dict[int, Any] = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us handles signals
-        before = {}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def check_finite(model: nn.Module, loss: float, step: int, per_epoch: int, folder: Path) -> None:
+    """Raises SaccadeError before the update after `step` updates if the loss or the gradient is not finite. A finite
+    loss can have a gradient that is not (0 * inf, the square root at 0)."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(gradients).item()}
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise SaccadeError(
+                f"the {name} of step {step} (epoch {step // per_epoch + 1}) is {value}: stopped before the update, so "
+                f"what {folder} holds is sound. Lower --lr, or look at the pictures of that batch"
+            )

@@ -4,23 +4,33 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
+from saccade.data.output import output_errors, sweep, write_file
+
 
 class RunLog:
     """Writes log.jsonl and TensorBoard events into the run's folder, and updates the bar. Does nothing
-    outside the main process."""
+    outside the main process.
 
-    def __init__(self, folder: Path, steps: int, start: int, main: bool):
+    Args:
+        steps: of the whole run.
+        start, validated: updates before this process, and before the last validation.
+    """
+
+    def __init__(self, folder: Path, steps: int, start: int, validated: int, main: bool):
         self.main = main
         if not main:
             return
-        self.lines = _open_log(folder / "log.jsonl", start)
-        self.board = SummaryWriter(str(folder), purge_step=start or None)
+        self.file = folder / "log.jsonl"
+        self.lines = _open_log(self.file, start, validated)
+        with output_errors(folder):
+            self.board = SummaryWriter(str(folder), purge_step=start + 1)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
 
@@ -48,18 +58,26 @@ class RunLog:
         if self.main:
             self.bar.write(line)
 
+    def sync(self) -> None:
+        """Wait until all lines are on disk."""
+        if self.main:
+            os.fsync(self.lines.fileno())
+
     def close(self) -> None:
+        """Close all files. Lines that a full disk does not take are lost; it was an error when they were written."""
         if self.main:
             self.bar.close()
-            self.board.close()
-            self.lines.close()
+            for opened in (self.board, self.lines):
+                with suppress(OSError):
+                    opened.close()
 
     def _write(self, step: int, values: dict[str, Any]) -> None:
         seconds = round(time.monotonic() - self.begun, 1)
-        self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
-        for key, value in values.items():
-            if value is not None:
-                self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
+        with output_errors(self.file):
+            self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
+            for key, value in values.items():
+                if value is not None:
+                    self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
 
 
 def format_scores(scores: Mapping[str, float | None]) -> str:
@@ -67,17 +85,18 @@ def format_scores(scores: Mapping[str, float | None]) -> str:
     return "  ".join(f"{name} {'n/a' if value is None else f'{value:.4f}'}" for name, value in scores.items())
 
 
-def _open_log(file: Path, start: int) -> TextIO:
-    """The log opened for appending, truncated to the step the run resumes from: later lines, and one cut off when the
-    run was killed, belong to steps that are repeated."""
+def _open_log(file: Path, start: int, validated: int) -> TextIO:
+    """The log opened for appending, with the lines up to where the run resumes: later ones, and one cut off when the
+    run was killed, belong to what is repeated."""
     kept = []
     if start and file.is_file():
-        for line in file.read_text().splitlines():
+        for line in file.read_bytes().splitlines():
             try:
-                kept += [line + "\n"] if json.loads(line)["step"] <= start else []
-            except (ValueError, LookupError, TypeError):
+                values = json.loads(line)
+                if values["step"] <= (validated if "epoch" in values else start):
+                    kept.append(line + b"\n")
+            except (ValueError, LookupError, TypeError, RecursionError):
                 continue
-    whole = file.with_suffix(".partial")
-    whole.write_text("".join(kept))
-    os.replace(whole, file)
-    return file.open("a", buffering=1)
+    sweep(file)
+    write_file(file, b"".join(kept))
+    return file.open("a", buffering=1, encoding="utf-8")

@@ -1,71 +1,54 @@
 """The training loop, the same for every task and for one process or many."""
 
-import json
-import math
+import copy
 import shutil
-from collections.abc import Callable, Generator
-from contextlib import closing
+import signal
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from saccade.data.output import WriteError
 from saccade.device import Device, join, leave
 from saccade.errors import SaccadeError
-from saccade.train.batches import Batches, Sampler
-from saccade.train.config import SHARDS, TrainConfig, nothing_to_resume, saved_options
-from saccade.train.guards import deterministic, exclusive_folder, stop_requested
+from saccade.tasks.saved import is_sound
+from saccade.train.batches import Batches
+from saccade.train.config import TrainConfig, check_batch, check_same_options, saved_options, write_options
+from saccade.train.guards import check_finite, deterministic, exclusive_folder
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
 from saccade.train.seeds import combined_seed
 from saccade.train.selection import Scores, Selection, validate
-from saccade.train.state import load_state, save_state, states
-
-
-class Trainable(Sampler, Protocol):
-    """Interface of a task for the training loop."""
-
-    model: nn.Module
-    selection_metric: str  # the score by which the best weights are selected; higher is better
-
-    @property
-    def recipe(self) -> BaseModel:
-        """Options of the task; stored with the run."""
-
-    @property
-    def identity(self) -> str:
-        """A string that is equal if and only if training samples, validation samples and initial weights are."""
-
-    def sampler(self) -> Sampler:
-        """What makes its batches, without the network, to be sent to worker processes."""
-
-    def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
-        """Mean loss over all samples of the batches."""
-
-    def compiled(self, model: nn.Module) -> nn.Module:
-        """The model with `torch.compile` where it pays."""
-
-    def evaluate(self, model: nn.Module, device: Device) -> Scores:
-        """Scores on the validation samples."""
-
-    def save(self, model: nn.Module, folder: Path, scores: Scores) -> None:
-        """Write the trained model as users load it."""
-
-
-# Options that may differ when a run is resumed: they change results by rounding only, or not at all.
-_MAY_CHANGE = {"device", "precision", "compile", "workers", "patience"}
+from saccade.train.signals import Signals, Stopped
+from saccade.train.state import (
+    State,
+    copy_state,
+    copy_weights,
+    load_state,
+    states,
+    sweep_run,
+    what_is_kept,
+    write_state,
+)
+from saccade.train.trainable import Stateful, Trainable
+from saccade.train.writer import StateWriter
 
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
 VALIDATIONS = 50
 
 
 class Interrupted(SaccadeError):
-    """The run was stopped by a signal, and its state is saved."""
+    """The run was ended by a signal, and its state is saved."""
 
-    exit_code = 130
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 def train(
@@ -74,17 +57,23 @@ def train(
     """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
     averaged weights in `folder`/model.
 
-    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from. source: options that the task
-    was built from, stored with the run for resuming it (`resume_options`). Returns the scores of the weights kept.
-    Raises SaccadeError on a loss that is not finite (before the update), and Interrupted after saving, when the user
-    stops it.
+    Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from: in the background, every
+    `config.save_every` minutes and before every validation. source: options that the task was built from, stored with
+    the run for resuming it (`resume_options`). Returns the scores of the weights kept.
+    SIGUSR1 saves the state. SIGINT, SIGTERM and SIGHUP save it and raise Interrupted; a second one ends the process.
+    Raises SaccadeError on a loss that is not finite (before the update), and if a file cannot be written.
     """
     device = join(config.device, config.precision)
-    try:
-        with deterministic(config.deterministic):
-            return _Run(task, config, folder, device).go(resume, source)
-    finally:
-        leave(device)
+    with deterministic(config.deterministic):
+        try:
+            scores = _Run(task, config, folder, device).go(resume, source)
+        except Interrupted:  # other processes may still compute: leaving them in order would wait for them
+            raise
+        except BaseException:
+            leave(device)
+            raise
+    leave(device)
+    return scores
 
 
 class _Run:
@@ -92,7 +81,7 @@ class _Run:
         config = config.fitted(len(task))
         assert config.batch is not None
         assert config.epochs is not None
-        _check(len(task), config.batch, device)
+        check_batch(len(task), config.batch, device)
         self.batch, self.epochs = config.batch, config.epochs
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = max(1, len(task) // self.batch)
@@ -102,29 +91,36 @@ class _Run:
         self.average = moving_average(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
         self.best = Selection(task.selection_metric)
+        self.best_weights: dict[str, Tensor] | None = None
         self.patience = None if config.patience is None else config.patience * self.per_epoch
-        self.step = 0
+        self.step = self.validated = 0  # updates so far, and before the last validation
+        self.sound = True  # no update is half done
+        self.saved = time.monotonic()
+        self.signals = Signals(self._save)
+        self.writer = StateWriter(self._copy, self._write)
 
     def go(self, resume: bool, source: BaseModel | None) -> Scores:
         if resume:
-            self._check_same_options()
+            check_same_options(self.folder, self._options())
         with exclusive_folder(self.folder, self.device):
             self._begin(resume, source)
             try:
-                self._train()
+                with self.signals.handled():
+                    self._train()
+            except WriteError as error:
+                raise WriteError(f"{error}. Stopped after step {self.step}: {what_is_kept(self.folder)}") from error
             finally:
                 self.log.close()
         return self.best.kept
 
     def _begin(self, resume: bool, source: BaseModel | None) -> None:
-        notes: list[str] = []
-        if resume:
-            notes = self._resume()
-        else:
-            self._write_options(source)
+        if self.device.main:
+            sweep_run(self.folder)
+        resumed = resume and bool(states(self.folder / "state"))
+        notes = self._resume() if resumed else self._start(resume, source)
         self.schedulers = schedulers(self.optimizers, self.steps, self.config.warmup, self.step)
         self.forward = self._wrapped()
-        self.log = RunLog(self.folder, self.steps, self.step, self.device.main)
+        self.log = RunLog(self.folder, self.steps, self.step, self.validated, self.device.main)
         for note in notes:
             self.log.say(f"note: {note}")
         self.log.say(
@@ -135,24 +131,30 @@ class _Run:
             self.log.say(f"note: a batch has more pictures than the {len(self.task)} there are: it repeats them")
 
     def _train(self) -> None:
-        if self._ended_early():
-            return
-        with stop_requested() as interrupted, closing(self._batches()) as ahead:
-            for batches in ahead:
-                stop = self._update(batches, interrupted)
-                ended = self.step % self.between == 0 or self.step == self.steps
-                if ended:
+        try:
+            self._validate()  # before which the run was stopped
+            with closing(self._batches()) as ahead:
+                while self.step < self.steps and not self._ended_early():
+                    self._update(ahead)
                     self._validate()
-                if ended or stop:
-                    self._save()
-                if ended and self._ended_early():
-                    return
-                if stop and self.step < self.steps:
-                    raise Interrupted(f"stopped after step {self.step}; {self.folder} can be resumed with --resume")
+            self._finish()
+            self.device.wait()  # torchrun ends all processes when one of them ends
+        except Stopped as stopped:
+            self._finish()
+            raise Interrupted(
+                f"stopped after step {self.step}; {self.folder} can be resumed with --resume", stopped.number
+            ) from None
+        except Exception:
+            if self.sound and self.step:
+                with suppress(Exception):  # the error before it is the one to report
+                    self._finish()
+            raise
 
     def _ended_early(self) -> bool:
         """Whether the score has not risen for `--patience` epochs."""
-        if self.step == self.steps or not self.best.exhausted(self.step, self.patience):
+        if self.step in (0, self.steps) or self.step != self.validated:
+            return False
+        if not self.best.exhausted(self.step, self.patience):
             return False
         epoch = self.best.improved // self.per_epoch
         self.log.say(f"ended early: {self.best.metric} has not risen since epoch {epoch} (--patience)")
@@ -165,16 +167,22 @@ class _Run:
         batches = Batches(sampler, self.batch, self.steps, self.config.seed, device.rank, device.world)
         return batches.ahead(self.step, workers)
 
-    def _update(self, batches: list[Any], interrupted: Callable[[], bool]) -> bool:
-        """One step. Returns whether to stop after it; the same in all processes."""
-        torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
-        self.model.train()
-        with self.device.precision():
-            loss = self.task.loss(self.forward, batches, self.device.device)
-        loss.backward()
-        total, stops = self.device.sum(torch.stack([loss.detach(), loss.new_tensor(float(interrupted()))])).tolist()
-        value = total / self.device.world
-        self._check_finite(value)
+    def _update(self, ahead: Iterator[list[Any]]) -> None:
+        """One step. Before its update it is given up on a signal; of several processes, all end after the same one."""
+        alone = self.device.world == 1
+        with self.signals.interruptible(ends=alone):
+            batches = next(ahead)
+            torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
+            self.model.train()
+            with self.device.precision():
+                loss = self.task.loss(self.forward, batches, self.device.device)
+            loss.backward()
+            stop = loss.new_tensor(float(self.signals.number > 0 and not alone))
+            total, stops = self.device.sum(torch.stack([loss.detach(), stop])).tolist()
+            value = total / self.device.world
+            check_finite(self.model, value, self.step, self.per_epoch, self.folder)
+            self.writer.wait_for_copy()
+        self.sound = False
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -182,31 +190,32 @@ class _Run:
             scheduler.step()
         self.average.update_parameters(self.model)
         self.step += 1
+        self.sound = True
         self.log.step(self.step, value, lr=float(self.schedulers[0].get_last_lr()[0]))
-        return stops > 0
-
-    def _check_finite(self, loss: float) -> None:
-        """A finite loss can have a gradient that is not finite (0 * inf, the square root at 0)."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        found = {"loss": loss, "gradient": torch.nn.utils.get_total_norm(gradients).item()}
-        for name, value in found.items():
-            if not math.isfinite(value):
-                raise SaccadeError(
-                    f"the {name} of step {self.step} (epoch {self.step // self.per_epoch + 1}) is {value}: stopped "
-                    f"before the update, so what {self.folder} holds is sound. Lower --lr, or look at the pictures of "
-                    "that batch"
-                )
+        if stops:
+            self._finish()
+            self.device.wait()
+            raise Stopped(self.signals.number or signal.SIGTERM)
+        if time.monotonic() - self.saved >= 60 * self.config.save_every:
+            self._save()
 
     def _validate(self) -> None:
-        """Validate the averaged weights at full size even while training images are smaller, so that weights are
-        selected for the size at which they are used."""
-        model = self.average.module.eval()
-        scores, failure = validate(lambda: self.task.evaluate(model, self.device), self.device)
+        """Where it is time, validate the averaged weights: at full size even while training images are smaller, so that
+        weights are selected for the size at which they are used."""
+        if self.step == self.validated or (self.step % self.between and self.step < self.steps):
+            return
+        self._save()
+        with self.signals.interruptible():
+            model = self.average.module.eval()
+            scores, failure = validate(lambda: self.task.evaluate(model, self.device), self.device)
+            self.writer.wait_for_copy()
         if failure:
             self.log.say(f"note: no scores of step {self.step}, training goes on ({failure})")
         else:
             self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
+        self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
+            self.best_weights = copy_weights(model)
             self.task.save(model, self.folder / "model", scores)
 
     def _current_size(self) -> int | None:
@@ -218,18 +227,45 @@ class _Run:
         return size if size < size_at(1.0) else None
 
     def _save(self) -> None:
-        if self.device.main:
-            modules = {"weights": self.model, "average": self.average}
-            extra = {"kept": self.best.kept, "improved": self.best.improved}
-            save_state(self.folder / "state", self.step, modules, self.optimizers, extra)
-        self.device.wait()  # torchrun ends all processes when one of them ends
+        """Begin to write the state, unless one is being written."""
+        if self.device.main and self.writer.start(self._version(), self._fields()):
+            self.saved = time.monotonic()
 
-    def _write_options(self, source: BaseModel | None) -> None:
+    def _finish(self) -> None:
+        """Return when the state is written."""
+        if self.device.main:
+            self.writer.finish(self._version(), self._fields())
+
+    def _version(self) -> tuple[int, int]:
+        return self.step, self.validated
+
+    def _fields(self) -> dict[str, Any]:
+        """Of the state, besides weights and optimizers."""
+        gathered = {"task": self.task.state_dict()} if isinstance(self.task, Stateful) else {}
+        return {
+            "step": self.step,
+            "validated": self.validated,
+            "kept": self.best.kept,
+            "improved": self.best.improved,
+            **gathered,
+        }
+
+    def _copy(self, fields: dict[str, Any]) -> State:
+        modules = {"weights": self.model, "average": self.average}
+        return copy_state(fields["step"], modules, self.optimizers, fields, self.best_weights)
+
+    def _write(self, state: State) -> None:
+        self.log.sync()
+        write_state(self.folder / "state", state)
+
+    def _start(self, again: bool, source: BaseModel | None) -> list[str]:
+        """Write the options of a new run. Returns notes for the log."""
         if states(self.folder / "state"):
             raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
         if self.device.main:
             made = {} if source is None else {"source": source.model_dump(mode="json")}
-            (self.folder / "config.json").write_text(json.dumps({**self._options(), **made}, indent=1))
+            write_options(self.folder, {**self._options(), **made})
+        return [f"{self.folder} was ended before its first state was saved: it starts from the beginning"] * again
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -238,33 +274,37 @@ class _Run:
             "recipe": self.task.recipe.model_dump(),
         }
 
-    def _check_same_options(self) -> None:
-        """Learning rates, order and augmentation follow from the options, so a resumed run must have the same."""
-        before = _flat(saved_options(self.folder))
-        for name, value in _flat(json.loads(json.dumps(self._options()))).items():
-            if name == "epochs" and value > before.get(name, value):  # the rates follow the longer schedule
-                continue
-            if name not in _MAY_CHANGE and before.get(name, value) != value:
-                raise SaccadeError(
-                    f"{self.folder} was started with {name} {before[name]}, and is now given {value}: resume it with "
-                    "the options it was started with"
-                )
-
     def _resume(self) -> list[str]:
         """Restore the newest intact state. Returns notes for the log."""
         modules = {"weights": self.model, "average": self.average}
         found = load_state(self.folder / "state", modules, self.optimizers)
-        if found is None:
-            raise nothing_to_resume(self.folder)
+        assert found is not None
         state, notes = found
         self.step = state["step"]
+        self.validated = state.get("validated", self.step)  # earlier versions saved it after validating
         self.best.kept, self.best.improved = state.get("kept", {}), state.get("improved", self.step)
+        self.best_weights = state.get("best")
+        if "task" in state and isinstance(self.task, Stateful):
+            self.task.load_state_dict(state["task"])
+        self._restore_model()
         before = saved_options(self.folder)
         if before.get("epochs") != self.epochs:
             notes.append(f"the run has {self.epochs} epochs now, and had {before.get('epochs')}")
             if self.device.main:
-                (self.folder / "config.json").write_text(json.dumps({**before, "epochs": self.epochs}, indent=1))
+                write_options(self.folder, {**before, "epochs": self.epochs})
         return notes
+
+    def _restore_model(self) -> None:
+        """Make model/ that of the state, unless the run is finished and it is sound."""
+        place = self.folder / "model"
+        finished = self.validated == self.step == self.steps
+        if self.best_weights is not None and not (finished and is_sound(place)):
+            model = copy.deepcopy(self.average.module)
+            model.load_state_dict(self.best_weights)
+            if self.device.main:
+                self.task.save(model.eval(), place, self.best.kept)
+        elif self.best_weights is None and not place.is_dir():  # of an earlier version: found anew
+            self.best.kept, self.validated = {}, 0
 
     def _wrapped(self) -> nn.Module:
         model: Any = self.model
@@ -275,25 +315,9 @@ class _Run:
         return model
 
 
-def _check(samples: int, batch: int, device: Device) -> None:
-    if not samples:
-        raise SaccadeError("there is no training sample: give pictures to train on")
-    if batch > max(samples, SHARDS):
-        raise SaccadeError(f"a batch of {batch} is more than the {samples} training samples: lower --batch")
-    if batch % SHARDS or SHARDS % device.world:
-        raise SaccadeError(
-            f"a batch of {batch} on {device.world} processes: the batch must be a multiple of {SHARDS}, and the "
-            f"processes a divisor of {SHARDS}"
-        )
-
-
 def _should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
     """Compiling takes one or two minutes per image size and makes steps 2 to 8 times faster."""
     if config.compile != "auto":
         return config.compile == "yes"
     compiler = device.device.type == "cuda" or any(map(shutil.which, ("g++", "clang++")))
     return compiler and steps > 500
-
-
-def _flat(options: dict[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in options.items() if k != "recipe"}, **options.get("recipe", {})}

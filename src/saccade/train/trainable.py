@@ -1,0 +1,53 @@
+"""What the training loop needs of a task."""
+
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from saccade.device import Device
+from saccade.train.batches import Sampler
+from saccade.train.selection import Scores
+
+
+class Trainable(Sampler, Protocol):
+    """Interface of a task for the training loop. It may be `Stateful` too."""
+
+    model: nn.Module
+    selection_metric: str  # the score by which the best weights are selected; higher is better
+
+    @property
+    def recipe(self) -> BaseModel:
+        """Options of the task; stored with the run."""
+
+    @property
+    def identity(self) -> str:
+        """A string that is equal if and only if training samples, validation samples and initial weights are."""
+
+    def sampler(self) -> Sampler:
+        """What makes its batches, without the network, to be sent to worker processes."""
+
+    def loss(self, model: nn.Module, batches: list[Any], device: torch.device) -> Tensor:
+        """Mean loss over all samples of the batches."""
+
+    def compiled(self, model: nn.Module) -> nn.Module:
+        """The model with `torch.compile` where it pays."""
+
+    def evaluate(self, model: nn.Module, device: Device) -> Scores:
+        """Scores on the validation samples."""
+
+    def save(self, model: nn.Module, folder: Path, scores: Scores) -> None:
+        """Write the trained model as users load it."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A task that gathers more than weights while it trains."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has gathered, as JSON."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
