@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.data.objects import ObjectSet
 from saccade.data.objects.arrays import to_object_arrays
+from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.run_lengths import RunLengths
 from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
@@ -77,6 +78,9 @@ class DetectTraining(SourceTraining):
         self.val_pictures, self.val_objects = to_object_arrays(val, self.preprocess, masks=False, planes=recipe.masks)
         self.objects_per_picture = max(1.0, self.source.objects_per_picture)
         self._describe_data(len(self.val_objects))
+        objects = [*(self.source.objects if isinstance(self.source, ObjectSource) else ()), *self.val_objects]
+        if note := query_note([int((~each.crowd).sum()) for each in objects if each.crowd is not None], recipe.queries):
+            self.notes.append(note)
 
     def _network(self, config: DetectorConfig) -> Detector:
         model = Detector(config)
