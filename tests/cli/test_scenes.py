@@ -22,11 +22,11 @@ def test_writes_the_requested_files(saccade, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "holds"),
     [
-        ("coco", {"images", "annotations.json"}),
-        ("voc", {"JPEGImages", "Annotations", "ImageSets", "SegmentationClass", "SegmentationObject"}),
+        ("coco", {"images", "annotations"}),
+        ("voc", {"JPEGImages", "Annotations", "ImageSets", "SegmentationClass", "SegmentationObject", "labelmap.txt"}),
         ("yolo", {"images", "labels", "data.yaml"}),
         ("masks", {"images", "masks", "instances", "classes.txt"}),
-        ("films", {"frames", "captions.jsonl"}),
+        ("films", {"frames", "captions.jsonl", "metadata.jsonl"}),
     ],
 )
 def test_every_format(saccade, tmp_path, kind, holds):

@@ -52,7 +52,7 @@ def scenes(
     seed
         Of the random numbers that the scenes are drawn with.
     format
-        coco: images and annotations.json with boxes, masks and relations. voc: Pascal VOC's folders. yolo: images,
+        coco: images, and annotations/ with boxes, masks and relations. voc: the folders of Pascal VOC. yolo: images,
         labels, data.yaml. masks: a class and an instance for every pixel. captions: sentences in English and Korean.
         films: frames of moving objects, with captions and boxes.
     sprites

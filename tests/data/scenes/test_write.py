@@ -31,7 +31,7 @@ def objects_of(scenes) -> int:
 
 def test_coco(scenes, tmp_path):
     assert write_scenes(scenes, tmp_path, "coco") == {"scenes": COUNT, "objects": objects_of(scenes)}
-    data = json.loads((tmp_path / "annotations.json").read_text())
+    data = json.loads((tmp_path / "annotations" / "instances_default.json").read_text())
     classes = {category["id"]: category["name"] for category in data["categories"]}
     assert list(classes.items()) == list(enumerate(scenes.classes, 1))
     assert data["relation_names"] == scenes.relations
@@ -63,7 +63,7 @@ def test_coco(scenes, tmp_path):
 def test_coco_as_faster_coco_eval_reads_it(scenes, tmp_path):
     api = pytest.importorskip("faster_coco_eval")
     write_scenes(scenes, tmp_path, "coco")
-    coco = api.COCO(str(tmp_path / "annotations.json"))
+    coco = api.COCO(str(tmp_path / "annotations" / "instances_default.json"))
     for i in range(COUNT):
         found = coco.loadAnns(coco.getAnnIds(imgIds=[i + 1]))
         for annotation, mask in zip(found, scenes.objects(i).masks.numpy(), strict=True):
@@ -96,6 +96,9 @@ def test_voc(scenes, tmp_path):
             assert [left - 1, top - 1, right, bottom] == box  # from 1, the last pixel included
             assert each.findtext("name") == scenes.classes[label]
             assert each.findtext("difficult") == "0"
+    lines = (tmp_path / "labelmap.txt").read_text().splitlines()  # without it, datumaro knows no class
+    assert lines[:3] == ["# label:color_rgb:parts:actions", "background:0,0,0::", f"{scenes.classes[0]}:128,0,0::"]
+    assert len(lines) == 2 + len(scenes.classes)
 
 
 def test_yolo(scenes, tmp_path):
@@ -141,7 +144,7 @@ def test_captions(scenes, tmp_path):
     for i, line in enumerate(drawn):
         assert line["text"]
         assert line["language"] in ("en", "ko", "mixed")
-        content = Description.from_json(line["description"])
+        content = Description.from_json(json.loads(line["description"]))
         for shape, colour in content.objects:
             assert any(shape == s and colour in ("", c) for s, c in scenes.scene(i).description.objects)
 
@@ -151,8 +154,12 @@ def test_films(tmp_path):
     counts = write_scenes(scenes, tmp_path, "films", frames=3)
     lines = [json.loads(line) for line in (tmp_path / "captions.jsonl").read_text(encoding="utf-8").splitlines()]
     assert counts == {"films": 3, "objects": sum(len(line["objects"]) for line in lines)}
+    drawn = [json.loads(line) for line in (tmp_path / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [sorted(line) for line in drawn] == [["frames_file_names", "language", "text"]] * 3
     for i, line in enumerate(lines):
         film = scenes.film(i, 3)
+        assert drawn[i]["frames_file_names"] == [f"{line['folder']}/{t:02d}.png" for t in range(3)]
+        assert drawn[i]["text"] == line["text"]
         assert {"en": line["en"], "ko": line["ko"]} == film.captions
         files = sorted((tmp_path / line["folder"]).iterdir())
         assert [file.name for file in files] == ["00.png", "01.png", "02.png"]

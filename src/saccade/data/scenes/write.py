@@ -25,13 +25,15 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, progress: Progress = iter) -> dict:
     """Write all scenes to the folder `out`, which is created or empty.
 
-    coco: images/, annotations.json with boxes, masks as run lengths, and relations.
-    voc: JPEGImages/, Annotations/, ImageSets/Main/{train,val}.txt. yolo: images/ and labels/ with train/ and val/ in
-    each, data.yaml. The last tenth of the scenes is for validation.
+    coco: images/, annotations/instances_default.json with boxes, masks as run lengths, and relations.
+    voc: JPEGImages/, Annotations/, ImageSets/Main/{train,val}.txt, labelmap.txt. yolo: images/ and labels/ with train/
+    and val/ in each, data.yaml. The last tenth of the scenes is for validation.
     masks: images/, masks/ (class) and instances/ (object) as index PNGs, classes.txt in the order of their indices.
     captions: images/; metadata.jsonl for Hugging Face's imagefolder, with "file_name", a random caption ("text",
-    "language", "form") and its content ("description"); captions.jsonl with "file_name" and full captions "en", "ko".
-    films: frames/film-000000/00.png, ..., and captions.jsonl, a line for each film, with objects, motions and boxes.
+    "language", "form") and its content ("description", JSON as text); captions.jsonl with "file_name" and full
+    captions "en", "ko".
+    films: frames/film-000000/00.png, ..., and captions.jsonl, a line for each film, with objects, motions and boxes;
+    metadata.jsonl for imagefolder, with "frames_file_names" and the caption ("text", "language").
 
     progress: wraps the indices, as tqdm does. Returns counts: "scenes" (or "films"), "objects".
 
@@ -99,7 +101,10 @@ def _captions(scenes: Scenes, out: Path, indices: Iterator[int]) -> int:
             full.write(json.dumps({"file_name": name, **scene.captions}, ensure_ascii=False) + "\n")
             caption = draw_caption(scene.description, Stream(scenes.seed, CAPTION, i))
             line = {"file_name": name, "text": caption.text, "language": caption.language, "form": caption.form}
-            drawn.write(json.dumps({**line, "description": caption.description.as_json()}, ensure_ascii=False) + "\n")
+            content = json.dumps(
+                caption.description.as_json(), ensure_ascii=False
+            )  # a text: its lists are of mixed types
+            drawn.write(json.dumps({**line, "description": content}, ensure_ascii=False) + "\n")
             objects += len(scene.objects)
     return objects
 
@@ -108,12 +113,16 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
     objects = 0
     (out / "frames").mkdir()
     digits = max(2, len(str(frames - 1)))
-    with (out / "captions.jsonl").open("w", encoding="utf-8") as file:
+    with (
+        (out / "captions.jsonl").open("w", encoding="utf-8") as file,
+        (out / "metadata.jsonl").open("w", encoding="utf-8") as drawn,
+    ):
         for i in indices:
             film, folder = scenes.film(i, frames), f"frames/film-{i:06d}"
             (out / folder).mkdir()
-            for t, frame in enumerate(film.frames):
-                Image.fromarray(frame).save(out / folder / f"{t:0{digits}d}.png")
+            names = [f"{folder}/{t:0{digits}d}.png" for t in range(frames)]
+            for name, frame in zip(names, film.frames, strict=True):
+                Image.fromarray(frame).save(out / name)
             # box of each object in each frame; null if it is not visible
             boxes: list[list] = [[None] * frames for _ in film.names]
             for t, (here, tracks) in enumerate(zip(film.objects, film.tracks, strict=True)):
@@ -123,7 +132,15 @@ def _films(scenes: Scenes, out: Path, frames: int, indices: Iterator[int]) -> in
             cast_lines = [{"class": n, "colour": c, "motion": m, "boxes": b} for n, c, m, b in cast]
             short = draw_film_caption(film.names, film.colours, film.motions, Stream(scenes.seed, CAPTION, i))
             text = {"text": short.text, "language": short.language}
-            line = {"folder": folder, "frames": frames, **text, **film.captions, "objects": cast_lines}
+            line = {
+                "file_name": folder,
+                "folder": folder,
+                "frames": frames,
+                **text,
+                **film.captions,
+                "objects": cast_lines,
+            }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            drawn.write(json.dumps({"frames_file_names": names, **text}, ensure_ascii=False) + "\n")
             objects += len(cast_lines)
     return objects

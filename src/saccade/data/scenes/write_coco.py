@@ -10,15 +10,18 @@ from PIL import Image
 
 from saccade.data.scenes.scenes import Scene, Scenes
 
+FILE = "annotations/instances_default.json"  # the name by which other tools find it
+
 
 def write(scenes: Scenes, out: Path, indices: Iterable[int]) -> int:
-    """images/*.png and annotations.json. Returns the number of objects.
+    """images/*.png and annotations/instances_default.json. Returns the number of objects.
 
     Ids count from 1. A mask is {"size": [height, width], "counts": [...]}: alternating run lengths of background and
     object pixels in column order. Relations are grouped by image: {"subject": annotation, "relation": name, "object":
     annotation}.
     """
-    (out / "images").mkdir()
+    for folder in ("images", "annotations"):
+        (out / folder).mkdir()
     images: list[str] = []  # as JSON text, which takes a tenth of the memory
     annotations: list[str] = []
     related: dict[str, list[dict]] = {}
@@ -35,7 +38,7 @@ def write(scenes: Scenes, out: Path, indices: Iterable[int]) -> int:
             for a, r, b in scene.objects.relations.tolist()
         ]
     categories = [{"id": k + 1, "name": name, "supercategory": "object"} for k, name in enumerate(scenes.classes)]
-    with (out / "annotations.json").open("w", encoding="utf-8") as file:
+    with (out / FILE).open("w", encoding="utf-8") as file:
         file.write(f'{{"info": {json.dumps({"description": scenes.label})},\n')
         file.write(f'"images": [\n{_lines(images)}\n],\n"annotations": [\n{_lines(annotations)}\n],\n')
         file.write(f'"categories": {json.dumps(categories)},\n"relation_names": {json.dumps(scenes.relations)},\n')

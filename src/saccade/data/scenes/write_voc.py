@@ -6,20 +6,21 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from PIL import Image
 
-from saccade.data.scenes.palette import index_picture
+from saccade.data.scenes.palette import index_colour, index_picture
 from saccade.data.scenes.scenes import Scene, Scenes
 
 QUALITY = 95  # of the JPEGs, which most readers of VOC require
 
 
 def write(scenes: Scenes, out: Path, indices: Iterable[int], validation: int) -> int:
-    """JPEGImages/, Annotations/, SegmentationClass/ and SegmentationObject/, ImageSets/Main/{train,val}.txt.
-    Returns the number of objects. validation: number of scenes, the last ones, for validation."""
+    """JPEGImages/, Annotations/, SegmentationClass/ and SegmentationObject/, ImageSets/Main/{train,val}.txt,
+    labelmap.txt. Returns the number of objects. validation: number of scenes, the last ones, for validation."""
     for folder in ("JPEGImages", "Annotations", "SegmentationClass", "SegmentationObject", "ImageSets/Main"):
         (out / folder).mkdir(parents=True)
     cut, objects = len(scenes) - validation, 0
     for split, names in (("train", scenes.names[:cut]), ("val", scenes.names[cut:])):
         (out / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{name}\n" for name in names))
+    (out / "labelmap.txt").write_text(_label_map(["background", *scenes.classes]), encoding="utf-8")
     for i in indices:
         scene, name = scenes.scene(i), scenes.names[i]
         Image.fromarray(scene.pixels).save(out / "JPEGImages" / f"{name}.jpg", quality=QUALITY, subsampling=0)
@@ -28,6 +29,12 @@ def write(scenes: Scenes, out: Path, indices: Iterable[int], validation: int) ->
         _annotation(scene, name, scenes.classes).write(out / "Annotations" / f"{name}.xml", encoding="utf-8")
         objects += len(scene.objects)
     return objects
+
+
+def _label_map(names: list[str]) -> str:
+    """CVAT's and datumaro's list of classes, with the colours of the masks."""
+    lines = [f"{name}:{','.join(map(str, index_colour(i)))}::\n" for i, name in enumerate(names)]
+    return "".join(["# label:color_rgb:parts:actions\n", *lines])
 
 
 def _annotation(scene: Scene, name: str, classes: list[str]) -> ElementTree:
