@@ -9,8 +9,8 @@ touching in clumps, under blur, noise and uneven light; a fifth of the pictures 
 nucleus has its mask in a file of its own: ID/images/ID.png, ID/masks/1.png and so on. `score` reads any such folder.
 
 The baselines work on grey pictures: Otsu's threshold (1979) of the side that the border of the picture is not on, then
-connected components, or these split between the maxima of the smoothed distance to the background. They have no score, so
-the mean contrast of an object with its surroundings is taken. All are scored on the same pictures by mask mAP.
+connected components, or these split between the maxima of the smoothed distance to the background. They have no score,
+so the mean contrast of an object with its surroundings is taken. All are scored on the same pictures by mask mAP.
 """
 
 import hashlib

@@ -40,6 +40,7 @@ def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths
     for i in range(count):
         runs = np.stack([start[first[i] : first[i + 1]], stop[first[i] : first[i + 1]]], axis=1).reshape(-1)
         counts = np.diff(np.concatenate([[0], runs, [height * width]])).tolist()
+        counts = counts if counts[-1] else counts[:-1]  # it ends at the last pixel
         found.append(_readable(coder.frPyObjects({"size": [height, width], "counts": counts}, height, width)))
     return found
 
