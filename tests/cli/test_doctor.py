@@ -90,7 +90,8 @@ def test_a_clean_copy(saccade, tmp_path):
     completed = saccade("doctor", root, "--fix", "other", "--json")
     report = json.loads(completed.out)
     assert (completed.code, report["sound"]) == (0, False)
-    assert report["fixed"] == {"to": "other", "sound": True, "box empty: left out": 1, "box beyond: cut": 1}
+    changes = {"box empty: left out": 1, "box beyond: cut": 1}
+    assert report["fixed"] == {"to": "other", "sound": True, "left": [], **changes}
     assert saccade("doctor", root, "--fix", "clean").line.endswith("a clean copy is written to a new one")
     assert "lies inside" in saccade("doctor", root, "--fix", root / "clean").line
 

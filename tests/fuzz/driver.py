@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 HANGING = 60.0  # seconds of a case before its process is ended: one that waits takes no processor time
+STARTING = 600.0  # seconds until the first case, which imports all readers
 ROOM = 3 << 30  # bytes of address space beyond what the process has at its start
 
 
@@ -26,7 +27,7 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
         reader = ""
         try:
             while time.monotonic() < end or reader:
-                if not ours.poll(HANGING):
+                if not ours.poll(HANGING if reader else STARTING):
                     break
                 what, name, given = ours.recv()
                 if what == "start":

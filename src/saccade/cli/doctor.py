@@ -2,23 +2,41 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts
-from rich.table import Table
-from rich.text import Text
 
 from saccade.cli import console
 from saccade.cli.console import Json
+from saccade.cli.doctor_report import show
 from saccade.cli.interrupt import import_library
-from saccade.errors import UsageError, printable
+from saccade.data.output import check_writable
+from saccade.errors import UsageError
 
 if TYPE_CHECKING:
-    from saccade.data.doctor.findings import Report, Split
+    from saccade.data.doctor.findings import Report
 
-COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
-MAX_CLASSES = 12
+
+@dataclass(frozen=True)
+class Done:
+    """What was written. sheet: the picture. clean: the folder of the clean copy. changes: what was left out of it, with
+    counts. left: the report of it."""
+
+    sheet: Path | None = None
+    clean: Path | None = None
+    changes: dict[str, int] = field(default_factory=dict)
+    left: "Report | None" = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        parts: dict[str, Any] = {} if self.sheet is None else {"sheet": str(self.sheet)}
+        if self.clean is not None and self.left is not None:
+            remaining = [each.to_dict() for each in self.left.findings if each.severity == "error"]
+            parts["fixed"] = {"to": str(self.clean), "sound": self.left.sound, "left": remaining, **self.changes}
+        return parts
 
 
 def doctor(
@@ -29,10 +47,11 @@ def doctor(
     styles: Path | None = None,
     split: str | None = None,
     as_json: Json = False,
+    draw: Path | None = None,
     fix: Path | None = None,
 ) -> None:
     """Say what is wrong with a data set, how often and where: pictures in one folder a class, with boxes as COCO, VOC
-    or YOLO, with masks, with captions, in pairs, or in several styles.
+    or YOLO, with masks, with captions, in pairs, or in several styles; films with captions.
 
     Every picture is decoded, every annotation read: unreadable files, bad boxes, copies, pictures both for training
     and for validation, classes. The exit code is 1 if there are errors, 0 if there are none; with --fix,
@@ -43,6 +62,8 @@ def doctor(
         saccade doctor pets/
 
         saccade doctor blood.tar --json
+
+        saccade doctor pets/ --draw pets.png
 
         saccade doctor blood/ --fix blood-clean/
 
@@ -64,37 +85,35 @@ def doctor(
         Examine one split only.
     as_json
         The whole report as JSON.
+    draw
+        A picture file: some pictures of the set with what was read of them, their boxes, masks, classes or captions.
     fix
         A new folder for a clean copy in the same format, without what is bad. The set itself is not changed.
     """
     _check_together(data, pairs, split_at, styles, split, fix)
     if data is not None:
         console.check_data(data)
+    if draw is not None:
+        check_writable(draw)
     import_library()
-    from saccade.data.doctor import CHECKS, check_empty, examine, write_clean
+    from saccade.data.doctor import check_empty, examine, open_parts, write_clean
 
+    done = Done(draw)
     if data is None:
-        _finish(_examine_pictures(pairs, styles), as_json)
-        return
-    if fix is not None:
-        check_empty(fix, data)
-    examined = examine(data, split)
-    report, changes, left = examined.report, {}, examined.report
-    if fix is not None:
-        changes = write_clean(examined, fix)
-        left = examine(fix).report
-    if as_json:
-        fixed = {"fixed": {"to": str(fix), "sound": left.sound, **changes}} if fix else {}
-        print(json.dumps(report.to_dict() | fixed, ensure_ascii=False))
+        report, pictures = _examine_pictures(pairs, styles)
+        kind, sets = "pairs", {"all": pictures}
     else:
-        _show(report, {kind: (each.what, each.advice) for kind, each in CHECKS.items()})
         if fix is not None:
-            done = ", ".join(f"{count} x {change}" for change, count in changes.items()) or "nothing to change"
-            console.line(console.stdout(), f"A clean copy is in {fix} ({done}).")
-            for each in left.findings:
-                if each.severity == "error":
-                    console.line(console.stdout(), (f"still in it: {each.count} {CHECKS[each.kind].what}", "red"))
-    _exit(left)
+            check_empty(fix, data)
+        examined = examine(data, split)
+        report, kind = examined.report, examined.subject.kind
+        sets = {} if draw is None else open_parts(examined)
+        if fix is not None:
+            done = replace(done, clean=fix, changes=write_clean(examined, fix), left=examine(fix).report)
+    if draw is not None:
+        _draw(draw, kind, sets, report)
+    _print(report, done, as_json)
+    _exit(done.left or report)
 
 
 def _check_together(
@@ -120,8 +139,8 @@ def _check_together(
         )
 
 
-def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "Report":
-    """Of --pairs and --styles."""
+def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "tuple[Report, Any]":
+    """Of --pairs and --styles: the report, and the set."""
     from saccade.data.doctor import examine_pairs, examine_side_by_side, examine_styles
 
     if styles is not None:
@@ -129,90 +148,36 @@ def _examine_pictures(pairs: tuple[Path, ...], styles: Path | None) -> "Report":
     return examine_side_by_side(pairs[0]) if len(pairs) == 1 else examine_pairs(*pairs)
 
 
-def _finish(report: "Report", as_json: bool) -> None:
-    """Print a report, and exit with 1 if there are errors."""
-    from saccade.data.doctor import CHECKS
+def _draw(out: Path, kind: str, sets: Mapping[str, Any], report: "Report") -> None:
+    """Write the sheet of --draw."""
+    from saccade.tasks.data_sheet import write_data_sheet
+    from saccade.tasks.registry import all_commands
 
+    task = next(each for each in all_commands() if kind in each.examines)
+    write_data_sheet(out, sets, task, f"{report.source}, read as {report.format}")
+
+
+def _print(report: "Report", done: Done, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
-    else:
-        _show(report, {kind: (each.what, each.advice) for kind, each in CHECKS.items()})
-    _exit(report)
+        text = json.dumps(report.to_dict() | done.to_dict(), ensure_ascii=False)
+        print(text.encode(errors="backslashreplace").decode())  # names that are not valid Unicode
+        return
+    show(report)
+    stdout = console.stdout()
+    if done.sheet is not None:
+        console.line(stdout, f"What was read of it is drawn in {done.sheet}: look at it.")
+    if done.clean is not None:
+        assert done.left is not None
+        changes = ", ".join(f"{count} x {change}" for change, count in done.changes.items()) or "nothing to change"
+        console.line(stdout, f"A clean copy is in {done.clean} ({changes}).")
+        for each in done.left.findings:
+            if each.severity == "error":
+                console.line(stdout, (f"still in it: {each.count} {each.what}", "red"))
 
 
 def _exit(report: "Report") -> None:
+    """Exit with 1 if there are errors."""
     if not report.sound:
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
         sys.exit(1)
-
-
-def _show(report: "Report", words: dict[str, tuple[str, str]]) -> None:
-    stdout = console.stdout()
-    pictures = sum(report.sizes.values())
-    console.line(
-        stdout, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
-    )
-    stdout.print(_splits(report))
-    console.line(stdout, _sizes(report))
-    stdout.print()
-    for each in report.findings:
-        what, advice = words[each.kind]
-        mark = (f"{each.severity:8}", COLOURS[each.severity])
-        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{what}: {advice}")
-        for place in each.places:
-            console.line(stdout, (f"{'':15} {place}", "dim"))
-        if each.count > len(each.places):
-            console.line(stdout, (f"{'':15} and {each.count - len(each.places)} more", "dim"))
-    counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
-    said = ", ".join(f"{count} kind{'s' * (count > 1)} of {severity}" for severity, count in counts if count)
-    console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
-
-
-def _splits(report: "Report") -> Table:
-    """Examples of each class a split; of many classes the most and the least frequent."""
-    splits = report.splits
-    total: dict[str, int] = {}
-    for split in splits.values():
-        for name, count in split.objects.items():
-            total[name] = total.get(name, 0) + count
-    names = sorted(total, key=lambda name: -total[name])
-    said = {name: "" if split.pixels is None else ": pictures, pixels" for name, split in splits.items()}
-    heads = [printable(name + end) for name, end in said.items()]
-    table = Table("", *heads, box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
-    if any(split.captions is not None for split in splits.values()):
-        table.add_row("captions", *(str(split.captions) for split in splits.values()))
-    half = MAX_CLASSES // 2
-    shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
-    for i, name in enumerate(shown):
-        if len(names) > MAX_CLASSES and i == half:
-            table.add_row(Text(f"… {len(names) - MAX_CLASSES} more classes", style="dim"))
-        table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
-    if any(split.ignored for split in splits.values()):
-        table.add_row(Text("ignored", style="dim"), *(_share(split, split.ignored or 0) for split in splits.values()))
-    return table
-
-
-def _examples(split: "Split", name: str) -> str:
-    """How many there are of a class; with masks, in how many pictures it is and its share of the pixels."""
-    count = str(split.objects.get(name, 0))
-    return count if split.pixels is None else f"{count}  {_share(split, split.pixels.get(name, 0))}"
-
-
-def _share(split: "Split", pixels: int) -> str:
-    whole = sum((split.pixels or {}).values()) + (split.ignored or 0)
-    return f"{pixels / max(1, whole):7.2%}"
-
-
-def _sizes(report: "Report") -> str:
-    if not report.sizes:
-        return "no readable pictures"
-    if len(report.sizes) == 1:
-        ((height, width),) = report.sizes
-        return f"all of {width} x {height} pixels"
-    (height, width), count = max(report.sizes.items(), key=lambda item: item[1])
-    low, high = min(map(min, report.sizes)), max(map(max, report.sizes))
-    return f"{len(report.sizes)} sizes, sides of {low} to {high} pixels, most often {width} x {height} ({count})"

@@ -150,6 +150,37 @@ class Overlay:
         return [(x * self.fine, y * self.fine) for x, y in points]
 
 
+def curve_between(a: Sequence[float], b: Sequence[float], unit: float) -> list[tuple[float, float]]:
+    """From the centre of one box to just before the other's, curved to the left: opposite arrows do not overlap."""
+    (x0, y0), (x1, y1) = (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (a, b))
+    length = math.hypot(x1 - x0, y1 - y0)
+    if length < 1e-6:  # concentric boxes: a loop out of the centre
+        x1, length = x0 + 24 * unit, 24 * unit
+    bend = min(0.16 * length, 60 * unit)
+    middle = ((x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length)
+    end = 1 - min(0.2, 10 * unit / length)
+    points = []
+    for i in range(25):
+        t = end * i / 24
+        weights = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
+        points.append(
+            (
+                weights[0] * x0 + weights[1] * middle[0] + weights[2] * x1,
+                weights[0] * y0 + weights[1] * middle[1] + weights[2] * y1,
+            )
+        )
+    return points
+
+
+def corners(box: Sequence[float]) -> list[tuple[float, float, str]]:
+    """Positions of a label: above the box first, then inside, below and beside it."""
+    left, top, right, bottom = box
+    return [
+        (left, top, "lb"), (right, top, "rb"), (left, top, "lt"), (left, bottom, "lt"), (right, bottom, "rt"),
+        (right, top, "rt"), (left, bottom, "lb"), (right, bottom, "rb"), (right, top, "lt"), (left, top, "rt"),
+    ]  # fmt: skip
+
+
 def _anchored(x: float, y: float, wide: float, high: float, anchor: str) -> Box:
     left = {"l": x, "m": x - wide / 2, "r": x - wide}[anchor[0]]
     top = {"t": y, "m": y - high / 2, "b": y - high}[anchor[1]]

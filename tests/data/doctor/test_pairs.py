@@ -25,7 +25,7 @@ def kinds(report) -> dict[str, list[str]]:
 
 
 def test_sound_pairs(folders):
-    report = examine_pairs(*folders)
+    report, _ = examine_pairs(*folders)
     assert (kinds(report), report.sound, report.format) == ({}, True, "pairs in two folders")
     assert report.splits["pairs"].to_dict() == {"pictures": 7, "objects": {}, "captions": 0}
     assert report.sizes == {(11, 7): 14}
@@ -44,7 +44,7 @@ def test_pairs_that_do_not_fit(folders):
     exif[0x0112] = 6
     turned.save(b / "0.png", exif=exif)
     (b / "5.txt").write_text("five")
-    report = examine_pairs(a, b)
+    report, _ = examine_pairs(a, b)
     found = kinds(report)
     (unreadable,) = found.pop("picture unreadable")
     assert unreadable.startswith(f"{b}: 3.png is not a picture")
@@ -62,9 +62,8 @@ def test_pairs_that_do_not_fit(folders):
 
 def test_pictures_side_by_side(folders):
     noise(11, 14, seed=50).save(folders[0] / "6.png")
-    report = examine_side_by_side(folders[0])
-    assert kinds(report) == {"pair odd": [f"{i}.png: 7 pixels wide" for i in range(5)]}
-    assert next(each.count for each in report.findings if each.kind == "pair odd") == 6
+    report, _ = examine_side_by_side(folders[0])
+    assert kinds(report) == {"pair odd": [f"{i}.png: 7 pixels wide" for i in range(6)]}
 
 
 def test_styles(folders):
@@ -73,7 +72,7 @@ def test_styles(folders):
     noise(11, 7, seed=70).save(a.parent / "c" / "0.png")
     noise(11, 7, seed=71).save(b / "only.png")
     (a.parent / "captions.tsv").write_text("code\tname\n0\tnought\n1\t\n")
-    report = examine_styles(a.parent)
+    report, _ = examine_styles(a.parent)
     assert kinds(report) == {
         "style small": ["c"],
         "style alone": ["b/only.png"],

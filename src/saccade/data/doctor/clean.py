@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import tostring
 
+import numpy as np
 from defusedxml.ElementTree import fromstring
 
 from saccade.data.doctor.dataset import Part
@@ -13,7 +14,7 @@ from saccade.data.doctor.findings import CHECKS
 from saccade.data.doctor.masks import write_masks
 from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
-from saccade.data.objects.annotations import AnnotatedPicture, Box, number
+from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Box, Holed, number
 from saccade.data.objects.voc_xml import Origin
 from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
@@ -38,6 +39,7 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     parts = {part.name: _kept(examined, part, changes) for part in examined.subject.parts}
     if not any(parts.values()):
         raise DataError(f"nothing of {store.label} can be used, so there is nothing to write")
+    _check_form(examined)
     if any(part.captions for part in examined.subject.parts):
         raise DataError(f"{store.label} has captions, and no clean copy of captions is written; correct its files")
     writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
@@ -220,15 +222,18 @@ def _repaired_coco(
     images: list[dict] = []
     annotations: list[dict] = []
     relations: dict[str, list[dict]] = {}
+    foreign = any(not each.name.endswith(str(data["images"][each.row].get("file_name"))) for each in pictures)
     for i, picture in enumerate(pictures, start=1):
-        images.append(dict(data["images"][picture.row], id=i))
+        name = {"file_name": examined.subject.display_name(picture.name)} if foreign else {}
+        images.append({**data["images"][picture.row], "id": i, **name})
         repairs = _repairs(examined, part.name, picture, changes)
         new_ids: dict[int, int] = {}
         for place, each in enumerate(picture.objects):
             box = repairs.get(each.row, ())
             if box is None:
                 continue
-            annotation = dict(rows[each.row], id=len(annotations) + 1, image_id=i)
+            annotation = _as_read(rows[each.row], each, part.annotations.reread)
+            annotation |= {"id": len(annotations) + 1, "image_id": i}
             if box:
                 left, top, right, bottom = box
                 annotation.update(bbox=[left, top, right - left, bottom - top], area=(right - left) * (bottom - top))
@@ -244,3 +249,28 @@ def _repaired_coco(
         ]
     result: dict = {"images": images, "annotations": annotations}
     return result | ({"relations": relations, "relation_names": names} if names else {})
+
+
+def _as_read(row: dict, each: AnnotatedObject, reread: bool) -> dict:
+    """A COCO annotation with the box and the outline that it was read as. reread: otherwise than COCO defines."""
+    left, top, right, bottom = each.box
+    bbox = [left, top, right - left, bottom - top]
+    result = dict(row)
+    old = row.get("bbox")
+    if not isinstance(old, list) or len(old) != 4 or not np.allclose([number(v) for v in old], bbox, equal_nan=True):
+        result |= {"bbox": bbox, "area": row.get("area", bbox[2] * bbox[3])}
+    if each.crowd != bool(row.get("iscrowd")):
+        result["iscrowd"] = int(each.crowd)
+    if reread and isinstance(each.shape, list) and not any(isinstance(part, Holed) for part in each.shape):
+        result["segmentation"] = each.shape
+    return result
+
+
+def _check_form(examined: Examination) -> None:
+    """Raises DataError for boxes of VOC and YOLO that were read otherwise than the format defines."""
+    for part in examined.subject.parts:
+        if part.annotations is not None and part.annotations.reread and examined.subject.format != "COCO":
+            raise DataError(
+                f"{part.annotations.label} has boxes that are written otherwise than {examined.subject.format} "
+                "defines, and no clean copy of such a set is written; write its boxes anew"
+            )

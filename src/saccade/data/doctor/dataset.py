@@ -1,24 +1,32 @@
-"""Open a data set for checking: splits with boxes, with masks, or with a folder for each class.
+"""Open a data set for checking: splits with boxes, with masks, with captions, or with a folder for each class.
 
-A new kind of data (videos) gets a function that detects it, and an entry in FINDERS.
+A new kind of data gets a function that detects it, and an entry in FINDERS.
 """
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from saccade.data import folders
 from saccade.data.captions import coco as coco_captions
 from saccade.data.captions.annotations import Captions
-from saccade.data.captions.layout import find_captions, no_captions, table_faults
+from saccade.data.captions.layout import CaptionLayout, find_captions, no_captions, table_faults
+from saccade.data.captions.sets import CaptionSet
 from saccade.data.captions.tables import is_for_captions, is_table
+from saccade.data.dataset import PictureSet
 from saccade.data.doctor.findings import Findings
 from saccade.data.files import count_suffixes, is_picture
+from saccade.data.films.detect import holds_films
+from saccade.data.films.sets import FilmSet, find_films
+from saccade.data.films.store import FilmStore
 from saccade.data.objects import coco, voc
 from saccade.data.objects.annotations import Annotations
+from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.sets import Layout, find_layout, read_annotations
 from saccade.data.segments import layout as segment_layout
+from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.masked_set import MaskedSet
 from saccade.data.split_names import split_role
@@ -30,7 +38,8 @@ from saccade.errors import DataError
 @dataclass
 class Part:
     """A split; name "" for a set without splits. pictures: files in the store. annotations: of a set with boxes.
-    label_of: picture -> class, of a set for classification. masked, captions: of a set with masks, with captions."""
+    labelled: a set for classification. label_of: its picture -> class. masked, captions: of a set with masks, with
+    captions."""
 
     name: str
     classes: list[str]
@@ -39,14 +48,29 @@ class Part:
     label_of: dict[str, str] = field(default_factory=dict)
     masked: MaskedSet | None = None
     captions: Captions | None = None
+    labelled: folders.ImageFolder | None = None
+
+    def open(self) -> PictureSet | folders.ImageFolder:
+        """The split as training reads it. Raises DataError where nothing of it can be used."""
+        if self.annotations is not None:
+            return ObjectFiles(self.annotations)
+        if self.masked is not None:
+            return SegmentFiles(self.masked)
+        if self.captions is not None:
+            films = isinstance(self.captions.store, FilmStore)
+            return FilmSet(self.captions) if films else CaptionSet(self.captions)
+        assert self.labelled is not None
+        return self.labelled
 
 
 @dataclass
 class CheckedDataset:
-    """layout: of a set with boxes. masks: of a set with masks."""
+    """kind: "boxes", "masks", "captions", "films" or "classes". layout: of a set with boxes. masks: of a set with
+    masks."""
 
     store: Store
     root: str
+    kind: str
     format: str
     parts: list[Part]
     layout: Layout | None = None
@@ -76,9 +100,32 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
 
 def _with_captions(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     layout = None if _has_boxes(source) else find_captions(source)
-    if layout is None:
+    return None if layout is None else _captioned(layout, "captions", split, findings)
+
+
+def _with_films(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
+    """Films with captions."""
+    layout = _film_layout(source)
+    captioned = layout is not None and any(part.pictures for part in layout.parts.values())
+    return _captioned(layout, "films", split, findings) if layout is not None and captioned else None
+
+
+def _films_alone(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
+    """Films without captions; animated pictures in folders may be classes."""
+    layout = _film_layout(source)
+    if layout is None or (layout.store.folders and any(is_picture(name) for name in layout.store.files)):
         return None
-    subject = CheckedDataset(layout.store, layout.root, layout.format, [])
+    return _captioned(layout, "films", split, findings)
+
+
+def _film_layout(source: str | os.PathLike[str]) -> CaptionLayout | None:
+    with suppress(DataError):  # of a folder of films and pictures, which another reader may know
+        return find_films(source) if holds_films(source) else None
+    return None
+
+
+def _captioned(layout: CaptionLayout, kind: str, split: str | None, findings: Findings) -> CheckedDataset:
+    subject = CheckedDataset(layout.store, layout.root, kind, layout.format, [])
     for name in splits_to_read(layout, split):
         found = layout.read(name)
         pictures = [*(each.name for each in found.pictures), *found.uncaptioned]
@@ -102,7 +149,7 @@ def _with_boxes(source: str | os.PathLike[str], split: str | None, findings: Fin
     layout = find_layout(source)
     if layout is None:
         return None
-    subject = CheckedDataset(layout.store, layout.root, layout.format, [], layout)
+    subject = CheckedDataset(layout.store, layout.root, "boxes", layout.format, [], layout)
     for name in splits_to_read(layout, split):
         try:
             found = read_annotations(layout, name)
@@ -126,7 +173,7 @@ def _with_masks(source: str | os.PathLike[str], split: str | None, findings: Fin
     layout = segment_layout.find(open_store(source))
     if layout is None or not segment_layout.plausible(layout):
         return None
-    subject = CheckedDataset(layout.store, layout.root, "masks", [], masks=layout)
+    subject = CheckedDataset(layout.store, layout.root, "masks", "masks", [], masks=layout)
     try:
         subject.format = layout.format
         for name in splits_to_read(layout, split):
@@ -158,8 +205,8 @@ def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findi
         layout = folders.find_classes(source)
     except DataError as error:
         findings.add("structure", str(error))
-        return CheckedDataset(store, "", "class folders", [])
-    subject = CheckedDataset(store, layout.root, layout.format, [])
+        return CheckedDataset(store, "", "classes", "class folders", [])
+    subject = CheckedDataset(store, layout.root, "classes", layout.format, [])
     read = layout.files if isinstance(layout, folders.ClassTables) else []
     for table, fault in table_faults(store).items():
         if table not in read:
@@ -177,7 +224,8 @@ def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findi
         findings.extend("picture missing", dataset.skipped.values())
         files = [join(dataset.root, each) for each in dataset.names]
         labels = [dataset.classes[label] for label in dataset.labels.tolist()]
-        subject.parts.append(Part(name or "", dataset.classes, files, None, dict(zip(files, labels, strict=True))))
+        label_of = dict(zip(files, labels, strict=True))
+        subject.parts.append(Part(name or "", dataset.classes, files, label_of=label_of, labelled=dataset))
     return subject
 
 
@@ -190,4 +238,4 @@ def _class_split(layout: folders.ClassLayout, split: str | None, classes: list[s
 
 
 Finder = Callable[[str | os.PathLike[str], str | None, Findings], CheckedDataset | None]
-FINDERS: tuple[Finder, ...] = (_with_captions, _with_boxes, _with_masks, _by_class)
+FINDERS: tuple[Finder, ...] = (_with_films, _with_captions, _with_boxes, _with_masks, _films_alone, _by_class)

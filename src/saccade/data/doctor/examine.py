@@ -3,17 +3,22 @@
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from saccade.data.dataset import PictureSet
 from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.captions import examine_captions
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
+from saccade.data.doctor.films import add_notes, scan_films
 from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
 from saccade.data.exif import ExifPolicy
+from saccade.data.folders import ImageFolder
 from saccade.data.objects.annotations import AnnotatedPicture
 from saccade.data.split_names import is_trainval, split_role, splits_by_role
+from saccade.errors import DataError
 
 RARE = 10
 BALANCE = 20
@@ -49,7 +54,8 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     names = list(dict.fromkeys(name for part in subject.parts for name in part.pictures))
     if subject.parts and not names:
         findings.add("no pictures", subject.store.label)
-    seen = scan_images(subject.store, names)
+    seen: dict[str, ScannedImage] = {}
+    seen.update(scan_films(subject.store, names) if subject.kind == "films" else scan_images(subject.store, names))
     sizes = Counter(each.size for each in seen.values() if not each.error)
     report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))
     result = Examination(subject, report, seen)
@@ -57,12 +63,13 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
         if each.error:
             findings.add("picture unreadable", f"{subject.display_name(name)}: {each.error}")
             result.unusable[name] = "picture unreadable"
+    add_notes(seen, findings)
     files: dict[str, str] = {}
     for part in subject.parts:
         if part.annotations is not None:
             _examine_annotations(result, part, files, findings)
         if part.captions is not None:
-            report.splits[part.name or "all"] = examine_captions(part.captions, findings)
+            report.splits[part.name or "all"] = examine_captions(part.captions, seen, findings)
         elif part.masked is not None:
             report.splits[part.name or "all"], bad = examine_masks(part.masked, seen, findings)
             result.unusable.update({name: kind for name, kind in bad.items() if name not in result.unusable})
@@ -73,6 +80,16 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     report.findings = findings.all()
     report.seconds = time.perf_counter() - start
     return result
+
+
+def open_parts(examined: Examination) -> dict[str, PictureSet | ImageFolder]:
+    """Name of each split -> the split as training reads it, that for training first, without those of which nothing can
+    be used."""
+    sets: dict[str, PictureSet | ImageFolder] = {}
+    for part in sorted(examined.subject.parts, key=lambda part: split_role(part.name) != "train"):
+        with suppress(DataError):  # is among the findings
+            sets[part.name or "all"] = part.open()
+    return sets
 
 
 def _examine_annotations(result: Examination, part: Part, files: dict[str, str], findings: Findings) -> None:

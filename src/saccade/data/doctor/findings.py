@@ -8,7 +8,6 @@ from saccade.errors import printable
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-PLACES = 5  # listed for each finding
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,8 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "training pictures similar to one in validation or test",
             "look at the pairs; remove those of the same scene",
         ),
+        "film noted": ("films that were read in part or with assumptions", "look at them; training reads them so too"),
+        "film still": ("films of a single frame", "nothing moves in them; remove them or keep them as pictures"),
         "caption unused": ("captions that cannot be used", "correct them; their pictures are painted without words"),
         "pair alone": (
             "pictures without a partner of the same name",
@@ -173,7 +174,7 @@ CHECKS = {kind: Check(severity, *texts) for severity, kinds in _CHECKS.items() f
 
 @dataclass
 class Finding:
-    """A kind of CHECKS, with its count and some places."""
+    """A kind of CHECKS, with its places and their count."""
 
     kind: str
     count: int = 0
@@ -183,13 +184,16 @@ class Finding:
     def severity(self) -> Severity:
         return CHECKS[self.kind].severity
 
+    @property
+    def what(self) -> str:
+        return CHECKS[self.kind].what
+
+    @property
+    def advice(self) -> str:
+        return CHECKS[self.kind].advice
+
     def to_dict(self) -> dict:
-        return {
-            "severity": self.severity,
-            **asdict(self),
-            "what": CHECKS[self.kind].what,
-            "advice": CHECKS[self.kind].advice,
-        }
+        return {"severity": self.severity, **asdict(self), "what": self.what, "advice": self.advice}
 
 
 class Findings:
@@ -210,7 +214,7 @@ class Findings:
 
     def all(self) -> list[Finding]:
         """By severity, then by count."""
-        found = [Finding(kind, len(places), list(places)[:PLACES]) for kind, places in self._places.items()]
+        found = [Finding(kind, len(places), list(places)) for kind, places in self._places.items()]
         return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count))
 
 
@@ -218,13 +222,14 @@ class Findings:
 class Split:
     """pictures: number of pictures. objects: number of objects of each class, or of pictures in sets for classification
     and with masks. pixels: of each class, in sets with masks. ignored: pixels without a class. captions: number of
-    captions, in sets with captions."""
+    captions, in sets with captions. seconds: length of all films, in sets of films."""
 
     pictures: int
     objects: dict[str, int]
     pixels: dict[str, int] | None = None
     ignored: int | None = None
     captions: int | None = None
+    seconds: float | None = None
 
     def to_dict(self) -> dict:
         return {key: value for key, value in asdict(self).items() if value is not None}

@@ -16,8 +16,9 @@ from saccade.data.store import open_store
 Seen = dict[str, ScannedImage]
 
 
-def examine_pairs(source: Path, target: Path) -> Report:
-    """Names without a partner, and pairs that do not fit, of two folders. Raises DataError as `TwoFolders`."""
+def examine_pairs(source: Path, target: Path) -> tuple[Report, PairSet]:
+    """Names without a partner, and pairs that do not fit, of two folders; and the pairs. Raises DataError as
+    `TwoFolders`."""
     start, findings = time.perf_counter(), Findings()
     pairs = TwoFolders(source, target, _any_caption)
     stores = open_store(source), open_store(target)
@@ -29,13 +30,12 @@ def examine_pairs(source: Path, target: Path) -> Report:
         _add_pictures(scanned, f"{store.label}: ", findings)
     for stem in pairs.stems:
         _compare(escape(stem), seen[0][first[stem]], seen[1][second[stem]], findings)
-    return _report(
-        pairs.label, "pairs in two folders", pairs, [each for part in seen for each in part.values()], findings, start
-    )
+    every = [each for part in seen for each in part.values()]
+    return _report(pairs.label, "pairs in two folders", pairs, every, findings, start), pairs
 
 
-def examine_side_by_side(folder: Path) -> Report:
-    """Pictures that cannot be halved. Raises DataError as `SideBySide`."""
+def examine_side_by_side(folder: Path) -> tuple[Report, PairSet]:
+    """Pictures that cannot be halved; and the pairs. Raises DataError as `SideBySide`."""
     start, findings = time.perf_counter(), Findings()
     pairs, store = SideBySide(folder, "AtoB", _any_caption), open_store(folder)
     seen = scan_images(store, list(pictures_by_stem(store).values()))
@@ -44,12 +44,12 @@ def examine_side_by_side(folder: Path) -> Report:
         width = _upright(each)[0]
         if not each.error and width % 2:
             findings.add("pair odd", f"{escape(name)}: {width} pixels wide")
-    return _report(pairs.label, "pairs side by side", pairs, [*seen.values()], findings, start)
+    return _report(pairs.label, "pairs side by side", pairs, [*seen.values()], findings, start), pairs
 
 
-def examine_styles(source: Path) -> Report:
-    """Names that one style alone has, styles that cannot be learnt. Raises DataError as `StyleSet`, such as for a
-    single style."""
+def examine_styles(source: Path) -> tuple[Report, StyleSet]:
+    """Names that one style alone has, styles that cannot be learnt; and the set. Raises DataError as `StyleSet`, such
+    as for a single style."""
     start, findings = time.perf_counter(), Findings()
     dataset, store = StyleSet(source, _any_caption), open_store(source)
     seen = scan_images(store, dataset.names)
@@ -63,7 +63,7 @@ def examine_styles(source: Path) -> Report:
     captioned = Counter(dataset.styles[i] for i in range(len(dataset)) if dataset.captions(i))
     report = _report(store.label, "styles", dataset, [*seen.values()], findings, start)
     report.splits = {style: Split(count, {}, captions=captioned[style]) for style, count in counts.items()}
-    return report
+    return report, dataset
 
 
 def _compare(name: str, source: ScannedImage, target: ScannedImage, findings: Findings) -> None:

@@ -46,10 +46,8 @@ def _scan_image(store: Store, name: str) -> ScannedImage:
         return ScannedImage(f"{display} cannot be opened ({error.strerror})")
     except DataError as error:
         return ScannedImage(str(error))
-    grey = image.convert("L")
-    thumb = grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
-    digest = hashlib.blake2b(data, digest_size=16).digest()
-    return ScannedImage("", size, orientation, digest, thumb)
+    thumb = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
+    return ScannedImage("", size, orientation, hashlib.blake2b(data, digest_size=16).digest(), thumb)
 
 
 def copies(seen: dict[str, ScannedImage]) -> list[list[str]]:

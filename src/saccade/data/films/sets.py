@@ -122,7 +122,7 @@ def open_films(source: str | os.PathLike[str], split: str | None = None, on_erro
         DataError: no films; tables without columns for captions, which are named; a split that does not exist, or
             several and none named; see `FilmSet`.
     """
-    return _open_split(_layout(source), split, on_error)
+    return _open_split(find_films(source), split, on_error)
 
 
 def film_splits(
@@ -135,15 +135,16 @@ def film_splits(
     """Training and validation sets of one source, as `caption_splits` makes them: films with a caption in common are
     held out together. Raises DataError as `open_films`."""
     return train_val_captions(
-        _layout(source),
-        None if val is None else _layout(val),
+        find_films(source),
+        None if val is None else find_films(val),
         lambda layout, split: _open_split(layout, split, on_error),
         val_fraction,
         seed,
     )
 
 
-def _layout(source: str | os.PathLike[str]) -> CaptionLayout:
+def find_films(source: str | os.PathLike[str]) -> CaptionLayout:
+    """The films in a folder, or those that a table names, with their captions. Raises DataError if there are none."""
     found = find_captions(source, _open_store)
     if found is not None:
         return found

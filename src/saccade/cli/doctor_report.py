@@ -1,0 +1,89 @@
+"""The report of `saccade doctor` on the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from saccade.cli import console
+from saccade.errors import printable
+
+if TYPE_CHECKING:
+    from saccade.data.doctor.findings import Report, Split
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+MAX_CLASSES = 12
+MAX_PLACES = 5  # of a finding; --json has all
+
+
+def show(report: "Report") -> None:
+    """Print a report: classes and splits, sizes, and the first places of each finding."""
+    stdout = console.stdout()
+    pictures = sum(report.sizes.values())
+    console.line(
+        stdout, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
+    )
+    stdout.print(_splits(report))
+    console.line(stdout, _sizes(report))
+    stdout.print()
+    for each in report.findings:
+        mark = (f"{each.severity:8}", COLOURS[each.severity])
+        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{each.what}: {each.advice}")
+        for place in each.places[:MAX_PLACES]:
+            console.line(stdout, (f"{'':15} {place}", "dim"))
+        if each.count > MAX_PLACES:
+            console.line(stdout, (f"{'':15} and {each.count - MAX_PLACES} more: --json has all", "dim"))
+    counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
+    said = ", ".join(f"{count} kind{'s' * (count > 1)} of {severity}" for severity, count in counts if count)
+    console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
+
+
+def _splits(report: "Report") -> Table:
+    """Examples of each class a split; of many classes the most and the least frequent."""
+    splits = report.splits
+    total: dict[str, int] = {}
+    for split in splits.values():
+        for name, count in split.objects.items():
+            total[name] = total.get(name, 0) + count
+    names = sorted(total, key=lambda name: -total[name])
+    said = {name: "" if split.pixels is None else ": pictures, pixels" for name, split in splits.items()}
+    heads = [printable(name + end) for name, end in said.items()]
+    table = Table("", *heads, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
+    if any(split.captions is not None for split in splits.values()):
+        table.add_row("captions", *(str(split.captions) for split in splits.values()))
+    if any(split.seconds is not None for split in splits.values()):
+        table.add_row("seconds", *(f"{split.seconds or 0:.1f}" for split in splits.values()))
+    half = MAX_CLASSES // 2
+    shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
+    for i, name in enumerate(shown):
+        if len(names) > MAX_CLASSES and i == half:
+            table.add_row(Text(f"… {len(names) - MAX_CLASSES} more classes", style="dim"))
+        table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
+    if any(split.ignored for split in splits.values()):
+        table.add_row(Text("ignored", style="dim"), *(_share(split, split.ignored or 0) for split in splits.values()))
+    return table
+
+
+def _examples(split: "Split", name: str) -> str:
+    """How many there are of a class; with masks, in how many pictures it is and its share of the pixels."""
+    count = str(split.objects.get(name, 0))
+    return count if split.pixels is None else f"{count}  {_share(split, split.pixels.get(name, 0))}"
+
+
+def _share(split: "Split", pixels: int) -> str:
+    whole = sum((split.pixels or {}).values()) + (split.ignored or 0)
+    return f"{pixels / max(1, whole):7.2%}"
+
+
+def _sizes(report: "Report") -> str:
+    if not report.sizes:
+        return "no readable pictures"
+    if len(report.sizes) == 1:
+        ((height, width),) = report.sizes
+        return f"all of {width} x {height} pixels"
+    (height, width), count = max(report.sizes.items(), key=lambda item: item[1])
+    low, high = min(map(min, report.sizes)), max(map(max, report.sizes))
+    return f"{len(report.sizes)} sizes, sides of {low} to {high} pixels, most often {width} x {height} ({count})"
