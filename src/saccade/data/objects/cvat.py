@@ -37,7 +37,7 @@ def find(store: Store, only: str | None = None) -> Shapes | None:
     files = [name for name in files if only in (None, name)]
     if not files:
         return None
-    return Shapes(store, parent_folder(files[0]) if len(files) == 1 else "", "CVAT", files, load)
+    return Shapes(store, parent_folder(files[0]) if len(files) == 1 else "", "CVAT XML", files, load)
 
 
 def load(store: Store, files: list[str]) -> Drawn:

@@ -31,7 +31,7 @@ LINES = ("line", "linestrip", "point", "points")  # shapes without an area
 def find(store: Store) -> Shapes | None:
     """Detect the set in a store; None if there is none."""
     files = next((each.files for each in recognise(store) if each.format == FORMAT), None)
-    return Shapes(store, "", "LabelMe", files, load) if files else None
+    return Shapes(store, "", "LabelMe JSON", files, load) if files else None
 
 
 def load(store: Store, files: list[str]) -> Drawn:
