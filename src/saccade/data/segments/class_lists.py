@@ -29,7 +29,7 @@ NAME = r"(?P<name>\S.*?)"
 FORMS = tuple(
     re.compile(form)
     for form in (
-        r"(?P<name>[^:]+):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*",  # CVAT's labelmap.txt
+        r"(?P<name>[^:]+):((?P<r>\d+),(?P<g>\d+),(?P<b>\d+))?:[^:]*:[^:]*",  # CVAT's labelmap.txt, with colours or not
         rf"(?P<value>\d+){GAP}{RGB}{GAP}{NAME}",
         rf"(?P<value>\d+){GAP}(?P<name>\S*[^\d\s,;].*?){GAP}{RGB}",
         rf"{RGB}{GAP}{NAME}",

@@ -16,7 +16,7 @@ from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.regions import numbers_objects
 from saccade.data.segments.survey import survey
-from saccade.data.segments.values import evenly_stepped, level_map, read_values, two_levels
+from saccade.data.segments.values import evenly_stepped, is_border, level_map, read_values, two_levels
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -179,7 +179,7 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
     if known.kind == "segmentationclass" and label_map.colours and VOC_BORDER not in label_map.colours:
         label_map = replace(label_map, colours={**label_map.colours, VOC_BORDER: IGNORE_INDEX})
     names = label_map.classes
-    if not void and not peek.coloured and (len(label_map.classes) == 2 or peek.values - set(label_map.values)):
+    if not void and not peek.coloured and (len(label_map.classes) < 3 or peek.values - set(label_map.values)):
         greys = {c[0]: names.index(e.name) for e in chosen.entries if (c := e.colour) and c[0] == c[1] == c[2]}
         label_map, note = _fitted(store, known, label_map, greys if len(greys) == len(chosen.entries) else {})
         notes += [note] * bool(note)
@@ -199,6 +199,11 @@ def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int
     if greys and there <= set(greys):
         return replace(label_map, values=greys), "the greys of the masks were taken for the colours of the list"
     levels = two_levels(found)
+    if found.values == [0, 1]:
+        levels = (0, 1)
+    if levels is not None and len(classes) == 1 and levels[0] == 0:
+        note = f"masks hold 0 and {levels[1]}: {levels[1]} was taken for {names[0]}, the only class listed"
+        return level_map(found, levels, [BACKGROUND, *classes]), note
     if levels is not None and len(classes) == 2:
         order = sorted((0, 1), key=lambda index: next((g for g, i in greys.items() if i == index), index))
         what = "only" if len(found.values) == 2 else f"and {len(found.values) - 2} greys between, on edges"
@@ -211,6 +216,12 @@ def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int
     if len(classes) == 2 and set(label_map.values) == {0, 1} and any(numbers_objects(found.regions)):
         values = {value: int(value > 0) for value in range(found.top + 1)}
         return replace(label_map, values=values), f"masks number the objects of each picture: all are {names[1]}"
+    absent = [name for value, name in zip(label_map.values, names, strict=False) if value not in there]
+    if found.top in there and not is_border(found) and absent:
+        return (
+            label_map,
+            f"{found.top} is ignored, and no pixel is of {some_of(absent)}; if it is that class, list it so",
+        )
     return label_map, ""
 
 

@@ -157,7 +157,7 @@ def find(store: Store) -> MaskLayout | None:
     lists = find_lists(store, root, Finder(paired.mask_of))
     folders: dict[str, list[str]] = {}
     for name in paired.mask_of:
-        folders.setdefault(split_of(paired, root, name), []).append(name)
+        folders.setdefault(split_of(root, name), []).append(name)
     return MaskLayout(store, root, paired, lists, {name: folders[name] for name in sorted(folders, key=_order)})
 
 

@@ -121,6 +121,12 @@ def names_split_and_mask(mask: str) -> bool:
     return any(split_role(part) and MASK_FOLDER.fullmatch(part) for part in PurePosixPath(mask).parts[:-1])
 
 
+def is_word(form: re.Pattern, name: str) -> bool:
+    """Whether a name is a word of a form and nothing else."""
+    match = form.fullmatch(name)
+    return match is not None and not any(match[key] for key in ("rest", "rest2") if key in form.groupindex)
+
+
 def is_role_folder(part: str) -> bool:
     """Whether a folder's name says a split, pictures or masks."""
     return bool(split_role(part) or MASK_FOLDER.fullmatch(part) or PICTURE_FOLDER.fullmatch(part))

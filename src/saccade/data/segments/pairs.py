@@ -23,14 +23,13 @@ DRAWN_COLOURS = 64
 class Pairs:
     """mask_of: picture -> mask, in natural order, "" for none. masks: those without a picture. kind: the word in the
     names of mask folders ("mask", "annot"), "" if masks and pictures are in the same folders. certain: whether names
-    show unambiguously that these are masks. folders: picture -> words of its path that may name a split. objects: of
-    pictures with several masks, of which `mask_of` has the first. notes: on folders that were left out."""
+    show unambiguously that these are masks. objects: of pictures with several masks,
+    of which `mask_of` has the first. notes: on folders that were left out."""
 
     mask_of: dict[str, str]
     masks: list[str]
     kind: str
     certain: bool
-    folders: dict[str, Key] = field(default_factory=dict)
     objects: ObjectMasks | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -50,9 +49,11 @@ def pair(store: Store) -> Pairs | None:
         pictures, masks = _beside_pictures(pictures)
     masks = [each for each in masks if not names.COMPANION_MARK.fullmatch(each.stem)]
     best = _best(pictures, masks)
+    if best is None:  # numbers of objects are masks, where there are no others
+        masks = [replace(parse(name), kind="instance") for name in left if "instance" in parent_folder(name).lower()]
+        best, left = _best(pictures, masks), []
     if best is None:
         return None
-    best.folders = {each.name: each.folder for each in pictures}
     left += _drop_companions(store, best, pictures)
     if left:
         folders = Counter(parent_folder(name) for name in left)
@@ -88,7 +89,7 @@ def _beside_pictures(pictures: list[NamedFile]) -> tuple[list[NamedFile], list[N
     own = _in_own_folders(pictures)
     if own:
         return [each for each in own if not each.kind], [each for each in own if each.kind]
-    there = {each.key for each in pictures}
+    there = {(*each.folder, stem) for each in pictures for stem in stems(each)}
     masks = []
     for each in pictures:
         ends = [each.stem, *NUMBERED.findall(each.stem)]
@@ -102,8 +103,8 @@ def _beside_pictures(pictures: list[NamedFile]) -> tuple[list[NamedFile], list[N
 
 def _in_own_folders(files: list[NamedFile]) -> list[NamedFile]:
     """a/image.png and a/mask.png as files of one key and their roles, where each folder has such a pair."""
-    pictures = {e.folder: e for e in files if names.PICTURE_FOLDER.fullmatch(e.stem)}
-    masks = {e.folder: e for e in files if names.MASK_FOLDER.fullmatch(e.stem)}
+    pictures = {each.folder: each for each in files if names.is_word(names.PICTURE_FOLDER, each.stem)}
+    masks = {each.folder: each for each in files if names.is_word(names.MASK_FOLDER, each.stem)}
     both = [folder for folder in pictures if folder in masks]
     if 2 * len(both) < len({each.folder for each in files}):
         return []
@@ -170,22 +171,22 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
             of_mask.setdefault(best.mask_of[each.name], []).append(each)
     folders, left = set[str](), list[str]()
     for mask, rivals in of_mask.items():
-        if len(rivals) < 2:
-            continue
         key = parse(mask).folder
-        first, second = sorted(rivals, key=lambda each: (not each.worded, each.folder != key, each.name))[:2]
-        if parent_folder(first.name) == parent_folder(second.name):  # of one name, with two suffixes
-            left += [each.name for each in rivals if each is not first]
+        rivals = [each for each in rivals if parent_folder(each.name) not in folders]
+        first = min(rivals, key=lambda each: (not each.worded, each.folder != key), default=None)
+        if first is None:
             continue
-        drawn = [few_colours(store, each.name) for each in (first, second)]
-        if drawn == [True, False]:
-            first, second = second, first
-        elif drawn[0] == drawn[1] and (first.worded, first.folder == key) == (second.worded, second.folder == key):
-            raise DataError(
-                f"{escape(first.name)} and {escape(second.name)} have the same mask, {escape(mask)}; one picture a "
-                "mask expected: keep the folder of the pictures, or name it images"
-            )
-        folders |= {parent_folder(each.name) for each in rivals if each is not first}
+        near = [e for e in rivals if (e.worded, e.folder == key) == (first.worded, first.folder == key)]
+        if len({parent_folder(each.name) for each in near}) > 1:
+            near = [each for each in near if not few_colours(store, each.name)] or near
+            if len({parent_folder(each.name) for each in near}) > 1:
+                raise DataError(
+                    f"{escape(near[0].name)} and {escape(near[1].name)} have the same mask, {escape(mask)}; one "
+                    "picture a mask expected: keep the folder of the pictures, or name it images"
+                )
+        here = parent_folder(near[0].name)
+        folders |= {parent_folder(each.name) for each in rivals} - {here}
+        left += [each.name for each in near[1:]]  # of one name, with other suffixes
     left += [name for name in best.mask_of if parent_folder(name) in folders]
     for name in left:
         best.mask_of.pop(name, None)
@@ -214,9 +215,6 @@ def root_of(paired: Pairs) -> str:
     return "/".join(shared)
 
 
-def split_of(paired: Pairs, root: str, name: str) -> str:
+def split_of(root: str, name: str) -> str:
     """The split in the names of a picture's folders below `root`, "" for none."""
-    inside = PurePosixPath(relative_to(root, name)).parts[:-1]
-    return next(
-        (word for word in paired.folders[name] if split_role(word) and any(word in part.lower() for part in inside)), ""
-    )
+    return next((word for word in parse(relative_to(root, name)).folder if split_role(word)), "")

@@ -144,7 +144,7 @@ def _classes(found: Survey, numbers: list[int], label: str) -> Reading:
         )
     elif ignored and not numbers:
         raise DataError(f"{label} has masks of the value {top} only; no pixel has a class")
-    elif ignored and not _is_border(found) and not _counts(numbers):
+    elif ignored and not is_border(found) and not _counts(numbers):
         raise DataError(
             f"{label} has masks of the values {some_of(map(str, [*numbers, top]), 9)}, and no file names the classes: "
             f"{top} may be one, or stand for no class; {LIST}, with {top} if it is one"
@@ -166,7 +166,7 @@ def _counts(numbers: list[int]) -> bool:
     return len(numbers) >= FEW and (numbers[-1] < SMALL or 4 * len(numbers) >= numbers[-1])
 
 
-def _is_border(found: Survey) -> bool:
+def is_border(found: Survey) -> bool:
     return 4 * found.deep < int(found.pixels[found.top])
 
 
