@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from saccade.data.doctor import examine
+from saccade.data.doctor import examine, write_clean
 from saccade.data.objects.plausibility import class_notes, query_note
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.segments.sets import open_segments
@@ -295,3 +295,31 @@ def test_more_objects_than_queries():
     assert query_note([3, 8], 8) == ""
     note = query_note([3, 9, 40], 8)
     assert note.startswith("2 of 3 pictures have more objects than the 8 queries of the detector, up to 40")
+
+
+@pytest.mark.parametrize("change", [in_shares, as_corners])
+def test_a_clean_copy_is_written_as_the_format_defines(tmp_path, change):
+    root = changed(tmp_path / "set", change, outlines=True)
+    write_clean(examine(root), tmp_path / "out")
+    dataset = open_objects(tmp_path / "out", on_error="fail")
+    assert is_right(dataset)
+    assert has_right_masks(dataset)
+    assert not any("read as shares" in note or "read as left" in note for note in dataset.notes)
+
+
+def test_a_clean_copy_of_what_another_machine_wrote(tmp_path):
+    def crowd_without_box(annotation, box, size):
+        annotation |= {"iscrowd": 1, "bbox": [], "image_id": str(annotation["image_id"])}
+
+    root = changed(tmp_path / "set", crowd_without_box, outlines=True)
+    file = root / "annotations" / "instances.json"
+    data = json.loads(file.read_text())
+    for image in data["images"]:
+        image["file_name"] = "C:\\data\\" + image["file_name"]
+    file.write_text(json.dumps(data))
+    write_clean(examine(root), tmp_path / "out")
+    dataset = open_objects(tmp_path / "out", on_error="fail")
+    assert is_right(dataset)
+    assert not any("crowds" in note or "no bbox" in note for note in dataset.notes)
+    file = tmp_path / "out" / "annotations" / "instances.json"
+    assert json.loads(file.read_text())["images"][0]["file_name"] == "images/a.png"

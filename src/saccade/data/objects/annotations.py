@@ -84,7 +84,7 @@ class AnnotatedPicture:
 class Annotations:
     """A set or one of its splits. format: "COCO", "VOC" or "YOLO". root: its folder in the store, omitted from names in
     messages. unlabelled: pictures in its folders without an annotation. normalized: boxes are in 0..1, not in pixels.
-    reread: boxes or crowds were read otherwise than the format defines (`data/objects/plausibility.py`)."""
+    reread: boxes or outlines were read otherwise than the format defines (`data/objects/plausibility.py`)."""
 
     label: str
     format: str

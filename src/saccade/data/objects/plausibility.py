@@ -88,7 +88,6 @@ def _check_crowds(annotations: Annotations) -> None:
     if crowds and crowds == count:
         for picture in annotations.pictures:
             picture.objects = [replace(each, crowd=False) for each in picture.objects]
-        annotations.reread = True
         text = f"all {count} objects are marked {mark}: 1 (crowds), as some tools mark every mask; they were read as "
         _warn(annotations, "crowds only", text + "single objects")
     elif crowds > MANY_CROWDS * count and crowds >= 10 and mark == "iscrowd":
