@@ -1,6 +1,5 @@
 """Decode mask files: exact values or colours of each pixel."""
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
+from saccade.data.decoders import check_size, decode_error, open_image
 from saccade.data.files import check_file, escape
-from saccade.data.images import FORMATS, check_size, decode_error, exif_orientation, pillow_warnings
+from saccade.data.images import exif_orientation, pillow_warnings
 from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
@@ -59,7 +59,7 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
         raise DataError(f"{display} is empty (0 bytes); a mask was expected")
     try:
         with pillow_warnings([]):
-            image = Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=FORMATS)
+            image = open_image(source, display)
         with image:
             check_size(image.size, display)
             lossy = image.format in LOSSY or image.info.get("compression") in TIFF_JPEG
