@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ import cyclopts
 from pydantic import ValidationError
 
 from saccade.cli import console
+from saccade.cli.interrupt import terminable
 from saccade.cli.renamed import rename_options
 from saccade.errors import SaccadeError, in_one_line
 from saccade.lazy import resolve
@@ -100,14 +102,15 @@ _OUT_OF_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't al
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: code 0; 2 for a wrong command line; 1, with one line, for unusable data and everything
-    else that goes wrong; 130 when interrupted."""
+    else that goes wrong; 130 when interrupted, 143 on SIGTERM, 129 on SIGHUP."""
     arguments = sys.argv[1:] if arguments is None else arguments
     end = arguments.index("--") if "--" in arguments else len(arguments)
     debug = "--debug" in arguments[:end]
     options = rename_options([a for a in arguments[:end] if a != "--debug"], _warn)
     try:
-        app = build_app(options)
-        app([*options, *arguments[end:]], exit_on_error=False, print_error=False)
+        with terminable():
+            app = build_app(options)
+            app([*options, *arguments[end:]], exit_on_error=False, print_error=False)
         if sys.stdout is not None:  # closed by the parent process
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as `head` does
@@ -152,8 +155,9 @@ def _report(error: BaseException) -> tuple[int, str]:
         return 2, f"{text} (see saccade --help)"
     if isinstance(error, SaccadeError):
         return error.exit_code, text
-    if _interrupted(error):
-        return 130, "interrupted"
+    interruption = _interruption(error)
+    if interruption is not None:
+        return 128 + getattr(interruption, "number", signal.SIGINT), str(interruption) or "interrupted"
     if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{text} ".lower() for sign in _OUT_OF_MEMORY):
         return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
     if isinstance(error, OSError | ValidationError):
@@ -162,11 +166,8 @@ def _report(error: BaseException) -> tuple[int, str]:
     return 1, f"this should not have happened: {text}. Please report it, with the output of --debug"
 
 
-def _interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C is the cause: libraries may wrap it while modules are imported."""
-    while not isinstance(error, KeyboardInterrupt):
-        before = error.__cause__ or error.__context__
-        if before is None:
-            return False
-        error = before
-    return True
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The signal that is the cause: libraries may wrap it while modules are imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
