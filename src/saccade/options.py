@@ -58,6 +58,21 @@ class DataOptions(Options):
         return () if self.data is None else (self.data,)
 
 
+class ClassDataOptions(DataOptions):
+    """Of tasks whose pictures have classes."""
+
+    classes: tuple[str, ...] = ()
+    """Train on these classes only, such as --classes cat dog: a classifier on their pictures, a detector on their
+    objects; for a segmenter all others are background."""
+
+
+class ClassValOptions(Options):
+    """Of tasks whose pictures have classes."""
+
+    classes: tuple[str, ...] = ()
+    """Score these classes only; default: those that the model was trained on."""
+
+
 class PictureRecipe(Options):
     """What the recipes of classifiers, detectors and segmenters have in common."""
 

@@ -49,7 +49,9 @@ def test_from_scenes_to_boxes(train, saccade, tmp_path):
     assert "recall@20" in scores
     assert len(scores["per_class"]) == 10
     out = tmp_path / "runs" / "val-drawn"
-    assert {p.name for p in out.iterdir()} == {"scores.json", "curves.png", "confusion.png", "mistakes.png"}
+    assert {p.name for p in out.iterdir()} == {
+        "scores.json", "curves.png", "confusion.png", "mistakes.png", "pictures.csv"
+    }  # fmt: skip
     for name in ("curves", "confusion", "mistakes"):
         with Image.open(out / f"{name}.png") as picture:
             picture.load()

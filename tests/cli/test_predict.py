@@ -197,8 +197,13 @@ def test_val_of_a_split_and_of_skipped_pictures(saccade, model, tmp_path):
 def test_val_of_other_classes(saccade, model, tmp_path):
     tiny.folder(tmp_path / "set", classes=("blue", "red"))
     completed = saccade("val", "set", "--model", model)
+    assert completed.code == 0
+    assert "has no picture of green" in completed.err
+    tiny.folder(tmp_path / "other", classes=("blue", "red"))
+    (tmp_path / "other" / "red").rename(tmp_path / "other" / "pink")
+    completed = saccade("val", "other", "--model", model)
     assert completed.code == 1
-    assert "lacks green" in completed.line
+    assert "adds pink" in completed.line
 
 
 def test_val_with_an_out_that_cannot_be_made(saccade, model, photos, red):

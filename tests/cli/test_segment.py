@@ -58,7 +58,7 @@ def test_from_scenes_to_masks(train, saccade, tmp_path):
     assert 0 < scores["pixel_accuracy"] <= 1
     assert len(scores["per_class"]) == 11
     out = tmp_path / "runs" / "val-drawn"
-    assert {p.name for p in out.iterdir()} == {"scores.json", "confusion.png", "borders.png"}
+    assert {p.name for p in out.iterdir()} == {"scores.json", "confusion.png", "borders.png", "pictures.csv"}
     for name in ("confusion", "borders"):
         with Image.open(out / f"{name}.png") as picture:
             picture.load()

@@ -26,9 +26,14 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
         converter: Any = _texts if get_origin(field.annotation) is tuple else _text
         if {bool, Path} & {field.annotation, *get_args(field.annotation)}:
             converter = None  # cyclopts converts these as pydantic does
-        paths = field.annotation == tuple[Path, ...]  # `--pairs a b`
+        several = field.annotation in (tuple[Path, ...], tuple[str, ...])  # `--pairs a b`
         shown = cyclopts.Parameter(
-            group=group, help=docstrings.get(name), converter=converter, consume_multiple=paths, negative_iterable=()
+            group=group,
+            help=docstrings.get(name),
+            converter=converter,
+            consume_multiple=several,
+            negative_iterable=(),
+            show_default=False if field.default == () else None,
         )
         annotation: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, shown))  # type: ignore[attr-defined]
         keyword = inspect.Parameter.KEYWORD_ONLY

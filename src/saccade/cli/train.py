@@ -11,14 +11,17 @@ from saccade.cli import console
 from saccade.cli.interrupt import import_library
 from saccade.cli.task_options import build, parameters_of, with_options
 from saccade.errors import SaccadeError, UsageError
-from saccade.options import DataOptions, Options
+from saccade.options import ClassDataOptions, DataOptions, Options
 from saccade.tasks.commands import TaskCommands
-from saccade.train.config import TrainConfig, resume_options
+from saccade.train.config import CONFIG, LOCK, TrainConfig, resume_options
 
 if TYPE_CHECKING:
     from saccade.tasks import Task
 
 Recipe = TypeVar("Recipe", bound=Options)
+
+DATA_SHEET = "data.png"  # in the folder of a run
+SPLITS = ("training", "validation")
 
 _PARAMETERS = """
 Parameters
@@ -74,7 +77,8 @@ def prepare_run(name: str, resume: bool, data: DataOptions, recipe: Recipe, conf
         config, recipe = resume_options(folder, config), resume_options(folder, recipe, "recipe")
         data = resume_options(folder, data, "source")
     elif any((folder / part).exists() for part in ("state", "model", "log.jsonl")):
-        remedy = "--resume continues it" if (folder / "state").exists() else "it saved no state to resume from"
+        begun = any((folder / part).exists() for part in ("state", CONFIG, LOCK))
+        remedy = "--resume continues it" if begun else "it saved no state to resume from"
         raise SaccadeError(f"{folder} already holds a run: {remedy}, another --name starts a new one")
     if not data.sources:
         raise UsageError(f"{data.required} is missing: give the pictures to train on")
@@ -87,6 +91,8 @@ def run_training(task: TaskCommands, run: Run) -> None:
     """Train, and print the scores of the best weights."""
     import_library()
     from saccade.device import is_main_process
+    from saccade.tasks.data_sheet import write_data_sheet
+    from saccade.tasks.own_data import describe_split
     from saccade.train import train
     from saccade.train.log import format_scores
 
@@ -97,8 +103,12 @@ def run_training(task: TaskCommands, run: Run) -> None:
     opened = dict.fromkeys(note for dataset in datasets for note in dataset.notes)
     for note in opened:
         console.note(stderr, note)
+    if is_main_process() and write_data_sheet(run.folder / DATA_SHEET, dict(zip(SPLITS, datasets, strict=True)), task):
+        console.note(stderr, f"what was read is drawn in {run.folder / DATA_SHEET}: look at it")
     pretrained = load_pretrained(run.data.weights)
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
+    if isinstance(run.data, ClassDataOptions) and run.data.data is not None and run.data.data.exists():
+        trainable.about["split"] = describe_split(*datasets, run.data)
     read = (note for dataset in datasets for note in dataset.notes if note not in opened)
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
         console.note(stderr, note)

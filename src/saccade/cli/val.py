@@ -1,6 +1,9 @@
 """`saccade val`: scores of a model on annotated pictures."""
 
+import csv
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ def val(
 ) -> None:
     console.check_data(data)
     import_library()
+    from saccade.data.output import write_file
     from saccade.device import join
     from saccade.tasks.loading import is_public_matcher
 
@@ -38,14 +42,38 @@ def val(
     out = out or Path("runs") / f"val-{task.name}"
     out.mkdir(parents=True, exist_ok=True)
     result = commands.evaluate(task, data, split, on_error, place, out, task_options)
-    text = json.dumps(result.scores, ensure_ascii=False, indent=1)
-    (out / "scores.json").write_text(text, encoding="utf-8")
+    scores = {**result.scores, "notes": result.notes}
+    write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())
+    if result.rows:
+        write_file(out / "pictures.csv", _table(result.rows).encode())
+    for note in result.notes:
+        console.note(console.stderr(), note)
     if as_json:
-        print(json.dumps(result.scores, ensure_ascii=False))
+        print(json.dumps(scores, ensure_ascii=False))
         return
     console.line(console.stdout(), f"{task.name} on {result.scores['pictures']} pictures, {place}")
     _print_scores(result, commands)
-    console.line(console.stdout(), f"Charts of the scores are in {out}")
+    each = ", those of each picture in pictures.csv" if result.rows else ""
+    console.line(console.stdout(), f"Charts of the scores are in {out}{each}")
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """As CSV. Names that spreadsheets would take for formulas have an apostrophe in front."""
+    from saccade.data.output import csv_cell
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow([_cell(value, csv_cell) for value in row.values()])
+    return file.getvalue()
+
+
+def _cell(value: Any, text: Callable[[str], str]) -> str:
+    """Empty where there is nothing to score."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else text(str(value))
 
 
 def _print_scores(result: Evaluation, commands: TaskCommands) -> None:
@@ -82,9 +110,10 @@ data
 model
     As for look.
 out
-    Folder for scores.json and charts; default runs/val-MODEL.
+    Folder for scores.json, charts, and pictures.csv with scores of each picture; default runs/val-MODEL.
 split
-    Which split of the data to use, where it has several.
+    Which split of the data to use, where it has several. Of the data that a model was trained on, the part that was
+    held out is scored by default, "all" for all.
 on_error
     What to do with a picture that cannot be read.
 device

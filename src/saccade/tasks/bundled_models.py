@@ -18,6 +18,11 @@ def bundled_folder(name: str) -> Path:
     return Path(str(files("saccade") / "weights" / name))
 
 
+def is_bundled(folder: Path) -> bool:
+    """Whether a model's folder is part of the library."""
+    return folder.resolve().is_relative_to(Path(str(files("saccade"))).resolve())
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json of a model that `saccade train` wrote: its task, network, labels and card."""
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))

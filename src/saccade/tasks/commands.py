@@ -7,13 +7,13 @@ so PyTorch is imported inside its methods only.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.table import Table
 
-from saccade.errors import printable
+from saccade.errors import UsageError, printable
 from saccade.lazy import resolve
 from saccade.options import DataOptions, OnError, Options
 
@@ -33,10 +33,14 @@ class Evaluation:
         scores: goes to scores.json; numbers at the top level are printed. Holds "pictures" (how many were scored) and
             "skipped" (name of a picture -> why it was left out).
         bars: a score, 0 to 1, for each row of the bar chart below the scores; None where it is undefined.
+        rows: what goes to pictures.csv: the scores of each picture, under the same names.
+        notes: on what was scored, one sentence each.
     """
 
     scores: dict[str, Any]
     bars: dict[str, float | None]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class DrawOptions(Options):
@@ -64,6 +68,9 @@ class TaskCommands:
             `saccade.train.train` runs.
         report: "module:function" of the scores of a model on a data set, called as `evaluate`.
         view: "module:Class" of what `look` shows; None for the attention alone.
+        example: "module:function" that draws a picture of a data set with its annotations, as `draw_data_sheet` calls
+            it; None for no sheet.
+        examines: kinds of the sets that `saccade doctor` examines and that `example` draws.
     """
 
     name: ClassVar[str]
@@ -80,6 +87,8 @@ class TaskCommands:
     trainer: ClassVar[str]
     report: ClassVar[str]
     view: ClassVar[str | None] = None
+    example: ClassVar[str | None] = None
+    examines: ClassVar[tuple[str, ...]] = ()
 
     def task_class(self) -> "type[TrainedTask]":
         """The class that `task` names."""
@@ -102,7 +111,7 @@ class TaskCommands:
         self, task: Any, data: Path, split: str | None, on_error: OnError, device: "Device", out: Path, options: Any
     ) -> Evaluation:
         """Scores of a model on a data set; charts go to the folder `out`."""
-        return resolve(self.report)(task, data, split, on_error, device, out)
+        return resolve(self.report)(task, data, split, on_error, device, out, options)
 
     def predict(self, task: Any, pictures: "Iterable[Picture]", options: Any, batch: int) -> Iterator[Any]:
         """A result for each picture, in order; at most `batch` pictures are in memory at once."""
@@ -147,3 +156,13 @@ class TaskCommands:
                 writer.writerow(self.csv_header(result))
             writer.writerows([csv_cell(row[0]), *row[1:]] for row in self.csv_rows(result))
         return file.getvalue()
+
+
+def check_different(**options: Path | None) -> None:
+    """Raises UsageError for two options that name the same folder or file."""
+    seen: dict[Path, str] = {}
+    for name, path in options.items():
+        if path is not None:
+            other = seen.setdefault(path.absolute(), name)
+            if other != name:
+                raise UsageError(f"--{other} and --{name} name the same folder: choose another for one of them")

@@ -140,7 +140,7 @@ def test_a_disk_that_is_full_is_named(tmp_path):
 
     areas = open_coco(tmp_path / "areas.json", NAMES)
     with pytest.raises(DataError, match=r"areas\.json cannot be written there \(full\)"), areas as file:  # noqa: PT012
-        file._file = Full()
+        file._file._file = Full()
         file.add("a.png", segment_masks.ring())
     assert os.listdir(tmp_path) == []
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.options import DataOptions, Options
+from saccade.options import ClassDataOptions, ClassValOptions, Options
 from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.commands import TaskCommands
 
@@ -46,19 +46,30 @@ Examples:
     torchrun --nproc-per-node 8 -m saccade train classify --data pets/
 """
     recipe = ClassifyRecipe
+    data_options = ClassDataOptions
     predict_options = ClassifyPredictOptions
-    evaluates = "A classifier: top-1 and top-5 accuracy, recall per class, calibration; one folder a class."
+    val_options = ClassValOptions
+    evaluates = (
+        "A classifier: top-1 and top-5 accuracy, recall per class, expected calibration error in 15 bins (Guo et al. "
+        "2017); one folder a class, or a table."
+    )
     bars_title = "recall per class"
     task = "saccade.tasks.classify.task:ClassifyTask"
     trainer = "saccade.tasks.classify.training:ClassifyTraining"
     report = "saccade.tasks.classify.report:evaluate"
     view = "saccade.studio.views.classify:ClassifyView"
+    example = "saccade.tasks.classify.example:draw_example"
+    examines = ("classes",)
 
-    def open_splits(self, options: DataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: ClassDataOptions, recipe: ClassifyRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data import splits
+        from saccade.data.class_subset import keep_pictures
 
         assert options.data is not None
-        return splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
+        sets = splits(options.data, options.val, val_fraction=options.val_fraction, on_error=options.on_error)
+        if not options.classes:
+            return sets
+        return keep_pictures(sets[0], options.classes), keep_pictures(sets[1], options.classes)
 
     def predict(
         self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int

@@ -1,20 +1,31 @@
 """Scores of a classifier on a data set, as numbers and as charts."""
 
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from saccade.data import ImageFolder
+from saccade.data.class_subset import keep_pictures
 from saccade.device import Device
 from saccade.errors import SaccadeError
-from saccade.options import OnError
+from saccade.options import ClassValOptions, OnError
 from saccade.tasks.classify.draw import draw_calibration
 from saccade.tasks.classify.scores import confusion, score
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.confusion import draw_confusion
+from saccade.tasks.own_data import evaluation_set
 
 
 def evaluate(
-    task: ClassifyTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+    task: ClassifyTask,
+    data: Path,
+    split: str | None,
+    on_error: OnError,
+    device: Device,
+    out: Path,
+    options: ClassValOptions,
 ) -> Evaluation:
     """Accuracy, calibration and recall of each class; confusion.png and calibration.png go to `out`.
 
@@ -23,7 +34,11 @@ def evaluate(
         raise SaccadeError(
             f"{task.name} classifies videos, and val scores classifiers of pictures; predict reads videos"
         )
-    dataset = ImageFolder(data, classes=task.labels, on_error=on_error, split=split)
+
+    def opened(split: str | None, classes: list[str] | None) -> ImageFolder:
+        return ImageFolder(data, classes=classes, on_error=on_error, split=split)
+
+    dataset, notes = evaluation_set(task, data, split, on_error, options.classes, opened, keep_pictures)
     probabilities, labels = task.val(dataset, device)
     matrix = confusion(probabilities, labels)
     counts = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
@@ -32,4 +47,18 @@ def evaluate(
     draw_confusion(matrix, task.labels).save(out / "confusion.png")
     draw_calibration(probabilities, labels).save(out / "calibration.png")
     scores = {"pictures": len(labels), "per_class": per_class, "skipped": dataset.skipped}
-    return Evaluation({**score(probabilities, labels), **scores}, per_class)
+    names = [name for name in dataset.names if name not in dataset.skipped]
+    rows = _rows(names, probabilities, labels, task.labels)
+    return Evaluation({**score(probabilities, labels), **scores}, per_class, rows, [*notes, *dataset.notes])
+
+
+def _rows(names: list[str], probabilities: Tensor, truth: Tensor, classes: list[str]) -> list[dict[str, Any]]:
+    """True and predicted class of each picture with their probabilities."""
+    best, predicted = probabilities.max(dim=1)
+    true = probabilities.gather(1, truth[:, None])[:, 0]
+    columns = zip(names, truth.tolist(), predicted.tolist(), best.tolist(), true.tolist(), strict=True)
+    return [
+        {"name": name, "true": classes[t], "predicted": classes[p], "correct": int(t == p),
+         "probability": sure, "true_probability": of_true}
+        for name, t, p, sure, of_true in columns
+    ]  # fmt: skip

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.options import DataOptions
-from saccade.tasks.commands import DrawOptions, TaskCommands
+from saccade.options import ClassDataOptions
+from saccade.tasks.commands import TaskCommands, check_different
+from saccade.tasks.detect.options import DetectPredictOptions, DetectValOptions
 from saccade.tasks.detect.recipe import DetectRecipe
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from saccade.tasks.artifacts import ArtifactWriter
     from saccade.tasks.detect.result import Detection
     from saccade.tasks.detect.task import BaseDetectTask
-
-
-class DetectPredictOptions(DrawOptions):
-    """Options of `predict` with a detector."""
-
-    threshold: Annotated[float | None, Field(ge=0, le=1)] = None
-    """Lowest score of an object, 0 to 1; default: that of the best F1 on the model's validation pictures, else 0.5."""
 
 
 class DetectCommands(TaskCommands):
@@ -46,8 +39,14 @@ Examples:
     saccade train detect --name cells --resume
 """
     recipe = DetectRecipe
+    data_options = ClassDataOptions
     predict_options = DetectPredictOptions
-    evaluates = "A detector: mAP, mAP50 per class, recall of relations; COCO JSON, Pascal VOC, YOLO, scenes:N."
+    val_options = DetectValOptions
+    evaluates = (
+        "A detector: COCO's mAP (small, medium and large by the area that the annotation states, else the box's), "
+        "mAP50 per class, F1 at the model's threshold and at the best one, recall of relations; COCO JSON, Pascal VOC, "
+        "YOLO, scenes:N."
+    )
     items = "pictures or annotations"
     bars_title = "mAP50 per class"
     frame_score = "frames with it"
@@ -55,16 +54,22 @@ Examples:
     trainer = "saccade.tasks.detect.training:DetectTraining"
     report = "saccade.tasks.detect.report:evaluate"
     view = "saccade.studio.views.detect:DetectView"
+    example = "saccade.tasks.detect.example:draw_example"
+    examines = ("boxes",)
 
-    def open_splits(self, options: DataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: ClassDataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data.class_subset import ObjectSubset
         from saccade.data.objects.sets import object_splits
         from saccade.tasks.scenes import scene_splits
 
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
-        if scenes is not None:
-            return scenes
-        return object_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+        sets = scenes or object_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+        return (
+            (ObjectSubset(sets[0], options.classes), ObjectSubset(sets[1], options.classes))
+            if options.classes
+            else sets
+        )
 
     def predict(
         self, task: "BaseDetectTask", pictures: "Iterable[Picture]", options: DetectPredictOptions, batch: int
@@ -75,12 +80,21 @@ Examples:
         self, task: "BaseDetectTask", options: DetectPredictOptions, files: Sequence[Path]
     ) -> "list[ArtifactWriter]":
         from saccade.tasks.artifacts import DrawingWriter
+        from saccade.tasks.detect.artifacts import CocoWriter, CropWriter, YoloWriter
         from saccade.tasks.detect.draw import draw_detections
 
         def painter(video: bool) -> "Callable[[Image.Image, Detection], Image.Image]":
             return lambda image, result: draw_detections(image, result.found, task.labels, task.relations, threshold=0)
 
-        return [] if options.draw is None else [DrawingWriter(options.draw, files, painter)]
+        check_different(draw=options.draw, yolo=options.yolo, crops=options.crops)
+        writers: list[ArtifactWriter] = []
+        if options.coco is not None:  # first: a failure of the others must also abort this file
+            writers.append(CocoWriter(options.coco, files, task))
+        if options.yolo is not None:
+            writers.append(YoloWriter(options.yolo, files, task))
+        if options.crops is not None:
+            writers.append(CropWriter(options.crops, files, task))
+        return writers if options.draw is None else [*writers, DrawingWriter(options.draw, files, painter)]
 
     def frame_scores(self, result: "Detection") -> dict[str, float]:
         return dict.fromkeys(result.labels, 1.0)

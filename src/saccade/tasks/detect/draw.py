@@ -1,6 +1,5 @@
 """Detections, precision-recall curves and confusion matrices as pictures."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Int
@@ -10,7 +9,20 @@ from torch import Tensor
 from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import Curve
-from saccade.tasks.drawing import FAINT, INK, PALETTE, PAPER, Overlay, colour, enlarged, font, ink_on, short
+from saccade.tasks.drawing import (
+    FAINT,
+    INK,
+    PALETTE,
+    PAPER,
+    Overlay,
+    colour,
+    corners,
+    curve_between,
+    enlarged,
+    font,
+    ink_on,
+    short,
+)
 
 _CROWDED = 12  # boxes from which on labels are smaller
 
@@ -36,12 +48,12 @@ def draw_detections(
     for i in shown:  # the highest score last, on top
         overlay.box(boxes[i], colour(int(found.labels[i])), 2.5 if len(shown) <= _CROWDED else 2)
     links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
-    curves = {pair: _curve(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
+    curves = {pair: curve_between(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
     for curve in curves.values():
         overlay.arrow(curve, PAPER)
     for i in reversed(shown):
         text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
-        overlay.label(text, _corners(boxes[i]), colour(int(found.labels[i])), size)
+        overlay.label(text, corners(boxes[i]), colour(int(found.labels[i])), size)
     for pair, names in links.items():
         curve = curves[pair]
         places = [(*curve[round(t * (len(curve) - 1))], "mm") for t in (0.5, 0.4, 0.6, 0.3, 0.7)]
@@ -92,13 +104,16 @@ def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Imag
     return canvas.reduce(fine)
 
 
-def draw_detection_confusion(matrix: Int[Tensor, "classes+1 classes+1"], classes: Sequence[str]) -> Image.Image:
-    """`detection_confusion` in percent of the true objects of the row's class; the last row, the false positives, in
-    percent of the true objects of the column's class."""
+def draw_detection_confusion(
+    matrix: Int[Tensor, "classes+1 classes+1"], classes: Sequence[str], threshold: float = 0.5
+) -> Image.Image:
+    """`detection_confusion` at `threshold`, in percent of the true objects of the row's class; the last row, the false
+    positives, in percent of the true objects of the column's class."""
     counts = matrix.float()
     share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     share[-1, :-1] = counts[-1, :-1] / counts[:-1].sum(dim=1).clamp(min=1)
-    note = "rows: true class   columns: predicted class\n% of the row's objects;\nlast row: of the column's objects"
+    note = "rows: true class   columns: predicted class\n% of the row's objects;\nlast row: of the column's objects\n"
+    note += f"detections with a score of at least {threshold:.3g}"
     return draw_confusion(matrix, [*classes, "(background)"], [*classes, "(missed)"], share, note)
 
 
@@ -116,37 +131,6 @@ def _links(
         if pair in links or len(links) < most:
             links.setdefault(pair, []).append(relations[relation])
     return links
-
-
-def _curve(a: Sequence[float], b: Sequence[float], unit: float) -> list[tuple[float, float]]:
-    """From the centre of one box to just before the other's, curved to the left: opposite arrows do not overlap."""
-    (x0, y0), (x1, y1) = (((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (a, b))
-    length = math.hypot(x1 - x0, y1 - y0)
-    if length < 1e-6:  # concentric boxes: a loop out of the centre
-        x1, length = x0 + 24 * unit, 24 * unit
-    bend = min(0.16 * length, 60 * unit)
-    middle = ((x0 + x1) / 2 + bend * (y1 - y0) / length, (y0 + y1) / 2 - bend * (x1 - x0) / length)
-    end = 1 - min(0.2, 10 * unit / length)
-    points = []
-    for i in range(25):
-        t = end * i / 24
-        weights = ((1 - t) ** 2, 2 * t * (1 - t), t**2)
-        points.append(
-            (
-                weights[0] * x0 + weights[1] * middle[0] + weights[2] * x1,
-                weights[0] * y0 + weights[1] * middle[1] + weights[2] * y1,
-            )
-        )
-    return points
-
-
-def _corners(box: Sequence[float]) -> list[tuple[float, float, str]]:
-    """Positions of a label: above the box first, then inside, below and beside it."""
-    left, top, right, bottom = box
-    return [
-        (left, top, "lb"), (right, top, "rb"), (left, top, "lt"), (left, bottom, "lt"), (right, bottom, "rt"),
-        (right, top, "rt"), (left, bottom, "lb"), (right, bottom, "rb"), (right, top, "lt"), (left, top, "rt"),
-    ]  # fmt: skip
 
 
 def _dark(rank: int) -> tuple[int, int, int]:

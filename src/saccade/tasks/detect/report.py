@@ -3,35 +3,128 @@
 from pathlib import Path
 from typing import Any
 
-from saccade.data.objects import ObjectSet
+from saccade.data.class_subset import ObjectSubset
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.sets import open_objects
 from saccade.device import Device
+from saccade.errors import UsageError, printable
 from saccade.options import OnError
+from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
-from saccade.tasks.detect.matches import detection_confusion
+from saccade.tasks.detect.matches import detection_confusion, match
 from saccade.tasks.detect.mistakes import draw_mistakes
+from saccade.tasks.detect.options import DetectValOptions
+from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
-from saccade.tasks.detect.task import BaseDetectTask, DetectTask
+from saccade.tasks.detect.task import BaseDetectTask, DetectTask, of_classes
+from saccade.tasks.detect.threshold import OperatingPoint, Ranking
+from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 
 
 def evaluate(
-    task: BaseDetectTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+    task: BaseDetectTask,
+    data: Path,
+    split: str | None,
+    on_error: OnError,
+    device: Device,
+    out: Path,
+    options: DetectValOptions,
 ) -> Evaluation:
-    """mAP, and recall of relations; curves.png, confusion.png and mistakes.png go to `out`."""
-    dataset: ObjectSet | None = evaluation_scenes(data, task.preprocess.size if isinstance(task, DetectTask) else 128)
-    if dataset is None:
-        dataset = open_objects(
-            data, split=split, on_error=on_error, classes=task.labels, relations=task.relations or None
-        )
+    """mAP, F1, and recall of relations; curves.png, confusion.png and mistakes.png go to `out`. Confusions, errors and
+    F1 are at the model's threshold, or at that of the best F1 where the model keeps none."""
+    _check_keeps(task, options)
+    dataset, notes = _evaluation_set(task, data, split, on_error, options)
     found, truth = task.val(dataset, device)
+    if options.classes:
+        found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
+    ranking = Ranking(found, truth)
+    best = ranking.best()
+    threshold = task.threshold if "threshold" in task.card or best is None else best.threshold
+    scores |= _f1_scores(ranking.at(threshold), best, threshold)
+    notes += _keep(task, best, options)
     draw_pr_curves(pr_curves(found, truth, task.labels)).save(out / "curves.png")
-    draw_detection_confusion(detection_confusion(found, truth, task.labels), task.labels).save(out / "confusion.png")
+    confusion = detection_confusion(found, truth, task.labels, threshold)
+    draw_detection_confusion(confusion, task.labels, threshold).save(out / "confusion.png")
     read = [i for i in range(len(dataset)) if dataset.names[i] not in dataset.skipped]
-    draw_mistakes(lambda i: dataset.picture(read[i]).image, found, truth, task.labels).save(out / "mistakes.png")
+    picture = lambda i: dataset.picture(read[i]).image  # noqa: E731
+    draw_mistakes(picture, found, truth, task.labels, threshold).save(out / "mistakes.png")
     scores |= {"pictures": len(truth), "skipped": dataset.skipped}
-    return Evaluation(scores, {name: one["mAP50"] for name, one in scores["per_class"].items()})
+    rows = [_row(dataset.names[i], *pair, threshold) for i, *pair in zip(read, found, truth, strict=True)]
+    per_class = {name: one["mAP50"] for name, one in scores["per_class"].items()}
+    return Evaluation(scores, per_class, rows, [*notes, *dataset.notes])
+
+
+def _evaluation_set(
+    task: BaseDetectTask, data: Path, split: str | None, on_error: OnError, options: DetectValOptions
+) -> tuple[Any, list[str]]:
+    scenes = evaluation_scenes(data, task.preprocess.size if isinstance(task, DetectTask) else 128)
+    if scenes is not None:
+        return (ObjectSubset(scenes, options.classes, task.labels) if options.classes else scenes), []
+
+    def opened(split: str | None, classes: list[str] | None) -> Any:
+        return open_objects(data, split, on_error, classes, task.relations or None)
+
+    return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectSubset)
+
+
+def _f1_scores(here: OperatingPoint | None, best: OperatingPoint | None, threshold: float) -> dict[str, float | None]:
+    return {
+        "threshold": threshold,
+        "F1": None if here is None else here.f1,
+        "precision": None if here is None else here.precision,
+        "recall": None if here is None else here.recall,
+        "best_F1": None if best is None else best.f1,
+        "best_threshold": None if best is None else best.threshold,
+    }
+
+
+def _check_keeps(task: BaseDetectTask, options: DetectValOptions) -> None:
+    """Raises UsageError for --keep-threshold with a model that cannot keep one."""
+    if options.keep_threshold and not _can_keep(task):
+        raise UsageError(
+            f"--keep-threshold: {printable(task.name)} is no model of `saccade train` of your own; give its threshold "
+            "to predict and look with --threshold"
+        )
+
+
+def _can_keep(task: BaseDetectTask) -> bool:
+    return isinstance(task, DetectTask) and task.folder is not None and not is_bundled(task.folder)
+
+
+def _keep(task: BaseDetectTask, best: OperatingPoint | None, options: DetectValOptions) -> list[str]:
+    """Write the best threshold to the model where it has none yet, or that is wanted. Returns a note on it."""
+    wanted = "threshold" not in task.card if options.keep_threshold is None else options.keep_threshold
+    if best is None or not wanted or not _can_keep(task):
+        return []
+    assert isinstance(task, DetectTask)
+    before = task.threshold
+    task.update_card(threshold=best.threshold)
+    return [
+        f"the threshold {best.threshold:g}, with the best F1 here, is kept with the model: predict and look show "
+        f"objects from it on (before: {before:g})"
+    ]
+
+
+def _row(name: str, found: Detections, truth: ObjectAnnotations, threshold: float) -> dict[str, Any]:
+    """Numbers of objects, detections and errors of one picture, and its F1."""
+    kinds = [each.kind for each in match(found, truth, threshold)]
+    correct, missed = kinds.count("correct"), len([each for each in kinds if each == "missed"])
+    shown = len(kinds) - missed
+    objects = 0 if truth.crowd is None else int((~truth.crowd).sum())
+    return {
+        "name": name,
+        "objects": objects,
+        "found": shown,
+        "correct": correct,
+        "missed": objects - correct,
+        "wrong_class": kinds.count("classification"),
+        "badly_placed": kinds.count("localization"),
+        "duplicate": kinds.count("duplicate"),
+        "background": kinds.count("background"),
+        "F1": 2 * correct / (shown + objects) if shown + objects else None,
+    }

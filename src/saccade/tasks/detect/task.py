@@ -197,3 +197,11 @@ def filter_by_score(found: Detections, threshold: float) -> Detections:
         return objects
     keep = (found.relation_scores >= threshold) & (found.relations[:, [0, 2]] < n).all(dim=1)
     return replace(objects, relations=found.relations[keep], relation_scores=found.relation_scores[keep])
+
+
+def of_classes(found: Detections, classes: list[int]) -> Detections:
+    """Objects of these classes, without relations."""
+    keep = torch.isin(found.labels, torch.tensor(classes))
+    queries = None if found.queries is None else found.queries[keep]
+    masks = None if found.masks is None else tuple(m for m, k in zip(found.masks, keep.tolist(), strict=True) if k)
+    return Detections(found.boxes[keep], found.scores[keep], found.labels[keep], queries=queries, masks=masks)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from saccade.errors import UsageError
+from saccade.lazy import resolve
 from saccade.options import OnError, Options
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.generate.data_options import GenerateDataOptions
@@ -68,6 +69,8 @@ Examples:
     task = "saccade.tasks.generate.task:GenerateTask"
     trainer = "saccade.tasks.generate.training:GenerateTraining"
     report = "saccade.tasks.generate.report:evaluate"
+    example = "saccade.tasks.captioned_example:draw_example"
+    examines = ("captions", "films", "pairs")
 
     def open_splits(self, options: GenerateDataOptions, recipe: GenerateRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.tasks.captions import captioned_splits, without_long_captions
@@ -97,7 +100,7 @@ Examples:
         options: GenerateValOptions,
     ) -> Evaluation:
         if options == GenerateValOptions() and not data.exists():
-            return super().evaluate(task, data, split, on_error, device, out, options)
+            return resolve(self.report)(task, data, split, on_error, device, out)
         from saccade.tasks.generate.pair_report import evaluate_pictures
         from saccade.tasks.generate.task import GenerateTask
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import DataError, UsageError, printable
+from saccade.lazy import resolve
 from saccade.options import DataOptions, OnError, Options
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.match.recipe import MatchRecipe
@@ -72,6 +73,8 @@ Examples:
     trainer = "saccade.tasks.match.training:MatchTraining"
     report = "saccade.tasks.match.report:evaluate"
     view = "saccade.studio.views.match:MatchView"
+    example = "saccade.tasks.captioned_example:draw_example"
+    examines = ("captions",)
 
     def open_splits(self, options: DataOptions, recipe: MatchRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.tasks.captions import captioned_splits
@@ -96,7 +99,7 @@ Examples:
         options: MatchValOptions,
     ) -> Evaluation:
         if options.held_out is None:
-            return super().evaluate(task, data, split, on_error, device, out, options)
+            return resolve(self.report)(task, data, split, on_error, device, out)
         if split is not None:
             raise UsageError(f"--split {split} and --held-out are given: use one of them")
         from saccade.tasks.match.report import evaluate_held_out

@@ -1,15 +1,13 @@
 """Masks and COCO annotations that `predict` writes."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from saccade.data import output
-from saccade.data.files import is_video
-from saccade.errors import DataError
 from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
+from saccade.tasks.coco_file import relative_names
 from saccade.tasks.segment.coco import open_coco
 from saccade.tasks.segment.colours import index_png
 from saccade.tasks.segment.result import Segmentation
@@ -36,7 +34,7 @@ class CocoWriter(ArtifactWriter):
     def __init__(self, out: Path, files: Sequence[Path], task: BaseSegmentTask):
         output.check_writable(out, files)
         self.message = f"The areas are in {out}"
-        self._names = _relative_names(files)
+        self._names = relative_names(files, "coco")
         self._writing = open_coco(out, task.labels, f"class areas predicted by {task.name}")
 
     def __enter__(self) -> Self:
@@ -51,17 +49,3 @@ class CocoWriter(ArtifactWriter):
     def add(self, frame: Frame, result: Segmentation) -> None:
         name = self._names[frame.file]
         self._areas.add(name if frame.video is None else f"{name}/{frame.index:06}.png", result.mask)
-
-
-def _relative_names(files: Sequence[Path]) -> dict[Path, str]:
-    """`file_name` of COCO: relative to the folder that holds all files; of a video, the folder of its frames."""
-    try:
-        root = os.path.commonpath([file.absolute().parent for file in files])
-    except ValueError as error:
-        raise DataError("the pictures lie on several drives; --coco needs them in one folder") from error
-    names = {}
-    for file in files:
-        name = Path(os.path.relpath(file.absolute(), root))
-        name = name.with_suffix("") if is_video(file) else name
-        names[file] = os.fsencode(name.as_posix()).decode(errors="backslashreplace")
-    return names

@@ -5,23 +5,20 @@ polygons have no holes, and polygons of pixel masks are no shorter. pycocotools 
 wherever they read polygons, also with iscrowd 0.
 """
 
-import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as coder
 from jaxtyping import UInt8
 from torch import Tensor
 
-from saccade.data.output import atomic_write, write_error
+from saccade.data.class_subset import NOTHING
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import DataError
-
-NOTHING = ("background", "void", "null", "unlabeled", "unlabelled")  # names of "no class", for class 0 only
+from saccade.tasks.coco_file import CocoFile, open_coco_file
 
 
 def has_background(classes: Sequence[str]) -> bool:
@@ -59,57 +56,24 @@ def annotations(mask: UInt8[Tensor, "y x"], ids: dict[int, int]) -> Iterator[dic
         }
 
 
-class CocoFile:
-    """A COCO file that is written picture by picture, in constant memory; `open_coco` opens it.
+class AreasFile:
+    """A COCO file of class areas; `open_coco` opens it."""
 
-    Every method raises DataError if the file cannot be written."""
-
-    def __init__(self, out: Path, file: IO[bytes], images: IO[bytes], classes: Sequence[str], about: str) -> None:
-        self._out, self._file, self._images, self.ids = out, file, images, categories(classes)
-        self.pictures = self.areas = 0
-        named = [{"id": number, "name": classes[i]} for i, number in self.ids.items()]
-        start = b'{"info": %s,\n"categories": %s,\n"annotations": [' % (_json({"description": about}), _json(named))
-        self._write(file, start)
+    def __init__(self, file: CocoFile, classes: Sequence[str]) -> None:
+        self._file, self.ids = file, categories(classes)
 
     def add(self, file_name: str, mask: UInt8[Tensor, "y x"]) -> None:
-        """Write the areas of one picture. file_name: relative to the image folder."""
-        self.pictures += 1
-        height, width = mask.shape
-        image = {"id": self.pictures, "file_name": file_name, "width": width, "height": height}
-        self._write(self._images, (b",\n" if self.pictures > 1 else b"\n") + _json(image))
-        for area in annotations(mask, self.ids):
-            self.areas += 1
-            numbered = {"id": self.areas, "image_id": self.pictures, **area}
-            self._write(self._file, (b",\n" if self.areas > 1 else b"\n") + _json(numbered))
-
-    def finish(self) -> None:
-        """Append the list of images, which is complete only at the end."""
-        self._write(self._file, b'],\n"images": [')
-        self._images.seek(0)
-        while piece := self._images.read(1 << 20):
-            self._write(self._file, piece)
-        self._write(self._file, b"]}\n")
-
-    def _write(self, file: IO[bytes], piece: bytes) -> None:
-        try:
-            file.write(piece)
-        except OSError as error:
-            raise write_error(self._out, error) from error
+        """Write the areas of one picture. file_name: relative to the image folder. Raises DataError as `annotations`
+        and `CocoFile` do."""
+        self._file.add_picture(file_name, (mask.shape[0], mask.shape[1]), annotations(mask, self.ids))
 
 
 @contextmanager
-def open_coco(out: Path, classes: Sequence[str], about: str = "") -> Iterator[CocoFile]:
-    """A COCO JSON file at `out`, complete when the context is left, or absent.
-
-    about: its info.description. Raises DataError if it cannot be written."""
-    with atomic_write(out) as file, tempfile.TemporaryFile() as images:
-        areas = CocoFile(out, file, images, classes, about)
-        yield areas
-        areas.finish()
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
+def open_coco(out: Path, classes: Sequence[str], about: str = "") -> Iterator[AreasFile]:
+    """As `open_coco_file`, for the areas of these classes."""
+    named = {number: classes[i] for i, number in categories(classes).items()}
+    with open_coco_file(out, named, about) as file:
+        yield AreasFile(file, classes)
 
 
 def _text(counts: bytes | str) -> str:

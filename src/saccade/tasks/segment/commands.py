@@ -8,8 +8,8 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import UsageError, printable
-from saccade.options import DataOptions
-from saccade.tasks.commands import DrawOptions, TaskCommands
+from saccade.options import ClassDataOptions, ClassValOptions
+from saccade.tasks.commands import DrawOptions, TaskCommands, check_different
 from saccade.tasks.segment.recipe import SegmentRecipe
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class SegmentPredictOptions(DrawOptions):
     masks: Path | None = None
     """Folder for PNGs that hold the class index of each pixel; of a video, a folder with one for each frame."""
     coco: Path | None = None
-    """File for the class areas of all pictures as COCO JSON, exact to the pixel: one run-length-encoded annotation for
-    each class of a picture. A first class called background, void, null or unlabelled is left out."""
+    """As of detectors."""
     size: Annotated[int | None, Field(ge=1, le=MAX_SIDE)] = None
     """Shorter side in pixels to which pictures are resized first; default: as trained. A larger one gives finer
     boundaries and takes longer."""
@@ -54,8 +53,14 @@ Examples:
     saccade train segment --name streets --resume
 """
     recipe = SegmentRecipe
+    data_options = ClassDataOptions
     predict_options = SegmentPredictOptions
-    evaluates = "A segmenter: mIoU, Dice, boundary F; index PNGs, colour-coded masks, COCO JSON, scenes:N."
+    val_options = ClassValOptions
+    evaluates = (
+        "A segmenter: mIoU and Dice (pixels are summed over all pictures, then the classes averaged; a class that is "
+        "neither in the masks nor predicted is left out), boundary F; index PNGs, colour-coded masks, COCO JSON, "
+        "scenes:N."
+    )
     items = "pictures or masks"
     bars_title = "IoU per class"
     frame_score = "mean share"
@@ -63,8 +68,11 @@ Examples:
     trainer = "saccade.tasks.segment.training:SegmentTraining"
     report = "saccade.tasks.segment.report:evaluate"
     view = "saccade.studio.views.segment:SegmentView"
+    example = "saccade.tasks.segment.example:draw_example"
+    examines = ("masks",)
 
-    def open_splits(self, options: DataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: ClassDataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
+        from saccade.data.class_subset import SegmentSubset
         from saccade.data.scenes.segments import SceneSegments
         from saccade.data.segments.sets import segment_splits
         from saccade.tasks.scenes import scene_splits
@@ -72,8 +80,12 @@ Examples:
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
         if scenes is not None:
-            return SceneSegments(scenes[0]), SceneSegments(scenes[1])
-        return segment_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+            sets: tuple[Any, Any] = SceneSegments(scenes[0]), SceneSegments(scenes[1])
+        else:
+            sets = segment_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+        if not options.classes:
+            return sets
+        return SegmentSubset(sets[0], options.classes), SegmentSubset(sets[1], options.classes)
 
     def predict(
         self, task: "BaseSegmentTask", pictures: "Iterable[Picture]", options: SegmentPredictOptions, batch: int
@@ -92,12 +104,7 @@ Examples:
         from saccade.tasks.artifacts import DrawingWriter
         from saccade.tasks.segment.artifacts import CocoWriter, MaskWriter
 
-        if (
-            options.draw is not None
-            and options.masks is not None
-            and options.draw.absolute() == options.masks.absolute()
-        ):
-            raise UsageError("--draw and --masks name the same folder: choose another for one of them")
+        check_different(draw=options.draw, masks=options.masks)
         writers: list[ArtifactWriter] = []
         if options.coco is not None:  # first: a failure of the others must also abort this file
             writers.append(CocoWriter(options.coco, files, task))

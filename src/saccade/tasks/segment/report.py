@@ -1,13 +1,15 @@
 """Scores of a segmenter on a data set, as numbers and as charts."""
 
 from pathlib import Path
+from typing import Any
 
+from saccade.data.class_subset import SegmentSubset
 from saccade.data.scenes.segments import SceneSegments
-from saccade.data.segments import SegmentSet
 from saccade.data.segments.sets import open_segments
 from saccade.device import Device
-from saccade.options import OnError
+from saccade.options import ClassValOptions, OnError
 from saccade.tasks.commands import Evaluation
+from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 from saccade.tasks.segment.draw import draw_segment_confusion
 from saccade.tasks.segment.mistakes import WorstBoundaries, draw_worst_boundaries
@@ -16,22 +18,41 @@ from saccade.tasks.segment.task import BaseSegmentTask, SegmentTask
 
 
 def evaluate(
-    task: BaseSegmentTask, data: Path, split: str | None, on_error: OnError, device: Device, out: Path
+    task: BaseSegmentTask,
+    data: Path,
+    split: str | None,
+    on_error: OnError,
+    device: Device,
+    out: Path,
+    options: ClassValOptions,
 ) -> Evaluation:
     """mIoU, Dice and boundary scores; confusion.png and borders.png go to `out`."""
+    dataset, notes = _evaluation_set(task, data, split, on_error, options)
+    total, worst, rows = SegmentScores(task.labels), WorstBoundaries(task.labels), list[dict[str, Any]]()
+    for i, predicted, truth in task.val(dataset, device):
+        scores = SegmentScores(task.labels)
+        scores.add(predicted, truth, dataset.names[i])
+        total = SegmentScores.from_sums(task.labels, total.sums + scores.sums)
+        worst.add(i, predicted, truth, dataset.names[i])
+        figures = {name: value for name, value in scores.result().items() if name != "per_class"}
+        rows.append({"name": dataset.names[i], **figures})
+    draw_segment_confusion(total.confusion, task.labels).save(out / "confusion.png")
+    draw_worst_boundaries(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
+    result = {**total.result(), "pictures": len(rows), "skipped": dataset.skipped}
+    per_class = {name: one["IoU"] for name, one in result["per_class"].items()}
+    return Evaluation(result, per_class, rows, [*notes, *dataset.notes])
+
+
+def _evaluation_set(
+    task: BaseSegmentTask, data: Path, split: str | None, on_error: OnError, options: ClassValOptions
+) -> tuple[Any, list[str]]:
     size = (task.preprocess.shortest or min(task.preprocess.size)) if isinstance(task, SegmentTask) else 128
     scenes = evaluation_scenes(data, size)
-    dataset: SegmentSet
     if scenes is not None:
-        dataset = SceneSegments(scenes)
-    else:
-        dataset = open_segments(data, split=split, on_error=on_error, classes=task.labels)
-    scores, worst, count = SegmentScores(task.labels), WorstBoundaries(task.labels), 0
-    for i, predicted, truth in task.val(dataset, device):
-        scores.add(predicted, truth, dataset.names[i])
-        worst.add(i, predicted, truth, dataset.names[i])
-        count += 1
-    draw_segment_confusion(scores.confusion, task.labels).save(out / "confusion.png")
-    draw_worst_boundaries(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
-    result = {**scores.result(), "pictures": count, "skipped": dataset.skipped}
-    return Evaluation(result, {name: one["IoU"] for name, one in result["per_class"].items()})
+        drawn = SceneSegments(scenes)
+        return (SegmentSubset(drawn, options.classes, task.labels) if options.classes else drawn), []
+
+    def opened(split: str | None, classes: list[str] | None) -> Any:
+        return open_segments(data, split=split, on_error=on_error, classes=classes)
+
+    return evaluation_set(task, data, split, on_error, options.classes, opened, SegmentSubset)
