@@ -6,7 +6,9 @@ import torch
 from saccade.layers import BoxBias
 from saccade.models import preset
 from saccade.models.detector import DenoisingQueries, Detector, DetectorConfig, refine_boxes, sinusoidal_embedding
+from saccade.models.masks import MaskHead
 from saccade.models.relations import pair_geometry
+from saccade.ops.instances import box_offsets, mask_logits
 
 CLASSES, QUERIES, RELATIONS = 5, 7, 3
 
@@ -107,3 +109,41 @@ def test_gradients_reach_every_weight():
     sum(part.square().sum() for part in parts).backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
+
+
+def test_a_detector_of_boxes_is_the_same_as_before_masks():
+    """Masks come after all other weights: the same seed gives the same boxes with and without them, bit for bit."""
+    picture, models = torch.randn(2, 3, 12, 20), []
+    for channels in (0, 8):
+        torch.manual_seed(7)
+        vit = preset("tiny", depth=2, patch=4, window=8, grid=(3, 5))
+        models.append(
+            Detector(DetectorConfig(vit=vit, classes=3, queries=5, relations=2, mask_channels=channels)).eval()
+        )
+    bare, outlined = models
+    assert {n for n in outlined.state_dict() if n not in bare.state_dict()} == {
+        n for n in outlined.state_dict() if n.startswith("mask_head.")
+    }
+    assert all(torch.equal(value, outlined.state_dict()[name]) for name, value in bare.state_dict().items())
+    assert bare(picture).masks is None
+    for a, b in zip(bare(picture).boxes, outlined(picture).boxes, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_masks_have_a_query_each_and_features_of_every_pixel():
+    model = tiny(mask_channels=8)
+    masks = model(torch.randn(2, 3, 13, 23), some_noise(2, 4)).masks  # 12 x 20 pixels in whole patches
+    assert masks is not None
+    assert masks.queries.shape == (2, 4 + QUERIES, 3 * 8 + 6)
+    assert masks.pixels.shape == (2, 8, 12, 20)
+
+
+def test_a_new_mask_is_the_ellipse_in_its_box():
+    torch.manual_seed(0)
+    head = MaskHead(width=24, patch=4, channels=8, image_channels=3)
+    masks = head(torch.randn(1, 2, 24) * 0, torch.randn(1, 3, 5, 24), torch.randn(1, 3, 12, 20))
+    boxes = torch.tensor([[6.0, 6.0, 8.0, 10.0], [14.0, 5.0, 6.0, 6.0]])
+    y, x = torch.meshgrid(torch.arange(12) + 0.5, torch.arange(20) + 0.5, indexing="ij")
+    offsets = box_offsets(torch.stack([x, y], -1).flatten(0, 1).expand(2, -1, 2), boxes)
+    logits = mask_logits(masks.queries[0], masks.pixels[0].flatten(1).T.expand(2, -1, -1) * 0, offsets)
+    assert torch.equal(logits > 0, offsets.square().sum(dim=-1) < 1)
