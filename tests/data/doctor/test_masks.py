@@ -141,3 +141,20 @@ def test_classes_called_mask_are_classes(tmp_path, kinds):
     report = examine(tmp_path / "set").report
     assert report.format == "class folders"
     assert report.splits["all"].objects == dict.fromkeys(kinds, 5)
+
+
+def test_what_masks_have_in_common(tmp_path):
+    blank = write(tmp_path / "blank", masks=lambda i: indices(i, ignored=False) * 0)
+    (finding,) = [each for each in examine(blank).report.findings if each.kind == "mask of one class"]
+    assert (finding.severity, finding.count) == ("error", 1)
+    assert finding.places[0].endswith("which value stands for them")
+    assert "is 'sky' (5 masks): there is nothing to tell apart" in finding.places[0]
+    alike = tmp_path / "alike"
+    for name in "abcd":
+        write(alike, f"images/{name}.png", f"masks/{name}.png", splits={"": "a"})
+        picture(NAMES.index(name)).resize((17, 13)).save(alike / "images" / f"{name}.png")
+    assert found(alike) == {"mask alike": 1}
+    drawn = write(tmp_path / "drawn")
+    for i, name in enumerate(NAMES):
+        coloured(indices(i)).save(drawn / "images" / f"{name}.png")
+    assert found(drawn)["picture drawn"] == 5

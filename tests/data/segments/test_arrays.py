@@ -12,7 +12,7 @@ from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
 
-from .masked_sets import SIZES, grey, indices, write
+from .masked_sets import NAMES, SIZES, coloured, grey, indices, write
 
 FIT = Preprocess((29, 37), resize="letterbox")
 
@@ -87,3 +87,18 @@ def test_a_set_whose_masks_have_other_sizes(tmp_path):
     dataset.on_error = "fail"
     with pytest.raises(DataError, match=r"has 3 x 5 pixels and its mask \d+ x \d+; the same expected"):
         to_segment_arrays(dataset, FIT)
+
+
+def test_a_set_with_nothing_to_learn_from_is_refused(tmp_path):
+    blank = open_segments(write(tmp_path / "blank", masks=lambda i: indices(i, ignored=False) * 0))
+    with pytest.raises(DataError, match=r"every pixel of .*blank is 'sky' \(5 masks\): there is nothing to tell apart"):
+        to_segment_arrays(blank, Preprocess((11, 13), "letterbox"))
+
+
+def test_what_is_doubtful_about_a_set_is_noted(tmp_path):
+    dataset = open_segments(write(tmp_path / "set", masks=lambda i: indices(i, 2), classes="sky\nroad\ncar\n"))
+    for i, name in enumerate(NAMES):
+        coloured(indices(i, 2)).save(tmp_path / "set" / "images" / f"{name}.png")
+    to_segment_arrays(dataset, Preprocess((11, 13), "letterbox"))
+    assert any("no pixel is of car (1 of 3 classes)" in note for note in dataset.notes)
+    assert any("images/a.png have one colour for each class: they show masks" in note for note in dataset.notes)

@@ -59,6 +59,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
         "mask missing": ("listed pictures without a mask", "add one or remove them from the list"),
         "mask without picture": ("masks of pictures that do not exist", "add the pictures or remove them"),
         "mask unreadable": ("masks that cannot be read exactly", "save them again, as PNG without alpha"),
+        "mask of one class": (
+            "splits in which all pixels are of one class or ignored",
+            "check that masks hold the objects, and which value stands for them",
+        ),
         "mask size": ("masks of another size than their picture", "create masks of the size of the pictures"),
         "mask value": (
             "masks with values or colours that are not a class",
@@ -129,6 +133,14 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
         "caption long": (
             "captions of more than 64 words",
             "shorten them: most text encoders refuse or cut longer ones",
+        ),
+        "mask alike": (
+            "splits whose masks are all the same",
+            "check the folder: these may show the field of view, and not objects",
+        ),
+        "picture drawn": (
+            "pictures with one colour for each class of their mask",
+            "check the folder: these may be coloured copies of the masks",
         ),
         "mask ignored": ("masks in which all pixels are ignored", "training learns nothing from them; remove them"),
         "class rare": ("classes with fewer than 10 examples", "collect more, or merge it with another class"),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.scan import ScannedImage
 from saccade.data.exif import ExifPolicy
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.files import MaskSizeError, exif_policy, read_upright
+from saccade.data.segments.files import MaskSizeError, SegmentFiles, exif_policy, read_upright
 from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
+from saccade.data.segments.plausibility import MaskCensus, drawings
 from saccade.data.segments.split_lists import lines_of
 from saccade.data.store import read_bytes, relative_to
 from saccade.data.threads import map_threads
@@ -43,7 +45,8 @@ def examine_masks(
         findings.add(problem.kind, problem.text)
     readable = [each for each in masked.pictures if not seen[each.name].error]
     exif = exif_policy(masked)
-    scans = map_threads(lambda each: _scan_mask(masked, each, seen[each.name], exif), readable, "masks")
+    census = MaskCensus(masked.classes)
+    scans = map_threads(lambda each: _scan_mask(masked, each, seen[each.name], exif, census), readable, "masks")
     pictures, bad = Counter[int](), dict[str, str]()
     pixels = np.zeros(256, np.int64)
     for each, mask in zip(readable, scans, strict=True):
@@ -60,6 +63,7 @@ def examine_masks(
             findings.add("assumed", mask.note)
         pixels += mask.counts
         pictures.update(np.flatnonzero(mask.counts).tolist())
+    _examine_census(masked, census, findings)
     names = list(enumerate(masked.classes))
     split = Split(
         len(masked.pictures),
@@ -70,7 +74,21 @@ def examine_masks(
     return split, bad
 
 
-def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage, exif: ExifPolicy) -> MaskScan:
+def _examine_census(masked: MaskedSet, census: MaskCensus, findings: Findings) -> None:
+    """Check what the masks of a whole split have in common."""
+    nothing = census.nothing_to_learn(masked.label)
+    if nothing and census.masks > 1:
+        findings.add("mask of one class", nothing)
+        return
+    if census.alike:
+        findings.add("mask alike", f"{masked.label}: all {census.masks} masks")
+    with suppress(DataError):  # no usable picture, which is among the findings
+        findings.extend("picture drawn", drawings(SegmentFiles(masked)))
+
+
+def _scan_mask(
+    masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage, exif: ExifPolicy, census: MaskCensus
+) -> MaskScan:
     try:
         indices, turn, note = read_upright(masked, picture, seen.size, seen.orientation, exif)
     except MaskSizeError as error:
@@ -79,6 +97,7 @@ def _scan_mask(masked: MaskedSet, picture: MaskedPicture, seen: ScannedImage, ex
         return MaskScan("mask value", str(error))
     except DataError as error:
         return MaskScan("mask unreadable", str(error))
+    census.add(indices)
     return MaskScan("", "", np.bincount(indices.ravel(), minlength=256), turn.finding("mask turned"), note)
 
 
