@@ -10,7 +10,7 @@ from typing import Any
 
 from saccade.data.files import escape
 from saccade.errors import DataError, SaccadeError, UsageError, some_of
-from saccade.options import ClassDataOptions, OnError
+from saccade.options import AnnotatedDataOptions, ClassDataOptions, OnError
 from saccade.tasks.encoders import digest
 from saccade.tasks.registry import commands
 
@@ -30,7 +30,9 @@ def set_digest(data: Any) -> str:
 
 def describe_split(train: Any, val: Any, options: ClassDataOptions) -> dict[str, Any]:
     """What the card of a model keeps of its data, for `held_out`."""
-    chosen = {"val_fraction": options.val_fraction, "classes": list(options.classes)}
+    chosen: dict[str, Any] = {"val_fraction": options.val_fraction, "classes": list(options.classes)}
+    if isinstance(options, AnnotatedDataOptions):
+        chosen["exif"] = options.exif
     return {"training": set_digest(train), "validation": set_digest(val), **chosen}
 
 
@@ -52,14 +54,17 @@ def evaluation_set(
     if unknown:
         raise UsageError(f"--classes: {escape(task.name)} does not know {some_of(map(escape, unknown))}; it knows "
                          f"{some_of(map(escape, task.labels), 20)}")  # fmt: skip
-    own = None if split is not None else held_out(task, data, on_error)
-    if own is not None:
+    own = held_out(task, data, on_error) if split in (None, "all") else None
+    if own is not None and split is None:
         dataset, note = own
         return (subset(dataset, classes, task.labels) if classes else dataset), [note]
     trained = task.card.get("split", {}).get("classes") or ()
     kept = [*(classes or trained)]
     dataset = _open(opened, split, None if kept else task.labels)
-    notes = [note] if (note := overlap_note(task, data, dataset)) else []
+    note = overlap_note(task, dataset) or (_changed_note(task, data) if split is None else "")
+    if own is not None:
+        note = f"the pictures that {escape(task.name)} was trained on are scored too: on new ones it scores lower"
+    notes = [note] if note else []
     if not kept:
         return dataset, notes
     return subset(dataset, [name for name in kept if name in dataset.classes], task.labels), [
@@ -84,7 +89,7 @@ def held_out(task: Any, data: Path, on_error: OnError) -> tuple[Any, str] | None
     if not isinstance(split, dict):
         return None
     own = commands(task.kind)
-    fields = {name: split[name] for name in ("val_fraction", "classes") if name in split}
+    fields = {name: split[name] for name in ("val_fraction", "classes", "exif") if name in split}
     try:
         options = own.data_options.model_validate({"data": data, "on_error": on_error, **fields})
         train, rest = own.open_splits(options, own.recipe(), 0)
@@ -98,7 +103,7 @@ def held_out(task: Any, data: Path, on_error: OnError) -> tuple[Any, str] | None
     )
 
 
-def overlap_note(task: Any, data: Path, dataset: Any) -> str:
+def overlap_note(task: Any, dataset: Any) -> str:
     """A sentence where a set holds pictures that the model was trained on, or that its weights were selected by; ""
     where that is not known."""
     split = task.card.get("split")
@@ -109,12 +114,16 @@ def overlap_note(task: Any, data: Path, dataset: Any) -> str:
         return f"{escape(task.name)} was trained on all of these pictures: on new ones it scores lower"
     if found == split.get("validation"):
         return f"these are the validation pictures of {escape(task.name)}, by which its weights were selected"
-    if _trained_on(task) == data.resolve():
-        return (
-            f"{escape(data)} is what {escape(task.name)} was trained on, and has changed since: which pictures were "
-            "held out is not known, and the scores include those of training"
-        )
     return ""
+
+
+def _changed_note(task: Any, data: Path) -> str:
+    if "split" not in task.card or _trained_on(task) != data.resolve():
+        return ""
+    return (
+        f"{escape(data)} is what {escape(task.name)} was trained on, and has changed since: which pictures were held out "
+        "is not known, and the scores include those of training"
+    )
 
 
 def _trained_on(task: Any) -> Path | None:

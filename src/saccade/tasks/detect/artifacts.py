@@ -1,7 +1,7 @@
 """Found objects as files: COCO JSON, YOLO labels, and pictures of each object."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -125,14 +125,19 @@ class CropWriter(ArtifactWriter):
         self._names, self._folder = relative_names(files, "crops"), folder
         check_new(folder, [folder], "crops")
         self._classes = [_folder_name(label) for label in task.labels]
-        twice = next((name for i, name in enumerate(self._classes) if name in self._classes[:i]), None)
+        twice = _repeated(self._classes)
         if twice is not None:
             raise DataError(f"--crops: two classes would have the folder {escape(twice)}; their names are too alike")
+        short = {file: str(PurePosixPath(name).with_suffix("")) for file, name in self._names.items()}
+        if _repeated(map(_flat, short.values())) is None:  # else a.jpg and a.png keep their suffixes
+            self._names = short
+        elif (twice := _repeated(map(_flat, self._names.values()))) is not None:
+            raise DataError(f"--crops: two pictures would have the name {escape(twice)}; rename one of them")
 
     def add(self, frame: Frame, result: Detection) -> None:
         assert frame.picture is not None
         image = frame.picture.image
-        stem = "-".join(PurePosixPath(frame_name(self._names, frame)).parts)
+        stem = _flat(frame_name(self._names, frame))
         pairs = zip(result.found.labels.tolist(), result.found.boxes.tolist(), strict=True)
         for i, (label, (left, top, right, bottom)) in enumerate(pairs, start=1):
             box = (max(0, math.floor(left)), max(0, math.floor(top)),
@@ -151,6 +156,16 @@ def check_new(folder: Path, paths: Sequence[Path], option: str) -> None:
     existing = next((path for path in paths if path.is_symlink() or path.exists()), None)
     if existing is not None and not (existing == folder and not any(folder.iterdir())):
         raise DataError(f"{existing} already exists: give another folder to --{option}")
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes twice."""
+    seen: set[str] = set()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
+
+
+def _flat(name: str) -> str:
+    return "-".join(PurePosixPath(name).parts)
 
 
 def _folder_name(label: str) -> str:

@@ -65,15 +65,22 @@ class Ranking:
         i = int(f1.argmax())
         low = float(self.scores[i + 1]) if i + 1 < len(hits) else 0.0
         high = float(self.scores[i])
-        middle = round((low + high) / 2, 3)
-        threshold = middle if low < middle <= high else high
-        return self._point(threshold, i + 1, int(hits[i]))
+        return self._point(_between(low, high), i + 1, int(hits[i]))
 
     def _point(self, threshold: float, taken: int, hits: int) -> OperatingPoint | None:
         if not self.objects:
             return None
         precision = hits / taken if taken else 0.0
         return OperatingPoint(threshold, 2 * hits / (taken + self.objects), precision, hits / self.objects)
+
+
+def _between(low: float, high: float) -> float:
+    """A number above `low` and up to `high`, of as few decimals as distinguish it from both."""
+    for decimals in range(2, 17):
+        middle = round((low + high) / 2, decimals)
+        if low < middle <= high:
+            return middle
+    return high
 
 
 def _judge(found: Detections, truth: ObjectAnnotations, iou: float) -> tuple[Tensor, Tensor]:
