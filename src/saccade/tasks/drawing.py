@@ -100,6 +100,11 @@ class Overlay:
                 for a, b in _dashes(start, end, 8 * self.unit) if dashed else [(start, end)]:
                     self._bar(a, b, ink, wide)
 
+    def ring(self, corners: Sequence[tuple[float, float]], colour: Colour, width: float = 2.0) -> None:
+        """A closed line with a dark outline for contrast."""
+        for ink, wide in (((0, 0, 0, 150), width + 1.2), ((*colour, 255), width)):
+            self._line([*corners, *corners[:2]], ink, wide)
+
     def arrow(self, points: Sequence[tuple[float, float]], colour: Colour, width: float = 2.5) -> None:
         """A polyline with an arrowhead at its last point."""
         (x0, y0), (x1, y1) = points[-2:]

@@ -1,5 +1,6 @@
 """Masks as run lengths, as COCO's files hold them: small, exact, and read by every COCO tool."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,15 @@ def encode_numbers(numbers: Int16[Tensor, "y x"], count: int) -> list[RunLengths
         counts = counts if counts[-1] else counts[:-1]  # it ends at the last pixel
         found.append(_readable(coder.frPyObjects({"size": [height, width], "counts": counts}, height, width)))
     return found
+
+
+def decode_numbers(masks: Sequence[RunLengths], size: tuple[int, int]) -> Int16[Tensor, "y x"]:
+    """The number of the object at every pixel, from 1 in the order of the masks, and 0 where there is none. size:
+    (height, width), for no masks."""
+    numbers = torch.zeros(size, dtype=torch.int16)
+    for number, mask in enumerate(masks, start=1):
+        numbers[decode(mask)] = number
+    return numbers
 
 
 def _coder() -> Any:

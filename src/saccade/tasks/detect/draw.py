@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from jaxtyping import Int
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from saccade.data.objects.contours import outline
+from saccade.data.objects.run_lengths import RunLengths, decode_numbers
 from saccade.tasks.confusion import draw_confusion
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import Curve
@@ -14,6 +17,7 @@ from saccade.tasks.drawing import (
     INK,
     PALETTE,
     PAPER,
+    Colour,
     Overlay,
     colour,
     corners,
@@ -25,6 +29,8 @@ from saccade.tasks.drawing import (
 )
 
 _CROWDED = 12  # boxes from which on labels are smaller
+_NAMED = 40  # objects with masks, beyond which labels would hide them
+_TINT = 0.3  # share of the colour inside a mask
 
 
 def draw_detections(
@@ -37,28 +43,46 @@ def draw_detections(
 ) -> Image.Image:
     """The picture with the box, class and score in percent of each object with a score of at least `threshold`.
 
-    relations: their names; if given, an arrow from subject to object joins the `arrows` pairs of highest score, with
-    the names of their relations. A small picture is enlarged.
+    Objects with a mask are tinted and have its outline in place of the box; where there is one class, neighbours differ
+    in colour. relations: their names; if given, an arrow from subject to object joins the `arrows` pairs of highest
+    score, with the names of their relations. A small picture is enlarged.
     """
     canvas, times = enlarged(picture)
-    overlay = Overlay(canvas)
     shown = [i for i in found.scores.argsort().tolist() if float(found.scores[i]) >= threshold]
+    colours = {i: colour(i if found.masks is not None and len(classes) == 1 else int(found.labels[i])) for i in shown}
+    overlay = Overlay(canvas if found.masks is None else _tinted(canvas, found.masks, colours))
     boxes = {i: tuple(v * times for v in found.boxes[i].tolist()) for i in shown}
     size = 15 if len(shown) <= _CROWDED else 11
     for i in shown:  # the highest score last, on top
-        overlay.box(boxes[i], colour(int(found.labels[i])), 2.5 if len(shown) <= _CROWDED else 2)
+        if found.masks is None:
+            overlay.box(boxes[i], colours[i], 2.5 if len(shown) <= _CROWDED else 2)
+            continue
+        for ring in outline(found.masks[i]):
+            overlay.ring([(x * times, y * times) for x, y in ring], colours[i], 2 if len(shown) <= _CROWDED else 1.2)
     links = _links(found, set(shown), relations, threshold, arrows) if relations else {}
     curves = {pair: curve_between(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
     for curve in curves.values():
         overlay.arrow(curve, PAPER)
-    for i in reversed(shown):
+    for i in reversed(shown) if found.masks is None or len(shown) <= _NAMED else ():
         text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
-        overlay.label(text, corners(boxes[i]), colour(int(found.labels[i])), size)
+        overlay.label(text, corners(boxes[i]), colours[i], size)
     for pair, names in links.items():
         curve = curves[pair]
         places = [(*curve[round(t * (len(curve) - 1))], "mm") for t in (0.5, 0.4, 0.6, 0.3, 0.7)]
         overlay.label(", ".join(names), places, PAPER, size - 2)
     return overlay.result()
+
+
+def _tinted(canvas: Image.Image, masks: Sequence[RunLengths], colours: Mapping[int, Colour]) -> Image.Image:
+    """The picture, enlarged or not, with the pixels of masks in their colours."""
+    if not masks:
+        return canvas
+    height, width = masks[0]["size"]
+    numbers = decode_numbers([masks[i] for i in colours], (height, width)).numpy()
+    table = np.array([(0, 0, 0), *colours.values()], np.uint8)[numbers]
+    tint = Image.fromarray(table).resize(canvas.size, Image.Resampling.NEAREST)
+    inside = Image.fromarray(np.uint8(numbers > 0) * round(255 * _TINT)).resize(canvas.size, Image.Resampling.NEAREST)
+    return Image.composite(tint, canvas, inside)
 
 
 def draw_pr_curves(curves: Mapping[str, Curve | None], iou: float = 0.5) -> Image.Image:

@@ -12,6 +12,7 @@ from saccade.options import OnError
 from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
+from saccade.tasks.detect.mask_scores import mask_scores, with_mask_scores
 from saccade.tasks.detect.matches import detection_confusion, match
 from saccade.tasks.detect.mistakes import draw_mistakes
 from saccade.tasks.detect.options import DetectValOptions
@@ -32,14 +33,17 @@ def evaluate(
     out: Path,
     options: DetectValOptions,
 ) -> Evaluation:
-    """mAP, F1, and recall of relations; curves.png, confusion.png and mistakes.png go to `out`. Confusions, errors and
-    F1 are at the model's threshold, or at that of the best F1 where the model keeps none."""
+    """mAP, of masks too where it finds them, F1, and recall of relations; curves.png, confusion.png and mistakes.png go
+    to `out`. Confusions, errors and F1 are at the model's threshold, or at that of the best F1 where the model keeps
+    none."""
     _check_keeps(task, options)
     dataset, notes = _evaluation_set(task, data, split, on_error, options)
     found, truth = task.val(dataset, device)
     if options.classes:
         found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
+    if task.masks:
+        scores = with_mask_scores(scores, mask_scores(found, truth, task.labels))
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
     ranking = Ranking(found, truth)
@@ -67,7 +71,7 @@ def _evaluation_set(
         return (ObjectSubset(scenes, options.classes, task.labels) if options.classes else scenes), []
 
     def opened(split: str | None, classes: list[str] | None) -> Any:
-        return open_objects(data, split, on_error, classes, task.relations or None)
+        return open_objects(data, split, on_error, classes, task.relations or None, options.exif)
 
     return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectSubset)
 

@@ -7,7 +7,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from saccade.data.files import escape
-from saccade.data.objects.run_lengths import RunLengths
+from saccade.data.objects.contours import outline
+from saccade.data.objects.run_lengths import RunLengths, area
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,19 @@ class Detection:
         return escape(f"{self.name}: {'  '.join(objects) or 'nothing found'}")
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON. Boxes are left, top, right, bottom in pixels."""
+        """For JSON. Boxes are left, top, right, bottom in pixels. Objects with a mask have its area in pixels, its
+        outline (`saccade.data.objects.contours.outline`), and its run lengths as COCO's `segmentation`."""
         found = self.found
-        rows = zip(self.labels, found.scores.tolist(), found.boxes.tolist(), strict=True)
+        masks = [None] * len(found) if found.masks is None else found.masks
+        rows = zip(self.labels, found.scores.tolist(), found.boxes.tolist(), masks, strict=True)
         scores = [] if found.relation_scores is None else found.relation_scores.tolist()
         return {
             "name": self.name,
             "width": self.size[1],
             "height": self.size[0],
             "objects": [
-                {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box]}
-                for label, score, box in rows
+                {"label": label, "score": round(score, 6), "box": [round(edge, 3) for edge in box], **_mask(mask)}
+                for label, score, box, mask in rows
             ],
             "relations": [
                 {"subject": i, "relation": name, "object": j, "score": round(score, 6)}
@@ -81,3 +84,7 @@ class Detection:
             ],
             "notes": list(self.notes),
         }
+
+
+def _mask(mask: RunLengths | None) -> dict[str, Any]:
+    return {} if mask is None else {"area": area(mask), "outline": outline(mask), "segmentation": mask}
