@@ -4,8 +4,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from saccade.data.clips import choose_frames, read_clip
+from saccade.data.film_files import write_film
 from saccade.data.video import VideoReader
 from saccade.errors import DataError
 
@@ -63,3 +65,16 @@ def test_a_damaged_video_is_noted_or_refused(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):
         read_clip(tmp_path / "empty.mp4", 4)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "frames"])
+def test_animated_pictures_and_folders_of_frames(name, tmp_path):
+    frames = [Image.new("RGB", (8, 6), (30 * i, 0, 0)) for i in range(6)]
+    if name == "frames":
+        write_film(tmp_path / name, frames, Fraction(5))
+    else:
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], duration=200, lossless=True)
+    clip = read_clip(tmp_path / name, 3)
+    assert (clip.of, clip.indices, clip.end) == (6, (1, 3, 5), Fraction(6, 5))
+    reds = [picture.getpixel((3, 3))[0] for picture in clip.pictures]
+    assert all(abs(red - 30 * i) <= 8 for red, i in zip(reds, clip.indices, strict=True))

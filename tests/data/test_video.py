@@ -245,10 +245,64 @@ def test_hdr_colours_are_noted(curve: int, name: str, tmp_path):
         assert [f"HDR colours ({name}" in note for note in film.notes] == ([True] if name else [])
 
 
-def test_transparency_that_ffmpeg_does_not_decode_is_noted(tmp_path):
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_transparency_of_webm_is_laid_on_white(codec, tmp_path):
+    pixels = np.zeros((32, 48, 4), np.uint8)
+    pixels[..., 0] = 255
+    pixels[:16, :, 3] = 255
+    with av.open(str(tmp_path / "a.webm"), "w") as file:
+        stream = file.add_stream(codec, rate=10, options={"auto-alt-ref": "0"})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuva420p"
+        for i in range(5):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = i, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    with VideoReader(tmp_path / "a.webm") as film:
+        frames = list(film)
+    assert [frame.time for frame in frames] == [Fraction(i, 10) for i in range(5)]
+    for _, picture in frames:
+        shown = np.asarray(picture.image).astype(int)
+        assert np.abs(shown[4:12] - (255, 0, 0)).max() < 12
+        assert shown[20:].min() > 243
+        assert picture.notes == ("transparency laid on white",)
+    assert not film.notes
+
+
+def test_transparency_that_is_not_decoded_is_noted(tmp_path, monkeypatch):
     tiny_videos.film(tmp_path / "a.webm", codec="libvpx-vp9", pixel="yuva420p")
     tiny_videos.film(tmp_path / "b.webm", codec="libvpx-vp9")
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libvpx-vp9"})
     with VideoReader(tmp_path / "a.webm") as film:
         assert "holds transparency" in film.notes[0]
     with VideoReader(tmp_path / "b.webm") as film:
         assert not film.notes
+
+
+def test_a_jump_of_the_time_stamps_ends_a_film(tmp_path):
+    """Two frames 41 days apart are not 35 million frames of 10 a second."""
+    times = [0, 100, 200, 41 * 86_400_000]
+    path = tiny_videos.film(tmp_path / "a.mkv", 4, times=times, time_base=Fraction(1, 1000))
+    with VideoReader(path) as film:
+        assert [time for time, _ in film] == [0, Fraction(1, 10), Fraction(1, 5)]
+    assert "its time stamps jump by" in film.notes[0]
+    with VideoReader(path, "fail") as film, pytest.raises(DataError, match="jump by 3542400 s after 3 frames"):
+        list(film)
+
+
+def test_frames_that_an_edit_list_leaves_out_are_not_counted(tmp_path):
+    path = tiny_videos.film(tmp_path / "a.mp4", 20)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12  # duration in milliseconds, then the first time in units of 1 / 12800 s
+    for place, value in ((at, 600), (at + 4, 1024 + 5 * 512)):
+        data[place : place + 4] = value.to_bytes(4, "big")
+    path.write_bytes(data)
+    with VideoReader(path) as film:
+        assert (film.count, len(list(film))) == (15, 15)
+
+
+def test_a_codec_that_is_not_known(tmp_path):
+    path = tiny_videos.film(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz9").replace(b"avcC", b"free"))
+    with pytest.raises(DataError, match="codec is not known"):
+        VideoReader(path)

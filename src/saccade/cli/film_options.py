@@ -115,7 +115,7 @@ def read_before(
     from saccade.tasks.generate.image import Original, resized
 
     frames: list[Image.Image] = []
-    size: tuple[int, int] | None = None
+    size, before = None, None
     with open_film(file) as film:
         rate = min(film.rate, Fraction(MAX_RATE)) if rate is None else rate
         for picture in resampled(film, rate):
@@ -126,7 +126,9 @@ def read_before(
                 assert rows is not None
                 assert columns is not None
                 size = (rows, columns)
-            frames.append(resized(picture.image, size))
+            # one that is shown again is not kept again: a film of two frames may last for hours
+            frames.append(resized(picture.image, size) if picture is not before else frames[-1])
+            before = picture
         for note in film.notes:
             console.note(console.stderr(), note)
         first = frames[0]

@@ -176,17 +176,22 @@ class Inputs:
 
 
 class Clips(Inputs):
-    """The readable videos of files, each as one clip of `frames` frames, in order."""
+    """The readable videos and animated pictures of files, each as one clip of `frames` frames, in order."""
 
     def __init__(self, files: Sequence[Path], on_error: OnError, frames: int, model: str) -> None:
-        """Raises SaccadeError for files that are no videos, and without PyAV."""
-        if (other := next((file for file in files if not is_video(file)), None)) is not None:
+        """Raises UsageError for pictures that do not move, SaccadeError for videos without PyAV."""
+        from saccade.data.films.store import is_animated
+
+        if (other := next((f for f in files if not is_video(f) and not is_animated(f)), None)) is not None:
             raise UsageError(
-                f"{model} classifies whole videos of {frames} frames, and {escape(other)} is not named like one: give "
-                "MP4, MOV, MKV, WebM, AVI or another video file"
+                f"{model} classifies whole videos of {frames} frames, and {escape(other)} is none: give MP4, MOV, MKV, "
+                "WebM, AVI or another video file, or an animated GIF, WebP or PNG"
             )
         super().__init__(files, on_error, keep_pictures=False)
-        self.frames = frames
+        self.frames, self.items = frames, "videos"
+
+    def _picture(self, file: Path) -> "Iterator[Any]":
+        yield from self._frames(file)
 
     def _frames(self, file: Path) -> "Iterator[Any]":
         from saccade.data.clips import read_clip

@@ -1,4 +1,4 @@
-"""Clips: a fixed number of frames of a video, evenly spread over its time. Needs PyAV: saccade-attention[film]."""
+"""Clips: a fixed number of frames of a film, evenly spread over its time. Videos need PyAV: saccade-attention[film]."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from typing import Literal
 from PIL import Image
 
 from saccade.data.files import escape
-from saccade.data.video import VideoReader
+from saccade.data.film_frames import open_film
+from saccade.data.images import Picture
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,24 @@ class Clip:
 
 
 def read_clip(path: Path, count: int, on_error: Literal["skip", "fail"] = "skip") -> Clip:
-    """`count` frames of a video: the one shown in the middle of each of `count` equal parts of its time.
+    """`count` frames of a film, as of `open_film`: the one shown in the middle of each of `count` equal parts of its
+    time.
 
-    A video with fewer frames has some of them repeated, with a note. Frames are chosen by their time stamps, so that a
-    variable frame rate does not distort time. The video is decoded twice: to find its end, and to take the frames.
+    A film with fewer frames has some of them repeated, with a note. Frames are chosen by their time stamps, so that a
+    variable frame rate does not distort time. The film is decoded twice: to find its end, and to take the frames.
 
-    Raises DataError if the video cannot be read, SaccadeError without PyAV.
+    Raises DataError if the film cannot be read, SaccadeError without PyAV.
     """
-    with VideoReader(path, on_error) as video:
-        times, end = video.times()
-        notes = list(video.notes)
+    with open_film(path, on_error) as film:
+        times = [moment.time for moment in film.moments()]
+        end, notes = film.end, list(film.notes)
     indices = choose_frames(times, end, count)
-    with VideoReader(path, on_error) as video:
-        pictures = video.take(set(indices))
-        name = video.name
+    pictures: dict[int, Picture] = {}
+    with open_film(path, on_error) as film:
+        for i, moment in enumerate(film.moments()):
+            if i in indices:
+                pictures[i] = moment.picture()
+        name = film.name
     turned = [note for picture in pictures.values() for note in picture.notes]
     return Clip(
         name=name,

@@ -1,7 +1,7 @@
 """Videos frame by frame, in any format FFmpeg reads. Needs PyAV: saccade-attention[film]."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ _OPENING = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, MXF, FLV, WMV and Ogg"
 
 EARLY = Fraction(1, 2)  # seconds before the end stated in the header from which a video counts as truncated
+LONGEST = 3600  # seconds of one frame; a longer one is a damaged time stamp
 
 _HDR = {16: "PQ, SMPTE ST 2084", 18: "HLG, ITU-R BT.2100"}  # transfer characteristics of H.273
 
@@ -103,11 +104,15 @@ class VideoReader:
                 raise DataError(f"{self.display} holds nothing that can be played: it is cut short or damaged")
             raise DataError(f"{self.display} holds no video stream (found: {kinds}); a video was expected")
         self._stream = videos[0]
+        if self._stream.codec_context is None:
+            self.close()
+            raise DataError(f"{self.display} holds a video that cannot be decoded: its codec is not known to FFmpeg")
         if len(videos) > 1:
             self.notes.append(f"{self.display} holds {len(videos)} videos: the first is used")
         if (ratio := self._stream.codec_context.sample_aspect_ratio) not in (None, 0, 1):
             self.notes.append(f"{self.display} has pixels that are not square ({ratio}); they are taken as they are")
-        self.notes += [f"{self.display} {text}" for text in _unread_colours(self._stream)]
+        self._clear = self._alpha_decoder()
+        self.notes += [f"{self.display} {text}" for text in _unread_colours(self._stream, self._clear is not None)]
         self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.time_base: Fraction = self._stream.time_base or 1 / self.rate
         self._start = min(
@@ -115,7 +120,7 @@ class VideoReader:
             default=Fraction(0),
         )
         end = self._end()
-        self.count: int | None = self._stream.frames or (None if end is None else round(end * self.rate)) or None
+        self.count: int | None = self._indexed() or (None if end is None else round(end * self.rate)) or None
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -138,15 +143,6 @@ class VideoReader:
         for time, frame in self._timed():
             yield Moment(time, partial(self._picture, frame, self.read - 1))
 
-    def times(self) -> tuple[list[Fraction], Fraction]:
-        """The time of every frame, and the end of the last one, without making pictures. Raises as iteration does."""
-        return [time for time, _ in self._timed()], self.end
-
-    def take(self, indices: Collection[int]) -> dict[int, Picture]:
-        """The pictures of some frames, counted from 0. Raises as iteration does."""
-        every = enumerate(self._timed())
-        return {i: self._picture(frame, i) for i, (_, frame) in every if i in indices}
-
     def _timed(self) -> Iterator[tuple[Fraction, Any]]:
         """PyAV's frames with their times; `read` counts the current one."""
         self.end = last = Fraction(0)
@@ -155,6 +151,10 @@ class VideoReader:
             length = (getattr(frame, "duration", None) or 0) * (frame.time_base or 0)
             # a frame without a time stamp follows the previous one at the average rate
             time = self.end if frame.pts is None else frame.pts * frame.time_base - self._start
+            if time > self.end + LONGEST:
+                jump = float(time - self.end)
+                self._problem(f"damaged: its time stamps jump by {jump:.0f} s after {self.read} frames, which are used")
+                return
             last, self.end = time, time + (length or 1 / self.rate)
             self.read += 1
             yield time, frame
@@ -179,7 +179,7 @@ class VideoReader:
             if packet is None:
                 break
             try:
-                frames = packet.decode()
+                frames = packet.decode() if self._clear is None else self._clear.decode(packet)
             except self._av.FFmpegError as error:
                 broken, why, frames = broken + 1, _why(error), []
             if packet.is_corrupt:
@@ -194,6 +194,19 @@ class VideoReader:
         if self.on_error == "fail":
             raise DataError(f"{self.display} is {text}")
         self.notes.append(f"{self.display} is {text}")
+
+    def _alpha_decoder(self) -> Any | None:
+        """A decoder for the transparency of VP8 and VP9, which FFmpeg's own leave out; None for other videos, and where
+        it is not there."""
+        name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(self._stream.codec_context.name)
+        if name is None or not _has_alpha(self._stream) or name not in self._av.codecs_available:
+            return None
+        return self._av.CodecContext.create(name, "r")
+
+    def _indexed(self) -> int:
+        """Number of frames by the header, without those that an edit list leaves out; 0 if it is unknown."""
+        entries = getattr(self._stream, "index_entries", ()) if self._stream.frames else ()  # not in PyAV 14
+        return sum(not entry.is_discard for entry in entries) or self._stream.frames
 
     def _picture(self, frame: Any, number: int) -> Picture:
         clear = any(part.is_alpha for part in frame.format.components)
@@ -227,11 +240,16 @@ def _is_cover(stream: Any) -> bool:
     return disposition is not None and bool(disposition & type(disposition).attached_pic)
 
 
-def _unread_colours(stream: Any) -> Iterator[str]:
-    """What the frames will not show."""
+def _has_alpha(stream: Any) -> bool:
+    """Whether a VP8 or VP9 video in WebM is transparent."""
+    return stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1"
+
+
+def _unread_colours(stream: Any, clear: bool) -> Iterator[str]:
+    """What the frames will not show. clear: whether transparency is decoded."""
     if curve := _HDR.get(getattr(stream.codec_context, "color_trc", 0)):
         yield f"has HDR colours ({curve}); they are read as those of an ordinary screen, darker and paler than they are"
-    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":  # of VP8 and VP9 in WebM
+    if _has_alpha(stream) and not clear:
         yield "holds transparency, which the decoder leaves out: the colours under transparent parts are shown"
 
 

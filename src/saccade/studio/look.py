@@ -8,6 +8,7 @@ import torch
 from saccade.data import Picture
 from saccade.data.clips import read_clip
 from saccade.data.files import escape
+from saccade.data.films.store import is_animated
 from saccade.errors import SaccadeError
 from saccade.studio.views import LookOptions, View, view_of
 from saccade.studio.views.film import FilmView
@@ -45,11 +46,16 @@ def look_at_film(model: str, path: Path, options: LookOptions, device: torch.dev
 
 
 def look_at(model: str, picture: Picture, options: LookOptions, device: torch.device | str) -> View:
-    """Load a model by name, with its text tower if there are texts, and look at an image with it.
+    """Load a model by name, with its text tower if there are texts, and look at an image with it; a classifier of
+    videos looks at an animated one as a film.
 
     Raises SaccadeError as `look` and the loaders do."""
     task: Any = load_matching(model) if options.texts else load(model)
     if isinstance(task, FilmClassifyTask):
-        return FilmView.look(task, picture, options)
+        path = Path(picture.name)
+        if not path.is_file() or not is_animated(path):
+            return FilmView.look(task, picture, options)
+        task.model.to(device)
+        return FilmView.look_at_clip(task, read_clip(path, task.frames), options)
     task.model.to(device)
     return look(task, picture, options)
