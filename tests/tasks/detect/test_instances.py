@@ -47,6 +47,8 @@ def test_a_mask_is_where_its_logits_are_above_zero():
     box = [10.3, 5.2, 31.7, 30.9]
     found = add_masks(*ellipses([box], [0.8]), 0, SAME, SIZE)
     assert torch.equal(dense(found)[0], drawn(box, SIZE))
+    y, x = drawn(box, SIZE).nonzero().unbind(1)
+    assert found.boxes.tolist() == [[x.min(), y.min(), x.max() + 1, y.max() + 1]]
     assert 0.5 < found.scores[0] < 0.8  # times the mean probability inside
 
 

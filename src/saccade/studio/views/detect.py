@@ -32,9 +32,14 @@ class DetectView(ObjectsView, EncoderView):
     ) -> tuple[Detection, DetectedObjects, list[str]]:
         proposed = postprocess(run.out, task.preprocess.size)[0]
         threshold = options.threshold_of(task)
-        found = filter_by_score(proposed, threshold)
+        if run.out.masks is None:
+            boxes = filter_by_score(proposed, threshold).boxes
+            found = task.to_picture(filter_by_score(proposed, threshold), picture)
+        else:
+            found = filter_by_score(task.to_picture(proposed, picture, run.out.masks), threshold)
+            boxes = task.preprocess.placement(picture.image.height, picture.image.width).to_model(found.boxes)
         edges = torch.tensor([run.grid[1], run.grid[0], run.grid[1], run.grid[0]]) * task.vit.config.patch
-        prediction = task.named(task.to_picture(found, picture), picture)
+        prediction = task.named(found, picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])
-        targets = object_targets(task.labels, prediction, found.boxes / edges, proposed, decoder, threshold)
+        targets = object_targets(task.labels, prediction, boxes / edges, proposed, decoder, threshold)
         return prediction, targets, targets.notes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from saccade.data.objects.run_lengths import encode_numbers
@@ -31,7 +31,7 @@ class _Window(NamedTuple):
 def add_masks(
     found: Detections, masks: MaskFeatures, index: int, placement: Placement, size: tuple[int, int]
 ) -> Detections:
-    """The objects of one picture with their masks, by descending score.
+    """The objects of one picture with their masks and the boxes around these, in its pixels, by descending score.
 
     The score is multiplied by the mean probability of the mask's pixels, which tells good masks from bad ones
     (Mask2Former, Cheng et al. 2022, 3.3). A pixel belongs to the object of highest score whose mask holds it, so no
@@ -49,7 +49,7 @@ def add_masks(
     quality = torch.stack([_quality(window.logits) for window in windows]).cpu() if windows else torch.zeros(0)
     scores = found.scores[kept] * quality
     order = scores.argsort(descending=True, stable=True)
-    numbers, chosen = torch.zeros(size, dtype=torch.int16), list[int]()
+    numbers, chosen, boxes = torch.zeros(size, dtype=torch.int16), list[int](), list[list[int]]()
     for i in order.tolist():
         drawn = _drawn(windows[i], placement, size)
         if drawn is None:
@@ -60,10 +60,11 @@ def add_masks(
         if visible.any() and visible.sum() >= VISIBLE * inside.sum():
             chosen.append(i)
             part[visible] = len(chosen)
+            boxes.append(_around(visible, rows.start, columns.start))
     at = kept[chosen]
     return replace(
         found if found.relations is None else _renumbered(found, at),
-        boxes=found.boxes[at],
+        boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
         scores=scores[chosen],
         labels=found.labels[at],
         queries=found.queries[at],
@@ -137,6 +138,12 @@ def _drawn(window: _Window, placement: Placement, size: tuple[int, int]) -> tupl
     grid = torch.stack(torch.meshgrid(v, u, indexing="ij")[::-1], dim=-1)[None].to(window.logits.device)
     fine = F.grid_sample(window.logits[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
     return (fine > 0).cpu(), (slice(top, bottom), slice(left, right))
+
+
+def _around(mask: Bool[Tensor, "rows columns"], top: int, left: int) -> list[int]:
+    """Left, top, right and bottom of a mask whose first pixel is at `top` and `left`."""
+    y, x = (mask.any(dim=axis).nonzero() for axis in (1, 0))
+    return [left + int(x[0]), top + int(y[0]), left + int(x[-1]) + 1, top + int(y[-1]) + 1]
 
 
 def _renumbered(found: Detections, kept: Int64[Tensor, "k"]) -> Detections:

@@ -148,7 +148,7 @@ class DetectTask(BaseDetectTask, TrainedTask):
         height, width = picture.image.height, picture.image.width
         placement = self.preprocess.placement(height, width)
         if masks is not None:
-            found = add_masks(found, masks, index, placement, (height, width))
+            return add_masks(found, masks, index, placement, (height, width))
         boxes = placement.to_picture(found.boxes)
         edges = boxes.new_tensor([width, height, width, height])
         return replace(found, boxes=torch.minimum(boxes.clamp(min=0), edges))
