@@ -31,8 +31,8 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     finite, inverted, empty, entirely outside or duplicates. Boxes that extend beyond their picture are clipped. COCO
     annotations are renumbered from 1, without invalid masks and those of clipped boxes.
 
-    Raises DataError if `out` is not empty or is inside the set, if nothing of the set is valid, if it has captions or is
-    in a format that is not written, and if two files would be written to one path."""
+    Raises DataError if `out` is not empty or is inside the set, if nothing of the set is valid, if it has captions or
+    a format that is not written, and if two files would be written to one path."""
     store = examined.subject.store
     check_empty(out, store.root if isinstance(store, FolderStore) else None)
     changes: Counter[str] = Counter()

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saccade.data.exif import Exif
 from saccade.data.objects import coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
@@ -18,6 +17,7 @@ from saccade.data.objects.shapes import Shapes
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
+from saccade.options import ExifPixels
 
 Layout = coco.COCO | voc.VOC | yolo.YOLO | Shapes  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
@@ -34,7 +34,7 @@ def find_layout(source: str | os.PathLike[str]) -> Layout | None:
         if path.suffix.lower() == ".json":
             folder = folder.parent if folder.name == "annotations" else folder
             return coco.find(open_store(folder), only=path.relative_to(folder).as_posix())
-        return yolo.find(open_store(folder), only=path.name)
+        return yolo.find_sheet(path)
     store = open_store(source)
     # files of VOC and COCO are unambiguous; a .txt beside a picture may be anything
     return voc.find(store) or coco.find(store) or cvat.find(store) or labelme.find(store) or yolo.find(store)
@@ -58,7 +58,7 @@ def open_objects(
     on_error: str = "skip",
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> ObjectFiles:
     """Pictures with their objects.
 
@@ -84,7 +84,7 @@ def object_splits(
     val_fraction: float = 0.1,
     seed: int = 0,
     on_error: str = "skip",
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> tuple[ObjectFiles, ObjectFiles]:
     """Training and validation sets of one source.
 
@@ -134,7 +134,7 @@ def _open_split(
     on_error: str,
     classes: Sequence[str] | None = None,
     relations: Sequence[str] | None = None,
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> ObjectFiles:
     split = select_split(layout, split, "object_splits")
     found = read_annotations(layout, split, None if classes is None else list(classes))

@@ -8,7 +8,7 @@ data.yaml or darknet's obj.data lists classes and splits (`yolo_sheet.py`); with
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Annotations, Problem, resolve_classes
@@ -16,7 +16,7 @@ from saccade.data.objects.yolo_files import Places, is_label, once, pair_labels
 from saccade.data.objects.yolo_labels import Columns, find_columns, looks_like_labels, parse_line
 from saccade.data.objects.yolo_sheet import Sheet, class_file, find_sheets
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, join, parent_folder, read_bytes, read_text, relative_to
+from saccade.data.store import Store, open_store, parent_folder, read_bytes, read_text, relative_to
 from saccade.errors import DataError
 
 SAMPLE = 64  # label files that are looked at to tell them from other texts
@@ -135,8 +135,8 @@ class YOLO:
 
 def find(store: Store, only: str | None = None) -> YOLO | None:
     """Detect the set in a store; None if there is none. only: its data.yaml, if the store has several."""
-    sheets, labels = find_sheets(store, only), pair_labels(store)
-    sheet = sheets[0] if sheets else None
+    sheets = find_sheets(store, only)
+    sheet, labels = sheets[0] if sheets else None, pair_labels(store)
     if sheet is not None and sheet.splits:
         others = [escape(each.file) for each in sheets[1:] if each.splits]
         if others:
@@ -149,15 +149,28 @@ def find(store: Store, only: str | None = None) -> YOLO | None:
     pictures = sorted((n for n in store.files if is_picture(n) and _top(n) in tops), key=natural_key)
     root = _common(pictures)
     if sheet is None:
-        sheet = Sheet("", class_file(store, (root, join(root, "labels"), parent_folder(root))), {})
+        folders = {root, parent_folder(root), *map(parent_folder, labels), *map(parent_folder, labels.values())}
+        sheet = Sheet("", "", class_file(store, folders | set(map(parent_folder, folders))), {})
     return _by_lists(store, root, sheet, labels, set(pictures)) or _by_folders(store, root, sheet, labels, pictures)
+
+
+def find_sheet(path: Path) -> YOLO | None:
+    """The set of a data.yaml. If its `path` is an existing folder elsewhere, pictures and labels are there."""
+    here = open_store(path.parent)
+    sheet = next(iter(find_sheets(here, path.name)), None)
+    base = (path.parent / sheet.base).resolve() if sheet is not None and sheet.base else None
+    if sheet is None or base is None or not base.is_dir() or base.is_relative_to(path.parent.resolve()):
+        return find(here, path.name)
+    store = open_store(base)
+    return _from_sheet(store, replace(sheet, file="", base=""), pair_labels(store))
 
 
 def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
     """A set whose data.yaml names its splits."""
-    where, folder = escape(store.full_name(sheet.file)), parent_folder(sheet.file)
-    places = Places(store, folder, sheet.base)
-    result = YOLO(store, "", sheet, {}, labels)
+    where, folder = sheet.where, parent_folder(sheet.file)
+    if sheet.names is None:
+        sheet = replace(sheet, names=class_file(store, {folder, *map(parent_folder, labels.values())}))
+    places, result = Places(store, folder, sheet.base), YOLO(store, "", sheet, {}, labels)
     absent = []
     for split, listed in sheet.splits.items():
         problems: list[Problem] = []
@@ -167,7 +180,8 @@ def _from_sheet(store: Store, sheet: Sheet, labels: dict[str, str]) -> YOLO:
                 raise DataError(f"{where}, {split}: no pictures in '{escape(listed[0])}'")
         except DataError as error:
             if split_role(split) != "test":
-                raise
+                hint = "; without this line, pictures of the training split are held out" if split != "train" else ""
+                raise DataError(f"{error}{hint}") from error
             absent.append(Problem("picture missing", f"{where}, {split}", f"{error}; this split was left out"))
             continue
         result.pictures[split], result.problems[split] = once(found, problems), problems

@@ -151,9 +151,10 @@ def _one_width(result: Columns, count: int, found: _Counts, task: str) -> None:
     fits, lines = found.fits, found.lines
     with_flags = fits["visible keypoints"] == lines
     corners = count % 2 == 1 and (fits["corners"] == lines or fits["parallelogram"] == lines)
-    inside = count % 2 == 1 and fits["keypoints"] == lines
-    if with_flags or task == "pose" or (inside and not corners):
-        points, values = ((count - 5) // 3, 3) if with_flags else ((count - 5) // 2, 2)
+    scored = fits["scored keypoints"] == lines
+    inside = scored or (count % 2 == 1 and fits["keypoints"] == lines)
+    if with_flags or (inside and (task == "pose" or not corners)):
+        points, values = ((count - 5) // 3, 3) if with_flags or scored else ((count - 5) // 2, 2)
         result.box_at[count] = 1
         result.notes.append(
             f"labels have {count} columns, which were read as a box and {points} keypoints of {values} values; "
@@ -162,9 +163,10 @@ def _one_width(result: Columns, count: int, found: _Counts, task: str) -> None:
     elif corners and (not inside or fits["parallelogram"] == lines):
         result.polygon.add(count)
     elif corners:
+        points, values = ((count - 5) // 3, 3) if scored else ((count - 5) // 2, 2)
         result.refused[count] = (
-            f"has {count} values, which may be {(count - 1) // 2} corners or a box and {(count - 5) // 2} keypoints; "
-            f"write `task: segment`, or `kpt_shape: [{(count - 5) // 2}, 2]`, in data.yaml"
+            f"has {count} values, which may be {(count - 1) // 2} corners or a box and {points} keypoints; "
+            f"write `task: segment`, or `kpt_shape: [{points}, {values}]`, in data.yaml"
         )
     else:
         result.refused[count] = _expected(count)
@@ -187,9 +189,12 @@ def _fits(values: list[float]) -> Iterable[str]:
     x, y, width, height = values[1:5]
     if (count - 5) % 3 == 0 and all(value in (0, 1, 2) for value in values[7::3]) and _in_picture(x, y, width, height):
         yield "visible keypoints"
+    scored = (count - 5) % 3 == 0 and all(0 <= value <= 1 for value in values[7::3])
+    if scored and _all_in_box(zip(values[5::3], values[6::3], strict=True), (x, y, width, height)):
+        yield "scored keypoints"
     if count % 2:
         points = list(zip(values[1::2], values[2::2], strict=True))
-        if _in_picture(x, y, width, height) and all(_in_box(p, (x, y, width, height)) for p in points[2:] if any(p)):
+        if _all_in_box(points[2:], (x, y, width, height)):
             yield "keypoints"
         if _near(points[1], [points[0], *points[2:]]):
             yield "corners"
@@ -204,9 +209,12 @@ def _in_picture(x: float, y: float, width: float, height: float) -> bool:
     )
 
 
-def _in_box(point: tuple[float, float], box: tuple[float, float, float, float]) -> bool:
+def _all_in_box(points: Iterable[tuple[float, float]], box: tuple[float, float, float, float]) -> bool:
+    """Whether a box lies in the picture and all points, but those at 0, 0, lie in it."""
     x, y, width, height = box
-    return abs(point[0] - x) <= width * (0.5 + INSIDE) and abs(point[1] - y) <= height * (0.5 + INSIDE)
+    return _in_picture(*box) and all(
+        abs(u - x) <= width * (0.5 + INSIDE) and abs(v - y) <= height * (0.5 + INSIDE) for u, v in points if u or v
+    )
 
 
 def _near(point: tuple[float, float], others: list[tuple[float, float]]) -> bool:

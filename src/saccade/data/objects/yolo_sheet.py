@@ -23,10 +23,12 @@ _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 @dataclass(frozen=True)
 class Sheet:
-    """file: name of the data.yaml. names: number -> class, None if it names none. splits: split -> folders and lists of
-    pictures as written. base: what these are relative to, as written. keypoints: `kpt_shape`. task: `task`."""
+    """file: name of the data.yaml. where: its full name, for messages. names: number -> class, None if it names none.
+    splits: split -> folders and lists of pictures as written. base: what these are relative to, as written. keypoints:
+    `kpt_shape`. task: `task`."""
 
     file: str
+    where: str
     names: dict[int, str] | None
     splits: dict[str, list[str]]
     base: str = ""
@@ -50,10 +52,19 @@ def find_sheets(store: Store, only: str | None = None) -> list[Sheet]:
 
 
 def class_file(store: Store, folders: Iterable[str]) -> dict[int, str] | None:
-    """The classes of the first class file in one of the folders; None if there is none."""
-    there = {name.lower(): name for name in store.files}
-    name = next((there[p] for f in folders for c in CLASS_FILES if (p := join(f, c).lower()) in there), None)
-    return None if name is None else _names_in(store, name)
+    """The classes of the class files (classes.txt, *.names) in some folders; None if there is none.
+
+    Raises DataError for two files of different classes."""
+    around, found = set(folders), dict[str, dict[int, str]]()
+    for name in sorted(store.files, key=natural_key):
+        base = PurePosixPath(name).name.lower()
+        if parent_folder(name) in around and (base in CLASS_FILES or base.endswith(".names")):
+            found[name] = _names_in(store, name)
+    for name, names in found.items():
+        first = next(iter(found))
+        if names != found[first]:
+            raise DataError(f"{store.label}: {escape(first)} and {escape(name)} name different classes; keep one")
+    return next(iter(found.values()), None)
 
 
 def _names_in(store: Store, name: str) -> dict[int, str]:
@@ -120,7 +131,7 @@ def _from_yaml(store: Store, file: str, data: dict) -> Sheet:
     base = data.get("path")
     task = data.get("task") if data.get("task") in ("detect", "pose", "segment", "obb") else ""
     keypoints = _keypoints(data.get("kpt_shape"), where)
-    return Sheet(file, names, splits, base if isinstance(base, str) else "", keypoints, str(task), notes)
+    return Sheet(file, where, names, splits, base if isinstance(base, str) else "", keypoints, str(task), notes)
 
 
 def _names(store: Store, file: str, data: dict, where: str) -> dict[int, str] | None:
@@ -168,7 +179,7 @@ def _from_data(store: Store, file: str) -> list[Sheet]:
     listed = next((name for name in _endings(data["names"], folder) if name in store.files), None)
     names = None if listed is None else _names_in(store, listed)
     splits = {key: [data[key]] for key in ("train", "valid", "val", "test") if data.get(key)}
-    return [Sheet(file, names, splits)]
+    return [Sheet(file, escape(store.full_name(file)), names, splits)]
 
 
 def _endings(path: str, folder: str) -> Iterable[str]:
