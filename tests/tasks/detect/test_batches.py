@@ -52,6 +52,23 @@ def test_denoising_queries_form_complete_groups_near_their_objects():
     assert make_denoising_queries(targets, 0, 9, torch.Generator()) == (None, None)
 
 
+def test_of_more_objects_than_denoising_queries_a_random_part_is_noised():
+    targets = make_targets([objects(11), objects(2)], relations=0)
+    chosen = set()
+    for seed in range(9):
+        noised, pairs = make_denoising_queries(targets, 7, 12, torch.Generator().manual_seed(seed))
+        assert noised is not None
+        assert pairs is not None
+        first = pairs.object[pairs.picture == 0].tolist()
+        assert len(set(first)) == 7
+        assert noised.group.tolist() == [[0] * 7, [0, 0, 1, 1, 2, 2, -1]]
+        assert pairs.object[pairs.picture == 1].tolist() == [0, 1] * 3
+        true, moved = targets.boxes[0, first], noised.boxes[0]
+        assert ((moved - true).abs() <= 0.4 * true[:, 2:].repeat(1, 2) + 1e-6).all()
+        chosen |= set(first)
+    assert chosen == set(range(11))
+
+
 def test_spoilt_objects_follow_from_the_generator_alone():
     targets = make_targets([objects(3)], relations=0)
     first, second = (make_denoising_queries(targets, 6, 9, torch.Generator().manual_seed(7))[0] for _ in range(2))

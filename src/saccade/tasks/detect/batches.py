@@ -103,7 +103,7 @@ def make_denoising_queries(
 ) -> tuple[DenoisingQueries | None, Match | None]:
     """Noised copies of the objects: box edges shifted by up to `box_noise` of the side, a fraction `label_noise` of
     random labels (Li et al. 2022, 4.2). Each group is a full copy of a picture's objects; there are as many groups as
-    fit into `count`.
+    fit into `count`, and of a picture with more objects one group of `count` of them, chosen at random.
 
     Returns the queries, and the object that each of them stands for.
     """
@@ -112,12 +112,15 @@ def make_denoising_queries(
     b, most = targets.labels.shape
     counts = targets.valid.sum(dim=1, keepdim=True)
     slot = torch.arange(count).expand(b, -1)
-    groups = torch.div(count, counts.clamp(min=1), rounding_mode="floor") * (counts > 0)
+    groups = torch.div(count, counts.clamp(min=1), rounding_mode="floor").clamp(min=1) * (counts > 0)
     group = torch.div(slot, counts.clamp(min=1), rounding_mode="floor")
     used = group < groups
     object_ = (slot % counts.clamp(min=1)).clamp(max=most - 1)
-    boxes = targets.boxes.gather(1, object_[..., None].expand(-1, -1, 4))
     random = torch.rand(b, count, 6, generator=generator)
+    if most > count:
+        order = torch.rand(b, most, generator=generator).masked_fill(~targets.valid, 2.0).argsort(dim=1)
+        object_ = torch.where(counts > count, order[:, :count], object_)
+    boxes = targets.boxes.gather(1, object_[..., None].expand(-1, -1, 4))
     size = boxes[..., 2:]
     moved = torch.cat(
         [
