@@ -85,7 +85,7 @@ def test_a_deeper_decoder_is_new_in_part():
 
 def test_a_frozen_encoder_needs_pretrained_weights():
     task = tiny.task()
-    with pytest.raises(UsageError, match="--freeze-encoder.*--weights"):
+    with pytest.raises(UsageError, match=r"--freeze-encoder.*--weights"):
         freeze_encoder(task.model, None)
     freeze_encoder(task.model, task)
     assert {n for n, p in task.model.named_parameters() if p.requires_grad} == {"head.weight", "head.bias"}

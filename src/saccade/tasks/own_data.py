@@ -121,8 +121,8 @@ def _changed_note(task: Any, data: Path) -> str:
     if "split" not in task.card or _trained_on(task) != data.resolve():
         return ""
     return (
-        f"{escape(data)} is what {escape(task.name)} was trained on, and has changed since: which pictures were held out "
-        "is not known, and the scores include those of training"
+        f"{escape(data)} is what {escape(task.name)} was trained on, and has changed since: which pictures were held "
+        "out is not known, and the scores include those of training"
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saccade.tasks.detect.matches import match
-from saccade.tasks.detect.threshold import Ranking
+from saccade.tasks.detect.threshold import Ranking, best_f1
 
 from .test_scores import found, some_pictures, true
 
@@ -70,6 +70,8 @@ def test_nothing_to_find_or_nothing_found():
     nothing = Ranking([found((0, 0, 9, 9, 0.5, 0))], [true()])
     assert nothing.best() is nothing.at(0.5) is None
     assert Ranking([], []).best() is None
+    assert best_f1(nothing) == {"F1": None, "threshold": None}
+    assert best_f1(Ranking([found()], [true((0, 0, 9, 9, 0))])) == {"F1": 0.0, "threshold": None}
 
 
 def test_scores_in_half_precision():

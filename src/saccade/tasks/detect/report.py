@@ -19,7 +19,7 @@ from saccade.tasks.detect.options import DetectValOptions
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
 from saccade.tasks.detect.task import BaseDetectTask, DetectTask, of_classes
-from saccade.tasks.detect.threshold import OperatingPoint, Ranking
+from saccade.tasks.detect.threshold import OperatingPoint, Ranking, best_f1
 from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
 
@@ -48,8 +48,8 @@ def evaluate(
         scores |= relation_scores(found, truth, task.relations)
     ranking = Ranking(found, truth)
     best = ranking.best()
-    threshold = task.threshold if "threshold" in task.card or best is None else best.threshold
-    scores |= _f1_scores(ranking.at(threshold), best, threshold)
+    threshold = task.threshold if _keeps(task) or best is None else best.threshold
+    scores |= _f1_scores(ranking, threshold)
     notes += _keep(task, best, options)
     draw_pr_curves(pr_curves(found, truth, task.labels)).save(out / "curves.png")
     confusion = detection_confusion(found, truth, task.labels, threshold)
@@ -76,15 +76,19 @@ def _evaluation_set(
     return evaluation_set(task, data, split, on_error, options.classes, opened, ObjectSubset)
 
 
-def _f1_scores(here: OperatingPoint | None, best: OperatingPoint | None, threshold: float) -> dict[str, float | None]:
+def _f1_scores(ranking: Ranking, threshold: float) -> dict[str, float | None]:
+    here = ranking.at(threshold)
     return {
         "threshold": threshold,
         "F1": None if here is None else here.f1,
         "precision": None if here is None else here.precision,
         "recall": None if here is None else here.recall,
-        "best_F1": None if best is None else best.f1,
-        "best_threshold": None if best is None else best.threshold,
+        **{f"best_{name}": value for name, value in best_f1(ranking).items()},
     }
+
+
+def _keeps(task: BaseDetectTask) -> bool:
+    return task.card.get("threshold") is not None
 
 
 def _check_keeps(task: BaseDetectTask, options: DetectValOptions) -> None:
@@ -102,7 +106,7 @@ def _can_keep(task: BaseDetectTask) -> bool:
 
 def _keep(task: BaseDetectTask, best: OperatingPoint | None, options: DetectValOptions) -> list[str]:
     """Write the best threshold to the model where it has none yet, or that is wanted. Returns a note on it."""
-    wanted = "threshold" not in task.card if options.keep_threshold is None else options.keep_threshold
+    wanted = not _keeps(task) if options.keep_threshold is None else options.keep_threshold
     if best is None or not wanted or not _can_keep(task):
         return []
     assert isinstance(task, DetectTask)

@@ -74,6 +74,15 @@ class Ranking:
         return OperatingPoint(threshold, 2 * hits / (taken + self.objects), precision, hits / self.objects)
 
 
+def best_f1(ranking: Ranking) -> dict[str, float | None]:
+    """The best F1 and its threshold, for the scores of a model: F1 is 0 where no object is found, and both are None
+    where there is none to find."""
+    best = ranking.best()
+    if best is None:
+        return {"F1": 0.0 if ranking.objects else None, "threshold": None}
+    return {"F1": best.f1, "threshold": best.threshold}
+
+
 def _between(low: float, high: float) -> float:
     """A number above `low` and up to `high`, of as few decimals as distinguish it from both."""
     for decimals in range(2, 17):
