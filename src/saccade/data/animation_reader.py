@@ -10,9 +10,10 @@ from typing import Literal
 
 from PIL import Image
 
+from saccade.data.decoders import FORMATS, check_size, decode_error
 from saccade.data.files import check_file, escape
 from saccade.data.film_files import FRAME_RATE, frame_files, png_text
-from saccade.data.images import FORMATS, Picture, check_size, decode_error, pillow_warnings, read_image, true_name
+from saccade.data.images import Picture, pillow_warnings, read_image, true_name
 from saccade.data.video import Frame, Moment
 from saccade.errors import DataError
 

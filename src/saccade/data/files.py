@@ -7,11 +7,14 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from saccade.errors import DataError, printable
+from saccade.errors import DataError, printable, some_of
 
-PICTURE_SUFFIX = re.compile(r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif)$", re.IGNORECASE)
+PICTURE_SUFFIX = re.compile(
+    r"\.(jpe?g|jpe|jfif|mpo|a?png|webp|gif|bmp|dib|tiff?|p[pgbn]m|avif|hei[cf]|hif)$", re.IGNORECASE
+)
 
 VIDEO_SUFFIX = re.compile(
     r"\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|divx|mpe?g|m[12]v|vob|m?ts|m2ts|mxf|flv|f4v|wmv|asf|og[vm])$",
@@ -35,6 +38,8 @@ def find_images(
         sources = [sources]
     found: dict[Path, None] = {}  # ordered and without repeats
     for source in sources:
+        if not str(source).strip():
+            raise DataError("an empty path was given; give files, folders or globs such as 'photos/*.jpg'")
         path = Path(source)
         if path.is_dir():
             found.update(dict.fromkeys(_pictures_in(path)))
@@ -51,6 +56,21 @@ def is_picture(name: str) -> bool:
     """Whether a file name has a picture's suffix and is not hidden (`.DS_Store`, macOS's `._x.jpg`)."""
     base = name.rsplit("/", 1)[-1]
     return not base.startswith(".") and PICTURE_SUFFIX.search(base) is not None
+
+
+# first bytes of a file -> what it is
+FOREIGN: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"version https://git-lfs"), "is a pointer of Git LFS, not the file itself: run git lfs pull"),
+    (re.compile(rb"\S*[./]git/annex/objects/|/annex/objects/"), "is a pointer of git-annex: run git annex get"),
+    (re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE), "is a web page, not a file of data: download it again"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?<Error>"), "is the error message of a server: download it again"),
+    (re.compile(rb"\0{64}"), "begins with zeros only: it was copied or downloaded incompletely"),
+)
+
+
+def foreign_content(start: bytes) -> str:
+    """What stands in place of a file that was never fetched, by its first bytes; "" if nothing is known."""
+    return next((what for pattern, what in FOREIGN if pattern.match(start)), "")
 
 
 def is_video(name: object) -> bool:
@@ -87,19 +107,48 @@ def check_file(path: Path) -> Path:
     raise DataError(problem)
 
 
-def walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+@dataclass
+class Walked:
+    """What is to be said of a folder that was searched. outside: links that lead out of it. closed: folders that may
+    not be entered, with the reason."""
+
+    outside: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        found = []
+        if self.outside:
+            names = some_of(map(escape, self.outside))
+            found.append(f"{len(self.outside)} links lead out of the folder and were followed: {names}")
+        if self.closed:
+            found.append(f"{len(self.closed)} folders could not be entered and are left out: {some_of(self.closed)}")
+        return found
+
+
+def walk(folder: Path, walked: Walked | None = None) -> Iterator[tuple[str, list[str]]]:
     """(relative folder, file names) for a folder and its subfolders; links are followed, each folder once.
 
     Pipes, devices and sockets are skipped: reading them may block. Broken links are included, so that reading reports
-    them."""
+    them. walked: what was met is added."""
+    walked = Walked() if walked is None else walked
+    top = os.path.realpath(folder)
+
+    def closed(error: OSError) -> None:
+        walked.closed.append(f"{escape(os.path.relpath(error.filename, folder))} ({error.strerror})")
+
     seen = set()
-    for here, folders, names in os.walk(folder, followlinks=True):
+    for here, folders, names in os.walk(folder, onerror=closed, followlinks=True):
         real = os.path.realpath(here)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [f for f in folders if not is_hidden(f)]
+        for name in (*folders, *names):
+            target = os.path.realpath(path) if os.path.islink(path := f"{here}/{name}") else top
+            if target != top and not target.startswith(f"{top.rstrip('/')}/"):
+                walked.outside.append(f"{os.path.relpath(path, folder)} -> {target}")
         relative = os.path.relpath(here, folder).replace(os.sep, "/")
         yield ("" if relative == "." else relative), [name for name in names if not _is_special_file(f"{here}/{name}")]
 

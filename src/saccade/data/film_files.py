@@ -16,8 +16,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from saccade.data.animation_writer import EXIF_IFD, UNICODE, USER_COMMENT, gif_bytes, webp_bytes
+from saccade.data.decoders import FORMATS, decode_error
 from saccade.data.files import check_file, escape, is_picture, is_video, missing, natural_key
-from saccade.data.images import FORMATS, decode_error, pillow_warnings
+from saccade.data.images import pillow_warnings
 from saccade.data.output import atomic_folder, check_writable, write_file
 from saccade.data.video import VideoReader
 from saccade.data.video_writer import VideoWriter

@@ -12,7 +12,7 @@ from saccade.data import class_folders, class_tables
 from saccade.data.class_columns import EXPECTED
 from saccade.data.class_folders import ClassFolders, ClassPart
 from saccade.data.class_tables import ClassTables
-from saccade.data.dataset import check_on_error
+from saccade.data.dataset import check_on_error, depth_notes
 from saccade.data.files import escape
 from saccade.data.images import Picture, read_image
 from saccade.data.recognise import describe, recognise
@@ -63,7 +63,7 @@ class ImageFolder(torch.utils.data.Dataset):
         layout = source if isinstance(source, ClassFolders | ClassTables) else find_classes(source)
         part = layout.read(select_split(layout, split, "splits"))
         self.store, self.label, self.on_error = layout.store, part.label, on_error
-        self.notes, self.skipped = list(part.notes), dict(part.skipped)
+        self.notes, self.skipped = [*part.notes, *layout.store.notes], dict(part.skipped)
         if on_error == "fail" and self.skipped:
             raise DataError(f"{self.label}: {next(iter(self.skipped.values()))}")
         self.classes = self._choose_classes(part, classes)
@@ -103,7 +103,9 @@ class ImageFolder(torch.utils.data.Dataset):
     def picture(self, index: int, at_least: tuple[int, int] | None = None) -> Picture:
         """The picture without its label. `at_least`: see `read_image`. Raises DataError if it cannot be read."""
         name = join(self.root, self.names[index])
-        return read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
+        picture = read_image(self.store.read(name), name=self.store.full_name(name), at_least=at_least)
+        self.notes += [note for note in depth_notes(picture) if note not in self.notes]
+        return picture
 
     def subset(self, indices: Sequence[int]) -> "ImageFolder":
         """The same classes with the items at `indices` only."""

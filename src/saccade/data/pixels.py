@@ -93,6 +93,6 @@ def unit_to_uint8(array: np.ndarray, name: str) -> np.ndarray:
     return np.rint(array.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
 
 
-def uint16_to_uint8(array: np.ndarray) -> np.ndarray:
-    """0..65535 -> 0..255, rounded: 65535 = 255 x 257, so black and white stay exact."""
-    return np.rint(array.astype(np.float64) / 257).astype(np.uint8)
+def uint16_to_uint8(array: np.ndarray, white: int = 65535) -> np.ndarray:
+    """0..white -> 0..255, rounded: black and white stay exact."""
+    return np.rint(array.astype(np.float64) * (255 / white)).clip(0, 255).astype(np.uint8)

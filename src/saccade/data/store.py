@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from saccade.data.archive_names import inside
-from saccade.data.files import escape, is_picture, missing, natural_key, walk
+from saccade.data.files import Walked, escape, foreign_content, is_picture, missing, natural_key, walk
 from saccade.data.zip_store import ZipStore, is_zip
 from saccade.errors import DataError
 
@@ -44,11 +44,13 @@ class Store(Protocol):
         label: name in messages.
         files: all regular files, relative to the root, separated by "/".
         folders: all folders likewise, without the root.
+        notes: what was left out or lies outside, one sentence each.
     """
 
     label: str
     files: list[str]
     folders: set[str]
+    notes: list[str]
 
     def read(self, name: str) -> Path | bytes:
         """The path of a file, or its bytes."""
@@ -77,13 +79,15 @@ def open_store(source: str | os.PathLike[str] | Store) -> Store:
         raise DataError(problem)
     try:
         with path.open("rb") as file:
-            start = file.read(6)
+            start = file.read(512)
     except OSError as error:
         raise DataError(f"{escape(path)} cannot be opened ({error.strerror})") from error
     if is_zip(start):
         return ZipStore(path)
     reader = next((r for magic, r in COMPRESSED.items() if start.startswith(magic)), None)
     if reader is None and not _is_tar(path):
+        if what := foreign_content(start):
+            raise DataError(f"{escape(path)} {what}")
         packed = next((kind for magic, kind in OTHER_ARCHIVES.items() if start.startswith(magic)), None)
         if packed is not None:
             raise DataError(f"{escape(path)} is a {packed} archive, which is not read; unpack it to a folder")
@@ -122,10 +126,12 @@ class FolderStore:
         self.label = escape(root)
         self.files: list[str] = []
         self.folders: set[str] = set()
-        for at, names in walk(root):
+        walked = Walked()
+        for at, names in walk(root, walked):
             if at:
                 self.folders.add(at)
             self.files += [f"{at}/{name}" if at else name for name in names]
+        self.notes = walked.notes
 
     def read(self, name: str) -> Path:
         return self.root / name
@@ -149,6 +155,7 @@ class TarStore:
         self.folders: set[str] = set()
         self._places: dict[str, tuple[int, int]] = {}  # name -> offset, size
         self._bytes: dict[str, bytes] = {}
+        self._links = 0
         try:
             if reader is None:
                 self._index()
@@ -159,6 +166,7 @@ class TarStore:
         except DAMAGED as error:
             raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
         self.files = list(self._places or self._bytes)
+        self.notes = [f"{self._links} links in {self.label} were passed over"] if self._links else []
 
     def read(self, name: str) -> bytes:
         if name in self._bytes:
@@ -205,6 +213,7 @@ class TarStore:
         """The normalized name of a regular file, or "" for other members."""
         if member.size < 0:  # possible in pax records; tarfile would seek backwards
             raise ValueError("a member of negative size")
+        self._links += member.issym() or member.islnk()
         name = inside(member.name, member.isdir(), self.folders, self.label)
         return name if member.isreg() and not member.issparse() else ""
 
@@ -212,8 +221,13 @@ class TarStore:
 def read_bytes(store: Store, name: str) -> bytes:
     """Contents of a file. Raises DataError if it cannot be opened."""
     source = store.read(name)
-    if not isinstance(source, Path):
-        return source
+    data = source if not isinstance(source, Path) else _read_file(source)
+    if what := foreign_content(data[:512]):
+        raise DataError(f"{escape(store.full_name(name))} {what}")
+    return data
+
+
+def _read_file(source: Path) -> bytes:
     try:
         if source.stat().st_size > MAX_FILE_BYTES:
             raise DataError(f"{escape(source)} is larger than {MAX_FILE_BYTES >> 30} GiB; no annotation file is")

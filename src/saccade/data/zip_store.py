@@ -43,14 +43,17 @@ class ZipStore:
                 members = file.infolist()
         except DAMAGED as error:
             raise DataError(f"{self.label} is damaged or cut short ({escape(error)})") from error
+        links = 0
         for member in members:
             kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the system that wrote it has none
+            links += kind == stat.S_IFLNK
             name = inside(_true_name(member), member.is_dir(), self.folders, self.label)
             if name and not member.is_dir() and kind in (0, stat.S_IFREG):
                 if member.flag_bits & ENCRYPTED:
                     raise DataError(f"{self.label} is encrypted; unpack it with its password, or write it without one")
                 self._members[name] = member
         self.files = list(self._members)
+        self.notes = [f"{links} links in {self.label} were passed over"] if links else []
 
     def read(self, name: str) -> bytes:
         member, display = self._members[name], escape(self.full_name(name))

@@ -7,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from saccade.data.captions.tables import is_table
+from saccade.data.decoders import FORMATS
 from saccade.data.files import is_picture, is_video, natural_key
-from saccade.data.images import FORMATS, pillow_warnings
+from saccade.data.images import pillow_warnings
 from saccade.data.store import FolderStore, parent_folder
 
 ANIMATIONS = (".gif", ".webp", ".apng")  # a PNG beside films is a still one, unless a table names it
