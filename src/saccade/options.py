@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Zoom = Annotated[float, Field(ge=0.1, le=10)]  # scale factor of a picture in augmentation
 OnError = Literal["skip", "fail"]  # for what cannot be read
+ExifPixels = Literal["auto", "upright", "stored"]  # that annotations are of: `data/exif.py`
 
 
 class Options(BaseModel):
@@ -71,6 +72,22 @@ class ClassValOptions(Options):
 
     classes: tuple[str, ...] = ()
     """Score these classes only; default: those that the model was trained on."""
+
+
+class AnnotatedDataOptions(ClassDataOptions):
+    """Of tasks whose pictures have boxes or masks."""
+
+    exif: ExifPixels = "auto"
+    """Which pixels boxes and masks are of, in photos that EXIF turns and whose size does not say it (squares, turns by
+    180 degrees); auto: as in the photos whose size says it, else upright."""
+
+
+class AnnotatedValOptions(ClassValOptions):
+    """Of tasks whose pictures have boxes or masks."""
+
+    exif: ExifPixels = "auto"
+    """Which pixels boxes and masks are of, in photos that EXIF turns and whose size does not say it; auto: as in the
+    photos whose size says it, else upright."""
 
 
 class PictureRecipe(Options):

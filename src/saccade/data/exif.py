@@ -7,13 +7,13 @@ mirrored pictures it cannot.
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from saccade.data.images import read_size
 from saccade.data.store import Store
 from saccade.errors import DataError
+from saccade.options import ExifPixels
 
-Exif = Literal["auto", "upright", "stored"]
 Size = tuple[int, int]
 
 ENOUGH = 20  # pictures whose size says it
@@ -51,9 +51,9 @@ class ExifPolicy:
     Raises DataError for another value of `exif`.
     """
 
-    def __init__(self, exif: Exif, store: Store, annotated: Sequence[tuple[str, Size | None]] = ()):
-        if exif not in get_args(Exif):
-            raise DataError(f"exif={exif!r} was given; {', '.join(get_args(Exif))} expected")
+    def __init__(self, exif: ExifPixels, store: Store, annotated: Sequence[tuple[str, Size | None]] = ()):
+        if exif not in get_args(ExifPixels):
+            raise DataError(f"exif={exif!r} was given; {', '.join(get_args(ExifPixels))} expected")
         self._store, self._annotated = store, annotated
         self._default: tuple[str, str] | None = None if exif == "auto" else (exif, "given")
         self._lock = Lock()

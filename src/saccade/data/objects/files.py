@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles
-from saccade.data.exif import Exif, ExifPolicy
+from saccade.data.exif import ExifPolicy
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects import ObjectAnnotations
@@ -26,6 +26,7 @@ from saccade.data.objects.outlines import scale_outline
 from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.store import relative_to
 from saccade.errors import DataError
+from saccade.options import ExifPixels
 
 # EXIF orientation -> transforms, in order, that make a picture upright (Exif 2.3, tag 0x0112).
 EXIF_TRANSFORMS = {
@@ -55,7 +56,7 @@ class ObjectFiles(AnnotatedFiles):
             with on_error="fail"; no picture left; annotations of which no object is left.
     """
 
-    def __init__(self, annotations: Annotations, on_error: str = "skip", exif: Exif = "auto"):
+    def __init__(self, annotations: Annotations, on_error: str = "skip", exif: ExifPixels = "auto"):
         super().__init__(annotations, on_error)
         sizes = [(picture.name, picture.size) for picture in annotations.pictures]
         self._exif = ExifPolicy(exif, annotations.store, sizes)

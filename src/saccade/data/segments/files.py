@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles
-from saccade.data.exif import Exif, ExifPolicy, Turn
+from saccade.data.exif import ExifPolicy, Turn
 from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.files import EXIF_TRANSFORMS
@@ -16,6 +16,7 @@ from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.store import relative_to
 from saccade.errors import DataError
+from saccade.options import ExifPixels
 
 ARRAY_TRANSFORMS: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
     mirror: np.fliplr, vflip: np.flipud, transpose: np.transpose,
@@ -38,7 +39,7 @@ class SegmentFiles(AnnotatedFiles):
         DataError: a fatal problem; any problem with on_error="fail"; no picture with a mask.
     """
 
-    def __init__(self, masked: MaskedSet, on_error: str = "skip", exif: Exif = "auto"):
+    def __init__(self, masked: MaskedSet, on_error: str = "skip", exif: ExifPixels = "auto"):
         super().__init__(masked, on_error)
         self._exif = exif_policy(masked, exif)
         self.label_map, self._masked, self._pictures = masked.label_map, masked, masked.pictures
@@ -82,7 +83,7 @@ def read_upright(
     return (_turned(indices, orientation) if turn.turned else indices), turn, mask.note
 
 
-def exif_policy(masked: MaskedSet, exif: Exif = "auto") -> ExifPolicy:
+def exif_policy(masked: MaskedSet, exif: ExifPixels = "auto") -> ExifPolicy:
     """What the masks of a set refer to, by the annotated sizes of those that are drawn."""
     drawn = [picture.drawn for picture in masked.pictures if picture.drawn is not None]
     return ExifPolicy(exif, masked.store, [(each.name, each.size) for each in drawn])

@@ -20,7 +20,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from saccade.data.exif import Exif
 from saccade.data.objects import coco
 from saccade.data.objects.sets import find_layout
 from saccade.data.segments import layout as segment_layout
@@ -30,6 +29,7 @@ from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
+from saccade.options import ExifPixels
 
 Layout = MaskLayout | DrawnMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
 
@@ -54,7 +54,7 @@ def open_segments(
     split: str | None = None,
     on_error: str = "skip",
     classes: Sequence[str] | None = None,
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> SegmentFiles:
     """Pictures with their masks.
 
@@ -78,7 +78,7 @@ def segment_splits(
     val_fraction: float = 0.1,
     seed: int = 0,
     on_error: str = "skip",
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> tuple[SegmentFiles, SegmentFiles]:
     """Training and validation sets of one source.
 
@@ -112,7 +112,7 @@ def _open_split(
     on_error: str,
     classes: Sequence[str] | None = None,
     label_map: LabelMap | None = None,
-    exif: Exif = "auto",
+    exif: ExifPixels = "auto",
 ) -> SegmentFiles:
     split = select_split(layout, split, "segment_splits")
     found = layout.read(split, None if classes is None else list(classes), label_map)

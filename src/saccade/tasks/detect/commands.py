@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from saccade.errors import printable
-from saccade.options import ClassDataOptions
+from saccade.options import AnnotatedDataOptions
 from saccade.tasks.commands import TaskCommands, check_different
 from saccade.tasks.detect.options import DetectPredictOptions, DetectValOptions
 from saccade.tasks.detect.recipe import DetectRecipe
@@ -39,7 +39,7 @@ Examples:
     saccade train detect --name cells --resume
 """
     recipe = DetectRecipe
-    data_options = ClassDataOptions
+    data_options = AnnotatedDataOptions
     predict_options = DetectPredictOptions
     val_options = DetectValOptions
     evaluates = (
@@ -57,14 +57,16 @@ Examples:
     example = "saccade.tasks.detect.example:draw_example"
     examines = ("boxes",)
 
-    def open_splits(self, options: ClassDataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: AnnotatedDataOptions, recipe: DetectRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data.class_subset import ObjectSubset
         from saccade.data.objects.sets import object_splits
         from saccade.tasks.scenes import scene_splits
 
         assert options.data is not None
         scenes = scene_splits(options.data, recipe.size, seed)
-        sets = scenes or object_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+        sets = scenes or object_splits(
+            options.data, options.val, options.val_fraction, on_error=options.on_error, exif=options.exif
+        )
         return (
             (ObjectSubset(sets[0], options.classes), ObjectSubset(sets[1], options.classes))
             if options.classes

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from saccade.options import ClassValOptions
+from saccade.options import AnnotatedValOptions
 from saccade.tasks.commands import DrawOptions
 
 
@@ -24,7 +24,7 @@ class DetectPredictOptions(DrawOptions):
     """Folder for the found objects cut out of their pictures: a folder for each class, which train classify reads."""
 
 
-class DetectValOptions(ClassValOptions):
+class DetectValOptions(AnnotatedValOptions):
     """Options of `val` with a detector."""
 
     keep_threshold: bool | None = None

@@ -8,7 +8,7 @@ from pydantic import Field
 from rich.table import Table
 
 from saccade.errors import UsageError, printable
-from saccade.options import ClassDataOptions, ClassValOptions
+from saccade.options import AnnotatedDataOptions, AnnotatedValOptions
 from saccade.tasks.commands import DrawOptions, TaskCommands, check_different
 from saccade.tasks.segment.recipe import SegmentRecipe
 
@@ -53,9 +53,9 @@ Examples:
     saccade train segment --name streets --resume
 """
     recipe = SegmentRecipe
-    data_options = ClassDataOptions
+    data_options = AnnotatedDataOptions
     predict_options = SegmentPredictOptions
-    val_options = ClassValOptions
+    val_options = AnnotatedValOptions
     evaluates = (
         "A segmenter: mIoU and Dice (pixels are summed over all pictures, then the classes averaged; a class that is "
         "neither in the masks nor predicted is left out), boundary F; index PNGs, colour-coded masks, COCO JSON, "
@@ -71,7 +71,7 @@ Examples:
     example = "saccade.tasks.segment.example:draw_example"
     examines = ("masks",)
 
-    def open_splits(self, options: ClassDataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
+    def open_splits(self, options: AnnotatedDataOptions, recipe: SegmentRecipe, seed: int) -> tuple[Any, Any]:
         from saccade.data.class_subset import SegmentSubset
         from saccade.data.scenes.segments import SceneSegments
         from saccade.data.segments.sets import segment_splits
@@ -82,7 +82,9 @@ Examples:
         if scenes is not None:
             sets: tuple[Any, Any] = SceneSegments(scenes[0]), SceneSegments(scenes[1])
         else:
-            sets = segment_splits(options.data, options.val, options.val_fraction, on_error=options.on_error)
+            sets = segment_splits(
+                options.data, options.val, options.val_fraction, on_error=options.on_error, exif=options.exif
+            )
         if not options.classes:
             return sets
         return SegmentSubset(sets[0], options.classes), SegmentSubset(sets[1], options.classes)

@@ -7,7 +7,7 @@ from saccade.data.class_subset import SegmentSubset
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments.sets import open_segments
 from saccade.device import Device
-from saccade.options import ClassValOptions, OnError
+from saccade.options import AnnotatedValOptions, OnError
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
@@ -24,7 +24,7 @@ def evaluate(
     on_error: OnError,
     device: Device,
     out: Path,
-    options: ClassValOptions,
+    options: AnnotatedValOptions,
 ) -> Evaluation:
     """mIoU, Dice and boundary scores; confusion.png and borders.png go to `out`."""
     dataset, notes = _evaluation_set(task, data, split, on_error, options)
@@ -44,7 +44,7 @@ def evaluate(
 
 
 def _evaluation_set(
-    task: BaseSegmentTask, data: Path, split: str | None, on_error: OnError, options: ClassValOptions
+    task: BaseSegmentTask, data: Path, split: str | None, on_error: OnError, options: AnnotatedValOptions
 ) -> tuple[Any, list[str]]:
     size = (task.preprocess.shortest or min(task.preprocess.size)) if isinstance(task, SegmentTask) else 128
     scenes = evaluation_scenes(data, size)
@@ -53,6 +53,6 @@ def _evaluation_set(
         return (SegmentSubset(drawn, options.classes, task.labels) if options.classes else drawn), []
 
     def opened(split: str | None, classes: list[str] | None) -> Any:
-        return open_segments(data, split=split, on_error=on_error, classes=classes)
+        return open_segments(data, split=split, on_error=on_error, classes=classes, exif=options.exif)
 
     return evaluation_set(task, data, split, on_error, options.classes, opened, SegmentSubset)
