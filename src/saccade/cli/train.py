@@ -1,6 +1,6 @@
 """`saccade train TASK`, for each task of the registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -112,12 +112,22 @@ def run_training(task: TaskCommands, run: Run) -> None:
     read = (note for dataset in datasets for note in dataset.notes if note not in opened)
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
         console.note(stderr, note)
+    printed = _print_skipped(stderr, datasets, ({}, {}), task.items)
     try:
         scores = train(trainable, run.config, run.folder, run.resume, run.data)
     finally:  # too few samples may be the reason why it fails
-        for dataset in datasets:
-            console.skipped(stderr, dataset.skipped, task.items)
+        _print_skipped(stderr, datasets, printed, task.items)
     console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores)}")
+
+
+def _print_skipped(
+    stderr: Any, datasets: Iterable[Any], printed: Iterable[dict[str, str]], items: str
+) -> list[dict[str, str]]:
+    """Print what was left out of each data set and was not printed before; returns all that was left out."""
+    for dataset, before in zip(datasets, printed, strict=True):
+        new = {name: why for name, why in dataset.skipped.items() if name not in before}
+        console.skipped(stderr, new, items)
+    return [dict(dataset.skipped) for dataset in datasets]
 
 
 def load_pretrained(model: str | None) -> "Task | None":
