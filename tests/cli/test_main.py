@@ -236,3 +236,16 @@ def test_an_interrupt_that_something_wrapped_is_still_one(saccade, monkeypatch):
     completed = saccade("models")
     assert completed.code == 130
     assert completed.line == "saccade: interrupted"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("look", ""), ("predict", ""), ("doctor", ""), ("doctor", "--pairs", "a", ""), ("scenes", " "), ("val", ""),
+        ("train", "detect", "--data", ""), ("generate", "a star", "--film", ""), ("generate", "a star", "--image", ""),
+    ],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_current_folder(saccade, arguments):
+    refused = saccade(*arguments)
+    assert refused.code in (1, 2)
+    assert "an empty path" in refused.line

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from cyclopts import Parameter, Token, validators
+from cyclopts import Parameter, Token, convert, validators
 from rich.console import Console
 from rich.text import Text
 
@@ -26,6 +26,15 @@ def _whole(_: Any, tokens: Sequence[Token]) -> int:
         return int(text)
     except ValueError as error:
         raise ValueError(f"{text} is not a whole number") from error
+
+
+def not_empty(type_: Any, tokens: Sequence[Token]) -> Any:
+    """The values of an option as cyclopts reads them; raises ValueError for an empty path, which it takes for the
+    current folder."""
+    kinds = {type_, *get_args(type_), *(inner for each in get_args(type_) for inner in get_args(each))}
+    if Path in kinds and any(not token.value.strip() for token in tokens):
+        raise ValueError("an empty path; give a file or folder, or . for the current folder")
+    return convert(type_, tokens)
 
 
 def stdout() -> Console:

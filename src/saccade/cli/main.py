@@ -50,7 +50,7 @@ COMMANDS = {
     "doctor": (
         "saccade.cli.doctor:doctor",
         "Say what is wrong with a data set, how often and where: pictures in one folder a class, with "
-        "boxes as COCO, VOC or YOLO, with masks, with captions, in pairs, or in several styles.",
+        "boxes as COCO, VOC or YOLO, with masks, with captions, in pairs, or in several styles; films with captions.",
     ),
 }
 
@@ -64,6 +64,7 @@ def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
         "Start with `saccade look photo.jpg`. Every command explains itself with --help. "
         "After an error, --debug shows where it came from.",
         help_format="plaintext",
+        default_parameter=cyclopts.Parameter(converter=console.not_empty),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )

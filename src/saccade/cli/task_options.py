@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import cyclopts
 from pydantic import BaseModel, ValidationError
 
+from saccade.cli.console import not_empty
 from saccade.errors import UsageError
 from saccade.tasks.registry import all_commands
 
@@ -25,7 +26,7 @@ def parameters_of(options: type[BaseModel], group: str) -> list[inspect.Paramete
     for name, field in options.model_fields.items():
         converter: Any = _texts if get_origin(field.annotation) is tuple else _text
         if {bool, Path} & {field.annotation, *get_args(field.annotation)}:
-            converter = None  # cyclopts converts these as pydantic does
+            converter = not_empty  # cyclopts converts these as pydantic does
         several = field.annotation in (tuple[Path, ...], tuple[str, ...])  # `--pairs a b`
         shown = cyclopts.Parameter(
             group=group,
