@@ -42,7 +42,7 @@ def mask_scores(found: list[Detections], truth: list[ObjectAnnotations], classes
 def with_mask_scores(scores: dict[str, Any], masks: dict[str, Any]) -> dict[str, Any]:
     """The scores of boxes with those of masks, class by class."""
     per_class = {name: {**one, **masks["per_class"][name]} for name, one in scores["per_class"].items()}
-    return {**masks, **scores, "per_class": per_class}
+    return {**scores, **masks, "per_class": per_class}
 
 
 def _precision(found: list[Detections], truth: list[ObjectAnnotations], classes: list[str], most: int) -> np.ndarray:

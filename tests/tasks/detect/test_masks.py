@@ -1,0 +1,154 @@
+"""A detector with masks from a folder to outlines: it trains, is saved, scores, predicts and is looked at."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from saccade.cli import main
+from saccade.data.objects.arrays import with_planes
+from saccade.data.objects.run_lengths import area, decode
+from saccade.data.objects.sets import object_splits, open_objects
+from saccade.data.scenes import Scenes
+from saccade.device import join
+from saccade.errors import DataError
+from saccade.models import PRESETS
+from saccade.tasks import DetectRecipe, DetectTask, DetectTraining, load
+from saccade.train import TrainConfig, train
+
+from .. import finder
+
+SIDE = 40
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    monkeypatch.setitem(PRESETS, "toy", finder.TOY)
+
+
+def write_blobs(root, pictures: int):
+    """Bright discs on black, in the layout of DSB 2018."""
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    for i in range(pictures):
+        rng, here = np.random.default_rng(i), root / f"{i:02}f00d"
+        for part in ("images", "masks"):
+            (here / part).mkdir(parents=True)
+        whole = np.zeros((SIDE, SIDE), bool)
+        for n in range(4):
+            centre = 10 + 20 * np.array([n // 2, n % 2]) + rng.uniform(-3, 3, 2)
+            disc = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < rng.uniform(4, 6.5) ** 2
+            Image.fromarray(np.uint8(disc) * 255).save(here / "masks" / f"m{n}.png")
+            whole |= disc
+        Image.fromarray(np.uint8(whole) * 200 + 20).convert("RGB").save(here / "images" / f"{here.name}.png")
+    return root
+
+
+def recipe(**changes) -> DetectRecipe:
+    options = {"model": "toy", "size": SIDE, "queries": 12, "decoder_depth": 2, "denoising_queries": 8, "masks": True}
+    return DetectRecipe(**{**options, **changes})
+
+
+def training(root, **changes) -> DetectTraining:
+    return DetectTraining(*object_splits(root), recipe(**changes))
+
+
+def test_a_few_pictures_are_learned_by_heart_and_the_model_keeps_its_masks(tmp_path):
+    data = write_blobs(tmp_path / "blobs", 24)
+    few = open_objects(data).subset(range(5))
+    task = DetectTraining(open_objects(data), few, recipe(zoom=(1.0, 1.0), color_jitter=0.0))
+    config = TrainConfig(epochs=24, batch=8, device="cpu", precision="fp32", compile="no", ema=0.9)
+    before = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    scores = train(task, config, tmp_path / "run")
+    assert task.selection_metric == "mask_mAP"
+    assert (before["mask_mAP50"] or 0) < 0.1
+    assert scores["mask_mAP50"] > 0.5
+    model = load(tmp_path / "run")
+    assert isinstance(model, DetectTask)
+    found, truth = model.val(few, join("cpu", "fp32"))
+    assert all(len(one.masks or ()) == len(one) for one in found)
+    assert truth[0].masks is None  # in planes
+    assert model.card["scores"]["mask_mAP"] == scores["mask_mAP"]
+
+
+def untrained(tmp_path) -> DetectTask:
+    task = training(write_blobs(tmp_path / "blobs", 4))
+    for p in task.model.heads.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    task.trained(task.model, "blobs").save(tmp_path / "model")
+    return DetectTask.open(tmp_path / "model")
+
+
+def test_a_result_has_areas_outlines_and_run_lengths_in_pixels_of_the_picture(tmp_path):
+    model = untrained(tmp_path)
+    picture = Image.effect_noise((97, 61), 90).convert("RGB")
+    result = model.predict(picture, threshold=0.01)
+    objects = json.loads(json.dumps(result.to_dict()))["objects"]
+    assert objects
+    for one, mask in zip(objects, result.found.masks, strict=True):
+        assert one["segmentation"]["size"] == [61, 97]
+        assert one["area"] == area(mask) == int(decode(one["segmentation"]).sum())
+        x, y = zip(*(corner for ring in one["outline"] for corner in ring), strict=True)
+        assert one["box"] == [min(x), min(y), max(x), max(y)]
+
+
+def run(*arguments: object) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def test_coco_json_of_predictions_has_the_masks(tmp_path):
+    model, file = untrained(tmp_path), tmp_path / "a.png"
+    Image.effect_noise((50, 44), 90).save(file)
+    run("predict", file, "--model", tmp_path / "model", "--threshold", 0.01, "--coco", tmp_path / "out.json")
+    annotations = json.loads((tmp_path / "out.json").read_text())["annotations"]
+    expected = model.predict(file, threshold=0.01)
+    assert [each["segmentation"] for each in annotations] == list(expected.found.masks)
+    assert [each["area"] for each in annotations] == [area(mask) for mask in expected.found.masks]
+
+
+def test_val_prints_masks_beside_boxes(tmp_path):
+    untrained(tmp_path)
+    run("val", tmp_path / "blobs", "--model", tmp_path / "model", "--out", tmp_path / "scores")
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert {"mAP", "mAP50", "mask_mAP", "mask_mAP50", "mask_mAP75"} <= scores.keys()
+    assert scores["per_class"]["object"].keys() >= {"mAP", "mask_mAP", "objects"}
+
+
+def test_look_shows_the_objects_that_predict_finds(tmp_path, capsys):
+    model, file = untrained(tmp_path), tmp_path / "a.png"
+    Image.effect_noise((50, 44), 90).save(file)
+    run("look", file, "--model", tmp_path / "model", "--threshold", 0.01, "--out", tmp_path / "a.html", "--json")
+    shown = json.loads(capsys.readouterr().out)["prediction"]["objects"]
+    expected = model.predict(file, threshold=0.01).to_dict()["objects"]
+    assert [one["segmentation"] for one in shown] == [one["segmentation"] for one in expected]
+    assert [one["box"] for one in shown] == [one["box"] for one in expected]
+
+
+def test_objects_without_outlines_cannot_be_learned():
+    scenes = Scenes(4, SIDE, seed=0)
+    outlined = scenes.objects
+    scenes.objects = lambda i, masks=True: outlined(i, masks=False)  # type: ignore[method-assign]
+    with pytest.raises(DataError, match="not all of its objects have outlines"):
+        with_planes(scenes.objects(0), "a.png")
+    with pytest.raises(DataError, match=r"outlines.*leave out --masks"):
+        DetectTraining(Scenes(8, SIDE, seed=1), scenes, recipe())
+
+
+def test_every_weight_has_a_gradient_and_halves_of_a_batch_give_its_loss(tmp_path):
+    task = training(write_blobs(tmp_path / "blobs", 6))
+    parts = [task.batch(torch.arange(2), torch.Generator().manual_seed(i), 0.0) for i in range(2)]
+    device = torch.device("cpu")
+    together = task.loss(task.model, parts, device)
+    apart = [task.loss(task.model, [part], device).item() for part in parts]
+    assert together.item() == pytest.approx(sum(apart) / 2, rel=1e-4)
+    together.backward()
+    assert [n for n, p in task.model.named_parameters() if p.grad is None] == []
+
+
+def test_scenes_have_masks_to_learn_from():
+    task = DetectTraining(Scenes(8, SIDE, seed=1), Scenes(3, SIDE, seed=0), recipe())
+    batch = task.batch(torch.arange(2), torch.Generator().manual_seed(0), 0.0)
+    assert batch.targets.masks is not None
+    assert batch.targets.masks.planes.amax(dim=(1, 2, 3)).tolist() == batch.targets.valid.sum(dim=1).tolist()
+    assert task.loss(task.model, [batch], torch.device("cpu")).isfinite()
