@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from saccade.data import ImageFolder, splits, store
 from saccade.errors import DataError
@@ -331,3 +332,18 @@ def test_annotations_beside_class_folders_are_named(make_folder: Make):
     (source / "dog").rename(source / "cat" / "dog")
     with pytest.raises(DataError, match=r"one class only \('cat'\).*; it holds VOC XML \(cat/1\.xml\), which"):
         ImageFolder(source)
+
+
+def test_masks_are_no_class(tmp_path: Path):
+    for i in range(5):
+        for name in ("x", "y"):
+            (tmp_path / name).mkdir(exist_ok=True)
+        noise(23, 19, seed=i).save(tmp_path / "x" / f"{i}.png")
+        values = np.zeros((23, 19), np.uint8)
+        values[3 : 7 + i] = 255
+        Image.fromarray(values).save(tmp_path / "y" / f"{i}.png")
+    with pytest.raises(DataError, match="the folder y/ holds masks of the pictures in x/, not a class"):
+        ImageFolder(tmp_path)
+    for i in range(5):  # of other names: drawings and photographs
+        (tmp_path / "y" / f"{i}.png").rename(tmp_path / "y" / f"drawing{i}.png")
+    assert ImageFolder(tmp_path).classes == ["x", "y"]

@@ -11,6 +11,7 @@ import torch
 from saccade.data import class_folders, class_tables
 from saccade.data.class_columns import EXPECTED
 from saccade.data.class_folders import ClassFolders, ClassPart
+from saccade.data.class_plausibility import check_classes
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error, depth_notes
 from saccade.data.files import escape
@@ -177,6 +178,7 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
         layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
     elif not layout.splits and (lists := class_tables.find_lists(store, part)) is not None:
         return lists
+    check_classes(store, part)
     if others := recognise(store):
         layout.notes.append(f"not read for classes: {describe(others)}")
     return layout

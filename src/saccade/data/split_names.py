@@ -27,7 +27,7 @@ FOLDER_NAMES = {
     "pictures": ("images", "image", "imgs", "img", "jpegimages", "pictures", "picture", "pics", "photos", "photo",
                  "frames", "bilder", "rgb", "jpg", "jpeg", "png", "imagery"),
     "annotations": ("annotations", "annotation", "annots", "annot", "anns", "ann", "labels", "label", "labeltxt", "txt",
-                    "bboxes", "xml", "xmls", "json", "instances"),
+                    "bboxes", "xml", "xmls", "json", "instances", "instance"),
     "masks": ("masks", "mask", "segmentation", "segmentations", "segmentationclass", "gt", "trimaps"),
 }  # fmt: skip
 # Words beside that of the split which do not change what a name says.

@@ -88,6 +88,7 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     for find in FINDERS:
         subject = find(source, split, findings)
         if subject is not None:
+            findings.extend("assumed", subject.store.notes)
             return subject
     store = open_store(source)
     if table_faults(store):
