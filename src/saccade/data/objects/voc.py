@@ -257,11 +257,11 @@ def _is_of_one_class(store: Store, name: str) -> bool:
 
 def _listed_key(line: str, files: dict[str, str]) -> str:
     """The key that a line names, perhaps with a suffix, folders in front, or a flag behind."""
-    first = ""
+    line, first = line.replace("\\", "/"), ""
     for text in (line, line.rsplit(None, 1)[0] if " " in line else ""):
         key = str(PurePosixPath(text).with_suffix("")) if is_picture(text) or _is_xml(text) else text
         first = first or key
-        parts = [part for part in PurePosixPath(key.replace("\\", "/")).parts if part not in ("/", ".", "..")]
+        parts = [part for part in PurePosixPath(key).parts if part not in ("/", ".", "..")]
         known = next((end for i in range(len(parts)) if (end := "/".join(parts[i:])) in files), None)
         if known is not None:
             return known
