@@ -169,7 +169,15 @@ class GenerateTraining(SourceTraining):
                 scores |= {f"{name}r2": 1 - error / spread, f"{name}velocity error": error / n}
         return scores if "r2" in scores else {"r2": scores["film r2"], **scores}
 
-    def save(self, model: nn.Module, folder: Path, scores: dict[str, float]) -> None:
+    def state_dict(self) -> dict[str, list[str]]:
+        """The words that captions have used so far, of which one more than a card holds tells as much as all."""
+        return {"words": sorted(self.words)[: MAX_VOCABULARY + 1]}
+
+    def load_state_dict(self, state: dict[str, list[str]]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.words.update(state["words"])
+
+    def save(self, model: nn.Module, folder: Path, scores: dict[str, float | None]) -> None:
         """Write the model for `saccade.load`; its card holds the words that the captions used so far, unless there are
         too many."""
         self.about["words"] = sorted(self.words) if len(self.words) <= MAX_VOCABULARY else []

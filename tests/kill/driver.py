@@ -1,0 +1,209 @@
+"""Kills runs at random moments, at every operation on a file, and by power cuts, and resumes them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from saccade.data import output
+from saccade.train import state
+
+from .runs import leftovers, result, start, wait
+
+CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.truncate", "shutil.rmtree")
+WRITING = os.O_WRONLY | os.O_RDWR
+
+
+class Straight:
+    """A run that is never killed, and what all others must end with."""
+
+    def __init__(self, task: str, place: Path):
+        self.task, self.place = task, place
+        folder = self.new("straight")
+        began = time.monotonic()
+        assert wait(start(task, folder)) == 0, (folder.parent / "output.txt").read_text(errors="replace")
+        self.seconds = time.monotonic() - began
+        self.files = result(folder)
+
+    def new(self, name: str) -> Path:
+        """The folder of another run of this task, under the same name: it is part of the model."""
+        return self.under(self.place / name)
+
+    def under(self, root: Path) -> Path:
+        """The same in a folder of its own, from which it finds its data."""
+        (root / "runs").mkdir(parents=True)
+        for data in ("set", "captioned"):
+            (root / data).symlink_to(self.place.parent / data)
+        return root / "runs" / self.task
+
+    def finish(self, folder: Path) -> list[str]:
+        """Resume a run until it ends, and say what is wrong with it then."""
+        code = wait(start(self.task, folder))
+        if code:
+            return [f"it ends with {code}: " + (folder.parent / "output.txt").read_text(errors="replace")[-500:]]
+        files = result(folder)
+        other = [name for name in files.keys() | self.files.keys() if files.get(name) != self.files.get(name)]
+        return [*(f"{name} differs" for name in sorted(other)), *(f"{name} is left" for name in leftovers(folder))]
+
+
+def at_random_moments(straight: Straight, kills: int, seed: int, most: int = 3) -> list[str]:
+    """Kill that many runs, each up to `most` times, at moments of the time that a run takes. Returns what is wrong."""
+    chance, wrong = random.Random(seed), []
+    for i in range(kills):
+        folder = straight.new(f"random-{i}")
+        for _ in range(chance.randint(1, most)):
+            process = start(straight.task, folder)
+            time.sleep(chance.random() * straight.seconds)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            wait(process)
+        wrong += [f"kill {i}: {fault}" for fault in straight.finish(folder)]
+    return wrong
+
+
+def count_events(straight: Straight) -> int:
+    """Number of operations on files of a run."""
+    folder = straight.new("counted")
+    tally = folder.parent / "events"
+    tally.touch()
+    assert wait(start(straight.task, folder, lambda: _watch(folder, lambda n: os.truncate(tally, n)))) == 0
+    return tally.stat().st_size
+
+
+def at_file_events(straight: Straight, events: list[int], half: bool = False) -> list[str]:
+    """Kill a run just before its operation number n on a file, for each of these. half: tensors are written in part
+    before. Returns what is wrong."""
+    wrong = []
+    for n in events:
+        folder = straight.new(f"event-{n}{'-half' * half}")
+
+        def kill(i: int, n: int = n) -> None:
+            if i >= n:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        code = wait(start(straight.task, folder, lambda folder=folder, kill=kill: _watch(folder, kill, half)))  # type: ignore[misc]
+        if code not in (0, -signal.SIGKILL):
+            wrong.append(f"event {n}: it ended with {code} before")
+        wrong += [f"event {n}: {fault}" for fault in straight.finish(folder)]
+    return wrong
+
+
+def _watch(folder: Path, event: Callable[[int], None], half: bool = False) -> None:
+    """Call `event` with a number before each operation of this process that changes the folder or a file in it."""
+    seen, inside = 0, os.fsencode(folder.absolute())
+
+    def happens() -> None:
+        nonlocal seen
+        seen += 1
+        event(seen)
+
+    def audit(name: str, arguments: tuple[Any, ...]) -> None:
+        changes = name in CHANGES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING)
+        if changes and isinstance(arguments[0], (str, bytes, os.PathLike)):
+            path = os.path.abspath(os.fsencode(os.fspath(arguments[0])))
+            if path.startswith(inside):
+                happens()
+
+    def before(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            happens()
+            return function(*arguments, **options)
+
+        return called
+
+    def in_part(tensors: Any, file: Path, *rest: Any) -> None:
+        write(tensors, file, *rest)
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+        happens()
+        file.write_bytes(content)
+
+    sys.addaudithook(audit)
+    os.fsync = before(os.fsync)
+    output._exchange = before(output._exchange)
+    write = before(state.write_tensors)
+    state.write_tensors = in_part if half else write
+
+
+class Disk:
+    """An ext4 file system in a file, mounted at `place`. Needs root.
+
+    Raises OSError where it cannot be mounted."""
+
+    def __init__(self, image: Path, place: Path):
+        self.image, self.place = image, place
+        place.mkdir(parents=True, exist_ok=True)
+        if not image.exists():
+            with image.open("wb") as file:
+                file.truncate(64 << 20)
+            self._run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(image))
+        self._run("mount", "-o", "loop", str(image), str(place))
+
+    def cut_power(self, process: int, copy: Path) -> None:
+        """Copy what would be on the disk if the power failed now: what the system has not written yet is not in it."""
+        os.kill(process, signal.SIGSTOP)
+        try:
+            self._run("cp", "--sparse=always", str(self.image), str(copy))
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    def close(self) -> None:
+        self._run("umount", str(self.place))
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def by_power_cuts(straight: Straight, moments: int, seed: int, before: Callable[[], None]) -> list[str]:
+    """Copy the disk of one run at that many moments, some of them just after a state got its name, and go on from each
+    copy. before: called in the run.
+
+    Returns what is wrong, and for each moment how far the run had come and from where it went on."""
+    chance, said = random.Random(seed), []
+    disk = Disk(straight.place / "disk.img", straight.place / "disk")
+    folder = straight.under(disk.place)
+    os.sync()
+    copies: list[tuple[Path, str]] = []
+    try:
+        process = start(straight.task, folder, before)
+        end = time.monotonic() + straight.seconds
+        at = sorted(time.monotonic() + chance.random() * straight.seconds for _ in range(moments // 2))
+        while time.monotonic() < end and len(copies) < moments:
+            newest = _newest(folder)
+            is_new = newest and newest not in [seen for _, seen in copies]  # it has just got its name
+            if is_new or (at and time.monotonic() > at[0]):
+                at = at if is_new else at[1:]
+                copies.append((straight.place / f"cut-{len(copies)}.img", newest))
+                began = time.monotonic()
+                disk.cut_power(process, copies[-1][0])
+                end += time.monotonic() - began
+            time.sleep(0.001)
+        assert wait(process) == 0
+    finally:
+        disk.close()
+    for i, (image, newest) in enumerate(copies):
+        after = Disk(image, straight.place / f"cut-{i}")
+        try:
+            there = after.place / "runs" / straight.task
+            found = _newest(there)
+            said.append(f"cut {i}: {newest or 'no state'} before, {found or 'no state'} after")
+            if newest and not found:
+                said.append(f"cut {i}: WRONG: no state survived")
+            if (there / ".lock").exists():
+                said += [f"cut {i}: WRONG: {fault}" for fault in straight.finish(there)]
+        finally:
+            after.close()
+            image.unlink()
+    return said
+
+
+def _newest(folder: Path) -> str:
+    return max((place.name for place in state.states(folder / "state")), default="")
