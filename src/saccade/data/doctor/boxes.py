@@ -1,11 +1,16 @@
 """Checks of the boxes of a picture."""
 
-import numpy as np
+import math
+from collections.abc import Iterator
 
-from saccade.data.objects.annotations import MIN_SIDE, ROUNDING, AnnotatedPicture, BoxCheck, check_box
+from saccade.data.objects.annotations import MIN_SIDE, ROUNDING, AnnotatedPicture, Box, BoxCheck, check_box
 
 TINY = 3.0  # pixels
 SAME = 0.95  # IoU from which two boxes of a class count as duplicates
+
+STEP = -2 * math.log(SAME)  # of the logarithm of a side, between cells
+SHIFT = 0.07  # how far the edges of duplicates lie apart at most, in sides of a neighbouring cell
+CELL = 0.3  # side of a cell in sides of its boxes
 
 
 def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized: bool) -> list[tuple[str, BoxCheck]]:
@@ -24,15 +29,46 @@ def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized
 
 
 def repeated(picture: AnnotatedPicture, judged: list[BoxCheck]) -> list[int]:
-    """Indices of objects whose box duplicates that of an earlier object of the same class."""
-    sound = [i for i, each in enumerate(judged) if not each.kind]
-    if len(sound) < 2:
-        return []
-    boxes = np.array([judged[i].box for i in sound])
-    labels = np.array([picture.objects[i].label for i in sound])
-    low, high = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = (high - low).clip(min=0).prod(-1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    overlap = both / (area[:, None] + area[None] - both)
-    again = np.tril((overlap >= SAME) & (labels[:, None] == labels[None]), k=-1).any(1)
-    return [sound[i] for i in np.flatnonzero(again)]
+    """Indices of objects whose box duplicates that of an earlier object of the same class.
+
+    Boxes are kept in cells by class, size and place, each relative to the size, so that only boxes of neighbouring
+    cells are compared: the time grows with the number of boxes, and not with its square."""
+    sizes: dict[tuple[int, int, int], dict[tuple, list[Box]]] = {}  # class, steps of width and height -> cell -> boxes
+    again = []
+    for i, (each, check) in enumerate(zip(picture.objects, judged, strict=True)):
+        if check.kind:
+            continue
+        box, (across, down) = check.box, _size_steps(check.box)
+        near = [(each.label, across + x, down + y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+        if any(_iou(box, other) >= SAME for key in near if key in sizes for other in _around(sizes[key], key, box)):
+            again.append(i)
+        else:
+            key = near[4]
+            cell = tuple(value // CELL for value in _place(key, box))
+            sizes.setdefault(key, {}).setdefault(cell, []).append(box)
+    return again
+
+
+def _size_steps(box: Box) -> tuple[int, int]:
+    """Width and height in steps of a ratio; duplicates differ by half a step at most."""
+    left, top, right, bottom = box
+    return math.floor(math.log(right - left) / STEP), math.floor(math.log(bottom - top) / STEP)
+
+
+def _place(key: tuple[int, int, int], box: Box) -> tuple[float, float]:
+    """Left and top in sides of the boxes of a size."""
+    return box[0] / math.exp(key[1] * STEP), box[1] / math.exp(key[2] * STEP)
+
+
+def _around(cells: dict[tuple, list[Box]], key: tuple[int, int, int], box: Box) -> Iterator[Box]:
+    """The boxes of one size that may be duplicates of a box."""
+    x, y = _place(key, box)
+    for column in {(x - SHIFT) // CELL, (x + SHIFT) // CELL}:
+        for row in {(y - SHIFT) // CELL, (y + SHIFT) // CELL}:
+            yield from cells.get((column, row), ())
+
+
+def _iou(a: Box, b: Box) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(0.0, width) * max(0.0, height)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
