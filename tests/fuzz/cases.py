@@ -116,7 +116,7 @@ def open_case(path: Path) -> tuple[str, Tree]:
 
 
 def _failure(error: BaseException, what: str) -> Failure:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.name != "stop"]
     ours = [f for f in frames if "/saccade/" in f.filename] or frames
     place = f"{Path(ours[-1].filename).name}:{ours[-1].name}"
     text = "".join(traceback.format_exception(error, limit=-12))
@@ -144,7 +144,7 @@ def _limited_time() -> Iterator[None]:
         raise TooSlow(f"over {SECONDS:g} s")
 
     previous = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS + 1)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 CHUNK = 64  # items of one job at most
+FEW = 4  # items that are not worth a thread
 
 
 def num_threads() -> int:
@@ -24,6 +25,9 @@ def num_threads() -> int:
 
 def map_threads(function: Callable[[Item], Result], items: Sequence[Item], unit: str) -> Iterator[Result]:
     """`function` of each item, in order, computed in threads under a progress bar that counts in `unit`."""
+    if len(items) <= FEW:
+        yield from map(function, items)
+        return
     workers = num_threads()
     size = max(1, min(CHUNK, len(items) // (4 * workers)))
     chunks = [items[i : i + size] for i in range(0, len(items), size)]
