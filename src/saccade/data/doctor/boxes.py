@@ -29,7 +29,7 @@ def verdicts(picture: AnnotatedPicture, size: tuple[int, int] | None, normalized
 
 
 def repeated(picture: AnnotatedPicture, judged: list[BoxCheck]) -> list[int]:
-    """Indices of objects whose box duplicates that of an earlier object of the same class.
+    """Indices of objects whose box duplicates that of an earlier object of the same class, which is none itself.
 
     Boxes are kept in cells by class, size and place, each relative to the size, so that only boxes of neighbouring
     cells are compared: the time grows with the number of boxes, and not with its square."""
