@@ -107,6 +107,30 @@ def test_coco_json_of_predictions_has_the_masks(tmp_path):
     assert [each["area"] for each in annotations] == [area(mask) for mask in expected.found.masks]
 
 
+def test_numbers_of_objects_and_areas_are_written(tmp_path, capsys):
+    model, file = untrained(tmp_path), tmp_path / "a.png"
+    Image.effect_noise((50, 44), 90).save(file)
+    run("predict", file, "--model", tmp_path / "model", "--threshold", 0.01, "--masks", tmp_path / "out", "--csv",
+        "--draw", tmp_path / "drawn")  # fmt: skip
+    masks = model.predict(file, threshold=0.01).found.masks
+    with Image.open(tmp_path / "out" / "a.png") as image:
+        numbers = np.asarray(image)
+    assert numbers.dtype == np.uint16
+    assert all((decode(mask).numpy() == (numbers == i)).all() for i, mask in enumerate(masks, start=1))
+    rows = [row.split(",") for row in capsys.readouterr().out.splitlines()]
+    assert rows[0][-1] == "area"
+    assert [int(row[-1]) for row in rows[1:]] == [area(mask) for mask in masks]
+    assert (tmp_path / "drawn" / "a.png").exists()
+
+
+def test_a_detector_of_boxes_writes_no_masks(tmp_path, capsys):
+    finder.task().save(tmp_path / "boxes")
+    Image.new("RGB", (50, 44)).save(tmp_path / "a.png")
+    with pytest.raises(SystemExit):
+        run("predict", tmp_path / "a.png", "--model", tmp_path / "boxes", "--masks", tmp_path / "out")
+    assert "boxes finds boxes alone" in capsys.readouterr().err
+
+
 def test_val_prints_masks_beside_boxes(tmp_path):
     untrained(tmp_path)
     run("val", tmp_path / "blobs", "--model", tmp_path / "model", "--out", tmp_path / "scores")

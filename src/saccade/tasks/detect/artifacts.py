@@ -7,10 +7,14 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+from PIL import Image
+
 from saccade.data import output
 from saccade.data.files import escape, is_video
+from saccade.data.objects.run_lengths import area, decode_numbers
 from saccade.errors import DataError
-from saccade.tasks.artifacts import ArtifactWriter, Frame
+from saccade.tasks.artifacts import ArtifactWriter, Frame, output_paths
 from saccade.tasks.coco_file import CocoFile, open_coco_file, relative_names
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.detect.task import BaseDetectTask
@@ -67,9 +71,25 @@ def _annotations(result: Detection) -> Iterator[dict[str, Any]]:
         if found.masks is None:
             yield {**one, "area": round(sides[2] * sides[3], 3)}
         else:
-            from saccade.data.objects.run_lengths import area
-
             yield {**one, "area": area(found.masks[i]), "segmentation": found.masks[i]}
+
+
+class NumberWriter(ArtifactWriter):
+    """PNGs of 16 bits that hold the number of the object at each pixel, from 1 by descending score, 0 for none; a
+    folder of them for each video."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]):
+        self.message = f"The masks are in {folder}"
+        self.paths = output_paths(folder, files, "masks")
+
+    def add(self, frame: Frame, result: Detection) -> None:
+        path = self.paths[frame.file]
+        if frame.video is not None:
+            path = path / f"{frame.index:06}.png"
+        with output.output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        numbers = decode_numbers(result.found.masks or (), result.size).numpy()
+        output.write_png(path, Image.fromarray(numbers.astype(np.uint16)))
 
 
 class YoloWriter(ArtifactWriter):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from saccade.errors import printable
+from saccade.errors import UsageError, printable
 from saccade.options import AnnotatedDataOptions
 from saccade.tasks.commands import TaskCommands, check_different
 from saccade.tasks.detect.options import DetectPredictOptions, DetectValOptions
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 
 class DetectCommands(TaskCommands):
-    """COCO JSON, Pascal VOC, YOLO; objects with boxes, scores and relations."""
+    """COCO JSON, Pascal VOC, YOLO, a mask file an object; objects with boxes, scores and relations, or outlines."""
 
     name = "detect"
     help = """Train a detector on pictures with boxes: COCO JSON, Pascal VOC or YOLO files.
+
+--masks finds the exact outline of each object too (instance segmentation), from the polygons or run lengths of COCO,
+YOLO's polygons, a mask file for each object (DSB 2018: ID/images/ID.png, ID/masks/*.png), or masks that number objects.
 
 --data scenes trains on procedurally drawn scenes, scenes:5000 on 5,000 of them an epoch. The result is in runs/NAME:
 the model to use in model/, curves in log.jsonl and TensorBoard files, and what --resume needs in state/.
@@ -33,6 +36,8 @@ the model to use in model/, curves in log.jsonl and TensorBoard files, and what 
 Examples:
 
     saccade train detect --data cells/ --name cells --weights scenes
+
+    saccade train detect --masks --data nuclei/ --name nuclei --weights scenes --size 256 --queries 300
 
     saccade train detect --data scenes --size 128 --queries 30 --name shapes
 
@@ -82,16 +87,22 @@ Examples:
         self, task: "BaseDetectTask", options: DetectPredictOptions, files: Sequence[Path]
     ) -> "list[ArtifactWriter]":
         from saccade.tasks.artifacts import DrawingWriter
-        from saccade.tasks.detect.artifacts import CocoWriter, CropWriter, YoloWriter
+        from saccade.tasks.detect.artifacts import CocoWriter, CropWriter, NumberWriter, YoloWriter
         from saccade.tasks.detect.draw import draw_detections
 
         def painter(video: bool) -> "Callable[[Image.Image, Detection], Image.Image]":
             return lambda image, result: draw_detections(image, result.found, task.labels, task.relations, threshold=0)
 
-        check_different(draw=options.draw, yolo=options.yolo, crops=options.crops)
+        if options.masks is not None and not task.masks:
+            raise UsageError(
+                f"--masks: {printable(task.name)} finds boxes alone; a model of `saccade train detect --masks` expected"
+            )
+        check_different(draw=options.draw, masks=options.masks, yolo=options.yolo, crops=options.crops)
         writers: list[ArtifactWriter] = []
         if options.coco is not None:  # first: a failure of the others must also abort this file
             writers.append(CocoWriter(options.coco, files, task))
+        if options.masks is not None:
+            writers.append(NumberWriter(options.masks, files))
         if options.yolo is not None:
             writers.append(YoloWriter(options.yolo, files, task))
         if options.crops is not None:
@@ -102,23 +113,31 @@ Examples:
         return dict.fromkeys(result.labels, 1.0)
 
     def table(self, results: "list[Detection]") -> Table:
-        table = Table("picture", "object", "score", "left", "top", "right", "bottom")
+        outlined = any(result.found.masks is not None for result in results)
+        table = Table("picture", "object", "score", "left", "top", "right", "bottom", *["area"] * outlined)
         for result in results:
             rows = zip(result.labels, result.found.scores.tolist(), result.found.boxes.tolist(), strict=True)
-            lines = [(printable(label), f"{score:.0%}", *(f"{edge:.1f}" for edge in box)) for label, score, box in rows]
-            for i, line in enumerate(lines or [("nothing found", "", "", "", "", "")]):
+            areas = [[f"{pixels:,}"] for pixels in result.areas] or [[]] * len(result.found)
+            lines = [
+                (printable(label), f"{score:.0%}", *(f"{edge:.1f}" for edge in box), *own)
+                for (label, score, box), own in zip(rows, areas, strict=True)
+            ]
+            for i, line in enumerate(lines or [("nothing found",)]):
                 table.add_row(printable(result.name) if i == 0 else "", *line)
         return table
 
     def csv_header(self, result: "Detection") -> list[str]:
-        return ["name", "label", "score", "left", "top", "right", "bottom"]
+        names = ["name", "label", "score", "left", "top", "right", "bottom"]
+        return names if result.found.masks is None else [*names, "area"]
 
     def csv_rows(self, result: "Detection") -> Iterator[list[str]]:
         from saccade.data.output import csv_cell
 
         found = result.found
-        for label, score, box in zip(result.labels, found.scores.tolist(), found.boxes.tolist(), strict=True):
-            yield [result.name, csv_cell(label), f"{score:.6f}", *(f"{edge:.2f}" for edge in box)]
+        areas = [[str(pixels)] for pixels in result.areas] or [[]] * len(found)
+        rows = zip(result.labels, found.scores.tolist(), found.boxes.tolist(), areas, strict=True)
+        for label, score, box, own in rows:
+            yield [result.name, csv_cell(label), f"{score:.6f}", *(f"{edge:.2f}" for edge in box), *own]
 
 
 COMMANDS = DetectCommands()

@@ -14,6 +14,9 @@ class DetectPredictOptions(DrawOptions):
 
     threshold: Annotated[float | None, Field(ge=0, le=1)] = None
     """Lowest score of an object, 0 to 1; default: that of the best F1 on the model's validation pictures, else 0.5."""
+    masks: Path | None = None
+    """Folder for PNGs of the pixels; of a video, a folder with one for each frame. Of a segmenter: the class index of
+    each pixel. Of a detector with masks: the number of its object in 16 bits, from 1 by descending score, else 0."""
     coco: Path | None = None
     """File for COCO JSON. Of a detector: the boxes of all pictures with their scores. Of a segmenter: the class areas,
     exact to the pixel, one run-length-encoded annotation for each class of a picture; a first class called background,

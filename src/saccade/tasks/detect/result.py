@@ -58,6 +58,11 @@ class Detection:
     relations: tuple[tuple[int, str, int], ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def areas(self) -> list[int]:
+        """Pixels of each object's mask; empty for a detector of boxes alone."""
+        return [area(mask) for mask in self.found.masks or ()]
+
     def __str__(self) -> str:
         rows = zip(self.labels, self.found.scores.tolist(), self.found.boxes.tolist(), strict=True)
         objects = [f"{label} {score:.0%} ({', '.join(f'{edge:.0f}' for edge in box)})" for label, score, box in rows]

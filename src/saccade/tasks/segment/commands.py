@@ -27,7 +27,7 @@ class SegmentPredictOptions(DrawOptions):
     """Options of `predict` with a segmenter."""
 
     masks: Path | None = None
-    """Folder for PNGs that hold the class index of each pixel; of a video, a folder with one for each frame."""
+    """As of detectors."""
     coco: Path | None = None
     """As of detectors."""
     size: Annotated[int | None, Field(ge=1, le=MAX_SIDE)] = None
