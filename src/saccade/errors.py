@@ -17,6 +17,10 @@ class UsageError(SaccadeError):
     exit_code = 2
 
 
+class GraphError(SaccadeError, RuntimeError):
+    """A backward pass from numbers that are part of no graph, for which PyTorch raises RuntimeError."""
+
+
 class DataError(SaccadeError):
     """A picture, folder or annotation that is missing, unreadable or not what was expected."""
 

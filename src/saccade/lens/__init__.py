@@ -1,8 +1,10 @@
 """See what any attention model attends to, and change it: watch it, ask the trace, edit its attention."""
 
 from saccade.lens.call import Call
+from saccade.lens.editing.base import Edit
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
+from saccade.lens.editing.limits import limited
 from saccade.lens.editing.swaps import borrow, freeze, swap
 from saccade.lens.interactions import Interactions, Tower, interactions
 from saccade.lens.regions import image_tokens, regions
@@ -14,6 +16,7 @@ from saccade.lens.watch import watch
 
 __all__ = [
     "Call",
+    "Edit",
     "Interactions",
     "Mean",
     "TokenMap",
@@ -29,6 +32,7 @@ __all__ = [
     "image_tokens",
     "interactions",
     "legrad",
+    "limited",
     "regions",
     "scale_heads",
     "scale_source",

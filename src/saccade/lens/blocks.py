@@ -15,9 +15,11 @@ class Recorded(Protocol):
     """What a block reads of its call."""
 
     name: str
-    kind: str
     shape: tuple[int, int, int, int]
     parts: dict[str, slice] | None
+
+    @property
+    def kind(self) -> str: ...
 
     def tiles(self, targets: Int[Tensor, "n"] | None = None) -> Iterator[tuple[Int[Tensor, "t"], Tensor]]: ...
 

@@ -30,11 +30,15 @@ TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads
 COARSE = 256.0
 
 
+CROSS_FRAME = "all pictures of the batch attend to the sources of one (cross-frame attention)"
+
+
 class Call:
     """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
 
-    name: dotted path of the innermost module that was running. kind: "self", "cross", or "joint" for self-attention
-    over sequences put together (text and image), whose `parts` are then slices by name. source_parts: the same of the
+    name: dotted path of the innermost module that was running. kind: "self", "cross", "channels" for
+    self-attention of channels, or "joint" for self-attention over sequences put together (text and image), whose
+    `parts` are then slices by name. source_parts: the same of the
     sources alone, where queries of one sequence attend to several that were put together; empty if their order is not
     known; None if there is one sequence, or nothing is known of it. tokens_before: how many tokens the targets of
     cross-attention were made of, more than n where tokens were merged or left out. component: that of a pipeline,
@@ -43,7 +47,8 @@ class Call:
     broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
     be known to read it, "" as a rule.
 
-    Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout.
+    Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout. They are
+    part of the graph if the call is differentiable (`watch(model, differentiable=True)`).
     """
 
     def __init__(
@@ -61,20 +66,42 @@ class Call:
         note: str = "",
         component: str = "",
         parts: dict[str, slice] | None = None,
+        differentiable: bool = False,
     ) -> None:
-        self.name, self.kind, self.causal, self.run, self.note = name, kind, causal, run, note
+        self.name, self._kind, self.causal, self.run, self.note = name, kind, causal, run, note
         self.component, self.parts = component, parts
         self.source_parts: dict[str, slice] | None = None
         self.tokens_before = q.shape[2]
         self._windows: Windows | tuple[Step, Step] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
-        self._q, self._k, *values = keep(*(t for t in (q, k, v) if t is not None))
+        given = [t for t in (q, k, v) if t is not None]
+        self._q, self._k, *values = [Kept(t, graph=True) for t in given] if differentiable else keep(*given)
         self._v = values[0] if values else None
-        self._mask = None if mask is None else Kept(mask)
-        self._lse = None if lse is None else lse.detach()
+        self._mask = None if mask is None else Kept(mask, graph=differentiable)
+        self._lse = None if lse is None or differentiable else lse.detach()  # the kernel's is not in the graph
+        self._graph = differentiable
         self._norm: tuple[Tensor, Tensor | None] | None = None
+        self._same: bool | None = None
         self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
+
+    @property
+    def kind(self) -> str:
+        """ "self", "cross", "joint" or "channels"; "cross" also where all pictures attend to the sources of one of them
+        (cross-frame attention)."""
+        if self._kind == "self" and self.shape[0] > 1 and self._one_source():
+            self._kind = "cross"
+            self.note = "; ".join(filter(None, (self.note, CROSS_FRAME)))
+        return self._kind
+
+    def _one_source(self) -> bool:
+        """Whether the keys of all pictures are those of one, and the queries are not."""
+        if self._same is None:
+            q, k = self._q.tensor, self._k.tensor
+            first = k[:, :1, :1]  # as a rule one number tells
+            alike = bool((first == first[:1]).all()) and bool((k == k[:1]).all())
+            self._same = alike and not bool((q == q[:1]).all())
+        return self._same
 
     @property
     def q(self) -> Shaped[Tensor, "b h n k"]:
@@ -102,10 +129,12 @@ class Call:
 
         From the kernel where it returns it, else computed once, in tiles.
         """
-        if self._lse is None:
+        lse = self._lse
+        if lse is None:
             peak, rest = self._normalizer()
-            self._lse = peak if rest is None else peak + rest
-        return self._lse.masked_fill(~self._lse.isfinite(), 0.0)
+            lse = peak if rest is None else peak + rest
+            self._lse = None if self._graph else lse
+        return lse.masked_fill(~lse.isfinite(), 0.0)
 
     def __repr__(self) -> str:
         b, h, n, m = self.shape
@@ -199,6 +228,8 @@ class Call:
 
     def distance_view(self, grid: tuple[int, int], prefix: int | None = None) -> Distance:
         """`distance` as a part of a walk."""
+        if self.kind == "channels":
+            raise SaccadeError(f"distance of {self.name!r}: {self.note}")
         return Distance.of(self.name, self.shape, grid, prefix)
 
     # how the views are computed
@@ -210,7 +241,13 @@ class Call:
         """
         targets = (share != 0).any(dim=0).nonzero()[:, 0]
         peak, rest = self._normalizer()
-        plain = self.mask is None and not self.causal and rest is None and bool((share > 0).any(dim=1).all())
+        plain = (
+            not self._graph
+            and self.mask is None
+            and not self.causal
+            and rest is None
+            and bool((share > 0).any(dim=1).all())
+        )
         if plain and len(targets) == self.shape[2]:
             found = row_sum(self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale)
             if found is not None:
@@ -233,10 +270,11 @@ class Call:
         targets = (torch.arange(self.shape[2]) if targets is None else targets).to(self.q.device)
         k = self.k.to(self._dtype)
         weights = k.new_empty(0)
-        with exactly(k.device):
+        with exactly(k.device, self._graph):
             for a, z in self._spans(len(targets), self.shape[3]):
                 logs = self._logs(targets[a:z], k)
-                weights = torch.exp(logs, out=weights if weights.shape == logs.shape else None)
+                room = weights if weights.shape == logs.shape and not self._graph else None
+                weights = torch.exp(logs, out=room)
                 for view in views:
                     view.add(targets[a:z], weights, logs)
 
@@ -251,7 +289,7 @@ class Call:
             yield a, min(a + tile, n)
 
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
-        with exactly(k.device):
+        with exactly(k.device, self._graph):
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
             if self.causal:
                 of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
@@ -279,6 +317,8 @@ class Call:
     def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"] | None]:
         """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded. Often one is
         enough."""
+        if self._graph:
+            return self._peaks()  # anew each time: a backward pass frees what it went through
         if self._norm is None:
             peak, rest = (self.lse, None) if self._lse is not None else self._peaks()
             lse = peak if rest is None else peak + rest
@@ -294,7 +334,7 @@ class Call:
         for a, z in self._spans(len(every), self.shape[3]):
             s = self._scores(every[a:z], k)
             peak = s.amax(dim=-1) if s.shape[-1] else s.new_zeros(s.shape[:-1])
-            peak = peak.masked_fill(peak.isneginf(), 0.0)
+            peak = peak.masked_fill(peak.isneginf(), 0.0).detach()  # any number will do: it is added again
             sums = (s - peak[..., None]).exp_().sum(dim=-1)
             peaks.append(peak)
             rests.append(torch.where(sums > 0, sums, 1.0).log())

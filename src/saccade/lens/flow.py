@@ -13,8 +13,8 @@ EDGES = 2**18  # at most, times the tokens to which the flow is computed: minute
 UNIT = 2**30  # steps between a capacity of 0 and one of 1: the solver counts in 32-bit whole numbers
 
 
-def flow(layers: Sequence[Call], token: int) -> Float[Tensor, "b n"]:
-    """The maximum flow from `token` after the last layer to each input token; see `Trace.flow`."""
+def flow(layers: Sequence[Call], tokens: Sequence[int]) -> Float[Tensor, "b n"]:
+    """The maximum flow from a token of each picture after the last layer to each input token; see `Trace.flow`."""
     import numpy as np
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_flow
@@ -37,7 +37,7 @@ def flow(layers: Sequence[Call], token: int) -> Float[Tensor, "b n"]:
         graph = csr_array((capacity, place), shape=((len(layers) + 1) * n,) * 2)
         graph.eliminate_zeros()
         for sink in range(n):
-            found = maximum_flow(graph, len(layers) * n + token, sink)
+            found = maximum_flow(graph, len(layers) * n + tokens[picture], sink)
             out[picture, sink] = found.flow_value / UNIT
     return out.to(torch.promote_types(layers[0].q.dtype, torch.float32))
 

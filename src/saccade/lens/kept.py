@@ -15,10 +15,16 @@ class Kept:
     is used. Tensors made in inference mode have no version to compare: they are copied.
     """
 
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = tensor.clone() if tensor.is_inference() else tensor.detach()
+    def __init__(self, tensor: Tensor, graph: bool = False) -> None:
+        """graph: keep it in the graph that it is part of."""
+        self._tensor = tensor.clone() if tensor.is_inference() else tensor if graph else tensor.detach()
         # Below autograd, within a dispatch mode, a detached tensor counts on its own.
         self._version = -1 if self._tensor.is_inference() else self._tensor._version
+
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor, also if it was written into since."""
+        return self._tensor
 
     def value(self, what: str) -> Tensor:
         """The tensor. Raises SaccadeError, naming it as `what`, if it was written into after it was kept."""

@@ -48,7 +48,10 @@ NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripte
 
 def matches(name: str, pattern: str) -> bool:
     """Whether a module's name is the pattern, or one that it stands for as in the shell."""
-    return name == pattern or fnmatchcase(name, pattern)
+    if name == pattern or fnmatchcase(name, pattern):
+        return True
+    module, _, part = name.partition("#")  # one of several calls that the module makes side by side
+    return bool(part) and matches(module, pattern)
 
 
 _uncompiled = Together(lambda: torch.compiler.set_stance("force_eager"))
@@ -60,6 +63,7 @@ class Frame:
     def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
         self.name, self.module, self.component, self.run = name, module, component, run
         self.met = False  # attention was met in it
+        self.beside: Any = None  # calls that it has just made side by side
         self.within = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
@@ -95,6 +99,7 @@ class Names:
         self.stack: list[Frame] = []
         self.following: list[Origins] = []  # those of the running modules that have several inputs
         self.steps = Steps()
+        self.left: Callable[[Frame], None] = lambda frame: None  # told of each module that ends its forward
         self.scripted: list[str] = []  # names of modules that show nothing
         self.over_itself: set[str] = set()  # modules that have attended to their own tokens
         self.windowed = 0  # how many of the running modules may cut windows
@@ -211,6 +216,7 @@ class Names:
             return
         while any(frame.module is module for frame in self.stack):
             frame = self.stack.pop()
+            self.left(frame)
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
@@ -268,6 +274,12 @@ class Names:
         found = self._most(lambda origins: origins.sources(q, k, axis), named=1)
         mixed = any(each.sources(q, k, axis) == Parts(axis, ()) for each in self.following)
         return {} if found is None and mixed else found
+
+    def source(self, k: Tensor) -> str:
+        """The name of the argument of the running module that the keys alone come from, "" if that is not known."""
+        frame = self.stack[-1]
+        i = None if frame.origins is None else frame.origins.only(k)
+        return "" if i is None else PARTS.get(name := frame.argument(i).removeprefix("norm_"), name)
 
     def tokens_before(self, q: Tensor) -> int:
         """How many tokens the queries (b h n k) were made of in the running modules: more than n where some were merged

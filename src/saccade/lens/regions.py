@@ -51,13 +51,19 @@ def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) 
     picture's tokens when the word is chosen: the query that the word is predicted from. 0 or more; a map sums up to at
     most 1, the rest went to text.
 
+    Of an encoder-decoder (Donut, TrOCR), trace: its cross-attention alone, such as trace["*encoder_attn*"]; places: of
+    the encoder's tokens, all of which are the sources.
+
     Raises SaccadeError where the tokens of the prompt are not those of `places`, or the calls are not such ones: those
-    of another tower, more than one prompt or beam, several words in one pass, tokens dropped from a cache.
+    of another tower, more than one prompt or beam, several words in one pass, tokens dropped from a cache, self- and
+    cross-attention together.
     """
     steps = sorted({call.run for call in trace})
     if not steps:
         trace[0]  # raises, and says why the trace is empty
     prompt, maps = len(places), []
+    if all(call.kind == "cross" for call in trace):
+        return places.picture(torch.stack([_looked(trace.runs(run), prompt, heads) for run in steps]))
     for step, run in enumerate(steps):
         calls = [call for call in trace if call.run == run]
         for call in calls:
@@ -65,6 +71,18 @@ def regions(trace: Trace, places: TokenMap, heads: Sequence[int] | None = None) 
         rows = [_last(call, heads, prompt + step) for call in calls]
         maps.append(torch.stack([row[:prompt] for row in rows]).mean(dim=0))
     return places.picture(torch.stack(maps))
+
+
+def _looked(calls: Sequence[Call], sources: int, heads: Sequence[int] | None) -> Float[Tensor, "m"]:
+    """What the last target of an encoder-decoder's pass attends to, the mean over layers and heads."""
+    for call in calls:
+        b, _, _, m = call.shape
+        if b != 1 or m != sources:
+            raise SaccadeError(
+                f"regions of {call!r}: it has {m} sources of {b} pictures or beams; expected the {sources} tokens of "
+                "the encoder, of one picture, without beam search: choose the cross-attention of its decoder"
+            )
+    return torch.stack([_last(call, heads, sources) for call in calls]).mean(dim=0)
 
 
 def _check(call: Call, prompt: int, step: int, steps: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.errors import SaccadeError
@@ -48,15 +48,43 @@ def summary(layers: list[Call], r: Float[Tensor, "b n"], grid: tuple[int, int], 
     return Summary(layers, r, entropy[::-1], distance[::-1])
 
 
-def first_row(what: str, token: int | Float[Tensor, "n"], call: Call) -> Float[Tensor, "b n"]:
-    """The row that a chain through all layers begins with, of the last call: one token, or weights over its tokens
-    scaled to sum to 1. Raises SaccadeError, naming `what` needs it, for anything else."""
+Start = int | Int[Tensor, "b"] | Float[Tensor, "n"] | Float[Tensor, "b n"]  # where a chain begins
+
+
+def first_row(what: str, token: Start, call: Call) -> Float[Tensor, "b n"]:
+    """The row that a chain through all layers begins with, of the last call: a token, a token of each picture, or
+    weights over its tokens, for all pictures or for each, scaled to sum to 1. Raises SaccadeError, naming `what` needs
+    it, for anything else."""
     b, _, n, _ = call.shape
     dtype = torch.promote_types(call.q.dtype, torch.float32)
-    return _weighting(what, token, n).to(call.q.device, dtype).expand(b, n)
+    rows = _of_pictures(what, token, b, n)
+    return (_weighting(what, token, n).expand(b, n) if rows is None else rows).to(call.q.device, dtype)
 
 
-def _weighting(what: str, token: int | Float[Tensor, "n"], n: int) -> Float[Tensor, "n"]:
+def _of_pictures(what: str, token: Start, b: int, n: int) -> Float[Tensor, "b n"] | None:
+    """The rows, if they are given for each picture."""
+    if index_of(token) is not None:
+        return None
+    try:
+        given = torch.as_tensor(token)
+    except (TypeError, ValueError, RuntimeError):
+        return None  # said by _weighting
+    if given.ndim == 2:
+        if given.shape != (b, n):
+            raise SaccadeError(f"{what} weights of shape {tuple(given.shape)}: expected ({b}, {n}), or ({n},) for all")
+        return torch.stack([_weighting(what, row, n) for row in given.float()])
+    whole = given.ndim == 1 and not given.is_floating_point() and given.dtype != torch.bool
+    if not whole or len(given) != b:
+        return None
+    if b == n:
+        raise SaccadeError(
+            f"{what} of {b} whole numbers: a token of each of the {b} pictures, or weights over the {n} tokens? Give "
+            f"weights as ({b}, {n}) numbers with a decimal point"
+        )
+    return torch.stack([_weighting(what, int(place), n) for place in given])
+
+
+def _weighting(what: str, token: Start, n: int) -> Float[Tensor, "n"]:
     place = index_of(token)
     if place is not None:
         if not -n <= place < n:

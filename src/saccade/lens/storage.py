@@ -114,7 +114,7 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
         fits = torch.broadcast_shapes(mask.shape, (*q.shape[:3], m)) == (*q.shape[:3], m)
     fits = fits and all(t.is_floating_point() for t in (q, k, lse))
     fits = fits and (n == m or about["kind"] == "cross" or (about["kind"] == "self" and n < m))
-    if not fits or about["kind"] not in ("self", "cross", "joint"):
+    if not fits or about["kind"] not in ("self", "cross", "joint", "channels"):
         raise ValueError(f"the tensors of call {i} do not fit together")
     name, kind, scale, causal, run = (about[key] for key in ("name", "kind", "scale", "causal", "run"))
     if not math.isfinite(float(scale)):

@@ -45,7 +45,13 @@ _highest = Together(_precision)
 
 
 @contextmanager
-def exactly(device: torch.device) -> Iterator[None]:
-    """fp32 products in fp32, whatever a training script allowed: with less, rows of weights would not sum to 1."""
-    with _highest(), torch.no_grad(), torch.autocast(device.type, enabled=False):
+def exactly(device: torch.device, grad: bool = False) -> Iterator[None]:
+    """fp32 products in fp32, whatever a training script allowed: with less, rows of weights would not sum to 1.
+
+    grad: keep the graph, where gradients are enabled."""
+    with (
+        _highest(),
+        torch.set_grad_enabled(grad and torch.is_grad_enabled()),
+        torch.autocast(device.type, enabled=False),
+    ):
         yield

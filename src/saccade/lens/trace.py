@@ -5,15 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, overload
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens import flow, relevance, rollout, storage, words
+from saccade.lens.beside import check_apart
 from saccade.lens.call import Call
-from saccade.lens.indices import index_of
+from saccade.lens.indices import index_of, indices
 from saccade.lens.names import matches
-from saccade.lens.rollout import Summary, first_row
+from saccade.lens.rollout import Start, Summary, first_row
 from saccade.lens.stream import Stream
 
 
@@ -50,6 +51,12 @@ class Trace(Sequence[Call]):
     def append(self, call: Call) -> None:
         """Add a call at the end."""
         self._calls.append(call)
+
+    def replace(self, calls: Sequence[Call], others: Sequence[Call]) -> None:
+        """Put others in the place of some calls."""
+        at = next(i for i, call in enumerate(self._calls) if call is calls[0])
+        gone = {id(call) for call in calls}
+        self._calls = [*self._calls[:at], *others, *(c for c in self._calls[at:] if id(c) not in gone)]
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self._calls)
@@ -95,27 +102,27 @@ class Trace(Sequence[Call]):
         last = max((call.run for call in self._calls), default=-1)
         return self._part(found, self.missed, f"no call is of run {which}; the last is {last}")
 
-    def rollout(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
+    def rollout(self, token: Start = 0) -> Float[Tensor, "b m"]:
         """How much each input token flows into `token` of the last layer, through all self-attention calls.
 
         Attention rollout (Abnar & Zuidema 2020, section 3): the layers' A = ½·mean over heads + ½·identity, rows
         summing to 1, multiplied. Computed as a chain of vector products rᵀA from the last layer to the first, in
-        tiles. Joint attention counts as self-attention over all of its parts. token: index of a target token, or (n,)
-        weights over them, 0 or more, which are scaled to sum to 1 (mean-pooled models: `torch.ones(n)`). Returns
-        (b, m), summing to 1 over m.
+        tiles. Joint attention counts as self-attention over all of its parts. token: index of a target token, a (b,)
+        tensor of them, one for each picture, or weights over the tokens, (n,) or (b, n), 0 or more, which are scaled to
+        sum to 1 (mean-pooled models: `torch.ones(n)`). Returns (b, m), summing to 1 over m.
 
         Raises SaccadeError unless the self-attention calls are of one forward pass, one (b, n) and the same parts.
         """
         layers = self._layers("rollout")
         return rollout.rollout(layers, first_row("rollout", token, layers[0]))
 
-    def summary(self, grid: tuple[int, int], token: int | Float[Tensor, "n"] = 0, prefix: int | None = None) -> Summary:
+    def summary(self, grid: tuple[int, int], token: Start = 0, prefix: int | None = None) -> Summary:
         """Rollout, entropy and distance of the self-attention calls in one walk over each map, which takes less than
         half the time of one after the other. Arguments and errors as for `rollout` and `Call.distance`."""
         layers = self._layers("rollout")
         return rollout.summary(layers, first_row("rollout", token, layers[0]), grid, prefix)
 
-    def relevance(self, token: int | Float[Tensor, "n"] = 0) -> Float[Tensor, "b m"]:
+    def relevance(self, token: Start = 0) -> Float[Tensor, "b m"]:
         """How much each input token gave to what a backward pass started from, by way of `token` of the last layer.
 
             with saccade.watch(model, gradients=True) as trace:
@@ -126,7 +133,7 @@ class Trace(Sequence[Call]):
         self-attention, R ← R + Ā R over the layers with Ā = mean over heads of (dL/dA ⊙ A)⁺ (eq. 5 and 6), with A the
         attention weights themselves. Where there are cross-attention calls, those of an encoder and a decoder: eq. 7
         to 10, and the result is over the encoder's tokens (an encoder without attention, a convolution, has none to
-        add). token: index of a target token of the last call, or (n,) weights over them, as for `rollout`. Rows do
+        add). token: of the last call, as for `rollout`. Rows do
         not sum to 1; 0 or more, and of self-attention at least 1 at the token itself. Computed in tiles, as a chain of
         products with vectors. In a batch, a picture on which the number does not depend has the row of the token alone.
 
@@ -139,6 +146,7 @@ class Trace(Sequence[Call]):
             return relevance.relevance(layers, [], first_row("relevance", token, layers[0]))
         encoder, decoder = relevance.parts(self._calls)
         self._check_whole("relevance", self._calls)
+        check_apart("relevance", self._calls)
         return relevance.relevance(encoder, decoder, first_row("relevance", token, decoder[0]))
 
     def words(
@@ -166,20 +174,22 @@ class Trace(Sequence[Call]):
             raise SaccadeError(self._nothing())
         return words.words(self._calls, tokens, grid, heads, part)
 
-    def flow(self, token: int = 0) -> Float[Tensor, "b n"]:
+    def flow(self, token: int | Int[Tensor, "b"] = 0) -> Float[Tensor, "b n"]:
         """How much could flow at most from `token` of the last layer to each input token, through all self-attention
         calls, if every edge carries no more than it attends.
 
         Attention flow (Abnar & Zuidema 2020, section 3): the maximum flow in the graph of the layers' A = ½·mean over
-        heads + ½·identity, to one input token at a time; 0 to 1. Capacities are rounded to steps of 2⁻³⁰, so a flow is
-        exact to within 2⁻³¹ times the edges of its smallest cut. For small models: up to layers · n² = 2¹⁸ edges,
-        which takes about a minute; beyond, and wherever `rollout` does, it raises SaccadeError.
+        heads + ½·identity, to one input token at a time; 0 to 1. token: an index, or one for each picture. Capacities
+        are rounded to steps of 2⁻³⁰, so a flow is exact to within 2⁻³¹ times the edges of its smallest cut. For small
+        models: up to layers · n² = 2¹⁸ edges, which takes about a minute; beyond, and wherever `rollout` does, it
+        raises SaccadeError.
         """
         layers = self._layers("flow")
-        place = index_of(token)
-        if place is None or not -layers[0].shape[2] <= place < layers[0].shape[2]:
-            raise SaccadeError(f"flow from token {token!r}: expected the index of one of {layers[0].shape[2]} tokens")
-        return flow.flow(layers, place % layers[0].shape[2])
+        (b, _, n, _), place = layers[0].shape, index_of(token)
+        places = [place] * b if place is not None else indices(token, n, "token", "flow").tolist()
+        if len(places) != b or not all(-n <= each < n for each in places):
+            raise SaccadeError(f"flow from token {token!r}: expected the index of one of {n} tokens, or {b} of them")
+        return flow.flow(layers, [each % n for each in places])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write q, k, lse, masks (and v and gradients if kept) of every call to a safetensors file."""
@@ -229,6 +239,9 @@ class Trace(Sequence[Call]):
                 "Watch one pass at a time, or choose one such as trace.runs(0)."
             )
         self._check_whole(what, layers)
+        check_apart(what, layers)
+        if wide := next((call for call in layers if call.kind == "channels"), None):
+            raise SaccadeError(f"{what} needs attention between tokens; of {wide!r} {wide.note}")
         cached = next((call for call in layers if call.shape[2] != call.shape[3]), None)
         if cached is not None:
             raise SaccadeError(

@@ -20,6 +20,7 @@ def watch(
     gradients: bool = False,
     only: str | Sequence[str] | None = None,
     views: Views | None = None,
+    differentiable: bool = False,
 ) -> Iterator[Trace]:
     """See what a model attends to while it runs inside the block.
 
@@ -38,6 +39,11 @@ def watch(
     keep calls whose name matches a pattern, or one of several. views: keep no calls, but what functions of a call
     return, by name: `{"received": Call.received}`, which gives `trace.seen["received"][module]`, a list of one result
     a call; `saccade.lens.Mean(function)` keeps their running mean alone.
+
+    differentiable: keep calls in the graph that the model builds, so that a loss of maps (`Call.rows`, `Call.columns`,
+    `Trace.words`, `Trace.rollout`) has gradients in latents and weights, as attention guidance and distillation of maps
+    need it; what such a loss reads is kept in memory, n x m numbers for a whole map. Otherwise maps are part of no
+    graph.
 
     Names come from `model.named_modules()`; a module that runs several times gives several calls. Attention that
     cannot be seen is named in `trace.missed`: scores that cannot be followed, kernels of other libraries, linear and
@@ -59,15 +65,15 @@ def watch(
 
     After the block the model is as before: it holds no hook and no reference to the trace.
 
-    Raises SaccadeError for anything but a module or a pipeline of some, and for both gradients and views: a view is
-    computed before any backward pass.
+    Raises SaccadeError for anything but a module or a pipeline of some, and for views together with gradients or
+    differentiable: a view is computed before any backward pass.
     """
     components = components_of(model, "watch")
-    if gradients and views is not None:
+    if (gradients or differentiable) and views is not None:
         raise SaccadeError("views are computed as calls pass, before any backward pass: ask for gradients or for views")
     trace, stream = Trace(hint=_hint(model)), Stream(only, views)
     trace.stream = stream
-    watcher = Watcher(components, trace, values or gradients, gradients, stream)
+    watcher = Watcher(components, trace, values or gradients, gradients, stream, differentiable)
     with ExitStack() as undo:
         watcher.attach(undo)
         undo.enter_context(watcher)

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from saccade.errors import GraphError, some_of
 from saccade.lens.call import Call
 from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
-from saccade.lens.modes import quietly, without
+from saccade.lens.modes import quietly, unseen, without
 from saccade.lens.names import SCRIPTED, SEPARATE, Names
 from saccade.lens.passing import Passing, passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
@@ -36,6 +37,7 @@ from saccade.lens.stream import Stream
 from saccade.lens.trace import Trace
 from saccade.lens.whence import Whence
 
+BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
 TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
 
 
@@ -43,16 +45,19 @@ class Watcher(TorchFunctionMode):
     """The function mode of one watch: receives every torch function that the thread calls."""
 
     def __init__(
-        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream
-    ) -> None:
+        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream,
+        graph: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.trace, self.values, self.gradients = trace, values, gradients
+        self.trace, self.values, self.gradients, self._graph = trace, values, gradients, graph
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
         self._within: list[Callable[[Any], None]] = []
         self.names = Names(components)
-        self._recording = Recording(self.names, trace, values, gradients, stream)
+        self._recording = Recording(self.names, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
-        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._recording.whence)
+        beside = unseen if graph else quietly
+        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._recording.whence, beside=beside)
+        self._recording.merged = self._eager.merged
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._outputs = Outputs()
 
@@ -73,6 +78,8 @@ class Watcher(TorchFunctionMode):
             return self._separate(*args)
         if other_attention(func):
             return self._other(func, args, kwargs)
+        if func in BACKWARD:
+            self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
         if type(out) in TOLD:
             return out
@@ -85,6 +92,17 @@ class Watcher(TorchFunctionMode):
             self._miss(not_followed(func, error))
         self._outputs.add(out, self._add_made(made, out))
         return out
+
+    def _check_graph(self, loss: Any) -> None:
+        """Raise GraphError for a backward pass from numbers without a graph, if maps were read without one."""
+        given = [loss] if isinstance(loss, Tensor) else [t for t in loss or () if isinstance(t, Tensor)]
+        if not given or not len(self.trace) or any(t.requires_grad for t in given):
+            return
+        why = "What a trace tells is part of none unless it is asked for: saccade.watch(model, differentiable=True)"
+        if self._graph:
+            lacking = [f"{call.name} ({call.note})" for call in self.trace if not call.q.requires_grad]
+            why = f"So are the calls of {some_of(lacking)}"
+        raise GraphError(f"a backward pass began at numbers that are part of no graph. {why}")
 
     def _made(
         self, recogniser: Recogniser, func: Callable, args: tuple, kwargs: dict, out: Any
@@ -123,7 +141,8 @@ class Watcher(TorchFunctionMode):
     def _recorded(self, call: Passing, kernels: list[Seen], out: Any, whence: Whence | None = None) -> Gradient | None:
         """Record a call that is done and follow its output. Returns what `Recording.record` does."""
         before = len(self.trace)
-        gradient = self._recording.record(call.last, kernels[0] if len(kernels) == 1 else None, call.first, whence)
+        seen, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.first.q)
+        gradient = self._recording.record(call.last, seen, call.first, whence, merged)
         self._outputs.add(out, self.trace[before:])
         return gradient
 

@@ -12,13 +12,15 @@ from saccade.lens.windows import Step, transposed
 class Whence:
     """kind: "self" or "cross". parts: of sequences put together, by name. sources: of the keys of cross-attention, if
     they were put together. steps: by which queries and keys were made of a feature map, where that is followed. before:
-    how many tokens the queries of cross-attention were made of, 0 if nothing is known."""
+    how many tokens the queries of cross-attention were made of, 0 if nothing is known. source: the argument of the
+    module that the keys alone come from, "" if that is not known."""
 
     kind: str
     parts: dict[str, slice] | None = None
     sources: dict[str, slice] | None = None
     steps: tuple[Step | None, Step | None] = (None, None)
     before: int = 0
+    source: str = ""
 
 
 def whence_of(
@@ -33,7 +35,7 @@ def whence_of(
     parts = names.parts(q, k, axis) if kind == "self" and alike and axis is not None else None
     sources = names.sources(q, k, axis) if kind == "cross" and axis is not None else None
     before = names.tokens_before(q) if kind == "cross" else 0
-    return Whence(kind, parts, sources, laid, before)
+    return Whence(kind, parts, sources, laid, before, names.source(k) if names.stack else "")
 
 
 def _kind_of(names: Names, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool) -> str:

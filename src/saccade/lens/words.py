@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.lens.beside import check_apart
 from saccade.lens.call import Call
 
 Grid = tuple[int, int] | Literal["square"]
@@ -28,6 +29,7 @@ def words(
         raise SaccadeError(f"words need cross-attention; none of the {len(calls)} calls is")
     grid, tokens = _checked(grid), _tokens(tokens)
     _check_batches(cross)
+    check_apart("words", cross)
     places = [place for each in tokens.values() for place in each]
     sums: dict[tuple[int, int], Tensor] = {}  # by grid: interpolation is linear, so once a grid is enough
     for call in cross:

@@ -1,5 +1,6 @@
 """Deletion, insertion and perturbation with a model whose answers are known at every step."""
 
+import itertools
 import math
 
 import pytest
@@ -165,3 +166,18 @@ def test_maps_of_whole_numbers_are_set_beside_the_same_random_ones():
     assert found == deletion(corner, pictures, classes, maps, steps=8)
     assert found == deletion(corner, pictures, classes, maps > 0, steps=8)
     assert found == deletion(corner, pictures, classes.to(torch.uint8), maps.half(), steps=8)
+
+
+def test_the_published_area_begins_with_the_unchanged_pictures():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 49, 5)).eval()
+    pictures, maps = torch.randn(11, 3, 7, 7), torch.rand(11, 7, 7)
+    with torch.no_grad():
+        classes = model(pictures).argmax(dim=1)
+    classes[:3] = (classes[:3] + 1) % 5
+    found = positive_perturbation(model, pictures, classes, maps)
+    assert found.start == pytest.approx(8 / 11)
+    heights = [found.start, *found.curve]
+    expected = sum(0.1 * (a + z) / 2 for a, z in itertools.pairwise(heights)) * 100
+    assert found.published == pytest.approx(expected)
+    assert len(found.curve) == len(found.random_curve) == len(found.shares) == 9

@@ -9,8 +9,8 @@ import torch
 
 from saccade.errors import SaccadeError
 from saccade.lens.components import components_of
+from saccade.lens.editing.base import Edit, as_edits
 from saccade.lens.editing.editor import Editor, Edits
-from saccade.lens.editing.edits import Edit, as_edits
 
 
 @contextmanager
@@ -73,6 +73,7 @@ def edit(model: Any, edits: Mapping[str, Edit | Sequence[Edit]]) -> Iterator[Edi
         finally:
             editor.miss_unseen()
         editor.check_patterns()
+        editor.miss_unapplied()
 
 
 def _called(given: object) -> str:

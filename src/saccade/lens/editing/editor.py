@@ -16,13 +16,14 @@ from torch.overrides import TorchFunctionMode
 
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.components import uncompiled
-from saccade.lens.editing.edits import Edit, Site
+from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.editing.returned import Returned
 from saccade.lens.editing.separate import asked_of, separate
 from saccade.lens.forwards import stand_in
+from saccade.lens.heads import with_heads
 from saccade.lens.hooks import Hook
 from saccade.lens.modes import unseen, without
 from saccade.lens.names import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
@@ -64,6 +65,8 @@ class Editor(TorchFunctionMode):
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._applied: dict[str, set[int]] = {}  # which of them were edited
+        self._by_part = any("#" in pattern for pattern in edits)
+        self._parts: set[str] = set()  # names of calls by what their sources are
         self._passive = False  # the model runs unedited, to be compared with
         self._outside = False  # attention was called while no module of the model ran
         self._memory: dict[Any, Any] = {}
@@ -93,6 +96,8 @@ class Editor(TorchFunctionMode):
             return
         for pattern in self.edits:
             met = [name for name in self._calls if matches(name, pattern)]
+            if any(part and matches(part, pattern) for part in self._parts):
+                continue
             if any(name in self.done.applied or name not in self.done.missed for name in met):
                 continue
             for name, why in self.done.missed.items():
@@ -101,6 +106,14 @@ class Editor(TorchFunctionMode):
             there = OUTSIDE.format("edit") if self._outside else "the model made none that can be edited"
             there = f"there are {some_of(self._calls)}" if self._calls else there
             raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")
+
+    def miss_unapplied(self) -> None:
+        """At the end of the block: name what a pattern matched and no edit changed, as it is limited to other calls."""
+        for pattern in self.edits:
+            met = [name for name in self._calls if matches(name, pattern)]
+            if not any(name in self.done.applied for name in met):
+                for name in met:
+                    self.done.missed.setdefault(name, UNAPPLIED.format(self._calls[name]))
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -119,6 +132,8 @@ class Editor(TorchFunctionMode):
         out = self._mixed(products) if products else func(*args, **kwargs)
         try:
             self._eager.note(func, args, kwargs, out, products is not None)
+            if self._by_part:
+                self.names.note(func, args, kwargs, out)
         except Exception as error:  # as in a watch: it must not stop the model
             self._miss(not_followed(func, error))
         return out
@@ -180,24 +195,38 @@ class Editor(TorchFunctionMode):
         if why := not_plain(asked):
             self._miss(why)
             return func(*args, **kwargs)
+        part = self._part(asked.k)
         site = self._site()
-        if not self._matching(site.name):
+        if not self._matching(part or site.name):
             return func(*args, **kwargs)
-        plain = Asked(*as_asked(asked), asked.scale, asked.causal, dropout=asked.dropout)
-        new = self._rewritten(plain, site)
+        frame = self.names.stack[-1]
+        laid, axis, unknown = with_heads(asked, heads_of(frame.module), self._eager.merged(asked.q), frame.inputs)
+        plain = Asked(*as_asked(laid), asked.scale, asked.causal, dropout=asked.dropout, headless=unknown)
+        new = self._rewritten(plain, site, part)
         if new is plain:
             return func(*args, **kwargs)
         with passing(asked) as call:
             call.last = new = replace(new, borrowed=new.borrowed or call.last.borrowed)
             out = remake(func, new)
-        return out.reshape(*lead(asked, plain), *out.shape[-2:])
+        out = out.reshape(*lead(asked if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
+        return out if axis is None else out.movedim(-3, axis)
 
-    def _rewritten(self, asked: Asked, site: Site) -> Asked:
-        """The call after all edits that match; `asked` itself if none changes it."""
+    def _part(self, k: Tensor) -> str:
+        """The name of a call by what its sources are, as a watch gives it where a module makes several side by side; ""
+        if that is not known or no pattern asks for it."""
+        if not self._by_part:
+            return ""
+        source = self.names.source(k)
+        part = f"{self.names.stack[-1].name}#{source}" if source else ""
+        self._parts.add(part)
+        return part
+
+    def _rewritten(self, asked: Asked, site: Site, part: str = "") -> Asked:
+        """The call after all edits that match; `asked` itself if none changes it. part: see `_part`."""
         if (processes := processes_of(self.names.stack[-1].module)) > 1:
             asked.headless = PART.format(asked.q.shape[1], processes)
         new = asked
-        for each in self._matching(site.name):
+        for each in self._matching(part or site.name):
             new = each.rewrite(new, site)
         if new is not asked:
             if _checkpointed():
@@ -286,6 +315,9 @@ class Editor(TorchFunctionMode):
                 self.done.missed.setdefault(name, why)
 
 
+UNAPPLIED = (
+    "the edit changed none of its {} calls: it is limited to other runs, or to another call of the module in a run"
+)
 HEADLESS = (
     "it attends in separate operations, and the axis of the heads cannot be told from others (windows, a batch that "
     "heads are folded into)"

@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from saccade import ops
-from saccade.lens.editing.edits import whole_mask
+from saccade.lens.editing.base import whole_mask
 from saccade.lens.shapes import Asked
 
 

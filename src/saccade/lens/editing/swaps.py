@@ -13,7 +13,9 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.call import Call
-from saccade.lens.editing.edits import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.editing.base import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.editing.edits import Heads
+from saccade.lens.editing.limits import Pictures, limited
 from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked
 from saccade.lens.trace import Trace
@@ -21,7 +23,13 @@ from saccade.lens.trace import Trace
 LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has no scores of an ordinary size
 
 
-def swap(trace: Trace, tokens: Mapping[int, int] | None = None) -> Edit:
+def swap(
+    trace: Trace,
+    tokens: Mapping[int, int] | None = None,
+    heads: Heads = None,
+    pictures: Pictures | None = None,
+    call: int | None = None,
+) -> Edit:
     """Attend as another run did: q, k, mask and scale of the recorded call, v of this run.
 
     Each call takes the map of the recorded call of the same module name, of the same run and of the same order in it:
@@ -34,17 +42,20 @@ def swap(trace: Trace, tokens: Mapping[int, int] | None = None) -> Edit:
     (Hertz et al. 2022, 3.2, "adding a new phrase"), in which the rows are not scaled. Done as one call, whose q and
     k hold both runs side by side.
 
-    Gradients do not flow into the recorded run. Raises SaccadeError, in the forward pass, if the trace has no such
-    call or its (b h n m) does not fit.
+    heads, pictures, call: see `limited`. Gradients do not flow into the recorded run. Raises SaccadeError, in the
+    forward pass, if the trace has no such call or its (b h n m) does not fit.
     """
     if not isinstance(trace, Trace):
         raise SaccadeError(f"swap was given a {type(trace).__name__}; expected the Trace of another run")
     if tokens is not None and not (isinstance(tokens, Mapping) and tokens and all(map(_is_pair, tokens.items()))):
         raise SaccadeError(f"swap: tokens {tokens!r}; expected {{source of this run: source of the recorded run}}")
-    return _Swap(_Recorded.of(trace, "swap"), None if tokens is None else dict(tokens))
+    edit = _Swap(_Recorded.of(trace, "swap"), None if tokens is None else dict(tokens))
+    return limited(edit, heads, pictures, call)
 
 
-def borrow(trace: Trace, append: bool = False) -> Edit:
+def borrow(
+    trace: Trace, append: bool = False, heads: Heads = None, pictures: Pictures | None = None, call: int | None = None
+) -> Edit:
     """Attend to what another run attended to: k and v of the recorded call, q and scale of this run.
 
     Carries style and looks from one picture to another (in self-attention, as in MasaCtrl, Cao et al. 2023, 3.2).
@@ -52,23 +63,27 @@ def borrow(trace: Trace, append: bool = False) -> Edit:
     ConsiStory, Tewel et al. 2024, 3.2, does). Calls are matched as by `swap`; the mask goes with its sources. A
     trace shows such a call as "cross", since its sources are not the targets.
 
-    The trace must hold values: `watch(model, values=True)`. Gradients do not flow into the recorded run.
+    heads, pictures, call: see `limited`; not with append. The trace must hold values: `watch(model, values=True)`.
+    Gradients do not flow into the recorded run.
     """
     if not isinstance(trace, Trace):
         raise SaccadeError(f"borrow was given a {type(trace).__name__}; expected the Trace of another run")
-    for call in trace:
-        if call.v is None:
-            raise SaccadeError(f"borrow: the trace holds no v of {call.name!r}; record with watch(model, values=True)")
-    return _Borrow(_Recorded.of(trace, "borrow"), append)
+    for recorded in trace:
+        if recorded.v is None:
+            raise SaccadeError(
+                f"borrow: the trace holds no v of {recorded.name!r}; record with watch(model, values=True)"
+            )
+    return limited(_Borrow(_Recorded.of(trace, "borrow"), append), heads, pictures, call)
 
 
-def freeze() -> Edit:
+def freeze(heads: Heads = None, pictures: Pictures | None = None, call: int | None = None) -> Edit:
     """Keep the map of the first run within the block for all later runs: q, k, mask and scale of the first, v of each.
 
     Within `during` the first run is the first of its range. Each call takes the map of the same call (module name
-    and order) of the first run. Gradients do not flow from later runs into the first.
+    and order) of the first run. heads, pictures, call: see `limited`. Gradients do not flow from later runs into the
+    first.
     """
-    return _Freeze()
+    return limited(_Freeze(), heads, pictures, call)
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,6 +66,10 @@ class Recogniser(Tables):
         """What a tensor of weights is, if it is one that is followed."""
         return self._weights.get(t)
 
+    def merged(self, t: Tensor) -> tuple[int, int] | None:
+        """(batch, heads), if these were merged into the first axis of a tensor."""
+        return self._merged.get(t)
+
     def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> list[Product]:
         """Look at one operation that was just done. Returns what `product` does."""
         if not self._live and self._table.get(func) not in BEGINNINGS:

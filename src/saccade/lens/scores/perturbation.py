@@ -24,13 +24,22 @@ BLUR, DEVIATION = 11, 5.0  # pixels
 @dataclass(frozen=True)
 class Perturbation:
     """What a model says as pixels change. area: mean height of the curve, 0 to 1. shares: of pixels that were changed.
-    curve, random_curve: the score at each share, for the maps and for random ones. pictures: how many."""
+    curve, random_curve: the score at each share, for the maps and for random ones. pictures: how many. start: the score
+    where no pixel is changed yet."""
 
     area: Measured
     shares: tuple[float, ...]
     curve: tuple[float, ...]
     random_curve: tuple[float, ...]
     pictures: int
+    start: float
+
+    @property
+    def published(self) -> float:
+        """The area as in the tables of Chefer, Gur & Wolf 2021 and of those who compare with them: by trapezoids from
+        0 % on, times 100; 90 at most where the last share is 90 %."""
+        shares, curve = (0.0, *self.shares), (self.start, *self.curve)
+        return 100 * float(torch.trapezoid(torch.tensor(curve).double(), torch.tensor(shares).double()))
 
 
 def deletion(
@@ -124,19 +133,20 @@ def _play(
     batch, maps = count(batch, "pictures at a time"), maps.float()
     noise = torch.rand(maps.shape, generator=own_generator(seed)).to(maps.device)
     curves = []
+    every = shares if shares[0] == 0 else (0.0, *shares)
     for each in (maps, noise):
         parts = [
-            _curve(
-                model, pictures[some], classes[some], each[some] if most_first else -each[some], shares, change, score
-            )
+            _curve(model, pictures[some], classes[some], each[some] * (1 if most_first else -1), every, change, score)
             for some in torch.arange(len(pictures)).split(batch)
         ]
         curves.append(torch.cat(parts).double().cpu())
+    start = float(curves[0][:, 0].mean())
+    curves = [each[:, len(every) - len(shares) :] for each in curves]
     one = torch.ones(len(pictures), 1, dtype=torch.float64)
     tables = [torch.cat([_area(each, shares)[:, None], one], dim=1) for each in curves]
     area = measured(tables[0], tables[1], lambda sums: sums[:, 0] / sums[:, 1], seed)
     curve, random = (tuple(each.mean(dim=0).tolist()) for each in curves)
-    return Perturbation(area, shares, curve, random, len(pictures))
+    return Perturbation(area, shares, curve, random, len(pictures), start)
 
 
 @torch.no_grad()
