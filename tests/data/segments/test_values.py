@@ -111,6 +111,13 @@ def test_what_is_uncertain_is_refused(tmp_path, make, message):
         open_segments(write(tmp_path / "set", make))
 
 
+@pytest.mark.parametrize("value", [120, 200])
+def test_smooth_edges_of_a_grey(tmp_path, value):
+    dataset = open_segments(write(tmp_path / "set", lambda i: smooth(areas(i, value))))
+    assert dataset.classes == ["class 0", f"class {value}"]
+    assert np.array_equal(dataset.mask(3), smooth(areas(3, value)) > value // 2)
+
+
 def test_smooth_edges_take_the_nearer_class(tmp_path):
     for name, make in (("L", smooth), ("RGB", lambda mask: np.stack([smooth(mask)] * 3, -1))):
         for classes, names in ((None, ["class 0", "class 255"]), ("ground\nthing\n", ["ground", "thing"])):

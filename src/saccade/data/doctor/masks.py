@@ -13,7 +13,8 @@ from saccade.data.doctor.findings import Findings, Split
 from saccade.data.doctor.scan import ScannedImage
 from saccade.data.exif import ExifPolicy
 from saccade.data.segments import IGNORE_INDEX
-from saccade.data.segments.files import MaskSizeError, SegmentFiles, exif_policy, read_upright
+from saccade.data.segments.decode_mask import MaskSizeError
+from saccade.data.segments.files import SegmentFiles, exif_policy, read_upright
 from saccade.data.segments.label_map import UnknownClassError
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.segments.plausibility import MaskCensus, drawings

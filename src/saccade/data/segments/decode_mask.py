@@ -1,15 +1,17 @@
 """Decode mask files: exact values or colours of each pixel."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Int32, UInt8, UInt16
 from PIL import Image
 
 from saccade.data.decoders import check_size, decode_error, open_image
 from saccade.data.files import check_file, escape
-from saccade.data.images import exif_orientation, pillow_warnings
+from saccade.data.images import exif_orientation, pillow_warnings, read_size
+from saccade.data.store import Store, relative_to
 from saccade.errors import DataError
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF")
@@ -17,7 +19,12 @@ TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
 SCALED = {"L;2": 85, "L;4": 17}  # greys of 2 and 4 bits, which Pillow spreads over 0..255
 COLOURED = 24  # difference of channels in a lossy picture, above which a pixel is in colour
 FEW_COLOURED = 0.002  # of the pixels at most may be, in a picture of greys
+ROWS = 256  # that are computed at once
 MAX_LISTED = 4  # values or colours in a message
+
+
+class MaskSizeError(DataError):
+    """A mask has another size than its picture."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class DecodedMask:
     """A mask file as stored.
 
     Attributes:
-        values: of an index mask.
+        values: of an index mask; of one byte where the file has 8 bits or fewer.
         colours: of a coloured mask, red x 65536 + green x 256 + blue.
         palette: colours of the values of a palette PNG, coded as in `colours`. None for other files.
         orientation: EXIF's 1..8 of the mask file itself.
@@ -33,7 +40,7 @@ class DecodedMask:
         lossy: stored in a format that changes values as it compresses.
     """
 
-    values: UInt16[np.ndarray, "y x"] | None
+    values: UInt8[np.ndarray, "y x"] | UInt16[np.ndarray, "y x"] | None
     colours: np.ndarray | None = None
     palette: np.ndarray | None = None
     orientation: int = 1
@@ -76,6 +83,30 @@ def read_mask(source: Path | bytes, name: str, two_levels: bool = False) -> Deco
         raise decode_error(error, display) from error
 
 
+def read_fitting(
+    store: Store, mask: str, picture: str, size: tuple[int, int], root: str = "", two_levels: bool = False
+) -> DecodedMask:
+    """Decode the mask of a picture of (height, width), upright or as stored. root: folder that names in messages are
+    relative to.
+
+    Raises DataError as `read_mask`; MaskSizeError for another size, before a pixel is decoded."""
+    source, name = store.read(mask), store.full_name(mask)
+    try:
+        own, _ = read_size(source, name)
+    except DataError:
+        return read_mask(source, name, two_levels)  # which says why
+    if own not in (size, size[::-1]):
+        raise size_error(relative_to(root, mask), own, relative_to(root, picture), size)
+    return read_mask(source, name, two_levels)
+
+
+def size_error(mask: str, own: tuple[int, int], picture: str, size: tuple[int, int]) -> MaskSizeError:
+    return MaskSizeError(
+        f"{escape(mask)} is a mask of {own[1]} x {own[0]} pixels and its picture {escape(picture)} has "
+        f"{size[1]} x {size[0]}; make a mask of the picture's size"
+    )
+
+
 def _raw_mode(image: Image.Image) -> str:
     """The name that Pillow gives to the pixels of a file, "" if it gives none."""
     part = next(iter(getattr(image, "tile", ())), None)
@@ -110,12 +141,12 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
         rgb = np.asarray(image)
         return DecodedMask(None, pack(rgb), orientation=orientation)
     if image.mode == "1":
-        return DecodedMask(np.asarray(image).astype(np.uint16), orientation=orientation)
+        return DecodedMask(np.asarray(image).astype(np.uint8), orientation=orientation)
     if image.mode in ("P", "L"):
         palette = None
         if image.mode == "P" and image.palette is not None:
             palette = pack(np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3))
-        return DecodedMask(np.asarray(image).astype(np.uint16), None, palette, orientation)
+        return DecodedMask(np.asarray(image), None, palette, orientation)
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         if int(values.min()) < 0 or int(values.max()) > 65535:
@@ -129,20 +160,29 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
     raise DataError(f"{display} is a picture of mode {image.mode}; a mask has one whole number, or RGB, a pixel")
 
 
-def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> np.ndarray:
+def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> Int32[np.ndarray, "*n"]:
     """Encode each colour as one integer, red x 65536 + green x 256 + blue."""
-    parts = rgb.astype(np.int32)
-    return (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
+    codes = np.empty(rgb.shape[:-1], np.int32)
+    for rows in strips(len(rgb)):
+        parts = rgb[rows].astype(np.int32)
+        codes[rows] = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
+    return codes
+
+
+def strips(rows: int) -> Iterator[slice]:
+    """The rows of a picture, a few at a time, so that what is computed of them takes little memory."""
+    return (slice(start, start + ROWS) for start in range(0, rows, ROWS))
 
 
 def unpack(code: int) -> tuple[int, int, int]:
     return code >> 16, (code >> 8) & 255, code & 255
 
 
-def grey_values(colours: np.ndarray) -> UInt16[np.ndarray, "y x"] | None:
+def grey_values(colours: Int32[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"] | None:
     """The value of pixels with three equal channels; None if any pixel is coloured."""
-    blue = colours & 255
-    return blue.astype(np.uint16) if bool((colours == blue * 0x010101).all()) else None
+    blue = (colours & 255).astype(np.uint8)
+    same = all((colours[rows] == blue[rows] * np.int32(0x010101)).all() for rows in strips(len(colours)))
+    return blue if same else None
 
 
 def by_palette(pixels: DecodedMask) -> DecodedMask:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from saccade.data.dataset import AnnotatedFiles
 from saccade.data.exif import ExifPolicy, Turn
-from saccade.data.files import escape
 from saccade.data.images import read_size
 from saccade.data.objects.files import EXIF_TRANSFORMS
 from saccade.data.objects.transforms import mirror, transpose, vflip
+from saccade.data.segments.decode_mask import size_error
 from saccade.data.segments.masked_set import MaskedPicture, MaskedSet
 from saccade.data.store import relative_to
 from saccade.errors import DataError
@@ -21,10 +21,6 @@ from saccade.options import ExifPixels
 ARRAY_TRANSFORMS: dict[Callable, Callable[[np.ndarray], np.ndarray]] = {
     mirror: np.fliplr, vflip: np.flipud, transpose: np.transpose,
 }  # fmt: skip
-
-
-class MaskSizeError(DataError):
-    """A mask has another size than its picture."""
 
 
 class SegmentFiles(AnnotatedFiles):
@@ -73,12 +69,9 @@ def read_upright(
     mask = masked.read(raw, upright)
     indices, own = _turned(mask.indices, mask.orientation), mask.orientation > 1
     if indices.shape not in ((upright,) if own else (stored, upright)):
-        (h, w), (rows, columns) = indices.shape, upright
-        display = escape(relative_to(masked.root, raw.mask or (raw.drawn.where if raw.drawn else raw.name)))
-        raise MaskSizeError(
-            f"{display} is a mask of {w} x {h} pixels and its picture {escape(relative_to(masked.root, raw.name))} has "
-            f"{columns} x {rows}; make a mask of the picture's size"
-        )
+        mask_file = raw.mask or (raw.drawn.where if raw.drawn else raw.name)
+        own_size = indices.shape[0], indices.shape[1]
+        raise size_error(relative_to(masked.root, mask_file), own_size, relative_to(masked.root, raw.name), upright)
     turn = Turn(False) if own else exif.turn(orientation, stored, indices.shape)
     return (_turned(indices, orientation) if turn.turned else indices), turn, mask.note
 

@@ -1,6 +1,7 @@
 """Find the label map of a set: from a list of its classes, from well-known sets, or from the values in its masks."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -11,12 +12,12 @@ from saccade.data.images import read_size
 from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_mask
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
 from saccade.data.segments.regions import numbers_objects
 from saccade.data.segments.survey import survey
-from saccade.data.segments.values import evenly_stepped, is_border, level_map, read_values, two_levels
+from saccade.data.segments.values import Reading, evenly_stepped, is_border, level_map, read_values, two_levels
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -33,16 +34,24 @@ from saccade.data.store import Store
 from saccade.errors import DataError, some_of
 
 PEEKED = 5  # masks decoded to detect their type
+PHOTO = 1024  # colours of a mask at most
 SCANNED = 64  # masks decoded to detect two classes with the values 0 and 255
 
 
 @dataclass(frozen=True)
 class MaskFiles:
-    """File names of a set. kind: the word in the names of the mask folders, as in `Pairs`."""
+    """File names of a set. pairs: (picture, mask). kind: the word in the names of the mask folders, as in `Pairs`."""
 
-    pictures: list[str]
-    masks: list[str]
+    pairs: list[tuple[str, str]]
     kind: str
+
+    @property
+    def pictures(self) -> list[str]:
+        return [picture for picture, _ in self.pairs]
+
+    @property
+    def masks(self) -> list[str]:
+        return [mask for _, mask in self.pairs]
 
 
 @dataclass(frozen=True)
@@ -121,12 +130,9 @@ def find_label_map(store: Store, known: MaskFiles, lists: list[ClassList]) -> La
 
     Raises DataError for coloured masks without a list of classes, and if no mask can be read."""
     peek = _Peek()
-    step = max(1, len(known.masks) // PEEKED)
-    for name in known.masks[::step]:
-        try:
-            peek.some.append(read_mask(store.read(name), store.full_name(name), two_levels=True))
-        except DataError:  # reported when the data set is read
-            continue
+    for pair in known.pairs[:: max(1, len(known.pairs) // PEEKED)]:
+        with suppress(DataError):  # reported when the data set is read
+            peek.some.append(_read(store, *pair))
     if not lists:
         return _without_list(store, known, peek)
     chosen = next((each for each in lists if each.coloured), lists[0]) if peek.coloured else lists[0]
@@ -178,51 +184,55 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
         notes.append(f"{last + 1}, one past the listed classes, is ignored, as in SegNet's copies of sets")
     if known.kind == "segmentationclass" and label_map.colours and VOC_BORDER not in label_map.colours:
         label_map = replace(label_map, colours={**label_map.colours, VOC_BORDER: IGNORE_INDEX})
-    names = label_map.classes
+    names, objects = label_map.classes, False
     if not void and not peek.coloured and (len(label_map.classes) < 3 or peek.values - set(label_map.values)):
         greys = {c[0]: names.index(e.name) for e in chosen.entries if (c := e.colour) and c[0] == c[1] == c[2]}
-        label_map, note = _fitted(store, known, label_map, greys if len(greys) == len(chosen.entries) else {})
-        notes += [note] * bool(note)
-    return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where)
+        fitted = _fitted(store, known, label_map, greys if len(greys) == len(chosen.entries) else {})
+        label_map, objects = fitted.label_map, fitted.objects
+        notes += [fitted.note] * bool(fitted.note)
+    return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where, objects)
 
 
-def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int, int]) -> tuple[LabelMap, str]:
+def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int, int]) -> Reading:
     """The label map of listed classes for masks that hold other values than the numbers of the list: greys such as 0
     and 255, or numbers of objects; and a note. That which is given where it is not certain.
 
     greys: of the colours that are listed, to the indices of classes; empty if any is coloured."""
-    found = survey(store, known.masks[:: max(1, len(known.masks) // SCANNED)])
+    found = survey(store, known.pairs[:: max(1, len(known.pairs) // SCANNED)])
     classes, there = label_map.classes, set(found.values)
     names = [escape(name) for name in classes]
     if there <= set(label_map.values):
-        return label_map, ""
+        return Reading(label_map, "")
     if greys and there <= set(greys):
-        return replace(label_map, values=greys), "the greys of the masks were taken for the colours of the list"
+        return Reading(
+            replace(label_map, values=greys), "the greys of the masks were taken for the colours of the list"
+        )
     levels = two_levels(found)
     if found.values == [0, 1]:
         levels = (0, 1)
     if levels is not None and len(classes) == 1 and levels[0] == 0:
         note = f"masks hold 0 and {levels[1]}: {levels[1]} was taken for {names[0]}, the only class listed"
-        return level_map(found, levels, [BACKGROUND, *classes]), note
+        return Reading(level_map(found, levels, [BACKGROUND, *classes]), note)
     if levels is not None and len(classes) == 2:
         order = sorted((0, 1), key=lambda index: next((g for g, i in greys.items() if i == index), index))
         what = "only" if len(found.values) == 2 else f"and {len(found.values) - 2} greys between, on edges"
         fitted = level_map(found, levels, [classes[i] for i in order]).packed(classes)
-        return fitted, f"masks hold {levels[0]} and {levels[1]} {what}: {levels[1]} was taken for {names[order[1]]}"
+        note = f"masks hold {levels[0]} and {levels[1]} {what}: {levels[1]} was taken for {names[order[1]]}"
+        return Reading(fitted, note)
     if len(there) == len(classes) and not label_map.colours and evenly_stepped(found.values):
         values = {value: i for i, value in enumerate(found.values)}
         text = ", ".join(f"{value} for {name}" for value, name in zip(found.values, names, strict=True))
-        return replace(label_map, values=values), f"masks hold evenly stepped greys, taken in their order: {text}"
+        note = f"masks hold evenly stepped greys, taken in their order: {text}"
+        return Reading(replace(label_map, values=values), note)
     if len(classes) == 2 and set(label_map.values) == {0, 1} and any(numbers_objects(found.regions)):
         values = {value: int(value > 0) for value in range(found.top + 1)}
-        return replace(label_map, values=values), f"masks number the objects of each picture: all are {names[1]}"
+        note = f"masks number the objects of each picture: all are {names[1]}"
+        return Reading(replace(label_map, values=values), note, objects=True)
     absent = [name for value, name in zip(label_map.values, names, strict=False) if value not in there]
     if found.top in there and not is_border(found) and absent:
-        return (
-            label_map,
-            f"{found.top} is ignored, and no pixel is of {some_of(absent)}; if it is that class, list it so",
-        )
-    return label_map, ""
+        note = f"{found.top} is ignored, and no pixel is of {some_of(absent)}; if it is that class, list it so"
+        return Reading(label_map, note)
+    return Reading(label_map, "")
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
@@ -258,13 +268,19 @@ def _without_list(store: Store, known: MaskFiles, peek: _Peek) -> LabelMapChoice
         return LabelMapChoice(label_map, ("no file names the classes; VOC's 21 were taken",), peek.coloured, False)
     if peek.coloured:
         name = next(n for n in known.masks if PurePosixPath(n).suffix)
+        most = max(len(np.unique(each.colours)) for each in peek.some if each.colours is not None)
+        if most > PHOTO:
+            raise DataError(
+                f"{store.label} has masks of up to {most} colours (such as {escape(name)}): these are pictures, "
+                "and not masks of classes"
+            )
         raise DataError(
             f"{store.label} has coloured masks (such as {escape(name)}) and no file that says which colour is which "
             "class; a class_dict.csv with a line name,r,g,b for each class expected"
         )
-    found = survey(store, known.masks)
+    found = survey(store, known.pairs)
     if not found.files:
-        raise DataError(f"no mask of {store.label} can be read: {_why(store, known.masks)}")
+        raise DataError(f"no mask of {store.label} can be read: {_why(store, known.pairs)}")
     numbers = sorted(set(found.values) - {255, IGNORE_16_BIT})
     if numbers and numbers[-1] <= len(CAMVID) and _is_camvid(store, known):
         return _camvid(CAMVID)
@@ -306,10 +322,15 @@ def _camvid(names: Sequence[str]) -> LabelMapChoice:
     return LabelMapChoice(label_map, (note,), listed=False)
 
 
-def _why(store: Store, masks: Sequence[str]) -> str:
-    for name in masks:
+def _read(store: Store, picture: str, mask: str) -> DecodedMask:
+    size, _ = read_size(store.read(picture), picture)
+    return read_fitting(store, mask, picture, size, two_levels=True)
+
+
+def _why(store: Store, pairs: Sequence[tuple[str, str]]) -> str:
+    for pair in pairs:
         try:
-            read_mask(store.read(name), store.full_name(name))
+            _read(store, *pair)
         except DataError as error:
             return str(error)
     return "there is none"

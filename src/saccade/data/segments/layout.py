@@ -4,13 +4,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from saccade.data.files import escape
 from saccade.data.objects.annotations import Problem
 from saccade.data.segments.class_lists import ClassList
 from saccade.data.segments.class_lists import find_lists as find_class_lists
-from saccade.data.segments.decode_mask import DecodedMask, read_mask
+from saccade.data.segments.decode_mask import DecodedMask, read_fitting, read_mask
 from saccade.data.segments.find_label_map import LabelMapChoice, MaskFiles, find_label_map, object_label_map
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
@@ -60,9 +58,8 @@ class MaskLayout:
         """How masks are read, the same for all splits."""
         if self.paired.objects is not None:
             return object_label_map(self.store, self.paired.objects, self.class_lists)
-        masks = [mask for mask in self.paired.mask_of.values() if mask]
-        names = [name for name, mask in self.paired.mask_of.items() if mask]
-        return find_label_map(self.store, MaskFiles(names, masks, self.paired.kind), self.class_lists)
+        pairs = [(name, mask) for name, mask in self.paired.mask_of.items() if mask]
+        return find_label_map(self.store, MaskFiles(pairs, self.paired.kind), self.class_lists)
 
     def read(
         self, split: str | None = None, classes: list[str] | None = None, label_map: LabelMap | None = None
@@ -77,7 +74,7 @@ class MaskLayout:
             self.store,
             self.root,
             label_map.classes,
-            lambda picture, _: self._read(picture, label_map),
+            lambda picture, size: self._read(picture, size, label_map),
         )
         result.label_map, result.listed, result.notes = label_map, decision.where, list(decision.notes)
         result.notes += self.paired.notes
@@ -137,14 +134,13 @@ class MaskLayout:
             self._listed[split] = found, problems
         return self._listed[split]
 
-    def _read(self, picture: MaskedPicture, label_map: LabelMap) -> Mask:
+    def _read(self, picture: MaskedPicture, size: tuple[int, int], label_map: LabelMap) -> Mask:
+        display = escape(relative_to(self.root, picture.mask))
         if picture.parts:
-            masks = [(part.label, read_part(self.store, part.file)) for part in picture.parts]
-            pixels = DecodedMask(united(masks, relative_to(self.root, picture.mask)).astype(np.uint16))
-            return Mask(label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))[0])
-        name = self.store.full_name(picture.mask)
-        pixels = read_mask(self.store.read(picture.mask), name, two_levels=label_map.lossy)
-        indices, note = label_map.indices(pixels, escape(relative_to(self.root, picture.mask)))
+            masks = [(p.label, read_part(self.store, p.file, (picture.name, size, self.root))) for p in picture.parts]
+            return Mask(label_map.indices(DecodedMask(united(masks)), display)[0])
+        pixels = read_fitting(self.store, picture.mask, picture.name, size, self.root, two_levels=label_map.lossy)
+        indices, note = label_map.indices(pixels, display)
         return Mask(indices, pixels.orientation, note)
 
 

@@ -16,7 +16,7 @@ TAIL = r"(?:[-_. ]?(?:dir|folder|files|data|set|\d{1,2}))?"
 MASK_WORDS = (
     r"segmentation_?class(?:_?raw|png|es|aug)?", r"annotations?", r"annots?", r"anns?", r"labels?", r"label_?maps?",
     r"lbls?", r"masks?", r"mask_?machine", r"segmentations?", r"seg_?maps?", r"segmasks?", r"semsegs?", r"trimaps?",
-    r"ground_?truths?", r"ground-truths?", r"gtfine", r"gtcoarse", r"gts?", r"segs?", r"semantics?", r"mattes?",
+    r"ground[-_ ]?truths?", r"gtfine", r"gtcoarse", r"gts?", r"segs?", r"semantics?", r"mattes?",
     r"manual", r"targets?",
 )  # fmt: skip
 GLUED = r"annotations?|annots?|labels?|masks?|segmentations?|segmaps?|segmasks?|groundtruths?"  # trainannot
@@ -59,13 +59,16 @@ PICTURE_MARK = re.compile(r"(.+)(_leftimg8bit|_0000|[-_](image|img|rgb|sat|train
 NNUNET = re.compile(r"(?P<word>images|labels)(?P<split>tr|ts|val)", re.IGNORECASE)
 TURNED = re.compile(r"(?P<word>[a-z]+(?:[-_. ](?:dir|folder))?)[-_. ]?(?P<split>[A-Z]?[a-z]+)")
 
+AXES = {"x": "images", "y": "masks"}
+
 Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class NamedFile:
     """key: words of the folders, in lower case, and the stem. kind: the word for masks among the names of its folders
-    ("mask", "annot", "gtfine"), "" for none. worded: whether the name of a folder says that it is a picture."""
+    ("mask", "annot", "gtfine"), "" for none. worded: whether the name of a folder says that it is a picture; the letter
+    x does not, which may be a class."""
 
     name: str
     key: Key
@@ -94,7 +97,7 @@ def parse(name: str) -> NamedFile:
             if PICTURE_FOLDER.fullmatch(part):  # image_masks
                 part = ""
         elif picture is not None:
-            worded, part = True, picture["rest"] or ""
+            worded, part = worded or picture["word"] is not None, picture["rest"] or ""
         if part:
             key.append(part.lower())
     return NamedFile(name, (*key, path.stem), kind, worded and not kind)
@@ -138,6 +141,10 @@ def _split_first(part: str) -> str:
     if match is not None:
         split = {"tr": "train", "ts": "test"}.get(match["split"].lower(), "val")
         return f"{split}_{match['word']}"
+    letter = re.fullmatch(r"(?P<a>[a-z]+)[-_. ](?P<b>[a-z]+)", part, re.IGNORECASE)
+    for split, axis in (letter.group("a", "b"), letter.group("b", "a")) if letter is not None else ():
+        if axis.lower() in AXES and split_role(split):
+            return f"{split}_{AXES[axis.lower()]}"  # X_train, y_train
     turned = TURNED.fullmatch(part) or re.fullmatch(r"(?P<word>[a-z]+)[-_. ](?P<split>[a-z]+)", part, re.IGNORECASE)
     if turned is not None and split_role(turned["split"]) and not split_role(turned["word"]):
         return f"{turned['split']}_{turned['word']}"

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from saccade.data.files import escape
-from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_mask
+from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_fitting, read_mask
 from saccade.data.segments.names import Key, NamedFile, stems, unmarked
 from saccade.data.split_names import split_role
-from saccade.data.store import Store
+from saccade.data.store import Store, relative_to
 from saccade.errors import DataError, some_of
 
 OBJECT = "object"
@@ -152,10 +152,15 @@ class Index:
         return next(iter(found.values())) if len(found) == 1 else None
 
 
-def read_part(store: Store, file: str) -> Bool[np.ndarray, "y x"]:
-    """Where the object of a mask file is. Raises DataError for a file that cannot be read, and for one of several
-    values or colours."""
-    return object_pixels(read_mask(store.read(file), store.full_name(file), two_levels=True), file)
+def read_part(store: Store, file: str, of: tuple[str, tuple[int, int], str] | None = None) -> Bool[np.ndarray, "y x"]:
+    """Where the object of a mask file is. of: name of its picture, (height, width) that are expected, and the folder
+    that names in messages are relative to.
+
+    Raises DataError for a file that cannot be read, of another size, and for one of several values or colours."""
+    if of is None:
+        return object_pixels(read_mask(store.read(file), store.full_name(file), two_levels=True), file)
+    picture, size, root = of
+    return object_pixels(read_fitting(store, file, picture, size, root, two_levels=True), relative_to(root, file))
 
 
 def object_pixels(pixels: DecodedMask, file: str) -> Bool[np.ndarray, "y x"]:
@@ -184,18 +189,13 @@ def _two_levels(codes: np.ndarray, top: int) -> bool:
     return int(codes.max()) > top - top // 4 and float(middle.mean()) < 0.1
 
 
-def united(masks: Sequence[tuple[int, Bool[np.ndarray, "y x"]]], file: str) -> np.ndarray:
-    """uint8 (y x): 0 where no mask is, else 1 + its label; smaller masks lie on larger ones. masks: (label, mask).
+def united(masks: Sequence[tuple[int, Bool[np.ndarray, "y x"]]]) -> UInt8[np.ndarray, "y x"]:
+    """0 where no mask is, else 1 + its label; smaller masks lie on larger ones. masks: (label, mask).
 
     Raises DataError for masks of different sizes."""
-    shape = masks[0][1].shape
-    for _, mask in masks:
-        if mask.shape != shape:
-            raise DataError(
-                f"{escape(file)}: masks of {shape[1]} x {shape[0]} and of {mask.shape[1]} x {mask.shape[0]} pixels; "
-                "the same expected for one picture"
-            )
-    canvas = np.zeros(shape, np.uint8)
+    if len({mask.shape for _, mask in masks}) > 1:
+        raise DataError("masks of one picture have different sizes; the size of the picture expected")
+    canvas = np.zeros(masks[0][1].shape, np.uint8)
     for label, mask in sorted(masks, key=lambda each: -int(each[1].sum())):
         canvas[mask] = 1 + label
     return canvas

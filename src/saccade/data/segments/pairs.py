@@ -49,9 +49,12 @@ def pair(store: Store) -> Pairs | None:
         pictures, masks = _beside_pictures(pictures)
     masks = [each for each in masks if not names.COMPANION_MARK.fullmatch(each.stem)]
     best = _best(pictures, masks)
-    if best is None:  # numbers of objects are masks, where there are no others
-        masks = [replace(parse(name), kind="instance") for name in left if "instance" in parent_folder(name).lower()]
-        best, left = _best(pictures, masks), []
+    for other in ("colou?r|rgb", "instance") if best is None else ():  # where there are no other masks
+        of_kind = [name for name in left if re.search(other, parent_folder(name), re.IGNORECASE)]
+        best = _best(pictures, [replace(parse(name), kind="mask") for name in of_kind])
+        if best is not None:
+            left = [name for name in left if name not in of_kind]
+            break
     if best is None:
         return None
     left += _drop_companions(store, best, pictures)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt16
+from jaxtyping import UInt
 
 MOST_PIXELS = 1 << 22  # of a mask whose regions are counted
 # least numbers of masks, of different counts of objects, and of objects in one of them, that make it certain
 CERTAIN = ((4, 3, 8), (12, 4, 4))
+MANY = 30  # regions of a mask, each with a value of its own
 WHOLE = 0.95  # of the objects at least are one region
 
 
@@ -24,7 +25,7 @@ class RegionCount:
     values: tuple[int, ...] = ()
 
 
-def count_regions(values: UInt16[np.ndarray, "y x"], there: np.ndarray) -> RegionCount:
+def count_regions(values: UInt[np.ndarray, "y x"], there: np.ndarray) -> RegionCount:
     """there: the values in the mask, sorted."""
     numbers = there[there > 0]
     consecutive = len(numbers) > 0 and int(numbers[-1]) == len(numbers)
@@ -61,4 +62,5 @@ def numbers_objects(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
     certain = consecutive and any(
         len(counted) >= files and len(counts) >= different and most >= several for files, different, several in CERTAIN
     )
-    return certain or alone, len(counts) > 2 and most > 2 and (consecutive or len(uses) > 20)
+    likely = len(counts) > 2 and most > 2 and (consecutive or len(uses) > 20)
+    return certain or alone, likely or most > MANY

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, UInt16
+from jaxtyping import Bool, UInt
 
 from saccade.data.files import escape
-from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, read_mask
+from saccade.data.images import read_size
+from saccade.data.segments.decode_mask import DecodedMask, by_palette, grey_values, read_fitting
 from saccade.data.segments.regions import RegionCount, count_regions
 from saccade.data.store import Store
 from saccade.data.threads import map_threads
@@ -58,17 +59,19 @@ class _Scan:
     palette: dict[int, int]
 
 
-def survey(store: Store, masks: Sequence[str], by_colour: bool = False) -> Survey:
-    """Decode masks, in threads; unreadable ones are left out. by_colour: of palettes.
+def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = False) -> Survey:
+    """Decode masks, in threads; unreadable ones and those of another size than their picture are left out.
+
+    pairs: (picture, mask). by_colour: whether masks with palettes are read by colour.
 
     Raises DataError for a mask in colour: masks of a set are of one kind."""
     found = Survey(by_colour=by_colour)
     colours: dict[int, int] = {}
-    for scan in map_threads(lambda name: _scan(store, name, by_colour), masks, "masks"):
+    for scan in map_threads(lambda pair: _scan(store, *pair, by_colour), pairs, "masks"):
         if scan is None:
             continue
         if any(colours.setdefault(value, colour) != colour for value, colour in scan.palette.items()):
-            return survey(store, masks, by_colour=True)
+            return survey(store, pairs, by_colour=True)
         found.files.append(scan.values)
         found.pixels[scan.values] += scan.pixels
         found.inside[scan.values] += scan.inside
@@ -79,9 +82,10 @@ def survey(store: Store, masks: Sequence[str], by_colour: bool = False) -> Surve
     return found
 
 
-def _scan(store: Store, name: str, by_colour: bool) -> _Scan | None:
+def _scan(store: Store, picture: str, name: str, by_colour: bool) -> _Scan | None:
     try:
-        pixels = read_mask(store.read(name), store.full_name(name), two_levels=True)
+        size, _ = read_size(store.read(picture), picture)
+        pixels = read_fitting(store, name, picture, size, two_levels=True)
     except DataError:  # reported when the data set is read
         return None
     if by_colour:
@@ -119,7 +123,7 @@ def _palette(pixels: DecodedMask, used: np.ndarray) -> dict[int, int]:
     return {int(value): int(pixels.palette[value]) for value in used if value < len(pixels.palette)}
 
 
-def _inside(values: UInt16[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+def _inside(values: UInt[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
     """Where the four neighbours have the same value."""
     same = np.ones(values.shape, bool)
     rows, columns = values[1:] == values[:-1], values[:, 1:] == values[:, :-1]

@@ -18,6 +18,7 @@ from saccade.errors import DataError, some_of
 EDGE = 0.1  # of the pixels of greys at most, that lie inside areas of one grey: the others are on edges
 FAR = 64  # least difference between two levels of grey
 MIDDLE = 0.1  # of the pixels at most that are between two levels
+MOST = 100  # values of a mask, that are taken for classes without a list
 MANY = 20  # values of one region each, that are not taken for classes without a list
 FEW = 4  # greys between two levels at least, that show smoothing
 STEP = 16  # least step between greys that stand for classes
@@ -49,7 +50,7 @@ def two_levels(found: Survey) -> tuple[int, int] | None:
         return None
     quarter = (high - low) // 4
     between = values[(values > low + quarter) & (values < high - quarter)]
-    beyond = (rest < low - quarter) | (rest > high + quarter)
+    beyond = (rest < low - 2 * quarter) | (rest > high + 2 * quarter)  # cubic interpolation overshoots by less
     if not found.lossy and (beyond.any() or 0 < len(between) == len(rest) < FEW):
         return None  # classes, or borders of an own grey
     levels = [found.pixels[each].sum() for each in (values[values <= low + quarter], values[values >= high - quarter])]
@@ -108,6 +109,8 @@ def _levels(found: Survey, levels: tuple[int, int]) -> Reading:
 
 def _check_count(found: Survey, numbers: list[int], label: str, likely: bool) -> None:
     """Raises DataError for values that cannot be classes."""
+    if evenly_stepped([*numbers, found.top]):
+        return
     inside = found.inside[numbers].sum() / max(1, found.pixels[numbers].sum())
     thin = [n for n in numbers if found.inside[n] <= EDGE * found.pixels[n]]
     if len(thin) >= FEW and 2 * len(thin) > len(numbers) and numbers[-1] > SMALL:
@@ -123,6 +126,9 @@ def _check_count(found: Survey, numbers: list[int], label: str, likely: bool) ->
             f"like numbers of objects. If they are, a classes.txt with the lines background and object makes one class "
             f"of them; if not, {LIST}"
         )
+    most = max(len(each) for each in found.files)
+    if most > MOST:
+        raise DataError(f"{label} has a mask of {most} different values; if these are classes, {LIST}")
     if len(numbers) > MAX_CLASSES or (numbers and numbers[-1] > 255):
         raise DataError(
             f"{label} has masks of {len(numbers)} different values up to {numbers[-1]}; at most {MAX_CLASSES} classes "
@@ -158,7 +164,9 @@ def _classes(found: Survey, numbers: list[int], label: str) -> Reading:
 
 def evenly_stepped(values: list[int]) -> bool:
     steps = np.diff(values)
-    return len(steps) > 1 and int(steps.min()) >= STEP and int(steps.max() - steps.min()) <= 2
+    return (
+        len(steps) > 1 and int(steps.min()) >= STEP and int(steps.max() - steps.min()) <= max(2, int(steps.min()) // 10)
+    )
 
 
 def _counts(numbers: list[int]) -> bool:
