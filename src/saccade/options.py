@@ -39,8 +39,8 @@ class DataOptions(Options):
     renamed: ClassVar[dict[str, str]] = {"hold_out": "val_fraction", "start": "weights", "bad": "on_error"}
 
     data: Path | None = None
-    """Folder (or .tar, .tar.gz, .zip) of the pictures, as the task reads them; its train and val splits are used if it has
-    them. A test split is never used. Required, except with --resume."""
+    """Folder (or .tar, .tar.gz, .zip) of the pictures, as the task reads them; its train and val splits are used if it
+    has them. A test split is never used. Required, except with --resume."""
     val: Path | None = None
     """Validation pictures, in the same layout."""
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
