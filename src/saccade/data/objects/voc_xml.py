@@ -18,6 +18,9 @@ from saccade.data.objects.annotations import Box, number
 from saccade.errors import DataError, in_one_line
 
 
+SLIPS = 4  # times as many boxes that begin at 1 as at 0: those at 0 are slips
+
+
 @dataclass(frozen=True)
 class Parsed:
     """One XML file. objects: (place, class, coordinates as written, difficult). filename: of the picture, "" if
@@ -90,8 +93,9 @@ def find_origin(files: Iterable[Parsed]) -> Origin:
                 height, width = each.size
                 at_side += xmax == width or ymax == height
                 before_side += xmax == width - 1 or ymax == height - 1
-    if zeros > ones or 2 * fractions > total:  # a few boxes from 0 among many from 1 are slips
-        start = f"{zeros} boxes begin at 0" if zeros > ones else f"{fractions} of {total} boxes have fractions"
+    from_zero = zeros > 0 and SLIPS * zeros >= ones
+    if from_zero or 2 * fractions > total:
+        start = f"{zeros} boxes begin at 0" if from_zero else f"{fractions} of {total} boxes have fractions"
         last = not fractions and before_side > at_side
         ends = "their ends are the last pixels" if last else "their ends are the edges"
         return Origin(0, float(last), f"coordinates were taken to count from 0, as {start}; {ends}")
