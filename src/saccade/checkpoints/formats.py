@@ -15,4 +15,5 @@ CONFIGS = (
     "processor_config.json",
     "video_preprocessor_config.json",
 )
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+TOKENIZERS = ("tokenizer.json", "spiece.model")  # either of them
+TOKENIZER = (*TOKENIZERS, "tokenizer_config.json")

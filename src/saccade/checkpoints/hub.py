@@ -5,7 +5,7 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-from saccade.checkpoints.formats import CONFIGS, PICKLES, TOKENIZER, WEIGHTS
+from saccade.checkpoints.formats import CONFIGS, PICKLES, TOKENIZER, TOKENIZERS, WEIGHTS
 from saccade.errors import CheckpointError
 
 
@@ -17,7 +17,7 @@ def fetch(repo: str, tokenizer: bool = False) -> Path:
     """
     try:
         folder = Path(huggingface_hub.snapshot_download(repo, local_files_only=True))
-        if _is_whole(folder) and (not tokenizer or (folder / TOKENIZER[0]).is_file()):
+        if _is_whole(folder) and (not tokenizer or any((folder / name).is_file() for name in TOKENIZERS)):
             return folder
     except HFValidationError as error:
         raise CheckpointError(f"{repo!r} is not a name on the hub; expected hf:owner/name or timm:name") from error

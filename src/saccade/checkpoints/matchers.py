@@ -2,8 +2,8 @@
 CLIP and SigLIP as open_clip's do.
 
 Two towers, one of pictures and one of text, whose embeddings are compared. transformers builds the network; weights are
-read here (safetensors only), pictures are prepared here, and words by the file tokenizer.json. No code of a checkpoint
-is run. Needs the extra saccade-attention[hf].
+read here (safetensors only), pictures are prepared here, and words by its tokenizer (`tokenizer.py`). No code of a
+checkpoint is run. Needs the extra saccade-attention[hf].
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from saccade.checkpoints.family import OPENAI_CLIP, height_width, short_name
-from saccade.checkpoints.files import Source, open_checkpoint, read_json
+from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.open_clip import CONFIG as OPEN_CLIP_CONFIG
 from saccade.checkpoints.open_clip import as_transformers, clip_tokenizer, is_open_clip, open_clip_preprocess
 from saccade.checkpoints.open_clip_siglip import canonical, is_open_siglip, siglip_as_transformers
 from saccade.checkpoints.processors import center_crop, read_processor
 from saccade.checkpoints.public import load_network, network_config, quiet_transformers, refuse_quantised
+from saccade.checkpoints.tokenizer import read_tokenizer, tokenizer_settings
 from saccade.data.preprocess import Preprocess
-from saccade.errors import CheckpointError, DataError, in_one_line
+from saccade.errors import CheckpointError, DataError
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ def load_matcher(spec: str | Path | Source) -> PublicMatcher:
     """Load a public model of text and pictures.
 
     spec: "hf:owner/name" (fetched once, then from the cache), a folder with config.json, model.safetensors and
-    tokenizer.json, one of open_clip (`saccade.checkpoints.open_clip`), or what `open_checkpoint(spec, tokenizer=True)`
-    opened.
+    tokenizer.json or SigLIP's spiece.model, one of open_clip (`saccade.checkpoints.open_clip`), or what
+    `open_checkpoint(spec, tokenizer=True)` opened.
 
     Raises CheckpointError, in one line, for any other family, pickles, damaged or missing weights, a missing
     tokenizer.json, and where transformers is not installed.
@@ -172,7 +173,7 @@ def _load(source: Source) -> PublicMatcher:
         raise CheckpointError(_unknown(source))
     kind = KINDS[family]
     model, config = _network(source, kind.model, source.weights, notes)
-    tokenizer, padding = _tokenizer(source, config.text_config)
+    tokenizer, padding = _tokenizer(source, family, config.text_config, notes)
     side = height_width(config.vision_config.image_size) or (224, 224)
     usual = center_crop(side, normalise=OPENAI_CLIP) if kind.pictures == "CLIP" else Preprocess(side)
     preprocess = read_processor(source.config("preprocessor_config.json"), usual, kind.pictures, notes)
@@ -189,7 +190,7 @@ def _load_open_clip(opened: Source) -> PublicMatcher:
     if bias is not None:
         model.logit_bias = nn.Parameter(bias.float())
     if "tokenizer.json" in source.tokenizer:
-        tokenizer, padding = _tokenizer(source, config.text_config)
+        tokenizer, padding = _tokenizer(source, "clip", config.text_config, notes)
     else:
         tokenizer, padding = clip_tokenizer(opened), config.text_config.pad_token_id
     preprocess = open_clip_preprocess(opened, notes)
@@ -201,7 +202,7 @@ def _load_open_siglip(opened: Source) -> PublicMatcher:
     """A SigLIP as open_clip writes it."""
     source, notes = siglip_as_transformers(opened), list[str]()
     model, config = _network(source, KINDS["siglip"].model, source.weights, notes)
-    tokenizer, padding = _tokenizer(source, config.text_config)
+    tokenizer, padding = _tokenizer(source, "siglip", config.text_config, [])  # open_clip lowers texts itself
     preprocess = open_clip_preprocess(opened, notes)
     max_tokens, name = config.text_config.max_position_embeddings, short_name(source.name)
     return PublicMatcher(model, preprocess, canonical(opened, tokenizer), "siglip", max_tokens, padding, name, notes)
@@ -237,23 +238,10 @@ def _unknown(source: Source) -> str:
     )
 
 
-def _tokenizer(source: Source, config: Any) -> tuple[Any, int]:
-    """The tokenizer, and the token that stands for no word."""
-    if "tokenizer.json" not in source.tokenizer:
-        raise CheckpointError(
-            f"{source.name}: no tokenizer.json, which says how text is cut into tokens; make one with transformers: "
-            "AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)"
-        )
-    path = source.tokenizer["tokenizer.json"]
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # it raises nothing narrower
-        raise CheckpointError(f"{path} is no tokenizer that can be read: {in_one_line(error)}") from error
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    token = _settings(source).get("pad_token")
+def _tokenizer(source: Source, family: str, config: Any, notes: list[str]) -> tuple[Any, int]:
+    """The tokenizer, and the token that stands for no word. Appends to `notes`."""
+    tokenizer = read_tokenizer(source, family, notes)
+    token = tokenizer_settings(source).get("pad_token")
     name = token.get("content") if isinstance(token, Mapping) else token
     padding = tokenizer.token_to_id(name) if isinstance(name, str) else None
     padding = config.pad_token_id if padding is None else padding
@@ -262,16 +250,11 @@ def _tokenizer(source: Source, config: Any) -> tuple[Any, int]:
     return tokenizer, padding
 
 
-def _settings(source: Source) -> dict[str, Any]:
-    path = source.tokenizer.get("tokenizer_config.json")
-    return {} if path is None else read_json(path)
-
-
 def _max_tokens(source: Source, config: Any) -> int:
     """Maximum number of tokens of a text: that of positions, or less if the tokenizer is configured so."""
     # RoBERTa's positions are counted from the padding's number on
     shifted = config.pad_token_id + 1 if config.model_type == "altclip_text_model" else 0
-    configured = _settings(source).get("model_max_length")
+    configured = tokenizer_settings(source).get("model_max_length")
     position_count = config.max_position_embeddings - shifted
     if not isinstance(configured, int | float) or configured <= 0:
         return position_count
