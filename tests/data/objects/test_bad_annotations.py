@@ -12,6 +12,8 @@ from saccade.data.doctor import examine
 from saccade.data.objects.annotations import check_box
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.sets import open_objects
+from saccade.data.objects.transforms import mirror, place
+from saccade.data.placement import Placement
 from saccade.errors import DataError
 
 from .annotated_sets import CLASSES, NAMES, OBJECTS, coco, save_pictures, write_coco, write_voc, write_yolo, xml
@@ -177,6 +179,145 @@ def test_values_of_iscrowd(tmp_path, value, crowd):
     data["annotations"][1]["iscrowd"] = value
     dataset = open_objects(write_coco(tmp_path / "set", data), on_error="fail")
     assert dataset.objects(0).crowd.tolist() == [False, crowd]
+
+
+def test_ids_in_the_forms_that_tools_write(tmp_path):
+    expected = open_objects(write_coco(tmp_path / "set"))
+    for i, write in enumerate((str, float, lambda key: f"{key:07d}", lambda key: f"{key}.0")):
+        data = coco()
+        for annotation in data["annotations"]:
+            annotation |= {"image_id": write(annotation["image_id"]), "category_id": write(annotation["category_id"])}
+        found = open_objects(write_coco(tmp_path / str(i), data), on_error="fail")
+        assert [found.objects(j).boxes.tolist() for j in range(5)] == [
+            expected.objects(j).boxes.tolist() for j in range(5)
+        ]
+    for i, names in enumerate(("abcde", [f"{name}.png" for name in "abcde"])):
+        data = coco()
+        for annotation in data["annotations"]:
+            annotation["image_id"] = names[annotation["image_id"] - 100]
+            annotation["category_id"] = CLASSES[(annotation["category_id"] - 3) // 7]
+        found = open_objects(write_coco(tmp_path / f"names {i}", data), on_error="fail")
+        assert [found.objects(j).labels.tolist() for j in range(5)] == [
+            expected.objects(j).labels.tolist() for j in range(5)
+        ]
+
+
+@pytest.mark.parametrize("root", [{"supercategory": "none"}, {"supercategory": ""}, {}])
+def test_categories_that_group_others_are_no_classes(tmp_path, root):
+    data = coco()
+    listed = [{**each, "supercategory": "animals"} for each in data["categories"]]
+    data["categories"] = [{"id": 0, "name": "animals", **root}, *listed]
+    dataset = open_objects(write_coco(tmp_path / "set", data))
+    assert dataset.classes == CLASSES
+    assert any("categories that only group others and are no classes: animals" in note for note in dataset.notes)
+    data["annotations"][0]["category_id"] = 0  # a class after all
+    assert open_objects(write_coco(tmp_path / "used", data)).classes == ["animals", *CLASSES]
+    data = coco(categories=[{"id": 0, "name": "ant", "supercategory": "none"}, *listed])
+    assert open_objects(write_coco(tmp_path / "of one name", data)).classes == CLASSES
+    data = coco()
+    data["categories"][2]["supercategory"] = "cat"  # its own group, as COCO's person
+    assert open_objects(write_coco(tmp_path / "own", data)).classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "/home/someone/set/images/{}.png",
+        "../images/{}.png",
+        "C:\\data\\images\\{}.png",
+        "..\\upload\\{}.png",
+        "http://127.0.0.1/set/{}.png",
+        "/data/local-files/?d=set/images/{}.png",
+        "file:///tmp/my%20set/images/{}.png",
+        "old/place/{}.png",
+        "images/{}.png",
+        "./images/{}.png",
+        "IMAGES/{}.PNG",
+    ],
+)
+def test_file_names_of_other_machines(tmp_path, written):
+    data = coco()
+    for image in data["images"]:
+        image["file_name"] = written.format(image["file_name"][0])
+    dataset = open_objects(write_coco(tmp_path / "set", data), on_error="fail")
+    assert dataset.names == [f"images/{name}.png" for name in NAMES]
+
+
+def test_a_name_of_several_pictures_is_that_of_its_split(tmp_path):
+    for split in ("train", "val"):
+        root = write_coco(tmp_path / "set" / split)
+        data = coco()
+        for image in data["images"]:
+            image["file_name"] = f"/home/someone/{image['file_name']}"
+        (root / "annotations" / "instances.json").write_text(json.dumps(data))
+    train, val = (open_objects(tmp_path / "set", split) for split in ("train", "val"))
+    assert (train.names[0], val.names[0]) == ("train/images/a.png", "val/images/a.png")
+    save_pictures(tmp_path / "flat" / "first")
+    save_pictures(tmp_path / "flat" / "second")
+    (tmp_path / "flat" / "all.json").write_text(json.dumps(data))
+    with pytest.raises(DataError, match=r"a\.png, a name that several pictures have"):
+        open_objects(tmp_path / "flat", on_error="fail")
+
+
+def test_a_missing_picture_is_not_taken_from_elsewhere(tmp_path):
+    root = write_coco(tmp_path / "set")
+    save_pictures(root / "thumbnails")
+    (root / "images" / "b.png").unlink()
+    dataset = open_objects(root)
+    assert dataset.names == [f"images/{name}.png" for name in "acde"]
+    assert "is b.png, which is not there" in next(iter(dataset.skipped.values()))
+
+
+def test_repeated_image_ids(tmp_path):
+    data = coco()
+    data["images"][1]["id"] = 100
+    dataset = open_objects(write_coco(tmp_path / "set", data))
+    assert dataset.names == [f"images/{name}.png" for name in "cde"]
+    assert sum("an id that other images have" in why for why in dataset.skipped.values()) == 2
+    data = coco()
+    data["images"].append(data["images"][0])  # the same entry again
+    dataset = open_objects(write_coco(tmp_path / "again", data))
+    assert len(dataset) == 5
+    assert dataset.objects(0).labels.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"image_id": 1, "segments_info": [{"id": 3, "category_id": 1}]}], "holds panoptic segments"),
+        ([{"image_id": 1, "caption": "an ant", "id": 1}], "holds captions"),
+        ([{"image_id": 100, "category_id": 3, "id": 1}], "holds labels of whole pictures"),
+    ],
+)
+def test_other_kinds_of_coco_files_are_named(tmp_path, rows, words):
+    root = write_coco(tmp_path / "set", coco(annotations=rows))
+    with pytest.raises(DataError, match=words):
+        open_objects(root)
+    if "caption" not in words:
+        assert any(words in place for each in examine(root).report.findings for place in each.places)
+
+
+def test_boxes_around_outlines_and_in_other_forms(tmp_path):
+    for i, bbox in enumerate((None, [], [0, 0, 0, 0], "[3, 5, 17, 26]", ["3", "5", "17", "26"])):
+        data = coco()
+        data["annotations"][0] |= {"bbox": bbox, "segmentation": [[3, 5, 20, 5, 20, 31]]}
+        assert open_objects(write_coco(tmp_path / str(i), data)).objects(0).boxes[0].tolist() == [3, 5, 20, 31]
+    data = coco()
+    data["annotations"][0] |= {"bbox": {"x": 3, "y": 5, "width": 17, "height": 26}}
+    data["annotations"][1] |= {"bbox": [30, 7, 71, 53], "bbox_mode": 0}
+    boxes = open_objects(write_coco(tmp_path / "named", data)).objects(0).boxes.tolist()
+    assert boxes == [[3, 5, 20, 31], [30, 7, 71, 53]]
+
+
+def test_areas_are_those_of_the_annotation(tmp_path):
+    data = coco()
+    assert open_objects(write_coco(tmp_path / "without", data)).objects(0).areas is None
+    data["annotations"][0]["area"] = 97.5
+    objects = open_objects(write_coco(tmp_path / "set", data)).objects(0)
+    assert objects.areas.tolist() == [97.5, 41 * 46]  # the box's where none is stated
+    assert mirror(objects).areas.tolist() == [97.5, 41 * 46]
+    placed = place(objects, Placement(0.5, 2.0, 0, 0), (106, 36))
+    assert placed.areas.tolist() == pytest.approx([97.5, 41 * 46], rel=0.02)
 
 
 def test_an_error_about_many_classes_is_short(tmp_path):

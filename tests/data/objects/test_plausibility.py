@@ -121,7 +121,7 @@ def test_boxes_of_points_are_refused(tmp_path):
         annotation["bbox"] = [box[0] + 2, box[1] + 2, 0.4, 0.3]
 
     root = changed(tmp_path / "set", shrink)
-    with pytest.raises(DataError, match="all 15 boxes are smaller than a pixel"):
+    with pytest.raises(DataError, match="all of 15 boxes are smaller than a pixel"):
         open_objects(root)
     assert findings(root)["boxes implausible"] == "error"
 

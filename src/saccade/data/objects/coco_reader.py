@@ -2,12 +2,13 @@
 
 Reads `images`, `annotations` and `categories`, and as an extension of the format relations: `relations` maps an image
 id (as text) to a list of {"subject": annotation id, "relation": name, "object": annotation id}, `relation_names` lists
-all names. Ids may be numbers or text: 7, 7.0 and "7" are one. A category that only groups others, as Roboflow writes
-it, is no class.
+all names. Ids may be numbers or text: 7, 7.0, "7" and "0007" are one; names of files and categories may stand for
+their ids. A category that only groups others, as Roboflow writes it, is no class.
 """
 
 import math
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import Any
 
 from saccade.data.files import escape, is_picture, natural_key
@@ -46,8 +47,10 @@ class _Reader:
         found = list(dict.fromkeys(names.values()))
         self.result = Annotations(label, "COCO", store, root, resolve_classes(found, classes, label), notes=notes)
         index = {name: i for i, name in enumerate(self.result.classes)}
-        self.label_of = {key: index[name] for key, name in names.items()}
+        self.label_of = index | {key: index[name] for key, name in names.items()}
         self.pictures = self._images(data, name)
+        if not any(_id(row.get("image_id")) in self.pictures for row in rows):
+            self.pictures |= self._by_file(data)
         self._annotations(rows)
         self._relations(data)
         taken = {picture.name for picture in self.result.pictures}
@@ -94,7 +97,7 @@ class _Reader:
         finder = PictureNames(self.result.store, name, [file for file in files if file])
         by_name: dict[str, AnnotatedPicture] = {}
         for i, (each, key, file) in enumerate(zip(images, keys, files, strict=True)):
-            where = f"image {escape(key)}" if key is not None else f"image number {i + 1}"
+            where = f"image number {i + 1}" if key is None or key in several else f"image {escape(key)}"
             full, reason = finder.find(file) if file else (None, "")
             if key is None or key in several:
                 what = "an id that other images have, too" if key is not None else "no id"
@@ -115,6 +118,17 @@ class _Reader:
                 found[key] = by_name[full] = AnnotatedPicture(full, self.display, size=claimed, row=i)
         self.result.pictures = list(by_name.values())
         return found
+
+    def _by_file(self, data: dict) -> dict[Any, AnnotatedPicture | None]:
+        """File name, with and without folder and suffix -> picture, for annotations that name files for images."""
+        found: dict[Any, AnnotatedPicture | None] = {}
+        twice = set()
+        for each in data["images"]:
+            path = PurePosixPath((_file_name(each) or "").replace("\\", "/"))
+            for name in {_id(str(path)), _id(path.name), _id(path.stem)}:
+                twice.update({name} & found.keys())
+                found[name] = self.pictures.get(_id(each.get("id")))
+        return {name: picture for name, picture in found.items() if name not in twice}
 
     def _annotations(self, rows: list[dict]) -> None:
         self.places: dict[Any, tuple[AnnotatedPicture, int]] = {}
@@ -156,7 +170,7 @@ class _Reader:
             text = f"belongs to image {escape(each.get('image_id'))}, which is not listed"
             self._problem("annotation without picture", where, text)
         elif category is None or category not in self.label_of:
-            text = f"has the category {escape(each.get('category_id'))}; {len(self.label_of)} others are listed"
+            text = f"has the category {escape(each.get('category_id'))}; {len(self.result.classes)} others are listed"
             self._problem("class unknown", where, text, fatal=True)
         elif crowd is not None and number(_without_bool(crowd)) not in (0, 1):
             self._problem("annotation broken", where, f"has iscrowd: {escape(crowd)}; 0 or 1 expected")
@@ -231,8 +245,7 @@ def _id(value: object) -> Any:
     if type(value) is str:
         text = value.strip().removesuffix(".0")
         digits = text.removeprefix("-")
-        plain = digits.isascii() and digits.isdecimal() and (digits == "0" or digits[0] != "0") and len(digits) < 19
-        return int(text) if plain else value
+        return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else value
     return value if type(value) is int else None
 
 

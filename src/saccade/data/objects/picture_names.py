@@ -12,10 +12,12 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from saccade.data.files import is_picture
-from saccade.data.split_names import split_role
+from saccade.data.split_names import folder_kind, split_role
 from saccade.data.store import Store, join, parent_folder
 
 SEVERAL = ""  # marks an end of a path that several pictures have
+
+LIKELY = 1.3  # weight of pictures beside the document or in a folder named images: copies elsewhere may be more
 
 Ends = dict[str, str]
 
@@ -45,11 +47,12 @@ class PictureNames:
             if self._relative:
                 other = self._folded.get(_fold(path), SEVERAL)
                 return (other, "") if other != SEVERAL else (None, "which is not there; add or remove it")
+        found = []
         for ends in self._ends:
-            found = _longest(ends(), name)
-            if found:
-                return found, ""
-        if found == SEVERAL:
+            found.append(_longest(ends(), name))
+            if found[-1]:
+                return found[-1], ""
+        if SEVERAL in found:
             return None, "a name that several pictures have; write the folder of the one that is meant"
         return None, "which is not there; add or remove it"
 
@@ -57,7 +60,9 @@ class PictureNames:
         here = parent_folder(self._document)
 
         def fits(folder: str) -> tuple:
-            found = sum(join(folder, name) in self._there for name in names)
+            found: float = sum(join(folder, name) in self._there for name in names)
+            if folder == here or folder_kind(folder) == "pictures":
+                found *= LIKELY
             named = [split_role(part) for part in PurePosixPath(folder).parts]
             return found, self._role is not None and self._role in named, folder == here, -len(folder)
 

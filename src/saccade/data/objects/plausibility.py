@@ -119,11 +119,10 @@ def _check_units(annotations: Annotations) -> None:
     elif boxes and not len(found.outlines):
         annotations.normalized = True
         _reread(annotations, "boxes were read as shares of the sides, not as pixels: no coordinate is above 1")
-    elif len(found.written) and _are_points(found.boxes(found.form)):
-        text = (
-            f"all {len(found.written)} boxes are smaller than a pixel, as if they were shares of the sides or had no "
-        )
-        _warn(annotations, "boxes implausible", text + "size; boxes in pixels expected", True)
+    elif points := _count_points(found.boxes(found.form)):
+        every = points == len(found.written)
+        text = f"{'all' if every else points} of {len(found.written)} boxes are smaller than a pixel, as shares of the "
+        _warn(annotations, "boxes implausible" if every else "box tiny", text + "sides are; pixels expected", every)
 
 
 def _are_shares(values: np.ndarray) -> bool:
@@ -132,9 +131,10 @@ def _are_shares(values: np.ndarray) -> bool:
     return bool(len(values) and inside.all() and (values != np.round(values)).any())
 
 
-def _are_points(boxes: np.ndarray) -> bool:
+def _count_points(boxes: np.ndarray) -> int:
+    """The boxes of less than a pixel across and down."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    return bool((sides < 1).all() and (sides > 0).any())
+    return int(((sides < 1).all(axis=1) & (sides > 0).any(axis=1)).sum())
 
 
 def _is_pixels(boxes: np.ndarray) -> bool:
