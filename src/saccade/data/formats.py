@@ -36,35 +36,47 @@ JSON: list[tuple[str, ...]] = [
     ("COCO captions JSON", *_keys("images|annotations", "image_id", "caption")),
     ("COCO results JSON", *_keys("image_id", "category_id", "score")),
     ("JSON lines with objects (Hugging Face)", *_keys("file_name", "objects")),
+    ("captions in JSON lines", *_keys("file_name|image|path", "text|caption")),
+    ("classes in JSON lines", *_keys("file_name|image|path", "label|labels|class|category")),
 ]
 XML: list[tuple[str, ...]] = [
     ("CVAT XML (video)", r"<annotations\b", r"<track\s"),
-    ("CVAT XML (images)", r"<annotations\b", r"<image\s[^>]*\bname="),
+    ("CVAT XML (images)", r"<annotations\b", r"<image\s[^<>]*\bname="),
     ("VOC XML", r"<annotation\b", r"<bndbox\b"),
     ("LabelMe XML", r"<annotation\b", r"<(polygon|pt)\b"),
     ("VOC XML", r"<annotation\b", r"<(size|filename)\b"),
-    ("dlib XML", r"<dataset\b", r"<image\s[^>]*\bfile="),
+    ("dlib XML", r"<dataset\b", r"<image\s[^<>]*\bfile="),
     ("ImageScope XML", r"<Annotations\b", r"<Vert(ices|ex)\b"),
-    ("PAGE XML", r"<(\w+:)?PcGts\b"),
-    ("ALTO XML", r"<(\w+:)?alto\b"),
+    ("PAGE XML", r"<(\w{1,9}:)?PcGts\b"),
+    ("ALTO XML", r"<(\w{1,9}:)?alto\b"),
 ]
+HEADER = r"\A[^\n]*"
 CSV: list[tuple[str, ...]] = [
-    ("OpenImages CSV", r"\A[^\n]*\bImageID\b[^\n]*\bXMin\b"),
-    ("VIA (VGG Image Annotator) CSV", r"\A[^\n]*region_shape_attributes"),
-    ("CSV of run lengths", r"\A[^\n]*(?i:EncodedPixels|\brle\b)"),
-    ("CSV of boxes (TensorFlow, Kaggle)", r"\A[^\n]*(?i:x_?min|\bx1\b|\bleft\b|bbox)"),
-    ("CSV of boxes (RetinaNet)", rf"\A[^\n,]+\.\w{{3,4}},({NUMBER},){{4}}[^\n,]+\r?$"),
+    ("OpenImages CSV", HEADER + r"\bImageID\b", HEADER + r"\b(XMin|BoxID|LabelName|MaskPath)\b"),
+    ("VIA (VGG Image Annotator) CSV", HEADER + "region_shape_attributes"),
+    ("CSV of run lengths", HEADER + r"(?i:encoded_?pixels|\brle\b|run_?length)"),
+    ("CSV of boxes (TensorFlow, Kaggle)", HEADER + r"(?i:\bx_?min|\bxtl\b|\bx[01]\b|\bbbox|bounding_?box|\bbox_)"),
+    (
+        "CSV of boxes (TensorFlow, Kaggle)",
+        HEADER + r"(?i:\bx\b)",
+        HEADER + r"(?i:\by\b)",
+        HEADER + r"(?i:\bw(idth)?\b)",
+    ),
+    ("captions in a table", HEADER + r"(?i:file_?name|\bimage|\bpath)", HEADER + r"(?i:\b(caption|text)\b)"),
+    ("classes in a table", HEADER + r"(?i:file_?name|image|path|\bid)", HEADER + r"(?i:label|class|categor|target)"),
+    ("CSV of boxes (RetinaNet)", rf"\A[^\n,;]+\.\w{{3,4}}[,;]({NUMBER}[,;]){{4}}[^\n,;]+\r?$"),
 ]
 TEXT: list[tuple[str, ...]] = [
-    ("DOTA text", r"\A\s*(imagesource|gsd)\s*:"),
-    ("DOTA text", rf"\A\s*({NUMBER}\s+){{8}}[^\W\d][\w-]*(\s+[0-2])?\s*$"),
-    ("KITTI text", rf"\A\s*[^\W\d][\w-]*(\s+{NUMBER}){{14,15}}\s*$"),
-    ("YOLO text", rf"\A\s*[0-9]+(\.0*)?(\s+{NUMBER}){{4,}}\s*$"),
-    ("MOT text", rf"\A\s*[0-9]+\s*,\s*-?[0-9]+(\s*,\s*{NUMBER}){{5,8}}\s*$"),
-    ("VisDrone text", rf"\A\s*({NUMBER}\s*,\s*){{7}}{NUMBER},?\s*$"),
-    ("ICDAR text", rf"\A\s*({NUMBER}\s*,\s*){{8}}\S"),
-    ("text of boxes behind file names", rf"\A\S+\.\w{{3,4}}\s+{NUMBER}(,{NUMBER}){{3,4}}"),
-    ("WIDER FACE text", rf"\A\S+\.\w{{3,4}}\s*\n\s*[0-9]+\s*\n\s*({NUMBER}\s+){{3,}}"),
+    ("DOTA text", r"\A\s*(imagesource|gsd)[ \t]*:"),
+    ("DOTA text", rf"\A\s*({NUMBER}[ \t]+){{8}}[^\W\d][\w-]*([ \t]+[0-2])?[ \t\r]*$"),
+    ("KITTI text", rf"\A\s*[^\W\d][\w-]*([ \t]+{NUMBER}){{14,15}}[ \t\r]*$"),
+    ("YOLO text", rf"\A\s*[0-9]+(\.0*)?([ \t]+{NUMBER}){{4,}}[ \t\r]*$"),
+    ("MOT text", rf"\A\s*[0-9]+[ \t]*,[ \t]*-?[0-9]+([ \t]*,[ \t]*{NUMBER}){{5,8}}[ \t\r]*$"),
+    ("VisDrone text", rf"\A\s*({NUMBER}[ \t]*,[ \t]*){{7}}{NUMBER},?[ \t\r]*$"),
+    ("ICDAR text", rf"\A\s*({NUMBER}[ \t]*,[ \t]*){{8}}\S"),
+    ("ICDAR text", rf"\A\s*({NUMBER}[ \t]*,[ \t]*){{4}}\S"),
+    ("text of boxes behind file names", rf"\A\S+\.\w{{3,4}}[ \t,]+{NUMBER}([ \t]*[ \t,]{NUMBER}){{3,4}}"),
+    ("WIDER FACE text", rf"\A\S+\.\w{{3,4}}[ \t\r]*\n[0-9]+[ \t\r]*\n({NUMBER}[ \t]+){{3,}}"),
 ]
 # suffix -> format; never opened
 BINARY = {
@@ -74,6 +86,8 @@ BINARY = {
     ".mat": "MATLAB annotations",
     ".parquet": "Parquet",
     ".arrow": "Arrow",
+    ".pkl": "pickle",
+    ".pickle": "pickle",
 }
 
 _EXPORT = "export it as COCO JSON"
@@ -82,6 +96,10 @@ _DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "COCO JSON": (("detect", "segment"), ""),
     "COCO captions JSON": (("match",), ""),
+    "captions in JSON lines": (("match",), ""),
+    "captions in a table": (("match",), ""),
+    "classes in JSON lines": (("classify",), ""),
+    "classes in a table": (("classify",), ""),
     "VOC XML": (("detect",), ""),
     "YOLO text": (("detect", "segment"), ""),
     "CVAT XML (images)": (("detect",), ""),
@@ -125,5 +143,6 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "TFRecord": ((), "write its records as pictures and COCO JSON"),
     "MATLAB annotations": ((), "write its annotations as COCO JSON, or as one mask a picture"),
     "Parquet": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
+    "pickle": ((), "reading a pickle runs the code in it; write its annotations as COCO JSON"),
     "Arrow": ((), "write its rows as pictures and COCO JSON; `datasets` reads it"),
 }

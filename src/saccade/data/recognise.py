@@ -17,7 +17,18 @@ from saccade.errors import DataError
 
 SAMPLE = 4  # files of a folder and suffix that are looked at
 HEAD, TAIL = 1 << 18, 1 << 14  # bytes of a file that are looked at
-MARKS = {".json": JSON, ".jsonl": JSON, ".ndjson": JSON, ".manifest": JSON, ".xml": XML, ".csv": CSV, ".txt": TEXT}
+NAMES = 64  # of pictures that are looked for in files of an unknown kind
+UNKNOWN = {".json": "JSON of an unknown kind", ".jsonl": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
+MARKS = {
+    ".json": JSON,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+    ".manifest": JSON,
+    ".xml": XML,
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".txt": TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +62,9 @@ def recognise(store: Store) -> list[AnnotationFiles]:
     """The annotation files of a set by format, those of most files first; empty if there are none.
 
     Files that cannot be opened are left out: readers report them."""
-    pictures = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
-    stems = {PurePosixPath(name).name for name in pictures}
+    pictures = sorted({PurePosixPath(name).name for name in store.files if is_picture(name)})
+    stems = {PurePosixPath(name).stem for name in pictures}
+    few = pictures[:: max(1, len(pictures) // NAMES)]
     groups: dict[tuple[str, str], list[str]] = {}
     for name in store.files:
         path = PurePosixPath(name)
@@ -60,7 +72,7 @@ def recognise(store: Store) -> list[AnnotationFiles]:
             groups.setdefault((parent_folder(name), path.suffix.lower()), []).append(name)
     found: dict[str, list[str]] = {}
     for (_, suffix), names in groups.items():
-        for format, members in _formats(store, suffix, sorted(names, key=natural_key), stems).items():
+        for format, members in _formats(store, suffix, sorted(names, key=natural_key), stems, few).items():
             found.setdefault(format, []).extend(members)
     kinds = [AnnotationFiles(each, sorted(names, key=natural_key), *FORMATS[each]) for each, names in found.items()]
     return sorted(kinds, key=lambda each: (-len(each.files), each.format))
@@ -71,7 +83,9 @@ def describe(found: Sequence[AnnotationFiles], task: str | None = None) -> str:
     return "; ".join(each.describe(task) for each in found[:3])
 
 
-def _formats(store: Store, suffix: str, names: list[str], stems: set[str]) -> dict[str, list[str]]:
+def _formats(
+    store: Store, suffix: str, names: list[str], stems: set[str], pictures: Sequence[str]
+) -> dict[str, list[str]]:
     """Format -> files, of the files of one folder and suffix. A few are looked at and stand for the rest."""
     if suffix in BINARY:
         return {BINARY[suffix]: names}
@@ -83,7 +97,7 @@ def _formats(store: Store, suffix: str, names: list[str], stems: set[str]) -> di
             sample = [*members[: SAMPLE // 2], *members[middle : middle + SAMPLE // 2], *members[-SAMPLE // 2 :]]
         else:
             sample = members
-        kinds = {name: _format(store, name, suffix, members is own) for name in sample}
+        kinds = {name: _format(store, name, suffix, pictures, members is own) for name in sample}
         common = Counter(kind for kind in kinds.values() if kind).most_common(1)
         for name in members:
             kind = kinds.get(name, common[0][0] if common else "")
@@ -92,8 +106,9 @@ def _formats(store: Store, suffix: str, names: list[str], stems: set[str]) -> di
     return result
 
 
-def _format(store: Store, name: str, suffix: str, beside: bool) -> str:
-    """The format of one file, "" if it is no annotation file. beside: whether it is named like a picture."""
+def _format(store: Store, name: str, suffix: str, pictures: Sequence[str], beside: bool) -> str:
+    """The format of one file, "" if it is no annotation file. pictures: some names, of which a file of an unknown kind
+    has one. beside: whether it is named like a picture."""
     text = _ends(store, name)
     if text is None:
         return ""
@@ -102,8 +117,8 @@ def _format(store: Store, name: str, suffix: str, beside: bool) -> str:
     for format, *patterns in MARKS[suffix]:
         if all(re.search(pattern, text, re.MULTILINE) for pattern in patterns):
             return format
-    unknown = {".json": "JSON of an unknown kind", ".xml": "XML of an unknown kind"}
-    return unknown.get(suffix, "") if beside else ""
+    unknown = UNKNOWN.get(suffix, "")
+    return unknown if unknown and (beside or any(each in text for each in pictures)) else ""
 
 
 def _ends(store: Store, name: str) -> str | None:
