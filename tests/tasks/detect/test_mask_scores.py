@@ -8,7 +8,7 @@ from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.planes import MaskPlanes
 from saccade.data.objects.run_lengths import encode
 from saccade.errors import DataError
-from saccade.tasks.detect.mask_scores import mask_scores
+from saccade.tasks.detect.mask_scores import limit_notes, mask_scores
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores
 
@@ -99,6 +99,9 @@ def test_more_than_a_hundred_objects_of_a_class_are_all_counted():
     masks = numbers[None] == torch.arange(1, 131)[:, None, None]
     scores = mask_scores([found(masks, [1] * 130, [0.5] * 130)], [truth(masks, [1] * 130)], CLASSES)
     assert (scores["mask_mAP"], scores["mask_detections"]) == (1.0, 130)
+    (note,) = limit_notes(scores)
+    assert "130 best" in note
+    assert limit_notes({"mask_detections": 100}) == []
 
 
 def test_nothing_to_find_is_no_score():

@@ -28,8 +28,7 @@ from saccade.tasks.drawing import (
     short,
 )
 
-_CROWDED = 12  # boxes from which on labels are smaller
-_NAMED = 40  # objects with masks, beyond which labels would hide them
+_CROWDED = 12  # objects, beyond which lines and labels are smaller, and masks have no labels, which would hide them
 _TINT = 0.3  # share of the colour inside a mask
 
 
@@ -63,7 +62,7 @@ def draw_detections(
     curves = {pair: curve_between(boxes[pair[0]], boxes[pair[1]], overlay.unit) for pair in links}
     for curve in curves.values():
         overlay.arrow(curve, PAPER)
-    for i in reversed(shown) if found.masks is None or len(shown) <= _NAMED else ():
+    for i in reversed(shown) if found.masks is None or len(shown) <= _CROWDED else ():
         text = f"{short(classes[int(found.labels[i])])} {100 * float(found.scores[i]):.0f}%"
         overlay.label(text, corners(boxes[i]), colours[i], size)
     for pair, names in links.items():

@@ -45,6 +45,17 @@ def with_mask_scores(scores: dict[str, Any], masks: dict[str, Any]) -> dict[str,
     return {**scores, **masks, "per_class": per_class}
 
 
+def limit_notes(scores: dict[str, Any]) -> list[str]:
+    """A note where more detections than COCO's are evaluated."""
+    most = scores["mask_detections"]
+    if most == MAX_DETECTIONS:
+        return []
+    return [
+        f"a picture has {most} objects of a class: mask mAP counts the {most} best detections of a picture, and box mAP "
+        f"{MAX_DETECTIONS}, as COCO does"
+    ]
+
+
 def _precision(found: list[Detections], truth: list[ObjectAnnotations], classes: list[str], most: int) -> np.ndarray:
     """(iou recall class)"""
     if not truth or not classes:

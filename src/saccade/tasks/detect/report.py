@@ -12,7 +12,7 @@ from saccade.options import OnError
 from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.detect.draw import draw_detection_confusion, draw_pr_curves
-from saccade.tasks.detect.mask_scores import mask_scores, with_mask_scores
+from saccade.tasks.detect.mask_scores import limit_notes, mask_scores, with_mask_scores
 from saccade.tasks.detect.matches import detection_confusion, match
 from saccade.tasks.detect.mistakes import draw_mistakes
 from saccade.tasks.detect.options import DetectValOptions
@@ -44,6 +44,7 @@ def evaluate(
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
     if task.masks:
         scores = with_mask_scores(scores, mask_scores(found, truth, task.labels))
+        notes += limit_notes(scores)
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
     ranking = Ranking(found, truth)
