@@ -158,3 +158,22 @@ def test_what_masks_have_in_common(tmp_path):
     for i, name in enumerate(NAMES):
         coloured(indices(i)).save(drawn / "images" / f"{name}.png")
     assert found(drawn)["picture drawn"] == 5
+
+
+def test_masks_of_objects(tmp_path):
+    root = tmp_path / "set"
+    for name in NAMES:
+        i = NAMES.index(name)
+        for k in (1, 2):
+            path = root / name / "masks" / f"{k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grey(np.uint8(indices(i, ignored=False) == k)).save(path)
+        (root / name / "images").mkdir()
+        picture(i).save(root / name / "images" / f"{name}.png")
+    grey(indices(0)[1:]).save(root / "a" / "masks" / "2.png")
+    examined = examine(root)
+    assert (examined.report.format, found(root)) == ("masks of objects", {"mask size": 1, "assumed": 1})
+    write_clean(examined, tmp_path / "clean")
+    clean = open_segments(tmp_path / "clean", on_error="fail")
+    assert clean.names == [f"{name}/images/{name}.png" for name in "bcde"]
+    assert np.array_equal(clean.mask(0), indices(1, ignored=False) > 0)

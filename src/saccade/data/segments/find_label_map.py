@@ -146,7 +146,8 @@ def object_label_map(store: Store, objects: ObjectMasks, lists: list[ClassList])
     check_overlap(store, objects, store.label)
     names = [BACKGROUND, *objects.classes]
     what = "an object" if objects.per_object else "a class"
-    notes = [f"each mask file is of {what} ({some_of(map(escape, objects.classes))}); what none covers is background"]
+    of = "" if objects.classes == [OBJECT] else f" ({some_of(map(escape, objects.classes))})"
+    notes = [f"each mask file is of {what}{of}; what none covers is background"]
     if len(names) > 2:
         notes.append("where masks of a picture overlap, the smaller one is on top")
     listed = next((each for each in lists if len(each.entries) == 2 == len(names)), None)

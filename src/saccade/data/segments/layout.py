@@ -37,7 +37,7 @@ class MaskLayout:
     @property
     def format(self) -> str:
         if self.paired.objects is not None:
-            return "a mask an object" if self.paired.objects.per_object else "a mask a class"
+            return "masks of objects" if self.paired.objects.per_object else "masks of classes"
         kind = "coloured masks" if self.decision.coloured else "index masks"
         return f"VOC's {kind}" if self.voc else kind
 
