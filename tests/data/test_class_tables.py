@@ -54,6 +54,40 @@ def test_a_table_beside_pictures(make_folder: Make, table: str):
         assert found.notes[0].startswith("classes read from labels.csv")
 
 
+def test_a_column_of_truth_values(make_folder: Make):
+    table = "image,label,is_valid\n" + rows(5, "{i}.png,{c},False") + rows(2, "{i}.png,{c},True", 6)
+    train, val = splits(write(make_folder({"images": 7}), all_csv=table))
+    assert len(train) == 5
+    assert sorted(val.names) == ["images/6.png", "images/7.png"]
+
+
+def test_a_table_for_each_split(make_folder: Make):
+    root = make_folder({"images": 7})
+    head = "image,label\n"
+    write(root, train_csv=head + rows(3), val_csv=head + rows(2, start=4), test_csv=head + rows(2, start=6))
+    write(root, trainval_csv=head + rows(5))
+    train, val = splits(root)
+    assert sorted(train.names) == [f"images/{i}.png" for i in (1, 2, 3)]
+    assert sorted(val.names) == [f"images/{i}.png" for i in (4, 5)]
+    (root / "train.csv").unlink()
+    assert sorted(splits(root)[0].names) == sorted(train.names)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_json_file(make_folder: Make, as_list: bool):
+    classes = {f"{i}.png": CLASSES[i % 2] for i in range(1, 8)}
+    found = [{"image": name, "label": label} for name, label in classes.items()] if as_list else classes
+    root = make_folder({"images": 7})
+    (root / "labels.json").write_text(json.dumps(found))
+    assert label_of(ImageFolder(root)) == {f"images/{name}": label for name, label in classes.items()}
+
+
+def test_numbers_of_rows_are_not_names(make_folder: Make):
+    table = ",filename,label\n" + "".join(f"{i},{8 - i}.png,{CLASSES[i % 2]}\n" for i in range(1, 8))
+    found = ImageFolder(write(make_folder({"images": 7}), labels_csv=table))
+    assert label_of(found) == {f"images/{8 - i}.png": CLASSES[i % 2] for i in range(1, 8)}
+
+
 def test_json_lines_in_folders_of_splits(make_folder: Make):
     root = make_folder({"train": 7, "test": 3})
     for split, count in (("train", 7), ("test", 3)):
@@ -94,6 +128,9 @@ UNCERTAIN = {
     "line 3 names 9.png, which is not there": "image,label\n1.png,a\n9.png,b\n",
     "line 2 names 1, which may mean": "image,label\n1,a\n2,b\n",
     "line 3 has 3 fields; 2 expected": "image,label\n1.png,a\n2.png,b,c\n",
+    "names no split": "image,label,split\n1.png,a,train\n2.png,b,\n3.png,a,test\n",
+    "is in the splits train": "image,label,split\n1.png,a,train\n2.png,b,train\n1.png,a,test\n",
+    "names pictures in several columns (column 1, column 2)": "1,1\n2,1\n3,2\n",
     "line 2 has no class": "image,label\n1.png,\n2.png,a\n",
 }
 
@@ -104,7 +141,7 @@ def test_uncertain_tables_are_refused_by_name(make_folder: Make, text: str, tabl
     if "may mean" in text:
         (root / "images" / "1.jpg").write_bytes((root / "images" / "1.png").read_bytes())
     with pytest.raises(DataError, match=r"labels\.csv") as error:
-        ImageFolder(root)
+        splits(root)
     assert text in str(error.value)
 
 

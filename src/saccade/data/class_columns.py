@@ -8,11 +8,12 @@ with a single 1 in every row.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from saccade.data.files import escape
+from saccade.data.files import escape, is_picture
 from saccade.data.split_names import split_role
 from saccade.data.tabular import PictureIndex, Table
-from saccade.errors import DataError
+from saccade.errors import DataError, some_of
 
 # Headings without case and separators.
 LABEL_COLUMNS = (
@@ -20,7 +21,12 @@ LABEL_COLUMNS = (
     "categories", "categoryname", "categoryid", "target", "species", "breed", "variety", "diagnosis", "disease", "dx",
     "klasse", "kategorie", "라벨", "클래스",
 )  # fmt: skip
+FILE_COLUMNS = (
+    "file", "filename", "filepath", "path", "image", "imagename", "imagepath", "imageid", "imagefile", "img", "imgname",
+    "imgid", "imgpath", "id", "name", "picture", "photo", "bild", "bildname", "datei", "dateiname", "파일", "이미지",
+)  # fmt: skip
 PLURALS = ("labels", "classes", "categories", "tags", "attributes")  # words in such columns are several classes
+TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 SPLIT_COLUMNS = ("split", "set", "dataset", "subset", "partition", "phase", "fold", "usage")
 # Columns of tables of objects in pictures, and of captions.
 OBJECT_COLUMNS = re.compile(r"x_?min|x1|bbox|encoded_?pixels|rle|region_shape_attributes", re.IGNORECASE)
@@ -43,21 +49,52 @@ class Labels:
 
 
 def file_column(table: Table, index: PictureIndex, folder: str, role: str | None) -> int | None:
-    """The column most of whose values name pictures; of several (with and without suffix), the first."""
+    """The column most of whose values name pictures. Of several, names with suffix go before numbers, then known
+    headings. Raises DataError, without the name of the table, if several are left that name different pictures."""
     width = len(table.columns)
     rows = [values for _, values in table.rows[:: max(1, len(table.rows) // TRIED)] if len(values) == width]
-    hits = [sum(bool(index.find(values[i], folder, role)) for values in rows) for i in range(min(width, 64))]
-    return hits.index(max(hits)) if hits and 2 * max(hits) >= len(rows) > 0 else None
+    columns = [i for i in range(min(width, 64)) if _plain(table.columns[i]) not in LABEL_COLUMNS]
+    named = {i: [tuple(index.find(values[i], folder, role)) for values in rows] for i in columns}
+    found = [i for i in columns if 2 * sum(map(bool, named[i])) >= len(rows) > 0]
+    found = [i for i in found if 2 * sum(is_picture(str(values[i])) for values in rows) >= len(rows)] or found
+    found = [i for i in found if _plain(table.columns[i]) in FILE_COLUMNS] or found
+    if len({tuple(named[i]) for i in found}) > 1:
+        headings = some_of(escape(table.columns[i] or f"column {i + 1}") for i in found)
+        raise DataError(f"names pictures in several columns ({headings}); {EXPECTED}")
+    return found[0] if found else None
 
 
-def split_column(table: Table, taken: set[int]) -> int | None:
-    """The column whose values all are names of splits."""
+@dataclass(frozen=True)
+class Splits:
+    """The column of splits. of: the split of a row; raises DataError, without the name of the row, if it has none."""
+
+    column: int
+    of: Callable[[Sequence[object]], str]
+
+
+def split_column(table: Table, taken: set[int]) -> Splits | None:
+    """The column with names of splits, or with 1 or true for those of one split (`is_valid`)."""
     for i, column in enumerate(table.columns):
-        if i not in taken and _plain(column) in SPLIT_COLUMNS:
-            values = set(_values(table, i))
-            if values and all(map(split_role, values)):
-                return i
+        heading, values = _plain(column), _values(table, i)
+        if i in taken or not values:
+            continue
+        if heading in SPLIT_COLUMNS and any(map(split_role, values)):
+            return Splits(i, partial(_named_split, i))
+        role = split_role(heading.removeprefix("is")) if heading.startswith("is") else None
+        if role is not None and all(value.casefold() in TRUE + FALSE for value in values):
+            return Splits(i, partial(_marked_split, i, role, "test" if role == "train" else "train"))
     return None
+
+
+def _named_split(column: int, row: Sequence[object]) -> str:
+    split = str(row[column]).strip()
+    if not split:
+        raise DataError("names no split; train, val or test expected in its column")
+    return split
+
+
+def _marked_split(column: int, role: str, others: str, row: Sequence[object]) -> str:
+    return role if str(row[column]).strip().casefold() in TRUE else others
 
 
 def label_columns(table: Table, file: int, display: str, certain: bool = False) -> Labels:

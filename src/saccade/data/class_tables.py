@@ -4,14 +4,14 @@ A column split, or the names of files and folders, say which split a row belongs
 """
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from saccade.data.class_columns import EXPECTED, file_column, label_columns, split_column
 from saccade.data.class_folders import ClassPart
 from saccade.data.files import escape, is_picture, natural_key
-from saccade.data.split_names import split_role
+from saccade.data.split_names import is_trainval, split_role
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to
 from saccade.data.tabular import SUFFIXES, TEXT_SUFFIXES, PictureIndex, load
 from saccade.errors import DataError, some_of
@@ -75,7 +75,7 @@ def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, lis
         except DataError as error:
             if only:
                 raise
-            if not name.lower().endswith(TEXT_SUFFIXES):
+            if not name.lower().endswith((".json", *TEXT_SUFFIXES)):
                 faults.append(str(error))
             continue
         if read.rows:
@@ -88,7 +88,9 @@ def _candidates(store: Store) -> list[str]:
     stems = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
     names = [n for n in store.files if n.lower().endswith(SUFFIXES) and not PurePosixPath(n).name.startswith(".")]
     names = [n for n in names if str(PurePosixPath(n).with_suffix("")) not in stems]
-    return sorted(names, key=lambda name: (name.lower().endswith(TEXT_SUFFIXES), natural_key(name)))[:MOST_TABLES]
+    return sorted(names, key=lambda name: (name.lower().endswith((".json", *TEXT_SUFFIXES)), natural_key(name)))[
+        :MOST_TABLES
+    ]
 
 
 def _joined(store: Store, found: list["_Read"]) -> ClassTables:
@@ -97,9 +99,11 @@ def _joined(store: Store, found: list["_Read"]) -> ClassTables:
     Raises DataError for a picture with two classes."""
     parts: dict[str, list[Row]] = {}
     first: dict[str, Row] = {}
+    seen = set[tuple[str, str]]()  # split and picture
     problems, notes, files, again = dict[str, str](), list[str](), list[str](), 0
     for table in found:
-        if all(row.picture in first and first[row.picture].label == row.label for _, row in table.rows):
+        known = (row.picture in first and (not split or (split, row.picture) in seen) for split, row in table.rows)
+        if all(known) and all(first[row.picture].label == row.label for _, row in table.rows):
             notes.append(f"{escape(table.name)} is not read: its pictures are in {escape(files[0])}, too")
             continue
         files.append(table.name)
@@ -112,9 +116,10 @@ def _joined(store: Store, found: list["_Read"]) -> ClassTables:
                     f"{store.label}: {escape(row.picture)} has the class '{escape(before.label)}' ({before.where}) and "
                     f"'{escape(row.label)}' ({row.where}); one class a picture expected"
                 )
-            again += before is not row
-            if before is row:
+            again += (split, row.picture) in seen
+            if (split, row.picture) not in seen:
                 parts.setdefault(split, []).append(row)
+            seen.add((split, row.picture))
     if again:
         notes.append(f"{again} rows name a picture again, with the same class")
     if "" in parts and len(parts) > 1:
@@ -147,27 +152,39 @@ def _read(store: Store, index: PictureIndex, name: str, certain: bool) -> _Read:
         return result
     table, folder = load(store, name), parent_folder(name)
     role = split_role(name) or split_role(folder)
-    file = file_column(table, index, folder, role)
+    try:
+        file = file_column(table, index, folder, role)
+    except DataError as error:
+        raise DataError(f"{escape(store.full_name(name))} {error}") from error
     if file is None:
         if certain:
             raise DataError(f"{escape(store.full_name(name))} names no pictures that are there; {EXPECTED}")
         return result
     labels = label_columns(table, file, escape(store.full_name(name)), certain or split_role(name) is not None)
     split = split_column(table, {file, *labels.columns})
-    others = [c for i, c in enumerate(table.columns) if c and i not in {file, split, *labels.columns}]
+    read = {file, *labels.columns, split and split.column}
+    others = [c for i, c in enumerate(table.columns) if c and i not in read]
     result.notes = [f"{escape(name)}: {labels.how}"] if labels.how else []
     if others:
         result.notes.append(f"columns of {escape(name)} that are not read: {some_of(map(escape, others), 8)}")
+    splits: dict[str, tuple[str, str]] = {}  # picture -> its split, and where it says so
     for line, values in table.rows:
         where = f"{escape(name)}, line {line}"
         try:
             if len(values) != len(table.columns):
                 raise DataError(f"has {len(values)} fields; {len(table.columns)} expected")
             label, picture = labels.of(values), _only(index.find(values[file], folder, role), values[file])
+            named = _split_by_name(name, picture) if split is None else split.of(values)
         except DataError as error:
             result.problems[where] = f"{where} {error}"
             continue
-        result.rows.append((_split_of(values, split, name, picture), Row(where, picture, label)))
+        result.rows.append((named, Row(where, picture, label)))
+        other, before = splits.setdefault(picture, (named, where))
+        if other != named:
+            raise DataError(
+                f"{escape(picture)} is in the splits {escape(other)} ({before}) and {escape(named)} ({where}); put it "
+                "into one"
+            )
     if not result.rows:
         raise DataError(next(iter(result.problems.values()), f"{escape(name)} has no rows"))
     return result
@@ -180,12 +197,11 @@ def _only(found: list[str], value: object) -> str:
     raise DataError(f"names {escape(value)}, which {what}")
 
 
-def _split_of(values: Sequence[object], column: int | None, table: str, picture: str) -> str:
-    if column is not None:
-        return str(values[column]).strip()
+def _split_by_name(table: str, picture: str) -> str:
+    """The role of the name of a table, of its folders, or of those of a picture."""
     stem = PurePosixPath(table).stem
     named = [stem, *reversed(parent_folder(table).split("/")), *reversed(parent_folder(picture).split("/"))]
-    return next((role for each in named if (role := split_role(each))), "")
+    return next(("trainval" if is_trainval(each) else role for each in named if (role := split_role(each))), "")
 
 
 def find_lists(store: Store, part: ClassPart) -> ClassTables | None:

@@ -89,7 +89,7 @@ class ImageFolder(torch.utils.data.Dataset):
                 self.notes.append(f"{part.label} has no picture of {some_of(map(escape, lacking), 8)}")
             return list(classes)
         if part.empty and (self.on_error == "fail" or not found):
-            raise DataError(next(iter(part.empty.values())))
+            raise _no_classes(next(iter(part.empty.values())), self.store)
         self.notes += [text.replace("fill or remove it", "left out") for text in part.empty.values()]
         if len(found) < 2:
             raise _no_classes(f"{part.label} has one class only ({found[0]!r}); two or more expected", self.store)

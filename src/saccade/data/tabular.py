@@ -1,20 +1,22 @@
-"""Tables of any kind: CSV with any separator, TSV, JSON lines, text lines of a file and a word; and what their cells
-name."""
+"""Tables of any kind: CSV with any separator, TSV, JSON lines, a JSON list, text lines of a file and a word; and what
+their cells name."""
 
 import csv
 import io
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from saccade.data.files import escape, is_picture
 from saccade.data.split_names import split_role
-from saccade.data.store import Store, join, read_text
+from saccade.data.store import Store, join, read_bytes, read_text
 from saccade.errors import DataError, in_one_line
 
 TEXT_SUFFIXES = (".txt", ".lst")
-SUFFIXES = (".csv", ".tsv", ".jsonl", *TEXT_SUFFIXES)
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", *TEXT_SUFFIXES)
+MAX_JSON_BYTES = 1 << 26  # of a table; larger files are annotations of objects
 
 
 @dataclass
@@ -33,35 +35,40 @@ class PictureIndex:
         self.files = set(store.files)
         self.by_tail: dict[str, list[str]] = {}
         for name in filter(is_picture, store.files):
-            parts = PurePosixPath(name).parts
-            stem = PurePosixPath(name).stem
+            parts = PurePosixPath(_folded(name)).parts
+            stem = PurePosixPath(parts[-1]).stem
             for i in range(len(parts)):
                 for tail in {"/".join(parts[i:]), "/".join((*parts[i:-1], stem))}:
                     self.by_tail.setdefault(tail, []).append(name)
 
     def find(self, value: object, folder: str, role: str | None) -> list[str]:
         """The pictures that `value` may mean, in a table in `folder`: its own folder first, then folders of the role,
-        then anywhere."""
-        text = str(value).strip().replace("\\", "/").removeprefix("./") if isinstance(value, str | int) else ""
-        if not text or (text.startswith("/") and "/" not in text[1:]):
-            return []
-        if is_picture(text) and (near := join(folder, text)) in self.files:
-            return [near]
+        then anywhere. Case and Unicode normal forms are ignored where no name is the same."""
+        text = str(value).strip().replace("\\", "/") if isinstance(value, str | int) else ""
         parts = [part for part in text.split("/") if part not in ("", ".", "..")]
+        if (near := join(folder, *parts)) in self.files and is_picture(near):
+            return [near]
         for i in range(len(parts)):  # paths of another machine
-            found = self.by_tail.get("/".join(parts[i:]), [])
+            found = self.by_tail.get(_folded("/".join(parts[i:])), [])
             inside = [n for n in found if not folder or n.startswith(f"{folder}/")] or found
             if len(inside) > 1 and role is not None:
                 inside = [n for n in inside if any(split_role(p) == role for p in n.split("/")[:-1])] or inside
+            inside = [n for n in inside if PurePosixPath(n).name == parts[-1]] or inside
             if inside:
                 return inside
         return []
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def load(store: Store, name: str) -> Table:
     """The rows of a file, with headings if it has some. Raises DataError for one that cannot be read as a table."""
     if name.lower().endswith(".jsonl"):
         return _json_lines(store, name)
+    if name.lower().endswith(".json"):
+        return _json(store, name)
     text = read_text(store, name).replace("\r\n", "\n").replace("\r", "\n")
     first = next((line for line in text.split("\n") if line.strip()), "")
     separator = max((",", ";", "\t", "|"), key=first.count)
@@ -98,3 +105,18 @@ def _json_lines(store: Store, name: str) -> Table:
         columns.update(dict.fromkeys(each))
         found.append((number, each))
     return Table(name, list(columns), [(i, [each.get(column, "") for column in columns]) for i, each in found])
+
+
+def _json(store: Store, name: str) -> Table:
+    """A list of objects, or an object of files and values. Raises DataError for anything else."""
+    data, display = read_bytes(store, name), escape(store.full_name(name))
+    try:
+        found = json.loads(data) if len(data) <= MAX_JSON_BYTES else None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{display} is not valid JSON ({in_one_line(error)})") from error
+    if isinstance(found, dict) and not any(isinstance(value, dict | list) for value in found.values()):
+        return Table(name, ["", ""], [(i, [key, value]) for i, (key, value) in enumerate(found.items(), start=1)])
+    if isinstance(found, list) and all(isinstance(each, dict) for each in found):
+        columns = list(dict.fromkeys(key for each in found for key in each))
+        return Table(name, columns, [(i, [each.get(c, "") for c in columns]) for i, each in enumerate(found, start=1)])
+    raise DataError(f"{display} is no table: a list of objects, or an object of file names and classes, expected")
