@@ -33,14 +33,19 @@ def models(*, as_json: Json = False) -> None:
         cards = {name: {"parameters": config["parameters"], **config["card"]} for name, config in configs.items()}
         print(json.dumps(cards))
         return
-    table = Table("name", "task", "parameters", "picture", "first scores on held-out pictures")
+    table = Table("name", "task", "parameters", "picture", "first scores, those of its card")
     for name, config in configs.items():
-        scores = "  ".join(f"{key} {value:.3f}" for key, value in list(config["card"].get("scores", {}).items())[:4])
+        scores = "  ".join(f"{key} {value:.3f}" for key, value in list(card_scores(config["card"]).items())[:4])
         size = " x ".join(map(str, reversed(config["preprocess"]["size"])))
         table.add_row(name, config["task"], f"{config['parameters'] / 1e6:.1f} M", size, scores)
     stdout = console.stdout()
     stdout.print(table)
     stdout.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
+
+
+def card_scores(card: dict[str, Any]) -> dict[str, float]:
+    """The scores on the test pictures, else those on the validation pictures, which selected the weights."""
+    return card.get("test", card).get("scores", {})
 
 
 def load_with_head(model: str, given: Collection[str] = ()) -> tuple[Any, TaskCommands]:
