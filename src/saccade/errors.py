@@ -6,9 +6,12 @@ from pydantic import ValidationError
 
 
 class SaccadeError(ValueError):
-    """Base of every error that a user of the library can cause."""
+    """Base of every error that a user of the library can cause. Its message is printable and on one line."""
 
     exit_code = 1  # of the command line
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*map(printable, parts))  # names of files and classes may hold anything
 
 
 class UsageError(SaccadeError):

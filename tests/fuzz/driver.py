@@ -1,5 +1,6 @@
 """The loop: cases in a process of their own, watched from this one."""
 
+import math
 import multiprocessing
 import os
 import random
@@ -10,14 +11,15 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-HANGING = 60.0  # seconds of a case before its process is ended: one that waits takes no processor time
-STARTING = 600.0  # seconds until the first case, which imports all readers
+HANGING = 120.0  # seconds of a case before its process is ended: one that waits takes no processor time
+STARTING = 900.0  # seconds until the first case
 ROOM = 3 << 30  # bytes of address space beyond what the process has at its start
 
 
 def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple[Counter[str], Counter[str]]:
-    """Run cases until the time is over; returns the number of cases of each reader and of each kind of failure."""
-    counts, failures, end, number = Counter[str](), Counter[str](), time.monotonic() + seconds, first
+    """Run cases for a time, counted from the first; returns the number of cases of each reader and of each kind of
+    failure."""
+    counts, failures, end, number = Counter[str](), Counter[str](), math.inf, first
     context = multiprocessing.get_context("spawn")
     while time.monotonic() < end:
         ours, theirs = context.Pipe()
@@ -31,7 +33,7 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
                     break
                 what, name, given = ours.recv()
                 if what == "start":
-                    reader, number = name, given
+                    reader, number, end = name, given, min(end, time.monotonic() + seconds)
                     if time.monotonic() >= end:
                         break
                 elif what == "done":
@@ -47,8 +49,10 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
         if not alive:
             how = f"ended with {process.exitcode}" if process.exitcode != -9 else "hung or was killed"
             failures[f"{reader}: the process {how}"] += 1
-            print(f"case {number} of {reader}: the process {how}", flush=True)
-            number += 1
+            print(
+                f"case {number} of {reader}: the process {how} (--seed {number} --only '{reader}' runs it)", flush=True
+            )
+            number, end = number + 1, min(end, time.monotonic() + seconds)
     return counts, failures
 
 
@@ -59,6 +63,9 @@ def work(pipe: Connection, number: int, only: list[str] | None, out: Path, known
     from tests.fuzz.readers import READERS
 
     names = only or list(READERS)
+    for name in names:  # libraries that are imported on first use are not part of a case
+        for tree in READERS[name].seeds():
+            run_case(name, tree)
     while True:
         reader = random.Random(number).choices(names, [READERS[name].weight for name in names])[0]
         pipe.send(("start", reader, number))

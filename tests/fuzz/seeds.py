@@ -155,7 +155,15 @@ def classes() -> list[Tree]:
     table = {f"images/{i}.png": picture(i) for i in (1, 2, 3)} | {
         "labels.csv": b"filename,label\n1.png,red\n2.png,green\n3.png,red\n"
     }
-    return [tree, table]
+    pictures = {f"images/{i}.png": picture(i) for i in (1, 2, 3, 4)}
+    marked = pictures | {"_classes.csv": b"name; red; green; split\n1;1;0;train\n2;0;1;train\n3;1;0;val\n4;0;1;val\n"}
+    lines = pictures | {"metadata.jsonl": b'{"file_name": "1.png", "label": 0}\n{"file_name": "2.png", "label": 1.0}\n'}
+    names = pictures | {"labels.json": b'{"1.png": "red", "2.png": ["green"], "3.png": "red", "4.png": null}'}
+    inside = {f"{c}/{s}/{i}.png": picture(i) for s in ("Train", "test") for c in ("red", "green") for i in (1, 2)}
+    listed = {f"images/{c}/{i}.png": picture(i) for c in ("red", "green") for i in (1, 2, 3)} | {
+        "meta/train.txt": b"red/1\nred/2\ngreen/1.png\n", "meta/test.txt": b"/home/x/red/3.png 0\ngreen/2 1\n",
+    }  # fmt: skip
+    return [tree, table, marked, lines, names, inside, listed]
 
 
 def captions() -> list[Tree]:

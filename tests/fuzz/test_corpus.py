@@ -40,8 +40,8 @@ def wrong(root: Path) -> None:
             time.process_time()
     if b"big" in data:
         bytearray(1 << 27)[::4096] = bytes(1 << 15)
-    if b"lines" in data:
-        raise DataError("two\nlines")
+    if b"long" in data:
+        raise DataError("long" * 1000)
     if b"x" in data and b"y" in data:
         raise KeyError("both")
     raise DataError("one line")
@@ -52,11 +52,11 @@ def test_what_counts_as_a_failure(monkeypatch, tmp_path):
     monkeypatch.setattr(cases, "SECONDS", 0.3)
     monkeypatch.setattr(cases, "BYTES", 1 << 26)
     assert run_case("wrong", {"a": b"fine"}) is None
-    kinds = {text: run_case("wrong", {"a": text}) for text in (b"slow", b"big", b"lines", b"xy")}
+    kinds = {text: run_case("wrong", {"a": text}) for text in (b"slow", b"big", b"long", b"xy")}
     assert {text: failure and failure.kind for text, failure in kinds.items()} == {
         b"slow": "TooSlow in test_corpus.py:wrong",
         b"big": "wrong: over 1 GB",
-        b"lines": "DataError in test_corpus.py:wrong (message)",
+        b"long": "DataError in test_corpus.py:wrong (message)",
         b"xy": "KeyError in test_corpus.py:wrong",
     }
     tree = {"a": b"..x..", "b": b"1234", "c": b"...y"}
