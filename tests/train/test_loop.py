@@ -1,8 +1,10 @@
 """The loop: it learns, repeats itself, goes on where it stopped, and stops before anything is spoilt."""
 
+import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -11,9 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from saccade.data.digests import file_digest
+from saccade.data.output import WriteError
+from saccade.data.tensor_files import write_tensors
 from saccade.errors import SaccadeError
 from saccade.train import Interrupted, train
 from saccade.train import loop as loop_module
+from saccade.train import state as state_module
+from saccade.train.state import states, write_state
 
 from .points import Points, Recipe, quick
 
@@ -202,6 +209,118 @@ def test_a_finished_run_resumed_gives_its_scores(tmp_path):
     assert_same(weights(tmp_path), before)
 
 
+@pytest.mark.parametrize("damage", ["missing", "empty"])
+def test_a_finished_run_without_its_model_writes_it_again(tmp_path, damage):
+    scores = train(Points(), quick(epochs=2), tmp_path)
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "model")
+    if damage == "empty":
+        (tmp_path / "model").mkdir()
+    assert train(Points(), quick(epochs=2), tmp_path, resume=True) == scores
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_of_an_earlier_version_it_is_validated_again(tmp_path):
+    """Whose states hold no copy of the best weights."""
+    task = Points()
+    scores = train(task, quick(epochs=2), tmp_path)
+    shutil.rmtree(tmp_path / "model")
+    for place in (tmp_path / "state").iterdir():
+        sums = json.loads((place / "sha256.json").read_text())
+        fields = json.loads((place / "state.json").read_text())
+        (place / "best.safetensors").unlink(missing_ok=True)
+        sums.pop("best.safetensors", None)
+        (place / "state.json").write_text(json.dumps({k: v for k, v in fields.items() if k != "validated"}))
+        sums["state.json"] = file_digest(place / "state.json")
+        (place / "sha256.json").write_text(json.dumps(sums))
+    assert set(train(Points(), quick(epochs=2), tmp_path, resume=True)) == set(scores)
+    assert_same(
+        {f"module.{name}": value for name, value in load_file(tmp_path / "model" / "model.safetensors").items()},
+        {name: value for name, value in weights(tmp_path, "average").items() if name != "n_averaged"},
+    )
+
+
+def test_the_state_is_saved_by_the_clock_and_no_step_waits_for_the_disk(tmp_path, monkeypatch):
+    written, steps = [], []
+
+    def slow(folder, state):
+        time.sleep(0.2)
+        written.append(state.step)
+        write_state(folder, state)
+
+    class Timed(Points):
+        def loss(self, *given):
+            steps.append(time.monotonic())
+            time.sleep(0.01)
+            return super().loss(*given)
+
+    monkeypatch.setattr(loop_module, "write_state", slow)
+    train(Timed(samples=256), quick(epochs=2, save_every=0.001), tmp_path)
+    assert len(written) >= 4  # of 0.64 s: one at a time, every 0.06 s at most
+    assert written[-1] == 64
+    assert sorted(written) == written
+    pauses = [after - before for before, after in itertools.pairwise(steps)]
+    assert max(pauses) < 0.19
+
+
+def test_states_between_validations_are_as_good(tmp_path):
+    straight = train(Points(), quick(epochs=3), tmp_path / "straight")
+
+    class Killed(Points):
+        def loss(self, *given):
+            if len(self.losses) == 13:
+                raise KeyboardInterrupt
+            time.sleep(0.05)
+            return super().loss(*given)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Killed(), quick(epochs=3, save_every=0.0001), tmp_path / "run")
+    newest = states(tmp_path / "run" / "state")[-1].name
+    assert "step-000000008" < newest <= "step-000000013"
+    assert train(Points(), quick(epochs=3), tmp_path / "run", resume=True) == straight
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "straight"))
+
+
+def test_a_full_disk_ends_the_run_and_names_what_is_kept(tmp_path, monkeypatch):
+    def full(tensors, file):
+        if "step-000000024" in str(file):
+            raise OSError(28, "No space left on device")
+        write_tensors(tensors, file)
+
+    monkeypatch.setattr(state_module, "write_tensors", full)
+    message = r"step-000000024 cannot be written there \(No space left.*the state of step (8|16) is kept"
+    with pytest.raises(WriteError, match=message):
+        train(Points(), quick(epochs=3), tmp_path)
+    assert {p.name for p in (tmp_path / "state").iterdir()} <= {"step-000000008", "step-000000016"}
+    monkeypatch.undo()
+    train(Points(), quick(epochs=3), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_what_an_error_ends_is_saved_before(tmp_path, error):
+    class Broken(Points):
+        def loss(self, *given):
+            if len(self.losses) == 11:
+                raise error("a graphics card fell off the bus")
+            return super().loss(*given)
+
+    with pytest.raises(error, match="fell off"):
+        train(Broken(), quick(epochs=2), tmp_path)
+    assert states(tmp_path / "state")[-1].name == "step-000000011"
+
+
+JUNK = [b"\xff\xfe\x00", b"[" * 100_000 + b"]" * 100_000, b'{"step": "x"}', b'{"step": 1e999}', b"7", b"\x00" * 99]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_a_log_that_cannot_be_read_stops_no_run(tmp_path, junk):
+    train(Points(), quick(epochs=2), tmp_path)
+    before = lines(tmp_path)
+    (tmp_path / "log.jsonl").write_bytes((tmp_path / "log.jsonl").read_bytes() + junk + b"\n" + junk)
+    train(Points(), quick(epochs=2), tmp_path, resume=True)
+    assert lines(tmp_path) == before
+
+
 def test_outside_the_main_thread_it_runs_without_handling_signals(tmp_path):
     result = []
     thread = threading.Thread(target=lambda: result.append(train(Points(), quick(), tmp_path)))
@@ -323,7 +442,15 @@ def test_resume_refuses_other_options_by_name(tmp_path):
     train(Points(), quick(epochs=2, lr=0.01, compile="auto"), tmp_path, resume=True)  # changes no result
 
 
-@pytest.mark.parametrize("junk", [None, "{", "[]"])
+def test_options_that_were_changed_by_hand_are_refused(tmp_path):
+    train(Points(), quick(), tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace('"lr": 0.02', '"lr": 0.03'))
+    with pytest.raises(SaccadeError, match=r"config\.json .* changed after it was written: its sha256"):
+        train(Points(), quick(lr=0.03), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("junk", [None, "{", "[]", "[" * 100_000])
 def test_resume_without_the_options_of_the_run(tmp_path, junk):
     train(Points(), quick(), tmp_path)
     (tmp_path / "config.json").unlink()

@@ -122,11 +122,12 @@ def damage(path, how):
     if how == "missing":
         path.unlink()
     else:
-        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "junk": b"\xff" * 64, "a bit": flipped}[how])
+        others = {"empty": b"", "junk": b"\xff" * 64, "nested": b"[" * 100_000}
+        path.write_bytes({"cut": whole[: len(whole) // 2], "a bit": flipped, **others}[how])
 
 
 @pytest.mark.parametrize("file", [*FILES, "state.json", "sha256.json"])
-@pytest.mark.parametrize("how", ["cut", "empty", "missing", "junk", "a bit"])
+@pytest.mark.parametrize("how", ["cut", "empty", "missing", "junk", "nested", "a bit"])
 def test_a_damaged_newest_state_is_left_out_and_named(run, finished, capsys, file, how):
     damage(run / "state" / "step-000000016" / file, how)
     train(Points(), quick(epochs=2), run, resume=True)
