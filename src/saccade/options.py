@@ -47,7 +47,7 @@ class DataOptions(Options):
     """Fraction of the pictures (of each class) held out for validation, where there is no validation set."""
     weights: str | None = None
     """Pretrained model to start from: a bundled model, hf:OWNER/NAME, timm:NAME, a run's folder or a safetensors file.
-    The weights of its encoder are loaded, of a model of the same task all weights that fit."""
+    The weights of its encoder are loaded, of a model of the same task all that fit, those of classes by their names."""
     on_error: OnError = "skip"
     """What to do with a picture that cannot be read."""
 

@@ -52,7 +52,8 @@ class ClassifyTraining(Training):
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
         if recipe.balance:
             by_name = dict(zip(train.names, train.labels.tolist(), strict=True))
-            labels = self.data.targets.tolist() if isinstance(self.data, Arrays) else map(by_name.get, self.data.names)
+            streamed = (by_name[name] for name in self.data.names)  # which have no labels before they are decoded
+            labels = self.data.targets.tolist() if isinstance(self.data, Arrays) else streamed
             self._balance([label] for label in labels)
         self.about |= {"pictures": len(self.data), "validation pictures": len(self.val)}
 

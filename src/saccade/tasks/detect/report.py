@@ -59,7 +59,7 @@ def evaluate(
     picture = lambda i: dataset.picture(read[i]).image  # noqa: E731
     draw_mistakes(picture, found, truth, task.labels, threshold).save(out / "mistakes.png")
     scores |= {"pictures": len(truth), "skipped": dataset.skipped}
-    rows = [_row(dataset.names[i], *pair, threshold) for i, *pair in zip(read, found, truth, strict=True)]
+    rows = [_row(dataset.names[i], one, o, threshold) for i, one, o in zip(read, found, truth, strict=True)]
     per_class = {name: one["mAP50"] for name, one in scores["per_class"].items()}
     return Evaluation(scores, per_class, rows, [*notes, *dataset.notes])
 

@@ -45,7 +45,7 @@ class Ranking:
         scores, correct = (torch.cat([each[i] for each in judged] or [torch.zeros(0)]) for i in (0, 1))
         order = scores.argsort(descending=True, stable=True)
         self.scores, self.correct = scores[order], correct[order].bool()
-        self.objects = sum(int((~o.crowd).sum()) for o in truth)  # type: ignore[operator]
+        self.objects = sum(len(o) - int(o.crowd.sum()) for o in truth if o.crowd is not None)
 
     def at(self, threshold: float) -> OperatingPoint | None:
         """At this threshold; None if there are no objects."""
