@@ -65,3 +65,12 @@ def test_what_flow_refuses():
             Trace([small]).flow(token)
     with pytest.raises(SaccadeError, match="flow needs self-attention; all 1"):
         Trace([Call("a", "cross", q[:, :, :3], q)]).flow()
+
+
+def test_flow_from_a_token_of_each_picture():
+    q = torch.randn(2, 1, 4, 3)
+    trace = Trace([Call("a", "self", q, q.flip(2)), Call("b", "self", q.flip(2), q)])
+    each = trace.flow([1, 3])
+    torch.testing.assert_close(each, torch.stack([trace.flow(1)[0], trace.flow(3)[1]]))
+    with pytest.raises(SaccadeError, match="or 2 of them"):
+        trace.flow([1, 2, 3])

@@ -301,3 +301,17 @@ def test_encoders_and_decoders_that_cannot_be_told_apart():
     ):
         with pytest.raises(SaccadeError, match=said):
             Trace(calls).relevance()
+
+
+def test_a_token_of_each_picture():
+    model = Stack(first=Attend(), second=Attend())
+    x = torch.randn(3, 5, 14, requires_grad=True)
+    with watch(model, gradients=True) as trace:
+        model(x, None)[torch.arange(3), [0, 4, 2]].sum().backward()
+    places = torch.tensor([0, 4, 2])
+    for view in (trace.relevance, trace.rollout):
+        expected = torch.stack([view(token=int(place))[i] for i, place in enumerate(places)])
+        torch.testing.assert_close(view(token=places), expected)
+        torch.testing.assert_close(view(token=F.one_hot(places, 5).float()), expected)
+    with pytest.raises(SaccadeError, match="expected"):
+        trace.rollout(token=torch.ones(2, 5))

@@ -24,6 +24,8 @@ from saccade.lens import TokenMap, token_map, watch
 from saccade.models.vit import ViT
 from saccade.models.vit import ViTConfig as Own
 
+from .models import Attend
+
 TINY = {"hidden_size": 28, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 19}
 
 
@@ -147,3 +149,65 @@ def test_a_convolution_that_calls_its_padding_valid():
     assert token_map(model, torch.zeros(1, 3, 35, 21), 15) == TokenMap((5, 3))
     with pytest.raises(SaccadeError, match="found none"):
         token_map(nn.Sequential(nn.Conv2d(3, 8, 7, padding="same")), torch.zeros(1, 3, 35, 21), 15)
+
+
+def test_tokens_before_every_frame():
+    tokens = TokenMap(grid=(2, 3), prefix=1, frames=2, frame_prefix=5, suffix=1)
+    assert len(tokens) == 24
+    film = tokens.picture(torch.arange(24.0))
+    assert film.tolist() == [[[6, 7, 8], [9, 10, 11]], [[17, 18, 19], [20, 21, 22]]]
+    assert all(tokens.token(y, x, t) == film[t, y, x] for t in range(2) for y in range(2) for x in range(3))
+
+
+def test_patches_in_another_order():
+    tokens = TokenMap(grid=(2, 3), prefix=1, order=(0, 3, 1, 4, 2, 5))  # column by column
+    picture = tokens.picture(torch.arange(7.0))
+    assert picture.tolist() == [[1, 3, 5], [2, 4, 6]]
+    assert all(tokens.token(y, x) == picture[y, x] for y in range(2) for x in range(3))
+    with pytest.raises(SaccadeError, match="an order of 6 places: expected each of 0 to 5 once"):
+        TokenMap(grid=(2, 3), order=(0, 1, 2, 3, 4, 4))
+
+
+class Patches(nn.Module):
+    """A patch embedding whose tokens attend in an order of their own."""
+
+    def __init__(self, order):
+        super().__init__()
+        self.embed, self.attend, self.order = nn.Conv2d(3, 14, 4, 4), Attend(), order
+        self.cls_token = nn.Parameter(torch.randn(1, 1, 14))
+
+    def forward(self, x):
+        tokens = self.embed(x)
+        tokens = self.order(tokens.flatten(2).transpose(1, 2), *tokens.shape[2:])
+        return self.attend(torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1))
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (lambda t, y, x: t, None),
+        (lambda t, y, x: t.unflatten(1, (y, x)).transpose(1, 2).flatten(1, 2), (0, 5, 1, 6, 2, 7, 3, 8, 4, 9)),
+        (lambda t, y, x: t.flip(1), tuple(range(9, -1, -1))),
+    ],
+)
+def test_the_order_of_patches_is_found_by_changing_them(order, expected):
+    model, picture = Patches(order), torch.rand(2, 3, 9, 21)
+    found = token_map(model, picture, 11)
+    assert (found.grid, found.prefix, found.order) == ((2, 5), 1, expected)
+
+
+def test_an_order_that_is_drawn_anew_is_refused():
+    model = Patches(lambda t, y, x: t[:, torch.randperm(y * x)])
+    picture = torch.rand(1, 3, 8, 12)
+    state = torch.get_rng_state()
+    with pytest.raises(SaccadeError, match="their order changes from run to run"):
+        token_map(model, picture, 7)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_patches_that_were_left_out_are_no_frames():
+    model = VideoMAEModel(VideoMAEConfig(image_size=16, patch_size=4, num_frames=8, tubelet_size=2, **TINY)).eval()
+    film = torch.rand(1, 8, 3, 16, 16)
+    assert token_map(model, film, 64) == TokenMap((4, 4), frames=4)
+    with pytest.raises(SaccadeError, match=r"16 patches in each of 4 steps of time, .* patches may have been left out"):
+        token_map(model, film, 32)

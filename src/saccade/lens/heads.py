@@ -38,7 +38,7 @@ def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
     """Whether queries (b h n k) are channels: as the module was given its picture, h·n of them and k places, and not
     the other way round."""
     (b, h, n, width), first = q.shape, given[0] if given else None
-    if first is None or first.ndim not in (3, 4) or len(first) != b or n != k.shape[2]:
+    if first is None or first.is_nested or first.ndim not in (3, 4) or len(first) != b or n != k.shape[2]:
         return False
     y = first.shape[1:]
     ways = {(y[0], y[1:].numel()), (y[-1], y[:-1].numel())} if first.ndim == 4 else {(y[1], y[0])}  # channels, places
@@ -50,7 +50,7 @@ def _surely(merged: tuple[int, int], q: Tensor, count: int | None, given: Sequen
     b, h = merged
     if b * h != q.shape[0] or count not in (None, h):
         return False
-    first = given[0].shape if given else ()
+    first = given[0].shape if given and not given[0].is_nested else ()
     return count == h or (len(first) == 3 and first[0] == b and h * q.shape[2] == first[2])
 
 

@@ -129,7 +129,8 @@ class Recording:
         if beside is None:
             return
         calls = list(beside.calls)
-        found = beside.put_together(len(frame.inputs[0]) if frame.inputs else None)
+        given = frame.inputs[0] if frame.inputs else None
+        found = beside.put_together(None if given is None or given.is_nested else len(given))
         if self._stream.views is not None:
             for call in found:
                 self._stream.view(call)

@@ -1,5 +1,6 @@
 """Which tokens of a call are patches of a picture, and where: so that a row of weights can be shown as a picture."""
 
+import math
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
+from saccade.lens.patches import Layout, patch_order
 
 # Parameters that are tokens of their own, by the last part of their name: those put before the patches, and those
 # put after them, in the libraries that use the names.
@@ -23,7 +25,10 @@ LAST = ("detection_tokens",)
 @dataclass(frozen=True)
 class TokenMap:
     """Where tokens lie: `prefix` tokens (cls, registers), then `frames` times a grid of (rows, columns) patches, row
-    by row, then `suffix` tokens (of detection, of text).
+    by row, each after `frame_prefix` tokens of its own (camera, registers), then `suffix` tokens (of detection, text).
+
+    order: of patches that lie otherwise, the place of each in the order of their tokens, counted row by row and frame
+    by frame: a permutation of the whole numbers below frames · rows · columns.
 
     Raises SaccadeError for numbers that are none of these.
     """
@@ -32,25 +37,44 @@ class TokenMap:
     prefix: int = 0
     frames: int = 1
     suffix: int = 0
+    frame_prefix: int = 0
+    order: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         try:
             sides = (*map(operator.index, self.grid), operator.index(self.frames))
-            rest = operator.index(self.prefix), operator.index(self.suffix)
+            rest = tuple(map(operator.index, (self.prefix, self.suffix, self.frame_prefix)))
+            order = None if self.order is None else tuple(map(operator.index, self.order))
         except TypeError as error:
             raise SaccadeError(f"{self}: expected whole numbers, grid=(rows, columns)") from error
         if len(sides) != 3 or min(sides) < 1 or min(rest) < 0:
             raise SaccadeError(f"{self}: expected grid=(rows, columns) and frames of 1 or more, the others 0 or more")
+        if order is not None and sorted(order) != list(range(math.prod(sides))):
+            raise SaccadeError(f"an order of {len(order)} places: expected each of 0 to {math.prod(sides) - 1} once")
+        object.__setattr__(self, "order", order)
 
     def __len__(self) -> int:
-        return self.prefix + self.frames * self.grid[0] * self.grid[1] + self.suffix
+        return self.prefix + self.frames * (self.frame_prefix + self._patches) + self.suffix
+
+    @property
+    def _patches(self) -> int:
+        """In a frame."""
+        return self.grid[0] * self.grid[1]
+
+    def _number(self, place: int) -> int:
+        """The token that is the patch at a place of all frames."""
+        frame, patch = divmod(place if self.order is None else self.order.index(place), self._patches)
+        return self.prefix + frame * (self.frame_prefix + self._patches) + self.frame_prefix + patch
 
     def picture(self, values: Shaped[Tensor, "*axes n"]) -> Shaped[Tensor, "*axes y x"]:
-        """Values of all tokens (rows of a call, what its targets receive, a rollout) as pictures: without prefix and
-        suffix, (... rows columns), or (... frames rows columns) of a film."""
+        """Values of all tokens (rows of a call, what its targets receive, a rollout) as pictures: of the patches alone,
+        (... rows columns), or (... frames rows columns) of a film."""
         if values.shape[-1] != len(self):
             raise SaccadeError(f"values of {values.shape[-1]} tokens; {self} has {len(self)}")
-        patches = values[..., self.prefix : len(self) - self.suffix]
+        body = values[..., self.prefix : len(self) - self.suffix].unflatten(-1, (self.frames, -1))
+        patches = body[..., self.frame_prefix :].flatten(-2)
+        if self.order is not None:
+            patches = patches[..., torch.tensor(self.order).argsort().to(values.device)]
         return patches.unflatten(-1, self.grid if self.frames == 1 else (self.frames, *self.grid))
 
     def token(self, row: int, column: int, frame: int = 0) -> int:
@@ -59,7 +83,14 @@ class TokenMap:
                                    ("frame", frame, self.frames)):  # fmt: skip
             if not 0 <= place < sizes:
                 raise SaccadeError(f"{what} {place} of {self}: expected 0 to {sizes - 1}")
-        return self.prefix + (frame * self.grid[0] + row) * self.grid[1] + column
+        return self._number((frame * self.grid[0] + row) * self.grid[1] + column)
+
+    def __repr__(self) -> str:
+        given = {"prefix": self.prefix, "frames": self.frames, "suffix": self.suffix}
+        parts = [f"grid={self.grid}", *(f"{name}={value}" for name, value in given.items())]
+        parts += [f"frame_prefix={self.frame_prefix}"] if self.frame_prefix else []
+        parts += [f"order of {len(self.order)} places"] if self.order is not None else []
+        return f"TokenMap({', '.join(parts)})"
 
 
 def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -> TokenMap:
@@ -69,54 +100,64 @@ def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -
     has (`call.shape[2]`, `call.shape[3]`). The grid is that of the only patch embedding (a convolution whose stride is
     its kernel), or of the only module that has a `grid` method and a `prefix`, as ours have; the prefix is that of
     the parameters that are tokens (`cls_token`, `register_tokens`, ...), which must account for every token that is
-    not a patch.
+    not a patch. Where the model takes a picture alone, it is then run with some patches changed, about log2 of their
+    number times and up to the call at most: which tokens change tells the order of the patches.
 
     Raises SaccadeError, saying what was found and what to give, where these do not settle it: several embeddings,
-    tokens of text, windows, levels of a pyramid.
+    tokens of text, windows, levels of a pyramid, patches left out, an order that is drawn anew in every run.
     """
     if picture.ndim not in (4, 5) or min(picture.shape) < 1:
         raise SaccadeError(f"a picture of shape {tuple(picture.shape)}; expected (b c y x), or a film of five axes")
-    grid, first, last, said = _layout(model, picture)
-    patches = grid[0] * grid[1]
-    among = tokens - first - last
-    frames = among // patches
-    if among < patches or among % patches or (frames > 1 and picture.ndim == 4):
+    layout = _layout(model, picture)
+    (rows, columns), frames = layout.grid, layout.frames
+    among, rest = tokens - layout.first - layout.last, rows * columns * frames
+    if among != rest:
+        film = f" in each of {frames} steps of time" if frames > 1 else ""
         raise SaccadeError(
-            f"where {tokens} tokens of {type(model).__name__} lie cannot be told: {said} for {grid[0]} x {grid[1]} = "
-            f"{patches} patches, {first} tokens before and {last} after them; "
-            "give TokenMap(grid=(rows, columns), prefix=..., suffix=...)"
+            f"where {tokens} tokens of {type(model).__name__} lie cannot be told: {layout.found} for {rows} x "
+            f"{columns} = {rows * columns} patches{film}, {layout.first} tokens before and {layout.last} after them; "
+            "patches may have been left out (masked); give TokenMap(grid=(rows, columns), prefix=..., suffix=...)"
         )
-    return TokenMap(grid, first, frames, last)
+    order = patch_order(model, picture, layout, tokens)
+    return TokenMap(layout.grid, layout.first, frames, layout.last, order=order)
 
 
-def _layout(model: nn.Module, picture: Tensor) -> tuple[tuple[int, int], int, int, str]:
-    """The grid, the tokens before and after it, and where that was found."""
+def _layout(model: nn.Module, picture: Tensor) -> Layout:
     named = [each for each in model.modules() if callable(getattr(each, "grid", None)) and _is_count(each, "prefix")]
     if len(named) == 1 and picture.ndim == 4:
         own: Any = named[0]
         rows, columns = own.grid(picture)
-        return (rows, columns), own.prefix, 0, f"{type(own).__name__} says so"
-    found = dict.fromkeys((name, size) for name, size in _embeddings(model))
-    if len({size for _, size in found}) != 1:
-        names = ", ".join(f"{name} ({y} x {x} pixels)" for name, (y, x) in found) or "none"
+        height, width = picture.shape[2] // rows, picture.shape[3] // columns
+        return Layout((rows, columns), (1, height, width), 1, own.prefix, 0, f"{type(own).__name__} says so")
+    embeddings = list(_embeddings(model))
+    if len({size for _, size, _ in embeddings}) != 1:
+        found = dict.fromkeys((name, size) for name, size, _ in embeddings)
+        names = ", ".join(f"{name} ({y} x {x} pixels)" for name, (_, y, x) in found) or "none"
         raise SaccadeError(
             f"where the tokens of {type(model).__name__} lie cannot be told: one patch embedding (a convolution whose "
             f"stride is its kernel) was expected, found {names}; give TokenMap(grid=(rows, columns), prefix=...)"
         )
-    (name, (height, width)), *_ = found
+    name, (time, height, width), channels = embeddings[0]
     grid = picture.shape[-2] // height, picture.shape[-1] // width
     if min(grid) < 1:
         raise SaccadeError(f"a picture of {tuple(picture.shape[-2:])} pixels is smaller than a patch of {name}")
-    return grid, _tokens(model, FIRST), _tokens(model, LAST), f"the patches of {name} account"
+    frames = 1 if picture.ndim == 4 else picture.shape[_time_axis(picture, channels)] // time
+    first, last = _tokens(model, FIRST), _tokens(model, LAST)
+    return Layout(grid, (time, height, width), frames, first, last, f"the patches of {name} account")
 
 
-def _embeddings(model: nn.Module) -> Iterator[tuple[str, tuple[int, int]]]:
+def _time_axis(film: Tensor, channels: int) -> int:
+    """The axis of time in (b t c y x) or (b c t y x)."""
+    return 1 if film.shape[2] == channels else 2
+
+
+def _embeddings(model: nn.Module) -> Iterator[tuple[str, tuple[int, int, int], int]]:
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d) and module.stride == module.kernel_size:
-            size = module.kernel_size[-2:]
+            time, height, width = (1, *module.kernel_size)[-3:]
             bare = module.padding == "valid" or not any(module.padding)
-            if max(size) > 1 and bare and module.groups == 1:
-                yield name, (size[0], size[1])
+            if max(height, width) > 1 and bare and module.groups == 1:
+                yield name, (time, height, width), module.in_channels
 
 
 def _tokens(model: nn.Module, names: tuple[str, ...]) -> int:

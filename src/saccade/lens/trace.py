@@ -12,7 +12,7 @@ from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens import flow, relevance, rollout, storage, words
 from saccade.lens.beside import check_apart
 from saccade.lens.call import Call
-from saccade.lens.indices import index_of, indices
+from saccade.lens.indices import index_of
 from saccade.lens.names import matches
 from saccade.lens.rollout import Start, Summary, first_row
 from saccade.lens.stream import Stream
@@ -186,10 +186,11 @@ class Trace(Sequence[Call]):
         """
         layers = self._layers("flow")
         (b, _, n, _), place = layers[0].shape, index_of(token)
-        places = [place] * b if place is not None else indices(token, n, "token", "flow").tolist()
-        if len(places) != b or not all(-n <= each < n for each in places):
+        several = list(token) if isinstance(token, (list, tuple, Tensor)) and getattr(token, "ndim", 1) == 1 else []
+        places = [index_of(each) for each in several] if place is None else [place] * b
+        if len(places) != b or not all(each is not None and -n <= each < n for each in places):
             raise SaccadeError(f"flow from token {token!r}: expected the index of one of {n} tokens, or {b} of them")
-        return flow.flow(layers, [each % n for each in places])
+        return flow.flow(layers, [each % n for each in places if each is not None])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write q, k, lse, masks (and v and gradients if kept) of every call to a safetensors file."""

@@ -100,7 +100,7 @@ class _Recorded:
     def of(cls, trace: Trace, edit: str) -> "_Recorded":
         calls: dict[str, list[Call]] = {}
         for call in trace:
-            calls.setdefault(call.name, []).append(call)
+            calls.setdefault(call.name.partition("#")[0], []).append(call)  # an edit counts what is made side by side
         return cls(edit, calls, trace.missed, trace.skipped, len({call.run for call in trace}))
 
     def at(self, site: Site) -> Call:
