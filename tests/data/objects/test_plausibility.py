@@ -142,8 +142,8 @@ def test_small_objects_are_no_shares(tmp_path):
     def corner(annotation, box, size):  # the first pixel, or all of a picture in shares
         annotation["bbox"] = [0, 0, 1, 1]
 
-    dataset = open_objects(changed(tmp_path / "corner", corner), on_error="fail")
-    assert dataset.objects(0).boxes.tolist() == [[0, 0, 1, 1]] * 3
+    with pytest.raises(DataError, match="the first pixel or, as shares of the sides, all of a picture"):
+        open_objects(changed(tmp_path / "corner", corner))
 
 
 def as_corners(annotation, box, size):
@@ -170,6 +170,33 @@ def test_areas_and_pictures_say_what_the_numbers_of_boxes_mean(tmp_path):
 
     assert is_right(open_objects(changed(tmp_path / "area", with_area)))
     assert is_right(open_objects(changed(tmp_path / "alone", as_corners)))
+
+
+@pytest.mark.parametrize("parts", [100, 1000])
+def test_parts_of_the_sides_beside_outlines(tmp_path, parts):
+    def in_parts(annotation, box, size):
+        left, top, right, bottom = (parts * value / size[1 - i % 2] for i, value in enumerate(box))
+        annotation["bbox"] = [left, top, right - left, bottom - top]
+
+    dataset = open_objects(changed(tmp_path / "set", in_parts, outlines=True))
+    assert is_right(dataset)
+    unit = "percent" if parts == 100 else "thousandths"
+    assert any(f"boxes were read as left, top, width, height in {unit} of the sides" in note for note in dataset.notes)
+
+
+def test_boxes_that_contradict_their_pictures_and_may_be_two_things(tmp_path):
+    root = write_voc(tmp_path / "set")
+    for i, size in enumerate(SIZES):
+        rows = "".join(
+            f"<object><name>ant</name><bndbox><xmin>{x}</xmin><ymin>{x + 2}</ymin><xmax>7</xmax><ymax>8</ymax></bndbox>"
+            "</object>"
+            for x in (20, 24)
+        )
+        text = f"<annotation><size><width>{size[1]}</width><height>{size[0]}</height></size>{rows}</annotation>"
+        (root / "Annotations" / f"{'abcde'[i]}.xml").write_text(text)
+    with pytest.raises(DataError, match="do not lie in their pictures as left, top, right, bottom, and all do as left"):
+        open_objects(root)
+    assert findings(root)["boxes implausible"] == "error"
 
 
 def test_corners_that_cannot_be_told_from_sizes_stay_as_the_format_defines(tmp_path):
@@ -320,6 +347,6 @@ def test_a_clean_copy_of_what_another_machine_wrote(tmp_path):
     write_clean(examine(root), tmp_path / "out")
     dataset = open_objects(tmp_path / "out", on_error="fail")
     assert is_right(dataset)
-    assert not any("crowds" in note or "no bbox" in note for note in dataset.notes)
+    assert not any("crowds" in note or "no bbox of" in note for note in dataset.notes)
     file = tmp_path / "out" / "annotations" / "instances.json"
     assert json.loads(file.read_text())["images"][0]["file_name"] == "images/a.png"

@@ -7,6 +7,7 @@ exactly one other.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -25,12 +26,15 @@ FORMS: dict[str, Callable[[Boxes], Boxes]] = {
     ),
 }
 CORNERS, SIZED, CENTRED = FORMS
+# Units of the numbers beside that of the format, in parts of a side.
+UNITS = {"": 0.0, "percent of the sides": 100.0, "thousandths of the sides": 1000.0}
 FORMAT_FORMS = {"COCO": SIZED, "YOLO": CENTRED}
 
 SAMPLE = 2000  # objects whose outlines are compared with their boxes
 NEAR_PIXELS, NEAR_SHARE = 2.0, 0.1  # how far the edges of a box may lie from those of its outline
 BEYOND_PIXELS, BEYOND_SHARE = 2.0, 0.05  # how far a box may reach beyond its picture
-LEAST = 3  # boxes that must contradict the format
+LEAST, BEYOND_LEAST = 3, 0.1  # boxes, and their share, that must contradict the format
+AGREE, AGREE_OWN = 0.9, 0.6  # shares that must agree with another reading, and may with that of the format
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,25 @@ class Evidence:
     outlined: np.ndarray
     outlines: Float[np.ndarray, "m 4"]
 
-    def boxes(self, form: str) -> Boxes:
-        return FORMS[form](self.written)
+    def boxes(self, form: str, unit: str = "") -> Boxes:
+        boxes = FORMS[form](self.written)
+        return boxes if not unit else boxes * np.tile(self.sizes / UNITS[unit], 2)
+
+    def readings(self) -> list["Reading"]:
+        """All that may be meant; that of the format first."""
+        forms = sorted(FORMS, key=lambda form: form != self.form)
+        scaled = bool(len(self.sizes) and np.isfinite(self.sizes).all() and (self.sizes > 1).all())
+        return [Reading(form, unit) for unit in UNITS for form in forms if not unit or scaled]
+
+
+class Reading(NamedTuple):
+    """form: of FORMS. unit: of UNITS."""
+
+    form: str
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.form} in {self.unit}" if self.unit else self.form
 
 
 def gather(annotations: Annotations) -> Evidence:
@@ -83,63 +104,58 @@ def gather(annotations: Annotations) -> Evidence:
     )
 
 
-def other_form(found: Evidence) -> tuple[str, str] | None:
-    """The form that the set agrees with if it contradicts the format's, and how that is known; None if it does not,
-    or if no one form explains the set."""
-    for judge in (_by_outlines, _by_pictures, _by_areas):
-        form, why = judge(found)
-        if form:
-            return (form, why) if form != found.form else None
-    return None
+def other_reading(found: Evidence) -> tuple[Reading | None, str]:
+    """What the set agrees with if it contradicts the format, and how that is known; None where it does not, or where no
+    one reading explains it, with a text if it contradicts the format in most boxes."""
+    if len(found.outlined):
+        return _best(found, _agree_with_outlines, "lie around the outlines")
+    reading, why = _by_pictures(found)
+    if reading is None and not why:
+        reading, why = _best(found, _agree_with_areas, "have the areas that are stated")
+    return reading, why
 
 
-def _by_outlines(found: Evidence) -> tuple[str, str]:
-    share = {form: _agree(found, form) for form in FORMS}
-    if not len(found.outlined):
-        return "", ""
-    best = max(FORMS, key=lambda form: (share[form], form == found.form))
-    if share[best] >= 0.9 and (best == found.form or share[found.form] <= 0.6):
-        return best, f"so they lie around {share[best]:.0%} of the outlines"
-    return "", ""
+def _best(found: Evidence, agree: Callable[[Evidence, Reading], float], what: str) -> tuple[Reading | None, str]:
+    own, *others = found.readings()
+    share = agree(found, own)
+    if share > AGREE_OWN:
+        return None, ""
+    best = max(others, key=lambda reading: agree(found, reading))
+    if agree(found, best) < AGREE:
+        return None, ""
+    return best, f"so {agree(found, best):.0%} of those that can be compared {what}, and otherwise {share:.0%}"
 
 
-def _agree(found: Evidence, form: str) -> float:
+def _agree_with_outlines(found: Evidence, reading: Reading) -> float:
     """Share of the outlines that the boxes lie around."""
-    if not len(found.outlined):
-        return 0.0
-    boxes, sides = found.boxes(form)[found.outlined], np.tile(found.outlines[:, 2:] - found.outlines[:, :2], 2)
+    boxes, sides = found.boxes(*reading)[found.outlined], np.tile(found.outlines[:, 2:] - found.outlines[:, :2], 2)
     unit = np.nan_to_num(np.tile(found.sizes[found.outlined], 2), nan=2.0)
     slack = np.maximum(np.where(unit == 1, 0.01, NEAR_PIXELS), NEAR_SHARE * sides)
     return float((np.abs(boxes - found.outlines) <= slack).all(axis=1).mean())
 
 
-def _by_areas(found: Evidence) -> tuple[str, str]:
-    """From areas that are those of the boxes: a set of outlines states smaller ones, which agree with no form."""
+def _agree_with_areas(found: Evidence, reading: Reading) -> float:
+    """Share of the stated areas that are those of the boxes. Areas of masks are smaller, and agree with no reading;
+    widths and heights say nothing on places."""
     known = np.isfinite(found.areas) & (found.areas > 0)
-    if known.sum() < LEAST:
-        return "", ""
-
-    def agreeing(form: str) -> float:
-        boxes = found.boxes(form)[known]
-        area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        return float((np.abs(area - found.areas[known]) <= 0.02 * found.areas[known] + 1).mean())
-
-    # widths and heights are the same in two of the forms
-    share = {form: agreeing(form) for form in ((found.form, SIZED) if found.form == CORNERS else (found.form, CORNERS))}
-    best = max(share, key=lambda form: (share[form], form == found.form))
-    if share[best] >= 0.95 and (best == found.form or share[found.form] <= 0.5):
-        return best, "so their areas are those that are stated"
-    return "", ""
+    if known.sum() < LEAST or (reading.form == CENTRED) != (found.form == CENTRED):
+        return 0.0
+    boxes = found.boxes(*reading)[known]
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return float((np.abs(area - found.areas[known]) <= 0.02 * found.areas[known] + 1).mean())
 
 
-def _by_pictures(found: Evidence) -> tuple[str, str]:
+def _by_pictures(found: Evidence) -> tuple[Reading | None, str]:
     known = np.isfinite(found.sizes).all(axis=1)
     wrong = {form: _beyond(found.boxes(form), found.sizes)[known] for form in FORMS}
     count, share = int(wrong[found.form].sum()), float(wrong[found.form].mean()) if known.any() else 0.0
     fitting = [form for form in FORMS if form != found.form and not wrong[form].any()]
-    if count >= LEAST and share >= 0.2 and len(fitting) == 1:
-        return fitting[0], f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
-    return "", ""
+    if count < LEAST or share < BEYOND_LEAST or not fitting:
+        return None, ""
+    if len(fitting) == 1:
+        return Reading(fitting[0]), f"so all lie in their pictures, and otherwise {count} of {int(known.sum())} do not"
+    text = f"{count} of {int(known.sum())} boxes do not lie in their pictures as {found.form}, and all do as "
+    return None, (text + " and as ".join(fitting)) if share >= 0.5 else ""
 
 
 def _beyond(boxes: Boxes, sizes: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, "n"]:
@@ -157,18 +173,17 @@ def _written(boxes: Boxes, form: str) -> Boxes:
     return np.concatenate([low if form == SIZED else (low + high) / 2, high - low], axis=1)
 
 
-def change_form(annotations: Annotations, form: str) -> None:
-    """Read all boxes by another form than the format's."""
+def change_reading(annotations: Annotations, reading: Reading) -> None:
+    """Read all boxes otherwise than the format defines."""
     own = FORMAT_FORMS.get(annotations.format, CORNERS)
-
-    def change(boxes: Boxes) -> Boxes:
-        return FORMS[form](_written(boxes, own))
-
     drawn = annotations.format == "YOLO"
     for picture in annotations.pictures:
         rows = [i for i, each in enumerate(picture.objects) if not (drawn and each.shape is not None)]
         if rows:
-            boxes = change(np.array([picture.objects[i].box for i in rows], dtype=np.float64))
+            written = _written(np.array([picture.objects[i].box for i in rows], dtype=np.float64), own)
+            boxes = FORMS[reading.form](written)
+            if reading.unit and picture.size is not None:
+                boxes = boxes * np.array(picture.size[::-1] * 2) / UNITS[reading.unit]
             for i, box in zip(rows, boxes.tolist(), strict=True):
                 picture.objects[i] = replace(picture.objects[i], box=tuple(box))
 

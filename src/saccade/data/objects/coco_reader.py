@@ -159,7 +159,7 @@ class _Reader:
             if key is not None:
                 self.places.setdefault(key, (picture, len(picture.objects) - 1))
         if around:
-            self.result.notes.append(f"{around} objects have no bbox: it was drawn around their outlines")
+            self.result.notes.append(f"{around} objects have no bbox of four numbers: it was drawn around their outlines")
         if any(row.get("keypoints") for row in rows):
             self.result.notes.append("the keypoints of objects are not read, only their boxes and outlines")
 

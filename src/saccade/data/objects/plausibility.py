@@ -13,9 +13,9 @@ from saccade.data.files import escape
 from saccade.data.objects.annotations import Annotations, Problem
 from saccade.data.objects.box_readings import (
     Evidence,
-    change_form,
+    change_reading,
     gather,
-    other_form,
+    other_reading,
     shares_to_pixels,
 )
 from saccade.errors import some_of
@@ -34,14 +34,15 @@ def check_plausible(annotations: Annotations, outlines: bool = False) -> None:
     _check_crowds(annotations)
     if not any(picture.objects for picture in annotations.pictures):
         return
-    _check_units(annotations)
+    _check_units(annotations, outlines)
     found = gather(annotations)
-    other = None if outlines else other_form(found)
-    if other is not None:
-        form, why = other
-        change_form(annotations, form)
-        _reread(annotations, f"boxes were read as {form}, not as {found.form}: {why}")
+    reading, why = (None, "") if outlines else other_reading(found)
+    if reading is not None:
+        change_reading(annotations, reading)
+        _reread(annotations, f"boxes were read as {reading}, not as {found.form}: {why}")
         found = gather(annotations)
+    elif why:
+        _warn(annotations, "boxes implausible", f"{why}; write them as the format defines", fatal=True)
     if not outlines:
         _check_outlines(annotations, found)
     _check_extent(annotations, found)
@@ -97,7 +98,7 @@ def _check_crowds(annotations: Annotations) -> None:
         _warn(annotations, "crowds many", text + "every mask with a hole or in parts so: set iscrowd to 0 if they do")
 
 
-def _check_units(annotations: Annotations) -> None:
+def _check_units(annotations: Annotations, outlines: bool) -> None:
     """Boxes and outlines in shares of the sides where pixels are expected, and the reverse."""
     found = gather(annotations)
     if annotations.normalized:
@@ -119,6 +120,9 @@ def _check_units(annotations: Annotations) -> None:
     elif boxes and not len(found.outlines):
         annotations.normalized = True
         _reread(annotations, "boxes were read as shares of the sides, not as pixels: no coordinate is above 1")
+    elif not outlines and len(found.written) and (found.boxes(found.form) == (0, 0, 1, 1)).all():
+        text = f"all {len(found.written)} boxes are (0, 0, 1, 1), the first pixel or, as shares of the sides, all of a "
+        _warn(annotations, "boxes implausible", text + "picture; boxes in pixels expected", fatal=True)
     elif points := _count_points(found.boxes(found.form)):
         every = points == len(found.written)
         text = f"{'all' if every else points} of {len(found.written)} boxes are smaller than a pixel, as shares of the "
