@@ -147,7 +147,10 @@ def random_split(
     rng, held_out = np.random.default_rng(seed), list[int]()
     for name, members in (groups or {dataset.label: range(len(dataset))}).items():
         if len(members) < 2:
-            raise DataError(f"{name} has one picture; two are needed to hold one out for validation")
+            raise DataError(
+                f"{name} has one picture; two are needed to hold one out for validation: add pictures, or name a "
+                "validation set (--val)"
+            )
         count = min(max(1, round(val_fraction * len(members))), len(members) - 1)
         held_out += sorted(rng.permutation(members)[:count].tolist())
     return dataset.subset(sorted(set(range(len(dataset))) - set(held_out))), dataset.subset(held_out)
