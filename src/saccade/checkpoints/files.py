@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOKENIZER, WEIGHTS
+from saccade.data.output import atomic_folder, output_errors
+from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError
 
 
@@ -86,11 +87,13 @@ def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Ma
     folder = _expand_user(folder)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file, expected a folder to write a checkpoint to")
-    folder.mkdir(parents=True, exist_ok=True)
+    with output_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     name = "open_clip_model.safetensors" if "open_clip_config.json" in configs else "model.safetensors"
-    save_file(weights, folder / name, metadata={"format": "pt"})
-    for file, content in configs.items():
-        (folder / file).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_folder(folder, replace=True) as place:
+        write_tensors(weights, place / name, metadata={"format": "pt"})
+        for file, content in configs.items():
+            (place / file).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _expand_user(path: str | Path) -> Path:

@@ -32,7 +32,7 @@ def val(
 ) -> None:
     console.check_data(data)
     import_library()
-    from saccade.data.output import write_file
+    from saccade.data.output import output_errors, write_file
     from saccade.device import join
     from saccade.tasks.loading import is_public_matcher
 
@@ -40,7 +40,8 @@ def val(
     task_options = options_of(commands, "val_options", options, model)
     place = join(device, precision)
     out = out or Path("runs") / f"val-{task.name}"
-    out.mkdir(parents=True, exist_ok=True)
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     result = commands.evaluate(task, data, split, on_error, place, out, task_options)
     scores = {**result.scores, "notes": result.notes}
     write_file(out / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1).encode())

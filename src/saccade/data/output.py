@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from saccade.data.files import escape
 from saccade.errors import DataError, in_one_line
@@ -37,22 +37,24 @@ def check_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
         raise DataError(f"{escape(out)} is a picture to read; writing there would destroy it: choose another file")
 
 
-def write_file(out: Path, content: bytes) -> None:
-    """Write `content` to `out`, replacing it only once everything is on disk."""
-    with atomic_write(out) as file:
+def write_file(out: Path, content: bytes, durable: bool = True) -> None:
+    """Write `content` to `out`, replacing it only once everything is written: on disk, unless not `durable`."""
+    with atomic_write(out, durable) as file:
         file.write(content)
 
 
-def write_png(out: Path, picture: "Image.Image", **options: Any) -> None:
-    """Write a picture as `write_file` does. options: of Pillow's `save`."""
+def write_png(out: Path, picture: "Image.Image") -> None:
+    """Write one of many pictures, which can be made again after a power cut, in a folder that is made if need be."""
     content = io.BytesIO()
-    picture.save(content, "PNG", **options)
-    write_file(out, content.getvalue())
+    picture.save(content, "PNG")
+    with output_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, content.getvalue(), durable=False)
 
 
 @contextmanager
-def atomic_write(out: Path) -> Iterator[IO[bytes]]:
-    """A temporary file that replaces `out`, once it is on disk, when the context ends without an error.
+def atomic_write(out: Path, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A temporary file that replaces `out` when the context ends without an error: once it is on disk, if `durable`.
 
     Raises DataError if it cannot be created, written or moved; `out` is then as it was before."""
     with output_errors(out):
@@ -64,7 +66,7 @@ def atomic_write(out: Path) -> Iterator[IO[bytes]]:
             try:
                 yield file
                 file.flush()
-                publish(file.name, out)
+                publish(file.name, out, durable)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
@@ -76,15 +78,17 @@ def temporary_file(out: Path) -> IO[bytes]:
         return open(_temporary_name(out), "x+b")
 
 
-def publish(file: str, out: Path) -> None:
-    """Move a finished temporary file to `out`, on disk when this returns, with the permissions of the file it replaces.
-    Raises DataError where that fails."""
+def publish(file: str, out: Path, durable: bool = True) -> None:
+    """Move a finished temporary file to `out`, with the permissions of the file it replaces; if `durable`, it is on
+    disk when this returns. Raises DataError where that fails."""
     with output_errors(out):
-        sync(Path(file))
+        if durable:
+            sync(Path(file))
         if out.exists():
             os.chmod(file, out.stat().st_mode)
         os.replace(file, out)
-        sync(out.parent)
+        if durable:
+            sync(out.parent)
 
 
 @contextmanager
@@ -108,6 +112,22 @@ def atomic_folder(out: Path, replace: bool = False) -> Iterator[Path]:
             sync(out.parent)
     finally:
         shutil.rmtree(place, ignore_errors=True)  # what was written, after an error; else what it replaced
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[None]:
+    """Inside, files are written to `out`, which does not exist or is empty. After an error it is so again.
+
+    Raises DataError if it cannot be made or written to."""
+    made = not out.exists()
+    try:
+        with output_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+            yield
+    except BaseException:
+        for each in [out] if made else list(out.iterdir()) if out.is_dir() else []:
+            shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
+        raise
 
 
 def sweep(out: Path) -> None:
@@ -162,7 +182,7 @@ def _is_part(file: object, out: Path) -> bool:
     if not isinstance(file, (str, bytes)):
         return True
     path = Path(os.fsdecode(file))
-    return path in (out, out.parent) or any(part.startswith(_prefix(out)) for part in path.parts)
+    return path == out.parent or path.is_relative_to(out) or any(part.startswith(_prefix(out)) for part in path.parts)
 
 
 def _replace(new: Path, out: Path) -> None:

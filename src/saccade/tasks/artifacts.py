@@ -14,6 +14,7 @@ from PIL import Image
 
 from saccade.data.files import is_video
 from saccade.data.images import Picture
+from saccade.data.output import output_errors, write_png
 from saccade.data.video import VideoReader
 from saccade.data.video_writer import VideoWriter
 from saccade.errors import DataError
@@ -99,7 +100,7 @@ class DrawingWriter(ArtifactWriter):
         if self._video is not None:
             self._video.add(drawn, frame.time)
         else:
-            drawn.save(self.paths[frame.file])
+            write_png(self.paths[frame.file], drawn)
 
     def _begin(self, frame: Frame) -> None:
         """Finish the video before, open the next one."""
@@ -107,7 +108,8 @@ class DrawingWriter(ArtifactWriter):
         self._file, self._video = frame.file, None
         self._paint = self._painter(frame.video is not None)
         path = self.paths[frame.file]
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         if frame.video is not None:
             self._video = self._open.enter_context(VideoWriter(path, frame.video.rate, frame.video.time_base))
 

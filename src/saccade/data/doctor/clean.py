@@ -16,6 +16,7 @@ from saccade.data.files import escape
 from saccade.data.objects import coco, voc, yolo
 from saccade.data.objects.annotations import AnnotatedObject, AnnotatedPicture, Box, Holed, number
 from saccade.data.objects.voc_xml import Origin
+from saccade.data.output import new_folder
 from saccade.data.split_names import split_role
 from saccade.data.store import FolderStore, join, read_bytes, read_text, relative_to
 from saccade.errors import DataError
@@ -45,12 +46,14 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
     writers = {"COCO": _write_coco, "VOC": _write_voc, "YOLO": _write_yolo}
     if examined.subject.layout is not None and examined.subject.format not in writers:
         raise DataError(f"no clean copy of {examined.subject.format} is written; correct its files, or export COCO")
-    for display, name in _places(examined, parts).items():
-        _write(out, display, read_bytes(store, name))
-    if examined.subject.layout is not None:
-        writers[examined.subject.format](examined, parts, out, changes)
-    if examined.subject.masks is not None:
-        write_masks(examined.subject, parts, out, _write)
+    places = _places(examined, parts)
+    with new_folder(out):
+        for display, name in places.items():
+            _write(out, display, read_bytes(store, name))
+        if examined.subject.layout is not None:
+            writers[examined.subject.format](examined, parts, out, changes)
+        if examined.subject.masks is not None:
+            write_masks(examined.subject, parts, out, _write)
     return dict(changes)
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from PIL import Image
 
 from saccade.data.files import escape
+from saccade.data.output import new_folder
 from saccade.data.scenes import write_coco, write_voc, write_yolo
 from saccade.data.scenes.palette import index_picture
 from saccade.data.scenes.phrasing import draw_caption
@@ -53,7 +54,9 @@ def write_scenes(scenes: Scenes, out: Path, format: Format, frames: int = 16, pr
         "captions": lambda: _captions(scenes, out, indices),
         "films": lambda: _films(scenes, out, frames, indices),
     }
-    return {"films" if format == "films" else "scenes": len(scenes), "objects": writers[format]()}
+    with new_folder(out):
+        objects = writers[format]()
+    return {"films" if format == "films" else "scenes": len(scenes), "objects": objects}
 
 
 def _validation_count(count: int) -> int:
@@ -62,10 +65,11 @@ def _validation_count(count: int) -> int:
 
 
 def _claim(out: Path) -> None:
-    """Create the folder. Existing files are never overwritten."""
+    """Check that the folder is new or empty. Existing files are never overwritten."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
         first = next(out.iterdir(), None)
+    except FileNotFoundError:
+        return
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{escape(out)} is a file, or lies below one; a folder to make was expected") from None
     except OSError as error:

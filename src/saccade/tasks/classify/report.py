@@ -7,6 +7,7 @@ from torch import Tensor
 
 from saccade.data import ImageFolder
 from saccade.data.class_subset import keep_pictures
+from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.options import ClassValOptions, OnError
@@ -44,8 +45,8 @@ def evaluate(
     counts = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
     recall = [correct / total if total else None for correct, total in counts]
     per_class = dict(zip(task.labels, recall, strict=True))
-    draw_confusion(matrix, task.labels).save(out / "confusion.png")
-    draw_calibration(probabilities, labels).save(out / "calibration.png")
+    write_png(out / "confusion.png", draw_confusion(matrix, task.labels))
+    write_png(out / "calibration.png", draw_calibration(probabilities, labels))
     scores = {"pictures": len(labels), "per_class": per_class, "skipped": dataset.skipped}
     names = [name for name in dataset.names if name not in dataset.skipped]
     rows = _rows(names, probabilities, labels, task.labels)

@@ -6,6 +6,7 @@ from typing import Any
 from saccade.data.class_subset import ObjectSubset
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.sets import open_objects
+from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.errors import UsageError, printable
 from saccade.options import OnError
@@ -52,12 +53,12 @@ def evaluate(
     threshold = task.threshold if _keeps(task) or best is None else best.threshold
     scores |= _f1_scores(ranking, threshold)
     notes += _keep(task, best, options)
-    draw_pr_curves(pr_curves(found, truth, task.labels)).save(out / "curves.png")
+    write_png(out / "curves.png", draw_pr_curves(pr_curves(found, truth, task.labels)))
     confusion = detection_confusion(found, truth, task.labels, threshold)
-    draw_detection_confusion(confusion, task.labels, threshold).save(out / "confusion.png")
+    write_png(out / "confusion.png", draw_detection_confusion(confusion, task.labels, threshold))
     read = [i for i in range(len(dataset)) if dataset.names[i] not in dataset.skipped]
     picture = lambda i: dataset.picture(read[i]).image  # noqa: E731
-    draw_mistakes(picture, found, truth, task.labels, threshold).save(out / "mistakes.png")
+    write_png(out / "mistakes.png", draw_mistakes(picture, found, truth, task.labels, threshold))
     scores |= {"pictures": len(truth), "skipped": dataset.skipped}
     rows = [_row(dataset.names[i], one, o, threshold) for i, one, o in zip(read, found, truth, strict=True)]
     per_class = {name: one["mAP50"] for name, one in scores["per_class"].items()}

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from saccade.data import Picture
 from saccade.data.cache import read_or_skip
+from saccade.data.output import write_png
 from saccade.data.pairs import PairSet, StyleSet
 from saccade.data.preprocess import Preprocess
 from saccade.device import Device
@@ -66,7 +67,7 @@ def evaluate_pictures(task: GenerateTask, dataset: PairSet | StyleSet, device: D
     with device.precision():
         bar = tqdm(examples, "painting", unit="pictures", delay=1, disable=None, leave=False)
         painted = [_paint(task, each, seed) for seed, each in enumerate(bar)]
-    _sheet(examples, painted).save(out / "sheet.png")
+    write_png(out / "sheet.png", _sheet(examples, painted))
     truth, encoder = _stack([each.truth for each in examples]), patch_encoder()
     rows = {"": _stack(painted), "copy ": _stack([each.image for each in examples])}
     values = {

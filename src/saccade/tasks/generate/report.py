@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from saccade.data.output import write_png
 from saccade.data.scenes import Scenes
 from saccade.data.scenes.phrasing import Language
 from saccade.device import Device
@@ -63,8 +64,8 @@ def evaluate(
         if not prefix:  # the fonts of a system often lack Korean
             images, scenes = [each.image for each in pictures], [each.image for each in prompts]
             distribution = Distribution.of(images, scenes, world, judge.finder.segmenter)
-            prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]).save(out / "sheet.png")
-    draw_shares(_chart(details)).save(out / "scores.png")
+            write_png(out / "sheet.png", prompt_sheet(pictures[:ON_SHEET], judged.painted[:ON_SHEET]))
+    write_png(out / "scores.png", draw_shares(_chart(details)))
     return Evaluation(
         _scores(details)
         | distribution.scores

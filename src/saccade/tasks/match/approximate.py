@@ -79,5 +79,6 @@ def _build(library: Any, index: PictureIndex, place: Path, stem: str) -> Any:
                 old.unlink()
         unfinished.replace(place)
     except Exception as error:  # usearch raises RuntimeError where a file cannot be written
+        unfinished.unlink(missing_ok=True)
         raise DataError(f"{escape(place)} cannot be written: {in_one_line(error)}") from error
     return graph

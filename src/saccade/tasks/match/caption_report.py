@@ -11,6 +11,7 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.data.cache import read_or_skip
 from saccade.data.captions import CaptionSet
+from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.tasks.commands import Evaluation
 from saccade.tasks.match.captioned import CaptionCandidates, caption_candidates
@@ -47,7 +48,7 @@ def evaluate_captions(
     details = {
         name: summary([values]) | {"chance": expected[name[name.index("recall") :]]} for name, values in hits.items()
     }
-    draw_shares(details).save(out / "scores.png")
+    write_png(out / "scores.png", draw_shares(details))
     bars = {name: one["value"] for name, one in details.items()}
     scores: dict[str, Any] = bars | {f"chance {name}": value for name, value in expected.items()}
     about = {"pictures": sum(sizes), "skipped": readable.skipped, "candidates": [min(sizes), max(sizes)]}

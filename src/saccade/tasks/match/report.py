@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from saccade.data.captions import caption_splits, open_captions
+from saccade.data.output import write_png
 from saccade.data.scenes import Combinations, Scenes
 from saccade.data.scenes.edits import Kind
 from saccade.data.scenes.phrasing import Language
@@ -86,7 +87,7 @@ def evaluate_scenes(task: MatchTask, world: Scenes, device: Device, out: Path) -
         details |= {prefix + name: summary(parts) for name, parts in hits.items()}
     scores: dict[str, Any] = {name: details[name]["value"] for name in details if _is_headline(name)}
     bars = dict(scores)
-    draw_shares({name: details[name] for name in bars}).save(out / "scores.png")
+    write_png(out / "scores.png", draw_shares({name: details[name] for name in bars}))
     fewest, most = world.composition.objects
     scores |= {"pictures": len(world), "skipped": {}, "objects": f"{fewest} to {most}", "details": details}
     return Evaluation(scores, bars)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.data import read_image
+from saccade.data.output import output_errors
 from saccade.errors import DataError
 from saccade.options import OnError
 from saccade.tasks.match.index import Entry, PictureIndex, entries_of, fingerprint
@@ -61,7 +62,8 @@ class IndexUpdate:
             if added:
                 index = index.extend(added, torch.cat(vectors)).select(entries)
             if self.replaced or index.entries != self.stored.entries:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with output_errors(self.file):
+                    self.file.parent.mkdir(parents=True, exist_ok=True)
                 index.save(self.file)
         return index
 

@@ -24,8 +24,7 @@ class MaskWriter(ArtifactWriter):
         path = self.paths[frame.file]
         if frame.video is not None:
             path = path / f"{frame.index:06}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        index_png(result.mask).save(path)
+        output.write_png(path, index_png(result.mask))
 
 
 class CocoWriter(ArtifactWriter):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.class_subset import SegmentSubset
+from saccade.data.output import write_png
 from saccade.data.scenes.segments import SceneSegments
 from saccade.data.segments.sets import open_segments
 from saccade.device import Device
@@ -36,8 +37,8 @@ def evaluate(
         worst.add(i, predicted, truth, dataset.names[i])
         figures = {name: value for name, value in scores.result().items() if name != "per_class"}
         rows.append({"name": dataset.names[i], **figures})
-    draw_segment_confusion(total.confusion, task.labels).save(out / "confusion.png")
-    draw_worst_boundaries(worst, lambda i: dataset.picture(i).image, dataset.names).save(out / "borders.png")
+    write_png(out / "confusion.png", draw_segment_confusion(total.confusion, task.labels))
+    write_png(out / "borders.png", draw_worst_boundaries(worst, lambda i: dataset.picture(i).image, dataset.names))
     result = {**total.result(), "pictures": len(rows), "skipped": dataset.skipped}
     per_class = {name: one["IoU"] for name, one in result["per_class"].items()}
     return Evaluation(result, per_class, rows, [*notes, *dataset.notes])
