@@ -14,6 +14,7 @@ from PIL import Image
 from saccade.data import read_image
 from saccade.data.decoders import FORMATS
 from saccade.data.images import read_size
+from saccade.data.pixels import uint16_to_uint8
 from saccade.errors import DataError
 
 from .conftest import encoded, noise
@@ -308,3 +309,33 @@ def test_sizes_of_invalid_pictures(tmp_path, data, reason):
         read_size(data, "a.png")
     with pytest.raises(DataError, match="does not exist"):
         read_size(tmp_path / "gone.png", "gone.png")
+
+
+def _png(size: tuple[int, int], bits: int, pixels: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", *size, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b""))
+    parts = (
+        struct.pack(">I", len(held)) + kind + held + struct.pack(">I", zlib.crc32(kind + held)) for kind, held in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_sizes_that_a_file_cannot_hold_take_no_memory():
+    for data in (_png((9000, 9000), 16, bytes(99)), b"P5 9000 9000 255\n" + bytes(99)):
+        with pytest.raises(DataError, match=r"bytes cannot hold its 9000 x 9000 pixels"):
+            read_image(data)
+
+
+def test_the_smallest_file_of_a_large_picture_is_read():
+    blank = _png((4096, 2048), 1, b"".join(b"\0" + bytes(512) for _ in range(2048)))
+    assert len(blank) < 4096 * 2048 / 4000
+    assert read_image(blank).image.size == (4096, 2048)
+
+
+def test_pixels_of_16_bits_are_converted_in_strips(monkeypatch):
+    values = np.random.default_rng(0).integers(0, 65536, (37, 41), dtype=np.uint16)
+    whole = uint16_to_uint8(values)
+    assert np.array_equal(whole, np.rint(values / 257).astype(np.uint8))
+    for strip in (1, 41, 100):
+        monkeypatch.setattr("saccade.data.pixels.STRIP", strip)
+        assert np.array_equal(uint16_to_uint8(values), whole)

@@ -17,6 +17,9 @@ if features.check("avif"):
     FORMATS += ("AVIF",)
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")  # ISO/IEC 23008-12
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
+# formats, and compressions of TIFF, whose bytes hold a limited number of pixels: that of LZW with one bit a pixel
+BOUNDED = ("PNG", "BMP", "PPM", "GIF", "raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate")
+MOST_PIXELS = 1 << 15
 RGB = 2  # TIFF's PhotometricInterpretation
 MAX_TIFF_BYTES = 1 << 31
 
@@ -28,7 +31,9 @@ def open_image(source: Path | bytes | IO[bytes], display: str, notes: list[str] 
     Pillow's errors otherwise."""
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return Image.open(file, formats=FORMATS)
+        image = Image.open(file, formats=FORMATS)
+        _check_claim(image, file, display)
+        return image
     except Image.UnidentifiedImageError:
         start = _start(file)
         if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS:
@@ -38,6 +43,21 @@ def open_image(source: Path | bytes | IO[bytes], display: str, notes: list[str] 
         if what := foreign_content(start):
             raise DataError(f"{display} {what}") from None
         raise
+
+
+def _check_claim(image: Image.Image, file: Path | IO[bytes], display: str) -> None:
+    """Raises DataError for more pixels than the bytes of a file can hold: memory for all of them is taken before any is
+    decoded."""
+    if image.format not in BOUNDED and image.info.get("compression") not in BOUNDED:
+        return
+    if isinstance(file, Path):
+        count = file.stat().st_size
+    else:
+        at = file.tell()
+        count = file.seek(0, io.SEEK_END)
+        file.seek(at)
+    if image.width * image.height > MOST_PIXELS * count:
+        raise DataError(f"{display} is damaged: {count} bytes cannot hold its {image.width} x {image.height} pixels")
 
 
 def _start(file: Path | IO[bytes]) -> bytes:

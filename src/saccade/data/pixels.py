@@ -10,6 +10,7 @@ from saccade.errors import DataError
 
 Layout = Literal["hwc", "chw"]
 ROUNDING = 1e-4  # tolerance outside 0..1 for float pictures: the error of a resize in half precision
+STRIP = 1 << 20  # values that are converted at once
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -94,5 +95,10 @@ def unit_to_uint8(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def uint16_to_uint8(array: np.ndarray, white: int = 65535) -> np.ndarray:
-    """0..white -> 0..255, rounded: black and white stay exact."""
-    return np.rint(array.astype(np.float64) * (255 / white)).clip(0, 255).astype(np.uint8)
+    """0..white -> 0..255, rounded: black and white stay exact. In strips: a float of each pixel takes 8 bytes."""
+    pixels = np.empty(array.shape, np.uint8)
+    rows = max(1, STRIP // max(1, array[:1].size))
+    for top in range(0, len(array), rows):
+        strip = array[top : top + rows].astype(np.float64)
+        pixels[top : top + rows] = np.rint(strip * (255 / white)).clip(0, 255)
+    return pixels
