@@ -13,7 +13,7 @@ from saccade.data.objects.run_lengths import area, decode
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.scenes import Scenes
 from saccade.device import join
-from saccade.errors import DataError
+from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.tasks import DetectRecipe, DetectTask, DetectTraining, load
 from saccade.train import TrainConfig, train
@@ -176,3 +176,40 @@ def test_scenes_have_masks_to_learn_from():
     assert batch.targets.masks is not None
     assert batch.targets.masks.planes.amax(dim=(1, 2, 3)).tolist() == batch.targets.valid.sum(dim=1).tolist()
     assert task.loss(task.model, [batch], torch.device("cpu")).isfinite()
+
+
+def test_large_pictures_are_learned_and_found_in_tiles(tmp_path, capsys):
+    data, large = write_blobs(tmp_path / "blobs", 3), tmp_path / "large"
+    for here in data.iterdir():  # four times the picture
+        for file in here.rglob("*.png"):
+            target = large / file.relative_to(data)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(file) as image:
+                wide = Image.new(image.mode, (2 * SIDE, SIDE))
+                wide.paste(image, (SIDE, 0))
+                wide.save(target)
+    task = training(large, tiles=True)
+    assert (task.size, len(task.source), len(task.val_objects)) == ((SIDE, SIDE), 2 * 3, 3)
+    for p in task.model.heads.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    task.save(task.model, tmp_path / "run" / "model", {"mask_mAP": 0.5})
+    model = load(tmp_path / "run")
+    assert isinstance(model, DetectTask)
+    assert model.tiled
+    noise = Image.effect_noise((3 * SIDE, 2 * SIDE), 90).convert("RGB")
+    found = model.predict(noise, threshold=0.0).found
+    assert len(found) > model.model.config.queries  # of one pass
+    assert found.masks[0]["size"] == [2 * SIDE, 3 * SIDE]
+    small = noise.crop((0, 0, SIDE, SIDE))
+    plain = DetectTask(model.model, model.preprocess, "plain", labels=model.labels)
+    assert model.predict(small, 0.0).to_dict() == plain.predict(small, 0.0).to_dict()
+    noise.save(tmp_path / "noise.png")
+    run("look", tmp_path / "noise.png", "--model", tmp_path / "run", "--threshold", 0.01, "--out", tmp_path / "a.html")
+    assert "in tiles" in "".join(capsys.readouterr())
+
+
+def test_tiles_are_for_masks_of_pictures(tmp_path):
+    with pytest.raises(SaccadeError, match="--tiles needs --masks"):
+        training(write_blobs(tmp_path / "blobs", 3), tiles=True, masks=False)
+    with pytest.raises(SaccadeError, match="scenes are drawn"):
+        DetectTraining(Scenes(8, SIDE), Scenes(3, SIDE), recipe(tiles=True))

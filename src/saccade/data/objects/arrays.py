@@ -56,6 +56,8 @@ def to_object_arrays(
 def with_planes(objects: ObjectAnnotations, name: str) -> ObjectAnnotations:
     """Masks as `MaskPlanes`. Raises DataError, with the name of the picture, for objects without masks."""
     masks = objects.masks
+    if objects.planes is not None:
+        return objects
     if masks is None and len(objects):
         raise DataError(f"{name}: not all of its objects have outlines, and masks are to be learned; leave out --masks")
     masks = torch.zeros(0, *objects.size, dtype=torch.bool) if masks is None else masks

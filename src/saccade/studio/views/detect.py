@@ -42,4 +42,7 @@ class DetectView(ObjectsView, EncoderView):
         prediction = task.named(found, picture)
         decoder = DetectorTrace(run.trace, run.grid, 0, run.out.logits[-1].shape[1])
         targets = object_targets(task.labels, prediction, boxes / edges, proposed, decoder, threshold)
+        height, width = picture.image.height, picture.image.width
+        if task.tiled and max(height, width) > max(task.preprocess.size):
+            targets.notes.append("objects are of one pass over the whole picture; predict finds them in tiles")
         return prediction, targets, targets.notes

@@ -1,5 +1,7 @@
 """Masks of detected objects, in the pixels of their picture."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -28,14 +30,21 @@ class _Window(NamedTuple):
     top: int
 
 
+class Candidate(NamedTuple):
+    """An object before overlaps are resolved. row: among the detections it comes from. mask: in the window of the
+    picture whose first pixel is at (left, top)."""
+
+    row: int
+    score: float
+    mask: Bool[Tensor, "rows columns"]
+    left: int
+    top: int
+
+
 def add_masks(
     found: Detections, masks: MaskFeatures, index: int, placement: Placement, size: tuple[int, int]
 ) -> Detections:
     """The objects of one picture with their masks and the boxes around these, in its pixels, by descending score.
-
-    The score is multiplied by the mean probability of the mask's pixels, which tells good masks from bad ones
-    (Mask2Former, Cheng et al. 2022, 3.3). A pixel belongs to the object of highest score whose mask holds it, so no
-    two masks overlap; an object of which less than half is left is left out.
 
     Args:
         found: boxes in pixels of the input, with `queries`.
@@ -43,31 +52,48 @@ def add_masks(
         placement: from the pixels of the picture to those of the input.
         size: (height, width) of the picture.
     """
+    return resolve(found, candidates(found, masks, index, placement, size), size)
+
+
+def candidates(
+    found: Detections, masks: MaskFeatures, index: int, placement: Placement, size: tuple[int, int]
+) -> list[Candidate]:
+    """The masks of the objects of one picture, which may overlap. Arguments as of `add_masks`.
+
+    The score is multiplied by the mean probability of the mask's pixels, which tells good masks from bad ones
+    (Mask2Former, Cheng et al. 2022, 3.3)."""
     assert found.queries is not None
     kept = (found.scores >= LEAST_SCORE).nonzero().flatten()
     windows = _windows(masks.pixels[index], masks.queries[index][found.queries[kept]], found.boxes[kept])
     quality = torch.stack([_quality(window.logits) for window in windows]).cpu() if windows else torch.zeros(0)
-    scores = found.scores[kept] * quality
-    order = scores.argsort(descending=True, stable=True)
-    numbers, chosen, boxes = torch.zeros(size, dtype=torch.int16), list[int](), list[list[int]]()
-    for i in order.tolist():
-        drawn = _drawn(windows[i], placement, size)
-        if drawn is None:
-            continue
-        inside, (rows, columns) = drawn
-        part = numbers[rows, columns]
-        visible = inside & (part == 0)
-        if visible.any() and visible.sum() >= VISIBLE * inside.sum():
-            chosen.append(i)
+    scores = (found.scores[kept] * quality).tolist()
+    result = []
+    for i, score, window in zip(kept.tolist(), scores, windows, strict=True):
+        drawn = _drawn(window, placement, size)
+        if drawn is not None:
+            result.append(Candidate(i, score, *drawn))
+    return result
+
+
+def resolve(found: Detections, some: Sequence[Candidate], size: tuple[int, int]) -> Detections:
+    """Detections without overlaps: a pixel belongs to the object of highest score whose mask holds it, and an object of
+    which that leaves less than half is left out. size: (height, width) of the picture."""
+    numbers, chosen, boxes = torch.zeros(size, dtype=torch.int16), list[Candidate](), list[list[int]]()
+    for each in sorted(some, key=lambda candidate: -candidate.score):
+        rows, columns = each.mask.shape
+        part = numbers[each.top : each.top + rows, each.left : each.left + columns]
+        visible = each.mask & (part == 0)
+        if visible.any() and visible.sum() >= VISIBLE * each.mask.sum():
+            chosen.append(each)
             part[visible] = len(chosen)
-            boxes.append(_around(visible, rows.start, columns.start))
-    at = kept[chosen]
+            boxes.append(_around(visible, each.top, each.left))
+    at = torch.tensor([each.row for each in chosen], dtype=torch.long)
     return replace(
         found if found.relations is None else _renumbered(found, at),
         boxes=torch.tensor(boxes, dtype=torch.float32).view(-1, 4),
-        scores=scores[chosen],
+        scores=torch.tensor([each.score for each in chosen]),
         labels=found.labels[at],
-        queries=found.queries[at],
+        queries=None if found.queries is None else found.queries[at],
         masks=tuple(encode_numbers(numbers, len(chosen))),
     )
 
@@ -118,26 +144,28 @@ def _quality(logits: Float[Tensor, "rows columns"]) -> Float[Tensor, ""]:
     return (logits.sigmoid() * inside).sum() / inside.sum().clamp(min=1)
 
 
-def _drawn(window: _Window, placement: Placement, size: tuple[int, int]) -> tuple[Tensor, tuple[slice, slice]] | None:
-    """The mask of a window in the pixels of the picture, and where; None if no pixel's centre lies in it.
+def _drawn(
+    window: _Window, placement: Placement, size: tuple[int, int]
+) -> tuple[Bool[Tensor, "rows columns"], int, int] | None:
+    """The mask of a window in the pixels of the picture, and its left and top; None if no pixel's centre lies in it.
 
     Logits are interpolated at the centres of the picture's pixels, so that an outline is as fine as the picture."""
     high, wide = window.logits.shape
     axes = []
     for start, count, scale, offset, side in (
-        (window.top, high, placement.scale_y, placement.offset_y, size[0]),
         (window.left, wide, placement.scale_x, placement.offset_x, size[1]),
+        (window.top, high, placement.scale_y, placement.offset_y, size[0]),
     ):
-        first = max(0, -int(-((start - offset) / scale - 0.5) // 1))  # first pixel whose centre is in the window
-        last = min(side, int(((start + count - offset) / scale - 0.5) // 1) + 1)
+        first = max(0, math.ceil((start - offset) / scale - 0.5))  # first pixel whose centre is in the window
+        last = min(side, math.floor((start + count - offset) / scale - 0.5) + 1)
         if last <= first:
             return None
         centres = (torch.arange(first, last, dtype=torch.float64) + 0.5) * scale + offset
-        axes.append((first, last, ((centres - start) / count * 2 - 1).float()))
-    (top, bottom, v), (left, right, u) = axes
+        axes.append((first, ((centres - start) / count * 2 - 1).float()))
+    (left, u), (top, v) = axes
     grid = torch.stack(torch.meshgrid(v, u, indexing="ij")[::-1], dim=-1)[None].to(window.logits.device)
     fine = F.grid_sample(window.logits[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
-    return (fine > 0).cpu(), (slice(top, bottom), slice(left, right))
+    return (fine > 0).cpu(), left, top
 
 
 def _around(mask: Bool[Tensor, "rows columns"], top: int, left: int) -> list[int]:

@@ -51,8 +51,8 @@ def limit_notes(scores: dict[str, Any]) -> list[str]:
     if most == MAX_DETECTIONS:
         return []
     return [
-        f"a picture has {most} objects of a class: mask mAP counts the {most} best detections of a picture, and box mAP "
-        f"{MAX_DETECTIONS}, as COCO does"
+        f"a picture has {most} objects of a class: mask mAP counts the {most} best detections of a picture, and box "
+        f"mAP {MAX_DETECTIONS}, as COCO does"
     ]
 
 

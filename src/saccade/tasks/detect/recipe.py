@@ -25,6 +25,9 @@ class DetectRecipe(PictureRecipe):
     """Object queries: the most objects that can be found in one picture."""
     masks: bool = False
     """Learn the outline of each object too; all objects of the data must have one."""
+    tiles: bool = False
+    """Cut pictures that are larger than `size` into overlapping tiles of that side, in training and in prediction, so
+    that small objects keep their size. With --masks."""
     decoder_depth: Annotated[int, Field(gt=0)] = 3
     """Decoder blocks."""
     progressive_resize: bool = False

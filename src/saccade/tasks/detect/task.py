@@ -20,8 +20,9 @@ from saccade.device import Device
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.models.masks import MaskFeatures
 from saccade.ops.boxes import cxcywh_to_xyxy
-from saccade.tasks.detect.instances import add_masks
+from saccade.tasks.detect.instances import add_masks, candidates
 from saccade.tasks.detect.result import Detection, Detections
+from saccade.tasks.detect.tiled import Found, detect_tiled
 from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures, not_finite
 
 THRESHOLD = 0.5  # of models that keep none
@@ -132,13 +133,32 @@ class DetectTask(BaseDetectTask, TrainedTask):
         """The mean of the patches: no single token represents the picture."""
         return "mean"
 
+    @property
+    def tiled(self) -> bool:
+        """Whether pictures that are larger than its input are taken in tiles, as it was trained."""
+        return self.masks and self.card.get("tiles") is True
+
     @torch.no_grad()
     def detect(self, pictures: list[Picture]) -> list[Detections]:
+        if self.tiled:
+            return detect_tiled(pictures, max(self.preprocess.size), self._candidates)
+        output, found = self._proposed(pictures)
+        return [self.to_picture(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
+
+    def _proposed(self, pictures: list[Picture]) -> tuple[DetectorOutput, list[Detections]]:
         device = next(self.model.parameters()).device
         inputs = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
         output = self.model.eval()(inputs)
-        found = postprocess(output, self.preprocess.size)
-        return [self.to_picture(*each, output.masks, i) for i, each in enumerate(zip(found, pictures, strict=True))]
+        return output, postprocess(output, self.preprocess.size)
+
+    def _candidates(self, pictures: list[Picture]) -> list[Found]:
+        output, proposed = self._proposed(pictures)
+        assert output.masks is not None
+        found = []
+        for i, (one, picture) in enumerate(zip(proposed, pictures, strict=True)):
+            size = (picture.image.height, picture.image.width)
+            found.append((one, candidates(one, output.masks, i, self.preprocess.placement(*size), size)))
+        return found
 
     def to_picture(
         self, found: Detections, picture: Picture, masks: MaskFeatures | None = None, index: int = 0

@@ -11,10 +11,12 @@ from saccade.data.objects import ObjectSet
 from saccade.data.objects.arrays import to_object_arrays
 from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.run_lengths import RunLengths
+from saccade.data.objects.tiles import TiledObjects
 from saccade.data.placement import Placement
 from saccade.data.preprocess import Preprocess
 from saccade.data.scenes import Scenes
 from saccade.device import Device
+from saccade.errors import SaccadeError
 from saccade.models.detector import Detector, DetectorConfig, DetectorOutput
 from saccade.tasks.base import Task
 from saccade.tasks.detect.batches import (
@@ -56,6 +58,9 @@ class DetectTraining(SourceTraining):
             self.selection_metric = "mask_mAP"
         self.relations = train.relations
         self._identity.insert(1, self.relations)
+        if recipe.tiles:
+            train, val = _in_tiles(train, recipe), _in_tiles(val, recipe)
+            self.about["tiles"] = True
         if isinstance(train, Scenes):
             size = train.size
             check_scene_size(size, recipe)
@@ -158,6 +163,14 @@ class DetectTraining(SourceTraining):
         """The task around a network."""
         assert isinstance(model, Detector)
         return DetectTask(model, self.preprocess, name, labels=self.labels, relations=self.relations)
+
+
+def _in_tiles(data: ObjectSet, recipe: DetectRecipe) -> TiledObjects:
+    if not recipe.masks:
+        raise SaccadeError("--tiles needs --masks, by which objects that lie in several tiles are joined")
+    if isinstance(data, Scenes):
+        raise SaccadeError("--tiles: scenes are drawn at --size; leave it out")
+    return TiledObjects(data, recipe.size)
 
 
 def _from_tables(
