@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 
 from saccade.data import output, tensor_files
@@ -157,3 +158,32 @@ def test_a_cell_is_no_formula(text):
 @pytest.mark.parametrize("text", ["", "a.png", "a=b", "1-2", "'=1", " =1", "고양이"])
 def test_other_cells_stay(text):
     assert output.csv_cell(text) == text
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_folder_that_could_not_be_filled_is_as_it_was(tmp_path, made):
+    out = tmp_path / "below" / "set"
+    if not made:
+        out.mkdir(parents=True)
+    kept = "nothing of it is left" if made else "what was there before is kept"
+    with pytest.raises(DataError, match=f"set cannot be written .*{kept}"), output.new_folder(out):
+        (out / "images").mkdir()
+        (out / "images" / "0.png").write_bytes(b"half")
+        (out / "list.txt").write_bytes(b"0")
+        full()
+    assert out.exists() is not made
+    assert list((tmp_path / "below").rglob("*")) == ([] if made else [out])
+    with output.new_folder(out):
+        (out / "list.txt").write_bytes(b"0")
+    assert os.listdir(out) == ["list.txt"]
+
+
+def test_pictures_are_written_whole_in_folders_that_are_made(tmp_path, monkeypatch):
+    out = tmp_path / "a" / "b.png"
+    output.write_png(out, Image.new("RGB", (3, 2), (1, 2, 3)))
+    assert Image.open(out).getpixel((0, 0)) == (1, 2, 3)
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DataError, match=r"b\.png cannot be written there .*what was there before is kept"):
+        output.write_png(out, Image.new("RGB", (3, 2)))
+    assert Image.open(out).getpixel((0, 0)) == (1, 2, 3)
+    assert os.listdir(tmp_path / "a") == ["b.png"]

@@ -120,14 +120,14 @@ def new_folder(out: Path) -> Iterator[None]:
 
     Raises DataError if it cannot be made or written to."""
     made = not out.exists()
-    try:
-        with output_errors(out):
+    with output_errors(out):
+        try:
             out.mkdir(parents=True, exist_ok=True)
             yield
-    except BaseException:
-        for each in [out] if made else list(out.iterdir()) if out.is_dir() else []:
-            shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            for each in [out] if made else list(out.iterdir()) if out.is_dir() else []:
+                shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
+            raise
 
 
 def sweep(out: Path) -> None:
