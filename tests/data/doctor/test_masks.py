@@ -131,7 +131,10 @@ def test_unreadable_files(tmp_path):
     assert found(root) == {"assumed": 1}
 
 
-@pytest.mark.parametrize("kinds", [("mask", "no_mask"), ("mask", "face"), ("labels", "other")])
+@pytest.mark.parametrize(
+    "kinds",
+    [("mask", "no_mask"), ("mask", "face"), ("labels", "other"), ("target", "one", "two"), ("w", "x", "y")],
+)
 def test_classes_called_mask_are_classes(tmp_path, kinds):
     for i, kind in enumerate(kinds):
         (tmp_path / "set" / kind).mkdir(parents=True)

@@ -17,6 +17,7 @@ from saccade.data.segments.pairs import Pairs, pair, root_of, split_of
 from saccade.data.segments.split_lists import Finder, find_lists, listed
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, relative_to
+from saccade.errors import DataError
 
 
 @dataclass
@@ -55,7 +56,9 @@ class MaskLayout:
 
     @cached_property
     def decision(self) -> LabelMapChoice:
-        """How masks are read, the same for all splits."""
+        """How masks are read, the same for all splits. Raises DataError where that is not certain."""
+        if self.paired.conflict:
+            raise DataError(f"{self.store.label}: {self.paired.conflict}")
         if self.paired.objects is not None:
             return object_label_map(self.store, self.paired.objects, self.class_lists)
         pairs = [(name, mask) for name, mask in self.paired.mask_of.items() if mask]
@@ -161,11 +164,16 @@ def plausible(layout: MaskLayout) -> bool:
     """Whether it is a set of masks, and not one for classification with a class named "mask"."""
     if layout.paired.certain:
         return True
+    if layout.paired.conflict:
+        return False
     for mask in [mask for mask in layout.paired.mask_of.values() if mask][:3]:
         source = layout.store.read(mask)
         if Path(mask).suffix.lower() not in (".png", ".gif", ".bmp", ".tif", ".tiff"):
             return False
-        pixels = read_mask(source, mask)
+        try:
+            pixels = read_mask(source, mask)
+        except DataError:  # reported by the reader of either kind
+            continue
         if pixels.colours is not None and len(set(pixels.colours.ravel().tolist())) > 256:
             return False
     return True

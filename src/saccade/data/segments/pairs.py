@@ -24,7 +24,8 @@ class Pairs:
     """mask_of: picture -> mask, in natural order, "" for none. masks: those without a picture. kind: the word in the
     names of mask folders ("mask", "annot"), "" if masks and pictures are in the same folders. certain: whether names
     show unambiguously that these are masks. objects: of pictures with several masks,
-    of which `mask_of` has the first. notes: on folders that were left out."""
+    of which `mask_of` has the first. notes: on folders that were left out. conflict: why pictures and masks cannot be
+    told apart, "" for none."""
 
     mask_of: dict[str, str]
     masks: list[str]
@@ -32,12 +33,11 @@ class Pairs:
     certain: bool
     objects: ObjectMasks | None = None
     notes: list[str] = field(default_factory=list)
+    conflict: str = ""
 
 
 def pair(store: Store) -> Pairs | None:
-    """Match pictures and masks of a store; None if there are no masks.
-
-    Raises DataError if two pictures have the same mask, and nothing says which of them is the picture."""
+    """Match pictures and masks of a store; None if there are no masks."""
     found = sorted((name for name in store.files if is_picture(name)), key=natural_key)
     left = [name for name in found if names.is_companion(name)]
     pictures, masks = list[NamedFile](), list[NamedFile]()
@@ -167,7 +167,7 @@ def _index(masks: list[NamedFile]) -> tuple[dict[Key, str], dict[str, set[str]]]
 def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> list[str]:
     """Remove all but one of the pictures that have the same mask, and the folders that they are in.
 
-    Raises DataError if neither names nor colours say which of them is the picture."""
+    Where neither names nor colours say which of them is the picture, that is the conflict of the pairs."""
     of_mask: dict[str, list[NamedFile]] = {}
     for each in pictures:
         if best.mask_of[each.name]:
@@ -183,10 +183,11 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
         if len({parent_folder(each.name) for each in near}) > 1:
             near = [each for each in near if not few_colours(store, each.name)] or near
             if len({parent_folder(each.name) for each in near}) > 1:
-                raise DataError(
+                best.conflict = (
                     f"{escape(near[0].name)} and {escape(near[1].name)} have the same mask, {escape(mask)}; one "
                     "picture a mask expected: keep the folder of the pictures, or name it images"
                 )
+                return []
         here = parent_folder(near[0].name)
         folders |= {parent_folder(each.name) for each in rivals} - {here}
         left += [each.name for each in near[1:]]  # of one name, with other suffixes
