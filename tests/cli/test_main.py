@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -194,9 +195,33 @@ def test_ctrl_c_while_the_library_is_loaded_is_one_line(tmp_path, module):
     assert (completed.returncode, completed.stdout, completed.stderr) == (130, "", "saccade: interrupted\n")
 
 
-def test_loading_the_commands_leaves_ctrl_c_as_it_was():
-    import signal
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device to write to")
+def test_a_full_disk_behind_standard_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "saccade", "models"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=240, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("saccade: standard output, or a temporary file, cannot be written (No space left")
+    assert len(done.stderr.splitlines()) == 1
 
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGTERM, "terminated"), (signal.SIGHUP, "the terminal closed")])
+def test_a_terminated_command_leaves_nothing_half_written(saccade, model, red, monkeypatch, tmp_path, number, said):
+    from saccade.data import output
+
+    def write(file, out, durable=True):
+        signal.raise_signal(number)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(output, "publish", write)
+    done = saccade("predict", red, "--model", model, "--json", "--out", "result.json")
+    assert (done.code, done.err) == (128 + number, f"saccade: {said}\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["red.png"]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_loading_the_commands_leaves_ctrl_c_as_it_was():
     from saccade.cli.interrupt import interruptible
 
     before = signal.getsignal(signal.SIGINT)

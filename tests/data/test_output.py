@@ -160,17 +160,22 @@ def test_other_cells_stay(text):
     assert output.csv_cell(text) == text
 
 
+def fill_in_part(out):
+    with output.new_folder(out):
+        (out / "images").mkdir()
+        (out / "images" / "0.png").write_bytes(b"half")
+        (out / "list.txt").write_bytes(b"0")
+        full()
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_folder_that_could_not_be_filled_is_as_it_was(tmp_path, made):
     out = tmp_path / "below" / "set"
     if not made:
         out.mkdir(parents=True)
     kept = "nothing of it is left" if made else "what was there before is kept"
-    with pytest.raises(DataError, match=f"set cannot be written .*{kept}"), output.new_folder(out):
-        (out / "images").mkdir()
-        (out / "images" / "0.png").write_bytes(b"half")
-        (out / "list.txt").write_bytes(b"0")
-        full()
+    with pytest.raises(DataError, match=f"set cannot be written .*{kept}"):
+        fill_in_part(out)
     assert out.exists() is not made
     assert list((tmp_path / "below").rglob("*")) == ([] if made else [out])
     with output.new_folder(out):

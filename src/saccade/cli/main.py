@@ -1,5 +1,6 @@
 """The command `saccade`: its subcommands, and how errors are reported."""
 
+import errno
 import inspect
 import os
 import signal
@@ -161,6 +162,9 @@ def _report(error: BaseException) -> tuple[int, str]:
         return 128 + getattr(interruption, "number", signal.SIGINT), str(interruption) or "interrupted"
     if isinstance(error, MemoryError | RuntimeError) and any(sign in f"{text} ".lower() for sign in _OUT_OF_MEMORY):
         return 1, "there is not enough memory for this: smaller pictures (--size) or batches (--batch) need less"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or "standard output, or a temporary file,"
+        return 1, f"{place} cannot be written ({error.strerror}): free some space, then run it again"
     if isinstance(error, OSError | ValidationError):
         return 1, text
     text = f"{type(error).__name__}: {in_one_line(error)}"
