@@ -91,7 +91,7 @@ BINARY = {
 }
 
 _EXPORT = "export it as COCO JSON"
-_DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro) makes COCO JSON of it"
+_DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro[cli]) makes COCO JSON of it"
 # format -> tasks that read it, and the advice for the others
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "COCO JSON": (("detect", "segment"), ""),

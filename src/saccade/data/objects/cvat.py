@@ -8,7 +8,7 @@ import numpy as np
 
 from saccade.data.files import escape
 from saccade.data.objects.annotations import Box, Problem, number
-from saccade.data.objects.outlines import Outline
+from saccade.data.objects.outlines import Outline, outline_box
 from saccade.data.objects.picture_names import PictureNames, nearest_role
 from saccade.data.objects.shapes import (
     Drawn,
@@ -84,7 +84,14 @@ def _shapes(image: Element, place: str, result: Drawn) -> list[Shape]:
             found.append(Shape(where, label_name(each.get("label")), box, outline))
         except DataError as error:
             result.problems.append(Problem("annotation broken", f"{place}, shape {i}", f"{place}, shape {i} {error}"))
-    return found
+    # some tools write an object twice: its box, and its mask
+    outlined = {_place(each) for each in found if each.outline is not None}
+    return [each for each in found if each.outline is not None or _place(each) not in outlined]
+
+
+def _place(shape: Shape) -> tuple[str, ...]:
+    """The label and the box of a shape, to the pixel."""
+    return shape.label, *(f"{value:.0f}" for value in shape.box)
 
 
 def _numbers(each: Element, *keys: str) -> list[float]:
@@ -137,7 +144,8 @@ def _mask(each: Element, image: Element) -> tuple[Box, Outline | None]:
         raise DataError(f"has a mask that reaches beyond its picture of {size[1]} x {size[0]} pixels")
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, np.array(runs, dtype=np.int64)).reshape(int(height), int(width))
     columns, rows = np.nonzero(inside.T)
-    return box, _run_lengths((columns + int(left)) * size[0] + rows + int(top), size)
+    outline = _run_lengths((columns + int(left)) * size[0] + rows + int(top), size)
+    return (outline_box(outline) or box) if outline else box, outline  # some tools write masks of the whole picture
 
 
 def _run_lengths(ones: np.ndarray, size: tuple[int, int]) -> Outline | None:

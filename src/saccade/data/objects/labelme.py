@@ -19,7 +19,7 @@ from saccade.data.objects.shapes import (
     polygon,
     size_of,
 )
-from saccade.data.recognise import recognise
+from saccade.data.recognise import UNKNOWN, recognise
 from saccade.data.split_names import sibling_roles
 from saccade.data.store import Store, parent_folder, read_bytes
 from saccade.errors import DataError, in_one_line
@@ -30,8 +30,10 @@ LINES = ("line", "linestrip", "point", "points")  # shapes without an area
 
 def find(store: Store) -> Shapes | None:
     """Detect the set in a store; None if there is none."""
-    files = next((each.files for each in recognise(store) if each.format == FORMAT), None)
-    return Shapes(store, "", "LabelMe JSON", files, load) if files else None
+    found = {each.format: each.files for each in recognise(store)}
+    folders = set(map(parent_folder, found.get(FORMAT, ())))
+    broken = [name for name in found.get(UNKNOWN[".json"], ()) if parent_folder(name) in folders]  # among the others
+    return Shapes(store, "", FORMAT, [*found[FORMAT], *broken], load) if folders else None
 
 
 def load(store: Store, files: list[str]) -> Drawn:
