@@ -34,8 +34,10 @@ def check_plausible(annotations: Annotations, outlines: bool = False) -> None:
     _check_crowds(annotations)
     if not any(picture.objects for picture in annotations.pictures):
         return
-    _check_units(annotations, outlines)
     found = gather(annotations)
+    _check_units(annotations, found, outlines)
+    if annotations.reread:
+        found = gather(annotations)
     reading, why = (None, "") if outlines else other_reading(found)
     if reading is not None:
         change_reading(annotations, reading)
@@ -45,7 +47,7 @@ def check_plausible(annotations: Annotations, outlines: bool = False) -> None:
         _warn(annotations, "boxes implausible", f"{why}; write them as the format defines", fatal=True)
     if not outlines:
         _check_outlines(annotations, found)
-    _check_extent(annotations, found)
+        _check_extent(annotations, found)
 
 
 def query_note(counts: list[int], queries: int) -> str:
@@ -98,9 +100,8 @@ def _check_crowds(annotations: Annotations) -> None:
         _warn(annotations, "crowds many", text + "every mask with a hole or in parts so: set iscrowd to 0 if they do")
 
 
-def _check_units(annotations: Annotations, outlines: bool) -> None:
+def _check_units(annotations: Annotations, found: Evidence, outlines: bool) -> None:
     """Boxes and outlines in shares of the sides where pixels are expected, and the reverse."""
-    found = gather(annotations)
     if annotations.normalized:
         if len(found.written) and _is_pixels(found.boxes(found.form)):
             annotations.normalized = False
