@@ -20,7 +20,7 @@ def detector(tmp_path):
 
 @pytest.fixture
 def own(saccade, detector, tmp_path):
-    """Pictures whose objects are what the detector finds with its three highest scores; all scores, and where to cut."""
+    """Pictures whose objects are what the detector finds with its three highest scores; all scores, and a cut."""
     (tmp_path / "set").mkdir()
     for i, color in enumerate(("red", "green", "blue")):
         tiny.picture(color, seed=i, size=(80, 64)).save(tmp_path / "set" / f"{i + 1}.png")
