@@ -6,7 +6,16 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
-from transformers import SamVisionConfig, SamVisionModel, SwinConfig, SwinModel, Swinv2Config, Swinv2Model
+from transformers import (
+    MobileViTConfig,
+    MobileViTModel,
+    SamVisionConfig,
+    SamVisionModel,
+    SwinConfig,
+    SwinModel,
+    Swinv2Config,
+    Swinv2Model,
+)
 
 from saccade.errors import CheckpointError, SaccadeError
 from saccade.lens import Trace, watch
@@ -215,3 +224,56 @@ def test_swin_v2_of_transformers_which_attends_in_separate_operations():
     torch.testing.assert_close(
         call.at(1, 6, 5), windows.row(folded, maps[0].view_as(call.weights())[folded, :, token]), rtol=0, atol=1e-5
     )
+
+
+class MergingWindows(nn.Module):
+    """Windows of 2 x 2 after neighbours of a map were merged, 2 x 2 of them into one token (Swin: section 3.1)."""
+
+    def __init__(self, across=False):
+        super().__init__()
+        self.norm, self.reduce, self.across = nn.LayerNorm(24), nn.Linear(24, 6), across
+
+    def forward(self, x):  # (b y x c)
+        b, y, width, c = x.shape
+        order = (0, 3, 1, 4, 2, 5) if self.across else (0, 1, 3, 4, 2, 5)  # across: rows and columns change places
+        x = x.reshape(b, y // 2, 2, width // 2, 2, c).permute(*order).flatten(3)
+        x = self.reduce(self.norm(x))
+        b, y, width, c = x.shape
+        x = x.view(b, y // 2, 2, width // 2, 2, c).transpose(2, 3).reshape(-1, 4, 2, 3).transpose(1, 2)
+        return F.scaled_dot_product_attention(x, x, x)
+
+
+def test_windows_of_a_map_whose_places_were_merged():
+    model = MergingWindows()
+    with torch.no_grad(), watch(model) as trace:
+        model(torch.randn(2, 8, 12, 6))
+    (call,) = trace
+    assert call.windows.grid == (2, 4, 6)
+    folded, token = 1 * 6 + 1 * 3 + 2, 1 * 2 + 0  # row 3, column 4 of the second picture
+    expected = torch.zeros(2, 4, 6)
+    expected[:, 2:, 4:] = call.rows(token)[folded, :, 0].unflatten(-1, (2, 2))
+    torch.testing.assert_close(call.at(1, 3, 4), expected)
+
+
+def test_places_that_were_merged_in_another_order_have_no_windows():
+    model = MergingWindows(across=True)
+    with torch.no_grad(), watch(model) as trace:
+        model(torch.randn(1, 8, 8, 6))
+    assert trace[0].windows is None
+
+
+def test_every_layer_of_mobilevit_on_the_picture():
+    small = {"hidden_sizes": [16] * 3, "neck_hidden_sizes": [8] * 6 + [16], "mlp_ratio": 1.0, "num_attention_heads": 2}
+    model = MobileViTModel(MobileViTConfig(image_size=64, **small), expand_output=False).eval()
+    with torch.no_grad(), watch(model) as trace:
+        model(torch.randn(1, 3, 64, 64))
+    assert len(trace) == 9
+    for call in trace:
+        sides = call.windows.grid[1:]
+        row, column = sides[0] - 1, 1
+        patch = row // 2 * (sides[1] // 2) + column // 2
+        expected = torch.zeros(2, *sides)
+        expected[:, row % 2 :: 2, column % 2 :: 2] = call.rows(patch)[row % 2 * 2 + column % 2, :, 0].unflatten(
+            -1, (sides[0] // 2, sides[1] // 2)
+        )
+        torch.testing.assert_close(call.at(0, row, column), expected)

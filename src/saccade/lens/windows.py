@@ -5,6 +5,7 @@ the queries and keys are noted while they run, without their tensors; when the l
 again to the numbers of the positions. What cannot be noted ends it: then no layout is found, and never a wrong one.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ SHAPING = {
     "roll", "__getitem__", "chunk", "split", "split_with_sizes", "narrow", "select", "unbind", "expand",
 }  # fmt: skip
 MIXING = {"linear", "layer_norm", "rms_norm", "normalize"}  # over the last axis
+CUTTING = ("window", "swin", "mobilevit", "partition")
+PLACEWISE = {"batch_norm"}  # each place of a feature map by itself, while it evaluates
 PADDED = -1
 
 
@@ -100,6 +103,7 @@ class Step:
         redo: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.shape, self.source, self.kind, self.redo = tuple(shape), source, kind, redo
+        self.laid: Step = self if source is None or kind == "shape" else source.laid  # since when tokens lie so
         self.plain: bool = source is None or (source.plain and kind != "shape")
 
 
@@ -108,6 +112,7 @@ class Steps:
 
     def __init__(self) -> None:
         self._of: ByTensor[Step] = ByTensor()
+        self._pictures = -1
 
     def __getitem__(self, t: Tensor) -> Step | None:
         return self._of.get(t)
@@ -115,16 +120,20 @@ class Steps:
     def begin(self, inputs: Sequence[Tensor], pictures: int) -> None:
         """A module begins: those of its inputs that are not followed yet, and have as many pictures as the model was
         given, are the whole of them."""
+        self._pictures = pictures
         for t in inputs:
             if t not in self._of and t.ndim in (3, 4) and t.shape[0] == pictures:
                 self._of[t] = Step(t.shape)
 
     def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
         """Note one operation. given: the tensors among its arguments."""
-        known = [t for t in given if t in self._of]
+        known, name = [t for t in given if t in self._of], name_of(func)
+        if name == "conv2d" and out.ndim == 4 and len(out) == self._pictures:
+            self._of[out] = Step(out.shape)  # a feature map of its own
+            return
         if not known:
             return
-        source, name = known[0], name_of(func)
+        source = known[0]
         if out is None:  # x[...] = y
             self._of.pop(given[0], None)
         outs = list(out) if isinstance(out, (list, tuple)) else [out]
@@ -134,7 +143,7 @@ class Steps:
             step = None
             if len(known) == 1 and args and args[0] is source:
                 step = self._step(name, func, given, args, kwargs, t, i if outs[0] is not out else None)
-            elif len(known) == 1 and name in TOKENWISE and t.shape == source.shape:
+            elif name in TOKENWISE and t.shape == source.shape and len({id(self._of[k].laid) for k in known}) == 1:
                 step = Step(t.shape, self._of[source], "each")
             self._of.pop(t, None)
             if step is not None:
@@ -161,6 +170,8 @@ class Steps:
             dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1) if name == "normalize" else -1
             last = dim in (-1, t.ndim - 1) and (name in ("linear", "normalize") or len(over) == 1)
             return Step(out.shape, step, "token") if last and out.shape[:-1] == t.shape[:-1] else None
+        if name in PLACEWISE and out.shape == t.shape:
+            return Step(out.shape, step, "each")
         if (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and out.shape == t.shape:
             return Step(out.shape, step, "each")
         return None
@@ -178,7 +189,7 @@ def _turned(t: Tensor) -> Tensor:
 def may_cut(module: nn.Module) -> bool:
     """Whether a module is named like one that cuts windows, or has a size of some."""
     name = type(module).__name__.lower()
-    return "window" in name or "swin" in name or hasattr(module, "window_size")
+    return any(each in name for each in CUTTING) or hasattr(module, "window_size")
 
 
 def layout(q: Step, k: Step, b: int, n: int) -> Windows | None:
@@ -187,15 +198,14 @@ def layout(q: Step, k: Step, b: int, n: int) -> Windows | None:
         return None
     for channels in (-1, 1):  # of a feature map: (b y x c), or (b c y x)
         found = _numbers(q, channels)
-        if found is None or found.shape != (b, n):
+        if found is None or found[0].shape != (b, n):
             continue
-        others = _numbers(k, channels)
-        real = found[found >= 0]
-        if others is None or not torch.equal(found, others) or len(real.unique()) != len(real):
+        others, (numbers, grid) = _numbers(k, channels), found
+        real = numbers[numbers >= 0]
+        if others is None or not torch.equal(numbers, others[0]) or len(real.unique()) != len(real):
             return None
-        grid = _grid(_begin(q), channels)
-        places = torch.stack(torch.unravel_index(found.clamp(min=0), grid), dim=-1)
-        return Windows(places.masked_fill(found[..., None] < 0, PADDED), grid)
+        places = torch.stack(torch.unravel_index(numbers.clamp(min=0), grid), dim=-1)
+        return Windows(places.masked_fill(numbers[..., None] < 0, PADDED), grid)
     return None
 
 
@@ -211,8 +221,9 @@ def _grid(begin: Step, channels: int) -> tuple[int, int, int]:
     return p, sides[0], sides[1]
 
 
-def _numbers(last: Step, channels: int) -> Int[Tensor, "b n"] | None:
-    """The number of the place of each token, after all steps have been done to the numbers of a feature map."""
+def _numbers(last: Step, channels: int) -> tuple[Int[Tensor, "b n"], tuple[int, int, int]] | None:
+    """The number of the place of each token, after all steps have been done to the numbers of a feature map; and the
+    pictures, rows and columns that these are numbers of."""
     steps: list[Step] = []
     step: Step | None = last
     while step is not None:
@@ -221,18 +232,35 @@ def _numbers(last: Step, channels: int) -> Int[Tensor, "b n"] | None:
     begin = steps.pop()
     if len(begin.shape) != 4 or len(last.shape) != 4:
         return None
-    p, y, x = _grid(begin, channels)
-    numbers = torch.arange(p * y * x).view(p, y, x).unsqueeze(channels).expand(begin.shape).contiguous()
+    grid = _grid(begin, channels)
+    numbers = torch.arange(math.prod(grid)).view(grid).unsqueeze(channels).expand(begin.shape).contiguous()
     for step in reversed(steps):
         if step.kind == "token":
             first = numbers[..., :1]
             if not bool((numbers == first).all()):
-                return None
+                coarser = _coarser(numbers, grid)
+                if coarser is None:
+                    return None
+                grid = coarser
+                first = torch.arange(math.prod(grid)).view(*grid, 1)
             numbers = first.expand(step.shape).contiguous()
         elif step.redo is not None:
             numbers = step.redo(numbers)
     first = numbers[:, :1, :, :1]
-    return first[:, 0, :, 0] if bool((numbers == first).all()) else None
+    return (first[:, 0, :, 0], grid) if bool((numbers == first).all()) else None
+
+
+def _coarser(numbers: Int[Tensor, "p y x c"], grid: tuple[int, int, int]) -> tuple[int, int, int] | None:
+    """The grid of a feature map whose places each take neighbours of a finer one, of this grid, together (patch
+    merging); None unless its rows and columns lie in the order of theirs."""
+    if numbers.ndim != 4 or bool((numbers < 0).any()):
+        return None
+    picture, row, column = (each.float().mean(dim=-1) for each in torch.unravel_index(numbers, grid))
+    p, y, x = numbers.shape[:3]
+    straight = bool((row == row[:1, :, :1]).all()) and bool((column == column[:1, :1]).all())
+    inside = bool((picture == torch.arange(p)[:, None, None]).all())
+    ordered = bool((row[0, :, 0].diff() > 0).all()) and bool((column[0, 0].diff() > 0).all())
+    return (p, y, x) if straight and inside and ordered else None
 
 
 def _picked(out: Any, pick: int | None) -> Tensor:
