@@ -1,11 +1,44 @@
-"""What looks on while torch functions run in this thread: taken off for a while."""
+"""What looks on while torch functions run in this thread: put on in a context, taken off for a while."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Self
 
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
+
+from saccade.errors import SaccadeError
+
+DEEPEST = 64  # watches and edits inside one another: each makes the call stack of every function deeper
+_inside: ContextVar[frozenset[int]] = ContextVar("saccade_inside", default=frozenset())
+
+
+class Mode(TorchFunctionMode):
+    """A function mode of a block. It may end before a block that began later, and applies to the context in which the
+    block began (`contextvars`) and to those copied from it: of several asyncio tasks to the one that entered it and to
+    those that this one creates inside, though they share a thread."""
+
+    def __enter__(self) -> Self:
+        if sum(isinstance(mode, Mode) for mode in _get_current_function_mode_stack()) >= DEEPEST:
+            raise SaccadeError(f"{DEEPEST} watches and edits are inside one another already; leave some of them first")
+        self._entered = threading.get_ident()
+        super().__enter__()
+        _inside.set(_inside.get() | {id(self)})
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if threading.get_ident() != self._entered:
+            raise SaccadeError("a watch or an edit was left in another thread than it was entered in")
+        _set([mode for mode in _get_current_function_mode_stack() if mode is not self])
+        _inside.set(_inside.get() - {id(self)})
+
+    @property
+    def here(self) -> bool:
+        """Whether the code that is running belongs to the block."""
+        return id(self) in _inside.get()
 
 
 @contextmanager

@@ -95,7 +95,9 @@ class Names:
     its encoder of images, belongs to the run that it prepares.
     """
 
-    def __init__(self, components: Mapping[str, nn.Module]) -> None:
+    def __init__(self, components: Mapping[str, nn.Module], inside: Callable[[], bool] = lambda: True) -> None:
+        """inside: whether what is running belongs to the block, where several share a thread."""
+        self._inside = inside
         self.stack: list[Frame] = []
         self.following: list[Origins] = []  # those of the running modules that have several inputs
         self.steps = Steps()
@@ -189,6 +191,8 @@ class Names:
         if threading.get_ident() != self._thread:
             self._elsewhere[name] = _like_attention(type(module).__name__, name)
             return None
+        if not self._inside():
+            return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
         if module in ran and not any(frame.component == component for frame in self.stack):
@@ -212,7 +216,7 @@ class Names:
 
     def leave(self, module: nn.Module, out: object = None) -> None:
         """A module ends its forward, also by an exception. out: what it returns."""
-        if in_backward() or threading.get_ident() != self._thread:
+        if in_backward() or threading.get_ident() != self._thread or not self._inside():
             return
         while any(frame.module is module for frame in self.stack):
             frame = self.stack.pop()

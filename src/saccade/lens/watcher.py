@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from saccade.errors import GraphError, some_of
 from saccade.lens.call import Call
@@ -16,7 +15,7 @@ from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
 from saccade.lens.gradients import Gradient
 from saccade.lens.kernels import KernelRecorder, Seen
-from saccade.lens.modes import quietly, unseen, without
+from saccade.lens.modes import Mode, quietly, unseen, without
 from saccade.lens.names import SCRIPTED, SEPARATE, Names
 from saccade.lens.passing import Passing, passing, under_way
 from saccade.lens.recognise import flex, fused, spellings
@@ -41,7 +40,7 @@ BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
 TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
 
 
-class Watcher(TorchFunctionMode):
+class Watcher(Mode):
     """The function mode of one watch: receives every torch function that the thread calls."""
 
     def __init__(
@@ -52,7 +51,7 @@ class Watcher(TorchFunctionMode):
         self.trace, self.values, self.gradients, self._graph = trace, values, gradients, graph
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
         self._within: list[Callable[[Any], None]] = []
-        self.names = Names(components)
+        self.names = Names(components, lambda: self.here)
         self._recording = Recording(self.names, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
         beside = unseen if graph else quietly
@@ -72,6 +71,8 @@ class Watcher(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if not self.here:
+            return func(*args, **kwargs)
         if func in ASKED:
             return self._attention(func, args, kwargs)
         if func is separate:

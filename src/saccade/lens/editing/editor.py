@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.components import uncompiled
@@ -25,7 +24,7 @@ from saccade.lens.editing.separate import asked_of, separate
 from saccade.lens.forwards import stand_in
 from saccade.lens.heads import with_heads
 from saccade.lens.hooks import Hook
-from saccade.lens.modes import unseen, without
+from saccade.lens.modes import Mode, unseen, without
 from saccade.lens.names import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
 from saccade.lens.passing import passing, tell
 from saccade.lens.processes import PART, processes_of
@@ -53,12 +52,12 @@ class Edits:
         return "\n".join([*lines, *(f"missed: {name}: {why}" for name, why in self.missed.items())])
 
 
-class Editor(TorchFunctionMode):
+class Editor(Mode):
     """The function mode of one edit block."""
 
     def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
         super().__init__()
-        self.edits, self.done, self.names = edits, Edits(), Names(components)
+        self.edits, self.done, self.names = edits, Edits(), Names(components, lambda: self.here)
         self._eager = Recogniser(spellings.FUNCTIONS, self._miss, lambda *_: Whence("self"), beside=unseen)
         self._sites: WeakKeyDictionary[Settled, Site] = WeakKeyDictionary()  # of maps met by values
         self._returned = Returned(self._eager)
@@ -117,7 +116,7 @@ class Editor(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if self._passive:
+        if self._passive or not self.here:
             return func(*args, **kwargs)
         if func in ASKED:
             return self._attention(func, args, kwargs)
