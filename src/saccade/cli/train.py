@@ -24,12 +24,17 @@ DATA_SHEET = "data.png"  # in the folder of a run
 SPLITS = ("training", "validation")
 
 _PARAMETERS = """
+A run is saved every --save-every minutes and before every validation. Ctrl-C, SIGTERM and SIGHUP save it and end it
+with exit codes 130, 143 and 129; a second one ends it at once. SIGUSR1 saves it, and it goes on. After any of these, a
+crash or a power cut, --resume goes on.
+
 Parameters
 ----------
 name
     Name of the run.
 resume
-    Continue the run of this name with the options it was started with.
+    Continue the run of this name, with the options it was started with, from its newest state; from the beginning if it
+    was ended before the first one.
 """
 
 

@@ -3,14 +3,16 @@
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from saccade.data.digests import check_digest, with_digest
 from saccade.data.output import write_file
-from saccade.device import Device
 from saccade.errors import SaccadeError, in_one_line
+
+if TYPE_CHECKING:
+    from saccade.device import Device
 
 # Every batch is divided into this many shards, each with its own random generator, so that images and losses are the
 # same for any number of processes.
@@ -123,7 +125,7 @@ def check_same_options(folder: Path, options: dict[str, Any]) -> None:
             )
 
 
-def check_batch(samples: int, batch: int, device: Device) -> None:
+def check_batch(samples: int, batch: int, device: "Device") -> None:
     """Raises SaccadeError for a batch that cannot be divided among the processes."""
     if not samples:
         raise SaccadeError("there is no training sample: give pictures to train on")
