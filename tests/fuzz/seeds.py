@@ -133,6 +133,15 @@ def voc() -> list[Tree]:
     ]
 
 
+def levels(i: int, kind: str) -> bytes:
+    """A mask in black and white."""
+    found = np.zeros(SIZE[::-1], np.uint8)
+    found[3 : 9 + i, 4 : 11 + i] = 255
+    file = io.BytesIO()
+    Image.fromarray(found).save(file, kind)
+    return file.getvalue()
+
+
 def segments() -> list[Tree]:
     pairs = {f"{folder}/{s}/{i}.png": (picture if folder == "images" else mask)(i)
              for folder in ("images", "masks") for s in ("train", "val") for i in (1, 2)}  # fmt: skip
@@ -147,7 +156,11 @@ def segments() -> list[Tree]:
         "labelmap.txt": b"# label:color\nback:0,0,0::\nred:128,0,0::\n",
     }
     objects = {"1/images/1.png": picture(1), "1/masks/a.png": mask(1), "1/masks/b.png": mask(2)}
-    return [pairs, coloured, listed, objects]
+    greys = {f"image/{i}.png": picture(i) for i in (1, 2)} | {f"label/{i}.png": levels(i, "PNG") for i in (1, 2)}
+    lossy = {f"img_dir/{i}.png": picture(i) for i in (1, 2)} | {f"ann_dir/{i}.jpg": levels(i, "JPEG") for i in (1, 2)}
+    by_class = {f"images/{i}.png": picture(i) for i in (1, 2)}
+    by_class |= {f"masks/{name}/{i}.png": mask(i) for name in ("red", "green") for i in (1, 2)}
+    return [pairs, coloured, listed, objects, greys, lossy, by_class]
 
 
 def classes() -> list[Tree]:
