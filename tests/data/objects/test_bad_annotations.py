@@ -259,6 +259,21 @@ def test_a_name_of_several_pictures_is_that_of_its_split(tmp_path):
         open_objects(tmp_path / "flat", on_error="fail")
 
 
+def test_a_name_that_says_another_split(tmp_path):
+    save_pictures(tmp_path / "train2017", "abc")
+    save_pictures(tmp_path / "val2017", "de")
+    data = coco()
+    for image in data["images"]:
+        folder = "train2017" if image["file_name"][0] in "abc" else "val2017"
+        image["coco_url"] = f"http://images.example.org/{folder}/{image.pop('file_name')}"
+    (tmp_path / "lvis_val.json").write_text(json.dumps(data))
+    dataset = open_objects(tmp_path, on_error="fail")
+    assert dataset.names == ["train2017/a.png", "train2017/b.png", "train2017/c.png", "val2017/d.png", "val2017/e.png"]
+    data["images"][0]["coco_url"] = "/set/images/a.png"  # which may be any a.png
+    (tmp_path / "lvis_val.json").write_text(json.dumps(data))
+    assert len(open_objects(tmp_path)) == 4
+
+
 def test_a_missing_picture_is_not_taken_from_elsewhere(tmp_path):
     root = write_coco(tmp_path / "set")
     save_pictures(root / "thumbnails")

@@ -52,6 +52,8 @@ class PictureNames:
             found.append(_longest(ends(), name))
             if found[-1]:
                 return found[-1], ""
+        if SEVERAL not in found and (other := _longest(self._others, name, with_split=True)):
+            return other, ""
         if SEVERAL in found:
             return None, "a name that several pictures have; write the folder of the one that is meant"
         return None, "which is not there; add or remove it"
@@ -87,6 +89,12 @@ class PictureNames:
         return _all_ends(self._pictures)
 
     @cached_property
+    def _others(self) -> Ends:
+        """Pictures of other splits, which a name means that says the split: LVIS validates on COCO's train2017, too."""
+        mine = set(self._pictures)
+        return _all_ends(name for name in self._store.files if is_picture(name) and name not in mine)
+
+    @cached_property
     def _near(self) -> Ends:
         here = parent_folder(self._document)
         return _all_ends(name for name in self._pictures if name.startswith(f"{here}/"))
@@ -109,13 +117,14 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def _longest(ends: Ends, name: str) -> str | None:
-    """The picture of the longest end of a path; SEVERAL if it is not unique, None without any."""
+def _longest(ends: Ends, name: str, with_split: bool = False) -> str | None:
+    """The picture of the longest end of a path; SEVERAL if it is not unique, None without any. with_split: ends that
+    have the folder of a split only."""
     for text in dict.fromkeys((name, unquote(name))):
         parts = [part for part in re.split(r"[/\\?=&]", text) if part not in ("", ".", "..")]
         for i in range(len(parts)):
             found = ends.get(_fold("/".join(parts[i:])))
-            if found is not None:
+            if found is not None and (not with_split or any(map(split_role, parts[i:-1]))):
                 return found
     return None
 
