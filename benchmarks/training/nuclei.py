@@ -1,7 +1,7 @@
 """Outlines of nuclei: a detector with masks beside thresholds, which need no training.
 
     python -m benchmarks.training.nuclei write nuclei/ --pictures 200    # drawn pictures, in the layout of DSB 2018
-    saccade train detect --data nuclei/stage1_train --masks --name nuclei --size 256 --queries 300
+    saccade train detect --masks --data nuclei/stage1_train --name nuclei --weights scenes --size 128 --tiles
     python -m benchmarks.training.nuclei score nuclei/stage1_test --model runs/nuclei
 
 Nuclei are drawn as ellipses with a wavy edge, 20 to 150 a picture, of one size a picture and varying brightness,

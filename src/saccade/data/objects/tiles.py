@@ -15,7 +15,7 @@ from saccade.data.objects.transforms import place
 from saccade.data.placement import Placement
 from saccade.errors import DataError
 
-OVERLAP = 0.25  # of a tile's side, at least
+OVERLAP = 0.25  # of a tile's side, at least, in training
 MIN_VISIBLE = 0.3  # of an object must lie in a tile to be learned there
 CACHED = 4  # pictures whose tiles are read one after another
 
@@ -34,16 +34,17 @@ class Tile:
         return image.crop((self.left, self.top, self.left + self.width, self.top + self.height))
 
 
-def tiles_of(size: tuple[int, int], side: int) -> list[Tile]:
-    """Tiles of at most `side` pixels a side that cover a picture of `size` (height, width), row by row, evenly spaced
-    and overlapping by at least OVERLAP; the whole picture where it is no larger."""
-    rows, columns = (list(_starts(length, side)) for length in size)
+def tiles_of(size: tuple[int, int], side: int, overlap: float = OVERLAP) -> list[Tile]:
+    """Tiles of at most `side` pixels a side that cover a picture of `size` (height, width), row by row, evenly spaced;
+    the whole picture where it is no larger. overlap: of neighbours at least, in sides of a tile."""
+    step = max(1, side - round(overlap * side))
+    rows, columns = (list(_starts(length, side, step)) for length in size)
     height, width = (min(length, side) for length in size)
     return [Tile(left, top, width, height) for top, left in product(rows, columns)]
 
 
-def _starts(length: int, side: int) -> Iterator[int]:
-    steps = -(-(length - side) // max(1, side - round(OVERLAP * side))) if length > side else 0
+def _starts(length: int, side: int, step: int) -> Iterator[int]:
+    steps = -(-(length - side) // step) if length > side else 0
     for i in range(steps + 1):
         yield round(i * (length - side) / steps) if steps else 0
 

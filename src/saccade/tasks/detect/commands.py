@@ -37,7 +37,7 @@ Examples:
 
     saccade train detect --data cells/ --name cells --weights scenes
 
-    saccade train detect --masks --data nuclei/ --name nuclei --weights scenes --size 256 --queries 300
+    saccade train detect --masks --data nuclei/ --name nuclei --weights scenes --size 128 --tiles --queries 100
 
     saccade train detect --data scenes --size 128 --queries 30 --name shapes
 

@@ -12,6 +12,7 @@ from saccade.tasks.detect.instances import Candidate, resolve
 from saccade.tasks.detect.result import Detections
 
 BATCH = 8  # tiles at once
+OVERLAP = 0.4  # of a tile's side, at least: what is smaller is whole in a tile
 
 Found = tuple[Detections, list[Candidate]]  # of one picture, and their masks before overlaps are resolved
 
@@ -24,7 +25,7 @@ def detect_tiled(pictures: list[Picture], side: int, find: Callable[[list[Pictur
 
     side: of the tiles in pixels. find: of parts of pictures."""
     sizes = [(picture.image.height, picture.image.width) for picture in pictures]
-    places = [(i, tile) for i, size in enumerate(sizes) for tile in tiles_of(size, side)]
+    places = [(i, tile) for i, size in enumerate(sizes) for tile in tiles_of(size, side, OVERLAP)]
     parts = list[Found]()
     for start in range(0, len(places), BATCH):  # pictures are cut as they are needed
         some = places[start : start + BATCH]
