@@ -294,3 +294,35 @@ def test_heads_of_one_of_several_processes(monkeypatch):
         edit(model, {"*": drop_heads(1)}),
     ):
         model(x)
+
+
+def test_the_module_that_a_wrapper_holds():
+    class Wrapper:  # as of nnsight
+        def __init__(self, module):
+            self._module = module
+
+    model = nn.Sequential(Attend())
+    with watch(Wrapper(model)) as trace:
+        model(torch.randn(1, 5, 14))
+    assert [call.name for call in trace] == ["0"]
+
+
+def test_layers_that_a_model_does_not_register():
+    class Functional(nn.Module):  # as of Keras
+        def __init__(self, *layers):
+            super().__init__()
+            self.__dict__["layers"] = list(layers)
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    Functional.__module__ = "keras.src.models"
+    layers = [Attend(), Attend()]
+    for layer, name in zip(layers, ("first", "second"), strict=True):
+        layer.name = name
+    model = Functional(*layers)
+    with watch(model) as trace:
+        model(torch.randn(1, 5, 14))
+    assert [call.name for call in trace] == ["first", "second"]

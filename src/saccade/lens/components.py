@@ -10,11 +10,14 @@ from saccade.errors import SaccadeError
 def components_of(model: object, function: str) -> dict[str, nn.Module]:
     """The modules of what a function (`watch`, `edit`) was given, by the prefix of their names.
 
-    A module is one component without a name. A pipeline has several: those of its mapping `.components` that are
+    A module is one component without a name, and so is the module that a wrapper holds (`._module` of nnsight; those of
+    PEFT, DataParallel and torch.compile are modules themselves). A pipeline has several: those of its mapping `.components` that are
     modules (diffusers), or its `.model` (transformers). Raises SaccadeError for anything else.
     """
     if isinstance(model, nn.Module):
         return {"": model}
+    if isinstance(held := getattr(model, "_module", None), nn.Module):
+        return {"": held}
     components = getattr(model, "components", None)
     if not isinstance(components, Mapping):
         components = {"model": getattr(model, "model", None)}
@@ -28,11 +31,23 @@ def components_of(model: object, function: str) -> dict[str, nn.Module]:
 
 
 def named_modules(components: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """All modules with their names, each once, under the first of its names."""
+    """All modules with their names, each once, under the first of its names. Layers that a model does not register as
+    modules (functional models of Keras) have the names that they give themselves."""
     seen: set[nn.Module] = set()
     for prefix, component in components.items():
         for name, module in component.named_modules(seen, prefix):
             yield uncompiled(name), module
+            yield from _layers(name, module, seen)
+
+
+def _layers(prefix: str, module: nn.Module, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    if not type(module).__module__.startswith("keras."):
+        return
+    for layer in getattr(module, "layers", ()):
+        if isinstance(layer, nn.Module) and layer not in seen:
+            for name, each in layer.named_modules(seen, f"{prefix}.{layer.name}".strip(".")):
+                yield name, each
+                yield from _layers(name, each, seen)
 
 
 def uncompiled(name: str) -> str:
