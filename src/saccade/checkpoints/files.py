@@ -1,6 +1,7 @@
 """Finding and opening weight files: a folder, a file, or a name on the Hugging Face hub. Safetensors only."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOK
 from saccade.data.output import atomic_folder, output_errors
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError
+
+LAYERS = re.compile(r"layers?$|depths?$|blocks?$|stages?$", re.IGNORECASE)  # keys of a config that count these
+MOST_LAYERS, MOST_COUNT = 256, 1 << 20  # that any network may have, whatever its weights
 
 
 class Weights(Mapping[str, Tensor]):
@@ -78,8 +82,29 @@ def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
         raise CheckpointError(f"{text}: no such file or folder; expected {EXPECTED}")
     files, folder = (_weight_files(path, text), path) if is_folder else ([_safe(path)], path.parent)
     configs = {name: read_json(folder / name) for name in CONFIGS if (folder / name).is_file()}
+    weights = Weights(files)
+    for name, config in configs.items():
+        check_counts(config, len(weights), sum(file.stat().st_size for file in files), str(folder / name))
     tokenizer_files = {name: folder / name for name in TOKENIZER if (folder / name).is_file()}
-    return Source(text, Weights(files), configs, tokenizer_files)
+    return Source(text, weights, configs, tokenizer_files)
+
+
+def check_counts(config: Any, tensors: int, size: int, where: str) -> None:
+    """Raises CheckpointError for a config of more layers than there are tensors, or of any number beyond the bytes of
+    the weights: building such a network would take all memory, to find that its weights are missing.
+
+    tensors, size: number of tensors, and bytes of their files. where: of the config, for messages."""
+    left = [("", config)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, Mapping):
+            left += [(str(name), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(key, each) for each in value]
+        elif isinstance(value, int | float):
+            most = max(tensors, MOST_LAYERS) if LAYERS.search(key) else max(size, MOST_COUNT)
+            if value > most and not key.endswith(("_id", "_ids", "seed")):
+                raise CheckpointError(f"{where}: {key} is {value:g}, for weights of {tensors} tensors: it is damaged")
 
 
 def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Mapping[str, dict[str, Any]]) -> None:

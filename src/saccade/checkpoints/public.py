@@ -57,7 +57,8 @@ def family_of(raw_config: Mapping[str, Any], known: Mapping[str, object], what: 
 
 @contextmanager
 def quiet_transformers(where: str) -> Iterator[Any]:
-    """The module transformers, without progress bars and loading reports. where: the checkpoint, for messages.
+    """The module transformers, without progress bars and loading reports, and without the network: what is needed has
+    been fetched before, and a config may name other repositories. where: the checkpoint, for messages.
 
     Raises CheckpointError if it is not installed.
     """
@@ -68,12 +69,16 @@ def quiet_transformers(where: str) -> Iterator[Any]:
         raise CheckpointError(
             f"{where} is a model of transformers, which cannot be imported ({in_one_line(error)}); {install_hint('hf')}"
         ) from error
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    from huggingface_hub import constants
+
+    level, bars, offline = logging.get_verbosity(), logging.is_progress_bar_enabled(), constants.HF_HUB_OFFLINE
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
+    constants.HF_HUB_OFFLINE = True
     try:
         yield transformers
     finally:
+        constants.HF_HUB_OFFLINE = offline
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
