@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from saccade.data.doctor import examine, write_clean
+from saccade.data.doctor.findings import MANY_OBJECTS
 from saccade.data.objects.plausibility import class_notes, query_note
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.segments.sets import open_segments
 from saccade.errors import DataError
+from saccade.tasks.detect.recipe import DetectRecipe
 
 from .annotated_sets import SIZES, coco, write_coco, write_voc, write_yolo
 
@@ -318,7 +320,13 @@ def test_classes_without_examples(tmp_path):
     assert class_notes(Counter(ant=3), ["ant"], Counter()) == []
 
 
-def test_more_objects_than_queries():
+def test_more_objects_than_queries(tmp_path):
+    data = coco()
+    data["annotations"] = [
+        {"id": i + 1, "image_id": 100, "category_id": 3, "bbox": [i % 9 * 7, i // 9 * 6, 5, 5]} for i in range(61)
+    ]
+    assert findings(write_coco(tmp_path / "set", data))["objects many"] == "note"
+    assert DetectRecipe().queries == MANY_OBJECTS
     assert query_note([3, 8], 8) == ""
     note = query_note([3, 9, 40], 8)
     assert note.startswith("2 of 3 pictures have more objects than the 8 queries of the detector, up to 40")

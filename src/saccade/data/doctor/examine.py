@@ -11,7 +11,7 @@ from saccade.data.doctor.boxes import verdicts
 from saccade.data.doctor.captions import examine_captions
 from saccade.data.doctor.dataset import CheckedDataset, Part, open_checked
 from saccade.data.doctor.films import add_notes, scan_films
-from saccade.data.doctor.findings import CHECKS, Findings, Report, Split
+from saccade.data.doctor.findings import CHECKS, MANY_OBJECTS, Findings, Report, Split
 from saccade.data.doctor.masks import examine_masks
 from saccade.data.doctor.scan import ScannedImage, copies, scan_images, similar
 from saccade.data.exif import ExifPolicy
@@ -127,6 +127,8 @@ def _examine_picture(
             findings.add("picture size", f"{display}: {columns} x {rows}, annotated as {w} x {h}")
             result.other_size.add(key)
         size = picture.size or upright
+    if (count := sum(not each.crowd for each in picture.objects)) > MANY_OBJECTS:
+        findings.add("objects many", f"{display}: {count}")
     if not picture.objects and picture.where:
         findings.add("picture empty", display)
     result.objects[key] = verdicts(picture, size, normalized)

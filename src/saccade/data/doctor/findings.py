@@ -9,6 +9,8 @@ from saccade.errors import printable
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
+MANY_OBJECTS = 60  # the queries of a detector, by default
+
 
 @dataclass(frozen=True)
 class Check:
@@ -167,6 +169,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "look at scores per class; mIoU weights all classes equally",
         ),
         "caption shared": ("captions of several pictures", "matching cannot tell these pictures apart"),
+        "objects many": (
+            f"pictures with more than {MANY_OBJECTS} objects",
+            "a detector finds as many as it has queries: train with --queries of that number or more",
+        ),
         "assumed": ("assumptions made while reading", "check that they are correct"),
         "class unused": ("listed classes without an example", "remove them, unless examples will be added"),
         "class balance": (

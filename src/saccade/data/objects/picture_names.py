@@ -45,16 +45,17 @@ class PictureNames:
             if path in self._there:
                 return path, ""
             if self._relative:
-                other = self._folded.get(_fold(path), SEVERAL)
-                return (other, "") if other != SEVERAL else (None, "which is not there; add or remove it")
-        found = []
+                path = self._folded.get(_fold(path), SEVERAL)
+                return (path, "") if path != SEVERAL else (None, "which is not there; add or remove it")
+        several = False
         for ends in self._ends:
-            found.append(_longest(ends(), name))
-            if found[-1]:
-                return found[-1], ""
-        if SEVERAL not in found and (other := _longest(self._others, name, with_split=True)):
-            return other, ""
-        if SEVERAL in found:
+            found = _longest(ends(), name)
+            if found:
+                return found, ""
+            several |= found == SEVERAL
+        if not several and (found := _longest(self._others, name, with_split=True)):
+            return found, ""
+        if several:
             return None, "a name that several pictures have; write the folder of the one that is meant"
         return None, "which is not there; add or remove it"
 

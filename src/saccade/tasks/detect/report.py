@@ -5,6 +5,7 @@ from typing import Any
 
 from saccade.data.class_subset import ObjectSubset
 from saccade.data.objects import ObjectAnnotations
+from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.sets import open_objects
 from saccade.data.output import write_png
 from saccade.device import Device
@@ -40,6 +41,9 @@ def evaluate(
     _check_keeps(task, options)
     dataset, notes = _evaluation_set(task, data, split, on_error, options)
     found, truth = task.val(dataset, device)
+    if isinstance(task, DetectTask):
+        counts = [int((~each.crowd).sum()) for each in truth if each.crowd is not None]
+        notes += filter(None, [query_note(counts, task.model.config.queries)])
     if options.classes:
         found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
