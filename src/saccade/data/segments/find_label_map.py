@@ -13,11 +13,11 @@ from saccade.data.objects.annotations import resolve_classes
 from saccade.data.segments import IGNORE_INDEX, MAX_CLASSES
 from saccade.data.segments.class_lists import ClassList, Entry
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, pack, read_fitting
+from saccade.data.segments.fit_list import fit_list
 from saccade.data.segments.label_map import BACKGROUND, IGNORE_16_BIT, LabelMap
 from saccade.data.segments.object_masks import OBJECT, ObjectMasks, check_overlap
-from saccade.data.segments.regions import numbers_objects
 from saccade.data.segments.survey import survey
-from saccade.data.segments.values import Reading, evenly_stepped, is_border, level_map, read_values, two_levels
+from saccade.data.segments.values import read_values
 from saccade.data.segments.well_known import (
     CAMVID,
     CAMVID_NAME,
@@ -188,52 +188,11 @@ def _by_list(store: Store, known: MaskFiles, peek: _Peek, chosen: ClassList) -> 
     names, objects = label_map.classes, False
     if not void and not peek.coloured and (len(label_map.classes) < 3 or peek.values - set(label_map.values)):
         greys = {c[0]: names.index(e.name) for e in chosen.entries if (c := e.colour) and c[0] == c[1] == c[2]}
-        fitted = _fitted(store, known, label_map, greys if len(greys) == len(chosen.entries) else {})
+        found = survey(store, known.pairs[:: max(1, len(known.pairs) // SCANNED)])
+        fitted = fit_list(found, label_map, greys if len(greys) == len(chosen.entries) else {})
         label_map, objects = fitted.label_map, fitted.objects
         notes += [fitted.note] * bool(fitted.note)
     return LabelMapChoice(label_map, tuple(notes), peek.coloured, True, tuple(void), chosen.where, objects)
-
-
-def _fitted(store: Store, known: MaskFiles, label_map: LabelMap, greys: dict[int, int]) -> Reading:
-    """The label map of listed classes for masks that hold other values than the numbers of the list: greys such as 0
-    and 255, or numbers of objects; and a note. That which is given where it is not certain.
-
-    greys: of the colours that are listed, to the indices of classes; empty if any is coloured."""
-    found = survey(store, known.pairs[:: max(1, len(known.pairs) // SCANNED)])
-    classes, there = label_map.classes, set(found.values)
-    names = [escape(name) for name in classes]
-    if there <= set(label_map.values):
-        return Reading(label_map, "")
-    if greys and there <= set(greys):
-        return Reading(
-            replace(label_map, values=greys), "the greys of the masks were taken for the colours of the list"
-        )
-    levels = two_levels(found)
-    if found.values == [0, 1]:
-        levels = (0, 1)
-    if levels is not None and len(classes) == 1 and levels[0] == 0:
-        note = f"masks hold 0 and {levels[1]}: {levels[1]} was taken for {names[0]}, the only class listed"
-        return Reading(level_map(found, levels, [BACKGROUND, *classes]), note)
-    if levels is not None and len(classes) == 2:
-        order = sorted((0, 1), key=lambda index: next((g for g, i in greys.items() if i == index), index))
-        what = "only" if len(found.values) == 2 else f"and {len(found.values) - 2} greys between, on edges"
-        fitted = level_map(found, levels, [classes[i] for i in order]).packed(classes)
-        note = f"masks hold {levels[0]} and {levels[1]} {what}: {levels[1]} was taken for {names[order[1]]}"
-        return Reading(fitted, note)
-    if len(there) == len(classes) and not label_map.colours and evenly_stepped(found.values):
-        values = {value: i for i, value in enumerate(found.values)}
-        text = ", ".join(f"{value} for {name}" for value, name in zip(found.values, names, strict=True))
-        note = f"masks hold evenly stepped greys, taken in their order: {text}"
-        return Reading(replace(label_map, values=values), note)
-    if len(classes) == 2 and set(label_map.values) == {0, 1} and any(numbers_objects(found.regions)):
-        values = {value: int(value > 0) for value in range(found.top + 1)}
-        note = f"masks number the objects of each picture: all are {names[1]}"
-        return Reading(replace(label_map, values=values), note, objects=True)
-    absent = [name for value, name in zip(label_map.values, names, strict=False) if value not in there]
-    if found.top in there and not is_border(found) and absent:
-        note = f"{found.top} is ignored, and no pixel is of {some_of(absent)}; if it is that class, list it so"
-        return Reading(label_map, note)
-    return Reading(label_map, "")
 
 
 def _only_grey(peek: _Peek, entries: list[Entry]) -> bool:
