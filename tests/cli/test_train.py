@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+from multiprocessing.reduction import ForkingPickler
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 
 from saccade.models import PRESETS
 from saccade.tasks import ClassifyTraining
+from saccade.train.batches import Batches
 
 from ..tasks import tiny
 
@@ -171,6 +173,18 @@ def test_interrupted_it_ends_with_the_code_of_the_signal_and_resumes(train, monk
     assert "Traceback" not in completed.err
     assert train("--resume").code == 0
     assert len(steps) == 5  # 18 pictures: two steps an epoch; the third was given up
+
+
+def test_batches_can_be_sent_to_worker_processes(train, monkeypatch):
+    sent = []
+
+    def here(self, steps, workers):
+        sent.append(bytes(ForkingPickler.dumps(self)))
+        return self._by_a_thread(steps)
+
+    monkeypatch.setattr(Batches, "_by_processes", here)
+    assert train("--workers", "2").code == 0
+    assert sent
 
 
 def test_of_several_processes_one_speaks(train, monkeypatch):

@@ -1,6 +1,5 @@
 """Training batches of a classifier."""
 
-from functools import cache
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -23,10 +22,15 @@ class Augmentation:
 
     def __init__(self, recipe: ClassifyRecipe, classes: int, preprocess: Preprocess):
         self.recipe, self.classes, self.preprocess = recipe, classes, preprocess
-        self.at = cache(self._at)
+        self._made: dict[tuple[int, bool], Augment] = {}
 
-    def _at(self, size: int, mix: bool) -> Augment:
+    def at(self, size: int, mix: bool) -> Augment:
         """For square pictures of `size` pixels. mix: whether MixUp and CutMix apply."""
+        if (size, mix) not in self._made:
+            self._made[size, mix] = self._make(size, mix)
+        return self._made[size, mix]
+
+    def _make(self, size: int, mix: bool) -> Augment:
         r, p = self.recipe, self.preprocess
         return Augment(
             (size, size),
