@@ -1,6 +1,8 @@
 """A detector with masks from a folder to outlines: it trains, is saved, scores, predicts and is looked at."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -9,13 +11,14 @@ from PIL import Image
 
 from saccade.cli import main
 from saccade.data.objects.arrays import with_planes
-from saccade.data.objects.run_lengths import area, decode
+from saccade.data.objects.run_lengths import area, decode, encode
 from saccade.data.objects.sets import object_splits, open_objects
 from saccade.data.scenes import Scenes
 from saccade.device import join
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
 from saccade.tasks import DetectRecipe, DetectTask, DetectTraining, load
+from saccade.tasks.detect.training import _gathered
 from saccade.train import TrainConfig, train
 
 from .. import finder
@@ -213,3 +216,28 @@ def test_tiles_are_for_masks_of_pictures(tmp_path):
         training(write_blobs(tmp_path / "blobs", 3), tiles=True, masks=False)
     with pytest.raises(SaccadeError, match="scenes are drawn"):
         DetectTraining(Scenes(8, SIDE), Scenes(3, SIDE), recipe(tiles=True))
+
+
+class Half:
+    """One of two processes that add up tensors."""
+
+    device, world = torch.device("cpu"), 2
+
+    def __init__(self, rank: int, barrier: Barrier, given: list[torch.Tensor | None]):
+        self.rank, self.barrier, self.given = rank, barrier, given
+
+    def sum(self, value: torch.Tensor) -> torch.Tensor:
+        self.given[self.rank] = value
+        self.barrier.wait()
+        total = sum(self.given)
+        self.barrier.wait()
+        return total
+
+
+def test_masks_of_all_processes_are_gathered():
+    masks = [tuple(encode(torch.rand(7, 5) < 0.5) for _ in range(n)) for n in (3, 0, 1, 2, 5)]
+    barrier, given = Barrier(2), [None, None]
+    shares = [[mask if i % 2 == rank else None for i, mask in enumerate(masks)] for rank in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda rank: _gathered(shares[rank], Half(rank, barrier, given)), range(2)))
+    assert found == [masks, masks]
