@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, and never over what was read."""
 
+import csv
+import io
 import os
 import stat
 from pathlib import Path
@@ -158,6 +160,17 @@ def test_a_cell_is_no_formula(text):
 @pytest.mark.parametrize("text", ["", "a.png", "a=b", "1-2", "'=1", " =1", "고양이"])
 def test_other_cells_stay(text):
     assert output.csv_cell(text) == text
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_no_separator_of_a_spreadsheet_makes_a_formula_of_a_name(separator):
+    """Programs of several countries open a .csv with ; and split pasted text at tabs."""
+    names = ["a;=1+1.png", "a\t=1+1", "a|=1", 'a";=1', "b, c", "plain.png"]
+    text = output.csv_table([["name", "score"], *([name, 0.5] for name in names)])
+    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=separator) for cell in row]
+    assert not any(cell.startswith("=") for cell in cells)
+    assert list(csv.reader(io.StringIO(text)))[1:] == [[name, "0.5"] for name in names]
+    assert "\nplain.png,0.5\n" in text
 
 
 def fill_in_part(out):

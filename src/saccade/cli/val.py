@@ -1,7 +1,5 @@
 """`saccade val`: scores of a model on annotated pictures."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -60,14 +58,9 @@ def val(
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """As CSV. Names that spreadsheets would take for formulas have an apostrophe in front."""
-    from saccade.data.output import csv_cell
+    from saccade.data.output import csv_cell, csv_table
 
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
-        writer.writerow([_cell(value, csv_cell) for value in row.values()])
-    return file.getvalue()
+    return csv_table([list(rows[0]), *([_cell(value, csv_cell) for value in row.values()] for row in rows)])
 
 
 def _cell(value: Any, text: Callable[[str], str]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full-width ones too
+_SEPARATORS = (",", ";", "|", "\t", '"', "\r", "\n")
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux and RENAME_SWAP of macOS
 _HERE = -100  # AT_FDCWD: paths are relative to the current folder
 
@@ -223,3 +224,13 @@ def csv_cell(text: str) -> str:
     can be. Such cells get a leading apostrophe, which spreadsheets hide; other programs must remove it.
     """
     return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def csv_table(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV (RFC 4180). A cell with any character that some spreadsheet separates cells by is quoted: opened with
+    another separator, the rest of a name would be a cell, and a formula."""
+    return "".join(",".join(_quoted(str(cell)) for cell in row) + "\n" for row in rows)
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in _SEPARATORS) else cell

@@ -4,8 +4,6 @@ A task's folder holds `commands.py` with one instance of a subclass, `COMMANDS`.
 so PyTorch is imported inside its methods only.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,15 +145,13 @@ class TaskCommands:
 
     def to_csv(self, results: Iterable[Any]) -> str:
         """A table with a header. Cells that spreadsheets would take for formulas have an apostrophe in front."""
-        from saccade.data.output import csv_cell
+        from saccade.data.output import csv_cell, csv_table
 
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        for i, result in enumerate(results):
-            if i == 0:
-                writer.writerow(self.csv_header(result))
-            writer.writerows([csv_cell(row[0]), *row[1:]] for row in self.csv_rows(result))
-        return file.getvalue()
+        rows: list[list[str]] = []
+        for result in results:
+            rows += [] if rows else [self.csv_header(result)]
+            rows += [[csv_cell(row[0]), *row[1:]] for row in self.csv_rows(result)]
+        return csv_table(rows)
 
 
 def check_different(**options: Path | None) -> None:
