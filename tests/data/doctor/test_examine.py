@@ -31,7 +31,8 @@ def found(root, split=None) -> dict[str, int]:
 @pytest.mark.parametrize("write", [write_coco, write_voc, write_yolo])
 def test_sound_sets(tmp_path, write):
     root = write(tmp_path / "set")
-    expected = {"picture empty": 1, "box tiny": 1} | ({"id zero": 1} if write is write_coco else {})
+    own = {write_coco: {"id zero": 1}, write_voc: {"class of crowds": 1}, write_yolo: {}}  # VOC's cats are difficult
+    expected = {"picture empty": 1, "box tiny": 1} | own[write]
     assert found(root) == expected
     report = examine(root).report
     assert report.sound
@@ -95,8 +96,8 @@ def test_voc_and_its_splits(tmp_path):
     (root / "Annotations" / "b.xml").write_text("<annotation>")
     (root / "ImageSets/Main/train.txt").write_text("a\nb\nb\nx\nc\n")
     assert found(root) == {
-        "annotation broken": 1, "annotation missing": 1, "picture listed twice": 1, "leak": 1, "in no split": 1,
-        "picture empty": 1, "class absent": 1, "box tiny": 1,
+        "annotation broken": 1, "annotation missing": 1, "picture listed twice": 1, "leak": 1, "in no split": 2,
+        "picture empty": 1, "class absent": 1, "box tiny": 1, "class of crowds": 1,
     }  # fmt: skip
     assert found(root, "val") == {"picture empty": 1, "class unused": 1, "box tiny": 1}
     with pytest.raises(DataError, match="has no split 'test'"):

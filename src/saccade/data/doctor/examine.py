@@ -99,6 +99,13 @@ def _examine_annotations(result: Examination, part: Part, files: dict[str, str],
     for problem in annotations.problems:
         findings.add(problem.kind, problem.text)
     findings.extend("picture unlabelled", map(subject.display_name, annotations.unlabelled))
+    crowds, others = (
+        Counter(
+            annotations.classes[each.label] for p in annotations.pictures for each in p.objects if each.crowd == crowd
+        )
+        for crowd in (True, False)
+    )
+    findings.extend("class of crowds", (f"{name}: {count}" for name, count in crowds.items() if not others[name]))
     exif = ExifPolicy("auto", subject.store, [(picture.name, picture.size) for picture in annotations.pictures])
     for picture in annotations.pictures:
         display = subject.display_name(picture.name)

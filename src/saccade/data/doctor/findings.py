@@ -106,6 +106,10 @@ _CHECKS: dict[Severity, dict[str, tuple[str, str]]] = {
             "sets whose objects are all marked as crowds or difficult",
             "training reads them as single objects; if they are, set iscrowd or difficult to 0",
         ),
+        "class of crowds": (
+            "classes of which all objects are marked as crowds or difficult",
+            "such objects are not learned; set iscrowd or difficult to 0 for single objects",
+        ),
         "crowds many": (
             "sets with many objects that are marked as crowds",
             "crowds are neither learned nor counted; set iscrowd to 0 for single objects",
