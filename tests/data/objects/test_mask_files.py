@@ -106,6 +106,23 @@ def test_label_images_are_objects_where_that_is_certain(tmp_path):
     assert any("masks that number objects" in note for note in data.notes)
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_few_label_images_are_objects_where_a_list_says_so(tmp_path, listed):
+    for i in range(2):
+        for part in ("images", "masks"):
+            (tmp_path / part).mkdir(exist_ok=True)
+        Image.new("RGB", SIZE[::-1], (i, 7, 9)).save(tmp_path / "images" / f"{i}.png")
+        Image.fromarray(numbers(i, 5 + i)).save(tmp_path / "masks" / f"{i}.png")
+    if not listed:
+        with pytest.raises(DataError):
+            open_objects(tmp_path)
+        return
+    (tmp_path / "classes.txt").write_text("background\nnucleus\n")
+    data = open_objects(tmp_path)
+    assert data.classes == ["nucleus"]
+    assert [len(data.objects(i)) for i in range(2)] == [5, 6]
+
+
 def test_masks_of_classes_are_no_objects(tmp_path):
     for i in range(9):
         for part in ("images", "masks"):

@@ -19,7 +19,9 @@ from saccade.data.segments.decode_mask import read_mask
 from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.layout import find as find_masks
 from saccade.data.segments.masked_set import MaskedPicture
-from saccade.data.segments.object_masks import OBJECT, read_part
+from saccade.data.segments.object_masks import read_part
+from saccade.data.segments.regions import numbers_objects
+from saccade.data.segments.survey import survey
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads
 from saccade.errors import DataError
@@ -52,8 +54,7 @@ class ObjectMaskFiles:
     def read(self, split: str | None = None, classes: list[str] | None = None) -> Annotations:
         """Parse a split, or the only one: all masks are read."""
         label = self.store.label + (f", {escape(split)}" if split else "")
-        objects = self.layout.paired.objects
-        names = [OBJECT] if objects is None else objects.classes
+        names = self.layout.decision.label_map.classes[1:]  # without background
         result = Annotations(label, self.format, self.store, self.root, resolve_classes(names, classes, label))
         members, problems = self.layout.members(split)
         result.problems += problems
@@ -112,8 +113,18 @@ def find(store: Store) -> ObjectMaskFiles | None:
     if layout is None or not any(layout.paired.mask_of.values()):
         return None
     objects = layout.paired.objects
-    single = objects.per_object if objects is not None else layout.decision.objects
+    single = objects.per_object if objects is not None else layout.decision.objects or _listed_as_one_class(layout)
     return ObjectMaskFiles(layout) if single else None
+
+
+def _listed_as_one_class(layout: MaskLayout) -> bool:
+    """Whether a file lists background and one class, and the masks hold further numbers, each one region: so few masks
+    may be of classes, were it not for the list."""
+    decision = layout.decision
+    if not decision.listed or decision.coloured or len(decision.label_map.classes) != 2:
+        return False
+    regions = survey(layout.store, [(name, mask) for name, mask in layout.paired.mask_of.items() if mask]).regions
+    return numbers_objects(regions)[1] and max(each.objects for each in regions) > 1
 
 
 def _numbered(values: UInt16[np.ndarray, "y x"]) -> Iterator[tuple[str, Bool[np.ndarray, "y x"]]]:
