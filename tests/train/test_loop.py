@@ -17,7 +17,7 @@ from saccade.data.digests import file_digest
 from saccade.data.output import WriteError
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import SaccadeError
-from saccade.train import Interrupted, train
+from saccade.train import Interrupted, forward, train
 from saccade.train import loop as loop_module
 from saccade.train import state as state_module
 from saccade.train.state import states, write_state
@@ -487,12 +487,26 @@ def test_compile_is_chosen_by_hardware_and_length(monkeypatch):
     from saccade.device import Device
 
     cpu, cuda = (Device(torch.device(kind), False, 0, 1) for kind in ("cpu", "cuda"))
-    monkeypatch.setattr(loop_module.shutil, "which", lambda name: None)
-    pays = loop_module._should_compile
+    monkeypatch.setattr(forward.shutil, "which", lambda name: None)
+    pays = forward.should_compile
     assert not pays(quick(compile="auto"), cpu, 10**6)
     assert pays(quick(compile="auto"), cuda, 10**6)
-    monkeypatch.setattr(loop_module.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(forward.shutil, "which", lambda name: "/usr/bin/" + name)
     assert pays(quick(compile="auto"), cpu, 10**6)
     assert not pays(quick(compile="auto"), cuda, 100)
     assert pays(quick(compile="yes"), cpu, 1)
     assert not pays(quick(compile="no"), cuda, 10**6)
+
+
+def test_a_package_that_breaks_tensorboard_ends_no_training(tmp_path, capsys, monkeypatch):
+    """TensorBoard imports tensorflow where that is installed."""
+    import torch.utils.tensorboard as board
+
+    def broken(*_, **__):
+        raise RuntimeError("module compiled against another ABI")
+
+    monkeypatch.setattr(board, "SummaryWriter", broken)
+    assert "top1" in train(Points(), quick(), tmp_path)
+    assert "no TensorBoard files are written (RuntimeError: module compiled" in capsys.readouterr().out
+    assert not list(tmp_path.glob("events.*"))
+    assert lines(tmp_path)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 
 from saccade.data.output import output_errors, sweep, write_file
+from saccade.errors import in_one_line
 
 
 class RunLog:
@@ -30,9 +30,11 @@ class RunLog:
         self.file = folder / "log.jsonl"
         self.lines = _open_log(self.file, start, validated)
         with output_errors(folder):
-            self.board = SummaryWriter(str(folder), purge_step=start + 1)
+            self.board, why = _open_board(folder, start)
         self.bar = tqdm(total=steps, initial=start, unit="step", dynamic_ncols=True, smoothing=0.05)
         self.begun = time.monotonic()
+        if why:
+            self.say(f"note: no TensorBoard files are written ({why})")
 
     def step(self, step: int, loss: float, **numbers: float) -> None:
         """Log one update."""
@@ -67,7 +69,7 @@ class RunLog:
         """Close all files. Lines that a full disk does not take are lost; it was an error when they were written."""
         if self.main:
             self.bar.close()
-            for opened in (self.board, self.lines):
+            for opened in filter(None, (self.board, self.lines)):
                 with suppress(OSError):
                     opened.close()
 
@@ -76,8 +78,20 @@ class RunLog:
         with output_errors(self.file):
             self.lines.write(json.dumps({"step": step, "seconds": seconds, **values}) + "\n")
             for key, value in values.items():
-                if value is not None:
+                if self.board is not None and value is not None:
                     self.board.add_scalar(key if "/" in key else f"train/{key}", value, step)
+
+
+def _open_board(folder: Path, start: int) -> tuple[Any, str]:
+    """The writer of TensorBoard files, or None and why: it imports what else is installed, which may be broken."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(folder), purge_step=start + 1), ""
+    except OSError:  # of the disk
+        raise
+    except Exception as error:
+        return None, f"{type(error).__name__}: {in_one_line(error)}"
 
 
 def format_scores(scores: Mapping[str, float | None]) -> str:

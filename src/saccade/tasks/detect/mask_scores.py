@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from saccade.data.objects import ObjectAnnotations
 from saccade.data.objects.run_lengths import RunLengths, area
@@ -60,6 +59,8 @@ def _precision(found: list[Detections], truth: list[ObjectAnnotations], classes:
     """(iou recall class)"""
     if not truth or not classes:
         return np.full((10, 101, len(classes)), -1.0)
+    from faster_coco_eval import COCO, COCOeval_faster
+
     common = {
         "images": [{"id": i + 1, "height": o.size[0], "width": o.size[1]} for i, o in enumerate(truth)],
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from faster_coco_eval.core import mask as coco
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -38,6 +37,8 @@ def overlaps(found: Float[Tensor, "n 4"], truth: ObjectAnnotations) -> Float[Ten
     """IoU of boxes in fp64 as COCO evaluates it: with a crowd, intersection over the area of the detection."""
     if not len(found) or not len(truth):
         return torch.zeros(len(found), len(truth), dtype=torch.float64)
+    from faster_coco_eval.core import mask as coco
+
     assert truth.crowd is not None
     iou = coco.iou(xyxy_to_xywh(found).numpy(), xyxy_to_xywh(truth.boxes).numpy(), truth.crowd.int().tolist())
     return torch.from_numpy(iou)

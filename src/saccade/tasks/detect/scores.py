@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from faster_coco_eval import COCO, COCOeval_faster
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -95,6 +94,8 @@ def _evaluated(
     if not truth or not classes:
         none = np.full((10 if iou is None else 1, 101, len(classes), 4, 1), -1.0)
         return {"precision": none, "scores": none}
+    from faster_coco_eval import COCO, COCOeval_faster  # here, so that a training whose scores fail goes on
+
     common = {
         "images": [{"id": i + 1, "height": o.size[0], "width": o.size[1]} for i, o in enumerate(truth)],
         "categories": [{"id": i + 1, "name": name} for i, name in enumerate(classes)],
