@@ -20,7 +20,7 @@ from saccade.data.segments.layout import MaskLayout
 from saccade.data.segments.layout import find as find_masks
 from saccade.data.segments.masked_set import MaskedPicture
 from saccade.data.segments.object_masks import read_part
-from saccade.data.segments.regions import numbers_objects
+from saccade.data.segments.regions import WHOLE
 from saccade.data.segments.survey import survey
 from saccade.data.store import Store, relative_to
 from saccade.data.threads import map_threads
@@ -124,7 +124,9 @@ def _listed_as_one_class(layout: MaskLayout) -> bool:
     if not decision.listed or decision.coloured or len(decision.label_map.classes) != 2:
         return False
     regions = survey(layout.store, [(name, mask) for name, mask in layout.paired.mask_of.items() if mask]).regions
-    return numbers_objects(regions)[1] and max(each.objects for each in regions) > 1
+    counted = [each for each in regions if each.single >= 0]
+    objects = sum(each.objects for each in counted)
+    return objects > len(counted) and sum(each.single for each in counted) >= WHOLE * objects
 
 
 def _numbered(values: UInt16[np.ndarray, "y x"]) -> Iterator[tuple[str, Bool[np.ndarray, "y x"]]]:
