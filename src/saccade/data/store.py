@@ -227,6 +227,15 @@ def read_bytes(store: Store, name: str) -> bytes:
     return data
 
 
+def look_at(store: Store, name: str) -> bytes:
+    """Contents of a file to tell what it is; nothing for one that cannot be opened, which is reported when it is
+    read."""
+    try:
+        return read_bytes(store, name)
+    except DataError:
+        return b""
+
+
 def _read_file(source: Path) -> bytes:
     try:
         if source.stat().st_size > MAX_FILE_BYTES:

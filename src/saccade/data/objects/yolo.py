@@ -16,7 +16,7 @@ from saccade.data.objects.yolo_files import Places, is_label, once, pair_labels
 from saccade.data.objects.yolo_labels import Columns, find_columns, looks_like_labels, parse_line
 from saccade.data.objects.yolo_sheet import Sheet, class_file, find_sheets
 from saccade.data.split_names import folder_kind, sibling_roles, split_role
-from saccade.data.store import Store, open_store, parent_folder, read_bytes, read_text, relative_to
+from saccade.data.store import Store, look_at, open_store, parent_folder, read_text, relative_to
 from saccade.errors import DataError
 
 SAMPLE = 64  # label files that are looked at to tell them from other texts
@@ -121,7 +121,7 @@ class YOLO:
     def _lines(self) -> Iterator[str]:
         for picture in (each for part in self.pictures.values() for each in part):
             if picture in self.labels:
-                yield from read_bytes(self.store, self.labels[picture]).decode("utf-8-sig", "replace").splitlines()
+                yield from look_at(self.store, self.labels[picture]).decode("utf-8-sig", "replace").splitlines()
 
     def _numbered(self) -> dict[int, str]:
         """Class numbers, up to the highest in any label file, as names."""
@@ -224,7 +224,7 @@ def _are_labels(store: Store, files: list[str], declared: bool) -> bool:
     """Whether text files hold labels rather than captions or another format. declared: a data.yaml says so, which
     counts if all files are empty."""
     step = max(1, len(files) // SAMPLE)
-    found = [looks_like_labels(read_bytes(store, name).decode("utf-8-sig", "replace")) for name in files[::step]]
+    found = [looks_like_labels(look_at(store, name).decode("utf-8-sig", "replace")) for name in files[::step]]
     alike = sum(each is True for each in found)
     if not alike and all(each is None for each in found):
         return declared or any(folder_kind(part) == "annotations" for part in PurePosixPath(files[0]).parts[:-1])
