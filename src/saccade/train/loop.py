@@ -1,7 +1,6 @@
 """The training loop, the same for every task and for one process or many."""
 
 import copy
-import shutil
 import signal
 import time
 from collections.abc import Generator, Iterator
@@ -11,8 +10,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from saccade.data.output import WriteError
 from saccade.device import Device, join, leave
@@ -20,6 +18,7 @@ from saccade.errors import SaccadeError
 from saccade.tasks.saved import is_sound
 from saccade.train.batches import Batches
 from saccade.train.config import TrainConfig, check_batch, check_same_options, saved_options, write_options
+from saccade.train.forward import wrapped
 from saccade.train.guards import check_finite, deterministic, exclusive_folder
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
@@ -52,21 +51,27 @@ class Interrupted(SaccadeError):
 
 
 def train(
-    task: Trainable, config: TrainConfig, folder: Path, resume: bool = False, source: BaseModel | None = None
+    task: Trainable,
+    config: TrainConfig,
+    folder: Path,
+    resume: bool = False,
+    source: BaseModel | None = None,
+    describe: Callable[[Path], list[str]] | None = None,
 ) -> Scores:
     """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
     averaged weights in `folder`/model.
 
     Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from: in the background, every
     `config.save_every` minutes and before every validation. source: options that the task was built from, stored with
-    the run for resuming it (`resume_options`). Returns the scores of the weights kept.
+    the run for resuming it (`resume_options`). describe: writes what else the folder of a new run holds, and returns
+    notes on it. Returns the scores of the weights kept.
     SIGUSR1 saves the state. SIGINT, SIGTERM and SIGHUP save it and raise Interrupted; a second one ends the process.
     Raises SaccadeError on a loss that is not finite (before the update), and if a file cannot be written.
     """
     device = join(config.device, config.precision)
     with deterministic(config.deterministic):
         try:
-            scores = _Run(task, config, folder, device).go(resume, source)
+            scores = _Run(task, config, folder, device).go(resume, source, describe)
         except Interrupted:  # other processes may still compute: leaving them in order would wait for them
             raise
         except BaseException:
@@ -99,11 +104,15 @@ class _Run:
         self.signals = Signals(self._save)
         self.writer = StateWriter(self._copy, self._write)
 
-    def go(self, resume: bool, source: BaseModel | None) -> Scores:
+    def go(
+        self, resume: bool, source: BaseModel | None, describe: Callable[[Path], list[str]] | None = None
+    ) -> Scores:
         if resume:
             check_same_options(self.folder, self._options())
         with exclusive_folder(self.folder, self.device):
             self._begin(resume, source)
+            for note in describe(self.folder) if describe is not None and self.device.main and not self.step else []:
+                self.log.say(f"note: {note}")
             try:
                 with self.signals.handled():
                     self._train()
@@ -119,7 +128,7 @@ class _Run:
         resumed = resume and bool(states(self.folder / "state"))
         notes = self._resume() if resumed else self._start(resume, source)
         self.schedulers = schedulers(self.optimizers, self.steps, self.config.warmup, self.step)
-        self.forward = self._wrapped()
+        self.forward = wrapped(self.task, self.model, self.config, self.device, self.steps)
         self.log = RunLog(self.folder, self.steps, self.step, self.validated, self.device.main)
         for note in notes:
             self.log.say(f"note: {note}")
@@ -305,19 +314,3 @@ class _Run:
                 self.task.save(model.eval(), place, self.best.kept)
         elif self.best_weights is None and not place.is_dir():  # of an earlier version: found anew
             self.best.kept, self.validated = {}, 0
-
-    def _wrapped(self) -> nn.Module:
-        model: Any = self.model
-        if _should_compile(self.config, self.device, self.steps):
-            model = self.task.compiled(model)
-        if self.device.world > 1:
-            model = DistributedDataParallel(model)
-        return model
-
-
-def _should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
-    """Compiling takes one or two minutes per image size and makes steps 2 to 8 times faster."""
-    if config.compile != "auto":
-        return config.compile == "yes"
-    compiler = device.device.type == "cuda" or any(map(shutil.which, ("g++", "clang++")))
-    return compiler and steps > 500
