@@ -108,8 +108,6 @@ def run_training(task: TaskCommands, run: Run) -> None:
     opened = dict.fromkeys(note for dataset in datasets for note in dataset.notes)
     for note in opened:
         console.note(stderr, note)
-    if is_main_process() and write_data_sheet(run.folder / DATA_SHEET, dict(zip(SPLITS, datasets, strict=True)), task):
-        console.note(stderr, f"what was read is drawn in {run.folder / DATA_SHEET}: look at it")
     pretrained = load_pretrained(run.data.weights)
     trainable: Any = task.training()(*datasets, run.recipe, run.config.seed, pretrained)
     if isinstance(run.data, ClassDataOptions) and run.data.data is not None and run.data.data.exists():
@@ -118,11 +116,17 @@ def run_training(task: TaskCommands, run: Run) -> None:
     for note in dict.fromkeys((*read, *getattr(trainable, "notes", ()))):
         console.note(stderr, note)
     printed = _print_skipped(stderr, datasets, ({}, {}), task.items)
+
+    def draw(folder: Path) -> list[str]:
+        sheet = folder / DATA_SHEET
+        drawn = write_data_sheet(sheet, dict(zip(SPLITS, datasets, strict=True)), task)
+        return [f"what was read is drawn in {sheet}: look at it"] if drawn else []
+
     try:
-        scores = train(trainable, run.config, run.folder, run.resume, run.data)
+        scores = train(trainable, run.config, run.folder, run.resume, run.data, draw)
     finally:  # too few samples may be the reason why it fails
         _print_skipped(stderr, datasets, printed, task.items)
-    console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores)}")
+    console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores) or 'no scores'}")
 
 
 def _print_skipped(

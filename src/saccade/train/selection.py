@@ -36,8 +36,8 @@ class Selection:
         return True
 
     def exhausted(self, step: int, patience: int | None) -> bool:
-        """Whether the score has not risen for `patience` steps; never where that is None."""
-        return patience is not None and step - self.improved >= patience
+        """Whether the score has not risen for `patience` steps; never where that is None, or there is no score."""
+        return patience is not None and self.kept.get(self.metric) is not None and step - self.improved >= patience
 
 
 def validate(evaluate: Callable[[], Scores], device: Device) -> tuple[Scores, str]:
