@@ -46,7 +46,7 @@ CASES = [
     ("a.xml", "<annotations><meta/><track id='0' label='x'><box frame='0'/></track></annotations>", "CVAT XML (video)"),
     ("images/{}.xml", "<annotation><object><polygon><pt/></polygon></object></annotation>", "LabelMe XML"),
     ("a.xml", "<dataset><images><image file='a.png'><box top='1'/></image></images></dataset>", "dlib XML"),
-    ("images/{}.xml", "<Annotations><Annotation><Region><Vertices/></Region></Annotation></Annotations>", "ImageScope XML"),
+    ("images/{}.xml", "<Annotations><Region><Vertices/></Region></Annotations>", "ImageScope XML"),
     ("images/{}.xml", "<my><own/></my>", "XML of an unknown kind"),
     ("t.csv", "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\n", "OpenImages CSV"),
     ("t.csv", "filename,file_size,file_attributes,region_shape_attributes\n", "VIA (VGG Image Annotator) CSV"),
