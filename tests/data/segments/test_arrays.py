@@ -102,3 +102,14 @@ def test_what_is_doubtful_about_a_set_is_noted(tmp_path):
     to_segment_arrays(dataset, Preprocess((11, 13), "letterbox"))
     assert any("no pixel is of car (1 of 3 classes)" in note for note in dataset.notes)
     assert any("images/a.png have one colour for each class: they show masks" in note for note in dataset.notes)
+
+
+def test_inverted_masks_are_noted(tmp_path):
+    def inverted(i: int) -> np.ndarray:
+        mask = np.ones(SIZES[i], np.uint8)
+        mask[1:-1, 2:5] = 0
+        return mask
+
+    dataset = open_segments(write(tmp_path / "set", masks=inverted, classes="background\ncell\n"))
+    to_segment_arrays(dataset, Preprocess((11, 13), "letterbox"))
+    assert dataset.notes[-1].endswith("'cell' lies along the sides of most pictures: are the masks inverted?")

@@ -68,14 +68,20 @@ def pair(store: Store) -> Pairs | None:
 def _best(pictures: list[NamedFile], masks: list[NamedFile]) -> Pairs | None:
     """The pairs of the mask folders that match most pictures."""
     best: Pairs | None = None
+    others: list[str] = []
     for kind, _ in Counter(each.kind for each in masks).most_common():
         of_kind = [each for each in masks if each.kind == kind]
         objects = group(pictures, of_kind)
         found = _matched(pictures, of_kind, kind) if objects is None else _united(pictures, of_kind, kind, objects)
-        if any(found.mask_of.values()) and (best is None or _count(found) > _count(best)):
-            best = found
+        if any(found.mask_of.values()):
+            others += [parent_folder(mask) for mask in found.mask_of.values() if mask]
+            best = found if best is None or _count(found) > _count(best) else best
     if best is None:
         return None
+    used = {parent_folder(mask) for mask in best.mask_of.values()}
+    unused = [escape(folder) for folder in dict.fromkeys(others) if folder not in used]
+    if unused:
+        best.notes.append(f"other masks of the same pictures were left out: {some_of(unused)}")
     worded = {each.name for each in pictures if each.worded}
     best.certain = best.kind in ("", "annot", "segmentationclass") or any(
         mask and (name in worded or names.names_split_and_mask(mask)) for name, mask in best.mask_of.items()

@@ -10,10 +10,12 @@ from PIL import Image
 
 from saccade.data.files import escape
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
+from saccade.data.segments.well_known import is_background
 from saccade.errors import DataError, some_of
 
 DRAWN_COLOURS = 64  # of a drawing at most
 SAMPLED = 8  # pictures compared with their masks
+OUTER = 0.8  # of the pixels along the sides, that are background in most sets
 ALIKE = 4  # masks at least, that are all the same
 
 
@@ -23,15 +25,18 @@ class MaskCensus:
     def __init__(self, classes: Sequence[str]):
         self.classes = list(classes)
         self.pixels = np.zeros(256, np.int64)
+        self.edges = np.zeros(256, np.int64)  # along the sides of the masks
         self.masks = self.ignored = 0
         self._digests: set[bytes] = set()
         self._lock = threading.Lock()
 
     def add(self, mask: UInt8[np.ndarray, "y x"]) -> None:
         counts = np.bincount(mask.ravel(), minlength=256)
+        sides = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
         digest = hashlib.blake2b(mask.tobytes(), digest_size=8).digest()
         with self._lock:
             self.pixels += counts
+            self.edges += np.bincount(sides, minlength=256)
             self.masks += 1
             self.ignored += int(counts[IGNORE_INDEX]) == mask.size
             self._digests.add(digest)
@@ -65,6 +70,8 @@ class MaskCensus:
         share = self.pixels[IGNORE_INDEX] / max(1, self.pixels.sum())
         if share > 0.5 and self.ignored < self.masks:
             found.append(f"{share:.0%} of all pixels are ignored")
+        if len(self.classes) == 2 and is_background(self.classes[0]) and self.edges[1] > OUTER * self.edges.sum():
+            found.append(f"'{escape(self.classes[1])}' lies along the sides of most pictures: are the masks inverted?")
         if self.alike:
             found.append(f"all {self.masks} masks are the same: they may show the field of view, and not objects")
         return found

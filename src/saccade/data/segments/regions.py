@@ -25,13 +25,12 @@ class RegionCount:
     values: tuple[int, ...] = ()
 
 
-def count_regions(values: UInt[np.ndarray, "y x"], there: np.ndarray) -> RegionCount:
-    """there: the values in the mask, sorted."""
+def count_regions(values: UInt[np.ndarray, "y x"], there: np.ndarray, single: bool) -> RegionCount:
+    """there: the values in the mask, sorted. single: whether the regions of each value are counted."""
     numbers = there[there > 0]
     consecutive = len(numbers) > 0 and int(numbers[-1]) == len(numbers)
-    if values.size > MOST_PIXELS or len(numbers) < 1:
-        return RegionCount(len(numbers), -1, consecutive, tuple(numbers.tolist()))
-    return RegionCount(len(numbers), _single(values, numbers), consecutive, tuple(numbers.tolist()))
+    count = _single(values, numbers) if single and values.size <= MOST_PIXELS and len(numbers) else -1
+    return RegionCount(len(numbers), count, consecutive, tuple(numbers.tolist()))
 
 
 def _single(values: np.ndarray, numbers: np.ndarray) -> int:
@@ -50,17 +49,17 @@ def numbers_objects(masks: Sequence[RegionCount]) -> tuple[bool, bool]:
 
     Certain: nearly every value is one region, values are 1, 2, 3, ... in every mask, and different masks have different
     counts; or each value is in one mask only."""
-    counted = [each for each in masks if each.objects and each.single >= 0]
-    objects = sum(each.objects for each in counted)
-    if not objects or sum(each.single for each in counted) < WHOLE * objects:
+    masks = [each for each in masks if each.objects]
+    counted = [each for each in masks if each.single >= 0]
+    if not counted or sum(each.single for each in counted) < WHOLE * sum(each.objects for each in counted):
         return False, False
-    counts = {each.objects for each in counted}
+    counts = {each.objects for each in masks}
     most = max(counts)
-    consecutive = all(each.consecutive for each in counted)
-    uses = Counter(value for each in counted for value in each.values)
-    alone = len(counted) > 2 and len(uses) > 20 and sum(n == 1 for n in uses.values()) >= WHOLE * len(uses)
+    consecutive = all(each.consecutive for each in masks)
+    uses = Counter(value for each in masks for value in each.values)
+    alone = len(masks) > 2 and len(uses) > 20 and sum(n == 1 for n in uses.values()) >= WHOLE * len(uses)
     certain = consecutive and any(
-        len(counted) >= files and len(counts) >= different and most >= several for files, different, several in CERTAIN
+        len(masks) >= files and len(counts) >= different and most >= several for files, different, several in CERTAIN
     )
     likely = len(counts) > 2 and most > 2 and (consecutive or len(uses) > 20)
     return certain or alone, likely or most > MANY

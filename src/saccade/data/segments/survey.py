@@ -15,6 +15,7 @@ from saccade.data.threads import map_threads
 from saccade.errors import DataError
 
 VALUES = 1 << 16
+COUNTED = 48  # masks whose regions are counted, about
 BORDER = 3  # pixels: what is further from an edge is the inside of an area
 
 
@@ -27,7 +28,7 @@ class Survey:
         pixels: number of pixels of each value.
         inside: number of pixels of each value whose four neighbours have the same value.
         deep: number of pixels of the highest possible value that are further than BORDER pixels from others.
-        regions: of each readable mask, where many values suggest that they number objects.
+        regions: of each readable mask.
         lossy: whether some masks are compressed with losses.
         top: 255, or 65535 if masks have 16 bits and larger values.
         by_colour: whether masks were read by the colours of their palettes, which number colours differently.
@@ -67,7 +68,9 @@ def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = Fal
     Raises DataError for a mask in colour: masks of a set are of one kind."""
     found = Survey(by_colour=by_colour)
     colours: dict[int, int] = {}
-    for scan in map_threads(lambda pair: _scan(store, *pair, by_colour), pairs, "masks"):
+    step = max(1, len(pairs) // COUNTED)
+    places = range(len(pairs))
+    for scan in map_threads(lambda i: _scan(store, *pairs[i], by_colour, not i % step), places, "masks"):
         if scan is None:
             continue
         if any(colours.setdefault(value, colour) != colour for value, colour in scan.palette.items()):
@@ -82,7 +85,7 @@ def survey(store: Store, pairs: Sequence[tuple[str, str]], by_colour: bool = Fal
     return found
 
 
-def _scan(store: Store, picture: str, name: str, by_colour: bool) -> _Scan | None:
+def _scan(store: Store, picture: str, name: str, by_colour: bool, regions: bool) -> _Scan | None:
     try:
         size, _ = read_size(store.read(picture), picture)
         pixels = read_fitting(store, name, picture, size, two_levels=True)
@@ -110,7 +113,7 @@ def _scan(store: Store, picture: str, name: str, by_colour: bool) -> _Scan | Non
         counts[there],
         inside[there],
         _deep(values == top) if int(there[-1]) == top and there.tolist() != [0, top] else 0,
-        count_regions(values, there),
+        count_regions(values, there, regions),
         pixels.lossy,
         top,
         _palette(pixels, there),

@@ -46,6 +46,11 @@ def is_void(name: str) -> bool:
     return all(part in VOID for part in parts)
 
 
+def is_background(name: str) -> bool:
+    """Whether a name stands for what is no object: "background", "_background_", "bg", "class 0"."""
+    return re.sub(r"[\W_]", "", name.lower()) in ("background", "bg", "ground", "back", "class0", "none", "other")
+
+
 @cache
 def voc_palette() -> tuple[Colour, ...]:
     """VOC's colour for each index 0..255."""
