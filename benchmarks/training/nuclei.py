@@ -127,7 +127,7 @@ def _truth(folder: Path) -> ObjectAnnotations:
         torch.tensor(np.array(boxes), dtype=torch.float32),
         torch.zeros(len(masks), dtype=torch.long),
         (masks.shape[1], masks.shape[2]),
-        planes=MaskPlanes.of(masks),
+        planes=MaskPlanes.of(masks, (masks.shape[1], masks.shape[2])),
     )
 
 

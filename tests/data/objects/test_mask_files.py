@@ -63,6 +63,9 @@ def test_every_mask_file_is_an_object_with_its_box_area_and_pixels(dsb):
             y, x = mask.nonzero()
             assert objects.boxes[row].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
             assert objects.areas[row] == mask.sum()
+        compact = data.objects(i, "planes")
+        assert compact.masks is None
+        assert torch.equal(compact.planes.masks(), objects.masks)
     assert any("a mask file an object" in note for note in data.notes)
 
 

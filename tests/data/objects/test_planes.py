@@ -27,14 +27,14 @@ def annotations(seed: int = 0, n: int = 7) -> ObjectAnnotations:
 def compact(objects: ObjectAnnotations) -> ObjectAnnotations:
     assert objects.masks is not None
     return ObjectAnnotations(
-        objects.boxes, objects.labels, objects.size, objects.crowd, planes=MaskPlanes.of(objects.masks)
+        objects.boxes, objects.labels, objects.size, objects.crowd, planes=MaskPlanes.of(objects.masks, SIZE)
     )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_planes_hold_every_mask(seed):
     masks = annotations(seed).masks
-    planes = MaskPlanes.of(masks)
+    planes = MaskPlanes.of(masks, SIZE)
     assert torch.equal(planes.masks(), masks)
     assert all(torch.equal(planes.mask(i), mask) for i, mask in enumerate(masks))
     assert len(planes.planes) <= int(masks.sum(dim=0).max()) + 2
@@ -43,12 +43,13 @@ def test_planes_hold_every_mask(seed):
 def test_objects_that_do_not_overlap_take_one_plane():
     numbers = torch.arange(5 * 7, dtype=torch.int16).view(5, 7) + 1
     masks = numbers[None] == torch.arange(1, 36)[:, None, None]
-    assert MaskPlanes.of(masks).planes.shape == (1, 5, 7)
+    assert MaskPlanes.of(masks, (5, 7)).planes.shape == (1, 5, 7)
 
 
 def test_no_objects_are_planes_too():
-    planes = MaskPlanes.of(torch.zeros(0, *SIZE, dtype=torch.bool))
+    planes = MaskPlanes.of([], SIZE)
     assert (len(planes), planes.run_lengths(), planes.masks().shape) == (0, [], (0, *SIZE))
+    assert torch.equal(MaskPlanes.of(torch.zeros(0, *SIZE, dtype=torch.bool), SIZE).planes, planes.planes)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -72,7 +73,7 @@ def test_planes_move_as_masks_do(seed, move):
 
 def test_run_lengths_are_those_of_every_mask():
     masks = annotations().masks
-    assert MaskPlanes.of(masks).run_lengths() == [encode(mask) for mask in masks]
+    assert MaskPlanes.of(masks, SIZE).run_lengths() == [encode(mask) for mask in masks]
 
 
 def test_numbers_are_encoded_in_one_pass_as_each_alone():
@@ -88,4 +89,4 @@ def test_numbers_are_encoded_in_one_pass_as_each_alone():
 def test_one_mask_an_object_is_expected():
     objects = annotations()
     with pytest.raises(DataError, match="one of each an object"):
-        ObjectAnnotations(objects.boxes[:-1], objects.labels[:-1], SIZE, planes=MaskPlanes.of(objects.masks))
+        ObjectAnnotations(objects.boxes[:-1], objects.labels[:-1], SIZE, planes=MaskPlanes.of(objects.masks, SIZE))

@@ -22,7 +22,7 @@ def picture(boxes, crowd=None):
         torch.zeros(len(boxes), dtype=torch.long),
         SIZE,
         None if crowd is None else torch.tensor(crowd),
-        planes=MaskPlanes.of(masks),
+        planes=MaskPlanes.of(masks, SIZE),
     )
 
 

@@ -22,7 +22,7 @@ def around(masks):
 
 def truth(masks, labels, crowd=None):
     crowd = None if crowd is None else torch.tensor(crowd)
-    return ObjectAnnotations(around(masks), torch.tensor(labels), SIZE, crowd, planes=MaskPlanes.of(masks))
+    return ObjectAnnotations(around(masks), torch.tensor(labels), SIZE, crowd, planes=MaskPlanes.of(masks, SIZE))
 
 
 def found(masks, labels, scores):

@@ -1,7 +1,7 @@
 """Objects of a picture, in one typed form for all annotation formats."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -83,7 +83,8 @@ class ObjectSet(PictureSet, Protocol):
 
     relations: list[str]
 
-    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
-        """The objects in pixels of `picture(index)`. masks: False omits masks, and does not draw them.
+    def objects(self, index: int, masks: bool | Literal["planes"] = True) -> ObjectAnnotations:
+        """The objects in pixels of `picture(index)`. masks: False omits masks, and does not draw them; "planes" asks
+        for `planes` in their place, which a set may give.
 
         Raises DataError if the annotation cannot be used."""

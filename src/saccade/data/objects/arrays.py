@@ -35,7 +35,7 @@ def to_object_arrays(
     objects: list[ObjectAnnotations | None] = [None] * len(dataset)
 
     def read(index: int) -> None:
-        found = dataset.objects(index, masks or planes)
+        found = dataset.objects(index, "planes" if planes else masks)
         found = with_planes(found, escape(dataset.names[index])) if planes else found
         image = dataset.picture(index).image
         if image.size != found.size[::-1]:
@@ -55,10 +55,9 @@ def to_object_arrays(
 
 def with_planes(objects: ObjectAnnotations, name: str) -> ObjectAnnotations:
     """Masks as `MaskPlanes`. Raises DataError, with the name of the picture, for objects without masks."""
-    masks = objects.masks
     if objects.planes is not None:
         return objects
-    if masks is None and len(objects):
+    if objects.masks is None and len(objects):
         raise DataError(f"{name}: not all of its objects have outlines, and masks are to be learned; leave out --masks")
-    masks = torch.zeros(0, *objects.size, dtype=torch.bool) if masks is None else masks
-    return replace(objects, masks=None, planes=MaskPlanes.of(masks))
+    masks = () if objects.masks is None else objects.masks
+    return replace(objects, masks=None, planes=MaskPlanes.of(masks, objects.size))

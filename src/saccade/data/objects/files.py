@@ -1,7 +1,10 @@
 """Annotated picture files as a data set: invalid boxes left out or refused, boxes and masks in upright pixels."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,8 +24,9 @@ from saccade.data.objects.annotations import (
     check_box,
     check_boxes,
 )
+from saccade.data.objects.outlines import draw_each, scale_outline
 from saccade.data.objects.outlines import masks as draw_masks
-from saccade.data.objects.outlines import scale_outline
+from saccade.data.objects.planes import MaskPlanes
 from saccade.data.objects.transforms import mirror, transpose, vflip
 from saccade.data.store import relative_to
 from saccade.errors import DataError
@@ -88,9 +92,9 @@ class ObjectFiles(AnnotatedFiles):
         objects = (each for picture in self._pictures for each in picture.objects if each.crowd == crowd)
         return Counter(self.classes[each.label] for each in objects)
 
-    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
+    def objects(self, index: int, masks: bool | Literal["planes"] = True) -> ObjectAnnotations:
         """The objects in pixels of `picture(index)`. Only the header of the picture is read. masks: False omits masks,
-        and does not draw them.
+        and does not draw them; "planes" for `MaskPlanes`, drawn one by one, which take the memory of the picture.
 
         Raises DataError for a picture that is missing or has another size than its annotation states, and for masks
         that cannot be drawn."""
@@ -132,7 +136,9 @@ class ObjectFiles(AnnotatedFiles):
         self.skipped[display] = text
         self._owners[display] = relative_to(self._root, raw.name)
 
-    def _to_objects(self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool) -> ObjectAnnotations:
+    def _to_objects(
+        self, raw: AnnotatedPicture, size: tuple[int, int], index: int, masks: bool | Literal["planes"]
+    ) -> ObjectAnnotations:
         """The objects in a picture of `size`."""
         boxes, objects = [], []
         scale = (size[1], size[0]) * 2 if self._normalized else (1, 1, 1, 1)
@@ -155,19 +161,30 @@ class ObjectFiles(AnnotatedFiles):
             torch.tensor([each.label for each in chosen], dtype=torch.int64),
             size,
             torch.tensor([each.crowd for each in chosen], dtype=torch.bool),
-            self._masks([_scaled(each, scale) for each in chosen], size, index) if masks else None,
+            self._masks([_scaled(each, scale) for each in chosen], size, index) if masks is True else None,
             torch.tensor(triplets, dtype=torch.int64).view(-1, 3) if self.relations else None,
             _areas(chosen, [boxes[i] for i in kept]),
+            self._planes([_scaled(each, scale) for each in chosen], size, index) if masks == "planes" else None,
         )
 
     def _masks(self, objects: list[AnnotatedObject], size: tuple[int, int], index: int) -> Tensor | None:
-        if not objects or any(each.shape is None for each in objects):
-            return None
-        try:
+        with self._named(index):
             drawn = draw_masks(objects, size)
+        return None if drawn is None else torch.from_numpy(drawn).bool()
+
+    def _planes(self, objects: list[AnnotatedObject], size: tuple[int, int], index: int) -> MaskPlanes | None:
+        if any(each.shape is None for each in objects):
+            return None
+        with self._named(index):
+            return MaskPlanes.of((torch.from_numpy(mask).bool() for mask in draw_each(objects, size)), size)
+
+    @contextmanager
+    def _named(self, index: int) -> Iterator[None]:
+        """Errors begin with the name of the picture."""
+        try:
+            yield
         except DataError as error:
             raise DataError(f"{escape(self.names[index])}: {error}") from error
-        return None if drawn is None else torch.from_numpy(drawn).bool()
 
 
 def _areas(objects: list[AnnotatedObject], boxes: list[Box]) -> Tensor | None:

@@ -7,7 +7,7 @@ and run lengths whose text was printed as Python's bytes.
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,13 +76,19 @@ def masks(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> UInt8[np
     if not objects or any(each.shape is None for each in objects):
         return None
     drawn = np.zeros((len(objects), *size), dtype=np.uint8)
-    for i, each in enumerate(objects):
+    for i, mask in enumerate(draw_each(objects, size)):
+        drawn[i] = mask
+    return drawn
+
+
+def draw_each(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "y x"]]:
+    """The pixels inside the outline of each object, one after another. All have one. Raises as `masks`."""
+    for each in objects:
         try:
             assert each.shape is not None
-            drawn[i] = draw_outline(each.shape, size)
+            yield draw_outline(each.shape, size)
         except DataError as error:
             raise DataError(f"{each.where} {error}") from error
-    return drawn
 
 
 def draw_outline(outline: Outline, size: tuple[int, int]) -> UInt8[np.ndarray, "y x"]:

@@ -1,5 +1,6 @@
 """Masks of the objects of a picture in little memory."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -23,16 +24,16 @@ class MaskPlanes:
     count: int
 
     @classmethod
-    def of(cls, masks: Bool[Tensor, "n y x"]) -> Self:
-        """Each object goes to the first plane where it overlaps none."""
-        planes: list[Tensor] = [masks.new_zeros(masks.shape[1:], dtype=torch.int16)]
-        for i, mask in enumerate(masks):
+    def of(cls, masks: Iterable[Bool[Tensor, "y x"]], size: tuple[int, int]) -> Self:
+        """Each object goes to the first plane where it overlaps none. size: (height, width)."""
+        planes, count = [torch.zeros(size, dtype=torch.int16)], 0
+        for count, mask in enumerate(masks, start=1):
             free = next((plane for plane in planes if not plane[mask].any()), None)
             if free is None:
                 free = torch.zeros_like(planes[0])
                 planes.append(free)
-            free[mask] = i + 1
-        return cls(torch.stack(planes), len(masks))
+            free[mask] = count
+        return cls(torch.stack(planes), count)
 
     def __len__(self) -> int:
         return self.count

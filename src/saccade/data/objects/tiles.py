@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -71,7 +71,7 @@ class TiledObjects:
             names[i] if tile is None else f"{names[i]}, tile {tile.left} {tile.top}" for i, tile in self._tiles
         ]
         self._picture = lru_cache(maxsize=CACHED)(whole.picture)
-        self._objects = lru_cache(maxsize=CACHED)(lambda i: with_planes(whole.objects(i), names[i]))
+        self._objects = lru_cache(maxsize=CACHED)(lambda i: with_planes(whole.objects(i, "planes"), names[i]))
 
     def __len__(self) -> int:
         return len(self._tiles)
@@ -87,7 +87,7 @@ class TiledObjects:
         picture = self._picture(i)
         return picture if tile is None else replace(picture, image=tile.crop(picture.image))
 
-    def objects(self, index: int, masks: bool = True) -> ObjectAnnotations:
+    def objects(self, index: int, masks: bool | Literal["planes"] = True) -> ObjectAnnotations:
         """Those of which enough lies in the tile; masks are `planes`."""
         i, tile = self._tiles[index]
         found = self._objects(i) if masks else self._whole.objects(i, masks=False)

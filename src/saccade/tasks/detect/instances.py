@@ -118,7 +118,7 @@ def _windows(
         places = first[part, None] + torch.stack([x, y], dim=-1).flatten(0, 1)  # (n p 2)
         index = (places[..., 1].clamp(max=height - 1) * width + places[..., 0].clamp(max=width - 1)).to(flat.device)
         offsets = box_offsets(places.to(flat) + 0.5, cxcywh[part])
-        logits = mask_logits(queries[part], flat[index], offsets).unflatten(1, (rows, columns))
+        logits = mask_logits(queries[part], flat[index], offsets).unflatten(1, (rows, columns)).cpu()  # once for all
         for i, one in zip(part.tolist(), logits, strict=True):
             (left, top), (wide, high) = first[i].tolist(), extent[i].tolist()
             result[i] = _Window(one[:high, :wide], left, top)

@@ -109,8 +109,9 @@ class BaseDetectTask:
 
     def _truth(self, data: ObjectSet, index: int) -> ObjectAnnotations:
         """With masks, as `MaskPlanes`, where the detector finds them and all objects have one."""
-        objects = data.objects(index, masks=self.masks)
-        return objects if not self.masks else with_planes(objects, data.names[index])
+        if not self.masks:
+            return data.objects(index, masks=False)
+        return with_planes(data.objects(index, "planes"), data.names[index])
 
 
 @dataclass
