@@ -11,8 +11,8 @@ def components_of(model: object, function: str) -> dict[str, nn.Module]:
     """The modules of what a function (`watch`, `edit`) was given, by the prefix of their names.
 
     A module is one component without a name, and so is the module that a wrapper holds (`._module` of nnsight; those of
-    PEFT, DataParallel and torch.compile are modules themselves). A pipeline has several: those of its mapping `.components` that are
-    modules (diffusers), or its `.model` (transformers). Raises SaccadeError for anything else.
+    PEFT, DataParallel and torch.compile are modules themselves). A pipeline has several: those of its mapping
+    `.components` that are modules (diffusers), or its `.model` (transformers). Raises SaccadeError for anything else.
     """
     if isinstance(model, nn.Module):
         return {"": model}
