@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOKENIZER, WEIGHTS
-from saccade.data.output import atomic_folder, output_errors
+from saccade.data.output import atomic_folder, make_folder
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError
 
@@ -112,8 +112,7 @@ def write_checkpoint(folder: str | Path, weights: dict[str, Tensor], configs: Ma
     folder = _expand_user(folder)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file, expected a folder to write a checkpoint to")
-    with output_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     name = "open_clip_model.safetensors" if "open_clip_config.json" in configs else "model.safetensors"
     with atomic_folder(folder, replace=True) as place:
         write_tensors(weights, place / name, metadata={"format": "pt"})

@@ -115,6 +115,16 @@ def atomic_folder(out: Path, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)  # what was written, after an error; else what it replaced
 
 
+def make_folder(out: Path) -> None:
+    """Make a folder, if need be with those above it; they are on disk when this returns. Raises DataError if it cannot
+    be made."""
+    with output_errors(out):
+        missing = [place for place in (out, *out.parents) if not place.exists()]
+        out.mkdir(parents=True, exist_ok=True)
+        for place in missing:
+            sync(place.parent)
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[None]:
     """Inside, files are written to `out`, which does not exist or is empty. After an error it is so again.

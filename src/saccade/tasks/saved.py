@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from saccade.data.digests import check_digest, file_digest, with_digest
 from saccade.data.files import escape
-from saccade.data.output import atomic_folder, output_errors, write_file
+from saccade.data.output import atomic_folder, make_folder, write_file
 from saccade.data.preprocess import Preprocess
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
@@ -71,8 +71,7 @@ class TrainedTask(Task):
             "preprocess": asdict(self.preprocess),
             "card": {**self.card, **card},
         }
-        with output_errors(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         with atomic_folder(folder, replace=True) as place:
             write_tensors(self.model.state_dict(), place / WEIGHTS)
             config = with_digest({**config, "files": {WEIGHTS: file_digest(place / WEIGHTS)}})

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from saccade.data.output import output_errors
+from saccade.data.output import make_folder
 from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.train.config import LOCK
@@ -24,8 +24,7 @@ def exclusive_folder(folder: Path, device: Device) -> Iterator[None]:
     """
     lock, free = FileLock(folder / LOCK), True
     if device.main:
-        with output_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             lock.acquire(timeout=0)
         except Timeout:

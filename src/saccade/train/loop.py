@@ -3,7 +3,7 @@
 import copy
 import signal
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -104,9 +104,7 @@ class _Run:
         self.signals = Signals(self._save)
         self.writer = StateWriter(self._copy, self._write)
 
-    def go(
-        self, resume: bool, source: BaseModel | None, describe: Callable[[Path], list[str]] | None = None
-    ) -> Scores:
+    def go(self, resume: bool, source: BaseModel | None, describe: Callable[[Path], list[str]] | None = None) -> Scores:
         if resume:
             check_same_options(self.folder, self._options())
         with exclusive_folder(self.folder, self.device):
@@ -216,6 +214,7 @@ class _Run:
         self._save()
         with self.signals.interruptible():
             model = self.average.module.eval()
+            torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 2))  # the same when repeated
             scores, failure = validate(lambda: self.task.evaluate(model, self.device), self.device)
             self.writer.wait_for_copy()
         if failure:

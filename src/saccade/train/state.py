@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from saccade.data.digests import file_digest
-from saccade.data.output import atomic_folder, output_errors, sweep
+from saccade.data.output import atomic_folder, make_folder, sweep
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, in_one_line
 
@@ -60,8 +60,7 @@ def copy_state(
 def write_state(folder: Path, state: State) -> None:
     """Write `folder`/step-N with digests of its files, as one and on disk when this returns. Older states are removed,
     and newer ones, which are damaged or of updates that were repeated. Raises DataError if it cannot be written."""
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with atomic_folder(folder / _name(state.step), replace=True) as place:
         for name, tensors in state.tensors.items():
             write_tensors(tensors, place / f"{name}.safetensors")
