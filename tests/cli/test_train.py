@@ -37,11 +37,12 @@ def train(saccade, monkeypatch, tmp_path):
 def test_from_pictures_to_predictions(train, saccade, tmp_path):
     completed = train("--name", "colours", "--epochs", "25", "--ema", "0.9", "--no-progressive-resize")
     assert completed.code == 0, completed.err
-    assert "6 pictures (25% of each class" in completed.err
+    assert "6 pictures (25%" in completed.err
     assert "runs/colours/model: top1" in completed.out
     run = tmp_path / "runs" / "colours"
-    assert {p.name.split(".")[0] for p in run.glob("[!.]*")} == {"config", "log", "events", "model", "state"}
+    assert {p.name.split(".")[0] for p in run.glob("[!.]*")} == {"config", "data", "log", "events", "model", "state"}
     assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
+    assert (run / "data.png").read_bytes().startswith(b"\x89PNG")
     scores = json.loads(saccade("val", "set", "--model", run, "--json").out)
     assert scores["top1"] > 0.8
     completed = json.loads(saccade("predict", "set", "--model", "runs/colours", "--json", "--top", "1").out)

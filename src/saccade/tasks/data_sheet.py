@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageOps
 
 from saccade.data.files import escape
-from saccade.data.output import output_errors, write_png
+from saccade.data.output import write_png
 from saccade.errors import DataError
 from saccade.lazy import resolve
 from saccade.tasks.commands import TaskCommands
@@ -37,13 +37,11 @@ DrawExample = Callable[[Any, int], Example]  # of a data set, and the index of a
 
 
 def write_data_sheet(out: Path, sets: Mapping[str, Any], task: TaskCommands, title: str = "") -> bool:
-    """Write the sheet as a PNG, and make its folder; returns False for a task that draws none. title: default: the
-    label of the first set. Raises DataError if it cannot be written."""
+    """Write the sheet as a PNG; returns False for a task that draws none. title: default: the label of the first set.
+    Raises DataError if it cannot be written."""
     if task.example is None:
         return False
     title = title or next((dataset.label for dataset in sets.values()), "")
-    with output_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     write_png(out, draw_data_sheet(sets, resolve(task.example), title))
     return True
 
