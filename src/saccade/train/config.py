@@ -32,7 +32,8 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     epochs: Annotated[int | None, Field(gt=0)] = None
-    """Passes over the training pictures; default: 30, or as many as 1,000 updates take."""
+    """Passes over the training pictures; default: 30, or as many as 1,000 updates take. With --resume, more than the
+    run had continue it, at the rates of the longer schedule."""
     batch: Annotated[int | None, Field(gt=0)] = None
     """Pictures an update, over all processes together; default: 256, less for small sets."""
     lr: Annotated[float, Field(gt=0)] = 0.02
