@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from saccade.errors import CheckpointError, DataError, GraphError, SaccadeError, UsageError, printable
+from saccade.errors import CheckpointError, DataError, GraphError, SaccadeError, UsageError, is_foreign, printable
 
 
 @pytest.mark.parametrize("kind", [SaccadeError, UsageError, DataError, CheckpointError, GraphError])
@@ -19,3 +19,11 @@ def test_messages_are_one_printable_line(kind):
 
 def test_printable_leaves_other_scripts():
     assert printable("빨간 별 – é 日本") == "빨간 별 – é 日本"
+
+
+def test_interrupts_are_not_errors_of_parsers():
+    panic = type("PanicException", (BaseException,), {})
+    assert is_foreign(ValueError())
+    assert is_foreign(panic())
+    assert not is_foreign(KeyboardInterrupt())
+    assert not is_foreign(SystemExit())

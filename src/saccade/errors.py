@@ -48,6 +48,11 @@ def in_one_line(error: BaseException, most: int = 300) -> str:
     return message if len(message) <= most else f"{message[:most]}…"
 
 
+def is_foreign(error: BaseException) -> bool:
+    """Whether an error comes from a parser: any Exception, and a panic of a library in Rust, which is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def some_of(names: Iterable[str], most: int = 3) -> str:
     """The first `most` distinct names, and the number of the others."""
     different = list(dict.fromkeys(names))

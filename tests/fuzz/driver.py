@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import random
 import resource
+import sys
 import time
+import traceback
 import warnings
 from collections import Counter
 from multiprocessing.connection import Connection
@@ -58,6 +60,15 @@ def fuzz(first: int, seconds: float, only: list[str] | None, out: Path) -> tuple
 
 def work(pipe: Connection, number: int, only: list[str] | None, out: Path, known: set[str]) -> None:
     """Run cases from `number` on, and send what happens. known: kinds of failures that are only counted."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes what it finds there
+    try:
+        _work(pipe, number, only, out, known)
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        raise
+
+
+def _work(pipe: Connection, number: int, only: list[str] | None, out: Path, known: set[str]) -> None:
     _limit()
     from tests.fuzz.cases import make_case, reduce_case, run_case, save_case
     from tests.fuzz.readers import READERS

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from saccade.checkpoints.formats import CONFIGS, CONVERT, EXPECTED, PICKLES, TOKENIZER, WEIGHTS
 from saccade.data.output import atomic_folder, make_folder
 from saccade.data.tensor_files import write_tensors
-from saccade.errors import CheckpointError
+from saccade.errors import CheckpointError, is_foreign
 
 LAYERS = re.compile(r"layers?$|depths?$|blocks?$|stages?$", re.IGNORECASE)  # keys of a config that count these
 MOST_LAYERS, MOST_COUNT = 256, 1 << 20  # that any network may have, whatever its weights
@@ -32,7 +32,9 @@ class Weights(Mapping[str, Tensor]):
         path, opened = self._files[key]
         try:
             return opened.get_tensor(key)
-        except (SafetensorError, OSError) as error:
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
             raise _unreadable(path, error) from error
 
     def __contains__(self, key: object) -> bool:
@@ -177,11 +179,13 @@ def _safe(path: Path) -> Path:
 def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
+    except BaseException as error:
+        if not is_foreign(error):
+            raise
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
+def _unreadable(path: Path, error: BaseException) -> CheckpointError:
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):

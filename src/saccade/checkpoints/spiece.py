@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from saccade.errors import CheckpointError, in_one_line
+from saccade.errors import CheckpointError, in_one_line, is_foreign
 
 MAX_BYTES = 1 << 26  # of a file; those of the largest vocabularies have 4 MB
 _NORMAL, _UNKNOWN, _CONTROL, _USER = 1, 2, 3, 4  # types of pieces
@@ -30,8 +30,8 @@ def read_sentencepiece(path: Path, end: str) -> Any:
         return _tokenizer(path.read_bytes(), end)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except BaseException as error:  # tokenizers panics for some tables, which is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+    except BaseException as error:
+        if not is_foreign(error):
             raise
         raise CheckpointError(f"{path} is no sentencepiece model that can be read ({in_one_line(error)})") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from saccade.checkpoints.files import Source, read_json
 from saccade.checkpoints.spiece import read_sentencepiece
-from saccade.errors import CheckpointError, in_one_line
+from saccade.errors import CheckpointError, in_one_line, is_foreign
 
 
 def tokenizer_settings(source: Source) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def _from_json(source: Source) -> Any:
 
     try:
         return Tokenizer.from_file(str(path))
-    except BaseException as error:  # it raises nothing narrower, and panics for some files, which is no Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+    except BaseException as error:  # it raises nothing narrower
+        if not is_foreign(error):
             raise
         raise CheckpointError(f"{path} is no tokenizer that can be read: {in_one_line(error)}") from error
 
