@@ -326,3 +326,36 @@ def test_layers_that_a_model_does_not_register():
     with watch(model) as trace:
         model(torch.randn(1, 5, 14))
     assert [call.name for call in trace] == ["first", "second"]
+
+
+def test_tokens_of_inputs_and_of_none_together_have_no_name():
+    class Mixed(nn.Module):
+        """Learned tokens that one input is added to, beside another input."""
+
+        def __init__(self):
+            super().__init__()
+            self.learned = nn.Parameter(torch.randn(1, 3, 6))
+
+        def forward(self, hidden_states, encoder_hidden_states):
+            both = torch.cat([self.learned.expand(len(hidden_states), -1, -1), encoder_hidden_states], dim=1)
+            shifted = both[:, :3] + encoder_hidden_states[:, :1]
+            joint = torch.cat([hidden_states, shifted, encoder_hidden_states], dim=1)
+            joint = joint.unflatten(-1, (2, 3)).transpose(1, 2)
+            return F.scaled_dot_product_attention(joint, joint, joint)
+
+    (call,) = run(Mixed())
+    assert (call.kind, call.parts, call.shape) == ("self", None, (1, 2, 26, 26))
+
+
+def test_what_cannot_be_recorded_is_named_and_the_model_runs_on(monkeypatch):
+    def broken(self, q, k, axis=-2):
+        raise RuntimeError("a tensor of another kind")
+
+    model, x = Attend(), torch.randn(1, 5, 14)
+    monkeypatch.setattr("saccade.lens.names.Names.parts", broken)
+    with torch.no_grad(), watch(model) as trace:
+        out = model(x)
+    torch.testing.assert_close(out, model(x), rtol=0, atol=0)
+    assert trace.missed == {
+        "Attend": "what scaled_dot_product_attention did could not be followed: a tensor of another kind"
+    }

@@ -187,7 +187,7 @@ def slices(parts: Parts, names: Mapping[int, str]) -> dict[str, slice] | None:
             others += last[:5] != "other"
             name = "other" if others == 1 else f"other {others}"
         else:
-            name = names[next(iter(own))] if len(own) == 1 else ""
+            name = names.get(next(iter(own)), "") if len(own) == 1 else ""
         if not name or (name in found and name != last):
             return None
         found[name] = slice(found[name].start if name in found else start, start + length)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.errors import GraphError, some_of
+from saccade.errors import GraphError, SaccadeError, some_of
 from saccade.lens.call import Call
 from saccade.lens.editing.separate import separate
 from saccade.lens.forwards import stand_in
@@ -143,7 +143,13 @@ class Watcher(Mode):
         """Record a call that is done and follow its output. Returns what `Recording.record` does."""
         before = len(self.trace)
         seen, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.first.q)
-        gradient = self._recording.record(call.last, seen, call.first, whence, merged)
+        try:
+            gradient = self._recording.record(call.last, seen, call.first, whence, merged)
+        except SaccadeError:
+            raise
+        except Exception as error:  # whatever tensors a model has, watching it must not stop it
+            self._miss(not_followed(F.scaled_dot_product_attention, error))
+            return None
         self._outputs.add(out, self.trace[before:])
         return gradient
 
