@@ -85,7 +85,7 @@ def open_checked(source: str | os.PathLike[str], split: str | None, findings: Fi
     """Detect a set and parse its annotations. Problems are added to `findings`.
 
     Raises DataError for an unknown kind of set, and for a split that does not exist."""
-    for find in FINDERS:
+    for find in (_of_a_table,) if is_table(Path(source).name) and Path(source).is_file() else FINDERS:
         subject = find(source, split, findings)
         if subject is not None:
             findings.extend("assumed", subject.store.notes)
@@ -133,6 +133,18 @@ def _captioned(layout: CaptionLayout, kind: str, split: str | None, findings: Fi
         subject.parts.append(Part(name or "", [], pictures, captions=found))
         findings.extend("assumed", found.notes)
     return subject
+
+
+def _of_a_table(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
+    """The set of a table that is given by its name: of captions, or of classes."""
+    try:
+        return _with_captions(source, split, findings)
+    except DataError as error:
+        try:
+            folders.find_classes(source)
+        except DataError:
+            raise error from None
+        return _by_class(source, split, findings)
 
 
 def _has_boxes(source: str | os.PathLike[str]) -> bool:
@@ -199,7 +211,7 @@ def _around(root: str, files: list[str]) -> str:
 
 
 def _by_class(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
-    store = open_store(source)
+    store = open_store(Path(source).parent if is_table(Path(source).name) else source)
     if not any(is_picture(name) for name in store.files):
         return None
     try:
