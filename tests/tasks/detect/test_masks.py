@@ -142,6 +142,21 @@ def test_val_prints_masks_beside_boxes(tmp_path):
     assert scores["per_class"]["object"].keys() >= {"mAP", "mask_mAP", "objects"}
 
 
+def test_val_scores_boxes_alone_where_objects_have_no_outlines(tmp_path, capsys):
+    untrained(tmp_path)
+    (tmp_path / "boxes").mkdir()
+    Image.effect_noise((50, 44), 90).save(tmp_path / "boxes" / "a.png")
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 6, 20, 20], "area": 400, "iscrowd": 0}
+    image = {"id": 1, "file_name": "a.png", "width": 50, "height": 44}
+    document = {"images": [image], "categories": [{"id": 1, "name": "object"}], "annotations": [box]}
+    (tmp_path / "boxes" / "boxes.json").write_text(json.dumps(document))
+    run("val", tmp_path / "boxes", "--model", tmp_path / "model", "--out", tmp_path / "scores")
+    assert "1 of 1 pictures have objects without outlines" in " ".join(capsys.readouterr().err.split())
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    assert "mAP" in scores
+    assert "mask_mAP" not in scores
+
+
 def test_look_shows_the_objects_that_predict_finds(tmp_path, capsys):
     model, file = untrained(tmp_path), tmp_path / "a.png"
     Image.effect_noise((50, 44), 90).save(file)

@@ -47,7 +47,10 @@ def evaluate(
     if options.classes:
         found = [of_classes(one, [task.labels.index(name) for name in options.classes]) for one in found]
     scores: dict[str, Any] = detection_scores(found, truth, task.labels)
-    if task.masks:
+    bare = sum(each.planes is None for each in truth)
+    if task.masks and bare:
+        notes.append(f"{bare} of {len(truth)} pictures have objects without outlines: only boxes are scored, no masks")
+    elif task.masks:
         scores = with_mask_scores(scores, mask_scores(found, truth, task.labels))
         notes += limit_notes(scores)
     if task.relations and dataset.relations == task.relations:

@@ -108,10 +108,10 @@ class BaseDetectTask:
         return found, truth
 
     def _truth(self, data: ObjectSet, index: int) -> ObjectAnnotations:
-        """With masks, as `MaskPlanes`, where the detector finds them and all objects have one."""
-        if not self.masks:
-            return data.objects(index, masks=False)
-        return with_planes(data.objects(index, "planes"), data.names[index])
+        """With masks, as `MaskPlanes`, where the detector finds them and all objects of the picture have one."""
+        objects = data.objects(index, "planes" if self.masks else False)
+        outlined = not len(objects) or objects.masks is not None or objects.planes is not None
+        return with_planes(objects, data.names[index]) if self.masks and outlined else objects
 
 
 @dataclass
