@@ -230,7 +230,7 @@ def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
     unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
     if unlisted:
         notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
-    return ClassTables(store, part.root, files, parts, problems, notes, "class folders")
+    return ClassTables(store, part.root, files, parts, problems, notes, "class folders with lists")
 
 
 def _listed(store: Store, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:

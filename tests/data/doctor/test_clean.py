@@ -4,9 +4,11 @@ import hashlib
 import json
 import tarfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.data import ImageFolder
 from saccade.data.doctor import check_empty, examine, write_clean
 from saccade.data.doctor.clean import _write
 from saccade.data.objects.sets import open_objects
@@ -205,3 +207,18 @@ def test_places_that_are_refused(tmp_path):
     with pytest.raises(DataError, match="so there is nothing to write"):
         write_clean(examine(root), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_classes_of_a_table(tmp_path):
+    root = tmp_path / "set"
+    (root / "images").mkdir(parents=True)
+    for i in range(1, 7):
+        noise = np.random.default_rng(i).integers(0, 256, (31, 29, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / "images" / f"{i}.png")
+    (root / "images" / "6.png").write_bytes(b"")
+    rows = [f"{i},{'red' if i % 2 else 'blue'},{'val' if i > 4 else 'train'}" for i in range(1, 7)]
+    (root / "classes.csv").write_text("\n".join(["id,label,split", *rows]))
+    cleaned(root, tmp_path / "out")
+    for source, count in ((root, 4), (tmp_path / "out", 4)):
+        assert len(ImageFolder(source, split="train")) == count
+    assert ImageFolder(tmp_path / "out", ["blue", "red"], split="val").names == ["images/5.png"]

@@ -1,5 +1,7 @@
 """Write a clean copy of a data set in its own format. The source is not changed."""
 
+import csv
+import io
 import json
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -8,7 +10,7 @@ from xml.etree.ElementTree import tostring
 import numpy as np
 from defusedxml.ElementTree import fromstring
 
-from saccade.data.doctor.dataset import Part
+from saccade.data.doctor.dataset import CheckedDataset, Part
 from saccade.data.doctor.examine import Examination
 from saccade.data.doctor.findings import CHECKS
 from saccade.data.doctor.masks import write_masks
@@ -52,9 +54,22 @@ def write_clean(examined: Examination, out: Path) -> dict[str, int]:
             _write(out, display, read_bytes(store, name))
         if examined.subject.layout is not None:
             writers[examined.subject.format](examined, parts, out, changes)
+        if examined.subject.kind == "classes" and examined.subject.format != "class folders":
+            _write_table(examined.subject, parts, out)
         if examined.subject.masks is not None:
             write_masks(examined.subject, parts, out, _write)
     return dict(changes)
+
+
+def _write_table(subject: CheckedDataset, parts: dict[str, list[str]], out: Path) -> None:
+    """The classes and splits of pictures that are not those of their folders."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["file_name", "label", "split"] if any(parts) else ["file_name", "label"])
+    for part in subject.parts:
+        for name in parts[part.name]:
+            rows.writerow([subject.display_name(name), part.label_of[name], *filter(None, [part.name])])
+    _write(out, "labels.csv", text.getvalue().encode())
 
 
 def check_empty(out: Path, source: Path | None) -> None:
