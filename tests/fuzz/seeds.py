@@ -89,7 +89,29 @@ def coco() -> list[Tree]:
     two = {f"val/{i}.png": picture(i) for i in (1, 2, 3)} | {
         "annotations/captions_val.json": json.dumps(captions).encode()
     }
-    return [one, two]
+    return [one, two, _coco_of_other_tools()]
+
+
+def _coco_of_other_tools() -> Tree:
+    """Ids as text, names of another machine, a grouping category, outlines with holes and without boxes."""
+    pairs = [[x, y] for x, y in zip(POLYGON[::2], POLYGON[1::2], strict=True)]
+    shapes = [
+        [{"exterior": pairs, "interiors": [pairs[:3]]}], [POLYGON, [1, 2]], pairs,
+        {"size": [float(SIZE[1]), SIZE[0]], "counts": "b'0P100'"},
+    ]  # fmt: skip
+    objects = [
+        {"id": f"{i}", "image_id": f"00{i % 2 + 1}", "category_id": "1.0", "bbox": [None, [], BOX, "[1, 2, 3, 4]"][i],
+         "iscrowd": "1", "segmentation": shape}
+        for i, shape in enumerate(shapes)
+    ]  # fmt: skip
+    document = {
+        "images": [{"id": i, "file_name": f"C:\\set\\{i}.png", "width": SIZE[0], "height": SIZE[1]} for i in (1, 2)],
+        "annotations": objects,
+        "categories": [
+            {"id": 0, "name": "all", "supercategory": "none"}, {"id": 1, "name": "a", "supercategory": "all"},
+        ],
+    }  # fmt: skip
+    return {f"train/{i}.png": picture(i) for i in (1, 2)} | {"train/a.json": json.dumps(document).encode()}
 
 
 def yolo() -> list[Tree]:
