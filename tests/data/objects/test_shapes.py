@@ -195,6 +195,16 @@ def test_files_of_labelme_that_are_broken(tmp_path):
         open_objects(root, on_error="fail")
 
 
+def test_a_picture_that_is_listed_twice(tmp_path):
+    images = cvat_image(0) + cvat_image(0, "<box label='bee' xtl='1' ytl='1' xbr='5' ybr='5'/>")
+    root = write_cvat(tmp_path / "set", images)
+    dataset = open_objects(root)
+    assert [len(dataset), len(dataset.objects(0))] == [1, 3]
+    (reason,) = dataset.skipped.values()
+    assert reason.endswith("is of images/a.png, as another one; the objects of both were joined")
+    assert examine(root).report.splits["all"].objects["bee"] == 1
+
+
 def test_no_clean_copy_is_written(tmp_path):
     root = write_labelme(tmp_path / "set")
     assert find_layout(root) is not None

@@ -64,7 +64,7 @@ def load(store: Store, files: list[str]) -> Drawn:
             split = image.get("subset") or nearest_role(file) or ""
             shapes = _shapes(image, place, result)
             size = size_of(image.get("height"), image.get("width"))
-            result.parts.setdefault(split, []).append(DrawnPicture(name, file, size, shapes))
+            result.add(split, DrawnPicture(name, file, size, shapes), place)
     used = {each.label for part in result.parts.values() for picture in part for each in picture.shapes}
     result.classes = [*names, *sorted(used - set(names))] if names else None
     return result

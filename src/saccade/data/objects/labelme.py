@@ -57,8 +57,8 @@ def load(store: Store, files: list[str]) -> Drawn:
                 result.problems.append(Problem("picture missing", escape(file), text))
                 continue
             size = size_of(document.get("imageHeight"), document.get("imageWidth"))
-            picture = DrawnPicture(name, file, size, _shapes(document, escape(file), result))
-            result.parts.setdefault(split, []).append(picture)
+            shapes = _shapes(document, escape(file), result)
+            result.add(split, DrawnPicture(name, file, size, shapes), escape(file))
     return result
 
 

@@ -51,6 +51,17 @@ class Drawn:
     parts: dict[str, list[DrawnPicture]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    _pictures: dict[tuple[str, str], DrawnPicture] = field(default_factory=dict)
+
+    def add(self, split: str, picture: DrawnPicture, place: str) -> None:
+        """Add a picture to a split. If it is there, their shapes are joined. place: of its entry, for messages."""
+        other = self._pictures.setdefault((split, picture.name), picture)
+        if other is picture:
+            self.parts.setdefault(split, []).append(picture)
+        else:
+            other.shapes += picture.shapes
+            text = f"{place} is of {escape(picture.name)}, as another one; the objects of both were joined"
+            self.problems.append(Problem("picture listed twice", place, text))
 
     def leave_out(self, kind: str) -> None:
         self.left_out[kind] = self.left_out.get(kind, 0) + 1
