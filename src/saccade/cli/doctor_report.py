@@ -21,7 +21,9 @@ def show(report: "Report") -> None:
     stdout = console.stdout()
     pictures = sum(report.sizes.values())
     console.line(
-        stdout, (report.source, "bold"), f": {report.format}, {pictures} readable pictures, {report.seconds:.1f} s"
+        stdout,
+        (report.source, "bold"),
+        f": {report.format}, {pictures} readable {report.items}, {report.seconds:.1f} s",
     )
     stdout.print(_splits(report))
     console.line(stdout, _sizes(report))
@@ -51,7 +53,7 @@ def _splits(report: "Report") -> Table:
     table = Table("", *heads, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row("pictures", *(str(split.pictures) for split in splits.values()), style="bold")
+    table.add_row(report.items, *(str(split.pictures) for split in splits.values()), style="bold")
     if any(split.captions is not None for split in splits.values()):
         table.add_row("captions", *(str(split.captions) for split in splits.values()))
     if any(split.seconds is not None for split in splits.values()):

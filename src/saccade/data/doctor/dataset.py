@@ -17,7 +17,7 @@ from saccade.data.captions.sets import CaptionSet
 from saccade.data.captions.tables import is_for_captions, is_table
 from saccade.data.dataset import PictureSet
 from saccade.data.doctor.findings import Findings
-from saccade.data.files import count_suffixes, is_picture
+from saccade.data.files import count_suffixes, is_picture, is_video
 from saccade.data.films.detect import holds_films
 from saccade.data.films.sets import FilmSet, find_films
 from saccade.data.films.store import FilmStore
@@ -106,22 +106,30 @@ def _with_captions(source: str | os.PathLike[str], split: str | None, findings: 
 
 def _with_films(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
     """Films with captions."""
-    layout = _film_layout(source)
+    layout = _film_layout(source, findings)
     captioned = layout is not None and any(part.pictures for part in layout.parts.values())
     return _captioned(layout, "films", split, findings) if layout is not None and captioned else None
 
 
 def _films_alone(source: str | os.PathLike[str], split: str | None, findings: Findings) -> CheckedDataset | None:
-    """Films without captions; animated pictures in folders may be classes."""
-    layout = _film_layout(source)
-    if layout is None or (layout.store.folders and any(is_picture(name) for name in layout.store.files)):
+    """Films without captions; pictures in folders are classes rather than frames."""
+    layout = _film_layout(source, findings)
+    if layout is None or any("/" in name and is_picture(name) for name in open_store(source).files):
         return None
     return _captioned(layout, "films", split, findings)
 
 
-def _film_layout(source: str | os.PathLike[str]) -> CaptionLayout | None:
-    with suppress(DataError):  # of a folder of films and pictures, which another reader may know
+def _film_layout(source: str | os.PathLike[str], findings: Findings) -> CaptionLayout | None:
+    """The films of a set; None for a set of pictures. A set of both is one of films if its captions are of videos."""
+    try:
         return find_films(source) if holds_films(source) else None
+    except DataError as error:
+        with suppress(DataError):
+            layout = find_films(source)
+            named = [each.name for part in layout.parts.values() for each in part.pictures]
+            if any(map(is_video, named)):
+                findings.add("structure", str(error))
+                return layout
     return None
 
 

@@ -58,6 +58,7 @@ def examine(source: str | os.PathLike[str], split: str | None = None) -> Examina
     seen.update(scan_films(subject.store, names) if subject.kind == "films" else scan_images(subject.store, names))
     sizes = Counter(each.size for each in seen.values() if not each.error)
     report = Report(subject.store.label, subject.format, {}, [], dict(sizes.most_common()))
+    report.items = "films" if subject.kind == "films" else "pictures"
     result = Examination(subject, report, seen)
     for name, each in seen.items():
         if each.error:

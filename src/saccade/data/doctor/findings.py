@@ -259,7 +259,8 @@ class Split:
 
 @dataclass
 class Report:
-    """Result of checking a set. sizes: (height, width) -> number of readable pictures."""
+    """Result of checking a set. sizes: (height, width) -> number of readable pictures. items: what it is of, "pictures"
+    or "films"."""
 
     source: str
     format: str
@@ -267,6 +268,7 @@ class Report:
     findings: list[Finding]
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
     seconds: float = 0.0
+    items: str = "pictures"
 
     @property
     def sound(self) -> bool:
