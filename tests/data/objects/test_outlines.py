@@ -92,6 +92,7 @@ def test_no_outline(nothing):
         (7, "polygons or run lengths expected"),
         ({"exterior": [[1, 2]]}, "has 1 numbers"),
         ({"exterior": CORNERS, "interiors": [[3]]}, "has 1 numbers"),
+        ({"exterior": CORNERS, "interiors": 7}, "has holes 7"),
         ({"size": [53, 71], "counts": [3000, 762]}, "of 3762 pixels in all; 71 x 53 expected"),
         ({"size": [53, 71], "counts": [4000, PIXELS - 4000]}, "cannot be read"),
         ({"size": [53, 71], "counts": [10**4000, 1]}, "cannot be read"),

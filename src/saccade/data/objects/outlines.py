@@ -147,7 +147,8 @@ def _parse_polygon(part: object) -> list[float] | Holed | str:
     """A polygon, or what is wrong with it."""
     if isinstance(part, dict):
         exterior = _parse_edge(part.get("exterior"))
-        interiors = [_parse_edge(each) for each in part.get("interiors") or ()]
+        holes = part.get("interiors") or []
+        interiors = [_parse_edge(each) for each in holes] if isinstance(holes, list) else [f"has holes {escape(holes)}"]
         wrong = next((each for each in (exterior, *interiors) if isinstance(each, str)), None)
         return wrong or Holed(exterior, interiors)  # type: ignore[arg-type]
     return _parse_edge(part)
