@@ -10,25 +10,24 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from saccade.data.split_names import split_role
+from saccade.data.split_names import FOLDER_NAMES, split_role
 
 TAIL = r"(?:[-_. ]?(?:dir|folder|files|data|set|\d{1,2}))?"
+# Beside the words of `FOLDER_NAMES`, which mean the same in sets of every kind.
 MASK_WORDS = (
-    r"segmentation_?class(?:_?raw|png|es|aug)?", r"annotations?", r"annots?", r"anns?", r"labels?", r"label_?maps?",
-    r"lbls?", r"masks?", r"mask_?machine", r"segmentations?", r"seg_?maps?", r"segmasks?", r"semsegs?", r"trimaps?",
-    r"ground[-_ ]?truths?", r"gtfine", r"gtcoarse", r"gts?", r"segs?", r"semantics?", r"mattes?",
-    r"manual", r"targets?",
+    *FOLDER_NAMES["masks"], "annotations?", "annots?", "anns?", "labels?", "label_?maps?", "lbls?", "gts?", "gtfine",
+    "gtcoarse", "mask_?machine", r"segmentation_?class(?:_?raw|png|es|aug)?", "seg_?maps?", "segmasks?", "semsegs?",
+    "segs?", "semantics?", "trimaps?", r"ground[-_ ]?truths?", "mattes?", r"(?:1st_)?manual\d?", "targets?",
 )  # fmt: skip
+PICTURE_WORDS = (*FOLDER_NAMES["pictures"], "leftimg8bit", "inputs?", "stillsraw_full", "pngimages")
 GLUED = r"annotations?|annots?|labels?|masks?|segmentations?|segmaps?|segmasks?|groundtruths?"  # trainannot
 MASK_FOLDER = re.compile(
     rf"(?:(?P<rest>.*?)[-_. ])??(?P<word>{'|'.join(MASK_WORDS)}){TAIL}|(?P<rest2>.*?)(?P<word2>{GLUED}|"
-    rf"segmentationclass)|(?P<word3>labell?ed\w*|masks?_\w+|1st_manual\d?|y)",
+    rf"segmentationclass)|(?P<word3>labell?ed\w*|masks?_\w+|y)",
     re.IGNORECASE,
 )
 PICTURE_FOLDER = re.compile(
-    rf"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>jpegimages|images?|imgs?|pictures?|pics?|photos?|frames?|leftimg8bit|inputs?|"
-    rf"stillsraw_full|rgb){TAIL}|(?P<word2>x)",
-    re.IGNORECASE,
+    rf"(?:(?P<rest>.*?)[-_. ]?)??(?P<word>{'|'.join(PICTURE_WORDS)}){TAIL}|(?P<word2>x)", re.IGNORECASE
 )
 # Folders of neither pictures nor class masks: instances, drawings of masks, depth.
 COMPANION_FOLDER = re.compile(
