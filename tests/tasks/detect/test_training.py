@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from saccade.data.objects import ObjectAnnotations
 from saccade.data.scenes import Scenes
 from saccade.device import join
 from saccade.errors import DataError, SaccadeError
@@ -159,3 +160,18 @@ def test_untrainable_data_is_refused():
         training(size=48, progressive_resize=True)
     with pytest.raises(SaccadeError, match="less than one patch"):
         DetectTraining(Odd(finder.LABELS), Odd(finder.LABELS), recipe(size=7))
+
+
+def test_a_validation_set_without_objects_has_no_scores():
+    task = odd()
+    task.val_objects = [ObjectAnnotations(o.boxes[:0], o.labels[:0], o.size) for o in task.val_objects]
+    scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    assert {scores[name] for name in ("mAP", "mAP50", "mAP75", "F1", "threshold")} == {None}
+
+
+def test_the_threshold_of_the_best_f1_is_kept_with_the_model(tmp_path):
+    task = odd()
+    task.save(task.model, tmp_path / "run" / "model", {"mAP": 0.5, "F1": 0.6, "threshold": 0.37})
+    assert load(tmp_path / "run").threshold == 0.37
+    task.save(task.model, tmp_path / "run" / "model", {"mAP": None, "F1": None, "threshold": None})
+    assert load(tmp_path / "run").threshold == 0.5

@@ -212,3 +212,12 @@ def test_pictures_of_rare_classes_are_drawn_more_often():
 def test_sets_of_other_classes_are_refused():
     with pytest.raises(DataError, match="the classes of halves are not those of halves"):
         SegmentTraining(Halves(), Halves(classes=("a", "b")), recipe())
+
+
+def test_masks_that_are_ignored_everywhere_have_no_scores():
+    data = Halves()
+    nothing = Halves(4)
+    nothing.mask = lambda i: torch.full((31, 47), IGNORE_INDEX, dtype=torch.uint8)
+    task = SegmentTraining(data, nothing, recipe())
+    scores = task.evaluate(task.model.eval(), join("cpu", "fp32"))
+    assert scores["mIoU"] is scores["pixel_accuracy"] is scores["boundary_F@1"] is None

@@ -75,7 +75,7 @@ class SegmentTraining(SourceTraining):
         return torch.stack([sum(terms.values(), torch.zeros((), device=device)) for terms in losses]).mean()
 
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float]:
+    def evaluate(self, model: nn.Module, device: Device) -> dict[str, float | None]:
         """mIoU, pixel accuracy, Dice and boundary scores on the validation pictures at their own size, split among the
         processes."""
         task, scores = self.trained(model, ""), SegmentScores(self.labels)
@@ -84,8 +84,7 @@ class SegmentTraining(SourceTraining):
                 predicted = task.segment(self.val.picture(i))
             scores.add(predicted, self.val.mask(i), self.val.names[i])
         total = SegmentScores.from_sums(self.labels, device.sum(scores.sums.to(device.device)).cpu())
-        result = {name: value for name, value in total.result().items() if isinstance(value, float)}
-        return {self.selection_metric: 0.0, **result}
+        return {name: value for name, value in total.result().items() if isinstance(value, float | None)}
 
     def trained(self, model: nn.Module, name: str) -> SegmentTask:
         """The task around a network."""
