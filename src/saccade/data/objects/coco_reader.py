@@ -132,36 +132,43 @@ class _Reader:
 
     def _annotations(self, rows: list[dict]) -> None:
         self.places: dict[Any, tuple[AnnotatedPicture, int]] = {}
-        around = 0
+        self.around = 0  # boxes that are drawn around outlines
         for i, each in enumerate(rows):
             key = _id(each.get("id"))
             where = f"annotation {escape(key)}" if key is not None else f"annotation number {i + 1}"
-            if not self._is_sound(each, key, where):
-                continue
-            picture = self.pictures[_id(each.get("image_id"))]
-            if picture is None:
-                continue
-            outline, fault = parse_outline(each.get("segmentation"), picture.size)
-            box = _box(each.get("bbox"), each.get("bbox_mode"))
-            if outline is not None and not any(box or ()):  # some writers put zeros where there is none
-                around += 1
-                box = outline_box(outline)
-            if box is None:
-                given = f"the bbox {escape(each.get('bbox'))}" if each.get("bbox") else "neither a bbox nor an outline"
-                self._problem("annotation broken", where, f"has {given}; x, y, width and height expected")
-                continue
-            area, crowd = number(each.get("area")), number(_without_bool(each.get("iscrowd") or 0))
-            picture.objects.append(AnnotatedObject(
-                where, box, self.label_of[_id(each.get("category_id"))], crowd=crowd == 1,
-                id=key if isinstance(key, int) else None, shape=outline, row=i,
-                area=area if 0 <= area < math.inf else None, fault=fault,
-            ))  # fmt: skip
-            if key is not None:
-                self.places.setdefault(key, (picture, len(picture.objects) - 1))
-        if around:
-            self.result.notes.append(f"{around} objects have no bbox of four numbers: it was drawn around their outlines")
+            picture = self.pictures[_id(each.get("image_id"))] if self._is_sound(each, key, where) else None
+            found = None if picture is None else self._object(each, where, picture, i)
+            if picture is not None and found is not None:
+                picture.objects.append(found)
+                if key is not None:
+                    self.places.setdefault(key, (picture, len(picture.objects) - 1))
+        if self.around:
+            text = f"{self.around} objects have no bbox of four numbers: it was drawn around their outlines"
+            self.result.notes.append(text)
         if any(row.get("keypoints") for row in rows):
             self.result.notes.append("the keypoints of objects are not read, only their boxes and outlines")
+
+    def _object(self, each: dict, where: str, picture: AnnotatedPicture, row: int) -> AnnotatedObject | None:
+        """The object of an annotation; None, and a problem, for one without a place."""
+        outline, fault = parse_outline(each.get("segmentation"), picture.size)
+        box = _box(each.get("bbox"), each.get("bbox_mode"))
+        if outline is not None and not any(box or ()):  # some writers put zeros where there is none
+            self.around += 1
+            box = outline_box(outline)
+        if box is None:
+            given = f"the bbox {escape(each.get('bbox'))}" if each.get("bbox") else "neither a bbox nor an outline"
+            self._problem("annotation broken", where, f"has {given}; x, y, width and height expected")
+            return None
+        key, area, crowd = (
+            _id(each.get("id")),
+            number(each.get("area")),
+            number(_without_bool(each.get("iscrowd") or 0)),
+        )
+        return AnnotatedObject(
+            where, box, self.label_of[_id(each.get("category_id"))], crowd=crowd == 1,
+            id=key if type(key) is int else None, shape=outline, row=row,
+            area=area if 0 <= area < math.inf else None, fault=fault,
+        )  # fmt: skip
 
     def _is_sound(self, each: dict, key: Any, where: str) -> bool:
         """Whether an annotation can be read; its problem is recorded."""
