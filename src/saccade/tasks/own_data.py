@@ -50,16 +50,12 @@ def evaluation_set(
     classes: those to score; empty for the model's. opened: (split, classes) -> the set, with its own classes for None.
     subset: (set, classes, labels) -> these classes of it. Raises UsageError for a class that the model does not know.
     """
-    unknown = [name for name in classes if name not in task.labels]
-    if unknown:
-        raise UsageError(f"--classes: {escape(task.name)} does not know {some_of(map(escape, unknown))}; it knows "
-                         f"{some_of(map(escape, task.labels), 20)}")  # fmt: skip
+    _check_known(task, classes)
     own = held_out(task, data, on_error) if split in (None, "all") else None
     if own is not None and split is None:
         dataset, note = own
         return (subset(dataset, classes, task.labels) if classes else dataset), [note]
-    trained = task.card.get("split", {}).get("classes") or ()
-    kept = [*(classes or trained)]
+    kept = [*(classes or _split_of(task).get("classes", ()))]
     dataset = _open(opened, split, None if kept else task.labels)
     note = overlap_note(task, dataset) or (_changed_note(task, data) if split is None else "")
     if own is not None:
@@ -67,9 +63,23 @@ def evaluation_set(
     notes = [note] if note else []
     if not kept:
         return dataset, notes
-    return subset(dataset, [name for name in kept if name in dataset.classes], task.labels), [
-        *notes, f"scored are the classes {some_of(map(escape, kept), 20)}"
-    ]  # fmt: skip
+    notes.append(f"scored are the classes {some_of(map(escape, kept), 20)}")
+    return subset(dataset, [name for name in kept if name in dataset.classes], task.labels), notes
+
+
+def _check_known(task: Any, classes: Sequence[str]) -> None:
+    unknown = [name for name in classes if name not in task.labels]
+    if unknown:
+        raise UsageError(
+            f"--classes: {escape(task.name)} does not know {some_of(map(escape, unknown))}; it knows "
+            f"{some_of(map(escape, task.labels), 20)}"
+        )
+
+
+def _split_of(task: Any) -> dict[str, Any]:
+    """What `describe_split` wrote to the card; empty for other models."""
+    split = task.card.get("split")
+    return split if isinstance(split, dict) else {}
 
 
 def _open(opened: Callable[[str | None, list[str] | None], Any], split: str | None, classes: list[str] | None) -> Any:
@@ -85,8 +95,8 @@ def _open(opened: Callable[[str | None, list[str] | None], Any], split: str | No
 def held_out(task: Any, data: Path, on_error: OnError) -> tuple[Any, str] | None:
     """The part of `data` that was held out of the model's training, with a sentence on it; None if `data` is not what
     the model was trained on, as far as its card says."""
-    split = task.card.get("split")
-    if not isinstance(split, dict):
+    split = _split_of(task)
+    if not split:
         return None
     own = commands(task.kind)
     fields = {name: split[name] for name in ("val_fraction", "classes", "exif") if name in split}
@@ -106,8 +116,8 @@ def held_out(task: Any, data: Path, on_error: OnError) -> tuple[Any, str] | None
 def overlap_note(task: Any, dataset: Any) -> str:
     """A sentence where a set holds pictures that the model was trained on, or that its weights were selected by; ""
     where that is not known."""
-    split = task.card.get("split")
-    if not isinstance(split, dict):
+    split = _split_of(task)
+    if not split:
         return ""
     found = set_digest(dataset)
     if found == split.get("training"):
@@ -118,7 +128,7 @@ def overlap_note(task: Any, dataset: Any) -> str:
 
 
 def _changed_note(task: Any, data: Path) -> str:
-    if "split" not in task.card or _trained_on(task) != data.resolve():
+    if not _split_of(task) or _trained_on(task) != data.resolve():
         return ""
     return (
         f"{escape(data)} is what {escape(task.name)} was trained on, and has changed since: which pictures were held "
