@@ -10,7 +10,6 @@ from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX, SegmentSet
 from saccade.data.segments.arrays import to_segment_arrays
 from saccade.data.segments.augment import SegmentAugment
-from saccade.errors import DataError
 from saccade.tasks.segment.recipe import SegmentRecipe
 from saccade.tasks.training import SceneSource
 
@@ -30,8 +29,6 @@ class SegmentSource:
 
     def __init__(self, data: SegmentSet, preprocess: Preprocess, crop: tuple[int, int], recipe: SegmentRecipe):
         self.data = to_segment_arrays(data, preprocess)
-        if all((self.data[[i]][1] == IGNORE_INDEX).all() for i in range(len(self.data))):
-            raise DataError(f"every pixel of {data.label} is ignored: masks with classes are needed to train on")
         self.label, self.crop, self.recipe = data.label, crop, recipe
 
     def __len__(self) -> int:
