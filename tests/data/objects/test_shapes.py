@@ -12,7 +12,7 @@ from saccade.data.doctor import examine, write_clean
 from saccade.data.objects.sets import find_layout, object_splits
 from saccade.errors import DataError
 
-from .annotated_sets import CLASSES, NAMES, OBJECTS, SIZES, save_pictures
+from .annotated_sets import CLASSES, NAMES, OBJECTS, SIZES, save_pictures, write_yolo
 
 LABELS = [*reversed(CLASSES)]  # CVAT lists them; LabelMe does not
 
@@ -74,6 +74,17 @@ def test_cvat(tmp_path, name):
     assert_right(root / "annotations.xml")
     assert open_objects(root).classes == LABELS
     assert examine(root).report.format == "CVAT XML"
+    assert examine(root / "annotations.xml").report.sound
+    (root / "other.xml").write_text("<annotation/>")
+    with pytest.raises(DataError, match=r"other\.xml is not CVAT XML for images"):
+        open_objects(root / "other.xml")
+
+
+def test_other_annotations_of_the_set_are_named(tmp_path):
+    root = write_yolo(write_labelme(tmp_path / "set").parent / "set")
+    notes = open_objects(root).notes
+    assert notes[0].endswith("was read as LabelMe JSON: 5 pictures, 3 classes")
+    assert notes[-1] == "not read: YOLO text (4 files such as labels/a.txt), which is there, too"
 
 
 def test_cvat_without_labels_and_in_several_files(tmp_path):

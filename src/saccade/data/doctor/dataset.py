@@ -159,7 +159,7 @@ def _has_boxes(source: str | os.PathLike[str]) -> bool:
     """Whether a set has boxes of VOC or COCO, or is a single file that cannot hold captions."""
     path = Path(source)
     suffix = path.suffix.lower()
-    if path.is_file() and (suffix in (".json", ".yaml", ".yml") or is_table(path.name)):
+    if path.is_file() and (suffix in (".json", ".yaml", ".yml", ".xml") or is_table(path.name)):
         return not is_table(path.name) and (suffix != ".json" or not coco_captions.looks_right(path.read_bytes()))
     store = open_store(source)
     json_files = [name for name in store.files if name.endswith(".json")]

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from saccade.data.files import escape
 from saccade.data.objects import coco, cvat, labelme, voc, yolo
 from saccade.data.objects.annotations import Annotations, resolve_relations
 from saccade.data.objects.files import ObjectFiles
 from saccade.data.objects.plausibility import check_plausible, class_notes
 from saccade.data.objects.shapes import Shapes
+from saccade.data.recognise import describe, recognise
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
 from saccade.errors import DataError
@@ -23,12 +25,15 @@ Layout = coco.COCO | voc.VOC | yolo.YOLO | Shapes  # each with `store`, `root`, 
 
 
 def find_layout(source: str | os.PathLike[str]) -> Layout | None:
-    """Detect the annotated set in a folder or tar, or of a COCO .json or YOLO .yaml; None if there is none.
+    """Detect the annotated set in a folder or tar, or of a COCO .json, YOLO .yaml or CVAT .xml; None if there is none.
 
     Raises DataError for files that cannot be opened, and for an inconsistent set."""
     path = Path(source)
     if path.suffix.lower() == ".xml" and path.is_file():
-        return cvat.find(open_store(path.parent), only=path.name)
+        found = cvat.find(open_store(path.parent), only=path.name)
+        if found is None:
+            raise DataError(f"{escape(path)} is not CVAT XML for images; for VOC give the folder of the set")
+        return found
     if path.suffix.lower() in (".json", ".yaml", ".yml") and path.is_file():
         folder = path.parent
         if path.suffix.lower() == ".json":
@@ -119,12 +124,12 @@ def _layout(source: str | os.PathLike[str]) -> Any:
     from saccade.data.objects import mask_files  # it reads the pairs of `data/segments`, which reads boxes
 
     expected = (
-        "a COCO .json with images and annotations, VOC's Annotations/*.xml, YOLO's labels/*.txt, or a mask file for "
-        "each object"
+        "a COCO .json with images and annotations, VOC's Annotations/*.xml, YOLO's labels/*.txt, CVAT XML, LabelMe "
+        "JSON, or a mask file for each object"
     )
     layout = find_layout(source) or mask_files.find(open_store(source))
     if layout is None:
-        raise nothing_found(source, "boxes", expected)
+        raise nothing_found(source, "boxes", expected, "detect")
     return layout
 
 
@@ -143,4 +148,11 @@ def _open_split(
     dataset = ObjectFiles(found, on_error, exif)
     objects = f"{len(dataset)} pictures, {len(dataset.classes)} classes"
     dataset.notes.insert(0, f"{dataset.label} was read as {layout.format}: {objects}")
+    others = [each for each in recognise(layout.store) if "detect" in each.tasks and not _is_of(layout, each.format)]
+    dataset.notes += [f"not read: {describe(others, 'detect')}, which is there, too"] if others else []
     return dataset
+
+
+def _is_of(layout: Layout, format: str) -> bool:
+    """Whether a layout is of a format of `recognise`."""
+    return format.split()[0] == layout.format.split()[0]

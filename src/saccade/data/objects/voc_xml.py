@@ -17,7 +17,6 @@ from saccade.data.files import escape
 from saccade.data.objects.annotations import Box, number
 from saccade.errors import DataError, in_one_line
 
-
 SLIPS = 4  # times as many boxes that begin at 1 as at 0: those at 0 are slips
 
 
