@@ -46,6 +46,8 @@ def look(
 
         saccade look photo.jpg --model hf:google/vit-base-patch16-224 --open
 
+        saccade look photo.jpg --model hf:facebook/dinov3-vits16-pretrain-lvd1689m
+
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a red ball on a table"
 
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a cat" --text "a dog"
@@ -60,7 +62,9 @@ def look(
         A picture file, or a video for a model that classifies videos: click a place in any frame and see where it
         looks in all of them. Without one, a picture is drawn for you.
     model
-        The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file.
+        The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file. Models of
+        transformers that no reader here is for are read in their own class, if their layers attend over the whole
+        picture (DINOv3, BEiT, SigLIP, I-JEPA and others).
     out
         Where the page goes.
     size

@@ -10,6 +10,7 @@ from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.checkpoints.video_classifiers import is_video_classifier, load_video_classifier
+from saccade.checkpoints.vision_models import is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
@@ -25,13 +26,22 @@ from saccade.tasks.match.task import MatchTask
 from saccade.tasks.registry import TASKS, commands
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.vision import PublicVisionTask
 
 DEFAULT = "cifar"
 
 
 def load(
     spec: str | Path = DEFAULT,
-) -> Task | PublicDetectTask | PublicSegmentTask | PublicGenerateTask | PublicFilmTask | FilmClassifyTask:
+) -> (
+    Task
+    | PublicDetectTask
+    | PublicSegmentTask
+    | PublicGenerateTask
+    | PublicFilmTask
+    | FilmClassifyTask
+    | PublicVisionTask
+):
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
@@ -56,6 +66,8 @@ def load(
     try:
         loaded = load_checkpoint(source)
     except CheckpointError as error:
+        if is_vision_model(source):
+            return PublicVisionTask(load_vision_model(source))
         if not is_text_image_model(source):
             raise
         raise CheckpointError(

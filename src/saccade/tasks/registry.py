@@ -29,6 +29,11 @@ def all_commands() -> list[TaskCommands]:
 def commands_of(task: Any) -> TaskCommands:
     """Of a loaded model, by its `kind`. Raises SaccadeError for a model without a head."""
     kind = getattr(task, "kind", None)
+    if kind == "picture":
+        raise SaccadeError(
+            f"{task.name} is read in the class of its own library, to look into: saccade look shows what it attends to "
+            "and its classes; this command reads the models of its tasks only"
+        )
     if kind not in TASKS:
         raise SaccadeError(
             f"{task.name} has no head to predict with; `saccade look` can look into it, and --text ranks texts where "

@@ -13,10 +13,11 @@ from saccade.tasks import registry
 __all__ = ["LookOptions", "View", "view_of"]
 
 DEFAULT = "saccade.studio.views.encoder:EncoderView"
+OTHERS = {"picture": "saccade.studio.views.vision:VisionView"}  # of models that are no task's
 
 
 def view_of(task: Any) -> type[View]:
     """The view class of a task, by its `kind`."""
     kind = getattr(task, "kind", "")
-    named = registry.commands(kind).view if kind in registry.TASKS else None
+    named = registry.commands(kind).view if kind in registry.TASKS else OTHERS.get(kind)
     return resolve(named or DEFAULT)

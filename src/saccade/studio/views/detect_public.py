@@ -48,7 +48,7 @@ class PublicDetectView(ObjectsView):
         return cls(
             task=task,
             name=picture.name,
-            picture=_resized(image, (height, width)),
+            picture=resized(image, (height, width)),
             pixels=(height, width),
             grid=decoder.grid,
             prediction=prediction,
@@ -110,7 +110,7 @@ def _grids(sources: int, pixels: tuple[int, int]) -> set[tuple[int, int]]:
     return {grid for grid in whole | partial if grid[0] * grid[1] == sources}
 
 
-def _resized(image: Image.Image, pixels: tuple[int, int]) -> Image.Image:
+def resized(image: Image.Image, pixels: tuple[int, int]) -> Image.Image:
     """The image in the aspect ratio of the model's input, all of which the patches cover."""
     factor = min(1.0, _SHOWN / max(pixels))
     return image.convert("RGB").resize((max(1, round(pixels[1] * factor)), max(1, round(pixels[0] * factor))))

@@ -1,0 +1,111 @@
+"""Any other model of transformers that takes a picture, by the library's own class: to look into, not to train.
+
+Weights are loaded from safetensors only, and no code of a checkpoint is executed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from saccade.checkpoints.files import Source
+from saccade.checkpoints.public import (
+    PublicModel,
+    class_names,
+    image_processor,
+    load_network,
+    network_config,
+    prepare_images,
+    quiet_transformers,
+    refuse_quantised,
+)
+from saccade.errors import CheckpointError
+
+PLAIN = {  # settings of a processor that resizes, crops, rescales and normalizes, and nothing else
+    "do_resize", "do_rescale", "do_normalize", "do_convert_rgb", "image_mean", "image_std", "size", "resample",
+    "rescale_factor", "image_processor_type", "feature_extractor_type", "processor_class", "crop_size",
+    "do_center_crop", "default_to_square", "data_format", "input_data_format", "return_tensors", "device",
+    "disable_grouping", "do_pad", "pad_size", "image_seq_length",
+}  # fmt: skip
+NATIVE = ("vit", "deit", "dinov2", "dinov2_with_registers", "clip", "clip_vision_model")
+
+
+@dataclass
+class VisionModel(PublicModel):
+    """A model with the method that prepares a picture for it."""
+
+    def prepare(self, picture: Image.Image) -> dict[str, Tensor]:
+        """pixel_values (1 3 y x) and other inputs. Raises DataError for a picture that cannot be prepared."""
+        return prepare_images(self.processor, self.model, [picture], self.name)
+
+
+def is_vision_model(source: Source) -> bool:
+    """Whether transformers is to be asked for its class: it has a config.json of that library, of a family that is not
+    read here."""
+    family = source.config().get("model_type")
+    return isinstance(family, str) and family not in NATIVE and bool(source.weights)
+
+
+def load_vision_model(source: Source) -> VisionModel:
+    """The model in fp32 and evaluation mode: as its config.json names it, or of a model of pictures and texts its
+    picture tower.
+
+    Raises CheckpointError for a model that takes no picture alone, quantised weights, weights that are missing, and a
+    processor that cannot be built without torchvision.
+    """
+    refuse_quantised(source)
+    raw, notes = source.config(), list[str]()
+    with quiet_transformers(source.name) as library:
+        network, config = _network(library, raw, source.name)
+        processor = _processor(library, raw["model_type"], source, notes)
+        model = load_network(library, network, config, source.weights, source.name, notes)
+    classes = class_names(model.config, notes) if hasattr(model, "classifier") or "Classification" in network else []
+    return VisionModel(model, classes, processor, raw["model_type"], source.name, notes)
+
+
+def _network(library: Any, raw: Mapping[str, Any], where: str) -> tuple[str, Any]:
+    """The name of the class, and its config."""
+    named = [str(each) for each in raw.get("architectures") or []]
+    known = [each for each in named if re.fullmatch(r"[A-Za-z0-9]+", each) and hasattr(library, each)]
+    for each in known:
+        tower = f"{re.sub(r'(ForImageClassification|Model)$', '', each)}VisionModel"
+        for name in (each, tower):
+            if getattr(getattr(library, name, None), "main_input_name", None) != "pixel_values":
+                continue
+            if name == tower and "vision_config" in raw:
+                return name, network_config(library, name, raw["vision_config"], where)
+            return name, network_config(library, name, raw, where)
+    raise CheckpointError(
+        f"{where}: its config.json says model_type {raw.get('model_type')!r}, architectures {named}: transformers has "
+        "no such class that takes a picture alone. With --text, look reads models that match text with pictures; "
+        "saccade.watch sees inside any module (docs/lens.md)"
+    )
+
+
+def _processor(library: Any, family: str, source: Source, notes: list[str]) -> Any:
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    def plain(raw_config: Mapping[str, Any]) -> Any:
+        if other := sorted(set(raw_config) - PLAIN):
+            raise CheckpointError(f"{', '.join(other[:3])} are settings of a processor that needs torchvision")
+        notes.append("its own processor needs torchvision: pictures are resized and normalized as its file says")
+        settings = {key: value for key, value in raw_config.items() if not key.endswith("_type")}
+        return library.ViTImageProcessorPil.from_dict(settings)
+
+    every = {name for each in IMAGE_PROCESSOR_MAPPING_NAMES.values() for name in dict(each).values() if name}
+    names = sorted({name.removesuffix("Pil").removesuffix("Fast") for name in every})
+    lacking = {name: plain for name in names if not hasattr(library, f"{name}Pil")}
+    usual = next(iter(dict(IMAGE_PROCESSOR_MAPPING_NAMES.get(family, {})).values()), "ViTImageProcessor")
+    return image_processor(library, usual.removesuffix("Pil").removesuffix("Fast"), names, source, notes, lacking)
+
+
+def probabilities(out: Any) -> Tensor | None:
+    """Of the classes (k), from what a classifier returns; None without a head."""
+    logits = getattr(out, "logits", None)
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+        return None
+    return logits[0].float().softmax(dim=0).cpu()

@@ -1,0 +1,126 @@
+"""The view of any model of transformers that takes a picture: its self-attention over the patches, as watched."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from torch import Tensor
+
+from saccade.checkpoints.vision_models import probabilities
+from saccade.data import Picture
+from saccade.errors import SaccadeError, some_of
+from saccade.lens import TokenMap, Trace, token_map, watch
+from saccade.lens.rollout import Summary
+from saccade.studio.terminal import bars, draw_heat
+from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.detect_public import resized
+from saccade.tasks.classify.result import Classification
+from saccade.tasks.vision import PublicVisionTask
+
+
+@dataclass(kw_only=True)
+class VisionView(View):
+    """One image seen by a model in its library's own class.
+
+    tokens: where its tokens lie. summary: of the layers that attend over the whole image.
+    """
+
+    task: PublicVisionTask
+    prediction: Classification | None
+    summary: Summary
+    tokens: TokenMap
+
+    @classmethod
+    def look(cls, task: PublicVisionTask, picture: Picture, options: LookOptions) -> "VisionView":
+        """Raises SaccadeError for a model of which no layers attend over the patches of the whole image, or whose
+        tokens cannot be told."""
+        require_own_size(task, options)
+        inputs = {name: given.to(device_of(task)) for name, given in task.vision.prepare(picture.image).items()}
+        started = time.perf_counter()
+        with watch(task.model, values=True) as trace:
+            out = task.model(**inputs)
+        seconds = time.perf_counter() - started
+        layers, tokens = whole_picture(task, trace, inputs["pixel_values"])
+        height, width = inputs["pixel_values"].shape[-2:]
+        left = [f"{len(trace) - len(layers)} other calls are not on the page (windows, pyramids, pooling)"]
+        missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
+        weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
+        return cls(
+            task=task,
+            name=picture.name,
+            picture=resized(picture.image, (height, width)),
+            pixels=(height, width),
+            grid=tokens.grid,
+            prediction=_classes(task, picture, out, options.top),
+            trace=layers,
+            targets=None,
+            summary=layers.summary(tokens.grid, weights, tokens.prefix),
+            notes=[*picture.notes, *task.notes, *(left if len(layers) < len(trace) else []), *missed],
+            seconds=seconds,
+            tokens=tokens,
+        )
+
+    @property
+    def heat(self) -> Float[Tensor, "y x"]:
+        """The rollout over the patches."""
+        return self.tokens.picture(self.summary.rollout)[0].cpu()
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        return [f"token {i + 1} before the patches" if i else "cls" for i in range(self.tokens.prefix)]
+
+    @property
+    def target(self) -> Any:
+        return 0 if self.tokens.prefix else "mean"
+
+    @property
+    def predictions(self) -> Sequence[tuple[str, float]]:
+        known = self.prediction
+        return [] if known is None else list(zip(known.labels, known.probabilities, strict=True))
+
+    def print_summary(self, console: Console) -> None:
+        if self.prediction is not None:
+            console.print(bars(self.prediction.labels, self.prediction.probabilities))
+        draw_heat(console, self.picture, self.heat)
+
+
+def device_of(task: PublicVisionTask) -> torch.device:
+    """Where its weights lie."""
+    return next(task.model.parameters()).device
+
+
+def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor) -> tuple[Trace, TokenMap]:
+    """The self-attention calls over all tokens of the image, and where these lie. Raises SaccadeError where there are
+    none."""
+    sizes = Counter(call.shape[2] for call in trace if call.kind == "self" and call.shape[0] == 1)
+    reasons = []
+    for tokens, _ in sizes.most_common():
+        try:
+            where = token_map(task.model, pixels, tokens)
+        except SaccadeError as error:
+            reasons.append(str(error))
+            continue
+        if where.order is None and not where.suffix and where.frames == 1:
+            return Trace([c for c in trace if c.kind == "self" and c.shape[:3:2] == (1, tokens)], trace.missed), where
+        reasons.append(f"its tokens are {where}")
+    kinds = some_of(f"{c.kind} over {c.shape[3]} of {c.shape[0]} (windows or pictures)" for c in trace) or "none"
+    raise SaccadeError(
+        f"{task.name}: no page shows it, as none of its layers attends over the patches of the whole image where these "
+        f"can be told ({reasons[0] if reasons else kinds}); saccade.watch sees its {len(trace)} calls (docs/lens.md)"
+    )
+
+
+def _classes(task: PublicVisionTask, picture: Picture, out: Any, top: int) -> Classification | None:
+    found = probabilities(out)
+    if found is None or len(found) != len(task.labels):
+        return None
+    if not bool(found.isfinite().all()):
+        raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
+    best = found.topk(min(top, len(found)))
+    labels = tuple(task.labels[i] for i in best.indices.tolist())
+    return Classification(picture.name, labels, tuple(best.values.tolist()), tuple(picture.notes))
