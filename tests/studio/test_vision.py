@@ -98,6 +98,7 @@ def test_classes_are_named_where_the_model_has_a_head(tmp_path):
 def test_a_model_without_a_head_has_no_classes(tmp_path):
     dinov3(tmp_path)
     found = seen(tmp_path)
+    assert found.prefix == ["cls", "register 1", "register 2", "register 3"]
     assert (found.prediction, found.predictions, found.to_dict()["prediction"]) == (None, [], None)
     assert any("its own processor needs torchvision" in note for note in found.notes)
 

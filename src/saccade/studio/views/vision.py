@@ -72,7 +72,9 @@ class VisionView(View):
 
     @property
     def prefix(self) -> Sequence[str]:
-        return [f"token {i + 1} before the patches" if i else "cls" for i in range(self.tokens.prefix)]
+        registers = any("register" in name for name, _ in self.task.model.named_parameters())
+        other = "register" if registers else "token"
+        return [f"{other} {i}" if i else "cls" for i in range(self.tokens.prefix)]
 
     @property
     def target(self) -> Any:
