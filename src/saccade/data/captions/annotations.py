@@ -75,14 +75,14 @@ def collect(document: Document, store: Store, root: str, format: str, split: str
     folder = picture_folder(store, document)
     if folder != parent_folder(document.name) and document.rows:
         result.notes.append(f"file names of {escape(document.name)} are relative to {escape(folder or store.label)}/")
-    there, found = set(store.files), dict[str, CaptionedPicture]()
+    there, found, seen = set(store.files), dict[str, CaptionedPicture](), set[tuple[str, object]]()
     composed = {unicodedata.normalize("NFC", name) for name in there}
     for row in document.rows:
         name = _find_file(row, folder, there, composed)
         if isinstance(name, Problem):
             result.problems.append(name)
         else:
-            _add(result, found.setdefault(name, CaptionedPicture(name)), row)
+            _add(result, found.setdefault(name, CaptionedPicture(name)), row, seen)
     result.pictures = [each for each in found.values() if each.captions]
     result.uncaptioned = [name for name, each in found.items() if not each.captions]
     return result
@@ -195,18 +195,20 @@ def _find_file(row: Row, folder: str, there: set[str], composed: set[str]) -> st
     return Problem("picture missing", row.where, f"{row.where} names {escape(file)}, which is {found}")
 
 
-def _add(result: Captions, picture: CaptionedPicture, row: Row) -> None:
+def _add(result: Captions, picture: CaptionedPicture, row: Row, seen: set[tuple[str, object]]) -> None:
+    """seen: names of pictures and their captions so far; a picture may have thousands."""
     display = relative_to(result.root, picture.name)
     for i, caption in enumerate(row.captions, start=1):
         where = row.where if len(row.captions) == 1 else f"{row.where}, caption {i}"
         kind, text = _caption_problem(caption, escape(display))
-        if not kind and caption in picture.captions:
+        if not kind and (picture.name, caption) in seen:
             kind, text = "caption repeated", f"repeats a caption of {escape(display)}; left out"
         if kind:
             result.problems.append(Problem(kind, where, f"{where} {text}"))
             result.owners[where] = display
         else:
             picture.captions.append(str(caption))
+            seen.add((picture.name, caption))
 
 
 def _caption_problem(caption: object, display: str) -> tuple[str, str]:

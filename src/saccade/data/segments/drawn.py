@@ -24,6 +24,7 @@ from saccade.data.objects.annotations import (
 from saccade.data.objects.outlines import draw_outline, scale_outline
 from saccade.data.objects.sets import Layout, read_annotations
 from saccade.data.segments import IGNORE_INDEX
+from saccade.data.segments.decode_mask import size_error
 from saccade.data.segments.label_map import BACKGROUND, LabelMap
 from saccade.data.segments.masked_set import Mask, MaskedPicture, MaskedSet
 from saccade.data.store import Store, relative_to
@@ -78,7 +79,11 @@ class DrawnMasks:
 
         def read(picture: MaskedPicture, size: tuple[int, int]) -> Mask:
             assert picture.drawn is not None
-            drawn, size = picture.drawn, picture.drawn.size or size
+            drawn = picture.drawn
+            if drawn.size not in (None, size, size[::-1]):  # before memory of the size that is claimed is taken
+                where, name = (relative_to(found.root, each) for each in (drawn.where or picture.name, picture.name))
+                raise size_error(where, drawn.size, name, size)
+            size = drawn.size or size
             if found.normalized:
                 drawn = _in_pixels(drawn, size)
             return Mask(_draw(drawn, size, index, ground, found.root))
