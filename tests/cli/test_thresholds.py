@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from saccade.errors import DataError
 from saccade.tasks import DetectTask
 
 from ..tasks import finder, tiny
@@ -63,10 +64,14 @@ def test_val_finds_and_keeps_it(saccade, detector, own):
 def test_it_is_replaced_only_where_that_is_wanted(saccade, detector, own):
     assert saccade("val", "set", "--precision", "fp32", "--model", detector, "--no-keep-threshold").code == 0
     assert kept(detector) is None
+    bundled = json.loads(saccade("val", "scenes:2", "--model", "scenes", "--json").out)
+    assert bundled["threshold"] == 0.5  # as predict has it
     DetectTask.open(detector).update_card(threshold=0.99)
     scores = json.loads(saccade("val", "set", "--precision", "fp32", "--model", detector, "--json").out)
     assert (scores["threshold"], scores["recall"], kept(detector)) == (0.99, 0, 0.99)
     assert scores["best_F1"] == 1
+    told = saccade("val", "set", "--precision", "fp32", "--model", detector).err
+    assert "predict and look have an F1 of 1.000 here, and 0.000 at 0.99" in told
     completed = saccade("val", "set", "--precision", "fp32", "--model", detector, "--keep-threshold", "--json")
     assert kept(detector) == json.loads(completed.out)["best_threshold"]
     assert "before: 0.99" in completed.err
@@ -74,6 +79,16 @@ def test_it_is_replaced_only_where_that_is_wanted(saccade, detector, own):
     bundled = saccade("val", "scenes:1", "--model", "scenes", "--keep-threshold")
     assert bundled.code == 2
     assert "--keep-threshold: scenes is no model of" in bundled.err
+
+
+def test_a_model_that_cannot_be_written_is_scored(saccade, detector, own, monkeypatch):
+    def refused(*_):
+        raise DataError("config.json cannot be written there (read-only)")
+
+    monkeypatch.setattr("saccade.tasks.saved.write_file", refused)
+    completed = saccade("val", "set", "--precision", "fp32", "--model", detector, "--json")
+    assert (completed.code, json.loads(completed.out)["threshold"]) == (0, 0.5)
+    assert "cannot be kept with the model: config.json cannot be written" in completed.err
 
 
 def test_scores_of_each_picture(saccade, detector, own, tmp_path):

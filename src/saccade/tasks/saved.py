@@ -80,12 +80,12 @@ class TrainedTask(Task):
     def update_card(self, **card: Any) -> None:
         """Change entries of the card, also in the folder that the model was opened from. Raises DataError if it cannot
         be written."""
-        self.card = {**self.card, **card}
         if self.folder is not None:
             config = check_digest(json.loads((self.folder / NAME).read_bytes()))
             config["card"] = {**config.get("card", {}), **card}
             text = json.dumps(with_digest(config), indent=1, ensure_ascii=False)
             write_file(self.folder / NAME, text.encode())
+        self.card = {**self.card, **card}
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> Self:

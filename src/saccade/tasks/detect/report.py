@@ -9,7 +9,7 @@ from saccade.data.objects.plausibility import query_note
 from saccade.data.objects.sets import open_objects
 from saccade.data.output import write_png
 from saccade.device import Device
-from saccade.errors import UsageError, printable
+from saccade.errors import DataError, UsageError, printable
 from saccade.options import OnError
 from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.commands import Evaluation
@@ -21,9 +21,11 @@ from saccade.tasks.detect.options import DetectValOptions
 from saccade.tasks.detect.result import Detections
 from saccade.tasks.detect.scores import detection_scores, pr_curves, relation_scores
 from saccade.tasks.detect.task import BaseDetectTask, DetectTask, of_classes
-from saccade.tasks.detect.threshold import OperatingPoint, Ranking, best_f1
+from saccade.tasks.detect.threshold import Ranking, best_f1
 from saccade.tasks.own_data import evaluation_set
 from saccade.tasks.scenes import evaluation_scenes
+
+NOTABLE = 0.02  # gain in F1 by another threshold that is worth a note
 
 
 def evaluate(
@@ -36,8 +38,7 @@ def evaluate(
     options: DetectValOptions,
 ) -> Evaluation:
     """mAP, of masks too where it finds them, F1, and recall of relations; curves.png, confusion.png and mistakes.png go
-    to `out`. Confusions, errors and F1 are at the model's threshold, or at that of the best F1 where the model keeps
-    none."""
+    to `out`. Confusions, errors and F1 are at the threshold of `predict` and `look`."""
     _check_keeps(task, options)
     dataset, notes = _evaluation_set(task, data, split, on_error, options)
     found, truth = task.val(dataset, device)
@@ -56,10 +57,9 @@ def evaluate(
     if task.relations and dataset.relations == task.relations:
         scores |= relation_scores(found, truth, task.relations)
     ranking = Ranking(found, truth)
-    best = ranking.best()
-    threshold = task.threshold if _keeps(task) or best is None else best.threshold
+    notes += _keep_threshold(task, ranking, options)
+    threshold = task.threshold
     scores |= _f1_scores(ranking, threshold)
-    notes += _keep(task, best, options)
     write_png(out / "curves.png", draw_pr_curves(pr_curves(found, truth, task.labels)))
     confusion = detection_confusion(found, truth, task.labels, threshold)
     write_png(out / "confusion.png", draw_detection_confusion(confusion, task.labels, threshold))
@@ -96,10 +96,6 @@ def _f1_scores(ranking: Ranking, threshold: float) -> dict[str, float | None]:
     }
 
 
-def _keeps(task: BaseDetectTask) -> bool:
-    return task.card.get("threshold") is not None
-
-
 def _check_keeps(task: BaseDetectTask, options: DetectValOptions) -> None:
     """Raises UsageError for --keep-threshold with a model that cannot keep one."""
     if options.keep_threshold and not _can_keep(task):
@@ -113,17 +109,27 @@ def _can_keep(task: BaseDetectTask) -> bool:
     return isinstance(task, DetectTask) and task.folder is not None and not is_bundled(task.folder)
 
 
-def _keep(task: BaseDetectTask, best: OperatingPoint | None, options: DetectValOptions) -> list[str]:
-    """Write the best threshold to the model where it has none yet, or that is wanted. Returns a note on it."""
-    wanted = not _keeps(task) if options.keep_threshold is None else options.keep_threshold
-    if best is None or not wanted or not _can_keep(task):
+def _keep_threshold(task: BaseDetectTask, ranking: Ranking, options: DetectValOptions) -> list[str]:
+    """Write the threshold of the best F1 to the model where it has none yet, or that is wanted. Returns notes on it."""
+    best, here = ranking.best(), ranking.at(task.threshold)
+    if best is None or here is None:
         return []
-    assert isinstance(task, DetectTask)
-    before = task.threshold
-    task.update_card(threshold=best.threshold)
+    kept = task.card.get("threshold") is not None
+    wanted = not kept if options.keep_threshold is None else options.keep_threshold
+    if isinstance(task, DetectTask) and wanted and _can_keep(task):
+        try:
+            task.update_card(threshold=best.threshold)
+        except DataError as error:  # such as a folder that others own
+            return [f"the threshold {best.threshold:g}, with the best F1 here, cannot be kept with the model: {error}"]
+        return [
+            f"the threshold {best.threshold:g}, with the best F1 here, is kept with the model: predict and look show "
+            f"objects from it on (before: {here.threshold:g})"
+        ]
+    if best.f1 < here.f1 + NOTABLE:
+        return []
     return [
-        f"the threshold {best.threshold:g}, with the best F1 here, is kept with the model: predict and look show "
-        f"objects from it on (before: {before:g})"
+        f"with --threshold {best.threshold:g} predict and look have an F1 of {best.f1:.3f} here, and {here.f1:.3f} at "
+        f"{here.threshold:g}, from which on they show objects of this model"
     ]
 
 
