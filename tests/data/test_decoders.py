@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saccade.data.decoders import MAX_TIFF_BYTES
-from saccade.data.files import Walked, walk
+from saccade.data.files import Walked, find_images, walk
 from saccade.data.images import read_image, read_size
 from saccade.data.segments.decode_mask import read_mask
 from saccade.data.store import open_store, read_bytes
@@ -132,3 +132,8 @@ def test_links_that_lead_out_and_closed_folders(tmp_path: Path, monkeypatch: pyt
     walked = Walked()
     assert len(list(walk(inside, walked))) == 3
     assert len(walked.outside) == 2
+    skipped: dict[str, str] = {}
+    assert len(find_images(inside, skipped=skipped)) == 3
+    assert skipped == {str(inside / "closed"): f"{inside / 'closed'} could not be entered (Permission denied)"}
+    with pytest.raises(DataError, match="closed could not be entered"):
+        find_images(inside)

@@ -78,7 +78,8 @@ def predict(
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other: choose one")
-    files = find_images(pictures, also=is_video)
+    closed: dict[str, str] | None = None if on_error == "fail" else {}
+    files = find_images(pictures, also=is_video, skipped=closed)
     _check_outputs(files, out, options)
     form: Literal["json", "csv", "text", "table"] = (
         "json" if as_json else "csv" if as_csv else "table" if out is None else "text"
@@ -94,6 +95,7 @@ def predict(
         if takes_films(task)
         else Inputs(files, on_error, keep_pictures=any(writer.draws for writer in writers))
     )
+    inputs.skipped.update(closed or {})
     place = join(device, precision)
     task.model.to(place.device)
     with ResultWriter(commands, form) as results:

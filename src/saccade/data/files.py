@@ -23,16 +23,19 @@ VIDEO_SUFFIX = re.compile(
 
 
 def find_images(
-    sources: str | os.PathLike | Iterable[str | os.PathLike], also: Callable[[str], bool] | None = None
+    sources: str | os.PathLike | Iterable[str | os.PathLike],
+    also: Callable[[str], bool] | None = None,
+    skipped: dict[str, str] | None = None,
 ) -> list[Path]:
     """Picture files given by paths, folders and globs, without repeats, in the order given.
 
     Folders are searched recursively and sorted naturally (`2.png` before `10.png`), without hidden files. A file given
-    by its path may have any suffix. also: further file names that globs match.
+    by its path may have any suffix. also: further file names that globs match. skipped: folders that may not be
+    entered are added, with the reason.
 
     Raises:
         DataError: a path that does not exist (a similar name is suggested), a folder without pictures (its contents are
-            named), a glob that matches nothing.
+            named), a glob that matches nothing; without `skipped`, a folder that may not be entered.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
@@ -42,7 +45,7 @@ def find_images(
             raise DataError("an empty path was given; give files, folders or globs such as 'photos/*.jpg'")
         path = Path(source)
         if path.is_dir():
-            found.update(dict.fromkeys(_pictures_in(path)))
+            found.update(dict.fromkeys(_pictures_in(path, skipped)))
         elif path.exists() or not glob.has_magic(str(source)):
             found[check_file(path)] = None
         else:
@@ -113,7 +116,7 @@ class Walked:
     not be entered, with the reason."""
 
     outside: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    closed: dict[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -122,7 +125,8 @@ class Walked:
             names = some_of(map(escape, self.outside))
             found.append(f"{len(self.outside)} links lead out of the folder and were followed: {names}")
         if self.closed:
-            found.append(f"{len(self.closed)} folders could not be entered and are left out: {some_of(self.closed)}")
+            names = some_of(f"{escape(name)} ({reason})" for name, reason in self.closed.items())
+            found.append(f"{len(self.closed)} folders could not be entered and are left out: {names}")
         return found
 
 
@@ -135,7 +139,7 @@ def walk(folder: Path, walked: Walked | None = None) -> Iterator[tuple[str, list
     top = os.path.realpath(folder)
 
     def closed(error: OSError) -> None:
-        walked.closed.append(f"{escape(os.path.relpath(error.filename, folder))} ({error.strerror})")
+        walked.closed[os.path.relpath(error.filename, folder)] = error.strerror or type(error).__name__
 
     seen = set()
     for here, folders, names in os.walk(folder, onerror=closed, followlinks=True):
@@ -172,8 +176,13 @@ def count_suffixes(names: Iterable[str]) -> str:
     return ", ".join(f"{n} {escape(kind)}" for kind, n in counts.most_common(4)) or "nothing"
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    files = [f"{at}/{name}" if at else name for at, names in walk(folder) for name in names]
+def _pictures_in(folder: Path, skipped: dict[str, str] | None) -> list[Path]:
+    walked = Walked()
+    files = [f"{at}/{name}" if at else name for at, names in walk(folder, walked) for name in names]
+    for name, reason in walked.closed.items():
+        if skipped is None:
+            raise DataError(f"{escape(folder / name)} could not be entered ({reason})")
+        skipped[str(folder / name)] = f"{escape(folder / name)} could not be entered ({reason})"
     pictures = sorted((f for f in files if is_picture(f)), key=natural_key)
     if not pictures:
         raise DataError(f"{escape(folder)} holds no pictures (found: {count_suffixes(files)})")
