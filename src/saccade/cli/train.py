@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from saccade.cli import console
 from saccade.cli.interrupt import import_library
 from saccade.cli.task_options import build, parameters_of, with_options
-from saccade.errors import SaccadeError, UsageError
+from saccade.data.output import WriteError
+from saccade.errors import SaccadeError, UsageError, in_one_line
 from saccade.options import ClassDataOptions, DataOptions, Options
 from saccade.tasks.commands import TaskCommands
 from saccade.train.config import CONFIG, LOCK, TrainConfig, resume_options
@@ -119,7 +120,12 @@ def run_training(task: TaskCommands, run: Run) -> None:
 
     def draw(folder: Path) -> list[str]:
         sheet = folder / DATA_SHEET
-        drawn = write_data_sheet(sheet, dict(zip(SPLITS, datasets, strict=True)), task)
+        try:
+            drawn = write_data_sheet(sheet, dict(zip(SPLITS, datasets, strict=True)), task)
+        except WriteError:
+            raise
+        except Exception as error:  # a picture of the data is not worth a training
+            return [f"what was read could not be drawn: {in_one_line(error)}"]
         return [f"what was read is drawn in {sheet}: look at it"] if drawn else []
 
     try:

@@ -23,7 +23,7 @@ def test_outlines_take_no_memory_of_a_claimed_size(tmp_path):
     }  # fmt: skip
     (tmp_path / "instances.json").write_text(json.dumps(document))
     tracemalloc.start()
-    with pytest.raises(DataError, match="50000 x 50000 pixels and its picture images/1.png has 24 x 18"):
+    with pytest.raises(DataError, match=r"50000 x 50000 pixels and its picture images/1.png has 24 x 18"):
         open_segments(tmp_path).mask(0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
