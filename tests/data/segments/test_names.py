@@ -52,6 +52,9 @@ FOLDERS = [
     ("s{i}/image.png", "s{i}/mask.png"),
     ("s{i}_json/img.png", "s{i}_json/label.png"),
     ("{i}_img.png", "{i}_masks.png"),
+    ("images/img_{i}.jpg", "masks/mask_{i}.png"),
+    ("images/P{i}.jpg", "masks/p{i}.PNG"),
+    ("images/p{i}.jpg", "masks/p{i}.jpg.png"),
 ]
 
 
@@ -121,6 +124,13 @@ def test_two_files_of_one_picture_are_one(tmp_path):
     save(tmp_path, "images/p{i}.jpg", picture)
     save(tmp_path, "masks/p{i}.png", truth)
     check(open_segments(tmp_path, on_error="fail"), 5, "p0.jpg")
+
+
+def test_names_without_anything_in_common(tmp_path):
+    save(tmp_path, "images/a{i}.png", picture)
+    save(tmp_path, "masks/b{i}.png", truth)
+    with pytest.raises(DataError, match=r"pictures \(such as images/a0.png\) and masks"):
+        open_segments(tmp_path)
 
 
 def test_labels_of_instances_are_read_where_there_is_nothing_else(tmp_path):

@@ -47,13 +47,17 @@ MASK_MARKS = (
     r"\d?)",
     r"_[lp]", r"\.(jpe?g|png)",
 )  # fmt: skip
-MARKS = tuple(re.compile(f"(.+){mark}", re.IGNORECASE) for mark in MASK_MARKS)
+MARKS = (
+    *(re.compile(f"(.+){mark}", re.IGNORECASE) for mark in MASK_MARKS),
+    re.compile(r"(?:masks?|labels?|lbl|gt|seg|man_seg|segmentation|annotation)[-_ ]?(\d.*)", re.IGNORECASE),
+)
 COMPANION_MARK = re.compile(
     r"(.*?)[-_. ](colou?rs?|colou?r_?masks?|(?:masks?|labels?|gt)_?(?:colou?r|rgb|vis)|instance_?(?:train)?ids|"
     r"instances?|overlay|vis|depth|panoptic|blend)",
     re.IGNORECASE,
 )
 PICTURE_MARK = re.compile(r"(.+)(_leftimg8bit|_0000|[-_](image|img|rgb|sat|training|test))", re.IGNORECASE)
+PICTURE_PREFIX = re.compile(r"(?:images?|img|im|pictures?|photos?|frames?|rgb|sat|t)[-_ ]?(\d.*)", re.IGNORECASE)
 # nnU-Net's imagesTr, labelsTs
 NNUNET = re.compile(r"(?P<word>images|labels)(?P<split>tr|ts|val)", re.IGNORECASE)
 TURNED = re.compile(r"(?P<word>[a-z]+(?:[-_. ](?:dir|folder))?)[-_. ]?(?P<split>[A-Z]?[a-z]+)")
@@ -108,9 +112,14 @@ def is_companion(name: str) -> bool:
 
 
 def stems(file: NamedFile) -> list[str]:
-    """The stem of a picture, and without its suffix."""
-    marked = PICTURE_MARK.fullmatch(file.stem)
-    return [file.stem, *([marked[1]] if marked else [])]
+    """The stem of a picture, without its suffix, without its prefix, and in lower case."""
+    matches = (PICTURE_MARK.fullmatch(file.stem), PICTURE_PREFIX.fullmatch(file.stem))
+    return [file.stem, *(match[1] for match in matches if match), file.stem.lower()]
+
+
+def mask_stems(file: NamedFile) -> list[str]:
+    """Likewise of a mask."""
+    return [file.stem, *unmarked(file.stem), file.stem.lower()]
 
 
 def unmarked(stem: str, marks: tuple[re.Pattern, ...] = MARKS) -> list[str]:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, UInt8
 
 from saccade.data.files import escape
 from saccade.data.segments.decode_mask import DecodedMask, grey_values, read_fitting, read_mask
-from saccade.data.segments.names import Key, NamedFile, stems, unmarked
+from saccade.data.segments.names import Key, NamedFile, mask_stems, stems
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, relative_to
 from saccade.errors import DataError, some_of
@@ -106,7 +106,7 @@ class Index:
 
     def claim(self, mask: NamedFile) -> Claim | None:
         """The picture of a mask, by the first rule that finds one."""
-        for stem in (mask.stem, *unmarked(mask.stem)):
+        for stem in mask_stems(mask):
             found = self.by_key.get((*mask.folder, stem))
             if found is not None:
                 return Claim(found.name, mask.name, (), "whole")
@@ -132,7 +132,7 @@ class Index:
 
     def _in_class(self, mask: NamedFile) -> Claim | None:
         """masks/road/a.png of images/a.png, and left_masks/a.png"""
-        for stem in (mask.stem, *unmarked(mask.stem)):
+        for stem in mask_stems(mask):
             found = self._only(stem)
             if found is not None:
                 label = tuple(each for each in mask.folder if each not in found.folder and split_role(each) is None)

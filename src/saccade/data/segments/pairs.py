@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.images import read_image
 from saccade.data.segments import names
-from saccade.data.segments.names import MARKS, Key, NamedFile, parse, stems, unmarked
+from saccade.data.segments.names import MARKS, Key, NamedFile, mask_stems, parse, stems, unmarked
 from saccade.data.segments.object_masks import Index, ObjectMasks, group
 from saccade.data.split_names import split_role
 from saccade.data.store import Store, parent_folder, relative_to
@@ -153,7 +153,7 @@ def _matched(pictures: list[NamedFile], masks: list[NamedFile], kind: str) -> Pa
 
 
 def _keys(each: NamedFile) -> set[Key]:
-    return {(*each.folder, stem) for stem in (each.stem, *unmarked(each.stem))}
+    return {(*each.folder, stem) for stem in mask_stems(each)}
 
 
 def _index(masks: list[NamedFile]) -> tuple[dict[Key, str], dict[str, set[str]]]:
@@ -164,6 +164,8 @@ def _index(masks: list[NamedFile]) -> tuple[dict[Key, str], dict[str, set[str]]]
             match = form.fullmatch(each.stem)
             if match is not None:
                 by_key.setdefault((*each.folder, match[1]), each.name)
+    for each in masks:
+        by_key.setdefault((*each.folder, each.stem.lower()), each.name)
     by_stem: dict[str, set[str]] = {}
     for key, name in by_key.items():
         by_stem.setdefault(key[-1], set()).add(name)
@@ -201,6 +203,19 @@ def _drop_companions(store: Store, best: Pairs, pictures: list[NamedFile]) -> li
     for name in left:
         best.mask_of.pop(name, None)
     return left
+
+
+def unmatched(store: Store) -> str:
+    """What is found where no picture has a mask, and the names of folders say that there are both; "" elsewhere."""
+    files = [parse(name) for name in sorted(filter(is_picture, store.files), key=natural_key)]
+    picture = next((each.name for each in files if each.worded), "")
+    mask = next((each.name for each in files if each.kind), "")
+    if not picture or not mask:
+        return ""
+    return (
+        f"{store.label} has pictures (such as {escape(picture)}) and masks (such as {escape(mask)}) without common "
+        "names; name each mask as its picture"
+    )
 
 
 def few_colours(store: Store, name: str) -> bool:

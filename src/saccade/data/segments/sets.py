@@ -27,8 +27,10 @@ from saccade.data.segments.drawn import DrawnMasks
 from saccade.data.segments.files import SegmentFiles
 from saccade.data.segments.label_map import LabelMap
 from saccade.data.segments.layout import MaskLayout
+from saccade.data.segments.pairs import unmatched
 from saccade.data.splitting import nothing_found, select_split, split_train_val
 from saccade.data.store import open_store
+from saccade.errors import DataError
 from saccade.options import ExifPixels
 
 Layout = MaskLayout | DrawnMasks  # each with `store`, `root`, `format`, `splits`, `read` and `orphans`
@@ -102,6 +104,9 @@ def _layout(source: str | os.PathLike[str]) -> Layout:
     expected = "images/ beside masks/, VOC's SegmentationClass/, or outlines in a COCO .json or in YOLO's labels"
     layout = find_segments(source)
     if layout is None:
+        names = unmatched(open_store(source)) if Path(source).suffix.lower() not in (".json", ".yaml", ".yml") else ""
+        if names:
+            raise DataError(names)
         raise nothing_found(source, "masks", expected)
     return layout
 
