@@ -174,17 +174,14 @@ def by_power_cuts(straight: Straight, moments: int, seed: int, before: Callable[
     copies: list[tuple[Path, str]] = []
     try:
         process = start(straight.task, folder, before)
-        end = time.monotonic() + straight.seconds
         at = sorted(time.monotonic() + chance.random() * straight.seconds for _ in range(moments // 2))
-        while time.monotonic() < end and len(copies) < moments:
+        while os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and len(copies) < moments:
             newest = _newest(folder)
             is_new = newest and newest not in [seen for _, seen in copies]  # it has just got its name
             if is_new or (at and time.monotonic() > at[0]):
                 at = at if is_new else at[1:]
                 copies.append((straight.place / f"cut-{len(copies)}.img", newest))
-                began = time.monotonic()
                 disk.cut_power(process, copies[-1][0])
-                end += time.monotonic() - began
             time.sleep(0.001)
         assert wait(process) == 0
     finally:

@@ -112,7 +112,7 @@ class _Run:
             for note in describe(self.folder) if describe is not None and self.device.main and not self.step else []:
                 self.log.say(f"note: {note}")
             try:
-                with self.signals.handled():
+                with self.writer, self.signals.handled():
                     self._train()
             except WriteError as error:
                 raise WriteError(f"{error}. Stopped after step {self.step}: {what_is_kept(self.folder)}") from error
@@ -188,7 +188,7 @@ class _Run:
             total, stops = self.device.sum(torch.stack([loss.detach(), stop])).tolist()
             value = total / self.device.world
             check_finite(self.model, value, self.step, self.per_epoch, self.folder)
-            self.writer.wait_for_copy()
+        self.writer.wait_for_copy()
         self.sound = False
         for optimizer in self.optimizers:
             optimizer.step()
@@ -216,7 +216,7 @@ class _Run:
             model = self.average.module.eval()
             torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 2))  # the same when repeated
             scores, failure = validate(lambda: self.task.evaluate(model, self.device), self.device)
-            self.writer.wait_for_copy()
+        self.writer.wait_for_copy()
         if failure:
             self.log.say(f"note: no scores of step {self.step}, training goes on ({failure})")
         else:
