@@ -1,11 +1,13 @@
 """YOLO sets as tools and people write them: columns, places of labels, data.yaml, lists."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from saccade.data import open_objects
+from saccade.data.doctor import examine, write_clean
 from saccade.data.objects.sets import object_splits
 from saccade.data.objects.yolo_labels import find_columns, looks_like_labels, parse_line
 from saccade.errors import DataError
@@ -229,6 +231,8 @@ def test_the_lists_of_darknet(tmp_path, data_file, case):
     train, valid = object_splits(root)
     assert [[Path(name).stem for name in part.names] for part in (train, valid)] == [list("abc"), list("de")]
     assert train.classes == CLASSES
+    write_clean(examine(root), tmp_path / "out")
+    assert [len(part) for part in object_splits(tmp_path / "out", on_error="fail")] == [3, 2]
 
 
 def test_lists_with_absolute_names_and_pictures_that_are_missing(tmp_path):
@@ -259,6 +263,12 @@ def test_several_data_yaml_files(tmp_path):
     (root / "other.yaml").write_text("train: images\nnames: [x, y, z]\n")
     assert "data.yaml was read, and not other.yaml; name one to choose it" in assert_right(root)
     assert open_objects(root / "other.yaml").classes == ["x", "y", "z"]
+
+
+def test_zip_and_tar(tmp_path):
+    root = write_yolo(tmp_path / "set")
+    for kind in ("zip", "tar", "gztar"):
+        assert_right(Path(shutil.make_archive(str(tmp_path / kind), kind, root)))
 
 
 def test_texts_that_are_no_labels(tmp_path):

@@ -186,7 +186,7 @@ def _write_yolo(examined: Examination, parts: dict[str, list[str]], out: Path, c
         _write(out, "classes.txt", "".join(f"{name}\n" for name in names.values()).encode())
         return
     # written anew: the original may have paths of another machine, or lists
-    yaml_file = "".join(f"{name}: {name}.txt\n" for name in parts if name)
+    yaml_file = "".join(f"{split_role(name) or name}: {name}.txt\n" for name in parts if name)
     yaml_file += "names:\n" + "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in names.items())
     if layout.sheet.keypoints:
         yaml_file += f"kpt_shape: {list(layout.sheet.keypoints)}\n"

@@ -122,7 +122,7 @@ def _from_yaml(store: Store, file: str, data: dict) -> Sheet:
         notes.append(f"{where} says nc: {escape(count)} and names {len(names)} classes; the names were taken")
     splits = {}
     for key, value in data.items():
-        if key in ("train", "val", "valid", "validation", "test") and value:
+        if key.lower() in ("train", "val", "valid", "validation", "test") and value:
             places = value if isinstance(value, list) else [value]
             if not all(isinstance(place, str) for place in places):
                 raise DataError(f"{where}, {key}: a folder, a list of pictures, or several of these, expected")
