@@ -129,7 +129,7 @@ def test_output_is_complete_or_absent(tmp_path):
     with pytest.raises(DataError, match=r"areas\.json cannot be written there"), nowhere:
         pass
     with pytest.raises(OSError, match="another file"), open_coco(out, NAMES):
-        raise OSError("another file")  # must not be attributed to this one
+        raise OSError(2, "another file", str(tmp_path / "other.png"))  # must not be attributed to this one
     assert written(tmp_path, [])["images"] == []
 
 
