@@ -105,13 +105,13 @@ def _heading(text: str, width: int, size: int) -> Image.Image:
 
 def _row(examples: list[Example], width: int) -> Image.Image:
     """Pictures side by side, the text of each below it."""
-    height = max((each.picture.height for each in examples if each.picture is not None), default=_LINE)
+    pictures = [ImageOps.contain(each.picture, (SIDE, 2 * SIDE)) if each.picture else None for each in examples]
+    height = max((picture.height for picture in pictures if picture is not None), default=_LINE)
     row = Image.new("RGB", (width, height + _LINES * _LINE + 2 * _GAP), PAPER)
     draw = ImageDraw.Draw(row)
-    for place, each in enumerate(examples):
+    for place, (each, picture) in enumerate(zip(examples, pictures, strict=True)):
         left = _GAP + place * (SIDE + _GAP)
-        if each.picture is not None:
-            picture = ImageOps.contain(each.picture, (SIDE, height))
+        if picture is not None:
             row.paste(picture, (left, 0))
             draw.rectangle((left - 1, -1, left + picture.width, picture.height), outline=FAINT)
         ink: Colour = WRONG if each.wrong else INK
