@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class DetectCommands(TaskCommands):
-    """COCO JSON, Pascal VOC, YOLO, a mask file an object; objects with boxes, scores and relations, or outlines."""
+    """COCO, VOC, YOLO, CVAT, LabelMe, a mask file an object; objects with boxes, scores and relations, or outlines."""
 
     name = "detect"
-    help = """Train a detector on pictures with boxes: COCO JSON, Pascal VOC or YOLO files.
+    help = """Train a detector on pictures with boxes: COCO JSON, Pascal VOC, YOLO, CVAT XML or LabelMe JSON.
 
 --masks finds the exact outline of each object too (instance segmentation), from the polygons or run lengths of COCO,
 YOLO's polygons, a mask file for each object (DSB 2018: ID/images/ID.png, ID/masks/*.png), or masks that number objects.
