@@ -15,6 +15,7 @@ from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.blocks import Block, block_of
 from saccade.lens.gradients import Gradient
+from saccade.lens.heads import CROSS_FRAME, one_source
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
 from saccade.lens.sums import row_sum
@@ -28,9 +29,6 @@ TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads
 # Beyond this size a log-sum-exp is too coarse in fp32: a row whose every source is masked by a huge negative number
 # loses the log of its sum altogether. Such calls keep the largest score and the log of the rest apart.
 COARSE = 256.0
-
-
-CROSS_FRAME = "all pictures of the batch attend to the sources of one (cross-frame attention)"
 
 
 class Call:
@@ -89,19 +87,11 @@ class Call:
     def kind(self) -> str:
         """ "self", "cross", "joint" or "channels"; "cross" also where all pictures attend to the sources of one of them
         (cross-frame attention)."""
-        if self._kind == "self" and self.shape[0] > 1 and self._one_source():
-            self._kind = "cross"
-            self.note = "; ".join(filter(None, (self.note, CROSS_FRAME)))
+        if self._kind == "self" and self.shape[0] > 1 and self._same is None:
+            self._same = one_source(self._q.tensor, self._k.tensor)
+            if self._same:
+                self._kind, self.note = "cross", "; ".join(filter(None, (self.note, CROSS_FRAME)))
         return self._kind
-
-    def _one_source(self) -> bool:
-        """Whether the keys of all pictures are those of one, and the queries are not."""
-        if self._same is None:
-            q, k = self._q.tensor, self._k.tensor
-            first = k[:, :1, :1]  # as a rule one number tells
-            alike = bool((first == first[:1]).all()) and bool((k == k[:1]).all())
-            self._same = alike and not bool((q == q[:1]).all())
-        return self._same
 
     @property
     def q(self) -> Shaped[Tensor, "b h n k"]:

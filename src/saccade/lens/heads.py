@@ -8,6 +8,7 @@ from torch import Tensor
 from saccade.lens.shapes import Asked
 
 UNKNOWN = "which of the axes before its tokens is that of the heads cannot be told (windows, frames)"
+CROSS_FRAME = "all pictures of the batch attend to the sources of one (cross-frame attention)"
 CHANNELS = "its tokens are channels, and their width is the places of the picture (channel attention)"
 
 
@@ -44,6 +45,12 @@ def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
     ways = {(y[0], y[1:].numel()), (y[-1], y[:-1].numel())} if first.ndim == 4 else {(y[1], y[0])}  # channels, places
     as_channels = any((h * n, width) == way for way in ways)
     return as_channels and not any((h * width, n) == way for way in ways)
+
+
+def one_source(q: Tensor, k: Tensor) -> bool:
+    """Whether the keys (b g m k) of all pictures are those of one, and the queries are not."""
+    first = k[:, :1, :1]  # as a rule one number tells
+    return bool((first == first[:1]).all()) and bool((k == k[:1]).all()) and not bool((q == q[:1]).all())
 
 
 def _surely(merged: tuple[int, int], q: Tensor, count: int | None, given: Sequence[Tensor]) -> bool:

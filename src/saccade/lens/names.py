@@ -1,23 +1,23 @@
 """Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
-import inspect
 import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from saccade.lens.attended import Attended, reason
 from saccade.lens.components import component_of, named_modules
+from saccade.lens.frame import Frame
 from saccade.lens.hooks import hook
-from saccade.lens.origins import Origins, Own, address, learned_tokens, memory, tensors, token_inputs
+from saccade.lens.origins import Origins, Own, address, learned_tokens, tensors
 from saccade.lens.parts import Parts, slices
 from saccade.lens.together import Together
 from saccade.lens.windows import Steps, may_cut
@@ -39,10 +39,6 @@ OUTSIDE = (
 )
 HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
 CALLED = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
-SKIPPED = (
-    "it made no attention call in {} of {}, where it or the block around it was skipped or answered from a cache; maps "
-    "of these runs lack this layer"
-)
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -55,35 +51,6 @@ def matches(name: str, pattern: str) -> bool:
 
 
 _uncompiled = Together(lambda: torch.compiler.set_stance("force_eager"))
-
-
-class Frame:
-    """One running module of the watched model. component, run: see `Call`."""
-
-    def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
-        self.name, self.module, self.component, self.run = name, module, component, run
-        self.met = False  # attention was met in it
-        self.beside: Any = None  # calls that it has just made side by side
-        self.within = False  # a module named like attention ran inside it
-        self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
-        self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
-        self.own: Own | None = None  # in place of them
-        self._given = [*args, *kwargs.values()], list(kwargs)
-
-    def argument(self, i: int) -> str:
-        """The name that the module's forward has for its i-th input."""
-        values, keywords = self._given
-        place = next(place for place, value in enumerate(values) if value is self.inputs[i])
-        positional = len(values) - len(keywords)
-        if place >= positional:
-            return keywords[place - positional]
-        names = list(inspect.signature(self.module.forward).parameters)
-        return names[place] if place < len(names) else ""
-
-    def given(self, *tensors: Tensor) -> bool:
-        """Whether any of the tensors is an input of the module, or a view of one."""
-        own = {memory(t) for t in self.inputs}
-        return any(memory(t) in own for t in tensors)
 
 
 class Names:
@@ -115,9 +82,7 @@ class Names:
         self._root = type(getattr(root, "_orig_mod", root)).__name__
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
-        self._met: set[str] = set()  # modules in which attention was met, seen or missed
-        self._met_in: dict[str, set[int]] = {}  # name of a module -> runs in which it, or a part of it, attended
-        self._ran_in: dict[str, set[int]] = {}  # name of a module -> runs in which it ran without that
+        self._attended = Attended(self._root)  # where attention was met, seen or missed
 
     @property
     def counts(self) -> bool:
@@ -225,7 +190,7 @@ class Names:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
             if not frame.met:
-                self._ran_in.setdefault(frame.name, set()).add(frame.run)
+                self._attended.idle(frame.name, frame.run)
             if _like_attention(type(frame.module).__name__, frame.name):
                 if not (frame.met or frame.within):
                     self._silent[frame.name] = NOTHING
@@ -243,8 +208,8 @@ class Names:
         for frame in self.stack:
             if not frame.met:
                 frame.met = True
-                self._met_in.setdefault(frame.name, set()).add(frame.run)
-        self._met.add(self.stack[-1].name)
+                self._attended.met(frame.name, frame.run)
+        self._attended.names.add(self.stack[-1].name)
 
     def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
         """ "self" if q and k, of the same length, come from the same inputs of the module that made them, else
@@ -314,46 +279,16 @@ class Names:
         silent = {
             name: why
             for name, why in self._silent.items()
-            if not any(name == met or name.startswith(f"{met}.") for met in self._met)
+            if not any(name == met or name.startswith(f"{met}.") for met in self._attended.names)
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
-        skipped = {name: self._told(name, runs) for name, runs in self.skipped().items()}
+        count = {name: self._runs[component_of(name, self._components)] + 1 for name in self.skipped()}
+        skipped = {name: reason(runs, count[name]) for name, runs in self.skipped().items()}
         return skipped | silent | dict.fromkeys(attending, ELSEWHERE)
 
     def skipped(self) -> dict[str, set[int]]:
-        """Modules that attended in some runs, and made no call in others although they or a module around them ran,
-        or although others of the list of layers that they belong to attended: name -> those other runs."""
-        attended: dict[str, set[int]] = {}  # a list of layers, or one of its layers -> runs in which it attended
-        for name in self._met:
-            for each in chain.from_iterable(_lists(name)):
-                attended.setdefault(each, set()).update(self._met_in[name])
-        found = {}
-        for name in filter(self._met.__contains__, self._met_in):  # in the order in which they were met first
-            silent = [self._ran_in.get(each, set()) - self._met_in.get(each, set()) for each in self._around(name)]
-            alone = [attended[layers] - attended[layer] for layers, layer in _lists(name)]
-            if runs := set[int]().union(*silent, *alone) - self._met_in[name]:
-                found[name] = runs
-        return found
-
-    def _around(self, name: str) -> Iterator[str]:
-        """The names of a module and of those around it."""
-        while name:
-            yield name
-            name = name.rpartition(".")[0]
-        yield self._root
-
-    def _told(self, name: str, runs: set[int]) -> str:
-        """Why a module is missed in these runs."""
-        which = f"run{'s' * (len(runs) > 1)} {', '.join(map(str, sorted(runs)[:8]))}{', ...' * (len(runs) > 8)}"
-        return SKIPPED.format(which, self._runs[component_of(name, self._components)] + 1)
-
-
-def _lists(name: str) -> Iterator[tuple[str, str]]:
-    """The lists of layers that a module is in: the name of the list, and of the layer."""
-    parts = name.split(".")
-    for i, part in enumerate(parts):
-        if part.isdigit():
-            yield ".".join(parts[:i]), ".".join(parts[: i + 1])
+        """See `Attended.skipped`."""
+        return self._attended.skipped()
 
 
 def heads_of(module: nn.Module) -> int | None:

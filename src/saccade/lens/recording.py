@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from saccade.lens.beside import Beside, View
 from saccade.lens.call import Call
+from saccade.lens.frame import Frame
 from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.heads import CHANNELS, over_channels, with_heads
 from saccade.lens.kernels import Seen
-from saccade.lens.names import OUTSIDE, Frame, Names, heads_of, in_backward
+from saccade.lens.names import OUTSIDE, Names, heads_of, in_backward
 from saccade.lens.processes import PART, processes_of
 from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked, as_seen, not_plain, packed, unpacked

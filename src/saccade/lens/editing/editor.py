@@ -1,6 +1,5 @@
 """The function mode of an edit: rewrites the attention calls of the modules that match, and passes on the others."""
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
-import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError, some_of
@@ -18,6 +16,7 @@ from saccade.lens.components import uncompiled
 from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
+from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, UNAPPLIED, checkpointed
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.editing.returned import Returned
 from saccade.lens.editing.separate import asked_of, separate
@@ -228,7 +227,7 @@ class Editor(Mode):
         for each in self._matching(part or site.name):
             new = each.rewrite(new, site)
         if new is not asked:
-            if _checkpointed():
+            if checkpointed():
                 raise SaccadeError(f"edit of {site.name!r}: {CHECKPOINTED}")
             self._applied.setdefault(site.name, set()).add(site.nth)
             self.done.applied[site.name] = len(self._applied[site.name])
@@ -312,26 +311,3 @@ class Editor(Mode):
             self.names.meet()
             if self._matching(name := self.names.stack[-1].name):
                 self.done.missed.setdefault(name, why)
-
-
-UNAPPLIED = (
-    "the edit changed none of its {} calls: it is limited to other runs, or to another call of the module in a run"
-)
-HEADLESS = (
-    "it attends in separate operations, and the axis of the heads cannot be told from others (windows, a batch that "
-    "heads are folded into)"
-)
-CHECKPOINTED = (
-    "it runs under activation checkpointing, which would compute the unedited call anew in the backward pass; switch "
-    "checkpointing off"
-)
-
-
-def _checkpointed() -> bool:
-    """Whether the forward pass runs inside torch.utils.checkpoint."""
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_filename == torch.utils.checkpoint.__file__:
-            return True
-        frame = frame.f_back  # type: ignore[assignment]
-    return False
