@@ -89,7 +89,8 @@ def at_file_events(straight: Straight, events: list[int], half: bool = False) ->
 
         code = wait(start(straight.task, folder, lambda folder=folder, kill=kill: _watch(folder, kill, half)))  # type: ignore[misc]
         if code not in (0, -signal.SIGKILL):
-            wrong.append(f"event {n}: it ended with {code} before")
+            text = (folder.parent / "output.txt").read_text(errors="replace")[-500:]
+            wrong.append(f"event {n}: it ended with {code} before: {text}")
         wrong += [f"event {n}: {fault}" for fault in straight.finish(folder)]
     return wrong
 
