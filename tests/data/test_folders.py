@@ -347,3 +347,11 @@ def test_masks_are_no_class(tmp_path: Path):
     for i in range(5):  # of other names: drawings and photographs
         (tmp_path / "y" / f"{i}.png").rename(tmp_path / "y" / f"drawing{i}.png")
     assert ImageFolder(tmp_path).classes == ["x", "y"]
+
+
+def test_parts_of_a_set_are_no_classes(make_folder: Make):
+    with pytest.raises(DataError, match="all hold the folders cat, dog, so they are parts of a set"):
+        ImageFolder(make_folder({f"fold{i}/{c}": 2 for i in (1, 2) for c in ("cat", "dog")}))
+    days = ImageFolder(make_folder({f"{c}/{time}": 2 for c in ("cat", "dog") for time in ("day", "night")}, "days"))
+    assert days.classes == ["cat", "dog"]
+    assert days.notes[0].endswith("all hold the folders day, night; the former were read as classes")

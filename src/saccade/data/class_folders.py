@@ -1,10 +1,10 @@
 """Pictures in one folder for each class, with splits around the classes (`train/cat/1.jpg`), inside them
 (`cat/train/1.jpg`), or without splits (`cat/1.jpg`)."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.split_names import folder_kind, sibling_roles
@@ -55,7 +55,8 @@ class Tree:
         while folder not in self.loose and len(names := self.below(folder)) == 1:
             inner = join(folder, names[0])
             others = set(subfolders(self.store, folder)) - set(names)
-            if inner in self.loose or sibling_roles(names) or (others and folder_kind(names[0]) != "pictures"):
+            around = folder_kind(names[0]) == "pictures" or len(set(sibling_roles(self.below(inner)).values())) > 1
+            if inner in self.loose or sibling_roles(names) or (others and not around):
                 break
             folder = inner
         return folder
@@ -109,7 +110,20 @@ def find(store: Store) -> ClassFolders:
             "it may be a split or a class; move the class folders into one named train, or rename it"
         )
     inside = _splits_inside(store, tree, root)
-    return ClassFolders(store, root, inside, inner=bool(inside))
+    return ClassFolders(store, root, inside, inner=bool(inside), notes=[] if inside else _alike(store, tree, root))
+
+
+def _alike(store: Store, tree: Tree, root: str) -> list[str]:
+    """A note on class folders that all hold the same folders, which may be the classes. Raises DataError for those of
+    one name with numbers (`fold1`, `fold2`): these are parts of a set."""
+    names = tree.below(root)
+    below = {tuple(tree.below(join(root, name))) for name in names}
+    if len(names) < 2 or len(below) > 1 or len(inner := next(iter(below))) < 2:
+        return []
+    text = f"the folders {_some(names)} of {_display(store, root)} all hold the folders {_some(inner)}"
+    if len({re.sub(r"[\W\d_]+", "", name.casefold()) for name in names}) == 1:
+        raise DataError(f"{text}, so they are parts of a set and not its classes; name them train, val and test")
+    return [f"{text}; the former were read as classes"]
 
 
 def _splits_inside(store: Store, tree: Tree, root: str) -> dict[str, list[str]]:
@@ -158,9 +172,10 @@ def _read(store: Store, tree: Tree, root: str, inner: list[str] | None) -> Class
     _check_names(names, tree.below(root), where)
     files: dict[str, list[str]] = {name: [] for name in names}
     others: dict[str, list[str]] = {name: [] for name in names}
-    for path in map(PurePosixPath, (relative_to(root, n) for n in store.files if not root or n.startswith(f"{root}/"))):
-        if len(path.parts) > 1 and (inner is None or path.parts[1] in inner):
-            (files if is_picture(path.name) else others)[path.parts[0]].append(str(path))
+    for path in (relative_to(root, name) for name in store.files if not root or name.startswith(f"{root}/")):
+        name, _, rest = path.partition("/")
+        if rest and (inner is None or rest.partition("/")[0] in inner):
+            (files if is_picture(path) else others)[name].append(path)
     empty = {
         name: f"class folder {name!r} of {where} holds no pictures (found: {count_suffixes(others[name])}); "
         "fill or remove it"

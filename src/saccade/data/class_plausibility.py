@@ -1,7 +1,8 @@
 """Whether folders are those of classes, by a few of their pictures: masks of pictures are no class."""
 
 import io
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, splitext
 
 from saccade.data.class_folders import ClassPart
 from saccade.data.decoders import open_image
@@ -12,32 +13,32 @@ from saccade.errors import DataError
 
 SAMPLE = 4  # pictures of two folders that are compared
 FEW, MANY = 16, 64  # colours: of a mask at most, of a photograph at least
+MOST_CLASSES, MOST_FILES = 64, 1000
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".heic", ".heif")
 
 
 def check_classes(store: Store, part: ClassPart) -> None:
     """Raises DataError if one folder holds masks of the pictures in another: of the same names and sizes, in a few
     colours."""
-    stems = {
-        name: {str(PurePosixPath(file).relative_to(name).with_suffix("")): file for file in files}
-        for name, files in part.by_class.items()
-    }
-    names = sorted(stems, key=lambda name: -len(stems[name]))[:MANY]
-    for other in names:
-        for name in names:
-            same = [stem for stem in stems[name] if stem in stems[other]][:SAMPLE] if name != other else []
-            # numbers are names of pictures in many sets: all of them have to be there
-            if len(same) == SAMPLE and stems[name].keys() <= stems[other].keys():
-                pairs = [(stems[name][stem], stems[other][stem]) for stem in same]
-                if all(_is_mask_of(store, part, mask, picture) for mask, picture in pairs):
+    stems: dict[str, dict[str, str]] = {}
+    for name, files in list(part.by_class.items())[:MOST_CLASSES]:
+        stems[name] = {splitext(basename(file))[0]: file for file in files[:MOST_FILES]}
+    for name, files in stems.items():
+        same = list(files)[:SAMPLE]
+        if len(same) < SAMPLE or any(files[stem].lower().endswith(LOSSY) for stem in same):
+            continue
+        masks = [_look(store, join(part.root, files[stem])) for stem in same]
+        if any(mask is None or mask[1] > FEW for mask in masks):
+            continue
+        for other, pictures in stems.items():
+            if other != name and files.keys() <= pictures.keys():
+                looks = [_look(store, join(part.root, pictures[stem])) for stem in same]
+                if all(look is not None and mask is not None and look[0] == mask[0] and look[1] >= MANY
+                       for look, mask in zip(looks, masks, strict=True)):  # fmt: skip
                     raise DataError(
                         f"{part.label}: the folder {escape(name)}/ holds masks of the pictures in {escape(other)}/, "
                         "not a class; `saccade train segment` reads masks in folders named images/ and masks/"
                     )
-
-
-def _is_mask_of(store: Store, part: ClassPart, mask: str, picture: str) -> bool:
-    few, many = (_look(store, join(part.root, name)) for name in (mask, picture))
-    return few is not None and many is not None and few[0] == many[0] and few[1] <= FEW and many[1] >= MANY
 
 
 def _look(store: Store, name: str) -> tuple[tuple[int, int], int] | None:

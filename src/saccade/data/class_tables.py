@@ -7,6 +7,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from posixpath import splitext
 
 from saccade.data.class_columns import EXPECTED, file_column, label_columns, split_column
 from saccade.data.class_folders import ClassPart
@@ -85,9 +86,9 @@ def find(store: Store, only: str | None = None) -> tuple[ClassTables | None, lis
 
 def _candidates(store: Store) -> list[str]:
     """Files that may be tables, text files last, without those that are of one picture."""
-    stems = {str(PurePosixPath(name).with_suffix("")) for name in store.files if is_picture(name)}
     names = [n for n in store.files if n.lower().endswith(SUFFIXES) and not PurePosixPath(n).name.startswith(".")]
-    names = [n for n in names if str(PurePosixPath(n).with_suffix("")) not in stems]
+    stems = {splitext(name)[0] for name in store.files if is_picture(name)} if names else set()
+    names = [name for name in names if splitext(name)[0] not in stems]
     return sorted(names, key=lambda name: (name.lower().endswith((".json", *TEXT_SUFFIXES)), natural_key(name)))[
         :MOST_TABLES
     ]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from posixpath import basename, splitext
 
 from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.formats import BINARY, CSV, FORMATS, JSON, TEXT, XML
@@ -62,14 +63,14 @@ def recognise(store: Store) -> list[AnnotationFiles]:
     """The annotation files of a set by format, those of most files first; empty if there are none.
 
     Files that cannot be opened are left out: readers report them."""
-    pictures = sorted({PurePosixPath(name).name for name in store.files if is_picture(name)})
-    stems = {PurePosixPath(name).stem for name in pictures}
+    pictures = sorted({basename(name) for name in store.files if is_picture(name)})
+    stems = {splitext(name)[0] for name in pictures}
     few = pictures[:: max(1, len(pictures) // NAMES)]
     groups: dict[tuple[str, str], list[str]] = {}
     for name in store.files:
-        path = PurePosixPath(name)
-        if not path.name.startswith(".") and (path.suffix.lower() in MARKS or path.suffix.lower() in BINARY):
-            groups.setdefault((parent_folder(name), path.suffix.lower()), []).append(name)
+        suffix = splitext(name)[1].lower()
+        if not basename(name).startswith(".") and (suffix in MARKS or suffix in BINARY):
+            groups.setdefault((parent_folder(name), suffix), []).append(name)
     found: dict[str, list[str]] = {}
     for (_, suffix), names in groups.items():
         for format, members in _formats(store, suffix, sorted(names, key=natural_key), stems, few).items():
