@@ -23,15 +23,15 @@ def check_classes(store: Store, part: ClassPart) -> None:
     stems: dict[str, dict[str, str]] = {}
     for name, files in list(part.by_class.items())[:MOST_CLASSES]:
         stems[name] = {splitext(basename(file))[0]: file for file in files[:MOST_FILES]}
-    for name, files in stems.items():
-        same = list(files)[:SAMPLE]
-        if len(same) < SAMPLE or any(files[stem].lower().endswith(LOSSY) for stem in same):
+    for name, own in stems.items():
+        same = list(own)[:SAMPLE]
+        if len(same) < SAMPLE or any(own[stem].lower().endswith(LOSSY) for stem in same):
             continue
-        masks = [_look(store, join(part.root, files[stem])) for stem in same]
+        masks = [_look(store, join(part.root, own[stem])) for stem in same]
         if any(mask is None or mask[1] > FEW for mask in masks):
             continue
         for other, pictures in stems.items():
-            if other != name and files.keys() <= pictures.keys():
+            if other != name and own.keys() <= pictures.keys():
                 looks = [_look(store, join(part.root, pictures[stem])) for stem in same]
                 if all(look is not None and mask is not None and look[0] == mask[0] and look[1] >= MANY
                        for look, mask in zip(looks, masks, strict=True)):  # fmt: skip

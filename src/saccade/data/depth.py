@@ -5,7 +5,7 @@ such a picture is nearly black.
 """
 
 import sys
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -82,7 +82,7 @@ def _raw_mode(tile: list) -> str:
     return args if isinstance(args, str) else str(next(iter(args or ()), ""))
 
 
-def _reordered(args: object) -> object:
+def _reordered(args: Any) -> tuple[Any, ...] | str:
     if isinstance(args, str):
         return args[:-1] + OTHER_ORDER[args[-1]]
     assert isinstance(args, tuple)
