@@ -182,10 +182,8 @@ def test_areas_that_cannot_be_written(saccade, segmenter, tmp_path, options, mes
 
 def test_areas_are_for_segmenters(saccade, detector, model, tmp_path):
     tiny.picture("red").save(tmp_path / "a.png")
-    for other in (detector, model):
-        assert (
-            "--coco is an option of segment models" in saccade("predict", "a.png", "--model", other, "--coco", "p").line
-        )
+    for other, why in ((detector, "finds boxes alone"), (model, "--masks is an option of")):
+        assert why in saccade("predict", "a.png", "--model", other, "--masks", "p").line
 
 
 def test_few_frames_are_held(tmp_path):

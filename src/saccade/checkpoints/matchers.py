@@ -145,7 +145,10 @@ def is_text_image_model(source: Source) -> bool:
     if is_open_clip(source) or is_open_siglip(source):
         return True
     family = _kind(source)
-    return family is not None and KINDS[family].model in (source.config().get("architectures") or [KINDS[family].model])
+    if family is None:
+        return False
+    named = source.config().get("architectures")
+    return not named or (isinstance(named, list) and KINDS[family].model in named)
 
 
 def load_matcher(spec: str | Path | Source) -> PublicMatcher:

@@ -4,7 +4,7 @@ Weights are loaded from safetensors only, and no code of a checkpoint is execute
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,9 @@ def load_vision_model(source: Source) -> VisionModel:
 
 def _network(library: Any, raw: Mapping[str, Any], where: str) -> tuple[str, Any]:
     """The name of the class, and its config."""
-    named = [str(each) for each in raw.get("architectures") or []]
+    given = raw.get("architectures")
+    named = [str(each) for each in given] if isinstance(given, list) else []
+    named = named if raw.get("model_type") in _families() else []
     known = [each for each in named if re.fullmatch(r"[A-Za-z0-9]+", each) and hasattr(library, each)]
     for each in known:
         tower = f"{re.sub(r'(ForImageClassification|Model)$', '', each)}VisionModel"
@@ -84,6 +86,13 @@ def _network(library: Any, raw: Mapping[str, Any], where: str) -> tuple[str, Any
         "no such class that takes a picture alone. With --text, look reads models that match text with pictures; "
         "saccade.watch sees inside any module (docs/lens.md)"
     )
+
+
+def _families() -> Collection[str]:
+    """Those that transformers knows."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    return CONFIG_MAPPING_NAMES.keys()
 
 
 def _processor(library: Any, family: str, source: Source, notes: list[str]) -> Any:

@@ -129,7 +129,7 @@ def select_split(layout: Layout, split: str | None, both: str) -> str | None:
     if len(layout.splits) > 1:
         raise DataError(
             f"{layout.store.label} holds the splits {', '.join(map(escape, layout.splits))}; "
-            f"name one (split={layout.splits[0]!r}) or use {both}(...)"
+            f"name one (split='{escape(layout.splits[0])}') or use {both}(...)"
         )
     return next(iter(layout.splits), None)
 

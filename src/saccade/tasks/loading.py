@@ -29,6 +29,7 @@ from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 
 DEFAULT = "cifar"
+READS_TEXT = "this model reads text too: give --text to see which words and patches answer one another"
 
 
 def load(
@@ -67,7 +68,9 @@ def load(
         loaded = load_checkpoint(source)
     except CheckpointError as error:
         if is_vision_model(source):
-            return PublicVisionTask(load_vision_model(source))
+            task = PublicVisionTask(load_vision_model(source))
+            task.notes += [READS_TEXT] if is_text_image_model(source) else []
+            return task
         if not is_text_image_model(source):
             raise
         raise CheckpointError(
@@ -75,7 +78,7 @@ def load(
             "predict --text WORDS ranks texts, and look --text WORDS shows which words and patches answer one another"
         ) from error
     if is_text_image_model(source):
-        loaded.notes.append("this model reads text too: give --text to see which words and patches answer one another")
+        loaded.notes.append(READS_TEXT)
     if not isinstance(loaded.model, Classifier):
         return Task(loaded.model, loaded.preprocess, loaded.name, loaded.notes)
     classes = loaded.model.config.classes

@@ -19,7 +19,7 @@ TIFF_JPEG = ("jpeg", "tiff_jpeg", "webp")
 SCALED = {"L;2": 85, "L;4": 17}  # greys of 2 and 4 bits, which Pillow spreads over 0..255
 COLOURED = 24  # difference of channels in a lossy picture, above which a pixel is in colour
 FEW_COLOURED = 0.002  # of the pixels at most may be, in a picture of greys
-ROWS = 256  # that are computed at once
+STRIP = 2**20  # numbers that are computed at once
 MAX_LISTED = 4  # values or colours in a message
 
 
@@ -163,15 +163,16 @@ def _pixels(image: Image.Image, orientation: int, display: str) -> DecodedMask:
 def pack(rgb: UInt8[np.ndarray, "*n 3"]) -> Int32[np.ndarray, "*n"]:
     """Encode each colour as one integer, red x 65536 + green x 256 + blue."""
     codes = np.empty(rgb.shape[:-1], np.int32)
-    for rows in strips(len(rgb)):
+    for rows in strips(rgb):
         parts = rgb[rows].astype(np.int32)
         codes[rows] = (parts[..., 0] << 16) | (parts[..., 1] << 8) | parts[..., 2]
     return codes
 
 
-def strips(rows: int) -> Iterator[slice]:
+def strips(values: np.ndarray) -> Iterator[slice]:
     """The rows of a picture, a few at a time, so that what is computed of them takes little memory."""
-    return (slice(start, start + ROWS) for start in range(0, rows, ROWS))
+    rows = max(1, STRIP // max(1, values[:1].size))
+    return (slice(start, start + rows) for start in range(0, len(values), rows))
 
 
 def unpack(code: int) -> tuple[int, int, int]:
@@ -181,7 +182,7 @@ def unpack(code: int) -> tuple[int, int, int]:
 def grey_values(colours: Int32[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"] | None:
     """The value of pixels with three equal channels; None if any pixel is coloured."""
     blue = (colours & 255).astype(np.uint8)
-    same = all((colours[rows] == blue[rows] * np.int32(0x010101)).all() for rows in strips(len(colours)))
+    same = all((colours[rows] == blue[rows] * np.int32(0x010101)).all() for rows in strips(colours))
     return blue if same else None
 
 

@@ -130,7 +130,7 @@ def trace_film(
 def _of_text(task: PublicFilmTask, calls: Sequence[Call]) -> list[Call]:
     """One call a layer: where a network of Wan reads a picture too, that comes before the text."""
     each = 1 if getattr(task.config, "added_kv_proj_dim", None) is None else 2
-    layers = [list(group) for _, group in groupby(calls, key=lambda call: call.name)]
+    layers = [list(group) for _, group in groupby(calls, key=lambda call: call.name.partition("#")[0])]
     if wrong := [group for group in layers if len(group) != each]:
         raise SaccadeError(f"{wrong[0][0].name} was called {len(wrong[0])} times in a step instead of {each}")
     return [group[-1] for group in layers]
