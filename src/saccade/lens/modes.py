@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from saccade.errors import SaccadeError
 
 DEEPEST = 64  # watches and edits inside one another: each makes the call stack of every function deeper
-_inside: ContextVar[frozenset[int]] = ContextVar("saccade_inside", default=frozenset())
+inside: ContextVar[frozenset[int]] = ContextVar("saccade_inside", default=frozenset())
 
 
 class Mode(TorchFunctionMode):
@@ -26,19 +26,19 @@ class Mode(TorchFunctionMode):
             raise SaccadeError(f"{DEEPEST} watches and edits are inside one another already; leave some of them first")
         self._entered = threading.get_ident()
         super().__enter__()
-        _inside.set(_inside.get() | {id(self)})
+        inside.set(inside.get() | {id(self)})
         return self
 
     def __exit__(self, *error: Any) -> None:
         if threading.get_ident() != self._entered:
             raise SaccadeError("a watch or an edit was left in another thread than it was entered in")
         _set([mode for mode in _get_current_function_mode_stack() if mode is not self])
-        _inside.set(_inside.get() - {id(self)})
+        inside.set(inside.get() - {id(self)})
 
     @property
     def here(self) -> bool:
         """Whether the code that is running belongs to the block."""
-        return id(self) in _inside.get()
+        return id(self) in inside.get()
 
 
 @contextmanager

@@ -129,6 +129,10 @@ class Recording:
         beside, frame.beside = frame.beside, None
         if beside is None:
             return
+        if len(beside.calls) == 1:  # as a rule
+            if self._stream.views is not None:
+                self._stream.view(beside.calls[0])
+            return
         calls = list(beside.calls)
         given = frame.inputs[0] if frame.inputs else None
         found = beside.put_together(None if given is None or given.is_nested else len(given))
