@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from saccade.data.animation_reader import AnimationReader
 from saccade.data.animation_writer import spread_durations
+from saccade.data.decoders import check_size
 from saccade.data.film_files import check_film_name, read_parameters, write_film
 from saccade.data.film_frames import read_film
 from saccade.errors import DataError, UsageError
@@ -181,3 +183,13 @@ def test_text_of_files_that_cannot_be_read(tmp_path: Path):
     for name in ("folder", "none.mp4", "none.gif"):
         with pytest.raises(DataError, match=name):
             read_parameters(tmp_path / name)
+
+
+def test_a_frame_that_makes_the_picture_too_large_ends_the_film(tmp_path, monkeypatch):
+    frames = [Image.new("RGB", (24, 18), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    sizes = iter([(24, 18)] * 3 + [(14000, 8000)])  # of the file, then of each frame
+    monkeypatch.setattr("saccade.data.animation_reader.check_size", lambda size, name: check_size(next(sizes), name))
+    with AnimationReader(tmp_path / "a.gif") as film:
+        assert len(list(film)) == film.count == 2
+        assert any("is too large (14000 x 8000)" in note for note in film.notes)

@@ -100,7 +100,9 @@ class AnimationReader:
         given: list[Fraction] = []
         try:
             for i in count(self._first):
-                self._image.seek(i)
+                with pillow_warnings([]):  # a frame can make the picture too large
+                    self._image.seek(i)
+                check_size(self._image.size, self.display)
                 if self._image.format in ("WEBP", "AVIF"):
                     self._image.load()  # which sets the duration
                 given.append(Fraction(self._image.info.get("duration") or 0).limit_denominator(_FINEST) / 1000)
