@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.call import Call
+from saccade.lens.notes import joined
 
 PIECE = "one of {} calls that its module makes of parts of the same tokens, which could not be put together"
 
@@ -93,7 +94,7 @@ class Beside:
         for i, (call, source) in enumerate(zip(self.calls, self.sources, strict=True)):
             call.name = f"{call.name}#{source if named else i + 1}"
             if not same:
-                call.note = "; ".join(filter(None, (call.note, PIECE.format(len(self.calls)))))
+                call.note = joined(call.note, PIECE.format(len(self.calls)))
         return self.calls
 
     def _along(self, axis: int, batch: int | None) -> bool:

@@ -18,6 +18,7 @@ from saccade.lens.gradients import Gradient
 from saccade.lens.heads import CROSS_FRAME, one_source
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.kept import Kept, keep
+from saccade.lens.notes import joined
 from saccade.lens.sums import row_sum
 from saccade.lens.together import exactly
 from saccade.lens.views import Distance, Entropy, Mixed, View
@@ -90,7 +91,7 @@ class Call:
         if self._kind == "self" and self.shape[0] > 1 and self._same is None:
             self._same = one_source(self._q.tensor, self._k.tensor)
             if self._same:
-                self._kind, self.note = "cross", "; ".join(filter(None, (self.note, CROSS_FRAME)))
+                self._kind, self.note = "cross", joined(self.note, CROSS_FRAME)
         return self._kind
 
     @property

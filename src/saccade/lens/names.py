@@ -282,8 +282,10 @@ class Names:
             if not any(name == met or name.startswith(f"{met}.") for met in self._attended.names)
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
-        count = {name: self._runs[component_of(name, self._components)] + 1 for name in self.skipped()}
-        skipped = {name: reason(runs, count[name]) for name, runs in self.skipped().items()}
+        skipped = {
+            name: reason(runs, self._runs[component_of(name, self._components)] + 1)
+            for name, runs in self.skipped().items()
+        }
         return skipped | silent | dict.fromkeys(attending, ELSEWHERE)
 
     def skipped(self) -> dict[str, set[int]]:

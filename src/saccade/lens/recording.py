@@ -11,6 +11,7 @@ from saccade.lens.gradients import DROPPED, Gradient
 from saccade.lens.heads import CHANNELS, over_channels, with_heads
 from saccade.lens.kernels import Seen
 from saccade.lens.names import OUTSIDE, Names, heads_of, in_backward
+from saccade.lens.notes import joined
 from saccade.lens.processes import PART, processes_of
 from saccade.lens.recognise.settling import SCORES
 from saccade.lens.shapes import Asked, as_seen, not_plain, packed, unpacked
@@ -101,12 +102,12 @@ class Recording:
         if not self._stream.wants(name):
             return None
         if self._graph and not (q.requires_grad or k.requires_grad):
-            note = "; ".join(filter(None, (note, NO_GRAPH)))
+            note = joined(note, NO_GRAPH)
         kind = "joint" if whence.parts else whence.kind
         if kind == "self" and over_channels(q, k, frame.inputs):
-            kind, note = "channels", "; ".join(filter(None, (note, CHANNELS)))
+            kind, note = "channels", joined(note, CHANNELS)
         if (processes := processes_of(frame.module)) > 1:
-            note = "; ".join(filter(None, (note, PART.format(q.shape[1], processes))))
+            note = joined(note, PART.format(q.shape[1], processes))
         kept = v if self._values else None
         call = Call(
             name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from saccade.lens.modes import quietly
+from saccade.lens.notes import joined
 from saccade.lens.passing import told
 from saccade.lens.recognise.products import UNLAID_VALUES, Product
 from saccade.lens.recognise.settling import SCORES
@@ -34,4 +35,4 @@ def made_of(product: Product, out: Tensor, values: bool) -> Made:
     notes = [product.note, f"values not kept: {UNLAID_VALUES}" if values and sources is None else ""]
     k, v = sources or (settled.k, None)
     asked = Asked(settled.q, k, k, settled.mask, settled.scale)
-    return Made(asked, v, "; ".join(filter(None, notes)), settled.whence)
+    return Made(asked, v, joined(*notes), settled.whence)

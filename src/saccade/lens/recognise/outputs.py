@@ -7,6 +7,7 @@ from torch import Tensor
 
 from saccade.lens.by_tensor import ByTensor
 from saccade.lens.call import Call
+from saccade.lens.notes import joined
 from saccade.lens.origins import tensors
 from saccade.lens.parts import JOINING, name_of
 from saccade.lens.recognise.spellings import FUNCTIONS
@@ -52,4 +53,4 @@ class Outputs:
 def _note(calls: Iterable[Call], note: str) -> None:
     for call in calls:
         if note not in call.note:
-            call.note = "; ".join(filter(None, [call.note, note]))
+            call.note = joined(call.note, note)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from saccade.lens.notes import joined
 from saccade.lens.recognise import spellings
 from saccade.lens.recognise.scoring import intact
 from saccade.lens.recognise.settling import Layout, Settled
@@ -88,7 +89,7 @@ class Product:
         """What must be known to read its call, "" as a rule."""
         changed = self.known.changed
         applied = f"weights before {changed}, which the model applies to them" if changed else ""
-        return "; ".join(filter(None, (self.settled.note, applied)))
+        return joined(self.settled.note, applied)
 
     @property
     def more(self) -> str:
