@@ -13,6 +13,7 @@ from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, whole
 from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError, printable
+from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
     from saccade.data import Picture
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def look(
     picture: Path | None = None,
     *,
-    model: str = "cifar",
+    model: str = DEFAULT_CLASSIFIER,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, whole(1)] = None,
     threshold: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,

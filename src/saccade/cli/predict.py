@@ -17,6 +17,7 @@ from saccade.cli.task_options import options_of, task_parameters, with_options
 from saccade.data.files import escape, find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
 from saccade.options import OnError
+from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
     from saccade.data import Picture
@@ -29,7 +30,7 @@ BATCH, VIDEO_BATCH = 16, 4  # pictures in memory at once; frames of videos can b
 def predict(
     pictures: Annotated[list[str], Parameter(negative=())],
     *,
-    model: str = "cifar",
+    model: str = DEFAULT_CLASSIFIER,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     on_error: OnError = "skip",
     device: DeviceName = "auto",

@@ -11,6 +11,7 @@ from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.task_options import options_of, task_parameters, with_options
 from saccade.options import OnError
+from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 from saccade.tasks.commands import Evaluation, TaskCommands
 from saccade.tasks.registry import all_commands
 
@@ -19,7 +20,7 @@ from saccade.tasks.registry import all_commands
 def val(
     data: Path,
     *,
-    model: str = "cifar",
+    model: str = DEFAULT_CLASSIFIER,
     out: Path | None = None,
     split: str | None = None,
     on_error: OnError = "skip",

@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+DEFAULT_CLASSIFIER = "cifar"  # of `saccade.load`, `look`, `predict` and `val`
+
 
 def bundled() -> list[str]:
     """Names of the bundled models."""

@@ -14,7 +14,7 @@ from saccade.checkpoints.vision_models import is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
 from saccade.tasks.base import Task
-from saccade.tasks.bundled_models import bundled, bundled_folder
+from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER, bundled, bundled_folder
 from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
@@ -28,12 +28,11 @@ from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 
-DEFAULT = "cifar"
 READS_TEXT = "this model reads text too: give --text to see which words and patches answer one another"
 
 
 def load(
-    spec: str | Path = DEFAULT,
+    spec: str | Path = DEFAULT_CLASSIFIER,
 ) -> (
     Task
     | PublicDetectTask
