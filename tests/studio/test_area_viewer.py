@@ -152,7 +152,7 @@ def test_classes(found, tmp_path):
         assert f"the area of {areas.names[0]}" in said
         told = {name.strip(): weight for name, _, weight in browser.run(LIST)}
         for j, name in enumerate(areas.names):
-            weight = float(told["itself" if j == 0 else name].removesuffix(" %")) / 100
+            weight = float(told["itself" if j == 0 else name].removesuffix("%")) / 100
             assert weight == pytest.approx(float(areas.layers[0].self_weights[1, 0, j]), abs=0.001)
         sees = browser.run("return document.getElementById('predictions').innerText")
         assert areas.names[0] in sees
@@ -204,7 +204,7 @@ def test_what_a_patch_drew_on_and_is_taken_for(found, tmp_path):
             there = [i for i in range(4) if areas.probabilities[i, patch] * 65535 >= 0.5]
             assert [name for name, _ in told] == [areas.names[areas.ranks[i, patch]] for i in there]
             for (_, chance), i in zip(told, there, strict=True):
-                assert float(chance.removesuffix(" %")) / 100 == pytest.approx(
+                assert float(chance.removesuffix("%")) / 100 == pytest.approx(
                     float(areas.probabilities[i, patch]), abs=2e-3
                 )
         weights = one.trace["vit.*"][-1].weights()[0].mean(0)[1 + 8]

@@ -221,11 +221,11 @@ stage.dispatchEvent(new MouseEvent('click', { bubbles: true,
         assert browser.run(text, "frame-name").startswith("6 of 6")
         row = call.rows([layout.token(2, 2, 1)])[0].mean(0)[0]
         shares = browser.run("return [...document.querySelectorAll('#film b')].map((one) => one.textContent)")
-        assert [float(share.removesuffix(" %")) / 100 for share in shares] == pytest.approx(
+        assert [float(share.removesuffix("%")) / 100 for share in shares] == pytest.approx(
             row.view(3, 9).sum(-1).tolist(), abs=4e-3
         )
         place = re.search(
-            r"Highest: frames (\d)–\d \(.*?\), row (\d), column (\d), ([\d.]+) %", browser.run(text, "readout")
+            r"Highest: frames (\d)–\d \(.*?\), row (\d), column (\d), ([\d.]+)%", browser.run(text, "readout")
         )
         assert place is not None
         first, r, c, value = place.groups()
@@ -257,7 +257,7 @@ def test_divided_attention_in_chromium(views, tmp_path):
         browser.wait("document.getElementById('readout').textContent.includes('Highest')")
         row = calls[2].rows([token])[0, 1, 0]
         shares = browser.run("return [...document.querySelectorAll('#film b')].map((one) => one.textContent)")
-        assert [float(share.removesuffix(" %")) / 100 for share in shares] == pytest.approx(
+        assert [float(share.removesuffix("%")) / 100 for share in shares] == pytest.approx(
             row[1:].view(5, 9).sum(-1).tolist(), abs=4e-3
         )
         assert browser.run(f"return {barred}") == 0

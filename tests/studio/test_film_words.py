@@ -96,7 +96,7 @@ def test_page_in_chromium(page, tmp_path):
         maps = expected(traced, 2, 1)[2]
         bold = browser.run("return [...document.querySelectorAll('#film b')].map((one) => one.textContent)")
         means = maps[1].view(3, 10).mean(-1).tolist()
-        assert [float(one.removeprefix("mean ").removesuffix(" %")) / 100 for one in bold] == pytest.approx(
+        assert [float(one.removeprefix("mean ").removesuffix("%")) / 100 for one in bold] == pytest.approx(
             means, rel=0.02
         )
         click = """
@@ -116,7 +116,7 @@ stage.dispatchEvent(new MouseEvent('click', { bubbles: true,
         names = ["two", "red", "words", "(other)"]
         for line, word in zip(listed, place.argsort(descending=True).tolist(), strict=True):
             assert line.startswith(names[word])
-            value = float(line.removeprefix(names[word]).removesuffix(" %")) / 100
+            value = float(line.removeprefix(names[word]).removesuffix("%")) / 100
             assert value == pytest.approx(float(place[word]), rel=0.02)
         assert browser.run("return document.getElementById('chosen').textContent") == "Selected: red"
         assert browser.run("return document.getElementById('reach').hidden")

@@ -173,7 +173,7 @@ BOLD = "return [...document.querySelectorAll('#film b')].map((one) => one.textCo
 
 
 def share(text):
-    return float(text.removeprefix("mean ").removesuffix(" %")) / 100
+    return float(text.removeprefix("mean ").removesuffix("%")) / 100
 
 
 @needs_chromium

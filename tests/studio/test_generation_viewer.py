@@ -48,13 +48,13 @@ def found(tmp_path_factory):
 
 
 def share(text):
-    return float(text.removesuffix(" %")) / 100
+    return float(text.removesuffix("%")) / 100
 
 
 def check_peak(browser, weights):
     """The patch that the page names has the highest weight, and its number."""
     text = browser.run(TEXT, "readout")
-    row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+ %)", text).groups()
+    row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+%)", text).groups()
     assert float(weights[int(row) - 1, int(column) - 1]) == pytest.approx(float(weights.max()), rel=0.005)
     assert share(value) == pytest.approx(float(weights.max()), rel=0.02)
 
@@ -83,7 +83,7 @@ def test_words_at_every_step(found, tmp_path):
         check_peak(browser, generation.word_maps(2, 1)[1, 5, 0])
         pressed = "return [...document.querySelectorAll('#through button')].map((one) => one.ariaPressed)"
         assert browser.run(pressed) == ["false", "false", "true", "false"]
-        end = re.search(r"from 0 to ([\d.]+ %)", browser.run(TEXT, "through-where"))[1]
+        end = re.search(r"from 0 to ([\d.]+%)", browser.run(TEXT, "through-where"))[1]
         most = max(float(generation.word_maps(step, 1)[1, 5].max()) for step in range(STEPS))
         assert share(end) == pytest.approx(max(most, 1 / 6), rel=0.01)
         assert browser.console() == []
@@ -114,7 +114,7 @@ def test_a_patch_and_its_words_with_all_numbers(found, tmp_path):
             assert scaled == pytest.approx(products[i] * call.scale, rel=0.01, abs=0.005)
             assert extra == pytest.approx(0.405 if name == "red" else 0)
             assert share(weight) == pytest.approx(float(expected[i]), rel=0.03)
-        assert table[-1] == ["sum over all 6 words", "100 %"]
+        assert table[-1] == ["sum over all 6 words", "100%"]
         browser.run("document.getElementById('scene').focus()")
         browser.devtools("Input.dispatchKeyEvent", type="keyDown", key="ArrowUp", code="ArrowUp")
         assert "row 2, column 5" in browser.run(TEXT, "words-where")
@@ -136,7 +136,7 @@ def test_the_page_of_a_pipeline(tmp_path, monkeypatch):
         browser.open(tmp_path / "look.html", "#language=en&layer=1&head=2&token=1&step=4")
         browser.wait(READY)
         expected = traced.word_maps(3, 0)[1, 1]
-        row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+ %)", browser.run(TEXT, "readout")).groups()
+        row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+%)", browser.run(TEXT, "readout")).groups()
         assert share(value) == pytest.approx(float(expected.max()), rel=0.02)
         assert float(expected[int(row) - 1, int(column) - 1]) == pytest.approx(float(expected.max()), rel=0.005)
         assert len(browser.run(LINES, "#words .prediction", "span")) == 4

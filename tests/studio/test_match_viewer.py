@@ -37,13 +37,13 @@ def found(tmp_path):
 
 
 def share(text):
-    return float(text.removesuffix(" %")) / 100
+    return float(text.removesuffix("%")) / 100
 
 
 def check_peak(browser, row):
     """The patch that the page names has the highest weight but for rounding, and its number."""
     said = browser.run(TEXT, "readout")
-    r, c, value = re.search(r"row (\d+), column (\d+), ([\d.]+ %)", said).groups()
+    r, c, value = re.search(r"row (\d+), column (\d+), ([\d.]+%)", said).groups()
     assert float(row[4 * (int(r) - 1) + int(c) - 1]) >= float(row.max()) * (1 - 2 / 255)
     assert share(value) == pytest.approx(float(row.max()), rel=0.06)
 
@@ -78,7 +78,7 @@ def test_texts_and_their_scores(found, tmp_path):
         told = browser.run(LINES, "#predictions button")
         assert [text for text, _ in told] == list(ranking.texts)
         assert [share(score) for _, score in told] == pytest.approx(ranking.scores, rel=0.06)
-        low, high = re.search(r"scores of (.+ %) to (.+ %) with", browser.run(TEXT, "predictions")).groups()
+        low, high = re.search(r"scores of (.+%) to (.+%) with", browser.run(TEXT, "predictions")).groups()
         assert (share(low), share(high)) == pytest.approx((min(unrelated), max(unrelated)), rel=0.06)
         browser.run("document.querySelectorAll('#predictions button')[2].click()")
         chips = browser.run("return [...document.querySelectorAll('#chips button')].map((one) => one.textContent)")

@@ -36,7 +36,7 @@ def peak(layer, head, i, columns=6):
 
 
 def shown_percent(text):
-    return float(text.split(" %")[0].split()[-1].lstrip("(")) / 100
+    return float(text.split("%")[0].split()[-1].lstrip("(")) / 100
 
 
 def test_clicks_keys_and_numbers(found, tmp_path):
@@ -74,7 +74,7 @@ def test_clicks_keys_and_numbers(found, tmp_path):
         among = objects.layers[0].self_weights[1, i]
         for j, name in enumerate(names):
             said = told["itself" if j == i else name]
-            assert float(said.removesuffix(" %")) / 100 == pytest.approx(float(among[j]), abs=0.001)
+            assert float(said.removesuffix("%")) / 100 == pytest.approx(float(among[j]), abs=0.001)
         assert browser.console() == []
 
 
@@ -93,7 +93,7 @@ def test_relations_and_lines(found, tmp_path):
         assert any(relation in word for word in browser.run(words))
         browser.run("document.querySelectorAll('#links button')[1].click()")  # attention
         assert browser.run(arrows) == 0
-        assert all(word.endswith(" %") for word in browser.run(words))
+        assert all(word.endswith("%") for word in browser.run(words))
         browser.run("document.querySelectorAll('#links button')[2].click()")  # none
         assert browser.run(words) == []
         assert browser.console() == []
@@ -138,6 +138,6 @@ def test_nothing_found_shows_the_patches(tmp_path):
     with webdriver.Browser(tmp_path / "profile") as browser:
         browser.open(page, "#language=en")
         browser.wait("document.getElementById('readout').textContent.includes('Highest')")
-        assert browser.run("return document.getElementById('predictions').innerText") == "Nothing at 100 % or more."
+        assert browser.run("return document.getElementById('predictions').innerText") == "Nothing at 100% or more."
         assert browser.run("return document.getElementById('mode').offsetParent === null")
         assert browser.console() == []

@@ -48,11 +48,11 @@ def found(tmp_path_factory):
 
 
 def share(text):
-    return float(text.removesuffix(" %")) / 100
+    return float(text.removesuffix("%")) / 100
 
 
 def spot(text):
-    row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+ %)", text).groups()
+    row, column, value = re.search(r"row (\d+), column (\d+), ([\d.]+%)", text).groups()
     return int(row) - 1, int(column) - 1, share(value)
 
 

@@ -120,7 +120,7 @@ def test_several_texts_are_ranked(tmp_path, monkeypatch):
         told = browser.run(ANSWERS.replace("#words", "#predictions"))
         assert [text for text, _ in told] == list(ranking.texts)
         for (_, said), score, similarity in zip(told, ranking.scores, ranking.similarities, strict=True):
-            share, cosine = re.fullmatch(r"([\d.]+) % \(similarity (.+)\)", said).groups()
+            share, cosine = re.fullmatch(r"([\d.]+)% \(similarity (.+)\)", said).groups()
             assert float(share) / 100 == pytest.approx(score, rel=0.06)
             assert number(cosine) == pytest.approx(similarity, rel=0.01)
         assert "7 unrelated texts" in browser.run("return document.getElementById('predictions').textContent")

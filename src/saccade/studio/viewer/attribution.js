@@ -138,7 +138,7 @@ export class AttributionScene extends PatchScene {
       sceneHelp: 'The image. Arrow keys move the selected patch, Home goes to the first, End to the last; the words that correspond to it are listed below.',
       others: 'Words of the text, or tokens without a position in the image', crossName: 'Positive attribution', negativeName: 'Negative attribution',
       crossHelp: 'The attribution of the similarity to the selected word and each patch: a part of the cosine, positive or negative.',
-      exactMaps: 'The maps of {count} words are stored with 8 bits per attribution: the error is at most 0.8 % of the largest of its map. Sums were computed before rounding.',
+      exactMaps: 'The maps of {count} words are stored with 8 bits per attribution: the error is at most 0.8% of the largest of its map. Sums were computed before rounding.',
     },
     ko: {
       ...RANKING_TEXTS.ko,
@@ -153,7 +153,7 @@ export class AttributionScene extends PatchScene {
       chooseObject: '단어를 선택하거나 패치를 가리키기', sceneHelp: '이미지. 화살표 키로 패치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 대응하는 단어는 아래에 나옵니다.',
       others: '텍스트의 단어 또는 이미지 안에 위치가 없는 토큰', crossName: '양의 기여도', negativeName: '음의 기여도',
       crossHelp: '선택한 단어와 각 패치의 쌍이 유사도에 기여하는 값입니다. 코사인의 일부이며, 양 또는 음입니다.',
-      exactMaps: '단어 {count}개의 맵은 값 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.8 % 이하입니다. 합은 반올림 전에 계산했습니다.',
+      exactMaps: '단어 {count}개의 맵은 값 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.8% 이하입니다. 합은 반올림 전에 계산했습니다.',
     },
   };
 

@@ -25,7 +25,7 @@ export class BoxScene extends Scene {
     en: {
       crossMode: 'Objects attend to the image (cross-attention)', found: '{count} at {least} or more: {list}',
       foundNothing: 'Nothing at {least} or more.',
-      crossWhat1: 'The model has {queries} queries, each of which can detect one object. In every layer of the decoder a query attends to the image’s {rows} × {columns} patches and to the other queries. How much it attends to each patch is a weight; the weights of one query sum to 100 %.',
+      crossWhat1: 'The model has {queries} queries, each of which can detect one object. In every layer of the decoder a query attends to the image’s {rows} × {columns} patches and to the other queries. How much it attends to each patch is a weight; the weights of one query sum to 100%.',
       crossWhat2: '① Click an object, or its name below the image. ② shows what its query attends to: dark is a low weight, bright a high one; the outline is the predicted box. ③ has one small map for each layer and head, because heads attend in different ways. Click one to enlarge it.',
       chooseObject: 'Select an object',
       sceneHelp: 'The image with the detected objects. Arrow keys go from object to object, Home to the highest score, End to the lowest.',
@@ -38,12 +38,12 @@ export class BoxScene extends Scene {
       noRelations: 'No relation of {name} is predicted.', noneAtAll: 'No relations are predicted here.',
       crossByLayer: 'Attention inside the box, and entropy', inTitle: 'Attention inside its box',
       inHelp: 'Share of the attention of {name} to the patches that lies inside its box.', inEven: 'the box’s share of the image (uniform)',
-      exactMaps: 'The maps of the {count} highest-scoring objects are stored with 8 bits per weight: the error is at most 0.4 % of the largest of its map. Shares inside boxes, entropies and weights between objects were computed before rounding.',
+      exactMaps: 'The maps of the {count} highest-scoring objects are stored with 8 bits per weight: the error is at most 0.4% of the largest of its map. Shares inside boxes, entropies and weights between objects were computed before rounding.',
       is: 'Object detection: the objects found in this image, and what the query of each one attends to.',
     },
     ko: {
       crossMode: '객체 → 이미지 (크로스 어텐션)', found: '{least} 이상 {count}개: {list}', foundNothing: '{least} 이상인 객체가 없습니다.',
-      crossWhat1: '모델에는 쿼리가 {queries}개 있으며, 쿼리 하나가 객체 하나를 검출할 수 있습니다. 디코더의 층마다 쿼리는 이미지의 패치 {rows} × {columns}개와 다른 쿼리들에 어텐션을 줍니다. 각 패치에 주는 양이 가중치이며, 한 쿼리의 가중치 합은 100 %입니다.',
+      crossWhat1: '모델에는 쿼리가 {queries}개 있으며, 쿼리 하나가 객체 하나를 검출할 수 있습니다. 디코더의 층마다 쿼리는 이미지의 패치 {rows} × {columns}개와 다른 쿼리들에 어텐션을 줍니다. 각 패치에 주는 양이 가중치이며, 한 쿼리의 가중치 합은 100%입니다.',
       crossWhat2: '① 객체나 이미지 아래 이름을 클릭하세요. ② 그 객체 쿼리의 어텐션이 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. 테두리는 예측한 박스입니다. ③ 헤드마다 어텐션이 다르므로 층과 헤드마다 작은 맵이 하나씩 있습니다. 클릭하면 크게 보입니다.',
       chooseObject: '객체 선택', sceneHelp: '검출한 객체가 표시된 이미지. 화살표 키로 객체를 옮기고, Home은 점수가 가장 높은 객체, End는 가장 낮은 객체로 갑니다.', links: '선', relationsLinks: '관계',
       attentionLinks: '어텐션', noLinks: '없음', crossName: '쿼리의 어텐션', crossHelp: '이 객체의 쿼리가 패치들에 주는 가중치입니다.',
@@ -52,14 +52,14 @@ export class BoxScene extends Scene {
       relationsWhere: '예측한 {name}의 관계, 점수가 높은 순. 백분율은 관계와 두 객체를 함께 본 점수이며, 관계가 여럿이면 가장 높은 값입니다.', noRelations: '{name}의 관계가 예측되지 않았습니다.',
       noneAtAll: '예측된 관계가 없습니다.', crossByLayer: '박스 안 어텐션과 엔트로피', inTitle: '박스 안 어텐션', inHelp: '{name}이(가) 패치들에 주는 어텐션 중 박스 안의 비율.',
       inEven: '이미지에서 박스의 비율(균등)',
-      exactMaps: '점수가 높은 객체 {count}개의 맵은 가중치 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.4 % 이하입니다. 박스 안의 비율, 엔트로피, 객체 사이의 가중치는 반올림 전에 계산했습니다.',
+      exactMaps: '점수가 높은 객체 {count}개의 맵은 가중치 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.4% 이하입니다. 박스 안의 비율, 엔트로피, 객체 사이의 가중치는 반올림 전에 계산했습니다.',
       is: '객체 검출: 이 이미지에서 검출한 객체와, 객체마다 쿼리의 어텐션을 보여 줍니다.',
     },
   };
 
   static options = ({ targets }) => ({ links: targets.relations.length ? 'relations' : 'attention' });
 
-  /** "5 at 50 % or more: 2 × star, ring …" */
+  /** "5 at 50% or more: 2 × star, ring …" */
   static summary({ say, page: { targets: { labels, found: count, threshold } } }) {
     const least = percent(threshold);
     if (!count) return [h('p', {}, say('foundNothing', { least }))];
@@ -170,7 +170,7 @@ export class BoxScene extends Scene {
     get('relations').replaceChildren(...all.map(({ subject, object, names, score }) => {
       const side = (i) => h('span', {}, this.swatch(i), look.name(i));
       const arrow = h('span', { className: 'arrow' }, `${names.join(', ')} →`);
-      const line = h('li', {}, side(subject), ' ', arrow, ' ', side(object), ' ', h('span', { className: 'quiet' }, `${Math.round(100 * score)} %`));
+      const line = h('li', {}, side(subject), ' ', arrow, ' ', side(object), ' ', h('span', { className: 'quiet' }, `${Math.round(100 * score)}%`));
       line.onpointerenter = () => this.only(`${subject} ${object}`);
       line.onpointerleave = () => this.only(null);
       return line;

@@ -110,7 +110,7 @@ function luminance(hex) {
 }
 
 /** A share of the pixels in words: what is there is never 0. */
-export const shareOfPixels = (x) => (x > 0 && x < 0.0005 ? '< 0.1 %' : percent(Number(x.toFixed(3))));
+export const shareOfPixels = (x) => (x > 0 && x < 0.0005 ? '< 0.1%' : percent(Number(x.toFixed(3))));
 
 /** The mask at every so many pixels: { cells, rows, columns }. */
 function reduced(mask, height, width) {

@@ -11,7 +11,7 @@ export class ObjectLook extends TargetLook {
   }
 
   score(object) {
-    return `${Math.round(100 * this.targets.scores[object])} %`;
+    return `${Math.round(100 * this.targets.scores[object])}%`;
   }
 
   /** The object's box in patches, to be outlined on the map. */

@@ -6,7 +6,7 @@ export const TEXTS = {
     'fact patch': 'patch:', 'fact precision': 'precision:', tokens: '{tokens} tokens, {rows} × {columns} of them patches',
     sees: 'Prediction', noPredictions: 'This model makes no prediction: it turns the image into features for other uses.',
     what: 'What am I looking at?',
-    what1: 'The model splits the image into {rows} × {columns} patches. In every layer each patch attends to all patches, to some more than to others. How much it attends to each one is a weight; the weights of one patch sum to 100 %.',
+    what1: 'The model splits the image into {rows} × {columns} patches. In every layer each patch attends to all patches, to some more than to others. How much it attends to each one is a weight; the weights of one patch sum to 100%.',
     what2: '① Point at a patch, or click it to select it. ② shows what that patch attends to: dark is a low weight, bright a high one. ③ has one small map for each layer and head, because heads attend in different ways. Click one to enlarge it.',
     whatCls: '“{name}” is one more token, without a position in the image: the prediction is computed from it, so it is a good one to start with.',
     whatClsBare: '“{name}” is one more token, without a position in the image: it represents the image as a whole, so it is a good one to start with.',
@@ -21,12 +21,12 @@ export const TEXTS = {
     everyHelp: 'Small maps, one per layer and head. Arrow keys move, Enter selects.', compare: 'Colour scale of the maps',
     shared: 'One scale for all, 0 to {end}', each: 'Each map its own scale', layer: 'Layer', layerName: '{layer} of {count}', head: 'Head',
     mean: 'mean', headName: 'head {head}', controls: 'Layer, head and view', view: 'View', row: 'Row: what it attends to',
-    column: 'Column: what attends to it', rollout: 'Rollout', rowHelp: 'The weights of the selected token over all tokens; they sum to 100 %.',
-    columnHelp: 'The weight of each token on the selected one. Each is from a row of its own, so they need not sum to 100 %.',
+    column: 'Column: what attends to it', rollout: 'Rollout', rowHelp: 'The weights of the selected token over all tokens; they sum to 100%.',
+    columnHelp: 'The weight of each token on the selected one. Each is from a row of its own, so they need not sum to 100%.',
     rolloutHelp: 'How much each patch contributes to the selected token by the last layer: the product of the layers’ mean weights, with half of each layer from its residual connection (Abnar & Zuidema 2020). The small maps remain those of single layers.',
     rolloutOnly: 'This page holds the rollout of one token, “{token}”: for others it would take too long to compute here.',
     rolloutFew: 'This page holds the rollout of one token, “{token}”: for others it lacks the layers that were left out.',
-    computing: 'computing… {percent} %', missing: 'left out', notKept: 'Layer {layer} was left out to keep this page small.',
+    computing: 'computing… {percent}%', missing: 'left out', notKept: 'Layer {layer} was left out to keep this page small.',
     how: 'How it is computed', howWhere: 'For {target} in layer {layer}, head {head}.',
     howMean: 'The mean of all heads has no query of its own, so these are the numbers of head {head}; select another below the maps.',
     howRollout: 'Rollout combines all layers; these are the numbers of one of them.',
@@ -61,7 +61,7 @@ export const TEXTS = {
     language: '언어', theme: '화면', auto: '자동', light: '밝게', dark: '어둡게', 'fact parameters': '매개변수:', 'fact picture': '이미지:', 'fact patch': '패치:',
     'fact precision': '정밀도:', tokens: '토큰 {tokens}개, 그중 패치 {rows} × {columns}개', sees: '예측', noPredictions: '이 모델은 예측하지 않고, 이미지를 다른 용도의 특징으로 변환합니다.',
     what: '무엇을 보여 주나요?',
-    what1: '모델은 이미지를 {rows} × {columns}개의 패치로 나눕니다. 층마다 각 패치는 모든 패치에 어텐션을 주며, 어떤 패치에는 더 많이 줍니다. 각 패치에 주는 양이 가중치이며, 한 패치의 가중치 합은 100 %입니다.',
+    what1: '모델은 이미지를 {rows} × {columns}개의 패치로 나눕니다. 층마다 각 패치는 모든 패치에 어텐션을 주며, 어떤 패치에는 더 많이 줍니다. 각 패치에 주는 양이 가중치이며, 한 패치의 가중치 합은 100%입니다.',
     what2: '① 패치를 가리키거나, 클릭해서 선택하세요. ② 그 패치의 어텐션이 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. ③ 헤드마다 어텐션이 다르므로 층과 헤드마다 작은 맵이 하나씩 있습니다. 클릭하면 크게 보입니다.',
     whatCls: '“{name}” 토큰은 이미지 안에 위치가 없는 추가 토큰입니다. 예측이 이 토큰에서 계산되므로 여기서 시작하면 좋습니다.',
     whatClsBare: '“{name}” 토큰은 이미지 안에 위치가 없는 추가 토큰입니다. 이미지 전체를 나타내므로 여기서 시작하면 좋습니다.', whatMeanBare: '“롤아웃”은 모든 패치의 평균을 모든 층에 걸쳐 거슬러 따라갑니다.',
@@ -72,11 +72,11 @@ export const TEXTS = {
     highest: '최댓값: {token}, {share}, 균등(1/N)의 {times}배', even: '균등(1/N) {even}', opacity: '맵 불투명도', steps: '색 눈금의 척도', linear: '선형', log: '로그',
     every: '모든 층과 헤드', everyHelp: '층과 헤드마다 하나씩인 작은 맵. 화살표 키로 옮기고 Enter로 선택합니다.', compare: '맵의 색 눈금', shared: '모두 같은 눈금, 0–{end}', each: '맵마다 다른 눈금',
     layer: '층', layerName: '{layer} / {count}', head: '헤드', mean: '평균', headName: '헤드 {head}', controls: '층, 헤드, 보기', view: '보기', row: '행: 주는 어텐션',
-    column: '열: 받는 어텐션', rollout: '롤아웃', rowHelp: '선택한 토큰이 모든 토큰에 주는 가중치입니다. 합은 100 %입니다.',
-    columnHelp: '각 토큰이 선택한 토큰에 주는 가중치입니다. 서로 다른 행의 값이므로 합이 100 %가 아닐 수 있습니다.',
+    column: '열: 받는 어텐션', rollout: '롤아웃', rowHelp: '선택한 토큰이 모든 토큰에 주는 가중치입니다. 합은 100%입니다.',
+    columnHelp: '각 토큰이 선택한 토큰에 주는 가중치입니다. 서로 다른 행의 값이므로 합이 100%가 아닐 수 있습니다.',
     rolloutHelp: '마지막 층까지 각 패치가 선택한 토큰에 기여한 정도입니다. 각 층의 절반은 잔차 연결로 보고 층별 평균 가중치를 모두 곱합니다(Abnar & Zuidema 2020). 작은 맵은 층별 그대로입니다.',
     rolloutOnly: '이 페이지에는 토큰 하나, “{token}”의 롤아웃만 있습니다. 다른 토큰은 여기서 계산하기에 너무 오래 걸립니다.',
-    rolloutFew: '이 페이지에는 토큰 하나, “{token}”의 롤아웃만 있습니다. 다른 토큰은 빠진 층이 있어 계산할 수 없습니다.', computing: '계산 중… {percent} %', missing: '빠짐',
+    rolloutFew: '이 페이지에는 토큰 하나, “{token}”의 롤아웃만 있습니다. 다른 토큰은 빠진 층이 있어 계산할 수 없습니다.', computing: '계산 중… {percent}%', missing: '빠짐',
     notKept: '페이지 크기를 줄이려고 {layer}층은 뺐습니다.', how: '어떻게 계산되나요?', howWhere: '{target}, {layer}층, 헤드 {head}.',
     howMean: '모든 헤드의 평균에는 자기 쿼리가 없어 헤드 {head}의 수를 보여 줍니다. 다른 헤드는 맵 아래에서 선택하세요.', howRollout: '롤아웃은 모든 층을 잇습니다. 아래는 그중 한 층의 수입니다.',
     howMeanToken: '모든 패치의 평균에는 자기 쿼리가 없습니다. 패치를 선택하면 수가 보입니다.', say1: '쿼리 곱하기 키. 한 토큰의 쿼리 q와 다른 토큰의 키 k는 각각 {width}차원 벡터입니다. 잘 맞을수록 내적 q·k가 큽니다.',
@@ -123,7 +123,7 @@ export function figure(x, digits = 3) {
 
 /** A share of 1 as a percentage with two or three significant digits. */
 export function percent(x) {
-  if (x > 0 && x < 1e-8) return '< 0.000001 %';
+  if (x > 0 && x < 1e-8) return '< 0.000001%';
   const decimals = x > 0 ? Math.min(8, Math.max(0, (x >= 0.1 ? 2 : 1) - Math.floor(Math.log10(100 * x)))) : 0;
-  return `${(100 * x).toFixed(decimals).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')} %`;
+  return `${(100 * x).toFixed(decimals).replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')}%`;
 }
