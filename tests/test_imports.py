@@ -186,7 +186,7 @@ def test_a_package_that_exports_its_modules_is_no_circle():
         ("saccade.ops.attention", "def f():\n    import saccade.models.vit"),
         ("saccade.layers.block", "from saccade import models"),
         ("saccade.layers.block", "from saccade import attend"),
-        ("saccade.lens.trace", "from saccade.layers import Block"),
+        ("saccade.lens.trace.trace", "from saccade.layers import Block"),
         ("saccade.data.folder", "from saccade.tasks import classify"),
         ("saccade.tasks.classify.task", "from saccade.train import fit"),
         ("saccade.train.loop", "from saccade.cli import main"),
@@ -203,7 +203,7 @@ def test_a_planted_wrong_import_is_found(module, source):
     [
         ("saccade.models.vit", "from saccade.layers import Block\nfrom saccade.ops import grid_of\nimport torch"),
         ("saccade.ops.masks", "from .attention import causal_mask\nfrom ..errors import SaccadeError"),
-        ("saccade.lens.trace", "from saccade.errors import SaccadeError\nfrom saccade import ops"),
+        ("saccade.lens.trace.trace", "from saccade.errors import SaccadeError\nfrom saccade import ops"),
         ("saccade.cli", "import saccade\nfrom saccade.studio.page import write_page"),
     ],
 )

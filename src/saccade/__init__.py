@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         swap,
     )
     from saccade.lens.editing.edit import edit
-    from saccade.lens.watch import watch
+    from saccade.lens.watching.watch import watch
     from saccade.ops import attend, attention_weights
     from saccade.tasks import load
 

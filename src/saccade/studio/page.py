@@ -21,7 +21,7 @@ from PIL import Image
 from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Trace
-from saccade.lens.rollout import Summary
+from saccade.lens.explaining.rollout import Summary
 from saccade.studio.budget import Attention, Fitted, fit
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets

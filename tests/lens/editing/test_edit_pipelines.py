@@ -9,8 +9,8 @@ from saccade.errors import SaccadeError
 from saccade.lens import cut, drop_heads, during, edit, freeze, scale_source, swap, watch
 
 from ..models import Attend, eager
-from ..test_pipelines import Pipe
-from ..test_watch import assert_untouched
+from ..modules.test_components import Pipe
+from ..watching.test_watch import assert_untouched
 
 
 @pytest.fixture(params=[None, eager])

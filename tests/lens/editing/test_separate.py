@@ -24,7 +24,7 @@ from saccade.lens import (
 )
 
 from ..models import Attend, Stack, eager
-from ..recognise.test_eager import KEPT, MIX, OPERATIONS, SCORES, SOFT, B, C, H, N, Written, decomposed, repeated
+from ..recognising.test_eager import KEPT, MIX, OPERATIONS, SCORES, SOFT, B, C, H, N, Written, decomposed, repeated
 from .cases import close, normal
 from .test_edit import assert_untouched
 from .test_separate_layouts import folded

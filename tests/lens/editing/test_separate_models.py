@@ -7,7 +7,7 @@ from torch import nn
 from saccade.errors import SaccadeError
 from saccade.lens import bias_source, cut, drop_heads, edit, scale_heads, scale_source, watch
 
-from ..recognise.test_eager_models import MODELS, WORDS, tensors
+from ..recognising.test_eager_models import MODELS, WORDS, tensors
 from .cases import normal
 
 DEFORMABLE = 12  # points of the deformable attention of Mask2Former, which is of another kind

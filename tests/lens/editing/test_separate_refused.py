@@ -229,7 +229,7 @@ def test_an_operation_that_cannot_be_followed_is_named(monkeypatch):
     monkeypatch.setattr("saccade.lens.editing.editor.asked_of", broken)
     with pytest.raises(SaccadeError, match=r"'blocks\.a' cannot be edited: .*could not be followed: .*broken"):
         run_edited(model, drop_heads(0), x)
-    monkeypatch.setattr("saccade.lens.recognise.eager.Recogniser.product", broken)
+    monkeypatch.setattr("saccade.lens.recognising.eager.Recogniser.product", broken)
     with pytest.raises(SaccadeError, match=r"'blocks\.a' cannot be edited: .*could not be followed: .*broken"):
         run_edited(model, drop_heads(0), x)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from saccade.errors import SaccadeError
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.edits import Site
-from saccade.lens.shapes import Asked
 from saccade.ops import attend
 from saccade.tasks.generate.borrowed_style import _StyleKeys
 from saccade.tasks.generate.image import Original, Originals

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens.shapes import Asked
+from saccade.lens.attention.args import Asked
 
 HUGE = -1e4  # masks of this and below shut out: with them weights are 0 in any dtype
 Tokens = int | Sequence[int] | Int[Tensor, "i"]

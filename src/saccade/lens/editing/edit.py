@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from saccade.errors import SaccadeError
-from saccade.lens.components import components_of
 from saccade.lens.editing.base import Edit, as_edits
 from saccade.lens.editing.editor import Editor, Edits
+from saccade.lens.modules.components import components_of
 
 
 @contextmanager

@@ -12,7 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError, some_of
-from saccade.lens.components import uncompiled
+from saccade.lens.attention.args import ASKED, Asked, as_asked, not_plain, other_attention
+from saccade.lens.attention.current import passing, tell
+from saccade.lens.attention.heads import with_heads
+from saccade.lens.attention.processes import PART, processes_of
+from saccade.lens.dataflow.call_origin import Whence
 from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
@@ -20,19 +24,15 @@ from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, UNAPPLIED, che
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.editing.returned import Returned
 from saccade.lens.editing.separate import asked_of, separate
-from saccade.lens.forwards import stand_in
-from saccade.lens.heads import with_heads
-from saccade.lens.hooks import Hook
 from saccade.lens.modes import Mode, unseen, without
-from saccade.lens.names import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
-from saccade.lens.passing import passing, tell
-from saccade.lens.processes import PART, processes_of
-from saccade.lens.recognise import spellings
-from saccade.lens.recognise.eager import Recogniser, not_followed
-from saccade.lens.recognise.products import Product
-from saccade.lens.recognise.settling import Settled
-from saccade.lens.shapes import ASKED, Asked, as_asked, not_plain, other_attention
-from saccade.lens.whence import Whence
+from saccade.lens.modules.components import uncompiled
+from saccade.lens.modules.hooks import Hook
+from saccade.lens.modules.patch_forward import stand_in
+from saccade.lens.modules.stack import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
+from saccade.lens.recognising import patterns as spellings
+from saccade.lens.recognising.eager import Recogniser, not_followed
+from saccade.lens.recognising.products import Product
+from saccade.lens.recognising.resolve import Settled
 
 SDPA = F.scaled_dot_product_attention
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.base import (
     Edit,
     Site,
@@ -26,7 +27,6 @@ from saccade.lens.editing.base import (
     within,
 )
 from saccade.lens.editing.limits import Pictures, limited
-from saccade.lens.shapes import Asked
 
 Heads = int | Sequence[int] | None
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.origins import tensors
+from saccade.lens.dataflow.origins import tensors
 
 TOLERANCE = 1e-3  # of the largest number of the output; kernels differ by less than a tenth of it
 

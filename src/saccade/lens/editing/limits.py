@@ -11,8 +11,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from saccade.errors import SaccadeError
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.base import Edit, Site, numbers, ungrouped, whole_mask, within
-from saccade.lens.shapes import Asked
 
 Pictures = int | Sequence[int] | str
 HALVES = ("unconditional", "conditional")  # in the order of classifier-free guidance in one batch

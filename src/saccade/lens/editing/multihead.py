@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens.shapes import Asked
+from saccade.lens.attention.args import Asked
 
 PLAIN = F.multi_head_attention_forward
 SIGNATURE = inspect.signature(PLAIN)

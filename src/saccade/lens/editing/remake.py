@@ -8,8 +8,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from saccade import ops
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.base import whole_mask
-from saccade.lens.shapes import Asked
 
 
 def remake(func: Callable, asked: Asked) -> Shaped[Tensor, "b h n c"]:

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from saccade import ops
+from saccade.lens.attention.args import Asked
 from saccade.lens.modes import unseen
-from saccade.lens.recognise.eager import Recogniser
-from saccade.lens.recognise.products import whole
-from saccade.lens.recognise.settling import Layout, Settled
-from saccade.lens.recognise.weighing import Weights
-from saccade.lens.shapes import Asked
+from saccade.lens.recognising.eager import Recogniser
+from saccade.lens.recognising.products import whole
+from saccade.lens.recognising.resolve import Layout, Settled
+from saccade.lens.recognising.softmax_weights import Weights
 
 
 class Returned:

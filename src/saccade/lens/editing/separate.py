@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.remake import remake
-from saccade.lens.gradients import DROPPED
 from saccade.lens.modes import quietly, unseen
-from saccade.lens.recognise.products import UNLAID, UNLAID_VALUES, Product
-from saccade.lens.shapes import Asked
+from saccade.lens.recognising.products import UNLAID, UNLAID_VALUES, Product
+from saccade.lens.trace.gradients import DROPPED
 
 DIFFERS = "its q, k and v as they were followed do not give its product with values"
 

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError, some_of
-from saccade.lens.call import Call
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.base import Edit, Site, ungrouped, whole_mask, within
 from saccade.lens.editing.edits import Heads
 from saccade.lens.editing.limits import Pictures, limited
-from saccade.lens.recognise.settling import SCORES
-from saccade.lens.shapes import Asked
-from saccade.lens.trace import Trace
+from saccade.lens.recognising.resolve import SCORES
+from saccade.lens.trace.call import Call
+from saccade.lens.trace.trace import Trace
 
 LARGEST = 1e4  # difference of two log-sum-exps: beyond it a row of one run has no scores of an ordinary size
 

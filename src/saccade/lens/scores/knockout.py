@@ -10,10 +10,10 @@ from saccade.errors import SaccadeError
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import drop_heads
 from saccade.lens.indices import whole
-from saccade.lens.names import matches
+from saccade.lens.modules.stack import matches
 from saccade.lens.scores.bootstrap import Measured, measured, own_generator
 from saccade.lens.scores.given import check_seed, count
-from saccade.lens.watch import watch
+from saccade.lens.watching.watch import watch
 
 Run = Callable[[Float[Tensor, "b ..."]], Float[Tensor, "b"]]
 EXPECTED = "{pattern: head numbers}, such as {'*.layer.3.*': [0]}"

@@ -21,7 +21,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, token_map, watch
-from saccade.lens.interactions import Interactions, Tower, interactions
+from saccade.lens.explaining.interactions import Interactions, Tower, interactions
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
 from saccade.studio.views.encoder import visible_part

@@ -14,7 +14,7 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
-from saccade.lens.rollout import Summary
+from saccade.lens.explaining.rollout import Summary
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.targets import Targets
 from saccade.tasks.match.yardstick import Comparison

@@ -16,7 +16,7 @@ from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Trace, watch
-from saccade.lens.rollout import Summary
+from saccade.lens.explaining.rollout import Summary
 from saccade.models import ViT
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat

@@ -15,7 +15,7 @@ from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import TokenMap, Trace, token_map, watch
-from saccade.lens.rollout import Summary
+from saccade.lens.explaining.rollout import Summary
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.detect_public import resized

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import edit
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.edits import Edit, Site
-from saccade.lens.shapes import Asked
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised
 from saccade.tasks.generate.sample import Callback, Sampling, sample

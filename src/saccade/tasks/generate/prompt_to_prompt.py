@@ -20,9 +20,9 @@ import torch.nn.functional as F
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, during, edit
+from saccade.lens.attention.args import Asked
 from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import refined
-from saccade.lens.shapes import Asked
 from saccade.tasks.generate.result import GeneratedPicture
 from saccade.tasks.generate.sample import Callback
 from saccade.tasks.generate.settings import Layout, Settings

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, watch
-from saccade.lens.names import matches
+from saccade.lens.modules.stack import matches
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.look import MOST_BYTES
 from saccade.tasks.generate.public_film import PublicFilmTask

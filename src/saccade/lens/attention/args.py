@@ -1,0 +1,170 @@
+"""Bring what a model asked of attention, and what the kernel saw of it, to (b h n k), (b g m k) and a mask."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention.bias import CausalBias, CausalVariant
+
+from saccade import ops
+from saccade.lens.attention.kernels import Seen
+from saccade.lens.attention.processes import DISTRIBUTED, distributed
+
+TRANSFORMED = "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
+EMPTY_HANDED = "it ran on tensors without numbers (meta or fake ones)"
+Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
+
+
+@dataclass(eq=False)
+class Asked:
+    """The arguments of one attention call, as the model gave them, or as an edit rewrote them.
+
+    borrowed: an edit gave it sources of another run. scores: the mask is the scores, and q and k are zeros. headless:
+    why its second axis is not that of all heads, "" if it is; of separate operations that cannot always be told.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None = None
+    scale: float | None = None
+    causal: bool = False
+    borrowed: bool = False
+    dropout: float = 0.0
+    scores: bool = False
+    headless: str = ""
+
+    @classmethod
+    def of(cls, seen: Seen) -> "Asked":
+        """The arguments of a kernel that was called directly."""
+        return cls(seen.q, seen.k, seen.v, seen.mask, seen.scale, seen.causal, dropout=seen.dropout)
+
+
+def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
+    return Asked(query, key, value, _written(attn_mask, query.device), scale, is_causal, dropout=dropout_p)
+
+
+def _written(mask: Tensor | None, device: torch.device) -> Tensor | None:
+    """A mask with numbers. Those of a `CausalBias` are never written: its class and its two lengths are the mask."""
+    if not isinstance(mask, CausalBias):
+        return mask
+    n, m = mask.seq_len_q, mask.seq_len_kv
+    first = m - n if mask.variant == CausalVariant.LOWER_RIGHT else 0
+    return torch.ones(n, m, dtype=torch.bool, device=device).tril(first)
+
+
+def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
+    return Asked(q, k, v, mask, scale, causal)
+
+
+# What is asked of the functions that say it in the open.
+ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _sdpa, ops.attend: _attend}
+
+
+@lru_cache(maxsize=4096)
+def other_attention(func: Callable) -> bool:
+    """Whether any other function is named like attention."""
+    return "attention" in str(getattr(func, "__name__", func)).lower()
+
+
+def not_plain(asked: Asked) -> str:
+    """Why q and k cannot be kept, or "" if they can."""
+    if distributed(asked.q) or distributed(asked.k):
+        return DISTRIBUTED
+    if asked.q.is_nested or asked.k.is_nested:
+        return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
+    if transformed():
+        return TRANSFORMED
+    return EMPTY_HANDED if without_numbers(asked.q) else ""
+
+
+def without_numbers(t: Tensor) -> bool:
+    """Whether a tensor has a shape only."""
+    return t.is_meta or type(t).__name__ == "FakeTensor"
+
+
+def transformed() -> bool:
+    """Whether this runs inside a transform of torch.func."""
+    return torch._C._functorch.maybe_current_level() is not None
+
+
+def mapped() -> bool:
+    """Whether this runs inside vmap, below which there is another batch axis, or one call for each example."""
+    levels = torch._C._functorch.get_interpreter_stack() or []
+    return any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels)
+
+
+def as_seen(asked: Asked, seen: Seen | None) -> Four:
+    """q (b h n k), k (b g m k), v (b g m c) and the mask as the kernel saw them: in its dtype, without its padding.
+
+    seen: None if no fused kernel took the call (PyTorch's own products did); then autocast tells the dtype.
+    """
+    if seen is None:
+        return as_asked(asked)
+    mask = asked.mask
+    if mask is not None and seen.mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(seen.mask.dtype)
+    return _pick(asked.q, seen.q), _pick(asked.k, seen.k), _pick(asked.v, seen.v), mask
+
+
+def as_asked(asked: Asked) -> Four:
+    """The same from the arguments alone, in the dtype that autocast makes of them.
+
+    Three axes are (b n k) with one head, two (n k); more than four are folded into b. Batches are broadcast.
+    """
+    most = max(asked.q.ndim, asked.k.ndim, asked.v.ndim)
+    q, k, v = (_autocast(t)[(None,) * (most - t.ndim)] for t in (asked.q, asked.k, asked.v))
+    mask = asked.mask
+    if mask is not None and mask.dtype != torch.bool:
+        mask = _autocast(mask)
+    if most <= 3:
+        q, k, v = (t[(None,) * (3 - most)].unsqueeze(1) for t in (q, k, v))
+        if mask is not None and mask.ndim == 3:
+            mask = mask.unsqueeze(1)
+    lead = torch.broadcast_shapes(q.shape[:-3], k.shape[:-3], v.shape[:-3])
+    if mask is not None and mask.ndim > 4:
+        alike = all(size == 1 for size in mask.shape[:-3])
+        mask = mask.expand(*([1] * len(lead) if alike else lead), *mask.shape[-3:]).flatten(0, -4)
+    q, k, v = (t.expand(*lead, *t.shape[-3:]) for t in (q, k, v))
+    if q.shape[-3] == 1:  # one head of queries for several of keys
+        q = q.expand(*lead, k.shape[-3], -1, -1)
+    return q.flatten(0, -4), k.flatten(0, -4), v.flatten(0, -4), mask
+
+
+def packed(module: nn.Module, given: Sequence[Tensor], q: Tensor, k: Tensor) -> bool:
+    """Whether the targets of q (b g n k) are the heads of one token that share a head of keys, and not n tokens.
+
+    transformers lays them out so, to decode with grouped queries and a mask without repeating the keys. given: the
+    inputs of the module that attends, of which the first is (b 1 width) then.
+    """
+    groups = getattr(module, "num_key_value_groups", 1)
+    one = bool(given) and given[0].ndim == 3 and given[0].shape[1] == 1
+    return one and q.ndim == 4 and q.shape[2] == groups > 1 and q.shape[1] == k.shape[1]
+
+
+def unpacked(q: Tensor, lse: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Such queries, log-sum-exp and mask with all heads and one target: (b h 1 k), (b h 1), broadcastable to
+    (b h 1 m)."""
+    b, g, n, _ = q.shape
+    if mask is not None and mask.ndim == 4 and mask.shape[2] > 1:
+        mask = mask.expand(-1, g, -1, -1).reshape(-1, g * n, 1, mask.shape[3])
+    return q.reshape(b, g * n, 1, -1), None if lse is None else lse.reshape(b, g * n, 1), mask
+
+
+def _pick(asked: Tensor, seen: Tensor) -> Tensor:
+    """The kernel's tensor without what was padded onto its width; the asked one where its heads were repeated."""
+    if seen.shape[:-1] == asked.shape[:-1]:
+        return seen if seen.shape == asked.shape else seen[..., : asked.shape[-1]]
+    return asked.to(seen.dtype)
+
+
+def _autocast(t: Tensor) -> Tensor:
+    device = t.device.type
+    if not torch.amp.is_autocast_available(device):  # meta
+        return t
+    if torch.is_autocast_enabled(device) and t.is_floating_point() and t.dtype != torch.float64:
+        return t.to(torch.get_autocast_dtype(device))
+    return t

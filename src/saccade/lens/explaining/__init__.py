@@ -1,0 +1,1 @@
+"""What several calls say together, and where their tokens lie in the picture."""

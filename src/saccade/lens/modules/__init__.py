@@ -1,0 +1,1 @@
+"""Which module of a model is running: names, hooks, runs."""

@@ -1,0 +1,37 @@
+"""A running module of a watched model: what it was given, and what is known of its tensors."""
+
+import inspect
+from typing import Any
+
+from torch import Tensor, nn
+
+from saccade.lens.dataflow.origins import Origins, Own, memory, token_inputs
+
+
+class Frame:
+    """One running module of the watched model. component, run: see `Call`."""
+
+    def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
+        self.name, self.module, self.component, self.run = name, module, component, run
+        self.met = False  # attention was met in it
+        self.beside: Any = None  # calls that it has just made side by side
+        self.within = False  # a module named like attention ran inside it
+        self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
+        self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
+        self.own: Own | None = None  # in place of them
+        self._given = [*args, *kwargs.values()], list(kwargs)
+
+    def argument(self, i: int) -> str:
+        """The name that the module's forward has for its i-th input."""
+        values, keywords = self._given
+        place = next(place for place, value in enumerate(values) if value is self.inputs[i])
+        positional = len(values) - len(keywords)
+        if place >= positional:
+            return keywords[place - positional]
+        names = list(inspect.signature(self.module.forward).parameters)
+        return names[place] if place < len(names) else ""
+
+    def given(self, *tensors: Tensor) -> bool:
+        """Whether any of the tensors is an input of the module, or a view of one."""
+        own = {memory(t) for t in self.inputs}
+        return any(memory(t) in own for t in tensors)

@@ -1,0 +1,304 @@
+"""Recognise attention that is computed as separate operations, by following what becomes of q·k until it meets values.
+
+A product of two tensors may be the scores of an attention. What is done to it is followed in `Scores`; at a softmax it
+is decided, and checked, what its weights are (`settle`); when those are multiplied with values, it was an attention.
+Nothing that the model computes is touched: all this happens beside it, on detached tensors.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from saccade.errors import in_one_line
+from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.dataflow.origins import tensors
+from saccade.lens.dataflow.parts import name_of
+from saccade.lens.modes import quietly
+from saccade.lens.recognising import patterns as spellings
+from saccade.lens.recognising import scoring, writes
+from saccade.lens.recognising.products import Product, product, unknown
+from saccade.lens.recognising.resolve import Settled, settle, unfollowed
+from saccade.lens.recognising.scoring import may_be_scores, version_of
+from saccade.lens.recognising.softmax_weights import LOST, Weights, after, shown_name, unfollowed_use
+from saccade.lens.recognising.steps import STEPS
+from saccade.lens.recognising.tables import Tables
+
+
+class Recogniser(Tables):
+    """Follows the operations of one thread.
+
+    table: what is done by which operation (`spellings`). missed: called with the reason. whence: tells where q and k
+    come from, by them, whether they have the same length, and the axis of k along which the sources lie. heads: how
+    many there are where batch and heads are one axis, if that is known. beside: the context in which it computes
+    (`quietly`, or `unseen`, which keeps gradients).
+    """
+
+    def __init__(
+        self,
+        table: dict[Callable, str],
+        missed: Callable[[str], None],
+        whence: Callable[[Tensor, Tensor, bool, int | None], Whence],
+        heads: Callable[[], int | None] = lambda: None,
+        beside: Callable[[], AbstractContextManager] = quietly,
+    ) -> None:
+        super().__init__()
+        self._table, self._missed, self._whence, self._heads, self._beside = table, missed, whence, heads, beside
+
+    def product(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
+        """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
+        weights were put together, as a rule one; none if they are missed. None if it is no such product."""
+        does = self._table.get(func)
+        if does is None or does not in PRODUCTS or not self._weights.entries:
+            return None
+        args_, kwargs_ = spellings.placed(args, kwargs)
+        if does == "linear" and not (spellings.of_activations(args_, kwargs_) and self._softened(args_[0])):
+            return None
+        if (given := spellings.operands(does, args_, kwargs_)) is None:
+            return None
+        a, b, of_a, of_b, made = given
+        if a in self._weights:
+            return self._met(func, args, kwargs, given)
+        return self._met(func, args, kwargs, (b, a, of_b, of_a, made)) if b in self._weights else None
+
+    def weights(self, t: Tensor) -> Weights | None:
+        """What a tensor of weights is, if it is one that is followed."""
+        return self._weights.get(t)
+
+    def merged(self, t: Tensor) -> tuple[int, int] | None:
+        """(batch, heads), if these were merged into the first axis of a tensor."""
+        return self._merged.get(t)
+
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> list[Product]:
+        """Look at one operation that was just done. Returns what `product` does."""
+        if not self._live and self._table.get(func) not in BEGINNINGS:
+            return []
+        self._note_writes(func, args, kwargs, out)
+        met = self.product(func, args, kwargs)
+        if met is None:
+            self._note(func, args, kwargs, out)
+        return met or []
+
+    def note(self, func: Callable, args: tuple, kwargs: dict, out: Any, is_product: bool) -> None:
+        """The same for one of which it was known before whether it is a product of weights with values."""
+        self._note_writes(func, args, kwargs, out)
+        if not is_product:
+            self._note(func, args, kwargs, out)
+
+    @property
+    def _live(self) -> bool:
+        """Whether anything is followed."""
+        return bool(self._scores.entries or self._weights.entries or self._merged.entries or self._noise.entries)
+
+    def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        if self._scores.entries or self._weights.entries:
+            for t in writes.into(func, args, kwargs, out, self._table.get(func) in READING):
+                self._written(t, out)
+
+    def _note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        does = self._table.get(func)
+        if does not in (None, "where"):
+            args, kwargs = spellings.placed(args, kwargs)
+        if does == "linear" and not spellings.of_activations(args, kwargs):
+            does = None
+        if does in STARTS:
+            if isinstance(out, Tensor) and not out.is_nested:
+                with self._beside():
+                    STARTS[does](self, func, args, kwargs, out)
+            return
+        if does == "reshape":
+            self._note_merged(args[0], out)
+        if does == "noise":
+            self._noise[out] = 1
+        if self._live and does != "blank":
+            self._pass(does, func, args, kwargs, out)
+
+    def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        """An operation on something that may be followed."""
+        known: dict[str, Tensor] = {}
+        for t in tensors(args, kwargs):
+            for name, table in (("w", self._weights), ("s", self._scores), ("m", self._merged), ("n", self._noise)):
+                if t in table:
+                    known.setdefault(name, t)
+        if not known:
+            return
+        with self._beside():
+            if "w" in known:
+                self._pass_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
+            elif "s" in known:
+                self._pass_scores(does, known["s"], func, args, kwargs, out)
+            elif "n" in known and isinstance(out, Tensor):
+                self._noise[out] = 1
+            elif does is not None and does != "assign":  # not through layers: those are of features, not of heads
+                self._pass_merged(self._merged[known["m"]], out)
+
+    # where scores, weights and calls begin
+
+    def _matmul(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        if given := spellings.operands(self._table[func], args, kwargs):
+            self._scored(func, *given[:2], out)
+
+    def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
+        beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given["input"]
+        self._scored(func, given["batch1"], given["batch2"], out, alpha)
+        if beta and term is not out and out in self._scores:
+            self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
+
+    def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
+        if self._surely_scores(a) or self._surely_scores(b):
+            self._miss_written_out(a, b)
+            self._pass("matmul", func, (a, b), {}, out)
+        elif may_be_scores(a, b, out):
+            q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
+            q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
+            self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale, -1)
+
+    def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        parsed = spellings.einsum_of(args)
+        if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
+            self._miss_written_out(*(parsed or ())[:2])
+            self._pass("einsum", func, args, kwargs, out)
+            return
+        a, b, of_a, of_b, of_out = parsed
+        for w, own in ((a, of_a), (b, of_b)):
+            if w in self._weights:
+                self._mixed(func, w, own, of_out, out)
+                return
+        if (lettered := spellings.roles_of(of_a, of_b, of_out)) and may_be_scores(a, b, out):
+            roles, width = lettered
+            target, source = (of_out[roles.index(role)] for role in "ts")
+            alike = a.shape[of_a.index(target)] == b.shape[of_b.index(source)]
+            q, k = spellings.spread(a, of_a, of_out, width), spellings.spread(b, of_b, of_out, width)
+            self._start((a, b), alike, q, k, roles, out)
+
+    def _start(
+        self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0,
+        axis: int | None = None,
+    ) -> None:  # fmt: skip
+        scores = scoring.product(q, k, roles, out, self._whence(*given, alike, axis), scale)
+        if min(t.ndim for t in given) == 2 or "b" not in roles:
+            scores = replace(scores, loose=True)
+        merged = next((self._merged[t] for t in given if t in self._merged), None)
+        self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
+
+    def _softmax(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = args[0]
+        axis = spellings.softmax_axis(args, kwargs, out.ndim)
+        settled: Settled | str
+        if isinstance(given, Tensor) and given in self._scores and axis is not None:
+            settled = settle(self._get(given), given, out, axis, self._heads())
+            if isinstance(settled, Settled):
+                settled.node = out.grad_fn
+        elif out.ndim >= 3:
+            settled = unfollowed(out)
+        else:  # a classifier's
+            return
+        if kwargs.get("out") is not None:
+            settled = f"softmax of {tuple(out.shape)} written into another tensor"
+        self._weigh(out, Weights(tuple(out.shape), axis, settled))
+
+    def _gumbel(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        given = args[0] if args else kwargs.get("logits")
+        if given is not None and self._surely_scores(given):
+            why = f"gumbel_softmax of scores {tuple(out.shape)}, to which it adds noise that is not known"
+            self._weigh(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
+
+    def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+        x, weight = spellings.two_operands(args, kwargs, "weight")
+        if x.ndim == 2 and x not in self._weights:
+            self._scored(func, x, weight.mT, out)
+        else:
+            self._pass(None, func, args, kwargs, out)
+
+    def _miss_written_out(self, *given: Any) -> None:
+        """Scores that went through exp, and are multiplied with something."""
+        for t in given:
+            scores = self._scores[t][0] if isinstance(t, Tensor) and self._surely_scores(t) else None
+            if scores is not None and scores.why.removesuffix("_").endswith((" exp", " log_softmax", " exp2")):
+                self._missed(f"softmax of scores {scores.shape} written out as an exponential, which is not followed")
+
+    def _mixed(self, func: Callable, w: Tensor, own: str, made: str, out: Tensor) -> None:
+        """An einsum of weights that is no product with values: mixed over heads, for instance."""
+        known = self._weights[w]
+        if known.axis is not None and own[known.axis] in made:
+            axis, changed = made.index(own[known.axis]), known.changed or shown_name(func)
+            self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, known.dropped, (LOST,)))
+
+    def _softened(self, x: Tensor) -> bool:
+        known = self._weights.get(x)
+        return known is not None and known.softmax is not None
+
+    def _met(self, func: Callable, args: tuple, kwargs: dict, given: spellings.Operands) -> list[Product] | None:
+        """Weights are multiplied with something: this is an attention if it is over their sources."""
+        w, values, own, theirs, made = given
+        known = self._weights[w]
+        if values in self._weights:
+            self._missed(f"weights of its softmax of {known.shape} are multiplied with weights of a softmax")
+            return []
+        if version_of(w) != known.version:
+            known = replace(known, changed=known.changed or "a write into them")
+        summed = [i for i, letter in enumerate(own) if letter in theirs and letter not in made]
+        kept = known.axis is not None and own[known.axis] in made
+        if not summed or (kept and self._table[func] == "einsum"):  # mixed in another way, over heads for instance
+            return None
+        others = [replace(other, axis=known.axis, changed=known.changed, undo=(LOST,)) for other in known.others]
+        whole = [replace(other, shape=known.shape) for other in others] + [known]
+        reasons = [unknown(each, summed[0]) for each in whole]
+        for why in filter(None, reasons):
+            self._missed(why)
+        known_ones = [each for each, why in zip(whole, reasons, strict=True) if not why]
+        return [product(func, args, kwargs, given, each) for each in known_ones]
+
+    # what they go through
+
+    def _pass_scores(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        scores = self._get(t, writes=int(out is t and does not in READING))
+        for made in tensors((out,), {}):
+            if not made.is_floating_point() or made.is_nested:
+                continue
+            new = None
+            if does in STEPS and made is out and made.device == t.device:
+                new = STEPS[does](scores, t, func, args, kwargs, made)
+            if new is None or new.shape != tuple(made.shape):
+                new = scores.changed_to(made, f"its scores go through {shown_name(func)}")
+            self._put(made, new)
+
+    def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        w = self._weights[t]
+        if version_of(t) != w.version and out is not t:
+            w = replace(w, changed=w.changed or "a write into them")
+            self._weigh(t, w)
+        if does == "assign" and args[0] is t:
+            self._weigh(t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed))
+        if why := unfollowed_use(w, does, func):
+            self._missed(why)
+        every = list(tensors((out,), {}))
+        for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
+            if not made.is_floating_point() or made.is_nested:
+                continue
+            if (new := after(w, t, does, func, args, kwargs, made)) is not None:
+                self._weigh(made, replace(new, others=w.others + self._others(t, args, kwargs)))
+            else:
+                self._weights.pop(made, None)
+
+
+STARTS: dict[str | None, Callable] = {
+    "matmul": Recogniser._matmul,
+    "rmatmul": Recogniser._matmul,
+    "baddbmm": Recogniser._baddbmm,
+    "einsum": Recogniser._einsum,
+    "softmax": Recogniser._softmax,
+    "gumbel": Recogniser._gumbel,
+    "linear": Recogniser._linear,
+}
+BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothing is followed yet
+PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
+READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
+
+
+def not_followed(func: Callable, error: Exception) -> str:
+    """Why something is missed: an operation on tensors of a kind that nobody foresaw."""
+    return f"what {name_of(func)} did could not be followed: {in_one_line(error)}"

@@ -1,0 +1,56 @@
+"""What a model does with the output of an attention call before anything else: gates it, subtracts it from another."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+
+from saccade.lens.dataflow.origins import tensors
+from saccade.lens.dataflow.parts import JOINING, name_of
+from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.notes import joined
+from saccade.lens.recognising.patterns import FUNCTIONS
+from saccade.lens.trace.call import Call
+
+GATED = "the model multiplies its output by another tensor (a gate)"
+SUBTRACTED = "the model subtracts such an output from another (differential attention)"
+LAYOUT = {"same", "dropout", "reshape", "index", "part", "expand", "permute", "cat"}  # the same numbers
+
+
+class Outputs:
+    """Follows outputs as far as they only change their layout, and notes on their calls what ends that."""
+
+    def __init__(self) -> None:
+        self._calls: ByTensor[tuple[Call, ...]] = ByTensor()  # by output, as long as it lives
+
+    def add(self, out: Any, calls: Iterable[Call]) -> None:
+        """Calls whose output was just returned."""
+        if isinstance(out, Tensor) and (made := tuple(calls)):
+            self._calls[out] = made
+
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+        """Look at one operation that was just done."""
+        if not self._calls.entries:
+            return
+        given = list(tensors(args, kwargs))
+        outputs = [t for t in given if t in self._calls]
+        if not outputs:
+            return
+        does = "cat" if name_of(func) in JOINING else FUNCTIONS.get(func)
+        calls = tuple(dict.fromkeys(call for t in outputs for call in self._calls[t]))
+        if does == "times" and len(outputs) == 1 and any(t.numel() > 1 for t in given if t is not outputs[0]):
+            _note(calls, GATED)
+        elif does == "minus" and len(outputs) == 2 and outputs[0] is not outputs[1]:
+            _note(calls, SUBTRACTED)
+        followed = does in LAYOUT or does in ("times", "over", "minus")
+        for made in tensors((out,), {}):
+            if followed:
+                self._calls[made] = calls
+            else:
+                self._calls.pop(made, None)  # written into in place
+
+
+def _note(calls: Iterable[Call], note: str) -> None:
+    for call in calls:
+        if note not in call.note:
+            call.note = joined(call.note, note)

@@ -1,0 +1,157 @@
+"""The product of weights with values: the operation that makes an attention of a softmax, however it is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from saccade.lens.notes import joined
+from saccade.lens.recognising import patterns as spellings
+from saccade.lens.recognising.resolve import Layout, Settled
+from saccade.lens.recognising.scoring import intact
+from saccade.lens.recognising.softmax_weights import Undo, Weights, redone, undone
+
+UNLAID = "its product with values cannot be brought to its heads"
+UNLAID_VALUES = "its values cannot be brought to its heads"
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """How the result of such a product lies. It holds no tensor, so that it may be kept by one.
+
+    own, made: a letter for each axis of the weights and of the result, as in an einsum. width: those of the result that
+    the weights do not have. shape: of the weights; axis: of theirs along which the sources lie; undo: see `Weights`.
+    """
+
+    own: str
+    made: str
+    width: str
+    shape: tuple[int, ...]
+    axis: int
+    undo: Undo
+    layout: Layout
+
+    def rows(self, out: Tensor) -> Tensor | None:
+        """The result, or its gradient, as (b h n c); None if that cannot be told."""
+        found = undone(spellings.spread(out, self.made, self.own, self.width), self.shape, self.undo)
+        if found is None:
+            return None
+        t = self.layout.folded(self.layout.permuted(found))
+        return t.squeeze(3).expand(self.layout.b, self.layout.h, self.layout.n, -1) if t.shape[3] == 1 else None
+
+    def laid_out(self, o: Tensor, like: Tensor) -> Tensor | None:
+        """The other way: o (b h n c) as the result, with the dtype and the order in memory of `like`, the model's."""
+        order = self.layout.order
+        t = o.reshape(*self.layout.full[:-1], 1, o.shape[-1])
+        found = redone(t.permute(*(order.index(i) for i in range(len(order))), len(order)), self.shape, self.undo)
+        if found is None or found.shape[self.axis] != 1:
+            return None
+        axes = "".join(letter for letter in self.own if letter in self.made) + self.width
+        t = found.reshape([like.shape[self.made.index(letter)] for letter in axes])
+        t = t.permute([axes.index(letter) for letter in self.made]).to(like.dtype)
+        memory = sorted(range(like.ndim), key=like.stride, reverse=True)
+        # a copy, because the kernel may have saved what it returned, and the model may write into what it is given
+        t = t.permute(memory).clone(memory_format=torch.contiguous_format)
+        return t.permute([memory.index(i) for i in range(like.ndim)])
+
+
+def whole(w: Float[Tensor, "b h n m"], known: Weights, layout: Layout) -> Tensor | None:
+    """A whole map with the axes of weights that were made of the result of its softmax; None if what was done to those
+    is not known."""
+    t = w.reshape(layout.full).permute([layout.order.index(i) for i in range(len(layout.order))])
+    found = redone(t[..., None], known.shape, known.undo)
+    return None if found is None else found[..., 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """An operation that multiplies weights with values, done or about to be done.
+
+    func, args, kwargs: the operation. weights, values: its operands, with a letter for each of their axes in `own` and
+    `theirs`, and for each of the result's in `made`, as in an einsum. known: what the weights are.
+    """
+
+    func: Callable
+    args: tuple
+    kwargs: dict
+    weights: Tensor
+    values: Tensor
+    own: str
+    theirs: str
+    made: str
+    known: Weights
+    settled: Settled
+
+    @property
+    def note(self) -> str:
+        """What must be known to read its call, "" as a rule."""
+        changed = self.known.changed
+        applied = f"weights before {changed}, which the model applies to them" if changed else ""
+        return joined(self.settled.note, applied)
+
+    @property
+    def more(self) -> str:
+        """What it does besides mixing values by the result of the softmax, "" if nothing."""
+        if self.known.changed:
+            return f"its weights are changed after the softmax, by {self.known.changed}"
+        if self.kwargs.get("out") is not None:
+            return "its product with values is written into another tensor"
+        if self.func in spellings.ADDING:
+            return "its product with values is added to something in the same operation"
+        axes = [*zip(self.own, self.weights.shape, strict=True), *zip(self.theirs, self.values.shape, strict=True)]
+        source = self.own[self.known.axis or 0]
+        if any(size > 1 and letter not in self.made and letter != source for letter, size in axes):
+            return "its product with values is summed over more than the sources"
+        return ""
+
+    @property
+    def form(self) -> Form | None:
+        """How its result lies; None if it does `more`."""
+        known, axis = self.known, self.known.axis
+        if self.more or axis is None:
+            return None
+        width = "".join(letter for letter in self.theirs if letter in self.made and letter not in self.own)
+        return Form(self.own, self.made, width, known.shape, axis, known.undo, self.settled.layout)
+
+    def sources(self) -> tuple[Tensor, Tensor] | None:
+        """k (b g m k) and v (b g m c) of the call; None if the values cannot be brought to its heads."""
+        layout = self.settled.layout
+        width = "".join(letter for letter in self.theirs if letter not in self.own)
+        spread = spellings.spread(self.values, self.theirs, self.own, width)
+        if (found := undone(spread, self.known.shape, self.known.undo)) is None:
+            return None
+        v = layout.permuted(found)
+        if any(v.shape[i] != 1 for i in range(layout.lead, v.ndim - 2)):  # other values for each target
+            return None
+        k, v = self.settled.k, layout.keys(v)
+        g = max(k.shape[1], v.shape[1])
+        k, v = (t if t.shape[1] == g else t.repeat_interleave(g // t.shape[1], dim=1) for t in (k, v))
+        return k, v
+
+
+def unknown(w: Weights, axis: int) -> str:
+    """Why weights that are multiplied with values over one of their axes are no attention that is known; "" if they
+    are."""
+    settled = w.settled
+    if isinstance(settled, str):
+        return settled
+    if w.axis is None:
+        return f"what became of its softmax of {settled.shape} before it met values could not be followed"
+    if w.axis != axis:
+        return f"its softmax of {settled.shape} runs over another axis than its product with values"
+    if not settled.used and (settled.stale or not intact(settled.versions)):
+        return f"what its softmax of {settled.shape} was made of was written into before its values were met"
+    return ""
+
+
+def product(func: Callable, args: tuple, kwargs: dict, operands: spellings.Operands, known: Weights) -> Product:
+    """A product with its weights first among the operands. Axes of size 1 along which only the values have more are
+    axes of the values."""
+    weights, values, own, theirs, made = operands
+    for i, letter in enumerate(own):
+        if letter in theirs and weights.shape[i] == 1 < values.shape[theirs.index(letter)]:
+            own = own.replace(letter, chr(ord("α") + i))
+    assert isinstance(known.settled, Settled)
+    return Product(func, args, kwargs, weights, values, own, theirs, made, known, known.settled)

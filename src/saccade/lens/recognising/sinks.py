@@ -1,0 +1,41 @@
+"""Attention sinks: scores put beside those of q and k, whose weights the model drops after the softmax.
+
+What they take of a row goes nowhere (Xiao et al. 2024, arXiv 2309.17453; Miller 2023, "Attention is off by one"). In a
+record they are sources like the others, with keys of zeros, and their scores are added.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.recognising.scoring import Scores
+
+NOTE = "{n} of its {m} sources are scores put beside those of q and k: their keys are zeros here"
+
+
+def beside(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
+    """The record of scores t that were put together with others along their sources. Loose: what is put together of a
+    product and another part may as well be queries."""
+    given = dict(zip(("tensors", "dim"), args, strict=False)) | kwargs
+    parts, axis = given.get("tensors", ()), given.get("dim", 0)
+    if not isinstance(axis, int) or [part is t for part in parts].count(True) != 1:
+        return None
+    axis %= out.ndim
+    if scores.why or scores.roles[axis] != "s" or scores.roles.count("s") != 1:
+        return None
+    shape, m = tuple(out.shape), t.shape[axis]
+    first = sum(part.shape[axis] for part in parts[: next(i for i, part in enumerate(parts) if part is t)])
+
+    def among(own: Tensor) -> Tensor:
+        """Zeros for the other sources around what there is for the followed ones."""
+        sizes = [m if i == axis else size for i, size in enumerate(own.shape)]
+        before, after = ([n if i == axis else s for i, s in enumerate(sizes)] for n in (first, shape[axis] - first - m))
+        return torch.cat([own.new_zeros(before), own.expand(sizes), own.new_zeros(after)], dim=axis)
+
+    others = torch.cat([torch.zeros_like(t) if part is t else part.detach() for part in parts], dim=axis)
+    note = NOTE.format(n=shape[axis] - m, m=shape[axis])
+    added = (*(among(term) for term in scores.added), others)
+    return replace(scores, shape=shape, k=among(scores.k), added=added, whence=Whence("cross"), note=note, loose=True)

@@ -1,0 +1,51 @@
+"""Which tensors an operation writes into: PyTorch counts no writes in inference mode, so they are seen as they pass."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+from torch._ops import OpOverload
+
+from saccade.lens.dataflow.origins import tensors
+from saccade.lens.dataflow.parts import name_of
+
+# Named as if they wrote, but they leave the numbers as they are.
+HARMLESS = {
+    "requires_grad_", "retain_grad_", "detach_", "share_memory_", "__index__", "__int__", "__invert__", "__iter__",
+}  # fmt: skip
+
+
+def into(func: Callable, args: tuple, kwargs: dict, out: Any, may_return_its_input: bool) -> Iterator[Tensor]:
+    """The tensors that an operation that was just done wrote into.
+
+    By its schema where it has one, else by the names of PyTorch: `mul_`, `__imul__`, `out=`, and `inplace=True`, which
+    returns its first argument. may_return_its_input: it does so without a write as well (`contiguous`).
+    """
+    places = _by_schema(func)
+    if places is not None:
+        yield from tensors(tuple(args[i] for i, _ in places if i < len(args)), {})
+        yield from tensors(tuple(kwargs[name] for _, name in places if name in kwargs), {})
+        return
+    yield from tensors((kwargs.get("out"),), {})
+    first = args[0] if args else kwargs.get("input")
+    if _by_name(func) or (out is first and not may_return_its_input):
+        yield from tensors((first,), {})
+
+
+@lru_cache(maxsize=4096)
+def _by_schema(func: Callable) -> tuple[tuple[int, str], ...] | None:
+    """Place and name of the arguments that an operation below autograd writes into."""
+    if not isinstance(func, OpOverload):
+        return None
+    arguments = enumerate(func._schema.arguments)
+    return tuple((i, a.name) for i, a in arguments if a.alias_info is not None and a.alias_info.is_write)
+
+
+@lru_cache(maxsize=4096)
+def _by_name(func: Callable) -> bool:
+    name = name_of(func)
+    if name in HARMLESS:
+        return False
+    special = name.startswith("__") and name.endswith("__")
+    return name in ("__setitem__", "__set__") or (name.startswith("__i") if special else name.endswith("_"))

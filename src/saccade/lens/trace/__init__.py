@@ -1,0 +1,1 @@
+"""What a watch recorded, and the views of it."""

@@ -1,0 +1,332 @@
+"""One attention call, kept as q, k and the log-sum-exp of its scores, and every view of it, computed on demand.
+
+Row i of the map is exp(s q_i·K + mask_i − lse_i), so each view walks over tiles of target rows and holds O(m) numbers
+a row and never the n x m map, which only `weights` makes.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from saccade import ops
+from saccade.errors import SaccadeError
+from saccade.lens.attention.heads import CROSS_FRAME, one_source
+from saccade.lens.dataflow.windows import Step, Windows, layout
+from saccade.lens.indices import Indices, indices, whole
+from saccade.lens.notes import joined
+from saccade.lens.shared_setting import exactly
+from saccade.lens.trace.blocks import Block, block_of
+from saccade.lens.trace.gradients import Gradient
+from saccade.lens.trace.row_sums import row_sum
+from saccade.lens.trace.saved_tensor import Kept, keep
+from saccade.lens.trace.views import Distance, Entropy, Mixed, View
+
+TILE = 128  # target rows at most in a tile
+TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
+
+# Beyond this size a log-sum-exp is too coarse in fp32: a row whose every source is masked by a huge negative number
+# loses the log of its sum altogether. Such calls keep the largest score and the log of the rest apart.
+COARSE = 256.0
+
+
+class Call:
+    """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
+
+    name: dotted path of the innermost module that was running. kind: "self", "cross", "channels" for
+    self-attention of channels, or "joint" for self-attention over sequences put together (text and image), whose
+    `parts` are then slices by name. source_parts: the same of the
+    sources alone, where queries of one sequence attend to several that were put together; empty if their order is not
+    known; None if there is one sequence, or nothing is known of it. tokens_before: how many tokens the targets of
+    cross-attention were made of, more than n where tokens were merged or left out. component: that of a pipeline,
+    else "". run: which forward pass of it within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it
+    was asked for: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
+    broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
+    be known to read it, "" as a rule.
+
+    Views are computed in fp32 (fp64 for fp64 inputs) from those q and k, and are the weights before dropout. They are
+    part of the graph if the call is differentiable (`watch(model, differentiable=True)`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        q: Shaped[Tensor, "b h n k"],
+        k: Shaped[Tensor, "b g m k"],
+        v: Shaped[Tensor, "b g m c"] | None = None,
+        lse: Shaped[Tensor, "b h n"] | None = None,
+        mask: Shaped[Tensor, "..."] | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+        run: int = 0,
+        note: str = "",
+        component: str = "",
+        parts: dict[str, slice] | None = None,
+        differentiable: bool = False,
+    ) -> None:
+        self.name, self._kind, self.causal, self.run, self.note = name, kind, causal, run, note
+        self.component, self.parts = component, parts
+        self.source_parts: dict[str, slice] | None = None
+        self.tokens_before = q.shape[2]
+        self._windows: Windows | tuple[Step, Step] | None = None
+        self.scale = ops.default_scale(q) if scale is None else float(scale)
+        self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+        given = [t for t in (q, k, v) if t is not None]
+        self._q, self._k, *values = [Kept(t, graph=True) for t in given] if differentiable else keep(*given)
+        self._v = values[0] if values else None
+        self._mask = None if mask is None else Kept(mask, graph=differentiable)
+        self._lse = None if lse is None or differentiable else lse.detach()  # the kernel's is not in the graph
+        self._graph = differentiable
+        self._norm: tuple[Tensor, Tensor | None] | None = None
+        self._same: bool | None = None
+        self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
+
+    @property
+    def kind(self) -> str:
+        """ "self", "cross", "joint" or "channels"; "cross" also where all pictures attend to the sources of one of them
+        (cross-frame attention)."""
+        if self._kind == "self" and self.shape[0] > 1 and self._same is None:
+            self._same = one_source(self._q.tensor, self._k.tensor)
+            if self._same:
+                self._kind, self.note = "cross", joined(self.note, CROSS_FRAME)
+        return self._kind
+
+    @property
+    def q(self) -> Shaped[Tensor, "b h n k"]:
+        """Queries of the target."""
+        return self._q.value(f"q of {self.name!r}")
+
+    @property
+    def k(self) -> Shaped[Tensor, "b g m k"]:
+        """Keys of the source."""
+        return self._k.value(f"k of {self.name!r}")
+
+    @property
+    def v(self) -> Shaped[Tensor, "b g m c"] | None:
+        """Values of the source, if `watch(model, values=True)` kept them."""
+        return None if self._v is None else self._v.value(f"v of {self.name!r}")
+
+    @property
+    def mask(self) -> Shaped[Tensor, "..."] | None:
+        """The mask as it was given: boolean (True may attend) or float (added to the scores)."""
+        return None if self._mask is None else self._mask.value(f"the mask of {self.name!r}")
+
+    @property
+    def lse(self) -> Float[Tensor, "b h n"]:
+        """Natural log of the sum over sources of exp(score); 0 for a target that may attend to nothing.
+
+        From the kernel where it returns it, else computed once, in tiles.
+        """
+        lse = self._lse
+        if lse is None:
+            peak, rest = self._normalizer()
+            lse = peak if rest is None else peak + rest
+            self._lse = None if self._graph else lse
+        return lse.masked_fill(~lse.isfinite(), 0.0)
+
+    def __repr__(self) -> str:
+        b, h, n, m = self.shape
+        return f"Call({self.name!r}, {self.kind}, b={b} h={h} n={n} m={m})"
+
+    # views
+
+    def weights(self) -> Float[Tensor, "b h n m"]:
+        """The whole map: 0 to 1, rows summing to 1 (to 0 for a target that may attend to nothing). n x m memory."""
+        b, h, n, m = self.shape
+        out = torch.empty(b, h, n, m, dtype=self._dtype, device=self.q.device)
+        for rows, w in self.tiles():
+            out[:, :, rows] = w
+        return out
+
+    def rows(self, idx: Indices) -> Float[Tensor, "b h i m"]:
+        """What the targets `idx` attend to. Negative indices count from the end."""
+        targets = indices(idx, self.shape[2], "target", self.name)
+        return torch.cat([w for _, w in self.tiles(targets)], dim=2)
+
+    def columns(self, idx: Indices) -> Float[Tensor, "b h n i"]:
+        """How much every target attends to the sources `idx`. Negative indices count from the end."""
+        sources = indices(idx, self.shape[3], "source", self.name).to(self.q.device)
+        k = self.k[:, :, sources].to(self._dtype)
+        every = torch.arange(self.shape[2], device=k.device)
+        return torch.cat([self._exp(every[a:z], k, sources) for a, z in self._spans(len(every), len(sources))], dim=2)
+
+    def received(self) -> Float[Tensor, "b h m"]:
+        """How much attention each source gets: the mean of its column over all targets; 0 if there are none."""
+        b, _, n, _ = self.shape
+        return self.mix(self.q.new_full((b, n), 1 / max(n, 1), dtype=self._dtype))
+
+    def entropy(self) -> Float[Tensor, "b h n"]:
+        """Entropy of each target's weights in nats: 0 (one source) to log m (all sources alike)."""
+        entropy = Entropy()
+        self.walk(entropy)
+        return entropy.value()
+
+    def top(self, k: int) -> tuple[Float[Tensor, "b h n k"], Int[Tensor, "b h n k"]]:
+        """The k largest weights of each target, largest first, and the sources they go to."""
+        k = whole(k, f"top({k!r}) of {self.name!r}")
+        if not 1 <= k <= self.shape[3]:
+            raise SaccadeError(f"top({k}) of {self.name!r}: it has {self.shape[3]} sources, ask for 1 to that many")
+        best = [w.topk(k, dim=-1) for _, w in self.tiles()]
+        return torch.cat([t.values for t in best], dim=2), torch.cat([t.indices for t in best], dim=2)
+
+    def block(self, targets: str, sources: str) -> Block:
+        """A block of joint attention by the names of two `parts`: what the first attend to in the second. Raises
+        SaccadeError if there are none of these names."""
+        return block_of(self, targets, sources)
+
+    def lay(self, windows: Windows | tuple[Step | None, Step | None]) -> None:
+        """Note `windows`, or how q and k were made of a feature map, from which they can be found."""
+        if isinstance(windows, Windows):
+            self._windows = windows
+        elif windows[0] is not None and windows[1] is not None:
+            self._windows = windows[0], windows[1]
+
+    @property
+    def windows(self) -> Windows | None:
+        """Where the tokens of attention in windows lie in the pictures; None if it is not in windows, or that could
+        not be found."""
+        if isinstance(self._windows, tuple):
+            b, _, n, m = self.shape
+            self._windows = layout(*self._windows, b, n) if n == m else None
+        return self._windows
+
+    def at(self, picture: int, row: int, column: int) -> Float[Tensor, "h y x"]:
+        """What the token at a place of a picture attends to, on the grid of the picture: 0 outside its window.
+
+        It sums to less than 1 by what goes to padding. Raises SaccadeError if `windows` is None or has no such place.
+        """
+        if self.windows is None:
+            raise SaccadeError(f"{self.name!r} has no windows that could be found: use rows(), which counts tokens")
+        folded, token = self.windows.find(picture, row, column)
+        return self.windows.row(folded, next(self.tiles(torch.tensor([token])))[1][folded, :, 0])
+
+    def distance(self, grid: tuple[int, int], prefix: int | None = None) -> Float[Tensor, "b h"]:
+        """Mean attention distance of each head, in patches: the reach of its receptive field.
+
+        The distance from a patch to what it attends to, weighted by attention, averaged over patches (Dosovitskiy
+        et al. 2021, appendix D.7 and fig. 7; Raghu et al. 2021). Weights are renormalised over the patches; a patch
+        that attends to none is left out.
+
+        grid: (rows, columns) of patches, row-major after the prefix. prefix: tokens before them (cls, registers);
+        default n − rows·columns. Raises SaccadeError if the grid does not fit the call.
+        """
+        distance = self.distance_view(grid, prefix)
+        self.walk(distance, targets=torch.arange(distance.first, self.shape[2]))
+        return distance.value()
+
+    def distance_view(self, grid: tuple[int, int], prefix: int | None = None) -> Distance:
+        """`distance` as a part of a walk."""
+        if self.kind == "channels":
+            raise SaccadeError(f"distance of {self.name!r}: {self.note}")
+        return Distance.of(self.name, self.shape, grid, prefix)
+
+    # how the views are computed
+
+    def mix(self, share: Float[Tensor, "b n"]) -> Float[Tensor, "b h m"]:
+        """The sum of all targets' rows, so much of each: shareᵀ times the map of each head. share: 0 or more.
+
+        Without a mask a fused kernel sums them up, else a walk does, over the targets that have a share.
+        """
+        targets = (share != 0).any(dim=0).nonzero()[:, 0]
+        peak, rest = self._normalizer()
+        plain = (
+            not self._graph
+            and self.mask is None
+            and not self.causal
+            and rest is None
+            and bool((share > 0).any(dim=1).all())
+        )
+        if plain and len(targets) == self.shape[2]:
+            found = row_sum(self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale)
+            if found is not None:
+                return found
+        mixed = Mixed(share)
+        self.walk(mixed, targets=targets)
+        return mixed.value()
+
+    def tiles(self, targets: Int[Tensor, "n"] | None = None) -> Iterator[tuple[Int[Tensor, "t"], Tensor]]:
+        """Walk over the map: the targets of each tile, and their weights (b h t m). Default: all targets."""
+        if targets is None:
+            targets = torch.arange(self.shape[2])
+        targets = targets.to(self.q.device)
+        k = self.k.to(self._dtype)
+        for a, z in self._spans(len(targets), self.shape[3]):
+            yield targets[a:z], self._exp(targets[a:z], k)
+
+    def walk(self, *views: View, targets: Int[Tensor, "n"] | None = None) -> None:
+        """Walk over the map once and show every tile to several views. Default: all targets."""
+        targets = (torch.arange(self.shape[2]) if targets is None else targets).to(self.q.device)
+        k = self.k.to(self._dtype)
+        weights = k.new_empty(0)
+        with exactly(k.device, self._graph):
+            for a, z in self._spans(len(targets), self.shape[3]):
+                logs = self._logs(targets[a:z], k)
+                room = weights if weights.shape == logs.shape and not self._graph else None
+                weights = torch.exp(logs, out=room)
+                for view in views:
+                    view.add(targets[a:z], weights, logs)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.promote_types(self.q.dtype, torch.float32)
+
+    def _spans(self, n: int, m: int) -> Iterator[tuple[int, int]]:
+        b, h = self.shape[:2]
+        tile = max(1, min(TILE, TILE_NUMBERS // max(1, b * h * m)))
+        for a in range(0, max(n, 1), tile):  # at least one, so that no targets gives an empty view, not an error
+            yield a, min(a + tile, n)
+
+    def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        with exactly(k.device, self._graph):
+            s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
+            if self.causal:
+                of = torch.arange(self.shape[3], device=k.device) if sources is None else sources
+                s = s.masked_fill(of > targets[:, None], -math.inf)
+            return s
+
+    def _mask_at(self, targets: Tensor, sources: Tensor | None) -> Tensor | None:
+        mask = self.mask
+        if mask is None:
+            return None
+        if mask.ndim >= 2 and mask.shape[-2] > 1:
+            mask = mask[..., targets, :]
+        if sources is not None and mask.shape[-1] > 1:
+            mask = mask[..., sources]
+        return mask
+
+    def _exp(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        return self._logs(targets, k, sources).exp_()
+
+    def _logs(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
+        peak, rest = self._normalizer()
+        s = self._scores(targets, k, sources).sub_(peak[:, :, targets, None])
+        return s if rest is None else s.sub_(rest[:, :, targets, None])
+
+    def _normalizer(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"] | None]:
+        """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded. Often one is
+        enough."""
+        if self._graph:
+            return self._peaks()  # anew each time: a backward pass frees what it went through
+        if self._norm is None:
+            peak, rest = (self.lse, None) if self._lse is not None else self._peaks()
+            lse = peak if rest is None else peak + rest
+            if bool((lse.abs() < COARSE).all()):
+                self._norm = lse.to(self._dtype), None
+            else:
+                self._norm = self._peaks() if rest is None else (peak, rest)
+        return self._norm
+
+    def _peaks(self) -> tuple[Float[Tensor, "b h n"], Float[Tensor, "b h n"]]:
+        k, every = self.k.to(self._dtype), torch.arange(self.shape[2], device=self.q.device)
+        peaks, rests = [], []
+        for a, z in self._spans(len(every), self.shape[3]):
+            s = self._scores(every[a:z], k)
+            peak = s.amax(dim=-1) if s.shape[-1] else s.new_zeros(s.shape[:-1])
+            peak = peak.masked_fill(peak.isneginf(), 0.0).detach()  # any number will do: it is added again
+            sums = (s - peak[..., None]).exp_().sum(dim=-1)
+            peaks.append(peak)
+            rests.append(torch.where(sums > 0, sums, 1.0).log())
+        return torch.cat(peaks, dim=2), torch.cat(rests, dim=2)

@@ -1,0 +1,1 @@
+"""Record the attention calls of a running model."""

@@ -1,0 +1,150 @@
+"""What a watch keeps of the attention that it meets: calls of the running modules, views of them, what it missed."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from saccade.lens.attention.args import Asked, as_seen, not_plain, packed, unpacked
+from saccade.lens.attention.heads import CHANNELS, over_channels, with_heads
+from saccade.lens.attention.kernels import Seen
+from saccade.lens.attention.processes import PART, processes_of
+from saccade.lens.dataflow.call_origin import Whence, whence_of
+from saccade.lens.modules.frame import Frame
+from saccade.lens.modules.stack import OUTSIDE, Names, heads_of, in_backward
+from saccade.lens.notes import joined
+from saccade.lens.recognising.resolve import SCORES
+from saccade.lens.trace.call import Call
+from saccade.lens.trace.gradients import DROPPED, Gradient
+from saccade.lens.trace.trace import Trace
+from saccade.lens.watching.sibling_calls import Beside, View
+from saccade.lens.watching.stream import Stream
+
+NO_GRAPH = (
+    "it is part of no graph: nothing before it requires gradients, or it ran within a layer of torch.nn, which is seen "
+    "below autograd"
+)
+
+
+class Recording:
+    """Fills a trace, or the views of a stream.
+
+    met: how many attention calls were met. given: query and key of the function of torch.nn that is running. merged:
+    gives (batch, heads) of a tensor in which they are one axis.
+    """
+
+    def __init__(self, names: Names, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool) -> None:
+        """graph: calls stay in the graph that the model builds."""
+        self._names, self._trace, self._values, self._gradients, self._stream = names, trace, values, gradients, stream
+        self._graph = graph
+        self.met = 0
+        self.merged: Callable[[Tensor], tuple[int, int] | None] = lambda t: None
+        names.left = self._finish
+        self.given: tuple[Tensor, Tensor] | None = None
+
+    def miss(self, why: str) -> None:
+        """The module that is running attends in a way that cannot be seen."""
+        if self._names.counts:
+            self._names.meet()
+            self._trace.missed.setdefault(self._names.stack[-1].name, why)
+
+    def whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
+        """Where tensors that are multiplied with one another come from; see `whence_of`."""
+        return whence_of(self._names, self.given, q, k, alike, axis)
+
+    def record(
+        self,
+        asked: Asked,
+        seen: Seen | None,
+        given: Asked | None = None,
+        whence: Whence | None = None,
+        merged: tuple[int, int] | None = None,
+    ) -> Gradient | None:
+        """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
+        of its output, if that was asked for.
+
+        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that. whence:
+        where its q and k came from, if that is known already. merged: (batch, heads), where these are one axis of q.
+        """
+        if why := not_plain(asked):
+            self.miss(why)
+        elif self._counts():
+            q, k = (given or asked).q, (given or asked).k
+            found = whence or self.whence(q, k, q.shape[-2] == k.shape[-2])
+            found = Whence("cross") if asked.borrowed else found
+            lse = None if seen is None else seen.lse
+            frame = self._names.stack[-1]
+            laid, _, unknown = with_heads(asked, heads_of(frame.module), merged, frame.inputs)
+            if laid is not asked:
+                asked, seen, lse = laid, None, None  # no fused kernel takes three axes or five
+            targets, keys, values, mask = as_seen(asked, None if self._graph else seen)
+            if packed(frame.module, frame.inputs, q, k) and not self._gradients:
+                targets, lse, mask = unpacked(targets, lse, mask)
+                found = Whence("self" if keys.shape[2] == 1 else "cross")
+            note = SCORES if asked.scores else unknown
+            call = self.add(targets, keys, values, mask, asked.scale, found, note, lse, asked.causal)
+            if call is not None and self._gradients:
+                call.gradient = Gradient(call.shape[:3], DROPPED if asked.dropout else "")
+                return call.gradient
+        return None
+
+    def add(
+        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, whence: Whence,
+        note: str = "", lse: Tensor | None = None, causal: bool = False,
+    ) -> Call | None:  # fmt: skip
+        """Add a call of the running module to the trace. Returns it if it is kept."""
+        if not self._counts():
+            return None
+        self._names.meet()
+        self.met += 1
+        frame = self._names.stack[-1]
+        # A fused layer is named as it is where it runs unfused.
+        name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
+        if not self._stream.wants(name):
+            return None
+        if self._graph and not (q.requires_grad or k.requires_grad):
+            note = joined(note, NO_GRAPH)
+        kind = "joint" if whence.parts else whence.kind
+        if kind == "self" and over_channels(q, k, frame.inputs):
+            kind, note = "channels", joined(note, CHANNELS)
+        if (processes := processes_of(frame.module)) > 1:
+            note = joined(note, PART.format(q.shape[1], processes))
+        kept = v if self._values else None
+        call = Call(
+            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts,
+            self._graph,
+        )  # fmt: skip
+        call.lay(whence.steps)
+        call.source_parts, call.tokens_before = whence.sources, max(whence.before, call.shape[2])
+        given = View.of(q), View.of(k), whence.source
+        if frame.beside is None or not frame.beside.takes(call, *given):
+            self._finish(frame)
+            merged = None if q._base is None else self.merged(q._base)
+            frame.beside = Beside([call], [given[0]], [given[1]], [given[2]], merged)
+        if self._stream.views is not None:
+            return None
+        self._trace.append(call)
+        return call
+
+    def _finish(self, frame: Frame) -> None:
+        """Put together what a module has called side by side; it makes another call, or ends."""
+        beside, frame.beside = frame.beside, None
+        if beside is None:
+            return
+        if len(beside.calls) == 1:  # as a rule
+            if self._stream.views is not None:
+                self._stream.view(beside.calls[0])
+            return
+        calls = list(beside.calls)
+        given = frame.inputs[0] if frame.inputs else None
+        found = beside.put_together(None if given is None or given.is_nested else len(given))
+        if self._stream.views is not None:
+            for call in found:
+                self._stream.view(call)
+        elif len(found) < len(calls):
+            self._trace.replace(calls, found)
+
+    def _counts(self) -> bool:
+        """The same as `Names.counts`; what is not the model's own is noted."""
+        if not self._names.stack and not in_backward():
+            self._trace.missed.setdefault("(outside)", OUTSIDE.format("watch"))
+        return self._names.counts

@@ -1,0 +1,283 @@
+"""The function mode of a watch: receives every torch function that the thread calls, and records attention."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saccade.errors import GraphError, SaccadeError, some_of
+from saccade.lens.attention.args import (
+    ASKED,
+    TRANSFORMED,
+    Asked,
+    mapped,
+    other_attention,
+)  # fmt: skip
+from saccade.lens.attention.current import Passing, passing, under_way
+from saccade.lens.attention.kernels import KernelRecorder, Seen
+from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.editing.separate import separate
+from saccade.lens.modes import Mode, inside, quietly, unseen, without
+from saccade.lens.modules.patch_forward import stand_in
+from saccade.lens.modules.stack import SCRIPTED, SEPARATE, Names
+from saccade.lens.recognising import flex, fused
+from saccade.lens.recognising import patterns as spellings
+from saccade.lens.recognising.backward import follow_within, gradient_of, rows_of
+from saccade.lens.recognising.eager import Recogniser, not_followed
+from saccade.lens.recognising.outputs import Outputs
+from saccade.lens.recognising.products import Product
+from saccade.lens.recognising.unfused_call import Made, made_of
+from saccade.lens.trace.call import Call
+from saccade.lens.trace.gradients import Gradient
+from saccade.lens.trace.trace import Trace
+from saccade.lens.watching.recording import Recording
+from saccade.lens.watching.stream import Stream
+
+BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
+TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
+
+
+class Watcher(Mode):
+    """The function mode of one watch: receives every torch function that the thread calls."""
+
+    def __init__(
+        self, components: Mapping[str, nn.Module], trace: Trace, values: bool, gradients: bool, stream: Stream,
+        graph: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.trace, self.values, self.gradients, self._graph = trace, values, gradients, graph
+        # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
+        self._within: list[Callable[[Any], None]] = []
+        self.names = Names(components, lambda: self.here)
+        self._recording = Recording(self.names, trace, values, gradients, stream, graph)
+        self._miss = self._recording.miss
+        beside = unseen if graph else quietly
+        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._recording.whence, beside=beside)
+        self._recording.merged = self._eager.merged
+        self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
+        self._outputs = Outputs()
+
+    def attach(self, undo: ExitStack) -> None:
+        """Follow the modules until `undo` is closed."""
+        self.names.follow(self._wrap, undo)
+        outermost: list[str] = []
+        for name in self.names.scripted:
+            if not any(name.startswith(f"{other}.") or not other for other in outermost):
+                outermost.append(name)
+                self.trace.missed[self.names.full(name)] = SCRIPTED
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if id(self) not in inside.get():  # `here`, without a call for every function
+            return func(*args, **kwargs)
+        if func in ASKED:
+            return self._attention(func, args, kwargs)
+        if func is separate:
+            return self._separate(*args)
+        if other_attention(func):
+            return self._other(func, args, kwargs)
+        if func in BACKWARD:
+            self._check_graph(args[0] if args else kwargs.get("outputs"))
+        out = func(*args, **kwargs)
+        if type(out) in TOLD:
+            return out
+        made: list[tuple[Product, Made]] = []
+        try:
+            self.names.note(func, args, kwargs, out)
+            made = self._made(self._eager, func, args, kwargs, out)
+            self._outputs.follow(func, args, kwargs, out)
+        except Exception as error:  # whatever tensors a model has, watching it must not stop it
+            self._miss(not_followed(func, error))
+        self._outputs.add(out, self._add_made(made, out))
+        return out
+
+    def _check_graph(self, loss: Any) -> None:
+        """Raise GraphError for a backward pass from numbers without a graph, if maps were read without one."""
+        given = [loss] if isinstance(loss, Tensor) else [t for t in loss or () if isinstance(t, Tensor)]
+        if not given or not len(self.trace) or any(t.requires_grad for t in given):
+            return
+        why = "What a trace tells is part of none unless it is asked for: saccade.watch(model, differentiable=True)"
+        if self._graph:
+            lacking = [f"{call.name} ({call.note})" for call in self.trace if not call.q.requires_grad]
+            why = f"So are the calls of {some_of(lacking)}"
+        raise GraphError(f"a backward pass began at numbers that are part of no graph. {why}")
+
+    def _made(
+        self, recogniser: Recogniser, func: Callable, args: tuple, kwargs: dict, out: Any
+    ) -> list[tuple[Product, Made]]:
+        """The calls that an operation makes of separate operations, those of weights that were met before left out."""
+        products = recogniser.follow(func, args, kwargs, out)
+        return [(each, made_of(each, out, self.values)) for each in products if not each.settled.used]
+
+    def _add_made(self, made: list[tuple[Product, Made]], out: Any, below: bool = False) -> list[Call]:
+        added = []
+        for product, call in made:
+            product.settled.used = True
+            asked = call.asked
+            new = self._recording.add(
+                asked.q, asked.k, call.v, asked.mask, asked.scale, call.whence, call.note, None, asked.causal
+            )
+            added += [new] if new is not None else []
+            if new is not None and self.gradients:
+                new.gradient = gradient_of(product, out, new.v)
+                if below:
+                    self._within.append(partial(follow_within, new.gradient, product, new.v))
+        return added
+
+    def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        kernels: list[Seen] = []
+        with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
+            out = func(*args, **kwargs)
+        gradient = self._recorded(call, kernels, out)
+        if gradient is not None:
+            gradient.follow(out)
+        own = self.names.stack[-1].own if self.names.stack else None
+        for origins in (*self.names.following, *([own] if own else [])):
+            origins.attention(call.first.q, out)
+        return out
+
+    def _recorded(self, call: Passing, kernels: list[Seen], out: Any, whence: Whence | None = None) -> Gradient | None:
+        """Record a call that is done and follow its output. Returns what `Recording.record` does."""
+        before = len(self.trace)
+        seen, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.first.q)
+        try:
+            gradient = self._recording.record(call.last, seen, call.first, whence, merged)
+        except SaccadeError:
+            raise
+        except Exception as error:  # whatever tensors a model has, watching it must not stop it
+            self._miss(not_followed(F.scaled_dot_product_attention, error))
+            return None
+        self._outputs.add(out, self.trace[before:])
+        return gradient
+
+    def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        """Any other function with attention in its name: keep what is under it, or say that it was missed."""
+        before = self._recording.met
+        if flex.is_flex(func):  # it refuses dispatch modes
+            out = func(*args, **kwargs)
+            self._flex(args, kwargs, out)
+            return out
+        heads = None
+        if func is F.multi_head_attention_forward:
+            given = dict(zip(("query", "key", "value", "embed_dim_to_check", "num_heads"), args, strict=False)) | kwargs
+            heads, self._recording.given = given["num_heads"], (given["query"], given["key"])
+        below = KernelRecorder(self._kernel, self._below(lambda: heads))
+        try:
+            with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
+                out = func(*args, **kwargs)
+            if len(self._within) == 1:
+                self._within[0](out)
+        finally:
+            self._within.clear()
+            self._recording.given = None
+        if self._recording.met == before:
+            name = getattr(func, "__name__", str(func))
+            unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
+            self._miss(TRANSFORMED if mapped() else unknown)
+        return out
+
+    def _flex(self, args: tuple, kwargs: dict, out: Any) -> None:
+        with quietly():
+            found = flex.found(args, kwargs, out)
+        if isinstance(found, str):
+            self._miss(found)
+        else:
+            (q, k), tensors = flex.of(args, kwargs), found[0]
+            self._recording.add(*tensors, self._recording.whence(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
+
+    def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
+        """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
+        recogniser = Recogniser(spellings.KERNELS, self._miss, self._recording.whence, heads)
+
+        def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
+            made: list[tuple[Product, Made]] = []
+            try:
+                if func in fused.WHOLE:
+                    self._fused(func, args, kwargs, out)
+                else:
+                    made = self._made(recogniser, func, args, kwargs, out)
+            except Exception as error:
+                self._miss(not_followed(func, error))
+            self._add_made(made, out, below=True)
+
+        return look
+
+    def _fused(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
+        """A whole layer of torch.nn in one operation."""
+        with quietly():
+            found = fused.projected(func, args, kwargs, out)
+        if isinstance(found, str):
+            self._miss(found)
+        else:
+            whence = Whence("self" if found.self_attention else "cross")
+            self._recording.add(found.q, found.k, found.v, found.allowed, None, whence)
+
+    def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+        """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
+
+        So its forward runs exactly as unwatched, under a kernel recorder only.
+        """
+
+        def watched(forward: Callable, *args: Any, **kwargs: Any) -> Any:
+            frame = self.names.enter(module, name, args, kwargs)
+            if frame is None:
+                return forward(*args, **kwargs)
+            out = None
+            try:
+                with ExitStack() as scope:
+                    if not self._within_pytorch:
+                        self._within_pytorch = True
+                        scope.callback(setattr, self, "_within_pytorch", False)
+                        scope.enter_context(without(lambda mode: isinstance(mode, Watcher)))
+                        if not mapped():  # else it would see pictures one by one, or as heads
+                            scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
+                    out = forward(*args, **kwargs)
+                if not frame.met and mapped() and not isinstance(module, nn.TransformerEncoder):
+                    self._miss(TRANSFORMED)
+                elif not frame.met and isinstance(module, nn.MultiheadAttention):
+                    given = next((tuple(t.shape) for t in frame.inputs if not t.numel()), None)
+                    self._miss(SEPARATE if given is None else f"it was given no tokens, {given}: there is no map")
+                if len(self._within) == 1:
+                    self._within[0](out)
+                return out
+            finally:
+                self._within.clear()
+                self.names.leave(module, out)
+
+        stand_in(module, watched, undo)
+
+    def _kernel(self, seen: Seen) -> None:
+        if call := under_way():  # an edit made it
+            gradient = self._recording.record(call.last, seen, call.first)
+        else:
+            gradient = self._recording.record(Asked.of(seen), seen)
+        if gradient is not None:
+            self._within.append(gradient.follow_within)
+
+    def _heads(self) -> int | None:
+        """How many heads the running module of torch.nn merges with the batch."""
+        module = self.names.stack[-1].module if self.names.stack else None
+        return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
+
+    def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
+        """Attention of separate operations, of which an edit above made a call."""
+        kernels: list[Seen] = []
+        with KernelRecorder(kernels.append), passing(asked) as call:
+            out = separate(asked, product, like)
+        known = self._eager.weights(product.weights)
+        settled = None if known is None else known.softmax
+        if settled is None or not settled.used:
+            gradient = self._recorded(call, kernels, out, None if settled is None else settled.whence)
+            if gradient is not None:
+                gradient.follow(out, rows_of(product))
+        if settled is not None:
+            settled.used = True
+        try:
+            self.names.note(product.func, product.args, product.kwargs, out)
+        except Exception as error:
+            self._miss(not_followed(product.func, error))
+        return out
