@@ -113,8 +113,9 @@ def _processor(library: Any, family: str, source: Source, notes: list[str]) -> A
 
 
 def probabilities(out: Any) -> Tensor | None:
-    """Of the classes (k), from what a classifier returns; None without a head."""
-    logits = getattr(out, "logits", None)
+    """Of the classes (k), from what a classifier returns: logits (1 k), or an object that holds them; None without a
+    head."""
+    logits = getattr(out, "logits", out)
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         return None
     return logits[0].float().softmax(dim=0).cpu()

@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
+from saccade.checkpoints.inputs import call_model, picture_call, pixels_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import TokenMap, Trace, token_map, watch
 from saccade.lens.explaining.rollout import Summary
+from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.studio.views.detect_public import resized
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
 
@@ -40,20 +41,21 @@ class VisionView(View):
         """Raises SaccadeError for a model of which no layers attend over the patches of the whole image, or whose
         tokens cannot be told."""
         require_own_size(task, options)
-        inputs = {name: given.to(device_of(task)) for name, given in task.vision.prepare(picture.image).items()}
+        inputs = to_model(task.model, task.vision.prepare(picture.image))
+        pixels = pixels_of(inputs)
         started = time.perf_counter()
         with watch(task.model, values=True) as trace:
-            out = task.model(**inputs)
+            out = call_model(task.model, inputs)
         seconds = time.perf_counter() - started
-        layers, tokens = whole_picture(task, trace, inputs["pixel_values"])
-        height, width = inputs["pixel_values"].shape[-2:]
+        layers, tokens = whole_picture(task, trace, pixels, picture_call(task.model, inputs))
+        height, width = pixels.shape[-2:]
         left = [f"{len(trace) - len(layers)} other calls are not on the page (windows, pyramids, pooling)"]
         missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
         weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
         return cls(
             task=task,
             name=picture.name,
-            picture=resized(picture.image, (height, width)),
+            picture=seen_picture(task.vision.prepare, picture.image, pixels),
             pixels=(height, width),
             grid=tokens.grid,
             prediction=_classes(task, picture, out, options.top),
@@ -91,19 +93,14 @@ class VisionView(View):
         draw_heat(console, self.picture, self.heat)
 
 
-def device_of(task: PublicVisionTask) -> torch.device:
-    """Where its weights lie."""
-    return next(task.model.parameters()).device
-
-
-def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor) -> tuple[Trace, TokenMap]:
-    """The self-attention calls over all tokens of the image, and where these lie. Raises SaccadeError where there are
-    none."""
+def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: nn.Module) -> tuple[Trace, TokenMap]:
+    """The self-attention calls over all tokens of the image, and where these lie. model: that of the task, taking a
+    picture alone. Raises SaccadeError where there are none."""
     sizes = Counter(call.shape[2] for call in trace if call.kind == "self" and call.shape[0] == 1)
     reasons = []
     for tokens, _ in sizes.most_common():
         try:
-            where = token_map(task.model, pixels, tokens)
+            where = token_map(model, pixels, tokens)
         except SaccadeError as error:
             reasons.append(str(error))
             continue

@@ -1,0 +1,66 @@
+"""What goes into a model of pictures: one tensor, or several values by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saccade.errors import DataError, some_of
+
+ModelInput = Tensor | Mapping[str, Any]
+
+
+def call_model(model: nn.Module, inputs: ModelInput) -> Any:
+    """The output for these inputs: a tensor is the only argument, a mapping holds arguments by name."""
+    return model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
+
+
+def to_model(model: nn.Module, inputs: ModelInput) -> Any:
+    """The same inputs on the device of the weights, floating-point ones in their precision."""
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if isinstance(inputs, Mapping):
+        return {name: to_model(model, given) for name, given in inputs.items()}
+    if weight is None or not isinstance(inputs, Tensor):
+        return inputs
+    return inputs.to(weight.device, weight.dtype if inputs.is_floating_point() else None)
+
+
+def pixels_of(inputs: ModelInput) -> Float[Tensor, "b c y x"]:
+    """The picture in the inputs: the tensor itself, `pixel_values`, or the only one of four axes and three channels.
+
+    Raises DataError if there is none, or more than one."""
+    if isinstance(inputs, Tensor):
+        return inputs
+    if isinstance(inputs.get("pixel_values"), Tensor):
+        return inputs["pixel_values"]
+    found = {name: given for name, given in inputs.items() if isinstance(given, Tensor) and _is_picture(given)}
+    if len(found) != 1:
+        shapes = some_of(f"{name} {tuple(getattr(given, 'shape', ()))}" for name, given in inputs.items())
+        raise DataError(
+            f"which input is the picture cannot be told: expected one tensor (1 3 y x) or pixel_values; found {shapes}"
+        )
+    return next(iter(found.values()))
+
+
+def _is_picture(given: Tensor) -> bool:
+    return given.ndim == 4 and given.shape[1] == 3 and given.is_floating_point()
+
+
+class PictureCall(nn.Module):
+    """The same model as a function of its picture alone, with its other inputs as they are."""
+
+    def __init__(self, model: nn.Module, inputs: Mapping[str, Any]):
+        super().__init__()
+        self.model = model
+        pixels = pixels_of(inputs)
+        self._name = next(name for name, given in inputs.items() if given is pixels)
+        self._inputs = dict(inputs)
+
+    def forward(self, picture: Float[Tensor, "b c y x"]) -> Any:
+        return self.model(**{**self._inputs, self._name: picture})
+
+
+def picture_call(model: nn.Module, inputs: ModelInput) -> nn.Module:
+    """A module that takes the picture alone: the model itself where it does."""
+    return model if isinstance(inputs, Tensor) or len(inputs) == 1 else PictureCall(model, inputs)
