@@ -4,7 +4,7 @@ A column split, or the names of files and folders, say which split a row belongs
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from posixpath import splitext
@@ -206,11 +206,10 @@ def _split_by_name(table: str, picture: str) -> str:
 
 
 def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
-    """The pictures of class folders by text files that are named like splits and list them (`train.txt`)."""
+    """The pictures of class folders by text files that are named like splits and list them (`train.txt`), or by
+    CUB's two: `images.txt` numbers them, and `train_test_split.txt` says of each number whether it is for training."""
     names = [name for name in _candidates(store) if split_role(PurePosixPath(name).stem) is not None]
     names = [name for name in names if name.lower().endswith((".csv", *TEXT_SUFFIXES))]
-    if not names:
-        return None
     class_of = {join(part.root, file): name for name, files in part.by_class.items() for file in files}
     index = PictureIndex(store)
     parts: dict[str, list[Row]] = {}
@@ -225,6 +224,11 @@ def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
                     parts.setdefault(PurePosixPath(name).stem, []).append(Row(where, picture, class_of[picture]))
                 elif i > 1:  # a header
                     problems[where] = f"{where} lists {escape(line)}, which is not there; add or remove it"
+    for name in store.files:
+        if PurePosixPath(name).name == "train_test_split.txt" and (rows := _numbered(store, name, index, class_of)):
+            files.append(name)
+            for split, row in rows:
+                parts.setdefault(split, []).append(row)
     if not files:
         return None
     notes = [f"splits read from {some_of(map(escape, files))} of {store.label}"]
@@ -232,6 +236,34 @@ def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
     if unlisted:
         notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
     return ClassTables(store, part.root, files, parts, problems, notes, "class folders with lists")
+
+
+def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:
+    """The split of each picture of a `train_test_split.txt`; none if it, or the `images.txt` beside it, is something
+    else. Raises DataError for a number that is in one of them only, or twice."""
+    numbered = join(parent_folder(name), "images.txt")
+    if numbered not in store.files:
+        return []
+    pictures, splits = (
+        [line.split(maxsplit=1) for line in read_text(store, each).splitlines() if line.strip()]
+        for each in (numbered, name)
+    )
+    if not all(len(row) == 2 for row in (*pictures, *splits)) or not {flag for _, flag in splits} <= {"0", "1"}:
+        return []
+    if len(dict(pictures)) != len(pictures) or sorted(n for n, _ in pictures) != sorted(n for n, _ in splits):
+        raise DataError(
+            f"{escape(store.full_name(name))} and {escape(numbered)} number different pictures; each number once in "
+            "both expected"
+        )
+    found = [
+        (n, path, [p for p in index.find(path, parent_folder(name), None) if p in class_of]) for n, path in pictures
+    ]
+    split_of = {n: ("test", "train")[int(flag)] for n, flag in splits}
+    return [
+        (split_of[n], Row(f"{escape(name)}, number {escape(n)}", names[0], class_of[names[0]]))
+        for n, path, names in found
+        if len(names) == 1
+    ]
 
 
 def _listed(store: Store, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:

@@ -70,6 +70,8 @@ TEXT: list[tuple[str, ...]] = [
     ("DOTA text", r"\A\s*(imagesource|gsd)[ \t]*:"),
     ("DOTA text", rf"\A\s*({NUMBER}[ \t]+){{8}}[^\W\d][\w-]*([ \t]+[0-2])?[ \t\r]*$"),
     ("KITTI text", rf"\A\s*[^\W\d][\w-]*([ \t]+{NUMBER}){{14,15}}[ \t\r]*$"),
+    # Each line begins with the number of a picture, and a box is in pixels.
+    ("CUB text", rf"\A1(?=[^\n]*[ \t][0-9]{{2,}}\.)([ \t]+{NUMBER}){{4}}[ \t\r]*\n2([ \t]+{NUMBER}){{4}}[ \t\r]*$"),
     ("YOLO text", rf"\A\s*[0-9]+(\.0*)?([ \t]+{NUMBER}){{4,}}[ \t\r]*$"),
     ("MOT text", rf"\A\s*[0-9]+[ \t]*,[ \t]*-?[0-9]+([ \t]*,[ \t]*{NUMBER}){{5,8}}[ \t\r]*$"),
     ("VisDrone text", rf"\A\s*({NUMBER}[ \t]*,[ \t]*){{7}}{NUMBER},?[ \t\r]*$"),
@@ -138,6 +140,7 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "MOT text": ((), _DATUM.format("mot_seq")),
     "VisDrone text": ((), _EXPORT),
     "ICDAR text": ((), _EXPORT),
+    "CUB text": ((), "its boxes, of the pictures numbered in images.txt, are to be written as COCO JSON"),
     "text of boxes behind file names": ((), "its boxes are to be written as COCO JSON, or as YOLO's labels"),
     "WIDER FACE text": ((), _DATUM.format("wider_face")),
     "TFRecord": ((), "write its records as pictures and COCO JSON"),
