@@ -75,14 +75,42 @@ class PageReport:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class RenderedPage:
+    """A page before it is written. content: what the viewer shows. packed: its layers, and how exact they are."""
+
+    html: bytes
+    content: dict[str, Any]
+    packed: Fitted
+
+
 def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageReport:
     """Write the page to `path` (its folder must exist), in at most `budget` bytes.
 
-    Queries and keys are stored with as few bits as the budget asks for, then in fewer layers; the page states how exact
-    its weights are. Raises DataError if no self-attention call of the trace fits the grid, or the path cannot be
-    written.
+    Raises as `render_page`, and DataError if the path cannot be written.
     """
     path = Path(path)
+    rendered = render_page(page, budget)
+    output.write_file(path, rendered.html)
+    packed = rendered.packed
+    return PageReport(
+        path=path,
+        bytes=path.stat().st_size,
+        layers=len(packed.layers),
+        layers_kept=sum(layer is not None for layer in packed.layers),
+        bits=packed.bits,
+        error_typical=packed.error_typical,
+        error_largest=packed.error_largest,
+        notes=rendered.content["notes"],
+    )
+
+
+def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
+    """The page as one HTML document of at most `budget` bytes.
+
+    Queries and keys are stored with as few bits as the budget asks for, then in fewer layers; the page states how exact
+    its weights are. Raises DataError if no self-attention call of the trace fits the grid.
+    """
     calls, notes = _fitting(page)
     notes = [*page.notes, *notes]
     attention = Attention(calls, page.grid, page.target == "mean")
@@ -95,17 +123,7 @@ def write_page(path: str | Path, page: PageInput, budget: int = BUDGET) -> PageR
         shown.update(layer.meta if layer else {})
     packed = chosen if calls or packed is None else packed
     data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
-    output.write_file(path, _encoded(_document(content, data, page.title)))
-    return PageReport(
-        path=path,
-        bytes=path.stat().st_size,
-        layers=len(packed.layers),
-        layers_kept=sum(layer is not None for layer in packed.layers),
-        bits=packed.bits,
-        error_typical=packed.error_typical,
-        error_largest=packed.error_largest,
-        notes=content["notes"],
-    )
+    return RenderedPage(_encoded(_document(content, data, page.title)), content, packed)
 
 
 def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[dict[str, bytes], Fitted | None]:

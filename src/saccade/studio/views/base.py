@@ -118,9 +118,9 @@ class View(ABC):
         """The ranking of several texts."""
         return None
 
-    def page(self, path: Path) -> PageReport:
-        """Write the page."""
-        page = PageInput(
+    def page_input(self) -> PageInput:
+        """What the page shows."""
+        return PageInput(
             picture=self.picture,
             grid=self.grid,
             trace=self.trace if self.targets is None else self.targets.others,
@@ -134,7 +134,10 @@ class View(ABC):
             targets=self.targets,
             text=self.text,
         )
-        return write_page(path, page)
+
+    def page(self, path: Path) -> PageReport:
+        """Write the page."""
+        return write_page(path, self.page_input())
 
     def prediction_dict(self) -> Any:
         """The prediction for JSON."""
