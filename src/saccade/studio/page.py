@@ -20,9 +20,11 @@ from PIL import Image
 
 from saccade.data import output
 from saccade.errors import DataError
+from saccade.language import korean_labels, korean_parts
 from saccade.lens import Call, Trace
 from saccade.lens.explaining.rollout import Summary
 from saccade.studio.budget import Attention, Fitted, fit
+from saccade.studio.extras import Extras
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 
@@ -40,6 +42,8 @@ class PageInput:
     prediction is read from, or "mean" if the model averages its patches. summary: of these calls and this target, if
     the caller has it already. model: facts to show, in order (name, parameters, image size ...). notes: lines to
     show. targets: objects, classes or words, with their maps. text: a prediction in words, where it has no labels.
+    extras: features, a second image, and maps of classes.
+    labels: all classes and relations that the model can name, if any.
     """
 
     picture: Image.Image
@@ -54,6 +58,8 @@ class PageInput:
     notes: Sequence[str] = ()
     targets: Targets | None = None
     text: str = ""
+    extras: Extras = field(default_factory=Extras)
+    labels: Sequence[str] = ()
 
     @property
     def mapped(self) -> bool:
@@ -116,6 +122,11 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     attention = Attention(calls, page.grid, page.target == "mean")
     content = _content(page, attention, notes)
     data, packed = _add_targets(content, page.targets, budget)
+    more, planes = page.extras.content(calls, page.grid)
+    if page.extras.other is not None and "other" in more:
+        more["other"]["picture"] = _picture(page.extras.other.picture)
+    content, data = content | more, data | planes
+    content["korean"] = _korean(content, page.labels)
     rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
     chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
@@ -188,7 +199,7 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
     ]
     return {
         "title": page.title,
-        "picture": {"src": data_url(page.picture), "width": page.picture.width, "height": page.picture.height},
+        "picture": _picture(page.picture),
         "grid": list(page.grid),
         "prefix": list(page.prefix),
         "predictions": [[str(label), float(p)] for label, p in page.predictions if math.isfinite(p)],
@@ -199,6 +210,19 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
         "layers": layers,
         "rollout": rounded(summary.rollout[0], 5),
     }
+
+
+def _korean(content: dict, labels: Sequence[str]) -> dict[str, str]:
+    """Korean for the texts and names on this page that the viewer has no table for."""
+    targets, names = content.get("targets") or {}, korean_labels(labels)
+    shown = [label for label, _ in content["predictions"]] + list(targets.get("names", []))
+    shown += [*targets.get("labels", []), *(name for _, name, _, _ in targets.get("relations", []))]
+    texts = [content["title"], content["text"], *content["model"].values(), *content["notes"]]
+    return korean_parts(texts, names) | (korean_parts(shown, names) if names else {})
+
+
+def _picture(picture: Image.Image) -> dict[str, Any]:
+    return {"src": data_url(picture), "width": picture.width, "height": picture.height}
 
 
 def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
 from saccade.lens.explaining.rollout import Summary
+from saccade.studio.extras import Extras
 from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.targets import Targets
 from saccade.tasks.match.yardstick import Comparison
@@ -27,13 +28,16 @@ class LookOptions:
     size: side in pixels at which the model sees the image, instead of its own; more makes a finer grid. threshold:
     minimum score of a detected object, and of a relation, 0 to 1; None for the detector's own. top: number of
     classes that a classifier lists. texts: what the image may show, for models that match text with images; several are
-    ranked.
+    ranked. classes: names of classes to show the evidence for, besides the most likely ones. other: a second image, in
+    which patches of the first are looked for.
     """
 
     size: int | None = None
     threshold: float | None = None
     top: int = 5
     texts: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    other: Picture | None = None
 
     def threshold_of(self, task: Any) -> float:
         """For the objects of a detector."""
@@ -48,7 +52,8 @@ class View(ABC):
     (height, width) at which it saw it. grid: (rows, columns) of patches. prediction: None for a model without a head.
     trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
     there are only patches. summary: rollout, entropy and distance of the encoder's layers, if computed. seconds:
-    duration of the forward pass, in fp32.
+    duration of the forward pass, in fp32. extras: features of patches, a
+    second image, and maps of classes.
     """
 
     task: Any
@@ -62,6 +67,7 @@ class View(ABC):
     summary: Summary | None
     notes: list[str]
     seconds: float
+    extras: Extras = field(default_factory=Extras)
 
     @classmethod
     @abstractmethod
@@ -133,6 +139,8 @@ class View(ABC):
             notes=self.notes,
             targets=self.targets,
             text=self.text,
+            extras=self.extras,
+            labels=[*getattr(self.task, "labels", ()), *getattr(self.task, "relations", ())],
         )
 
     def page(self, path: Path) -> PageReport:

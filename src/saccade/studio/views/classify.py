@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Float
 from rich.console import Console
+from torch import Tensor
 
 from saccade.data import Picture
+from saccade.lens import TokenMap
+from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
@@ -26,6 +30,16 @@ class ClassifyView(EncoderView):
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Classification, Targets | None, list[str]]:
         return task.named(softmax(run.out)[0].cpu(), picture.name, picture.notes, options.top), None, []
+
+    @classmethod
+    def class_maps(
+        cls, task: Any, inputs: Float[Tensor, "1 c y x"], run: ForwardPass, options: LookOptions
+    ) -> tuple[ClassMaps | None, list[str]]:
+        chosen = chosen_classes(task.labels, softmax(run.out)[0].cpu(), options.classes)
+        tokens = TokenMap(run.grid, len(task.prefix))
+        model = task.model.eval()
+        inputs = inputs.to(next(model.parameters()).device)
+        return class_maps(model, model, inputs, tokens, {i: task.labels[i] for i in chosen})
 
     def print_summary(self, console: Console) -> None:
         console.print(bars(self.prediction.labels, self.prediction.probabilities))

@@ -9,15 +9,18 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
-from saccade.lens import Trace, watch
+from saccade.lens import Call, Trace, watch
 from saccade.lens.explaining.rollout import Summary
 from saccade.models import ViT
+from saccade.studio.class_maps import ClassMaps
+from saccade.studio.extras import Extras, OtherImage
+from saccade.studio.features import record_features
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View
@@ -53,8 +56,10 @@ class EncoderView(View):
         patch = encoder_of(task).config.patch
         side, size_notes = whole_patches(options.size, patch)
         preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
-        run = cls.forward(task, preprocess(picture.image)[None])
+        with record_features(cls.encoder(task)) as recorder:
+            run = cls.forward(task, preprocess(picture.image)[None])
         prediction, targets, notes = cls.read(replace(task, preprocess=preprocess), picture, run, options)
+        classes, class_notes = cls.class_maps(task, preprocess(picture.image)[None], run, options)
         return cls(
             task=task,
             name=picture.name,
@@ -64,10 +69,34 @@ class EncoderView(View):
             prediction=prediction,
             trace=run.trace,
             targets=targets,
-            notes=[*picture.notes, *task.notes, *size_notes, *notes],
+            notes=[*picture.notes, *task.notes, *size_notes, *notes, *class_notes],
             seconds=run.seconds,
             summary=summarize(run.trace if targets is None else targets.others, task, run.grid),
+            extras=Extras(recorder.features(encoder_calls(run)), cls._other(task, preprocess, options.other), classes),
         )
+
+    @classmethod
+    def _other(cls, task: Any, preprocess: Preprocess, picture: Picture | None) -> OtherImage | None:
+        """A second image as the first is seen."""
+        if picture is None:
+            return None
+        with record_features(cls.encoder(task)) as recorder:
+            run = cls.forward(task, preprocess(picture.image)[None])
+        features = recorder.features(encoder_calls(run))
+        seen = visible_part(preprocess, picture.image, run.grid, task.vit.config.patch)
+        return None if features is None else OtherImage(picture.name, seen, run.grid, features)
+
+    @classmethod
+    def class_maps(
+        cls, task: Any, inputs: Float[Tensor, "1 c y x"], run: ForwardPass, options: LookOptions
+    ) -> tuple[ClassMaps | None, list[str]]:
+        """Where the evidence for classes lies, and notes; None for a model that does not classify images."""
+        return None, []
+
+    @classmethod
+    def encoder(cls, task: Any) -> nn.Module:
+        """The module whose calls `forward` records."""
+        return task.model
 
     @classmethod
     def forward(cls, task: Any, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:
@@ -142,6 +171,12 @@ def forward(task: Task, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:
     if inputs.device.type != "cpu":
         torch.accelerator.synchronize(inputs.device)  # calls return before they have computed
     return ForwardPass(trace, out, task.vit.grid(inputs), time.perf_counter() - started)
+
+
+def encoder_calls(run: ForwardPass) -> list[Call]:
+    """The self-attention of the encoder: that of the first call."""
+    tokens = run.trace[0].shape[2] if run.trace else 0
+    return [call for call in run.trace if call.kind == "self" and call.shape[::2] == (1, tokens)]
 
 
 def whole_patches(size: int | None, patch: int) -> tuple[int | None, list[str]]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from torch import Tensor
+from torch import Tensor, nn
 
 from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
@@ -41,6 +41,10 @@ class MatchView(EncoderView):
         if isinstance(task, PublicMatcher):
             return AttributionView.look(task, picture, options)
         return super().look(task, picture, options)
+
+    @classmethod
+    def encoder(cls, task: Any) -> nn.Module:
+        return task.model.vit
 
     @classmethod
     def forward(cls, task: Any, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:

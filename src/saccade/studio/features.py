@@ -1,0 +1,201 @@
+"""Features of the tokens of an image after every block: recorded during a forward pass, and packed for a page."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from saccade.lens import Call
+from saccade.studio.pack import deflate
+
+STEPS = (1 / 256, 1 / 128, 1 / 64)  # of a coordinate of a unit feature: the finest that fits
+MOST_BYTES = 4_000_000  # of a page, for the features of one image
+MOST_NUMBERS = 30_000_000  # in all layers of one image: what rotating and packing takes in about ten seconds
+COMPONENTS = 3  # principal ones, shown as red, green and blue
+_FINE = 2047  # steps of a principal component on each side of 0
+_SAMPLED = 48  # tokens, to measure errors
+
+
+@dataclass
+class FeatureRecorder:
+    """Outputs of blocks (members of lists of modules) during one forward pass, by name, and which norm read each."""
+
+    outputs: dict[str, Float[Tensor, "1 n d"]] = field(default_factory=dict)
+    _readers: dict[int, nn.Module] = field(default_factory=dict)
+    _repeated: set[str] = field(default_factory=set)
+
+    def keep(self, name: str, _: nn.Module, __: Any, out: Any) -> None:
+        """A forward hook of a block."""
+        out = out[0] if isinstance(out, tuple) and out else out
+        if isinstance(out, Tensor) and out.ndim == 3 and out.shape[0] == 1 and out.is_floating_point():
+            if name in self.outputs:
+                self._repeated.add(name)  # it runs several times: which call is whose is not known
+            self.outputs[name] = out
+            self._readers.pop(id(out), None)  # of another tensor, which was freed
+
+    def read(self, norm: nn.Module, given: tuple[Any, ...], _: Any) -> None:
+        """A forward hook of a normalization."""
+        if given:
+            self._readers[id(given[0])] = norm
+
+    def features(self, calls: Sequence[Call]) -> "Features | None":
+        """Of the blocks that hold these self-attention calls; None without that of the last one."""
+        tokens = calls[-1].shape[2] if calls else 0
+        known = {n: out for n, out in self.outputs.items() if out.shape[1] == tokens and n not in self._repeated}
+        blocks = {c.name: max((n for n in known if c.name.startswith(f"{n}.")), key=len, default="") for c in calls}
+        last = known.get(blocks[calls[-1].name]) if calls else None
+        if last is None:
+            return None
+        norm = self._readers.get(id(last))
+        return Features({call: _normed(known[name], norm) for call, name in blocks.items() if name}, norm is not None)
+
+
+def _normed(out: Float[Tensor, "1 n d"], norm: nn.Module | None) -> Float[Tensor, "n d"]:
+    with torch.no_grad():
+        return (out if norm is None else norm(out))[0].detach().cpu()
+
+
+@contextmanager
+def record_features(model: nn.Module) -> Iterator[FeatureRecorder]:
+    """Record the outputs of a model's blocks during one forward pass inside the block."""
+    found = FeatureRecorder()
+    blocks = {
+        f"{name}.{i}" if name else str(i): block
+        for name, parent in model.named_modules()
+        if _is_list_of_blocks(parent)
+        for i, block in enumerate(parent.children())
+    }
+    hooks = [block.register_forward_hook(partial(found.keep, name)) for name, block in blocks.items()]
+    norms = [module for module in model.modules() if "Norm" in type(module).__name__]
+    hooks += [norm.register_forward_hook(found.read) for norm in norms]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _is_list_of_blocks(module: nn.Module) -> bool:
+    return isinstance(module, nn.ModuleList | nn.Sequential) and len({type(child) for child in module.children()}) == 1
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of all tokens (n d) after the block of each attention call, by its name. normed: whether the encoder's
+    final norm is applied to them."""
+
+    layers: dict[str, Float[Tensor, "n d"]]
+    normed: bool
+
+
+@dataclass(frozen=True)
+class PackedLayer:
+    """One layer of one or two images, packed: bytes for each image, and what is needed to read them."""
+
+    data: list[bytes]
+    meta: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes on a page."""
+        return sum(map(len, self.data)) * 4 // 3
+
+
+def pack_features(
+    images: Sequence[Features], grids: Sequence[tuple[int, int]], names: Sequence[str]
+) -> list[PackedLayer | None]:
+    """Pack features for a page: in all layers and as finely as MOST_BYTES and MOST_NUMBERS an image allow, else in
+    fewer layers, spread evenly, the last one included. Layers of two images share axes and principal components.
+
+    names: of the attention calls of the page, the layers."""
+    layers = {i: [one.layers[n] for one in images] for i, n in enumerate(names) if all(n in o.layers for o in images)}
+    there = list(layers)
+    numbers = max(one.numel() for one in layers[there[-1]])
+    kept = _spread(there, max(1, MOST_NUMBERS // numbers))
+    budget = MOST_BYTES * len(images)
+    rotated = {i: rotate(layers[i], grids) for i in kept}
+    for step in STEPS:
+        packed = {i: _pack(rotated[i], grids, step) for i in kept}
+        if sum(each.size for each in packed.values()) <= budget:
+            break
+    while len(packed) > 1 and sum(each.size for each in packed.values()) > budget:
+        packed = {i: packed[i] for i in _spread(list(packed), len(packed) - 1)}
+    return [packed.get(i) for i in range(len(names))]
+
+
+def _spread(layers: list[int], keep: int) -> list[int]:
+    """`keep` of them, evenly, the last one always."""
+    if keep >= len(layers):
+        return layers
+    return [layers[len(layers) - 1 - round(i * (len(layers) - 1) / max(keep - 1, 1))] for i in range(keep)][::-1]
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """Unit features of each image on common axes, most important first, and their principal components.
+
+    shares: of the variance of the patches that each component explains.
+    """
+
+    units: list[Float[Tensor, "n d"]]
+    components: list[Float[Tensor, "m 3"]]
+    shares: list[float]
+
+
+def rotate(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, int]]) -> Rotated:
+    """Rotate features scaled to length 1, so that cosines are unchanged and few axes hold most of them."""
+    given = [one.double() for one in images]
+    units = [one / one.norm(dim=1, keepdim=True).clamp_min(1e-12) for one in given]
+    stacked = torch.cat(units)
+    axes = torch.linalg.eigh(stacked.T @ stacked)[1].flip(1)
+    patches = [one[len(one) - rows * columns :] for one, (rows, columns) in zip(given, grids, strict=True)]
+    components, shares = principal_components(torch.cat(patches))
+    return Rotated([one @ axes for one in units], list(components.split([len(one) for one in patches])), shares)
+
+
+def principal_components(x: Float[Tensor, "m d"]) -> tuple[Float[Tensor, "m 3"], list[float]]:
+    """Scores of the three components of the largest variance, in this order, and the share of the variance that each
+    explains. Sign: the entry of its axis that is largest in size is positive."""
+    x = x.double() - x.double().mean(dim=0)
+    power, axes = torch.linalg.eigh(x.T @ x)
+    count = min(COMPONENTS, len(power))
+    axes = axes.flip(1)[:, :count]
+    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    shares = (power.flip(0)[:count] / power.sum().clamp_min(1e-30)).clamp_min(0)
+    missing = COMPONENTS - count
+    scores = torch.cat([x @ axes, x.new_zeros(len(x), missing)], dim=1)
+    return scores, [*shares.tolist(), *[0.0] * missing]
+
+
+def _pack(layer: Rotated, grids: Sequence[tuple[int, int]], step: float) -> PackedLayer:
+    """Axes whose numbers would be rounded away for the most part are left out: those of less power than rounding."""
+    power = torch.cat(layer.units).square().mean(dim=0)
+    kept = power > step**2 / 12
+    rounded = [(one[:, kept] / step).round() for one in layer.units]
+    steps = [max(float(part.abs().max()), 1e-12) / _FINE for part in torch.cat(layer.components).T]
+    data, planes = [], []
+    for units, components, grid in zip(rounded, layer.components, grids, strict=True):
+        scores = (components / torch.tensor(steps).double()).round()
+        scores = torch.cat([scores.new_zeros(len(units) - len(scores), COMPONENTS), scores])
+        whole = torch.cat([units, scores], dim=1).T.to(torch.int32).numpy()
+        packed, kinds, _ = deflate(np.ascontiguousarray(whole), grid)
+        data.append(packed)
+        planes.append(kinds)
+    typical, largest = _errors(layer.units, rounded)
+    shown = {"count": int(kept.sum()), "step": step, "steps": steps, "shares": layer.shares}
+    return PackedLayer(data, {**shown, "planes": planes, "typical": typical, "largest": largest})
+
+
+def _errors(exact: Sequence[Float[Tensor, "n d"]], rounded: Sequence[Float[Tensor, "n k"]]) -> tuple[float, float]:
+    """Root mean square and largest error of cosines as the page computes them, of some tokens with all others."""
+    a, b = torch.cat(list(exact)), torch.cat(list(rounded))
+    b = b / b.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    rows = torch.linspace(0, len(a) - 1, min(_SAMPLED, len(a))).long()
+    wrong = b[rows] @ b.T - a[rows] @ a.T
+    return float(wrong.square().mean().sqrt()), float(wrong.abs().max())
