@@ -1,4 +1,6 @@
 // The texts of the page, in English and Korean; those of a scene are in the scene. {names} are filled in by `fill`.
+// A Korean particle after a name has both forms, 을(를), and is chosen by the word before it.
+import { withParticles } from './korean.js';
 
 export const TEXTS = {
   en: {
@@ -58,7 +60,7 @@ export const TEXTS = {
     crossEvery: 'Every layer and head', crossLayer: 'Layer', failed: 'Something went wrong in this page: {error}',
   },
   ko: {
-    language: '언어', theme: '화면', auto: '자동', light: '밝게', dark: '어둡게', 'fact parameters': '매개변수:', 'fact picture': '이미지:', 'fact patch': '패치:',
+    language: '언어', theme: '화면', auto: '자동', light: '밝게', dark: '어둡게', 'fact parameters': '파라미터:', 'fact picture': '이미지:', 'fact patch': '패치:',
     'fact precision': '정밀도:', tokens: '토큰 {tokens}개, 그중 패치 {rows} × {columns}개', sees: '예측', noPredictions: '이 모델은 예측하지 않고, 이미지를 다른 용도의 특징으로 변환합니다.',
     what: '무엇을 보여 주나요?',
     what1: '모델은 이미지를 {rows} × {columns}개의 패치로 나눕니다. 층마다 각 패치는 모든 패치에 어텐션을 주며, 어떤 패치에는 더 많이 줍니다. 각 패치에 주는 양이 가중치이며, 한 패치의 가중치 합은 100%입니다.',
@@ -107,7 +109,24 @@ export const TEXTS = {
  */
 export function fill(language, key, facts = {}, own = null) {
   const text = own?.[language][key] ?? TEXTS[language][key] ?? key.replace(/^fact /, '');
-  return text.replace(/\{(\w+)\}/g, (all, name) => facts[name] ?? all);
+  const filled = text.replace(/\{(\w+)\}/g, (all, name) => facts[name] ?? all);
+  return language === 'ko' ? withParticles(filled) : filled;
+}
+
+/** A function that turns the names, notes and facts that Python wrote on the page into a language. */
+export function translator(page) {
+  const { title, notes, model, predictions, text, targets, korean } = page;
+  const written = [[page, { title, notes, model, predictions, text }]];
+  if (targets) written.push([targets, { names: targets.names, labels: targets.labels, relations: targets.relations }]);
+  return (language) => written.forEach(([place, texts]) => Object.assign(place, translated(texts, language === 'ko' ? korean : {})));
+}
+
+/** A value with its strings in Korean, where there is a translation. */
+function translated(value, korean) {
+  if (typeof value === 'string') return Object.hasOwn(korean, value) ? korean[value] : value;
+  if (Array.isArray(value)) return value.map((one) => translated(one, korean));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, translated(one, korean)]));
 }
 
 /** A number with `digits` significant digits, a true minus sign and powers of ten written out. */

@@ -1,5 +1,5 @@
 // The page: the selection, and what is redrawn when it changes.
-import { recall, remember } from './address.js';
+import { follow, recall, remember } from './address.js';
 import { get, h, segmented } from './dom.js';
 import { showCharts, showFacts } from './facts.js';
 import { explain } from './how.js';
@@ -9,13 +9,14 @@ import { Maps } from './maps.js';
 import { makePicture, thumbnail } from './picture.js';
 import { showTargetCharts } from './scene.js';
 import { SCENES } from './scenes.js';
-import { fill, percent } from './texts.js';
+import { fill, percent, translator } from './texts.js';
 
 export class Viewer {
   /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
   constructor(page, packed) {
     this.page = page;
     this.looks = {}; // "self": patches that attend to patches; "cross": objects, classes or words with maps over patches
+    this.translate = translator(page);
     const { targets } = page;
     const Scene = SCENES[targets?.kind];
     this.Scene = Scene;
@@ -43,6 +44,7 @@ export class Viewer {
     this.large = new LargeMap(this, (token) => this.point(token));
     this.listen();
     get('look').hidden = false;
+    follow(this.looks, (address) => this.go(address));
     this.write();
   }
 
@@ -127,11 +129,16 @@ export class Viewer {
 
   /** From patches to targets, or back; the selection of each is kept. */
   turn(mode) {
+    this.go(new URLSearchParams({ mode }));
+  }
+
+  /** Select what an address says, as far as it fits; the rest stays. */
+  go(address) {
     this.maps.stop();
     const { token, layer, head, named, view } = this.state;
     this.chosen[this.state.mode] = { token, layer, head, named, view };
     Object.assign(this, { peeked: null, pointed: null });
-    Object.assign(this.state, this.chosen[mode], { mode });
+    recall(this.state, this.looks, this.chosen, address);
     this.write();
   }
 
@@ -196,6 +203,7 @@ export class Viewer {
   write() {
     const { page, say } = this;
     document.documentElement.lang = this.state.language;
+    this.translate(this.state.language);
     const facts = { rows: page.grid[0], columns: page.grid[1], queries: page.targets?.queries };
     const { mode } = this.state;
     document.querySelectorAll('[data-mode]').forEach((node) => (node.hidden = node.dataset.mode !== mode));

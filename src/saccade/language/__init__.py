@@ -1,0 +1,111 @@
+"""The language that people read: English, or Korean.
+
+Texts are written in English in the code. `korean` looks up the finished English text in texts.json, whose keys are
+texts or templates: a {name} in a key stands for any value, and the Korean template says where it goes. {name:text} is a
+value that is translated as a text itself, {name:label} the name of a class. Particles after a value are written in both
+forms, 을(를), and chosen by the word before them. A text that is in no table stays English.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from saccade.language.particles import with_particles
+
+Language = Literal["en", "ko"]
+_PLACE = re.compile(r"\{(\w+)(?::(text|label))?\}")
+_COUNTED = re.compile(r"(.+?)((?: \d+)?(?: [\d.]+%)?)", re.DOTALL)  # "star 2", "star 64%"
+
+_language: Language = "en"
+_labels: Mapping[str, str] = {}
+
+
+def set_language(language: Language) -> None:
+    """Set the language of the terminal."""
+    global _language
+    _language = language
+
+
+def system_language() -> Language:
+    """Of the locale that the environment names."""
+    name = next((value for key in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(key))), "")
+    return "ko" if name.lower().startswith("ko") else "en"
+
+
+def set_labels(labels: Iterable[str]) -> None:
+    """Name these classes in the language of the terminal, if all of them are known."""
+    global _labels
+    _labels = korean_labels(labels)
+
+
+def local(text: str) -> str:
+    """A text in the language of the terminal."""
+    return text if _language == "en" else korean(text, _labels)
+
+
+def korean(text: str, labels: Mapping[str, str] | None = None) -> str:
+    """A text in Korean, in English if it is in no table. labels: English names of classes -> Korean ones."""
+    core = text.strip()
+    found = _texts().get(core) or _label(core, labels or {}) or _by_template(core, labels or {})
+    return text if found is None else text.replace(core, found, 1)
+
+
+def korean_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Korean names of the classes and relations of a model; none unless all are known: half of a list would mix."""
+    known, names = _table("labels.json"), list(labels)
+    return {name: known[name] for name in names} if all(name in known for name in names) else {}
+
+
+def korean_parts(texts: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Those of the texts that have a translation, with it."""
+    pairs = ((text, korean(text, labels)) for text in texts)
+    return {text: found for text, found in pairs if found != text}
+
+
+def _label(text: str, labels: Mapping[str, str]) -> str | None:
+    found = _COUNTED.fullmatch(text)
+    return None if found is None or found[1] not in labels else labels[found[1]] + found[2]
+
+
+def _by_template(text: str, labels: Mapping[str, str]) -> str | None:
+    for template, translated in _templates():
+        if all(part in text for part in _PLACE.split(template)[::3]) and (found := _pattern(template).fullmatch(text)):
+            values = found.groupdict()
+            filled = _PLACE.sub(lambda place: _value(values[place[1]], place[2], labels), translated)  # noqa: B023
+            return with_particles(filled)
+    return None
+
+
+def _value(value: str, kind: str | None, labels: Mapping[str, str]) -> str:
+    if kind == "label":
+        return labels.get(value, value)
+    return korean(value, labels) if kind == "text" else value
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = _PLACE.split(template)  # literal, name, kind, literal ...
+    places = [f"(?P<{name}>.+?)" for name in parts[1::3]]
+    literals = map(re.escape, parts[::3])
+    return re.compile("".join(part for pair in zip(literals, [*places, ""], strict=True) for part in pair), re.DOTALL)
+
+
+@cache
+def _templates() -> list[tuple[str, str]]:
+    """The keys with places for values, those with the most text of their own first."""
+    found = [(key, value) for key, value in _texts().items() if _PLACE.search(key)]
+    return sorted(found, key=lambda pair: -len(_PLACE.sub("", pair[0])))
+
+
+def _texts() -> dict[str, str]:
+    return _table("texts.json")
+
+
+@cache
+def _table(name: str) -> dict[str, str]:
+    table: dict[str, str] = json.loads((files("saccade.language") / name).read_text(encoding="utf-8"))
+    return table
