@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from saccade.lens.editing.edit import edit
     from saccade.lens.watching.watch import watch
     from saccade.ops import attend, attention_weights
+    from saccade.studio.any_model import look
     from saccade.tasks import load
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "edit",
     "freeze",
     "load",
+    "look",
     "scale_heads",
     "scale_source",
     "swap",
@@ -64,10 +66,14 @@ _ROOMS = {
     "train": (),
     "studio": (),
 }
+_FUNCTIONS = {"look": "saccade.studio.any_model"}  # of modules that are no rooms
 
 if not TYPE_CHECKING:  # with it, mypy would take any name for one that is there
 
     def __getattr__(name: str) -> Any:
+        if name in _FUNCTIONS:
+            globals()[name] = getattr(import_module(_FUNCTIONS[name]), name)
+            return globals()[name]
         for room, shown in _ROOMS.items():
             if name == room or name in shown:
                 module = import_module(f"saccade.{room}")

@@ -16,6 +16,14 @@ def call_model(model: nn.Module, inputs: ModelInput) -> Any:
     return model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
 
 
+def precision_of(model: nn.Module) -> str:
+    """That of its first weight: "fp32", "bf16" ..., and "fp32" where it has none."""
+    kinds = (p.dtype for p in model.parameters() if p.is_floating_point())
+    return {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float64": "fp64"}.get(
+        name := str(next(kinds, "float32")).removeprefix("torch."), name
+    )
+
+
 def to_model(model: nn.Module, inputs: ModelInput) -> Any:
     """The same inputs on the device of the weights, floating-point ones in their precision."""
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)

@@ -113,9 +113,11 @@ def _processor(library: Any, family: str, source: Source, notes: list[str]) -> A
 
 
 def probabilities(out: Any) -> Tensor | None:
-    """Of the classes (k), from what a classifier returns: logits (1 k), or an object that holds them; None without a
-    head."""
+    """Of the classes (k), from the logits or probabilities (1 k) that a classifier returns, alone or as `.logits`; None
+    without a head."""
     logits = getattr(out, "logits", out)
     if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         return None
-    return logits[0].float().softmax(dim=0).cpu()
+    first = logits[0].float().cpu()
+    normalized = bool((first >= 0).all()) and abs(float(first.sum()) - 1) < 1e-3  # fp16 and bf16 round the sum
+    return first if normalized else first.softmax(dim=0)

@@ -9,6 +9,7 @@ from saccade.checkpoints.film_classes import film_pipeline
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
+from saccade.checkpoints.timm_models import is_timm_model, load_timm_model
 from saccade.checkpoints.video_classifiers import is_video_classifier, load_video_classifier
 from saccade.checkpoints.vision_models import is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
@@ -70,6 +71,8 @@ def load(
             task = PublicVisionTask(load_vision_model(source))
             task.notes += [READS_TEXT] if is_text_image_model(source) else []
             return task
+        if is_timm_model(source):
+            return PublicVisionTask(load_timm_model(source))
         if not is_text_image_model(source):
             raise
         raise CheckpointError(

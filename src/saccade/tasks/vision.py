@@ -1,17 +1,18 @@
-"""Any other model of transformers that takes a picture: it can be looked into."""
+"""Any other model that takes a picture, in the class of its own library: it can be looked into."""
 
+from saccade.checkpoints.modules import PictureModule
 from saccade.checkpoints.vision_models import VisionModel
 from saccade.tasks.base import PublicTask
 
 
 class PublicVisionTask(PublicTask):
-    """A model of transformers in its own class. It has no `predict`: pages show it.
+    """A model of transformers or timm, or any module. It has no `predict`: pages show it.
 
-    vision: the model with its processor.
+    vision: the model with its preprocessing.
     """
 
     kind = "picture"
 
-    def __init__(self, wrapper: VisionModel):
+    def __init__(self, wrapper: VisionModel | PictureModule):
         super().__init__(wrapper)
-        self.vision: VisionModel = wrapper
+        self.vision = wrapper

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor, nn
 
-from saccade.checkpoints.inputs import call_model, picture_call, pixels_of, to_model
+from saccade.checkpoints.inputs import call_model, picture_call, pixels_of, precision_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
@@ -66,6 +66,9 @@ class VisionView(View):
             seconds=seconds,
             tokens=tokens,
         )
+
+    def facts(self) -> dict[str, str]:
+        return super().facts() | {"precision": precision_of(self.task.model)}
 
     @property
     def heat(self) -> Float[Tensor, "y x"]:

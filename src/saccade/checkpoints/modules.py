@@ -1,0 +1,47 @@
+"""Any module that takes a picture, with the preprocessing that its owner gives."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from saccade.checkpoints.inputs import ModelInput, pixels_of
+from saccade.checkpoints.public import PublicModel
+from saccade.errors import DataError, in_one_line
+
+
+@dataclass
+class PictureModule(PublicModel):
+    """A module, and how a picture becomes its input.
+
+    processor: from a PIL image to a tensor (3 y x) or (1 3 y x), or to inputs by name.
+    """
+
+    def prepare(self, picture: Image.Image) -> ModelInput:
+        """The inputs of one picture. Raises DataError if the processor fails, or returns something else."""
+        try:
+            given = self.processor(picture.convert("RGB"))
+        except Exception as error:  # a function of the user's
+            raise DataError(
+                f"preprocess= of {self.name} failed on a picture of {picture.width} x {picture.height} pixels: "
+                f"{type(error).__name__}: {in_one_line(error)}"
+            ) from error
+        return one_picture(given)
+
+
+def one_picture(given: ModelInput) -> ModelInput:
+    """The inputs with a batch axis. Raises DataError unless they hold one picture."""
+    if isinstance(given, Tensor):
+        given = given[None] if given.ndim == 3 else given
+    elif not hasattr(given, "keys"):
+        raise DataError(f"the input of a model: expected a tensor (1 3 y x) or a dict of them, found {type(given)}")
+    _check(pixels_of(given))
+    return given
+
+
+def _check(pixels: Float[Tensor, "b c y x"]) -> None:
+    if pixels.ndim != 4 or pixels.shape[0] != 1 or min(pixels.shape) < 1:
+        raise DataError(f"the picture in the input: expected a tensor (1 3 y x), found {tuple(pixels.shape)}")
+    if not bool(pixels.isfinite().all()):
+        raise DataError("the picture in the input holds values that are not finite")

@@ -1,0 +1,124 @@
+"""`saccade.look`: one picture through any model, in Python."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from saccade.checkpoints.inputs import ModelInput
+from saccade.checkpoints.modules import PictureModule, one_picture
+from saccade.checkpoints.timm_models import is_timm_module, transform
+from saccade.data import Picture
+from saccade.data.files import is_video
+from saccade.data.images import Source, read_image
+from saccade.errors import SaccadeError, UsageError
+from saccade.studio.look import look as look_with_task
+from saccade.studio.look import look_at, look_at_film
+from saccade.studio.views import LookOptions, View
+from saccade.tasks.vision import PublicVisionTask
+
+
+def look(
+    model: str | os.PathLike[str] | nn.Module | Any,
+    picture: Source,
+    *,
+    preprocess: Callable[[Image.Image], ModelInput] | None = None,
+    labels: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    size: int | None = None,
+    threshold: float | None = None,
+    top: int = 5,
+    classes: Sequence[str] = (),
+    other: Source | None = None,
+) -> View:
+    """One picture as a model sees it, and where the model attends; with `.save(path)` a page to explore it on.
+
+    Args:
+        model: name or path, as for `saccade.load`; a task that it returned; or any module that takes a picture, which
+            is run in evaluation mode, and neither changed nor moved.
+        picture: path, encoded bytes, Pillow image, array (y x 3), or tensor. For a module without `preprocess`, a
+            tensor (3 y x) or (1 3 y x) is its input as it is; otherwise one (3 y x) in 0..1 is a picture like others.
+        preprocess: of a module: from a PIL image to its input, a tensor (3 y x) or (1 3 y x), or a dict of inputs by
+            name. Default: none for tensors, and timm's own for models of timm.
+        labels: names of a module's classes, for an output of logits (or probabilities) of that many classes.
+        texts: of models that match text with pictures, what the picture may show.
+        size: side in pixels at which a model sees the picture, instead of its own; not for modules.
+        threshold: least score of an object of a detector, 0 to 1.
+        top: number of classes of a classifier.
+        classes: names of classes to show the evidence for, besides the most likely ones.
+        other: a second picture, in which patches of the first are looked for.
+
+    Returns:
+        The view: `.predictions` (label, probability), `.heat` (y x), `.grid`, `.trace`, `.notes`; `print(view)` is a
+        summary, and `.save("look.html")` writes the page.
+
+    Raises:
+        SaccadeError: the model's attention cannot be shown, with the reason (the tokens' places cannot be told, for
+            one); options that do not apply to it; a picture or model that cannot be read.
+    """
+    second = None if other is None else read_image(other)
+    options = LookOptions(size, threshold, top, tuple(texts), tuple(classes), second)
+    if isinstance(model, nn.Module):
+        return _look_with_module(model, picture, preprocess, labels, options)
+    if preprocess is not None or labels:
+        raise UsageError(f"preprocess= and labels= are for modules; {_name(model)} has its own")
+    if not isinstance(model, str | os.PathLike):
+        return look_with_task(model, read_image(picture), options)
+    if isinstance(picture, str | os.PathLike) and is_video(Path(picture)):
+        return look_at_film(os.fspath(model), Path(picture), options, "cpu")
+    return look_at(os.fspath(model), read_image(picture), options, "cpu")
+
+
+def _look_with_module(
+    model: nn.Module,
+    picture: Source,
+    preprocess: Callable[[Image.Image], ModelInput] | None,
+    labels: Sequence[str],
+    options: LookOptions,
+) -> View:
+    name = type(model).__name__
+    if options.texts or options.size is not None or options.threshold is not None:
+        raise UsageError(
+            f"texts=, size= and threshold= are not for a module ({name}): its preprocess= prepares its input"
+        )
+    if isinstance(picture, Tensor) and preprocess is None:
+        given = one_picture(picture)
+        shown, prepare = Picture(Image.new("RGB", (1, 1)), "tensor"), lambda _: given
+    else:
+        shown, prepare = read_image(picture), preprocess or _usual(model)
+    wrapper = PictureModule(model, list(labels), prepare, name, name)
+    with _evaluation_mode(model):
+        view = look_with_task(PublicVisionTask(wrapper), shown, options)
+    if labels and view.prediction is None:
+        raise SaccadeError(f"labels= names {len(labels)} classes, and {name} returns no tensor (1, {len(labels)})")
+    return view
+
+
+def _usual(model: nn.Module) -> Callable[[Image.Image], ModelInput]:
+    if is_timm_module(model):
+        return transform(model)
+    raise UsageError(
+        f"how a picture becomes the input of {type(model).__name__} is not known: give preprocess=, a function from a "
+        "PIL image to a tensor (1 3 y x) or a dict of inputs, or give a prepared tensor"
+    )
+
+
+@contextmanager
+def _evaluation_mode(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _name(model: Any) -> str:
+    return str(model) if isinstance(model, str | os.PathLike) else getattr(model, "name", type(model).__name__)
