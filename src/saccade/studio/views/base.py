@@ -1,24 +1,31 @@
 """What every view has: one image as one model sees it, for the terminal, a page and JSON."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jaxtyping import Float
 from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
-from saccade.data import Picture
-from saccade.errors import SaccadeError
+from saccade.data import Picture, output
+from saccade.data.files import escape
+from saccade.errors import SaccadeError, install_hint
+from saccade.language import labels_of
 from saccade.lens import Trace
 from saccade.lens.explaining.rollout import Summary
 from saccade.studio.extras import Extras
-from saccade.studio.page import PageInput, PageReport, write_page
+from saccade.studio.notebook.frame import BUDGET, frame
+from saccade.studio.page import PageInput, PageReport, render_page, write_page
 from saccade.studio.targets import Targets
 from saccade.tasks.match.yardstick import Comparison
+
+if TYPE_CHECKING:
+    from saccade.studio.notebook.widget import AttentionWidget
 
 
 @dataclass(frozen=True)
@@ -140,12 +147,45 @@ class View(ABC):
             targets=self.targets,
             text=self.text,
             extras=self.extras,
-            labels=[*getattr(self.task, "labels", ()), *getattr(self.task, "relations", ())],
+            labels=labels_of(self.task),
         )
 
-    def page(self, path: Path) -> PageReport:
+    def page(self, path: str | Path) -> PageReport:
         """Write the page."""
         return write_page(path, self.page_input())
+
+    def save(self, path: str | Path) -> PageReport:
+        """Write the page to a file, in an existing folder. Raises DataError where that is not possible."""
+        path = Path(path).expanduser()
+        output.check_writable(path)
+        return self.page(path)
+
+    def __str__(self) -> str:
+        """A summary: the model, the prediction, where it attends, and the notes."""
+        console = Console(file=io.StringIO(), width=100, force_terminal=False)
+        rows, columns = self.grid
+        facts = f"{self.task.parameters / 1e6:.1f} million parameters, {rows} x {columns} patches"
+        console.print(f"{escape(self.task.name)}, {facts}, {self.seconds:.2f} s", markup=False, highlight=False)
+        self.print_summary(console)
+        for note in self.notes:
+            console.print(f"note: {escape(note)}", markup=False, highlight=False)
+        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        """The page in a frame, in a notebook."""
+        page = self.page_input()
+        return frame(render_page(page, BUDGET).html.decode("utf-8"), page.title)
+
+    def widget(self) -> "AttentionWidget":
+        """The page as a widget of a notebook: what is selected on it can be read and set from Python. Raises
+        SaccadeError if anywidget is not installed."""
+        try:
+            from saccade.studio.notebook.widget import AttentionWidget
+        except ModuleNotFoundError as error:
+            raise SaccadeError(
+                f"a widget needs anywidget, which is not installed: {install_hint('notebook')}"
+            ) from error
+        return AttentionWidget(self.page_input())
 
     def prediction_dict(self) -> Any:
         """The prediction for JSON."""
