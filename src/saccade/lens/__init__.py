@@ -1,6 +1,7 @@
 """See what any attention model attends to, and change it: watch it, ask the trace, edit its attention."""
 
-from saccade.lens.editing.base import Edit
+from saccade.lens.attention.args import AttentionArgs
+from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.edit import edit
 from saccade.lens.editing.edits import bias_source, cut, drop_heads, during, scale_heads, scale_source
 from saccade.lens.editing.limits import limited
@@ -8,6 +9,7 @@ from saccade.lens.editing.swaps import borrow, freeze, swap
 from saccade.lens.explaining.interactions import Interactions, Tower, interactions
 from saccade.lens.explaining.regions import image_tokens, regions
 from saccade.lens.explaining.relevance import legrad
+from saccade.lens.explaining.rollout import Summary
 from saccade.lens.explaining.tokens import TokenMap, token_map
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.trace import Trace
@@ -15,10 +17,13 @@ from saccade.lens.watching.stream import Mean
 from saccade.lens.watching.watch import watch
 
 __all__ = [
+    "AttentionArgs",
     "Call",
     "Edit",
     "Interactions",
     "Mean",
+    "Site",
+    "Summary",
     "TokenMap",
     "Tower",
     "Trace",

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 
 
-class Together:
+class SharedSetting:
     """The first block makes the setting, the last takes it back. make: gives a context manager that does both."""
 
     def __init__(self, make: Callable[[], AbstractContextManager]) -> None:
@@ -41,7 +41,7 @@ def _precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-_highest = Together(_precision)
+_highest = SharedSetting(_precision)
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from saccade.lens.attention.args import Asked, as_asked, as_seen
-from saccade.lens.attention.kernels import Seen, fitting
+from saccade.lens.attention.args import AttentionArgs, as_four_axes, as_kernel_saw
+from saccade.lens.attention.kernels import KernelCall, fitting
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 32), (2, 3, 7, 1)])
@@ -23,8 +23,8 @@ def test_padding_and_repeated_heads_are_undone():
     q, k, v = torch.randn(2, 6, 7, 5), torch.randn(2, 2, 11, 5), torch.randn(2, 2, 11, 5)
     padded = [torch.nn.functional.pad(t, (0, 3)).bfloat16() for t in (q, k.repeat_interleave(3, 1), v)]
     mask = torch.randn(7, 11)
-    seen = Seen(*padded, mask.bfloat16(), False, 0.4, None)
-    got = as_seen(Asked(q, k, v, mask), seen)
+    seen = KernelCall(*padded, mask.bfloat16(), False, 0.4, None)
+    got = as_kernel_saw(AttentionArgs(q, k, v, mask), seen)
     for a, b in zip(got, (q, k, v, mask), strict=True):
         assert torch.equal(a, b.bfloat16())
 
@@ -46,7 +46,7 @@ def test_any_number_of_axes_gives_the_weights_of_the_call(shapes, folded, masked
     v = torch.eye(11).expand(*k.shape[:-1], 11)  # so that the output of the call is its weights
     lead = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     mask = torch.rand(*lead, 7, 11) > 0.3 if masked else None
-    q4, k4, _, mask4 = as_asked(Asked(q, k, v, mask))
+    q4, k4, _, mask4 = as_four_axes(AttentionArgs(q, k, v, mask))
     assert (q4.shape, k4.shape) == folded
     scores = q4 @ k4.mT / 5**0.5
     scores = scores if mask4 is None else scores.masked_fill(~mask4, -torch.inf)

@@ -5,11 +5,11 @@ import weakref
 
 import torch
 
-from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.dataflow.tensor_map import TensorMap
 
 
 def test_keys_are_objects_not_numbers():
-    table: ByTensor[str] = ByTensor()
+    table: TensorMap[str] = TensorMap()
     a, b = torch.zeros(3), torch.zeros(3)
     table[a] = "a"
     assert a in table
@@ -22,7 +22,7 @@ def test_keys_are_objects_not_numbers():
 
 
 def test_a_table_keeps_no_tensor_alive_and_forgets_it():
-    table: ByTensor[int] = ByTensor()
+    table: TensorMap[int] = TensorMap()
     tensors = [torch.zeros(1) for _ in range(7)]
     for i, t in enumerate(tensors):
         table[t] = i
@@ -38,7 +38,7 @@ def test_a_table_keeps_no_tensor_alive_and_forgets_it():
 
 
 def test_a_new_tensor_in_the_place_of_a_dead_one_is_unknown():
-    table: ByTensor[int] = ByTensor()
+    table: TensorMap[int] = TensorMap()
     for i in range(200):
         t = torch.zeros(1)
         assert t not in table

@@ -139,15 +139,15 @@ def test_an_edit_that_met_no_call_says_so(model):
 
 
 class ValueValue(lens.Edit):
-    def rewrite(self, asked, site):
-        return replace(asked, q=asked.v, k=asked.v)
+    def rewrite(self, arguments, site):
+        return replace(arguments, q=arguments.v, k=arguments.v)
 
 
 class Identity(lens.Edit):
     """Every token attends to itself."""
 
-    def rewrite(self, asked, site):
-        return replace(asked, mask=torch.eye(asked.q.shape[2], dtype=torch.bool), causal=False)
+    def rewrite(self, arguments, site):
+        return replace(arguments, mask=torch.eye(arguments.q.shape[2], dtype=torch.bool), causal=False)
 
 
 def test_edits_of_ones_own(model):

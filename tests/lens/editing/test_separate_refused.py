@@ -226,7 +226,7 @@ def test_an_operation_that_cannot_be_followed_is_named(monkeypatch):
         raise RuntimeError("broken")
 
     model, x = Stack(a=Attend(how=eager)), torch.randn(2, 5, 14)
-    monkeypatch.setattr("saccade.lens.editing.editor.asked_of", broken)
+    monkeypatch.setattr("saccade.lens.editing.editor.arguments_of", broken)
     with pytest.raises(SaccadeError, match=r"'blocks\.a' cannot be edited: .*could not be followed: .*broken"):
         run_edited(model, drop_heads(0), x)
     monkeypatch.setattr("saccade.lens.recognising.eager.Recogniser.product", broken)

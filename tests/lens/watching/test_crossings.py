@@ -352,7 +352,7 @@ def test_what_cannot_be_recorded_is_named_and_the_model_runs_on(monkeypatch):
         raise RuntimeError("a tensor of another kind")
 
     model, x = Attend(), torch.randn(1, 5, 14)
-    monkeypatch.setattr("saccade.lens.modules.stack.Names.parts", broken)
+    monkeypatch.setattr("saccade.lens.modules.stack.ModuleStack.parts", broken)
     with torch.no_grad(), watch(model) as trace:
         out = model(x)
     torch.testing.assert_close(out, model(x), rtol=0, atol=0)

@@ -13,7 +13,7 @@ from transformers import (
 
 from saccade.errors import SaccadeError
 from saccade.lens import image_tokens, regions, watch
-from saccade.lens.trace.saved_tensor import keep
+from saccade.lens.trace.saved_tensor import save_tensors
 
 ROWS, COLUMNS, WORDS, IMAGE = 5, 5, 4, 40  # patches of the picture, words to write, the token of a patch
 
@@ -68,7 +68,7 @@ def test_each_run_is_a_word_whatever_the_cache(llava, options, mode):
 def test_only_what_was_written_into_before_is_copied():
     cache, fresh = torch.zeros(1, 2, 7, 3), torch.randn(1, 2, 5, 3)
     cache[:, :, 0] = 1
-    kept, plain = keep(cache, fresh)
+    kept, plain = save_tensors(cache, fresh)
     assert kept.value("k").data_ptr() != cache.data_ptr()
     assert plain.value("q").data_ptr() == fresh.data_ptr()
     cache[:, :, 0] = 2

@@ -1,4 +1,4 @@
-"""Bring what a model asked of attention, and what the kernel saw of it, to (b h n k), (b g m k) and a mask."""
+"""The arguments of an attention call, brought to q (b h n k), k (b g m k), v (b g m c) and a mask."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from saccade import ops
-from saccade.lens.attention.kernels import Seen
+from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import DISTRIBUTED, distributed
 
 TRANSFORMED = "it ran inside a torch.func transform (vmap, grad), whose tensors do not outlive it"
-EMPTY_HANDED = "it ran on tensors without numbers (meta or fake ones)"
+NO_NUMBERS = "it ran on tensors without numbers (meta or fake ones)"
 Four = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
 @dataclass(eq=False)
-class Asked:
+class AttentionArgs:
     """The arguments of one attention call, as the model gave them, or as an edit rewrote them.
 
     borrowed: an edit gave it sources of another run. scores: the mask is the scores, and q and k are zeros. headless:
@@ -38,13 +38,15 @@ class Asked:
     headless: str = ""
 
     @classmethod
-    def of(cls, seen: Seen) -> "Asked":
+    def of_kernel(cls, kernel: KernelCall) -> "AttentionArgs":
         """The arguments of a kernel that was called directly."""
-        return cls(seen.q, seen.k, seen.v, seen.mask, seen.scale, seen.causal, dropout=seen.dropout)
+        return cls(kernel.q, kernel.k, kernel.v, kernel.mask, kernel.scale, kernel.causal, dropout=kernel.dropout)
 
 
-def _sdpa(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False) -> Asked:
-    return Asked(query, key, value, _written(attn_mask, query.device), scale, is_causal, dropout=dropout_p)
+def _sdpa(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+) -> AttentionArgs:
+    return AttentionArgs(query, key, value, _written(attn_mask, query.device), scale, is_causal, dropout=dropout_p)
 
 
 def _written(mask: Tensor | None, device: torch.device) -> Tensor | None:
@@ -56,12 +58,15 @@ def _written(mask: Tensor | None, device: torch.device) -> Tensor | None:
     return torch.ones(n, m, dtype=torch.bool, device=device).tril(first)
 
 
-def _attend(q, k, v, mask=None, scale=None, causal=False) -> Asked:
-    return Asked(q, k, v, mask, scale, causal)
+def _attend(q, k, v, mask=None, scale=None, causal=False) -> AttentionArgs:
+    return AttentionArgs(q, k, v, mask, scale, causal)
 
 
-# What is asked of the functions that say it in the open.
-ASKED: dict[Callable, Callable[..., Asked]] = {F.scaled_dot_product_attention: _sdpa, ops.attend: _attend}
+# Functions that compute attention of q, k and v that they are given -> their arguments as `AttentionArgs`.
+ATTENTION_FUNCTIONS: dict[Callable, Callable[..., AttentionArgs]] = {
+    F.scaled_dot_product_attention: _sdpa,
+    ops.attend: _attend,
+}
 
 
 @lru_cache(maxsize=4096)
@@ -70,15 +75,15 @@ def other_attention(func: Callable) -> bool:
     return "attention" in str(getattr(func, "__name__", func)).lower()
 
 
-def not_plain(asked: Asked) -> str:
+def not_plain(arguments: AttentionArgs) -> str:
     """Why q and k cannot be kept, or "" if they can."""
-    if distributed(asked.q) or distributed(asked.k):
+    if distributed(arguments.q) or distributed(arguments.k):
         return DISTRIBUTED
-    if asked.q.is_nested or asked.k.is_nested:
+    if arguments.q.is_nested or arguments.k.is_nested:
         return "it attended over nested (ragged) tensors, which have no (b h n m) shape"
     if transformed():
         return TRANSFORMED
-    return EMPTY_HANDED if without_numbers(asked.q) else ""
+    return NO_NUMBERS if without_numbers(arguments.q) else ""
 
 
 def without_numbers(t: Tensor) -> bool:
@@ -97,27 +102,27 @@ def mapped() -> bool:
     return any(level.key() == torch._C._functorch.TransformType.Vmap for level in levels)
 
 
-def as_seen(asked: Asked, seen: Seen | None) -> Four:
+def as_kernel_saw(arguments: AttentionArgs, kernel: KernelCall | None) -> Four:
     """q (b h n k), k (b g m k), v (b g m c) and the mask as the kernel saw them: in its dtype, without its padding.
 
-    seen: None if no fused kernel took the call (PyTorch's own products did); then autocast tells the dtype.
+    kernel: None if no fused kernel took the call (PyTorch's own products did); then the dtype is autocast's.
     """
-    if seen is None:
-        return as_asked(asked)
-    mask = asked.mask
-    if mask is not None and seen.mask is not None and mask.dtype != torch.bool:
-        mask = mask.to(seen.mask.dtype)
-    return _pick(asked.q, seen.q), _pick(asked.k, seen.k), _pick(asked.v, seen.v), mask
+    if kernel is None:
+        return as_four_axes(arguments)
+    mask = arguments.mask
+    if mask is not None and kernel.mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(kernel.mask.dtype)
+    return _unpadded(arguments.q, kernel.q), _unpadded(arguments.k, kernel.k), _unpadded(arguments.v, kernel.v), mask
 
 
-def as_asked(asked: Asked) -> Four:
+def as_four_axes(arguments: AttentionArgs) -> Four:
     """The same from the arguments alone, in the dtype that autocast makes of them.
 
     Three axes are (b n k) with one head, two (n k); more than four are folded into b. Batches are broadcast.
     """
-    most = max(asked.q.ndim, asked.k.ndim, asked.v.ndim)
-    q, k, v = (_autocast(t)[(None,) * (most - t.ndim)] for t in (asked.q, asked.k, asked.v))
-    mask = asked.mask
+    most = max(arguments.q.ndim, arguments.k.ndim, arguments.v.ndim)
+    q, k, v = (_autocast(t)[(None,) * (most - t.ndim)] for t in (arguments.q, arguments.k, arguments.v))
+    mask = arguments.mask
     if mask is not None and mask.dtype != torch.bool:
         mask = _autocast(mask)
     if most <= 3:
@@ -154,11 +159,11 @@ def unpacked(q: Tensor, lse: Tensor | None, mask: Tensor | None) -> tuple[Tensor
     return q.reshape(b, g * n, 1, -1), None if lse is None else lse.reshape(b, g * n, 1), mask
 
 
-def _pick(asked: Tensor, seen: Tensor) -> Tensor:
-    """The kernel's tensor without what was padded onto its width; the asked one where its heads were repeated."""
-    if seen.shape[:-1] == asked.shape[:-1]:
-        return seen if seen.shape == asked.shape else seen[..., : asked.shape[-1]]
-    return asked.to(seen.dtype)
+def _unpadded(given: Tensor, computed: Tensor) -> Tensor:
+    """The kernel's tensor without the padding of its width; the argument where the kernel's heads are repeated."""
+    if computed.shape[:-1] == given.shape[:-1]:
+        return computed if computed.shape == given.shape else computed[..., : given.shape[-1]]
+    return given.to(computed.dtype)
 
 
 def _autocast(t: Tensor) -> Tensor:

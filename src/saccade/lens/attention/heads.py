@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 
 UNKNOWN = "which of the axes before its tokens is that of the heads cannot be told (windows, frames)"
 CROSS_FRAME = "all pictures of the batch attend to the sources of one (cross-frame attention)"
@@ -13,26 +13,30 @@ CHANNELS = "its tokens are channels, and their width is the places of the pictur
 
 
 def with_heads(
-    asked: Asked, count: int | None, merged: tuple[int, int] | None, given: Sequence[Tensor]
-) -> tuple[Asked, int | None, str]:
+    arguments: AttentionArgs, count: int | None, merged: tuple[int, int] | None, given: Sequence[Tensor]
+) -> tuple[AttentionArgs, int | None, str]:
     """The same call with the axis of its heads before that of its tokens.
 
     count: how many heads there are, if the module that attends says so. merged: (batch, heads), where both were merged
     into the first of three axes. given: the inputs of the module. Returns the axis from which the heads were moved,
     counted from 0, if they were; and why they are not known, "" if they are.
     """
-    q = asked.q
+    q = arguments.q
     if q.ndim == 3 and merged and _surely(merged, q, count, given):
-        return _each(asked, lambda t: t.unflatten(0, merged) if t.shape[0] == q.shape[0] else t.unsqueeze(1)), None, ""
+        return (
+            _each(arguments, lambda t: t.unflatten(0, merged) if t.shape[0] == q.shape[0] else t.unsqueeze(1)),
+            None,
+            "",
+        )
     if q.ndim < 5:
-        return asked, None, ""
+        return arguments, None, ""
     found = [axis for axis in range(1, q.ndim - 2) if q.shape[axis] == count]
     if len(found) != 1:
-        return asked, None, UNKNOWN
+        return arguments, None, UNKNOWN
     axis, last = found[0], q.ndim - 3
     if axis == last:
-        return asked, None, ""
-    return _each(asked, lambda t: t.movedim(axis, last) if t.ndim == q.ndim else t), axis, ""
+        return arguments, None, ""
+    return _each(arguments, lambda t: t.movedim(axis, last) if t.ndim == q.ndim else t), axis, ""
 
 
 def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
@@ -61,6 +65,6 @@ def _surely(merged: tuple[int, int], q: Tensor, count: int | None, given: Sequen
     return count == h or (len(first) == 3 and first[0] == b and h * q.shape[2] == first[2])
 
 
-def _each(asked: Asked, change: Callable[[Tensor], Tensor]) -> Asked:
-    mask = asked.mask if asked.mask is None or asked.mask.ndim < 3 else change(asked.mask)
-    return replace(asked, q=change(asked.q), k=change(asked.k), v=change(asked.v), mask=mask)
+def _each(arguments: AttentionArgs, change: Callable[[Tensor], Tensor]) -> AttentionArgs:
+    mask = arguments.mask if arguments.mask is None or arguments.mask.ndim < 3 else change(arguments.mask)
+    return replace(arguments, q=change(arguments.q), k=change(arguments.k), v=change(arguments.v), mask=mask)

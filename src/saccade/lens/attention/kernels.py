@@ -17,8 +17,8 @@ aten = torch.ops.aten
 
 
 @dataclass(eq=False)
-class Seen:
-    """One call of a fused kernel. lse is None where the kernel was not asked for it."""
+class KernelCall:
+    """One call of a fused kernel. lse is None where the kernel does not return it."""
 
     q: Tensor
     k: Tensor
@@ -31,19 +31,19 @@ class Seen:
 
 
 def _flash(q, k, v, dropout_p=0.0, is_causal=False, *_, attn_mask=None, scale=None, **__):
-    return Seen(q, k, v, attn_mask, is_causal, scale, None, dropout_p)
+    return KernelCall(q, k, v, attn_mask, is_causal, scale, None, dropout_p)
 
 
 def _biased(q, k, v, attn_bias, compute_log_sumexp, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
-    return Seen(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
+    return KernelCall(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
 
 
 def _overrideable(q, k, v, attn_bias=None, dropout_p=0.0, is_causal=False, *_, scale=None, **__):
-    return Seen(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
+    return KernelCall(q, k, v, attn_bias, is_causal, scale, None, dropout_p)
 
 
 # Each returns (output, log-sum-exp, ...).
-KERNELS: dict[Any, Callable[..., Seen]] = {
+KERNELS: dict[Any, Callable[..., KernelCall]] = {
     aten._scaled_dot_product_flash_attention_for_cpu.default: _flash,
     aten._scaled_dot_product_flash_attention.default: _flash,
     aten._scaled_dot_product_efficient_attention.default: _biased,
@@ -53,14 +53,14 @@ KERNELS: dict[Any, Callable[..., Seen]] = {
 
 
 class KernelRecorder(TorchDispatchMode):
-    """While active, calls `seen` for every fused attention kernel, and `other` for every other operation with its
-    arguments and its result."""
+    """While active, calls `on_kernel` for every fused attention kernel, and `on_other` for every other operation with
+    its arguments and its result."""
 
     def __init__(
-        self, seen: Callable[[Seen], None], other: Callable[[Any, tuple, dict, Any], None] | None = None
+        self, on_kernel: Callable[[KernelCall], None], on_other: Callable[[Any, tuple, dict, Any], None] | None = None
     ) -> None:
         super().__init__()
-        self._seen, self._other = seen, other
+        self._on_kernel, self._on_other = on_kernel, on_other
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -68,9 +68,9 @@ class KernelRecorder(TorchDispatchMode):
         if func in KERNELS:
             call = KERNELS[func](*args, **kwargs)
             call.lse = fitting(out[1], call.q)
-            self._seen(call)
-        elif self._other is not None:
-            self._other(func, args, kwargs, out)
+            self._on_kernel(call)
+        elif self._on_other is not None:
+            self._on_other(func, args, kwargs, out)
         return out
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from saccade.lens.dataflow.windows import Step, transposed
-from saccade.lens.modules.stack import Names
+from saccade.lens.modules.stack import ModuleStack
 
 
 @dataclass(frozen=True, eq=False)
-class Whence:
+class CallOrigin:
     """kind: "self" or "cross". parts: of sequences put together, by name. sources: of the keys of cross-attention, if
     they were put together. steps: by which queries and keys were made of a feature map, where that is followed. before:
     how many tokens the queries of cross-attention were made of, 0 if nothing is known. source: the argument of the
@@ -23,9 +23,9 @@ class Whence:
     source: str = ""
 
 
-def whence_of(
-    names: Names, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2
-) -> Whence:
+def find_origin(
+    names: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2
+) -> CallOrigin:
     """Where tensors that are multiplied with one another come from. given: query and key of the function of torch.nn
     that is running. alike: they have the same length. axis: along which the sources lie in k; None if that is none of
     the last two."""
@@ -35,10 +35,10 @@ def whence_of(
     parts = names.parts(q, k, axis) if kind == "self" and alike and axis is not None else None
     sources = names.sources(q, k, axis) if kind == "cross" and axis is not None else None
     before = names.tokens_before(q) if kind == "cross" else 0
-    return Whence(kind, parts, sources, laid, before, names.source(k) if names.stack else "")
+    return CallOrigin(kind, parts, sources, laid, before, names.source(k) if names.stack else "")
 
 
-def _kind_of(names: Names, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool) -> str:
+def _kind_of(names: ModuleStack, given: tuple[Tensor, Tensor] | None, q: Tensor, k: Tensor, alike: bool) -> str:
     if not names.stack:
         return "cross"
     name = names.stack[-1].name

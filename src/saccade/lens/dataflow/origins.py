@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.lens.dataflow.parts import Joined, Parts
-from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.dataflow.tensor_map import TensorMap
 
 LEARNED = frozenset([-1])
 HOLDERS = (nn.Embedding, nn.ParameterList, nn.ParameterDict)  # modules that only hold parameters of the one around
@@ -18,7 +18,7 @@ class Origins:
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         numbers: dict[tuple, int] = {}
-        self._of: ByTensor[frozenset[int]] = ByTensor()
+        self._of: TensorMap[frozenset[int]] = TensorMap()
         self.inputs: dict[int, int] = {}  # number of an origin -> index of the first input that has it
         self._joined = Joined(self._of)
         for i, t in enumerate(inputs):

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.dataflow.tensor_map import TensorMap
 
 Origin = frozenset[int]
 ELSEWHERE: Origin = frozenset({-1})  # from no input: learned tokens (registers), a cache
@@ -68,9 +68,9 @@ class Joined:
     of: the origins of tensors, as `Origins` follows them; corrected here for what is cut out of a joint tensor.
     """
 
-    def __init__(self, of: ByTensor[Origin]) -> None:
+    def __init__(self, of: TensorMap[Origin]) -> None:
         self._of = of
-        self._parts: ByTensor[Parts] = ByTensor()
+        self._parts: TensorMap[Parts] = TensorMap()
 
     def __getitem__(self, t: Tensor) -> Parts | None:
         return self._parts.get(t)

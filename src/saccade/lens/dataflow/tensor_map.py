@@ -9,7 +9,7 @@ from torch import Tensor
 V = TypeVar("V")
 
 
-class ByTensor(Generic[V]):
+class TensorMap(Generic[V]):
     """A dictionary whose keys are tensors as objects, not their numbers. It keeps none of them alive.
 
     As `torch.utils.weak.WeakIdKeyDictionary`, but a look-up, of which there are several for every function that a

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
 from saccade.lens.dataflow.parts import TOKENWISE, name_of
-from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.dataflow.tensor_map import TensorMap
 
 SHAPING = {
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "swapaxes", "movedim", "squeeze", "unsqueeze",
@@ -111,7 +111,7 @@ class Steps:
     """The steps of every tensor that comes from a feature map, while a module that may cut windows is running."""
 
     def __init__(self) -> None:
-        self._of: ByTensor[Step] = ByTensor()
+        self._of: TensorMap[Step] = TensorMap()
         self._pictures = -1
 
     def __getitem__(self, t: Tensor) -> Step | None:

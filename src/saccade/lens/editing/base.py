@@ -13,7 +13,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 
 HUGE = -1e4  # masks of this and below shut out: with them weights are 0 in any dtype
 Tokens = int | Sequence[int] | Int[Tensor, "i"]
@@ -35,35 +35,35 @@ class Edit(ABC):
     """A rewrite of attention calls; subclass it for an edit of your own.
 
         class ValueValue(saccade.lens.Edit):  # tokens attend by their values (CLIP Surgery: Li et al. 2023)
-            def rewrite(self, asked, site):
-                return dataclasses.replace(asked, q=asked.v, k=asked.v)
+            def rewrite(self, arguments, site):
+                return dataclasses.replace(arguments, q=arguments.v, k=arguments.v)
 
     It is given in the places of the library's own edits, alone or in lists, and `limited` restricts it to heads, to
     pictures or to one call. It holds no state of a block, so it may be used in several; `site.memory` does.
     """
 
     @abstractmethod
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        """The call as the kernel is to see it; `asked` itself to leave it as it is.
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        """The call as the kernel is to see it; `arguments` itself to leave it as it is.
 
-        asked: q (b h n k), k (b g m k), v (b g m c), a mask broadcastable to (b h n m) or None, scale (None: k^-½) and
-        causal; change it by `dataclasses.replace`. site: the module, the run and the call. Raises SaccadeError, naming
-        the module, if the edit does not fit the call.
+        arguments: q (b h n k), k (b g m k), v (b g m c), a mask broadcastable to (b h n m) or None, scale (None: k^-½)
+        and causal; change it by `dataclasses.replace`. site: the module, the run and the call. Raises SaccadeError,
+        naming the module, if the edit does not fit the call.
         """
 
 
-def ungrouped(asked: Asked) -> Asked:
+def ungrouped(arguments: AttentionArgs) -> AttentionArgs:
     """The same call with a head of k and v for every head of q."""
-    h = asked.q.shape[1]
-    k, v = (t if t.shape[1] == h else t.repeat_interleave(h // t.shape[1], dim=1) for t in (asked.k, asked.v))
-    return replace(asked, k=k, v=v)
+    h = arguments.q.shape[1]
+    k, v = (t if t.shape[1] == h else t.repeat_interleave(h // t.shape[1], dim=1) for t in (arguments.k, arguments.v))
+    return replace(arguments, k=k, v=v)
 
 
-def whole_mask(asked: Asked) -> Shaped[Tensor, "..."] | None:
+def whole_mask(arguments: AttentionArgs) -> Shaped[Tensor, "..."] | None:
     """The mask with causality in it: boolean or float, or None if every target sees every source."""
-    if not asked.causal:
-        return asked.mask
-    return allowing(asked.mask, ops.causal_mask(asked.q.shape[2], asked.k.shape[2], asked.q.device))
+    if not arguments.causal:
+        return arguments.mask
+    return allowing(arguments.mask, ops.causal_mask(arguments.q.shape[2], arguments.k.shape[2], arguments.q.device))
 
 
 def allowing(mask: Shaped[Tensor, "..."] | None, allowed: Bool[Tensor, "n m"]) -> Shaped[Tensor, "..."]:

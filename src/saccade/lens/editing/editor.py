@@ -12,27 +12,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError, some_of
-from saccade.lens.attention.args import ASKED, Asked, as_asked, not_plain, other_attention
-from saccade.lens.attention.current import passing, tell
+from saccade.lens.attention.args import ATTENTION_FUNCTIONS, AttentionArgs, as_four_axes, not_plain, other_attention
+from saccade.lens.attention.call_context import call_context, set_edited_call
 from saccade.lens.attention.heads import with_heads
 from saccade.lens.attention.processes import PART, processes_of
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, UNAPPLIED, checkpointed
 from saccade.lens.editing.remake import lead, remake
 from saccade.lens.editing.returned import Returned
-from saccade.lens.editing.separate import asked_of, separate
+from saccade.lens.editing.separate import arguments_of, separate
 from saccade.lens.modes import Mode, unseen, without
 from saccade.lens.modules.components import uncompiled
 from saccade.lens.modules.hooks import Hook
-from saccade.lens.modules.patch_forward import stand_in
-from saccade.lens.modules.stack import OUTSIDE, PYTORCH, SCRIPTED, Names, heads_of, in_backward, matches
-from saccade.lens.recognising import patterns as spellings
+from saccade.lens.modules.patch_forward import patch_forward
+from saccade.lens.modules.stack import OUTSIDE, PYTORCH, SCRIPTED, ModuleStack, heads_of, in_backward, matches
+from saccade.lens.recognising import patterns
 from saccade.lens.recognising.eager import Recogniser, not_followed
 from saccade.lens.recognising.products import Product
-from saccade.lens.recognising.resolve import Settled
+from saccade.lens.recognising.resolve import ResolvedSoftmax
 
 SDPA = F.scaled_dot_product_attention
 
@@ -56,9 +56,9 @@ class Editor(Mode):
 
     def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
         super().__init__()
-        self.edits, self.done, self.names = edits, Edits(), Names(components, lambda: self.here)
-        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, lambda *_: Whence("self"), beside=unseen)
-        self._sites: WeakKeyDictionary[Settled, Site] = WeakKeyDictionary()  # of maps met by values
+        self.edits, self.done, self.names = edits, Edits(), ModuleStack(components, lambda: self.here)
+        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, lambda *_: CallOrigin("self"), beside=unseen)
+        self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps met by values
         self._returned = Returned(self._eager)
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
@@ -117,7 +117,7 @@ class Editor(Mode):
         kwargs = kwargs or {}
         if self._passive or not self.here:
             return func(*args, **kwargs)
-        if func in ASKED:
+        if func in ATTENTION_FUNCTIONS:
             return self._attention(func, args, kwargs)
         if func is F.multi_head_attention_forward:
             return self._multi_head(args, kwargs)
@@ -149,64 +149,68 @@ class Editor(Mode):
         """Attention of separate operations, at its product with values. Of several softmaxes that were put together no
         one can be edited."""
         product = products[-1]
-        known = [self._asked_of(each) for each in products][-1] if self._counts() else None
+        known = [self._arguments_of(each) for each in products][-1] if self._counts() else None
         if known is not None:
-            asked, like = known
-            with torch.autocast(like.device.type, enabled=False):  # asked has the dtypes that autocast made
-                new = self._rewritten(asked, self._site_of(product))
-                if new is not asked:
-                    with passing(asked) as call:
-                        call.last = new
+            arguments, like = known
+            with torch.autocast(like.device.type, enabled=False):  # they have the dtypes that autocast made
+                new = self._rewritten(arguments, self._site_of(product))
+                if new is not arguments:
+                    with call_context(arguments) as call:
+                        call.edited = new
                         out = separate(new, product, like)
-                        tell(out, call.last)
-                        self._returned.made(product.settled, call.last)
+                        set_edited_call(out, call.edited)
+                        self._returned.made(product.resolved, call.edited)
                     return out
         return product.func(*product.args, **product.kwargs)
 
-    def _asked_of(self, product: Product) -> tuple[Asked, Tensor] | None:
-        """What `asked_of` gives, if an edit may change it."""
+    def _arguments_of(self, product: Product) -> tuple[AttentionArgs, Tensor] | None:
+        """What `arguments_of` gives, if an edit may change it."""
         if not self._matching(self._site_of(product).name):
             return None
         try:
-            known = asked_of(product)
+            known = arguments_of(product)
         except Exception as error:
             known = not_followed(product.func, error)
         if isinstance(known, str):
             self._miss(f"it attends in separate operations, and {known}")
             return None
-        asked, like = known
+        arguments, like = known
         frame = self.names.stack[-1]
-        heads = product.settled.layout.has_heads(heads_of(frame.module), product.settled.q.shape[-1], frame.inputs)
-        return asked if heads else replace(asked, headless=HEADLESS), like
+        heads = product.resolved.layout.has_heads(heads_of(frame.module), product.resolved.q.shape[-1], frame.inputs)
+        return arguments if heads else replace(arguments, headless=HEADLESS), like
 
-    def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
+    def _separate(self, arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
         """The same, of an edit above."""
         if self._counts():
-            with passing(asked) as call:
-                call.last = asked = self._rewritten(asked, self._site_of(product))
-        return separate(asked, product, like)
+            with call_context(arguments) as call:
+                call.edited = arguments = self._rewritten(arguments, self._site_of(product))
+        return separate(arguments, product, like)
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Tensor:
-        asked = ASKED[func](*args, **kwargs)
+        arguments = ATTENTION_FUNCTIONS[func](*args, **kwargs)
         if not self._counts():
             return func(*args, **kwargs)
-        if why := not_plain(asked):
+        if why := not_plain(arguments):
             self._miss(why)
             return func(*args, **kwargs)
-        part = self._part(asked.k)
+        part = self._part(arguments.k)
         site = self._site()
         if not self._matching(part or site.name):
             return func(*args, **kwargs)
         frame = self.names.stack[-1]
-        laid, axis, unknown = with_heads(asked, heads_of(frame.module), self._eager.merged(asked.q), frame.inputs)
-        plain = Asked(*as_asked(laid), asked.scale, asked.causal, dropout=asked.dropout, headless=unknown)
+        laid, axis, unknown = with_heads(
+            arguments, heads_of(frame.module), self._eager.merged(arguments.q), frame.inputs
+        )
+        plain = AttentionArgs(
+            *as_four_axes(laid), arguments.scale, arguments.causal, dropout=arguments.dropout, headless=unknown
+        )
         new = self._rewritten(plain, site, part)
         if new is plain:
             return func(*args, **kwargs)
-        with passing(asked) as call:
-            call.last = new = replace(new, borrowed=new.borrowed or call.last.borrowed)
+        with call_context(arguments) as call:
+            call.edited = new = replace(new, borrowed=new.borrowed or call.edited.borrowed)
             out = remake(func, new)
-        out = out.reshape(*lead(asked if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
+        out = out.reshape(*lead(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
         return out if axis is None else out.movedim(-3, axis)
 
     def _part(self, k: Tensor) -> str:
@@ -219,14 +223,14 @@ class Editor(Mode):
         self._parts.add(part)
         return part
 
-    def _rewritten(self, asked: Asked, site: Site, part: str = "") -> Asked:
-        """The call after all edits that match; `asked` itself if none changes it. part: see `_part`."""
+    def _rewritten(self, arguments: AttentionArgs, site: Site, part: str = "") -> AttentionArgs:
+        """The call after all edits that match; `arguments` itself if none changes it. part: see `_part`."""
         if (processes := processes_of(self.names.stack[-1].module)) > 1:
-            asked.headless = PART.format(asked.q.shape[1], processes)
-        new = asked
+            arguments.headless = PART.format(arguments.q.shape[1], processes)
+        new = arguments
         for each in self._matching(part or site.name):
             new = each.rewrite(new, site)
-        if new is not asked:
+        if new is not arguments:
             if checkpointed():
                 raise SaccadeError(f"edit of {site.name!r}: {CHECKPOINTED}")
             self._applied.setdefault(site.name, set()).add(site.nth)
@@ -234,7 +238,7 @@ class Editor(Mode):
         return new
 
     def _counts(self) -> bool:
-        """The same as `Names.counts`; what is not the model's own is noted."""
+        """The same as `ModuleStack.counts`; what is not the model's own is noted."""
         self._outside = self._outside or not (in_backward() or self.names.stack)
         return self.names.counts
 
@@ -246,9 +250,9 @@ class Editor(Mode):
             self._site()
             return F.multi_head_attention_forward(*args, **kwargs)
 
-        def attend(*call: Any, **options: Any) -> tuple[Tensor, Asked]:
-            with passing(ASKED[SDPA](*call, **options)) as made:
-                return self._attention(SDPA, call, options), made.last
+        def attend(*call: Any, **options: Any) -> tuple[Tensor, AttentionArgs]:
+            with call_context(ATTENTION_FUNCTIONS[SDPA](*call, **options)) as made:
+                return self._attention(SDPA, call, options), made.edited
 
         return multi_head_attention(attend, args, kwargs)
 
@@ -285,7 +289,7 @@ class Editor(Mode):
             finally:
                 self.names.leave(module)
 
-        stand_in(module, edited, undo)
+        patch_forward(module, edited, undo)
 
     def _site(self) -> Site:
         """Count the call that is being made, by the module that is running."""
@@ -297,9 +301,9 @@ class Editor(Mode):
 
     def _site_of(self, product: Product) -> Site:
         """The same for a product, which is no other call if its weights were met by values before."""
-        if product.settled not in self._sites:
-            self._sites[product.settled] = self._site()
-        return self._sites[product.settled]
+        if product.resolved not in self._sites:
+            self._sites[product.resolved] = self._site()
+        return self._sites[product.resolved]
 
     def _matching(self, name: str) -> list[Edit]:
         """The edits of all patterns that match a name, in order."""

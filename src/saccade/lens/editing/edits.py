@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import (
     Edit,
     Site,
@@ -114,13 +114,13 @@ class _ScaleHeads(Edit):
     factor: float
     heads: list[int]
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        if asked.headless:
-            raise SaccadeError(f"{self.called} of {site.name!r}: {asked.headless}")
-        asked = ungrouped(asked)
-        count = asked.q.shape[1]
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        if arguments.headless:
+            raise SaccadeError(f"{self.called} of {site.name!r}: {arguments.headless}")
+        arguments = ungrouped(arguments)
+        count = arguments.q.shape[1]
         heads = within(self.heads, count, "head", f"{self.called} of {site.name!r}")
-        return replace(asked, v=_scaled(asked.v, 1, heads, self.factor))
+        return replace(arguments, v=_scaled(arguments.v, 1, heads, self.factor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,9 @@ class _ScaleSource(Edit):
     tokens: list[int]
     factor: float
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        tokens = within(self.tokens, asked.v.shape[2], "source", f"scale_source of {site.name!r}")
-        return replace(asked, v=_scaled(asked.v, 2, tokens, self.factor))
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        tokens = within(self.tokens, arguments.v.shape[2], "source", f"scale_source of {site.name!r}")
+        return replace(arguments, v=_scaled(arguments.v, 2, tokens, self.factor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,16 +138,16 @@ class _BiasSource(Edit):
     tokens: list[int]
     factor: float
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        tokens = within(self.tokens, asked.k.shape[2], "source", f"bias_source of {site.name!r}")
-        bias = asked.q.new_zeros(1, asked.k.shape[2])
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        tokens = within(self.tokens, arguments.k.shape[2], "source", f"bias_source of {site.name!r}")
+        bias = arguments.q.new_zeros(1, arguments.k.shape[2])
         bias[:, tokens] = math.log(self.factor) if self.factor else -math.inf
-        mask = whole_mask(asked)
+        mask = whole_mask(arguments)
         if mask is not None and mask.dtype == torch.bool:
-            mask = asked.q.new_zeros(()).masked_fill(~mask, -math.inf)
+            mask = arguments.q.new_zeros(()).masked_fill(~mask, -math.inf)
         if mask is not None and not self.factor:
             mask = shut(mask)
-        return replace(asked, mask=bias if mask is None else mask + bias.to(mask.dtype), causal=False)
+        return replace(arguments, mask=bias if mask is None else mask + bias.to(mask.dtype), causal=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +155,8 @@ class _Cut(Edit):
     targets: list[int] | None
     sources: list[int] | None
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        n, m, where = asked.q.shape[2], asked.k.shape[2], f"cut of {site.name!r}"
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        n, m, where = arguments.q.shape[2], arguments.k.shape[2], f"cut of {site.name!r}"
         rows = torch.ones(1 if self.targets is None else n, dtype=torch.bool)
         columns = torch.ones(m, dtype=torch.bool)
         if self.targets is not None:
@@ -165,8 +165,8 @@ class _Cut(Edit):
         if self.sources is not None:
             columns = ~columns
             columns[within(self.sources, m, "source", where)] = True
-        allowed = ~(rows[:, None] & columns).to(asked.q.device)
-        return replace(asked, mask=allowing(whole_mask(asked), allowed), causal=False)
+        allowed = ~(rows[:, None] & columns).to(arguments.q.device)
+        return replace(arguments, mask=allowing(whole_mask(arguments), allowed), causal=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +174,11 @@ class _During(Edit):
     edits: list[Edit]
     runs: Collection[int]
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         if site.run in self.runs:
             for edit in self.edits:
-                asked = edit.rewrite(asked, site)
-        return asked
+                arguments = edit.rewrite(arguments, site)
+        return arguments
 
 
 def _scaled(v: Float[Tensor, "b g m c"], axis: int, idx: list[int], factor: float) -> Float[Tensor, "b g m c"]:

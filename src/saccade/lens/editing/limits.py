@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import Edit, Site, numbers, ungrouped, whole_mask, within
 
 Pictures = int | Sequence[int] | str
@@ -52,19 +52,19 @@ class _Limited(Edit):
     pictures: list[int] | str | None
     call: int | None
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         if self.call is not None and site.nth_in_run != self.call:
-            return asked
-        if self.heads is not None and asked.headless:
-            raise SaccadeError(f"heads={self.heads} of {site.name!r}: {asked.headless}")
-        new = self.edit.rewrite(asked, site)
-        if new is asked or (self.heads is None and self.pictures is None):
+            return arguments
+        if self.heads is not None and arguments.headless:
+            raise SaccadeError(f"heads={self.heads} of {site.name!r}: {arguments.headless}")
+        new = self.edit.rewrite(arguments, site)
+        if new is arguments or (self.heads is None and self.pictures is None):
             return new
-        return _chosen(self._where(asked, site), new, asked, site)
+        return _chosen(self._where(arguments, site), new, arguments, site)
 
-    def _where(self, asked: Asked, site: Site) -> Bool[Tensor, "b h 1 1"]:
+    def _where(self, arguments: AttentionArgs, site: Site) -> Bool[Tensor, "b h 1 1"]:
         """True for what the edit applies to."""
-        b, h = asked.q.shape[:2]
+        b, h = arguments.q.shape[:2]
         where = torch.ones(b, 1, 1, 1, dtype=torch.bool)
         if self.pictures is not None:
             where = torch.zeros_like(where)
@@ -73,7 +73,7 @@ class _Limited(Edit):
             mine = torch.zeros(1, h, 1, 1, dtype=torch.bool)
             mine[:, within(self.heads, h, "head", f"heads= of {site.name!r}")] = True
             where = where & mine
-        return where.to(asked.q.device)
+        return where.to(arguments.q.device)
 
     def _numbers(self, b: int, site: Site) -> list[int]:
         if not isinstance(self.pictures, str):
@@ -90,7 +90,7 @@ class _Limited(Edit):
         return list(range(start, start + b // 2))
 
 
-def _chosen(where: Bool[Tensor, "b h 1 1"], new: Asked, old: Asked, site: Site) -> Asked:
+def _chosen(where: Bool[Tensor, "b h 1 1"], new: AttentionArgs, old: AttentionArgs, site: Site) -> AttentionArgs:
     """`new` where it is chosen, else `old`."""
     if where.shape[1] > 1:  # a head of keys for each head of queries
         new, old = ungrouped(new), ungrouped(old)
@@ -108,13 +108,13 @@ def _chosen(where: Bool[Tensor, "b h 1 1"], new: Asked, old: Asked, site: Site) 
     return replace(old, q=q, k=k, v=v, mask=mask, causal=False, borrowed=borrowed, scores=scores)
 
 
-def _scaled(asked: Asked, like: Asked) -> Asked:
+def _scaled(arguments: AttentionArgs, like: AttentionArgs) -> AttentionArgs:
     """The same call with the scale of another, by its queries."""
-    own, wanted = (each.q.shape[-1] ** -0.5 if each.scale is None else each.scale for each in (asked, like))
-    return replace(asked, q=asked.q * (own / wanted), scale=like.scale)
+    own, wanted = (each.q.shape[-1] ** -0.5 if each.scale is None else each.scale for each in (arguments, like))
+    return replace(arguments, q=arguments.q * (own / wanted), scale=like.scale)
 
 
-def _mask(where: Bool[Tensor, "b h 1 1"], new: Asked, old: Asked) -> Tensor | None:
+def _mask(where: Bool[Tensor, "b h 1 1"], new: AttentionArgs, old: AttentionArgs) -> Tensor | None:
     masks = [whole_mask(each) for each in (new, old)]
     if masks[0] is masks[1]:
         return masks[0]

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 
 PLAIN = F.multi_head_attention_forward
 SIGNATURE = inspect.signature(PLAIN)
 ATTENTION, MODES = "scaled_dot_product_attention", "has_torch_function"  # as PyTorch's code names them
 
-Attend = Callable[..., tuple[Tensor, Asked]]
+Attend = Callable[..., tuple[Tensor, AttentionArgs]]
 
 
 def multi_head_attention(attend: Attend, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor | None]:
@@ -36,11 +36,11 @@ def multi_head_attention(attend: Attend, args: tuple, kwargs: dict) -> tuple[Ten
     needed = bound.arguments["need_weights"]
     if needed:  # where weights are needed PyTorch goes by the mask and not by the hint that it is causal
         bound.arguments.update(need_weights=False, is_causal=False)
-    made: list[Asked] = []
+    made: list[AttentionArgs] = []
 
     def attention(*call: Any, **options: Any) -> Tensor:
-        out, asked = attend(*call, **options)
-        made.append(asked)
+        out, arguments = attend(*call, **options)
+        made.append(arguments)
         return out
 
     out, _ = _with(attention)(*bound.args, **bound.kwargs)
@@ -48,8 +48,8 @@ def multi_head_attention(attend: Attend, args: tuple, kwargs: dict) -> tuple[Ten
         raise SaccadeError("torch.nn.functional.multi_head_attention_forward of this PyTorch cannot be edited: " + HOW)
     if not needed:
         return out, None
-    (asked,) = made
-    weights = ops.attention_weights(asked.q, asked.k, asked.mask, asked.scale, asked.causal)
+    (arguments,) = made
+    weights = ops.attention_weights(arguments.q, arguments.k, arguments.mask, arguments.scale, arguments.causal)
     weights = weights.mean(dim=1) if bound.arguments["average_attn_weights"] else weights
     return out, weights if bound.arguments["query"].dim() == 3 else weights.squeeze(0)
 

@@ -8,28 +8,32 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from saccade import ops
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import whole_mask
 
 
-def remake(func: Callable, asked: Asked) -> Shaped[Tensor, "b h n c"]:
+def remake(func: Callable, arguments: AttentionArgs) -> Shaped[Tensor, "b h n c"]:
     """Call `func`, `F.scaled_dot_product_attention` or `saccade.attend`, with other arguments.
 
-    asked: what to call it with, in four axes.
+    arguments: what to call it with, in four axes.
     """
-    q, k, v, width = asked.q, asked.k, asked.v, asked.v.shape[3]
+    q, k, v, width = arguments.q, arguments.k, arguments.v, arguments.v.shape[3]
     if width < q.shape[3]:  # fused kernels want one width
         v = F.pad(v, (0, q.shape[3] - width))
     if func is ops.attend:
-        return _narrow(func(q, k, v, mask=asked.mask, scale=asked.scale, causal=asked.causal), width)
-    mask = None if asked.mask is None else torch.atleast_2d(whole_mask(asked))
-    options = {"is_causal": asked.causal and mask is None, "scale": asked.scale, "enable_gqa": q.shape[1] != k.shape[1]}
-    return _narrow(func(q, k, v, attn_mask=mask, dropout_p=asked.dropout, **options), width)
+        return _narrow(func(q, k, v, mask=arguments.mask, scale=arguments.scale, causal=arguments.causal), width)
+    mask = None if arguments.mask is None else torch.atleast_2d(whole_mask(arguments))
+    options = {
+        "is_causal": arguments.causal and mask is None,
+        "scale": arguments.scale,
+        "enable_gqa": q.shape[1] != k.shape[1],
+    }
+    return _narrow(func(q, k, v, attn_mask=mask, dropout_p=arguments.dropout, **options), width)
 
 
-def lead(asked: Asked, four: Asked) -> tuple[int, ...]:
+def lead(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
     """The axes before the tokens in what a call returns. four: the same call in four axes."""
-    three = (asked.q, asked.k, asked.v)
+    three = (arguments.q, arguments.k, arguments.v)
     if max(t.ndim for t in three) <= 3:
         return tuple(torch.broadcast_shapes(*(t.shape[:-2] for t in three)))
     return (*torch.broadcast_shapes(*(t.shape[:-3] for t in three)), four.q.shape[1])

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.remake import remake
 from saccade.lens.modes import quietly, unseen
 from saccade.lens.recognising.products import UNLAID, UNLAID_VALUES, Product
@@ -21,23 +21,23 @@ from saccade.lens.trace.gradients import DROPPED
 DIFFERS = "its q, k and v as they were followed do not give its product with values"
 
 
-def separate(asked: Asked, product: Product, like: Tensor) -> Tensor:
-    """What a product of weights with values would be if the call were `asked`; see `asked_of`. To function modes below
-    it is a function of torch, so that other watches and edits see the call and not the product."""
+def separate(arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
+    """What a product of weights with values would be if the call had these arguments; see `arguments_of`. To function
+    modes below it is a function of torch, so that other watches and edits see the call and not the product."""
     if has_torch_function((like,)):
-        return handle_torch_function(separate, (like,), asked, product, like)
-    out = remake(F.scaled_dot_product_attention, asked)
+        return handle_torch_function(separate, (like,), arguments, product, like)
+    out = remake(F.scaled_dot_product_attention, arguments)
     with unseen():
         form = product.form
         laid = None if form is None else form.laid_out(out, like)
-        assert laid is not None  # asked_of saw that
+        assert laid is not None  # arguments_of saw that
         return laid
 
 
-def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
+def arguments_of(product: Product) -> tuple[AttentionArgs, Tensor] | str:
     """The call that a product about to be computed makes an attention, in four axes and one dtype, with its gradients,
     and the model's own result (without any); or why the call is not known well enough to be made again."""
-    settled, form = product.settled, product.form
+    resolved, form = product.resolved, product.form
     if form is None:
         return product.more or UNLAID
     if product.known.dropped:
@@ -50,31 +50,31 @@ def asked_of(product: Product) -> tuple[Asked, Tensor] | str:
         return UNLAID_VALUES
     k, v = sources
     with unseen():
-        asked = _of_one_dtype(Asked(settled.q, k, v.to(like.dtype), settled.mask, settled.scale))
-    asked = replace(asked, scores=bool(settled.note))
+        arguments = _of_one_dtype(AttentionArgs(resolved.q, k, v.to(like.dtype), resolved.mask, resolved.scale))
+    arguments = replace(arguments, scores=bool(resolved.note))
     with quietly():
         rows = form.rows(like)
         if rows is None or (laid := form.laid_out(rows, like)) is None:
             return UNLAID
         if not laid.equal(like) and not laid.nan_to_num().equal(like.nan_to_num()):
             return UNLAID
-        return (asked, like) if _gives(asked, rows) else DIFFERS
+        return (arguments, like) if _gives(arguments, rows) else DIFFERS
 
 
-def _of_one_dtype(asked: Asked) -> Asked:
+def _of_one_dtype(arguments: AttentionArgs) -> AttentionArgs:
     """The finest of those of q, k, v and a mask that is added, so that nothing is rounded that the model did not."""
-    dtype = torch.promote_types(torch.promote_types(asked.q.dtype, asked.k.dtype), asked.v.dtype)
-    mask = asked.mask
+    dtype = torch.promote_types(torch.promote_types(arguments.q.dtype, arguments.k.dtype), arguments.v.dtype)
+    mask = arguments.mask
     if mask is not None and mask.dtype != torch.bool:
         dtype = torch.promote_types(dtype, mask.dtype)
         mask = mask.to(dtype)
-    return replace(asked, q=asked.q.to(dtype), k=asked.k.to(dtype), v=asked.v.to(dtype), mask=mask)
+    return replace(arguments, q=arguments.q.to(dtype), k=arguments.k.to(dtype), v=arguments.v.to(dtype), mask=mask)
 
 
-def _gives(asked: Asked, rows: Tensor) -> bool:
+def _gives(arguments: AttentionArgs, rows: Tensor) -> bool:
     """Whether the call gives the model's result, (b h n c), where that is a number."""
     with torch.autocast(rows.device.type, enabled=False):
-        mixed = remake(F.scaled_dot_product_attention, asked)
-    real, largest = rows.isfinite(), float(asked.v.abs().max())
+        mixed = remake(F.scaled_dot_product_attention, arguments)
+    real, largest = rows.isfinite(), float(arguments.v.abs().max())
     tolerance = (1e-3 if torch.finfo(rows.dtype).eps < 1e-6 else 0.1) * max(largest, 1e-6)
     return bool(((mixed.double() - rows.double()).abs()[real] <= tolerance).all())

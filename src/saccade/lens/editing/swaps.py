@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade import ops
 from saccade.errors import SaccadeError, some_of
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import Edit, Site, ungrouped, whole_mask, within
 from saccade.lens.editing.edits import Heads
 from saccade.lens.editing.limits import Pictures, limited
@@ -129,11 +129,11 @@ class _Swap(Edit):
     recorded: _Recorded
     tokens: dict[int, int] | None
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         call, where = self.recorded.at(site), f"swap of {site.name!r}"
         if self.tokens is None:
-            return _with_map(asked, call, where)
-        return refined(asked, call, self.tokens, where)
+            return _with_map(arguments, call, where)
+        return refined(arguments, call, self.tokens, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,123 +141,128 @@ class _Borrow(Edit):
     recorded: _Recorded
     append: bool
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         call, where = self.recorded.at(site), f"borrow of {site.name!r}"
-        other = _like(asked, call)
-        (b, h, n, _), width = asked.q.shape, asked.v.shape[3]
-        if asked.scores or other.scores:
-            which = "this" if asked.scores else "the recorded"
+        other = _like(arguments, call)
+        (b, h, n, _), width = arguments.q.shape, arguments.v.shape[3]
+        if arguments.scores or other.scores:
+            which = "this" if arguments.scores else "the recorded"
             raise SaccadeError(f"{where}: {which} call is known by its scores only, not by queries and keys to compare")
-        if (b, h) != call.shape[:2] or asked.q.shape[3] != call.q.shape[3] or other.v.shape[3] != width:
+        if (b, h) != call.shape[:2] or arguments.q.shape[3] != call.q.shape[3] or other.v.shape[3] != width:
             raise SaccadeError(
                 f"{where}: the recorded call has (b h n m) {call.shape} with heads of k {call.q.shape[3]}, "
-                f"v {other.v.shape[3]}; expected b={b} h={h}, k {asked.q.shape[3]}, v {width}"
+                f"v {other.v.shape[3]}; expected b={b} h={h}, k {arguments.q.shape[3]}, v {width}"
             )
         mask = whole_mask(other)
         if mask is not None and mask.ndim > 1 and mask.shape[-2] not in (1, n):
             raise SaccadeError(f"{where}: the mask of the recorded call is of {mask.shape[-2]} targets; expected {n}")
         if not self.append:
-            new = replace(asked, k=other.k, v=other.v, mask=mask, causal=False, borrowed=True)
+            new = replace(arguments, k=other.k, v=other.v, mask=mask, causal=False, borrowed=True)
             return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
-        own, other = ungrouped(asked), ungrouped(replace(asked, k=other.k, v=other.v))
-        joint = _beside(whole_mask(asked), mask, asked.k.shape[2], other.k.shape[2], asked.q)
+        own, other = ungrouped(arguments), ungrouped(replace(arguments, k=other.k, v=other.v))
+        joint = _beside(whole_mask(arguments), mask, arguments.k.shape[2], other.k.shape[2], arguments.q)
         k, v = torch.cat([own.k, other.k], dim=2), torch.cat([own.v, other.v], dim=2)
-        return replace(asked, k=k, v=v, mask=joint, causal=False, borrowed=True)
+        return replace(arguments, k=k, v=v, mask=joint, causal=False, borrowed=True)
 
 
 @dataclass(frozen=True, eq=False)
 class _Freeze(Edit):
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
         first = site.memory.setdefault((self, site.name), site.run)
         here = (self, site.name, site.nth_in_run)
         if site.run == first:
-            site.memory[here] = Call(
-                site.name, "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal,
-                note=SCORES if asked.scores else "",
-            )  # fmt: skip
-            return asked
+            site.memory[here] = _call_of(arguments, site.name)
+            return arguments
         where = f"freeze of {site.name!r}"
         if here not in site.memory:
             raise SaccadeError(
                 f"{where}: call {site.nth_in_run} of that name within run {site.run} (from 0), of which run {first}, "
                 "whose maps are kept, had fewer"
             )
-        return _with_map(asked, site.memory[here], where)
+        return _with_map(arguments, site.memory[here], where)
 
 
-def _with_map(asked: Asked, call: Call, where: str) -> Asked:
+def _with_map(arguments: AttentionArgs, call: Call, where: str) -> AttentionArgs:
     """The map of a recorded call with the values of this one."""
-    _same_shape(asked, call, where)
-    other = _like(asked, call)
-    new = replace(other, v=asked.v)
+    _same_shape(arguments, call, where)
+    other = _like(arguments, call)
+    new = replace(other, v=arguments.v)
     return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
 
 
-def refined(asked: Asked, call: Call, tokens: dict[int, int], where: str) -> Asked:
+def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where: str) -> AttentionArgs:
     """The map of this run with columns of the recorded one, rows scaled to sum to 1.
 
     The weight of source j is exp(s_ij − lse_i), of this run or, where j is mapped, of column tokens[j] of the
     recorded one. A softmax is free to shift a row, so one difference of the two lse is enough: it is one more entry
     of q, for which k has 1 where j is mapped and 0 elsewhere. (In two parts, as 16 bits are too few for it.)
     """
-    if call.shape[:3] != tuple(asked.q.shape[:3]):
-        raise SaccadeError(f"{where}: the recorded call has (b h n) {call.shape[:3]}; expected {(*asked.q.shape[:3],)}")
-    own, other = ungrouped(asked), ungrouped(_like(asked, call))
+    if call.shape[:3] != tuple(arguments.q.shape[:3]):
+        raise SaccadeError(
+            f"{where}: the recorded call has (b h n) {call.shape[:3]}; expected {(*arguments.q.shape[:3],)}"
+        )
+    own, other = ungrouped(arguments), ungrouped(_like(arguments, call))
     m, theirs = own.k.shape[2], other.k.shape[2]
     mapped = {within([i], m, "source", where)[0]: within([j], theirs, "recorded source", where)[0]
               for i, j in tokens.items()}  # fmt: skip
-    scale = ops.default_scale(asked.q) if asked.scale is None else asked.scale
+    scale = ops.default_scale(arguments.q) if arguments.scale is None else arguments.scale
     if scale == 0:
         raise SaccadeError(f"{where}: the scale of the scores is 0; expected another for a swap of single tokens")
-    lse = _lse(replace(asked, scale=scale))
+    lse = _lse(replace(arguments, scale=scale))
     shift = (lse - call.lse.to(lse))[..., None] / scale
     if not bool((shift.abs() < LARGEST).all()):
         raise SaccadeError(
             f"{where}: the runs' scores differ by {float(shift.abs().max()):.3g}, as where all sources of a target are "
             "masked by a huge negative number; expected boolean masks or -inf for a swap of single tokens"
         )
-    high = shift.to(asked.q.dtype)
-    low = (shift - high).to(asked.q.dtype)
-    at = torch.tensor([mapped.get(i, 0) for i in range(m)], device=asked.q.device)
-    taken = torch.tensor([i in mapped for i in range(m)], device=asked.q.device)
-    one = taken.to(asked.q.dtype)[:, None].expand(*own.k.shape[:3], 1)
+    high = shift.to(arguments.q.dtype)
+    low = (shift - high).to(arguments.q.dtype)
+    at = torch.tensor([mapped.get(i, 0) for i in range(m)], device=arguments.q.device)
+    taken = torch.tensor([i in mapped for i in range(m)], device=arguments.q.device)
+    one = taken.to(arguments.q.dtype)[:, None].expand(*own.k.shape[:3], 1)
     q = torch.cat([own.q, other.q * (call.scale / scale), high, low], dim=-1)
     theirs_k = other.k[:, :, at].masked_fill(~taken[:, None], 0.0)
     k = torch.cat([own.k.masked_fill(taken[:, None], 0.0), theirs_k, one, one], dim=-1)
-    mask = _columns(whole_mask(asked), whole_mask(other), taken, at, asked.q)
-    return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False, scores=asked.scores or other.scores)
+    mask = _columns(whole_mask(arguments), whole_mask(other), taken, at, arguments.q)
+    return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False, scores=arguments.scores or other.scores)
 
 
-def _lse(asked: Asked) -> Float[Tensor, "b h n"]:
-    """Log-sum-exp of the scores; 0 for a target that may attend to nothing. In tiles, unless its gradient is asked
-    for, which takes n x m memory."""
-    if not (torch.is_grad_enabled() and (asked.q.requires_grad or asked.k.requires_grad)):
-        return Call("", "self", asked.q, asked.k, mask=asked.mask, scale=asked.scale, causal=asked.causal).lse
-    scores = ops.score(asked.q, asked.k, asked.mask, asked.scale, asked.causal)
+def _lse(arguments: AttentionArgs) -> Float[Tensor, "b h n"]:
+    """Log-sum-exp of the scores; 0 for a target that may attend to nothing. In tiles, unless its gradient is needed,
+    which takes n x m memory."""
+    if not (torch.is_grad_enabled() and (arguments.q.requires_grad or arguments.k.requires_grad)):
+        return _call_of(arguments).lse
+    scores = ops.score(arguments.q, arguments.k, arguments.mask, arguments.scale, arguments.causal)
     empty = scores.isneginf().all(dim=-1)
     return scores.masked_fill(empty[..., None], 0.0).logsumexp(dim=-1).masked_fill(empty, 0.0)
 
 
-def _like(asked: Asked, call: Call) -> Asked:
+def _call_of(arguments: AttentionArgs, name: str = "") -> Call:
+    """A call with these arguments, without its values."""
+    q, k, mask, note = arguments.q, arguments.k, arguments.mask, SCORES if arguments.scores else ""
+    return Call(name, "self", q, k, mask=mask, scale=arguments.scale, causal=arguments.causal, note=note)
+
+
+def _like(arguments: AttentionArgs, call: Call) -> AttentionArgs:
     """The recorded call on the device and in the dtype of the one at hand."""
 
     def like(t: Tensor) -> Tensor:
-        t = t.to(asked.v.device, asked.v.dtype)
+        t = t.to(arguments.v.device, arguments.v.dtype)
         # autograd keeps no tensor that was made in inference mode
         return t.clone() if t.is_inference() and not torch.is_inference_mode_enabled() else t
 
     mask = call.mask
     if mask is not None:
-        mask = mask.to(asked.v.device) if mask.dtype == torch.bool else like(mask)
-    v = asked.v if call.v is None else like(call.v)
+        mask = mask.to(arguments.v.device) if mask.dtype == torch.bool else like(mask)
+    v = arguments.v if call.v is None else like(call.v)
     return replace(
-        asked, q=like(call.q), k=like(call.k), v=v, mask=mask, scale=call.scale, causal=call.causal,
+        arguments, q=like(call.q), k=like(call.k), v=v, mask=mask, scale=call.scale, causal=call.causal,
         scores=SCORES in call.note,
     )  # fmt: skip
 
 
-def _same_shape(asked: Asked, call: Call, where: str) -> None:
-    expected = (*asked.q.shape[:3], asked.v.shape[2])
+def _same_shape(arguments: AttentionArgs, call: Call, where: str) -> None:
+    expected = (*arguments.q.shape[:3], arguments.v.shape[2])
     if call.shape != expected:
         raise SaccadeError(f"{where}: the recorded call has (b h n m) {call.shape}; expected {expected}")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.trace.call import Call
-from saccade.lens.watching.sibling_calls import check_apart
+from saccade.lens.watching.sibling_calls import check_no_siblings
 
 Grid = tuple[int, int] | Literal["square"]
 
@@ -29,7 +29,7 @@ def words(
         raise SaccadeError(f"words need cross-attention; none of the {len(calls)} calls is")
     grid, tokens = _checked(grid), _tokens(tokens)
     _check_batches(cross)
-    check_apart("words", cross)
+    check_no_siblings("words", cross)
     places = [place for each in tokens.values() for place in each]
     sums: dict[tuple[int, int], Tensor] = {}  # by grid: interpolation is linear, so once a grid is enough
     for call in cross:

@@ -68,7 +68,7 @@ class Forward:
                 del copy.forward
 
 
-def stand_in(module: nn.Module, around: Around, undo: ExitStack) -> None:
+def patch_forward(module: nn.Module, around: Around, undo: ExitStack) -> None:
     """Have `around` called in place of a module's forward, with that forward first, until `undo` is closed."""
     with _changing:
         there = vars(module).get("forward")

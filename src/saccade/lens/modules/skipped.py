@@ -9,7 +9,7 @@ SKIPPED = (
 )
 
 
-class Attended:
+class AttendingRuns:
     """A record of the modules of a model, by name.
 
     names: of the modules that attend themselves. root: name of the model.

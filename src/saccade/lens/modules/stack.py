@@ -19,8 +19,8 @@ from saccade.lens.dataflow.windows import Steps, may_cut
 from saccade.lens.modules.components import component_of, named_modules
 from saccade.lens.modules.frame import Frame
 from saccade.lens.modules.hooks import hook
-from saccade.lens.modules.skipped import Attended, reason
-from saccade.lens.shared_setting import Together
+from saccade.lens.modules.skipped import AttendingRuns, reason
+from saccade.lens.shared_setting import SharedSetting
 
 ELSEWHERE = (
     "it ran in another thread (DataParallel does that), where calls cannot be seen; run the model in the thread that "
@@ -50,10 +50,10 @@ def matches(name: str, pattern: str) -> bool:
     return bool(part) and matches(module, pattern)
 
 
-_uncompiled = Together(lambda: torch.compiler.set_stance("force_eager"))
+_uncompiled = SharedSetting(lambda: torch.compiler.set_stance("force_eager"))
 
 
-class Names:
+class ModuleStack:
     """The stack of running modules of one model, in the thread that watches.
 
     A module that appears under several names has the first of `named_modules()`. Each component counts its own runs
@@ -82,7 +82,7 @@ class Names:
         self._root = type(getattr(root, "_orig_mod", root)).__name__
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
-        self._attended = Attended(self._root)  # where attention was met, seen or missed
+        self._attended = AttendingRuns(self._root)  # where attention was met, seen or missed
 
     @property
     def counts(self) -> bool:
@@ -289,7 +289,7 @@ class Names:
         return skipped | silent | dict.fromkeys(attending, ELSEWHERE)
 
     def skipped(self) -> dict[str, set[int]]:
-        """See `Attended.skipped`."""
+        """See `AttendingRuns.skipped`."""
         return self._attended.skipped()
 
 

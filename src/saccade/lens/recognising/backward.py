@@ -6,7 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.lens.attention.current import told
+from saccade.lens.attention.call_context import edited_call
 from saccade.lens.modes import quietly
 from saccade.lens.recognising.products import UNLAID, Product
 from saccade.lens.recognising.resolve import Layout
@@ -23,7 +23,7 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
     their gradient. So dO Vᵀ is compared with the gradient that reaches the softmax (but of an edited call nothing does:
     other weights were used). v: the values of the call.
     """
-    layout, rows = product.settled.layout, rows_of(product)
+    layout, rows = product.resolved.layout, rows_of(product)
     gradient = Gradient((layout.b, layout.h, layout.n))
     if product.known.dropped:
         gradient.refuse(DROPPED)
@@ -31,8 +31,8 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
         gradient.refuse(product.more or UNLAID)
     elif out.requires_grad:
         gradient.follow(out, rows)
-        if product.settled.node is not None and told(out) is None:
-            product.settled.node.register_prehook(_comparing(gradient, layout, v))
+        if product.resolved.node is not None and edited_call(out) is None:
+            product.resolved.node.register_prehook(_comparing(gradient, layout, v))
     return gradient
 
 
@@ -45,7 +45,7 @@ def follow_within(gradient: Gradient, product: Product, v: Float[Tensor, "b g m 
     if node is None or soft is None or v is None or gradient.refused:
         return
     gradient.follow_node(node, rows_of(product))
-    soft.register_prehook(_comparing(gradient, product.settled.layout, v))
+    soft.register_prehook(_comparing(gradient, product.resolved.layout, v))
 
 
 def rows_of(product: Product) -> Callable[[Tensor], Tensor | None]:

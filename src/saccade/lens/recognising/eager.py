@@ -1,7 +1,7 @@
 """Recognise attention that is computed as separate operations, by following what becomes of q·k until it meets values.
 
 A product of two tensors may be the scores of an attention. What is done to it is followed in `Scores`; at a softmax it
-is decided, and checked, what its weights are (`settle`); when those are multiplied with values, it was an attention.
+is decided, and checked, what its weights are (`resolve`); when those are multiplied with values, it was an attention.
 Nothing that the model computes is touched: all this happens beside it, on detached tensors.
 """
 
@@ -13,14 +13,13 @@ from typing import Any
 from torch import Tensor
 
 from saccade.errors import in_one_line
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import tensors
 from saccade.lens.dataflow.parts import name_of
 from saccade.lens.modes import quietly
-from saccade.lens.recognising import patterns as spellings
-from saccade.lens.recognising import scoring, writes
+from saccade.lens.recognising import patterns, scoring, writes
 from saccade.lens.recognising.products import Product, product, unknown
-from saccade.lens.recognising.resolve import Settled, settle, unfollowed
+from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, unfollowed
 from saccade.lens.recognising.scoring import may_be_scores, version_of
 from saccade.lens.recognising.softmax_weights import LOST, Weights, after, shown_name, unfollowed_use
 from saccade.lens.recognising.steps import STEPS
@@ -30,7 +29,7 @@ from saccade.lens.recognising.tables import Tables
 class Recogniser(Tables):
     """Follows the operations of one thread.
 
-    table: what is done by which operation (`spellings`). missed: called with the reason. whence: tells where q and k
+    table: what is done by which operation (`patterns`). missed: called with the reason. origin: tells where q and k
     come from, by them, whether they have the same length, and the axis of k along which the sources lie. heads: how
     many there are where batch and heads are one axis, if that is known. beside: the context in which it computes
     (`quietly`, or `unseen`, which keeps gradients).
@@ -40,12 +39,12 @@ class Recogniser(Tables):
         self,
         table: dict[Callable, str],
         missed: Callable[[str], None],
-        whence: Callable[[Tensor, Tensor, bool, int | None], Whence],
+        origin: Callable[[Tensor, Tensor, bool, int | None], CallOrigin],
         heads: Callable[[], int | None] = lambda: None,
         beside: Callable[[], AbstractContextManager] = quietly,
     ) -> None:
         super().__init__()
-        self._table, self._missed, self._whence, self._heads, self._beside = table, missed, whence, heads, beside
+        self._table, self._missed, self._find_origin, self._heads, self._beside = table, missed, origin, heads, beside
 
     def product(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
@@ -53,10 +52,10 @@ class Recogniser(Tables):
         does = self._table.get(func)
         if does is None or does not in PRODUCTS or not self._weights.entries:
             return None
-        args_, kwargs_ = spellings.placed(args, kwargs)
-        if does == "linear" and not (spellings.of_activations(args_, kwargs_) and self._softened(args_[0])):
+        args_, kwargs_ = patterns.placed(args, kwargs)
+        if does == "linear" and not (patterns.of_activations(args_, kwargs_) and self._softened(args_[0])):
             return None
-        if (given := spellings.operands(does, args_, kwargs_)) is None:
+        if (given := patterns.operands(does, args_, kwargs_)) is None:
             return None
         a, b, of_a, of_b, made = given
         if a in self._weights:
@@ -100,8 +99,8 @@ class Recogniser(Tables):
     def _note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         does = self._table.get(func)
         if does not in (None, "where"):
-            args, kwargs = spellings.placed(args, kwargs)
-        if does == "linear" and not spellings.of_activations(args, kwargs):
+            args, kwargs = patterns.placed(args, kwargs)
+        if does == "linear" and not patterns.of_activations(args, kwargs):
             does = None
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
@@ -137,7 +136,7 @@ class Recogniser(Tables):
     # where scores, weights and calls begin
 
     def _matmul(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        if given := spellings.operands(self._table[func], args, kwargs):
+        if given := patterns.operands(self._table[func], args, kwargs):
             self._scored(func, *given[:2], out)
 
     def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
@@ -157,7 +156,7 @@ class Recogniser(Tables):
             self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale, -1)
 
     def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        parsed = spellings.einsum_of(args)
+        parsed = patterns.einsum_of(args)
         if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
             self._miss_written_out(*(parsed or ())[:2])
             self._pass("einsum", func, args, kwargs, out)
@@ -167,18 +166,18 @@ class Recogniser(Tables):
             if w in self._weights:
                 self._mixed(func, w, own, of_out, out)
                 return
-        if (lettered := spellings.roles_of(of_a, of_b, of_out)) and may_be_scores(a, b, out):
+        if (lettered := patterns.roles_of(of_a, of_b, of_out)) and may_be_scores(a, b, out):
             roles, width = lettered
             target, source = (of_out[roles.index(role)] for role in "ts")
             alike = a.shape[of_a.index(target)] == b.shape[of_b.index(source)]
-            q, k = spellings.spread(a, of_a, of_out, width), spellings.spread(b, of_b, of_out, width)
+            q, k = patterns.spread(a, of_a, of_out, width), patterns.spread(b, of_b, of_out, width)
             self._start((a, b), alike, q, k, roles, out)
 
     def _start(
         self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0,
         axis: int | None = None,
     ) -> None:  # fmt: skip
-        scores = scoring.product(q, k, roles, out, self._whence(*given, alike, axis), scale)
+        scores = scoring.product(q, k, roles, out, self._find_origin(*given, alike, axis), scale)
         if min(t.ndim for t in given) == 2 or "b" not in roles:
             scores = replace(scores, loose=True)
         merged = next((self._merged[t] for t in given if t in self._merged), None)
@@ -186,19 +185,19 @@ class Recogniser(Tables):
 
     def _softmax(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0]
-        axis = spellings.softmax_axis(args, kwargs, out.ndim)
-        settled: Settled | str
+        axis = patterns.softmax_axis(args, kwargs, out.ndim)
+        resolved: ResolvedSoftmax | str
         if isinstance(given, Tensor) and given in self._scores and axis is not None:
-            settled = settle(self._get(given), given, out, axis, self._heads())
-            if isinstance(settled, Settled):
-                settled.node = out.grad_fn
+            resolved = resolve(self._get(given), given, out, axis, self._heads())
+            if isinstance(resolved, ResolvedSoftmax):
+                resolved.node = out.grad_fn
         elif out.ndim >= 3:
-            settled = unfollowed(out)
+            resolved = unfollowed(out)
         else:  # a classifier's
             return
         if kwargs.get("out") is not None:
-            settled = f"softmax of {tuple(out.shape)} written into another tensor"
-        self._weigh(out, Weights(tuple(out.shape), axis, settled))
+            resolved = f"softmax of {tuple(out.shape)} written into another tensor"
+        self._weigh(out, Weights(tuple(out.shape), axis, resolved))
 
     def _gumbel(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0] if args else kwargs.get("logits")
@@ -207,7 +206,7 @@ class Recogniser(Tables):
             self._weigh(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
 
     def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        x, weight = spellings.two_operands(args, kwargs, "weight")
+        x, weight = patterns.two_operands(args, kwargs, "weight")
         if x.ndim == 2 and x not in self._weights:
             self._scored(func, x, weight.mT, out)
         else:
@@ -225,13 +224,13 @@ class Recogniser(Tables):
         known = self._weights[w]
         if known.axis is not None and own[known.axis] in made:
             axis, changed = made.index(own[known.axis]), known.changed or shown_name(func)
-            self._weigh(out, Weights(tuple(out.shape), axis, known.settled, changed, known.dropped, (LOST,)))
+            self._weigh(out, Weights(tuple(out.shape), axis, known.resolved, changed, known.dropped, (LOST,)))
 
     def _softened(self, x: Tensor) -> bool:
         known = self._weights.get(x)
         return known is not None and known.softmax is not None
 
-    def _met(self, func: Callable, args: tuple, kwargs: dict, given: spellings.Operands) -> list[Product] | None:
+    def _met(self, func: Callable, args: tuple, kwargs: dict, given: patterns.Operands) -> list[Product] | None:
         """Weights are multiplied with something: this is an attention if it is over their sources."""
         w, values, own, theirs, made = given
         known = self._weights[w]

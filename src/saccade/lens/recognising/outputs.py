@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saccade.lens.dataflow.origins import tensors
 from saccade.lens.dataflow.parts import JOINING, name_of
-from saccade.lens.dataflow.tensor_map import ByTensor
+from saccade.lens.dataflow.tensor_map import TensorMap
 from saccade.lens.notes import joined
 from saccade.lens.recognising.patterns import FUNCTIONS
 from saccade.lens.trace.call import Call
@@ -21,7 +21,7 @@ class Outputs:
     """Follows outputs as far as they only change their layout, and notes on their calls what ends that."""
 
     def __init__(self) -> None:
-        self._calls: ByTensor[tuple[Call, ...]] = ByTensor()  # by output, as long as it lives
+        self._calls: TensorMap[tuple[Call, ...]] = TensorMap()  # by output, as long as it lives
 
     def add(self, out: Any, calls: Iterable[Call]) -> None:
         """Calls whose output was just returned."""

@@ -17,7 +17,7 @@ def _methods(*names: str) -> set[Callable]:
     return {function for function in holders if callable(function)}
 
 
-# What is done -> its spellings. "times" and the like take a tensor and a number or another tensor.
+# What is done -> the functions that do it. "times" and the like take a tensor and a number or another tensor.
 AS_FUNCTIONS: dict[str, set[Callable]] = {
     "matmul": _methods("matmul", "bmm", "__matmul__", "mm"),
     "rmatmul": {T.__rmatmul__},

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens.notes import joined
-from saccade.lens.recognising import patterns as spellings
-from saccade.lens.recognising.resolve import Layout, Settled
+from saccade.lens.recognising import patterns
+from saccade.lens.recognising.resolve import Layout, ResolvedSoftmax
 from saccade.lens.recognising.scoring import intact
 from saccade.lens.recognising.softmax_weights import Undo, Weights, redone, undone
 
@@ -35,7 +35,7 @@ class Form:
 
     def rows(self, out: Tensor) -> Tensor | None:
         """The result, or its gradient, as (b h n c); None if that cannot be told."""
-        found = undone(spellings.spread(out, self.made, self.own, self.width), self.shape, self.undo)
+        found = undone(patterns.spread(out, self.made, self.own, self.width), self.shape, self.undo)
         if found is None:
             return None
         t = self.layout.folded(self.layout.permuted(found))
@@ -82,14 +82,14 @@ class Product:
     theirs: str
     made: str
     known: Weights
-    settled: Settled
+    resolved: ResolvedSoftmax
 
     @property
     def note(self) -> str:
         """What must be known to read its call, "" as a rule."""
         changed = self.known.changed
         applied = f"weights before {changed}, which the model applies to them" if changed else ""
-        return joined(self.settled.note, applied)
+        return joined(self.resolved.note, applied)
 
     @property
     def more(self) -> str:
@@ -98,7 +98,7 @@ class Product:
             return f"its weights are changed after the softmax, by {self.known.changed}"
         if self.kwargs.get("out") is not None:
             return "its product with values is written into another tensor"
-        if self.func in spellings.ADDING:
+        if self.func in patterns.ADDING:
             return "its product with values is added to something in the same operation"
         axes = [*zip(self.own, self.weights.shape, strict=True), *zip(self.theirs, self.values.shape, strict=True)]
         source = self.own[self.known.axis or 0]
@@ -113,19 +113,19 @@ class Product:
         if self.more or axis is None:
             return None
         width = "".join(letter for letter in self.theirs if letter in self.made and letter not in self.own)
-        return Form(self.own, self.made, width, known.shape, axis, known.undo, self.settled.layout)
+        return Form(self.own, self.made, width, known.shape, axis, known.undo, self.resolved.layout)
 
     def sources(self) -> tuple[Tensor, Tensor] | None:
         """k (b g m k) and v (b g m c) of the call; None if the values cannot be brought to its heads."""
-        layout = self.settled.layout
+        layout = self.resolved.layout
         width = "".join(letter for letter in self.theirs if letter not in self.own)
-        spread = spellings.spread(self.values, self.theirs, self.own, width)
+        spread = patterns.spread(self.values, self.theirs, self.own, width)
         if (found := undone(spread, self.known.shape, self.known.undo)) is None:
             return None
         v = layout.permuted(found)
         if any(v.shape[i] != 1 for i in range(layout.lead, v.ndim - 2)):  # other values for each target
             return None
-        k, v = self.settled.k, layout.keys(v)
+        k, v = self.resolved.k, layout.keys(v)
         g = max(k.shape[1], v.shape[1])
         k, v = (t if t.shape[1] == g else t.repeat_interleave(g // t.shape[1], dim=1) for t in (k, v))
         return k, v
@@ -134,24 +134,24 @@ class Product:
 def unknown(w: Weights, axis: int) -> str:
     """Why weights that are multiplied with values over one of their axes are no attention that is known; "" if they
     are."""
-    settled = w.settled
-    if isinstance(settled, str):
-        return settled
+    resolved = w.resolved
+    if isinstance(resolved, str):
+        return resolved
     if w.axis is None:
-        return f"what became of its softmax of {settled.shape} before it met values could not be followed"
+        return f"what became of its softmax of {resolved.shape} before it met values could not be followed"
     if w.axis != axis:
-        return f"its softmax of {settled.shape} runs over another axis than its product with values"
-    if not settled.used and (settled.stale or not intact(settled.versions)):
-        return f"what its softmax of {settled.shape} was made of was written into before its values were met"
+        return f"its softmax of {resolved.shape} runs over another axis than its product with values"
+    if not resolved.used and (resolved.stale or not intact(resolved.versions)):
+        return f"what its softmax of {resolved.shape} was made of was written into before its values were met"
     return ""
 
 
-def product(func: Callable, args: tuple, kwargs: dict, operands: spellings.Operands, known: Weights) -> Product:
+def product(func: Callable, args: tuple, kwargs: dict, operands: patterns.Operands, known: Weights) -> Product:
     """A product with its weights first among the operands. Axes of size 1 along which only the values have more are
     axes of the values."""
     weights, values, own, theirs, made = operands
     for i, letter in enumerate(own):
         if letter in theirs and weights.shape[i] == 1 < values.shape[theirs.index(letter)]:
             own = own.replace(letter, chr(ord("α") + i))
-    assert isinstance(known.settled, Settled)
-    return Product(func, args, kwargs, weights, values, own, theirs, made, known, known.settled)
+    assert isinstance(known.resolved, ResolvedSoftmax)
+    return Product(func, args, kwargs, weights, values, own, theirs, made, known, known.resolved)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from saccade.lens.attention.args import EMPTY_HANDED, TRANSFORMED, transformed, without_numbers
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.attention.args import NO_NUMBERS, TRANSFORMED, transformed, without_numbers
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
 from saccade.lens.recognising.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
 
@@ -26,7 +26,7 @@ ROUNDED = "the model rounds scores as large as {:.0f} in a dtype of few digits, 
 
 
 @dataclass(eq=False)
-class Settled:
+class ResolvedSoftmax:
     """The map of one softmax as the tensors of a call: q (b h n k), k (b g m k), mask broadcastable to (b h n m).
 
     note: "" unless the mask is the scores themselves and q and k are zeros. used: it met values. versions: of what it
@@ -37,7 +37,7 @@ class Settled:
     k: Tensor
     mask: Tensor | None
     scale: float
-    whence: Whence
+    origin: CallOrigin
     note: str
     layout: "Layout"
     shape: tuple[int, ...]
@@ -120,7 +120,7 @@ class Layout:
         return k.squeeze(2).expand(self.b, -1, self.m, -1)
 
 
-def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None) -> Settled | str:
+def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None) -> ResolvedSoftmax | str:
     """What the softmax of `given` over an axis was, of which `scores` is the record; or why it is no attention.
 
     heads: how many there are in a single lead axis, if that is known.
@@ -143,8 +143,8 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
         if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
-            return Settled(
-                q, k, mask, scores.scale, scores.whence, scores.note, layout, tuple(out.shape), scores.versions
+            return ResolvedSoftmax(
+                q, k, mask, scores.scale, scores.origin, scores.note, layout, tuple(out.shape), scores.versions
             )
     nothing = given.new_zeros(1, 1, 1, 1)
     b, h, n, m = layout.b, layout.h, layout.n, layout.m
@@ -152,7 +152,7 @@ def settle(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | N
     note = AS_SCORES.format(n=n, m=m, why=why)
     q, k = nothing.expand(b, h, n, 1), nothing.expand(b, h, m, 1)
     versions = ((given, version_of(given)),)
-    return Settled(q, k, kept, 1.0, scores.whence, note, layout, tuple(out.shape), versions)
+    return ResolvedSoftmax(q, k, kept, 1.0, scores.origin, note, layout, tuple(out.shape), versions)
 
 
 def unfollowed(out: Tensor) -> str:
@@ -160,7 +160,7 @@ def unfollowed(out: Tensor) -> str:
     if transformed():
         return TRANSFORMED
     if without_numbers(out):
-        return EMPTY_HANDED
+        return NO_NUMBERS
     if not out.numel():
         return f"it attended with no scores at all, {tuple(out.shape)}: there is no map"
     return (

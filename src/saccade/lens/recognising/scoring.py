@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from saccade.lens.attention.args import transformed, without_numbers
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
 
 REMADE = "something that it was made of was written into before its softmax"
@@ -34,7 +34,7 @@ class Scores:
     roles: str
     q: Tensor
     k: Tensor
-    whence: Whence
+    origin: CallOrigin
     scale: float = 1.0
     added: tuple[Tensor, ...] = ()
     why: str = ""
@@ -161,11 +161,11 @@ def may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     return plain and out.numel() > 0 and not transformed()
 
 
-def product(left: Tensor, right: Tensor, roles: str, out: Tensor, whence: Whence, scale: float = 1.0) -> Scores:
+def product(left: Tensor, right: Tensor, roles: str, out: Tensor, origin: CallOrigin, scale: float = 1.0) -> Scores:
     """The scores of q (axes..., width) and k (axes..., width), of size 1 where they lack an axis of `out`."""
     q, k = (t.to(out.dtype) for t in (left, right))  # the dtype that autocast computed it in
     versions = ((left, version_of(left)), (right, version_of(right)))
-    return Scores(tuple(out.shape), roles, q, k, whence, scale, versions=versions)
+    return Scores(tuple(out.shape), roles, q, k, origin, scale, versions=versions)
 
 
 def version_of(t: Tensor) -> int:
@@ -230,7 +230,7 @@ def regrouped(t: Tensor, full: Sequence[int], parts: Parts, shape: Sequence[int]
 
 
 def _in_graph(t: Tensor) -> bool:
-    """Whether a gradient may be asked of a tensor, which a number would not bring it."""
+    """Whether a tensor is part of a graph, which a number in its place would leave."""
     return t.requires_grad and torch.is_grad_enabled()
 
 

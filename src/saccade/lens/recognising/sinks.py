@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.recognising.scoring import Scores
 
 NOTE = "{n} of its {m} sources are scores put beside those of q and k: their keys are zeros here"
@@ -38,4 +38,6 @@ def beside(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict,
     others = torch.cat([torch.zeros_like(t) if part is t else part.detach() for part in parts], dim=axis)
     note = NOTE.format(n=shape[axis] - m, m=shape[axis])
     added = (*(among(term) for term in scores.added), others)
-    return replace(scores, shape=shape, k=among(scores.k), added=added, whence=Whence("cross"), note=note, loose=True)
+    return replace(
+        scores, shape=shape, k=among(scores.k), added=added, origin=CallOrigin("cross"), note=note, loose=True
+    )

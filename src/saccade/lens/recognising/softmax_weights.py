@@ -8,8 +8,8 @@ from torch import Tensor
 
 from saccade.lens.dataflow.origins import memory
 from saccade.lens.dataflow.parts import name_of
-from saccade.lens.recognising import patterns as spellings
-from saccade.lens.recognising.resolve import Settled
+from saccade.lens.recognising import patterns
+from saccade.lens.recognising.resolve import ResolvedSoftmax
 from saccade.lens.recognising.scoring import grouped, regrouped
 
 LOST = ("lost", ())
@@ -20,14 +20,14 @@ Undo = tuple[tuple[str, Sequence[int]], ...]
 class Weights:
     """The result of a softmax, or what was made of it.
 
-    axis: that of the sources, None if it is lost. settled: what the softmax was, or why that is not known. changed:
+    axis: that of the sources, None if it is lost. resolved: what the softmax was, or why that is not known. changed:
     what made other weights of them. undo: how to undo, first to last, what was done to their axes. version: of the
     tensor, to notice writes through other views of it. others: of other softmaxes that were put together with it.
     """
 
     shape: tuple[int, ...]
     axis: int | None
-    settled: Settled | str
+    resolved: ResolvedSoftmax | str
     changed: str = ""
     dropped: bool = False  # some were set to 0 at random
     undo: Undo = ()
@@ -36,16 +36,20 @@ class Weights:
     spread: bool = False  # multiplied by a tensor of more axes, as values are before a sum
 
     @property
-    def softmax(self) -> Settled | None:
+    def softmax(self) -> ResolvedSoftmax | None:
         """What the softmax was, if that is known."""
-        return self.settled if isinstance(self.settled, Settled) else None
+        return self.resolved if isinstance(self.resolved, ResolvedSoftmax) else None
 
 
 def unfollowed_use(w: Weights, does: str | None, func: Callable) -> str:
     """How weights that were made of queries and keys meet values in a way that is not followed; "" if they do not."""
-    if isinstance(w.settled, str) or w.settled.used or not (does == "other product" or (does == "total" and w.spread)):
+    if (
+        isinstance(w.resolved, str)
+        or w.resolved.used
+        or not (does == "other product" or (does == "total" and w.spread))
+    ):
         return ""
-    return f"softmax of scores {w.settled.shape}, whose product with values by {shown_name(func)} is not followed"
+    return f"softmax of scores {w.resolved.shape}, whose product with values by {shown_name(func)} is not followed"
 
 
 def after(
@@ -54,15 +58,15 @@ def after(
     """The weights t after an operation on them; None if its result is not followed."""
     shape = tuple(out.shape)
     if does == "dropout" and args[0] is t:
-        return replace(w, dropped=w.dropped or spellings.drops(func, args, kwargs))
+        return replace(w, dropped=w.dropped or patterns.drops(func, args, kwargs))
     if does == "same" and args[0] is t:
         return w
     if does == "expand" and args[0] is t and out.shape[-t.ndim :] == t.shape:
         axis = None if w.axis is None else w.axis + out.ndim - t.ndim
         return w if out.ndim == t.ndim else replace(w, shape=shape, axis=axis, undo=(LOST,))
-    if does == "reshape" or (does == "index" and spellings.only_adds_axes(args, t, out)):
+    if does == "reshape" or (does == "index" and patterns.only_adds_axes(args, t, out)):
         return replace(w, shape=shape, axis=_axis_after(w, shape), undo=(("reshape", w.shape), *w.undo))
-    if does == "permute" and (order := spellings.order_of(func, args, kwargs, t.ndim)):
+    if does == "permute" and (order := patterns.order_of(func, args, kwargs, t.ndim)):
         axis = None if w.axis is None else order.index(w.axis)
         back = [order.index(i) for i in range(len(order))]
         return replace(w, shape=shape, axis=axis, undo=(("permute", back), *w.undo))

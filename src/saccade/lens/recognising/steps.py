@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.lens.recognising import patterns as spellings
+from saccade.lens.recognising import patterns
 from saccade.lens.recognising.scoring import Scores
 from saccade.lens.recognising.sinks import beside
 
@@ -79,7 +79,7 @@ def _reshape(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dic
 
 def _index(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
     """Followed where it only adds or drops axes of size 1: x[None], x[..., None]."""
-    return scores.reshaped(out.shape) if spellings.only_adds_axes(args, t, out) else None
+    return scores.reshaped(out.shape) if patterns.only_adds_axes(args, t, out) else None
 
 
 def _expand(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
@@ -87,7 +87,7 @@ def _expand(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict
 
 
 def _permute(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
-    order = spellings.order_of(func, args, kwargs, t.ndim)
+    order = patterns.order_of(func, args, kwargs, t.ndim)
     return None if order is None else scores.permuted(order)
 
 
@@ -100,7 +100,7 @@ STEPS: dict[str | None, Step] = {
 
 def _other(t: Tensor, args: tuple, kwargs: dict, commutes: bool = True) -> Tensor | float | None:
     """What the scores are combined with; None if that is not a number or a tensor of numbers on their device."""
-    a, b = spellings.two_operands(args, kwargs, "input", "self", "other")
+    a, b = patterns.two_operands(args, kwargs, "input", "self", "other")
     if not (a is t or (commutes and b is t)):
         return None
     other = b if a is t else a

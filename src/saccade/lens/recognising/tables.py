@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from saccade.lens.dataflow.origins import memory, tensors
-from saccade.lens.dataflow.tensor_map import ByTensor
-from saccade.lens.recognising.resolve import Settled
+from saccade.lens.dataflow.tensor_map import TensorMap
+from saccade.lens.recognising.resolve import ResolvedSoftmax
 from saccade.lens.recognising.scoring import REMADE, Scores, version_of
 from saccade.lens.recognising.softmax_weights import Weights
 
@@ -17,10 +17,10 @@ class Tables:
     """Scores, weights, and what tells how their axes came about."""
 
     def __init__(self) -> None:
-        self._scores: ByTensor[tuple[Scores, int]] = ByTensor()  # and the version of the tensor then
-        self._weights: ByTensor[Weights] = ByTensor()
-        self._merged: ByTensor[tuple[int, int]] = ByTensor()  # (batch, heads) that its third last axis is made of
-        self._noise: ByTensor[int] = ByTensor()  # 1 if it is what a dropout multiplies with
+        self._scores: TensorMap[tuple[Scores, int]] = TensorMap()  # and the version of the tensor then
+        self._weights: TensorMap[Weights] = TensorMap()
+        self._merged: TensorMap[tuple[int, int]] = TensorMap()  # (batch, heads) that its third last axis is made of
+        self._noise: TensorMap[int] = TensorMap()  # 1 if it is what a dropout multiplies with
 
     def _surely_scores(self, t: Tensor) -> bool:
         return t in self._scores and not self._scores[t][0].loose
@@ -50,13 +50,13 @@ class Tables:
         for other, w in list(self._weights.items()):
             if other is not out and memory(other) == place:
                 self._weigh(other, replace(w, changed=w.changed or "a write into them"))
-            if isinstance(w.settled, Settled) and not w.settled.used and w.settled.made_of(place):
-                w.settled.stale = True
+            if isinstance(w.resolved, ResolvedSoftmax) and not w.resolved.used and w.resolved.made_of(place):
+                w.resolved.stale = True
 
     def _others(self, t: Tensor, args: tuple, kwargs: dict) -> tuple[Weights, ...]:
         """Weights of other softmaxes that are put together with the weights t."""
         every = [self._weights[other] for other in tensors(args, kwargs) if other in self._weights]
-        return tuple(w for w in every if w.settled is not self._weights[t].settled)
+        return tuple(w for w in every if w.resolved is not self._weights[t].resolved)
 
     def _weigh(self, t: Tensor, w: Weights) -> None:
         self._weights[t] = replace(w, version=version_of(t))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from saccade.lens.attention.args import Asked
-from saccade.lens.attention.current import told
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.attention.args import AttentionArgs
+from saccade.lens.attention.call_context import edited_call
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.modes import quietly
 from saccade.lens.notes import joined
 from saccade.lens.recognising.products import UNLAID_VALUES, Product
@@ -14,25 +14,25 @@ from saccade.lens.recognising.resolve import SCORES
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class UnfusedCall:
     """q, k, mask and scale of a call, its values if they are known, what must be known to read it, and where it comes
     from."""
 
-    asked: Asked
+    arguments: AttentionArgs
     v: Tensor | None
     note: str
-    whence: Whence
+    origin: CallOrigin
 
 
-def made_of(product: Product, out: Tensor, values: bool) -> Made:
+def unfused_call(product: Product, out: Tensor, values: bool) -> UnfusedCall:
     """The call of a product, or what an edit below made of it. values: whether they are wanted."""
-    settled, edited = product.settled, told(out)
+    resolved, edited = product.resolved, edited_call(out)
     if edited is not None:
-        whence = Whence("cross") if edited.borrowed else settled.whence
-        return Made(edited, edited.v, SCORES if edited.scores else "", whence)
+        origin = CallOrigin("cross") if edited.borrowed else resolved.origin
+        return UnfusedCall(edited, edited.v, SCORES if edited.scores else "", origin)
     with quietly():
         sources = product.sources() if values else None
     notes = [product.note, f"values not kept: {UNLAID_VALUES}" if values and sources is None else ""]
-    k, v = sources or (settled.k, None)
-    asked = Asked(settled.q, k, k, settled.mask, settled.scale)
-    return Made(asked, v, joined(*notes), settled.whence)
+    k, v = sources or (resolved.k, None)
+    arguments = AttentionArgs(resolved.q, k, k, resolved.mask, resolved.scale)
+    return UnfusedCall(arguments, v, joined(*notes), resolved.origin)

@@ -21,7 +21,7 @@ from saccade.lens.shared_setting import exactly
 from saccade.lens.trace.blocks import Block, block_of
 from saccade.lens.trace.gradients import Gradient
 from saccade.lens.trace.row_sums import row_sum
-from saccade.lens.trace.saved_tensor import Kept, keep
+from saccade.lens.trace.saved_tensor import SavedTensor, save_tensors
 from saccade.lens.trace.views import Distance, Entropy, Mixed, View
 
 TILE = 128  # target rows at most in a tile
@@ -75,9 +75,11 @@ class Call:
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         given = [t for t in (q, k, v) if t is not None]
-        self._q, self._k, *values = [Kept(t, graph=True) for t in given] if differentiable else keep(*given)
+        self._q, self._k, *values = (
+            [SavedTensor(t, graph=True) for t in given] if differentiable else save_tensors(*given)
+        )
         self._v = values[0] if values else None
-        self._mask = None if mask is None else Kept(mask, graph=differentiable)
+        self._mask = None if mask is None else SavedTensor(mask, graph=differentiable)
         self._lse = None if lse is None or differentiable else lse.detach()  # the kernel's is not in the graph
         self._graph = differentiable
         self._norm: tuple[Tensor, Tensor | None] | None = None

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.lens.attention.kernels import KernelRecorder, Seen
+from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.modes import quietly
 
 
@@ -22,11 +22,11 @@ def row_sum(
     output if it is given the keys as queries, the queries as keys, and the bracket as its mask. share: 0 or more, for
     each picture at least one of them more. None if no kernel that returns it took the call.
     """
-    seen: list[Seen] = []
+    kernels: list[KernelCall] = []
     k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
-    with quietly(), torch.autocast(q.device.type, enabled=False), KernelRecorder(seen.append):
+    with quietly(), torch.autocast(q.device.type, enabled=False), KernelRecorder(kernels.append):
         bias = share.log()[:, None] - lse
         F.scaled_dot_product_attention(k, q, q, attn_mask=bias[:, :, None], scale=scale)
-    if len(seen) != 1 or seen[0].lse is None:
+    if len(kernels) != 1 or kernels[0].lse is None:
         return None
-    return seen[0].lse.exp()
+    return kernels[0].lse.exp()

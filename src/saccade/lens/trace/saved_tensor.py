@@ -6,13 +6,13 @@ from torch import Tensor
 from saccade.errors import SaccadeError
 
 
-class Kept:
+class SavedTensor:
     """A detached tensor that notices if somebody has written into it since it was kept.
 
     Queries and keys are fresh activations that hardly any model writes into afterwards; the exception is a cache of
-    keys that the next step overwrites, which `keep` knows by its having been written into before. Nothing else is
-    copied for fear of it: the version that PyTorch counts for each tensor is remembered, and compared when the tensor
-    is used. Tensors made in inference mode have no version to compare: they are copied.
+    keys that the next step overwrites, which `save_tensors` recognises by its earlier writes. Nothing else is copied as
+    a precaution: the version that PyTorch counts for each tensor is remembered, and compared when the tensor is used.
+    Tensors made in inference mode have no version to compare: they are copied.
     """
 
     def __init__(self, tensor: Tensor, graph: bool = False) -> None:
@@ -36,7 +36,7 @@ class Kept:
         return self._tensor
 
 
-def keep(*tensors: Tensor) -> list[Kept]:
+def save_tensors(*tensors: Tensor) -> list[SavedTensor]:
     """Keep the tensors of one attention call, copying only those that must be.
 
     A view of a larger storage (one projection for q, k and v, of which v is not wanted) would hold all of that
@@ -53,5 +53,5 @@ def keep(*tensors: Tensor) -> list[Kept]:
         larger = storage.nbytes() > wanted[storage.data_ptr()]
         copy = not tensor.is_inference() and (larger or tensor._version > 0)
         with torch.no_grad():
-            kept.append(Kept(tensor.clone() if copy else tensor))
+            kept.append(SavedTensor(tensor.clone() if copy else tensor))
     return kept

@@ -15,7 +15,7 @@ from saccade.lens.indices import index_of
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace import storage
 from saccade.lens.trace.call import Call
-from saccade.lens.watching.sibling_calls import check_apart
+from saccade.lens.watching.sibling_calls import check_no_siblings
 from saccade.lens.watching.stream import Stream
 
 
@@ -147,7 +147,7 @@ class Trace(Sequence[Call]):
             return relevance.relevance(layers, [], first_row("relevance", token, layers[0]))
         encoder, decoder = relevance.parts(self._calls)
         self._check_whole("relevance", self._calls)
-        check_apart("relevance", self._calls)
+        check_no_siblings("relevance", self._calls)
         return relevance.relevance(encoder, decoder, first_row("relevance", token, decoder[0]))
 
     def words(
@@ -241,7 +241,7 @@ class Trace(Sequence[Call]):
                 "Watch one pass at a time, or choose one such as trace.runs(0)."
             )
         self._check_whole(what, layers)
-        check_apart(what, layers)
+        check_no_siblings(what, layers)
         if wide := next((call for call in layers if call.kind == "channels"), None):
             raise SaccadeError(f"{what} needs attention between tokens; of {wide!r} {wide.note}")
         cached = next((call for call in layers if call.shape[2] != call.shape[3]), None)

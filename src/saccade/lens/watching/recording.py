@@ -4,19 +4,19 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from saccade.lens.attention.args import Asked, as_seen, not_plain, packed, unpacked
+from saccade.lens.attention.args import AttentionArgs, as_kernel_saw, not_plain, packed, unpacked
 from saccade.lens.attention.heads import CHANNELS, over_channels, with_heads
-from saccade.lens.attention.kernels import Seen
+from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
-from saccade.lens.dataflow.call_origin import Whence, whence_of
+from saccade.lens.dataflow.call_origin import CallOrigin, find_origin
 from saccade.lens.modules.frame import Frame
-from saccade.lens.modules.stack import OUTSIDE, Names, heads_of, in_backward
+from saccade.lens.modules.stack import OUTSIDE, ModuleStack, heads_of, in_backward
 from saccade.lens.notes import joined
 from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import DROPPED, Gradient
 from saccade.lens.trace.trace import Trace
-from saccade.lens.watching.sibling_calls import Beside, View
+from saccade.lens.watching.sibling_calls import SiblingCalls, View
 from saccade.lens.watching.stream import Stream
 
 NO_GRAPH = (
@@ -32,7 +32,9 @@ class Recording:
     gives (batch, heads) of a tensor in which they are one axis.
     """
 
-    def __init__(self, names: Names, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool) -> None:
+    def __init__(
+        self, names: ModuleStack, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool
+    ) -> None:
         """graph: calls stay in the graph that the model builds."""
         self._names, self._trace, self._values, self._gradients, self._stream = names, trace, values, gradients, stream
         self._graph = graph
@@ -47,48 +49,49 @@ class Recording:
             self._names.meet()
             self._trace.missed.setdefault(self._names.stack[-1].name, why)
 
-    def whence(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> Whence:
-        """Where tensors that are multiplied with one another come from; see `whence_of`."""
-        return whence_of(self._names, self.given, q, k, alike, axis)
+    def origin(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> CallOrigin:
+        """Where tensors that are multiplied with one another come from; see `find_origin`."""
+        return find_origin(self._names, self.given, q, k, alike, axis)
 
     def record(
         self,
-        asked: Asked,
-        seen: Seen | None,
-        given: Asked | None = None,
-        whence: Whence | None = None,
+        arguments: AttentionArgs,
+        kernel: KernelCall | None,
+        original: AttentionArgs | None = None,
+        origin: CallOrigin | None = None,
         merged: tuple[int, int] | None = None,
     ) -> Gradient | None:
-        """Add what was asked for and, where a fused kernel took it, what that saw. Returns what waits for the gradient
-        of its output, if that was asked for.
+        """Add a call by its arguments and, where a fused kernel computed it, those of the kernel. Returns what waits
+        for the gradient of its output, if gradients are kept.
 
-        given: what the model asked for, if an edit may have rewritten it; the kind of the call goes by that. whence:
-        where its q and k came from, if that is known already. merged: (batch, heads), where these are one axis of q.
+        original: the model's own arguments, where an edit may have rewritten them; they decide the kind of the call.
+        origin: where its q and k come from, if that is known already. merged: (batch, heads), where these are one axis
+        of q.
         """
-        if why := not_plain(asked):
+        if why := not_plain(arguments):
             self.miss(why)
         elif self._counts():
-            q, k = (given or asked).q, (given or asked).k
-            found = whence or self.whence(q, k, q.shape[-2] == k.shape[-2])
-            found = Whence("cross") if asked.borrowed else found
-            lse = None if seen is None else seen.lse
+            q, k = (original or arguments).q, (original or arguments).k
+            found = origin or self.origin(q, k, q.shape[-2] == k.shape[-2])
+            found = CallOrigin("cross") if arguments.borrowed else found
+            lse = None if kernel is None else kernel.lse
             frame = self._names.stack[-1]
-            laid, _, unknown = with_heads(asked, heads_of(frame.module), merged, frame.inputs)
-            if laid is not asked:
-                asked, seen, lse = laid, None, None  # no fused kernel takes three axes or five
-            targets, keys, values, mask = as_seen(asked, None if self._graph else seen)
+            laid, _, unknown = with_heads(arguments, heads_of(frame.module), merged, frame.inputs)
+            if laid is not arguments:
+                arguments, kernel, lse = laid, None, None  # no fused kernel takes three axes or five
+            targets, keys, values, mask = as_kernel_saw(arguments, None if self._graph else kernel)
             if packed(frame.module, frame.inputs, q, k) and not self._gradients:
                 targets, lse, mask = unpacked(targets, lse, mask)
-                found = Whence("self" if keys.shape[2] == 1 else "cross")
-            note = SCORES if asked.scores else unknown
-            call = self.add(targets, keys, values, mask, asked.scale, found, note, lse, asked.causal)
+                found = CallOrigin("self" if keys.shape[2] == 1 else "cross")
+            note = SCORES if arguments.scores else unknown
+            call = self.add(targets, keys, values, mask, arguments.scale, found, note, lse, arguments.causal)
             if call is not None and self._gradients:
-                call.gradient = Gradient(call.shape[:3], DROPPED if asked.dropout else "")
+                call.gradient = Gradient(call.shape[:3], DROPPED if arguments.dropout else "")
                 return call.gradient
         return None
 
     def add(
-        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, whence: Whence,
+        self, q: Tensor, k: Tensor, v: Tensor | None, mask: Tensor | None, scale: float | None, origin: CallOrigin,
         note: str = "", lse: Tensor | None = None, causal: bool = False,
     ) -> Call | None:  # fmt: skip
         """Add a call of the running module to the trace. Returns it if it is kept."""
@@ -103,23 +106,23 @@ class Recording:
             return None
         if self._graph and not (q.requires_grad or k.requires_grad):
             note = joined(note, NO_GRAPH)
-        kind = "joint" if whence.parts else whence.kind
+        kind = "joint" if origin.parts else origin.kind
         if kind == "self" and over_channels(q, k, frame.inputs):
             kind, note = "channels", joined(note, CHANNELS)
         if (processes := processes_of(frame.module)) > 1:
             note = joined(note, PART.format(q.shape[1], processes))
         kept = v if self._values else None
         call = Call(
-            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, whence.parts,
+            name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, origin.parts,
             self._graph,
         )  # fmt: skip
-        call.lay(whence.steps)
-        call.source_parts, call.tokens_before = whence.sources, max(whence.before, call.shape[2])
-        given = View.of(q), View.of(k), whence.source
+        call.lay(origin.steps)
+        call.source_parts, call.tokens_before = origin.sources, max(origin.before, call.shape[2])
+        given = View.of(q), View.of(k), origin.source
         if frame.beside is None or not frame.beside.takes(call, *given):
             self._finish(frame)
             merged = None if q._base is None else self.merged(q._base)
-            frame.beside = Beside([call], [given[0]], [given[1]], [given[2]], merged)
+            frame.beside = SiblingCalls([call], [given[0]], [given[1]], [given[2]], merged)
         if self._stream.views is not None:
             return None
         self._trace.append(call)
@@ -144,7 +147,7 @@ class Recording:
             self._trace.replace(calls, found)
 
     def _counts(self) -> bool:
-        """The same as `Names.counts`; what is not the model's own is noted."""
+        """The same as `ModuleStack.counts`; what is not the model's own is noted."""
         if not self._names.stack and not in_backward():
             self._trace.missed.setdefault("(outside)", OUTSIDE.format("watch"))
         return self._names.counts

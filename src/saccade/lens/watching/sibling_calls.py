@@ -55,7 +55,7 @@ def _consecutive(views: Sequence[View], axis: int) -> bool:
 
 
 @dataclass
-class Beside:
+class SiblingCalls:
     """Consecutive calls of one module side by side.
 
     queries, keys: where their tensors lie. sources: for each the name of the argument that its keys come from, "" if
@@ -139,7 +139,7 @@ class Beside:
         return whole
 
 
-def check_apart(what: str, calls: Sequence[Call]) -> None:
+def check_no_siblings(what: str, calls: Sequence[Call]) -> None:
     """Raise SaccadeError if several of the calls were made side by side and are different attentions."""
     first: dict[tuple[str, int], str] = {}
     for call in calls:

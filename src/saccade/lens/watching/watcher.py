@@ -11,26 +11,25 @@ from torch import Tensor, nn
 
 from saccade.errors import GraphError, SaccadeError, some_of
 from saccade.lens.attention.args import (
-    ASKED,
+    ATTENTION_FUNCTIONS,
     TRANSFORMED,
-    Asked,
+    AttentionArgs,
     mapped,
     other_attention,
 )  # fmt: skip
-from saccade.lens.attention.current import Passing, passing, under_way
-from saccade.lens.attention.kernels import KernelRecorder, Seen
-from saccade.lens.dataflow.call_origin import Whence
+from saccade.lens.attention.call_context import CallContext, call_context, current_call
+from saccade.lens.attention.kernels import KernelCall, KernelRecorder
+from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.editing.separate import separate
 from saccade.lens.modes import Mode, inside, quietly, unseen, without
-from saccade.lens.modules.patch_forward import stand_in
-from saccade.lens.modules.stack import SCRIPTED, SEPARATE, Names
-from saccade.lens.recognising import flex, fused
-from saccade.lens.recognising import patterns as spellings
+from saccade.lens.modules.patch_forward import patch_forward
+from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
+from saccade.lens.recognising import flex, fused, patterns
 from saccade.lens.recognising.backward import follow_within, gradient_of, rows_of
 from saccade.lens.recognising.eager import Recogniser, not_followed
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
-from saccade.lens.recognising.unfused_call import Made, made_of
+from saccade.lens.recognising.unfused_call import UnfusedCall, unfused_call
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import Gradient
 from saccade.lens.trace.trace import Trace
@@ -38,7 +37,15 @@ from saccade.lens.watching.recording import Recording
 from saccade.lens.watching.stream import Stream
 
 BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
-TOLD = {torch.Size, torch.dtype, torch.device, bool, int, float, str}  # what functions tell of a tensor
+METADATA_TYPES = {
+    torch.Size,
+    torch.dtype,
+    torch.device,
+    bool,
+    int,
+    float,
+    str,
+}  # results of functions that look at a tensor's metadata
 
 
 class Watcher(Mode):
@@ -52,11 +59,11 @@ class Watcher(Mode):
         self.trace, self.values, self.gradients, self._graph = trace, values, gradients, graph
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
         self._within: list[Callable[[Any], None]] = []
-        self.names = Names(components, lambda: self.here)
+        self.names = ModuleStack(components, lambda: self.here)
         self._recording = Recording(self.names, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
         beside = unseen if graph else quietly
-        self._eager = Recogniser(spellings.FUNCTIONS, self._miss, self._recording.whence, beside=beside)
+        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, self._recording.origin, beside=beside)
         self._recording.merged = self._eager.merged
         self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
         self._outputs = Outputs()
@@ -74,7 +81,7 @@ class Watcher(Mode):
         kwargs = kwargs or {}
         if id(self) not in inside.get():  # `here`, without a call for every function
             return func(*args, **kwargs)
-        if func in ASKED:
+        if func in ATTENTION_FUNCTIONS:
             return self._attention(func, args, kwargs)
         if func is separate:
             return self._separate(*args)
@@ -83,9 +90,9 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) in TOLD:
+        if type(out) in METADATA_TYPES:
             return out
-        made: list[tuple[Product, Made]] = []
+        made: list[tuple[Product, UnfusedCall]] = []
         try:
             self.names.note(func, args, kwargs, out)
             made = self._made(self._eager, func, args, kwargs, out)
@@ -108,18 +115,26 @@ class Watcher(Mode):
 
     def _made(
         self, recogniser: Recogniser, func: Callable, args: tuple, kwargs: dict, out: Any
-    ) -> list[tuple[Product, Made]]:
+    ) -> list[tuple[Product, UnfusedCall]]:
         """The calls that an operation makes of separate operations, those of weights that were met before left out."""
         products = recogniser.follow(func, args, kwargs, out)
-        return [(each, made_of(each, out, self.values)) for each in products if not each.settled.used]
+        return [(each, unfused_call(each, out, self.values)) for each in products if not each.resolved.used]
 
-    def _add_made(self, made: list[tuple[Product, Made]], out: Any, below: bool = False) -> list[Call]:
+    def _add_made(self, made: list[tuple[Product, UnfusedCall]], out: Any, below: bool = False) -> list[Call]:
         added = []
         for product, call in made:
-            product.settled.used = True
-            asked = call.asked
+            product.resolved.used = True
+            arguments = call.arguments
             new = self._recording.add(
-                asked.q, asked.k, call.v, asked.mask, asked.scale, call.whence, call.note, None, asked.causal
+                arguments.q,
+                arguments.k,
+                call.v,
+                arguments.mask,
+                arguments.scale,
+                call.origin,
+                call.note,
+                None,
+                arguments.causal,
             )
             added += [new] if new is not None else []
             if new is not None and self.gradients:
@@ -129,23 +144,25 @@ class Watcher(Mode):
         return added
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
-        kernels: list[Seen] = []
-        with KernelRecorder(kernels.append), passing(ASKED[func](*args, **kwargs)) as call:
+        kernels: list[KernelCall] = []
+        with KernelRecorder(kernels.append), call_context(ATTENTION_FUNCTIONS[func](*args, **kwargs)) as call:
             out = func(*args, **kwargs)
         gradient = self._recorded(call, kernels, out)
         if gradient is not None:
             gradient.follow(out)
         own = self.names.stack[-1].own if self.names.stack else None
         for origins in (*self.names.following, *([own] if own else [])):
-            origins.attention(call.first.q, out)
+            origins.attention(call.original.q, out)
         return out
 
-    def _recorded(self, call: Passing, kernels: list[Seen], out: Any, whence: Whence | None = None) -> Gradient | None:
+    def _recorded(
+        self, call: CallContext, kernels: list[KernelCall], out: Any, origin: CallOrigin | None = None
+    ) -> Gradient | None:
         """Record a call that is done and follow its output. Returns what `Recording.record` does."""
         before = len(self.trace)
-        seen, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.first.q)
+        kernel, merged = kernels[0] if len(kernels) == 1 else None, self._eager.merged(call.original.q)
         try:
-            gradient = self._recording.record(call.last, seen, call.first, whence, merged)
+            gradient = self._recording.record(call.edited, kernel, call.original, origin, merged)
         except SaccadeError:
             raise
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
@@ -187,14 +204,14 @@ class Watcher(Mode):
             self._miss(found)
         else:
             (q, k), tensors = flex.of(args, kwargs), found[0]
-            self._recording.add(*tensors, self._recording.whence(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
+            self._recording.add(*tensors, self._recording.origin(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
         """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
-        recogniser = Recogniser(spellings.KERNELS, self._miss, self._recording.whence, heads)
+        recogniser = Recogniser(patterns.KERNELS, self._miss, self._recording.origin, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
-            made: list[tuple[Product, Made]] = []
+            made: list[tuple[Product, UnfusedCall]] = []
             try:
                 if func in fused.WHOLE:
                     self._fused(func, args, kwargs, out)
@@ -213,8 +230,8 @@ class Watcher(Mode):
         if isinstance(found, str):
             self._miss(found)
         else:
-            whence = Whence("self" if found.self_attention else "cross")
-            self._recording.add(found.q, found.k, found.v, found.allowed, None, whence)
+            origin = CallOrigin("self" if found.self_attention else "cross")
+            self._recording.add(found.q, found.k, found.v, found.allowed, None, origin)
 
     def _wrap(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode.
@@ -248,13 +265,13 @@ class Watcher(Mode):
                 self._within.clear()
                 self.names.leave(module, out)
 
-        stand_in(module, watched, undo)
+        patch_forward(module, watched, undo)
 
-    def _kernel(self, seen: Seen) -> None:
-        if call := under_way():  # an edit made it
-            gradient = self._recording.record(call.last, seen, call.first)
+    def _kernel(self, kernel: KernelCall) -> None:
+        if call := current_call():  # an edit made it
+            gradient = self._recording.record(call.edited, kernel, call.original)
         else:
-            gradient = self._recording.record(Asked.of(seen), seen)
+            gradient = self._recording.record(AttentionArgs.of_kernel(kernel), kernel)
         if gradient is not None:
             self._within.append(gradient.follow_within)
 
@@ -263,19 +280,19 @@ class Watcher(Mode):
         module = self.names.stack[-1].module if self.names.stack else None
         return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
 
-    def _separate(self, asked: Asked, product: Product, like: Tensor) -> Tensor:
+    def _separate(self, arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
         """Attention of separate operations, of which an edit above made a call."""
-        kernels: list[Seen] = []
-        with KernelRecorder(kernels.append), passing(asked) as call:
-            out = separate(asked, product, like)
+        kernels: list[KernelCall] = []
+        with KernelRecorder(kernels.append), call_context(arguments) as call:
+            out = separate(arguments, product, like)
         known = self._eager.weights(product.weights)
-        settled = None if known is None else known.softmax
-        if settled is None or not settled.used:
-            gradient = self._recorded(call, kernels, out, None if settled is None else settled.whence)
+        resolved = None if known is None else known.softmax
+        if resolved is None or not resolved.used:
+            gradient = self._recorded(call, kernels, out, None if resolved is None else resolved.origin)
             if gradient is not None:
                 gradient.follow(out, rows_of(product))
-        if settled is not None:
-            settled.used = True
+        if resolved is not None:
+            resolved.used = True
         try:
             self.names.note(product.func, product.args, product.kwargs, out)
         except Exception as error:
