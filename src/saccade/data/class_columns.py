@@ -6,7 +6,7 @@ with a single 1 in every row.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +38,10 @@ EXPECTED = (
 TRIED = 200  # rows that are looked up to find the column of files
 
 
+class UnknownColumns(DataError):
+    """A table names pictures, and which of its columns is their class is not certain."""
+
+
 @dataclass(frozen=True)
 class Labels:
     """Where a table holds classes. columns: their places. of: the class of a row; raises DataError, without the name of
@@ -50,7 +54,7 @@ class Labels:
 
 def file_column(table: Table, index: PictureIndex, folder: str, role: str | None) -> int | None:
     """The column most of whose values name pictures. Of several, names with suffix go before numbers, then known
-    headings. Raises DataError, without the name of the table, if several are left that name different pictures."""
+    headings. Raises UnknownColumns, without the name of the table, if several are left that name different pictures."""
     width = len(table.columns)
     rows = [values for _, values in table.rows[:: max(1, len(table.rows) // TRIED)] if len(values) == width]
     columns = [i for i in range(min(width, 64)) if _plain(table.columns[i]) not in LABEL_COLUMNS]
@@ -60,7 +64,7 @@ def file_column(table: Table, index: PictureIndex, folder: str, role: str | None
     found = [i for i in found if _plain(table.columns[i]) in FILE_COLUMNS] or found
     if len({tuple(named[i]) for i in found}) > 1:
         headings = some_of(escape(table.columns[i] or f"column {i + 1}") for i in found)
-        raise DataError(f"names pictures in several columns ({headings}); {EXPECTED}")
+        raise UnknownColumns(f"names pictures in several columns ({headings}); {EXPECTED}")
     return found[0] if found else None
 
 
@@ -100,18 +104,22 @@ def _marked_split(column: int, role: str, others: str, row: Sequence[object]) ->
 def label_columns(table: Table, file: int, display: str, certain: bool = False) -> Labels:
     """Where the classes are. certain: whether different values in a single column are classes, too.
 
-    Raises DataError, naming the table, if that is not certain."""
+    Raises UnknownColumns, naming the table, if that is not certain."""
     columns, others = table.columns, [i for i in range(len(table.columns)) if i != file]
-    fault = f"{display} has the columns {', '.join(map(escape, columns[:12]))}"
+    named = any(columns) or len(columns) == 2
+    which = (
+        f"the columns {', '.join(map(escape, columns[:12]))}" if named else f"{len(columns)} columns without headings"
+    )
+    fault = f"{display} has {which}"
     if any(OBJECT_COLUMNS.fullmatch(column.strip()) for column in columns):
-        raise DataError(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
+        raise UnknownColumns(f"{fault}: it holds objects in pictures, not classes of pictures; {EXPECTED}")
     known = _same(table, [i for i in others if _plain(columns[i]) in LABEL_COLUMNS])
     if len(known) == 1:
         return _in_column(table, known[0])
     if known:
-        raise DataError(f"{fault}: several columns may hold the class; {EXPECTED}")
+        raise UnknownColumns(f"{fault}: several columns may hold the class; {EXPECTED}")
     if any(_plain(column) in TEXT_COLUMNS for column in columns):
-        raise DataError(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
+        raise UnknownColumns(f"{fault}: it holds texts, not classes of pictures; {EXPECTED}")
     rest = [i for i in others if _plain(columns[i]) not in SPLIT_COLUMNS]
     if len(rest) > 1 and _one_hot(table, rest):
         return Labels(
@@ -122,7 +130,28 @@ def label_columns(table: Table, file: int, display: str, certain: bool = False) 
         if 2 * len(set(values)) <= len(values) or (certain and not any(len(value.split()) > 1 for value in values)):
             heading = columns[rest[0]]
             return _in_column(table, rest[0], f"classes are the column '{escape(heading)}'" if heading else "")
-    raise DataError(f"{fault}: none is known to hold the class; {EXPECTED}")
+    raise UnknownColumns(f"{fault}: none is known to hold the class; {EXPECTED}")
+
+
+def known_classes(table: Table, file: int, classes: Container[str]) -> Labels | None:
+    """The only column whose values are those classes, alone or among numbers, as those
+    of boxes (Kaggle's ImageNet)."""
+
+    def label(column: int, values: Sequence[object]) -> str:
+        words = {word for word in str(values[column]).split() if not re.fullmatch(r"[\d.-]+", word)}
+        named = {str(values[column]).strip()} if str(values[column]).strip() in classes else words
+        if len(named) != 1 or next(iter(named)) not in classes:
+            raise DataError(f"has the class {escape(values[column])}, which is not one of the training split")
+        return next(iter(named))
+
+    def holds(column: int) -> bool:
+        try:
+            return all(label(column, values) for _, values in table.rows if len(values) == len(table.columns))
+        except DataError:
+            return False
+
+    found = [i for i in range(len(table.columns)) if i != file and table.rows and holds(i)]
+    return Labels(found, partial(label, found[0])) if len(found) == 1 else None
 
 
 def _in_column(table: Table, column: int, how: str = "") -> Labels:

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from saccade.data.files import count_suffixes, escape, is_picture, natural_key
 from saccade.data.split_names import folder_kind, sibling_roles
@@ -62,10 +63,14 @@ class Tree:
         return folder
 
 
+class SplitTable(Protocol):
+    def read(self) -> ClassPart: ...
+
+
 @dataclass
 class ClassFolders:
     """A set in class folders. folders: split -> its folder, or, with `inner`, the names of the folders of the split
-    inside those of the classes; empty for a set without splits."""
+    inside those of the classes; empty for a set without splits. tables: splits whose classes are in a table."""
 
     store: Store
     root: str
@@ -73,6 +78,7 @@ class ClassFolders:
     inner: bool = False
     notes: list[str] = field(default_factory=list)
     format: str = "class folders"
+    tables: dict[str, SplitTable] = field(default_factory=dict)
 
     @property
     def splits(self) -> list[str]:
@@ -80,6 +86,8 @@ class ClassFolders:
 
     def read(self, split: str | None = None) -> ClassPart:
         """A split, or the whole set. Raises DataError for folders that are not those of classes."""
+        if split in self.tables:
+            return self.tables[split].read()
         tree = Tree(self.store)
         top, inner = self.root, self.folders[split] if split and self.inner else None
         if split and not self.inner:

@@ -2,15 +2,16 @@
 
 import copy
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from saccade.data import class_folders, class_tables
+from saccade.data import class_folders, class_lists, class_tables
 from saccade.data.class_columns import EXPECTED
-from saccade.data.class_folders import ClassFolders, ClassPart
+from saccade.data.class_folders import ClassFolders, ClassPart, Tree
 from saccade.data.class_plausibility import check_classes
 from saccade.data.class_tables import ClassTables
 from saccade.data.dataset import check_on_error, depth_notes
@@ -170,18 +171,31 @@ def find_classes(source: str | os.PathLike[str] | Store) -> ClassLayout:
         return table
     if len(part.by_class) < 2 and faults:
         raise _no_classes("; ".join([f"{part.label} has one class folder only", *faults]), store)
-    if table is not None:
+    _classes_in_tables(store, layout, part)
+    if table is not None and not layout.tables:
         names = _compare(part, table)
-        if table.splits and not layout.splits:
+        if names is None:
+            return table
+        if len(splits_by_role(table.splits)) > len(splits_by_role(layout.splits)):
             table.rename(names)
             return table
         layout.notes.append(f"classes are those of the folders; {some_of(map(escape, table.files))} agrees")
-    elif not layout.splits and (lists := class_tables.find_lists(store, part)) is not None:
+    elif not layout.splits and (lists := class_lists.find_lists(store, part)) is not None:
         return lists
     check_classes(store, part)
     if others := recognise(store):
         layout.notes.append(f"not read for classes: {describe(others)}")
     return layout
+
+
+def _classes_in_tables(store: Store, layout: ClassFolders, part: ClassPart) -> None:
+    """For splits without class folders, tables of the first split's classes (`val` of Tiny ImageNet)."""
+    for split, names in layout.folders.items():
+        folder = join(layout.root, names[0])
+        if layout.inner or set(Tree(store).below(folder)) & set(part.by_class):
+            continue
+        if (table := class_tables.find_for_split(store, folder, part.by_class)) is not None:
+            layout.tables[split] = table
 
 
 def _no_classes(problem: str, store: Store) -> DataError:
@@ -190,8 +204,9 @@ def _no_classes(problem: str, store: Store) -> DataError:
     return DataError(f"{problem}; it holds {describe(found, 'classify')}" if found else problem)
 
 
-def _compare(part: ClassPart, table: ClassTables) -> dict[str, str]:
-    """Class of the table -> class folder. Raises DataError if the two are not the same pictures."""
+def _compare(part: ClassPart, table: ClassTables) -> dict[str, str] | None:
+    """Class of the table -> class folder; None, with a note, where the folders are groups of the table's classes or
+    parts of the set (`part_1`, `part_2`). Raises DataError if the two are not the same pictures."""
     pairs = {
         (name, label_of[full])
         for label_of in [table.label_of]
@@ -199,6 +214,12 @@ def _compare(part: ClassPart, table: ClassTables) -> dict[str, str]:
         for file in files
         if (full := join(part.root, file)) in label_of
     }
+    covered = {each for each, _ in pairs} == set(part.by_class)
+    numbered = len({re.sub(r"[\W\d_]+", "", name.casefold()) for name in part.by_class}) == 1
+    if covered and len(pairs) > len(part.by_class) and (numbered or len({label for _, label in pairs}) == len(pairs)):
+        what = "parts of the set" if numbered else "groups of its classes"
+        table.notes.append(f"the folders {some_of(map(escape, part.by_class))} are {what}")
+        return None
     if any(len({pair[side] for pair in pairs}) != len(pairs) for side in (0, 1)):
         labels = some_of(dict.fromkeys(escape(label) for label in table.label_of.values()))
         file = escape(table.files[0])

@@ -31,6 +31,11 @@ JSON: list[tuple[str, ...]] = [
     ("Vertex AI JSON lines", *_keys("imageGcsUri")),
     ("Datumaro JSON", *_keys("dm_format_version|items", "categories", "annotations")),
     ("FiftyOne JSON", *_keys("_cls"), r'"filepath"|"samples"|"detections"'),
+    (
+        "COCO JSON of whole pictures",
+        r'(?s)\A(?!.*"(bbox|segmentation|caption|segments_info)")',
+        *_keys("images", "annotations", "image_id", "category_id"),
+    ),
     ("COCO JSON", *_keys("images", "annotations", "bbox|segmentation|categories")),
     ("COCO JSON", *_keys("image_id", "category_id", "bbox|segmentation", "file_name|categories")),
     ("COCO captions JSON", *_keys("images|annotations", "image_id", "caption")),
@@ -98,6 +103,7 @@ _DATUM = "`datum convert -if {} -i SET -f coco -o OUT -- --save-media` (datumaro
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "COCO JSON": (("detect", "segment"), ""),
     "COCO captions JSON": (("match",), ""),
+    "COCO JSON of whole pictures": (("classify",), ""),
     "captions in JSON lines": (("match",), ""),
     "captions in a table": (("match",), ""),
     "classes in JSON lines": (("classify",), ""),

@@ -63,8 +63,10 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def load(store: Store, name: str) -> Table:
-    """The rows of a file, with headings if it has some. Raises DataError for one that cannot be read as a table."""
+def load(store: Store, name: str, index: PictureIndex | None = None) -> Table:
+    """The rows of a file, with headings if it has some. index: tells which words of a line name a picture.
+
+    Raises DataError for a file that cannot be read as a table."""
     if name.lower().endswith(".jsonl"):
         return _json_lines(store, name)
     if name.lower().endswith(".json"):
@@ -75,9 +77,8 @@ def load(store: Store, name: str) -> Table:
     if not first.count(separator):
         if not name.lower().endswith(TEXT_SUFFIXES):
             return Table(name, [""], [(i, [line]) for i, line in enumerate(text.split("\n"), 1) if line.strip()])
-        # the last word is the class: file names may contain spaces
-        lines = [(i, line.strip().rsplit(None, 1)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
-        return Table(name, ["", ""], [(i, list(words)) for i, words in lines])
+        lines = [(i, line.strip()) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+        return _words(name, lines, index)
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         rows = [(reader.line_num, list[object](row)) for row in reader if row]
@@ -87,6 +88,22 @@ def load(store: Store, name: str) -> Table:
     if any(is_picture(value) for value in head) or all(re.fullmatch(r"[\d.]*", value) for value in head):
         return Table(name, [""] * len(head), rows)
     return Table(name, head, rows[1:])
+
+
+def _words(name: str, lines: list[tuple[int, str]], index: PictureIndex | None) -> Table:
+    """Lines of a picture and its class, of which either may contain spaces: the last word is the class, unless more
+    lines name a picture by their first. Several numbers behind the picture are a column each."""
+    last = [(i, list[object](line.rsplit(None, 1))) for i, line in lines]
+    first = [(i, list[object](line.split(None, 1))) for i, line in lines]
+    if index is not None and last != first:
+        tried = slice(None, None, max(1, len(lines) // 200))
+        named = [sum(bool(index.find(row[0], "", None)) for _, row in rows[tried]) for rows in (last, first)]
+        if named[1] > named[0]:
+            if all(re.fullmatch(r"\S+(\s+[\d.]+){2,}", line) for _, line in lines if not line.startswith("#")):
+                rows = [(i, list[object](line.split())) for i, line in lines]
+                return Table(name, [""] * max(len(row) for _, row in rows), rows)
+            last = first
+    return Table(name, ["", ""], last)
 
 
 def _json_lines(store: Store, name: str) -> Table:
@@ -107,6 +124,27 @@ def _json_lines(store: Store, name: str) -> Table:
     return Table(name, list(columns), [(i, [each.get(column, "") for column in columns]) for i, each in found])
 
 
+def _objects(value: object) -> list[dict]:
+    """A list of JSON objects, empty for anything else."""
+    return value if isinstance(value, list) and all(isinstance(row, dict) for row in value) else []
+
+
+def _labels_of_images(found: dict, name: str) -> Table | None:
+    """COCO's images, annotations and categories where each annotation is the class of a whole image (iNaturalist's
+    files); None for objects, captions and other files."""
+    images, rows, categories = (_objects(found.get(key)) for key in ("images", "annotations", "categories"))
+    if not rows or not all({"image_id", "category_id"} <= row.keys() for row in rows):
+        return None
+    if any({"bbox", "segmentation", "caption", "segments_info", "keypoints"} & row.keys() for row in rows):
+        return None
+    files = {str(image.get("id")): image.get("file_name", "") for image in images}
+    names = {str(each.get("id")): each.get("name", "") for each in categories}
+    if len(set(map(str, names.values()))) < len(names):
+        names = {number: number for number in names}
+    pairs = [[files.get(str(row["image_id"]), ""), names.get(str(row["category_id"]), "")] for row in rows]
+    return Table(name, ["file_name", "label"], list(enumerate(pairs, start=1)))
+
+
 def _json(store: Store, name: str) -> Table:
     """A list of objects, or an object of files and values. Raises DataError for anything else."""
     data, display = read_bytes(store, name), escape(store.full_name(name))
@@ -119,4 +157,6 @@ def _json(store: Store, name: str) -> Table:
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):
         columns = list(dict.fromkeys(key for each in found for key in each))
         return Table(name, columns, [(i, [each.get(c, "") for c in columns]) for i, each in enumerate(found, start=1)])
+    if isinstance(found, dict) and (table := _labels_of_images(found, name)):
+        return table
     raise DataError(f"{display} is no table: a list of objects, or an object of file names and classes, expected")

@@ -301,7 +301,7 @@ def test_repeated_image_ids(tmp_path):
     [
         ([{"image_id": 1, "segments_info": [{"id": 3, "category_id": 1}]}], "holds panoptic segments"),
         ([{"image_id": 1, "caption": "an ant", "id": 1}], "holds captions"),
-        ([{"image_id": 100, "category_id": 3, "id": 1}], "holds labels of whole pictures"),
+        ([{"image_id": 100, "category_id": 3, "id": 1}], "holds COCO JSON of whole pictures"),
     ],
 )
 def test_other_kinds_of_coco_files_are_named(tmp_path, rows, words):

@@ -1,0 +1,89 @@
+"""Splits of class folders that are in text files: a list of pictures for each, or numbers of pictures (CUB)."""
+
+import re
+from collections.abc import Container, Mapping
+from pathlib import PurePosixPath
+
+from saccade.data.class_folders import ClassPart
+from saccade.data.class_tables import ClassTables, Row, candidates
+from saccade.data.files import escape
+from saccade.data.split_names import split_role
+from saccade.data.store import Store, join, parent_folder, read_text
+from saccade.data.tabular import TEXT_SUFFIXES, PictureIndex
+from saccade.errors import DataError, some_of
+
+
+def find_lists(store: Store, part: ClassPart) -> ClassTables | None:
+    """The pictures of class folders by text files that are named like splits and list them (`train.txt`), or by
+    CUB's two: `images.txt` numbers them, and `train_test_split.txt` says of each number whether it is for training."""
+    names = [name for name in candidates(store) if split_role(PurePosixPath(name).stem) is not None]
+    names = [name for name in names if name.lower().endswith((".csv", *TEXT_SUFFIXES))]
+    class_of = {join(part.root, file): name for name, files in part.by_class.items() for file in files}
+    index = PictureIndex(store)
+    parts: dict[str, list[Row]] = {}
+    files, problems = list[str](), dict[str, str]()
+    for name in names:
+        found = _listed(store, name, index, class_of)
+        if any(picture for _, _, picture in found):
+            files.append(name)
+            for i, line, picture in found:
+                where = f"{escape(name)}, line {i}"
+                if picture:
+                    parts.setdefault(PurePosixPath(name).stem, []).append(Row(where, picture, class_of[picture]))
+                elif i > 1:  # a header
+                    problems[where] = f"{where} lists {escape(line)}, which is not there; add or remove it"
+    for name in store.files:
+        if PurePosixPath(name).name == "train_test_split.txt" and (rows := _numbered(store, name, index, class_of)):
+            files.append(name)
+            for split, row in rows:
+                parts.setdefault(split, []).append(row)
+    if not files:
+        return None
+    notes = [f"splits read from {some_of(map(escape, files))} of {store.label}"]
+    unlisted = set(class_of).difference(row.picture for rows in parts.values() for row in rows)
+    if unlisted:
+        notes.append(f"{len(unlisted)} pictures are in no list of a split and are not used")
+    return ClassTables(store, part.root, files, parts, problems, notes, "class folders with lists")
+
+
+def _numbered(store: Store, name: str, index: PictureIndex, class_of: Mapping[str, str]) -> list[tuple[str, Row]]:
+    """The split of each picture of a `train_test_split.txt`; none if it, or the `images.txt` beside it, is something
+    else. Raises DataError for a number that is in one of them only, or twice."""
+    numbered = join(parent_folder(name), "images.txt")
+    if numbered not in store.files:
+        return []
+    pictures, splits = (
+        [line.split(maxsplit=1) for line in read_text(store, each).splitlines() if line.strip()]
+        for each in (numbered, name)
+    )
+    if not all(len(row) == 2 for row in (*pictures, *splits)) or not {flag for _, flag in splits} <= {"0", "1"}:
+        return []
+    if len(dict(pictures)) != len(pictures) or sorted(n for n, _ in pictures) != sorted(n for n, _ in splits):
+        raise DataError(
+            f"{escape(store.full_name(name))} and {escape(numbered)} number different pictures; each number once in "
+            "both expected"
+        )
+    found = [
+        (n, path, [p for p in index.find(path, parent_folder(name), None) if p in class_of]) for n, path in pictures
+    ]
+    split_of = {n: ("test", "train")[int(flag)] for n, flag in splits}
+    return [
+        (split_of[n], Row(f"{escape(name)}, number {escape(n)}", names[0], class_of[names[0]]))
+        for n, path, names in found
+        if len(names) == 1
+    ]
+
+
+def _listed(store: Store, name: str, index: PictureIndex, known: Container[str]) -> list[tuple[int, str, str]]:
+    """Number and text of each line of a file, and the picture that it names, "" for none."""
+    try:
+        lines = read_text(store, name).splitlines()
+    except DataError:
+        return []
+    found = []
+    for i, line in enumerate(map(str.strip, lines), start=1):
+        ways = (index.find(value, parent_folder(name), None) for value in (line, *re.split(r"[\s,;]+", line)[:1]))
+        inside = [[each for each in way if each in known] for way in ways]
+        if line:
+            found.append((i, line, next((way[0] for way in inside if len(way) == 1), "")))
+    return found
