@@ -1,4 +1,5 @@
-"""Output of the commands. Names of files, labels and models are printed literally, never as markup or control codes."""
+"""Output of the commands, in the language of the terminal. Names of files, labels and models are printed literally,
+never as markup or control codes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +7,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter, Token, convert, validators
 from rich.console import Console
+from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from saccade.errors import DataError, printable
+from saccade.language import local, local_label
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -47,8 +51,49 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
+class LocalConsole(Console):
+    """Prints strings, headings and captions of tables, and names of classes in their cells in the language of the
+    terminal; `Text` as it is."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*map(_localized, objects), **options)
+
+    def status(self, status: Any, **options: Any) -> Status:
+        return super().status(_localized(status), **options)
+
+
+def _localized(shown: Any) -> Any:
+    if isinstance(shown, Table):
+        shown.title, shown.caption = _localized(shown.title), _localized(shown.caption)
+        for column in shown.columns:
+            column.header = _localized(column.header)
+            column._cells = list(map(_localized_cell, column._cells))
+    return local(shown) if isinstance(shown, str) else shown
+
+
+def _localized_cell(cell: Any) -> Any:
+    """Other than names of classes, cells are what the user wrote, or translated already."""
+    if isinstance(cell, Text) and len(cell.spans) == 0:
+        return Text(local_label(cell.plain), style=cell.style)
+    return local_label(cell) if isinstance(cell, str) else cell
+
+
+def _localized_line(*parts: tuple[str, str]) -> Text:
+    """Translated as a whole, since the order of words differs; styled parts are found again in the translation."""
+    written = "".join(part for part, _ in parts)
+    shown = Text(local(written))
+    if shown.plain == written:
+        return Text.assemble(*((local(part), style) for part, style in parts))
+    for part, style in parts:
+        if style and part == written:
+            shown.stylize(style)
+        elif style:
+            shown.highlight_words([local(part)], style)
+    return shown
+
+
 def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = LocalConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = 10_000
     return console
@@ -56,15 +101,13 @@ def _console(stderr: bool) -> Console:
 
 def note(console: Console, text: str) -> None:
     """Print an assumption that the user should know of."""
-    console.print(f"note: {printable(text)}", style="dim", soft_wrap=True)
+    console.print(local(f"note: {printable(text)}"), style="dim", soft_wrap=True)
 
 
 def line(console: Console, *parts: str | tuple[str, str]) -> None:
     """Print a line of plain parts and of (text, style)."""
-    console.print(
-        Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts)),
-        soft_wrap=True,
-    )
+    pairs = [(printable(p), "") if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts]
+    console.print(_localized_line(*pairs), soft_wrap=True)
 
 
 def skipped(console: Console, reasons: Mapping[str, str], items: str = "pictures") -> None:

@@ -13,6 +13,7 @@ from saccade.cli import console
 from saccade.cli.console import DeviceName, Json, whole
 from saccade.cli.interrupt import import_library
 from saccade.errors import SaccadeError, printable
+from saccade.language import set_labels
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def look(
             if picture is not None and is_video(picture)
             else look_at(model, _picture(picture, stdout), options, place)
         )
+    set_labels(found.task)
     with waiting.status("writing the page"):
         report = found.page(out)
     if as_json:

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import cyclopts
 from pydantic import ValidationError
@@ -14,7 +15,8 @@ from pydantic import ValidationError
 from saccade.cli import console
 from saccade.cli.interrupt import terminable
 from saccade.cli.renamed import rename_options
-from saccade.errors import SaccadeError, in_one_line
+from saccade.errors import SaccadeError, UsageError, in_one_line
+from saccade.language import LANGUAGES, Language, set_language, system_language
 from saccade.lazy import resolve
 
 # name of a command -> its function, and the first sentence of its docstring
@@ -63,7 +65,7 @@ def build_app(arguments: Sequence[str] = ()) -> cyclopts.App:
         name="saccade",
         help="Vision attention that you can use, see and touch.\n\n"
         "Start with `saccade look photo.jpg`. Every command explains itself with --help. "
-        "After an error, --debug shows where it came from.",
+        "After an error, --debug shows where it came from. Results are in Korean with --lang ko, or by the locale.",
         help_format="plaintext",
         default_parameter=cyclopts.Parameter(converter=console.not_empty),
         result_action="return_value",
@@ -99,6 +101,21 @@ def _add_command(app: cyclopts.App, function: Callable[..., None], name: str) ->
     app.command(function, name=name)
 
 
+def _take_language(options: list[str]) -> list[str]:
+    """Set the language of the terminal, by the option or else the locale. Returns the other options."""
+    language: str = system_language()
+    rest, given = list[str](), iter(options)
+    for option in given:
+        if option == "--lang" or option.startswith("--lang="):
+            language = option.partition("=")[2] or next(given, "")
+        else:
+            rest.append(option)
+    if language not in LANGUAGES:
+        raise UsageError(f"--lang {language}: expected {' or '.join(LANGUAGES)}")
+    set_language(cast(Language, language))
+    return rest
+
+
 _OUT_OF_MEMORY = ("memoryerror", "not enough memory", "out of memory", "can't allocate memory")
 
 
@@ -110,6 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments[:end]
     options = rename_options([a for a in arguments[:end] if a != "--debug"], _warn)
     try:
+        options = _take_language(options)
         with terminable():
             app = build_app(options)
             app([*options, *arguments[end:]], exit_on_error=False, print_error=False)

@@ -16,6 +16,7 @@ from saccade.cli.results import ResultWriter
 from saccade.cli.task_options import options_of, task_parameters, with_options
 from saccade.data.files import escape, find_images, is_video
 from saccade.errors import DataError, SaccadeError, UsageError
+from saccade.language import set_labels
 from saccade.options import OnError
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
@@ -87,6 +88,7 @@ def predict(
     )
     import_library()
     task, commands = load_with_head(model, set(options))
+    set_labels(task)
     task_options = options_of(commands, "predict_options", options, model)
     from saccade.device import join
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from saccade.cli import console
 from saccade.errors import printable
+from saccade.language import local
 from saccade.tasks.commands import TaskCommands
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class ResultWriter:
         for name, video in self._videos.items():
             scores = sorted(video.scores.items(), key=lambda item: -item[1])
             rows = [(printable(label), f"{score / video.frames:.1%}") for label, score in scores]
-            for i, row in enumerate(rows or [("nothing found", "")]):
+            for i, row in enumerate(rows or [(local("nothing found"), "")]):
                 head = (printable(name), str(video.frames), f"{float(video.end):.2f}") if i == 0 else ("", "", "")
                 table.add_row(*head, *row)
         return table

@@ -10,6 +10,7 @@ from saccade.cli.console import DeviceName, Json, Precision
 from saccade.cli.interrupt import import_library
 from saccade.cli.models import load_with_head
 from saccade.cli.task_options import options_of, task_parameters, with_options
+from saccade.language import set_labels
 from saccade.options import OnError
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 from saccade.tasks.commands import Evaluation, TaskCommands
@@ -36,6 +37,7 @@ def val(
     from saccade.tasks.loading import is_public_matcher
 
     task, commands = load_with_head(model, {"text"} if is_public_matcher(model) else ())
+    set_labels(task)
     task_options = options_of(commands, "val_options", options, model)
     place = join(device, precision)
     out = out or Path("runs") / f"val-{task.name}"

@@ -1,9 +1,10 @@
 """The language that people read: English, or Korean.
 
 Texts are written in English in the code. `korean` looks up the finished English text in texts.json, whose keys are
-texts or templates: a {name} in a key stands for any value, and the Korean template says where it goes. {name:text} is a
-value that is translated as a text itself, {name:label} the name of a class. Particles after a value are written in both
-forms, 을(를), and chosen by the word before them. A text that is in no table stays English.
+texts or templates: a {name} in a key stands for any value, one of a single letter, {n}, for a number. The Korean
+template says where the values go; {name:text} is translated as a text itself, {name:label} as the name of a class.
+Particles after a value are written in both forms, 을(를), and chosen by the word before them. A text that is in no
+table stays English.
 """
 
 import json
@@ -12,12 +13,15 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from saccade.language.particles import with_particles
 
 Language = Literal["en", "ko"]
+LANGUAGES = get_args(Language)
+
 _PLACE = re.compile(r"\{(\w+)(?::(text|label))?\}")
+_NUMBER = r"[-−+]?\d[\d.,]*(?:e[-+]?\d+)?%?"
 _COUNTED = re.compile(r"(.+?)((?: \d+)?(?: [\d.]+%)?)", re.DOTALL)  # "star 2", "star 64%"
 
 _language: Language = "en"
@@ -36,10 +40,15 @@ def system_language() -> Language:
     return "ko" if name.lower().startswith("ko") else "en"
 
 
-def set_labels(labels: Iterable[str]) -> None:
-    """Name these classes in the language of the terminal, if all of them are known."""
+def set_labels(task: Any) -> None:
+    """Name the classes of this model in the language of the terminal, if all of them are known."""
     global _labels
-    _labels = korean_labels(labels)
+    _labels = korean_labels(labels_of(task))
+
+
+def labels_of(task: Any) -> list[str]:
+    """All classes and relations that a model can name."""
+    return [*getattr(task, "labels", ()), *getattr(task, "relations", ())]
 
 
 def local(text: str) -> str:
@@ -47,28 +56,28 @@ def local(text: str) -> str:
     return text if _language == "en" else korean(text, _labels)
 
 
-def korean(text: str, labels: Mapping[str, str] | None = None) -> str:
+def local_label(name: str) -> str:
+    """The name of a class in the language of the terminal, also with a number or a percentage after it."""
+    return name if _language == "en" else korean_label(name, _labels)
+
+
+def korean(text: str, labels: Mapping[str, str]) -> str:
     """A text in Korean, in English if it is in no table. labels: English names of classes -> Korean ones."""
     core = text.strip()
-    found = _texts().get(core) or _label(core, labels or {}) or _by_template(core, labels or {})
+    found = _texts().get(core) or _by_template(core, labels)
     return text if found is None else text.replace(core, found, 1)
+
+
+def korean_label(name: str, labels: Mapping[str, str]) -> str:
+    """The name of a class in Korean, also with a number or a percentage after it."""
+    found = _COUNTED.fullmatch(name)
+    return name if found is None or found[1] not in labels else labels[found[1]] + found[2]
 
 
 def korean_labels(labels: Iterable[str]) -> dict[str, str]:
     """Korean names of the classes and relations of a model; none unless all are known: half of a list would mix."""
     known, names = _table("labels.json"), list(labels)
     return {name: known[name] for name in names} if all(name in known for name in names) else {}
-
-
-def korean_parts(texts: Iterable[str], labels: Mapping[str, str]) -> dict[str, str]:
-    """Those of the texts that have a translation, with it."""
-    pairs = ((text, korean(text, labels)) for text in texts)
-    return {text: found for text, found in pairs if found != text}
-
-
-def _label(text: str, labels: Mapping[str, str]) -> str | None:
-    found = _COUNTED.fullmatch(text)
-    return None if found is None or found[1] not in labels else labels[found[1]] + found[2]
 
 
 def _by_template(text: str, labels: Mapping[str, str]) -> str | None:
@@ -82,14 +91,14 @@ def _by_template(text: str, labels: Mapping[str, str]) -> str | None:
 
 def _value(value: str, kind: str | None, labels: Mapping[str, str]) -> str:
     if kind == "label":
-        return labels.get(value, value)
+        return korean_label(value, labels)
     return korean(value, labels) if kind == "text" else value
 
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     parts = _PLACE.split(template)  # literal, name, kind, literal ...
-    places = [f"(?P<{name}>.+?)" for name in parts[1::3]]
+    places = [f"(?P<{name}>{'.+?' if len(name) > 1 else _NUMBER})" for name in parts[1::3]]
     literals = map(re.escape, parts[::3])
     return re.compile("".join(part for pair in zip(literals, [*places, ""], strict=True) for part in pair), re.DOTALL)
 

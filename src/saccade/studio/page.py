@@ -20,11 +20,10 @@ from PIL import Image
 
 from saccade.data import output
 from saccade.errors import DataError
-from saccade.language import korean_labels, korean_parts
-from saccade.lens import Call, Trace
-from saccade.lens.explaining.rollout import Summary
+from saccade.lens import Call, Summary, Trace
 from saccade.studio.budget import Attention, Fitted, fit
 from saccade.studio.extras import Extras
+from saccade.studio.korean import korean_texts
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
 
@@ -126,7 +125,7 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     if page.extras.other is not None and "other" in more:
         more["other"]["picture"] = _picture(page.extras.other.picture)
     content, data = content | more, data | planes
-    content["korean"] = _korean(content, page.labels)
+    content["korean"] = korean_texts(content, page.labels)
     rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
     chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
@@ -210,15 +209,6 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
         "layers": layers,
         "rollout": rounded(summary.rollout[0], 5),
     }
-
-
-def _korean(content: dict, labels: Sequence[str]) -> dict[str, str]:
-    """Korean for the texts and names on this page that the viewer has no table for."""
-    targets, names = content.get("targets") or {}, korean_labels(labels)
-    shown = [label for label, _ in content["predictions"]] + list(targets.get("names", []))
-    shown += [*targets.get("labels", []), *(name for _, name, _, _ in targets.get("relations", []))]
-    texts = [content["title"], content["text"], *content["model"].values(), *content["notes"]]
-    return korean_parts(texts, names) | (korean_parts(shown, names) if names else {})
 
 
 def _picture(picture: Image.Image) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from saccade.checkpoints.matchers import PublicMatcher, TokenizedText
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
-from saccade.lens import TokenMap, Trace, token_map, watch
-from saccade.lens.explaining.interactions import Interactions, Tower, interactions
+from saccade.language import local
+from saccade.lens import Interactions, TokenMap, Tower, Trace, interactions, token_map, watch
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
 from saccade.studio.views.encoder import visible_part
@@ -165,7 +165,7 @@ def words_table(
         signed.append("│", style="dim").append("█" * right, style="cyan")
         label = Text(f"({escape(word)})", style="dim") if special and i == len(words) - 1 else Text(escape(word))
         row, column = divmod(peak, grid[1])
-        where = f"row {row + 1}, column {column + 1}" if best > 0 else "none"
+        where = local(f"row {row + 1}, column {column + 1}" if best > 0 else "none")
         table.add_row(label, Text(f"{adds:+.4f}"), signed, Text(where))
     return table
 

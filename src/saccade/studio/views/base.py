@@ -16,8 +16,7 @@ from saccade.data import Picture, output
 from saccade.data.files import escape
 from saccade.errors import SaccadeError, install_hint
 from saccade.language import labels_of
-from saccade.lens import Trace
-from saccade.lens.explaining.rollout import Summary
+from saccade.lens import Summary, Trace
 from saccade.studio.extras import Extras
 from saccade.studio.notebook.frame import BUDGET, frame
 from saccade.studio.page import PageInput, PageReport, render_page, write_page

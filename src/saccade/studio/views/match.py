@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from saccade.checkpoints.matchers import PublicMatcher
 from saccade.data import Picture
 from saccade.data.files import escape
+from saccade.language import local
 from saccade.lens import watch
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import plain_table
@@ -108,6 +109,6 @@ def words_table(text: MatchedText, grid: tuple[int, int]) -> Table:
     rows = zip(text.words, text.logits.sigmoid().tolist(), weights, places, strict=True)
     for word, score, weight, place in rows:
         row, column = divmod(place, grid[1])
-        where = f"row {row + 1}, column {column + 1}"
+        where = local(f"row {row + 1}, column {column + 1}")
         table.add_row(Text(escape(word)), Text(f"{score:.1%}"), Text(f"{weight:.1%}"), Text(where))
     return table

@@ -12,6 +12,7 @@ from rich.text import Text
 from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
+from saccade.language import local
 from saccade.studio.canvas import Canvas, lay_out
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
 from saccade.studio.views.areas import SegmentedClasses, class_targets, hex_colour
@@ -130,7 +131,7 @@ def classes_table(areas: SegmentedClasses, width: int = 24) -> Table:
         table.add_row(*row)
     if present > _MOST_CLASSES:
         rest = float(areas.pixels[_MOST_CLASSES:].sum())
-        table.add_row(Text(f"{present - _MOST_CLASSES} more", style="dim"), "", Text(percent(rest)))
+        table.add_row(Text(local(f"{present - _MOST_CLASSES} more"), style="dim"), "", Text(percent(rest)))
     return table
 
 
