@@ -15,8 +15,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
-from saccade.lens import Call, Trace, watch
-from saccade.lens.explaining.rollout import Summary
+from saccade.lens import Call, Summary, Trace, watch
 from saccade.models import ViT
 from saccade.studio.class_maps import ClassMaps
 from saccade.studio.extras import Extras, OtherImage

@@ -15,8 +15,7 @@ from saccade.checkpoints.inputs import call_model, picture_call, pixels_of, prec
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
-from saccade.lens import TokenMap, Trace, token_map, watch
-from saccade.lens.explaining.rollout import Summary
+from saccade.lens import Summary, TokenMap, Trace, token_map, watch
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
