@@ -61,9 +61,9 @@ export function recall(state, looks, chosen, address = location.hash.slice(1)) {
   state.head = read('head', 0, look.infos[state.layer].heads, state.head + 1) - 1;
   if (state.head >= 0) state.named = state.head;
   if (look.views.includes(from.get('view'))) state.view = from.get('view');
+  else if (state.view === 'rollout' && (from.has('layer') || from.has('head'))) state.view = 'row'; // rollout has neither
   state.opacity = read('opacity', 0, 100, state.opacity);
   for (const key of ['log', 'shared']) if (from.has(key)) state[key] = from.get(key) === '1';
   for (const [key, [name, last]] of Object.entries(look.numbered ?? {})) state[key] = read(name, 0, last, state[key]);
-  else if (state.view === 'rollout' && (from.has('layer') || from.has('head'))) state.view = 'row'; // rollout has neither
   if (['en', 'ko'].includes(from.get('language'))) state.language = from.get('language');
 }
