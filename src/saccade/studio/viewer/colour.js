@@ -61,6 +61,15 @@ export const css = (weight, end, log) => `rgb(${COLOURS[Math.round(255 * place(w
 
 const PIXELS = Uint32Array.from(COLOURS, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
 
+/** Paint red, green and blue of every patch of a grid into a canvas, one pixel a patch. */
+export function paintColours(canvas, rgb, [rows, columns]) {
+  Object.assign(canvas, { width: columns, height: rows });
+  const context = canvas.getContext('2d');
+  const image = context.createImageData(columns, rows);
+  for (let i = 0; i < rows * columns; i++) image.data.set([rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], 255], 4 * i);
+  context.putImageData(image, 0, 0);
+}
+
 /**
  * Paint weights (from `first` on) of a grid into a canvas, one pixel a patch; CSS makes it large. hidden(token): whether
  * a patch is left transparent, as it has no weight at all.

@@ -44,7 +44,16 @@ function predictions({ page, Scene, say, scene }) {
 /** How exact packed weights are, for texts. */
 const exactly = ({ bits, typical, largest }) => ({ bits: figure(bits, 2), typical: percent(typical), largest: percent(largest) });
 
-function exactness({ targets, precision, layers, notes }, look, say) {
+/** How exact cosines of features are. */
+function exactlyFeatures({ layers, normed }, say) {
+  const there = layers.filter(Boolean);
+  const most = (key) => figure(Math.max(...there.map((layer) => layer[key])), 2);
+  const named = there.length === layers.length ? say('featuresAll') : say('featuresFew', { kept: there.length, count: layers.length });
+  const facts = { layers: named, normed: say(normed ? 'featuresNormed' : 'featuresRaw'), steps: Math.round(1 / there[0].step) };
+  return say('exactFeatures', { ...facts, typical: most('typical'), largest: most('largest') });
+}
+
+function exactness({ targets, precision, layers, notes, features }, look, say) {
   const { values, width } = precision;
   const kept = [...layers.keys()].filter((l) => look.kept(l)).map((l) => l + 1);
   const count = targets?.count ?? targets?.names.length;
@@ -56,6 +65,7 @@ function exactness({ targets, precision, layers, notes }, look, say) {
     say('exactPacked', exactly(precision)),
     say(look.whole ? 'exactAll' : 'exactFew', { count: layers.length, kept: kept.length, names: kept.join(', ') }),
     width ? say('exactValues', { values, width }) : say('noValues'),
+    ...(features ? [exactlyFeatures(features, say)] : []),
     ...notes,
   ];
 }

@@ -1,6 +1,6 @@
 // The large map: attention of the selected token over the image, with its colour scale and numbers.
 import { top } from './attend.js';
-import { COLOURS, css, paint, place, weightAt } from './colour.js';
+import { COLOURS, css, paint, paintColours, place, weightAt } from './colour.js';
 import { get, h } from './dom.js';
 import { makePicture } from './picture.js';
 import { figure, percent } from './texts.js';
@@ -8,14 +8,19 @@ import { figure, percent } from './texts.js';
 export class LargeMap {
   /** viewer gives what is chosen and its texts; pointed(token or null) is called when the pointer or arrow keys move. */
   constructor(viewer, pointed) {
-    Object.assign(this, { viewer, weights: null, end: 0 });
+    Object.assign(this, { viewer, weights: null, end: 0, own: {} }); // own: scale, format and texts of a map that has them
     this.canvas = get('map').querySelector('canvas');
     const go = (token) => {
       pointed(token);
       get('live').textContent = get('readout').textContent;
     };
     this.mark = makePicture(get('map'), () => viewer.look, { hover: pointed, pick: pointed, go, from: () => viewer.pointed });
-    get('opacity').oninput = () => this.blend();
+    get('opacity').oninput = ({ target }) => {
+      viewer.state.opacity = Number(target.value);
+      this.blend();
+      viewer.keep();
+      viewer.extras.show();
+    };
     this.blend();
     this.paintLegend();
   }
@@ -28,14 +33,19 @@ export class LargeMap {
   async show() {
     const { viewer, look } = this;
     const { token, state: { layer, head, view } } = viewer;
-    const now = () => [viewer.state.mode, viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view].join();
+    const now = () => [viewer.state.mode, viewer.token, viewer.state.layer, viewer.state.head, viewer.state.view, viewer.state.cls].join();
     const requested = now();
     const still = () => now() === requested;
     this.mark(token, viewer.pointed);
     if (view === 'rollout') return this.showRollout(token, still);
+    if (viewer.extras.has(view)) return this.showExtra(await viewer.extras.map(view, token, layer), still);
     if (!look.kept(layer)) return this.draw(null, viewer.say('notKept', { layer: layer + 1 }));
     if (!look.layers[layer]) await look.load(layer);
     return still() && look.layers[layer] ? this.draw(look.weights(layer, head, token, viewer.kind)) : undefined;
+  }
+
+  showExtra(own, still) {
+    return still() ? this.draw(own.weights, '', own) : undefined;
   }
 
   async showRollout(token, still) {
@@ -50,22 +60,30 @@ export class LargeMap {
     return weights && still() ? this.draw(weights) : undefined;
   }
 
-  draw(weights, trouble = '') {
+  draw(weights, trouble = '', own = {}) {
     const { viewer, look } = this;
     const { shared, view, log } = viewer.state;
-    this.weights = weights;
+    Object.assign(this, { weights, own, low: own.low ?? 0 });
     this.canvas.hidden = !weights;
-    this.end = weights && ((shared && view !== 'rollout' && viewer.maps.common()) || look.peak(weights, viewer.token));
-    if (weights) paint(this.canvas, weights, look.first, look.page.grid, this.end, log, look.hidden?.(viewer.state.layer, viewer.token));
+    this.end = weights && (own.end ?? ((shared && view !== 'rollout' && viewer.maps.common()) || look.peak(weights, viewer.token)));
+    if (own.colours) paintColours(this.canvas, own.colours, look.page.grid);
+    else if (weights) this.paint(weights, this.low ? false : log);
     this.ticks();
     this.readout(trouble);
     this.outside();
     viewer.how();
   }
 
+  paint(weights, log) {
+    const { low, look, viewer } = this;
+    const shown = low ? weights.map((x) => x - low) : weights;
+    paint(this.canvas, shown, look.first, look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
+  }
+
   /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */
   blend() {
-    const opacity = get('opacity').value / 100;
+    get('opacity').value = this.viewer.state.opacity;
+    const opacity = this.viewer.state.opacity / 100;
     this.canvas.style.opacity = opacity;
     get('legend').style.opacity = opacity;
   }
@@ -79,19 +97,21 @@ export class LargeMap {
   }
 
   ticks() {
-    const { end, look, viewer: { token, say, state: { layer, log, view } } } = this;
-    if (!this.weights) return get('ticks').replaceChildren();
+    const { end, low, own, look, viewer: { token, say, state: { layer, view } } } = this;
+    const log = this.viewer.state.log && !low;
+    get('legend').parentElement.hidden = Boolean(own.colours);
+    if (!this.weights || own.colours) return get('ticks').replaceChildren();
     const tick = (t, text, kind = '') => {
       const node = h('span', { className: kind }, text);
       node.style.left = `${100 * t}%`;
       node.style.transform = `translateX(${-100 * t}%)`;
       return node;
     };
-    const beyond = look.peak(this.weights, null) > end * 1.001;
+    const beyond = (own.top ?? look.peak(this.weights, null)) > end + 0.001 * Math.abs(end);
     const sign = (t) => (t === 0 && log ? '≤ ' : t === 1 && beyond ? '≥ ' : '');
-    const format = (x) => look.format?.(x, view) ?? percent(x);
-    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + format(weightAt(t, end, log))));
-    if (look.format) return get('ticks').replaceChildren(...ticks);
+    const format = own.format ?? ((x) => look.format?.(x, view) ?? percent(x));
+    const ticks = [0, 0.5, 1].map((t) => tick(t, sign(t) + format(low + weightAt(t, end - low, log))));
+    if (look.format || own.format) return get('ticks').replaceChildren(...ticks);
     const uniform = 1 / (look.sources?.(layer, token) ?? look.tokens);
     return get('ticks').replaceChildren(...ticks, tick(place(uniform, end, log), say('even', { even: percent(uniform) }), 'even'));
   }
@@ -103,18 +123,20 @@ export class LargeMap {
       times: figure(weights[token] * (look.sources?.(viewer.state.layer, viewer.token) ?? look.tokens), 2),
     });
     let text = trouble;
-    if (weights) text = viewer.pointed === null ? describe('highest', top(weights, 1)[0]) : describe('readout', viewer.pointed);
+    if (weights && this.own.text) text = this.own.text(viewer.pointed);
+    else if (weights) text = viewer.pointed === null ? describe('highest', top(weights, 1)[0]) : describe('readout', viewer.pointed);
     get('readout').textContent = text;
     get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text}. ${viewer.say('mapHelp')}`);
   }
 
   /** Weights on the tokens that have no place in the picture. */
   outside() {
-    const others = this.weights ? this.look.outside(this.weights, this.viewer.say) : [];
+    const { own, low } = this;
+    const others = this.weights && !own.colours ? this.look.outside(this.weights, this.viewer.say) : [];
     get('outside').replaceChildren(...others.map(([label, weight]) => {
       const swatch = h('i');
-      swatch.style.background = css(weight, this.end, this.viewer.state.log);
-      return h('span', { className: 'chip' }, swatch, `${label} ${percent(weight)}`);
+      swatch.style.background = css(weight - low, this.end - low, this.viewer.state.log && !low);
+      return h('span', { className: 'chip' }, swatch, `${label} ${(own.format ?? percent)(weight)}`);
     }));
   }
 }

@@ -1,5 +1,6 @@
 // What the page is about: its tokens, its layers (unpacked when first needed), its rollouts.
 import { inflate, mean, readLayer, rollout, rolloutCost, row, column } from './attend.js';
+import { extraNumbers, extraViews } from './extraviews.js';
 import { patch } from './picture.js';
 
 const MOST_WORK = 5e8; // multiply-adds of a rollout that the page does itself
@@ -9,7 +10,8 @@ export class Look {
   /** page: the content that Python wrote; packed(layer): that layer's bytes in base64. */
   constructor(page, packed) {
     Object.assign(this, { page, packed, first: page.prefix.length, prefix: page.prefix, infos: page.layers });
-    this.views = ['row', 'column', 'rollout'];
+    this.views = ['row', 'column', 'rollout', ...extraViews(page)];
+    this.numbered = extraNumbers(page);
     this.tokens = this.first + page.grid[0] * page.grid[1];
     this.mean = this.tokens; // an index past the last token stands for the mean of all patches
     this.last = this.tokens - (page.target === 'mean' ? 0 : 1);

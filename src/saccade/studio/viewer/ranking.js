@@ -12,7 +12,7 @@ export const RANKING_TEXTS = {
   },
   ko: {
     scoreShared: '점수: 이 텍스트들 가운데 차지하는 비율. 합은 100%입니다.', scoreOwn: '점수: 텍스트가 이 이미지를 설명할 확률. 텍스트마다 따로입니다.',
-    yardstick: '비교: 관계없는 텍스트 {count}개(“{example}” 등)와 이 이미지의 {what}는 {low}–{high}입니다.',
+    yardstick: '비교: 관계없는 텍스트 {count}개(“{example}” 등)와 이 이미지의 {what}은(는) {low}–{high}입니다.',
     yardstickShared: '유사도', yardstickOwn: '점수', similarityIs: '{score} (유사도 {similarity})',
   },
 };

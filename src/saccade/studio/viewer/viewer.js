@@ -1,12 +1,14 @@
 // The page: the selection, and what is redrawn when it changes.
-import { follow, recall, remember } from './address.js';
+import { addressOf, follow, OPACITY, recall, remember } from './address.js';
 import { get, h, segmented } from './dom.js';
+import { Extras } from './extras.js';
 import { showCharts, showFacts } from './facts.js';
 import { explain } from './how.js';
 import { LargeMap } from './large.js';
 import { Look } from './look.js';
 import { Maps } from './maps.js';
 import { makePicture, thumbnail } from './picture.js';
+import { Save } from './save.js';
 import { showTargetCharts } from './scene.js';
 import { SCENES } from './scenes.js';
 import { fill, percent, translator } from './texts.js';
@@ -32,7 +34,7 @@ export class Viewer {
     this.options = this.looks.cross ? Scene.options(page) : {};
     this.state = {
       mode: Object.keys(this.looks)[0], ...this.options,
-      shared: false, log: false, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
+      shared: false, log: false, opacity: OPACITY, cls: 0, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
     recall(this.state, this.looks, this.chosen);
     const pick = (token) => this.pick(token);
@@ -41,6 +43,8 @@ export class Viewer {
     this.scene = this.looks.cross && new Scene(this, this.looks.cross);
     const choose = (layer, head) => this.choose(layer, head);
     this.grids = Object.fromEntries(Object.entries(this.looks).map(([mode, look]) => [mode, new Maps(get('maps'), look, choose)]));
+    this.extras = new Extras(this, packed);
+    this.save = new Save(this);
     this.large = new LargeMap(this, (token) => this.point(token));
     this.listen();
     get('look').hidden = false;
@@ -51,7 +55,7 @@ export class Viewer {
   listen() {
     const fit = (l, head) => Math.min(head, this.look.infos[l].heads - 1);
     const column = (l) => this.look.columnOf?.(this.state.token) ?? fit(l, this.state.head);
-    get('layer').oninput = ({ target }) => this.choose(target.value - 1, column(target.value - 1));
+    get('layer').oninput = ({ target }) => this.choose(target.value - 1, column(target.value - 1), this.extras.layered(this.state.view));
     get('head').onchange = ({ target }) => this.choose(this.state.layer, Number(target.value));
     get('picture').querySelector('img').onload = () => this.how(); // its thumbnails
   }
@@ -83,6 +87,7 @@ export class Viewer {
   pick(token) {
     Object.assign(this, { peeked: null, pointed: null });
     this.state.token = token;
+    this.extras.follow(token);
     this.refresh();
     const classes = this.state.mode === 'self' ? this.scene?.patchText?.() : '';
     get('live').textContent = [get('chosen'), get('readout')].map((node) => `${node.textContent}. `).join('') + (classes ?? '');
@@ -103,8 +108,10 @@ export class Viewer {
     this.how();
   }
 
-  choose(layer, head) {
-    const rows = { layer, head, view: this.state.view === 'rollout' ? 'row' : this.state.view };
+  /** stay: in a view that is not of attention, which shows one layer too. */
+  choose(layer, head, stay = false) {
+    const other = this.state.view === 'rollout' || this.extras.has(this.state.view);
+    const rows = { layer, head, view: other && !stay ? 'row' : this.state.view };
     Object.assign(this.state, this.look.cell?.(layer, head) ?? rows);
     if (this.state.head >= 0) this.state.named = head;
     this.controls();
@@ -119,7 +126,7 @@ export class Viewer {
     if (key in this.options) this.showMap();
     if (key === 'theme') document.documentElement.dataset.theme = value;
     this.controls();
-    if (key === 'view') this.refresh();
+    if (key === 'view' || key === 'cls') this.refresh();
     if (key === 'log' || key === 'shared') {
       this.maps.redraw(this.state);
       this.showMap();
@@ -149,7 +156,8 @@ export class Viewer {
     this.chips();
     if (this.state.mode === 'cross') this.charts(); // of the chosen object; those of patches are of all together
     this.maps.select(layer, this.look.columnOf?.(token) ?? head);
-    remember(this.state);
+    this.keep();
+    this.extras.show();
     const filled = `${token} ${kind}`;
     if (filled === this.filled) return; // the small maps are those of all layers and heads already
     this.filled = filled;
@@ -160,6 +168,15 @@ export class Viewer {
       if (part === 1) this.controls();
       if (part === 1 && shared) this.showMap();
     }).catch(fail);
+  }
+
+  /** The selection as an address. */
+  get address() {
+    return addressOf(this.state);
+  }
+
+  keep() {
+    remember(this.state);
   }
 
   showMap() {
@@ -184,7 +201,7 @@ export class Viewer {
       return undefined;
     }
     const head = Math.min(chosen < 0 ? named : chosen, look.infos[layer].heads - 1);
-    const why = view === 'rollout' ? say('howRollout') : chosen < 0 ? say('howMean', { head: head + 1 }) : '';
+    const why = view === 'rollout' ? say('howRollout') : this.extras.has(view) ? say('howExtra') : chosen < 0 ? say('howMean', { head: head + 1 }) : '';
     get('how-where').textContent = `${say('howWhere', { target: name(token), layer: layer + 1, head: head + 1 })} ${why}`;
     const weights = look.weights(layer, head, token, kind);
     const draw = (one) => this.tokenCell(one);
@@ -212,6 +229,7 @@ export class Viewer {
     document.querySelectorAll('[data-label]').forEach((node) => node.setAttribute('aria-label', say(node.dataset.label)));
     showFacts(this);
     this.maps.build(say);
+    this.large.blend();
     this.filled = '';
     this.controls();
     this.charts();

@@ -14,9 +14,17 @@ from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
-from saccade.studio.views.encoder import EncoderView, ForwardPass
+from saccade.studio.views.encoder import EncoderView, ForwardPass, forward
+from saccade.tasks.classify.ood import record_pooled
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.classify.task import softmax
+
+
+@dataclass(frozen=True)
+class ClassifierPass(ForwardPass):
+    """features: the `pooled_features` of the image."""
+
+    features: Float[Tensor, "e"]
 
 
 @dataclass(kw_only=True)
@@ -26,10 +34,18 @@ class ClassifyView(EncoderView):
     prediction: Classification
 
     @classmethod
+    def forward(cls, task: Any, inputs: Float[Tensor, "1 c y x"]) -> ForwardPass:
+        with record_pooled(task.vit) as features:
+            run = forward(task, inputs)
+        return ClassifierPass(**vars(run), features=features[0][0].cpu())
+
+    @classmethod
     def read(
         cls, task: Any, picture: Picture, run: ForwardPass, options: LookOptions
     ) -> tuple[Classification, Targets | None, list[str]]:
-        return task.named(softmax(run.out)[0].cpu(), picture.name, picture.notes, options.top), None, []
+        assert isinstance(run, ClassifierPass)
+        known = softmax(run.out)[0].cpu()
+        return task.named(known, run.features, picture.name, picture.notes, options.top), None, []
 
     @classmethod
     def class_maps(

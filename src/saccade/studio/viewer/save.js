@@ -1,0 +1,113 @@
+// What the large map shows now, to keep: as an image, as numbers, or as a link that opens the page as it is.
+import { get, h } from './dom.js';
+
+const SAVED_WIDTH = 1024; // pixels of a saved image at least, where the page's own has fewer
+const SAVED_MARGIN = 76; // below it, for the scale and the text
+
+/** Buttons below the large map. */
+export class Save {
+  constructor(viewer) {
+    this.viewer = viewer;
+    for (const key of ['png', 'csv', 'link']) get(`save-${key}`).onclick = () => this[key]();
+  }
+
+  get map() {
+    return this.viewer.large;
+  }
+
+  /** A name that says what is in the file. */
+  name(end) {
+    const { page: { title }, state: { view, layer, head }, look } = this.viewer;
+    const single = !['rollout', 'evidence'].includes(view);
+    const parts = [title.replace(/\.\w+$/, ''), view, single && `layer${layer + 1}`, ['row', 'column'].includes(view) && look.views.includes('column') && (head < 0 ? 'mean' : `head${head + 1}`)];
+    return `${parts.filter(Boolean).join('-').replace(/[^\p{L}\p{N}.-]+/gu, '_')}.${end}`;
+  }
+
+  /** The image in grey under the map with its opacity, its scale, and what it is in words. */
+  async png() {
+    const { map, viewer: { page, say } } = this;
+    const image = get('map').querySelector('img');
+    const factor = Math.max(1, Math.round(SAVED_WIDTH / page.picture.width));
+    const [width, height] = [page.picture.width * factor, page.picture.height * factor];
+    const canvas = h('canvas', { width, height: height + SAVED_MARGIN });
+    const context = canvas.getContext('2d');
+    context.fillStyle = '#ffffff';
+    context.fillRect(0, 0, width, height + SAVED_MARGIN);
+    context.imageSmoothingEnabled = page.picture.width >= 160;
+    context.filter = 'grayscale(1)';
+    context.drawImage(image, 0, 0, width, height);
+    context.filter = 'none';
+    if (!map.canvas.hidden) {
+      context.imageSmoothingEnabled = false;
+      context.globalAlpha = this.viewer.state.opacity / 100;
+      context.drawImage(map.canvas, 0, 0, width, height);
+      context.globalAlpha = 1;
+    }
+    this.caption(context, width, height);
+    canvas.toBlob((blob) => this.download(blob, this.name('png')), 'image/png');
+    this.report(say('savedAs', { name: this.name('png') }));
+  }
+
+  caption(context, width, height) {
+    const { map, viewer } = this;
+    context.font = '15px system-ui, sans-serif';
+    context.fillStyle = '#1b1c1f';
+    context.fillText([get('chosen').textContent, get('map-name').textContent, this.layerText()].filter(Boolean).join(' · '), 8, height + 22, width - 16);
+    context.fillStyle = '#5d616a';
+    context.fillText(`${viewer.page.title} · ${viewer.page.model.name ?? ''}`, 8, height + 44, width - 16);
+    if (!map.weights || map.own.colours) return;
+    const [left, right] = [...get('ticks').querySelectorAll('span:not(.even)')].map((node) => node.textContent).filter((_, i, all) => i === 0 || i === all.length - 1);
+    const start = context.measureText(left).width + 16;
+    const end = width - context.measureText(right).width - 16;
+    context.fillText(left, 8, height + 66);
+    context.fillText(right, end + 8, height + 66);
+    context.drawImage(get('legend'), start, height + 54, end - start, 14);
+  }
+
+  layerText() {
+    const { state: { view, layer, head }, say } = this.viewer;
+    if (['rollout', 'evidence'].includes(view)) return '';
+    const name = `${say('layer')} ${layer + 1}`;
+    return this.viewer.extras.has(view) ? name : `${name}, ${head < 0 ? say('mean') : say('headName', { head: head + 1 })}`;
+  }
+
+  /** A line a token: its name, its row and column in the grid from 1 on (none for tokens without a place), its numbers. */
+  csv() {
+    const { map: { weights, own }, viewer: { look, page: { grid }, say } } = this;
+    if (!weights) return this.report(say('nothingToSave'));
+    const columns = own.columns ?? { weight: weights };
+    const cell = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const lines = [...weights.keys()].filter((i) => !own.colours || i >= look.first).map((i) => {
+      const at = i - look.first;
+      const place = at < 0 ? ['', ''] : [Math.floor(at / grid[1]) + 1, (at % grid[1]) + 1];
+      const name = at < 0 ? look.prefix[i] : 'patch';
+      return [cell(name), ...place, ...Object.values(columns).map((values) => Number(values[i].toPrecision(7)))].join(',');
+    });
+    const text = [['token', 'row', 'column', ...Object.keys(columns)].join(','), ...lines, ''].join('\r\n');
+    this.download(new Blob([text], { type: 'text/csv' }), this.name('csv'));
+    return this.report(say('savedAs', { name: this.name('csv') }));
+  }
+
+  /** The address of the page as it is now, to copy. */
+  async link() {
+    const { viewer } = this;
+    viewer.keep();
+    const field = get('save-address');
+    field.hidden = false;
+    field.value = `${location.href.split('#')[0]}#${viewer.address}`;
+    field.focus();
+    field.select();
+    const copied = await navigator.clipboard?.writeText(field.value).then(() => true, () => false);
+    this.report(viewer.say(copied ? 'linkCopied' : 'linkShown'));
+  }
+
+  download(blob, name) {
+    const url = URL.createObjectURL(blob);
+    h('a', { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  }
+
+  report(text) {
+    get('save-done').textContent = text;
+  }
+}
