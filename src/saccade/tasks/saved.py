@@ -21,6 +21,7 @@ from saccade.errors import CheckpointError, DataError, SaccadeError, in_one_line
 from saccade.tasks.base import Task
 
 NAME, WEIGHTS = "config.json", "model.safetensors"
+ExtraTensors = dict[str, dict[str, Tensor]]  # name of a safetensors file -> name -> tensor
 MAX_PATCHES = 256 * 256  # of a picture: far more than any model has, and not enough to exhaust memory
 
 
@@ -58,8 +59,19 @@ class TrainedTask(Task):
     network: ClassVar[type[nn.Module]]
     network_config: ClassVar[type[BaseModel]]
 
+    @property
+    def extra_tensors(self) -> ExtraTensors:
+        """Tensors that are saved beside the network's."""
+        return {}
+
+    @classmethod
+    def load_extra(cls, tensors: ExtraTensors, card: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+        """Arguments of the task around `model`, from its `extra_tensors` and card. Raises ValueError for others."""
+        return {}
+
     def save(self, folder: Path, **card: Any) -> None:
-        """Write model.safetensors and config.json with their digests; an earlier model there is replaced as a whole.
+        """Write model.safetensors, `extra_tensors` and config.json with their digests; an earlier model there is
+        replaced as a whole.
 
         card: stored in the config (scores, recipe, data). Raises DataError if they cannot be written."""
         config = {
@@ -73,8 +85,10 @@ class TrainedTask(Task):
         }
         make_folder(folder.parent)
         with atomic_folder(folder, replace=True) as place:
-            write_tensors(self.model.state_dict(), place / WEIGHTS)
-            config = with_digest({**config, "files": {WEIGHTS: file_digest(place / WEIGHTS)}})
+            tensors = {WEIGHTS: self.model.state_dict(), **self.extra_tensors}
+            for name, some in tensors.items():
+                write_tensors(some, place / name)
+            config = with_digest({**config, "files": {name: file_digest(place / name) for name in tensors}})
             (place / NAME).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def update_card(self, **card: Any) -> None:
@@ -92,8 +106,8 @@ class TrainedTask(Task):
         """Read what `save` wrote, also with the parameter names of earlier versions. Raises CheckpointError, with the
         reason, for a folder that is not a complete model or whose files do not match their digests."""
         try:
-            content, weights, digest = _read(folder)
-            config = _Config.model_validate_json(content)
+            content, tensors, digests = _read(folder)
+            config, weights = _Config.model_validate_json(content), tensors.pop(WEIGHTS)
             shape: Any = cls.network_config.model_validate(config.model)
             if config.task != cls.kind:
                 raise ValueError(f"its task is {config.task!r}, and {cls.kind!r} was expected")
@@ -105,39 +119,46 @@ class TrainedTask(Task):
             weights = {k: v.float() for k, v in weights.items()}
             with torch.device("meta"):  # allocates nothing until the shapes are known to match the file
                 cls.network(shape).load_state_dict(weights, assign=True)
-            _check_digests(content, config.files, digest)  # last, as the checks before say more of what is wrong
+            _check_digests(content, config.files, digests)  # last, as the checks before say more of what is wrong
             model = cls.network(shape)
             model.load_state_dict(weights)
+            extra = cls.load_extra(tensors, config.card, model)
         except (OSError, ValueError, RuntimeError, RecursionError, SafetensorError) as error:
             raise CheckpointError(f"{folder} is not a complete Saccade model: {in_one_line(error)}") from error
-        known: dict[str, Any] = {"labels": config.labels, "relations": config.relations, "folder": folder}
+        known: dict[str, Any] = {"labels": config.labels, "relations": config.relations, "folder": folder, **extra}
         return cls(model.eval(), config.preprocess, name or folder.name, card=config.card, **known)
 
 
-def _read(folder: Path) -> tuple[bytes, dict[str, Tensor], str]:
-    """Content of config.json, weights, and their digest: of one model, also where it is being replaced meanwhile."""
+def _read(folder: Path) -> tuple[bytes, dict[str, dict[str, Tensor]], dict[str, str]]:
+    """Content of config.json, tensors and digests of its files: of one model, also where it is being replaced
+    meanwhile."""
     config = (folder / NAME).read_bytes()
-    weights, digest = load_file(folder / WEIGHTS), file_digest(folder / WEIGHTS)
-    return (config, weights, digest) if (folder / NAME).read_bytes() == config else _read(folder)
+    files = [WEIGHTS, *(name for name in _Config.model_validate_json(config).files if name != WEIGHTS)]
+    if any(Path(name).name != name for name in files):
+        raise ValueError(f"{NAME} names files outside of the folder: {files}")
+    tensors = {name: load_file(folder / name) for name in files}
+    digests = {name: file_digest(folder / name) for name in files}
+    return (config, tensors, digests) if (folder / NAME).read_bytes() == config else _read(folder)
 
 
 def is_sound(folder: Path) -> bool:
     """Whether a folder holds the files of a model as they were written."""
     try:
-        content, _, digest = _read(folder)
-        _check_digests(content, _Config.model_validate_json(content).files, digest)
+        content, _, digests = _read(folder)
+        _check_digests(content, _Config.model_validate_json(content).files, digests)
     except (OSError, ValueError, RecursionError, SafetensorError):
         return False
     return True
 
 
-def _check_digests(content: bytes, files: dict[str, str], digest: str) -> None:
+def _check_digests(content: bytes, files: dict[str, str], digests: dict[str, str]) -> None:
     try:
         check_digest(json.loads(content))
     except ValueError as error:
         raise ValueError(f"{NAME}: {error}") from error
-    if files.get(WEIGHTS, digest) != digest:
-        raise ValueError(f"{WEIGHTS} is damaged: its sha256 does not match that in {NAME}; fetch or train it again")
+    for name, digest in digests.items():
+        if files.get(name, digest) != digest:
+            raise ValueError(f"{name} is damaged: its sha256 does not match that in {NAME}; fetch or train it again")
 
 
 def kind_in(folder: Path) -> str | None:

@@ -35,7 +35,7 @@ from saccade.train.state import (
     what_is_kept,
     write_state,
 )
-from saccade.train.trainable import Stateful, Trainable
+from saccade.train.trainable import Calibrated, Stateful, Trainable
 from saccade.train.writer import StateWriter
 
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
@@ -145,6 +145,7 @@ class _Run:
                     self._update(ahead)
                     self._validate()
             self._finish()
+            self._calibrate()
             self.device.wait()  # torchrun ends all processes when one of them ends
         except Stopped as stopped:
             self._finish()
@@ -225,6 +226,18 @@ class _Run:
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
             self.task.save(model, self.folder / "model", scores)
+
+    def _calibrate(self) -> None:
+        """Calibrate the trained model. It may be interrupted: resuming the finished run does it again."""
+        place = self.folder / "model"
+        if not (self.device.main and isinstance(self.task, Calibrated) and place.is_dir()):
+            return
+        with self.signals.interruptible():
+            calibrated, note = self.task.calibrate(place, self.device)
+        if calibrated is not None:
+            calibrated.save(place)
+        if note:
+            self.log.say(f"note: {note}")
 
     def _current_size(self) -> int | None:
         """Side of the images of the last step; None at full size."""

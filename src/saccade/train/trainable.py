@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from saccade.device import Device
+from saccade.tasks.saved import TrainedTask
 from saccade.train.batches import Sampler
 from saccade.train.selection import Scores
 
@@ -40,6 +41,15 @@ class Trainable(Sampler, Protocol):
 
     def save(self, model: nn.Module, folder: Path, scores: Scores) -> None:
         """Write the trained model as users load it."""
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """A task whose trained model is calibrated at the end of a run."""
+
+    def calibrate(self, folder: Path, device: Device) -> tuple[TrainedTask | None, str]:
+        """The calibrated model in `folder`, None if it is calibrated already or cannot be; and a note for the log, or
+        ""."""
 
 
 @runtime_checkable

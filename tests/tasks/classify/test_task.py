@@ -76,6 +76,11 @@ def test_a_result_prints_and_goes_to_json(task):
         "labels": list(predicted.labels),
         "probabilities": list(predicted.probabilities),
         "notes": [],
+        "margin": pytest.approx(predicted.confidence.margin, abs=1e-6),
+        "unsure": False,
+        "out_of_distribution": None,
+        "out_of_distribution_score": None,
+        "out_of_distribution_threshold": None,
     }
 
 
@@ -293,7 +298,7 @@ def test_a_model_with_other_options_is_named(saved):
 def test_val_is_predict_one_by_one(task, pictures):
     data = ImageFolder(pictures)
     for batch in (5, 250):
-        predicted, truth = task.val(data, join("cpu", "fp32"), batch=batch)
+        predicted, truth, _ = task.val(data, join("cpu", "fp32"), batch=batch)
         assert truth.tolist() == [0] * 4 + [1] * 4 + [2] * 4
         for row, name in zip(predicted, data.names, strict=True):
             alone = task.predict(pictures / name)
@@ -312,7 +317,7 @@ def test_val_skips_and_counts_or_fails(task, tmp_path):
     tiny.folder(tmp_path / "set", each=3)
     (tmp_path / "set" / "green" / "1.png").write_bytes(b"junk")
     data = ImageFolder(tmp_path / "set", on_error="skip")
-    predicted, truth = task.val(data, join("cpu", "fp32"), batch=2)
+    predicted, truth, _ = task.val(data, join("cpu", "fp32"), batch=2)
     assert truth.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert len(predicted) == 8
     assert list(data.skipped) == ["green/1.png"]

@@ -100,7 +100,7 @@ def test_evaluation_equals_val(sets, tmp_path):
     scores = training.evaluate(model, join("cpu", "fp32"))
     training.save(model, tmp_path / "run" / "model", scores)
     task = ClassifyTask.open(tmp_path / "run" / "model")
-    predicted, truth = task.val(sets[1], join("cpu", "fp32"))
+    predicted, truth, _ = task.val(sets[1], join("cpu", "fp32"))
     assert scores["top1"] == pytest.approx((predicted.argmax(1) == truth).float().mean().item())
     assert scores["loss"] == pytest.approx(torch.nn.functional.nll_loss(predicted.log(), truth).item(), abs=1e-2)
     assert task.card["scores"] == scores

@@ -1,18 +1,17 @@
 """Public classifiers of videos as tasks: one answer for a whole video."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from saccade.checkpoints.video_classifiers import PublicVideoClassifier
 from saccade.data.clips import Clip, read_clip
 from saccade.tasks.base import PublicTask
-from saccade.tasks.classify.result import Classification
+from saccade.tasks.classify.result import Classification, classification
 from saccade.tasks.classify.task import softmax
 
 
@@ -63,12 +62,6 @@ class FilmClassifyTask(PublicTask):
 
     def named(self, probabilities: Float[Tensor, "classes"], clip: Clip, top: int) -> FilmClassification:
         """The `top` most likely classes of one video, from the probabilities of all."""
-        best, order = torch.topk(probabilities, min(top, len(self.labels)))
-        return FilmClassification(
-            name=clip.name,
-            labels=tuple(self.labels[i] for i in order),
-            probabilities=tuple(best.tolist()),
-            notes=clip.notes,
-            frames=clip.indices,
-            times=tuple(map(float, clip.times)),
-        )
+        named = classification(clip.name, self.labels, probabilities, top, clip.notes)
+        found = {field.name: getattr(named, field.name) for field in fields(named)}
+        return FilmClassification(**found, frames=clip.indices, times=tuple(map(float, clip.times)))

@@ -11,7 +11,9 @@ from saccade.data.output import write_png
 from saccade.device import Device
 from saccade.errors import SaccadeError
 from saccade.options import ClassValOptions, OnError
+from saccade.tasks.classify.confidence import MARGIN, margin
 from saccade.tasks.classify.draw import draw_calibration
+from saccade.tasks.classify.ood import OODDetector
 from saccade.tasks.classify.scores import confusion, score
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.commands import Evaluation
@@ -40,17 +42,30 @@ def evaluate(
         return ImageFolder(data, classes=classes, on_error=on_error, split=split)
 
     dataset, notes = evaluation_set(task, data, split, on_error, options.classes, opened, keep_pictures)
-    probabilities, labels = task.val(dataset, device)
+    probabilities, labels, ood_scores = task.val(dataset, device)
     matrix = confusion(probabilities, labels)
     counts = zip(matrix.diagonal().tolist(), matrix.sum(dim=1).tolist(), strict=True)
     recall = [correct / total if total else None for correct, total in counts]
     per_class = dict(zip(task.labels, recall, strict=True))
     write_png(out / "confusion.png", draw_confusion(matrix, task.labels))
     write_png(out / "calibration.png", draw_calibration(probabilities, labels))
-    scores = {"pictures": len(labels), "per_class": per_class, "skipped": dataset.skipped}
+    scores: dict[str, Any] = {"pictures": len(labels), "per_class": per_class, "skipped": dataset.skipped}
     names = [name for name in dataset.names if name not in dataset.skipped]
     rows = _rows(names, probabilities, labels, task.labels)
+    if ood_scores is not None:
+        for row, ood_score in zip(rows, ood_scores.tolist(), strict=True):
+            row["out_of_distribution_score"] = ood_score
+    scores |= _flagged(task.detector, probabilities, ood_scores)
     return Evaluation({**score(probabilities, labels), **scores}, per_class, rows, [*notes, *dataset.notes])
+
+
+def _flagged(detector: OODDetector | None, probabilities: Tensor, ood_scores: Tensor | None) -> dict[str, float]:
+    """Shares of pictures whose answer is called unsure, and that are called out of distribution."""
+    least = MARGIN if detector is None else detector.margin
+    shares = {"unsure": (margin(probabilities) < least).double().mean().item()}
+    if detector is not None and ood_scores is not None:
+        shares["out_of_distribution"] = (ood_scores > detector.threshold).double().mean().item()
+    return shares
 
 
 def _rows(names: list[str], probabilities: Tensor, truth: Tensor, classes: list[str]) -> list[dict[str, Any]]:

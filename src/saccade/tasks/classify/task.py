@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -17,8 +17,18 @@ from saccade.data.cache import read_or_skip
 from saccade.data.images import Source
 from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
-from saccade.tasks.classify.result import Classification
-from saccade.tasks.saved import TrainedTask, check_classes, no_readable_pictures, not_finite
+from saccade.tasks.classify.confidence import Confidence, margin
+from saccade.tasks.classify.ood import FILE, KEY, OODDetector, feature_count, record_pooled
+from saccade.tasks.classify.result import Classification, classification
+from saccade.tasks.saved import ExtraTensors, TrainedTask, check_classes, no_readable_pictures, not_finite
+
+
+class Predictions(NamedTuple):
+    """Of labelled pictures: probabilities, true classes, and out-of-distribution scores of a model that has them."""
+
+    probabilities: Float[Tensor, "n classes"]
+    truth: Int[Tensor, "n"]
+    ood_scores: Float[Tensor, "n"] | None
 
 
 @dataclass
@@ -26,9 +36,13 @@ class ClassifyTask(TrainedTask):
     """A classifier with the names of its classes.
 
     `predict` on a picture, `val` on a folder of labelled ones, `save` and `ClassifyTask.open` for its folder.
+
+    Attributes:
+        ood: scores how unlike its training pictures a picture is; None for a model without it.
     """
 
     model: Classifier
+    ood: OODDetector | None = None
 
     kind: ClassVar[str] = "classify"
     network: ClassVar[type[nn.Module]] = Classifier
@@ -47,27 +61,43 @@ class ClassifyTask(TrainedTask):
         # Resized at once: a batch of large photographs would fill the memory.
         inputs = ((picture.name, picture.notes, self.preprocess(picture.image)) for picture in map(read_image, sources))
         while chunk := list(islice(inputs, batch)):
-            with torch.no_grad():
+            with torch.no_grad(), record_pooled(self.vit) as features:
                 rows = probabilities(self.model.eval(), torch.stack([x for *_, x in chunk]).to(device)).cpu()
-            yield from (self.named(row, name, notes, top) for row, (name, notes, _) in zip(rows, chunk, strict=True))
+            for row, feature, (name, notes, _) in zip(rows, torch.cat(features), chunk, strict=True):
+                yield self.named(row, feature, name, notes, top)
 
     def named(
-        self, probabilities: Float[Tensor, "classes"], name: str, notes: tuple[str, ...], top: int
+        self,
+        probabilities: Float[Tensor, "classes"],
+        features: Float[Tensor, "e"],
+        name: str,
+        notes: tuple[str, ...],
+        top: int,
     ) -> Classification:
-        """The `top` most likely classes of one picture, from the probabilities of all."""
-        best, order = probabilities.topk(min(top, len(self.labels)))
-        return Classification(name, tuple(self.labels[i] for i in order), tuple(best.tolist()), notes)
+        """The `top` most likely classes of one picture, from the probabilities of all and its `pooled_features`."""
+        confidence = Confidence(float(margin(probabilities)))
+        if (ood := self.detector) is not None:
+            score = float(ood(features[None])[0])
+            confidence = Confidence(confidence.margin, ood.margin, score, ood.threshold)
+        return classification(name, self.labels, probabilities, top, notes, confidence)
+
+    @property
+    def detector(self) -> OODDetector | None:
+        """`ood`, if it holds for the size of the input."""
+        return self.ood if self.ood is not None and self.ood.size == tuple(self.preprocess.size) else None
 
     @torch.no_grad()
-    def val(self, data: ImageFolder, device: Device, batch: int = 250) -> tuple[Tensor, Tensor]:
-        """Probabilities (n, classes) and true classes (n,) of labelled pictures, for `scores.score`.
+    def val(self, data: ImageFolder, device: Device, batch: int = 250) -> Predictions:
+        """Predictions of labelled pictures, for `scores.score`.
 
         Unreadable pictures raise, or are left out and recorded in `data.skipped`, as `data.on_error` says. Raises
         DataError if the classes of the data are not the model's.
         """
         check_classes(data.classes, self.labels, data.label, self.name)
         model = self.model.to(device.device).eval()
-        predicted, truth = [], []
+        predicted: list[Tensor] = []
+        truth: list[int] = []
+        unlike: list[Tensor] = []
         with ThreadPoolExecutor() as pool, tqdm(total=len(data), unit="pictures", delay=1, disable=None) as bar:
             for indices in torch.arange(len(data)).split(batch):
                 samples = list(pool.map(lambda i: read_or_skip(data, int(i), lambda i: self._sample(data, i)), indices))
@@ -75,17 +105,29 @@ class ClassifyTask(TrainedTask):
                 bar.update(len(indices))
                 if not readable:
                     continue
-                with device.precision():
+                with device.precision(), record_pooled(self.vit) as features:
                     pictures = torch.stack([picture for picture, _ in readable]).to(device.device)
                     predicted.append(probabilities(model, pictures).cpu())
+                if self.detector is not None:
+                    unlike.append(self.detector(features[0]).cpu())
                 truth += [label for _, label in readable]
         if not truth:
             raise no_readable_pictures(data.store.label, data.skipped)
-        return torch.cat(predicted), torch.tensor(truth)
+        return Predictions(torch.cat(predicted), torch.tensor(truth), torch.cat(unlike) if unlike else None)
 
     def _sample(self, data: ImageFolder, index: int) -> tuple[Tensor, int]:
         picture, label = data[index]
         return self.preprocess(picture.image), label
+
+    @property
+    def extra_tensors(self) -> ExtraTensors:
+        return {} if self.ood is None else {FILE: self.ood.tensors}
+
+    @classmethod
+    def load_extra(cls, tensors: ExtraTensors, card: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+        assert isinstance(model, Classifier)
+        width = feature_count(model.vit)
+        return {"ood": OODDetector.load(tensors[FILE], card.get(KEY, {}), width)} if FILE in tensors else {}
 
 
 def probabilities(model: nn.Module, pictures: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:

@@ -1,7 +1,8 @@
 """Training of a classifier on small data sets."""
 
 import math
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,7 +13,9 @@ from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.base import Task
 from saccade.tasks.classify.batches import Augmentation, Batch
+from saccade.tasks.classify.calibrate import calibrate
 from saccade.tasks.classify.loss import classification_loss
+from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.recipe import ClassifyRecipe
 from saccade.tasks.classify.scores import score
 from saccade.tasks.classify.task import ClassifyTask, probabilities
@@ -48,6 +51,7 @@ class ClassifyTraining(Training):
         mean, std = channel_stats(lambda indices: self.data[indices][0], len(self.data), pretrained)
         detail = cached if cached < size else None
         self.preprocess = Preprocess((size, size), "crop", mean=mean, std=std, detail=detail)
+        self.sets: tuple[ImageFolder, ImageFolder] | None = train, val
         self.val: Arrays | Streamed = prepare(val, self.preprocess)
         self.augmentation = Augmentation(recipe, len(self.labels), self.preprocess)
         if recipe.balance:
@@ -82,6 +86,27 @@ class ClassifyTraining(Training):
                 predicted[indices] = probabilities(model, self.preprocess.normalize(pictures.to(device.device)))
             truth[indices] = labels.to(device.device)
         return score(device.sum(predicted).cpu(), device.sum(truth).cpu())
+
+    def sampler(self) -> Self:
+        other = super().sampler()
+        other.sets = None
+        return other
+
+    def calibrate(self, folder: Path, device: Device) -> tuple[ClassifyTask | None, str]:
+        """The model in `folder` with an out-of-distribution detector, unless it has one."""
+        task = ClassifyTask.open(folder)
+        if task.ood is not None or self.sets is None:
+            return None, ""
+        try:
+            task = calibrate(task, *self.sets, device)
+        except ValueError as error:
+            return None, f"the model has no out-of-distribution score: {error}"
+        task.model.cpu()
+        assert task.ood is not None
+        return task, (
+            f"out-of-distribution score: {ACCEPTED:.0%} of the validation pictures are below {task.ood.threshold:.2f}; "
+            f"answers with a margin below {task.ood.margin:.2f} are called unsure"
+        )
 
     def trained(self, model: nn.Module, name: str) -> ClassifyTask:
         """The task around a network."""
