@@ -1,0 +1,184 @@
+"""Ask a model that writes about pictures, and see where it looked for each word."""
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from saccade.checkpoints.vision_language import VisionLanguageModel
+from saccade.errors import SaccadeError
+from saccade.lens import Call, Trace, watch
+from saccade.tasks.ask.answer import Answer, AnswerLayer, pieces_of, words_of
+from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
+from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
+from saccade.tasks.ask.qformer import query_places
+from saccade.tasks.base import PublicTask
+
+MOST_TOKENS = 96  # of an answer
+
+
+class PublicAskTask(PublicTask):
+    """A model of transformers that writes about pictures.
+
+    wrapper: the model with its processor.
+    """
+
+    kind = "ask"
+
+    def __init__(self, wrapper: VisionLanguageModel):
+        super().__init__(wrapper)
+        self.wrapper: VisionLanguageModel = wrapper
+
+    @torch.no_grad()
+    def ask(self, pictures: Sequence[Image.Image], question: str, tokens: int = MOST_TOKENS) -> Answer:
+        """The answer, greedily, with the attention of each step, as it is computed: the row of the token from which
+        the next one is predicted. The model runs with the kernels that it has; of each row, O(sources) numbers are
+        kept.
+
+        tokens: of the answer at most. Raises DataError for pictures and questions that cannot be prepared, and
+        SaccadeError for a model whose attention to its prompt cannot be seen.
+        """
+        device = next(self.model.parameters()).device
+        inputs = {name: x.to(device) for name, x in self.wrapper.prepare(pictures, question).items()}
+        places, located, notes = self._places(inputs, pictures)
+        cross = self.wrapper.family in TOWERS or bool(self.model.config.is_encoder_decoder)
+        recorder = Recorder(places, "cross" if cross else "self")
+        started = time.perf_counter()
+        with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
+            given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
+            written = self.model.generate(**given, do_sample=False, num_beams=1, max_new_tokens=tokens)
+        seconds = time.perf_counter() - started
+        layers, steps = recorder.layers(trace)
+        if not layers:
+            raise SaccadeError(
+                f"{self.name}: its attention to the {places.sources} tokens that it reads was not seen: "
+                f"{_reason(trace)}"
+            )
+        ids = written[0, -steps:].tolist()
+        ends = self._ends()
+        kept = steps if ids[-1] not in ends else steps - 1
+        if kept == tokens:
+            notes.append(f"the answer was cut off after {tokens} tokens")
+        kept = max(kept, 1)
+        tokenizer = self.wrapper.processor.tokenizer
+        pieces = pieces_of(
+            ids[:kept],
+            lambda some: tokenizer.decode(some, skip_special_tokens=True),
+            lambda one: str(tokenizer.convert_ids_to_tokens(one)),
+        )
+        return Answer(
+            question=question,
+            text=tokenizer.decode(ids[:kept], skip_special_tokens=True).strip(),
+            pieces=pieces,
+            words=words_of(pieces),
+            layers=[_first(layer, kept) for layer in layers],
+            pictures=places.pictures,
+            located=located,
+            seconds=seconds,
+            notes=[*notes, *places.notes, *recorder.notes(), *_missed(trace)],
+        )
+
+    def _places(
+        self, inputs: dict[str, Tensor], pictures: Sequence[Image.Image]
+    ) -> tuple[ImagePlaces, bool, list[str]]:
+        """Where the pictures lie. Where their parts are not known, all pictures are one place; and the reason."""
+        find = query_places if hasattr(self.model, "qformer") else image_places
+        try:
+            return find(self.model, self.wrapper.processor, inputs), True, []
+        except LayoutError as error:
+            reason = f"regions are not shown, only the share that went to pictures: {error}"
+        image = image_tokens_of(self.model, inputs).cpu()
+        seen = SeenPicture(pictures[0].convert("RGB"), (1, 1), torch.tensor([-1]), lambda place: ())
+        return ImagePlaces([seen], len(image), image.float(), image.float()[:, None]), False, [reason]
+
+    def _decoder(self) -> str:
+        """A pattern of the names of the modules that write."""
+        decoder = self.model.get_decoder()
+        name = next(name for name, module in self.model.named_modules() if module is decoder)
+        return f"{name}.*" if name else "*"
+
+    def _ends(self) -> set[int]:
+        """Tokens that end an answer."""
+        config, tokenizer = self.model.generation_config, self.wrapper.processor.tokenizer
+        eos = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        others = [config.pad_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id]
+        return {int(each) for each in (*eos, *others) if each is not None}
+
+
+class Recorder:
+    """Keeps of each call of the network of text the last row, summed up by places and shares.
+
+    A view of `watch`: called with every attention call as it passes.
+    """
+
+    def __init__(self, places: ImagePlaces, kind: Literal["self", "cross"]):
+        self._kind = kind
+        self._sources, self._image = places.sources, places.image
+        self._mix, self._count = places.mix, places.count
+        self._place_of = places.place_of() if places.mix is None else torch.zeros(0)
+        self._rows: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        self._tokens: dict[str, int] = {}
+        self._left_out: dict[str, str] = {}
+
+    def __call__(self, call: Call) -> None:
+        if call.kind != self._kind:
+            return
+        step = len(self._rows.get(call.name, ()))
+        b, _, n, m = call.shape
+        known = self._sources + (step if self._kind == "self" else 0)
+        first = self._sources if self._kind == "self" else n
+        if b != 1 or m < known or (step == 0 and n != first) or n not in (1, first, known):
+            if step:
+                self._left_out[call.name] = f"{call.shape[3]} sources in step {step}, where {known} are known"
+            return
+        # A fresh tensor: the watch that is running follows what is made of those that it has seen.
+        row = torch.from_numpy(call.rows(-1)[0, :, 0].float().cpu().numpy().copy())
+        if bool(row[:, known:].any()):
+            self._left_out[call.name] = "it attends to more than the prompt and the words before"
+            return
+        self._rows.setdefault(call.name, []).append(self._summed(row, known))
+        self._tokens[call.name] = known
+
+    def _summed(self, row: Float[Tensor, "h m"], known: int) -> tuple[Float[Tensor, "h p"], Float[Tensor, "h 4"]]:
+        prompt = row[:, : self._sources]
+        if self._mix is None:
+            there = self._place_of >= 0
+            weights = torch.zeros(len(row), self._count).index_add_(1, self._place_of[there], prompt[:, there])
+        else:
+            weights = prompt @ self._mix
+        image = (prompt * self._image).sum(dim=1)
+        located, written = weights.sum(dim=1), row[:, self._sources : known].sum(dim=1)
+        text = (1 - image - written).clamp(min=0)
+        return weights, torch.stack([located, (image - located).clamp(min=0), text, written], dim=1)
+
+    def layers(self, trace: Trace) -> tuple[list[AnswerLayer], int]:
+        """Of every module that was seen in all steps, in order; and the number of steps."""
+        steps = max(map(len, self._rows.values()), default=0)
+        out = []
+        for name, rows in self._rows.items():
+            if len(rows) != steps:
+                self._left_out.setdefault(name, f"seen in {len(rows)} of {steps} steps")
+                continue
+            weights, shares = (torch.stack(each, dim=1) for each in zip(*rows, strict=True))
+            out.append(AnswerLayer(name, weights, shares, self._tokens[name]))
+        return out, steps
+
+    def notes(self) -> list[str]:
+        """On layers that were left out."""
+        return [f"not shown: {name}: {why}" for name, why in list(self._left_out.items())[:3]]
+
+
+def _first(layer: AnswerLayer, n: int) -> AnswerLayer:
+    return AnswerLayer(layer.name, layer.weights[:, :n], layer.shares[:, :n], layer.tokens)
+
+
+def _missed(trace: Trace) -> list[str]:
+    return [f"not recorded: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
+
+
+def _reason(trace: Trace) -> str:
+    return next((f"{name}: {why}" for name, why in trace.missed.items()), "none of its calls reads them")
