@@ -64,15 +64,17 @@ class Source:
 
 
 def open_checkpoint(spec: str | Path, tokenizer: bool = False) -> Source:
-    """spec: "hf:owner/name", "timm:name", a folder or a safetensors file. tokenizer: whether to fetch a tokenizer.
-    Raises CheckpointError."""
+    """spec: "hf:owner/name", "timm:name", a folder (also as "timm:folder") or a safetensors file. tokenizer: whether to
+    fetch a tokenizer. Raises CheckpointError."""
     text = str(spec)
     if not text.strip():
         raise CheckpointError(f"the name of the checkpoint is empty; expected {EXPECTED}")
-    if text.startswith(("hf:", "timm:")):
+    hub, _, name = text.partition(":")
+    if hub == "timm" and name and _expand_user(name).is_dir():
+        path = _expand_user(name)
+    elif hub in ("hf", "timm") and text != hub:
         from saccade.checkpoints.hub import fetch
 
-        hub, _, name = text.partition(":")
         path = fetch(name if hub == "hf" else f"timm/{name}", tokenizer)
     else:
         path = _expand_user(spec)

@@ -35,13 +35,11 @@ def load_timm_model(source: Source) -> PictureModule:
     architecture = config["architecture"]
     if not timm.is_model(architecture):
         raise CheckpointError(f"{source.name}: timm {timm.__version__} knows no architecture {architecture!r}")
-    known = timm.models.PretrainedCfg.__dataclass_fields__
-    described = {k: v for k, v in config["pretrained_cfg"].items() if k in known and k not in SOURCES}
-    classes = config.get("num_classes", described.get("num_classes", 0))
-    described |= {"num_classes": classes, "state_dict": _weights(source)}
-    arguments = {"num_classes": classes, **_arguments(config, source.name)}
+    arguments = _arguments(config, source.name)
+    described = _described(timm, config, arguments) | {"state_dict": _weights(source)}
     if isinstance(pool := config.get("global_pool"), str):
         arguments.setdefault("global_pool", pool)
+    arguments["num_classes"] = described["num_classes"]
     try:
         model = timm.create_model(architecture, pretrained=True, pretrained_cfg=described, **arguments)
     except Exception as error:  # invalid configs and weights raise various errors
@@ -73,6 +71,18 @@ def _import_timm(where: str) -> Any:
     return timm
 
 
+def _described(timm: Any, config: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What timm knows of the weights, without the places to fetch them from. Classes and channels are those of the
+    model: where they differ, timm starts these layers anew at random."""
+    known = timm.models.PretrainedCfg.__dataclass_fields__
+    described = {k: v for k, v in config["pretrained_cfg"].items() if k in known and k not in SOURCES}
+    classes = config.get("num_classes", described.get("num_classes", 0))
+    described["num_classes"] = arguments.get("num_classes", classes)
+    if "in_chans" in arguments:
+        described["input_size"] = [arguments["in_chans"], *described.get("input_size", (3, 224, 224))[1:]]
+    return described
+
+
 def _weights(source: Source) -> dict[str, Tensor]:
     """All of them, in fp32."""
     return {name: t.float() if t.is_floating_point() else t for name, t in source.weights.items()}
@@ -85,7 +95,7 @@ def _arguments(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     refused = [name for name in arguments if name in NOT_ARGUMENTS or name.startswith("pretrained")]
     if refused:
         raise CheckpointError(f"{where}: model_args holds {', '.join(refused)}, which no model has: it is refused")
-    return arguments
+    return dict(arguments)
 
 
 def _labels(timm: Any, config: Mapping[str, Any], model: nn.Module, notes: list[str]) -> list[str]:
