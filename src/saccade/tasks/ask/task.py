@@ -16,6 +16,7 @@ from saccade.tasks.ask.answer import Answer, AnswerLayer, pieces_of, words_of
 from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
 from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
 from saccade.tasks.ask.qformer import query_places
+from saccade.tasks.ask.tiles import arranged
 from saccade.tasks.base import PublicTask
 
 MOST_TOKENS = 96  # of an answer
@@ -88,7 +89,8 @@ class PublicAskTask(PublicTask):
         """Where the pictures lie. Where their parts are not known, all pictures are one place; and the reason."""
         find = query_places if hasattr(self.model, "qformer") else image_places
         try:
-            return find(self.model, self.wrapper.processor, inputs), True, []
+            found = find(self.model, self.wrapper.processor, inputs)
+            return arranged(found, [picture.convert("RGB") for picture in pictures]), True, []
         except LayoutError as error:
             reason = f"regions are not shown, only the share that went to pictures: {error}"
         image = image_tokens_of(self.model, inputs).cpu()
