@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from saccade.data import splits
 from saccade.data.doctor import examine
@@ -100,3 +102,19 @@ def test_folders_that_are_parts_or_groups_of_classes(make_folder: Make):
     train, _ = splits(root)
     assert train.classes == ["mel", "nv"]
     assert train.notes[-1] == "the folders part_1, part_2 are parts of the set"
+
+
+def test_masks_inside_class_folders_are_no_pictures(make_folder: Make):
+    root = make_folder({f"{place}/{kind}": 3 for place in ("rural", "urban") for kind in ("images_png", "masks_png")})
+    with pytest.raises(DataError, match=r"the folder rural/ holds images_png/ and masks_png/: masks of pictures"):
+        splits(root)
+
+
+def test_masks_named_after_their_folder_are_no_class(tmp_path: Path):
+    colours = np.random.default_rng(3).integers(0, 256, (5, 17, 13, 3), dtype=np.uint8)
+    for folder, pictures in {"tr_im": colours, "tr_mask": colours[..., 0] // 128}.items():
+        (tmp_path / folder).mkdir()
+        for i, picture in enumerate(pictures):
+            Image.fromarray(picture).save(tmp_path / folder / f"{folder}_{i}.png")
+    with pytest.raises(DataError, match=r"the folder tr_mask/ holds masks of the pictures in tr_im/"):
+        splits(tmp_path)

@@ -8,6 +8,7 @@ from saccade.data.class_folders import ClassPart
 from saccade.data.decoders import open_image
 from saccade.data.files import escape
 from saccade.data.images import pillow_warnings
+from saccade.data.split_names import folder_kind
 from saccade.data.store import Store, join
 from saccade.errors import DataError
 
@@ -18,11 +19,19 @@ LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".heic", ".heif")
 
 
 def check_classes(store: Store, part: ClassPart) -> None:
-    """Raises DataError if one folder holds masks of the pictures in another: of the same names and sizes, in a few
-    colours."""
+    """Raises DataError if folders hold masks of pictures: side by side in each (`rural/images`, `rural/masks`), or one
+    those of another, with the same names (without that of the folder) and sizes, in a few colours."""
     stems: dict[str, dict[str, str]] = {}
     for name, files in list(part.by_class.items())[:MOST_CLASSES]:
-        stems[name] = {splitext(basename(file))[0]: file for file in files[:MOST_FILES]}
+        inner = {each for file in files[:MOST_FILES] for each in file.split("/")[1:-1]}
+        kinds = {folder_kind(each): each for each in sorted(inner)}
+        if {"masks", "pictures"} <= kinds.keys():
+            raise DataError(
+                f"{part.label}: the folder {escape(name)}/ holds {escape(kinds['pictures'])}/ and "
+                f"{escape(kinds['masks'])}/: masks of pictures, not a class; `saccade train segment` reads masks where "
+                "images/ and masks/ hold all of a split"
+            )
+        stems[name] = {splitext(basename(file))[0].removeprefix(name): file for file in files[:MOST_FILES]}
     for name, own in stems.items():
         same = list(own)[:SAMPLE]
         if len(same) < SAMPLE or any(own[stem].lower().endswith(LOSSY) for stem in same):

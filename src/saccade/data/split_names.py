@@ -30,6 +30,7 @@ FOLDER_NAMES = {
                     "bboxes", "xml", "xmls", "json", "instances", "instance"),
     "masks": ("masks", "mask", "segmentation", "segmentations", "segmentationclass", "gt", "trimaps"),
 }  # fmt: skip
+FORMATS = ("jpg", "jpeg", "png", "xml", "xmls", "json", "txt")  # words of `FOLDER_NAMES` for files of any kind
 # Words beside that of the split which do not change what a name says.
 FILLERS = {
     "set", "sets", "subset", "data", "dataset", "daten", "satz", "split", "splits", "dir", "folder", "file", "files",
@@ -64,8 +65,9 @@ def is_trainval(name: str) -> bool:
 def folder_kind(name: str) -> str | None:
     """ "pictures", "annotations" or "masks" if a folder's name says so: `Images`, `ann_dir`, `train_masks`.
 
-    A name with any other word (`yellow_labels`) says nothing."""
-    kinds = {_KINDS.get(word) for word in _words(name) if word not in _ROLES and word not in ("dir", "folder", "set")}
+    A name with any other word (`yellow_labels`) says nothing; one of a file format (`masks_png`) only if alone."""
+    words = [word for word in _words(name) if word not in _ROLES and word not in ("dir", "folder", "set")]
+    kinds = {_KINDS.get(word) for word in [word for word in words if word not in FORMATS] or words}
     return next(iter(kinds)) if len(kinds) == 1 else None
 
 

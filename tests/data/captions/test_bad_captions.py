@@ -6,6 +6,8 @@ import unicodedata
 import pytest
 
 from saccade.data.captions import open_captions
+from saccade.data.captions.texts import find_texts
+from saccade.data.films.store import FilmStore
 from saccade.errors import DataError
 
 from .captioned_sets import CAPTIONS, save_pictures, write_coco, write_json_lines, write_table, write_texts
@@ -255,3 +257,11 @@ def test_an_entry_without_a_name_in_a_set_with_splits(tmp_path):
         dataset = open_captions(tmp_path, split)
         assert len(dataset) == 1
         assert list(dataset.skipped) == ["metadata.csv, line 3"]
+
+
+def test_lists_of_pictures_beside_films_are_no_captions(tmp_path):
+    """SegNet's CamVid: train.txt lists the files in train/ and in trainannot/."""
+    for folder in ("train", "trainannot"):
+        save_pictures(tmp_path, [f"{folder}/{i}.png" for i in range(4)])
+    (tmp_path / "train.txt").write_text("".join(f"/x/train/{i}.png /x/trainannot/{i}.png\n" for i in range(4)))
+    assert not find_texts(FilmStore(tmp_path))

@@ -1,14 +1,15 @@
 """Captions in a text file beside each picture: a.txt describes a.jpg, a caption a line.
 
-YOLO's labels may lie in the same places. A line is a label if it has five values or more of which all but the first are
-numbers; text files are captions if more of them have words than labels.
+YOLO's labels and lists of files may lie in the same places. A line is a label if it has five values or more of which
+all but the first are numbers, or if it is names of pictures; text files are captions if more of them have words than
+labels.
 """
 
 from collections import Counter
 from pathlib import PurePosixPath
 
 from saccade.data.captions.annotations import Document, Row
-from saccade.data.files import escape, natural_key
+from saccade.data.files import escape, is_picture, natural_key
 from saccade.data.objects.annotations import Problem
 from saccade.data.store import Store, join, parent_folder, read_text, relative_to, without_suffix
 from saccade.errors import DataError
@@ -17,7 +18,9 @@ OTHER_TEXTS = ("readme", "license", "licence", "classes", "captions")  # stems o
 
 
 def kind_of_line(line: str) -> str:
-    """ "label", "words", or "" for a few numbers, which may be either."""
+    """ "label", "words", or "" for a few numbers, which may be either. Names of pictures are a label, too."""
+    if line.strip() and all(is_picture(word) for word in line.split()):
+        return "label"
     numbers = [_is_number(word) for word in line.split()]
     if len(numbers) >= 5 and all(numbers[1:]):
         return "label"
