@@ -12,7 +12,8 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.page import PageInput, _modules, write_page
+from saccade.studio.document import script_modules
+from saccade.studio.page import PageInput, write_page
 
 from .made_up import page, trace
 
@@ -131,7 +132,7 @@ def test_pictures(tmp_path):
 
 def test_every_module_of_the_viewer_comes_after_those_that_it_imports():
     folder = files("saccade.studio") / "viewer"
-    modules = _modules(folder, "viewer")
+    modules = script_modules(folder, "viewer")
     assert set(modules) == {entry.name.removesuffix(".js") for entry in folder.iterdir() if entry.name.endswith(".js")}
     order = list(modules)
     for name, text in modules.items():
@@ -141,11 +142,11 @@ def test_every_module_of_the_viewer_comes_after_those_that_it_imports():
 
 def test_a_page_has_the_modules_of_its_own_scene_alone():
     folder = files("saccade.studio") / "viewer"
-    every = _modules(folder, "viewer")
+    every = script_modules(folder, "viewer")
     kinds = re.findall(r"([\w-]+)'?: (\w+)[, ]", every["scenes"].split("SCENES = ")[1])
     assert len(kinds) == every["scenes"].count("\nimport ") + every["scenes"].startswith("import ")
     for kind, scene in kinds:
-        modules = _modules(folder, "viewer", kind)
+        modules = script_modules(folder, "viewer", kind)
         assert len(modules) < len(every)
         assert re.search(rf"SCENES = {{ '{kind}': {scene} }}", modules["scenes"])
         [home] = [name for name, text in modules.items() if f"export class {scene} " in text]
@@ -153,5 +154,5 @@ def test_a_page_has_the_modules_of_its_own_scene_alone():
         for name, text in modules.items():
             assert text == every[name] or name == "scenes"
             assert set(re.findall(r"from '\./(\w+)\.js'", text)) <= set(modules)
-    assert set(_modules(folder, "viewer", "")) == set(_modules(folder, "viewer", "none"))
-    assert not {"film", "boxes", "painting"} & set(_modules(folder, "viewer", ""))
+    assert set(script_modules(folder, "viewer", "")) == set(script_modules(folder, "viewer", "none"))
+    assert not {"film", "boxes", "painting"} & set(script_modules(folder, "viewer", ""))

@@ -1,18 +1,11 @@
 """One self-contained HTML page that shows what a model attends to: no network, no server, no build step."""
 
 import base64
-import hashlib
-import html
 import io
-import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -22,6 +15,7 @@ from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Summary, Trace
 from saccade.studio.budget import Attention, Fitted, fit
+from saccade.studio.document import document
 from saccade.studio.extras import Extras
 from saccade.studio.korean import korean_texts
 from saccade.studio.queries import rounded
@@ -126,14 +120,15 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
         more["other"]["picture"] = _picture(page.extras.other.picture)
     content, data = content | more, data | planes
     content["korean"] = korean_texts(content, page.labels)
-    rest = len(_encoded(_document(content, data, page.title))) + 1000  # and a few words on how it was packed
+    kind = (content.get("targets") or {}).get("kind", "")
+    rest = len(document("viewer", content, data, kind)) + 1000  # and a few words on how it was packed
     chosen = fit(attention, budget - rest) if calls else Fitted([], 0.0, 0.0, 0.0, {})
     content["precision"] = chosen.words
     for shown, layer in zip(content["layers"], chosen.layers, strict=True):
         shown.update(layer.meta if layer else {})
     packed = chosen if calls or packed is None else packed
     data |= {f"layer-{i}": layer.data for i, layer in enumerate(chosen.layers) if layer}
-    return RenderedPage(_encoded(_document(content, data, page.title)), content, packed)
+    return RenderedPage(document("viewer", content, data, kind), content, packed)
 
 
 def _add_targets(content: dict, targets: Targets | None, budget: int) -> tuple[dict[str, bytes], Fitted | None]:
@@ -213,76 +208,6 @@ def _content(page: PageInput, attention: Attention, notes: list[str]) -> dict:
 
 def _picture(picture: Image.Image) -> dict[str, Any]:
     return {"src": data_url(picture), "width": picture.width, "height": picture.height}
-
-
-def _document(content: dict, data: Mapping[str, bytes], title: str) -> str:
-    folder = files("saccade.studio") / "viewer"
-    kind = (content.get("targets") or {}).get("kind", "")
-    script = "".join(map(_plain, _modules(folder, "viewer", kind).values()))
-    style = (folder / "viewer.css").read_text(encoding="utf-8")
-    packed = "".join(
-        f'<script type="text/plain" id="{name}">{base64.b64encode(some).decode()}</script>\n'
-        for name, some in data.items()
-    )
-    parts = {
-        "title": html.escape(title),
-        "script-hash": _hash(script),
-        "style-hash": _hash(style),
-        "style": style,
-        "content": _json(content),
-        "layers": packed,
-        "script": script,
-    }
-    template = (folder / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{([a-z-]+)\}\}", lambda found: parts[found[1]], template)
-
-
-def _encoded(document: str) -> bytes:
-    """In UTF-8; half characters, as undecodable file names have them, become question marks."""
-    return document.encode("utf-8", errors="replace")
-
-
-def _modules(
-    folder: Traversable, name: str, kind: str | None = None, found: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, str]:
-    """The text of a JavaScript module and of all it imports, each after those that it imports itself. kind: of the only
-    scene; None for all of them."""
-    text = (folder / f"{name}.js").read_text(encoding="utf-8")
-    if name == "scenes" and kind is not None:
-        text = _only(text, kind)
-    modules = dict(found)
-    for needed in re.findall(r"^import .* from '\./(\w+)\.js';$", text, re.MULTILINE):
-        if needed not in modules:
-            modules = _modules(folder, needed, kind, modules)
-    return modules | {name: text}
-
-
-def _only(scenes: str, kind: str) -> str:
-    """The module of scenes with that of one kind alone; without any, if there is none of that kind."""
-    entry = re.search(rf"[{{ ]'?{re.escape(kind)}'?: (\w+)[, ]", scenes) if kind else None
-    if entry is None:
-        return "export const SCENES = {};\n"
-    needed = re.search(rf"^import {{ {entry[1]} }} .*\n", scenes, re.MULTILINE)
-    assert needed is not None
-    return f"{needed[0]}export const SCENES = {{ '{kind}': {entry[1]} }};\n"
-
-
-def _plain(module: str) -> str:
-    """A module's text for one joint inline script: without its imports and the word export."""
-    module = re.sub(r"^import [^;]*;\n", "", module, flags=re.MULTILINE)
-    return re.sub(r"^export ", "", module, flags=re.MULTILINE)
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _json(value: dict) -> str:
-    """JSON that is safe inside a script element, whatever strings it holds."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
 
 
 def data_url(picture: Image.Image) -> str:
