@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 def look(
     picture: Path | None = None,
+    other: Path | None = None,
     *,
     model: str = DEFAULT_CLASSIFIER,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, whole(1)] = None,
     threshold: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
+    classes: Annotated[list[str] | None, Parameter(name="--class", negative=())] = None,
     device: DeviceName = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
     as_json: Json = False,
@@ -54,6 +56,8 @@ def look(
 
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a cat" --text "a dog"
 
+        saccade look monday.jpg tuesday.jpg --model hf:facebook/dinov2-small
+
         saccade look scene.png --model matcher --text "a red star left of a blue ring"
 
         saccade look dance.mp4 --model hf:MCG-NJU/videomae-base-finetuned-kinetics
@@ -63,6 +67,8 @@ def look(
     picture
         A picture file, or a video for a model that classifies videos: click a place in any frame and see where it
         looks in all of them. Without one, a picture is drawn for you.
+    other
+        A second picture: click a patch in either and see where in the other one its features are found.
     model
         The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file. Models of
         transformers that no reader here is for are read in their own class, if their layers attend over the whole
@@ -78,6 +84,9 @@ def look(
         Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and their kin): what the
         picture may show. Click a word on the page and see which patches answer it, or a patch and see which words.
         Repeated, the texts are ranked; the page shows the words of the best one, with the bundled matcher those of all.
+    classes
+        Of a classifier, a class by its name: see which patches speak for it, besides those that are most likely. May
+        be given several times.
     device
         Where to compute, in fp32: the page shows numbers.
     open_page
@@ -91,10 +100,14 @@ def look(
     from saccade.data import output
     from saccade.data.files import check_file, is_video
 
-    if picture is not None:
-        check_file(picture)
-    output.check_writable(out, [] if picture is None else [picture])
+    pictures = [path for path in (picture, other) if path is not None]
+    for path in pictures:
+        check_file(path)
+    if other is not None and any(map(is_video, pictures)):
+        raise SaccadeError("two files are compared as pictures, and one of these is a video: give two pictures")
+    output.check_writable(out, pictures)
     import_library()
+    from saccade.data.images import read_image
     from saccade.device import pick_device
     from saccade.studio.look import look_at, look_at_film
     from saccade.studio.views import LookOptions
@@ -105,7 +118,8 @@ def look(
         raise reads_no_pictures(model)
     stdout = console.stderr() if as_json else console.stdout()
     place, waiting = pick_device(device), console.stderr()
-    options = LookOptions(size=size, threshold=threshold, texts=texts)
+    second = None if other is None else read_image(other)
+    options = LookOptions(size=size, threshold=threshold, texts=texts, classes=classes or [], other=second)
     with waiting.status("running the model"):
         found: View = (
             look_at_film(model, picture, options, place)

@@ -25,7 +25,17 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
 
     Raises SaccadeError for a model whose attention cannot be shown, and for options that do not apply to it.
     """
-    return view_of(task).look(task, picture, options)
+    view = view_of(task).look(task, picture, options)
+    if options.other is not None and view.extras.other is None:
+        raise SaccadeError(
+            f"{task.name}: features of its patches are not known, so that two pictures cannot be compared"
+        )
+    if options.classes and view.extras.classes is None:
+        reason = next(
+            (note for note in view.notes if note.startswith("no class maps")), "it does not classify pictures"
+        )
+        raise SaccadeError(f"{task.name} shows no evidence for a class: {reason}")
+    return view
 
 
 def look_at_film(model: str, path: Path, options: LookOptions, device: torch.device | str) -> FilmView:

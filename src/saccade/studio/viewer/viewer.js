@@ -166,6 +166,7 @@ export class Viewer {
       get('maps').setAttribute('aria-busy', String(part < 1));
       get('progress').textContent = part < 1 ? this.say('computing', { percent: Math.round(100 * part) }) : '';
       if (part === 1) this.controls();
+      if (part === 1 && this.extras.has(this.state.view)) this.how();
       if (part === 1 && shared) this.showMap();
     }).catch(fail);
   }

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,14 +12,16 @@ from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor, nn
 
-from saccade.checkpoints.inputs import call_model, picture_call, pixels_of, precision_of, to_model
+from saccade.checkpoints.inputs import ModelInput, call_model, picture_call, pixels_of, precision_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
+from saccade.studio.features import record_features
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
 
@@ -43,10 +46,12 @@ class VisionView(View):
         inputs = to_model(task.model, task.vision.prepare(picture.image))
         pixels = pixels_of(inputs)
         started = time.perf_counter()
-        with watch(task.model, values=True) as trace:
+        with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
             out = call_model(task.model, inputs)
         seconds = time.perf_counter() - started
-        layers, tokens = whole_picture(task, trace, pixels, picture_call(task.model, inputs))
+        layers, tokens = _located(task, trace, inputs)
+        found = (layers, tokens)
+        extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
         left = [f"{len(trace) - len(layers)} other calls are not on the page (windows, pyramids, pooling)"]
         missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
@@ -61,9 +66,10 @@ class VisionView(View):
             trace=layers,
             targets=None,
             summary=layers.summary(tokens.grid, weights, tokens.prefix),
-            notes=[*picture.notes, *task.notes, *(left if len(layers) < len(trace) else []), *missed],
+            notes=[*picture.notes, *task.notes, *(left if len(layers) < len(trace) else []), *missed, *class_notes],
             seconds=seconds,
             tokens=tokens,
+            extras=extras,
         )
 
     def facts(self) -> dict[str, str]:
@@ -93,6 +99,10 @@ class VisionView(View):
         if self.prediction is not None:
             console.print(bars(self.prediction.labels, self.prediction.probabilities))
         draw_heat(console, self.picture, self.heat)
+
+
+def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput) -> tuple[Trace, TokenMap]:
+    return whole_picture(task, trace, pixels_of(inputs), picture_call(task.model, inputs))
 
 
 def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: nn.Module) -> tuple[Trace, TokenMap]:
