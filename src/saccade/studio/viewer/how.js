@@ -68,7 +68,7 @@ export function explain(nodes, layer, { token, head, view, weights, pointed }, {
     return { other, target, source, numbers, lse: sums.get(target) + numbers.shift };
   });
   const count = Math.min(SHOWN, value(layer, head, 0)?.length ?? 0);
-  const heads = [say('from'), say('to'), 'q·k', say('score', { scale: figure(layer.scale) }), 'exp(score − lse)', say('weight')];
+  const heads = [say('from'), say('to'), 'q·k', say('score', { scale: figure(layer.scale) }), say('exponential'), say('weight')];
   if (count) heads.push(say('times', { count }));
   const body = h('tbody', {}, ...lines.map((l) => pairLine(layer, head, l, weights[shown[0]], l.other === pointed, draw, count)));
   if (view !== 'column') body.append(sumLine(layer, head, token, count, say));
