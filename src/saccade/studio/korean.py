@@ -11,6 +11,7 @@ def korean_texts(content: Mapping[str, Any], labels: Sequence[str]) -> dict[str,
     targets, names = content.get("targets") or {}, korean_labels(labels)
     shown = [label for label, _ in content["predictions"]] + list(targets.get("names", []))
     shown += [*targets.get("labels", []), *(name for _, name, _, _ in targets.get("relations", []))]
+    shown += [each["label"] for each in content.get("classes", {}).get("maps", [])]
     texts = [content["title"], content["text"], *content["model"].values(), *content["notes"]]
     pairs = [*((text, korean(text, names)) for text in texts), *((name, korean_label(name, names)) for name in shown)]
     return {text: found for text, found in pairs if found != text}
