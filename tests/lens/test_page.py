@@ -97,7 +97,7 @@ def test_the_page_about_models():
 
 def test_the_blocks_about_words():
     from ..checkpoints.tiny_matchers import END, PAD, START, tiny
-    from .test_generate import COLUMNS, ROWS, made_llava
+    from .watching.test_generate import COLUMNS, ROWS, made_llava
 
     code = {needs: each for each, needs in blocks("lens.md")}
     llava, prompt = made_llava()
@@ -126,7 +126,7 @@ def test_the_blocks_of_other_libraries(library):
         pytest.skip(f"{library} does not import: {error}")
     names = {"saccade": saccade, library: module, "pixels224": torch.randn(1, 3, 224, 224)}
     if library == "diffusers":
-        from .test_diffusers import tiny_pipeline
+        from .watching.test_diffusers import tiny_pipeline
 
         names["pipe"] = tiny_pipeline()
     exec(code, names)

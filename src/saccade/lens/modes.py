@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from saccade.errors import SaccadeError
 
-DEEPEST = 64  # watches and edits inside one another: each makes the call stack of every function deeper
-inside: ContextVar[frozenset[int]] = ContextVar("saccade_inside", default=frozenset())
+DEEPEST = 64  # watches and edits nested in one another: each makes the call stack of every function deeper
+active_blocks: ContextVar[frozenset[int]] = ContextVar("saccade_active_blocks", default=frozenset())
 
 
 class Mode(TorchFunctionMode):
@@ -26,23 +26,23 @@ class Mode(TorchFunctionMode):
             raise SaccadeError(f"{DEEPEST} watches and edits are inside one another already; leave some of them first")
         self._entered = threading.get_ident()
         super().__enter__()
-        inside.set(inside.get() | {id(self)})
+        active_blocks.set(active_blocks.get() | {id(self)})
         return self
 
     def __exit__(self, *error: Any) -> None:
         if threading.get_ident() != self._entered:
             raise SaccadeError("a watch or an edit was left in another thread than it was entered in")
         _set([mode for mode in _get_current_function_mode_stack() if mode is not self])
-        inside.set(inside.get() - {id(self)})
+        active_blocks.set(active_blocks.get() - {id(self)})
 
     @property
-    def here(self) -> bool:
+    def active(self) -> bool:
         """Whether the code that is running belongs to the block."""
-        return id(self) in inside.get()
+        return id(self) in active_blocks.get()
 
 
 @contextmanager
-def without(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[None]:
+def modes_removed(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[None]:
     """Take some function modes off the stack for a while."""
     modes = _get_current_function_mode_stack()
     _set([mode for mode in modes if not unwanted(mode)])
@@ -53,14 +53,14 @@ def without(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def hidden_no_grad() -> Iterator[None]:
     """Compute something beside the model: without gradients, unseen by other watches and modes."""
-    with torch.no_grad(), unseen():
+    with torch.no_grad(), hidden():
         yield
 
 
 @contextmanager
-def unseen() -> Iterator[None]:
+def hidden() -> Iterator[None]:
     """The same with gradients, where they are on."""
     with torch._C.DisableTorchFunction(), _disable_current_modes():
         yield

@@ -45,7 +45,7 @@ _highest = SharedSetting(_precision)
 
 
 @contextmanager
-def exactly(device: torch.device, grad: bool = False) -> Iterator[None]:
+def full_precision(device: torch.device, grad: bool = False) -> Iterator[None]:
     """fp32 products in fp32, whatever a training script allowed: with less, rows of weights would not sum to 1.
 
     grad: keep the graph, where gradients are enabled."""

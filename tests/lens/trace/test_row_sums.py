@@ -6,8 +6,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import Call, watch
-from saccade.lens.trace.row_sums import row_sum
-from saccade.lens.trace.views import Mixed
+from saccade.lens.trace.row_sums import fused_weighted_sum
+from saccade.lens.trace.views import WeightedSum
 
 
 def case(heads: int = 6, groups: int = 3, sharp: float = 1.0) -> tuple[torch.Tensor, ...]:
@@ -25,11 +25,11 @@ def test_against_the_map(sharp, groups):
     call = Call("a", "cross", q.float(), k.float())
     scores = q @ k.repeat_interleave(6 // groups, dim=1).mT / 7**0.5
     expected = torch.einsum("bn,bhnm->bhm", share, scores.softmax(dim=-1))
-    fused = row_sum(q.float(), k.float(), scores.logsumexp(-1).float(), share.float(), 7**-0.5)
+    fused = fused_weighted_sum(q.float(), k.float(), scores.logsumexp(-1).float(), share.float(), 7**-0.5)
     torch.testing.assert_close(fused, expected.float(), atol=1e-6, rtol=2e-5)
-    walked = Mixed(share)
+    walked = WeightedSum(share)
     call.walk(walked)
-    for got in (walked.value(), call.mix(share)):
+    for got in (walked.value(), call.weighted_sum(share)):
         torch.testing.assert_close(got.double(), expected, atol=1e-6, rtol=2e-5)
 
 
@@ -37,18 +37,18 @@ def test_some_targets_only_and_a_picture_without_any():
     q, k, share = case()
     share[:, 5:] = 0
     call = Call("a", "cross", q, k)
-    torch.testing.assert_close(call.mix(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
+    torch.testing.assert_close(call.weighted_sum(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
     share[1] = 0
     share[0] = 1
-    torch.testing.assert_close(call.mix(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
+    torch.testing.assert_close(call.weighted_sum(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
 
 
 def test_where_no_kernel_tells_the_log_sum_exp():
     q, k, share = case()
     call = Call("a", "cross", q, k)
     with sdpa_kernel(SDPBackend.MATH):
-        assert row_sum(q, k, call.lse, share, call.scale) is None
-        torch.testing.assert_close(call.mix(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
+        assert fused_weighted_sum(q, k, call.lse, share, call.scale) is None
+        torch.testing.assert_close(call.weighted_sum(share), torch.einsum("bn,bhnm->bhm", share, call.weights()))
 
 
 def test_it_is_not_attention_of_the_model():

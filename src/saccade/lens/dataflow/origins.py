@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.lens.dataflow.parts import Joined, Parts
+from saccade.lens.dataflow.parts import JointSequences, Parts
 from saccade.lens.dataflow.tensor_map import TensorMap
 
 LEARNED = frozenset([-1])
@@ -20,7 +20,7 @@ class Origins:
         numbers: dict[tuple, int] = {}
         self._of: TensorMap[frozenset[int]] = TensorMap()
         self.inputs: dict[int, int] = {}  # number of an origin -> index of the first input that has it
-        self._joined = Joined(self._of)
+        self._joint = JointSequences(self._of)
         for i, t in enumerate(inputs):
             number = numbers.setdefault(address(t), len(numbers))
             self.inputs.setdefault(number, i)
@@ -36,18 +36,18 @@ class Origins:
         changed = args[0] if out is None and args else out  # x[...] = y
         for t in tensors((changed,), {}):
             self._of[t] = union
-        self._joined.follow(func, given, args, kwargs, out)
+        self._joint.follow(func, given, args, kwargs, out)
 
     def attention(self, q: Tensor, out: Any) -> None:
         """Note one attention call: each token of the result is that of its query, whatever it attended to."""
         if q in self._of and isinstance(out, Tensor):
             self._of[out] = self._of[q]
-            self._joined.attention(q, out)
+            self._joint.attention(q, out)
 
     def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
         """What queries (... n k) and keys were put together from along their tokens; None if that is not known, or
         not the same for both. axis: of the tokens in k."""
-        parts, others = self._joined[q], self._joined[k]
+        parts, others = self._joint[q], self._joint[k]
         if parts is None or others is None or parts.axis != -2 or others.axis != axis:
             return None
         return parts if [n for n, _ in parts.runs] == [n for n, _ in others.runs] else None
@@ -55,7 +55,7 @@ class Origins:
     def sources(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
         """What keys were put together from along their tokens, for queries of something else; of no length where it is
         known only that the keys come from what the queries come from and from more."""
-        parts = self._joined[k]
+        parts = self._joint[k]
         if parts is not None and parts.axis == axis:
             return parts
         one, other = self._of.get(q, frozenset()), self._of.get(k, frozenset())
@@ -73,7 +73,7 @@ class Origins:
         return bool(one) == bool(other) and (one <= other or other <= one)
 
 
-class Own(Origins):
+class LearnedOrigins(Origins):
     """The same for a module with one input and learned tensors of its own, which may be its queries (a latent array, an
     attention pool). Only what the module itself does is followed; what modules inside it return comes from all that
     they were given."""

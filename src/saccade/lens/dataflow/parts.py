@@ -46,7 +46,7 @@ class Parts:
     def length(self) -> int:
         return sum(length for length, _ in self.runs)
 
-    def joined(self, others: Iterable[Origin]) -> "Parts":
+    def with_origins(self, others: Iterable[Origin]) -> "Parts":
         """The same with more origins for every run."""
         more: Origin = frozenset().union(*others)
         return Parts(self.axis, tuple((length, origin | more) for length, origin in self.runs))
@@ -62,7 +62,7 @@ class Parts:
         return tuple(runs)
 
 
-class Joined:
+class JointSequences:
     """The parts of every tensor of which they are known.
 
     of: the origins of tensors, as `Origins` follows them; corrected here for what is cut out of a joint tensor.
@@ -121,7 +121,7 @@ class Joined:
         alike = zip(*(p.runs for p in known), strict=True)
         runs = tuple((run[0][0], frozenset[int]().union(*(origin for _, origin in run))) for run in alike)
         plain = [self._of[t] for t in given if t not in self._parts and t in self._of]
-        return Parts(first.axis, runs).joined(plain)
+        return Parts(first.axis, runs).with_origins(plain)
 
     def _carry(self, name: str, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
         outs = [t for t in (out if isinstance(out, (list, tuple)) else [out]) if isinstance(t, Tensor)]

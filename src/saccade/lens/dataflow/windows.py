@@ -88,7 +88,7 @@ class Windows:
         return tokens
 
 
-class Step:
+class LayoutStep:
     """What was done to a tensor, as it can be done again to the positions of its tokens.
 
     source: the step before; None for a feature map. kind: "shape" (call `redo`), "token" (each token by itself,
@@ -98,23 +98,25 @@ class Step:
     def __init__(
         self,
         shape: Sequence[int],
-        source: "Step | None" = None,
+        source: "LayoutStep | None" = None,
         kind: str = "",
         redo: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.shape, self.source, self.kind, self.redo = tuple(shape), source, kind, redo
-        self.laid: Step = self if source is None or kind == "shape" else source.laid  # since when tokens lie so
+        self.placed_since: LayoutStep = (
+            self if source is None or kind == "shape" else source.placed_since
+        )  # since when tokens lie so
         self.plain: bool = source is None or (source.plain and kind != "shape")
 
 
-class Steps:
+class LayoutSteps:
     """The steps of every tensor that comes from a feature map, while a module that may cut windows is running."""
 
     def __init__(self) -> None:
-        self._of: TensorMap[Step] = TensorMap()
+        self._of: TensorMap[LayoutStep] = TensorMap()
         self._pictures = -1
 
-    def __getitem__(self, t: Tensor) -> Step | None:
+    def __getitem__(self, t: Tensor) -> LayoutStep | None:
         return self._of.get(t)
 
     def begin(self, inputs: Sequence[Tensor], pictures: int) -> None:
@@ -123,13 +125,13 @@ class Steps:
         self._pictures = pictures
         for t in inputs:
             if t not in self._of and t.ndim in (3, 4) and t.shape[0] == pictures:
-                self._of[t] = Step(t.shape)
+                self._of[t] = LayoutStep(t.shape)
 
     def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
         """Note one operation. given: the tensors among its arguments."""
         known, name = [t for t in given if t in self._of], name_of(func)
         if name == "conv2d" and out.ndim == 4 and len(out) == self._pictures:
-            self._of[out] = Step(out.shape)  # a feature map of its own
+            self._of[out] = LayoutStep(out.shape)  # a feature map of its own
             return
         if not known:
             return
@@ -143,43 +145,49 @@ class Steps:
             step = None
             if len(known) == 1 and args and args[0] is source:
                 step = self._step(name, func, given, args, kwargs, t, i if outs[0] is not out else None)
-            elif name in TOKENWISE and t.shape == source.shape and len({id(self._of[k].laid) for k in known}) == 1:
-                step = Step(t.shape, self._of[source], "each")
+            elif (
+                name in TOKENWISE
+                and t.shape == source.shape
+                and len({id(self._of[k].placed_since) for k in known}) == 1
+            ):
+                step = LayoutStep(t.shape, self._of[source], "each")
             self._of.pop(t, None)
             if step is not None:
                 self._of[t] = step
 
     def _step(
         self, name: str, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Tensor, pick: int | None
-    ) -> Step | None:
+    ) -> LayoutStep | None:
         t, rest, step = args[0], args[1:], self._of[args[0]]
         if name in SHAPING and len(given) == 1 and not _has_dtype(rest, kwargs):
             whole = out.ndim == 4 and t.ndim == 3 and out.shape[::3] == t.shape[::2] and step.plain
             if name in ("view", "reshape", "unflatten") and whole:
-                return Step(out.shape)  # tokens become a feature map
+                return LayoutStep(out.shape)  # tokens become a feature map
             func = torch.reshape if name in ("view", "reshape") else func
             rest = (tuple(rest) if isinstance(rest[0], int) else rest[0],) if func is torch.reshape and rest else rest
             if func is torch.reshape and not rest:
                 rest, kwargs = (tuple(out.shape),), {}
-            return Step(out.shape, step, "shape", lambda i: _picked(func(i, *rest, **kwargs), pick))
+            return LayoutStep(out.shape, step, "shape", lambda i: _picked(func(i, *rest, **kwargs), pick))
         if name == "pad" and not set(kwargs.get("mode", "constant")) - set("constant") and len(rest) < 2:
             widths = kwargs.get("pad", rest[0] if rest else ())
-            return Step(out.shape, step, "shape", lambda i: F.pad(i, list(widths), value=PADDED))
+            return LayoutStep(out.shape, step, "shape", lambda i: F.pad(i, list(widths), value=PADDED))
         if name in MIXING:
             over = kwargs.get("normalized_shape", rest[0] if rest else ()) if "norm" in name[-5:] else ()
             dim = kwargs.get("dim", rest[1] if len(rest) > 1 else 1) if name == "normalize" else -1
             last = dim in (-1, t.ndim - 1) and (name in ("linear", "normalize") or len(over) == 1)
-            return Step(out.shape, step, "token") if last and out.shape[:-1] == t.shape[:-1] else None
+            return LayoutStep(out.shape, step, "token") if last and out.shape[:-1] == t.shape[:-1] else None
         if name in PLACEWISE and out.shape == t.shape:
-            return Step(out.shape, step, "each")
+            return LayoutStep(out.shape, step, "each")
         if (name in TOKENWISE or name.removesuffix("_") in TOKENWISE) and out.shape == t.shape:
-            return Step(out.shape, step, "each")
+            return LayoutStep(out.shape, step, "each")
         return None
 
 
-def transposed(step: Step | None) -> Step | None:
+def transposed(step: LayoutStep | None) -> LayoutStep | None:
     """The step after one, when its last two axes change places."""
-    return None if step is None else Step((*step.shape[:-2], step.shape[-1], step.shape[-2]), step, "shape", _turned)
+    return (
+        None if step is None else LayoutStep((*step.shape[:-2], step.shape[-1], step.shape[-2]), step, "shape", _turned)
+    )
 
 
 def _turned(t: Tensor) -> Tensor:
@@ -192,7 +200,7 @@ def may_cut(module: nn.Module) -> bool:
     return any(each in name for each in CUTTING) or hasattr(module, "window_size")
 
 
-def layout(q: Step, k: Step, b: int, n: int) -> Windows | None:
+def layout(q: LayoutStep, k: LayoutStep, b: int, n: int) -> Windows | None:
     """Where the tokens of queries and keys (b h n k) lie; None if they do not lie in the same places, each one once."""
     if _begin(q) is not _begin(k):
         return None
@@ -209,23 +217,23 @@ def layout(q: Step, k: Step, b: int, n: int) -> Windows | None:
     return None
 
 
-def _begin(step: Step) -> Step:
+def _begin(step: LayoutStep) -> LayoutStep:
     while step.source is not None:
         step = step.source
     return step
 
 
-def _grid(begin: Step, channels: int) -> tuple[int, int, int]:
+def _grid(begin: LayoutStep, channels: int) -> tuple[int, int, int]:
     p, *sides = begin.shape
     del sides[channels if channels < 0 else 0]
     return p, sides[0], sides[1]
 
 
-def _numbers(last: Step, channels: int) -> tuple[Int[Tensor, "b n"], tuple[int, int, int]] | None:
+def _numbers(last: LayoutStep, channels: int) -> tuple[Int[Tensor, "b n"], tuple[int, int, int]] | None:
     """The number of the place of each token, after all steps have been done to the numbers of a feature map; and the
     pictures, rows and columns that these are numbers of."""
-    steps: list[Step] = []
-    step: Step | None = last
+    steps: list[LayoutStep] = []
+    step: LayoutStep | None = last
     while step is not None:
         steps.append(step)
         step = step.source

@@ -91,7 +91,7 @@ def as_edits(given: object, where: str) -> list[Edit]:
     return edits
 
 
-def within(idx: Sequence[int], length: int, what: str, where: str) -> list[int]:
+def checked_indices(idx: Sequence[int], length: int, what: str, where: str) -> list[int]:
     """Indices 0 to length − 1, each once. Raises SaccadeError for one that is not there."""
     if wrong := [i for i in idx if not -length <= i < length]:
         raise SaccadeError(f"{where}: {what} {wrong[0]}; it has {length} {what}s, 0 to {length - 1}")

@@ -21,10 +21,10 @@ from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
 from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, UNAPPLIED, checkpointed
-from saccade.lens.editing.remake import lead, remake
-from saccade.lens.editing.returned import Returned
+from saccade.lens.editing.remake import lead_axes, remake
+from saccade.lens.editing.returned import ReturnedWeights
 from saccade.lens.editing.separate import arguments_of, separate
-from saccade.lens.modes import Mode, unseen, without
+from saccade.lens.modes import Mode, hidden, modes_removed
 from saccade.lens.modules.components import uncompiled
 from saccade.lens.modules.hooks import Hook
 from saccade.lens.modules.patch_forward import patch_forward
@@ -56,10 +56,10 @@ class Editor(Mode):
 
     def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
         super().__init__()
-        self.edits, self.done, self.names = edits, Edits(), ModuleStack(components, lambda: self.here)
-        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, lambda *_: CallOrigin("self"), beside=unseen)
+        self.edits, self.done, self.modules = edits, Edits(), ModuleStack(components, lambda: self.active)
+        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, lambda *_: CallOrigin("self"), context=hidden)
         self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps met by values
-        self._returned = Returned(self._eager)
+        self._returned = ReturnedWeights(self._eager)
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._applied: dict[str, set[int]] = {}  # which of them were edited
@@ -71,7 +71,7 @@ class Editor(Mode):
 
     def attach(self, components: Mapping[str, nn.Module], undo: ExitStack) -> None:
         """Follow all modules until `undo` is closed."""
-        self.names.follow(self._wrap, undo)
+        self.modules.attach(self._wrap, undo)
 
         def leave(module: nn.Module, args: tuple, output: Any) -> Any:
             return self._returned.replaced(output)
@@ -83,14 +83,16 @@ class Editor(Mode):
 
     def miss_unseen(self) -> None:
         """At the end of the block: name what matches a pattern and attended unseen."""
-        scripted = dict.fromkeys(map(self.names.full, self.names.scripted), SCRIPTED) if self.names.runs else {}
-        for name, why in (scripted | self.names.unseen()).items():
+        scripted = (
+            dict.fromkeys(map(self.modules.display_name, self.modules.scripted), SCRIPTED) if self.modules.runs else {}
+        )
+        for name, why in (scripted | self.modules.unrecorded()).items():
             if self._matching(name):
                 self.done.missed.setdefault(name, why)
 
     def check_patterns(self) -> None:
         """At the end of the block: raise SaccadeError for a pattern that matched no attention call."""
-        if not (self.names.runs or self._outside or self.done.missed):
+        if not (self.modules.runs or self._outside or self.done.missed):
             return
         for pattern in self.edits:
             met = [name for name in self._calls if matches(name, pattern)]
@@ -115,7 +117,7 @@ class Editor(Mode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if self._passive or not self.here:
+        if self._passive or not self.active:
             return func(*args, **kwargs)
         if func in ATTENTION_FUNCTIONS:
             return self._attention(func, args, kwargs)
@@ -131,7 +133,7 @@ class Editor(Mode):
         try:
             self._eager.note(func, args, kwargs, out, products is not None)
             if self._by_part:
-                self.names.note(func, args, kwargs, out)
+                self.modules.follow(func, args, kwargs, out)
         except Exception as error:  # as in a watch: it must not stop the model
             self._miss(not_followed(func, error))
         return out
@@ -159,7 +161,7 @@ class Editor(Mode):
                         call.edited = new
                         out = separate(new, product, like)
                         set_edited_call(out, call.edited)
-                        self._returned.made(product.resolved, call.edited)
+                        self._returned.add(product.resolved, call.edited)
                     return out
         return product.func(*product.args, **product.kwargs)
 
@@ -175,7 +177,7 @@ class Editor(Mode):
             self._miss(f"it attends in separate operations, and {known}")
             return None
         arguments, like = known
-        frame = self.names.stack[-1]
+        frame = self.modules.frames[-1]
         heads = product.resolved.layout.has_heads(heads_of(frame.module), product.resolved.q.shape[-1], frame.inputs)
         return arguments if heads else replace(arguments, headless=HEADLESS), like
 
@@ -197,7 +199,7 @@ class Editor(Mode):
         site = self._site()
         if not self._matching(part or site.name):
             return func(*args, **kwargs)
-        frame = self.names.stack[-1]
+        frame = self.modules.frames[-1]
         laid, axis, unknown = with_heads(
             arguments, heads_of(frame.module), self._eager.merged(arguments.q), frame.inputs
         )
@@ -210,7 +212,7 @@ class Editor(Mode):
         with call_context(arguments) as call:
             call.edited = new = replace(new, borrowed=new.borrowed or call.edited.borrowed)
             out = remake(func, new)
-        out = out.reshape(*lead(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
+        out = out.reshape(*lead_axes(arguments if laid.q.ndim == 4 else laid, plain), *out.shape[-2:])
         return out if axis is None else out.movedim(-3, axis)
 
     def _part(self, k: Tensor) -> str:
@@ -218,14 +220,14 @@ class Editor(Mode):
         if that is not known or no pattern asks for it."""
         if not self._by_part:
             return ""
-        source = self.names.source(k)
-        part = f"{self.names.stack[-1].name}#{source}" if source else ""
+        source = self.modules.source(k)
+        part = f"{self.modules.frames[-1].name}#{source}" if source else ""
         self._parts.add(part)
         return part
 
     def _rewritten(self, arguments: AttentionArgs, site: Site, part: str = "") -> AttentionArgs:
         """The call after all edits that match; `arguments` itself if none changes it. part: see `_part`."""
-        if (processes := processes_of(self.names.stack[-1].module)) > 1:
+        if (processes := processes_of(self.modules.frames[-1].module)) > 1:
             arguments.headless = PART.format(arguments.q.shape[1], processes)
         new = arguments
         for each in self._matching(part or site.name):
@@ -238,15 +240,15 @@ class Editor(Mode):
         return new
 
     def _counts(self) -> bool:
-        """The same as `ModuleStack.counts`; what is not the model's own is noted."""
-        self._outside = self._outside or not (in_backward() or self.names.stack)
-        return self.names.counts
+        """The same as `ModuleStack.in_forward`; what is not the model's own is noted."""
+        self._outside = self._outside or not (in_backward() or self.modules.frames)
+        return self.modules.in_forward
 
     def _multi_head(self, args: tuple, kwargs: dict) -> tuple[Tensor, Tensor | None]:
         """multi_head_attention_forward, whose inner call no mode sees: run so that it is edited."""
         if not self._counts():
             return F.multi_head_attention_forward(*args, **kwargs)
-        if not self._matching(self.names.stack[-1].name):
+        if not self._matching(self.modules.frames[-1].name):
             self._site()
             return F.multi_head_attention_forward(*args, **kwargs)
 
@@ -260,41 +262,41 @@ class Editor(Mode):
         """Follow an attention module of torch.nn, which runs otherwise when it is hooked or sees a function mode: if
         no pattern matches anything in it, it runs without this mode, as unedited."""
         parts = {uncompiled(f"{name}.{part}".strip(".")): each for part, each in module.named_modules()}
-        matched = any(self._matching(self.names.full(each)) for each in parts)
+        matched = any(self._matching(self.modules.display_name(each)) for each in parts)
 
         unchecked = matched and may_differ(module)
 
         def unedited(run: Callable[[], Any]) -> Any:
-            with without(lambda mode: mode is self):
+            with modes_removed(lambda mode: mode is self):
                 return run()
 
         def edited(forward: Callable, *args: Any, **kwargs: Any) -> Any:
             nonlocal unchecked
             run = partial(forward, *args, **kwargs)
-            if self._passive or self.names.enter(module, name, args, kwargs) is None:
+            if self._passive or self.modules.enter(module, name, args, kwargs) is None:
                 return run()
             try:
                 if unchecked:
                     unchecked, self._passive = False, True
                     try:
-                        check_alike(self.names.full(name), module, partial(unedited, run), run)
+                        check_alike(self.modules.display_name(name), module, partial(unedited, run), run)
                     finally:
                         self._passive = False
                 if matched:
                     return run()
                 for each, part in parts.items():
                     if isinstance(part, nn.MultiheadAttention):
-                        self._calls.setdefault(self.names.full(each), 0)
+                        self._calls.setdefault(self.modules.display_name(each), 0)
                 return unedited(run)
             finally:
-                self.names.leave(module)
+                self.modules.leave(module)
 
         patch_forward(module, edited, undo)
 
     def _site(self) -> Site:
         """Count the call that is being made, by the module that is running."""
-        self.names.meet()
-        name, run = self.names.stack[-1].name, self.names.stack[-1].run
+        self.modules.mark_attending()
+        name, run = self.modules.frames[-1].name, self.modules.frames[-1].run
         nth, nth_in_run = self._calls.get(name, 0), self._calls_in_run.get((name, run), 0)
         self._calls[name], self._calls_in_run[name, run] = nth + 1, nth_in_run + 1
         return Site(name, run, nth, nth_in_run, self._memory)
@@ -311,7 +313,7 @@ class Editor(Mode):
 
     def _miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be edited."""
-        if self.names.counts:
-            self.names.meet()
-            if self._matching(name := self.names.stack[-1].name):
+        if self.modules.in_forward:
+            self.modules.mark_attending()
+            if self._matching(name := self.modules.frames[-1].name):
                 self.done.missed.setdefault(name, why)

@@ -19,12 +19,12 @@ from saccade.lens.editing.base import (
     Tokens,
     allowing,
     as_edits,
+    checked_indices,
     number,
     numbers,
     shut,
     ungrouped,
     whole_mask,
-    within,
 )
 from saccade.lens.editing.limits import Pictures, limited
 
@@ -119,7 +119,7 @@ class _ScaleHeads(Edit):
             raise SaccadeError(f"{self.called} of {site.name!r}: {arguments.headless}")
         arguments = ungrouped(arguments)
         count = arguments.q.shape[1]
-        heads = within(self.heads, count, "head", f"{self.called} of {site.name!r}")
+        heads = checked_indices(self.heads, count, "head", f"{self.called} of {site.name!r}")
         return replace(arguments, v=_scaled(arguments.v, 1, heads, self.factor))
 
 
@@ -129,7 +129,7 @@ class _ScaleSource(Edit):
     factor: float
 
     def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
-        tokens = within(self.tokens, arguments.v.shape[2], "source", f"scale_source of {site.name!r}")
+        tokens = checked_indices(self.tokens, arguments.v.shape[2], "source", f"scale_source of {site.name!r}")
         return replace(arguments, v=_scaled(arguments.v, 2, tokens, self.factor))
 
 
@@ -139,7 +139,7 @@ class _BiasSource(Edit):
     factor: float
 
     def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
-        tokens = within(self.tokens, arguments.k.shape[2], "source", f"bias_source of {site.name!r}")
+        tokens = checked_indices(self.tokens, arguments.k.shape[2], "source", f"bias_source of {site.name!r}")
         bias = arguments.q.new_zeros(1, arguments.k.shape[2])
         bias[:, tokens] = math.log(self.factor) if self.factor else -math.inf
         mask = whole_mask(arguments)
@@ -161,10 +161,10 @@ class _Cut(Edit):
         columns = torch.ones(m, dtype=torch.bool)
         if self.targets is not None:
             rows = ~rows
-            rows[within(self.targets, n, "target", where)] = True
+            rows[checked_indices(self.targets, n, "target", where)] = True
         if self.sources is not None:
             columns = ~columns
-            columns[within(self.sources, m, "source", where)] = True
+            columns[checked_indices(self.sources, m, "source", where)] = True
         allowed = ~(rows[:, None] & columns).to(arguments.q.device)
         return replace(arguments, mask=allowing(whole_mask(arguments), allowed), causal=False)
 

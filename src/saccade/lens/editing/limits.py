@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.editing.base import Edit, Site, numbers, ungrouped, whole_mask, within
+from saccade.lens.editing.base import Edit, Site, checked_indices, numbers, ungrouped, whole_mask
 
 Pictures = int | Sequence[int] | str
 HALVES = ("unconditional", "conditional")  # in the order of classifier-free guidance in one batch
@@ -71,14 +71,14 @@ class _Limited(Edit):
             where[self._numbers(b, site)] = True
         if self.heads is not None:
             mine = torch.zeros(1, h, 1, 1, dtype=torch.bool)
-            mine[:, within(self.heads, h, "head", f"heads= of {site.name!r}")] = True
+            mine[:, checked_indices(self.heads, h, "head", f"heads= of {site.name!r}")] = True
             where = where & mine
         return where.to(arguments.q.device)
 
     def _numbers(self, b: int, site: Site) -> list[int]:
         if not isinstance(self.pictures, str):
             assert self.pictures is not None
-            return within(self.pictures, b, "picture", f"pictures= of {site.name!r}")
+            return checked_indices(self.pictures, b, "picture", f"pictures= of {site.name!r}")
         first = site.memory.setdefault((self, site.name, "batch"), b)
         if b != first or b % 2:
             found = f"is {b} and was {first}" if b != first else f"is {b}"

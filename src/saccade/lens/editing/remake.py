@@ -31,7 +31,7 @@ def remake(func: Callable, arguments: AttentionArgs) -> Shaped[Tensor, "b h n c"
     return _narrow(func(q, k, v, attn_mask=mask, dropout_p=arguments.dropout, **options), width)
 
 
-def lead(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
+def lead_axes(arguments: AttentionArgs, four: AttentionArgs) -> tuple[int, ...]:
     """The axes before the tokens in what a call returns. four: the same call in four axes."""
     three = (arguments.q, arguments.k, arguments.v)
     if max(t.ndim for t in three) <= 3:

@@ -9,21 +9,21 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from saccade import ops
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.modes import unseen
+from saccade.lens.modes import hidden
 from saccade.lens.recognising.eager import Recogniser
 from saccade.lens.recognising.products import whole
-from saccade.lens.recognising.resolve import Layout, ResolvedSoftmax
+from saccade.lens.recognising.resolve import ResolvedSoftmax, ScoreLayout
 from saccade.lens.recognising.softmax_weights import Weights
 
 
-class Returned:
+class ReturnedWeights:
     """Knows the edited call of every softmax as long as its weights live."""
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
         self._made: WeakKeyDictionary[ResolvedSoftmax, AttentionArgs] = WeakKeyDictionary()
 
-    def made(self, resolved: ResolvedSoftmax, arguments: AttentionArgs) -> None:
+    def add(self, resolved: ResolvedSoftmax, arguments: AttentionArgs) -> None:
         """An edit made this call of the weights of a softmax."""
         self._made[resolved] = arguments
 
@@ -33,12 +33,12 @@ class Returned:
         Where an edit attends to more sources than the model does, None stands for them."""
         if not (len(self._made) and any(self._edited(leaf) for leaf in tree_leaves(output))):
             return None
-        with unseen():
+        with hidden():
             return tree_map(
                 lambda leaf: _weights(*arguments, leaf) if (arguments := self._edited(leaf)) else leaf, output
             )
 
-    def _edited(self, leaf: Any) -> tuple[AttentionArgs, Weights, Layout] | None:
+    def _edited(self, leaf: Any) -> tuple[AttentionArgs, Weights, ScoreLayout] | None:
         """The edited call of a tensor of weights."""
         known = self._recogniser.weights(leaf) if isinstance(leaf, Tensor) else None
         if known is None or known.changed or known.softmax is None:
@@ -47,7 +47,7 @@ class Returned:
         return None if arguments is None else (arguments, known, known.softmax.layout)
 
 
-def _weights(arguments: AttentionArgs, known: Weights, layout: Layout, t: Tensor) -> Tensor | None:
+def _weights(arguments: AttentionArgs, known: Weights, layout: ScoreLayout, t: Tensor) -> Tensor | None:
     if arguments.k.shape[2] != layout.m:
         return None
     with torch.autocast(t.device.type, enabled=False):

@@ -14,7 +14,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.remake import remake
-from saccade.lens.modes import quietly, unseen
+from saccade.lens.modes import hidden, hidden_no_grad
 from saccade.lens.recognising.products import UNLAID, UNLAID_VALUES, Product
 from saccade.lens.trace.gradients import DROPPED
 
@@ -27,7 +27,7 @@ def separate(arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor
     if has_torch_function((like,)):
         return handle_torch_function(separate, (like,), arguments, product, like)
     out = remake(F.scaled_dot_product_attention, arguments)
-    with unseen():
+    with hidden():
         form = product.form
         laid = None if form is None else form.laid_out(out, like)
         assert laid is not None  # arguments_of saw that
@@ -39,20 +39,20 @@ def arguments_of(product: Product) -> tuple[AttentionArgs, Tensor] | str:
     and the model's own result (without any); or why the call is not known well enough to be made again."""
     resolved, form = product.resolved, product.form
     if form is None:
-        return product.more or UNLAID
+        return product.other_work or UNLAID
     if product.known.dropped:
         return DROPPED
-    with quietly():
+    with hidden_no_grad():
         like = product.func(*product.args, **product.kwargs)
-    with unseen():
+    with hidden():
         sources = product.sources()
     if sources is None:
         return UNLAID_VALUES
     k, v = sources
-    with unseen():
+    with hidden():
         arguments = _of_one_dtype(AttentionArgs(resolved.q, k, v.to(like.dtype), resolved.mask, resolved.scale))
     arguments = replace(arguments, scores=bool(resolved.note))
-    with quietly():
+    with hidden_no_grad():
         rows = form.rows(like)
         if rows is None or (laid := form.laid_out(rows, like)) is None:
             return UNLAID

@@ -13,7 +13,7 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError, some_of
 from saccade.lens.attention.args import AttentionArgs
-from saccade.lens.editing.base import Edit, Site, ungrouped, whole_mask, within
+from saccade.lens.editing.base import Edit, Site, checked_indices, ungrouped, whole_mask
 from saccade.lens.editing.edits import Heads
 from saccade.lens.editing.limits import Pictures, limited
 from saccade.lens.recognising.resolve import SCORES
@@ -203,7 +203,7 @@ def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where:
         )
     own, other = ungrouped(arguments), ungrouped(_like(arguments, call))
     m, theirs = own.k.shape[2], other.k.shape[2]
-    mapped = {within([i], m, "source", where)[0]: within([j], theirs, "recorded source", where)[0]
+    mapped = {checked_indices([i], m, "source", where)[0]: checked_indices([j], theirs, "recorded source", where)[0]
               for i, j in tokens.items()}  # fmt: skip
     scale = ops.default_scale(arguments.q) if arguments.scale is None else arguments.scale
     if scale == 0:

@@ -15,7 +15,7 @@ SAME = 1e-6  # of the largest change: less is rounding
 
 
 @dataclass(frozen=True)
-class Layout:
+class PatchLayout:
     """The grid of patches of a frame, how many pixels a patch has in time (1 for pictures), rows and columns, how many
     frames of patches there are, the tokens before and after all of them, and where that was found."""
 
@@ -27,7 +27,7 @@ class Layout:
     found: str
 
 
-def patch_order(model: nn.Module, picture: Tensor, layout: Layout, tokens: int) -> tuple[int, ...] | None:
+def patch_order(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: int) -> tuple[int, ...] | None:
     """The place of each patch in the order of its tokens; None if that is row by row, or if the model cannot be run
     with a picture alone, or mixes tokens before the call."""
     count = layout.frames * layout.grid[0] * layout.grid[1]
@@ -44,7 +44,7 @@ def patch_order(model: nn.Module, picture: Tensor, layout: Layout, tokens: int) 
     return None if order == tuple(range(count)) else order
 
 
-def _codes(model: nn.Module, picture: Tensor, layout: Layout, tokens: int, count: int, seed: int) -> tuple | None:
+def _codes(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: int, count: int, seed: int) -> tuple | None:
     """The places of the patch tokens, each read as a binary number: its bits say in which runs the token changed."""
     plain = _seen(model, picture, tokens, seed)
     if plain is None:
@@ -63,7 +63,7 @@ def _codes(model: nn.Module, picture: Tensor, layout: Layout, tokens: int, count
     return tuple(patches.tolist())
 
 
-def _changed(picture: Tensor, chosen: Tensor, layout: Layout) -> Tensor:
+def _changed(picture: Tensor, chosen: Tensor, layout: PatchLayout) -> Tensor:
     """The picture with other pixels in the chosen patches (t y x)."""
     time, height, width = layout.patch
     fine = chosen.repeat_interleave(height, 1).repeat_interleave(width, 2)

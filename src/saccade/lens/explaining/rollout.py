@@ -28,7 +28,7 @@ def rollout(layers: Sequence[Call], r: Float[Tensor, "b n"]) -> Float[Tensor, "b
     """rᵀA through all layers; see `Trace.rollout`."""
     for call in reversed(layers):
         if call.mask is None:  # every row sums to 1
-            r = (r + call.mix(r).mean(dim=1)) / 2
+            r = (r + call.weighted_sum(r).mean(dim=1)) / 2
         else:
             step = _Back(r)
             call.walk(step, targets=(r != 0).any(dim=0).nonzero()[:, 0])

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.explaining.patch_order import Layout, patch_order
+from saccade.lens.explaining.patch_order import PatchLayout, patch_order
 
 # Parameters that are tokens of their own, by the last part of their name: those put before the patches, and those
 # put after them, in the libraries that use the names.
@@ -122,13 +122,13 @@ def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -
     return TokenMap(layout.grid, layout.first, frames, layout.last, order=order)
 
 
-def _layout(model: nn.Module, picture: Tensor) -> Layout:
+def _layout(model: nn.Module, picture: Tensor) -> PatchLayout:
     named = [each for each in model.modules() if callable(getattr(each, "grid", None)) and _is_count(each, "prefix")]
     if len(named) == 1 and picture.ndim == 4:
         own: Any = named[0]
         rows, columns = own.grid(picture)
         height, width = picture.shape[2] // rows, picture.shape[3] // columns
-        return Layout((rows, columns), (1, height, width), 1, own.prefix, 0, f"{type(own).__name__} says so")
+        return PatchLayout((rows, columns), (1, height, width), 1, own.prefix, 0, f"{type(own).__name__} says so")
     embeddings = list(_embeddings(model))
     if len({size for _, size, _ in embeddings}) != 1:
         found = dict.fromkeys((name, size) for name, size, _ in embeddings)
@@ -143,7 +143,7 @@ def _layout(model: nn.Module, picture: Tensor) -> Layout:
         raise SaccadeError(f"a picture of {tuple(picture.shape[-2:])} pixels is smaller than a patch of {name}")
     frames = 1 if picture.ndim == 4 else picture.shape[_time_axis(picture, channels)] // time
     first, last = _tokens(model, FIRST), _tokens(model, LAST)
-    return Layout(grid, (time, height, width), frames, first, last, f"the patches of {name} account")
+    return PatchLayout(grid, (time, height, width), frames, first, last, f"the patches of {name} account")
 
 
 def _time_axis(film: Tensor, channels: int) -> int:

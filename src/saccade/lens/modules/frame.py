@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from saccade.lens.dataflow.origins import Origins, Own, memory, token_inputs
+from saccade.lens.dataflow.origins import LearnedOrigins, Origins, memory, token_inputs
 
 
 class Frame:
@@ -13,12 +13,12 @@ class Frame:
 
     def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
         self.name, self.module, self.component, self.run = name, module, component, run
-        self.met = False  # attention was met in it
-        self.beside: Any = None  # calls that it has just made side by side
-        self.within = False  # a module named like attention ran inside it
+        self.attended = False  # attention was met in it
+        self.siblings: Any = None  # calls that it has just made side by side
+        self.contains_attention = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
-        self.own: Own | None = None  # in place of them
+        self.learned: LearnedOrigins | None = None  # in place of them
         self._given = [*args, *kwargs.values()], list(kwargs)
 
     def argument(self, i: int) -> str:

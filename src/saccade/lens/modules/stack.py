@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saccade.lens.dataflow.origins import Origins, Own, address, learned_tokens, tensors
+from saccade.lens.dataflow.origins import LearnedOrigins, Origins, address, learned_tokens, tensors
 from saccade.lens.dataflow.parts import Parts, slices
-from saccade.lens.dataflow.windows import Steps, may_cut
+from saccade.lens.dataflow.windows import LayoutSteps, may_cut
 from saccade.lens.modules.components import component_of, named_modules
 from saccade.lens.modules.frame import Frame
 from saccade.lens.modules.hooks import hook
@@ -65,12 +65,12 @@ class ModuleStack:
     def __init__(self, components: Mapping[str, nn.Module], inside: Callable[[], bool] = lambda: True) -> None:
         """inside: whether what is running belongs to the block, where several share a thread."""
         self._inside = inside
-        self.stack: list[Frame] = []
+        self.frames: list[Frame] = []
         self.following: list[Origins] = []  # those of the running modules that have several inputs
-        self.steps = Steps()
-        self.left: Callable[[Frame], None] = lambda frame: None  # told of each module that ends its forward
+        self.steps = LayoutSteps()
+        self.on_leave: Callable[[Frame], None] = lambda frame: None  # called with each module that ends its forward
         self.scripted: list[str] = []  # names of modules that show nothing
-        self.over_itself: set[str] = set()  # modules that have attended to their own tokens
+        self.self_attending: set[str] = set()  # modules that have attended to their own tokens
         self.windowed = 0  # how many of the running modules may cut windows
         self._may_cut: set[nn.Module] = set()
         self._learned: dict[nn.Module, list[tuple[nn.Module, str]]] = {}  # where they keep tokens of their own
@@ -85,16 +85,16 @@ class ModuleStack:
         self._attended = AttendingRuns(self._root)  # where attention was met, seen or missed
 
     @property
-    def counts(self) -> bool:
+    def in_forward(self) -> bool:
         """Whether attention that is met now is the model's own, and met for the first time."""
-        return bool(self.stack) and not in_backward()
+        return bool(self.frames) and not in_backward()
 
     @property
     def runs(self) -> int:
         """How many runs (forward passes) have begun."""
         return sum(self._runs[component] + 1 for component in self._ran)
 
-    def follow(self, wrap: Callable[[nn.Module, str, ExitStack], None], undo: ExitStack) -> None:
+    def attach(self, wrap: Callable[[nn.Module, str, ExitStack], None], undo: ExitStack) -> None:
         """Follow all modules until `undo` is closed. What torch.compile made runs uncompiled until then.
 
         wrap: what to do, in place of hooks, with the attention modules of torch.nn and the encoders made of them,
@@ -109,13 +109,13 @@ class ModuleStack:
             elif isinstance(module, PYTORCH):
                 wrap(module, name, undo)
             elif module in roots or not (module in fused or type(module).__module__.startswith("torch.nn.modules.")):
-                self._attach(module, name, undo)
+                self._hook(module, name, undo)
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             undo.enter_context(_uncompiled())
 
-    def note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """Note one operation of the running modules: what its result comes from, and how windows are cut by it."""
-        own = self.stack[-1].own if self.stack else None
+        own = self.frames[-1].learned if self.frames else None
         if not (self.following or self.windowed or own):
             return
         given = list(tensors(args, kwargs))
@@ -126,7 +126,7 @@ class ModuleStack:
         if self.windowed:
             self.steps.follow(func, given, args, kwargs, out)
 
-    def _attach(self, module: nn.Module, name: str, undo: ExitStack) -> None:
+    def _hook(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module by hooks."""
         if may_cut(module):
             self._may_cut.add(module)
@@ -152,7 +152,7 @@ class ModuleStack:
         pass (activation checkpointing)."""
         if in_backward():
             return None
-        name = self.full(name)
+        name = self.display_name(name)
         if threading.get_ident() != self._thread:
             self._elsewhere[name] = _like_attention(type(module).__name__, name)
             return None
@@ -160,22 +160,24 @@ class ModuleStack:
             return None
         component = component_of(name, self._components)
         ran = self._ran.setdefault(component, set())
-        if module in ran and not any(frame.component == component for frame in self.stack):
+        if module in ran and not any(frame.component == component for frame in self.frames):
             self._runs[component] += 1
             ran.clear()
         ran.add(module)
         frame = Frame(name, module, component, self._runs[component], args, kwargs)
-        self.stack.append(frame)
+        self.frames.append(frame)
         if frame.origins is not None:
             self.following.append(frame.origins)
         elif frame.inputs and module in self._learned:
-            frame.own = Own(frame.inputs, [getattr(holder, key) for holder, key in self._learned[module]])
+            frame.learned = LearnedOrigins(
+                frame.inputs, [getattr(holder, key) for holder, key in self._learned[module]]
+            )
         if module in self._may_cut:
             self.windowed += 1
-            self.steps.begin(frame.inputs, self.stack[0].inputs[0].shape[0] if self.stack[0].inputs else -1)
+            self.steps.begin(frame.inputs, self.frames[0].inputs[0].shape[0] if self.frames[0].inputs else -1)
         return frame
 
-    def full(self, name: str) -> str:
+    def display_name(self, name: str) -> str:
         """The name of a module as people are told it: that of the model itself is its class."""
         return name or self._root
 
@@ -183,52 +185,52 @@ class ModuleStack:
         """A module ends its forward, also by an exception. out: what it returns."""
         if in_backward() or threading.get_ident() != self._thread or not self._inside():
             return
-        while any(frame.module is module for frame in self.stack):
-            frame = self.stack.pop()
-            self.left(frame)
+        while any(frame.module is module for frame in self.frames):
+            frame = self.frames.pop()
+            self.on_leave(frame)
             if frame.origins is not None:
                 self.following.remove(frame.origins)
             self.windowed -= frame.module in self._may_cut
-            if not frame.met:
+            if not frame.attended:
                 self._attended.idle(frame.name, frame.run)
             if _like_attention(type(frame.module).__name__, frame.name):
-                if not (frame.met or frame.within):
+                if not (frame.attended or frame.contains_attention):
                     self._silent[frame.name] = NOTHING
-                for outer in self.stack:
-                    outer.within = True
+                for outer in self.frames:
+                    outer.contains_attention = True
             if frame.module is module:
-                if self.stack and self.stack[-1].own is not None:
+                if self.frames and self.frames[-1].learned is not None:
                     # PyTorch's attention returns a token for each of its first input.
                     given = frame.inputs[:1] if isinstance(module, nn.MultiheadAttention) else frame.inputs
-                    self.stack[-1].own.returned(given, frame.origins, out)
+                    self.frames[-1].learned.returned(given, frame.origins, out)
                 return
 
-    def meet(self) -> None:
+    def mark_attending(self) -> None:
         """Attention was met in the module that is running, and so in all around it."""
-        for frame in self.stack:
-            if not frame.met:
-                frame.met = True
+        for frame in self.frames:
+            if not frame.attended:
+                frame.attended = True
                 self._attended.met(frame.name, frame.run)
-        self._attended.names.add(self.stack[-1].name)
+        self._attended.names.add(self.frames[-1].name)
 
     def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
         """ "self" if q and k, of the same length, come from the same inputs of the module that made them, else
         "cross". That module is the innermost that was not itself given q or k; if it has one input, there is no
         other source but what it has learned (latent queries)."""
-        maker = next((frame for frame in reversed(self.stack) if not frame.given(q, k)), None)
-        origins = None if maker is None else maker.origins or maker.own
+        maker = next((frame for frame in reversed(self.frames) if not frame.given(q, k)), None)
+        origins = None if maker is None else maker.origins or maker.learned
         return "self" if origins is None or origins.alike(q, k) else "cross"
 
     def kind_of_given(self, query: Tensor, key: Tensor) -> str:
         """The same for a query and key that a function of the running module will project."""
         if address(query) == address(key):
             return "self"
-        frame = self.stack[-1]
+        frame = self.frames[-1]
         return "cross" if frame.given(query) and frame.given(key) else self.kind_of_sources(query, key)
 
     def kind_of_inputs(self) -> str:
         """The same for a module that is given query, key, value before it projects them."""
-        query, *key = self.stack[-1].inputs[:2]
+        query, *key = self.frames[-1].inputs[:2]
         return "cross" if key and address(key[0]) != address(query) else "self"
 
     def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> dict[str, slice] | None:
@@ -246,7 +248,7 @@ class ModuleStack:
 
     def source(self, k: Tensor) -> str:
         """The name of the argument of the running module that the keys alone come from, "" if that is not known."""
-        frame = self.stack[-1]
+        frame = self.frames[-1]
         i = None if frame.origins is None else frame.origins.only(k)
         return "" if i is None else PARTS.get(name := frame.argument(i).removeprefix("norm_"), name)
 
@@ -254,7 +256,7 @@ class ModuleStack:
         """How many tokens the queries (b h n k) were made of in the running modules: more than n where some were merged
         or left out."""
         longest = q.shape[-2]
-        for frame in self.stack:
+        for frame in self.frames:
             i = None if frame.origins is None else frame.origins.only(q)
             if i is not None and frame.inputs[i].ndim == 3 and len(frame.inputs[i]) == len(q):
                 longest = max(longest, frame.inputs[i].shape[1])
@@ -263,7 +265,7 @@ class ModuleStack:
     def _most(self, parts_of: Callable[[Origins], Parts | None], named: int) -> dict[str, slice] | None:
         """The parts with the most names of those that the running modules show; at least so many are of arguments."""
         best: dict[str, slice] | None = None
-        for frame in reversed(self.stack):
+        for frame in reversed(self.frames):
             parts = None if frame.origins is None else parts_of(frame.origins)
             if frame.origins is None or parts is None or not parts.runs:
                 continue
@@ -273,7 +275,7 @@ class ModuleStack:
                 best = found
         return best
 
-    def unseen(self) -> dict[str, str]:
+    def unrecorded(self) -> dict[str, str]:
         """Modules named like attention that ran without any being met, in them or directly in a module around
         them (of which they are a part, such as a position bias), and those that ran in other threads."""
         silent = {

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens.attention.call_context import edited_call
-from saccade.lens.modes import quietly
+from saccade.lens.modes import hidden_no_grad
 from saccade.lens.recognising.products import UNLAID, Product
-from saccade.lens.recognising.resolve import Layout
+from saccade.lens.recognising.resolve import ScoreLayout
 from saccade.lens.trace.gradients import DROPPED, Gradient, nearest
 
 OTHERWISE = "the model does more with its weights than one product with its values, and that is part of their gradient"
@@ -28,7 +28,7 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
     if product.known.dropped:
         gradient.refuse(DROPPED)
     elif v is None or rows(out) is None:
-        gradient.refuse(product.more or UNLAID)
+        gradient.refuse(product.other_work or UNLAID)
     elif out.requires_grad:
         gradient.follow(out, rows)
         if product.resolved.node is not None and edited_call(out) is None:
@@ -36,7 +36,7 @@ def gradient_of(product: Product, out: Tensor, v: Float[Tensor, "b g m c"] | Non
     return gradient
 
 
-def follow_within(gradient: Gradient, product: Product, v: Float[Tensor, "b g m c"] | None, out: Any) -> None:
+def follow_inner(gradient: Gradient, product: Product, v: Float[Tensor, "b g m c"] | None, out: Any) -> None:
     """The same for a product below autograd, of which only what the module or function of torch.nn around it returned
     is in the graph: the batched product nearest before that, and the softmax before its weights."""
     node = nearest(out, "BmmBackward")
@@ -54,15 +54,15 @@ def rows_of(product: Product) -> Callable[[Tensor], Tensor | None]:
     form = product.form
 
     def rows(given: Tensor) -> Tensor | None:
-        with quietly():
+        with hidden_no_grad():
             return None if form is None else form.rows(given)
 
     return rows
 
 
-def _comparing(gradient: Gradient, layout: Layout, v: Tensor) -> Callable[[tuple[Tensor | None, ...]], None]:
+def _comparing(gradient: Gradient, layout: ScoreLayout, v: Tensor) -> Callable[[tuple[Tensor | None, ...]], None]:
     def compare(given: tuple[Tensor | None, ...]) -> None:
-        with quietly():
+        with hidden_no_grad():
             if given[0] is not None and not gradient.agrees(layout.folded(layout.permuted(given[0])), v):
                 gradient.refuse(OTHERWISE)
 

@@ -16,23 +16,29 @@ from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import tensors
 from saccade.lens.dataflow.parts import name_of
-from saccade.lens.modes import quietly
+from saccade.lens.modes import hidden_no_grad
 from saccade.lens.recognising import patterns, scoring, writes
-from saccade.lens.recognising.products import Product, product, unknown
+from saccade.lens.recognising.products import Product, reason_unknown, weights_product
+from saccade.lens.recognising.records import TensorRecords
 from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, unfollowed
 from saccade.lens.recognising.scoring import may_be_scores, version_of
-from saccade.lens.recognising.softmax_weights import LOST, Weights, after, shown_name, unfollowed_use
+from saccade.lens.recognising.softmax_weights import (
+    LOST,
+    Weights,
+    shown_name,
+    unfollowed_use,
+    weights_after,
+)
 from saccade.lens.recognising.steps import STEPS
-from saccade.lens.recognising.tables import Tables
 
 
-class Recogniser(Tables):
+class Recogniser(TensorRecords):
     """Follows the operations of one thread.
 
     table: what is done by which operation (`patterns`). missed: called with the reason. origin: tells where q and k
     come from, by them, whether they have the same length, and the axis of k along which the sources lie. heads: how
-    many there are where batch and heads are one axis, if that is known. beside: the context in which it computes
-    (`quietly`, or `unseen`, which keeps gradients).
+    many there are where batch and heads are one axis, if that is known. context: the context in which it computes
+    (`hidden_no_grad`, or `unseen`, which keeps gradients).
     """
 
     def __init__(
@@ -41,10 +47,10 @@ class Recogniser(Tables):
         missed: Callable[[str], None],
         origin: Callable[[Tensor, Tensor, bool, int | None], CallOrigin],
         heads: Callable[[], int | None] = lambda: None,
-        beside: Callable[[], AbstractContextManager] = quietly,
+        context: Callable[[], AbstractContextManager] = hidden_no_grad,
     ) -> None:
         super().__init__()
-        self._table, self._missed, self._find_origin, self._heads, self._beside = table, missed, origin, heads, beside
+        self._table, self._missed, self._find_origin, self._heads, self._context = table, missed, origin, heads, context
 
     def product(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
@@ -53,14 +59,14 @@ class Recogniser(Tables):
         if does is None or does not in PRODUCTS or not self._weights.entries:
             return None
         args_, kwargs_ = patterns.placed(args, kwargs)
-        if does == "linear" and not (patterns.of_activations(args_, kwargs_) and self._softened(args_[0])):
+        if does == "linear" and not (patterns.of_activations(args_, kwargs_) and self._is_resolved(args_[0])):
             return None
         if (given := patterns.operands(does, args_, kwargs_)) is None:
             return None
         a, b, of_a, of_b, made = given
         if a in self._weights:
-            return self._met(func, args, kwargs, given)
-        return self._met(func, args, kwargs, (b, a, of_b, of_a, made)) if b in self._weights else None
+            return self._products_of(func, args, kwargs, given)
+        return self._products_of(func, args, kwargs, (b, a, of_b, of_a, made)) if b in self._weights else None
 
     def weights(self, t: Tensor) -> Weights | None:
         """What a tensor of weights is, if it is one that is followed."""
@@ -93,7 +99,7 @@ class Recogniser(Tables):
 
     def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         if self._scores.entries or self._weights.entries:
-            for t in writes.into(func, args, kwargs, out, self._table.get(func) in READING):
+            for t in writes.written_tensors(func, args, kwargs, out, self._table.get(func) in READING):
                 self._written(t, out)
 
     def _note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
@@ -104,7 +110,7 @@ class Recogniser(Tables):
             does = None
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
-                with self._beside():
+                with self._context():
                     STARTS[does](self, func, args, kwargs, out)
             return
         if does == "reshape":
@@ -112,9 +118,9 @@ class Recogniser(Tables):
         if does == "noise":
             self._noise[out] = 1
         if self._live and does != "blank":
-            self._pass(does, func, args, kwargs, out)
+            self._propagate(does, func, args, kwargs, out)
 
-    def _pass(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    def _propagate(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
         """An operation on something that may be followed."""
         known: dict[str, Tensor] = {}
         for t in tensors(args, kwargs):
@@ -123,15 +129,15 @@ class Recogniser(Tables):
                     known.setdefault(name, t)
         if not known:
             return
-        with self._beside():
+        with self._context():
             if "w" in known:
-                self._pass_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
+                self._propagate_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
             elif "s" in known:
-                self._pass_scores(does, known["s"], func, args, kwargs, out)
+                self._propagate_scores(does, known["s"], func, args, kwargs, out)
             elif "n" in known and isinstance(out, Tensor):
                 self._noise[out] = 1
             elif does is not None and does != "assign":  # not through layers: those are of features, not of heads
-                self._pass_merged(self._merged[known["m"]], out)
+                self._propagate_merged(self._merged[known["m"]], out)
 
     # where scores, weights and calls begin
 
@@ -148,8 +154,8 @@ class Recogniser(Tables):
 
     def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
         if self._surely_scores(a) or self._surely_scores(b):
-            self._miss_written_out(a, b)
-            self._pass("matmul", func, (a, b), {}, out)
+            self._miss_exponentials(a, b)
+            self._propagate("matmul", func, (a, b), {}, out)
         elif may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
             q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
@@ -158,8 +164,8 @@ class Recogniser(Tables):
     def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         parsed = patterns.einsum_of(args)
         if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
-            self._miss_written_out(*(parsed or ())[:2])
-            self._pass("einsum", func, args, kwargs, out)
+            self._miss_exponentials(*(parsed or ())[:2])
+            self._propagate("einsum", func, args, kwargs, out)
             return
         a, b, of_a, of_b, of_out = parsed
         for w, own in ((a, of_a), (b, of_b)):
@@ -177,9 +183,9 @@ class Recogniser(Tables):
         self, given: tuple[Tensor, Tensor], alike: bool, q: Tensor, k: Tensor, roles: str, out: Tensor, scale=1.0,
         axis: int | None = None,
     ) -> None:  # fmt: skip
-        scores = scoring.product(q, k, roles, out, self._find_origin(*given, alike, axis), scale)
+        scores = scoring.scores_of(q, k, roles, out, self._find_origin(*given, alike, axis), scale)
         if min(t.ndim for t in given) == 2 or "b" not in roles:
-            scores = replace(scores, loose=True)
+            scores = replace(scores, ambiguous=True)
         merged = next((self._merged[t] for t in given if t in self._merged), None)
         self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
 
@@ -197,22 +203,22 @@ class Recogniser(Tables):
             return
         if kwargs.get("out") is not None:
             resolved = f"softmax of {tuple(out.shape)} written into another tensor"
-        self._weigh(out, Weights(tuple(out.shape), axis, resolved))
+        self._set_weights(out, Weights(tuple(out.shape), axis, resolved))
 
     def _gumbel(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0] if args else kwargs.get("logits")
         if given is not None and self._surely_scores(given):
             why = f"gumbel_softmax of scores {tuple(out.shape)}, to which it adds noise that is not known"
-            self._weigh(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
+            self._set_weights(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
 
     def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
         x, weight = patterns.two_operands(args, kwargs, "weight")
         if x.ndim == 2 and x not in self._weights:
             self._scored(func, x, weight.mT, out)
         else:
-            self._pass(None, func, args, kwargs, out)
+            self._propagate(None, func, args, kwargs, out)
 
-    def _miss_written_out(self, *given: Any) -> None:
+    def _miss_exponentials(self, *given: Any) -> None:
         """Scores that went through exp, and are multiplied with something."""
         for t in given:
             scores = self._scores[t][0] if isinstance(t, Tensor) and self._surely_scores(t) else None
@@ -224,13 +230,13 @@ class Recogniser(Tables):
         known = self._weights[w]
         if known.axis is not None and own[known.axis] in made:
             axis, changed = made.index(own[known.axis]), known.changed or shown_name(func)
-            self._weigh(out, Weights(tuple(out.shape), axis, known.resolved, changed, known.dropped, (LOST,)))
+            self._set_weights(out, Weights(tuple(out.shape), axis, known.resolved, changed, known.dropped, (LOST,)))
 
-    def _softened(self, x: Tensor) -> bool:
+    def _is_resolved(self, x: Tensor) -> bool:
         known = self._weights.get(x)
         return known is not None and known.softmax is not None
 
-    def _met(self, func: Callable, args: tuple, kwargs: dict, given: patterns.Operands) -> list[Product] | None:
+    def _products_of(self, func: Callable, args: tuple, kwargs: dict, given: patterns.Operands) -> list[Product] | None:
         """Weights are multiplied with something: this is an attention if it is over their sources."""
         w, values, own, theirs, made = given
         known = self._weights[w]
@@ -245,15 +251,17 @@ class Recogniser(Tables):
             return None
         others = [replace(other, axis=known.axis, changed=known.changed, undo=(LOST,)) for other in known.others]
         whole = [replace(other, shape=known.shape) for other in others] + [known]
-        reasons = [unknown(each, summed[0]) for each in whole]
+        reasons = [reason_unknown(each, summed[0]) for each in whole]
         for why in filter(None, reasons):
             self._missed(why)
         known_ones = [each for each, why in zip(whole, reasons, strict=True) if not why]
-        return [product(func, args, kwargs, given, each) for each in known_ones]
+        return [weights_product(func, args, kwargs, given, each) for each in known_ones]
 
     # what they go through
 
-    def _pass_scores(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    def _propagate_scores(
+        self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any
+    ) -> None:
         scores = self._get(t, writes=int(out is t and does not in READING))
         for made in tensors((out,), {}):
             if not made.is_floating_point() or made.is_nested:
@@ -265,21 +273,25 @@ class Recogniser(Tables):
                 new = scores.changed_to(made, f"its scores go through {shown_name(func)}")
             self._put(made, new)
 
-    def _pass_weights(self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    def _propagate_weights(
+        self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any
+    ) -> None:
         w = self._weights[t]
         if version_of(t) != w.version and out is not t:
             w = replace(w, changed=w.changed or "a write into them")
-            self._weigh(t, w)
+            self._set_weights(t, w)
         if does == "assign" and args[0] is t:
-            self._weigh(t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed))
+            self._set_weights(
+                t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed)
+            )
         if why := unfollowed_use(w, does, func):
             self._missed(why)
         every = list(tensors((out,), {}))
         for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
             if not made.is_floating_point() or made.is_nested:
                 continue
-            if (new := after(w, t, does, func, args, kwargs, made)) is not None:
-                self._weigh(made, replace(new, others=w.others + self._others(t, args, kwargs)))
+            if (new := weights_after(w, t, does, func, args, kwargs, made)) is not None:
+                self._set_weights(made, replace(new, others=w.others + self._others(t, args, kwargs)))
             else:
                 self._weights.pop(made, None)
 

@@ -19,13 +19,13 @@ MORE = ("score_mod_other_buffers", "mask_mod_other_buffers")
 Found = tuple[tuple[Tensor, Tensor, Tensor, Tensor | None, float], str]
 
 
-def of(args: tuple, kwargs: dict) -> tuple[Tensor, Tensor]:
+def query_and_key(args: tuple, kwargs: dict) -> tuple[Tensor, Tensor]:
     """The query and key of a call."""
     given = dict(zip(NAMES, args, strict=False)) | kwargs
     return given["query"], given["key"]
 
 
-def found(args: tuple, kwargs: dict, out: Any) -> Found | str:
+def equivalent_call(args: tuple, kwargs: dict, out: Any) -> Found | str:
     """q, k, v, mask and scale of a call of FlexAttention, and a note on how it is kept; or why that is not known.
 
     Its functions are evaluated for every pair of tokens, as the uncompiled operation itself does. A score function

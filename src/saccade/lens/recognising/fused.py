@@ -112,8 +112,8 @@ def _agrees(found: Projected, func: Any, given: dict[str, Any], out: Any) -> boo
         y = y if func is ATTENTION else _rest_of_layer(found.x[picture, rows].float(), y, given)
         expected, got = y[some], output[picture, rows].float()[some]
         if len(expected):
-            coarse = 1e-3 if output.dtype == torch.float32 else 5e-2
-            if not bool((expected - got).abs().max() <= coarse * max(1.0, float(expected.abs().max()))):
+            eps = 1e-3 if output.dtype == torch.float32 else 5e-2
+            if not bool((expected - got).abs().max() <= eps * max(1.0, float(expected.abs().max()))):
                 return False
     return True
 

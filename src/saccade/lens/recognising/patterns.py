@@ -48,7 +48,7 @@ AS_FUNCTIONS: dict[str, set[Callable]] = {
     "assign": {T.__setitem__},
     "blank": _methods("full_like", "zeros_like", "ones_like", "empty_like", "rand_like", "randn_like")
     | _methods("new_zeros", "new_ones", "new_full", "new_empty"),
-    "beside": _methods("cat", "concat", "concatenate"),
+    "concat": _methods("cat", "concat", "concatenate"),
 }
 
 AS_KERNELS: dict[str, set[Callable]] = {

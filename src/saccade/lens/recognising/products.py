@@ -9,9 +9,9 @@ from torch import Tensor
 
 from saccade.lens.notes import joined
 from saccade.lens.recognising import patterns
-from saccade.lens.recognising.resolve import Layout, ResolvedSoftmax
+from saccade.lens.recognising.resolve import ResolvedSoftmax, ScoreLayout
 from saccade.lens.recognising.scoring import intact
-from saccade.lens.recognising.softmax_weights import Undo, Weights, redone, undone
+from saccade.lens.recognising.softmax_weights import Undo, Weights, redo_axes, undo_axes
 
 UNLAID = "its product with values cannot be brought to its heads"
 UNLAID_VALUES = "its values cannot be brought to its heads"
@@ -21,21 +21,22 @@ UNLAID_VALUES = "its values cannot be brought to its heads"
 class Form:
     """How the result of such a product lies. It holds no tensor, so that it may be kept by one.
 
-    own, made: a letter for each axis of the weights and of the result, as in an einsum. width: those of the result that
-    the weights do not have. shape: of the weights; axis: of theirs along which the sources lie; undo: see `Weights`.
+    weight_axes, result_axes: a letter for each axis of the weights and of the result, as in an einsum. width: those of
+    the result that the weights do not have. shape: of the weights; axis: of the weights, that of the sources; undo: see
+    `Weights`.
     """
 
-    own: str
-    made: str
+    weight_axes: str
+    result_axes: str
     width: str
     shape: tuple[int, ...]
     axis: int
     undo: Undo
-    layout: Layout
+    layout: ScoreLayout
 
     def rows(self, out: Tensor) -> Tensor | None:
         """The result, or its gradient, as (b h n c); None if that cannot be told."""
-        found = undone(patterns.spread(out, self.made, self.own, self.width), self.shape, self.undo)
+        found = undo_axes(patterns.spread(out, self.result_axes, self.weight_axes, self.width), self.shape, self.undo)
         if found is None:
             return None
         t = self.layout.folded(self.layout.permuted(found))
@@ -45,23 +46,23 @@ class Form:
         """The other way: o (b h n c) as the result, with the dtype and the order in memory of `like`, the model's."""
         order = self.layout.order
         t = o.reshape(*self.layout.full[:-1], 1, o.shape[-1])
-        found = redone(t.permute(*(order.index(i) for i in range(len(order))), len(order)), self.shape, self.undo)
+        found = redo_axes(t.permute(*(order.index(i) for i in range(len(order))), len(order)), self.shape, self.undo)
         if found is None or found.shape[self.axis] != 1:
             return None
-        axes = "".join(letter for letter in self.own if letter in self.made) + self.width
-        t = found.reshape([like.shape[self.made.index(letter)] for letter in axes])
-        t = t.permute([axes.index(letter) for letter in self.made]).to(like.dtype)
+        axes = "".join(letter for letter in self.weight_axes if letter in self.result_axes) + self.width
+        t = found.reshape([like.shape[self.result_axes.index(letter)] for letter in axes])
+        t = t.permute([axes.index(letter) for letter in self.result_axes]).to(like.dtype)
         memory = sorted(range(like.ndim), key=like.stride, reverse=True)
         # a copy, because the kernel may have saved what it returned, and the model may write into what it is given
         t = t.permute(memory).clone(memory_format=torch.contiguous_format)
         return t.permute([memory.index(i) for i in range(like.ndim)])
 
 
-def whole(w: Float[Tensor, "b h n m"], known: Weights, layout: Layout) -> Tensor | None:
+def whole(w: Float[Tensor, "b h n m"], known: Weights, layout: ScoreLayout) -> Tensor | None:
     """A whole map with the axes of weights that were made of the result of its softmax; None if what was done to those
     is not known."""
     t = w.reshape(layout.full).permute([layout.order.index(i) for i in range(len(layout.order))])
-    found = redone(t[..., None], known.shape, known.undo)
+    found = redo_axes(t[..., None], known.shape, known.undo)
     return None if found is None else found[..., 0]
 
 
@@ -69,8 +70,9 @@ def whole(w: Float[Tensor, "b h n m"], known: Weights, layout: Layout) -> Tensor
 class Product:
     """An operation that multiplies weights with values, done or about to be done.
 
-    func, args, kwargs: the operation. weights, values: its operands, with a letter for each of their axes in `own` and
-    `theirs`, and for each of the result's in `made`, as in an einsum. known: what the weights are.
+    func, args, kwargs: the operation. weights, values: its operands, with a letter for each of their axes in
+    `weight_axes` and `value_axes`, and for each of the result's in `result_axes`, as in an einsum. known: what the
+    weights are.
     """
 
     func: Callable
@@ -78,9 +80,9 @@ class Product:
     kwargs: dict
     weights: Tensor
     values: Tensor
-    own: str
-    theirs: str
-    made: str
+    weight_axes: str
+    value_axes: str
+    result_axes: str
     known: Weights
     resolved: ResolvedSoftmax
 
@@ -92,7 +94,7 @@ class Product:
         return joined(self.resolved.note, applied)
 
     @property
-    def more(self) -> str:
+    def other_work(self) -> str:
         """What it does besides mixing values by the result of the softmax, "" if nothing."""
         if self.known.changed:
             return f"its weights are changed after the softmax, by {self.known.changed}"
@@ -100,27 +102,32 @@ class Product:
             return "its product with values is written into another tensor"
         if self.func in patterns.ADDING:
             return "its product with values is added to something in the same operation"
-        axes = [*zip(self.own, self.weights.shape, strict=True), *zip(self.theirs, self.values.shape, strict=True)]
-        source = self.own[self.known.axis or 0]
-        if any(size > 1 and letter not in self.made and letter != source for letter, size in axes):
+        axes = [
+            *zip(self.weight_axes, self.weights.shape, strict=True),
+            *zip(self.value_axes, self.values.shape, strict=True),
+        ]
+        source = self.weight_axes[self.known.axis or 0]
+        if any(size > 1 and letter not in self.result_axes and letter != source for letter, size in axes):
             return "its product with values is summed over more than the sources"
         return ""
 
     @property
     def form(self) -> Form | None:
-        """How its result lies; None if it does `more`."""
+        """How its result lies; None if it does `other_work`."""
         known, axis = self.known, self.known.axis
-        if self.more or axis is None:
+        if self.other_work or axis is None:
             return None
-        width = "".join(letter for letter in self.theirs if letter in self.made and letter not in self.own)
-        return Form(self.own, self.made, width, known.shape, axis, known.undo, self.resolved.layout)
+        width = "".join(
+            letter for letter in self.value_axes if letter in self.result_axes and letter not in self.weight_axes
+        )
+        return Form(self.weight_axes, self.result_axes, width, known.shape, axis, known.undo, self.resolved.layout)
 
     def sources(self) -> tuple[Tensor, Tensor] | None:
         """k (b g m k) and v (b g m c) of the call; None if the values cannot be brought to its heads."""
         layout = self.resolved.layout
-        width = "".join(letter for letter in self.theirs if letter not in self.own)
-        spread = patterns.spread(self.values, self.theirs, self.own, width)
-        if (found := undone(spread, self.known.shape, self.known.undo)) is None:
+        width = "".join(letter for letter in self.value_axes if letter not in self.weight_axes)
+        spread = patterns.spread(self.values, self.value_axes, self.weight_axes, width)
+        if (found := undo_axes(spread, self.known.shape, self.known.undo)) is None:
             return None
         v = layout.permuted(found)
         if any(v.shape[i] != 1 for i in range(layout.lead, v.ndim - 2)):  # other values for each target
@@ -131,7 +138,7 @@ class Product:
         return k, v
 
 
-def unknown(w: Weights, axis: int) -> str:
+def reason_unknown(w: Weights, axis: int) -> str:
     """Why weights that are multiplied with values over one of their axes are no attention that is known; "" if they
     are."""
     resolved = w.resolved
@@ -146,7 +153,7 @@ def unknown(w: Weights, axis: int) -> str:
     return ""
 
 
-def product(func: Callable, args: tuple, kwargs: dict, operands: patterns.Operands, known: Weights) -> Product:
+def weights_product(func: Callable, args: tuple, kwargs: dict, operands: patterns.Operands, known: Weights) -> Product:
     """A product with its weights first among the operands. Axes of size 1 along which only the values have more are
     axes of the values."""
     weights, values, own, theirs, made = operands

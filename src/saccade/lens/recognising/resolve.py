@@ -11,7 +11,7 @@ from torch.autograd.graph import Node
 from saccade.lens.attention.args import NO_NUMBERS, TRANSFORMED, transformed, without_numbers
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
-from saccade.lens.recognising.scoring import REMADE, Parts, Scores, Versions, intact, regrouped, version_of
+from saccade.lens.recognising.scoring import OVERWRITTEN, Parts, Scores, Versions, intact, regrouped, version_of
 
 ROWS = 8  # of each map that are computed anew and compared with the softmax's own
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
@@ -39,19 +39,19 @@ class ResolvedSoftmax:
     scale: float
     origin: CallOrigin
     note: str
-    layout: "Layout"
+    layout: "ScoreLayout"
     shape: tuple[int, ...]
     versions: Versions
     used: bool = False
     stale: bool = False
     node: Node | None = None
 
-    def made_of(self, place: int) -> bool:
+    def reads_memory(self, place: int) -> bool:
         """Whether any of what it is made of lies in this memory."""
         return any(memory(t) == place for t, _ in self.versions)
 
 
-class Layout:
+class ScoreLayout:
     """How the axes of scores become (b h n m).
 
     shape: of the scores. lead, targets: axes. source: the axis that the softmax runs over. The last lead axis is the
@@ -134,12 +134,12 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     q, k = (scores.q, scores.k) if role == "s" else (scores.k, scores.q)
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
-    layout = Layout(out.shape, targets, axis, merged, grouped)
-    why = scores.why or ("" if intact(scores.versions) else REMADE)
+    layout = ScoreLayout(out.shape, targets, axis, merged, grouped)
+    why = scores.why or ("" if intact(scores.versions) else OVERWRITTEN)
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
         mask = _sum(added)
-        why = differs(q, k, mask, scores.scale, layout, layout.permuted(given), scores.coarse)
+        why = differs(q, k, mask, scores.scale, layout, layout.permuted(given), scores.eps)
         if not why:
             mask = None if mask is None else layout.folded(mask)
             q, k = layout.queries(q), layout.keys(k)
@@ -171,13 +171,13 @@ def unfollowed(out: Tensor) -> str:
 
 @torch.no_grad()
 def differs(
-    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: Layout, scores: Tensor, coarse: float
+    q: Tensor, k: Tensor, mask: Tensor | None, scale: float, layout: ScoreLayout, scores: Tensor, eps: float
 ) -> str:
     """Why softmax(scale q·k + mask) is not the softmax of the scores, all with permuted axes; "" if it is.
 
     Compared are some rows: the first, the last, some between, and some that are masked as a whole. By the logarithms
     of the weights, so that a small weight is looked at as closely as a large one, where they are at least e⁻¹² of the
-    row's largest. coarse: the precision of the coarsest dtype that the scores passed through; the tolerance is what
+    row's largest. eps: the precision of the coarsest dtype that the scores passed through; the tolerance is what
     rounding them a few times in it does.
     """
     # In inference mode no write is counted, so every head of every picture is looked at.
@@ -198,10 +198,10 @@ def differs(
         return OTHER
     matters = ((a > a.amax(-1, keepdim=True) - TAIL) | (b > b.amax(-1, keepdim=True) - TAIL)) & ~empty[:, None]
     size = torch.where(matters & (size < -LOW), size, 0.0).amax(-1)  # masked ones aside
-    tolerance = 1e-5 + 3 * coarse * size + 8 * torch.finfo(torch.float32).eps * most  # products are summed up in fp32
+    tolerance = 1e-5 + 3 * eps * size + 8 * torch.finfo(torch.float32).eps * most  # products are summed up in fp32
     if bool(((a - b).abs().masked_fill(~matters, 0.0).amax(-1) > tolerance).any()):
         return OTHER
-    return ROUNDED.format(float(size.max())) if coarse * float(size.max()) > COARSEST else ""
+    return ROUNDED.format(float(size.max())) if eps * float(size.max()) > COARSEST else ""
 
 
 def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device, most: int) -> tuple[Tensor, ...]:

@@ -17,7 +17,7 @@ from saccade.lens.attention.args import transformed, without_numbers
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
 
-REMADE = "something that it was made of was written into before its softmax"
+OVERWRITTEN = "something that it was made of was written into before its softmax"
 Versions = tuple[tuple[Tensor, int], ...]  # of tensors
 MASKING = -1e30  # what any score in fp32 vanishes beside
 MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes of several roles
@@ -25,10 +25,12 @@ MERGED = {"b": "buv", "t": "tu", "s": "sv"}  # the role of an axis made of axes 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a tensor of scores is made of. why: "" if it is just that, else what else was done to it. coarse: the
-    precision of the coarsest dtype that they were in. loose: no axis of the product was shared but the width, as where
-    tokens are multiplied with a matrix: it may be no scores at all, but queries or keys. note: what is to be
-    said of them even if they are just that."""
+    """What a tensor of scores is made of.
+
+    why: "" if it is just that, else what else was done to it. eps: machine epsilon of the coarsest dtype that they were
+    in. ambiguous: no axis of the product is shared but the width, as where tokens are multiplied with a matrix: it may
+    be queries or keys instead of scores. note: what a reader must know of them, "" as a rule.
+    """
 
     shape: tuple[int, ...]
     roles: str
@@ -38,13 +40,13 @@ class Scores:
     scale: float = 1.0
     added: tuple[Tensor, ...] = ()
     why: str = ""
-    coarse: float = 0.0
-    loose: bool = False
+    eps: float = 0.0
+    ambiguous: bool = False
     note: str = ""
     heads: tuple[int, int] | None = None  # (batch, heads), if it is known that they were merged into one axis
     versions: Versions = ()  # of what was used, to notice if it is written into
 
-    def spoiled(self, why: str) -> "Scores":
+    def invalidated(self, why: str) -> "Scores":
         """The same after something that is not followed. The axes are still known."""
         nothing = self.q.new_zeros(())
         return replace(self, q=nothing, k=nothing, added=(), versions=(), why=self.why or why)
@@ -55,9 +57,9 @@ class Scores:
         if t.ndim != len(self.shape):
             return None
         same = all(t.shape[i] == self.shape[i] for i, role in enumerate(self.roles) if role in "ts")
-        return replace(self.spoiled(why), shape=tuple(t.shape)) if same else None
+        return replace(self.invalidated(why), shape=tuple(t.shape)) if same else None
 
-    def made_of(self, place: int) -> bool:
+    def reads_memory(self, place: int) -> bool:
         """Whether any of what was used lies in this memory."""
         return any(memory(t) == place for t, _ in self.versions)
 
@@ -76,7 +78,7 @@ class Scores:
         t = wide.aligned(factor)
         both = [wide.sizes(t, roles) for roles in ("sv", "tu")]
         if max(both) > 1 and min(both) > 1:
-            return wide.spoiled("its scores are multiplied by a tensor that depends on target and source")
+            return wide.invalidated("its scores are multiplied by a tensor that depends on target and source")
         added = tuple(_up(a) * _up(t) for a in wide.added)
         if both[0] == 1:
             return replace(wide, q=_up(wide.q) * _up(t)[..., None], added=added)
@@ -98,7 +100,7 @@ class Scores:
         of the result looks at them."""
         if value > -1e3:
             wide = self.broadcast(where.shape)
-            return wide.spoiled(f"some of its scores are replaced by {value:g}")
+            return wide.invalidated(f"some of its scores are replaced by {value:g}")
         dtype = torch.promote_types(self.q.dtype, torch.float32)  # one that has the number
         zeros = torch.zeros(where.shape, dtype=dtype, device=where.device)
         return self.plus(zeros.masked_fill_(where, min(value, MASKING)))
@@ -161,7 +163,7 @@ def may_be_scores(a: Tensor, b: Tensor, out: Tensor) -> bool:
     return plain and out.numel() > 0 and not transformed()
 
 
-def product(left: Tensor, right: Tensor, roles: str, out: Tensor, origin: CallOrigin, scale: float = 1.0) -> Scores:
+def scores_of(left: Tensor, right: Tensor, roles: str, out: Tensor, origin: CallOrigin, scale: float = 1.0) -> Scores:
     """The scores of q (axes..., width) and k (axes..., width), of size 1 where they lack an axis of `out`."""
     q, k = (t.to(out.dtype) for t in (left, right))  # the dtype that autocast computed it in
     versions = ((left, version_of(left)), (right, version_of(right)))

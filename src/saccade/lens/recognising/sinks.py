@@ -16,7 +16,7 @@ from saccade.lens.recognising.scoring import Scores
 NOTE = "{n} of its {m} sources are scores put beside those of q and k: their keys are zeros here"
 
 
-def beside(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
+def concatenated(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
     """The record of scores t that were put together with others along their sources. Loose: what is put together of a
     product and another part may as well be queries."""
     given = dict(zip(("tensors", "dim"), args, strict=False)) | kwargs
@@ -39,5 +39,5 @@ def beside(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict,
     note = NOTE.format(n=shape[axis] - m, m=shape[axis])
     added = (*(among(term) for term in scores.added), others)
     return replace(
-        scores, shape=shape, k=among(scores.k), added=added, origin=CallOrigin("cross"), note=note, loose=True
+        scores, shape=shape, k=among(scores.k), added=added, origin=CallOrigin("cross"), note=note, ambiguous=True
     )

@@ -52,7 +52,7 @@ def unfollowed_use(w: Weights, does: str | None, func: Callable) -> str:
     return f"softmax of scores {w.resolved.shape}, whose product with values by {shown_name(func)} is not followed"
 
 
-def after(
+def weights_after(
     w: Weights, t: Tensor, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Tensor
 ) -> Weights | None:
     """The weights t after an operation on them; None if its result is not followed."""
@@ -92,7 +92,7 @@ def _cut(axis: int, t: Tensor, out: Tensor) -> list[int]:
     return axes if len(axes) == 1 else []
 
 
-def undone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
+def undo_axes(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
     """A tensor with the axes of weights of some shape and one more, with the axes that the softmax had; None if what
     was done to them cannot be undone."""
     for what, to in undo:
@@ -108,7 +108,7 @@ def undone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
     return t
 
 
-def redone(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
+def redo_axes(t: Tensor, shape: tuple[int, ...], undo: Undo) -> Tensor | None:
     """The other way: a tensor with the axes of the softmax and one more, with those of the weights."""
     shapes = [shape]
     for what, to in undo:

@@ -7,7 +7,7 @@ from torch import Tensor
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.attention.call_context import edited_call
 from saccade.lens.dataflow.call_origin import CallOrigin
-from saccade.lens.modes import quietly
+from saccade.lens.modes import hidden_no_grad
 from saccade.lens.notes import joined
 from saccade.lens.recognising.products import UNLAID_VALUES, Product
 from saccade.lens.recognising.resolve import SCORES
@@ -30,7 +30,7 @@ def unfused_call(product: Product, out: Tensor, values: bool) -> UnfusedCall:
     if edited is not None:
         origin = CallOrigin("cross") if edited.borrowed else resolved.origin
         return UnfusedCall(edited, edited.v, SCORES if edited.scores else "", origin)
-    with quietly():
+    with hidden_no_grad():
         sources = product.sources() if values else None
     notes = [product.note, f"values not kept: {UNLAID_VALUES}" if values and sources is None else ""]
     k, v = sources or (resolved.k, None)

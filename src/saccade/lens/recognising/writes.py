@@ -16,7 +16,9 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def into(func: Callable, args: tuple, kwargs: dict, out: Any, may_return_its_input: bool) -> Iterator[Tensor]:
+def written_tensors(
+    func: Callable, args: tuple, kwargs: dict, out: Any, may_return_its_input: bool
+) -> Iterator[Tensor]:
     """The tensors that an operation that was just done wrote into.
 
     By its schema where it has one, else by the names of PyTorch: `mul_`, `__imul__`, `out=`, and `inplace=True`, which

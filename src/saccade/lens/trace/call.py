@@ -14,15 +14,15 @@ from torch import Tensor
 from saccade import ops
 from saccade.errors import SaccadeError
 from saccade.lens.attention.heads import CROSS_FRAME, one_source
-from saccade.lens.dataflow.windows import Step, Windows, layout
+from saccade.lens.dataflow.windows import LayoutStep, Windows, layout
 from saccade.lens.indices import Indices, indices, whole
 from saccade.lens.notes import joined
-from saccade.lens.shared_setting import exactly
+from saccade.lens.shared_setting import full_precision
 from saccade.lens.trace.blocks import Block, block_of
 from saccade.lens.trace.gradients import Gradient
-from saccade.lens.trace.row_sums import row_sum
+from saccade.lens.trace.row_sums import fused_weighted_sum
 from saccade.lens.trace.saved_tensor import SavedTensor, save_tensors
-from saccade.lens.trace.views import Distance, Entropy, Mixed, View
+from saccade.lens.trace.views import Distance, Entropy, View, WeightedSum
 
 TILE = 128  # target rows at most in a tile
 TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
@@ -71,7 +71,7 @@ class Call:
         self.component, self.parts = component, parts
         self.source_parts: dict[str, slice] | None = None
         self.tokens_before = q.shape[2]
-        self._windows: Windows | tuple[Step, Step] | None = None
+        self._windows: Windows | tuple[LayoutStep, LayoutStep] | None = None
         self.scale = ops.default_scale(q) if scale is None else float(scale)
         self.shape = (q.shape[0], q.shape[1], q.shape[2], k.shape[2])
         given = [t for t in (q, k, v) if t is not None]
@@ -158,7 +158,7 @@ class Call:
     def received(self) -> Float[Tensor, "b h m"]:
         """How much attention each source gets: the mean of its column over all targets; 0 if there are none."""
         b, _, n, _ = self.shape
-        return self.mix(self.q.new_full((b, n), 1 / max(n, 1), dtype=self._dtype))
+        return self.weighted_sum(self.q.new_full((b, n), 1 / max(n, 1), dtype=self._dtype))
 
     def entropy(self) -> Float[Tensor, "b h n"]:
         """Entropy of each target's weights in nats: 0 (one source) to log m (all sources alike)."""
@@ -179,7 +179,7 @@ class Call:
         SaccadeError if there are none of these names."""
         return block_of(self, targets, sources)
 
-    def lay(self, windows: Windows | tuple[Step | None, Step | None]) -> None:
+    def set_layout(self, windows: Windows | tuple[LayoutStep | None, LayoutStep | None]) -> None:
         """Note `windows`, or how q and k were made of a feature map, from which they can be found."""
         if isinstance(windows, Windows):
             self._windows = windows
@@ -227,7 +227,7 @@ class Call:
 
     # how the views are computed
 
-    def mix(self, share: Float[Tensor, "b n"]) -> Float[Tensor, "b h m"]:
+    def weighted_sum(self, share: Float[Tensor, "b n"]) -> Float[Tensor, "b h m"]:
         """The sum of all targets' rows, so much of each: shareᵀ times the map of each head. share: 0 or more.
 
         Without a mask a fused kernel sums them up, else a walk does, over the targets that have a share.
@@ -242,10 +242,12 @@ class Call:
             and bool((share > 0).any(dim=1).all())
         )
         if plain and len(targets) == self.shape[2]:
-            found = row_sum(self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale)
+            found = fused_weighted_sum(
+                self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale
+            )
             if found is not None:
                 return found
-        mixed = Mixed(share)
+        mixed = WeightedSum(share)
         self.walk(mixed, targets=targets)
         return mixed.value()
 
@@ -263,7 +265,7 @@ class Call:
         targets = (torch.arange(self.shape[2]) if targets is None else targets).to(self.q.device)
         k = self.k.to(self._dtype)
         weights = k.new_empty(0)
-        with exactly(k.device, self._graph):
+        with full_precision(k.device, self._graph):
             for a, z in self._spans(len(targets), self.shape[3]):
                 logs = self._logs(targets[a:z], k)
                 room = weights if weights.shape == logs.shape and not self._graph else None
@@ -282,7 +284,7 @@ class Call:
             yield a, min(a + tile, n)
 
     def _scores(self, targets: Tensor, k: Tensor, sources: Tensor | None = None) -> Float[Tensor, "b h t i"]:
-        with exactly(k.device, self._graph):
+        with full_precision(k.device, self._graph):
             s = ops.score(self.q[:, :, targets].to(k.dtype), k, self._mask_at(targets, sources), self.scale)
             if self.causal:
                 of = torch.arange(self.shape[3], device=k.device) if sources is None else sources

@@ -57,7 +57,7 @@ class Gradient:
         """It turned out that the gradient of the map is not what dL/dO tells."""
         self._why = self._why or why
 
-    def follow_within(self, out: Any) -> None:
+    def follow_inner(self, out: Any) -> None:
         """The same for the fused call nearest before `out`, what the module or function around it returned."""
         node = nearest(out, "ScaledDotProduct")
         if node is not None:

@@ -6,10 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
-from saccade.lens.modes import quietly
+from saccade.lens.modes import hidden_no_grad
 
 
-def row_sum(
+def fused_weighted_sum(
     q: Float[Tensor, "b h n k"],
     k: Float[Tensor, "b g m k"],
     lse: Float[Tensor, "b h n"],
@@ -24,7 +24,7 @@ def row_sum(
     """
     kernels: list[KernelCall] = []
     k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
-    with quietly(), torch.autocast(q.device.type, enabled=False), KernelRecorder(kernels.append):
+    with hidden_no_grad(), torch.autocast(q.device.type, enabled=False), KernelRecorder(kernels.append):
         bias = share.log()[:, None] - lse
         F.scaled_dot_product_attention(k, q, q, attn_mask=bias[:, :, None], scale=scale)
     if len(kernels) != 1 or kernels[0].lse is None:

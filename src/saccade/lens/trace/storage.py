@@ -130,7 +130,7 @@ def _call(i: int, about: dict, tensors: dict[str, Tensor]) -> Call:
     call.tokens_before = max(n, int(about.get("tokens_before", n)))
     call.gradient = None if gradient is None else Gradient.of(gradient)
     if "grid" in about:
-        call.lay(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))
+        call.set_layout(Windows.checked(tensors[f"{i}.windows"], about["grid"], q.shape[0], n))
     return call
 
 

@@ -19,7 +19,7 @@ class View(Protocol):
         next tile overwrites them."""
 
 
-class Mixed:
+class WeightedSum:
     """The sum of all targets' rows, so much of each. share: (b n)."""
 
     def __init__(self, share: Float[Tensor, "b n"]) -> None:

@@ -16,7 +16,7 @@ from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import DROPPED, Gradient
 from saccade.lens.trace.trace import Trace
-from saccade.lens.watching.sibling_calls import SiblingCalls, View
+from saccade.lens.watching.sibling_calls import MemoryView, SiblingCalls
 from saccade.lens.watching.stream import Stream
 
 NO_GRAPH = (
@@ -33,25 +33,31 @@ class Recording:
     """
 
     def __init__(
-        self, names: ModuleStack, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool
+        self, modules: ModuleStack, trace: Trace, values: bool, gradients: bool, stream: Stream, graph: bool
     ) -> None:
         """graph: calls stay in the graph that the model builds."""
-        self._names, self._trace, self._values, self._gradients, self._stream = names, trace, values, gradients, stream
+        self._modules, self._trace, self._values, self._gradients, self._stream = (
+            modules,
+            trace,
+            values,
+            gradients,
+            stream,
+        )
         self._graph = graph
         self.met = 0
         self.merged: Callable[[Tensor], tuple[int, int] | None] = lambda t: None
-        names.left = self._finish
+        modules.on_leave = self._finish
         self.given: tuple[Tensor, Tensor] | None = None
 
     def miss(self, why: str) -> None:
         """The module that is running attends in a way that cannot be seen."""
-        if self._names.counts:
-            self._names.meet()
-            self._trace.missed.setdefault(self._names.stack[-1].name, why)
+        if self._modules.in_forward:
+            self._modules.mark_attending()
+            self._trace.missed.setdefault(self._modules.frames[-1].name, why)
 
     def origin(self, q: Tensor, k: Tensor, alike: bool, axis: int | None = -2) -> CallOrigin:
         """Where tensors that are multiplied with one another come from; see `find_origin`."""
-        return find_origin(self._names, self.given, q, k, alike, axis)
+        return find_origin(self._modules, self.given, q, k, alike, axis)
 
     def record(
         self,
@@ -75,7 +81,7 @@ class Recording:
             found = origin or self.origin(q, k, q.shape[-2] == k.shape[-2])
             found = CallOrigin("cross") if arguments.borrowed else found
             lse = None if kernel is None else kernel.lse
-            frame = self._names.stack[-1]
+            frame = self._modules.frames[-1]
             laid, _, unknown = with_heads(arguments, heads_of(frame.module), merged, frame.inputs)
             if laid is not arguments:
                 arguments, kernel, lse = laid, None, None  # no fused kernel takes three axes or five
@@ -97,9 +103,9 @@ class Recording:
         """Add a call of the running module to the trace. Returns it if it is kept."""
         if not self._counts():
             return None
-        self._names.meet()
+        self._modules.mark_attending()
         self.met += 1
-        frame = self._names.stack[-1]
+        frame = self._modules.frames[-1]
         # A fused layer is named as it is where it runs unfused.
         name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name
         if not self._stream.wants(name):
@@ -116,13 +122,13 @@ class Recording:
             name, kind, q, k, kept, lse, mask, scale, causal, frame.run, note, frame.component, origin.parts,
             self._graph,
         )  # fmt: skip
-        call.lay(origin.steps)
+        call.set_layout(origin.steps)
         call.source_parts, call.tokens_before = origin.sources, max(origin.before, call.shape[2])
-        given = View.of(q), View.of(k), origin.source
-        if frame.beside is None or not frame.beside.takes(call, *given):
+        given = MemoryView.of(q), MemoryView.of(k), origin.source
+        if frame.siblings is None or not frame.siblings.add_if_sibling(call, *given):
             self._finish(frame)
             merged = None if q._base is None else self.merged(q._base)
-            frame.beside = SiblingCalls([call], [given[0]], [given[1]], [given[2]], merged)
+            frame.siblings = SiblingCalls([call], [given[0]], [given[1]], [given[2]], merged)
         if self._stream.views is not None:
             return None
         self._trace.append(call)
@@ -130,16 +136,16 @@ class Recording:
 
     def _finish(self, frame: Frame) -> None:
         """Put together what a module has called side by side; it makes another call, or ends."""
-        beside, frame.beside = frame.beside, None
-        if beside is None:
+        siblings, frame.siblings = frame.siblings, None
+        if siblings is None:
             return
-        if len(beside.calls) == 1:  # as a rule
+        if len(siblings.calls) == 1:  # as a rule
             if self._stream.views is not None:
-                self._stream.view(beside.calls[0])
+                self._stream.view(siblings.calls[0])
             return
-        calls = list(beside.calls)
+        calls = list(siblings.calls)
         given = frame.inputs[0] if frame.inputs else None
-        found = beside.put_together(None if given is None or given.is_nested else len(given))
+        found = siblings.merge(None if given is None or given.is_nested else len(given))
         if self._stream.views is not None:
             for call in found:
                 self._stream.view(call)
@@ -147,7 +153,7 @@ class Recording:
             self._trace.replace(calls, found)
 
     def _counts(self) -> bool:
-        """The same as `ModuleStack.counts`; what is not the model's own is noted."""
-        if not self._names.stack and not in_backward():
+        """The same as `ModuleStack.in_forward`; what is not the model's own is noted."""
+        if not self._modules.frames and not in_backward():
             self._trace.missed.setdefault("(outside)", OUTSIDE.format("watch"))
-        return self._names.counts
+        return self._modules.in_forward

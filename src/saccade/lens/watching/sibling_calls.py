@@ -21,7 +21,7 @@ PIECE = "one of {} calls that its module makes of parts of the same tokens, whic
 
 
 @dataclass(frozen=True)
-class View:
+class MemoryView:
     """Where a tensor lies in its memory."""
 
     storage: int
@@ -30,13 +30,13 @@ class View:
     stride: tuple[int, ...]
 
     @classmethod
-    def of(cls, t: Tensor) -> "View":
+    def of(cls, t: Tensor) -> "MemoryView":
         try:
             return cls(t.untyped_storage().data_ptr(), int(t.storage_offset()), tuple(t.shape), t.stride())
         except RuntimeError:  # no memory of its own
             return cls(-id(t), 0, tuple(t.shape), ())
 
-    def step(self, before: "View", axis: int) -> int:
+    def step(self, before: "MemoryView", axis: int) -> int:
         """How far apart its entries and those of another are along an axis, if it is the part of the same tensor that
         comes after that one; 0 if it is not."""
         alike = self.storage == before.storage and len(self.shape) == len(before.shape) > axis
@@ -48,7 +48,7 @@ class View:
         return step if step > 0 and not rest and steps <= {step} else 0
 
 
-def _consecutive(views: Sequence[View], axis: int) -> bool:
+def _consecutive(views: Sequence[MemoryView], axis: int) -> bool:
     """Whether the views are the parts of one tensor along an axis, in order."""
     steps = {z.step(a, axis) for a, z in pairwise(views)}
     return len(steps) == 1 and 0 not in steps
@@ -63,12 +63,12 @@ class SiblingCalls:
     """
 
     calls: list[Call]
-    queries: list[View]
-    keys: list[View]
+    queries: list[MemoryView]
+    keys: list[MemoryView]
     sources: list[str]
     merged: tuple[int, int] | None = None
 
-    def takes(self, call: Call, query: View, key: View, source: str) -> bool:
+    def add_if_sibling(self, call: Call, query: MemoryView, key: MemoryView, source: str) -> bool:
         """Add a call, if it is beside those that are there."""
         last = self.queries[-1]
         if query.storage != last.storage:
@@ -81,7 +81,7 @@ class SiblingCalls:
         self.sources.append(source)
         return True
 
-    def put_together(self, batch: int | None) -> list[Call]:
+    def merge(self, batch: int | None) -> list[Call]:
         """One call of all slices where that is exact, else the calls apart, by names of their own. batch: of the input
         of the module, if it has one."""
         if len(self.calls) == 1:

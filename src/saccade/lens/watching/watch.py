@@ -80,9 +80,9 @@ def watch(
         try:
             yield trace
         finally:
-            trace.missed.update(watcher.names.unseen())
-            trace.skipped.update(watcher.names.skipped())
-            stream.ran = watcher.names.runs > 0
+            trace.missed.update(watcher.modules.unrecorded())
+            trace.skipped.update(watcher.modules.skipped())
+            stream.ran = watcher.modules.runs > 0
 
 
 def _hint(model: nn.Module) -> str:

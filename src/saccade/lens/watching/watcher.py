@@ -21,11 +21,11 @@ from saccade.lens.attention.call_context import CallContext, call_context, curre
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.editing.separate import separate
-from saccade.lens.modes import Mode, inside, quietly, unseen, without
+from saccade.lens.modes import Mode, active_blocks, hidden, hidden_no_grad, modes_removed
 from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
 from saccade.lens.recognising import flex, fused, patterns
-from saccade.lens.recognising.backward import follow_within, gradient_of, rows_of
+from saccade.lens.recognising.backward import follow_inner, gradient_of, rows_of
 from saccade.lens.recognising.eager import Recogniser, not_followed
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
@@ -58,28 +58,28 @@ class Watcher(Mode):
         super().__init__()
         self.trace, self.values, self.gradients, self._graph = trace, values, gradients, graph
         # How to wait for the gradients of calls whose output only the module around them shows, given what it returned:
-        self._within: list[Callable[[Any], None]] = []
-        self.names = ModuleStack(components, lambda: self.here)
-        self._recording = Recording(self.names, trace, values, gradients, stream, graph)
+        self._follow_after: list[Callable[[Any], None]] = []
+        self.modules = ModuleStack(components, lambda: self.active)
+        self._recording = Recording(self.modules, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
-        beside = unseen if graph else quietly
-        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, self._recording.origin, beside=beside)
+        context = hidden if graph else hidden_no_grad
+        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, self._recording.origin, context=context)
         self._recording.merged = self._eager.merged
-        self._within_pytorch = False  # a kernel recorder is on, around a module of torch.nn
+        self._in_torch_layer = False  # a kernel recorder is on, around a module of torch.nn
         self._outputs = Outputs()
 
     def attach(self, undo: ExitStack) -> None:
         """Follow the modules until `undo` is closed."""
-        self.names.follow(self._wrap, undo)
+        self.modules.attach(self._wrap, undo)
         outermost: list[str] = []
-        for name in self.names.scripted:
+        for name in self.modules.scripted:
             if not any(name.startswith(f"{other}.") or not other for other in outermost):
                 outermost.append(name)
-                self.trace.missed[self.names.full(name)] = SCRIPTED
+                self.trace.missed[self.modules.display_name(name)] = SCRIPTED
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if id(self) not in inside.get():  # `here`, without a call for every function
+        if id(self) not in active_blocks.get():  # `active`, without a call for every function
             return func(*args, **kwargs)
         if func in ATTENTION_FUNCTIONS:
             return self._attention(func, args, kwargs)
@@ -94,7 +94,7 @@ class Watcher(Mode):
             return out
         made: list[tuple[Product, UnfusedCall]] = []
         try:
-            self.names.note(func, args, kwargs, out)
+            self.modules.follow(func, args, kwargs, out)
             made = self._made(self._eager, func, args, kwargs, out)
             self._outputs.follow(func, args, kwargs, out)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
@@ -140,7 +140,7 @@ class Watcher(Mode):
             if new is not None and self.gradients:
                 new.gradient = gradient_of(product, out, new.v)
                 if below:
-                    self._within.append(partial(follow_within, new.gradient, product, new.v))
+                    self._follow_after.append(partial(follow_inner, new.gradient, product, new.v))
         return added
 
     def _attention(self, func: Callable, args: tuple, kwargs: dict) -> Any:
@@ -150,8 +150,8 @@ class Watcher(Mode):
         gradient = self._recorded(call, kernels, out)
         if gradient is not None:
             gradient.follow(out)
-        own = self.names.stack[-1].own if self.names.stack else None
-        for origins in (*self.names.following, *([own] if own else [])):
+        own = self.modules.frames[-1].learned if self.modules.frames else None
+        for origins in (*self.modules.following, *([own] if own else [])):
             origins.attention(call.original.q, out)
         return out
 
@@ -186,10 +186,10 @@ class Watcher(Mode):
         try:
             with nullcontext() if isinstance(func, torch._ops.HigherOrderOperator) or mapped() else below:
                 out = func(*args, **kwargs)
-            if len(self._within) == 1:
-                self._within[0](out)
+            if len(self._follow_after) == 1:
+                self._follow_after[0](out)
         finally:
-            self._within.clear()
+            self._follow_after.clear()
             self._recording.given = None
         if self._recording.met == before:
             name = getattr(func, "__name__", str(func))
@@ -198,12 +198,12 @@ class Watcher(Mode):
         return out
 
     def _flex(self, args: tuple, kwargs: dict, out: Any) -> None:
-        with quietly():
-            found = flex.found(args, kwargs, out)
+        with hidden_no_grad():
+            found = flex.equivalent_call(args, kwargs, out)
         if isinstance(found, str):
             self._miss(found)
         else:
-            (q, k), tensors = flex.of(args, kwargs), found[0]
+            (q, k), tensors = flex.query_and_key(args, kwargs), found[0]
             self._recording.add(*tensors, self._recording.origin(q, k, q.shape[-2] == k.shape[-2]), note=found[1])
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
@@ -225,7 +225,7 @@ class Watcher(Mode):
 
     def _fused(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
         """A whole layer of torch.nn in one operation."""
-        with quietly():
+        with hidden_no_grad():
             found = fused.projected(func, args, kwargs, out)
         if isinstance(found, str):
             self._miss(found)
@@ -240,30 +240,30 @@ class Watcher(Mode):
         """
 
         def watched(forward: Callable, *args: Any, **kwargs: Any) -> Any:
-            frame = self.names.enter(module, name, args, kwargs)
+            frame = self.modules.enter(module, name, args, kwargs)
             if frame is None:
                 return forward(*args, **kwargs)
             out = None
             try:
                 with ExitStack() as scope:
-                    if not self._within_pytorch:
-                        self._within_pytorch = True
-                        scope.callback(setattr, self, "_within_pytorch", False)
-                        scope.enter_context(without(lambda mode: isinstance(mode, Watcher)))
+                    if not self._in_torch_layer:
+                        self._in_torch_layer = True
+                        scope.callback(setattr, self, "_in_torch_layer", False)
+                        scope.enter_context(modes_removed(lambda mode: isinstance(mode, Watcher)))
                         if not mapped():  # else it would see pictures one by one, or as heads
                             scope.enter_context(KernelRecorder(self._kernel, self._below(self._heads)))
                     out = forward(*args, **kwargs)
-                if not frame.met and mapped() and not isinstance(module, nn.TransformerEncoder):
+                if not frame.attended and mapped() and not isinstance(module, nn.TransformerEncoder):
                     self._miss(TRANSFORMED)
-                elif not frame.met and isinstance(module, nn.MultiheadAttention):
+                elif not frame.attended and isinstance(module, nn.MultiheadAttention):
                     given = next((tuple(t.shape) for t in frame.inputs if not t.numel()), None)
                     self._miss(SEPARATE if given is None else f"it was given no tokens, {given}: there is no map")
-                if len(self._within) == 1:
-                    self._within[0](out)
+                if len(self._follow_after) == 1:
+                    self._follow_after[0](out)
                 return out
             finally:
-                self._within.clear()
-                self.names.leave(module, out)
+                self._follow_after.clear()
+                self.modules.leave(module, out)
 
         patch_forward(module, watched, undo)
 
@@ -273,11 +273,11 @@ class Watcher(Mode):
         else:
             gradient = self._recording.record(AttentionArgs.of_kernel(kernel), kernel)
         if gradient is not None:
-            self._within.append(gradient.follow_within)
+            self._follow_after.append(gradient.follow_inner)
 
     def _heads(self) -> int | None:
         """How many heads the running module of torch.nn merges with the batch."""
-        module = self.names.stack[-1].module if self.names.stack else None
+        module = self.modules.frames[-1].module if self.modules.frames else None
         return module.num_heads if isinstance(module, nn.MultiheadAttention) else None
 
     def _separate(self, arguments: AttentionArgs, product: Product, like: Tensor) -> Tensor:
@@ -294,7 +294,7 @@ class Watcher(Mode):
         if resolved is not None:
             resolved.used = True
         try:
-            self.names.note(product.func, product.args, product.kwargs, out)
+            self.modules.follow(product.func, product.args, product.kwargs, out)
         except Exception as error:
             self._miss(not_followed(product.func, error))
         return out

@@ -9,11 +9,11 @@ from torch import Tensor
 from saccade.lens.dataflow.origins import memory, tensors
 from saccade.lens.dataflow.tensor_map import TensorMap
 from saccade.lens.recognising.resolve import ResolvedSoftmax
-from saccade.lens.recognising.scoring import REMADE, Scores, version_of
+from saccade.lens.recognising.scoring import OVERWRITTEN, Scores, version_of
 from saccade.lens.recognising.softmax_weights import Weights
 
 
-class Tables:
+class TensorRecords:
     """Scores, weights, and what tells how their axes came about."""
 
     def __init__(self) -> None:
@@ -23,20 +23,20 @@ class Tables:
         self._noise: TensorMap[int] = TensorMap()  # 1 if it is what a dropout multiplies with
 
     def _surely_scores(self, t: Tensor) -> bool:
-        return t in self._scores and not self._scores[t][0].loose
+        return t in self._scores and not self._scores[t][0].ambiguous
 
     def _get(self, t: Tensor, writes: int = 0) -> Scores:
         """The record of t. writes: how often the operation that is looked at wrote into it."""
         scores, version = self._scores[t]
         same = t.is_inference() or version_of(t) == version + writes
-        return scores if same else scores.spoiled("its scores are written into")
+        return scores if same else scores.invalidated("its scores are written into")
 
     def _put(self, t: Tensor, scores: Scores | None) -> None:
         if scores is None:
             self._scores.pop(t, None)
         else:
-            coarse = max(scores.coarse, torch.finfo(t.dtype).eps)
-            self._scores[t] = replace(scores, coarse=coarse), version_of(t)
+            eps = max(scores.eps, torch.finfo(t.dtype).eps)
+            self._scores[t] = replace(scores, eps=eps), version_of(t)
 
     def _written(self, t: Tensor, out: Any) -> None:
         """An operation that returned `out` wrote into t: other tensors of the same memory show it too, and so does what
@@ -44,13 +44,13 @@ class Tables:
         place = memory(t)
         for other, (scores, _) in list(self._scores.items()):
             if other is not out and memory(other) == place:
-                self._scores[other] = scores.spoiled("its scores are written into"), version_of(other)
-            elif scores.made_of(place):
-                self._scores[other] = scores.spoiled(REMADE), version_of(other)
+                self._scores[other] = scores.invalidated("its scores are written into"), version_of(other)
+            elif scores.reads_memory(place):
+                self._scores[other] = scores.invalidated(OVERWRITTEN), version_of(other)
         for other, w in list(self._weights.items()):
             if other is not out and memory(other) == place:
-                self._weigh(other, replace(w, changed=w.changed or "a write into them"))
-            if isinstance(w.resolved, ResolvedSoftmax) and not w.resolved.used and w.resolved.made_of(place):
+                self._set_weights(other, replace(w, changed=w.changed or "a write into them"))
+            if isinstance(w.resolved, ResolvedSoftmax) and not w.resolved.used and w.resolved.reads_memory(place):
                 w.resolved.stale = True
 
     def _others(self, t: Tensor, args: tuple, kwargs: dict) -> tuple[Weights, ...]:
@@ -58,7 +58,7 @@ class Tables:
         every = [self._weights[other] for other in tensors(args, kwargs) if other in self._weights]
         return tuple(w for w in every if w.resolved is not self._weights[t].resolved)
 
-    def _weigh(self, t: Tensor, w: Weights) -> None:
+    def _set_weights(self, t: Tensor, w: Weights) -> None:
         self._weights[t] = replace(w, version=version_of(t))
 
     def _note_merged(self, t: Any, out: Any) -> None:
@@ -68,7 +68,7 @@ class Tables:
             if b * h == out.shape[-3] and t.shape[:-4] == out.shape[:-3]:
                 self._merged[out] = (b, h)
 
-    def _pass_merged(self, merged: tuple[int, int], out: Any) -> None:
+    def _propagate_merged(self, merged: tuple[int, int], out: Any) -> None:
         for t in tensors((out,), {}):
             if t.ndim >= 3 and t.shape[-3] == merged[0] * merged[1]:
                 self._merged[t] = merged
