@@ -7,19 +7,25 @@ import { ARROWS, svg } from './dom.js';
  * is looked at now, `look()`.
  */
 export function makePicture(element, look, { hover, pick, go, from }) {
-  const { page } = look();
-  const [rows, columns] = page.grid;
   const img = element.querySelector('img');
   const marks = element.querySelector('svg');
-  img.src = page.picture.src;
-  img.classList.toggle('pixels', page.picture.width < 160);
-  const shape = page.picture.width / page.picture.height;
-  element.style.aspectRatio = shape;
-  element.style.width = `min(100%, ${75 * shape}vh)`;
-  marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-  marks.setAttribute('preserveAspectRatio', 'none');
+  let [laid, lines] = [null, null];
+  /** Fit the element to the picture of the page, which a scene of several pictures changes. */
+  const lay = ({ picture, grid: [rows, columns] }) => {
+    laid = picture;
+    img.src = picture.src;
+    img.classList.toggle('pixels', picture.width < 160);
+    const shape = picture.width / picture.height;
+    element.style.aspectRatio = shape;
+    element.style.width = `min(100%, ${75 * shape}vh)`;
+    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
+    marks.setAttribute('preserveAspectRatio', 'none');
+    lines = svg('path', { d: edges(rows, columns), class: 'edges' });
+  };
+  lay(look().page);
   const tokenAt = (event) => {
     const box = element.getBoundingClientRect();
+    const [rows, columns] = look().page.grid;
     const x = Math.floor(((event.clientX - box.left) / box.width) * columns);
     const y = Math.floor(((event.clientY - box.top) / box.height) * rows);
     return x < 0 || y < 0 || x >= columns || y >= rows ? null : look().first + y * columns + x;
@@ -28,15 +34,18 @@ export function makePicture(element, look, { hover, pick, go, from }) {
   element.addEventListener('pointerleave', () => hover(null));
   element.addEventListener('click', (event) => tokenAt(event) !== null && pick(tokenAt(event)));
   element.addEventListener('keydown', (event) => {
-    const next = step(event.key, from(), page.grid, look().first);
+    const next = step(event.key, from(), look().page.grid, look().first);
     if (next === null) return;
     event.preventDefault();
     go(next);
   });
   const tag = (place) => ('d' in place ? 'path' : 'rect'); // of an area, or of a box or patch
   const outline = (place, kind) => (place ? [svg(tag(place), { ...place, class: 'halo' }), svg(tag(place), { class: kind, ...place })] : []);
-  const lines = svg('path', { d: edges(rows, columns), class: 'edges' });
-  return (chosen, pointed) => marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, look().first, page.grid), 'pointed'));
+  return (chosen, pointed) => {
+    const { page, first } = look();
+    if (laid !== page.picture) lay(page);
+    marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, first, page.grid), 'pointed'));
+  };
 }
 
 /** Where the patch of a token is, in patches; null for a token without a place. */

@@ -37,17 +37,22 @@ export class Scene {
     get('scene-panel').innerHTML = this.constructor.panel; // constant markup, nothing from the page's data
     get('scene-section').innerHTML = this.constructor.section;
     get('scene-beside').innerHTML = this.constructor.beside;
-    const { picture } = look.page;
-    const img = this.stage.querySelector('img');
-    img.src = picture.src;
-    img.classList.toggle('pixels', picture.width < 160);
-    this.stage.style.aspectRatio = picture.width / picture.height;
-    this.stage.style.width = `min(100%, ${(75 * picture.width) / picture.height}vh)`;
+    this.lay();
     this.stage.onpointermove = (event) => event.pointerType === 'mouse' && viewer.peek(this.under(this.spot(event))[0] ?? null);
     this.stage.onpointerleave = () => viewer.peek(null);
     this.stage.onclick = (event) => this.click(this.under(this.spot(event)));
     this.stage.onkeydown = (event) => this.key(event);
     new ResizeObserver(() => this.draw()).observe(this.stage);
+  }
+
+  /** Fit the stage to the picture of the page. */
+  lay() {
+    const { picture } = this.look.page;
+    const img = this.stage.querySelector('img');
+    img.src = picture.src;
+    img.classList.toggle('pixels', picture.width < 160);
+    this.stage.style.aspectRatio = picture.width / picture.height;
+    this.stage.style.width = `min(100%, ${(75 * picture.width) / picture.height}vh)`;
   }
 
   /** Where the pointer is, in shares of the picture. */

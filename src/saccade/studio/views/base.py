@@ -35,7 +35,8 @@ class LookOptions:
     minimum score of a detected object, and of a relation, 0 to 1; None for the detector's own. top: number of
     classes that a classifier lists. texts: what the image may show, for models that match text with images; several are
     ranked. classes: names of classes to show the evidence for, besides the most likely ones. other: a second image, in
-    which patches of the first are looked for.
+    which patches of the first are looked for. module: pattern of the names of the modules to show, of models in their
+    library's own class.
     """
 
     size: int | None = None
@@ -44,6 +45,7 @@ class LookOptions:
     texts: Sequence[str] = ()
     classes: Sequence[str] = ()
     other: Picture | None = None
+    module: str = ""
 
     def threshold_of(self, task: Any) -> float:
         """For the objects of a detector."""

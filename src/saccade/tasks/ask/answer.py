@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -37,6 +37,10 @@ class AnswerLayer:
     shares: Float[Tensor, "h n 4"]
     tokens: int
 
+    def first(self, n: int) -> "AnswerLayer":
+        """Of the first n pieces."""
+        return replace(self, weights=self.weights[:, :n], shares=self.shares[:, :n])
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -56,6 +60,11 @@ class Answer:
     located: bool
     seconds: float
     notes: list[str] = field(default_factory=list)
+
+    def first(self, n: int) -> "Answer":
+        """Its first n pieces, with the text of the whole."""
+        words = [Word(word.text, [i for i in word.pieces if i < n]) for word in self.words if word.pieces[0] < n]
+        return replace(self, pieces=self.pieces[:n], words=words, layers=[layer.first(n) for layer in self.layers])
 
     def shares(self) -> Float[Tensor, "n 4"]:
         """Of each piece, the mean of all layers and heads."""

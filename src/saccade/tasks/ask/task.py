@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.checkpoints.vision_language import VisionLanguageModel
-from saccade.errors import SaccadeError
+from saccade.errors import DataError, SaccadeError
 from saccade.lens import Call, Trace, watch
 from saccade.tasks.ask.answer import Answer, AnswerLayer, pieces_of, words_of
 from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
@@ -48,6 +48,7 @@ class PublicAskTask(PublicTask):
         places, located, notes = self._places(inputs, pictures)
         cross = self.wrapper.family in TOWERS or bool(self.model.config.is_encoder_decoder)
         recorder = Recorder(places, "cross" if cross else "self")
+        tokens = min(tokens, self._room(1 if cross else places.sources, inputs))
         started = time.perf_counter()
         with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
             given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
@@ -76,7 +77,7 @@ class PublicAskTask(PublicTask):
             text=tokenizer.decode(ids[:kept], skip_special_tokens=True).strip(),
             pieces=pieces,
             words=words_of(pieces),
-            layers=[_first(layer, kept) for layer in layers],
+            layers=[layer.first(kept) for layer in layers],
             pictures=places.pictures,
             located=located,
             seconds=seconds,
@@ -96,6 +97,15 @@ class PublicAskTask(PublicTask):
         image = image_tokens_of(self.model, inputs).cpu()
         seen = SeenPicture(pictures[0].convert("RGB"), (1, 1), torch.tensor([-1]), lambda place: ())
         return ImagePlaces([seen], len(image), image.float(), image.float()[:, None]), False, [reason]
+
+    def _room(self, prompt: int, inputs: dict[str, Tensor]) -> int:
+        """How many tokens the model can write after a prompt. Raises DataError if none."""
+        begun = inputs["decoder_input_ids"].shape[1] if "decoder_input_ids" in inputs else prompt
+        config = self.model.config.get_text_config(decoder=True)
+        room = getattr(config, "max_position_embeddings", None) or begun + MOST_TOKENS
+        if room <= begun:
+            raise DataError(f"the prompt has {begun} tokens, and {self.name} reads at most {room - 1}: give less")
+        return room - begun
 
     def _decoder(self) -> str:
         """A pattern of the names of the modules that write."""
@@ -172,10 +182,6 @@ class Recorder:
     def notes(self) -> list[str]:
         """On layers that were left out."""
         return [f"not shown: {name}: {why}" for name, why in list(self._left_out.items())[:3]]
-
-
-def _first(layer: AnswerLayer, n: int) -> AnswerLayer:
-    return AnswerLayer(layer.name, layer.weights[:, :n], layer.shares[:, :n], layer.tokens)
 
 
 def _missed(trace: Trace) -> list[str]:
