@@ -29,6 +29,12 @@ export class Extras {
     if (this.pair && state.mode === 'self' && token >= looks.self.first && token < looks.self.tokens) state.pair = token - looks.self.first;
   }
 
+  /** What the map of a view is named after, where that is not a token. */
+  title(view) {
+    const { page: { classes }, state: { cls } } = this.viewer;
+    return view === 'evidence' ? classes.maps[cls].label : undefined;
+  }
+
   has(view) {
     return this.views.includes(view);
   }

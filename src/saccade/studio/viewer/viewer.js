@@ -278,7 +278,7 @@ export class Viewer {
 
   mapName() {
     const key = this.named && this.state.view !== 'negative' ? 'crossName' : `${this.state.view}Name`;
-    get('map-name').textContent = this.say(key, { name: this.name(this.token) });
+    get('map-name').textContent = this.say(key, { name: this.extras.title(this.state.view) ?? this.name(this.token) });
   }
 
   chips() {
