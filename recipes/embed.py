@@ -1,11 +1,14 @@
-"""Make a trained run an embedded model: its weights rounded to fp16, a classifier's picture size chosen.
+"""Make a trained run a bundled model: its weights rounded to fp16; of a classifier, its picture size chosen and its
+out-of-distribution score fitted to that size.
 
     python recipes/embed.py runs/cifar --held-out cifar10-train.tar.gz --hold-out 0.02
     python recipes/embed.py runs/scenes
+    python recipes/embed.py src/saccade/weights/cifar --held-out cifar10-train.tar.gz --hold-out 0.02 --keep-size
 
 hardware: any, half a minute. A classifier trained with growing pictures is often best a little below its last size, at
 which it was trained for the shortest time; so its size is chosen on held-out pictures: those the run validated on
-(same share, same seed); the test pictures are not touched. Detectors and segmenters stay at their size.
+(same share, same seed); the test pictures are not touched. Detectors and segmenters stay at their size. A classifier
+becomes the default of `look`, `predict` and `val` by its name in DEFAULT_CLASSIFIER of saccade/tasks/bundled_models.py.
 """
 
 import argparse
@@ -14,8 +17,10 @@ from pathlib import Path
 
 import torch
 
-from saccade.data import Preprocess, prepare, splits
+from saccade.data import ImageFolder, Preprocess, prepare, splits
+from saccade.device import join
 from saccade.tasks import ClassifyTask, load
+from saccade.tasks.classify.calibrate import calibrate
 from saccade.tasks.classify.scores import score
 from saccade.tasks.classify.task import probabilities
 from saccade.tasks.saved import TrainedTask
@@ -26,24 +31,39 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--held-out", type=Path, help="pictures that choose a classifier's size")
     parser.add_argument("--hold-out", type=float, default=0.1)
+    parser.add_argument("--keep-size", action="store_true", help="do not choose a classifier's size again")
     parser.add_argument("--out", type=Path, default=Path("src/saccade/weights"))
     args = parser.parse_args()
 
     task = load(args.run)
     assert isinstance(task, TrainedTask)
-    preprocess, scores = task.preprocess, {}
+    task.model.half()
     if isinstance(task, ClassifyTask):
         if args.held_out is None:
             parser.error("a classifier's size is chosen on pictures: give --held-out")
-        preprocess, scores = best_size(task, args.held_out, args.hold_out)
-    embedded = replace(task, model=task.model.half(), preprocess=preprocess, name=args.run.name)
-    embedded.save(args.out / args.run.name, **({"scores": scores} if scores else {}))
-    print(f"{args.out / args.run.name}: {preprocess}")
+        task = fitted(task, args.held_out, args.hold_out, args.keep_size)
+    place = args.out / args.run.name
+    card = (place / "README.md").read_bytes() if (place / "README.md").exists() else None
+    replace(task, model=task.model.half(), name=args.run.name).save(place)  # replaces the whole folder
+    if card is not None:
+        (place / "README.md").write_bytes(card)
+    print(f"{place}: {task.preprocess}")
 
 
-def best_size(task: ClassifyTask, data: Path, hold_out: float) -> tuple[Preprocess, dict[str, float]]:
+def fitted(task: ClassifyTask, data: Path, hold_out: float, keep_size: bool) -> ClassifyTask:
+    """With the best picture size, and the out-of-distribution score of that size. The model computes in fp32."""
+    train, held = splits(data, val_fraction=hold_out)
+    task.model.float()
+    if not keep_size:
+        preprocess, scores = best_size(task, held)
+        task = replace(task, preprocess=preprocess, card={**task.card, "scores": scores})
+    task = calibrate(task, train, held, join("cpu", "fp32"))
+    print(task.card["out_of_distribution"])
+    return task
+
+
+def best_size(task: ClassifyTask, held: ImageFolder) -> tuple[Preprocess, dict[str, float]]:
     """How pictures are prepared for the highest top1 on held-out pictures, and the scores it has there."""
-    _, held = splits(data, val_fraction=hold_out)
     patch, full = task.vit.config.patch, task.preprocess.size[0]
     scores = {size: held_out(task, task.preprocess.with_size(size), held) for size in range(full // 2, full + 1, patch)}
     for size, found in scores.items():
@@ -56,7 +76,7 @@ def best_size(task: ClassifyTask, data: Path, hold_out: float) -> tuple[Preproce
 
 
 @torch.no_grad()
-def held_out(task: ClassifyTask, preprocess: Preprocess, held) -> dict[str, float]:
+def held_out(task: ClassifyTask, preprocess: Preprocess, held: ImageFolder) -> dict[str, float]:
     data = prepare(held, preprocess)
     said = [probabilities(task.model, preprocess.normalize(data[at][0])) for at in torch.arange(len(data)).split(250)]
     return score(torch.cat(said), data.labels)
