@@ -61,9 +61,18 @@ export class AnswerLook extends TargetLook {
     return this.on(data, head, token, this.pictures[this.at]);
   }
 
+  weights(l, head, token) {
+    return mean(this.heads(l, head).map((one) => this.see(this.layers[l], one, token)));
+  }
+
+  /** One head, or with -1 all; the mean of all layers has one map and no heads. */
+  heads(l, head) {
+    return head < 0 ? [...Array(Math.max(1, this.infos[l].heads)).keys()] : [head];
+  }
+
   /** The share of a word's attention on each picture. */
   shares(l, head, token) {
-    const heads = head < 0 ? [...Array(this.infos[l].heads).keys()] : [head];
+    const heads = this.heads(l, head);
     return this.pictures.map((one) => heads.reduce((sum, each) => sum + this.on(this.layers[l], each, token, one).reduce((a, b) => a + b, 0), 0) / heads.length);
   }
 

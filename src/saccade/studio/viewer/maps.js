@@ -84,7 +84,7 @@ export class Maps {
 
   #draw(l, i, end, log) {
     const { weights, peak } = this.maps[l][i];
-    paint(this.cells[l][i].firstChild, weights, this.look.first, this.look.page.grid, end ?? peak, log, this.look.hidden?.(l, this.token));
+    paint(this.cells[l][i].firstChild, weights, this.look.first, this.look.gridOf?.(l) ?? this.look.page.grid, end ?? peak, log, this.look.hidden?.(l, this.token));
   }
 
   /** Compute all maps of a token, the layers nearest to `layer` first; progress(part done). A new call stops this. */
@@ -100,7 +100,7 @@ export class Maps {
     for (const [done, l] of order.entries()) {
       const data = await this.look.load(l);
       const fresh = [];
-      for (let head = 0; head < data.heads; head++) {
+      for (let head = 0; head < Math.max(1, data.heads); head++) { // no heads: a layer that has a mean alone
         if (performance.now() - since > MAPS_SLICE) {
           await frame();
           since = performance.now();
@@ -108,7 +108,7 @@ export class Maps {
         if (mine !== this.turn) return;
         fresh.push(this.look.see(data, head, token, view));
       }
-      this.maps[l] = [this.look.joined?.(fresh) ?? mean(fresh), ...fresh].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
+      this.maps[l] = [this.look.joined?.(fresh) ?? mean(fresh), ...fresh.slice(0, data.heads)].map((weights) => ({ weights, peak: this.look.peak(weights, token) }));
       this.maps[l].forEach((_, i) => this.#draw(l, i, end || null, log));
       progress((done + 1) / order.length);
     }

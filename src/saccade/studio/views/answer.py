@@ -62,8 +62,8 @@ class AnswerWords(Targets):
         layers, data = [], {}
         for i, layer in enumerate(self.layers):
             data[str(i)], largest = _maps(layer).packed()
-            heads, facts = layer.weights.shape[0], {"name": layer.name, "tokens": layer.tokens, "largest": largest}
-            layers.append({**facts, "heads": heads, "shares": rounded(layer.shares)})
+            heads, facts = layer.weights.shape[0] if i else 0, {"name": layer.name, "tokens": layer.tokens}
+            layers.append({**facts, "heads": heads, "largest": largest, "shares": rounded(layer.shares)})
         return {
             "kind": self.kind,
             "names": self.names,
@@ -119,7 +119,7 @@ class AnswerView(View):
             task=task,
             name=pictures[0].name,
             picture=shown.image,
-            pixels=(shown.image.height, shown.image.width),
+            pixels=shown.pixels,
             grid=shown.grid,
             prediction=answer,
             trace=Trace([]),

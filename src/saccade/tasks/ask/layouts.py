@@ -99,7 +99,9 @@ def _squares(pixels: Pixels, at: Int64[Tensor, "t"], special: int = 0) -> Iterat
     for i, tile in enumerate(tiles):
         lead = (0, i) if values.ndim == 5 else (i,)
         own = at[i * per + special : (i + 1) * per]
-        yield SeenPicture(pixels.image(tile), grid, own, _square_cell(lead, tile, grid), i)
+        yield SeenPicture(
+            pixels.image(tile), (tile.shape[-2], tile.shape[-1]), grid, own, _square_cell(lead, tile, grid), i
+        )
 
 
 def _square_cell(lead: tuple[int, ...], tile: Tensor, grid: tuple[int, int]) -> Callable[[int], tuple[Any, ...]]:
@@ -131,7 +133,9 @@ def _merged_patches(
         def cell(place: int, first: int = first) -> tuple[Any, ...]:
             return (slice(first + place * block, first + (place + 1) * block),)
 
-        yield SeenPicture(image, grid, at[first // block : (first + count) // block], cell, i)
+        yield SeenPicture(
+            image, (rows * patch, columns * patch), grid, at[first // block : (first + count) // block], cell, i
+        )
         first += count
 
 
@@ -174,6 +178,16 @@ def _packed_one(
 
         image = pixels.image(parts.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2))
         grid = (table.shape[0], columns)
-        yield SeenPicture(image, grid, own.view(-1, columns + 1)[:, :-1].flatten(), fine, i, part="detail")
+        yield SeenPicture(
+            image,
+            (image.height, image.width),
+            grid,
+            own.view(-1, columns + 1)[:, :-1].flatten(),
+            fine,
+            i,
+            part="detail",
+        )
     cell = _square_cell((i, 0), tiles[0], (side, side))
-    yield SeenPicture(pixels.image(tiles[0]), (side, side), at[:per], cell, i, part="overview" if len(rest) else "")
+    seen = (tiles.shape[-2], tiles.shape[-1])
+    part = "overview" if len(rest) else ""
+    yield SeenPicture(pixels.image(tiles[0]), seen, (side, side), at[:per], cell, i, part)

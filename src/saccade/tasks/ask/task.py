@@ -95,7 +95,8 @@ class PublicAskTask(PublicTask):
         except LayoutError as error:
             reason = f"regions are not shown, only the share that went to pictures: {error}"
         image = image_tokens_of(self.model, inputs).cpu()
-        seen = SeenPicture(pictures[0].convert("RGB"), (1, 1), torch.tensor([-1]), lambda place: ())
+        shown = pictures[0].convert("RGB")
+        seen = SeenPicture(shown, (shown.height, shown.width), (1, 1), torch.tensor([-1]), lambda place: ())
         return ImagePlaces([seen], len(image), image.float(), image.float()[:, None]), False, [reason]
 
     def _room(self, prompt: int, inputs: dict[str, Tensor]) -> int:

@@ -63,7 +63,8 @@ def _stitched(tiles: Sequence[SeenPicture], picture: Image.Image) -> SeenPicture
 
     image = _mosaic(tiles, columns)
     grid = (rows * y, columns * x)
-    return SeenPicture(image, grid, tokens.permute(0, 2, 1, 3).flatten(), cell, tiles[0].source, "detail")
+    pixels = (image.height, image.width)
+    return SeenPicture(image, pixels, grid, tokens.permute(0, 2, 1, 3).flatten(), cell, tiles[0].source, "detail")
 
 
 def _mosaic(tiles: Sequence[SeenPicture], columns: int) -> Image.Image:
