@@ -23,7 +23,7 @@ export class BoxScene extends Scene {
 
   static texts = {
     en: {
-      crossMode: 'Objects attend to the image (cross-attention)', found: '{count} at {least} or more: {list}',
+      crossMode: 'Objects attend to the image (cross-attention)', several: '{times} × {label}', found: '{count} at {least} or more: {list}',
       foundNothing: 'Nothing at {least} or more.',
       crossWhat1: 'The model has {queries} queries, each of which can detect one object. In every layer of the decoder a query attends to the image’s {rows} × {columns} patches and to the other queries. How much it attends to each patch is a weight; the weights of one query sum to 100%.',
       crossWhat2: '① Click an object, or its name below the image. ② shows what its query attends to: dark is a low weight, bright a high one; the outline is the predicted box. ③ has one small map for each layer and head, because heads attend in different ways. Click one to enlarge it.',
@@ -42,7 +42,7 @@ export class BoxScene extends Scene {
       is: 'Object detection: the objects found in this image, and what the query of each one attends to.',
     },
     ko: {
-      crossMode: '객체 → 이미지 (크로스 어텐션)', found: '{least} 이상 {count}개: {list}', foundNothing: '{least} 이상인 객체가 없습니다.',
+      crossMode: '객체 → 이미지 (크로스 어텐션)', several: '{label} {times}개', found: '{least} 이상 {count}개: {list}', foundNothing: '{least} 이상인 객체가 없습니다.',
       crossWhat1: '모델에는 쿼리가 {queries}개 있으며, 쿼리 하나가 객체 하나를 검출할 수 있습니다. 디코더의 층마다 쿼리는 이미지의 패치 {rows} × {columns}개와 다른 쿼리들에 어텐션을 줍니다. 각 패치에 주는 양이 가중치이며, 한 쿼리의 가중치 합은 100%입니다.',
       crossWhat2: '① 객체나 이미지 아래 이름을 클릭하세요. ② 그 객체 쿼리의 어텐션이 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. 테두리는 예측한 박스입니다. ③ 헤드마다 어텐션이 다르므로 층과 헤드마다 작은 어텐션 맵이 하나씩 있습니다. 클릭하면 크게 보입니다.',
       chooseObject: '객체 선택', sceneHelp: '검출한 객체가 표시된 이미지. 화살표 키로 객체를 옮기고, Home은 점수가 가장 높은 객체, End는 가장 낮은 객체로 갑니다.', links: '선', relationsLinks: '관계',
@@ -65,7 +65,7 @@ export class BoxScene extends Scene {
     if (!count) return [h('p', {}, say('foundNothing', { least }))];
     const counts = new Map();
     labels.forEach((label) => counts.set(label, (counts.get(label) ?? 0) + 1));
-    const list = [...counts].map(([label, times]) => (times > 1 ? `${times} × ${label}` : label)).join(', ');
+    const list = [...counts].map(([label, times]) => (times > 1 ? say('several', { label, times }) : label)).join(', ');
     return [h('p', {}, say('found', { count, least, list: count > labels.length ? `${list}, …` : list }))];
   }
 

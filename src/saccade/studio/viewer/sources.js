@@ -51,7 +51,7 @@ export class SourcesScene extends PaintingScene {
       crossWhat2: '① 결과에서 한 위치를 클릭하세요. ② 그 위치가 원본 이미지의 어느 위치에 어텐션을 주는지(어두우면 낮고 밝으면 높은 가중치), 단어와 이미지에 어떻게 나누는지 나타납니다. ③ 은 반대 방향입니다. 단어나 원본 이미지의 한 위치를 클릭하면 결과의 어느 패치가 그것에 어텐션을 주는지 나타납니다. ④ 에는 ③ 의 맵이 층과 헤드마다 있습니다. 단계는 아래 슬라이더로 고릅니다.',
       chooseObject: '결과: 위치 하나를 선택', others: '프롬프트의 단어, 그리고 원본 이미지 각각 전체',
       besideTitle: '이 위치의 어텐션', besideWhere: '결과의 {patch} ({step}단계, {layer}층, {head}).',
-      besideHelp: '원본 이미지는 모두 같은 색상 범위을 씁니다. 작은 어텐션 맵은 층(아래로)과 헤드(옆으로)별로 같은 것을 보여 줍니다.',
+      besideHelp: '원본 이미지는 모두 같은 색상 범위를 씁니다. 작은 어텐션 맵은 층(아래로)과 헤드(옆으로)별로 같은 것을 보여 줍니다.',
       'source picture': '이미지', 'source masked': '가린 이미지', 'source style': '스타일', words: '단어', absent: '없음 (빠진 원본)',
       sourcePlace: '{source}, {row}행 {column}열', sourceHelp: '{source}: 어텐션의 {share}. 화살표 키로 선택한 위치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 그 위치에 어텐션을 주는 패치는 결과에 나타납니다.',
       sourceShare: '어텐션의 {share}', sourceMost: '최댓값: {row}행 {column}열, {share}', sourceNone: '이 텍스트로 계산할 때는 쓰이지 않습니다.',
