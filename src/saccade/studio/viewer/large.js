@@ -41,6 +41,7 @@ export class LargeMap {
     if (viewer.extras.has(view)) return this.showExtra(await viewer.extras.map(view, token, layer), still);
     if (!look.kept(layer)) return this.draw(null, viewer.say('notKept', { layer: layer + 1 }));
     if (!look.layers[layer]) await look.load(layer);
+    if (still() && look.absent?.(layer, token)) return this.draw(null, viewer.say(viewer.kind === 'column' ? 'notSeen' : 'notTarget'));
     return still() && look.layers[layer] ? this.draw(look.weights(layer, head, token, viewer.kind)) : undefined;
   }
 
@@ -77,7 +78,7 @@ export class LargeMap {
   paint(weights, log) {
     const { low, look, viewer } = this;
     const shown = low ? weights.map((x) => x - low) : weights;
-    paint(this.canvas, shown, look.first, look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
+    paint(this.canvas, shown, look.first, look.shown ?? look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
   }
 
   /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */
@@ -124,6 +125,7 @@ export class LargeMap {
     });
     let text = trouble;
     if (weights && this.own.text) text = this.own.text(viewer.pointed);
+    else if (weights && this.look.notSource?.(viewer.pointed)) text = viewer.say(viewer.kind === 'column' ? 'notReader' : 'notSource', { token: look.spot(viewer.pointed, viewer.say) });
     else if (weights) text = viewer.pointed === null ? describe('highest', top(weights, 1)[0]) : describe('readout', viewer.pointed);
     get('readout').textContent = text;
     get('map').setAttribute('aria-label', `${get('map-name').textContent}. ${text}. ${viewer.say('mapHelp')}`);

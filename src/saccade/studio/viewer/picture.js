@@ -9,10 +9,12 @@ import { ARROWS, svg } from './dom.js';
 export function makePicture(element, look, { hover, pick, go, from }) {
   const img = element.querySelector('img');
   const marks = element.querySelector('svg');
-  let [laid, lines] = [null, null];
-  /** Fit the element to the picture of the page, which a scene of several pictures changes. */
-  const lay = ({ picture, grid: [rows, columns] }) => {
-    laid = picture;
+  let [laid, lines] = [[], null];
+  const grid = () => look().shown ?? look().page.grid; // that of the layer, where each has its own
+  /** Fit the element to the picture of the page, which a scene of several pictures changes, and to the grid. */
+  const lay = ({ picture }) => {
+    const [rows, columns] = grid();
+    laid = [picture, rows, columns];
     img.src = picture.src;
     img.classList.toggle('pixels', picture.width < 160);
     const shape = picture.width / picture.height;
@@ -25,7 +27,7 @@ export function makePicture(element, look, { hover, pick, go, from }) {
   lay(look().page);
   const tokenAt = (event) => {
     const box = element.getBoundingClientRect();
-    const [rows, columns] = look().page.grid;
+    const [rows, columns] = grid();
     const x = Math.floor(((event.clientX - box.left) / box.width) * columns);
     const y = Math.floor(((event.clientY - box.top) / box.height) * rows);
     return x < 0 || y < 0 || x >= columns || y >= rows ? null : look().first + y * columns + x;
@@ -34,7 +36,7 @@ export function makePicture(element, look, { hover, pick, go, from }) {
   element.addEventListener('pointerleave', () => hover(null));
   element.addEventListener('click', (event) => tokenAt(event) !== null && pick(tokenAt(event)));
   element.addEventListener('keydown', (event) => {
-    const next = step(event.key, from(), look().page.grid, look().first);
+    const next = step(event.key, from(), grid(), look().first);
     if (next === null) return;
     event.preventDefault();
     go(next);
@@ -43,8 +45,8 @@ export function makePicture(element, look, { hover, pick, go, from }) {
   const outline = (place, kind) => (place ? [svg(tag(place), { ...place, class: 'halo' }), svg(tag(place), { class: kind, ...place })] : []);
   return (chosen, pointed) => {
     const { page, first } = look();
-    if (laid !== page.picture) lay(page);
-    marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, first, page.grid), 'pointed'));
+    if ([page.picture, ...grid()].some((one, i) => one !== laid[i])) lay(page);
+    marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, first, grid()), 'pointed'));
   };
 }
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from saccade.checkpoints.inputs import ModelInput, call_model, picture_call, pixels_of, precision_of, to_model
-from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
@@ -21,6 +20,7 @@ from saccade.studio.features import record_features
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.places import PlacesView, classified, left_notes, other_layers
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
@@ -39,9 +39,9 @@ class VisionView(View):
     tokens: TokenMap
 
     @classmethod
-    def look(cls, task: PublicVisionTask, picture: Picture, options: LookOptions) -> "VisionView":
-        """Raises SaccadeError for a model of which no layers attend over the patches of the whole image, or whose
-        tokens cannot be told."""
+    def look(cls, task: PublicVisionTask, picture: Picture, options: LookOptions) -> View:
+        """A `PlacesView` of a model of which no layers attend over the patches of the whole image. Raises SaccadeError
+        for one of which no layer attends to known places."""
         require_own_size(task, options)
         inputs = to_model(task.model, task.vision.prepare(picture.image))
         pixels = pixels_of(inputs)
@@ -49,11 +49,15 @@ class VisionView(View):
         with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
             out = call_model(task.model, inputs)
         seconds = time.perf_counter() - started
-        layers, tokens = _located(task, trace, inputs)
+        try:
+            layers, tokens = _located(task, trace, inputs)
+        except SaccadeError:
+            return PlacesView.look(task, picture, options)
+        layers = layers[options.module] if options.module else layers
+        rest, why = (None, {}) if len(layers) == len(trace) else other_layers(task, inputs, layers, options)
         found = (layers, tokens)
         extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
-        left = [f"{len(trace) - len(layers)} other calls are not on the page (windows, pyramids, pooling)"]
         missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
         weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
         return cls(
@@ -62,11 +66,11 @@ class VisionView(View):
             picture=seen_picture(task.vision.prepare, picture.image, pixels),
             pixels=(height, width),
             grid=tokens.grid,
-            prediction=_classes(task, picture, out, options.top),
+            prediction=classified(task, picture, out, options.top),
             trace=layers,
-            targets=None,
+            targets=rest,
             summary=layers.summary(tokens.grid, weights, tokens.prefix),
-            notes=[*picture.notes, *task.notes, *(left if len(layers) < len(trace) else []), *missed, *class_notes],
+            notes=[*picture.notes, *task.notes, *left_notes(why), *missed, *class_notes],
             seconds=seconds,
             tokens=tokens,
             extras=extras,
@@ -124,14 +128,3 @@ def whole_picture(task: PublicVisionTask, trace: Trace, pixels: Tensor, model: n
         f"{task.name}: no page shows it, as none of its layers attends over the patches of the whole image where these "
         f"can be told ({reasons[0] if reasons else kinds}); saccade.watch sees its {len(trace)} calls (docs/lens.md)"
     )
-
-
-def _classes(task: PublicVisionTask, picture: Picture, out: Any, top: int) -> Classification | None:
-    found = probabilities(out)
-    if found is None or len(found) != len(task.labels):
-        return None
-    if not bool(found.isfinite().all()):
-        raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
-    best = found.topk(min(top, len(found)))
-    labels = tuple(task.labels[i] for i in best.indices.tolist())
-    return Classification(picture.name, labels, tuple(best.values.tolist()), tuple(picture.notes))

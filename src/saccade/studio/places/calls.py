@@ -1,0 +1,198 @@
+"""Attention calls whose tokens lie at known places of a picture, window by window, and the reasons for all others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from saccade.lens import Call, Trace
+from saccade.studio.places.follow import PlaceFollower
+from saccade.studio.places.shadow import NOWHERE, PADDING, Grids
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Where the tokens of one side of a call lie.
+
+    grid: (rows, columns) of its cells over the picture; None if none of the tokens has a place. cells: of each window
+    and token, counted row by row: -1 for a token without a place (cls, a query), -2 for padding.
+    """
+
+    grid: Grid | None
+    cells: Int[Tensor, "w n"]
+
+    @property
+    def others(self) -> int:
+        """Tokens of a window without a place, but for padding."""
+        return int((self.cells == NOWHERE).sum(dim=1).max())
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedCall:
+    """One attention call of one picture. slices: of each window, the (batch, head) of each of its heads in the call;
+    a call over the whole picture has one window. targets, sources: where the tokens lie."""
+
+    call: Call
+    name: str
+    slices: Sequence[Sequence[tuple[int, int]]]
+    targets: Tokens
+    sources: Tokens
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Windows, heads, targets and sources of a window."""
+        return len(self.slices), len(self.slices[0]), *self.call.shape[2:]
+
+    def tiles(self) -> Iterator[tuple[Int[Tensor, "t"], Float[Tensor, "w h t m"]]]:
+        """Walk over the weights: the targets of a tile, and what they attend to."""
+        index = torch.tensor(self.slices)  # (w h 2)
+        for targets, weights in self.call.tiles():
+            yield targets.cpu(), weights.float().cpu()[index[..., 0], index[..., 1]]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is self-attention without a mask over all places of one grid, row by row after the other tokens:
+        what a page shows from queries and keys."""
+        cells = self.targets.cells[0]
+        return (
+            self.call.kind == "self"
+            and self.call.shape[0] == 1
+            and len(self.slices) == 1
+            and self.call.mask is None
+            and not self.call.causal
+            and torch.equal(cells, self.sources.cells[0])
+            and _row_by_row(cells, self.targets.grid)
+        )
+
+
+def _row_by_row(cells: Int[Tensor, "n"], grid: Grid | None) -> bool:
+    if grid is None:
+        return False
+    count = grid[0] * grid[1]
+    prefix = len(cells) - count
+    return prefix >= 0 and bool((cells[:prefix] == NOWHERE).all()) and torch.equal(cells[prefix:], torch.arange(count))
+
+
+def placed_calls(trace: Trace, follower: PlaceFollower) -> tuple[list[PlacedCall], dict[str, str]]:
+    """The calls of a pass over one picture that can be shown on it, and the reason for each of the others, by name."""
+    placed, left = list[PlacedCall](), dict[str, str]()
+    for call, name in zip(trace, _unique([call.name for call in trace]), strict=True):
+        found = _place(call, name, follower)
+        if isinstance(found, PlacedCall):
+            placed.append(found)
+        else:
+            left[name] = found
+    return placed, left
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names of calls; further calls of a module are numbered."""
+    seen, unique = dict[str, int](), []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return unique
+
+
+def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
+    if call.kind == "channels":
+        return "its tokens are channels, not places of the picture"
+    if not bool(call.q.isfinite().all() and call.k.isfinite().all()):
+        return "its queries or keys are not all finite"
+    targets, sources = _both(call, follower)
+    if not bool((sources >= 0).any()):
+        return "its sources are no places of the picture" if bool((targets >= 0).any()) else "it attends outside it"
+    heads = call.shape[1] // sources.shape[1]
+    sources = sources.repeat_interleave(heads, dim=1)
+    windows = _windows(targets, sources)
+    if len({len(slices) for slices in windows}) != 1:
+        return "its windows have different numbers of heads"
+    if not bool((targets >= 0).any()) and call.shape[0] > 1 and len(windows[0]) > call.shape[1]:
+        return f"it holds {call.shape[0]} sets of targets"
+    sides = []
+    for codes in (targets, sources):
+        side = _tokens(torch.stack([codes[slices[0]] for slices in windows]), follower.grids)
+        if side is None:
+            return "its tokens lie on several grids at once"
+        sides.append(side)
+    found = PlacedCall(call, name, windows, *sides)
+    return _doubt(found) or found
+
+
+def _both(call: Call, follower: PlaceFollower) -> tuple[Int[Tensor, "b h n"], Int[Tensor, "b g m"]]:
+    """The places of targets and sources. Where a trace keeps queries or keys of its own making (with scales of heads in
+    them), those of the product that the model made."""
+    targets, sources = (_codes(t, follower) for t in (call.q, call.k))
+    if targets is None and sources is not None:
+        heads = call.shape[1] // sources.shape[1]
+        targets = _partners("columns", sources.repeat_interleave(heads, dim=1), call.shape[2], follower)
+    elif sources is None and targets is not None:
+        sources = _partners("rows", targets, call.shape[3], follower)
+    none = (torch.full(t.shape[:3], NOWHERE, dtype=torch.int32) for t in (call.q, call.k))
+    first, second = none
+    return first if targets is None else targets, second if sources is None else sources
+
+
+def _partners(
+    side: Literal["rows", "columns"], places: Int[Tensor, "b h n"], count: int, follower: PlaceFollower
+) -> Int[Tensor, "b h m"] | None:
+    found = [follower.multiplied_with(side, each) for each in places.flatten(0, 1)]
+    if any(each is None or len(each) != count for each in found):
+        return None
+    return torch.stack(found).unflatten(0, places.shape[:2])  # type: ignore[arg-type]  # none is None
+
+
+def _codes(t: Tensor, follower: PlaceFollower) -> Int[Tensor, "b h n"] | None:
+    """The place of each token: that of those of its numbers which have one, nowhere where these differ; None if it is
+    not followed."""
+    places = follower.places(t)
+    if places is None:
+        return None
+    codes = places.amax(-1)
+    one = ((places == codes[..., None]) | (places < 0)).all(-1)
+    return torch.where(one, codes, NOWHERE)
+
+
+def _windows(targets: Int[Tensor, "b h n"], sources: Int[Tensor, "b h m"]) -> list[list[tuple[int, int]]]:
+    """Batch and head of the slices whose tokens lie at the same places: the heads of one window. Windows may be folded
+    into the batch (Swin) or into the heads (Hiera)."""
+    found: dict[bytes, list[tuple[int, int]]] = {}
+    places = torch.cat([targets, sources], dim=2).contiguous().numpy()
+    for b in range(places.shape[0]):
+        for h in range(places.shape[1]):
+            found.setdefault(places[b, h].tobytes(), []).append((b, h))
+    return list(found.values())
+
+
+def _tokens(codes: Int[Tensor, "w n"], grids: Grids) -> Tokens | None:
+    if not bool((codes >= 0).any()):
+        return Tokens(None, codes.long())
+    decoded = grids.decode(codes)
+    if decoded is None:
+        return None
+    row, column, grid = decoded
+    return Tokens(grid, torch.where(codes < 0, codes, row * grid[1] + column).long())
+
+
+def _doubt(placed: PlacedCall) -> str:
+    """Why the places cannot be those of the call; "" where nothing speaks against them."""
+    targets, call = placed.targets.cells, placed.call
+    real = targets[targets >= 0]
+    if len(real.unique()) != len(real):
+        return "several of its targets lie at one place (frames of a film, or overlapping windows)"
+    for cells in placed.sources.cells:
+        real = cells[cells >= 0]
+        if len(real.unique()) != len(real):
+            return "several of its sources lie at one place (frames of a film)"
+    if call.windows is not None and len(placed.slices) == call.shape[0]:
+        places = call.windows.places
+        rows, columns = call.windows.grid[1:]
+        seen = torch.where(places[..., 0] < 0, PADDING, places[..., 1] * columns + places[..., 2])
+        if placed.targets.grid != (rows, columns) or not torch.equal(seen, targets):
+            return "where its tokens lie cannot be said: two ways to find it disagree"
+    return ""
