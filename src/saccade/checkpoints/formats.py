@@ -16,4 +16,12 @@ CONFIGS = (
     "video_preprocessor_config.json",
 )
 TOKENIZERS = ("tokenizer.json", "spiece.model")  # either of them
-TOKENIZER = (*TOKENIZERS, "tokenizer_config.json")
+TOKENIZER = (
+    *TOKENIZERS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+)

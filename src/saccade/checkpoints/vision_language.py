@@ -6,6 +6,7 @@ Weights are loaded from safetensors only, and no code of a checkpoint is execute
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,8 @@ class VisionLanguageModel(PublicModel):
 
 
 def writes(source: Source) -> bool:
-    """Whether transformers has a class for it that writes about pictures."""
-    return source.config().get("model_type") in _classes()
+    """Whether transformers, where it is installed, has a class for it that writes about pictures."""
+    return find_spec("transformers") is not None and source.config().get("model_type") in _classes()
 
 
 def load_vision_language(source: Source) -> VisionLanguageModel:

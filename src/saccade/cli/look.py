@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 def look(
     picture: Path | None = None,
-    other: Path | None = None,
-    *,
+    *others: Path,
     model: str = DEFAULT_CLASSIFIER,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("saccade-look.html"),
     size: Annotated[int | None, whole(1)] = None,
     threshold: Annotated[float | None, Parameter(validator=validators.Number(gte=0, lte=1))] = None,
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
+    ask: str | None = None,
     classes: Annotated[list[str] | None, Parameter(name="--class", negative=())] = None,
     device: DeviceName = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
@@ -42,7 +42,8 @@ def look(
     The page is one HTML file that needs no network: click any patch and see what it attends to, in every layer
     and head, and how each weight is computed. Of a detector, click a found object and see where its query looked,
     which other objects it attended to and how it relates to them. Of a segmenter, click a class or its area and see
-    where its token looked, and any patch to see what it is taken for. With --text, click a word.
+    where its token looked, and any patch to see what it is taken for. With --text, click a word. With --ask, read what
+    the model writes, and click one of its words.
 
     Examples:
 
@@ -60,6 +61,8 @@ def look(
 
         saccade look scene.png --model matcher --text "a red star left of a blue ring"
 
+        saccade look photo.jpg --model hf:llava-hf/llava-1.5-7b-hf --ask "What is in the picture?"
+
         saccade look dance.mp4 --model hf:MCG-NJU/videomae-base-finetuned-kinetics
 
     Parameters
@@ -67,8 +70,9 @@ def look(
     picture
         A picture file, or a video for a model that classifies videos: click a place in any frame and see where it
         looks in all of them. Without one, a picture is drawn for you.
-    other
-        A second picture: click a patch in either and see where in the other one its features are found.
+    others
+        A second picture: click a patch in either and see where in the other one its features are found. With --ask, all
+        pictures are given to the model together.
     model
         The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file. Models of
         transformers that no reader here is for are read in their own class, if their layers attend over the whole
@@ -84,6 +88,10 @@ def look(
         Of a model that matches text with pictures (the bundled matcher, or CLIP, SigLIP and their kin): what the
         picture may show. Click a word on the page and see which patches answer it, or a patch and see which words.
         Repeated, the texts are ranked; the page shows the words of the best one, with the bundled matcher those of all.
+    ask
+        A question, for a model of transformers that writes about pictures (LLaVA, Qwen-VL, PaliGemma, InternVL,
+        SmolVLM, Florence-2, BLIP, Donut and their kin): click a word of its answer and see where it looked, or a place
+        and see which words looked there. "" for a model that only describes. Of a video, four frames are shown to it.
     classes
         Of a classifier, a class by its name: see which patches speak for it, besides those that are most likely. May
         be given several times.
@@ -100,16 +108,22 @@ def look(
     from saccade.data import output
     from saccade.data.files import check_file, is_video
 
-    pictures = [path for path in (picture, other) if path is not None]
+    pictures = [path for path in (picture, *others) if path is not None]
     for path in pictures:
         check_file(path)
-    if other is not None and any(map(is_video, pictures)):
+    if ask is not None and (texts or classes or size is not None or threshold is not None):
+        raise SaccadeError(
+            "--text, --class, --size and --threshold are for models that do not write: leave them out, or --ask"
+        )
+    if ask is None and len(others) > 1:
+        raise SaccadeError(f"{len(pictures)} pictures: two are compared; more are for a model that writes, with --ask")
+    if ask is None and others and any(map(is_video, pictures)):
         raise SaccadeError("two files are compared as pictures, and one of these is a video: give two pictures")
     output.check_writable(out, pictures)
     import_library()
     from saccade.data.images import read_image
     from saccade.device import pick_device
-    from saccade.studio.look import look_at, look_at_film
+    from saccade.studio.look import ask_about, look_at, look_at_film
     from saccade.studio.views import LookOptions
     from saccade.tasks.generate.base import reads_no_pictures
     from saccade.tasks.loading import is_generator
@@ -118,14 +132,17 @@ def look(
         raise reads_no_pictures(model)
     stdout = console.stderr() if as_json else console.stdout()
     place, waiting = pick_device(device), console.stderr()
-    second = None if other is None else read_image(other)
-    options = LookOptions(size=size, threshold=threshold, texts=texts, classes=classes or [], other=second)
     with waiting.status("running the model"):
-        found: View = (
-            look_at_film(model, picture, options, place)
-            if picture is not None and is_video(picture)
-            else look_at(model, _picture(picture, stdout), options, place)
-        )
+        if ask is not None:
+            found: View = ask_about(model, _all(pictures, stdout), ask, place)
+        else:
+            second = read_image(others[0]) if others else None
+            options = LookOptions(size=size, threshold=threshold, texts=texts, classes=classes or [], other=second)
+            found = (
+                look_at_film(model, picture, options, place)
+                if picture is not None and is_video(picture)
+                else look_at(model, _picture(picture, stdout), options, place)
+            )
     set_labels(found.task)
     with waiting.status("writing the page"):
         report = found.page(out)
@@ -150,6 +167,16 @@ def _picture(path: Path | None, stdout: Console) -> "Picture":
 
     stdout.print("No picture was given: looking at one drawn for you.", style="dim")
     return Picture(sample_picture(), "a drawn picture")
+
+
+def _all(paths: list[Path], stdout: Console) -> "list[Picture]":
+    """Every picture, and frames of every video; a drawn picture if there are none."""
+    from saccade.data.files import is_video
+    from saccade.studio.look import frames_of
+
+    if not paths:
+        return [_picture(None, stdout)]
+    return [one for path in paths for one in (frames_of(path) if is_video(path) else [_picture(path, stdout)])]
 
 
 def _print_ranking(stdout: Console, compared: "Comparison") -> None:

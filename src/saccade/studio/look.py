@@ -1,5 +1,6 @@
 """Look at an image or a video through a model: the prediction, and what the model attends to."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from saccade.data.files import escape
 from saccade.data.films.store import is_animated
 from saccade.errors import SaccadeError
 from saccade.studio.views import LookOptions, View, view_of
+from saccade.studio.views.answer import AnswerView
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 from saccade.tasks.classify.films import FilmClassifyTask
-from saccade.tasks.loading import load_matching
+from saccade.tasks.loading import load_answering, load_matching
 
 _DEFAULTS = LookOptions()
+ASKED_FRAMES = 4  # of a video that a model is asked about
 
 
 @torch.no_grad()
@@ -27,14 +30,10 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
     """
     view = view_of(task).look(task, picture, options)
     if options.other is not None and view.extras.other is None:
-        raise SaccadeError(
-            f"{task.name}: features of its patches are not known, so that two pictures cannot be compared"
-        )
+        raise SaccadeError(f"{task.name}: two pictures are compared by features of patches, which are not known here")
     if options.classes and view.extras.classes is None:
-        reason = next(
-            (note for note in view.notes if note.startswith("no class maps")), "it does not classify pictures"
-        )
-        raise SaccadeError(f"{task.name} shows no evidence for a class: {reason}")
+        why = next((note for note in view.notes if note.startswith("no class maps")), "it does not classify pictures")
+        raise SaccadeError(f"{task.name} shows no evidence for a class: {why}")
     return view
 
 
@@ -53,6 +52,24 @@ def look_at_film(model: str, path: Path, options: LookOptions, device: torch.dev
         )
     task.model.to(device)
     return FilmView.look_at_clip(task, read_clip(path, task.frames), options)
+
+
+@torch.no_grad()
+def ask_about(model: str, pictures: Sequence[Picture], question: str, device: torch.device | str) -> AnswerView:
+    """Load a model that writes, by name, and ask it about one or more images together.
+
+    Raises SaccadeError as `load_answering` and `PublicAskTask.ask` do."""
+    task = load_answering(model)
+    task.model.to(device)
+    return AnswerView.ask(task, pictures, question)
+
+
+def frames_of(path: Path) -> list[Picture]:
+    """Some frames of a video, as images in order; the first one's notes say which. Raises DataError for a video that
+    cannot be read."""
+    clip = read_clip(path, ASKED_FRAMES)
+    name = escape(path)
+    return [Picture(image, name, clip.notes if i == 0 else ()) for i, image in enumerate(clip.pictures)]
 
 
 def look_at(model: str, picture: Picture, options: LookOptions, device: torch.device | str) -> View:

@@ -4,16 +4,18 @@ from pathlib import Path
 
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
-from saccade.checkpoints.files import open_checkpoint
+from saccade.checkpoints.files import Source, open_checkpoint
 from saccade.checkpoints.film_classes import film_pipeline
 from saccade.checkpoints.matchers import is_text_image_model, load_matcher
 from saccade.checkpoints.pipelines import is_pipeline, load_pipeline
 from saccade.checkpoints.segmenters import is_segmenter, load_segmenter
 from saccade.checkpoints.timm_models import is_timm_model, load_timm_model
 from saccade.checkpoints.video_classifiers import is_video_classifier, load_video_classifier
-from saccade.checkpoints.vision_models import is_vision_model, load_vision_model
+from saccade.checkpoints.vision_language import load_vision_language, writes
+from saccade.checkpoints.vision_models import VisionModel, is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
+from saccade.tasks.ask.task import PublicAskTask
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER, bundled, bundled_folder
 from saccade.tasks.classify.films import FilmClassifyTask
@@ -29,6 +31,7 @@ from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
 
+ASK = 'it writes about pictures: give --ask "What is in the picture?" to see where it looks for each word'
 READS_TEXT = "this model reads text too: give --text to see which words and patches answer one another"
 
 
@@ -68,7 +71,7 @@ def load(
         loaded = load_checkpoint(source)
     except CheckpointError as error:
         if is_vision_model(source):
-            task = PublicVisionTask(load_vision_model(source))
+            task = PublicVisionTask(_vision_model(source))
             task.notes += [READS_TEXT] if is_text_image_model(source) else []
             return task
         if is_timm_model(source):
@@ -106,6 +109,30 @@ def load_matching(spec: str | Path) -> MatchTask | PublicMatchTask:
         f"{spec} does not match texts with pictures: a model that matches text with pictures is needed, such as "
         "hf:openai/clip-vit-base-patch32"
     )
+
+
+def _vision_model(source: Source) -> VisionModel:
+    """As `load_vision_model`, whose error tells of --ask where that would do."""
+    try:
+        return load_vision_model(source)
+    except CheckpointError as error:
+        if not writes(source):
+            raise
+        raise CheckpointError(f"{source.name}: {ASK}") from error
+
+
+def load_answering(spec: str | Path) -> PublicAskTask:
+    """A model of transformers that writes about pictures, ready for `ask`. spec: "hf:owner/name" or a folder.
+
+    Raises CheckpointError, in one line, for one that does not write, and as `load_vision_language` does."""
+    name = str(spec)
+    if _ours(name) is not None or is_pipeline(spec):
+        raise CheckpointError(
+            f"{spec} writes no answers: --ask is for models of transformers that write about pictures, such as "
+            "hf:HuggingFaceTB/SmolVLM-256M-Instruct"
+        )
+    _check_name(name)
+    return PublicAskTask(load_vision_language(open_checkpoint(spec, tokenizer=True)))
 
 
 def load_generator(spec: str | Path) -> GenerateTask | PublicGenerateTask | PublicFilmTask:

@@ -187,6 +187,7 @@ export class AnswerScene extends PatchScene {
   constructor(viewer, look) {
     super(viewer, look);
     look.viewer = viewer;
+    this.shares = [];
     if (look.pictures.length > 1) viewer.state.frame = look.at;
   }
 
@@ -229,10 +230,15 @@ export class AnswerScene extends PatchScene {
     const most = Math.max(1e-9, ...all.map(([, x]) => x));
     get('words-where').textContent = say('wordsWhere', { patch: look.spot(at, say) });
     get('words').replaceChildren(...[...all].sort((a, b) => b[1] - a[1]).slice(0, MOST_WORDS).map(([word, x]) => bar(look.name(word), look.amount(x), x / most, () => viewer.pick(word))));
+    this.tint(all.map(([, x]) => x / most));
+  }
+
+  /** The words of the answer in colour, by how much they looked at the place that is selected or pointed at. */
+  tint(shares = this.shares) {
+    this.shares = shares;
     const on = (this.pointed ?? this.chosen) !== null;
     get('chips').querySelectorAll('[data-token]').forEach((chip) => {
-      const share = on && Number(chip.dataset.token) < look.words ? all[chip.dataset.token][1] / most : 0;
-      chip.style.setProperty('--looked', `${Math.round(100 * share)}%`);
+      chip.style.setProperty('--looked', `${on ? Math.round(100 * (shares[chip.dataset.token] ?? 0)) : 0}%`);
     });
   }
 
@@ -243,6 +249,7 @@ export class AnswerScene extends PatchScene {
     const series = infos.map((info, l) => Array.from({ length: info.heads }, (_, one) => share(l, one)));
     const even = Math.min(1, look.places / look.tokens);
     get('distance').hidden = true;
+    this.tint(); // the words were written anew
     strips(get('entropy'), series, {
       chosen: { layer: layer - 1, head }, reference: even, end: Math.min(1, 1.1 * Math.max(0.01, even, ...series.flat())), choose: (l, one) => choose(l + 1, one),
       words: {

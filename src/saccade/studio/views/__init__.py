@@ -13,7 +13,10 @@ from saccade.tasks import registry
 __all__ = ["LookOptions", "View", "view_of"]
 
 DEFAULT = "saccade.studio.views.encoder:EncoderView"
-OTHERS = {"picture": "saccade.studio.views.vision:VisionView"}  # of models that are no task's
+OTHERS = {  # of models that are no task's
+    "picture": "saccade.studio.views.vision:VisionView",
+    "ask": "saccade.studio.views.answer:AnswerView",
+}
 
 
 def view_of(task: Any) -> type[View]:

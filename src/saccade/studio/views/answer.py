@@ -142,7 +142,7 @@ class AnswerView(View):
     def print_summary(self, console: Console) -> None:
         answer = self.prediction
         console.print(printable(answer.text) or "(no words)", style="bold")
-        table = Table("word", "pictures", "question", "words before")
+        table = Table("word", "pictures", "prompt", "words before")
         shares = answer.shares()
         for word in answer.words:
             pictures, other, prompt, written = shares[word.pieces].mean(dim=0).tolist()

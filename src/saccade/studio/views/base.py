@@ -1,11 +1,11 @@
 """What every view has: one image as one model sees it, for the terminal, a page and JSON."""
 
 import io
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from PIL import Image
@@ -14,17 +14,15 @@ from torch import Tensor
 
 from saccade.data import Picture, output
 from saccade.data.files import escape
-from saccade.errors import SaccadeError, install_hint
+from saccade.errors import SaccadeError
 from saccade.language import labels_of
 from saccade.lens import Summary, Trace
 from saccade.studio.extras import Extras
-from saccade.studio.notebook.frame import BUDGET, frame
-from saccade.studio.page import PageInput, PageReport, render_page, write_page
+from saccade.studio.input_summary import InputSummary
+from saccade.studio.notebook.shown import ShownInNotebook
+from saccade.studio.page import PageInput, PageReport, write_page
 from saccade.studio.targets import Targets
 from saccade.tasks.match.yardstick import Comparison
-
-if TYPE_CHECKING:
-    from saccade.studio.notebook.widget import AttentionWidget
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class LookOptions:
     texts: Sequence[str] = ()
     classes: Sequence[str] = ()
     other: Picture | None = None
+    question: str | None = None
     module: str = ""
 
     def threshold_of(self, task: Any) -> float:
@@ -53,15 +52,15 @@ class LookOptions:
 
 
 @dataclass(kw_only=True)
-class View(ABC):
+class View(ShownInNotebook):
     """One image as a model sees it, and what the model attended to.
 
     name: of the image's file, or what stands for it. picture: the part of the image that the model saw. pixels:
     (height, width) at which it saw it. grid: (rows, columns) of patches. prediction: None for a model without a head.
     trace: calls of one forward pass. targets: what a person can select by name, with maps over the patches; None where
     there are only patches. summary: rollout, entropy and distance of the encoder's layers, if computed. seconds:
-    duration of the forward pass, in fp32. extras: features of patches, a
-    second image, and maps of classes.
+    duration of the forward pass, in fp32. extras: features of patches, a second image, and maps of classes. seen: what
+    a classifier knows and saw.
     """
 
     task: Any
@@ -76,6 +75,7 @@ class View(ABC):
     notes: list[str]
     seconds: float
     extras: Extras = field(default_factory=Extras)
+    seen: InputSummary | None = None
 
     @classmethod
     @abstractmethod
@@ -149,6 +149,7 @@ class View(ABC):
             text=self.text,
             extras=self.extras,
             labels=labels_of(self.task),
+            seen=self.seen,
         )
 
     def page(self, path: str | Path) -> PageReport:
@@ -172,22 +173,6 @@ class View(ABC):
             console.print(f"note: {escape(note)}", markup=False, highlight=False)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
-    def _repr_html_(self) -> str:
-        """The page in a frame, in a notebook."""
-        page = self.page_input()
-        return frame(render_page(page, BUDGET).html.decode("utf-8"), page.title)
-
-    def widget(self) -> "AttentionWidget":
-        """The page as a widget of a notebook: what is selected on it can be read and set from Python. Raises
-        SaccadeError if anywidget is not installed."""
-        try:
-            from saccade.studio.notebook.widget import AttentionWidget
-        except ModuleNotFoundError as error:
-            raise SaccadeError(
-                f"a widget needs anywidget, which is not installed: {install_hint('notebook')}"
-            ) from error
-        return AttentionWidget(self.page_input())
-
     def prediction_dict(self) -> Any:
         """The prediction for JSON."""
         return None if self.prediction is None else self.prediction.to_dict()
@@ -201,6 +186,7 @@ class View(ABC):
             "heat": None if self.heat is None else to_rows(self.heat),
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
+            **({} if self.seen is None else {"input": self.seen.to_dict()}),
         }
 
 

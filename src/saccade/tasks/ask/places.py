@@ -21,10 +21,10 @@ class LayoutError(SaccadeError):
 class SeenPicture:
     """A picture as the model saw it, or a part of it that has tokens of its own.
 
-    image: what it saw, or that part of the picture as it was given. pixels: (height, width) of what it saw. grid: (rows,
-    columns) of places. tokens: the source token of each place, row by row, -1 for a place without one. cell: the index
-    into the model's input of the pixels of a place. source: index of the picture that it is, or is a part of. part: ""
-    for the whole picture, else how it is called ("detail", "overview").
+    image: what it saw, or that part of the picture as it was given. pixels: (height, width) of what it saw. grid:
+    (rows, columns) of places. tokens: the source token of each place, row by row, -1 for a place without one. cell: the
+    index into the model's input of the pixels of a place. source: index of the picture that it is, or is a part of.
+    part: "" for the whole picture, else how it is called ("detail", "overview").
     """
 
     image: Image.Image
