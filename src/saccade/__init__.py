@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from saccade.displays import register_display
 from saccade.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ _ROOMS = {
     "studio": (),
 }
 _FUNCTIONS = {"look": "saccade.studio.any_model"}  # of modules that are no rooms
+
+register_display("Trace", "saccade.studio.notebook.calls:calls_html")  # the lens itself knows of no pages
 
 if not TYPE_CHECKING:  # with it, mypy would take any name for one that is there
 

@@ -8,6 +8,7 @@ from typing import Any, overload
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saccade.displays import to_html
 from saccade.errors import SaccadeError, printable, some_of
 from saccade.lens.explaining import flow, relevance, rollout, words
 from saccade.lens.explaining.rollout import Start, Summary, first_row
@@ -220,6 +221,9 @@ class Trace(Sequence[Call]):
             why = self._asked() if self.missed else self._nothing()
             lines += [why or self._hint] if why or self._hint else []
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str | None:
+        return to_html(self)
 
     def _layers(self, what: str) -> list[Call]:
         """The self-attention calls, if a chain of all of them makes sense."""

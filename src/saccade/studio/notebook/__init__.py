@@ -2,4 +2,4 @@
 
 from saccade.lazy import lazy_exports
 
-__getattr__, __dir__ = lazy_exports(__name__, {"AttentionWidget": ".widget", "calls_html": ".calls", "frame": ".frame"})
+__getattr__, __dir__ = lazy_exports(__name__, {"AttentionWidget": ".widget", "TraceView": ".trace_view"})

@@ -14,7 +14,9 @@ def frame(document: str, title: str, height: int = HEIGHT) -> str:
     nor other frames, and its content security policy holds as in a file. Nothing is loaded from the network.
     """
     content = document.replace("&", "&amp;").replace('"', "&quot;")  # all that ends or changes a quoted attribute
-    style = f"width:100%;height:{height}px;border:1px solid #8886;border-radius:8px;resize:vertical"
+    style = (
+        f"box-sizing:border-box;width:100%;height:{height}px;border:1px solid #8886;border-radius:8px;resize:vertical"
+    )
     return (
         f'<iframe sandbox="allow-scripts" loading="lazy" title="{html.escape(title)}" style="{style}" '
         f'srcdoc="{content}"></iframe>'

@@ -19,7 +19,7 @@ function render({ model, el }) {
   const frame = document.createElement('iframe');
   frame.setAttribute('sandbox', 'allow-scripts');
   Object.assign(frame, { title: 'Attention', srcdoc: model.get('_document') });
-  frame.style.cssText = `width:100%;height:${model.get('_height')}px;border:1px solid #8886;border-radius:8px;resize:vertical`;
+  frame.style.cssText = `box-sizing:border-box;width:100%;height:${model.get('_height')}px;border:1px solid #8886;border-radius:8px;resize:vertical`;
   el.append(frame);
 
   let sent = 0; // messages to the page; it repeats the number of the last one it has seen

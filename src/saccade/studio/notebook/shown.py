@@ -1,0 +1,33 @@
+"""What a notebook shows as a page: in a frame, or as a widget."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from saccade.errors import SaccadeError, install_hint
+from saccade.studio.notebook.frame import BUDGET, frame
+from saccade.studio.page import PageInput, render_page
+
+if TYPE_CHECKING:
+    from saccade.studio.notebook.widget import AttentionWidget
+
+
+class ShownInNotebook(ABC):
+    """Something with a page: the last line of a cell shows it in Jupyter, VS Code, Colab and marimo."""
+
+    @abstractmethod
+    def page_input(self) -> PageInput:
+        """What the page shows."""
+
+    def _repr_html_(self) -> str:
+        page = self.page_input()
+        return frame(render_page(page, BUDGET).html.decode("utf-8"), page.title)
+
+    def widget(self) -> "AttentionWidget":
+        """The page as a widget: what is selected on it can be read, set and observed. Raises SaccadeError if anywidget
+        is not installed."""
+        try:
+            from saccade.studio.notebook.widget import AttentionWidget
+        except ModuleNotFoundError as error:
+            hint = install_hint("notebook")
+            raise SaccadeError(f"a widget needs anywidget, which is not installed: {hint}") from error
+        return AttentionWidget(self.page_input())
