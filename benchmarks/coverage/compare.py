@@ -68,13 +68,13 @@ def examine(case: Case) -> Row:
     try:
         subject = case.build()
     except Exception as error:  # any error of a library is reported in the table
-        row.why = _describe_error(error)
+        row.why = describe_error(error)
         return row
     row.model = type(subject.model).__name__
     try:
         compare(row, subject)
     except Exception as error:  # the model ran before, so the lens raised it
-        row.status, row.why = "wrong", _describe_error(error)
+        row.status, row.why = "wrong", describe_error(error)
     row.seconds = time.perf_counter() - start
     return row
 
@@ -129,7 +129,7 @@ def _near(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=1e-2, atol=1e-2, equal_nan=True)
 
 
-def _describe_error(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """An error in one sentence."""
     message = " ".join(str(error).split())
     if needs := re.search(r"requires the (\w+) library|No module named '(\w+)'", message):

@@ -99,7 +99,7 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
     lines += [
         "Made by `python -m benchmarks.coverage.run --markdown docs/coverage.md` in one run on a CPU: tiny models with",
         "random weights of every family, as the libraries list them, each watched and compared with its own attention,",
-        f"which is found without the lens. {_versions(rows)}",
+        f"which is found without the lens. {versions(rows)}",
         *WORDS.splitlines(),
         "",
         "| library | families | captured | missed | wrong | other | none | not run | captured of those with maps |",
@@ -121,7 +121,8 @@ def markdown(rows: list[Any], absent: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _versions(rows: list[Any]) -> str:
+def versions(rows: list[Any]) -> str:
+    """Of the libraries of these families."""
     found = [f"{name} {importlib.metadata.version(name)}" for g, name in LIBRARIES.items() if _has(rows, g)]
     return f"Versions: {', '.join(found)}."
 

@@ -35,7 +35,7 @@ import re
 import resource
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -56,15 +56,20 @@ QUICK = (
 )
 
 
-def _child(case: Case, answer: Connection) -> None:
+Examine = Callable[[Case], Any]
+
+
+def _child(examine: Examine, case: Case, answer: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     answer.send(examine(case))
 
 
-def examine_all(cases: list[Case], jobs: int, seconds: float) -> Iterator[Row]:
-    """Every case in a process of its own; one that dies or takes too long costs only its own row."""
+def examine_all(
+    cases: list[Case], jobs: int, seconds: float, examine: Examine = examine, row_type: type = Row
+) -> Iterator[Any]:
+    """Every case in a process of its own; one that dies or takes too long costs only its own row, of `row_type`."""
     fork = multiprocessing.get_context("fork")  # so that the libraries are imported once
     waiting = list(reversed(cases))
     running: dict[Connection, tuple[Case, Any, float]] = {}
@@ -72,7 +77,7 @@ def examine_all(cases: list[Case], jobs: int, seconds: float) -> Iterator[Row]:
         while waiting and len(running) < jobs:
             case = waiting.pop()
             ours, theirs = fork.Pipe(duplex=False)
-            process = fork.Process(target=_child, args=(case, theirs), daemon=True)
+            process = fork.Process(target=_child, args=(examine, case, theirs), daemon=True)
             process.start()
             theirs.close()
             running[ours] = case, process, time.monotonic()
@@ -80,11 +85,11 @@ def examine_all(cases: list[Case], jobs: int, seconds: float) -> Iterator[Row]:
         for pipe, (case, process, begun) in list(running.items()):
             if pipe in ready or time.monotonic() - begun > seconds:
                 del running[pipe]
-                yield _answer(case, pipe, process, pipe in ready, seconds)
+                empty = row_type(case.family, case.group, why=f"it took more than {seconds:.0f} seconds")
+                yield _answer(empty, pipe, process, pipe in ready)
 
 
-def _answer(case: Case, pipe: Connection, process: Any, ready: bool, seconds: float) -> Row:
-    row = Row(case.family, case.group, why=f"it took more than {seconds:.0f} seconds")
+def _answer(row: Any, pipe: Connection, process: Any, ready: bool) -> Any:
     if ready:
         try:
             row = pipe.recv()
