@@ -13,5 +13,6 @@ def korean_texts(content: Mapping[str, Any], labels: Sequence[str]) -> dict[str,
     shown += [*targets.get("labels", []), *(name for _, name, _, _ in targets.get("relations", []))]
     shown += [each["label"] for each in content.get("classes", {}).get("maps", [])]
     texts = [content["title"], content["text"], *content["model"].values(), *content["notes"]]
+    texts += content.get("seen", {}).get("texts", [])
     pairs = [*((text, korean(text, names)) for text in texts), *((name, korean_label(name, names)) for name in shown)]
     return {text: found for text, found in pairs if found != text}

@@ -153,9 +153,10 @@ export function fill(language, key, facts = {}, own = null) {
 
 /** A function that turns the names, notes and facts that Python wrote on the page into a language. */
 export function translator(page) {
-  const { title, notes, model, predictions, text, targets, classes, korean } = page;
+  const { title, notes, model, predictions, text, targets, classes, seen, korean } = page;
   const written = [[page, { title, notes, model, predictions, text }]];
   if (classes) written.push([classes, { maps: classes.maps }]);
+  if (seen) written.push([seen, { texts: seen.texts }]);
   if (targets) written.push([targets, { names: targets.names, labels: targets.labels, relations: targets.relations }]);
   if (classes) written.push([classes, { maps: classes.maps }]);
   return (language) => written.forEach(([place, texts]) => Object.assign(place, translated(texts, language === 'ko' ? korean : {})));

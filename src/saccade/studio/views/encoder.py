@@ -20,9 +20,10 @@ from saccade.models import ViT
 from saccade.studio.class_maps import ClassMaps
 from saccade.studio.extras import Extras, OtherImage
 from saccade.studio.features import record_features
+from saccade.studio.input_summary import InputSummary
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
-from saccade.studio.views.base import LookOptions, View
+from saccade.studio.views.base import LookOptions, View, page_title
 from saccade.tasks import Task
 
 MAX_PATCHES = 256 * 256  # queries, keys and values of 12 layers of a ViT-B take 7 GB
@@ -57,7 +58,8 @@ class EncoderView(View):
         preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
         with record_features(cls.encoder(task)) as recorder:
             run = cls.forward(task, preprocess(picture.image)[None])
-        prediction, targets, notes = cls.read(replace(task, preprocess=preprocess), picture, run, options)
+        used = replace(task, preprocess=preprocess)
+        prediction, targets, notes = cls.read(used, picture, run, options)
         classes, class_notes = cls.class_maps(task, preprocess(picture.image)[None], run, options)
         return cls(
             task=task,
@@ -72,6 +74,7 @@ class EncoderView(View):
             seconds=run.seconds,
             summary=summarize(run.trace if targets is None else targets.others, task, run.grid),
             extras=Extras(recorder.features(encoder_calls(run)), cls._other(task, preprocess, options.other), classes),
+            seen=cls.input_summary(used, picture, prediction),
         )
 
     @classmethod
@@ -83,7 +86,12 @@ class EncoderView(View):
             run = cls.forward(task, preprocess(picture.image)[None])
         features = recorder.features(encoder_calls(run))
         seen = visible_part(preprocess, picture.image, run.grid, task.vit.config.patch)
-        return None if features is None else OtherImage(picture.name, seen, run.grid, features)
+        return None if features is None else OtherImage(page_title(picture.name), seen, run.grid, features)
+
+    @classmethod
+    def input_summary(cls, task: Any, picture: Picture, prediction: Any) -> InputSummary | None:
+        """What a classifier knows and saw. task: with the preprocessing that was used."""
+        return None
 
     @classmethod
     def class_maps(

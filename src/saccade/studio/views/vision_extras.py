@@ -16,7 +16,7 @@ from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.extras import Extras, OtherImage
 from saccade.studio.features import FeatureRecorder, record_features
 from saccade.studio.seen import seen_picture
-from saccade.studio.views.base import LookOptions
+from saccade.studio.views.base import LookOptions, page_title
 from saccade.tasks.vision import PublicVisionTask
 
 Locate = Callable[[Trace, ModelInput], tuple[Trace, TokenMap]]
@@ -46,7 +46,7 @@ def _other_image(task: PublicVisionTask, picture: Picture, locate: Locate) -> Ot
     calls, tokens = locate(trace, inputs)
     features = recorder.features(list(calls))
     seen = seen_picture(task.vision.prepare, picture.image, pixels_of(inputs))
-    return None if features is None else OtherImage(picture.name, seen, tokens.grid, features)
+    return None if features is None else OtherImage(page_title(picture.name), seen, tokens.grid, features)
 
 
 def _class_maps(
