@@ -2,7 +2,8 @@
 
 Texts are written in English in the code. `korean` looks up the finished English text in texts.json, whose keys are
 texts or templates: a {name} in a key stands for any value, one of a single letter, {n}, for a number. The Korean
-template says where the values go; {name:text} is translated as a text itself, {name:label} as the name of a class.
+template says where the values go; {name:text} is translated as a text itself, {name:label} as the name of a class,
+{name:labels} as several.
 Particles after a value are written in both forms, 을(를), and chosen by the word before them. A text that is in no
 table stays English.
 """
@@ -20,7 +21,7 @@ from saccade.language.particles import with_particles
 Language = Literal["en", "ko"]
 LANGUAGES = get_args(Language)
 
-_PLACE = re.compile(r"\{(\w+)(?::(text|label))?\}")
+_PLACE = re.compile(r"\{(\w+)(?::(text|labels|label))?\}")
 _NUMBER = r"[-−+]?\d[\d.,]*(?:e[-+]?\d+)?%?"
 _COUNTED = re.compile(r"(.+?)((?: \d+)?(?: [\d.]+%)?)", re.DOTALL)  # "star 2", "star 64%"
 
@@ -64,7 +65,7 @@ def local_label(name: str) -> str:
 def korean(text: str, labels: Mapping[str, str]) -> str:
     """A text in Korean, in English if it is in no table. labels: English names of classes -> Korean ones."""
     core = text.strip()
-    found = _texts().get(core) or _by_template(core, labels)
+    found = _plain().get(core) or _by_template(core, labels)
     return text if found is None else text.replace(core, found, 1)
 
 
@@ -92,6 +93,8 @@ def _by_template(text: str, labels: Mapping[str, str]) -> str | None:
 def _value(value: str, kind: str | None, labels: Mapping[str, str]) -> str:
     if kind == "label":
         return korean_label(value, labels)
+    if kind == "labels":
+        return ", ".join(korean_label(name, labels) for name in value.split(", "))
     return korean(value, labels) if kind == "text" else value
 
 
@@ -106,12 +109,13 @@ def _pattern(template: str) -> re.Pattern[str]:
 @cache
 def _templates() -> list[tuple[str, str]]:
     """The keys with places for values, those with the most text of their own first."""
-    found = [(key, value) for key, value in _texts().items() if _PLACE.search(key)]
+    found = [(key, value) for key, value in _table("texts.json").items() if _PLACE.search(key)]
     return sorted(found, key=lambda pair: -len(_PLACE.sub("", pair[0])))
 
 
-def _texts() -> dict[str, str]:
-    return _table("texts.json")
+@cache
+def _plain() -> dict[str, str]:
+    return {key: value for key, value in _table("texts.json").items() if not _PLACE.search(key)}
 
 
 @cache

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from saccade.data.output import output_errors, sweep, write_file
 from saccade.errors import in_one_line
+from saccade.language import local
 
 
 class RunLog:
@@ -52,13 +53,13 @@ class RunLog:
         shown = format_scores(scores)
         smaller = {} if size is None else {"size": size}
         lags = f"  (still trained at {size} pixels, and judged at full size)" if smaller else ""
-        self.bar.write(f"epoch {epoch}: {shown}{lags}")
+        self.bar.write(local(f"epoch {epoch}: {shown}{lags}"))
         self._write(step, {"epoch": epoch, **smaller, **{f"val/{k}": v for k, v in scores.items()}})
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self.main:
-            self.bar.write(line)
+            self.bar.write(local(line))
 
     def sync(self) -> None:
         """Wait until all lines are on disk."""

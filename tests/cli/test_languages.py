@@ -1,0 +1,85 @@
+"""Results in Korean: by --lang and by the locale; JSON and CSV never change."""
+
+import json
+
+import pytest
+
+from saccade.language import set_language
+
+from ..studio import detectors, segmenters
+
+
+@pytest.fixture(autouse=True)
+def english_after_each_test(monkeypatch):
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    set_language("en")
+
+
+@pytest.fixture
+def noise(tmp_path):
+    detectors.noise().image.save(tmp_path / "noise.png")
+    return "noise.png"
+
+
+def test_look_by_option_and_by_locale(saccade, model, red, monkeypatch):
+    english, korean = saccade("look", red, "--model", model), saccade("look", red, "--model", model, "--lang", "ko")
+    assert (korean.code, korean.err) == (0, "")
+    for part in ("패치 4 x 4개", "어텐션: 패치당", "브라우저로 열고 패치를 클릭하세요"):
+        assert part in korean.out
+    assert "The page" not in korean.out
+    monkeypatch.setenv("LANG", "ko_KR.UTF-8")
+    assert "브라우저로 열고" in saccade("look", red, "--model", model).out
+    assert "The page: saccade-look.html" in saccade("look", red, "--model", model, "--lang=en").out
+    assert "The page: saccade-look.html" in english.out
+
+
+def test_targets(saccade, noise, tmp_path):
+    detectors.task().save(tmp_path / "finder")
+    found = saccade("look", noise, "--model", "finder", "--threshold", "0.3", "--lang", "ko").out
+    for part in ("객체", "점수", "내부 어텐션", "박스 비율", "객체를 클릭하세요"):
+        assert part in found
+    segmenters.task().save(tmp_path / "painted")
+    assert "클래스를 클릭하세요" in saccade("look", noise, "--model", "painted", "--lang", "ko").out
+
+
+def test_names_of_classes_of_bundled_models(saccade, red):
+    korean = saccade("predict", red, "--model", "cifar", "--lang", "ko").out
+    assert "이미지" in korean
+    english = saccade("predict", red, "--model", "cifar").out
+    names = {"airplane": "비행기", "frog": "개구리", "bird": "새", "cat": "고양이", "ship": "배", "truck": "트럭"}
+    shown = [name for name in names if name in english]
+    assert shown
+    assert all(names[name] in korean and name not in korean for name in shown)
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_json_and_csv_do_not_change(saccade, model, red, form):
+    told = [saccade("predict", red, "--model", model, form, "--lang", lang) for lang in ("en", "ko")]
+    assert told[0] == told[1]
+    assert told[0].code == 0
+
+
+def test_json_of_look_does_not_change(saccade, model, red):
+    told = [json.loads(saccade("look", red, "--model", model, "--json", "--lang", lang).out) for lang in ("en", "ko")]
+    for each in told:
+        each.pop("seconds")
+    assert told[0] == told[1]
+
+
+def test_columns_are_aligned(saccade, noise, tmp_path):
+    """A Hangul character is two columns wide."""
+    from rich.cells import cell_len
+
+    detectors.task().save(tmp_path / "finder")
+    lines = saccade("predict", noise, "--model", "finder", "--lang", "ko").out.splitlines()
+    assert len(lines) > 3
+    assert len({cell_len(line) for line in lines if line.strip()}) == 1
+
+
+@pytest.mark.parametrize("language", ["fr", ""])
+def test_other_languages_are_refused(saccade, red, language):
+    completed = saccade("look", red, "--lang", language)
+    assert completed.code == 2
+    assert "en or ko" in completed.line
