@@ -1,7 +1,7 @@
 """What a notebook shows as a page: in a frame, or as a widget."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saccade.errors import SaccadeError, install_hint
 from saccade.studio.notebook.frame import BUDGET, frame
@@ -21,6 +21,9 @@ class ShownInNotebook(ABC):
     def _repr_html_(self) -> str:
         page = self.page_input()
         return frame(render_page(page, BUDGET).html.decode("utf-8"), page.title)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # beside the page, where a notebook shows text alone
 
     def widget(self) -> "AttentionWidget":
         """The page as a widget: what is selected on it can be read, set and observed. Raises SaccadeError if anywidget

@@ -36,6 +36,9 @@ class TraceView(ShownInNotebook):
                 "itself, which lists its calls, or choose the rows of one with TokenMap.picture"
             )
 
+    def __str__(self) -> str:
+        return str(self.trace)
+
     def page_input(self) -> PageInput:
         rows, columns = self.tokens.grid
         prefix = [f"token {i}" for i in range(self.tokens.prefix)]

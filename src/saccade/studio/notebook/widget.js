@@ -17,7 +17,7 @@ function addressOf(values, there) {
 
 function render({ model, el }) {
   const frame = document.createElement('iframe');
-  frame.setAttribute('sandbox', 'allow-scripts');
+  frame.setAttribute('sandbox', 'allow-scripts allow-downloads');
   Object.assign(frame, { title: 'Attention', srcdoc: model.get('_document') });
   frame.style.cssText = `box-sizing:border-box;width:100%;height:${model.get('_height')}px;border:1px solid #8886;border-radius:8px;resize:vertical`;
   el.append(frame);

@@ -2,6 +2,9 @@
 
 export const OPACITY = 80; // per cent, of the map at first
 
+/** Whether the page is in a frame, such as that of a notebook: there is little room, and no address to pass on. */
+export const framed = Boolean(globalThis.parent && globalThis.parent !== globalThis);
+
 let remembering = 0;
 let answered = 0; // number of the last message from around the frame
 
@@ -31,7 +34,7 @@ export function remember(state) {
 
 /** Send a message to what is around the frame, if this page is in one. number: of the last message from there. */
 function post(message) {
-  if (globalThis.parent && parent !== globalThis) parent.postMessage({ saccade: { number: answered, ...message } }, '*');
+  if (framed) parent.postMessage({ saccade: { number: answered, ...message } }, '*');
 }
 
 /** Offer the selection to what is around the frame: say what there is to select, and go(address) where it says. */

@@ -1,4 +1,5 @@
 // What the large map shows now, to keep: as an image, as numbers, or as a link that opens the page as it is.
+import { framed } from './address.js';
 import { get, h } from './dom.js';
 
 const SAVED_WIDTH = 1024; // pixels of a saved image at least, where the page's own has fewer
@@ -9,6 +10,7 @@ export class Save {
   constructor(viewer) {
     this.viewer = viewer;
     for (const key of ['png', 'csv', 'link']) get(`save-${key}`).onclick = () => this[key]();
+    get('save-link').hidden = framed;
   }
 
   get map() {

@@ -1,5 +1,5 @@
 // The page: the selection, and what is redrawn when it changes.
-import { addressOf, follow, OPACITY, recall, remember } from './address.js';
+import { addressOf, follow, framed, OPACITY, recall, remember } from './address.js';
 import { get, h, segmented } from './dom.js';
 import { Extras } from './extras.js';
 import { showCharts, showFacts } from './facts.js';
@@ -48,6 +48,7 @@ export class Viewer {
     this.large = new LargeMap(this, (token) => this.point(token));
     this.listen();
     get('look').hidden = false;
+    document.querySelector('.lead details').open = !framed;
     follow(this.looks, (address) => this.go(address));
     this.write();
   }
