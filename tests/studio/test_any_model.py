@@ -1,5 +1,8 @@
 """`saccade.look` on modules: the page's numbers are those of maps that the test computes itself."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -198,3 +201,14 @@ def test_a_task_and_a_name_are_looked_at_as_by_the_command():
         view = saccade.look(given, PICTURE)
         assert view.predictions == expected.predictions
         assert torch.equal(view.heat, expected.heat)
+
+
+def test_the_page_about_models(tmp_path, monkeypatch, model):
+    text = (Path(__file__).parents[2] / "docs" / "lens.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python look\n(.*?)```", text, re.DOTALL)
+    PICTURE.save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names = {"saccade": saccade, "model": model, "transform": prepare, "names": LABELS}
+    exec(code, names)
+    assert names["view"].heat.shape == (5, 5)
+    assert (tmp_path / "look.html").stat().st_size > 10_000
