@@ -107,9 +107,10 @@ def object_targets(
     )
     notes = seen.notes
     if not len(found):
-        best = f"{escape(classes[int(proposed.labels[0])])} at {float(proposed.scores[0]):.1%}"
+        label, best = escape(classes[int(proposed.labels[0])]), float(proposed.scores[0])
         notes = [
-            f"nothing is found at {threshold:.0%} or more; the highest score is {best}: try a lower threshold",
+            f"nothing is found at {threshold:.0%} or more; the highest score is {label} at {best:.1%}: "
+            "try a lower threshold",
             *notes,
         ]
     if len(found) > MOST:
