@@ -20,11 +20,13 @@ from benchmarks.coverage.families.cases import Case, Subject
 from benchmarks.coverage.true_maps import Finder, alike
 from saccade.data import Picture
 from saccade.errors import SaccadeError
-from saccade.lens import Call
+from saccade.lens import Call, Trace
 from saccade.studio.look import look
+from saccade.studio.places.targets import Places
 from saccade.studio.sample import sample_picture
 from saccade.studio.views import View
 from saccade.studio.views.encoder import EncoderView
+from saccade.studio.views.places import PlacesView
 from saccade.tasks import load
 
 PICTURES = ("pixel_values", "pixel_values_images", "images", "pixel_values_videos")
@@ -175,8 +177,8 @@ def compare(opened: Opened, subject: Subject, view: View, inputs: Subject) -> No
         others = {other: first(given) for other, given in subject.inputs.items()}
         args, named = (inputs.args, {}) if name == 0 else ((), {**others, name: inputs.args[0]})
         inputs = Subject(subject.model, args, named)
-    trace = view.trace if view.targets is None else view.targets.others
-    left, missing = list(trace), []
+    shown = calls_on_page(view)
+    left, missing = list(shown), []
     for model in models(inputs.model):
         found = true_maps(model, inputs)
         missing = unmatched(left, found)
@@ -184,9 +186,18 @@ def compare(opened: Opened, subject: Subject, view: View, inputs: Subject) -> No
         left = missing
         if not missing:
             break
-    opened.calls = len(trace)
+    opened.calls = len(shown)
     opened.wrong += [f"{call.name} {tuple(call.shape)} equals no map of the model" for call in missing]
-    opened.wrong += misplaced(view, inputs)
+    opened.wrong += [*misplaced(view, inputs), *misplaced_windows(view, inputs)]
+
+
+def calls_on_page(view: View) -> list[Call]:
+    """Those whose numbers are on it."""
+    if isinstance(view, PlacesView):
+        return [layer.call.call for layer in view.targets.layers]
+    placed = [layer.call.call for layer in view.targets.layers] if isinstance(view.targets, Places) else []
+    others = view.trace if view.targets is None else view.targets.others
+    return [*(call for call in others if call.mask is None and not call.causal), *placed]
 
 
 def models(model: nn.Module) -> Iterator[nn.Module]:
@@ -230,6 +241,25 @@ def misplaced(view: View, inputs: Subject) -> list[str]:
     return wrong
 
 
+def misplaced_windows(view: View, inputs: Subject) -> list[str]:
+    """The same of the first two layers that have a grid of their own."""
+    name = picture_in(inputs)
+    if name is None or not isinstance(view.targets, Places):
+        return []
+    layers, wrong = [layer for layer in view.targets.layers if layer.call.targets.grid is not None], []
+    for layer in layers[:2]:
+        (rows, columns), cells = layer.call.targets.grid, layer.call.targets.cells
+        place = torch.tensor([slices[0] for slices in layer.call.slices]).T
+        plain = watched(inputs, name, None)[layer.call.call.name][0].q.float()
+        for row, column in {(0, columns - 1), (rows - 1, 0)}:
+            other = watched(inputs, name, (row, column, rows, columns))[layer.call.call.name][0].q.float()
+            change = (other - plain).square().sum(-1)[place[0], place[1]]  # (windows, tokens)
+            found = int(cells.flatten()[int(change.argmax())])
+            if found != row * columns + column:
+                wrong.append(f"{layer.name}: row {row}, column {column} of {rows} x {columns} is not cell {found}")
+    return wrong
+
+
 def picture_in(inputs: Subject) -> str | int | None:
     """The name or position of the only input of the form (1 3 y x)."""
     given = {**dict(enumerate(inputs.args)), **inputs.inputs}
@@ -238,7 +268,13 @@ def picture_in(inputs: Subject) -> str | int | None:
 
 
 def queries(inputs: Subject, tokens: int, name: str | int, cell: tuple[int, int, int, int] | None) -> Tensor:
-    """Queries of the first call over so many tokens, with other pixels in one cell (row, column, rows, columns)."""
+    """Queries of the first call over so many tokens, with other pixels in a cell."""
+    trace = watched(inputs, name, cell)
+    return next(call for call in trace if call.shape[2] == call.shape[3] == tokens).q.float()
+
+
+def watched(inputs: Subject, name: str | int, cell: tuple[int, int, int, int] | None) -> Trace:
+    """The model watched, with other pixels in one cell (row, column, rows, columns) of the picture."""
     args, named = list(inputs.args), dict(inputs.inputs)
     place: Any = args if isinstance(name, int) else named
     pixels = place[name].clone()
@@ -251,4 +287,4 @@ def queries(inputs: Subject, tokens: int, name: str | int, cell: tuple[int, int,
     with saccade.watch(inputs.model) as trace, torch.no_grad():
         torch.manual_seed(7)
         inputs.model(*args, **named)
-    return next(call for call in trace if call.shape[2] == call.shape[3] == tokens).q.float()
+    return trace

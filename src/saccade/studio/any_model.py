@@ -35,6 +35,7 @@ def look(
     top: int = 5,
     classes: Sequence[str] = (),
     other: Source | None = None,
+    module: str = "",
 ) -> View:
     """One picture as a model sees it, and where the model attends; with `.save(path)` a page to explore it on.
 
@@ -52,6 +53,7 @@ def look(
         top: number of classes of a classifier.
         classes: names of classes to show the evidence for, besides the most likely ones.
         other: a second picture, in which patches of the first are looked for.
+        module: pattern of the names of the modules to show ("*.layer.3.*"), of models in their library's own class.
 
     Returns:
         The view: `.predictions` (label, probability), `.heat` (y x), `.grid`, `.trace`, `.notes`; `print(view)` is a
@@ -62,7 +64,7 @@ def look(
             one); options that do not apply to it; a picture or model that cannot be read.
     """
     second = None if other is None else read_image(other)
-    options = LookOptions(size, threshold, top, tuple(texts), tuple(classes), second)
+    options = LookOptions(size, threshold, top, tuple(texts), tuple(classes), second, module=module)
     if isinstance(model, nn.Module):
         return _look_with_module(model, picture, preprocess, labels, options)
     if preprocess is not None or labels:

@@ -17,6 +17,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
 from saccade.studio.features import record_features
+from saccade.studio.input_summary import public_input_summary
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
@@ -54,19 +55,22 @@ class VisionView(View):
         except SaccadeError:
             return PlacesView.look(task, picture, options)
         layers = layers[options.module] if options.module else layers
-        rest, why = (None, {}) if len(layers) == len(trace) else other_layers(task, inputs, layers, options)
+        every = len(layers) == len(trace) and all(c.mask is None and not c.causal for c in layers)
+        rest, why = (None, {}) if every else other_layers(task, inputs, layers, options)
         found = (layers, tokens)
         extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
+        shown = seen_picture(task.vision.prepare, picture.image, pixels)
+        prediction = classified(task, picture, out, options.top)
         missed = [f"not shown: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
         weights: int | Tensor = 0 if tokens.prefix else torch.ones(len(tokens))
         return cls(
             task=task,
             name=picture.name,
-            picture=seen_picture(task.vision.prepare, picture.image, pixels),
+            picture=shown,
             pixels=(height, width),
             grid=tokens.grid,
-            prediction=classified(task, picture, out, options.top),
+            prediction=prediction,
             trace=layers,
             targets=rest,
             summary=layers.summary(tokens.grid, weights, tokens.prefix),
@@ -74,6 +78,7 @@ class VisionView(View):
             seconds=seconds,
             tokens=tokens,
             extras=extras,
+            seen=public_input_summary(task, picture.image, shown, (height, width), prediction),
         )
 
     def facts(self) -> dict[str, str]:
@@ -100,8 +105,12 @@ class VisionView(View):
         return [] if known is None else list(zip(known.labels, known.probabilities, strict=True))
 
     def print_summary(self, console: Console) -> None:
+        if self.seen is not None:
+            self.seen.print_before(console)
         if self.prediction is not None:
             console.print(bars(self.prediction.labels, self.prediction.probabilities))
+        if self.seen is not None:
+            self.seen.print_after(console)
         draw_heat(console, self.picture, self.heat)
 
 
