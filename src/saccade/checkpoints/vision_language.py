@@ -27,6 +27,7 @@ from saccade.errors import CheckpointError, DataError, in_one_line
 
 # Processors of these families put the picture's placeholders into the text themselves.
 OWN_PLACEHOLDERS = ("blip", "blip-2", "instructblip", "git", "florence2")
+ONE_PICTURE = ("vision-encoder-decoder", "blip", "blip-2", "instructblip", "git", "florence2")
 TEXTLESS = "vision-encoder-decoder"  # its text, if any, begins the answer
 
 
@@ -42,6 +43,8 @@ class VisionLanguageModel(PublicModel):
 
         Raises DataError for pictures and questions that cannot be prepared.
         """
+        if self.family in ONE_PICTURE and len(pictures) != 1:
+            raise DataError(f"{escape(self.name)} takes one picture at a time: {len(pictures)} were given")
         images = [picture.convert("RGB") for picture in pictures]
         try:
             given = self._prepared(images, question)
@@ -102,7 +105,8 @@ def load_vision_language(source: Source) -> VisionLanguageModel:
         network = _classes()[family]
         config = network_config(library, network, raw, source.name)
         processor = _processor(library, family, folder, source.name)
-        model = load_network(library, network, config, source.weights, source.name, notes)
+        unused = ("encoder.pooler.",) if family == TEXTLESS else ()
+        model = load_network(library, network, config, source.weights, source.name, notes, unused)
         if (folder / "generation_config.json").is_file():
             model.generation_config = library.GenerationConfig.from_pretrained(folder, local_files_only=True)
     if not getattr(processor, "chat_template", None) and family != TEXTLESS:

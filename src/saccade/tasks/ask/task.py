@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -52,13 +52,14 @@ class PublicAskTask(PublicTask):
         started = time.perf_counter()
         with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
             given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
-            written = self.model.generate(**given, do_sample=False, num_beams=1, max_new_tokens=tokens)
+            settings = {"do_sample": False, "num_beams": 1, "max_new_tokens": tokens, **self._whole_cache()}
+            written = self.model.generate(**given, **settings)
         seconds = time.perf_counter() - started
         layers, steps = recorder.layers(trace)
         if not layers:
             raise SaccadeError(
                 f"{self.name}: its attention to the {places.sources} tokens that it reads was not seen: "
-                f"{_reason(trace)}"
+                f"{next(iter([*recorder.notes(), *_missed(trace)]), 'none of its calls reads them')}"
             )
         ids = written[0, -steps:].tolist()
         ends = self._ends()
@@ -108,6 +109,17 @@ class PublicAskTask(PublicTask):
             raise DataError(f"the prompt has {begun} tokens, and {self.name} reads at most {room - 1}: give less")
         return room - begun
 
+    def _whole_cache(self) -> dict[str, Any]:
+        """For layers of sliding windows, a cache that keeps what is out of their reach, too, so that every source has
+        its place."""
+        config = self.model.config.get_text_config(decoder=True)
+        kinds = set(getattr(config, "layer_types", None) or ())
+        if "sliding_attention" not in kinds or kinds - {"full_attention", "sliding_attention"}:
+            return {}
+        from transformers import DynamicCache
+
+        return {"past_key_values": DynamicCache()}
+
     def _decoder(self) -> str:
         """A pattern of the names of the modules that write."""
         decoder = self.model.get_decoder()
@@ -133,6 +145,7 @@ class Recorder:
         self._sources, self._image = places.sources, places.image
         self._mix, self._count = places.mix, places.count
         self._place_of = places.place_of() if places.mix is None else torch.zeros(0)
+        self._calls: dict[str, int] = {}
         self._rows: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self._tokens: dict[str, int] = {}
         self._left_out: dict[str, str] = {}
@@ -140,13 +153,13 @@ class Recorder:
     def __call__(self, call: Call) -> None:
         if call.kind != self._kind:
             return
-        step = len(self._rows.get(call.name, ()))
+        step = self._calls.get(call.name, 0)
+        self._calls[call.name] = step + 1
         b, _, n, m = call.shape
         known = self._sources + (step if self._kind == "self" else 0)
         first = self._sources if self._kind == "self" else n
         if b != 1 or m < known or (step == 0 and n != first) or n not in (1, first, known):
-            if step:
-                self._left_out[call.name] = f"{call.shape[3]} sources in step {step}, where {known} are known"
+            self._left_out[call.name] = f"it has {m} sources in step {step}, where {known} tokens are known"
             return
         # A fresh tensor: the watch that is running follows what is made of those that it has seen.
         row = torch.from_numpy(call.rows(-1)[0, :, 0].float().cpu().numpy().copy())
@@ -170,11 +183,11 @@ class Recorder:
 
     def layers(self, trace: Trace) -> tuple[list[AnswerLayer], int]:
         """Of every module that was seen in all steps, in order; and the number of steps."""
-        steps = max(map(len, self._rows.values()), default=0)
+        steps = max(self._calls.values(), default=0)
         out = []
         for name, rows in self._rows.items():
             if len(rows) != steps:
-                self._left_out.setdefault(name, f"seen in {len(rows)} of {steps} steps")
+                self._left_out.setdefault(name, f"it was seen in {len(rows)} of {steps} steps")
                 continue
             weights, shares = (torch.stack(each, dim=1) for each in zip(*rows, strict=True))
             out.append(AnswerLayer(name, weights, shares, self._tokens[name]))
@@ -188,6 +201,3 @@ class Recorder:
 def _missed(trace: Trace) -> list[str]:
     return [f"not recorded: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
 
-
-def _reason(trace: Trace) -> str:
-    return next((f"{name}: {why}" for name, why in trace.missed.items()), "none of its calls reads them")

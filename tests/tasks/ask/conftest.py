@@ -1,0 +1,22 @@
+"""Tiny models that write, made once."""
+
+import pytest
+
+pytest.importorskip("transformers")
+
+from saccade.tasks.loading import load_answering
+
+from .models import save
+
+
+@pytest.fixture(scope="session")
+def task_of(tmp_path_factory):
+    """The task of a family, by name."""
+    made = {}
+
+    def task(family):
+        if family not in made:
+            made[family] = load_answering(save(family, tmp_path_factory.mktemp(family)))
+        return made[family]
+
+    return task
