@@ -13,6 +13,8 @@ export class PlacesScene extends Scene {
 
   static texts = PLACES_TEXTS;
 
+  static second = true; // after attention of patches, where a page has both
+
   static summary({ page, say }) {
     if (page.text) return [page.text];
     return page.predictions.length ? predictionBars(page) : [say('noPredictions')];
@@ -59,16 +61,16 @@ export class PlacesScene extends Scene {
 
   charts(choose) {
     const { look, viewer: { say, state: { layer, head } } } = this;
-    const draw = (id, even, end) => strips(get(id), look.infos.map((info) => info[id]), {
+    const draw = (id, key, even, end) => strips(get(id), look.infos.map((info) => info[id]), {
       chosen: { layer, head }, reference: even, end, choose,
       words: {
-        ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(`${id}${part}`)])),
-        reference: say(`${id}Even`), layer: say('layer'), key: say('chartKey'),
+        ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(`${key}${part}`)])),
+        reference: say(`${key}Even`), layer: say('layer'), key: say('chartKey'),
         name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: x.toFixed(2) }),
       },
     });
-    draw('distance', 0.369, Math.max(0.41, 1.1 * Math.max(...look.infos.flatMap((info) => info.distance)))); // 0.5214 / √2: of two places at random
-    draw('entropy', 1, 1.1);
+    draw('distance', 'span', 0.369, Math.max(0.41, 1.1 * Math.max(...look.infos.flatMap((info) => info.distance)))); // 0.5214 / √2: of two places at random
+    draw('entropy', 'spread', 1, 1.1);
   }
 
   swatch() {

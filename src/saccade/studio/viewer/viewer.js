@@ -33,7 +33,7 @@ export class Viewer {
     if (Scene?.start && this.looks.self) Object.assign(this.chosen.self, Scene.start(this.looks.self));
     this.options = this.looks.cross ? Scene.options(page) : {};
     this.state = {
-      mode: Object.keys(this.looks)[0], ...this.options,
+      mode: Scene?.second && this.looks.self ? 'self' : Object.keys(this.looks)[0], ...this.options,
       shared: false, log: false, opacity: OPACITY, cls: 0, theme: 'auto', language: navigator.language?.startsWith('ko') ? 'ko' : 'en',
     };
     recall(this.state, this.looks, this.chosen);

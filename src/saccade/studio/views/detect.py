@@ -6,11 +6,13 @@ from typing import Any
 import torch
 
 from saccade.data import Picture
+from saccade.errors import SaccadeError
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.detect_base import ObjectsView
 from saccade.studio.views.detect_public import PublicDetectView
 from saccade.studio.views.encoder import EncoderView, ForwardPass
 from saccade.studio.views.objects import DetectedObjects, DetectorTrace, object_targets
+from saccade.studio.views.places import PlacesView
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection
 from saccade.tasks.detect.task import filter_by_score, postprocess
@@ -23,7 +25,10 @@ class DetectView(ObjectsView, EncoderView):
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
         if isinstance(task, PublicDetectTask):
-            return PublicDetectView.look(task, picture, options)
+            try:
+                return PublicDetectView.look(task, picture, options)
+            except SaccadeError:  # queries without maps: its other layers may have some
+                return PlacesView.look(task, picture, options)
         return super().look(task, picture, options)
 
     @classmethod

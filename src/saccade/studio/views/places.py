@@ -2,20 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
 from saccade.checkpoints.inputs import ModelInput, call_model, pixels_of, precision_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
@@ -24,7 +25,11 @@ from saccade.studio.places.targets import Places, finest
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.tasks.classify.result import Classification
+from saccade.tasks.classify.result import Classification, classification
+from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.detect.result import Detection
+from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.vision import PublicVisionTask
 
 MOST_NOTED = 12
@@ -34,20 +39,23 @@ MOST_NOTED = 12
 class PlacesView(View):
     """One image seen by a model in its library's own class, whose layers attend on several grids."""
 
-    task: PublicVisionTask
-    prediction: Classification | None
+    task: PublicVisionTask | PublicSegmentTask | PublicDetectTask
+    prediction: Classification | Segmentation | Detection | None
     targets: Places
 
     @classmethod
-    def look(cls, task: PublicVisionTask, picture: Picture, options: LookOptions) -> "PlacesView":
+    def look(cls, task: Any, picture: Picture, options: LookOptions) -> "PlacesView":
         """Raises SaccadeError for a model of which no layer attends to known places of the picture."""
         require_own_size(task, options)
-        inputs = to_model(task.model, task.vision.prepare(picture.image))
+        prepare = preparation(task)
+        inputs = to_model(task.model, prepare(picture.image))
         pixels = pixels_of(inputs)
+        if len(pixels) != 1:
+            raise SaccadeError(f"{task.name} sees {picture.name} in {len(pixels)} parts: no page shows these together")
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
         with follower, watch(task.model) as trace:
-            out = call_model(task.model, inputs)
+            out = run(task, inputs)
         seconds = time.perf_counter() - started
         placed, left = placed_calls(trace, follower)
         placed = selected(placed, options.module, task.name)
@@ -57,10 +65,10 @@ class PlacesView(View):
         return cls(
             task=task,
             name=picture.name,
-            picture=seen_picture(task.vision.prepare, picture.image, pixels),
+            picture=seen_picture(prepare, picture.image, pixels),
             pixels=(pixels.shape[-2], pixels.shape[-1]),
             grid=finest(targets.layers),
-            prediction=classified(task, picture, out, options.top),
+            prediction=_prediction(task, picture, out, options),
             trace=trace,
             targets=targets,
             summary=None,
@@ -88,13 +96,55 @@ class PlacesView(View):
     @property
     def predictions(self) -> Sequence[tuple[str, float]]:
         known = self.prediction
-        return [] if known is None else list(zip(known.labels, known.probabilities, strict=True))
+        return list(zip(known.labels, known.probabilities, strict=True)) if isinstance(known, Classification) else []
+
+    @property
+    def text(self) -> str:
+        return "" if self.prediction is None or self.predictions else str(self.prediction)
 
     def print_summary(self, console: Console) -> None:
-        if self.prediction is not None:
+        if isinstance(self.prediction, Classification):
             console.print(bars(self.prediction.labels, self.prediction.probabilities))
+        elif self.prediction is not None:
+            console.print(str(self.prediction), markup=False, highlight=False)
         if self.heat is not None:
             draw_heat(console, self.picture, self.heat)
+
+
+def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
+    """What makes the input of a task's model from a picture."""
+    if isinstance(task, PublicSegmentTask):
+        return task.segmenter.preprocess
+    if isinstance(task, PublicDetectTask):
+        return lambda picture: task.detector.preprocess([picture])
+    return task.vision.prepare
+
+
+def run(task: Any, inputs: ModelInput) -> Any:
+    """The output of its model. Raises SaccadeError where this picture, or a picture alone, is not what it takes."""
+    try:
+        return call_model(task.model, inputs)
+    except (SaccadeError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a library raises
+        names = "a tensor" if isinstance(inputs, Tensor) else ", ".join(inputs)
+        raise SaccadeError(
+            f"{task.name} does not run with a picture alone ({names}): {type(error).__name__}: {in_one_line(error)}"
+        ) from error
+
+
+def unmasked(trace: Trace, pattern: str) -> Trace:
+    """The calls without a mask whose names fit a pattern ("" for all)."""
+    found = [call for call in trace if call.mask is None and not call.causal]
+    return Trace([call for call in found if not pattern or fnmatchcase(call.name, pattern)], trace.missed)
+
+
+def _prediction(
+    task: Any, picture: Picture, out: Any, options: LookOptions
+) -> Classification | Segmentation | Detection | None:
+    if isinstance(task, PublicVisionTask):
+        return classified(task, picture, out, options.top)
+    return task.predict(picture)
 
 
 def other_layers(
@@ -159,6 +209,4 @@ def classified(task: PublicVisionTask, picture: Picture, out: Any, top: int) -> 
         return None
     if not bool(found.isfinite().all()):
         raise SaccadeError(f"the output of {task.name} is not a number: its weights are damaged, fetch it again")
-    best = found.topk(min(top, len(found)))
-    labels = tuple(task.labels[i] for i in best.indices.tolist())
-    return Classification(picture.name, labels, tuple(best.values.tolist()), tuple(picture.notes))
+    return classification(picture.name, task.labels, found, top, picture.notes)

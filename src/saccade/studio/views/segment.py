@@ -18,6 +18,7 @@ from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, s
 from saccade.studio.views.areas import SegmentedClasses, class_targets, hex_colour
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.encoder import MAX_PATCHES, EncoderView, forward, summarize, whole_patches
+from saccade.studio.views.places import PlacesView
 from saccade.tasks.segment.draw import percent
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.segment.result import Segmentation
@@ -40,7 +41,7 @@ class SegmentView(EncoderView):
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
         if isinstance(task, PublicSegmentTask):
-            raise SaccadeError(f"{task.name}: no page shows other libraries' segmenters; saccade.watch records them")
+            return PlacesView.look(task, picture, options)
         patch = task.vit.config.patch
         side, notes = whole_patches(options.size, patch)
         sized = task if side is None else task.at(side)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from rich.console import Console
 from torch import Tensor, nn
 
-from saccade.checkpoints.inputs import ModelInput, call_model, picture_call, pixels_of, precision_of, to_model
+from saccade.checkpoints.inputs import ModelInput, picture_call, pixels_of, precision_of, to_model
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
@@ -21,7 +21,7 @@ from saccade.studio.input_summary import public_input_summary
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.studio.views.places import PlacesView, classified, left_notes, other_layers
+from saccade.studio.views.places import PlacesView, classified, left_notes, other_layers, run, unmasked
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
@@ -48,13 +48,15 @@ class VisionView(View):
         pixels = pixels_of(inputs)
         started = time.perf_counter()
         with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
-            out = call_model(task.model, inputs)
+            out = run(task, inputs)
         seconds = time.perf_counter() - started
         try:
             layers, tokens = _located(task, trace, inputs)
         except SaccadeError:
             return PlacesView.look(task, picture, options)
-        layers = layers[options.module] if options.module else layers
+        layers = unmasked(layers, options.module)
+        if not layers:
+            return PlacesView.look(task, picture, options)
         every = len(layers) == len(trace) and all(c.mask is None and not c.causal for c in layers)
         rest, why = (None, {}) if every else other_layers(task, inputs, layers, options)
         found = (layers, tokens)
