@@ -137,8 +137,12 @@ def test_names_and_labels_are_no_formulas_in_a_table(saccade, tmp_path):
     completed = saccade("predict", "=1+1.png", "--model", "m", "--csv")
     (row,) = csv.reader(io.StringIO(completed.out.split("\n", 1)[1]))
     assert row[0] == "'=1+1.png"
-    assert sorted(row[1::2]) == ["'=HYPERLINK(1)", "'@cat", "dog"]
-    assert all(0 < float(share) < 1 for share in row[2::2])
+    assert sorted(row[1:7:2]) == ["'=HYPERLINK(1)", "'@cat", "dog"]
+    assert all(0 < float(share) < 1 for share in row[2:7:2])
+    margin, unsure, *unknown = row[7:]  # a model without an out-of-distribution detector
+    assert float(margin) == pytest.approx(float(row[2]) - float(row[4]), abs=2e-6)
+    assert unsure == str(int(float(margin) < 0.1))
+    assert unknown == ["", "", ""]
     (entry,) = json.loads(saccade("predict", "=1+1.png", "--model", "m", "--json").out)
     assert entry["name"] == "=1+1.png"  # a program reads it as it is
 

@@ -101,7 +101,7 @@ def predict(
     inputs.skipped.update(closed or {})
     place = join(device, precision)
     task.model.to(place.device)
-    with ResultWriter(commands, form) as results:
+    with ResultWriter(commands, form, commands.about(task)) as results:
         with place.precision(), ExitStack() as stack:
             for writer in writers:
                 stack.enter_context(writer)

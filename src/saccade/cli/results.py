@@ -37,11 +37,12 @@ class VideoSummary:
 class ResultWriter:
     """Takes results one by one, then prints or writes all of them: `with ResultWriter(...) as results`.
 
-    form: "json", "csv", "text" (a line each), or "table": results of pictures in full, of videos as a summary.
+    form: "json", "csv", "text" (a line each), or "table": results of pictures in full, of videos as a summary. about:
+    lines above and below a table.
     """
 
-    def __init__(self, commands: TaskCommands, form: Form) -> None:
-        self.commands, self.form, self.count = commands, form, 0
+    def __init__(self, commands: TaskCommands, form: Form, about: tuple[str, str] = ("", "")) -> None:
+        self.commands, self.form, self.about, self.count = commands, form, about, 0
         self._pictures: list[Any] = []
         self._videos: dict[str, VideoSummary] = {}
         self._text = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="")  # noqa: SIM115
@@ -84,9 +85,15 @@ class ResultWriter:
             shutil.copyfileobj(self._text, sys.stdout)
         else:
             if self._pictures:
-                console.stdout().print(self.commands.table(self._pictures))
+                console.stdout().print(self._described(self.commands.table(self._pictures)))
             if self._videos:
                 console.stdout().print(self._video_table())
+
+    def _described(self, table: Table) -> Table:
+        above, below = map(printable, self.about)
+        table.title, table.title_justify, table.title_style = above or None, "left", "dim"
+        table.caption, table.caption_justify = below or None, "left"
+        return table
 
     def _save(self, out: Path) -> None:
         from saccade.data import output

@@ -17,6 +17,7 @@ from saccade.lens import Call, Summary, Trace
 from saccade.studio.budget import Attention, Fitted, fit
 from saccade.studio.document import document
 from saccade.studio.extras import Extras
+from saccade.studio.input_summary import InputSummary
 from saccade.studio.korean import korean_texts
 from saccade.studio.queries import rounded
 from saccade.studio.targets import Targets
@@ -36,7 +37,7 @@ class PageInput:
     the caller has it already. model: facts to show, in order (name, parameters, image size ...). notes: lines to
     show. targets: objects, classes or words, with their maps. text: a prediction in words, where it has no labels.
     extras: features, a second image, and maps of classes.
-    labels: all classes and relations that the model can name, if any.
+    labels: all classes and relations that the model can name, if any. seen: what a classifier knows and saw.
     """
 
     picture: Image.Image
@@ -53,6 +54,7 @@ class PageInput:
     text: str = ""
     extras: Extras = field(default_factory=Extras)
     labels: Sequence[str] = ()
+    seen: InputSummary | None = None
 
     @property
     def mapped(self) -> bool:
@@ -118,6 +120,8 @@ def render_page(page: PageInput, budget: int = BUDGET) -> RenderedPage:
     more, planes = page.extras.content(calls, page.grid)
     if page.extras.other is not None and "other" in more:
         more["other"]["picture"] = _picture(page.extras.other.picture)
+    if page.seen is not None:
+        content["seen"] = page.seen.content(_picture)
     content, data = content | more, data | planes
     content["korean"] = korean_texts(content, page.labels)
     kind = (content.get("targets") or {}).get("kind", "")

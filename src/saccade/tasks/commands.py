@@ -115,6 +115,10 @@ class TaskCommands:
         """A result for each picture, in order; at most `batch` pictures are in memory at once."""
         return task.predict_all(pictures)
 
+    def about(self, task: Any) -> tuple[str, str]:
+        """What a reader of a table of results should know of the model: a line above it and one below it, or ""."""
+        return "", ""
+
     def writers(self, task: Any, options: Any, files: Sequence[Path]) -> "list[ArtifactWriter]":
         """Writers of the files that `predict` makes beside its results. Raises before any work where a file is in the
         way."""

@@ -1,6 +1,7 @@
 // What does not depend on the selected token: predictions, charts over layers, exactness of the numbers.
 import { strips } from './charts.js';
 import { get, h } from './dom.js';
+import { inputParts } from './input.js';
 import { figure, percent } from './texts.js';
 
 export function showFacts(viewer) {
@@ -38,7 +39,8 @@ function predictions({ page, Scene, say, scene }) {
   if (page.targets) return Scene ? Scene.summary({ page, say, scene }) : [];
   if (page.text) return [h('p', {}, page.text)];
   if (!page.predictions.length) return [say('noPredictions')];
-  return predictionBars(page);
+  const { before, after } = page.seen ? inputParts(page.seen) : { before: [], after: [] };
+  return [...before, ...predictionBars(page), ...after];
 }
 
 /** How exact packed weights are, for texts. */

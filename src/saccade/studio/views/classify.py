@@ -11,6 +11,7 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.lens import TokenMap
 from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
+from saccade.studio.input_summary import InputSummary, input_summary
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
@@ -45,7 +46,12 @@ class ClassifyView(EncoderView):
     ) -> tuple[Classification, Targets | None, list[str]]:
         assert isinstance(run, ClassifierPass)
         known = softmax(run.out)[0].cpu()
-        return task.named(known, run.features, picture.name, picture.notes, options.top), None, []
+        prediction = task.named(known, run.features, picture.name, picture.notes, options.top)
+        return prediction, None, []
+
+    @classmethod
+    def input_summary(cls, task: Any, picture: Picture, prediction: Classification) -> InputSummary:
+        return input_summary(task, task.preprocess, picture.image, prediction)
 
     @classmethod
     def class_maps(
@@ -58,7 +64,11 @@ class ClassifyView(EncoderView):
         return class_maps(model, model, inputs, tokens, {i: task.labels[i] for i in chosen})
 
     def print_summary(self, console: Console) -> None:
+        if self.seen is not None:
+            self.seen.print_before(console)
         console.print(bars(self.prediction.labels, self.prediction.probabilities))
+        if self.seen is not None:
+            self.seen.print_after(console)
         draw_heat(console, self.picture, self.heat)
 
     @property

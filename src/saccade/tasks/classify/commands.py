@@ -71,6 +71,11 @@ Examples:
             return sets
         return keep_pictures(sets[0], options.classes), keep_pictures(sets[1], options.classes)
 
+    def about(self, task: "ClassifyTask") -> tuple[str, str]:
+        from saccade.tasks.classify.describe import describe_classes, missing_score
+
+        return describe_classes(task.labels, task.name), missing_score(task)
+
     def predict(
         self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int
     ) -> "Iterator[Classification]":
@@ -81,21 +86,36 @@ Examples:
 
     def table(self, results: "list[Classification]") -> Table:
         head = "video" if hasattr(results[0], "frames") else "picture"
-        table = Table(head, *(f"{i + 1}." for i in range(len(results[0].labels))))
-        for result in results:
+        doubts = [_doubt(result) for result in results]
+        ranks = [f"{i + 1}." for i in range(len(results[0].labels))]
+        table = Table(head, *ranks, *(["doubts"] if any(doubts) else []))
+        for result, doubt in zip(results, doubts, strict=True):
             pairs = zip(result.labels, result.probabilities, strict=True)
-            table.add_row(printable(result.name), *(f"{printable(label)} {p:.0%}" for label, p in pairs))
+            row = (f"{printable(label)} {p:.0%}" for label, p in pairs)
+            table.add_row(printable(result.name), *row, *([doubt] if any(doubts) else []))
         return table
 
     def csv_header(self, result: "Classification") -> list[str]:
         ranks = range(1, len(result.labels) + 1)
-        return ["name", *(f"{column}_{rank}" for rank in ranks for column in ("label", "probability"))]
+        columns = ["name", *(f"{column}_{rank}" for rank in ranks for column in ("label", "probability"))]
+        return columns if result.confidence is None else [*columns, *result.confidence.to_dict()]
 
     def csv_rows(self, result: "Classification") -> Iterator[list[str]]:
         from saccade.data.output import csv_cell
 
         pairs = zip(result.labels, result.probabilities, strict=True)
-        yield [result.name, *(cell for label, p in pairs for cell in (csv_cell(label), f"{p:.6f}"))]
+        known = () if result.confidence is None else result.confidence.to_dict().values()
+        doubts = ("" if value is None else int(value) if isinstance(value, bool) else value for value in known)
+        yield [result.name, *(cell for label, p in pairs for cell in (csv_cell(label), f"{p:.6f}")), *map(str, doubts)]
+
+
+def _doubt(result: "Classification") -> str:
+    """Why not to rely on an answer, in a cell of a table."""
+    if result.confidence is None:
+        return ""
+    if result.confidence.out_of_distribution:
+        return "unlike the training pictures"
+    return "not sure" if result.confidence.unsure else ""
 
 
 COMMANDS = ClassifyCommands()
