@@ -1,11 +1,12 @@
 """Where queries and keys come from: tells self-attention from cross-attention of equal lengths."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from saccade.lens.dataflow.operation import Operation, tensors
 from saccade.lens.dataflow.parts import JointSequences, Parts
 from saccade.lens.dataflow.tensor_map import TensorMap
 
@@ -26,17 +27,15 @@ class Origins:
             self.inputs.setdefault(number, i)
             self._of[t] = frozenset([number])
 
-    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
-        """Note one operation: what it returns comes from all that its arguments come from. given: the tensors among
-        its arguments."""
-        found = [self._of[t] for t in given if t in self._of]
+    def follow(self, op: Operation) -> None:
+        """Note one operation: what it returns comes from all that its arguments come from."""
+        found = [self._of[t] for t in op.given if t in self._of]
         if not found:
             return
         union = frozenset().union(*found)
-        changed = args[0] if out is None and args else out  # x[...] = y
-        for t in tensors((changed,), {}):
+        for t in op.changed:
             self._of[t] = union
-        self._joint.follow(func, given, args, kwargs, out)
+        self._joint.follow(op)
 
     def attention(self, q: Tensor, out: Any) -> None:
         """Note one attention call: each token of the result is that of its query, whatever it attended to."""
@@ -83,22 +82,22 @@ class LearnedOrigins(Origins):
         for t in learned:
             self._of[t] = LEARNED
 
-    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
-        self._note([t for t in given if t in self._of], args[0] if out is None and args else out)
+    def follow(self, op: Operation) -> None:
+        self._note([t for t in op.given if t in self._of], op.changed)
 
     def returned(self, inputs: Sequence[Tensor], within: Origins | None, out: Any) -> None:
         """A module inside it was given `inputs` and returned `out`. within: what is known inside of that, where each
         token of the result of attention is that of its query."""
-        for t in tensors((out,), {}):
+        for t in tensors((out,)):
             known = None if within is None else within._of.get(t)
             given = [i for i in inputs if known is None or (within is not None and within._of[i] <= known)]
             if all(i in self._of for i in given):
-                self._note(given, t)
+                self._note(given, [t])
 
-    def _note(self, given: Sequence[Tensor], changed: Any) -> None:
+    def _note(self, given: Sequence[Tensor], changed: Sequence[Tensor]) -> None:
         if given:
             union = frozenset().union(*(self._of[t] for t in given))
-            for t in tensors((changed,), {}):
+            for t in changed:
                 self._of[t] = union
 
     def parts(self, q: Tensor, k: Tensor, axis: int = -2) -> Parts | None:
@@ -149,12 +148,3 @@ def memory(t: Tensor) -> int:
         return t.untyped_storage().data_ptr()
     except RuntimeError:
         return id(t)
-
-
-def tensors(args: tuple, kwargs: dict) -> Iterator[Tensor]:
-    """The tensors among the arguments of an operation, lists and tuples of them included."""
-    for arg in (*args, *kwargs.values()):
-        if isinstance(arg, Tensor):
-            yield arg
-        elif isinstance(arg, (list, tuple)):
-            yield from (item for item in arg if isinstance(item, Tensor))

@@ -5,13 +5,13 @@ From there on the parts are followed through every operation that leaves each to
 is not known to do so ends it: then nothing is said about the parts, and never something wrong.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
+from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.tensor_map import TensorMap
 
 Origin = frozenset[int]
@@ -75,13 +75,12 @@ class JointSequences:
     def __getitem__(self, t: Tensor) -> Parts | None:
         return self._parts.get(t)
 
-    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
-        """Note one operation. given: the tensors among its arguments."""
-        name = name_of(func)
-        if name in JOINING and isinstance(out, Tensor):
-            self._set(out, self._cat(given, args, kwargs, out))
-        elif self._parts and any(t in self._parts for t in given):
-            self._carry(name, given, args, kwargs, out)
+    def follow(self, op: Operation) -> None:
+        """Note one operation."""
+        if op.name in JOINING and isinstance(op.out, Tensor):
+            self._set(op.out, self._cat(op.given, op.args, op.kwargs, op.out))
+        elif self._parts.entries and any(t in self._parts for t in op.given):
+            self._carry(op)
 
     def attention(self, q: Tensor, out: Any) -> None:
         """The result of attention has a token for each query, in their order."""
@@ -123,12 +122,12 @@ class JointSequences:
         plain = [self._of[t] for t in given if t not in self._parts and t in self._of]
         return Parts(first.axis, runs).with_origins(plain)
 
-    def _carry(self, name: str, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
-        outs = [t for t in (out if isinstance(out, (list, tuple)) else [out]) if isinstance(t, Tensor)]
+    def _carry(self, op: Operation) -> None:
+        name, given, args, kwargs = op.name, op.given, op.args, op.kwargs
         source, parts = given[0], self._parts.get(given[0])
-        if out is None and not self._still(parts, args):
+        if op.out is None and not self._still(parts, args):
             self._parts.pop(source, None)
-        for t in outs:
+        for t in op.results:
             found = None
             if name in RESHAPING and parts is not None:
                 found = _reshaped(parts, source, t)
@@ -219,9 +218,3 @@ def _viewed(parts: Parts, source: Tensor, out: Tensor) -> Parts | None:
     if start < 0 or start + length > parts.length:
         return None
     return Parts(axis - out.ndim, parts.cut(start, length))
-
-
-@lru_cache(maxsize=4096)
-def name_of(func: Callable) -> str:
-    """What PyTorch calls an operation."""
-    return str(getattr(func, "__name__", func))

@@ -17,7 +17,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.dataflow.parts import TOKENWISE, name_of
+from saccade.lens.dataflow.operation import Operation
+from saccade.lens.dataflow.parts import TOKENWISE
 from saccade.lens.dataflow.tensor_map import TensorMap
 
 SHAPING = {
@@ -127,9 +128,10 @@ class LayoutSteps:
             if t not in self._of and t.ndim in (3, 4) and t.shape[0] == pictures:
                 self._of[t] = LayoutStep(t.shape)
 
-    def follow(self, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Any) -> None:
-        """Note one operation. given: the tensors among its arguments."""
-        known, name = [t for t in given if t in self._of], name_of(func)
+    def follow(self, op: Operation) -> None:
+        """Note one operation."""
+        given, name, args, out = op.given, op.name, op.args, op.out
+        known = [t for t in given if t in self._of]
         if name == "conv2d" and out.ndim == 4 and len(out) == self._pictures:
             self._of[out] = LayoutStep(out.shape)  # a feature map of its own
             return
@@ -144,7 +146,7 @@ class LayoutSteps:
                 continue
             step = None
             if len(known) == 1 and args and args[0] is source:
-                step = self._step(name, func, given, args, kwargs, t, i if outs[0] is not out else None)
+                step = self._step(op, t, i if outs[0] is not out else None)
             elif (
                 name in TOKENWISE
                 and t.shape == source.shape
@@ -155,9 +157,8 @@ class LayoutSteps:
             if step is not None:
                 self._of[t] = step
 
-    def _step(
-        self, name: str, func: Callable, given: list[Tensor], args: tuple, kwargs: dict, out: Tensor, pick: int | None
-    ) -> LayoutStep | None:
+    def _step(self, op: Operation, out: Tensor, pick: int | None) -> LayoutStep | None:
+        name, func, given, args, kwargs = op.name, op.func, op.given, op.args, op.kwargs
         t, rest, step = args[0], args[1:], self._of[args[0]]
         if name in SHAPING and len(given) == 1 and not _has_dtype(rest, kwargs):
             whole = out.ndim == 4 and t.ndim == 3 and out.shape[::3] == t.shape[::2] and step.plain

@@ -17,6 +17,7 @@ from saccade.lens.attention.call_context import call_context, set_edited_call
 from saccade.lens.attention.heads import with_heads
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin
+from saccade.lens.dataflow.operation import Operation
 from saccade.lens.editing.base import Edit, Site
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
@@ -29,7 +30,6 @@ from saccade.lens.modules.components import uncompiled
 from saccade.lens.modules.hooks import Hook
 from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import OUTSIDE, PYTORCH, SCRIPTED, ModuleStack, heads_of, in_backward, matches
-from saccade.lens.recognising import patterns
 from saccade.lens.recognising.eager import Recogniser, not_followed
 from saccade.lens.recognising.products import Product
 from saccade.lens.recognising.resolve import ResolvedSoftmax
@@ -57,7 +57,7 @@ class Editor(Mode):
     def __init__(self, components: Mapping[str, nn.Module], edits: dict[str, list[Edit]]) -> None:
         super().__init__()
         self.edits, self.done, self.modules = edits, Edits(), ModuleStack(components, lambda: self.active)
-        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, lambda *_: CallOrigin("self"), context=hidden)
+        self._eager = Recogniser(self._miss, lambda *_: CallOrigin("self"), context=hidden)
         self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps met by values
         self._returned = ReturnedWeights(self._eager)
         self._calls: dict[str, int] = {}  # attention calls met so far, by module name
@@ -128,23 +128,25 @@ class Editor(Mode):
             return func(*args, **kwargs)
         if func is separate:  # of an edit above
             return self._separate(*args)
-        products = self._products(func, args, kwargs)
+        op = Operation(func, args, kwargs)
+        products = self._products(op)
         out = self._mixed(products) if products else func(*args, **kwargs)
         try:
-            self._eager.note(func, args, kwargs, out, products is not None)
+            op.out = out
+            self._eager.note(op, products is not None)
             if self._by_part:
-                self.modules.follow(func, args, kwargs, out)
+                self.modules.follow(op)
         except Exception as error:  # as in a watch: it must not stop the model
             self._miss(not_followed(func, error))
         return out
 
-    def _products(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
+    def _products(self, op: Operation) -> list[Product] | None:
         """The products of weights with values that an operation about to be done is, as far as they are known; None if
         it is none."""
         try:
-            return self._eager.product(func, args, kwargs)
+            return self._eager.product(op)
         except Exception as error:
-            self._miss(not_followed(func, error))
+            self._miss(not_followed(op.func, error))
             return None
 
     def _mixed(self, products: list[Product]) -> Tensor:

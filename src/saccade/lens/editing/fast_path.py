@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from saccade.errors import SaccadeError
-from saccade.lens.dataflow.origins import tensors
+from saccade.lens.dataflow.operation import tensors
 
 TOLERANCE = 1e-3  # of the largest number of the output; kernels differ by less than a tenth of it
 
@@ -24,7 +24,7 @@ def may_differ(module: nn.Module) -> bool:
 
 def check_alike(name: str, module: nn.Module, on: Callable[[], Any], off: Callable[[], Any]) -> None:
     """Raise SaccadeError if the layer gives something else off its fast path. on, off: run it in the two ways."""
-    pairs = zip(tensors((on(),), {}), tensors((off(),), {}), strict=True)
+    pairs = zip(tensors((on(),)), tensors((off(),)), strict=True)
     for one, other in pairs:
         if float((one - other).abs().max()) > TOLERANCE * float(one.abs().max()):
             kinds = {type(each).__name__ for each in module.modules() if type(each).__module__[:9] != "torch.nn."}

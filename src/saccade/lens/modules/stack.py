@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from saccade.lens.dataflow.origins import LearnedOrigins, Origins, address, learned_tokens, tensors
+from saccade.lens.dataflow.operation import Operation
+from saccade.lens.dataflow.origins import LearnedOrigins, Origins, address, learned_tokens
 from saccade.lens.dataflow.parts import Parts, slices
 from saccade.lens.dataflow.windows import LayoutSteps, may_cut
 from saccade.lens.modules.components import component_of, named_modules
@@ -113,18 +113,20 @@ class ModuleStack:
         if "torch._dynamo" in sys.modules:  # else nothing can have been compiled
             undo.enter_context(_uncompiled())
 
-    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    @property
+    def follows(self) -> bool:
+        """Whether `follow` has anything to note."""
+        return bool(self.following or self.windowed or (self.frames and self.frames[-1].learned))
+
+    def follow(self, op: Operation) -> None:
         """Note one operation of the running modules: what its result comes from, and how windows are cut by it."""
-        own = self.frames[-1].learned if self.frames else None
-        if not (self.following or self.windowed or own):
-            return
-        given = list(tensors(args, kwargs))
-        if own is not None:
-            own.follow(func, given, args, kwargs, out)
+        learned = self.frames[-1].learned if self.frames else None
+        if learned is not None:
+            learned.follow(op)
         for origins in self.following:
-            origins.follow(func, given, args, kwargs, out)
+            origins.follow(op)
         if self.windowed:
-            self.steps.follow(func, given, args, kwargs, out)
+            self.steps.follow(op)
 
     def _hook(self, module: nn.Module, name: str, undo: ExitStack) -> None:
         """Follow one module by hooks."""

@@ -5,19 +5,21 @@ is decided, and checked, what its weights are (`resolve`); when those are multip
 Nothing that the model computes is touched: all this happens beside it, on detached tensors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
 from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
-from saccade.lens.dataflow.origins import tensors
-from saccade.lens.dataflow.parts import name_of
+from saccade.lens.dataflow.meanings import MEANINGS
+from saccade.lens.dataflow.operation import Operation, name_of, tensors
+from saccade.lens.dataflow.tensor_map import TensorMap
 from saccade.lens.modes import hidden_no_grad
-from saccade.lens.recognising import patterns, scoring, writes
+from saccade.lens.recognising import patterns, scoring
 from saccade.lens.recognising.products import Product, reason_unknown, weights_product
 from saccade.lens.recognising.records import TensorRecords
 from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, unfollowed
@@ -30,43 +32,41 @@ from saccade.lens.recognising.softmax_weights import (
     weights_after,
 )
 from saccade.lens.recognising.steps import STEPS
+from saccade.lens.recognising.writes import written_tensors
 
 
 class Recogniser(TensorRecords):
     """Follows the operations of one thread.
 
-    table: what is done by which operation (`patterns`). missed: called with the reason. origin: tells where q and k
-    come from, by them, whether they have the same length, and the axis of k along which the sources lie. heads: how
-    many there are where batch and heads are one axis, if that is known. context: the context in which it computes
-    (`hidden_no_grad`, or `unseen`, which keeps gradients).
+    missed: called with the reason. origin: says where q and k come from, by them, whether they have the same length,
+    and the axis of k along which the sources lie. heads: how many there are where batch and heads are one axis, if that
+    is known. context: the context in which it computes (`hidden_no_grad`, or `hidden`, which keeps gradients).
     """
 
     def __init__(
         self,
-        table: dict[Callable, str],
         missed: Callable[[str], None],
         origin: Callable[[Tensor, Tensor, bool, int | None], CallOrigin],
         heads: Callable[[], int | None] = lambda: None,
         context: Callable[[], AbstractContextManager] = hidden_no_grad,
     ) -> None:
         super().__init__()
-        self._table, self._missed, self._find_origin, self._heads, self._context = table, missed, origin, heads, context
+        self._missed, self._find_origin, self._heads, self._context = missed, origin, heads, context
 
-    def product(self, func: Callable, args: tuple, kwargs: dict) -> list[Product] | None:
+    def product(self, op: Operation) -> list[Product] | None:
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
         weights were put together, as a rule one; none if they are missed. None if it is no such product."""
-        does = self._table.get(func)
-        if does is None or does not in PRODUCTS or not self._weights.entries:
+        if op.does not in PRODUCTS or not self._weights.entries:
             return None
-        args_, kwargs_ = patterns.placed(args, kwargs)
-        if does == "linear" and not (patterns.of_activations(args_, kwargs_) and self._is_resolved(args_[0])):
+        args, kwargs = patterns.placed(op.args, op.kwargs)
+        if op.does == "linear" and not (patterns.of_activations(args, kwargs) and self._is_resolved(args[0])):
             return None
-        if (given := patterns.operands(does, args_, kwargs_)) is None:
+        if (given := patterns.operands(op.does, args, kwargs)) is None:
             return None
         a, b, of_a, of_b, made = given
         if a in self._weights:
-            return self._products_of(func, args, kwargs, given)
-        return self._products_of(func, args, kwargs, (b, a, of_b, of_a, made)) if b in self._weights else None
+            return self._products_of(op, given)
+        return self._products_of(op, (b, a, of_b, of_a, made)) if b in self._weights else None
 
     def weights(self, t: Tensor) -> Weights | None:
         """What a tensor of weights is, if it is one that is followed."""
@@ -76,34 +76,32 @@ class Recogniser(TensorRecords):
         """(batch, heads), if these were merged into the first axis of a tensor."""
         return self._merged.get(t)
 
-    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> list[Product]:
-        """Look at one operation that was just done. Returns what `product` does."""
-        if not self._live and self._table.get(func) not in BEGINNINGS:
-            return []
-        self._note_writes(func, args, kwargs, out)
-        met = self.product(func, args, kwargs)
-        if met is None:
-            self._note(func, args, kwargs, out)
-        return met or []
-
-    def note(self, func: Callable, args: tuple, kwargs: dict, out: Any, is_product: bool) -> None:
-        """The same for one of which it was known before whether it is a product of weights with values."""
-        self._note_writes(func, args, kwargs, out)
-        if not is_product:
-            self._note(func, args, kwargs, out)
-
     @property
-    def _live(self) -> bool:
-        """Whether anything is followed."""
+    def follows(self) -> bool:
+        """Whether any tensor is followed."""
         return bool(self._scores.entries or self._weights.entries or self._merged.entries or self._noise.entries)
 
-    def _note_writes(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        if self._scores.entries or self._weights.entries:
-            for t in writes.written_tensors(func, args, kwargs, out, self._table.get(func) in READING):
-                self._written(t, out)
+    def follow(self, op: Operation) -> list[Product]:
+        """Look at one operation that was just done. Returns what `product` does."""
+        self._note_writes(op)
+        found = self.product(op)
+        if found is None:
+            self._note(op)
+        return found or []
 
-    def _note(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        does = self._table.get(func)
+    def note(self, op: Operation, is_product: bool) -> None:
+        """The same for one of which it is known whether it is a product of weights with values."""
+        self._note_writes(op)
+        if not is_product:
+            self._note(op)
+
+    def _note_writes(self, op: Operation) -> None:
+        if self._scores.entries or self._weights.entries:
+            for t in written_tensors(op, op.does in READING):
+                self._written(t, op.out)
+
+    def _note(self, op: Operation) -> None:
+        does, args, kwargs, out = op.does, op.args, op.kwargs, op.out
         if does not in (None, "where"):
             args, kwargs = patterns.placed(args, kwargs)
         if does == "linear" and not patterns.of_activations(args, kwargs):
@@ -111,66 +109,65 @@ class Recogniser(TensorRecords):
         if does in STARTS:
             if isinstance(out, Tensor) and not out.is_nested:
                 with self._context():
-                    STARTS[does](self, func, args, kwargs, out)
+                    STARTS[does](self, op, args, kwargs, out)
             return
         if does == "reshape":
             self._note_merged(args[0], out)
         if does == "noise":
             self._noise[out] = 1
-        if self._live and does != "blank":
-            self._propagate(does, func, args, kwargs, out)
+        if does != "blank" and self.follows:
+            self._propagate(does, op, op.given, args, kwargs, out)
 
-    def _propagate(self, does: str | None, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
-        """An operation on something that may be followed."""
-        known: dict[str, Tensor] = {}
-        for t in tensors(args, kwargs):
-            for name, table in (("w", self._weights), ("s", self._scores), ("m", self._merged), ("n", self._noise)):
-                if t in table:
-                    known.setdefault(name, t)
-        if not known:
-            return
-        with self._context():
-            if "w" in known:
-                self._propagate_weights("dropout" if "n" in known else does, known["w"], func, args, kwargs, out)
-            elif "s" in known:
-                self._propagate_scores(does, known["s"], func, args, kwargs, out)
-            elif "n" in known and isinstance(out, Tensor):
-                self._noise[out] = 1
-            elif does is not None and does != "assign":  # not through layers: those are of features, not of heads
-                self._propagate_merged(self._merged[known["m"]], out)
+    def _propagate(
+        self, does: str | None, op: Operation, given: Sequence[Tensor], args: tuple, kwargs: dict, out: Any
+    ) -> None:
+        """An operation on something that may be followed. given: the tensors among its arguments."""
+        weights, scores = _first(given, self._weights), _first(given, self._scores)
+        noise, merged = _first(given, self._noise), _first(given, self._merged)
+        if weights is not None:
+            with self._context():
+                self._propagate_weights(does if noise is None else "dropout", weights, op, args, kwargs, out)
+        elif scores is not None:
+            with self._context():
+                self._propagate_scores(does, scores, op.func, args, kwargs, out)
+        elif noise is not None and isinstance(out, Tensor):
+            self._noise[out] = 1
+        elif merged is not None and does is not None and does != "assign":  # layers mix features, not heads
+            with self._context():
+                self._propagate_merged(self._merged[merged], out)
 
     # where scores, weights and calls begin
 
-    def _matmul(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
-        if given := patterns.operands(self._table[func], args, kwargs):
-            self._scored(func, *given[:2], out)
+    def _matmul(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
+        if given := patterns.operands(op.does or "", args, kwargs):
+            self._scored(op, *given[:2], out)
 
-    def _baddbmm(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+    def _baddbmm(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = dict(zip(("input", "batch1", "batch2"), args, strict=False)) | kwargs
         beta, alpha, term = given.get("beta", 1), float(given.get("alpha", 1)), given["input"]
-        self._scored(func, given["batch1"], given["batch2"], out, alpha)
+        self._scored(op, given["batch1"], given["batch2"], out, alpha)
         if beta and term is not out and out in self._scores:
             self._put(out, self._scores[out][0].plus(term if beta == 1 else term * beta))
 
-    def _scored(self, func: Callable, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
+    def _scored(self, op: Operation, a: Tensor, b: Tensor, out: Tensor, scale: float = 1.0) -> None:
         if self._surely_scores(a) or self._surely_scores(b):
             self._miss_exponentials(a, b)
-            self._propagate("matmul", func, (a, b), {}, out)
+            self._propagate("matmul", op, (a, b), (a, b), {}, out)
         elif may_be_scores(a, b, out):
             q, k = a.unsqueeze(-2), b.mT.unsqueeze(-3)
             q, k = (t[(None,) * (out.ndim + 1 - t.ndim)] for t in (q, k))
             self._start((a, b), a.shape[-2] == b.shape[-1], q, k, "b" * (out.ndim - 2) + "ts", out, scale, -1)
 
-    def _einsum(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+    def _einsum(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         parsed = patterns.einsum_of(args)
         if parsed is None or self._surely_scores(parsed[0]) or self._surely_scores(parsed[1]):
             self._miss_exponentials(*(parsed or ())[:2])
-            self._propagate("einsum", func, args, kwargs, out)
+            self._propagate("einsum", op, op.given, args, kwargs, out)
             return
         a, b, of_a, of_b, of_out = parsed
         for w, own in ((a, of_a), (b, of_b)):
             if w in self._weights:
-                self._mixed(func, w, own, of_out, out)
+                self._mixed(op.func, w, own, of_out, out)
                 return
         if (lettered := patterns.roles_of(of_a, of_b, of_out)) and may_be_scores(a, b, out):
             roles, width = lettered
@@ -189,7 +186,7 @@ class Recogniser(TensorRecords):
         merged = next((self._merged[t] for t in given if t in self._merged), None)
         self._put(out, replace(scores, heads=merged) if merged and out.ndim == 3 else scores)
 
-    def _softmax(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+    def _softmax(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0]
         axis = patterns.softmax_axis(args, kwargs, out.ndim)
         resolved: ResolvedSoftmax | str
@@ -205,18 +202,18 @@ class Recogniser(TensorRecords):
             resolved = f"softmax of {tuple(out.shape)} written into another tensor"
         self._set_weights(out, Weights(tuple(out.shape), axis, resolved))
 
-    def _gumbel(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+    def _gumbel(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         given = args[0] if args else kwargs.get("logits")
         if given is not None and self._surely_scores(given):
             why = f"gumbel_softmax of scores {tuple(out.shape)}, to which it adds noise that is not known"
             self._set_weights(out, Weights(tuple(out.shape), kwargs.get("dim", -1) % out.ndim, why))
 
-    def _linear(self, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> None:
+    def _linear(self, op: Operation, args: tuple, kwargs: dict, out: Tensor) -> None:
         x, weight = patterns.two_operands(args, kwargs, "weight")
         if x.ndim == 2 and x not in self._weights:
-            self._scored(func, x, weight.mT, out)
+            self._scored(op, x, weight.mT, out)
         else:
-            self._propagate(None, func, args, kwargs, out)
+            self._propagate(None, op, op.given, args, kwargs, out)
 
     def _miss_exponentials(self, *given: Any) -> None:
         """Scores that went through exp, and are multiplied with something."""
@@ -236,7 +233,7 @@ class Recogniser(TensorRecords):
         known = self._weights.get(x)
         return known is not None and known.softmax is not None
 
-    def _products_of(self, func: Callable, args: tuple, kwargs: dict, given: patterns.Operands) -> list[Product] | None:
+    def _products_of(self, op: Operation, given: patterns.Operands) -> list[Product] | None:
         """Weights are multiplied with something: this is an attention if it is over their sources."""
         w, values, own, theirs, made = given
         known = self._weights[w]
@@ -247,7 +244,7 @@ class Recogniser(TensorRecords):
             known = replace(known, changed=known.changed or "a write into them")
         summed = [i for i, letter in enumerate(own) if letter in theirs and letter not in made]
         kept = known.axis is not None and own[known.axis] in made
-        if not summed or (kept and self._table[func] == "einsum"):  # mixed in another way, over heads for instance
+        if not summed or (kept and op.does == "einsum"):  # mixed in another way, over heads for instance
             return None
         others = [replace(other, axis=known.axis, changed=known.changed, undo=(LOST,)) for other in known.others]
         whole = [replace(other, shape=known.shape) for other in others] + [known]
@@ -255,7 +252,7 @@ class Recogniser(TensorRecords):
         for why in filter(None, reasons):
             self._missed(why)
         known_ones = [each for each, why in zip(whole, reasons, strict=True) if not why]
-        return [weights_product(func, args, kwargs, given, each) for each in known_ones]
+        return [weights_product(op.func, op.args, op.kwargs, given, each) for each in known_ones]
 
     # what they go through
 
@@ -263,7 +260,7 @@ class Recogniser(TensorRecords):
         self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any
     ) -> None:
         scores = self._get(t, writes=int(out is t and does not in READING))
-        for made in tensors((out,), {}):
+        for made in tensors((out,)):
             if not made.is_floating_point() or made.is_nested:
                 continue
             new = None
@@ -274,7 +271,7 @@ class Recogniser(TensorRecords):
             self._put(made, new)
 
     def _propagate_weights(
-        self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any
+        self, does: str | None, t: Tensor, op: Operation, args: tuple, kwargs: dict, out: Any
     ) -> None:
         w = self._weights[t]
         if version_of(t) != w.version and out is not t:
@@ -284,14 +281,14 @@ class Recogniser(TensorRecords):
             self._set_weights(
                 t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed)
             )
-        if why := unfollowed_use(w, does, func):
+        if why := unfollowed_use(w, does, op.func):
             self._missed(why)
-        every = list(tensors((out,), {}))
+        every = tensors((out,))
         for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
             if not made.is_floating_point() or made.is_nested:
                 continue
-            if (new := weights_after(w, t, does, func, args, kwargs, made)) is not None:
-                self._set_weights(made, replace(new, others=w.others + self._others(t, args, kwargs)))
+            if (new := weights_after(w, t, does, op.func, args, kwargs, made)) is not None:
+                self._set_weights(made, replace(new, others=w.others + self._others(t, op)))
             else:
                 self._weights.pop(made, None)
 
@@ -308,6 +305,17 @@ STARTS: dict[str | None, Callable] = {
 BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothing is followed yet
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
+
+
+@lru_cache(maxsize=4096)
+def starts(func: Callable) -> bool:
+    """Whether a function is to be looked at even where nothing is followed yet."""
+    return MEANINGS.get(func) in BEGINNINGS
+
+
+def _first(given: Sequence[Tensor], table: TensorMap) -> Tensor | None:
+    """The first tensor of which a table knows anything."""
+    return next((t for t in given if t in table), None) if table.entries else None
 
 
 def not_followed(func: Callable, error: Exception) -> str:

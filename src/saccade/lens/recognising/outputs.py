@@ -1,20 +1,18 @@
 """What a model does with the output of an attention call before anything else: gates it, subtracts it from another."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
 
-from saccade.lens.dataflow.origins import tensors
-from saccade.lens.dataflow.parts import JOINING, name_of
+from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.tensor_map import TensorMap
 from saccade.lens.notes import joined
-from saccade.lens.recognising.patterns import FUNCTIONS
 from saccade.lens.trace.call import Call
 
 GATED = "the model multiplies its output by another tensor (a gate)"
 SUBTRACTED = "the model subtracts such an output from another (differential attention)"
-LAYOUT = {"same", "dropout", "reshape", "index", "part", "expand", "permute", "cat"}  # the same numbers
+LAYOUT = {"same", "dropout", "reshape", "index", "part", "expand", "permute", "concat"}  # the same numbers
 
 
 class Outputs:
@@ -28,22 +26,24 @@ class Outputs:
         if isinstance(out, Tensor) and (made := tuple(calls)):
             self._calls[out] = made
 
-    def follow(self, func: Callable, args: tuple, kwargs: dict, out: Any) -> None:
+    @property
+    def follows(self) -> bool:
+        """Whether any output is followed."""
+        return bool(self._calls.entries)
+
+    def follow(self, op: Operation) -> None:
         """Look at one operation that was just done."""
-        if not self._calls.entries:
-            return
-        given = list(tensors(args, kwargs))
+        given, does = op.given, op.does
         outputs = [t for t in given if t in self._calls]
         if not outputs:
             return
-        does = "cat" if name_of(func) in JOINING else FUNCTIONS.get(func)
         calls = tuple(dict.fromkeys(call for t in outputs for call in self._calls[t]))
         if does == "times" and len(outputs) == 1 and any(t.numel() > 1 for t in given if t is not outputs[0]):
             _note(calls, GATED)
         elif does == "minus" and len(outputs) == 2 and outputs[0] is not outputs[1]:
             _note(calls, SUBTRACTED)
         followed = does in LAYOUT or does in ("times", "over", "minus")
-        for made in tensors((out,), {}):
+        for made in op.results:
             if followed:
                 self._calls[made] = calls
             else:

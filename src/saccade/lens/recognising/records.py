@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saccade.lens.dataflow.origins import memory, tensors
+from saccade.lens.dataflow.operation import Operation, tensors
+from saccade.lens.dataflow.origins import memory
 from saccade.lens.dataflow.tensor_map import TensorMap
 from saccade.lens.recognising.resolve import ResolvedSoftmax
 from saccade.lens.recognising.scoring import OVERWRITTEN, Scores, version_of
@@ -53,9 +54,9 @@ class TensorRecords:
             if isinstance(w.resolved, ResolvedSoftmax) and not w.resolved.used and w.resolved.reads_memory(place):
                 w.resolved.stale = True
 
-    def _others(self, t: Tensor, args: tuple, kwargs: dict) -> tuple[Weights, ...]:
+    def _others(self, t: Tensor, op: Operation) -> tuple[Weights, ...]:
         """Weights of other softmaxes that are put together with the weights t."""
-        every = [self._weights[other] for other in tensors(args, kwargs) if other in self._weights]
+        every = [self._weights[other] for other in op.given if other in self._weights]
         return tuple(w for w in every if w.resolved is not self._weights[t].resolved)
 
     def _set_weights(self, t: Tensor, w: Weights) -> None:
@@ -69,6 +70,6 @@ class TensorRecords:
                 self._merged[out] = (b, h)
 
     def _propagate_merged(self, merged: tuple[int, int], out: Any) -> None:
-        for t in tensors((out,), {}):
+        for t in tensors((out,)):
             if t.ndim >= 3 and t.shape[-3] == merged[0] * merged[1]:
                 self._merged[t] = merged

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from saccade.lens.dataflow.operation import name_of
 from saccade.lens.dataflow.origins import memory
-from saccade.lens.dataflow.parts import name_of
 from saccade.lens.recognising import patterns
 from saccade.lens.recognising.resolve import ResolvedSoftmax
 from saccade.lens.recognising.scoring import grouped, regrouped

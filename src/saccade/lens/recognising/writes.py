@@ -1,14 +1,12 @@
 """Which tensors an operation writes into: PyTorch counts no writes in inference mode, so they are seen as they pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from torch import Tensor
 from torch._ops import OpOverload
 
-from saccade.lens.dataflow.origins import tensors
-from saccade.lens.dataflow.parts import name_of
+from saccade.lens.dataflow.operation import Operation, name_of, tensors
 
 # Named as if they wrote, but they leave the numbers as they are.
 HARMLESS = {
@@ -16,23 +14,19 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def written_tensors(
-    func: Callable, args: tuple, kwargs: dict, out: Any, may_return_its_input: bool
-) -> Iterator[Tensor]:
+def written_tensors(op: Operation, may_return_its_input: bool) -> list[Tensor]:
     """The tensors that an operation that was just done wrote into.
 
     By its schema where it has one, else by the names of PyTorch: `mul_`, `__imul__`, `out=`, and `inplace=True`, which
     returns its first argument. may_return_its_input: it does so without a write as well (`contiguous`).
     """
-    places = _by_schema(func)
+    args, kwargs, places = op.args, op.kwargs, _by_schema(op.func)
     if places is not None:
-        yield from tensors(tuple(args[i] for i, _ in places if i < len(args)), {})
-        yield from tensors(tuple(kwargs[name] for _, name in places if name in kwargs), {})
-        return
-    yield from tensors((kwargs.get("out"),), {})
+        by_place, by_name = ((args[i] for i, _ in places if i < len(args)), (kwargs.get(name) for _, name in places))
+        return tensors((*by_place, *by_name)) if places else []
     first = args[0] if args else kwargs.get("input")
-    if _by_name(func) or (out is first and not may_return_its_input):
-        yield from tensors((first,), {})
+    written = (first,) if _by_name(op.func) or (op.out is first and not may_return_its_input) else ()
+    return tensors((kwargs["out"], *written)) if "out" in kwargs else tensors(written)
 
 
 @lru_cache(maxsize=4096)

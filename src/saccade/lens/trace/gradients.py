@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from saccade.errors import SaccadeError
-from saccade.lens.dataflow.origins import tensors
+from saccade.lens.dataflow.operation import tensors
 
 DROPPED = "dropout changed its weights in a way that is not kept; call model.eval() first"
 DEEPEST = 12  # operations between the output of an attention module of torch.nn and the call within it
@@ -116,7 +116,7 @@ class Gradient:
 def nearest(out: Any, name: str, deepest: int = DEEPEST) -> Node | None:
     """The operation of this name in the graph that is nearest before `out`, a node, a tensor, or several of which the
     first counts."""
-    first = out if isinstance(out, Node) else next((t.grad_fn for t in tensors((out,), {})), None)
+    first = out if isinstance(out, Node) else next((t.grad_fn for t in tensors((out,))), None)
     level = [] if first is None else [first]
     for _ in range(deepest):
         for found in level:

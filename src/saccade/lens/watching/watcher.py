@@ -20,13 +20,14 @@ from saccade.lens.attention.args import (
 from saccade.lens.attention.call_context import CallContext, call_context, current_call
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.dataflow.call_origin import CallOrigin
+from saccade.lens.dataflow.operation import Operation
 from saccade.lens.editing.separate import separate
 from saccade.lens.modes import Mode, active_blocks, hidden, hidden_no_grad, modes_removed
 from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
-from saccade.lens.recognising import flex, fused, patterns
+from saccade.lens.recognising import flex, fused
 from saccade.lens.recognising.backward import follow_inner, gradient_of, rows_of
-from saccade.lens.recognising.eager import Recogniser, not_followed
+from saccade.lens.recognising.eager import Recogniser, not_followed, starts
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
 from saccade.lens.recognising.unfused_call import UnfusedCall, unfused_call
@@ -63,7 +64,7 @@ class Watcher(Mode):
         self._recording = Recording(self.modules, trace, values, gradients, stream, graph)
         self._miss = self._recording.miss
         context = hidden if graph else hidden_no_grad
-        self._eager = Recogniser(patterns.FUNCTIONS, self._miss, self._recording.origin, context=context)
+        self._eager = Recogniser(self._miss, self._recording.origin, context=context)
         self._recording.merged = self._eager.merged
         self._in_torch_layer = False  # a kernel recorder is on, around a module of torch.nn
         self._outputs = Outputs()
@@ -90,17 +91,28 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) in METADATA_TYPES:
-            return out
+        if type(out) not in METADATA_TYPES and (starts(func) or self._follows):
+            self._follow(Operation(func, args, kwargs, out))
+        return out
+
+    @property
+    def _follows(self) -> bool:
+        """Whether an operation on a tensor can matter that begins nothing by itself."""
+        return self._eager.follows or self._outputs.follows or self.modules.follows
+
+    def _follow(self, op: Operation) -> None:
+        """Look at one operation that was just done."""
         made: list[tuple[Product, UnfusedCall]] = []
         try:
-            self.modules.follow(func, args, kwargs, out)
-            made = self._made(self._eager, func, args, kwargs, out)
-            self._outputs.follow(func, args, kwargs, out)
+            if self.modules.follows:
+                self.modules.follow(op)
+            made = self._made(self._eager, op)
+            if self._outputs.follows:
+                self._outputs.follow(op)
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
-            self._miss(not_followed(func, error))
-        self._outputs.add(out, self._add_made(made, out))
-        return out
+            self._miss(not_followed(op.func, error))
+        if made:
+            self._outputs.add(op.out, self._add_made(made, op.out))
 
     def _check_graph(self, loss: Any) -> None:
         """Raise GraphError for a backward pass from numbers without a graph, if maps were read without one."""
@@ -113,12 +125,10 @@ class Watcher(Mode):
             why = f"So are the calls of {some_of(lacking)}"
         raise GraphError(f"a backward pass began at numbers that are part of no graph. {why}")
 
-    def _made(
-        self, recogniser: Recogniser, func: Callable, args: tuple, kwargs: dict, out: Any
-    ) -> list[tuple[Product, UnfusedCall]]:
+    def _made(self, recogniser: Recogniser, op: Operation) -> list[tuple[Product, UnfusedCall]]:
         """The calls that an operation makes of separate operations, those of weights that were met before left out."""
-        products = recogniser.follow(func, args, kwargs, out)
-        return [(each, unfused_call(each, out, self.values)) for each in products if not each.resolved.used]
+        products = recogniser.follow(op)
+        return [(each, unfused_call(each, op.out, self.values)) for each in products if not each.resolved.used]
 
     def _add_made(self, made: list[tuple[Product, UnfusedCall]], out: Any, below: bool = False) -> list[Call]:
         added = []
@@ -208,7 +218,7 @@ class Watcher(Mode):
 
     def _below(self, heads: Callable[[], int | None]) -> Callable[[Any, tuple, dict, Any], None]:
         """What looks at the operations within a function or module of torch.nn that are no attention kernels."""
-        recogniser = Recogniser(patterns.KERNELS, self._miss, self._recording.origin, heads)
+        recogniser = Recogniser(self._miss, self._recording.origin, heads)
 
         def look(func: Any, args: tuple, kwargs: dict, out: Any) -> None:
             made: list[tuple[Product, UnfusedCall]] = []
@@ -216,7 +226,7 @@ class Watcher(Mode):
                 if func in fused.WHOLE:
                     self._fused(func, args, kwargs, out)
                 else:
-                    made = self._made(recogniser, func, args, kwargs, out)
+                    made = self._made(recogniser, Operation(func, args, kwargs, out))
             except Exception as error:
                 self._miss(not_followed(func, error))
             self._add_made(made, out, below=True)
@@ -294,7 +304,7 @@ class Watcher(Mode):
         if resolved is not None:
             resolved.used = True
         try:
-            self.modules.follow(product.func, product.args, product.kwargs, out)
+            self.modules.follow(Operation(product.func, product.args, product.kwargs, out))
         except Exception as error:
             self._miss(not_followed(product.func, error))
         return out
