@@ -1,6 +1,7 @@
 """Texts, names of classes and particles in Korean, and that the notes of the code are in the table."""
 
 import ast
+import itertools
 import json
 import re
 from importlib.resources import files
@@ -130,3 +131,14 @@ def test_every_note_is_in_the_table():
     assert len(found) > 100
     composed = {"7 is 7"}  # of a text that is in the table with its first value
     assert [(name, text) for name, text in found if text and korean(text, {}) == text and text not in composed] == []
+
+
+def test_no_text_of_the_table_has_left_the_code():
+    """Most pairs of words of each text are in the code; some texts are composed there."""
+    code = "\n".join(file.read_text("utf-8") for file in Path(saccade.__file__).parent.rglob("*.py"))
+    words = re.findall(r"[\w'-]+", re.sub(r"""["']\s*\n\s*f?["']""", "", code))
+    known = set(itertools.pairwise(words))
+    for text in TEXTS:
+        parts = [re.findall(r"[\w'-]+", part) for part in re.split(r"\{[^}]*\}", text)]
+        pairs = [pair for part in parts for pair in itertools.pairwise(part)]
+        assert sum(pair in known for pair in pairs) >= 0.5 * len(pairs), text

@@ -46,8 +46,9 @@ def in_node(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tables(in_node):
     return in_node(
-        "import { TEXTS } from './texts.js'; import { SCENES } from './scenes.js';"
-        "console.log(JSON.stringify([TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));"
+        "import { TEXTS } from './texts.js'; import { CALL_TEXTS } from './callstexts.js';"
+        "import { SCENES } from './scenes.js';"
+        "console.log(JSON.stringify([TEXTS, CALL_TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));"
     )
 
 
