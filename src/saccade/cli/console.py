@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter, Token, convert, validators
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -97,6 +98,33 @@ def _console(stderr: bool) -> Console:
     if not console.is_terminal:
         console.width = 10_000
     return console
+
+
+class ProgressBar:
+    """The progress of a command's steps, one at a time, on stderr; nothing where it is not a terminal."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = stderr()
+        self._console.quiet = quiet or not self._console.is_terminal
+        parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn()
+        self._progress = Progress(*parts, console=self._console, transient=True)
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def step(self, name: str, done: float | None = None) -> None:
+        """Show a step. done: share of it, 0 to 1; None where it is not known."""
+        total = None if done is None else 1.0
+        self._progress.update(self._task, description=local(name), total=total, completed=done or 0.0)
+
+    def note(self, text: str) -> None:
+        """Print a note above the bar."""
+        note(self._console, text)
 
 
 def note(console: Console, text: str) -> None:

@@ -124,6 +124,7 @@ def look(
     from saccade.data.images import read_image
     from saccade.device import pick_device
     from saccade.studio.look import ask_about, look_at, look_at_film
+    from saccade.studio.progress import reporting
     from saccade.studio.views import LookOptions
     from saccade.tasks.generate.base import reads_no_pictures
     from saccade.tasks.loading import is_generator
@@ -131,8 +132,9 @@ def look(
     if is_generator(model):
         raise reads_no_pictures(model)
     stdout = console.stderr() if as_json else console.stdout()
-    place, waiting = pick_device(device), console.stderr()
-    with waiting.status("running the model"):
+    place = pick_device(device)
+    with console.ProgressBar(quiet=as_json) as bar, reporting(bar):
+        bar.step("loading the model")
         if ask is not None:
             found: View = ask_about(model, _all(pictures, stdout), ask, place)
         else:
@@ -143,8 +145,8 @@ def look(
                 if picture is not None and is_video(picture)
                 else look_at(model, _picture(picture, stdout), options, place)
             )
-    set_labels(found.task)
-    with waiting.status("writing the page"):
+        set_labels(found.task)
+        bar.step("writing the page")
         report = found.page(out)
     if as_json:
         page = {"path": str(out), "bytes": report.bytes, "bits": report.bits, "layers_kept": report.layers_kept}

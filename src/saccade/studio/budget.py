@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saccade.lens import Call
 from saccade.studio.pack import Balanced, Packed, Rounded, balance, encode
+from saccade.studio.progress import step, track
 
 FINEST, COARSEST = 0.01, 0.25  # error of a score, which is that of a weight as a fraction of itself
 FEW_VALUES = 8
@@ -104,6 +105,7 @@ def _estimate(look: Attention, error: float, values: int) -> float:
     """Bytes of all layers, from three of them."""
     count = len(look.calls)
     sample = sorted({0, count // 2, count - 1})
+    step("measuring how small queries and keys can be")
     drafts = (encode(look.balanced[i], error, look.grid, look.values(i, values), draft=True)[0] for i in sample)
     rows = look.tokens * sum(call.shape[1] for call in look.calls)  # lse and mean row: about a byte a number
     return sum(draft.size for draft in drafts) / len(sample) * count + rows * (1 + look.mean) * 4 / 3
@@ -112,7 +114,7 @@ def _estimate(look: Attention, error: float, values: int) -> float:
 def _pack(look: Attention, kept: Sequence[int], error: float, values: int) -> dict[int, tuple[Packed, Rounded]]:
     return {
         i: encode(look.balanced[i], error, look.grid, look.values(i, values), look.mean, sums=look.sums(i))
-        for i in kept
+        for i in track(kept, "packing queries and keys")
     }
 
 

@@ -15,6 +15,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, watch
 from saccade.lens.scores import Perturbation, deletion, insertion
 from saccade.studio.pack import deflate
+from saccade.studio.progress import track
 
 PREDICTED = 5  # classes with a map, the most likely first
 MOST_TOKENS = 5000  # a backward pass keeps every layer's activations
@@ -122,7 +123,7 @@ def class_maps(
     probabilities = logits(pixels)[0].float().softmax(dim=0).cpu()
     seconds = time.perf_counter() - started
     found, sources = list[ClassMap](), set[str]()
-    for index, label in classes.items():
+    for index, label in track(list(classes.items()), "finding the evidence for classes"):
         try:
             relevance, source = _relevance(model, logits, pixels, tokens, index)
         except SaccadeError as error:

@@ -18,9 +18,11 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, Summary, Trace, watch
 from saccade.models import ViT
 from saccade.studio.class_maps import ClassMaps
+from saccade.studio.effort import check_effort
 from saccade.studio.extras import Extras, OtherImage
 from saccade.studio.features import record_features
 from saccade.studio.input_summary import InputSummary
+from saccade.studio.progress import step, track_layers
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View, page_title
@@ -56,7 +58,8 @@ class EncoderView(View):
         patch = encoder_of(task).config.patch
         side, size_notes = whole_patches(options.size, patch)
         preprocess = task.preprocess if side is None else task.preprocess.with_size(side)
-        with record_features(cls.encoder(task)) as recorder:
+        check_effort(task, (preprocess.size[0] // patch, preprocess.size[1] // patch))
+        with record_features(cls.encoder(task)) as recorder, track_layers(list(task.vit.blocks), "running the model"):
             run = cls.forward(task, preprocess(picture.image)[None])
         used = replace(task, preprocess=preprocess)
         prediction, targets, notes = cls.read(used, picture, run, options)
@@ -205,6 +208,7 @@ def whole_patches(size: int | None, patch: int) -> tuple[int | None, list[str]]:
 
 def summarize(trace: Trace, task: Task, grid: tuple[int, int]) -> Summary:
     """Of all layers, with the rollout of the token that represents the image."""
+    step("summing up what all layers attend to")
     token: int | Tensor = 0
     if task.target == "mean":
         token = torch.cat([torch.zeros(len(task.prefix)), torch.ones(grid[0] * grid[1])])

@@ -1,0 +1,101 @@
+"""How long a look at many patches takes, and whether there is memory for it, before it begins."""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from saccade.errors import SaccadeError
+from saccade.studio.progress import note
+from saccade.tasks.base import Task
+
+FREE = 2048  # tokens that are looked at without an estimate: seconds
+_SAMPLE = 32  # side in patches of the picture with which a forward pass is timed
+_PASSES = 6.0  # time of a look with its page, in forward passes: entropy, distance, rollout, sums of rows for the page
+_COPIES = 30  # numbers kept for each number of a layer's tokens: q, k, v, packed in fp64, and what a layer computes
+_BASE = 300e6  # bytes, of tiles and pages
+
+
+def check_effort(task: Task, grid: tuple[int, int]) -> None:
+    """Report how long a look at a grid of (rows, columns) of patches will take. Nothing for a few patches.
+
+    Raises SaccadeError where the memory does not suffice."""
+    tokens = grid[0] * grid[1] + len(task.prefix)
+    if tokens <= FREE:
+        return
+    check_memory(task, grid, tokens)
+    note(f"{grid[0]} x {grid[1]} patches: this takes {in_words(estimate_seconds(task, tokens))}")
+
+
+def check_memory(task: Task, grid: tuple[int, int], tokens: int) -> None:
+    """Raises SaccadeError where there is less memory than a look needs; nothing where it is not known."""
+    needed, free = memory_needed(task, tokens), free_memory()
+    if free is None or needed <= free or next(task.model.parameters()).device.type != "cpu":
+        return
+    patch, share = task.vit.config.patch, max(0.0, free - _BASE) / (needed - _BASE)
+    side = int((tokens * share) ** 0.5) * patch
+    raise SaccadeError(
+        f"{grid[0]} x {grid[1]} patches take about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
+        f"use --size {max(patch, side)} or less"
+    )
+
+
+def memory_needed(task: Task, tokens: int) -> float:
+    """Bytes that a look at so many tokens takes at most."""
+    config = task.vit.config
+    return _BASE + _COPIES * 4 * config.depth * config.block.width * tokens
+
+
+def free_memory() -> float | None:
+    """Bytes that this process can still take, by the system and its control group; None where it does not say."""
+    found = [_available(), _left_in_group()]
+    known = [amount for amount in found if amount is not None]
+    return min(known) if known else None
+
+
+def _available() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        pages = "SC_AVPHYS_PAGES"
+        known = hasattr(os, "sysconf") and pages in os.sysconf_names
+        return float(os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")) if known else None
+    return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_in_group(folder: Path = Path("/sys/fs/cgroup")) -> float | None:
+    try:
+        most = (folder / "memory.max").read_text().strip()
+        return None if most == "max" else float(most) - float((folder / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def operations(task: Task, tokens: int) -> float:
+    """Multiply-adds of a forward pass of the encoder."""
+    block = task.vit.config.block
+    linear = 4 * block.width**2 + 3 * block.width * block.hidden
+    return task.vit.config.depth * tokens * (linear + 2 * block.width * tokens)
+
+
+@torch.no_grad()
+def estimate_seconds(task: Task, tokens: int) -> float:
+    """From a forward pass over fewer patches, on the device that the model is on."""
+    vit = task.vit.eval()
+    side = _SAMPLE * vit.config.patch
+    picture = torch.zeros(1, vit.config.channels, side, side, device=next(vit.parameters()).device)
+    vit(picture)  # warm
+    started = time.perf_counter()
+    float(vit(picture).sum())  # waits for the device
+    seconds = time.perf_counter() - started
+    return _PASSES * seconds * operations(task, tokens) / operations(task, _SAMPLE**2 + len(task.prefix))
+
+
+def in_words(seconds: float) -> str:
+    """A rough duration."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} seconds"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {seconds / 3600:.1f} hours"
