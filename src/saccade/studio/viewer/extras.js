@@ -6,6 +6,8 @@ import { colours, cosine, Features, similarity } from './features.js';
 import { Pair } from './pair.js';
 import { figure, percent } from './texts.js';
 
+const MARGIN = 0.02; // of an area: one image and a few random maps show no finer difference
+
 export class Extras {
   constructor(viewer, packed) {
     const { page } = viewer;
@@ -115,9 +117,10 @@ export class Extras {
     const from = h('p', { className: 'quiet' }, say(`evidence ${classes.source}`));
     if (!map.deletion) return [h('p', {}, say('noScores')), from];
     const curves = ['deletion', 'insertion'].map((key) => {
-      const better = key === 'deletion' ? map[key].area < map[key].random : map[key].area > map[key].random;
+      const gain = (map[key].area - map[key].random) * (key === 'deletion' ? -1 : 1);
+      const [verdict, kind] = gain > MARGIN ? ['beatsRandom', 'good'] : gain < -MARGIN ? ['beatenByRandom', 'bad'] : ['likeRandom', 'quiet'];
       const facts = { area: figure(map[key].area, 3), random: figure(map[key].random, 3), count: classes.random };
-      return h('figure', {}, h('figcaption', {}, h('strong', {}, say(key)), h('p', {}, say(`${key}Score`, facts)), h('p', { className: better ? 'good' : 'bad' }, say(better ? 'beatsRandom' : 'beatenByRandom'))), chart(map[key], say));
+      return h('figure', {}, h('figcaption', {}, h('strong', {}, say(key)), h('p', {}, say(`${key}Score`, facts)), h('p', { className: kind }, say(verdict))), chart(map[key], say));
     });
     return [h('div', { className: 'curves' }, ...curves), h('p', { className: 'quiet' }, say('scoresMean')), from];
   }

@@ -14,7 +14,8 @@ export function showFacts(viewer) {
   get('facts').textContent = [...words, ...(page.layers.length ? [say('tokens', sizes)] : [])].join(' · ');
   const special = speaker(page, look);
   get('is').textContent = say('is');
-  get('what3').textContent = special && say(special, { name: name(look.speaker) });
+  const more = page.features || page.classes ? say('whatExtra') : '';
+  get('what3').textContent = [special && say(special, { name: name(look.speaker) }), looks.self && more].filter(Boolean).join(' ');
   get('predictions').replaceChildren(...predictions(viewer));
   get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
 }
