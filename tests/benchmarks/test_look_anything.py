@@ -1,0 +1,93 @@
+"""The benchmark of pages finds what is wrong on one, and writes its table where the last one was."""
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import DINOv3ViTConfig, DINOv3ViTModel, SwinConfig, SwinModel
+
+from saccade.studio.places.calls import Tokens
+from saccade.studio.views.places import PlacesView
+
+ROOT = Path(__file__).parents[2]
+TINY = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 11}
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def opened(make):
+    pages = importlib.import_module("benchmarks.coverage.open_page")
+    return pages.open_family(SimpleNamespace(family=make.__name__, group="transformers", build=make))
+
+
+def subject(model, side):
+    cases = importlib.import_module("benchmarks.coverage.families.cases")
+    return cases.Subject(model.eval(), (), {"pixel_values": torch.randn(2, 3, side, side)})
+
+
+def dinov3():
+    torch.manual_seed(1)
+    return subject(DINOv3ViTModel(DINOv3ViTConfig(image_size=35, patch_size=7, **TINY)), 35)
+
+
+def swin():
+    torch.manual_seed(1)
+    config = SwinConfig(image_size=32, patch_size=4, embed_dim=8, depths=[2], num_heads=[2], window_size=4)
+    return subject(SwinModel(config), 32)
+
+
+@pytest.mark.parametrize(("make", "grid", "calls"), [(dinov3, [5, 5], 2), (swin, [8, 8], 2)])
+def test_a_true_page_is_open(make, grid, calls):
+    found = opened(make)
+    assert (found.status, found.way, found.grid, found.wrong) == ("open", "command", grid, [])
+    assert (found.calls, found.seen) == (calls, calls)
+
+
+def test_other_numbers_are_wrong(monkeypatch):
+    pages = importlib.import_module("benchmarks.coverage.open_page")
+    monkeypatch.setattr(pages, "models", lambda model: [DINOv3ViTModel(model.config).eval()])
+    found = opened(dinov3)
+    assert found.status == "wrong"
+    assert "model.layer.0.attention (1, 2, 26, 26) equals no map of the model" in found.wrong
+
+
+def test_other_places_are_wrong(monkeypatch):
+    look = PlacesView.look
+
+    def changed(task, picture, options):
+        view = look(task, picture, options)
+        for layer in view.targets.layers:
+            targets = layer.call.targets
+            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.roll(1, dims=1)))
+        return view
+
+    monkeypatch.setattr(PlacesView, "look", changed)
+    found = opened(swin)
+    assert found.status == "wrong"
+    assert "row 0, column 7 of 8 x 8 is not cell" in found.wrong[0]
+
+
+def test_the_table():
+    tables = importlib.import_module("benchmarks.coverage.look_anything")
+    page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    assert {"dinov3_vit", "swin", "timm.eva"} <= tables.captured(page)
+    assert not {"groupvit", "MultiheadAttention", "resnet"} & tables.captured(page)
+    Opened = importlib.import_module("benchmarks.coverage.open_page").Opened
+    rows = [
+        Opened("swin", "transformers", model="SwinModel", way="command", grid=[8, 8], calls=2, seen=2),
+        Opened("beit", "transformers", "no | grid", model="BeitModel"),
+        Opened("git", "transformers", "no picture", counted=False),
+    ]
+    table = tables.markdown(rows)
+    assert "| transformers | 2 | 1 | 1 | 0 | 1 | 50.0% |" in table
+    assert "| swin | open | command | 8 x 8 | 2 of 2 |  |" in table
+    assert "| beit | refused |  |  |  | no / grid |" in table
+    assert "- git: no picture." in table
+    once = tables.replace("# Page\n", table)
+    assert once.startswith("# Page\n\n<!-- pages -->")
+    assert tables.replace(once, table) == once
