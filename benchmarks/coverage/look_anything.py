@@ -28,11 +28,10 @@ import torch
 
 from benchmarks.coverage.families.cases import every_case
 from benchmarks.coverage.open_page import Opened, open_family
-from benchmarks.coverage.report import LIBRARIES, versions
+from benchmarks.coverage.report import LIBRARIES, PAGES_END, PAGES_START, versions, with_pages
 from benchmarks.coverage.run import examine_all
 
 DOCS = Path(__file__).parents[2] / "docs" / "coverage.md"
-START, END = "<!-- pages -->", "<!-- /pages -->"
 STATUSES = ("open", "wrong", "refused", "not run")
 GROUPS = ("transformers", "timm")
 SECONDS = 60
@@ -50,7 +49,7 @@ def captured(page: str) -> set[str]:
 
 def markdown(rows: list[Opened]) -> str:
     """The tables, between the two comments that mark them in the documentation."""
-    lines = [START, "## Pages", ""]
+    lines = [PAGES_START, "## Pages", ""]
     lines += [
         "Made by `python -m benchmarks.coverage.look_anything --markdown docs/coverage.md`: a tiny model with random",
         "weights of every family above that is captured and takes pictures, opened from a folder as `saccade look`",
@@ -73,7 +72,7 @@ def markdown(rows: list[Opened]) -> str:
     for group in GROUPS:
         these = [row for row in rows if row.group == group]
         lines += ["", f"### Pages of {LIBRARIES[group]}", "", *_table(these)]
-    return "\n".join([*lines, END])
+    return "\n".join([*lines, PAGES_END])
 
 
 def _table(rows: list[Opened]) -> list[str]:
@@ -105,13 +104,6 @@ def summary(rows: list[Opened]) -> str:
     return "\n".join(lines)
 
 
-def replace(page: str, tables: str) -> str:
-    """The page with the tables in place of those it has, or at its end."""
-    before, start, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{tables}{after}" if start else f"{page.rstrip()}\n\n{tables}\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=".*", metavar="PATTERN", help="families whose whole name fits it")
@@ -136,7 +128,7 @@ def main() -> None:
     print(f"\n{summary(rows)}\n{(time.perf_counter() - begun) / 60:.1f} minutes with {args.jobs} processes")
     if args.markdown:
         page = args.markdown.read_text(encoding="utf-8")
-        args.markdown.write_text(replace(page, markdown(rows)), encoding="utf-8")
+        args.markdown.write_text(with_pages(page, markdown(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

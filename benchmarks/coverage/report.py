@@ -18,6 +18,8 @@ A model may have other attention beside maps: the column *otherwise* counts such
 *Under eager*: the same model with its attention written out as separate operations. *output_attentions*: how many of
 the maps transformers gives itself, by default and under eager attention.
 """
+# What look_anything writes on the same page, which is kept when the rest is written anew.
+PAGES_START, PAGES_END = "<!-- pages -->", "<!-- /pages -->"
 SEEN = {
     "it ran, but no attention was seen in it": "attends in another way (linear, deformable, channels, or a kernel)",
     "not followed from a product of queries and keys": "a softmax of scores that are no product of queries and keys",
@@ -153,3 +155,16 @@ def _table(group: str, rows: list[Any]) -> list[str]:
 
 def _name(row: Any) -> str:
     return row.family.removeprefix(f"{row.group}.")
+
+
+def pages_of(page: str) -> str:
+    """The part of a page that look_anything wrote, with its marks; "" where there is none."""
+    _, start, rest = page.partition(PAGES_START)
+    return f"{start}{rest.partition(PAGES_END)[0]}{PAGES_END}" if start else ""
+
+
+def with_pages(page: str, tables: str) -> str:
+    """The page with these tables in place of those it has, or at its end."""
+    if before := pages_of(page):
+        return page.replace(before, tables)
+    return f"{page.rstrip()}\n\n{tables}\n" if tables else page

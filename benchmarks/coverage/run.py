@@ -47,7 +47,7 @@ import torch
 
 from benchmarks.coverage.compare import Row, examine
 from benchmarks.coverage.families.cases import Case, every_case
-from benchmarks.coverage.report import markdown, summary
+from benchmarks.coverage.report import markdown, pages_of, summary, with_pages
 
 SECONDS, MEMORY = 180, 12 * 2**30
 QUICK = (
@@ -133,7 +133,8 @@ def main() -> None:
     rows.sort(key=lambda row: (row.group, row.family.lower()))
     print(f"\n{summary(rows, absent)}\n{(time.perf_counter() - begun) / 60:.1f} minutes with {args.jobs} processes")
     if args.markdown:
-        args.markdown.write_text(markdown(rows, absent))
+        before = args.markdown.read_text(encoding="utf-8") if args.markdown.is_file() else ""
+        args.markdown.write_text(with_pages(markdown(rows, absent), pages_of(before)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,9 @@ def test_the_table():
     assert "| swin | open | command | 8 x 8 | 2 of 2 |  |" in table
     assert "| beit | refused |  |  |  | no / grid |" in table
     assert "- git: no picture." in table
-    once = tables.replace("# Page\n", table)
+    report = importlib.import_module("benchmarks.coverage.report")
+    once = report.with_pages("# Page\n", table)
     assert once.startswith("# Page\n\n<!-- pages -->")
-    assert tables.replace(once, table) == once
+    assert report.pages_of(once) == table
+    assert report.with_pages(once, table.replace("50.0%", "60.0%")) == once.replace("50.0%", "60.0%")
+    assert report.with_pages("# Other\n", report.pages_of("# Page\n")) == "# Other\n"
