@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.coverage.families.cases import every_case
-from benchmarks.coverage.open_page import Opened, open_family
+from benchmarks.coverage.open_page import Opened, import_processors, open_family
 from benchmarks.coverage.report import LIBRARIES, PAGES_END, PAGES_START, versions, with_pages
 from benchmarks.coverage.run import examine_all
 
@@ -116,6 +116,7 @@ def main() -> None:
     begun = time.perf_counter()
     known = captured(DOCS.read_text(encoding="utf-8"))
     cases = [case for case in every_case(re.compile(args.only))[0] if case.family in known]
+    import_processors()
     rows: list[Opened] = []
     for row in examine_all(cases, args.jobs, args.seconds, open_family, Opened):
         rows.append(row)

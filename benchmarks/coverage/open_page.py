@@ -105,13 +105,16 @@ def by_command(subject: Subject, case: Case, folder: Path) -> tuple[View, Subjec
         return look_at_folder(folder)
     transformers.utils.logging.disable_progress_bar()
     subject.model.save_pretrained(folder)
-    reasons = []
+    refused: SaccadeError | None = None
     for _ in write_processor(subject, case.family, folder):
         try:
             return look_at_folder(folder)
         except SaccadeError as error:
-            reasons.append(error)
-    raise reasons[-1]
+            refused = error
+            if "prepare" not in str(error):  # another processor would not help
+                break
+    assert refused is not None
+    raise refused
 
 
 def look_at_folder(folder: Path) -> tuple[View, Subject]:
@@ -154,6 +157,15 @@ def write_timm(model: nn.Module, folder: Path) -> None:
     import timm
 
     timm.models.save_for_hf(model, folder, safe_serialization=True)
+
+
+def import_processors() -> None:
+    """All of transformers, once for all families, which are looked at in processes that are forked from this one."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    for each in IMAGE_PROCESSOR_MAPPING_NAMES.values():
+        for name in filter(None, dict(each).values()):
+            hasattr(transformers, f"{name.removesuffix('Fast').removesuffix('Pil')}Pil")
 
 
 def write_processor(subject: Subject, family: str, folder: Path) -> Iterator[str]:
