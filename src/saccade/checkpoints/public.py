@@ -105,9 +105,9 @@ def load_network(
     weights: Mapping[str, Tensor],
     where: str,
     notes: list[str],
-    unused: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
 ) -> Any:
-    """The transformers class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`. unused: how the
+    """The transformers class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`. optional: how the
     names of weights begin that may be missing, as nothing is computed with them.
 
     Raises CheckpointError for weights that are missing or have another shape.
@@ -122,7 +122,7 @@ def load_network(
         )
     except Exception as error:  # invalid configs raise various errors
         raise CheckpointError(f"{where}: transformers cannot build it: {in_one_line(error)}") from error
-    if missing := sorted(key for key in loaded["missing_keys"] if not key.startswith(unused)):
+    if missing := sorted(key for key in loaded["missing_keys"] if not key.startswith(optional)):
         raise CheckpointError(f"{where}: {len(missing)} weights are missing: {', '.join(missing[:3])}")
     # the number of batches that a norm has seen is needed in training only
     if unused := sorted(key for key in loaded["unexpected_keys"] if not key.endswith("num_batches_tracked")):

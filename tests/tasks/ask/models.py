@@ -49,7 +49,9 @@ def tokenizer(**named: str) -> Any:
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     ends = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-    out = hf.PreTrainedTokenizerFast(tokenizer_object=made, **ends, **({"extra_special_tokens": named} if named else {}))
+    out = hf.PreTrainedTokenizerFast(
+        tokenizer_object=made, **ends, **({"extra_special_tokens": named} if named else {})
+    )
     out.add_special_tokens({"additional_special_tokens": SPECIAL})
     return out
 
@@ -129,7 +131,14 @@ def internvl() -> tuple:
     named = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
     words = tokenizer(**named, video_token="<|video_pad|>")
     chat = CHAT.replace("<image>", "<IMG_CONTEXT>\n")
-    return hf.InternVLForConditionalGeneration(config), images, words, chat, {"image_seq_length": 4}, "InternVLProcessor"
+    return (
+        hf.InternVLForConditionalGeneration(config),
+        images,
+        words,
+        chat,
+        {"image_seq_length": 4},
+        "InternVLProcessor",
+    )
 
 
 def idefics3() -> tuple:

@@ -2,20 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from saccade.checkpoints.vision_language import VisionLanguageModel
 from saccade.errors import DataError, SaccadeError
-from saccade.lens import Call, Trace, watch
-from saccade.tasks.ask.answer import Answer, AnswerLayer, pieces_of, words_of
+from saccade.lens import Trace, watch
+from saccade.tasks.ask.answer import Answer, pieces_of, words_of
 from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
 from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
 from saccade.tasks.ask.qformer import query_places
+from saccade.tasks.ask.recorder import Recorder
 from saccade.tasks.ask.tiles import arranged
 from saccade.tasks.base import PublicTask
 
@@ -53,15 +53,16 @@ class PublicAskTask(PublicTask):
         with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
             given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
             settings = {"do_sample": False, "num_beams": 1, "max_new_tokens": tokens, **self._whole_cache()}
-            written = self.model.generate(**given, **settings)
+            out = self.model.generate(**given, **settings, return_dict_in_generate=True, output_scores=True)
         seconds = time.perf_counter() - started
-        layers, steps = recorder.layers(trace)
+        steps = len(out.scores)
+        layers = recorder.layers(steps)
         if not layers:
             raise SaccadeError(
                 f"{self.name}: its attention to the {places.sources} tokens that it reads was not seen: "
                 f"{next(iter([*recorder.notes(), *_missed(trace)]), 'none of its calls reads them')}"
             )
-        ids = written[0, -steps:].tolist()
+        ids = out.sequences[0, -steps:].tolist()
         ends = self._ends()
         kept = steps if ids[-1] not in ends else steps - 1
         if kept == tokens:
@@ -134,70 +135,5 @@ class PublicAskTask(PublicTask):
         return {int(each) for each in (*eos, *others) if each is not None}
 
 
-class Recorder:
-    """Keeps of each call of the network of text the last row, summed up by places and shares.
-
-    A view of `watch`: called with every attention call as it passes.
-    """
-
-    def __init__(self, places: ImagePlaces, kind: Literal["self", "cross"]):
-        self._kind = kind
-        self._sources, self._image = places.sources, places.image
-        self._mix, self._count = places.mix, places.count
-        self._place_of = places.place_of() if places.mix is None else torch.zeros(0)
-        self._calls: dict[str, int] = {}
-        self._rows: dict[str, list[tuple[Tensor, Tensor]]] = {}
-        self._tokens: dict[str, int] = {}
-        self._left_out: dict[str, str] = {}
-
-    def __call__(self, call: Call) -> None:
-        if call.kind != self._kind:
-            return
-        step = self._calls.get(call.name, 0)
-        self._calls[call.name] = step + 1
-        b, _, n, m = call.shape
-        known = self._sources + (step if self._kind == "self" else 0)
-        first = self._sources if self._kind == "self" else n
-        if b != 1 or m < known or (step == 0 and n != first) or n not in (1, first, known):
-            self._left_out[call.name] = f"it has {m} sources in step {step}, where {known} tokens are known"
-            return
-        # A fresh tensor: the watch that is running follows what is made of those that it has seen.
-        row = torch.from_numpy(call.rows(-1)[0, :, 0].float().cpu().numpy().copy())
-        if bool(row[:, known:].any()):
-            self._left_out[call.name] = "it attends to more than the prompt and the words before"
-            return
-        self._rows.setdefault(call.name, []).append(self._summed(row, known))
-        self._tokens[call.name] = known
-
-    def _summed(self, row: Float[Tensor, "h m"], known: int) -> tuple[Float[Tensor, "h p"], Float[Tensor, "h 4"]]:
-        prompt = row[:, : self._sources]
-        if self._mix is None:
-            there = self._place_of >= 0
-            weights = torch.zeros(len(row), self._count).index_add_(1, self._place_of[there], prompt[:, there])
-        else:
-            weights = prompt @ self._mix
-        image = (prompt * self._image).sum(dim=1)
-        located, written = weights.sum(dim=1), row[:, self._sources : known].sum(dim=1)
-        text = (1 - image - written).clamp(min=0)
-        return weights, torch.stack([located, (image - located).clamp(min=0), text, written], dim=1)
-
-    def layers(self, trace: Trace) -> tuple[list[AnswerLayer], int]:
-        """Of every module that was seen in all steps, in order; and the number of steps."""
-        steps = max(self._calls.values(), default=0)
-        out = []
-        for name, rows in self._rows.items():
-            if len(rows) != steps:
-                self._left_out.setdefault(name, f"it was seen in {len(rows)} of {steps} steps")
-                continue
-            weights, shares = (torch.stack(each, dim=1) for each in zip(*rows, strict=True))
-            out.append(AnswerLayer(name, weights, shares, self._tokens[name]))
-        return out, steps
-
-    def notes(self) -> list[str]:
-        """On layers that were left out."""
-        return [f"not shown: {name}: {why}" for name, why in list(self._left_out.items())[:3]]
-
-
 def _missed(trace: Trace) -> list[str]:
     return [f"not recorded: {name}: {why}" for name, why in list(trace.missed.items())[:3]]
-
