@@ -8,23 +8,33 @@ from rich.table import Table
 
 from saccade.cli import console
 from saccade.cli.console import Json
+from saccade.errors import printable
+from saccade.language import local_label, set_labels
 from saccade.tasks.bundled_models import bundled, bundled_folder, count_parameters, read_config
 from saccade.tasks.commands import TaskCommands
 from saccade.tasks.registry import all_commands, commands_of
 
 
-def models(*, as_json: Json = False) -> None:
-    """List the bundled models with the scores of their cards.
+def models(model: str | None = None, *, as_json: Json = False) -> None:
+    """List the bundled models with the scores of their cards, or the classes of one model.
 
-    For example:
+    Examples:
+
+        saccade models
+
+        saccade models cifar
 
         saccade models --json
 
     Parameters
     ----------
+    model
+        Whose classes are listed, as for look.
     as_json
         As JSON, with the whole cards.
     """
+    if model is not None:
+        return _print_model(model, as_json)
     configs: dict[str, dict[str, Any]] = {}
     for name in bundled():
         folder = bundled_folder(name)
@@ -41,6 +51,24 @@ def models(*, as_json: Json = False) -> None:
     stdout = console.stdout()
     stdout.print(table)
     stdout.print("Others: hf:OWNER/NAME, timm:NAME, a folder, a safetensors file.", style="dim")
+
+
+def _print_model(model: str, as_json: bool) -> None:
+    """The classes of one model, as JSON with its card."""
+    from saccade.tasks import load
+
+    task = load(model)
+    set_labels(task)
+    labels = list(getattr(task, "labels", ()))
+    if as_json:
+        found = {"name": task.name, "parameters": task.parameters, "labels": labels, "card": task.card}
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    stdout = console.stdout()
+    console.line(
+        stdout, (task.name, "bold"), f", {task.parameters / 1e6:.1f} million parameters, {len(labels)} classes"
+    )
+    stdout.print(", ".join(local_label(printable(label)) for label in labels), soft_wrap=True)
 
 
 def card_scores(card: dict[str, Any]) -> dict[str, float]:

@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 
 from saccade.errors import SaccadeError
+from saccade.studio.class_maps import MOST_TOKENS, PREDICTED
 from saccade.studio.progress import note
 from saccade.tasks.base import Task
 
 FREE = 2048  # tokens that are looked at without an estimate: seconds
 _SAMPLE = 32  # side in patches of the picture with which a forward pass is timed
-_PASSES = 6.0  # time of a look with its page, in forward passes: entropy, distance, rollout, sums of rows for the page
+_PASSES = 12  # forward passes that a look with its page takes as long as: entropy, distance, rollout, sums of rows
+_CLASS_PASSES = 5  # those of the map of a class
 _COPIES = 30  # numbers kept for each number of a layer's tokens: q, k, v, packed in fp64, and what a layer computes
 _BASE = 300e6  # bytes, of tiles and pages
 
@@ -89,7 +91,9 @@ def estimate_seconds(task: Task, tokens: int) -> float:
     started = time.perf_counter()
     float(vit(picture).sum())  # waits for the device
     seconds = time.perf_counter() - started
-    return _PASSES * seconds * operations(task, tokens) / operations(task, _SAMPLE**2 + len(task.prefix))
+    classes = PREDICTED if hasattr(task, "labels") and tokens <= MOST_TOKENS else 0
+    passes = _PASSES + _CLASS_PASSES * classes
+    return passes * seconds * operations(task, tokens) / operations(task, _SAMPLE**2 + len(task.prefix))
 
 
 def in_words(seconds: float) -> str:
