@@ -79,7 +79,9 @@ export class Save {
     if (!weights) return this.report(say('nothingToSave'));
     const columns = own.columns ?? { weight: weights };
     const cell = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    const lines = [...weights.keys()].filter((i) => !own.colours || i >= look.first).map((i) => {
+    const patches = Array.from({ length: grid[0] * grid[1] }, (_, i) => look.first + i); // of a film, those of the frame shown
+    const others = own.colours ? [] : [...look.prefix.keys()];
+    const lines = [...others, ...patches].map((i) => {
       const at = i - look.first;
       const place = at < 0 ? ['', ''] : [Math.floor(at / grid[1]) + 1, (at % grid[1]) + 1];
       const name = at < 0 ? look.prefix[i] : 'patch';
