@@ -1,9 +1,9 @@
 """Models whose tensors are spread over several processes: what one process sees of their attention."""
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 DISTRIBUTED = (
@@ -21,7 +21,7 @@ def distributed(t: Tensor) -> bool:
 def processes_of(module: nn.Module) -> int:
     """Over how many processes the weights of a module are divided, which then attends with a part of its heads; 1 as a
     rule."""
-    if "torch.distributed.tensor" not in sys.modules:
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 1
     parameters: Iterator[Any] = module.parameters()
     sharded = (p for p in parameters if distributed(p) and any(each.is_shard() for each in p.placements))

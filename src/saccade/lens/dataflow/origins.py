@@ -122,7 +122,7 @@ class LearnedOrigins(Origins):
 def learned_tokens(module: nn.Module) -> list[tuple[nn.Module, str]]:
     """Where a module keeps parameters of its own that can be tokens: the holder and the name. Those of embeddings and
     lists of parameters count as its own."""
-    holders = [module, *(child for child in module.children() if isinstance(child, HOLDERS))]
+    holders = [module, *(child for child in module._modules.values() if isinstance(child, HOLDERS))]
     every = [(holder, name, p) for holder in holders for name, p in holder._parameters.items() if p is not None]
     return [(holder, name) for holder, name, p in every if p.ndim >= 2 and p.is_floating_point()]
 

@@ -8,7 +8,7 @@ again to the numbers of the positions. What cannot be noted ends it: then no lay
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -197,8 +197,13 @@ def _turned(t: Tensor) -> Tensor:
 
 def may_cut(module: nn.Module) -> bool:
     """Whether a module is named like one that cuts windows, or has a size of some."""
-    name = type(module).__name__.lower()
-    return any(each in name for each in CUTTING) or hasattr(module, "window_size")
+    kind = type(module)  # hasattr of a module is slow where the answer is no
+    return _named_like_cutting(kind.__name__) or "window_size" in vars(module) or hasattr(kind, "window_size")
+
+
+@lru_cache(maxsize=4096)
+def _named_like_cutting(name: str) -> bool:
+    return any(each in name.lower() for each in CUTTING)
 
 
 def layout(q: LayoutStep, k: LayoutStep, b: int, n: int) -> Windows | None:

@@ -37,21 +37,23 @@ def named_modules(components: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn
     for prefix, component in components.items():
         for name, module in component.named_modules(seen, prefix):
             yield uncompiled(name), module
-            yield from _layers(name, module, seen)
+            if type(module).__module__.startswith("keras."):
+                yield from _layers(name, module, seen)
 
 
 def _layers(prefix: str, module: nn.Module, seen: set[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    if not type(module).__module__.startswith("keras."):
-        return
     for layer in getattr(module, "layers", ()):
         if isinstance(layer, nn.Module) and layer not in seen:
             for name, each in layer.named_modules(seen, f"{prefix}.{layer.name}".strip(".")):
                 yield name, each
-                yield from _layers(name, each, seen)
+                if type(each).__module__.startswith("keras."):
+                    yield from _layers(name, each, seen)
 
 
 def uncompiled(name: str) -> str:
     """A module's name without the wrapping that torch.compile adds."""
+    if "_orig_mod" not in name:
+        return name
     return name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix(".")
 
 

@@ -187,7 +187,7 @@ class ModuleStack:
         """A module ends its forward, also by an exception. out: what it returns."""
         if in_backward() or threading.get_ident() != self._thread or not self._inside():
             return
-        while any(frame.module is module for frame in self.frames):
+        while self.frames and (self.frames[-1].module is module or any(f.module is module for f in self.frames)):
             frame = self.frames.pop()
             self.on_leave(frame)
             if frame.origins is not None:

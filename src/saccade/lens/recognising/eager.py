@@ -11,7 +11,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import Parameter
 
 from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
@@ -308,9 +310,14 @@ READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may re
 
 
 @lru_cache(maxsize=4096)
-def starts(func: Callable) -> bool:
-    """Whether a function is to be looked at even where nothing is followed yet."""
+def _starts(func: Callable) -> bool:
+    """Whether a function may be looked at even where nothing is followed yet; see `begins`."""
     return MEANINGS.get(func) in BEGINNINGS
+
+
+def begins(func: Callable, args: tuple, kwargs: dict) -> bool:
+    """Whether an operation is to be looked at even where nothing is followed yet: not a layer with weights."""
+    return _starts(func) and not (func is F.linear and len(args) > 1 and isinstance(args[1], Parameter))
 
 
 def _first(given: Sequence[Tensor], table: TensorMap) -> Tensor | None:

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from saccade.lens.dataflow.operation import Operation
 from saccade.lens.dataflow.tensor_map import TensorMap
-from saccade.lens.notes import joined
 from saccade.lens.trace.call import Call
 
 GATED = "the model multiplies its output by another tensor (a gate)"
@@ -52,5 +51,4 @@ class Outputs:
 
 def _note(calls: Iterable[Call], note: str) -> None:
     for call in calls:
-        if note not in call.note:
-            call.note = joined(call.note, note)
+        call.add_note(note)

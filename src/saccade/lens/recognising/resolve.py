@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ MASKED = 4  # and rows that are masked as a whole, where masks by a number and b
 SCORES = "kept as its scores"
 AS_SCORES = SCORES + ", {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"
 LOW = -1e3  # scores below it are masked
+CLOSE = 5e-6  # scores that differ by less give log weights that differ by less than the smallest tolerance, 1e-5
 TAIL = 12.0  # weights of less than e^-TAIL of the largest of their row do not matter
 # Scores times the precision of their dtype. A weight may differ by about a quarter of it from that of unrounded scores.
 COARSEST = 0.2
@@ -60,7 +62,7 @@ class ScoreLayout:
     """
 
     def __init__(
-        self, shape: Sequence[int], targets: list[int], source: int, heads: tuple[int, int] | None, grouped: bool
+        self, shape: Sequence[int], targets: Sequence[int], source: int, heads: tuple[int, int] | None, grouped: bool
     ) -> None:
         lead = [i for i in range(len(shape)) if i not in targets and i != source]
         self.order = [*lead, *targets, source]
@@ -120,6 +122,14 @@ class ScoreLayout:
         return k.squeeze(2).expand(self.b, -1, self.m, -1)
 
 
+@lru_cache(maxsize=256)
+def score_layout(
+    shape: tuple[int, ...], targets: tuple[int, ...], source: int, heads: tuple[int, int] | None, grouped: bool
+) -> ScoreLayout:
+    """The layout of scores of this shape, made once: the layers of a model have few."""
+    return ScoreLayout(shape, targets, source, heads, grouped)
+
+
 def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | None = None) -> ResolvedSoftmax | str:
     """What the softmax of `given` over an axis was, of which `scores` is the record; or why it is no attention.
 
@@ -134,7 +144,7 @@ def resolve(scores: Scores, given: Tensor, out: Tensor, axis: int, heads: int | 
     q, k = (scores.q, scores.k) if role == "s" else (scores.k, scores.q)
     lead = [i for i in range(out.ndim) if i not in targets and i != axis]
     grouped = not scores.why and len(lead) > 2 and k.shape[lead[-1]] == 1 < out.shape[lead[-1]]
-    layout = ScoreLayout(out.shape, targets, axis, merged, grouped)
+    layout = score_layout(tuple(out.shape), tuple(targets), axis, merged, grouped)
     why = scores.why or ("" if intact(scores.versions) else OVERWRITTEN)
     if not why:
         q, k, *added = (layout.permuted(t) for t in (q, k, *scores.added))
@@ -188,27 +198,43 @@ def differs(
     sources = k.reshape(*k.shape[: layout.lead], *k.shape[-2:]).expand(*whole[: layout.lead], whole[-1], -1)
     sources = sources[rows[: layout.lead]].float()
     s = (queries[:, None] * sources).sum(-1) * scale
-    size, most = s.abs(), abs(scale) * queries.norm(dim=-1) * sources.norm(dim=-1).amax(-1)
+    size = s.abs()
     if mask is not None:
         term = mask.expand(whole)[rows].float()
         s, size = s + term, size + term.abs()
-    a, b = s.log_softmax(-1), scores[rows].float().log_softmax(-1)
+    got = scores[rows].float()
+    if _same(s, got, size, eps):  # as a rule; what follows is a dozen operations
+        return ""
+    a, b = s.log_softmax(-1), got.log_softmax(-1)
     empty = a.isnan().any(-1)  # rows that may attend to nothing
     if not torch.equal(empty, b.isnan().any(-1)):
         return OTHER
     matters = ((a > a.amax(-1, keepdim=True) - TAIL) | (b > b.amax(-1, keepdim=True) - TAIL)) & ~empty[:, None]
     size = torch.where(matters & (size < -LOW), size, 0.0).amax(-1)  # masked ones aside
+    most = abs(scale) * queries.norm(dim=-1) * sources.norm(dim=-1).amax(-1)
     tolerance = 1e-5 + 3 * eps * size + 8 * torch.finfo(torch.float32).eps * most  # products are summed up in fp32
     if bool(((a - b).abs().masked_fill(~matters, 0.0).amax(-1) > tolerance).any()):
         return OTHER
     return ROUNDED.format(float(size.max())) if eps * float(size.max()) > COARSEST else ""
 
 
-def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device, most: int) -> tuple[Tensor, ...]:
+def _same(s: Tensor, got: Tensor, size: Tensor, eps: float) -> bool:
+    """Whether scores are so close that their softmax cannot differ by more than is tolerated, nor by their rounding."""
+    off = torch.where(s == got, 0.0, s - got).abs().amax()  # masked ones are equal
+    return float(off) <= CLOSE and eps * float(torch.where(size < -LOW, size, 0.0).amax()) <= COARSEST
+
+
+@lru_cache(maxsize=256)
+def _spread_rows(shape: tuple[int, ...], most: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Indices of the first row, the last, and some between."""
     total = math.prod(shape)
     count = min(most, total)
     flat = torch.tensor([i * (total - 1) // max(1, count - 1) for i in range(count)], device=device)
-    rows = torch.unravel_index(flat, tuple(shape)) if shape else ()
+    return torch.unravel_index(flat, shape) if shape else ()
+
+
+def _some_rows(shape: Sequence[int], mask: Tensor | None, device: torch.device, most: int) -> tuple[Tensor, ...]:
+    rows = _spread_rows(tuple(shape), most, device)
     if mask is None:
         return rows
     masked = (mask.amax(dim=-1) <= LOW).nonzero()[:MASKED]

@@ -6,6 +6,7 @@ a row and never the n x m map, which only `weights` makes.
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -67,7 +68,7 @@ class Call:
         parts: dict[str, slice] | None = None,
         differentiable: bool = False,
     ) -> None:
-        self.name, self._kind, self.causal, self.run, self.note = name, kind, causal, run, note
+        self.name, self._kind, self.causal, self.run, self._note = name, kind, causal, run, note
         self.component, self.parts = component, parts
         self.source_parts: dict[str, slice] | None = None
         self.tokens_before = q.shape[2]
@@ -83,18 +84,28 @@ class Call:
         self._lse = None if lse is None or differentiable else lse.detach()  # the kernel's is not in the graph
         self._graph = differentiable
         self._norm: tuple[Tensor, Tensor | None] | None = None
-        self._same: bool | None = None
         self.gradient: Gradient | None = None  # dL/dO, if `watch(model, gradients=True)` waits for it
 
     @property
     def kind(self) -> str:
         """ "self", "cross", "joint" or "channels"; "cross" also where all pictures attend to the sources of one of them
         (cross-frame attention)."""
-        if self._kind == "self" and self.shape[0] > 1 and self._same is None:
-            self._same = one_source(self._q.tensor, self._k.tensor)
-            if self._same:
-                self._kind, self.note = "cross", joined(self.note, CROSS_FRAME)
-        return self._kind
+        return "cross" if self._cross_frame else self._kind
+
+    @property
+    def note(self) -> str:
+        """What must be known to read it, "" as a rule."""
+        return joined(self._note, CROSS_FRAME) if self._cross_frame else self._note
+
+    def add_note(self, note: str) -> None:
+        """Note something else that must be known, once."""
+        if note not in self._note:
+            self._note = joined(self._note, note)
+
+    @cached_property
+    def _cross_frame(self) -> bool:
+        """Found when it is first needed: it compares the keys of all pictures."""
+        return self._kind == "self" and self.shape[0] > 1 and one_source(self._q.tensor, self._k.tensor)
 
     @property
     def q(self) -> Shaped[Tensor, "b h n k"]:

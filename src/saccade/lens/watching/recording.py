@@ -45,6 +45,7 @@ class Recording:
         )
         self._graph = graph
         self.met = 0
+        self._processes: dict[nn.Module, int] = {}
         self.merged: Callable[[Tensor], tuple[int, int] | None] = lambda t: None
         modules.on_leave = self._finish
         self.given: tuple[Tensor, Tensor] | None = None
@@ -115,7 +116,7 @@ class Recording:
         kind = "joint" if origin.parts else origin.kind
         if kind == "self" and over_channels(q, k, frame.inputs):
             kind, note = "channels", joined(note, CHANNELS)
-        if (processes := processes_of(frame.module)) > 1:
+        if (processes := self._processes_of(frame.module)) > 1:
             note = joined(note, PART.format(q.shape[1], processes))
         kept = v if self._values else None
         call = Call(
@@ -133,6 +134,12 @@ class Recording:
             return None
         self._trace.append(call)
         return call
+
+    def _processes_of(self, module: nn.Module) -> int:
+        """See `processes_of`; all parameters of the module are looked at once."""
+        if module not in self._processes:
+            self._processes[module] = processes_of(module)
+        return self._processes[module]
 
     def _finish(self, frame: Frame) -> None:
         """Put together what a module has called side by side; it makes another call, or ends."""

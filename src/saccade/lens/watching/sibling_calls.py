@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from saccade.errors import SaccadeError
-from saccade.lens.notes import joined
 from saccade.lens.trace.call import Call
 
 PIECE = "one of {} calls that its module makes of parts of the same tokens, which could not be put together"
@@ -94,7 +93,7 @@ class SiblingCalls:
         for i, (call, source) in enumerate(zip(self.calls, self.sources, strict=True)):
             call.name = f"{call.name}#{source if named else i + 1}"
             if not same:
-                call.note = joined(call.note, PIECE.format(len(self.calls)))
+                call.add_note(PIECE.format(len(self.calls)))
         return self.calls
 
     def _along(self, axis: int, batch: int | None) -> bool:

@@ -27,7 +27,7 @@ from saccade.lens.modules.patch_forward import patch_forward
 from saccade.lens.modules.stack import SCRIPTED, SEPARATE, ModuleStack
 from saccade.lens.recognising import flex, fused
 from saccade.lens.recognising.backward import follow_inner, gradient_of, rows_of
-from saccade.lens.recognising.eager import Recogniser, not_followed, starts
+from saccade.lens.recognising.eager import Recogniser, begins, not_followed
 from saccade.lens.recognising.outputs import Outputs
 from saccade.lens.recognising.products import Product
 from saccade.lens.recognising.unfused_call import UnfusedCall, unfused_call
@@ -91,7 +91,7 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) not in METADATA_TYPES and (starts(func) or self._follows):
+        if type(out) not in METADATA_TYPES and (self._follows or begins(func, args, kwargs)):
             self._follow(Operation(func, args, kwargs, out))
         return out
 
