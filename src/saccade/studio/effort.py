@@ -13,9 +13,9 @@ from saccade.tasks.base import Task
 
 FREE = 2048  # tokens that are looked at without an estimate: seconds
 _SAMPLE = 32  # side in patches of the picture with which a forward pass is timed
-_PASSES = 12  # forward passes that a look with its page takes as long as: entropy, distance, rollout, sums of rows
-_CLASS_PASSES = 5  # those of the map of a class
-_COPIES = 30  # numbers kept for each number of a layer's tokens: q, k, v, packed in fp64, and what a layer computes
+# Of a look with its page, measured beside one forward pass: entropy, distance, rollout, sums of rows take most of it.
+_PASSES, _CLASS_PASSES = 10, 3  # forward passes that it takes as long as, and those of the map of a class
+_COPIES, _CLASS_COPIES = 16, 14  # numbers kept for each number of a layer's tokens, and those of a backward pass
 _BASE = 300e6  # bytes, of tiles and pages
 
 
@@ -46,7 +46,12 @@ def check_memory(task: Task, grid: tuple[int, int], tokens: int) -> None:
 def memory_needed(task: Task, tokens: int) -> float:
     """Bytes that a look at so many tokens takes at most."""
     config = task.vit.config
-    return _BASE + _COPIES * 4 * config.depth * config.block.width * tokens
+    copies = _COPIES + _CLASS_COPIES * _has_class_maps(task, tokens)
+    return _BASE + copies * 4 * config.depth * config.block.width * tokens
+
+
+def _has_class_maps(task: Task, tokens: int) -> bool:
+    return hasattr(task, "labels") and tokens <= MOST_TOKENS
 
 
 def free_memory() -> float | None:
@@ -76,9 +81,9 @@ def _left_in_group(folder: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 def operations(task: Task, tokens: int) -> float:
     """Multiply-adds of a forward pass of the encoder."""
-    block = task.vit.config.block
-    linear = 4 * block.width**2 + 3 * block.width * block.hidden
-    return task.vit.config.depth * tokens * (linear + 2 * block.width * tokens)
+    linear = sum(weight.numel() for weight in task.vit.blocks.parameters() if weight.dim() == 2)
+    config = task.vit.config
+    return tokens * (linear + 2 * config.depth * config.block.width * tokens)
 
 
 @torch.no_grad()
@@ -91,8 +96,7 @@ def estimate_seconds(task: Task, tokens: int) -> float:
     started = time.perf_counter()
     float(vit(picture).sum())  # waits for the device
     seconds = time.perf_counter() - started
-    classes = PREDICTED if hasattr(task, "labels") and tokens <= MOST_TOKENS else 0
-    passes = _PASSES + _CLASS_PASSES * classes
+    passes = _PASSES + _CLASS_PASSES * PREDICTED * _has_class_maps(task, tokens)
     return passes * seconds * operations(task, tokens) / operations(task, _SAMPLE**2 + len(task.prefix))
 
 
