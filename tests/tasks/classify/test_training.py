@@ -230,3 +230,31 @@ def test_an_unknown_preset_is_named(sets):
 def test_recipes_that_make_no_sense(field, value):
     with pytest.raises(ValidationError, match=field):
         ClassifyRecipe(**{field: value})
+
+
+def test_a_run_ends_with_calibration(tmp_path):
+    root = tmp_path / "sets"
+    sets = ImageFolder(tiny.folder(root / "train", each=11)), ImageFolder(tiny.folder(root / "val", each=7, first=50))
+    config = TrainConfig(epochs=1, batch=16, device="cpu", precision="fp32", workers=0, save_every=1)
+    scores = train(ClassifyTraining(*sets, recipe()), config, tmp_path / "run")
+    task = ClassifyTask.open(tmp_path / "run" / "model")
+    assert task.card["scores"] == scores
+    unlike = task.val(sets[1], join("cpu", "fp32")).ood_scores
+    assert (unlike <= task.ood.threshold).float().mean().item() == pytest.approx(0.95, abs=0.05)
+    before = (tmp_path / "run" / "model" / "config.json").stat().st_mtime_ns
+    train(ClassifyTraining(*sets, recipe()), config, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "model" / "config.json").stat().st_mtime_ns == before  # it was calibrated already
+
+
+def test_a_run_with_few_validation_pictures_says_that_it_has_no_score(sets, tmp_path, capfd):
+    config = TrainConfig(epochs=1, batch=16, device="cpu", precision="fp32", workers=0)
+    train(ClassifyTraining(*sets, recipe()), config, tmp_path / "run")
+    said = " ".join(capfd.readouterr())
+    assert "no out-of-distribution score: there are 9 held-out pictures, and at least 20 are needed" in said
+    assert ClassifyTask.open(tmp_path / "run" / "model").ood is None
+
+
+def test_a_worker_gets_no_sets(sets):
+    training = ClassifyTraining(*sets, recipe())
+    assert training.sampler().sets is None
+    assert training.sets == sets
