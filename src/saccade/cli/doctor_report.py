@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
 from rich.table import Table
 from rich.text import Text
 
 from saccade.cli import console
 from saccade.errors import printable
+from saccade.language import local
 
 if TYPE_CHECKING:
     from saccade.data.doctor.findings import Report, Split
@@ -29,14 +31,14 @@ def show(report: "Report") -> None:
     console.line(stdout, _sizes(report))
     stdout.print()
     for each in report.findings:
-        mark = (f"{each.severity:8}", COLOURS[each.severity])
-        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{each.what}: {each.advice}")
+        mark = (set_cell_size(local(each.severity), 8), COLOURS[each.severity])
+        console.line(stdout, mark, (f"{each.count:6} ", "bold"), f"{local(each.what)}: {local(each.advice)}")
         for place in each.places[:MAX_PLACES]:
             console.line(stdout, (f"{'':15} {place}", "dim"))
         if each.count > MAX_PLACES:
-            console.line(stdout, (f"{'':15} and {each.count - MAX_PLACES} more: --json has all", "dim"))
+            console.line(stdout, (" " * 16 + local(f"and {each.count - MAX_PLACES} more: --json has all"), "dim"))
     counts = [(s, sum(each.severity == s for each in report.findings)) for s in COLOURS]
-    said = ", ".join(f"{count} kind{'s' * (count > 1)} of {severity}" for severity, count in counts if count)
+    said = ", ".join(local(f"{count} kind{'s' * (count > 1)} of {severity}") for severity, count in counts if count)
     console.line(stdout, (said or "nothing is wrong with it", "green" if report.sound else "red"))
 
 
@@ -53,19 +55,21 @@ def _splits(report: "Report") -> Table:
     table = Table("", *heads, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row(report.items, *(str(split.pictures) for split in splits.values()), style="bold")
+    table.add_row(local(report.items), *(str(split.pictures) for split in splits.values()), style="bold")
     if any(split.captions is not None for split in splits.values()):
-        table.add_row("captions", *(str(split.captions) for split in splits.values()))
+        table.add_row(local("captions"), *(str(split.captions) for split in splits.values()))
     if any(split.seconds is not None for split in splits.values()):
-        table.add_row("seconds", *(f"{split.seconds or 0:.1f}" for split in splits.values()))
+        table.add_row(local("seconds"), *(f"{split.seconds or 0:.1f}" for split in splits.values()))
     half = MAX_CLASSES // 2
     shown = names if len(names) <= MAX_CLASSES else names[:half] + names[-half:]
     for i, name in enumerate(shown):
         if len(names) > MAX_CLASSES and i == half:
-            table.add_row(Text(f"… {len(names) - MAX_CLASSES} more classes", style="dim"))
+            table.add_row(Text(local(f"… {len(names) - MAX_CLASSES} more classes"), style="dim"))
         table.add_row(Text(printable(name)), *(_examples(split, name) for split in splits.values()))
     if any(split.ignored for split in splits.values()):
-        table.add_row(Text("ignored", style="dim"), *(_share(split, split.ignored or 0) for split in splits.values()))
+        table.add_row(
+            Text(local("ignored"), style="dim"), *(_share(split, split.ignored or 0) for split in splits.values())
+        )
     return table
 
 
