@@ -66,7 +66,7 @@ class Recorder:
         out = []
         for name, rows in self._rows.items():
             if len(rows) != steps:
-                self._left_out.setdefault(name, f"it was seen {len(rows)} times in {steps} steps")
+                self._left_out.setdefault(name, f"it was seen in {len(rows)} of {steps} steps")
                 continue
             weights, shares = (torch.stack(each, dim=1) for each in zip(*rows, strict=True))
             out.append(AnswerLayer(name, weights, shares, self._tokens[name]))
