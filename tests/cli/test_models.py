@@ -26,3 +26,19 @@ def test_models_lists_the_scores_of_the_cards(saccade):
         shown = cards[name].get("test", cards[name])["scores"]
         score, value = next(iter(shown.items()))
         assert f"{score} {value:.3f}" in line
+
+
+def test_the_classes_of_a_model_are_listed(saccade):
+    assert "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck" in saccade("models", "cifar").out
+    listed = json.loads(saccade("models", "cifar", "--json").out)
+    assert listed["labels"] == read_config(bundled_folder("cifar"))["labels"]
+    assert listed["card"]["out_of_distribution"]["accepted"] == 0.95
+    assert "there is no model 'cifer'" in saccade("models", "cifer").err
+
+
+def test_the_thresholds_of_the_classifier_are_those_of_its_text():
+    text = (bundled_folder("cifar") / "README.md").read_text(encoding="utf-8")
+    about = read_config(bundled_folder("cifar"))["card"]["out_of_distribution"]
+    assert f"score below {about['threshold']:.2f}" in text
+    assert f"margin of {about['margin_threshold']:.2f}" in text
+    assert f"{about['training_pictures']:,} training pictures" in text
