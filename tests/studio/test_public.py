@@ -1,5 +1,7 @@
 """Other people's detectors: the map of each object is its query's, or the reason why there is none is said."""
 
+import re
+
 import pytest
 import torch
 
@@ -73,10 +75,13 @@ def test_pairs_of_query_and_class():
     torch.testing.assert_close(told, found.prediction.found.scores, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["deformable_detr", "rt_detr"])
-def test_attention_that_cannot_be_seen_is_said_not_guessed(family):
-    with pytest.raises(SaccadeError, match=r"cannot be looked into: no attention of its \d+ queries to the patches"):
-        look(public(family), noise(61, 43))
+def test_attention_that_cannot_be_seen_is_said_not_guessed():
+    message = r"cannot be looked into: no attention of its \d+ queries to the patches"
+    with pytest.raises(SaccadeError, match=message):
+        look(public("deformable_detr"), noise(61, 43))
+    found = look(public("rt_detr"), noise(61, 43))  # its encoder has maps
+    assert found.targets.layers[0].name == "model.encoder.aifi.0.layers.0.self_attn"
+    assert re.search(message, found.notes[-1])
 
 
 @pytest.mark.parametrize("family", ["table-transformer", "dab-detr"])

@@ -11,15 +11,9 @@ from transformers import (
     BeitImageProcessorPil,
     DINOv3ViTConfig,
     DINOv3ViTModel,
-    SegformerConfig,
-    SegformerImageProcessorPil,
-    SegformerModel,
     SiglipConfig,
     SiglipImageProcessorPil,
     SiglipModel,
-    SwinConfig,
-    SwinModel,
-    ViTImageProcessorPil,
 )
 
 from saccade.data import Picture
@@ -101,18 +95,6 @@ def test_a_model_without_a_head_has_no_classes(tmp_path):
     assert found.prefix == ["cls", "register 1", "register 2", "register 3"]
     assert (found.prediction, found.predictions, found.to_dict()["prediction"]) == (None, [], None)
     assert any("its own processor needs torchvision" in note for note in found.notes)
-
-
-def test_windows_and_pyramids_have_no_page(tmp_path):
-    swin, segformer = tmp_path / "swin", tmp_path / "segformer"
-    config = SwinConfig(image_size=32, patch_size=4, embed_dim=8, depths=[1], num_heads=[2], window_size=4)
-    save(swin, SwinModel(config), ViTImageProcessorPil(size={"height": 32, "width": 32}))
-    sizes = {"hidden_sizes": [8, 8], "depths": [1, 1], "sr_ratios": [2, 1], "num_attention_heads": [1, 2]}
-    more = {"num_encoder_blocks": 2, "patch_sizes": [7, 3], "strides": [4, 2], "mlp_ratios": [2, 2]}
-    save(segformer, SegformerModel(SegformerConfig(**sizes, **more)), SegformerImageProcessorPil(size=SIZE))
-    for folder in (swin, segformer):
-        with pytest.raises(SaccadeError, match="no page shows it, as none of its layers attends over the patches"):
-            seen(folder)
 
 
 def test_what_is_refused(tmp_path):

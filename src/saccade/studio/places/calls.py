@@ -175,8 +175,18 @@ def _tokens(codes: Int[Tensor, "w n"], grids: Grids) -> Tokens | None:
     decoded = grids.decode(codes)
     if decoded is None:
         return None
-    row, column, grid = decoded
-    return Tokens(grid, torch.where(codes < 0, codes, row * grid[1] + column).long())
+    row, column, (rows, columns) = decoded
+    (row, rows), (column, columns) = _every_second(row, rows), _every_second(column, columns)
+    return Tokens((rows, columns), torch.where(codes < 0, codes, row * columns + column).long())
+
+
+def _every_second(side: Int[Tensor, "w n"], count: int) -> tuple[Int[Tensor, "w n"], int]:
+    """Rows or columns of a coarser grid, where only every second, third ... of a finer one holds tokens (LeViT)."""
+    used = side[side >= 0].unique()
+    step = int(used.diff().min()) if len(used) > 1 else 1
+    if not torch.equal(used.long(), torch.arange(0, count, step)):
+        return side, count
+    return torch.where(side < 0, side, side // step), -(-count // step)
 
 
 def _doubt(placed: PlacedCall) -> str:

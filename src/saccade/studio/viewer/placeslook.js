@@ -1,6 +1,5 @@
 // What a page of layers on several grids is about: each layer's weights between the places of its own grid.
 import { inflate, mean } from './attend.js';
-import { percent } from './texts.js';
 
 const NONE = 65535; // the number of a weight of 0
 const PADDING = -2;
@@ -220,9 +219,10 @@ export class PlacesLook {
 
   /** What the layer is, in words. */
   inside(l, token, say) {
-    const { windows, targets, sources, joined } = this.infos[l];
-    const size = (grid) => (grid ? `${grid[0]} × ${grid[1]}` : say('noGrid'));
-    const facts = { targets: size(targets[1]), sources: size(sources[1]), windows, count: sources[0], joined: Math.max(...joined), share: percent(1 / sources[0]) };
-    return [say(windows > 1 ? 'inWindows' : 'inWhole', facts), ...(facts.joined > 1 ? [say('joinedPlaces', facts)] : [])].join(' ');
+    const { windows, targets, sources, joined, others } = this.infos[l];
+    const size = (grid) => grid?.join(' × ');
+    const facts = { targets: size(targets[1]), sources: size(sources[1]), windows, count: sources[0], joined: Math.max(...joined), others };
+    const kind = !targets[1] ? 'inTokens' : windows > 1 ? 'inWindows' : 'inWhole';
+    return [say(kind, facts), ...(facts.joined > 1 ? [say('joinedPlaces', facts)] : [])].join(' ');
   }
 }

@@ -3,7 +3,7 @@
 export const PLACES_TEXTS = {
   en: {
     is: 'What a vision model attends to in this image, layer by layer: click a place to see its attention.',
-    crossMode: 'Windows, pyramids and queries', selfMode: 'Patches attend to patches (self-attention)',
+    crossMode: 'Other layers: windows, pyramids, queries', selfMode: 'Patches attend to patches (self-attention)',
     crossWhat1: 'The layers of this model divide the image into grids of their own, fine ones first as a rule. In many of them a place attends only to places of its window, or to a coarser grid. How much it attends to each one is a weight; the weights of one place over all its sources sum to 100%.',
     crossWhat2: '① Click a place. ② shows what it attends to in the selected layer, on the grid of that layer: dark is a low weight, bright a high one. Where there is no colour is no source of it: what lies outside its window. ③ has one small map for each layer and head. Click one to enlarge it.',
     chooseObject: 'Select a place', others: 'Tokens without a position in the image', padding: 'on padding at the border of its window',
@@ -12,7 +12,8 @@ export const PLACES_TEXTS = {
     notTarget: 'In this layer it does not attend to anything: select another place, token or layer.',
     notSeen: 'In this layer no place attends to it as a single source.',
     inWindows: 'Grid of {targets} places, attending in {windows} windows of {count} sources each.',
-    inWhole: 'Targets: {targets} places. Sources: {sources} places of the whole image.', noGrid: 'tokens instead of',
+    inWhole: 'Targets: {targets} places. Sources: {sources} places of the whole image.',
+    inTokens: 'Targets: {others} tokens without a place. Sources: {sources} places of the whole image.',
     joinedPlaces: 'To keep the page small, up to {joined} × {joined} neighbouring places are joined: of targets the mean, of sources the sum.',
     rowHelp: 'The weights of the selected place or token over all its sources; they sum to 100%.',
     columnHelp: 'The weight of each place on the selected one. Each is from a row of its own, so they need not sum to 100%.',
@@ -25,7 +26,7 @@ export const PLACES_TEXTS = {
   },
   ko: {
     is: '비전 모델의 층마다 어텐션을 보여 줍니다. 위치를 클릭하면 그 위치의 어텐션이 나타납니다.',
-    crossMode: '윈도우, 피라미드, 쿼리', selfMode: '패치 → 패치 (셀프 어텐션)',
+    crossMode: '다른 층: 윈도우, 피라미드, 쿼리', selfMode: '패치 → 패치 (셀프 어텐션)',
     crossWhat1: '이 모델의 층은 저마다 다른 격자로 이미지를 나눕니다(대개 앞쪽 층이 더 촘촘합니다). 많은 층에서 한 위치는 자기 윈도우 안이나 더 성긴 격자에만 어텐션을 줍니다. 각 위치에 주는 양이 가중치이며, 한 위치의 가중치를 모든 소스에 걸쳐 더하면 100%입니다.',
     crossWhat2: '① 위치를 클릭하세요. ② 선택한 층에서 그 위치가 어텐션을 주는 곳이 그 층의 격자에 나타납니다. 어두우면 가중치가 낮고, 밝으면 높습니다. 색이 없는 곳은 윈도우 밖이어서 소스가 아닙니다. ③ 층과 헤드마다 작은 맵이 하나씩 있습니다. 클릭하면 크게 보입니다.',
     chooseObject: '위치 선택', others: '이미지 안에 위치가 없는 토큰', padding: '윈도우 가장자리의 패딩',
@@ -34,7 +35,8 @@ export const PLACES_TEXTS = {
     notTarget: '이 층에서는 어텐션을 주지 않습니다. 다른 위치, 토큰 또는 층을 선택하세요.',
     notSeen: '이 층에는 이것을 소스로 보는 위치가 없습니다.',
     inWindows: '{targets} 격자, 소스가 {count}개씩인 윈도우 {windows}개.',
-    inWhole: '타깃: {targets} 위치. 소스: 이미지 전체의 {sources} 위치.', noGrid: '위치가 없는 토큰,',
+    inWhole: '타깃: {targets} 위치. 소스: 이미지 전체의 {sources} 위치.',
+    inTokens: '타깃: 위치가 없는 토큰 {others}개. 소스: 이미지 전체의 {sources} 위치.',
     joinedPlaces: '페이지 크기를 줄이려고 이웃한 위치를 최대 {joined} × {joined}개씩 합쳤습니다. 타깃은 평균, 소스는 합입니다.',
     rowHelp: '선택한 위치나 토큰이 모든 소스에 주는 가중치입니다. 합은 100%입니다.',
     columnHelp: '각 위치가 선택한 위치에 주는 가중치입니다. 서로 다른 행의 값이므로 합이 100%가 아닐 수 있습니다.',

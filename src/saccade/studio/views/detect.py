@@ -25,10 +25,7 @@ class DetectView(ObjectsView, EncoderView):
     @classmethod
     def look(cls, task: Any, picture: Picture, options: LookOptions) -> View:
         if isinstance(task, PublicDetectTask):
-            try:
-                return PublicDetectView.look(task, picture, options)
-            except SaccadeError:  # queries without maps: its other layers may have some
-                return PlacesView.look(task, picture, options)
+            return _public(task, picture, options)
         return super().look(task, picture, options)
 
     @classmethod
@@ -51,3 +48,17 @@ class DetectView(ObjectsView, EncoderView):
         if task.tiled and max(height, width) > max(task.preprocess.size):
             targets.notes.append("objects are of one pass over the whole picture; predict finds them in tiles")
         return prediction, targets, targets.notes
+
+
+def _public(task: PublicDetectTask, picture: Picture, options: LookOptions) -> View:
+    """The view of a detector of another library: of its objects' queries, or of its other layers where the queries have
+    no maps over the patches."""
+    try:
+        return PublicDetectView.look(task, picture, options)
+    except SaccadeError as error:
+        try:
+            view = PlacesView.look(task, picture, options)
+        except SaccadeError:
+            raise error from None
+        view.notes.append(f"the objects' queries have no maps: {error}")
+        return view

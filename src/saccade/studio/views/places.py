@@ -16,6 +16,7 @@ from torch import Tensor
 from saccade.checkpoints.inputs import ModelInput, call_model, pixels_of, precision_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
+from saccade.data.files import escape
 from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
 from saccade.studio.places.calls import PlacedCall, placed_calls
@@ -100,7 +101,8 @@ class PlacesView(View):
 
     @property
     def text(self) -> str:
-        return "" if self.prediction is None or self.predictions else str(self.prediction)
+        known = "" if self.prediction is None or self.predictions else str(self.prediction)
+        return known.removeprefix(f"{escape(self.name)}: ")
 
     def print_summary(self, console: Console) -> None:
         if isinstance(self.prediction, Classification):
