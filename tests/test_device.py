@@ -4,6 +4,7 @@ import platform
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from saccade import device as device_module
 from saccade.device import Device, join, keep_freed_memory, leave, pick_device, supports_bf16
@@ -68,12 +69,21 @@ def test_alone_it_is_the_whole_world(monkeypatch):
 
 def test_it_takes_the_place_torchrun_gives(monkeypatch):
     started = []
-    monkeypatch.setattr(device_module.dist, "init_process_group", started.append)
+    shared = dist.HashStore()
+    monkeypatch.setattr(device_module.dist, "rendezvous", lambda url: iter([(shared, 3, 4)]))
+    monkeypatch.setattr(
+        device_module.dist, "init_process_group", lambda backend, **given: started.append((backend, given))
+    )
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "4")
     place = join("cpu", "bf16")
     assert (place.rank, place.world, place.main) == (3, 4, False)
-    assert started == ["gloo"]
+    (backend, given) = started.pop()
+    assert (backend, given["rank"], given["world_size"]) == ("gloo", 3, 4)
+    given["store"].set("address", "of a process that is lost")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    join("cpu", "bf16")
+    assert not started.pop()[1]["store"].check(["address"])
     assert str(place) == "cpu x 4 processes in bf16"
 
 

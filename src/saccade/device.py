@@ -84,9 +84,18 @@ def join(device: str = "auto", precision: str = "auto") -> Device:
     if place.type == "cpu":
         keep_freed_memory()
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        backend = "nccl" if place.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=_rendezvous_store(), rank=rank, world_size=world)
     bf16 = supports_bf16(place) if precision == "auto" else precision == "bf16"
     return Device(place, bf16, rank, world)
+
+
+def _rendezvous_store() -> dist.Store:
+    """Where processes exchange their addresses. After a restart torchrun (2.13) hands out the store of the processes
+    before, which holds the address of the lost one: a process that reads it waits for ever. So each start has keys of
+    its own."""
+    store, _, _ = next(dist.rendezvous("env://"))
+    return dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def keep_freed_memory() -> bool:

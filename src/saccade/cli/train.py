@@ -1,5 +1,6 @@
 """`saccade train TASK`, for each task of the registry."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ SPLITS = ("training", "validation")
 _PARAMETERS = """
 A run is saved every --save-every minutes and before every validation. Ctrl-C, SIGTERM and SIGHUP save it and end it
 with exit codes 130, 143 and 129; a second one ends it at once. SIGUSR1 saves it, and it goes on. After any of these, a
-crash or a power cut, --resume goes on.
+crash or a power cut, --resume goes on; torchrun --max-restarts 3 goes on by itself when a process is lost.
 
 Parameters
 ----------
@@ -79,6 +80,7 @@ def prepare_run(name: str, resume: bool, data: DataOptions, recipe: Recipe, conf
     if name in ("", ".", "..") or Path(name).name != name:
         raise UsageError(f"--name {name!r} is a path; expected a plain name, under which runs/ gets a folder")
     folder = Path("runs") / name
+    resume = resume or (restarted() and (folder / CONFIG).exists())
     if resume:
         config, recipe = resume_options(folder, config), resume_options(folder, recipe, "recipe")
         data = resume_options(folder, data, "source")
@@ -91,6 +93,11 @@ def prepare_run(name: str, resume: bool, data: DataOptions, recipe: Recipe, conf
     for path in (*data.sources, *filter(None, [data.val])):
         console.check_data(path)
     return Run(folder, resume, data, recipe, config)
+
+
+def restarted() -> bool:
+    """Whether torchrun started the processes again after one was lost (--max-restarts): the run goes on."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
 def run_training(task: TaskCommands, run: Run) -> None:

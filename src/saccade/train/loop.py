@@ -74,8 +74,10 @@ def train(
             scores = _Run(task, config, folder, device).go(resume, source, describe)
         except Interrupted:  # other processes may still compute: leaving them in order would wait for them
             raise
-        except BaseException:
+        except BaseException as error:
             leave(device)
+            if device.world > 1 and isinstance(error, RuntimeError) and "by peer" in str(error):  # of gloo
+                raise SaccadeError(f"another process of the run was lost; {what_is_kept(folder)}") from error
             raise
     leave(device)
     return scores
