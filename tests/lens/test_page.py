@@ -58,7 +58,8 @@ def test_the_page_about_views():
             assert len(calls) == 2
             whole = torch.stack([call.weights().mean(dim=1) for call in calls]).mean(dim=0)
             torch.testing.assert_close(names["among"], whole[:, found][..., found])
-    assert seen == 5
+    assert seen == 6
+    assert {each.shape for each in names["features"].values()} == {(101, 128)}
     assert [len(each) for each in names["trace"].seen["cls"].values()] == [3] * 4
     assert names["tokens"] == saccade.lens.TokenMap((2, 3), 1)
 
