@@ -65,6 +65,27 @@ class Browser:
         self._ask("POST", "/url", {"url": "about:blank"})  # a new fragment alone would not load the page anew
         self._ask("POST", "/url", {"url": path.absolute().as_uri() + fragment})
 
+    def visit(self, address: str) -> None:
+        self._ask("POST", "/url", {"url": address})
+
+    def enter(self, selector: str) -> None:
+        """Go on inside a frame, until `leave`."""
+        frame = self._ask("POST", "/element", {"using": "css selector", "value": selector})
+        self._ask("POST", "/frame", {"id": frame})
+
+    def leave(self) -> None:
+        self._ask("POST", "/frame", {"id": None})
+
+    def click(self, selector: str, x: float = 0.5, y: float = 0.5) -> None:
+        """A real click of the mouse on an element, at shares of its width and height."""
+        found = "const element = document.querySelector(args[0]); element.scrollIntoView({ block: 'center' });"
+        width, height = self.run(f"{found} return [element.offsetWidth, element.offsetHeight]", selector)
+        element = self._ask("POST", "/element", {"using": "css selector", "value": selector})
+        at = {"x": round((x - 0.5) * width), "y": round((y - 0.5) * height), "origin": element}
+        steps = [{"type": "pointerMove", "duration": 0, **at}, {"type": "pointerDown", "button": 0}]
+        mouse = {"type": "pointer", "id": "mouse", "actions": [*steps, {"type": "pointerUp", "button": 0}]}
+        self._ask("POST", "/actions", {"actions": [mouse]})
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run the body of an async function in the page and return what it returns."""
         body = (

@@ -65,11 +65,23 @@ def _entry(call: Call, share: int) -> tuple[dict[str, Any], bytes]:
         return entry, b""
     targets = torch.linspace(0, n - 1, rows).round().long().unique().tolist()
     try:
-        weights = call.rows(targets)[0].detach().float().cpu()
+        weights = _weights(call, targets)
     except SaccadeError as error:
         return {**entry, "note": str(error)}, b""
     weights = weights if heads == call.shape[1] else weights.mean(0, keepdim=True)
     return {**entry, "targets": targets, "heads": heads}, _packed(weights)
+
+
+@torch.no_grad()
+def _weights(call: Call, targets: list[int]) -> Float[Tensor, "h t m"]:
+    """Of some targets of the first picture, as a call of these alone: for other rows nothing is computed."""
+    q, k, mask = call.q, call.k, call.mask
+    mask = None if mask is None else mask.expand(call.shape)[:1, :, targets]
+    if call.causal:
+        past = torch.arange(call.shape[3], device=q.device) <= torch.tensor(targets, device=q.device)[:, None]
+        bias = torch.zeros(past.shape, device=q.device).masked_fill(~past, -torch.inf)
+        mask = past if mask is None else past & mask if mask.dtype == torch.bool else mask + bias
+    return Call(call.name, "cross", q[:1, :, targets], k[:1], mask=mask, scale=call.scale).weights()[0].float().cpu()
 
 
 def _packed(weights: Float[Tensor, "h t m"]) -> bytes:
