@@ -85,15 +85,17 @@ class ResultWriter:
             shutil.copyfileobj(self._text, sys.stdout)
         else:
             if self._pictures:
-                console.stdout().print(self._described(self.commands.table(self._pictures)))
+                self._print_table(self.commands.table(self._pictures))
             if self._videos:
                 console.stdout().print(self._video_table())
 
-    def _described(self, table: Table) -> Table:
-        above, below = map(printable, self.about)
-        table.title, table.title_justify, table.title_style = above or None, "left", "dim"
-        table.caption, table.caption_justify = below or None, "left"
-        return table
+    def _print_table(self, table: Table) -> None:
+        stdout, (above, below) = console.stdout(), self.about
+        if above:
+            console.line(stdout, (above, "dim"))
+        stdout.print(table)
+        if below:
+            console.line(stdout, (below, "dim"))
 
     def _save(self, out: Path) -> None:
         from saccade.data import output
