@@ -80,7 +80,7 @@ def _table(rows: list[Opened]) -> list[str]:
     for row in (row for row in rows if row.status != "not run"):
         grid = " x ".join(map(str, row.grid))
         calls = f"{row.calls} of {row.seen}" if row.way else ""
-        note = "; ".join(row.wrong[:2]) or (row.why if row.status == "refused" else "")
+        note = "; ".join(row.wrong[:2]) or (row.why.rpartition("in Python: ")[2] if row.status == "refused" else "")
         cells = [
             row.family.removeprefix(f"{row.group}."),
             row.status,

@@ -77,7 +77,8 @@ def open_family(case: Case) -> Opened:
                 view, inputs = opens(subject, case, Path(folder))
                 view.save(Path(folder) / "page.html")
             except SaccadeError as error:
-                opened.why = opened.why or str(error)
+                reason = str(error).replace(folder, "the folder")
+                opened.why += f"; in Python: {reason}" if opened.why else reason
                 continue
             except Exception as error:  # a fault of ours: a user would see a traceback
                 opened.wrong.append(f"{way}: {describe_error(error)}")
