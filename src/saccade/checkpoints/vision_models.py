@@ -3,14 +3,15 @@
 Weights are loaded from safetensors only, and no code of a checkpoint is executed.
 """
 
+import inspect
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from saccade.checkpoints.files import Source
 from saccade.checkpoints.public import (
@@ -31,6 +32,7 @@ PLAIN = {  # settings of a processor that resizes, crops, rescales and normalize
     "do_center_crop", "default_to_square", "data_format", "input_data_format", "return_tensors", "device",
     "disable_grouping", "do_pad", "pad_size", "image_seq_length",
 }  # fmt: skip
+TEXTS = {"input_ids", "decoder_input_ids", "text_inputs"}
 NATIVE = ("vit", "deit", "dinov2", "dinov2_with_registers", "clip", "clip_vision_model")
 
 
@@ -60,32 +62,91 @@ def load_vision_model(source: Source) -> VisionModel:
     refuse_quantised(source)
     raw, notes = source.config(), list[str]()
     with quiet_transformers(source.name) as library:
-        network, config = _network(library, raw, source.name)
-        processor = _processor(library, raw["model_type"], source, notes)
-        model = load_network(library, network, config, source.weights, source.name, notes)
+        processor = _processor(library, str(raw.get("model_type")), source, notes)
+        network, model = _loaded(library, source, notes)
     classes = class_names(model.config, notes) if hasattr(model, "classifier") or "Classification" in network else []
     return VisionModel(model, classes, processor, raw["model_type"], source.name, notes)
 
 
-def _network(library: Any, raw: Mapping[str, Any], where: str) -> tuple[str, Any]:
-    """The name of the class, and its config."""
+class PictureTower(nn.Module):
+    """The part of a model that reads pictures, as a model: `forward` is one of its methods."""
+
+    def __init__(self, model: nn.Module, forward: Callable[..., Any]):
+        super().__init__()
+        self.model, self.config = model, getattr(model, "config", None)
+        self.forward = forward
+
+
+def _loaded(library: Any, source: Source, notes: list[str]) -> tuple[str, Any]:
+    """The name of the class, and the model: a class that takes a picture alone, the picture tower of a model of
+    pictures and texts as a class of its own, or else the method or the encoder of the whole that reads pictures."""
+    raw, where = source.config(), source.name
+    names = _named(library, raw)
+    for each in names:
+        tower = f"{re.sub(r'(ForImageClassification|Model)$', '', each)}VisionModel"
+        for name in (each, tower):
+            if not _takes_a_picture_alone(getattr(library, name, None)):
+                continue
+            part = raw["vision_config"] if name == tower and "vision_config" in raw else raw
+            config, found = network_config(library, name, part, where), list[str]()
+            try:
+                model = load_network(library, name, config, source.weights, where, found)
+            except CheckpointError:
+                if name == each:
+                    raise
+                continue  # its weights have other names
+            notes += found
+            return name, model
+    for each in names:
+        if (model := _whole(library, each, source, notes)) is not None:
+            return each, model
+    raise CheckpointError(
+        f"{where}: its config.json says model_type {raw.get('model_type')!r}, architectures {raw.get('architectures')}:"
+        " transformers has no such class that takes a picture alone. With --text, look reads models that match text "
+        "with pictures; saccade.watch sees inside any module (docs/lens.md)"
+    )
+
+
+def _named(library: Any, raw: Mapping[str, Any]) -> list[str]:
+    """The classes of transformers that config.json names, of a family that it knows."""
     given = raw.get("architectures")
     named = [str(each) for each in given] if isinstance(given, list) else []
     named = named if raw.get("model_type") in _families() else []
-    known = [each for each in named if re.fullmatch(r"[A-Za-z0-9]+", each) and hasattr(library, each)]
-    for each in known:
-        tower = f"{re.sub(r'(ForImageClassification|Model)$', '', each)}VisionModel"
-        for name in (each, tower):
-            if getattr(getattr(library, name, None), "main_input_name", None) != "pixel_values":
-                continue
-            if name == tower and "vision_config" in raw:
-                return name, network_config(library, name, raw["vision_config"], where)
-            return name, network_config(library, name, raw, where)
-    raise CheckpointError(
-        f"{where}: its config.json says model_type {raw.get('model_type')!r}, architectures {named}: transformers has "
-        "no such class that takes a picture alone. With --text, look reads models that match text with pictures; "
-        "saccade.watch sees inside any module (docs/lens.md)"
-    )
+    return [each for each in named if re.fullmatch(r"[A-Za-z0-9]+", each) and hasattr(library, each)]
+
+
+def _takes_a_picture_alone(network: Any) -> bool:
+    if getattr(network, "main_input_name", None) != "pixel_values":
+        return False
+    return not set(inspect.signature(network.forward).parameters) & TEXTS
+
+
+def _whole(library: Any, name: str, source: Source, notes: list[str]) -> PictureTower | None:
+    """The whole model, and how it reads pictures: `get_image_features`, or the encoder of a model that writes by a
+    decoder of its own; None for others."""
+    network = getattr(library, name)
+    writes = "decoder_input_ids" in inspect.signature(network.forward).parameters
+    if not (writes or _reads_pictures(library, network)):
+        return None
+    config = network_config(library, name, source.config(), source.name)
+    if not writes and _has_decoder(config):
+        return None  # a large language model is not loaded for its picture tower
+    model = load_network(library, name, config, source.weights, source.name, notes)
+    for part in (model, model.base_model):
+        if callable(getattr(part, "get_image_features", None)):
+            return PictureTower(model, part.get_image_features)
+    encoder = model.get_encoder()
+    return encoder if getattr(encoder, "main_input_name", None) == "pixel_values" else None
+
+
+def _reads_pictures(library: Any, network: Any) -> bool:
+    base = re.sub(r"For\w+$", "Model", network.__name__)
+    return any(hasattr(each, "get_image_features") for each in (network, getattr(library, base, None)))
+
+
+def _has_decoder(config: Any) -> bool:
+    text = getattr(config, "text_config", None)
+    return bool(getattr(text, "use_cache", False)) and not getattr(text, "is_encoder_decoder", False)
 
 
 def _families() -> Collection[str]:

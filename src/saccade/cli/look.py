@@ -33,6 +33,7 @@ def look(
     text: Annotated[list[str] | None, Parameter(negative=())] = None,
     ask: str | None = None,
     classes: Annotated[list[str] | None, Parameter(name="--class", negative=())] = None,
+    module: str = "",
     device: DeviceName = "auto",
     open_page: Annotated[bool, Parameter(name="--open", negative=())] = False,
     as_json: Json = False,
@@ -52,6 +53,8 @@ def look(
         saccade look photo.jpg --model hf:google/vit-base-patch16-224 --open
 
         saccade look photo.jpg --model hf:facebook/dinov3-vits16-pretrain-lvd1689m
+
+        saccade look photo.jpg --model hf:microsoft/swin-tiny-patch4-window7-224 --module "*layers.2.*"
 
         saccade look photo.jpg --model hf:openai/clip-vit-base-patch32 --text "a red ball on a table"
 
@@ -75,8 +78,8 @@ def look(
         pictures are given to the model together.
     model
         The name of a bundled model, hf:OWNER/NAME, timm:NAME, a folder (a run's too), or a safetensors file. Models of
-        transformers that no reader here is for are read in their own class, if their layers attend over the whole
-        picture (DINOv3, BEiT, SigLIP, I-JEPA and others).
+        transformers that no reader here is for are read in their own class (DINOv3, BEiT, SigLIP, Swin, SegFormer,
+        Hiera, SAM and others): layers in windows, pyramids and queries are shown on their own grids.
     out
         Where the page goes.
     size
@@ -95,6 +98,9 @@ def look(
     classes
         Of a classifier, a class by its name: see which patches speak for it, besides those that are most likely. May
         be given several times.
+    module
+        A pattern of names of modules, such as "*layers.2.*": the page shows these layers alone. Of models read in their
+        own class.
     device
         Where to compute, in fp32: the page shows numbers.
     open_page
@@ -111,9 +117,9 @@ def look(
     pictures = [path for path in (picture, *others) if path is not None]
     for path in pictures:
         check_file(path)
-    if ask is not None and (texts or classes or size is not None or threshold is not None):
+    if ask is not None and (texts or classes or module or size is not None or threshold is not None):
         raise SaccadeError(
-            "--text, --class, --size and --threshold are for models that do not write: leave them out, or --ask"
+            "--text, --class, --module, --size and --threshold are for models that do not write: leave them out, or --ask"
         )
     if ask is None and len(others) > 1:
         raise SaccadeError(f"{len(pictures)} pictures: two are compared; more are for a model that writes, with --ask")
@@ -139,7 +145,7 @@ def look(
             found: View = ask_about(model, _all(pictures, stdout), ask, place)
         else:
             second = read_image(others[0]) if others else None
-            options = LookOptions(size=size, threshold=threshold, texts=texts, classes=classes or [], other=second)
+            options = LookOptions(size, threshold, texts=texts, classes=classes or [], other=second, module=module)
             found = (
                 look_at_film(model, picture, options, place)
                 if picture is not None and is_video(picture)

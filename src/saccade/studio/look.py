@@ -16,7 +16,10 @@ from saccade.studio.views.answer import AnswerView
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 from saccade.tasks.classify.films import FilmClassifyTask
+from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.loading import load_answering, load_matching
+from saccade.tasks.segment.public import PublicSegmentTask
+from saccade.tasks.vision import PublicVisionTask
 
 _DEFAULTS = LookOptions()
 ASKED_FRAMES = 4  # of a video that a model is asked about
@@ -28,6 +31,8 @@ def look(task: Any, picture: Picture, options: LookOptions = _DEFAULTS) -> View:
 
     Raises SaccadeError for a model whose attention cannot be shown, and for options that do not apply to it.
     """
+    if options.module and not isinstance(task, PublicVisionTask | PublicSegmentTask | PublicDetectTask):
+        raise SaccadeError(f"--module is not for {task.name}, whose page shows every layer")
     view = view_of(task).look(task, picture, options)
     if options.other is not None and view.extras.other is None:
         raise SaccadeError(f"{task.name}: two pictures are compared by features of patches, which are not known here")
