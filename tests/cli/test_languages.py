@@ -83,3 +83,14 @@ def test_other_languages_are_refused(saccade, red, language):
     completed = saccade("look", red, "--lang", language)
     assert completed.code == 2
     assert "en or ko" in completed.line
+
+
+def test_doctor(saccade, red, tmp_path):
+    for name in ("set/a/1.png", "set/b/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes((tmp_path / red).read_bytes())
+    (tmp_path / "set" / "b" / "3.jpg").write_text("no picture")
+    told = saccade("doctor", "set", "--lang", "ko")
+    assert told.code == 1
+    for part in ("오류", "디코딩할 수 없는 이미지: 바꾸거나 제거하세요", "두 클래스에 있는 같은 이미지", "경고"):
+        assert part in told.out
