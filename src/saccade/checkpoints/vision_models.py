@@ -64,7 +64,8 @@ def load_vision_model(source: Source) -> VisionModel:
     with quiet_transformers(source.name) as library:
         processor = _processor(library, str(raw.get("model_type")), source, notes)
         network, model = _loaded(library, source, notes)
-    classes = class_names(model.config, notes) if hasattr(model, "classifier") or "Classification" in network else []
+    named = getattr(model.config, "id2label", None) and (hasattr(model, "classifier") or "Classification" in network)
+    classes = class_names(model.config, notes) if named else []
     return VisionModel(model, classes, processor, raw["model_type"], source.name, notes)
 
 

@@ -106,7 +106,8 @@ def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
         return "its queries or keys are not all finite"
     targets, sources = _both(call, follower)
     if not bool((sources >= 0).any()):
-        return "its sources are no places of the picture" if bool((targets >= 0).any()) else "it attends outside it"
+        lies = bool((targets >= 0).any())
+        return "its sources are no places of the picture" if lies else "none of its tokens is a place of the picture"
     heads = call.shape[1] // sources.shape[1]
     sources = sources.repeat_interleave(heads, dim=1)
     windows = _windows(targets, sources)

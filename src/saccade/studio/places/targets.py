@@ -6,6 +6,7 @@ from typing import Any
 
 from saccade.studio.places.calls import Grid
 from saccade.studio.places.packing import PlacedLayer
+from saccade.studio.progress import track
 from saccade.studio.targets import Targets
 
 BYTES = 1.9  # of a weight on a page, about
@@ -55,7 +56,7 @@ class Places(Targets):
         return replace(self, layers=layers, notes=[*self.notes, *notes])
 
     def content(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        packed = [layer.packed() for layer in self.layers]
+        packed = [layer.packed() for layer in track(self.layers, "packing weights")]
         return {
             "kind": self.kind,
             "names": self.names,

@@ -23,6 +23,7 @@ from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import PlacedLayer
 from saccade.studio.places.targets import Places, finest
+from saccade.studio.progress import step
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
@@ -53,6 +54,7 @@ class PlacesView(View):
         pixels = pixels_of(inputs)
         if len(pixels) != 1:
             raise SaccadeError(f"{task.name} sees {picture.name} in {len(pixels)} parts: no page shows these together")
+        step("running the model, following its operations")
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
         with follower, watch(task.model) as trace:
