@@ -65,7 +65,7 @@ def test_patches_without_memory_are_refused(monkeypatch):
     task = tiny.task()
     needed = effort.memory_needed(task, 10001)
     monkeypatch.setattr(effort, "free_memory", lambda: needed - 1)
-    with pytest.raises(SaccadeError, match=r"100 x 100 patches take about 0\.3 GB of .* use --size \d+ or less"):
+    with pytest.raises(SaccadeError, match=r"100 x 100 patches take about 0\.4 GB of .* use --size \d+ or less"):
         check_effort(task, (100, 100))
     monkeypatch.setattr(effort, "free_memory", lambda: needed)
     check_effort(task, (100, 100))

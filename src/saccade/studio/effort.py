@@ -15,7 +15,7 @@ FREE = 2048  # tokens that are looked at without an estimate: seconds
 _SAMPLE = 32  # side in patches of the picture with which a forward pass is timed
 # Of a look with its page, measured beside one forward pass: entropy, distance, rollout, sums of rows take most of it.
 _PASSES, _CLASS_PASSES = 10, 3  # forward passes that it takes as long as, and those of the map of a class
-_COPIES, _CLASS_COPIES = 16, 14  # numbers kept for each number of a layer's tokens, and those of a backward pass
+_COPIES = 40  # numbers kept for each number of the tokens of all layers, packed on the page at most
 _BASE = 300e6  # bytes, of tiles and pages
 
 
@@ -46,8 +46,7 @@ def check_memory(task: Task, grid: tuple[int, int], tokens: int) -> None:
 def memory_needed(task: Task, tokens: int) -> float:
     """Bytes that a look at so many tokens takes at most."""
     config = task.vit.config
-    copies = _COPIES + _CLASS_COPIES * _has_class_maps(task, tokens)
-    return _BASE + copies * 4 * config.depth * config.block.width * tokens
+    return _BASE + _COPIES * 4 * config.depth * config.block.width * tokens
 
 
 def _has_class_maps(task: Task, tokens: int) -> bool:
