@@ -148,3 +148,15 @@ def test_frames_that_all_attend_to_one_are_cross_attention():
     with watch(model) as trace:
         model(torch.randn(1, 7, 6).expand(3, -1, -1))  # the same picture three times attends to itself
     assert [call.kind for call in trace] == ["self", "self"]
+
+
+def test_a_note_is_the_same_before_and_after_the_kind_is_read():
+    model = nn.Sequential(CrossFrame())
+    with watch(model) as trace:
+        model(torch.randn(3, 7, 6))
+    note = trace[0].note
+    assert "cross-frame attention" in note
+    trace[0].add_note("another")
+    trace[0].add_note("another")
+    assert trace[0].kind == "cross"
+    assert trace[0].note == f"another; {note}"

@@ -154,13 +154,14 @@ def test_indices_out_of_range_are_refused():
 
 
 class Largest(TorchDispatchMode):
-    """The largest number of elements of any tensor made while active."""
+    """The largest number of elements in memory of any tensor made while active."""
 
     elements = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        sizes = [t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+        made = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+        sizes = [min(t.numel(), t.untyped_storage().nbytes() // t.element_size()) for t in made]
         self.elements = max(self.elements, *sizes, 0)
         return out
 

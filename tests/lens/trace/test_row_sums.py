@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from saccade.lens import Call, watch
+from saccade.lens.trace import row_sums
 from saccade.lens.trace.row_sums import fused_weighted_sum
 from saccade.lens.trace.views import WeightedSum
 
@@ -62,3 +63,16 @@ def test_it_is_not_attention_of_the_model():
     assert len(trace) == 0
     assert not trace.missed
     torch.testing.assert_close(received, Call("a", "self", x[None], x[None]).weights().mean(dim=2))
+
+
+@pytest.mark.parametrize(("heads", "n", "m"), [(6, 13, 11), (3, 257, 131), (2, 1, 7)])
+def test_tiles_against_the_map(heads, n, m, monkeypatch):
+    monkeypatch.setattr(row_sums, "ROWS", 64)
+    monkeypatch.setattr(row_sums, "NUMBERS", 64 * m * 2)  # two heads at a time
+    g = torch.Generator().manual_seed(3)
+    q, k = (torch.randn(2, h, t, 5, generator=g) for h, t in ((heads, n), (1, m)))
+    share = torch.rand(2, n, generator=g)
+    scores = q.double() @ k.double().mT / 5**0.5
+    expected = torch.einsum("bn,bhnm->bhm", share.double(), scores.softmax(dim=-1))
+    got = row_sums.tiled_weighted_sum(q, k, scores.logsumexp(-1).float(), share, 5**-0.5)
+    torch.testing.assert_close(got.double(), expected, atol=1e-6, rtol=2e-5)

@@ -89,10 +89,14 @@ def test_bfloat16_model_and_inference_mode():
     torch.testing.assert_close(got, attention(x).float(), atol=1e-2, rtol=1e-2)
 
 
-def test_the_kernels_own_lse_is_kept():
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_the_kernels_own_lse_is_kept(context):
     model = Stack(a=Attend(), b=ours())
-    with torch.no_grad(), watch(model) as trace:
-        model(torch.randn(2, 7, 14))
+    x = torch.randn(2, 7, 14)
+    with context():
+        plain = model(x)
+        with watch(model) as trace:
+            assert torch.equal(model(x), plain)
     for call in trace:
         assert call._lse is not None  # not yet asked for, so it came from the kernel
         s = call.q @ call.k.transpose(-1, -2) * call.scale

@@ -52,6 +52,9 @@ KERNELS: dict[Any, Callable[..., KernelCall]] = {
 }
 
 
+COMPOSITE = aten.scaled_dot_product_attention.default  # what chooses one of them
+
+
 class KernelRecorder(TorchDispatchMode):
     """While active, calls `on_kernel` for every fused attention kernel, and `on_other` for every other operation with
     its arguments and its result."""
@@ -64,6 +67,9 @@ class KernelRecorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if func is COMPOSITE and not args[0].is_nested:  # inference mode dispatches it whole
+            with self:
+                return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
         if func in KERNELS:
             call = KERNELS[func](*args, **kwargs)

@@ -322,7 +322,12 @@ def begins(func: Callable, args: tuple, kwargs: dict) -> bool:
 
 def _first(given: Sequence[Tensor], table: TensorMap) -> Tensor | None:
     """The first tensor of which a table knows anything."""
-    return next((t for t in given if t in table), None) if table.entries else None
+    entries = table.entries
+    if entries:
+        for t in given:
+            if id(t) in entries:
+                return t
+    return None
 
 
 def not_followed(func: Callable, error: Exception) -> str:

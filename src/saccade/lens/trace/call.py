@@ -21,12 +21,12 @@ from saccade.lens.notes import joined
 from saccade.lens.shared_setting import full_precision
 from saccade.lens.trace.blocks import Block, block_of
 from saccade.lens.trace.gradients import Gradient
-from saccade.lens.trace.row_sums import fused_weighted_sum
+from saccade.lens.trace.row_sums import fused_weighted_sum, tiled_weighted_sum
 from saccade.lens.trace.saved_tensor import SavedTensor, save_tensors
 from saccade.lens.trace.views import Distance, Entropy, View, WeightedSum
 
 TILE = 128  # target rows at most in a tile
-TILE_NUMBERS = 2**22  # and about this many weights, over all pictures and heads: 16 MB
+TILE_NUMBERS = 2**20  # and about this many weights, over all pictures and heads: 4 MB, which caches hold
 
 # Beyond this size a log-sum-exp is too coarse in fp32: a row whose every source is masked by a huge negative number
 # loses the log of its sum altogether. Such calls keep the largest score and the log of the rest apart.
@@ -241,7 +241,8 @@ class Call:
     def weighted_sum(self, share: Float[Tensor, "b n"]) -> Float[Tensor, "b h m"]:
         """The sum of all targets' rows, so much of each: shareᵀ times the map of each head. share: 0 or more.
 
-        Without a mask a fused kernel sums them up, else a walk does, over the targets that have a share.
+        Without a mask it is taken head by head in one pass over tiles, or by a fused kernel on other devices than the
+        CPU; else by a walk, over the targets that have a share.
         """
         targets = (share != 0).any(dim=0).nonzero()[:, 0]
         peak, rest = self._normalizer()
@@ -253,9 +254,8 @@ class Call:
             and bool((share > 0).any(dim=1).all())
         )
         if plain and len(targets) == self.shape[2]:
-            found = fused_weighted_sum(
-                self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale
-            )
+            given = self.q.to(self._dtype), self.k.to(self._dtype), peak, share.to(self._dtype), self.scale
+            found = tiled_weighted_sum(*given) if self.q.is_cpu else fused_weighted_sum(*given)
             if found is not None:
                 return found
         mixed = WeightedSum(share)

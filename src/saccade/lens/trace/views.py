@@ -15,8 +15,8 @@ class View(Protocol):
     """Something that a walk over a map adds up."""
 
     def add(self, targets: Int[Tensor, "t"], weights: Float[Tensor, "b h t m"], logs: Float[Tensor, "b h t m"]) -> None:
-        """Take in the weights of some targets and their natural logs, -inf where a weight is 0. Neither is kept: the
-        next tile overwrites them."""
+        """Take in the weights of some targets and their natural logs, -inf or the lowest number where a weight is 0.
+        Neither is kept: the next tile overwrites them."""
 
 
 class WeightedSum:
@@ -43,7 +43,8 @@ class Entropy:
 
     def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
         # The logs are there already: taking them anew would cost as much as the products q·k.
-        logs = logs.clamp_min(torch.finfo(logs.dtype).min)  # 0 * -inf is not a number
+        lowest = torch.finfo(logs.dtype).min  # 0 * -inf is not a number
+        logs = logs.clamp_min(lowest) if logs.requires_grad else logs.clamp_min_(lowest)
         self._rows.append((weights * logs).sum(dim=-1).neg_().clamp_min_(0.0))
 
     def value(self) -> Float[Tensor, "b h n"]:
@@ -57,6 +58,7 @@ class Distance:
 
     def __init__(self, grid: Sequence[int], first: int) -> None:
         self.grid, self.first = grid, first
+        self._table: Tensor | None = None
         self._total: Tensor | float = 0.0
         self._count: Tensor | float = 0.0
 
@@ -96,6 +98,8 @@ class Distance:
     def _steps(self, targets: Tensor, dtype: torch.dtype) -> Float[Tensor, "t m"]:
         """From each target to every patch."""
         rows, columns = self.grid
-        spots = torch.arange(rows * columns, device=targets.device)
-        places = torch.stack([spots // columns, spots % columns], dim=-1).to(dtype)
-        return torch.cdist(places[targets - self.first], places, compute_mode="donot_use_mm_for_euclid_dist")
+        if self._table is None:  # distances by offset, of which every target's own are a window
+            y, x = (torch.arange(1 - size, size, dtype=dtype, device=targets.device) for size in self.grid)
+            self._table = torch.hypot(y[:, None], x).unfold(0, rows, 1).unfold(1, columns, 1)
+        y, x = (targets - self.first) // columns, (targets - self.first) % columns
+        return self._table[rows - 1 - y, columns - 1 - x].flatten(1)
