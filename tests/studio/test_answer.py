@@ -9,6 +9,7 @@ import torch
 
 pytest.importorskip("transformers")
 
+import saccade
 from saccade.cli.main import main
 from saccade.data import Picture
 from saccade.errors import SaccadeError
@@ -82,6 +83,12 @@ def test_a_model_that_writes_wants_a_question(folder):
     with pytest.raises(SaccadeError, match="--size"):
         look(task, shown, LookOptions(size=64, question="red?"))
     assert ask_about(str(folder), [shown], "red?", "cpu").prediction.question == "red?"
+    both = saccade.look(task, [shown, picture("qwen2_vl", 1)], ask="red?")
+    assert len(both.prediction.pictures) == 2
+    with pytest.raises(SaccadeError, match="writes no answers"):
+        saccade.look(torch.nn.Linear(1, 1), shown, ask="red?")
+    with pytest.raises(SaccadeError, match="2 pictures"):
+        saccade.look(task, [shown, shown])
 
 
 def test_the_command_asks(folder, tmp_path, capsys):

@@ -17,18 +17,19 @@ from saccade.data import Picture
 from saccade.data.files import is_video
 from saccade.data.images import Source, read_image
 from saccade.errors import SaccadeError, UsageError
+from saccade.studio.look import ask_about, look_at, look_at_film
 from saccade.studio.look import look as look_with_task
-from saccade.studio.look import look_at, look_at_film
 from saccade.studio.views import LookOptions, View
 from saccade.tasks.vision import PublicVisionTask
 
 
 def look(
     model: str | os.PathLike[str] | nn.Module | Any,
-    picture: Source,
+    picture: Source | list[Source],
     *,
     preprocess: Callable[[Image.Image], ModelInput] | None = None,
     labels: Sequence[str] = (),
+    ask: str | None = None,
     texts: Sequence[str] = (),
     size: int | None = None,
     threshold: float | None = None,
@@ -44,9 +45,11 @@ def look(
             is run in evaluation mode, and neither changed nor moved.
         picture: path, encoded bytes, Pillow image, array (y x 3), or tensor. For a module without `preprocess`, a
             tensor (3 y x) or (1 3 y x) is its input as it is; otherwise one (3 y x) in 0..1 is a picture like others.
+            With `ask`, a list of pictures is given to the model together.
         preprocess: of a module: from a PIL image to its input, a tensor (3 y x) or (1 3 y x), or a dict of inputs by
             name. Default: none for tensors, and timm's own for models of timm.
         labels: names of a module's classes, for an output of logits (or probabilities) of that many classes.
+        ask: a question, for a model of transformers that writes about pictures, by name, path or as a task.
         texts: of models that match text with pictures, what the picture may show.
         size: side in pixels at which a model sees the picture, instead of its own; not for modules.
         threshold: least score of an object of a detector, 0 to 1.
@@ -63,6 +66,11 @@ def look(
         SaccadeError: the model's attention cannot be shown, with the reason (the tokens' places cannot be told, for
             one); options that do not apply to it; a picture or model that cannot be read.
     """
+    if ask is not None:
+        many = picture if isinstance(picture, list) else [picture]
+        return ask_about(model, [read_image(one) for one in many], ask, "cpu")
+    if isinstance(picture, list):
+        raise UsageError(f"{len(picture)} pictures: several are for a model that writes, with ask=; two with other=")
     second = None if other is None else read_image(other)
     options = LookOptions(size, threshold, top, tuple(texts), tuple(classes), second, module=module)
     if isinstance(model, nn.Module):

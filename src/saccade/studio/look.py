@@ -1,5 +1,6 @@
 """Look at an image or a video through a model: the prediction, and what the model attends to."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from saccade.data import Picture
 from saccade.data.clips import read_clip
 from saccade.data.files import escape
 from saccade.data.films.store import is_animated
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, UsageError
 from saccade.studio.views import LookOptions, View, view_of
 from saccade.studio.views.answer import AnswerView
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
+from saccade.tasks.ask.task import PublicAskTask
 from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.loading import load_answering, load_matching
@@ -60,11 +62,14 @@ def look_at_film(model: str, path: Path, options: LookOptions, device: torch.dev
 
 
 @torch.no_grad()
-def ask_about(model: str, pictures: Sequence[Picture], question: str, device: torch.device | str) -> AnswerView:
-    """Load a model that writes, by name, and ask it about one or more images together.
+def ask_about(model: Any, pictures: Sequence[Picture], question: str, device: torch.device | str) -> AnswerView:
+    """Ask a model that writes about one or more images together. model: its name or path, which is loaded, or a task of
+    `load_answering`.
 
-    Raises SaccadeError as `load_answering` and `PublicAskTask.ask` do."""
-    task = load_answering(model)
+    Raises SaccadeError as `load_answering` and `PublicAskTask.ask` do, and UsageError for another kind of model."""
+    task = load_answering(os.fspath(model)) if isinstance(model, str | os.PathLike) else model
+    if not isinstance(task, PublicAskTask):
+        raise UsageError(f"a {type(task).__name__} writes no answers: give the name or path of a model that does")
     task.model.to(device)
     return AnswerView.ask(task, pictures, question)
 

@@ -72,7 +72,7 @@ def load(
     except CheckpointError as error:
         if is_vision_model(source):
             task = PublicVisionTask(_vision_model(source))
-            task.notes += [READS_TEXT] if is_text_image_model(source) else []
+            task.notes += [READS_TEXT] if is_text_image_model(source) else [ASK] if writes(source) else []
             return task
         if is_timm_model(source):
             return PublicVisionTask(load_timm_model(source))
