@@ -16,7 +16,8 @@ export function showFacts(viewer) {
   get('is').textContent = say('is');
   const more = page.features || page.classes ? say('whatExtra') : '';
   get('what3').textContent = [special && say(special, { name: name(look.speaker) }), looks.self && more].filter(Boolean).join(' ');
-  get('predictions').replaceChildren(...predictions(viewer));
+  const { before, after } = page.seen ? inputParts(page.seen) : { before: [], after: [] };
+  get('predictions').replaceChildren(...before, ...predictions(viewer), ...after);
   get('exact').replaceChildren(...exactness(page, look, say).map((text) => h('p', {}, text)));
 }
 
@@ -40,8 +41,7 @@ function predictions({ page, Scene, say, scene }) {
   if (page.targets) return Scene ? Scene.summary({ page, say, scene }) : [];
   if (page.text) return [h('p', {}, page.text)];
   if (!page.predictions.length) return [say('noPredictions')];
-  const { before, after } = page.seen ? inputParts(page.seen) : { before: [], after: [] };
-  return [...before, ...predictionBars(page), ...after];
+  return predictionBars(page);
 }
 
 /** How exact packed weights are, for texts. */

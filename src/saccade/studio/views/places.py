@@ -19,6 +19,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
+from saccade.studio.input_summary import public_input_summary
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import PlacedLayer
@@ -65,18 +66,22 @@ class PlacesView(View):
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
         targets = places(placed, Trace([], trace.missed), task)
+        shown, size = seen_picture(prepare, picture.image, pixels), (pixels.shape[-2], pixels.shape[-1])
+        prediction = _prediction(task, picture, out, options)
+        known = prediction if isinstance(prediction, Classification) else None
         return cls(
             task=task,
             name=picture.name,
-            picture=seen_picture(prepare, picture.image, pixels),
-            pixels=(pixels.shape[-2], pixels.shape[-1]),
+            picture=shown,
+            pixels=size,
             grid=finest(targets.layers),
-            prediction=_prediction(task, picture, out, options),
+            prediction=prediction,
             trace=trace,
             targets=targets,
             summary=None,
             notes=[*picture.notes, *task.notes, *left_notes(left)],
             seconds=seconds,
+            seen=public_input_summary(task, picture.image, shown, size, known),
         )
 
     def facts(self) -> dict[str, str]:
@@ -107,10 +112,14 @@ class PlacesView(View):
         return known.removeprefix(f"{escape(self.name)}: ")
 
     def print_summary(self, console: Console) -> None:
+        if self.seen is not None:
+            self.seen.print_before(console)
         if isinstance(self.prediction, Classification):
             console.print(bars(self.prediction.labels, self.prediction.probabilities))
         elif self.prediction is not None:
             console.print(str(self.prediction), markup=False, highlight=False)
+        if self.seen is not None:
+            self.seen.print_after(console)
         if self.heat is not None:
             draw_heat(console, self.picture, self.heat)
 
