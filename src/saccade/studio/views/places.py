@@ -52,9 +52,7 @@ class PlacesView(View):
         require_own_size(task, options)
         prepare = preparation(task)
         inputs = to_model(task.model, prepare(picture.image))
-        pixels = pixels_of(inputs)
-        if len(pixels) != 1:
-            raise SaccadeError(f"{task.name} sees {picture.name} in {len(pixels)} parts: no page shows these together")
+        pixels = one_picture(pixels_of(inputs), task.name)
         step("running the model, following its operations")
         started = time.perf_counter()
         follower = PlaceFollower(pixels)
@@ -131,6 +129,16 @@ def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
     if isinstance(task, PublicDetectTask):
         return lambda picture: task.detector.preprocess([picture])
     return task.vision.prepare
+
+
+def one_picture(pixels: Tensor, name: str) -> Tensor:
+    """The same. Raises SaccadeError for frames, parts or a list of patches of a picture."""
+    if pixels.ndim != 4 or len(pixels) != 1:
+        raise SaccadeError(
+            f"{name} takes a picture as {tuple(pixels.shape)}: a page shows one of (1 channels y x), and no frames, "
+            "parts or lists of patches"
+        )
+    return pixels
 
 
 def run(task: Any, inputs: ModelInput) -> Any:

@@ -21,7 +21,7 @@ from saccade.studio.input_summary import public_input_summary
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
-from saccade.studio.views.places import PlacesView, classified, left_notes, other_layers, run, unmasked
+from saccade.studio.views.places import PlacesView, classified, left_notes, one_picture, other_layers, run, unmasked
 from saccade.studio.views.vision_extras import vision_extras
 from saccade.tasks.classify.result import Classification
 from saccade.tasks.vision import PublicVisionTask
@@ -45,7 +45,7 @@ class VisionView(View):
         for one of which no layer attends to known places."""
         require_own_size(task, options)
         inputs = to_model(task.model, task.vision.prepare(picture.image))
-        pixels = pixels_of(inputs)
+        pixels = one_picture(pixels_of(inputs), task.name)
         started = time.perf_counter()
         with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
             out = run(task, inputs)
