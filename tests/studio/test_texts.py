@@ -131,6 +131,7 @@ SYMBOLS = {
     "nat",
     "cls",
     "CMYK",
+    "PCA",
     "RGB",
     "PNG",
     "CSV",

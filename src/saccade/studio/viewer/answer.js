@@ -171,7 +171,7 @@ export class AnswerScene extends PatchScene {
       crossName: '“{name}”을(를) 쓸 때 모델이 본 곳', crossHelp: '한 단계가 이 이미지의 위치들에 준 가중치입니다. 합은 이 이미지에 준 비율입니다.',
       wordsTitle: '이 위치를 본 단어', wordsWhere: '{patch}: 각 단어가 주는 가중치. 서로 다른 단계의 값이므로 합이 100%가 아닐 수 있습니다.',
       answerShares: '“{name}”: 어텐션의 {pictures}은(는) 이미지에, {text}은(는) 텍스트에 갔습니다.', promptText: '프롬프트의 텍스트', wordsBefore: '앞서 쓴 단어', otherPictures: '다른 이미지', otherTokens: '위치가 없는 이미지 토큰',
-      crossByLayer: '층과 헤드별 이미지 어텐션', wideTitle: '이미지에 준 비율', wideHelp: '“{name}”을(를) 고를 때 어텐션이 이미지에 간 비율.', wideHigh: '↑ 비율', wideLow: '없음', wideEven: '모든 토큰에 균등',
+      crossByLayer: '층과 헤드별 이미지 어텐션', wideTitle: '이미지에 준 비율', wideHelp: '“{name}”을(를) 고를 때 어텐션이 이미지에 간 비율.', wideHigh: '↑ 비율', wideLow: '없음', wideEven: '균등 분포',
       allLayers: '모든 층의 평균', allShort: '전체', pictureName: '이미지 {number}', detail: '상세', overview: '전체 보기', seenPictures: '이미지와 각 이미지에 준 어텐션 비율', asked: '질문: “{question}”',
       unlocated: '이미지 토큰의 위치를 알 수 없어, 맵마다 이미지 전체를 한 위치로 보여 줍니다.',
       exactMaps: '토큰 {count}개의 맵은 가중치 하나에 8비트로 저장됩니다. 오차는 그 맵 최댓값의 0.4% 이하입니다. 비율은 반올림 전에 계산했습니다. 여러 토큰으로 된 단어는 그 평균입니다.',
