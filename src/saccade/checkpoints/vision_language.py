@@ -134,7 +134,7 @@ def _processor(library: Any, family: str, folder: Path, where: str) -> Any:
         parts = {
             "image_processor": lambda: library.AutoImageProcessor.from_pretrained(folder, backend="pil", **options),
             "tokenizer": lambda: library.AutoTokenizer.from_pretrained(folder, **options),
-            "video_processor": lambda: None,
+            "video_processor": _NoFilms,
         }
         if other := [part for part in kind.get_attributes() if part not in parts]:
             raise CheckpointError(f"{where}: its processor has parts that are not read here: {', '.join(other)}")
@@ -156,12 +156,19 @@ def _named_processor(library: Any, folder: Path) -> str | None:
     return None
 
 
+class _NoFilms(dict):  # written to JSON by transformers
+    """In place of the part of a processor that prepares films, which needs torchvision; films are given as pictures."""
+
+    num_frames, fps = None, None  # SmolVLM's prompt reads these
+
+
 def _without_films(kind: Any) -> Any:
-    """The processor's class, which may lack the part for films: that of transformers needs torchvision."""
+    """The processor's class, without the part for films."""
 
     class Processor(kind):  # type: ignore[misc]
         def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
-            return None if argument is None else super().check_argument_for_proper_class(argument_name, argument)
+            known = isinstance(argument, _NoFilms)
+            return None if known else super().check_argument_for_proper_class(argument_name, argument)
 
     Processor.__name__ = kind.__name__
     return Processor
