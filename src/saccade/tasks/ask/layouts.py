@@ -88,6 +88,8 @@ def square_grid(pixels: tuple[int, int], tokens: int) -> tuple[int, int] | None:
 def _squares(pixels: Pixels, at: Int64[Tensor, "t"], special: int = 0) -> Iterator[SeenPicture]:
     """Every picture or tile of the input has as many tokens: some of special use, then square cells row by row."""
     values = pixels.values
+    if values.ndim < 4:
+        raise LayoutError(f"its pictures go in as lists of patches {tuple(values.shape)}, whose order is not known")
     tiles = values.flatten(0, -4)
     per = len(at) // len(tiles)
     grid = square_grid((tiles.shape[-2], tiles.shape[-1]), per - special)
