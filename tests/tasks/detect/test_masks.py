@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from saccade.cli import main
+from saccade.data import Picture
 from saccade.data.objects.arrays import with_planes
 from saccade.data.objects.run_lengths import area, decode, encode
 from saccade.data.objects.sets import object_splits, open_objects
@@ -17,6 +18,8 @@ from saccade.data.scenes import Scenes
 from saccade.device import join
 from saccade.errors import DataError, SaccadeError
 from saccade.models import PRESETS
+from saccade.studio.look import look
+from saccade.studio.views import LookOptions
 from saccade.tasks import DetectRecipe, DetectTask, DetectTraining, load
 from saccade.tasks.detect.training import _gathered
 from saccade.train import TrainConfig, train
@@ -165,6 +168,23 @@ def test_look_shows_the_objects_that_predict_finds(tmp_path, capsys):
     expected = model.predict(file, threshold=0.01).to_dict()["objects"]
     assert [one["segmentation"] for one in shown] == [one["segmentation"] for one in expected]
     assert [one["box"] for one in shown] == [one["box"] for one in expected]
+
+
+def signed_area(ring: np.ndarray) -> float:
+    x, y = ring.T
+    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2)
+
+
+def test_outlines_on_the_page_are_those_of_the_masks(tmp_path):
+    model = untrained(tmp_path)
+    picture = Picture(Image.effect_noise((SIDE, SIDE), 90).convert("RGB"), "noise.png")  # as large as the input
+    found = look(model, picture, LookOptions(threshold=0.01))
+    assert found.prediction.found.masks
+    for rings, mask in zip(found.targets.outlines, found.prediction.found.masks, strict=False):
+        assert all(np.abs(SIDE * np.array(ring) - (SIDE * np.array(ring)).round()).max() < 0.02 for ring in rings)
+        inside = sum(signed_area(np.array(ring) * SIDE) for ring in rings)
+        assert round(inside) == area(mask)
+    assert len(found.targets.first(1).details()["outlines"]) == 1
 
 
 def test_objects_without_outlines_cannot_be_learned():

@@ -119,8 +119,18 @@ export class BoxScene extends Scene {
 
   box([left, top, right, bottom], i) {
     const place = { x: left, y: top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
-    const kind = i === this.viewer.token ? 'found main' : 'found';
-    return [svg('rect', { ...place, class: `${kind} under` }), svg('rect', { ...place, class: kind, stroke: this.look.colour(i) })];
+    const main = i === this.viewer.token ? 'main' : '';
+    const outline = this.look.targets.outlines?.[i];
+    const shape = (more, attributes) => (outline?.length
+      ? svg('path', { d: this.rings(outline), class: `ring ${main} ${more}`, ...attributes })
+      : svg('rect', { ...place, class: `found ${main} ${more}`, ...attributes }));
+    return [shape('under', {}), shape('', { stroke: this.look.colour(i) })];
+  }
+
+  /** The rings around a mask as a path, in pixels of the screen. */
+  rings(outline) {
+    const { clientWidth, clientHeight } = this.stage;
+    return outline.map((ring) => `M${ring.map(([x, y]) => `${x * clientWidth},${y * clientHeight}`).join('L')}Z`).join('');
   }
 
   tag(i) {

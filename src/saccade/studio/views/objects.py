@@ -23,8 +23,9 @@ class DetectedObjects(Queries):
     """The objects found in one image, highest score first, with the attention of their queries.
 
     labels: class names. boxes: left, top, right, bottom, relative to the image that the grid covers. relations:
-    (subject, name, object, score). found: number of all objects, which may be more than these. queries: number of
-    queries of the detector. threshold: minimum score of an object.
+    (subject, name, object, score). outlines: of a detector with masks, the rings around each object's pixels, of
+    relative (x, y). found: number of all objects, which may be more than these. queries: number of queries of the
+    detector. threshold: minimum score of an object.
     """
 
     kind, region = "objects", "box"
@@ -36,6 +37,7 @@ class DetectedObjects(Queries):
     found: int
     queries: int
     threshold: float
+    outlines: list[list[list[list[float]]]] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,6 +62,7 @@ class DetectedObjects(Queries):
             labels=self.labels[:n],
             scores=self.scores[:n],
             boxes=self.boxes[:n],
+            outlines=None if self.outlines is None else self.outlines[:n],
             relations=[one for one in self.relations if max(one[0], one[2]) < n],
             layers=self._layers_of(n),
         )
@@ -72,6 +75,7 @@ class DetectedObjects(Queries):
             "labels": self.labels,
             "scores": rounded(torch.tensor(self.scores)),
             "boxes": rounded(self.boxes, 5),
+            "outlines": self.outlines,
             "relations": [[i, name, j, float(f"{score:.3g}")] for i, name, j, score in self.relations],
             "found": self.found,
             "queries": self.queries,
@@ -97,9 +101,10 @@ def object_targets(
     proposed: Detections,
     decoder: DetectorTrace,
     threshold: float,
+    outlines: list[list[list[list[float]]]] | None = None,
 ) -> DetectedObjects:
-    """The objects of a prediction, at most MOST of them with the attention of their queries. boxes: relative to the
-    image that the grid covers. proposed: all proposals of the detector, before the threshold."""
+    """The objects of a prediction, at most MOST of them with the attention of their queries. boxes, outlines: relative
+    to the image that the grid covers. proposed: all proposals of the detector, before the threshold."""
     found = prediction.found
     assert found.queries is not None
     seen = query_layers(
@@ -127,6 +132,7 @@ def object_targets(
         found=len(found),
         queries=decoder.queries,
         threshold=threshold,
+        outlines=outlines,
         notes=notes,
     ).first(MOST)
     return replace(objects, layers=seen.layers)
