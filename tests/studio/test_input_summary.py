@@ -20,6 +20,12 @@ ALL = (0, 0, 1, 1)
     ("preprocess", "size", "text", "frame"),
     [
         (DETAILED, (512, 512), "the whole picture, reduced to 32 x 32 and enlarged to 40 x 40 pixels", ALL),
+        (
+            DETAILED,
+            (448, 172),
+            "the middle square of 172 pixels, reduced to 32 x 32 and enlarged to 40 x 40 pixels",
+            (0.306, 0, 0.694, 1),
+        ),
         (DETAILED, (20, 20), "the whole picture, enlarged to 40 x 40 pixels", ALL),
         (Preprocess((40, 40), "crop"), (640, 320), f"the middle square of 320 pixels, {REDUCED}", (0.25, 0, 0.75, 1)),
         (

@@ -91,8 +91,8 @@ def described(preprocess: Preprocess, size: tuple[int, int]) -> tuple[str, tuple
     seen_width, seen_height = (right - left) * width, (bottom - top) * height
     if min(right - left, bottom - top) > 0.99:
         part = "the whole picture"
-    elif abs(seen_width - seen_height) < 0.01 * seen_width:
-        part = f"the middle square of {round(seen_width)} pixels"
+    elif abs(seen_width - seen_height) < 0.03 * seen_width:  # sizes of resized pictures are whole pixels
+        part = f"the middle square of {round(min(seen_width, seen_height))} pixels"
     else:
         part = f"the middle {round(seen_width)} x {round(seen_height)} pixels"
     return f"it saw {part}, {_resized(preprocess, seen_width, seen_height)}", (left, top, right, bottom)
