@@ -136,11 +136,12 @@ def test_a_block_that_runs_twice_has_no_features():
 
 def test_the_sign_of_a_component_is_fixed():
     x = torch.randn(29, 11)
-    scores, shares = principal_components(x)
-    turned, _ = principal_components(x.flip(0))
+    scores, shares, axes = principal_components(x)
+    turned, _, _ = principal_components(x.flip(0))
     torch.testing.assert_close(turned.flip(0), scores)
     assert shares == sorted(shares, reverse=True)
-    scores, shares = principal_components(torch.randn(13, 2))
+    torch.testing.assert_close(axes.T @ axes, torch.eye(11).double())
+    scores, shares, _ = principal_components(torch.randn(13, 2))
     assert scores.shape == (13, 3)
     assert (scores[:, 2] == 0).all()
     assert shares[2] == 0

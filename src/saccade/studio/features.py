@@ -1,5 +1,6 @@
 """Features of the tokens of an image after every block: recorded during a forward pass, and packed for a page."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ def pack_features(
     budget = MOST_BYTES * len(images)
     rotated = {i: rotate(layers[i], grids) for i in kept}
     for step in STEPS:
+        if step != STEPS[-1] and sum(_estimate(each, step) for each in rotated.values()) > budget:
+            continue
         packed = {i: _pack(rotated[i], grids, step) for i in kept}
         if sum(each.size for each in packed.values()) <= budget:
             break
@@ -138,7 +141,7 @@ def _spread(layers: list[int], keep: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Rotated:
-    """Unit features of each image on common axes, most important first, and their principal components.
+    """Unit features of each image on the axes of the principal components of all, and the first of these.
 
     shares: of the variance of the patches that each component explains.
     """
@@ -149,32 +152,39 @@ class Rotated:
 
 
 def rotate(images: Sequence[Float[Tensor, "n d"]], grids: Sequence[tuple[int, int]]) -> Rotated:
-    """Rotate features scaled to length 1, so that cosines are unchanged and few axes hold most of them."""
-    given = [one.double() for one in images]
-    units = [one / one.norm(dim=1, keepdim=True).clamp_min(1e-12) for one in given]
-    stacked = torch.cat(units)
-    axes = torch.linalg.eigh(stacked.T @ stacked)[1].flip(1)
-    patches = [one[len(one) - rows * columns :] for one, (rows, columns) in zip(given, grids, strict=True)]
-    components, shares = principal_components(torch.cat(patches))
-    return Rotated([one @ axes for one in units], list(components.split([len(one) for one in patches])), shares)
+    """Rotate features scaled to length 1, so that cosines are unchanged and few axes hold most of what differs: the
+    axes of the principal components of the patches."""
+    patches = [one[len(one) - rows * columns :] for one, (rows, columns) in zip(images, grids, strict=True)]
+    components, shares, axes = principal_components(torch.cat(patches))
+    given = [one.float() for one in images]
+    units = [one / one.norm(dim=1, keepdim=True).clamp_min(1e-12) @ axes.float() for one in given]
+    return Rotated(units, list(components.split([len(one) for one in patches])), shares)
 
 
-def principal_components(x: Float[Tensor, "m d"]) -> tuple[Float[Tensor, "m 3"], list[float]]:
-    """Scores of the three components of the largest variance, in this order, and the share of the variance that each
-    explains. Sign: the entry of its axis that is largest in size is positive."""
+def principal_components(
+    x: Float[Tensor, "m d"],
+) -> tuple[Float[Tensor, "m 3"], list[float], Float[Tensor, "d d"]]:
+    """Scores of the three components of the largest variance, in this order, the share of the variance that each
+    explains, and all axes. Sign: the entry of an axis that is largest in size is positive."""
     x = x.double() - x.double().mean(dim=0)
     power, axes = torch.linalg.eigh(x.T @ x)
-    count = min(COMPONENTS, len(power))
-    axes = axes.flip(1)[:, :count]
+    axes = axes.flip(1)
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
-    shares = (power.flip(0)[:count] / power.sum().clamp_min(1e-30)).clamp_min(0)
-    missing = COMPONENTS - count
-    scores = torch.cat([x @ axes, x.new_zeros(len(x), missing)], dim=1)
-    return scores, [*shares.tolist(), *[0.0] * missing]
+    missing = max(COMPONENTS - len(power), 0)
+    shares = (power.flip(0)[:COMPONENTS] / power.sum().clamp_min(1e-30)).clamp_min(0)
+    scores = torch.cat([x @ axes[:, :COMPONENTS], x.new_zeros(len(x), missing)], dim=1)
+    return scores, [*shares.tolist(), *[0.0] * missing], axes
+
+
+def _estimate(layer: Rotated, step: float) -> float:
+    """Bytes on a page, about: the entropy of normal numbers rounded to steps."""
+    spread = torch.cat(layer.units).var(dim=0, correction=0) / step**2
+    bits = (0.5 * (2 * math.pi * math.e * (spread + 1 / 12)).log2()).clamp_min(1)[spread > 1 / 12].sum()
+    return float(bits) * sum(map(len, layer.units)) / 8 * 4 / 3
 
 
 def _pack(layer: Rotated, grids: Sequence[tuple[int, int]], step: float) -> PackedLayer:
-    """Axes whose numbers would be rounded away for the most part are left out: those of less power than rounding."""
+    """Axes of less power than rounding has are left out."""
     power = torch.cat(layer.units).square().mean(dim=0)
     kept = power > step**2 / 12
     rounded = [(one[:, kept] / step).round() for one in layer.units]
@@ -183,7 +193,7 @@ def _pack(layer: Rotated, grids: Sequence[tuple[int, int]], step: float) -> Pack
     for units, components, grid in zip(rounded, layer.components, grids, strict=True):
         scores = (components / torch.tensor(steps).double()).round()
         scores = torch.cat([scores.new_zeros(len(units) - len(scores), COMPONENTS), scores])
-        whole = torch.cat([units, scores], dim=1).T.to(torch.int32).numpy()
+        whole = torch.cat([units.double(), scores], dim=1).T.to(torch.int32).numpy()
         packed, kinds, _ = deflate(np.ascontiguousarray(whole), grid)
         data.append(packed)
         planes.append(kinds)
@@ -196,6 +206,7 @@ def _errors(exact: Sequence[Float[Tensor, "n d"]], rounded: Sequence[Float[Tenso
     """Root mean square and largest error of cosines as the page computes them, of some tokens with all others."""
     a, b = torch.cat(list(exact)), torch.cat(list(rounded))
     b = b / b.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    a = a / a.norm(dim=1, keepdim=True).clamp_min(1e-12)
     rows = torch.linspace(0, len(a) - 1, min(_SAMPLED, len(a))).long()
     wrong = b[rows] @ b.T - a[rows] @ a.T
     return float(wrong.square().mean().sqrt()), float(wrong.abs().max())
