@@ -14,7 +14,7 @@ from saccade.studio.notebook.frame import frame
 
 BYTES = 1_500_000  # of all rows together, before they are compressed
 MOST_CALLS = 300  # with rows; a trace of a denoiser has thousands
-MOST_ROWS = 64  # a call
+MOST_ROWS = 256  # a call
 HEIGHT = 560
 
 

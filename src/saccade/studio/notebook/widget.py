@@ -45,7 +45,7 @@ class AttentionWidget(anywidget.AnyWidget):
         self._names = {mode: [layer["name"] for layer in each.get("layers", ())] for mode, each in modes.items()}
         heads = [layer["heads"] for layer in content["layers"]]
         tokens = len(page.prefix) + page.grid[0] * page.grid[1] + (page.target == "mean")
-        limits = {"self": {"tokens": tokens, "heads": heads, "views": ["row", "column", "rollout"]}} if heads else {}
+        limits = {"self": {"tokens": tokens, "heads": heads}} if heads else {}  # the page itself knows those of targets
         super().__init__(_document=rendered.html.decode("utf-8"), _limits=limits)
 
     @property
@@ -61,7 +61,7 @@ class AttentionWidget(anywidget.AnyWidget):
     def _check(self, proposal: Any) -> Any:
         key, value = proposal["trait"].name, proposal["value"]
         limits = self._limits.get(self._mode)
-        if value is None or (limits is None and key != "mode"):
+        if value is None or (key != "mode" and limits is None) or (key == "view" and "views" not in limits):
             return value
         known: dict[str, Any] = {
             "mode": lambda: [mode for mode, names in self._names.items() if names],
