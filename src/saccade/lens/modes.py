@@ -54,7 +54,7 @@ def modes_removed(unwanted: Callable[[TorchFunctionMode], bool]) -> Iterator[Non
 
 @contextmanager
 def hidden_no_grad() -> Iterator[None]:
-    """Compute something beside the model: without gradients, unseen by other watches and modes."""
+    """Compute something of one's own while a model runs: without gradients, hidden from other watches and modes."""
     with torch.no_grad(), hidden():
         yield
 

@@ -87,7 +87,7 @@ def test_heads_that_cannot_be_told_from_windows_are_not_edited(heads):
         model.num_heads = 7  # neither axis
     with watch(model) as trace:
         model(x)
-    assert trace[0].note.startswith("which of the axes before its tokens is that of the heads cannot be told")
+    assert trace[0].note.startswith("which of the axes before its tokens is that of the heads cannot be determined")
     with (
         pytest.raises(SaccadeError, match=r"drop_heads of .* which of the axes"),
         edit(model, {"*": drop_heads(1)}),

@@ -68,7 +68,7 @@ def test_edits_under_eager_attention(name, monkeypatch):
 def test_heads_that_cannot_be_told_from_windows_are_refused():
     model = build("hiera", "eager")
     with (
-        pytest.raises(SaccadeError, match="the axis of the heads cannot be told from others"),
+        pytest.raises(SaccadeError, match="the axis of the heads cannot be distinguished from others"),
         torch.no_grad(),
         edit(model, {"*": drop_heads(0)}),
     ):

@@ -127,8 +127,8 @@ def embedding(*more):
         (nn.Linear(3, 2), (1, 3, 22, 22), 4, "one patch embedding .* was expected, found none"),
         (embedding(nn.Conv2d(5, 5, 2, 2)), (1, 3, 22, 22), 4, r"found 0 \(11 x 11 pixels\), 1"),
         (embedding(), (1, 3, 22, 22), 5, r"2 x 2 = 4 patches, 0 tokens before and 0 after"),
-        (embedding(), (1, 3, 22, 22), 8, "cannot be told"),  # no film, no two frames
-        (embedding(), (1, 3, 22, 22), 3, "cannot be told"),
+        (embedding(), (1, 3, 22, 22), 8, "cannot be determined"),  # no film, no two frames
+        (embedding(), (1, 3, 22, 22), 3, "cannot be determined"),
         (embedding(), (1, 3, 22, 9), 3, "smaller than a patch of 0"),
         (embedding(), (3, 22, 22), 4, r"a picture of shape \(3, 22, 22\)"),
     ],
@@ -140,7 +140,7 @@ def test_what_cannot_be_told_is_asked_for(model, shape, tokens, said):
 
 def test_a_pyramid_is_not_guessed():
     model = SegformerModel(SegformerConfig(hidden_sizes=[8, 8, 8, 8], depths=[1] * 4)).eval()
-    with pytest.raises(SaccadeError, match="cannot be told"):
+    with pytest.raises(SaccadeError, match="cannot be determined"):
         token_map(model, torch.zeros(1, 3, 64, 64), 256)
 
 

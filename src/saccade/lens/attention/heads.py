@@ -7,7 +7,7 @@ from torch import Tensor
 
 from saccade.lens.attention.args import AttentionArgs
 
-UNKNOWN = "which of the axes before its tokens is that of the heads cannot be told (windows, frames)"
+UNKNOWN = "which of the axes before its tokens is that of the heads cannot be determined (windows, frames)"
 CROSS_FRAME = "all pictures of the batch attend to the sources of one (cross-frame attention)"
 CHANNELS = "its tokens are channels, and their width is the places of the picture (channel attention)"
 

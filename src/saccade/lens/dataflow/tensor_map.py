@@ -13,7 +13,7 @@ class TensorMap(Generic[V]):
     """A dictionary whose keys are tensors as objects, not their numbers. It keeps none of them alive.
 
     As `torch.utils.weak.WeakIdKeyDictionary`, but a look-up, of which there are several for every function that a
-    watched model calls, compares one number. entries: by identity; whether there are any is asked most quickly of it.
+    watched model calls, compares one number. entries: by identity; the quickest way to see whether there are any.
     """
 
     def __init__(self) -> None:

@@ -86,7 +86,7 @@ class Editor(Mode):
         scripted = (
             dict.fromkeys(map(self.modules.display_name, self.modules.scripted), SCRIPTED) if self.modules.runs else {}
         )
-        for name, why in (scripted | self.modules.unrecorded()).items():
+        for name, why in (scripted | self.modules.unrecorded(self.modules.skipped())).items():
             if self._matching(name):
                 self.done.missed.setdefault(name, why)
 

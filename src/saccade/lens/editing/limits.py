@@ -29,7 +29,7 @@ def limited(
 
     The edit must keep the sizes of the call (`borrow(append=True)` does not). Raises SaccadeError for other values, and
     in the forward pass for numbers that the call does not have, a batch that has no halves or changes its size between
-    runs, and heads that cannot be told from other axes.
+    runs, and heads that cannot be distinguished from other axes.
     """
     if heads is None and pictures is None and call is None:
         return edit

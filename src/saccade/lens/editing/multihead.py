@@ -1,7 +1,7 @@
 """PyTorch's multi_head_attention_forward with its inner attention in the open.
 
 No function mode sees the attention inside it, because PyTorch takes the mode off for the whole function. Its own code
-is run with two of the names it uses bound anew: the attention it calls, and the question whether a mode is on.
+is run with two of the names it uses rebound: the attention it calls, and the question whether a mode is on.
 """
 
 import inspect

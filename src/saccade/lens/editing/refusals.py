@@ -8,11 +8,11 @@ UNAPPLIED = (
     "the edit changed none of its {} calls: it is limited to other runs, or to another call of the module in a run"
 )
 HEADLESS = (
-    "it attends in separate operations, and the axis of the heads cannot be told from others (windows, a batch that "
-    "heads are folded into)"
+    "it attends in separate operations, and the axis of the heads cannot be distinguished from others (windows, a "
+    "batch that heads are folded into)"
 )
 CHECKPOINTED = (
-    "it runs under activation checkpointing, which would compute the unedited call anew in the backward pass; switch "
+    "it runs under activation checkpointing, which would compute the unedited call again in the backward pass; switch "
     "checkpointing off"
 )
 

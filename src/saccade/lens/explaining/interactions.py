@@ -1,7 +1,7 @@
 """Which tokens of two inputs answer one another in a dual encoder (CLIP), where none attends to one of the other's.
 
 The score is a product of two embeddings, f·g, each made by a tower of its own: no map holds words against patches.
-What can be told exactly is how much of the score is owed to a word and a patch together.
+What can be stated exactly is how much of the score is owed to a word and a patch together.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Tower:
 
     encode: takes `given` by name and returns embeddings (b d), not normalised. given: tensors of a batch of one.
     nothing: the same of an empty input (a picture of the mean colour, padding for words), of equal shapes. layer: a
-    module whose first argument is the tokens (b n c), such as the last block: at its input they are told apart.
+    module whose first argument is the tokens (b n c), such as the last block: at its input they are distinguished.
     """
 
     encode: Callable[..., Float[Tensor, "b d"]]

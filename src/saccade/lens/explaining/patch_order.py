@@ -36,8 +36,8 @@ def patch_order(model: nn.Module, picture: Tensor, layout: PatchLayout, tokens: 
         return None
     if found[0] != found[1]:
         raise SaccadeError(
-            f"where {tokens} tokens of {type(model).__name__} lie cannot be told: their order changes from run to run; "
-            "give TokenMap(grid=(rows, columns), order=...) of the run that was watched"
+            f"where {tokens} tokens of {type(model).__name__} lie cannot be determined: their order changes between "
+            "runs; give TokenMap(grid=(rows, columns), order=...) of the run that was watched"
         )
     order = found[0]
     assert order is not None

@@ -21,7 +21,7 @@ def image_tokens(ids: Int[Tensor, "n"] | Int[Tensor, "1 n"], token: int, grid: t
     of Qwen2-VL `image_grid_thw` with rows and columns divided by `spatial_merge_size`.
 
     Raises SaccadeError unless the tokens are one run, as many as the grid has places: of several pictures, of rows that
-    end in a token of their own, or of crops beside a whole picture, it cannot be told which lies where.
+    end in a token of their own, or of crops beside a whole picture, it cannot be determined which lies where.
     """
     flat = ids.reshape(-1)
     if ids.ndim > 2 or (ids.ndim == 2 and len(ids) != 1):
@@ -88,17 +88,17 @@ def _looked(calls: Sequence[Call], sources: int, heads: Sequence[int] | None) ->
 def _check(call: Call, prompt: int, step: int, steps: int) -> None:
     """Its sources are the prompt's tokens, those written before, and room for more; its targets all of them or one."""
     b, _, n, m = call.shape
-    told = prompt + step
+    known = prompt + step
     why = ""
     if b != 1:
         why = f"it is of {b} prompts or beams: watch one, without beam search"
     elif step == 0 and n != prompt:
         why = f"it has {n} targets where the prompt should have {prompt} tokens: choose the calls of the decoder that "
         why += "writes, and give the places of its prompt"
-    elif step and n not in (1, told):
+    elif step and n not in (1, known):
         why = f"it has {n} targets in pass {step}: choose the calls of the decoder that writes, one word a pass"
-    elif m != told and m < prompt + steps - 1:
-        why = f"it has {m} sources where {told} tokens are known: some were dropped, so their places cannot be told"
+    elif m != known and m < prompt + steps - 1:
+        why = f"it has {m} sources where {known} tokens are known: some were dropped, so their places are unknown"
     if why:
         raise SaccadeError(f"regions of {call!r}: {why}")
 

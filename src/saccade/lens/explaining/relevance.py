@@ -148,7 +148,7 @@ def _divided(x: Tensor, by: Tensor) -> Tensor:
 
 
 def parts(calls: Sequence[Call]) -> tuple[list[Call], list[Call]]:
-    """The calls of the encoder, and those of the decoder in their order, told apart by their numbers of tokens.
+    """The calls of the encoder, and those of the decoder in their order, distinguished by their numbers of tokens.
 
     Raises SaccadeError where that cannot tell."""
     odd = next((call for call in calls if call.kind not in ("self", "cross")), None)
@@ -175,7 +175,7 @@ def parts(calls: Sequence[Call]) -> tuple[list[Call], list[Call]]:
         )
     if n == m and own:
         raise SaccadeError(
-            f"the decoder has as many tokens as the encoder, {n}, so which self-attention is whose cannot be told: "
+            f"the decoder has as many tokens as the encoder, {n}, so which self-attention is whose is unknown: "
             "choose the calls of one of them, or of the cross-attention alone, first"
         )
     return [call for call in own if call.shape[2] == m], [call for call in calls if call.shape[2] == n]

@@ -68,7 +68,7 @@ def _of_pictures(what: str, token: Start, b: int, n: int) -> Float[Tensor, "b n"
     try:
         given = torch.as_tensor(token)
     except (TypeError, ValueError, RuntimeError):
-        return None  # said by _weighting
+        return None  # _weighting raises
     if given.ndim == 2:
         if given.shape != (b, n):
             raise SaccadeError(f"{what} weights of shape {tuple(given.shape)}: expected ({b}, {n}), or ({n},) for all")

@@ -104,17 +104,17 @@ def token_map(model: nn.Module, picture: Shaped[Tensor, "b ..."], tokens: int) -
     number times and up to the call at most: which tokens change tells the order of the patches.
 
     Raises SaccadeError, saying what was found and what to give, where these do not settle it: several embeddings,
-    tokens of text, windows, levels of a pyramid, patches left out, an order that is drawn anew in every run.
+    tokens of text, windows, levels of a pyramid, patches left out, an order that is drawn again in every run.
     """
     if picture.ndim not in (4, 5) or min(picture.shape) < 1:
         raise SaccadeError(f"a picture of shape {tuple(picture.shape)}; expected (b c y x), or a film of five axes")
     layout = _layout(model, picture)
     (rows, columns), frames = layout.grid, layout.frames
-    among, rest = tokens - layout.first - layout.last, rows * columns * frames
-    if among != rest:
+    found, patches = tokens - layout.first - layout.last, rows * columns * frames
+    if found != patches:
         film = f" in each of {frames} steps of time" if frames > 1 else ""
         raise SaccadeError(
-            f"where {tokens} tokens of {type(model).__name__} lie cannot be told: {layout.found} for {rows} x "
+            f"where {tokens} tokens of {type(model).__name__} lie cannot be determined: {layout.found} for {rows} x "
             f"{columns} = {rows * columns} patches{film}, {layout.first} tokens before and {layout.last} after them; "
             "patches may have been left out (masked); give TokenMap(grid=(rows, columns), prefix=..., suffix=...)"
         )
@@ -134,8 +134,8 @@ def _layout(model: nn.Module, picture: Tensor) -> PatchLayout:
         found = dict.fromkeys((name, size) for name, size, _ in embeddings)
         names = ", ".join(f"{name} ({y} x {x} pixels)" for name, (_, y, x) in found) or "none"
         raise SaccadeError(
-            f"where the tokens of {type(model).__name__} lie cannot be told: one patch embedding (a convolution whose "
-            f"stride is its kernel) was expected, found {names}; give TokenMap(grid=(rows, columns), prefix=...)"
+            f"where the tokens of {type(model).__name__} lie cannot be determined: one patch embedding (a convolution "
+            f"whose stride is its kernel) was expected, found {names}; give TokenMap(grid=(rows, columns), prefix=...)"
         )
     name, (time, height, width), channels = embeddings[0]
     grid = picture.shape[-2] // height, picture.shape[-1] // width

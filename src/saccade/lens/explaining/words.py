@@ -80,15 +80,15 @@ def _sources(call: Call, places: list[int], part: str | None) -> list[int]:
 
 def _tokens(given: Any) -> dict[str, list[int]]:
     """The tokens of each word."""
-    asked = f"words were asked for {given!r}: expected the tokens of each, {{'cat': [2, 3]}}"
+    message = f"words were asked for {given!r}: expected the tokens of each, {{'cat': [2, 3]}}"
     if not isinstance(given, Mapping) or not given:
-        raise SaccadeError(asked)
+        raise SaccadeError(message)
     try:
         tokens = {word: [operator.index(place) for place in each] for word, each in given.items()}
     except (TypeError, RuntimeError) as error:
-        raise SaccadeError(asked) from error
+        raise SaccadeError(message) from error
     if not all(tokens.values()):
-        raise SaccadeError(asked)
+        raise SaccadeError(message)
     return tokens
 
 
@@ -115,7 +115,7 @@ def _columns(call: Call, places: list[int], heads: Sequence[int] | None) -> Floa
 
 
 def _grid(call: Call, grid: Grid | None) -> tuple[int, int]:
-    """The grid of one layer's targets: the one that was asked for, halved as often as its number of targets says."""
+    """The grid of one layer's targets: the given one, halved as often as its number of targets says."""
     n = call.shape[2]
     if call.tokens_before > n:
         raise SaccadeError(
@@ -124,7 +124,7 @@ def _grid(call: Call, grid: Grid | None) -> tuple[int, int]:
         )
     if grid is None:
         raise SaccadeError(
-            f"words of {call.name!r}: how its {n} targets lie on the picture was not said; give grid=(rows, columns) "
+            f"words of {call.name!r}: how its {n} targets lie on the picture is not given; give grid=(rows, columns) "
             "of the finest layer, or grid='square'"
         )
     if grid == "square":

@@ -13,21 +13,20 @@ class Frame:
 
     def __init__(self, name: str, module: nn.Module, component: str, run: int, args: tuple, kwargs: dict) -> None:
         self.name, self.module, self.component, self.run = name, module, component, run
-        self.attended = False  # attention was met in it
+        self.attended = False  # it, or a module in it, attended
         self.siblings: Any = None  # calls that it has just made side by side
         self.contains_attention = False  # a module named like attention ran inside it
         self.inputs = token_inputs(args, kwargs)  # alive as long as the forward anyway
         self.origins = Origins(self.inputs) if len(self.inputs) > 1 else None
         self.learned: LearnedOrigins | None = None  # in place of them
-        self._given = [*args, *kwargs.values()], list(kwargs)
+        self._args, self._kwargs = args, kwargs
 
     def argument(self, i: int) -> str:
         """The name that the module's forward has for its i-th input."""
-        values, keywords = self._given
-        place = next(place for place, value in enumerate(values) if value is self.inputs[i])
-        positional = len(values) - len(keywords)
-        if place >= positional:
-            return keywords[place - positional]
+        own = self.inputs[i]
+        place = next((place for place, value in enumerate(self._args) if value is own), None)
+        if place is None:
+            return next(name for name, value in self._kwargs.items() if value is own)
         names = list(inspect.signature(self.module.forward).parameters)
         return names[place] if place < len(names) else ""
 

@@ -21,7 +21,7 @@ class AttendingRuns:
         self._in: dict[str, set[int]] = {}  # name -> runs in which the module, or a part of it, attended
         self._idle: dict[str, set[int]] = {}  # name -> runs in which it ran once without that
 
-    def met(self, name: str, run: int) -> None:
+    def attended(self, name: str, run: int) -> None:
         """A module, or a part of it, attends."""
         self._in.setdefault(name, set()).add(run)
 
@@ -37,7 +37,7 @@ class AttendingRuns:
             for each in chain.from_iterable(_lists(name)):
                 attended.setdefault(each, set()).update(self._in[name])
         found = {}
-        for name in filter(self.names.__contains__, self._in):  # in the order in which they were met first
+        for name in filter(self.names.__contains__, self._in):  # in the order in which they attended first
             silent = [self._idle.get(each, set()) - self._in.get(each, set()) for each in self._around(name)]
             alone = [attended[layers] - attended[layer] for layers, layer in _lists(name)]
             if runs := set[int]().union(*silent, *alone) - self._in[name]:

@@ -82,11 +82,11 @@ class ModuleStack:
         self._root = type(getattr(root, "_orig_mod", root)).__name__
         self._elsewhere: dict[str, bool] = {}  # modules that ran in another thread; whether named like attention
         self._silent: dict[str, str] = {}
-        self._attended = AttendingRuns(self._root)  # where attention was met, seen or missed
+        self._attended = AttendingRuns(self._root)  # where there was attention, recorded or missed
 
     @property
     def in_forward(self) -> bool:
-        """Whether attention that is met now is the model's own, and met for the first time."""
+        """Whether the model's forward is running: attention in a backward pass was recorded before."""
         return bool(self.frames) and not in_backward()
 
     @property
@@ -135,16 +135,13 @@ class ModuleStack:
         if learned := learned_tokens(module):
             self._learned[module] = learned
 
-        def own(given: nn.Module) -> bool:
-            """Not a copy that was made of the module within the block, with its hooks; but a replica in a thread."""
-            return given is module or threading.get_ident() != self._thread
-
+        # Not for a copy that was made of the module within the block, with its hooks; but for a replica in a thread.
         def enter(given: nn.Module, args: tuple, kwargs: dict) -> None:
-            if own(given):
+            if given is module or threading.get_ident() != self._thread:
                 self.enter(given, name, args, kwargs)
 
         def leave(given: nn.Module, args: tuple, output: object) -> None:
-            if own(given):
+            if given is module or threading.get_ident() != self._thread:
                 self.leave(given, output)
 
         hook(module, enter, leave, undo)  # `leave` also after an exception, so that the stack stays right
@@ -180,7 +177,7 @@ class ModuleStack:
         return frame
 
     def display_name(self, name: str) -> str:
-        """The name of a module as people are told it: that of the model itself is its class."""
+        """The name of a module in traces and messages: that of the model itself is its class."""
         return name or self._root
 
     def leave(self, module: nn.Module, out: object = None) -> None:
@@ -208,11 +205,11 @@ class ModuleStack:
                 return
 
     def mark_attending(self) -> None:
-        """Attention was met in the module that is running, and so in all around it."""
+        """The module that is running attends, and so do all around it."""
         for frame in self.frames:
             if not frame.attended:
                 frame.attended = True
-                self._attended.met(frame.name, frame.run)
+                self._attended.attended(frame.name, frame.run)
         self._attended.names.add(self.frames[-1].name)
 
     def kind_of_sources(self, q: Tensor, k: Tensor) -> str:
@@ -277,20 +274,20 @@ class ModuleStack:
                 best = found
         return best
 
-    def unrecorded(self) -> dict[str, str]:
-        """Modules named like attention that ran without any being met, in them or directly in a module around
-        them (of which they are a part, such as a position bias), and those that ran in other threads."""
+    def unrecorded(self, skipped: Mapping[str, set[int]]) -> dict[str, str]:
+        """Modules named like attention that ran without attending, where no module directly around them attended
+        either (they may be a part of it, such as a position bias), and those that ran in other threads. skipped: see
+        `skipped`."""
         silent = {
             name: why
             for name, why in self._silent.items()
             if not any(name == met or name.startswith(f"{met}.") for met in self._attended.names)
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
-        skipped = {
-            name: reason(runs, self._runs[component_of(name, self._components)] + 1)
-            for name, runs in self.skipped().items()
+        partly = {
+            name: reason(runs, self._runs[component_of(name, self._components)] + 1) for name, runs in skipped.items()
         }
-        return skipped | silent | dict.fromkeys(attending, ELSEWHERE)
+        return partly | silent | dict.fromkeys(attending, ELSEWHERE)
 
     def skipped(self) -> dict[str, set[int]]:
         """See `AttendingRuns.skipped`."""

@@ -2,16 +2,14 @@
 
 A product of two tensors may be the scores of an attention. What is done to it is followed in `Scores`; at a softmax it
 is decided, and checked, what its weights are (`resolve`); when those are multiplied with values, it was an attention.
-Nothing that the model computes is touched: all this happens beside it, on detached tensors.
+Nothing that the model computes is touched: all this is computed separately, on detached tensors.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -309,15 +307,15 @@ PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
 READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
 
 
-@lru_cache(maxsize=4096)
-def _starts(func: Callable) -> bool:
-    """Whether a function may be looked at even where nothing is followed yet; see `begins`."""
-    return MEANINGS.get(func) in BEGINNINGS
-
-
-def begins(func: Callable, args: tuple, kwargs: dict) -> bool:
-    """Whether an operation is to be looked at even where nothing is followed yet: not a layer with weights."""
-    return _starts(func) and not (func is F.linear and len(args) > 1 and isinstance(args[1], Parameter))
+def begins(func: Callable, args: tuple, out: Any) -> bool:
+    """Whether an operation is to be looked at even where nothing is followed yet."""
+    does = MEANINGS.get(func)
+    if does == "linear":  # no layer with weights
+        return not (len(args) > 1 and isinstance(args[1], Parameter))
+    if does == "reshape":  # that may merge batch and heads
+        known = bool(args) and isinstance(args[0], Tensor) and isinstance(out, Tensor)
+        return not (known and args[0].ndim <= out.ndim)
+    return does in BEGINNINGS
 
 
 def _first(given: Sequence[Tensor], table: TensorMap) -> Tensor | None:

@@ -33,7 +33,7 @@ class Projected:
 
 
 def projected(func: Any, args: tuple, kwargs: dict, out: Any) -> Projected | str:
-    """What a fused layer attended with, or why it cannot be told."""
+    """What a fused layer attended with, or why it cannot be determined."""
     given = bound(func, args, kwargs)
     if func is LAYER:
         query = key = value = given["src"]

@@ -35,7 +35,7 @@ class Form:
     layout: ScoreLayout
 
     def rows(self, out: Tensor) -> Tensor | None:
-        """The result, or its gradient, as (b h n c); None if that cannot be told."""
+        """The result, or its gradient, as (b h n c); None if that cannot be determined."""
         found = undo_axes(patterns.spread(out, self.result_axes, self.weight_axes, self.width), self.shape, self.undo)
         if found is None:
             return None

@@ -14,7 +14,7 @@ from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.origins import memory
 from saccade.lens.recognising.scoring import OVERWRITTEN, Parts, Scores, Versions, intact, regrouped, version_of
 
-ROWS = 8  # of each map that are computed anew and compared with the softmax's own
+ROWS = 8  # of each map that are computed again and compared with the softmax's own
 MASKED = 4  # and rows that are masked as a whole, where masks by a number and by filling differ
 SCORES = "kept as its scores"
 AS_SCORES = SCORES + ", {n} x {m} numbers a head, in place of q and k (which are zeros here): {why}"

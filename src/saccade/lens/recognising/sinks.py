@@ -1,4 +1,4 @@
-"""Attention sinks: scores put beside those of q and k, whose weights the model drops after the softmax.
+"""Attention sinks: scores concatenated to those of q and k, whose weights the model drops after the softmax.
 
 What they take of a row goes nowhere (Xiao et al. 2024, arXiv 2309.17453; Miller 2023, "Attention is off by one"). In a
 record they are sources like the others, with keys of zeros, and their scores are added.
@@ -13,7 +13,7 @@ from torch import Tensor
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.recognising.scoring import Scores
 
-NOTE = "{n} of its {m} sources are scores put beside those of q and k: their keys are zeros here"
+NOTE = "{n} of its {m} sources are scores concatenated to those of q and k: their keys are zeros here"
 
 
 def concatenated(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Tensor) -> Scores | None:
@@ -29,7 +29,7 @@ def concatenated(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs:
     shape, m = tuple(out.shape), t.shape[axis]
     first = sum(part.shape[axis] for part in parts[: next(i for i, part in enumerate(parts) if part is t)])
 
-    def among(own: Tensor) -> Tensor:
+    def padded(own: Tensor) -> Tensor:
         """Zeros for the other sources around what there is for the followed ones."""
         sizes = [m if i == axis else size for i, size in enumerate(own.shape)]
         before, after = ([n if i == axis else s for i, s in enumerate(sizes)] for n in (first, shape[axis] - first - m))
@@ -37,7 +37,7 @@ def concatenated(scores: Scores, t: Tensor, func: Callable, args: tuple, kwargs:
 
     others = torch.cat([torch.zeros_like(t) if part is t else part.detach() for part in parts], dim=axis)
     note = NOTE.format(n=shape[axis] - m, m=shape[axis])
-    added = (*(among(term) for term in scores.added), others)
+    added = (*(padded(term) for term in scores.added), others)
     return replace(
-        scores, shape=shape, k=among(scores.k), added=added, origin=CallOrigin("cross"), note=note, ambiguous=True
+        scores, shape=shape, k=padded(scores.k), added=added, origin=CallOrigin("cross"), note=note, ambiguous=True
     )

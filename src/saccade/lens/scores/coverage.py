@@ -21,8 +21,8 @@ def coverage(boxes: Float[Tensor, "n 4"], grid: tuple[int, int]) -> Float[Tensor
         raise SaccadeError(f"the grid {grid!r}; expected (rows, columns)")
     rows, columns = (count(side, f"rows or columns in the grid {grid!r}") for side in grid)
     if not isinstance(boxes, Tensor) or boxes.ndim != 2 or boxes.shape[1] != 4:
-        said = tuple(boxes.shape) if isinstance(boxes, Tensor) else type(boxes).__name__
-        raise SaccadeError(f"boxes of {said}; expected a tensor (n 4)")
+        found = tuple(boxes.shape) if isinstance(boxes, Tensor) else type(boxes).__name__
+        raise SaccadeError(f"boxes of {found}; expected a tensor (n 4)")
     bad = ~boxes.isfinite().all(dim=1) | (boxes[:, 2:] < boxes[:, :2]).any(dim=1)
     if bad.any():
         box = boxes[bad][0].tolist()

@@ -48,10 +48,10 @@ def check_axes(given: object, what: str, axes: str) -> None:
 def check_logits(logits: object, pictures: int) -> None:
     """Raises SaccadeError unless a model gave finite logits (pictures, classes)."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != pictures or not logits.shape[1]:
-        said = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise SaccadeError(
-            f"the model gave {said}; expected logits ({pictures}, classes): give a function that returns them, such as "
-            "lambda x: model(x).logits"
+            f"the model gave {found}; expected logits ({pictures}, classes): give a function that returns them, "
+            "such as lambda x: model(x).logits"
         )
     if not logits.isfinite().all():
         raise SaccadeError(f"the model gave logits that are not finite: {_worst(logits)} among {tuple(logits.shape)}")

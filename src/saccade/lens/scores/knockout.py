@@ -41,8 +41,8 @@ def head_knockout(
     a run that gives anything but one finite number a picture.
     """
     if not isinstance(pictures, Tensor) or not pictures.numel():
-        said = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
-        raise SaccadeError(f"pictures of {said} were given; expected a tensor of at least one")
+        found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
+        raise SaccadeError(f"pictures of {found} were given; expected a tensor of at least one")
     draws, batch = count(draws, "draws"), count(batch, "pictures at a time")
     check_seed(seed)
     if not isinstance(heads, Mapping):
@@ -70,15 +70,15 @@ def _said(run: Run, pictures: Tensor, batch: int) -> Float[Tensor, "p"]:
         raise SaccadeError(
             f"run gave a {wrong[0]} for {len(pictures)} pictures; expected a tensor of one number a picture"
         )
-    said = torch.cat([part.detach().double().cpu() for part in parts])
-    if said.shape != (len(pictures),):
+    found = torch.cat([part.detach().double().cpu() for part in parts])
+    if found.shape != (len(pictures),):
         raise SaccadeError(
-            f"run gave numbers of shape {tuple(said.shape)} for {len(pictures)} pictures; expected one a picture"
+            f"run gave numbers of shape {tuple(found.shape)} for {len(pictures)} pictures; expected one a picture"
         )
-    if not said.isfinite().all():
-        picture = int((~said.isfinite()).int().argmax())
-        raise SaccadeError(f"run gave {float(said[picture])} for picture {picture}; expected a finite number")
-    return said
+    if not found.isfinite().all():
+        picture = int((~found.isfinite()).int().argmax())
+        raise SaccadeError(f"run gave {float(found[picture])} for picture {picture}; expected a finite number")
+    return found
 
 
 def _without(model: nn.Module, run: Run, pictures: Tensor, batch: int, heads: Heads) -> Float[Tensor, "p"]:
@@ -114,5 +114,5 @@ def _by_name(pairs: "Sequence[tuple[str, int]] | dict[tuple[str, int], None]") -
 
 def _few(there: Sequence[tuple[str, int]], most: int = 3) -> str:
     heads = _by_name(there)
-    said = [f"{len(numbers)} of {name!r}" for name, numbers in list(heads.items())[:most]]
-    return ", ".join(said) + (f" and {len(heads) - most} more modules" if len(heads) > most else "") or "none"
+    found = [f"{len(numbers)} of {name!r}" for name, numbers in list(heads.items())[:most]]
+    return ", ".join(found) + (f" and {len(heads) - most} more modules" if len(heads) > most else "") or "none"

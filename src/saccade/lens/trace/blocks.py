@@ -30,7 +30,7 @@ class Block:
     """The part of a call's map with a run of targets and a run of sources, such as image to text.
 
     Weights are those of the whole map: a row sums to the share of its attention that goes to these sources, 0 to 1.
-    Nothing is computed before it is asked for, and n x m numbers only by `weights`. shape: (b, h, n, m) of the block.
+    Nothing is computed before it is needed, and n x m numbers only by `weights`. shape: (b, h, n, m) of the block.
     Targets and sources are counted within it.
     """
 

@@ -34,7 +34,7 @@ COARSE = 256.0
 
 
 class Call:
-    """One attention call: who asked (`name`), what of (`kind`, `shape`), and all that it attended to.
+    """One attention call: its module (`name`), its `kind` and `shape`, and all that it attended to.
 
     name: dotted path of the innermost module that was running. kind: "self", "cross", "channels" for
     self-attention of channels, or "joint" for self-attention over sequences put together (text and image), whose
@@ -43,7 +43,7 @@ class Call:
     known; None if there is one sequence, or nothing is known of it. tokens_before: how many tokens the targets of
     cross-attention were made of, more than n where tokens were merged or left out. component: that of a pipeline,
     else "". run: which forward pass of it within the block, from 0. q (b h n k), k (b g m k), and v (b g m c) if it
-    was asked for: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
+    was kept: as the kernel saw them, in its dtype (under autocast not that of the model). mask: as given,
     broadcastable to (b h n m), or None. scale: factor of q·k. causal: target i saw sources 0 to i only. note: what must
     be known to read it, "" as a rule.
 
@@ -324,7 +324,7 @@ class Call:
         """Two parts whose sum is the log-sum-exp: exact even where their sum would be rounded. Often one is
         enough."""
         if self._graph:
-            return self._peaks()  # anew each time: a backward pass frees what it went through
+            return self._peaks()  # again each time: a backward pass frees what it went through
         if self._norm is None:
             peak, rest = (self.lse, None) if self._lse is not None else self._peaks()
             lse = peak if rest is None else peak + rest

@@ -1,6 +1,5 @@
 """Keep tensors of a running model: without a copy where that is safe, and never with a value that has changed."""
 
-import torch
 from torch import Tensor
 
 from saccade.errors import SaccadeError
@@ -52,6 +51,5 @@ def save_tensors(*tensors: Tensor) -> list[SavedTensor]:
         storage = tensor.untyped_storage()
         larger = storage.nbytes() > wanted[storage.data_ptr()]
         copy = not tensor.is_inference() and (larger or tensor._version > 0)
-        with torch.no_grad():
-            kept.append(SavedTensor(tensor.clone() if copy else tensor))
+        kept.append(SavedTensor(tensor.detach().clone() if copy else tensor))
     return kept

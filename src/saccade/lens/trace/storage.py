@@ -23,7 +23,7 @@ from saccade.lens.trace.call import Call
 from saccade.lens.trace.gradients import Gradient
 
 FORMAT, VERSION = "saccade.trace", "1"
-CHECKED = 8  # rows of each call whose stored lse is computed anew on loading
+CHECKED = 8  # rows of each call whose stored lse is computed again on loading
 
 
 def save(
@@ -68,7 +68,7 @@ def save(
 
 def load(path: str | PathLike[str]) -> tuple[list[Call], dict[str, str], dict[str, set[int]]]:
     """The calls, the missed and the skipped modules of a file that `save` wrote. Of each call a few rows are computed
-    anew, so that a log-sum-exp of other tensors is noticed."""
+    again, so that a log-sum-exp of other tensors is noticed."""
     if not Path(path).is_file():
         raise DataError(f"{path}: there is no such file; expected a trace that Trace.save wrote")
     try:

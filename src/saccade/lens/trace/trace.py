@@ -165,7 +165,7 @@ class Trace(Sequence[Call]):
         and tokens of a word, coarser layers brought to the finest grid by bicubic interpolation; clamped at 0.
 
         tokens: word -> its source tokens. grid: (rows, columns) of the finest targets, row-major without a prefix;
-        coarser layers have it halved, rounding up. "square": every layer's grid is a square. It cannot be told from
+        coarser layers have it halved, rounding up. "square": every layer's grid is a square. It does not follow from
         the calls, so without it there is an error. heads: only these. part: where the sources are several sequences put
         together, the one of `Call.source_parts` that the tokens are counted in.
 
@@ -218,7 +218,7 @@ class Trace(Sequence[Call]):
                 lines.append(f"{i:>4}  {name:<{width}}  {call.kind:<5}  {b:>4} {h:>4} {n:>6} {m:>6}")
         lines += [f"missed: {printable(name)}: {printable(why)}" for name, why in self.missed.items()]
         if not self._calls:
-            why = self._asked() if self.missed else self._nothing()
+            why = self._why_empty() if self.missed else self._nothing()
             lines += [why or self._hint] if why or self._hint else []
         return "\n".join(lines)
 
@@ -277,15 +277,15 @@ class Trace(Sequence[Call]):
         """Some of the calls. why: there are none, if so; "" where that is for what was missed."""
         part = Trace(calls, missed, self._hint)
         part.skipped = dict(self.skipped)
-        part._why = self._asked() if not self._calls else f"The trace is empty: {why}." if why else ""
+        part._why = self._why_empty() if not self._calls else f"The trace is empty: {why}." if why else ""
         return part
 
-    def _asked(self) -> str:
-        """Why it holds no calls, where that is how it was asked for."""
+    def _why_empty(self) -> str:
+        """Why it holds no calls, where that follows from the arguments of the watch."""
         return self._why or (self.stream.why_empty(self.missed) if self.stream is not None else "")
 
     def _nothing(self) -> str:
-        if why := self._asked():
+        if why := self._why_empty():
             return why
         if not self.missed:
             return f"The trace is empty: no attention call was made while it was watched. {self._hint}".strip()

@@ -42,7 +42,7 @@ class Entropy:
         self._rows: list[Tensor] = []
 
     def add(self, targets: Tensor, weights: Tensor, logs: Tensor) -> None:
-        # The logs are there already: taking them anew would cost as much as the products q·k.
+        # The logs are there already: taking them again would cost as much as the products q·k.
         lowest = torch.finfo(logs.dtype).min  # 0 * -inf is not a number
         logs = logs.clamp_min(lowest) if logs.requires_grad else logs.clamp_min_(lowest)
         self._rows.append((weights * logs).sum(dim=-1).neg_().clamp_min_(0.0))
@@ -52,7 +52,7 @@ class Entropy:
 
 
 class Distance:
-    """Mean distance in patches from a patch to what it attends to among the patches.
+    """Mean distance in patches from a patch to what it attends to, of the patches.
 
     grid: (rows, columns), row-major, from token `first` on."""
 
@@ -73,9 +73,9 @@ class Distance:
         patches = rows * columns
         first = n - patches if prefix is None else whole(prefix, f"distance of {name!r}: a prefix of {prefix!r}")
         if n != m or min(rows, columns) < 1 or first < 0 or first + patches != n:
-            asked = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
+            described = f"a grid of {rows} x {columns}" + ("" if prefix is None else f" after {prefix} tokens")
             raise SaccadeError(
-                f"distance of {name!r}: {asked} does not fit {n} targets and {m} sources; expected one target "
+                f"distance of {name!r}: {described} does not fit {n} targets and {m} sources; expected one target "
                 "and one source a patch, after the prefix tokens (cls, registers)"
             )
         return cls((rows, columns), first)
@@ -84,9 +84,9 @@ class Distance:
         patches = targets >= self.first
         if not patches.all():
             targets, weights = targets[patches], weights[:, :, patches]
-        among = weights[..., self.first :]
-        mass = among.sum(dim=-1)  # (b h t)
-        far = torch.einsum("bhtm,tm->bht", among, self._steps(targets, among.dtype))
+        patch_weights = weights[..., self.first :]
+        mass = patch_weights.sum(dim=-1)  # (b h t)
+        far = torch.einsum("bhtm,tm->bht", patch_weights, self._steps(targets, patch_weights.dtype))
         far = torch.where(mass > 0, far / mass.clamp_min(torch.finfo(mass.dtype).tiny), 0.0)
         self._total = self._total + far.sum(dim=-1)
         self._count = self._count + (mass > 0).sum(dim=-1)

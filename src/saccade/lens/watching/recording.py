@@ -28,8 +28,8 @@ NO_GRAPH = (
 class Recording:
     """Fills a trace, or the views of a stream.
 
-    met: how many attention calls were met. given: query and key of the function of torch.nn that is running. merged:
-    gives (batch, heads) of a tensor in which they are one axis.
+    count: how many attention calls were recorded or left out. given: query and key of the function of torch.nn that is
+    running. merged: gives (batch, heads) of a tensor in which they are one axis.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Recording:
             stream,
         )
         self._graph = graph
-        self.met = 0
+        self.count = 0
         self._processes: dict[nn.Module, int] = {}
         self.merged: Callable[[Tensor], tuple[int, int] | None] = lambda t: None
         modules.on_leave = self._finish
@@ -105,7 +105,7 @@ class Recording:
         if not self._counts():
             return None
         self._modules.mark_attending()
-        self.met += 1
+        self.count += 1
         frame = self._modules.frames[-1]
         # A fused layer is named as it is where it runs unfused.
         name = f"{frame.name}.self_attn" if isinstance(frame.module, nn.TransformerEncoderLayer) else frame.name

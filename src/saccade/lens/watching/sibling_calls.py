@@ -68,7 +68,7 @@ class SiblingCalls:
     merged: tuple[int, int] | None = None
 
     def add_if_sibling(self, call: Call, query: MemoryView, key: MemoryView, source: str) -> bool:
-        """Add a call, if it is beside those that are there."""
+        """Add a call, if it is a sibling of those that are there."""
         last = self.queries[-1]
         if query.storage != last.storage:
             return False

@@ -82,7 +82,8 @@ class Stream:
         means[module] = means[module] + (value - means[module]) / times
 
     def why_empty(self, missed: Collection[str]) -> str:
-        """Why the trace holds no calls, where that is how it was asked for. missed: modules that could not be seen."""
+        """Why the trace holds no calls, where that follows from the arguments of the watch. missed: modules that attend
+        in a way that is not recorded."""
         if self.views is not None and any(self.seen.values()):
             return "The trace holds no calls: views were computed as they passed, see trace.seen."
         if self._passed and not any(map(self._named, missed)):

@@ -80,8 +80,8 @@ def watch(
         try:
             yield trace
         finally:
-            trace.missed.update(watcher.modules.unrecorded())
             trace.skipped.update(watcher.modules.skipped())
+            trace.missed.update(watcher.modules.unrecorded(trace.skipped))
             stream.ran = watcher.modules.runs > 0
 
 

@@ -91,7 +91,7 @@ class Watcher(Mode):
         if func in BACKWARD:
             self._check_graph(args[0] if args else kwargs.get("outputs"))
         out = func(*args, **kwargs)
-        if type(out) not in METADATA_TYPES and (self._follows or begins(func, args, kwargs)):
+        if type(out) not in METADATA_TYPES and (self._follows or begins(func, args, out)):
             self._follow(Operation(func, args, kwargs, out))
         return out
 
@@ -178,12 +178,12 @@ class Watcher(Mode):
         except Exception as error:  # whatever tensors a model has, watching it must not stop it
             self._miss(not_followed(F.scaled_dot_product_attention, error))
             return None
-        self._outputs.add(out, self.trace[before:])
+        self._outputs.add(out, [self.trace[-1]] if len(self.trace) > before else [])
         return gradient
 
     def _other(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Any other function with attention in its name: keep what is under it, or say that it was missed."""
-        before = self._recording.met
+        before = self._recording.count
         if flex.is_flex(func):  # it refuses dispatch modes
             out = func(*args, **kwargs)
             self._flex(args, kwargs, out)
@@ -201,7 +201,7 @@ class Watcher(Mode):
         finally:
             self._follow_after.clear()
             self._recording.given = None
-        if self._recording.met == before:
+        if self._recording.count == before:
             name = getattr(func, "__name__", str(func))
             unknown = f"{name} computed it in a way that shows neither q and k nor their log-sum-exp"
             self._miss(TRANSFORMED if mapped() else unknown)
