@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from saccade.language.particles import with_particles
@@ -120,5 +120,5 @@ def _plain() -> dict[str, str]:
 
 @cache
 def _table(name: str) -> dict[str, str]:
-    table: dict[str, str] = json.loads((files("saccade.language") / name).read_text(encoding="utf-8"))
+    table: dict[str, str] = json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
     return table
