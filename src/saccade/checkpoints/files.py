@@ -107,7 +107,7 @@ def check_counts(config: Any, tensors: int, size: int, where: str) -> None:
             left += [(key, each) for each in value]
         elif isinstance(value, int | float):
             most = max(tensors, MOST_LAYERS) if LAYERS.search(key) else max(size, MOST_COUNT)
-            if value > most and not key.endswith(("_id", "_ids", "seed")):
+            if value > most and not key.endswith(("_id", "_ids", "seed", "theta")):
                 raise CheckpointError(f"{where}: {key} is {value:g}, for weights of {tensors} tensors: it is damaged")
 
 

@@ -187,7 +187,7 @@ def prepare_images(processor: Any, model: nn.Module, pictures: Sequence[Image.Im
 
 def class_names(config: Any, notes: list[str]) -> list[str]:
     """Names of the classes in order; a repeated name is followed by its index ("N/A (12)")."""
-    named = {int(i): str(name) for i, name in config.id2label.items()}
+    named = {int(i): str(name) for i, name in (config.id2label or {}).items()}
     classes: list[str] = []
     for i in range(config.num_labels):
         name = named.get(i, f"class {i}")
