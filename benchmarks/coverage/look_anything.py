@@ -5,12 +5,14 @@
 
 The families are those of transformers and timm that docs/coverage.md lists as captured and that take pictures. Of each,
 a tiny model with random weights is written to a folder with the usual files of its library, and opened as
-`saccade look PICTURE --model FOLDER` does; where that refuses it, as `saccade.look(model, picture, preprocess=...)`
-does. A page is open when it is written, and wrong when
+`saccade look PICTURE --model FOLDER` does; where that refuses it, with a question, of models that write (`--ask`), or
+as `saccade.look(model, picture, preprocess=...)` does. A page is open when it is written, and wrong when
 
   - an attention call on it equals none of the model's own maps within 1e-4, which are found without the lens, under
     eager attention and with fused kernels taken apart (`true_maps.py`);
-  - other pixels in a cell of its grid change another token more than the one that stands for this cell.
+  - what the first word of an answer attends to is not the row of these maps;
+  - other pixels in a cell of a grid of 4 x 4 or more change what stands for another cell most, beyond the neighbours to
+    which convolutions spread the change.
 
 Each family runs in a process of its own under a limit of time and memory. Nothing is fetched from a network.
 """
@@ -53,10 +55,12 @@ def markdown(rows: list[Opened]) -> str:
     lines += [
         "Made by `python -m benchmarks.coverage.look_anything --markdown docs/coverage.md`: a tiny model with random",
         "weights of every family above that is captured and takes pictures, opened from a folder as `saccade look`",
-        f"does (*command*) or, where that refuses it, by `saccade.look` (*Python*). {versions(rows)}",
+        "does (*command*); where that refuses it, of models that write with `--ask` (*question*: inputs stand in for",
+        f"picture and text, as there is no tokenizer), or by `saccade.look` (*Python*). {versions(rows)}",
         "",
         "- **open**: the page is written, every map on it equals the model's own within 1e-4, and its grid lies where",
-        "  the picture does: other pixels in a cell change the token that stands for it most;",
+        "  the picture does: other pixels in a cell change the token that stands for it most (in grids of 4 x 4 or more,",
+        "  and but for neighbours to which convolutions spread the change);",
         "- **wrong**: one of these does not hold;",
         "- **refused**: no page, with the reason.",
         "",
@@ -80,7 +84,7 @@ def _table(rows: list[Opened]) -> list[str]:
     for row in (row for row in rows if row.status != "not run"):
         grid = " x ".join(map(str, row.grid))
         calls = f"{row.calls} of {row.seen}" if row.way else ""
-        note = "; ".join(row.wrong[:2]) or (row.why.rpartition("in Python: ")[2] if row.status == "refused" else "")
+        note = "; ".join(row.wrong[:2]) or (row.why.rpartition("Python: ")[2])
         cells = [
             row.family.removeprefix(f"{row.group}."),
             row.status,

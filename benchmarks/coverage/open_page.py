@@ -1,33 +1,31 @@
 """One family opened in a page, and the page's numbers compared with maps that are found without the lens."""
 
-import copy
 import json
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import torch
 import transformers
 from torch import Tensor, nn
 
 import saccade
-from benchmarks.coverage.compare import COARSE, describe_error, true_maps
+from benchmarks.coverage.compare import describe_error
 from benchmarks.coverage.families.cases import Case, Subject
-from benchmarks.coverage.true_maps import Finder, alike
+from benchmarks.coverage.families.transformers.inputs import GRID
+from benchmarks.coverage.page_truth import compare
 from saccade.data import Picture
 from saccade.errors import SaccadeError
-from saccade.lens import Call, Trace
 from saccade.studio.look import look
-from saccade.studio.places.targets import Places
 from saccade.studio.sample import sample_picture
 from saccade.studio.views import View
-from saccade.studio.views.encoder import EncoderView
-from saccade.studio.views.places import PlacesView
+from saccade.studio.views.answer import AnswerView
 from saccade.tasks import load
+from saccade.tasks.ask.task import PublicAskTask
 
 PICTURES = ("pixel_values", "pixel_values_images", "images", "pixel_values_videos")
 MOST_BYTES = 400_000_000  # of weights that are written to a folder
@@ -35,8 +33,11 @@ MOST_BYTES = 400_000_000  # of weights that are written to a folder
 
 @dataclass
 class Opened:
-    """What became of one family. way: "command" or "Python". calls: attention calls on the page; seen: maps of the
-    model. wrong: what is wrong on the page. counted: False for models that cannot be built, or take no picture."""
+    """What became of one family.
+
+    way: "command", "question" or "Python". calls: attention calls on the page. seen: maps of the model. wrong: what is
+    wrong on the page. counted: False for models that cannot be built, or take no picture.
+    """
 
     family: str
     group: str
@@ -71,21 +72,23 @@ def open_family(case: Case) -> Opened:
     if picture_name(subject) is None:
         opened.why, opened.counted = "it takes no picture", False
         return opened
+    reasons: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for way, opens in (("command", by_command), ("Python", by_module)):
+        for way, opens in (("command", by_command), ("question", by_question), ("Python", by_module)):
             try:
                 view, inputs = opens(subject, case, Path(folder))
                 view.save(Path(folder) / "page.html")
             except SaccadeError as error:
-                reason = str(error).replace(folder, "the folder")
-                opened.why += f"; in Python: {reason}" if opened.why else reason
+                reasons[way] = str(error).replace(folder, "the folder")
                 continue
             except Exception as error:  # a fault of ours: a user would see a traceback
                 opened.wrong.append(f"{way}: {describe_error(error)}")
                 break
             opened.way, opened.view, opened.grid = way, type(view).__name__, list(view.grid)
-            compare(opened, subject, view, inputs)
+            found = compare(view, inputs, subject)
+            opened.calls, opened.seen, opened.wrong = found.calls, found.maps, found.wrong
             break
+    opened.why = "" if opened.way else "; ".join(f"{way}: {reason}" for way, reason in reasons.items())
     opened.seconds = time.perf_counter() - start
     return opened
 
@@ -124,16 +127,57 @@ def look_at_folder(folder: Path) -> tuple[View, Subject]:
     return record(task.model, lambda: look(task, picture()))
 
 
+def by_question(subject: Subject, case: Case, folder: Path) -> tuple[View, Subject]:
+    """As `saccade look PICTURE --model FOLDER --ask "..."`, with inputs in place of the pictures and the question: the
+    tiny models have no tokenizer."""
+    inputs = first_of(subject)
+    if not {"input_ids", "pixel_values"} <= inputs.keys() or not hasattr(subject.model, "generate"):
+        raise SaccadeError("it does not write")
+    settings = SimpleNamespace(image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    wrapper = SimpleNamespace(
+        model=subject.model,
+        name=case.family,
+        notes=[],
+        family=subject.model.config.model_type,
+        processor=SimpleNamespace(tokenizer=Numbers(), image_processor=settings),
+        prepare=lambda pictures, question: inputs,
+    )
+    task: Any = PublicAskTask(wrapper)  # type: ignore[arg-type]
+    task.ask = partial(task.ask, tokens=2)
+    return AnswerView.ask(task, [picture()], "What is in the picture?"), Subject(subject.model, (), inputs)
+
+
+class Numbers:
+    """A tokenizer whose words are the numbers of tokens."""
+
+    eos_token_id = sep_token_id = None
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        return " ".join(map(str, ids))
+
+    def convert_ids_to_tokens(self, token: int) -> str:
+        return str(token)
+
+
 def by_module(subject: Subject, case: Case, folder: Path) -> tuple[View, Subject]:
     """As `saccade.look(model, picture, preprocess=...)`."""
-    inputs = {name: first(given) for name, given in subject.inputs.items()}
+    inputs = first_of(subject)
     given = {} if case.group == "timm" else {"preprocess": lambda image: inputs}
     return record(subject.model, lambda: saccade.look(subject.model, picture().image, **given))
 
 
-def first(given: Any) -> Any:
-    """The first of a batch of two."""
-    return given[:1] if isinstance(given, Tensor) and given.ndim and len(given) == 2 else given
+def first_of(subject: Subject) -> dict[str, Any]:
+    """The inputs of the first of a batch of two; of pictures as lists of patches, the patches of the first."""
+    return {name: _first(name, given) for name, given in subject.inputs.items()}
+
+
+def _first(name: str, given: Any) -> Any:
+    if not isinstance(given, Tensor) or not given.ndim:
+        return given
+    patches = next((axis for axis, size in enumerate(given.shape) if size == 2 * GRID * GRID), None)
+    if len(given) != 2 and name in PICTURES and patches is not None:
+        return given.narrow(patches, 0, GRID * GRID)
+    return given[:1] if len(given) == 2 else given
 
 
 def picture() -> Picture:
@@ -181,123 +225,3 @@ def write_processor(subject: Subject, family: str, folder: Path) -> Iterator[str
         settings = {"image_processor_type": name} | ({} if size is None else {"size": size, "do_center_crop": False})
         (folder / "preprocessor_config.json").write_text(json.dumps(settings))
         yield name
-
-
-def compare(opened: Opened, subject: Subject, view: View, inputs: Subject) -> None:
-    """Fill in what is wrong."""
-    if isinstance(view, EncoderView):  # our own network: compared with that of the library
-        name = picture_name(subject)
-        others = {other: first(given) for other, given in subject.inputs.items()}
-        args, named = (inputs.args, {}) if name == 0 else ((), {**others, name: inputs.args[0]})
-        inputs = Subject(subject.model, args, named)
-    shown = calls_on_page(view)
-    left, missing = list(shown), []
-    for model in models(inputs.model):
-        found = true_maps(model, inputs)
-        missing = unmatched(left, found)
-        opened.seen = max(opened.seen, len(found.maps))
-        left = missing
-        if not missing:
-            break
-    opened.calls = len(shown)
-    opened.wrong += [f"{call.name} {tuple(call.shape)} equals no map of the model" for call in missing]
-    opened.wrong += [*misplaced(view, inputs), *misplaced_windows(view, inputs)]
-
-
-def calls_on_page(view: View) -> list[Call]:
-    """Those whose numbers are on it."""
-    if isinstance(view, PlacesView):
-        return [layer.call.call for layer in view.targets.layers]
-    placed = [layer.call.call for layer in view.targets.layers] if isinstance(view.targets, Places) else []
-    others = view.trace if view.targets is None else view.targets.others
-    return [*(call for call in others if call.mask is None and not call.causal), *placed]
-
-
-def models(model: nn.Module) -> Iterator[nn.Module]:
-    """The model under eager attention, where its library has that, and as it is, whose kernels are taken apart."""
-    twin = copy.deepcopy(model)
-    if hasattr(twin, "set_attn_implementation"):
-        with suppress(Exception):  # some classes have one form only
-            twin.set_attn_implementation("eager")
-            yield twin
-    yield model
-
-
-def unmatched(calls: list[Call], truth: Finder) -> list[Call]:
-    """The calls that equal no map; each map is that of one call."""
-    left, missing = [*(one.value for one in truth.maps), *(one.softmax for one in truth.maps), *truth.softmaxes], []
-    for call in calls:
-        weights = call.weights()
-        tolerance = 2e-3 if call.q.dtype in COARSE else 1e-4
-        match = next((i for i, one in enumerate(left) if alike(one, weights, tolerance)), None)
-        if match is None:
-            missing.append(call)
-        else:
-            del left[match]
-    return missing
-
-
-def misplaced(view: View, inputs: Subject) -> list[str]:
-    """Cells of the grid that are not where the page shows them: of these, other pixels change another token most."""
-    rows, columns = view.grid
-    tokens = len(view.prefix) + rows * columns
-    trace = view.trace if view.targets is None else view.targets.others
-    name = picture_in(inputs)
-    if name is None or not any(call.shape[2] == call.shape[3] == tokens for call in trace):
-        return []
-    plain, wrong = queries(inputs, tokens, name, None), []
-    for row, column in {(0, columns - 1), (rows - 1, 0), (rows // 2, columns // 3)}:
-        change = (queries(inputs, tokens, name, (row, column, rows, columns)) - plain).square().sum(dim=(0, 1, 3))
-        found = int(change.argmax()) - len(view.prefix)
-        if found != row * columns + column:
-            wrong.append(f"row {row}, column {column} of the grid is not token {found}")
-    return wrong
-
-
-def misplaced_windows(view: View, inputs: Subject) -> list[str]:
-    """The same of the first two layers that have a grid of their own."""
-    name = picture_in(inputs)
-    if name is None or not isinstance(view.targets, Places):
-        return []
-    layers, wrong = [layer for layer in view.targets.layers if layer.call.targets.grid is not None], []
-    for layer in layers[:2]:
-        (rows, columns), cells = layer.call.targets.grid, layer.call.targets.cells
-        place = torch.tensor([slices[0] for slices in layer.call.slices]).T
-        plain = watched(inputs, name, None)[layer.call.call.name][0].q.float()
-        for row, column in {(0, columns - 1), (rows - 1, 0)}:
-            other = watched(inputs, name, (row, column, rows, columns))[layer.call.call.name][0].q.float()
-            change = (other - plain).square().sum(-1)[place[0], place[1]]  # (windows, tokens)
-            found = int(cells.flatten()[int(change.argmax())])
-            if found != row * columns + column:
-                wrong.append(f"{layer.name}: row {row}, column {column} of {rows} x {columns} is not cell {found}")
-    return wrong
-
-
-def picture_in(inputs: Subject) -> str | int | None:
-    """The name or position of the only input of the form (1 3 y x)."""
-    given = {**dict(enumerate(inputs.args)), **inputs.inputs}
-    found = [name for name, each in given.items() if isinstance(each, Tensor) and each.ndim == 4 and each.shape[1] == 3]
-    return found[0] if len(found) == 1 else None
-
-
-def queries(inputs: Subject, tokens: int, name: str | int, cell: tuple[int, int, int, int] | None) -> Tensor:
-    """Queries of the first call over so many tokens, with other pixels in a cell."""
-    trace = watched(inputs, name, cell)
-    return next(call for call in trace if call.shape[2] == call.shape[3] == tokens).q.float()
-
-
-def watched(inputs: Subject, name: str | int, cell: tuple[int, int, int, int] | None) -> Trace:
-    """The model watched, with other pixels in one cell (row, column, rows, columns) of the picture."""
-    args, named = list(inputs.args), dict(inputs.inputs)
-    place: Any = args if isinstance(name, int) else named
-    pixels = place[name].clone()
-    if cell is not None:
-        row, column, rows, columns = cell
-        y, x = pixels.shape[-2] / rows, pixels.shape[-1] / columns
-        part = pixels[..., round(row * y) : round((row + 1) * y), round(column * x) : round((column + 1) * x)]
-        part += pixels.std() * torch.randn(part.shape, generator=torch.Generator().manual_seed(5))
-    place[name] = pixels
-    with saccade.watch(inputs.model) as trace, torch.no_grad():
-        torch.manual_seed(7)
-        inputs.model(*args, **named)
-    return trace

@@ -49,7 +49,7 @@ def test_a_true_page_is_open(make, grid, calls):
 
 
 def test_other_numbers_are_wrong(monkeypatch):
-    pages = importlib.import_module("benchmarks.coverage.open_page")
+    pages = importlib.import_module("benchmarks.coverage.page_truth")
     monkeypatch.setattr(pages, "models", lambda model: [DINOv3ViTModel(model.config).eval()])
     found = opened(dinov3)
     assert found.status == "wrong"
@@ -63,13 +63,13 @@ def test_other_places_are_wrong(monkeypatch):
         view = look(task, picture, options)
         for layer in view.targets.layers:
             targets = layer.call.targets
-            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.roll(1, dims=1)))
+            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.roll(2, dims=1)))
         return view
 
     monkeypatch.setattr(PlacesView, "look", changed)
     found = opened(swin)
     assert found.status == "wrong"
-    assert "row 0, column 7 of 8 x 8 is not cell" in found.wrong[0]
+    assert "changed cells of 8 x 8 are off by" in found.wrong[0]
 
 
 def test_the_table():
