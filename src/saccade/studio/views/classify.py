@@ -63,6 +63,9 @@ class ClassifyView(EncoderView):
         inputs = inputs.to(next(model.parameters()).device)
         return class_maps(model, model, inputs, tokens, {i: task.labels[i] for i in chosen})
 
+    def facts(self) -> dict[str, str]:
+        return super().facts() | {"classes": str(len(self.task.labels))}
+
     def print_summary(self, console: Console) -> None:
         if self.seen is not None:
             self.seen.print_before(console)
