@@ -112,6 +112,16 @@ def test_regions_are_not_shown_where_tokens_are_no_places(task_of, monkeypatch):
     torch.testing.assert_close(answer.layers[0].weights[..., 0], right.layers[0].weights.sum(dim=-1))
 
 
+def test_a_model_that_reads_pictures_otherwise_is_refused(task_of, monkeypatch):
+    """As with cross-attention in some layers: what stands for the picture in the prompt has nothing of it."""
+    task = task_of("llava")
+    monkeypatch.setattr("saccade.tasks.ask.layouts.square_grid", lambda pixels, tokens: None)
+    monkeypatch.setattr(type(task.model.model), "get_image_features", lambda *_, pixel_values, **__: constant)
+    constant = type("Out", (), {"pooler_output": [torch.zeros(25, 24)]})()
+    with pytest.raises(SaccadeError, match="how its words attend to pictures is not known"):
+        task.ask([picture("llava")], "red", WORDS)
+
+
 def test_only_models_that_write_are_asked(tmp_path, task_of):
     with pytest.raises(CheckpointError, match="writes no answers"):
         load_answering("cifar")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -43,6 +43,18 @@ def confirm(embed: Embed, inputs: dict[str, Tensor], places: ImagePlaces) -> Non
     off = torch.stack([around.sum(1) @ steps, around.sum(0) @ steps]) / around.sum()
     if around[1, 1] < around.max() / 4 or bool((off.abs() > OFF).any()):
         raise LayoutError(f"tokens beside those of a grid of {one.grid[0]} x {one.grid[1]} change with its pixels")
+
+
+@torch.no_grad()
+def reads_pixels(model: Any, inputs: dict[str, Tensor], image: Bool[Tensor, "m"]) -> bool:
+    """Whether the tokens of pictures, and no others, are made of their pixels; False too where that is not known."""
+    pixels = inputs["pixel_values"]
+    try:
+        other = embedded(model, {**inputs, "pixel_values": pixels + 3 * pixels.std()})
+    except LayoutError:
+        return False
+    changed = (other != embedded(model, inputs)).any(dim=-1)
+    return bool(changed.any()) and not bool((changed & ~image).any())
 
 
 def _around(change: Float[Tensor, "m"], one: SeenPicture, place: int) -> Float[Tensor, "3 3"]:

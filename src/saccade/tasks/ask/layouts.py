@@ -3,6 +3,7 @@
 Counts and sizes give a layout, which is then confirmed on the model (confirm.py), or none at all.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -147,11 +148,11 @@ def _packed(model: Any, inputs: dict[str, Tensor], pixels: Pixels, at: Int64[Ten
     tiles, side = pixels.values.shape[1], pixels.values.shape[-1]
     per = (side // model.config.vision_config.patch_size) ** 2
     numbers = torch.arange(tiles * per, dtype=torch.float64).view(tiles, per, 1)
+    takes = inspect.signature(model.pack_image_features).parameters
+    more = {"vision_feature_select_strategy": "default"} if "vision_feature_select_strategy" in takes else {}
     first = 0
     for i, size in enumerate(inputs["image_sizes"].cpu()):
-        packed, _ = model.pack_image_features(
-            [numbers], size[None], vision_feature_select_strategy="default", image_newline=torch.tensor([-1.0])
-        )
+        packed, _ = model.pack_image_features([numbers], size[None], image_newline=torch.tensor([-1.0]), **more)
         order = packed[0][:, 0]
         if not bool((order == order.round()).all()) or first + len(order) > len(at):
             raise LayoutError("its tokens are interpolated, or not those of its tiles")

@@ -32,6 +32,8 @@ class Recorder:
         step = self._calls.get(call.name, 0)
         if step == 0 and call.kind != self._kind:  # of later steps the first call of the module tells
             self._others.add(call.name)
+            if self._kind == "self":
+                self._left_out[call.name] = f"it is cross-attention to {call.shape[3]} other sources"
         if call.name in self._others:
             return
         self._calls[call.name] = step + 1

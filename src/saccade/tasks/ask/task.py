@@ -12,6 +12,7 @@ from saccade.checkpoints.vision_language import VisionLanguageModel
 from saccade.errors import DataError, SaccadeError
 from saccade.lens import Trace, watch
 from saccade.tasks.ask.answer import Answer, pieces_of, words_of
+from saccade.tasks.ask.confirm import reads_pixels
 from saccade.tasks.ask.layouts import TOWERS, image_places, image_tokens_of
 from saccade.tasks.ask.places import ImagePlaces, LayoutError, SeenPicture
 from saccade.tasks.ask.qformer import query_places
@@ -95,11 +96,14 @@ class PublicAskTask(PublicTask):
             found = find(self.model, self.wrapper.processor, inputs)
             return arranged(found, [picture.convert("RGB") for picture in pictures]), True, []
         except LayoutError as error:
-            reason = f"regions are not shown, only the share that went to pictures: {error}"
-        image = image_tokens_of(self.model, inputs).cpu()
-        shown = pictures[0].convert("RGB")
+            reason = str(error)
+        image = image_tokens_of(self.model, inputs)
+        if not reads_pixels(self.model, inputs, image):
+            raise SaccadeError(f"{self.name}: how its words attend to pictures is not known here: {reason}")
+        shown, share = pictures[0].convert("RGB"), image.float().cpu()
         seen = SeenPicture(shown, (shown.height, shown.width), (1, 1), torch.tensor([-1]), lambda place: ())
-        return ImagePlaces([seen], len(image), image.float(), image.float()[:, None]), False, [reason]
+        note = f"regions are not shown, only the share that went to pictures: {reason}"
+        return ImagePlaces([seen], len(image), share, share[:, None]), False, [note]
 
     def _room(self, prompt: int, inputs: dict[str, Tensor]) -> int:
         """How many tokens the model can write after a prompt. Raises DataError if none."""
