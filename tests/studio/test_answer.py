@@ -37,7 +37,7 @@ def found(folder):
     pictures = [Picture(picture("qwen2_vl", seed), f"{seed}.png") for seed in (0, 1)]
     task = load_answering(folder)
     ask = task.ask
-    task.ask = lambda images, question: ask(images, question, 7)
+    task.ask = lambda images, question, progress: ask(images, question, 7, progress)
     return AnswerView.ask(task, pictures, "what is red?")
 
 

@@ -14,6 +14,7 @@ from saccade.data import Picture
 from saccade.errors import SaccadeError, printable
 from saccade.lens import Trace
 from saccade.studio.page import data_url
+from saccade.studio.progress import step
 from saccade.studio.queries import QueryLayer, rounded
 from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
@@ -111,7 +112,8 @@ class AnswerView(View):
     def ask(cls, task: PublicAskTask, pictures: Sequence[Picture], question: str) -> "AnswerView":
         """A question about all of the pictures together. Raises SaccadeError as `PublicAskTask.ask` does."""
         started = time.perf_counter()
-        answer = task.ask([picture.image for picture in pictures], question)
+        images = [picture.image for picture in pictures]
+        answer = task.ask(images, question, progress=lambda done: step("writing the answer", done))
         seconds = time.perf_counter() - started
         shown = answer.pictures[0]
         notes = [note for picture in pictures for note in picture.notes]

@@ -1,7 +1,8 @@
 """Ask a model that writes about pictures, and see where it looked for each word."""
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -36,56 +37,66 @@ class PublicAskTask(PublicTask):
         self.wrapper: VisionLanguageModel = wrapper
 
     @torch.no_grad()
-    def ask(self, pictures: Sequence[Image.Image], question: str, tokens: int = MOST_TOKENS) -> Answer:
+    def ask(
+        self,
+        pictures: Sequence[Image.Image],
+        question: str,
+        tokens: int = MOST_TOKENS,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> Answer:
         """The answer, greedily, with the attention of each step, as it is computed: the row of the token from which
         the next one is predicted. The model runs with the kernels that it has; of each row, O(sources) numbers are
         kept.
 
-        tokens: of the answer at most. Raises DataError for pictures and questions that cannot be prepared, and
-        SaccadeError for a model whose attention to its prompt cannot be seen.
+        tokens: of the answer at most. progress: called after every token with the share of `tokens` that is done.
+        Raises DataError for pictures and questions that cannot be prepared, and SaccadeError for a model whose
+        attention to its prompt cannot be seen.
         """
         device = next(self.model.parameters()).device
         inputs = {name: x.to(device) for name, x in self.wrapper.prepare(pictures, question).items()}
         places, located, notes = self._places(inputs, pictures)
         cross = self.wrapper.family in TOWERS or bool(self.model.config.is_encoder_decoder)
-        recorder = Recorder(places, "cross" if cross else "self")
         tokens = min(tokens, self._room(1 if cross else places.sources, inputs))
+        recorder = Recorder(places, "cross" if cross else "self")
         started = time.perf_counter()
         with watch(self.model, only=self._decoder(), views={"rows": recorder}) as trace:
-            given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
-            settings = {"do_sample": False, "num_beams": 1, "max_new_tokens": tokens, **self._whole_cache()}
-            out = self.model.generate(**given, **settings, return_dict_in_generate=True, output_scores=True)
+            written = self._generate(inputs, tokens, progress)
         seconds = time.perf_counter() - started
-        steps = len(out.scores)
-        layers = recorder.layers(steps)
+        layers, unseen = recorder.layers(len(written)), [*recorder.notes(), *_missed(trace)]
         if not layers:
-            raise SaccadeError(
-                f"{self.name}: its attention to the {places.sources} tokens that it reads was not seen: "
-                f"{next(iter([*recorder.notes(), *_missed(trace)]), 'none of its calls reads them')}"
-            )
-        ids = out.sequences[0, -steps:].tolist()
-        ends = self._ends()
-        kept = steps if ids[-1] not in ends else steps - 1
-        if kept == tokens:
-            notes.append(f"the answer was cut off after {tokens} tokens")
-        kept = max(kept, 1)
+            reason = next(iter(unseen), "none of its calls reads them")
+            raise SaccadeError(f"{self.name}: its attention to the tokens that it reads was not seen: {reason}")
+        ids = written[: max(1, len(written) - (written[-1] in self._ends()))]
+        cut = [f"the answer was cut off after {tokens} tokens"] if len(ids) == tokens else []
         tokenizer = self.wrapper.processor.tokenizer
-        pieces = pieces_of(
-            ids[:kept],
-            lambda some: tokenizer.decode(some, skip_special_tokens=True),
-            lambda one: str(tokenizer.convert_ids_to_tokens(one)),
-        )
+        decode = functools.partial(tokenizer.decode, skip_special_tokens=True)
+        pieces = pieces_of(ids, decode, lambda one: str(tokenizer.convert_ids_to_tokens(one)))
         return Answer(
             question=question,
-            text=tokenizer.decode(ids[:kept], skip_special_tokens=True).strip(),
+            text=decode(ids).strip(),
             pieces=pieces,
             words=words_of(pieces),
-            layers=[layer.first(kept) for layer in layers],
+            layers=[layer.first(len(ids)) for layer in layers],
             pictures=places.pictures,
             located=located,
             seconds=seconds,
-            notes=[*notes, *places.notes, *recorder.notes(), *_missed(trace)],
+            notes=[*notes, *cut, *places.notes, *unseen],
         )
+
+    def _generate(self, inputs: dict[str, Tensor], tokens: int, progress: Callable[[float], None]) -> list[int]:
+        """The tokens that the model writes."""
+        steps = 0
+
+        def count(ids: Tensor, *_: Any, **__: Any) -> Tensor:
+            nonlocal steps
+            steps += 1
+            progress(steps / tokens)
+            return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
+
+        given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
+        settings = {"do_sample": False, "num_beams": 1, "max_new_tokens": tokens, **self._whole_cache()}
+        out = self.model.generate(**given, **settings, stopping_criteria=[count])
+        return out[0, -steps:].tolist()
 
     def _places(
         self, inputs: dict[str, Tensor], pictures: Sequence[Image.Image]
