@@ -110,6 +110,16 @@ def test_the_command_asks(folder, tmp_path, capsys):
     assert "3 pictures" in capsys.readouterr().err
 
 
+def test_frames_of_a_film_are_given_in_order(folder, tmp_path, capsys):
+    frames = [picture("qwen2_vl", seed) for seed in range(6)]
+    film, page = tmp_path / "film.gif", str(tmp_path / "page.html")
+    frames[0].save(film, save_all=True, append_images=frames[1:], duration=100)
+    main(["look", str(film), "--model", str(folder), "--ask", "red?", "--json", "--out", page])
+    told = json.loads(capsys.readouterr().out)
+    assert [one["picture"] for one in told["pictures"]] == [0, 1, 2, 3]
+    assert any("4 of its 6 frames" in note for note in told["notes"])
+
+
 @needs_chromium
 def test_words_places_and_pictures_on_the_page(found, tmp_path):
     answer, page = found.prediction, found.page(tmp_path / "look.html").path

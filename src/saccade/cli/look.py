@@ -178,13 +178,15 @@ def _picture(path: Path | None, stdout: Console) -> "Picture":
 
 
 def _all(paths: list[Path], stdout: Console) -> "list[Picture]":
-    """Every picture, and frames of every video; a drawn picture if there are none."""
+    """Every picture, and frames of every video and animation; a drawn picture if there are none."""
     from saccade.data.files import is_video
+    from saccade.data.films.store import is_animated
     from saccade.studio.look import frames_of
 
     if not paths:
         return [_picture(None, stdout)]
-    return [one for path in paths for one in (frames_of(path) if is_video(path) else [_picture(path, stdout)])]
+    moving = {path for path in paths if is_video(path) or is_animated(path)}
+    return [one for path in paths for one in (frames_of(path) if path in moving else [_picture(path, stdout)])]
 
 
 def _print_ranking(stdout: Console, compared: "Comparison") -> None:
