@@ -46,6 +46,9 @@ def test_all_families(family, tmp_path, few_steps):
         assert whole == pytest.approx(layer.shared, abs=10 * layer.gap + 1e-5)
     first = found.targets.layers[0]
     assert float(first.elsewhere.abs().max()) < 1e-5, "where the tower begins every token is in its own place"
+    assert list(found.extras.features.layers) == [
+        call.name for call in found.trace if call.shape[2] == len(found.places)
+    ]
     assert found.page(tmp_path / "look.html").layers == 3
 
 

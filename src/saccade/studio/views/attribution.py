@@ -22,6 +22,8 @@ from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import local
 from saccade.lens import Interactions, TokenMap, Tower, Trace, interactions, token_map, watch
+from saccade.studio.extras import Extras
+from saccade.studio.features import record_features
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
 from saccade.studio.views.encoder import visible_part
@@ -86,6 +88,7 @@ class AttributionView(View):
             notes=[*picture.notes, *task.notes, *_warnings(layers)],
             seconds=towers.seconds,
             places=towers.places,
+            extras=towers.extras,
         )
 
     @property
@@ -185,6 +188,7 @@ class _Towers:
     image_blocks: Blocks
     text_blocks: Blocks
     places: TokenMap
+    extras: Extras
     seconds: float
 
 
@@ -193,7 +197,7 @@ def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) ->
     device = next(model.parameters()).device
     pixels, ids, empty = pixels.to(device), reading.ids.to(device), matcher.without_words(reading).to(device)
     started = time.perf_counter()
-    with watch(model, values=True) as image_trace:
+    with record_features(model) as recorder, watch(model, values=True) as image_trace:
         matcher.embed_images(pixels)
     with watch(model) as text_trace:
         embedding = matcher.embed_texts(ids)
@@ -205,7 +209,8 @@ def _run(matcher: PublicMatcher, pixels: Float[Tensor, "1 c y x"], text: str) ->
         )
     blocks = _blocks_of_towers(matcher, image_trace, text_trace)
     places = token_map(model, pixels, image_trace[f"{blocks[0][0][0]}.*"][0].shape[2])
-    return _Towers(reading, pixels, ids, empty, image_trace, *blocks, places, seconds)
+    extras = Extras(recorder.features([c for c in image_trace if c.kind == "self" and c.shape[2] == len(places)]))
+    return _Towers(reading, pixels, ids, empty, image_trace, *blocks, places, extras, seconds)
 
 
 def _attribute(matcher: PublicMatcher, towers: _Towers) -> tuple[list[AttributionLayer], float]:
@@ -259,13 +264,9 @@ def _depths(
     for i, j in ((0, 0), (len(image) // 2, len(text) // 2), (len(image) - 1, len(text) - 1)):
         most = MAX_STEPS
         if device.type == "cpu":
-            most = int(MAX_COST / (cost * _parameters(image[i:])))
+            most = int(MAX_COST / (cost * sum(p.numel() for _, block in image[i:] for p in block.parameters())))
         if most >= STEPS or i == len(image) - 1:
             yield image[i], text[j], max(most, STEPS)
-
-
-def _parameters(blocks: Blocks) -> int:
-    return sum(p.numel() for _, block in blocks for p in block.parameters())
 
 
 def _layer(name: str, found: Interactions, places: TokenMap) -> AttributionLayer:
