@@ -21,10 +21,11 @@ from saccade.studio.views import View
 from saccade.studio.views.answer import AnswerView
 from saccade.studio.views.encoder import EncoderView
 from saccade.studio.views.places import PlacesView
+from saccade.studio.views.vision import VisionView
 from saccade.tasks.ask.answer import AnswerLayer
 
 SMALLEST = 4  # cells a side of a grid in which neighbours can be told apart
-OFF = 0.6  # cells by which the change is off on average: convolutions spread it to neighbours
+OFF = 0.9  # cells by which the change may be off on average: strided convolutions shift it by up to half a one
 
 
 @dataclass
@@ -175,7 +176,7 @@ def sites(view: View) -> Iterator[Site]:
     rows, columns = view.grid
     tokens = len(view.prefix) + rows * columns
     over_all = any(call.shape[2] == call.shape[3] == tokens for call in calls_on_page(view))
-    if not isinstance(view, PlacesView) and min(view.grid) >= SMALLEST and over_all:
+    if isinstance(view, VisionView | EncoderView) and min(view.grid) >= SMALLEST and over_all:
 
         def plain(trace: Trace) -> Tensor:
             call = next(call for call in trace if call.shape[2] == call.shape[3] == tokens)
