@@ -64,7 +64,7 @@ def input_summary(task: Any, preprocess: Preprocess, photo: Image.Image, predict
     """preprocess: as it was used."""
     how, frame = described(preprocess, photo.size)
     doubts = describe_confidence(prediction, len(task.labels))
-    knows = describe_classes(task.labels, task.name)
+    knows = describe_classes(task)
     return InputSummary(knows, how, doubts, missing_score(task), photo, frame, preprocess.resize_and_crop(photo))
 
 
@@ -75,7 +75,7 @@ def public_input_summary(
     if prediction is None:
         return None
     doubts = describe_confidence(prediction, len(task.labels))
-    knows = describe_classes(task.labels, task.name)
+    knows = describe_classes(task)
     how = f"it saw this image at {size[1]} x {size[0]} pixels"
     small = shown.resize((size[1], size[0])) if shown.width > size[1] else shown
     return InputSummary(knows, how, doubts, missing_score(task), photo, None, small)

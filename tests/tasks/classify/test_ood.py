@@ -181,10 +181,13 @@ def test_a_doubtful_answer_says_so():
     assert sure.to_dict()["out_of_distribution"] is None
 
 
-def test_many_classes_are_named_in_part():
-    assert describe_classes(["a"], "m") == "m answers with one thing only: a"
-    assert describe_classes(["a", "b"], "m") == "m answers with one of 2 things: a, b"
-    many = [f"c{i}" for i in range(200)]
-    assert describe_classes(many, "m") == (
-        "m answers with one of 200 things, such as c0, c40, c80, c120, c160 (all: saccade models m)"
+def test_many_classes_are_named_in_part(tmp_path):
+    assert describe_classes(tiny.task(("a",))) == "tiny answers with one thing only: a"
+    assert describe_classes(tiny.task(("a", "b"))) == "tiny answers with one of 2 things: a, b"
+    many = tiny.task(tuple(f"c{i}" for i in range(200)))
+    known = "tiny answers with one of 200 things, such as c0, c40, c80, c120, c160"
+    assert describe_classes(many) == f"{known} (all: saccade models tiny)"
+    many.save(tmp_path / "tiny")
+    assert (
+        describe_classes(ClassifyTask.open(tmp_path / "tiny")) == f"{known} (all: saccade models {tmp_path / 'tiny'})"
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from torch import Tensor
 
 from saccade.data import Picture
+from saccade.language import labels_of
 from saccade.lens import TokenMap
 from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.input_summary import InputSummary, input_summary
@@ -64,7 +65,7 @@ class ClassifyView(EncoderView):
         return class_maps(model, model, inputs, tokens, {i: task.labels[i] for i in chosen})
 
     def facts(self) -> dict[str, str]:
-        return super().facts() | {"classes": str(len(self.task.labels))}
+        return super().facts() | {"classes": str(len(labels_of(self.task)))}
 
     def print_summary(self, console: Console) -> None:
         if self.seen is not None:

@@ -74,7 +74,7 @@ Examples:
     def about(self, task: "ClassifyTask") -> tuple[str, str]:
         from saccade.tasks.classify.describe import describe_classes, missing_score
 
-        return describe_classes(task.labels, task.name), missing_score(task)
+        return describe_classes(task), missing_score(task)
 
     def predict(
         self, task: "ClassifyTask", pictures: "Iterable[Picture]", options: ClassifyPredictOptions, batch: int

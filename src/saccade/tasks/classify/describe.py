@@ -1,22 +1,25 @@
 """What a classifier knows, and how far its answer can be relied on, in sentences."""
 
-from collections.abc import Sequence
 from typing import Any
 
+from saccade.tasks.bundled_models import is_bundled
 from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.result import Classification
 
 LISTED, NAMED = 12, 5  # classes that are listed completely; that are named of more
 
 
-def describe_classes(labels: Sequence[str], name: str) -> str:
-    """All classes of a model, or of many some, evenly spaced, and where all are. name: of the model."""
+def describe_classes(task: Any) -> str:
+    """All classes of a model, or of many some, evenly spaced, and where all are."""
+    labels = task.labels
     if len(labels) == 1:
-        return f"{name} answers with one thing only: {labels[0]}"
+        return f"{task.name} answers with one thing only: {labels[0]}"
     if len(labels) <= LISTED:
-        return f"{name} answers with one of {len(labels)} things: {', '.join(labels)}"
-    some = [labels[i * len(labels) // NAMED] for i in range(NAMED)]
-    return f"{name} answers with one of {len(labels)} things, such as {', '.join(some)} (all: saccade models {name})"
+        return f"{task.name} answers with one of {len(labels)} things: {', '.join(labels)}"
+    some = ", ".join(labels[i * len(labels) // NAMED] for i in range(NAMED))
+    folder = getattr(task, "folder", None)
+    model = task.name if folder is None or is_bundled(folder) else folder
+    return f"{task.name} answers with one of {len(labels)} things, such as {some} (all: saccade models {model})"
 
 
 def describe_confidence(prediction: Classification, classes: int) -> list[str]:
