@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.places.follow import PlaceFollower
-from saccade.studio.places.shadow import NOWHERE, PADDING, Grids
+from saccade.studio.places.follow import PlaceFollower, Side
+from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
 
 Grid = tuple[int, int]
 
@@ -134,13 +133,25 @@ def _both(call: Call, follower: PlaceFollower) -> tuple[Int[Tensor, "b h n"], In
         targets = _partners("columns", sources.repeat_interleave(heads, dim=1), call.shape[2], follower)
     elif sources is None and targets is not None:
         sources = _partners("rows", targets, call.shape[3], follower)
-    none = (torch.full(t.shape[:3], NOWHERE, dtype=torch.int32) for t in (call.q, call.k))
-    first, second = none
-    return first if targets is None else targets, second if sources is None else sources
+    elif targets is None and sources is None and call.mask is not None:  # kept by its scores
+        targets = _rows(call, follower)
+        sources = None if targets is None else _partners("weights", targets, call.shape[3], follower)
+    found = []
+    for places, t in ((targets, call.q), (sources, call.k)):
+        found.append(torch.full(t.shape[:3], NOWHERE, dtype=torch.int32) if places is None else places)
+    return found[0], found[1]
+
+
+def _rows(call: Call, follower: PlaceFollower) -> Int[Tensor, "b h n"] | None:
+    """The places of the targets of a call that is kept by its scores."""
+    places = None if call.mask is None else follower.places(call.mask)
+    if places is None or places.shape != call.shape or not constant(places, [3]):
+        return None
+    return places[..., 0]
 
 
 def _partners(
-    side: Literal["rows", "columns"], places: Int[Tensor, "b h n"], count: int, follower: PlaceFollower
+    side: Side, places: Int[Tensor, "b h n"], count: int, follower: PlaceFollower
 ) -> Int[Tensor, "b h m"] | None:
     found = [follower.multiplied_with(side, each) for each in places.flatten(0, 1)]
     if any(each is None or len(each) != count for each in found):

@@ -5,7 +5,6 @@ its place; a convolution over a whole feature map makes a grid of its own. What 
 then on: tokens without places are named, and never drawn where they may not lie.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,9 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, Shadow, constant
+from saccade.studio.places.rules import RULES, index_put, pointwise, tensors_in
+from saccade.studio.places.shadow import Grids, Shadow
 
-Rule = Callable[["PlaceFollower", tuple, dict, Any], Tensor | None]
+Side = Literal["rows", "columns", "weights"]
 
 
 class PlaceFollower(TorchDispatchMode):
@@ -31,14 +31,14 @@ class PlaceFollower(TorchDispatchMode):
         """The place of every number of a tensor; None if it is not followed."""
         return self.shadow.get(t)
 
-    def multiplied_with(self, side: Literal["rows", "columns"], places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
-        """In the products of queries and keys of which one side lay at these places: where the other lay. None if
-        there was no such product, or several that differ."""
+    def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
+        """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these
+        places: where the other lay. None if there was no such product, or several that differ."""
         found = self._products.get((side, places.contiguous().numpy().tobytes()), set())
         return torch.frombuffer(bytearray(next(iter(found))), dtype=torch.int32) if len(found) == 1 else None
 
-    def multiply(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"]) -> None:
-        """Note that rows at these places were multiplied with columns at those."""
+    def multiply(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"], weights: bool = False) -> None:
+        """Note that rows at these places were multiplied with columns at those; or weights with values."""
         lead = torch.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
         pairs = {
             (n.tobytes(), m.tobytes())
@@ -49,8 +49,9 @@ class PlaceFollower(TorchDispatchMode):
             )
         }
         for n, m in pairs:
-            self._products.setdefault(("rows", n), set()).add(m)
-            self._products.setdefault(("columns", m), set()).add(n)
+            self._products.setdefault(("weights" if weights else "rows", n), set()).add(m)
+            if not weights:
+                self._products.setdefault(("columns", m), set()).add(n)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -60,279 +61,27 @@ class PlaceFollower(TorchDispatchMode):
         return out
 
     def _note(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
-        first = out if isinstance(out, Tensor) else next((t for t in _tensors(out)), None)
+        first = out if isinstance(out, Tensor) else next((t for t in tensors_in(out)), None)
         if first is None or first.layout != torch.strided:
             return
         written = func._schema.is_mutable
-        if not written and any(_shares(first, t) for t in _tensors(args)):
+        if not written and any(_shares(first, t) for t in tensors_in(args)):
             return  # a view
-        known = [t for t in _tensors([args, kwargs]) if self.places(t) is not None]
+        known = [t for t in tensors_in([args, kwargs]) if self.places(t) is not None]
         if not known:
             return
         name = func._schema.name.removeprefix("aten::")
         rule = RULES.get(name.removesuffix("_") if written else name)
         if rule is None and torch.Tag.pointwise in func.tags:
-            rule = _pointwise
-        if rule is None or (written and name == "index_put_"):
-            for t in _tensors(out):
+            rule = pointwise
+        if name == "index_put_":
+            index_put(self, args)
+        elif rule is None:
+            for t in tensors_in(out):
                 self.shadow.put(t, None)
-            if name == "index_put_":
-                _index_put(self, args)
-            return
-        places = rule(self, args, kwargs, first)
-        self.shadow.put(first, places)
-        if (
-            places is not None
-            and isinstance(out, (list, tuple))
-            and name.startswith(("max", "split", "unbind", "chunk"))
-        ):
-            for t in _tensors(out[1:]):
-                self.shadow.put(t, None)
-
-
-def _tensors(given: Any) -> list[Tensor]:
-    if isinstance(given, Tensor):
-        return [given]
-    if isinstance(given, dict):
-        given = list(given.values())
-    return [t for each in given for t in _tensors(each)] if isinstance(given, (list, tuple)) else []
+        else:
+            self.shadow.put(first, rule(self, args, kwargs, first))
 
 
 def _shares(a: Tensor, b: Tensor) -> bool:
     return b.layout == torch.strided and a.untyped_storage()._cdata == b.untyped_storage()._cdata
-
-
-def _of(follower: PlaceFollower, t: Any) -> Int[Tensor, "..."]:
-    """The places of an argument: nowhere in all of it where it is not followed."""
-    found = follower.places(t) if isinstance(t, Tensor) else None
-    return torch.full(t.shape, NOWHERE, dtype=torch.int32) if found is None else found
-
-
-def _kept(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """Each token by itself, and no number leaves its place."""
-    places = follower.places(args[0])
-    return places if places is not None and places.shape == out.shape else None
-
-
-def _pointwise(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """Of several tensors: the place that one has, where others have none; of nested grids the finer one."""
-    merged: Tensor | None = None
-    for t in _tensors([args, kwargs]):
-        places = follower.places(t)
-        if places is None:
-            continue
-        places = places.expand(out.shape)
-        merged = places if merged is None else _merged(follower.grids, merged, places)
-    return merged
-
-
-def _merged(grids: Grids, a: Tensor, b: Tensor) -> Tensor:
-    if a.data_ptr() == b.data_ptr() and a.stride() == b.stride():
-        return a
-    one, none = torch.where(a < 0, b, a), torch.tensor(NOWHERE, dtype=torch.int32)
-    differ = (a >= 0) & (b >= 0) & (a != b)
-    if not bool(differ.any()):
-        return one
-    sizes = [grids.decode(x[differ]) for x in (a, b)]
-    if sizes[0] is None or sizes[1] is None or sizes[0][2] == sizes[1][2]:
-        return torch.where(differ, none, one)
-    (rows, columns), (others, more) = sizes[0][2], sizes[1][2]
-    if rows >= others and columns >= more:
-        return torch.where(differ, a, one)
-    return torch.where(differ, b, one) if rows <= others and columns <= more else torch.where(differ, none, one)
-
-
-def _again(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor, func: Any) -> Tensor | None:
-    """An operation that only moves numbers, done to their places."""
-    moved = func(_of(follower, args[0]), *_on_cpu(args[1:]), **_on_cpu(kwargs))
-    return moved if moved.shape == out.shape else None
-
-
-def _on_cpu(given: Any) -> Any:
-    if isinstance(given, Tensor):
-        return given.cpu()
-    if isinstance(given, dict):
-        return {key: _on_cpu(each) for key, each in given.items()}
-    return type(given)(_on_cpu(each) for each in given) if isinstance(given, (list, tuple)) else given
-
-
-def _moving(name: str) -> Rule:
-    func = getattr(torch.ops.aten, name)
-    return lambda follower, args, kwargs, out: _again(follower, args, kwargs, out, func)
-
-
-def _in_float(name: str) -> Rule:
-    func = getattr(torch.ops.aten, name)
-
-    def rule(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-        moved = func((_of(follower, args[0]) + 1).double(), *args[1:], **kwargs)  # padding of 0 is nowhere
-        return moved.round().to(torch.int32) - 1 if moved.shape == out.shape else None
-
-    return rule
-
-
-def _pad(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return torch.constant_pad_nd(_of(follower, args[0]), args[1], PADDING)
-
-
-def _copied(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return _of(follower, args[1]).expand(out.shape)
-
-
-def _joined(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    parts = [_of(follower, t) for t in args[0] if t.shape != (0,)]
-    return torch.cat(parts, *args[1:], **kwargs)
-
-
-def _stacked(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return torch.stack([_of(follower, t) for t in args[0]], *args[1:], **kwargs)
-
-
-def _index(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _again(follower, args, kwargs, out, torch.ops.aten.index)
-
-
-def _index_put(follower: PlaceFollower, args: tuple) -> None:
-    target, where, values = args[:3]
-    places = _of(follower, target).clone()
-    torch.ops.aten.index_put_(places, _on_cpu(where), _of(follower, values).to(torch.int32))
-    follower.shadow.put(target, places)
-
-
-def _reduced(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """A mean, a sum or a largest one: the place of all, or the cell of a coarser grid in which all lie."""
-    places = follower.places(args[0])
-    if places is None:
-        return None
-    dim = kwargs.get("dim", next((a for a in args[1:] if isinstance(a, (list, tuple, int)) and a is not True), None))
-    if dim is None or isinstance(dim, bool):
-        return None
-    dims = sorted({d % places.ndim for d in ([dim] if isinstance(dim, int) else dim)}) or list(range(places.ndim))
-    found = _contracted(follower.grids, places, dims)
-    return found.view(out.shape) if found.numel() == out.numel() else None
-
-
-def _contracted(grids: Grids, places: Tensor, dims: Sequence[int]) -> Tensor:
-    if constant(places, dims):
-        for dim in reversed(dims):
-            places = places.select(dim, 0)
-        return places.contiguous()
-    rest = [d for d in range(places.ndim) if d not in dims]
-    return grids.coarser(places.permute(*rest, *dims).flatten(len(rest)))
-
-
-def _product(follower: PlaceFollower, a: Tensor, b: Tensor) -> Tensor | None:
-    """Of a matrix product (... n k) (... k m): the places of the rows of a, else of the columns of b."""
-    rows, columns = follower.places(a), follower.places(b)
-    above = None if rows is None else _contracted(follower.grids, rows, [rows.ndim - 1])
-    beside = None if columns is None else _contracted(follower.grids, columns, [columns.ndim - 2])
-    if above is not None and beside is not None and above.ndim > 1:
-        follower.multiply(above, beside)
-    if above is not None and bool((above >= 0).any()):
-        return above[..., :, None].expand(*above.shape, b.shape[-1])
-    if beside is not None and bool((beside >= 0).any()):
-        return beside[..., None, :].expand(*beside.shape[:-1], a.shape[-2], beside.shape[-1])
-    return None
-
-
-def _matmul(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[0], args[1])
-
-
-def _addmm(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[1], args[2])
-
-
-def _linear(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[0], args[1].mT)
-
-
-def _attention(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """A fused kernel: outputs lie where the queries do."""
-    places = follower.places(args[0])
-    if places is None:
-        return None
-    return _contracted(follower.grids, places, [places.ndim - 1])[..., None].expand(out.shape)
-
-
-def _whole(follower: PlaceFollower, places: Tensor) -> tuple[int, int] | None:
-    """The grid of a feature map (b c ... y x), if its places are all those of one, in order; a border of padding
-    around it is left out."""
-    if not constant(places, [0, 1]):
-        return None
-    plane = places[0, 0].flatten(0, -3) if places.ndim > 4 else places[0, 0]
-    if plane.ndim == 3:
-        if not constant(plane, [0]):
-            return None
-        plane = plane[0]
-    real = (plane >= 0).nonzero()
-    if not len(real):
-        return None
-    (y, x), (bottom, right) = real.amin(0).tolist(), real.amax(0).tolist()
-    inner = plane[y : bottom + 1, x : right + 1]
-    same = torch.equal(inner, follower.grids.codes(*inner.shape))
-    return (inner.shape[0], inner.shape[1]) if same else None
-
-
-def _convolution(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    given, stride, transposed = args[0], args[3], args[6]
-    places = follower.places(given)
-    if places is None:
-        return None
-    channels = _contracted(follower.grids, places, [1])[:, None]
-    grid = _whole(follower, channels) if given.ndim >= 4 else None
-    if grid is None:
-        same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
-        return channels.expand(out.shape) if same else None
-    if not transposed:
-        steps = stride if len(stride) > 1 else [stride[0]] * 2
-        fits = all(n // s <= m <= n // s + 1 for n, s, m in zip(grid, steps[-2:], out.shape[-2:], strict=True))
-        if not fits:
-            return None
-    return follower.grids.codes(*out.shape[-2:]).expand(out.shape)
-
-
-def _resized(follower: PlaceFollower, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """Pooling and resizing of a whole feature map."""
-    places = follower.places(args[0])
-    if places is None or places.ndim < 4:
-        return None
-    if _whole(follower, places) == tuple(places.shape[-2:]):
-        return follower.grids.codes(*out.shape[-2:]).expand(out.shape)
-    return places if places.shape == out.shape else None
-
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(
-        ("clone", "_to_copy", "contiguous", "_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm",
-         "native_group_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
-         "cudnn_batch_norm", "_batch_norm_with_update", "_fused_rms_norm", "native_dropout",
-         "_native_multi_head_attention", "_transformer_encoder_layer_fwd", "masked_fill", "lift_fresh", "hardswish",
-         "hardsigmoid", "hardtanh", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "prelu", "_prelu_kernel",
-         "relu6", "cumsum"),
-        _kept,
-    ),
-    **{name: _moving(name) for name in ("roll", "flip", "repeat", "index_select", "gather", "_unsafe_view", "reshape",
-                                        "_reshape_copy", "permute_copy", "view_copy", "slice_copy", "unfold_copy",
-                                        "expand_copy", "rot90")},
-    **{name: _in_float(name) for name in ("im2col", "pixel_shuffle", "pixel_unshuffle", "reflection_pad2d",
-                                          "replication_pad2d", "channel_shuffle")},
-    "constant_pad_nd": _pad,
-    "copy": _copied,
-    "cat": _joined,
-    "stack": _stacked,
-    "index": _index,
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "logsumexp", "linalg_vector_norm", "norm", "var",
-                     "std", "prod", "var_mean"), _reduced),
-    **dict.fromkeys(("mm", "bmm", "matmul"), _matmul),
-    **dict.fromkeys(("addmm", "baddbmm", "_addmm_activation"), _addmm),
-    "linear": _linear,
-    **dict.fromkeys(("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
-                     "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
-                     "_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention"), _attention),
-    **dict.fromkeys(("convolution", "mkldnn_convolution", "cudnn_convolution"), _convolution),
-    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d",
-                     "max_pool3d_with_indices", "avg_pool3d", "adaptive_max_pool2d", "upsample_bilinear2d",
-                     "upsample_nearest2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
-                     "_upsample_nearest_exact2d", "mkldnn_max_pool2d"), _resized),
-}  # fmt: skip

@@ -40,13 +40,14 @@ class Places(Targets):
     def fitting(self, budget: float) -> "Places":
         """Places of the largest layers are joined until all fit; layers that cannot be are left out."""
         layers, left = list(self.layers), list[str]()
-        while len(layers) > 1 and sum(layer.numbers for layer in layers) * BYTES > budget:
+        while sum(layer.numbers for layer in layers) * BYTES > budget:
             largest = max(range(len(layers)), key=lambda i: layers[i].numbers)
-            coarser = layers[largest].coarser()
-            if coarser is None:
+            if (coarser := layers[largest].coarser()) is not None:
+                layers[largest] = coarser
+            elif len(layers) > 1:
                 left.append(layers.pop(largest).name)
             else:
-                layers[largest] = coarser
+                break
         joined = [layer for layer in layers if layer.joined != (1, 1)]
         notes = [f"Not shown: {name}: it has too many weights for a page." for name in left]
         if joined:

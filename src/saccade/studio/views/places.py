@@ -36,6 +36,7 @@ from saccade.tasks.segment.result import Segmentation
 from saccade.tasks.vision import PublicVisionTask
 
 MOST_NOTED = 12
+MOST_NUMBERS = 4_000_000  # weights of a layer that a heat map is made of
 
 
 @dataclass(kw_only=True)
@@ -93,6 +94,8 @@ class PlacesView(View):
     def heat(self) -> Float[Tensor, "y x"] | None:
         """What the places of the last layer receive: the mean over its heads and targets."""
         layer = self.targets.layers[-1]
+        while layer.numbers > MOST_NUMBERS and (coarser := layer.coarser()) is not None:
+            layer = coarser
         grid = layer.sources.grid
         assert grid is not None
         received = layer.weights.mean(dim=(1, 2))  # (w m)
