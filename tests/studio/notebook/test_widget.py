@@ -1,14 +1,18 @@
 """The widget: its traits, and their way to the page and back in a browser with a model like that of notebooks."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap
+from saccade.studio.look import look
 from saccade.studio.notebook import TraceView
+from saccade.studio.views import LookOptions
 
-from .. import webdriver
+from .. import detectors, webdriver
 from ..made_up import page, trace
 
 pytest.importorskip("anywidget")
@@ -60,6 +64,31 @@ def test_the_mean_of_all_patches_is_a_token():
     made.token = 17
     with pytest.raises(SaccadeError, match="0 to 17"):
         made.token = 18
+
+
+def test_a_page_of_objects_has_two_modes():
+    view = look(detectors.task(), detectors.noise(), LookOptions(threshold=0.3))
+    made = view.widget()
+    decoder = made.layers
+    made.token = 4  # an object; how many there are is known when the page is shown
+    made.mode = "self"
+    assert made.layers != decoder
+    assert {*made.layers, *decoder} <= {call.name for call in view.trace}
+    made._limits = {**made._limits, "cross": {"tokens": 3, "heads": [2], "views": ["row"]}}
+    made.mode = "cross"
+    with pytest.raises(SaccadeError, match="token 3: this page has 0 to 2"):
+        made.token = 3
+
+
+def test_the_example_of_the_documentation_runs(monkeypatch):
+    root = Path(__file__).parents[3]
+    monkeypatch.chdir(root)
+    names: dict = {}
+    text = (root / "docs" / "notebook.md").read_text(encoding="utf-8")
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(code, names)
+    assert names["view"].trace[names["widget"].layers[3]][0].rows(5).shape[-1] == 101
+    assert names["TraceView"](names["view"].trace, names["tokens"])._repr_html_().startswith("<iframe")
 
 
 HOST = """<!doctype html><meta charset="utf-8"><body><script type="module">
