@@ -132,7 +132,7 @@ def _processor(library: Any, family: str, folder: Path, where: str) -> Any:
             raise CheckpointError(f"{where}: no file names a processor that transformers has")
         kind = _without_films(getattr(library, str(name)))
         parts = {
-            "image_processor": lambda: library.AutoImageProcessor.from_pretrained(folder, backend="pil", **options),
+            "image_processor": lambda: _image_processor(library, folder, options),
             "tokenizer": lambda: library.AutoTokenizer.from_pretrained(folder, **options),
             "video_processor": _NoFilms,
         }
@@ -144,6 +144,13 @@ def _processor(library: Any, family: str, folder: Path, where: str) -> Any:
         raise
     except Exception as error:  # files that are missing or invalid raise various errors
         raise CheckpointError(f"{where}: its processor cannot be built: {in_one_line(error)}") from error
+
+
+def _image_processor(library: Any, folder: Path, options: Mapping[str, Any]) -> Any:
+    try:
+        return library.AutoImageProcessor.from_pretrained(folder, backend="pil", **options)
+    except ImportError:  # transformers has it with torchvision alone
+        return library.AutoImageProcessor.from_pretrained(folder, **options)
 
 
 def _named_processor(library: Any, folder: Path) -> str | None:

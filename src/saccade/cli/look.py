@@ -119,7 +119,7 @@ def look(
         check_file(path)
     if ask is not None and (texts or classes or module or size is not None or threshold is not None):
         raise SaccadeError(
-            "--text, --class, --module, --size and --threshold are for models that do not write: leave them out, or --ask"
+            "--text, --class, --module, --size and --threshold are not for models that write: leave them out, or --ask"
         )
     if ask is None and len(others) > 1:
         raise SaccadeError(f"{len(pictures)} pictures: two are compared; more are for a model that writes, with --ask")

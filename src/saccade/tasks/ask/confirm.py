@@ -48,7 +48,9 @@ def confirm(embed: Embed, inputs: dict[str, Tensor], places: ImagePlaces) -> Non
 @torch.no_grad()
 def reads_pixels(model: Any, inputs: dict[str, Tensor], image: Bool[Tensor, "m"]) -> bool:
     """Whether the tokens of pictures, and no others, are made of their pixels; False too where that is not known."""
-    pixels = inputs["pixel_values"]
+    pixels = inputs.get("pixel_values")
+    if pixels is None:
+        return False
     try:
         other = embedded(model, {**inputs, "pixel_values": pixels + 3 * pixels.std()})
     except LayoutError:

@@ -69,10 +69,12 @@ class ImagePlaces:
 class Pixels:
     """The pictures as they go into the model, made visible again.
 
-    values: what the processor made of them, on the CPU.
+    values: what the processor made of them, on the CPU. Raises LayoutError where it makes something else of them.
     """
 
     def __init__(self, inputs: dict[str, Tensor], processor: Any):
+        if "pixel_values" not in inputs:
+            raise LayoutError(f"its processor gives {', '.join(inputs)}, and no pixel_values")
         self.values = inputs["pixel_values"].cpu()
         normalised = getattr(processor, "do_normalize", True)
         self._mean: list[float] = processor.image_mean if normalised else [0.0] * 3

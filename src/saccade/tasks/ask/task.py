@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.checkpoints.vision_language import VisionLanguageModel
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import DataError, SaccadeError, in_one_line
 from saccade.lens import Trace, watch
 from saccade.tasks.ask.answer import Answer, pieces_of, words_of
 from saccade.tasks.ask.confirm import reads_pixels
@@ -95,7 +95,12 @@ class PublicAskTask(PublicTask):
 
         given = {name: x.clone() for name, x in inputs.items()}  # BLIP writes into its inputs
         settings = {"do_sample": False, "num_beams": 1, "max_new_tokens": tokens, **self._whole_cache()}
-        out = self.model.generate(**given, **settings, stopping_criteria=[count])
+        try:
+            out = self.model.generate(**given, **settings, stopping_criteria=[count])
+        except Exception as error:  # inputs that a network cannot take raise various errors
+            if isinstance(error, SaccadeError):
+                raise
+            raise SaccadeError(f"{self.name} cannot write an answer: {in_one_line(error)}") from error
         return out[0, -steps:].tolist()
 
     def _places(
@@ -108,6 +113,8 @@ class PublicAskTask(PublicTask):
             return arranged(found, [picture.convert("RGB") for picture in pictures]), True, []
         except LayoutError as error:
             reason = str(error)
+        except Exception as error:  # networks that are built otherwise raise various errors
+            reason = f"where its image tokens lie cannot be read ({in_one_line(error)})"
         image = image_tokens_of(self.model, inputs)
         if not reads_pixels(self.model, inputs, image):
             raise SaccadeError(f"{self.name}: how its words attend to pictures is not known here: {reason}")
