@@ -105,8 +105,9 @@ def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
         return "its queries or keys are not all finite"
     targets, sources = _both(call, follower)
     if not bool((sources >= 0).any()):
-        lies = bool((targets >= 0).any())
-        return "its sources are no places of the picture" if lies else "none of its tokens is a place of the picture"
+        if bool((targets >= 0).any()):
+            return "its sources are no places of the picture"
+        return "no token of it is known to be a place of the picture (words, queries, operations not followed)"
     heads = call.shape[1] // sources.shape[1]
     sources = sources.repeat_interleave(heads, dim=1)
     windows = _windows(targets, sources)

@@ -244,7 +244,7 @@ RULES: dict[str, Rule] = {
          "cudnn_batch_norm", "_batch_norm_with_update", "_fused_rms_norm", "native_dropout",
          "_native_multi_head_attention", "_transformer_encoder_layer_fwd", "masked_fill", "lift_fresh", "hardswish",
          "hardsigmoid", "hardtanh", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus", "prelu", "_prelu_kernel",
-         "relu6", "cumsum"),
+         "relu6"),
         _kept,
     ),
     **{name: _moving(name) for name in ("roll", "flip", "repeat", "index_select", "gather", "_unsafe_view", "reshape",
