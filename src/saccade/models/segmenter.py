@@ -72,7 +72,7 @@ class Segmenter(nn.Module):
         grid = self.vit.grid(images)
         source = self.vit(images)[:, self.vit.prefix :]
         position = self.class_tokens[None]
-        x = position.expand(len(images), -1, -1)
+        x = position.expand(images.shape[0], -1, -1)
         for block in self.decoder.blocks:
             x = block(x, position, source)
         x = self.norm(x)
