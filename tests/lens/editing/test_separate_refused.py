@@ -243,7 +243,9 @@ def by_head(q, k, v):
 def test_heads_that_cannot_be_told_from_pictures():
     model, x = Stack(a=Attend(how=by_head)), torch.randn(3, 5, 14)
     with (
-        pytest.raises(SaccadeError, match=r"drop_heads of 'blocks\.a': .*the axis of the heads cannot be determined"),
+        pytest.raises(
+            SaccadeError, match=r"drop_heads of 'blocks\.a': .*the axis of the heads cannot be distinguished"
+        ),
         edit(model, {"*": drop_heads(0)}),
     ):
         model(x)
@@ -278,7 +280,10 @@ class Named(nn.Module):
 )
 def test_an_axis_that_may_be_another_is_not_taken_for_the_heads(laid):
     x = torch.randn(3, 6, 8)
-    with pytest.raises(SaccadeError, match="axis of the heads cannot be determined"), edit(model := Named(laid), HEADS):
+    with (
+        pytest.raises(SaccadeError, match="axis of the heads cannot be distinguished"),
+        edit(model := Named(laid), HEADS),
+    ):
         model(x)
 
 

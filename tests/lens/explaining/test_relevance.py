@@ -293,7 +293,7 @@ def test_encoders_and_decoders_that_cannot_be_told_apart():
         return Call("a", kind, torch.randn(2, 1, n, 3), torch.randn(2, 1, m, 3), run=run)
 
     for calls, said in (
-        ([call("self", 5, 5), call("cross", 5, 5)], "which self-attention is whose cannot be determined"),
+        ([call("self", 5, 5), call("cross", 5, 5)], "which self-attention is whose is unknown"),
         ([call("self", 3, 3), call("cross", 5, 7)], r"neither of the 5 targets nor of the 7 sources"),
         ([call("cross", 5, 7), call("cross", 5, 3)], r"of one size; found 5 targets and 3 sources \(batch 2\), 5 ta"),
         ([call("cross", 5, 7), call("cross", 5, 7, run=1)], "one forward pass"),

@@ -200,7 +200,7 @@ def test_an_order_that_is_drawn_anew_is_refused():
     model = Patches(lambda t, y, x: t[:, torch.randperm(y * x)])
     picture = torch.rand(1, 3, 8, 12)
     state = torch.get_rng_state()
-    with pytest.raises(SaccadeError, match="their order changes from run to run"):
+    with pytest.raises(SaccadeError, match="their order changes between runs"):
         token_map(model, picture, 7)
     assert torch.equal(torch.get_rng_state(), state)
 
