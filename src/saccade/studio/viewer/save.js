@@ -45,9 +45,22 @@ export class Save {
       context.drawImage(map.canvas, 0, 0, width, height);
       context.globalAlpha = 1;
     }
+    this.outline(context, width, height);
     this.caption(context, width, height);
     canvas.toBlob((blob) => this.download(blob, this.name('png')), 'image/png');
     this.report(say('savedAs', { name: this.name('png') }));
+  }
+
+  /** The frame of the selected patch, as on the page. */
+  outline(context, width, height) {
+    const { viewer: { look, state, page: { grid: [rows, columns] } } } = this;
+    const place = look.outline(state.token);
+    if (!place || !('x' in place)) return;
+    const [x, y] = [width / columns, height / rows];
+    for (const [line, colour] of [[6, '#000c'], [3, '#00d5e8']]) {
+      Object.assign(context, { lineWidth: line, strokeStyle: colour });
+      context.strokeRect(place.x * x, place.y * y, place.width * x, place.height * y);
+    }
   }
 
   caption(context, width, height) {
@@ -63,7 +76,11 @@ export class Save {
     const end = width - context.measureText(right).width - 16;
     context.fillText(left, 8, height + 66);
     context.fillText(right, end + 8, height + 66);
+    context.fillStyle = '#808080'; // under the scale, as the grey image is under the map
+    context.fillRect(start, height + 54, end - start, 14);
+    context.globalAlpha = viewer.state.opacity / 100;
     context.drawImage(get('legend'), start, height + 54, end - start, 14);
+    context.globalAlpha = 1;
   }
 
   layerText() {
