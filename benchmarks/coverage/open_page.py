@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 import saccade
 from benchmarks.coverage.compare import describe_error
 from benchmarks.coverage.families.cases import Case, Subject
-from benchmarks.coverage.families.transformers.inputs import GRID
+from benchmarks.coverage.families.transformers import input_rules, inputs
 from benchmarks.coverage.page_truth import compare
 from saccade.data import Picture
 from saccade.errors import SaccadeError
@@ -63,6 +64,7 @@ class Opened:
 def open_family(case: Case) -> Opened:
     """Build a tiny model, open it, and compare."""
     opened, start = Opened(case.family, case.group), time.perf_counter()
+    inputs.BATCH = input_rules.BATCH = 1  # one picture, as on a page
     try:
         subject = case.build()
     except Exception as error:  # any error of a library is reported in the table
@@ -76,7 +78,7 @@ def open_family(case: Case) -> Opened:
     with tempfile.TemporaryDirectory() as folder:
         for way, opens in (("command", by_command), ("question", by_question), ("Python", by_module)):
             try:
-                view, inputs = opens(subject, case, Path(folder))
+                view, called = opens(subject, case, Path(folder))
                 view.save(Path(folder) / "page.html")
             except SaccadeError as error:
                 reasons[way] = str(error).replace(folder, "the folder")
@@ -85,7 +87,7 @@ def open_family(case: Case) -> Opened:
                 opened.wrong.append(f"{way}: {describe_error(error)}")
                 break
             opened.way, opened.view, opened.grid = way, type(view).__name__, list(view.grid)
-            found = compare(view, inputs, subject)
+            found = compare(view, called, subject)
             opened.calls, opened.seen, opened.wrong = found.calls, found.maps, found.wrong
             break
     opened.why = "" if opened.way else "; ".join(f"{way}: {reason}" for way, reason in reasons.items())
@@ -130,8 +132,8 @@ def look_at_folder(folder: Path) -> tuple[View, Subject]:
 def by_question(subject: Subject, case: Case, folder: Path) -> tuple[View, Subject]:
     """As `saccade look PICTURE --model FOLDER --ask "..."`, with inputs in place of the pictures and the question: the
     tiny models have no tokenizer."""
-    inputs = first_of(subject)
-    if not {"input_ids", "pixel_values"} <= inputs.keys() or not hasattr(subject.model, "generate"):
+    given = dict(subject.inputs)
+    if not {"input_ids", "pixel_values"} <= given.keys() or not hasattr(subject.model, "generate"):
         raise SaccadeError("it does not write")
     settings = SimpleNamespace(image_mean=[0.5] * 3, image_std=[0.5] * 3)
     wrapper = SimpleNamespace(
@@ -140,11 +142,18 @@ def by_question(subject: Subject, case: Case, folder: Path) -> tuple[View, Subje
         notes=[],
         family=subject.model.config.model_type,
         processor=SimpleNamespace(tokenizer=Numbers(), image_processor=settings),
-        prepare=lambda pictures, question: inputs,
+        prepare=lambda pictures, question: given,
     )
     task: Any = PublicAskTask(wrapper)  # type: ignore[arg-type]
     task.ask = partial(task.ask, tokens=2)
-    return AnswerView.ask(task, [picture()], "What is in the picture?"), Subject(subject.model, (), inputs)
+    try:
+        return AnswerView.ask(task, [picture()], "What is in the picture?"), Subject(subject.model, (), given)
+    except SaccadeError:
+        raise
+    except Exception as error:
+        if "site-packages" not in traceback.extract_tb(error.__traceback__)[-1].filename:
+            raise
+        raise SaccadeError(f"it does not write from these inputs: {describe_error(error)}") from error
 
 
 class Numbers:
@@ -161,23 +170,8 @@ class Numbers:
 
 def by_module(subject: Subject, case: Case, folder: Path) -> tuple[View, Subject]:
     """As `saccade.look(model, picture, preprocess=...)`."""
-    inputs = first_of(subject)
-    given = {} if case.group == "timm" else {"preprocess": lambda image: inputs}
+    given = {} if case.group == "timm" else {"preprocess": lambda image: dict(subject.inputs)}
     return record(subject.model, lambda: saccade.look(subject.model, picture().image, **given))
-
-
-def first_of(subject: Subject) -> dict[str, Any]:
-    """The inputs of the first of a batch of two; of pictures as lists of patches, the patches of the first."""
-    return {name: _first(name, given) for name, given in subject.inputs.items()}
-
-
-def _first(name: str, given: Any) -> Any:
-    if not isinstance(given, Tensor) or not given.ndim:
-        return given
-    patches = next((axis for axis, size in enumerate(given.shape) if size == 2 * GRID * GRID), None)
-    if len(given) != 2 and name in PICTURES and patches is not None:
-        return given.narrow(patches, 0, GRID * GRID)
-    return given[:1] if len(given) == 2 else given
 
 
 def picture() -> Picture:

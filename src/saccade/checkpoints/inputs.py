@@ -35,24 +35,30 @@ def to_model(model: nn.Module, inputs: ModelInput) -> Any:
 
 
 def pixels_of(inputs: ModelInput) -> Float[Tensor, "b c y x"]:
-    """The picture in the inputs: the tensor itself, `pixel_values`, or the only one of four axes and three channels.
+    """The picture in the inputs: the tensor itself, `pixel_values`, or the only one of three channels; of (1 1 3 y x),
+    one part of one picture, without the axis of parts.
 
     Raises DataError if there is none, or more than one."""
-    if isinstance(inputs, Tensor):
-        return inputs
+    given = inputs if isinstance(inputs, Tensor) else inputs[name_of_pixels(inputs)]
+    single = given.ndim > 4 and given.shape[:-3].numel() == 1
+    return given.view(1, *given.shape[-3:]) if single and given.is_contiguous() else given
+
+
+def name_of_pixels(inputs: Mapping[str, Any]) -> str:
+    """Of the input that holds the picture. Raises DataError if there is none, or more than one."""
     if isinstance(inputs.get("pixel_values"), Tensor):
-        return inputs["pixel_values"]
-    found = {name: given for name, given in inputs.items() if isinstance(given, Tensor) and _is_picture(given)}
+        return "pixel_values"
+    found = [name for name, given in inputs.items() if isinstance(given, Tensor) and _is_picture(given)]
     if len(found) != 1:
         shapes = some_of(f"{name} {tuple(getattr(given, 'shape', ()))}" for name, given in inputs.items())
         raise DataError(
             f"which input is the picture cannot be told: expected one tensor (1 3 y x) or pixel_values; found {shapes}"
         )
-    return next(iter(found.values()))
+    return found[0]
 
 
 def _is_picture(given: Tensor) -> bool:
-    return given.ndim == 4 and given.shape[1] == 3 and given.is_floating_point()
+    return given.ndim >= 4 and given.shape[-3] == 3 and given.is_floating_point()
 
 
 class PictureCall(nn.Module):
@@ -61,14 +67,15 @@ class PictureCall(nn.Module):
     def __init__(self, model: nn.Module, inputs: Mapping[str, Any]):
         super().__init__()
         self.model = model
-        pixels = pixels_of(inputs)
-        self._name = next(name for name, given in inputs.items() if given is pixels)
-        self._inputs = dict(inputs)
+        self._name, self._inputs = name_of_pixels(inputs), dict(inputs)
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Any:
-        return self.model(**{**self._inputs, self._name: picture})
+        return self.model(**{**self._inputs, self._name: picture.view(self._inputs[self._name].shape)})
 
 
 def picture_call(model: nn.Module, inputs: ModelInput) -> nn.Module:
     """A module that takes the picture alone: the model itself where it does."""
-    return model if isinstance(inputs, Tensor) or len(inputs) == 1 else PictureCall(model, inputs)
+    plain = isinstance(inputs, Tensor) or (
+        len(inputs) == 1 and pixels_of(inputs).shape == next(iter(inputs.values())).shape
+    )
+    return model if plain else PictureCall(model, inputs)

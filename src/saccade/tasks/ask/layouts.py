@@ -122,7 +122,9 @@ def _merged_patches(
 ) -> Iterator[SeenPicture]:
     """Pictures of any size as a list of patches, block by block, each block of merge x merge patches a token
     (Qwen2-VL, Wang et al. 2024, section 2.1)."""
-    merge, patch = config.vision_config.spatial_merge_size, config.vision_config.patch_size
+    merge, patch = (getattr(config.vision_config, name, None) for name in ("spatial_merge_size", "patch_size"))
+    if not isinstance(merge, int) or not isinstance(patch, int):
+        raise LayoutError("its config does not say how many patches make a token of a picture")
     grids = inputs["image_grid_thw"].cpu().tolist()
     block = merge * merge
     if sum(math.prod(grid) for grid in grids) != len(at) * block or any(time != 1 for time, _, _ in grids):
