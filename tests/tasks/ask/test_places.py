@@ -120,6 +120,9 @@ def test_a_picture_is_shown_as_given_where_it_was_all_seen_or_its_middle():
         one = SeenPicture(seen.resize((56, 56)), (56, 56), (2, 2), torch.arange(4), lambda place: ())
         return arranged(ImagePlaces([one], 4, torch.ones(4)), [image]).pictures[0].image
 
+    other = ImagePlaces([SeenPicture(middle, (56, 56), (2, 2), torch.arange(4), lambda place: ())], 4, torch.ones(4))
+    with pytest.raises(LayoutError, match="not the picture"):
+        arranged(other, [image], stretched=True)
     assert shown(image).size == (168, 112)
     assert shown(middle).size == (112, 112)
     assert difference(shown(middle), middle) < 1

@@ -123,7 +123,11 @@ export class AnswerLook extends TargetLook {
   }
 
   answers(l, head, token, at) {
-    return [...Array(this.words).keys()].map((word) => [word, this.weights(l, head, word)[at]]);
+    const { bytes, largest } = this.layers[l];
+    const [heads, count, from] = [this.heads(l, head), this.targets.pieces.length, this.pictures[this.at].first + at];
+    const weight = (one, piece) => (largest[one][piece] * bytes[(one * count + piece) * this.places + from] ** 2) / 255 ** 2;
+    const average = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+    return this.targets.words.map((pieces, word) => [word, average(heads.flatMap((one) => pieces.map((piece) => weight(one, piece))))]);
   }
 
   amount(x) {
@@ -157,7 +161,7 @@ export class AnswerScene extends PatchScene {
       chooseObject: 'Select a word, or point at a place', sceneHelp: 'The image. Arrow keys move the selected place, Home goes to the first, End to the last; the words that looked there are listed below.',
       crossName: 'What the model looked at for “{name}”', crossHelp: 'The weights of one step over the places of this image. They sum up to the share that went to it.',
       wordsTitle: 'Words that looked here', wordsWhere: 'For the {patch}: the weight of each word on it. Each is from a step of its own, so they need not sum to 100%.',
-      answerShares: '“{name}”: {pictures} of its attention went to images, {text} to text.', promptText: 'text of the prompt', wordsBefore: 'words before', otherPictures: 'other images', otherTokens: 'image tokens without a place',
+      answerShares: '“{name}”: {pictures} of its attention went to images, {text} to text.', promptText: 'text of the prompt', wordsBefore: 'words before', otherPictures: 'other images and views', otherTokens: 'image tokens without a place',
       crossByLayer: 'Attention to images, by layer and head', wideTitle: 'Share on images', wideHelp: 'How much of the attention went to images when “{name}” was chosen.', wideHigh: '↑ share', wideLow: 'none', wideEven: 'uniform over all tokens',
       allLayers: 'mean of all layers', allShort: 'all', pictureName: 'image {number}', detail: 'in detail', overview: 'overview', seenPictures: 'Images, with their share of the attention', asked: 'Question: “{question}”',
       unlocated: 'Where its image tokens lie is not known, so each map is one place: the image as a whole.',
@@ -170,7 +174,7 @@ export class AnswerScene extends PatchScene {
       chooseObject: '단어를 선택하거나 위치를 가리키기', sceneHelp: '이미지. 화살표 키로 위치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 그 위치를 본 단어는 아래에 나옵니다.',
       crossName: '“{name}”을(를) 쓸 때 모델이 본 곳', crossHelp: '한 단계가 이 이미지의 위치들에 준 가중치입니다. 합은 이 이미지에 준 비율입니다.',
       wordsTitle: '이 위치를 본 단어', wordsWhere: '{patch}: 각 단어가 주는 가중치. 서로 다른 단계의 값이므로 합이 100%가 아닐 수 있습니다.',
-      answerShares: '“{name}”: 어텐션의 {pictures}은(는) 이미지에, {text}은(는) 텍스트에 갔습니다.', promptText: '프롬프트의 텍스트', wordsBefore: '앞서 쓴 단어', otherPictures: '다른 이미지', otherTokens: '위치가 없는 이미지 토큰',
+      answerShares: '“{name}”: 어텐션의 {pictures}은(는) 이미지에, {text}은(는) 텍스트에 갔습니다.', promptText: '프롬프트의 텍스트', wordsBefore: '앞서 쓴 단어', otherPictures: '다른 이미지와 보기', otherTokens: '위치가 없는 이미지 토큰',
       crossByLayer: '층과 헤드별 이미지 어텐션', wideTitle: '이미지에 준 비율', wideHelp: '“{name}”을(를) 고를 때 어텐션이 이미지에 간 비율.', wideHigh: '↑ 비율', wideLow: '없음', wideEven: '균등 분포',
       allLayers: '모든 층의 평균', allShort: '전체', pictureName: '이미지 {number}', detail: '상세', overview: '전체 보기', seenPictures: '이미지와 각 이미지에 준 어텐션 비율', asked: '질문: “{question}”',
       unlocated: '이미지 토큰의 위치를 알 수 없어, 맵마다 이미지 전체를 한 위치로 보여 줍니다.',

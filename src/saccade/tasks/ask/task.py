@@ -110,7 +110,8 @@ class PublicAskTask(PublicTask):
         find = query_places if hasattr(self.model, "qformer") else image_places
         try:
             found = find(self.model, self.wrapper.processor, inputs)
-            return arranged(found, [picture.convert("RGB") for picture in pictures]), True, []
+            images = [picture.convert("RGB") for picture in pictures]
+            return arranged(found, images, "image_grid_thw" in inputs), True, []
         except LayoutError as error:
             reason = str(error)
         except Exception as error:  # networks that are built otherwise raise various errors

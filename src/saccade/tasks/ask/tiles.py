@@ -15,14 +15,18 @@ SAME = 8.0  # of 255: mean difference of what is the same picture, resized other
 LARGEST = 1024  # side of a picture on a page
 
 
-def arranged(places: ImagePlaces, given: Sequence[Image.Image]) -> ImagePlaces:
+def arranged(places: ImagePlaces, given: Sequence[Image.Image], stretched: bool = False) -> ImagePlaces:
     """The places of the same tokens, in pictures that are whole and as they were given, as far as that is certain.
 
     Tiles that lie row by row before a small copy of the picture (InternVL, Idefics3) become one picture "detail" and
     an "overview". A picture that was stretched or cropped in its middle is shown as given. Places that are estimated
-    (`mix`) keep their order.
+    (`mix`) keep their order. stretched: the model saw all of each picture, as its patches are put together here.
+
+    Raises LayoutError where tiles cannot be put together with certainty, or stretched pictures are not those given.
     """
     seen = places.pictures
+    if stretched and any(difference(one.image, given[one.source]) > SAME for one in seen):
+        raise LayoutError("its patches, put together, are not the picture that was given")
     if places.mix is None and not any(one.part for one in seen) and len(seen) != len(given):
         seen = _grouped(seen, given)
     return replace(places, pictures=[replace(one, image=_as_given(one.image, given[one.source])) for one in seen])
