@@ -52,7 +52,7 @@ def test_several_grids_are_brought_to_the_finest():
     ("n", "asked", "said"),
     [
         (15, {"tokens": {"cat": [2]}}, r"how its 15 targets lie .* give grid=\(rows, columns\)"),
-        (16, {"tokens": {"cat": [2]}}, "how its 16 targets lie on the picture was not said"),
+        (16, {"tokens": {"cat": [2]}}, "how its 16 targets lie on the picture is not given"),
         (15, {"tokens": {"cat": [2]}, "grid": "square"}, "its 15 targets are no square"),
         (15, {"tokens": {"cat": [2]}, "grid": (4, 4)}, "its 15 targets are not 4 x 4, nor that halved"),
         (15, {"tokens": {"cat": [2]}, "grid": (0, 4)}, "a grid of 0 x 4"),

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call
-from saccade.lens.trace import call
+from saccade.lens.trace import tiles
 
 PRIMES = [2, 3, 5, 7, 11, 13]
 MASKS = ["none", "bool", "rows", "float", "lowest", "keys"]
@@ -175,7 +175,7 @@ def test_no_view_makes_a_tensor_of_n_times_m(view, masked):
     arguments = {"rows": [[3, 5]], "columns": [[3, 5]], "distance": [(20, 26)], "top": [3]}.get(view, [])
     with Largest() as largest:
         _ = getattr(seen, view) if view == "lse" else getattr(seen, view)(*arguments)
-    assert largest.elements <= heads * n * call.TILE < heads * n * n / 4
+    assert largest.elements <= heads * n * tiles.TILE < heads * n * n / 4
     with Largest() as largest:
         seen.weights()
     assert largest.elements == heads * n * n
