@@ -99,6 +99,17 @@ def test_scale_and_best_match_leave_the_token_itself_out(tmp_path, node_viewer):
     assert got["views"] == ["row", "column", "rollout", "similarity", "pca"]
 
 
+@needs_node
+def test_similarity_to_the_mean_of_all_patches(tmp_path, node_viewer):
+    one = made_up(["blocks.0.attn", "blocks.1.attn"])
+    report = write_page(tmp_path / "look.html", page(trace(), target="mean", extras=saccade.studio.extras.Extras(one)))
+    got = in_node(node_viewer, report.path, layer=1, token=17)
+    tokens = one.layers["blocks.1.attn"].double()
+    units = tokens / tokens.norm(dim=1, keepdim=True)
+    expected = cosines(units[2:].mean(dim=0, keepdim=True), tokens)[0]
+    torch.testing.assert_close(torch.tensor(got["similarity"]).double(), expected, rtol=0, atol=0.005)
+
+
 def test_features_are_those_after_each_block_and_the_final_norm():
     task = tiny.task(registers=2)
     found = look(task, red())

@@ -10,6 +10,7 @@ export class Save {
   constructor(viewer) {
     this.viewer = viewer;
     for (const key of ['png', 'csv', 'link']) get(`save-${key}`).onclick = () => this[key]();
+    get('save-link').hidden = location.protocol === 'about:'; // a page in a notebook has no address
     get('save-link').hidden = framed;
   }
 
