@@ -127,6 +127,6 @@ def test_the_page_holds_the_maps_and_their_scores(tmp_path, node_viewer):  # noq
         torch.testing.assert_close(torch.tensor(drawn).double(), each.relevance, rtol=0, atol=0.51 * step)
     content = json.loads(report.path.read_text().split('id="content">')[1].split("</script>")[0])
     first, area = content["classes"]["maps"][0], view.extras.classes.maps[0].deletion.area
-    assert (first["deletion"]["area"], first["deletion"]["random"]) == pytest.approx(
-        (area.value, area.random), abs=1e-4
-    )
+    shown = (first["deletion"]["area"], first["deletion"]["random"])
+    assert view.to_dict()["class_maps"][0]["deletion"] == {"area": shown[0], "random": shown[1]}
+    assert shown == pytest.approx((area.value, area.random), abs=1e-4)

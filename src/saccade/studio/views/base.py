@@ -178,8 +178,10 @@ class View(ShownInNotebook):
         return None if self.prediction is None else self.prediction.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: prediction, grid, and the heat map row by row."""
-        return {
+        """For JSON: prediction, grid, the heat map row by row, and the scores of class maps."""
+        maps = self.extras.classes
+        scored = {} if maps is None else {"class_maps": [each.to_dict() for each in maps.maps]}
+        return scored | {
             "model": self.task.name,
             "prediction": self.prediction_dict(),
             "grid": list(self.grid),
