@@ -26,6 +26,9 @@ from transformers import (
     SegformerForSemanticSegmentation,
     SegformerImageProcessorPil,
     SegformerModel,
+    Siglip2Config,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
     SiglipVisionConfig,
     SiglipVisionModel,
     SwinConfig,
@@ -45,6 +48,8 @@ from saccade.studio.look import look
 from saccade.studio.places.calls import placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import NONE, STEP, PlacedLayer
+from saccade.studio.places.patch_lists import patch_places
+from saccade.studio.places.shadow import Grids
 from saccade.studio.views import LookOptions
 from saccade.studio.views.places import PlacesView
 from saccade.tasks import load
@@ -216,6 +221,42 @@ def test_what_is_not_on_the_page_is_named(tmp_path):
     assert (len(only.trace), only.targets) == (1, None)
     with pytest.raises(SaccadeError, match=r"--module nothing\*: no layer of .* has such a name; found encoder"):
         look(load(tmp_path), PICTURE, LookOptions(module="nothing*"))
+
+
+def test_lists_of_patches_are_placed_by_their_processor(tmp_path):
+    part = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    vision = part | {"num_patches": 64, "patch_size": 8}
+    config = Siglip2Config(vision_config=vision, text_config=part | {"vocab_size": 60})
+    liven(Siglip2Model(config)).save_pretrained(tmp_path)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=50).save_pretrained(tmp_path)
+    found = look(load(tmp_path), PICTURE)
+    assert (found.grid, found.pixels) == ((6, 7), (48, 56))
+    expected = torch.tensor([*range(42), *[-2] * 8])  # eight of padding
+    assert [layer.name for layer in found.targets.layers][-1] == "head.attention"
+    for layer in found.targets.layers:
+        assert torch.equal(layer.sources.cells[0], expected)
+        assert (layer.weights[..., -8:] == 0).all()
+
+
+@pytest.mark.parametrize("change", ["order", "twice", "cropped"])
+def test_patches_in_any_order(change):
+    order = torch.randperm(12)
+    order[0] = order[1] if change == "twice" else order[0]
+
+    def prepare(picture):
+        picture = picture.crop((20, 10, 60, 50)) if change == "cropped" else picture
+        pixels = torch.tensor(np.asarray(picture.resize((40, 30))), dtype=torch.float32) / 200 - 0.3
+        patches = pixels.unflatten(1, (4, 10)).unflatten(0, (3, 10)).transpose(1, 2).flatten(2).flatten(0, 1)
+        return {"pixel_values": patches.flatten(1)[order][None]}
+
+    grids, pixels = Grids(), prepare(PICTURE.image)["pixel_values"]
+    if change == "order":
+        places, grid = patch_places(prepare, PICTURE.image, pixels, grids)
+        assert grid == (3, 4)
+        assert torch.equal(places[0, :, 0].long() - int(grids.codes(3, 4)[0, 0]), order)
+    else:
+        with pytest.raises(SaccadeError, match=r"evenly|no whole grid"):
+            patch_places(prepare, PICTURE.image, pixels, grids)
 
 
 def test_segmenters_of_transformers_have_pages(tmp_path):

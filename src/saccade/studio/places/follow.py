@@ -19,12 +19,18 @@ Side = Literal["rows", "columns", "weights"]
 
 
 class PlaceFollower(TorchDispatchMode):
-    """While active, notes the places of all tensors that come from `picture` (b c y x) or a film (b t c y x)."""
+    """While active, notes the places of all tensors that come from a picture (1 c y x). places: of its numbers, counted
+    in `grids`, where it is a list of patches."""
 
-    def __init__(self, picture: Float[Tensor, "..."]) -> None:
+    def __init__(
+        self,
+        picture: Float[Tensor, "..."],
+        places: Int[Tensor, "..."] | None = None,
+        grids: Grids | None = None,
+    ) -> None:
         super().__init__()
-        self.grids, self.shadow = Grids(), Shadow()
-        self.shadow.put(picture, self.grids.codes(*picture.shape[-2:]))
+        self.grids, self.shadow = grids or Grids(), Shadow()
+        self.shadow.put(picture, self.grids.codes(*picture.shape[-2:]) if places is None else places)
         self._products: dict[tuple[str, bytes], set[bytes]] = {}
 
     def places(self, t: Tensor) -> Int[Tensor, "..."] | None:

@@ -23,11 +23,14 @@ from saccade.studio.input_summary import public_input_summary
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import PlacedLayer
+from saccade.studio.places.patch_lists import patch_places
+from saccade.studio.places.shadow import Grids
 from saccade.studio.places.targets import Places, finest
 from saccade.studio.progress import step
 from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
+from saccade.studio.views.detect_public import resized
 from saccade.tasks.classify.result import Classification, classification
 from saccade.tasks.detect.public import PublicDetectTask
 from saccade.tasks.detect.result import Detection
@@ -53,10 +56,10 @@ class PlacesView(View):
         require_own_size(task, options)
         prepare = preparation(task)
         inputs = to_model(task.model, prepare(picture.image))
-        pixels = one_picture(pixels_of(inputs), task.name)
+        pixels = pixels_of(inputs)
         step("running the model, following its operations")
+        follower, shown, size = _followed(prepare, picture.image, pixels, task.name)
         started = time.perf_counter()
-        follower = PlaceFollower(pixels)
         with follower, watch(task.model) as trace:
             out = run(task, inputs)
         seconds = time.perf_counter() - started
@@ -65,7 +68,6 @@ class PlacesView(View):
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
         targets = places(placed, Trace([], trace.missed), task)
-        shown, size = seen_picture(prepare, picture.image, pixels), (pixels.shape[-2], pixels.shape[-1])
         prediction = _prediction(task, picture, out, options)
         known = prediction if isinstance(prediction, Classification) else None
         return cls(
@@ -134,12 +136,29 @@ def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:
     return task.vision.prepare
 
 
+def _followed(
+    prepare: Callable[[Image.Image], ModelInput], image: Image.Image, pixels: Tensor, name: str
+) -> tuple[PlaceFollower, Image.Image, tuple[int, int]]:
+    """What follows the picture, the picture as the model sees it, and its (height, width)."""
+    if pixels.ndim not in (2, 3):
+        pixels = one_picture(pixels, name)
+        return PlaceFollower(pixels), seen_picture(prepare, image, pixels), (pixels.shape[-2], pixels.shape[-1])
+    grids = Grids()
+    try:
+        places, (rows, columns) = patch_places(prepare, image, pixels, grids)
+    except SaccadeError as error:
+        raise SaccadeError(f"{name} takes a picture as patches whose places are not known: {error}") from error
+    patch = round((pixels.shape[-1] / 3) ** 0.5)
+    size = rows * patch, columns * patch
+    return PlaceFollower(pixels, places, grids), resized(image, size), size
+
+
 def one_picture(pixels: Tensor, name: str) -> Tensor:
     """The same. Raises SaccadeError for frames, parts or a list of patches of a picture."""
     if pixels.ndim != 4 or len(pixels) != 1:
         raise SaccadeError(
-            f"{name} takes a picture as {tuple(pixels.shape)}: a page shows one of (1 channels y x), and no frames, "
-            "parts or lists of patches"
+            f"{name} takes a picture as {tuple(pixels.shape)}: a page shows one of (1 channels y x), and no frames "
+            "or parts"
         )
     return pixels
 

@@ -45,7 +45,10 @@ class VisionView(View):
         for one of which no layer attends to known places."""
         require_own_size(task, options)
         inputs = to_model(task.model, task.vision.prepare(picture.image))
-        pixels = one_picture(pixels_of(inputs), task.name)
+        pixels = pixels_of(inputs)
+        if pixels.ndim in (2, 3):
+            return PlacesView.look(task, picture, options)  # a list of patches
+        one_picture(pixels, task.name)
         started = time.perf_counter()
         with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
             out = run(task, inputs)
