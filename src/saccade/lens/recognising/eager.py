@@ -5,7 +5,7 @@ is decided, and checked, what its weights are (`resolve`); when those are multip
 Nothing that the model computes is touched: all this is computed separately, on detached tensors.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -16,26 +16,22 @@ from torch.nn import Parameter
 from saccade.errors import in_one_line
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.meanings import MEANINGS
-from saccade.lens.dataflow.operation import Operation, name_of, tensors
-from saccade.lens.dataflow.tensor_map import TensorMap
+from saccade.lens.dataflow.operation import Operation, name_of
 from saccade.lens.modes import hidden_no_grad
 from saccade.lens.recognising import patterns, scoring
 from saccade.lens.recognising.products import Product, reason_unknown, weights_product
-from saccade.lens.recognising.records import TensorRecords
+from saccade.lens.recognising.propagation import READING, Propagation
 from saccade.lens.recognising.resolve import ResolvedSoftmax, resolve, unfollowed
 from saccade.lens.recognising.scoring import may_be_scores, version_of
 from saccade.lens.recognising.softmax_weights import (
     LOST,
     Weights,
     shown_name,
-    unfollowed_use,
-    weights_after,
 )
-from saccade.lens.recognising.steps import STEPS
 from saccade.lens.recognising.writes import written_tensors
 
 
-class Recogniser(TensorRecords):
+class Recogniser(Propagation):
     """Follows the operations of one thread.
 
     missed: called with the reason. origin: says where q and k come from, by them, whether they have the same length,
@@ -50,8 +46,8 @@ class Recogniser(TensorRecords):
         heads: Callable[[], int | None] = lambda: None,
         context: Callable[[], AbstractContextManager] = hidden_no_grad,
     ) -> None:
-        super().__init__()
-        self._missed, self._find_origin, self._heads, self._context = missed, origin, heads, context
+        super().__init__(missed, context)
+        self._find_origin, self._heads = origin, heads
 
     def product(self, op: Operation) -> list[Product] | None:
         """The products of weights with values that an operation, done or not yet, is: one for each softmax whose
@@ -117,24 +113,6 @@ class Recogniser(TensorRecords):
             self._noise[out] = 1
         if does != "blank" and self.follows:
             self._propagate(does, op, op.given, args, kwargs, out)
-
-    def _propagate(
-        self, does: str | None, op: Operation, given: Sequence[Tensor], args: tuple, kwargs: dict, out: Any
-    ) -> None:
-        """An operation on something that may be followed. given: the tensors among its arguments."""
-        weights, scores = _first(given, self._weights), _first(given, self._scores)
-        noise, merged = _first(given, self._noise), _first(given, self._merged)
-        if weights is not None:
-            with self._context():
-                self._propagate_weights(does if noise is None else "dropout", weights, op, args, kwargs, out)
-        elif scores is not None:
-            with self._context():
-                self._propagate_scores(does, scores, op.func, args, kwargs, out)
-        elif noise is not None and isinstance(out, Tensor):
-            self._noise[out] = 1
-        elif merged is not None and does is not None and does != "assign":  # layers mix features, not heads
-            with self._context():
-                self._propagate_merged(self._merged[merged], out)
 
     # where scores, weights and calls begin
 
@@ -254,44 +232,6 @@ class Recogniser(TensorRecords):
         known_ones = [each for each, why in zip(whole, reasons, strict=True) if not why]
         return [weights_product(op.func, op.args, op.kwargs, given, each) for each in known_ones]
 
-    # what they go through
-
-    def _propagate_scores(
-        self, does: str | None, t: Tensor, func: Callable, args: tuple, kwargs: dict, out: Any
-    ) -> None:
-        scores = self._get(t, writes=int(out is t and does not in READING))
-        for made in tensors((out,)):
-            if not made.is_floating_point() or made.is_nested:
-                continue
-            new = None
-            if does in STEPS and made is out and made.device == t.device:
-                new = STEPS[does](scores, t, func, args, kwargs, made)
-            if new is None or new.shape != tuple(made.shape):
-                new = scores.changed_to(made, f"its scores go through {shown_name(func)}")
-            self._put(made, new)
-
-    def _propagate_weights(
-        self, does: str | None, t: Tensor, op: Operation, args: tuple, kwargs: dict, out: Any
-    ) -> None:
-        w = self._weights[t]
-        if version_of(t) != w.version and out is not t:
-            w = replace(w, changed=w.changed or "a write into them")
-            self._set_weights(t, w)
-        if does == "assign" and args[0] is t:
-            self._set_weights(
-                t, replace(w, changed="an assignment" if w.changed in ("", "a write into them") else w.changed)
-            )
-        if why := unfollowed_use(w, does, op.func):
-            self._missed(why)
-        every = tensors((out,))
-        for made in every if does == "part" else every[:1]:  # dropout below autograd returns its mask too
-            if not made.is_floating_point() or made.is_nested:
-                continue
-            if (new := weights_after(w, t, does, op.func, args, kwargs, made)) is not None:
-                self._set_weights(made, replace(new, others=w.others + self._others(t, op)))
-            else:
-                self._weights.pop(made, None)
-
 
 STARTS: dict[str | None, Callable] = {
     "matmul": Recogniser._matmul,
@@ -304,7 +244,6 @@ STARTS: dict[str | None, Callable] = {
 }
 BEGINNINGS = {*STARTS, "reshape", "noise"}  # what is looked at even where nothing is followed yet
 PRODUCTS = {"matmul", "rmatmul", "baddbmm", "einsum", "linear"}
-READING = {"same", "dropout", "reshape", "index", "expand", "permute"}  # may return what they are given, unchanged
 
 
 def begins(func: Callable, args: tuple, out: Any) -> bool:
@@ -316,16 +255,6 @@ def begins(func: Callable, args: tuple, out: Any) -> bool:
         known = bool(args) and isinstance(args[0], Tensor) and isinstance(out, Tensor)
         return not (known and args[0].ndim <= out.ndim)
     return does in BEGINNINGS
-
-
-def _first(given: Sequence[Tensor], table: TensorMap) -> Tensor | None:
-    """The first tensor of which a table knows anything."""
-    entries = table.entries
-    if entries:
-        for t in given:
-            if id(t) in entries:
-                return t
-    return None
 
 
 def not_followed(func: Callable, error: Exception) -> str:
