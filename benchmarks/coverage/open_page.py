@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 import transformers
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ import saccade
 from benchmarks.coverage.compare import describe_error
 from benchmarks.coverage.families.cases import Case, Subject
 from benchmarks.coverage.families.transformers import input_rules, inputs
-from benchmarks.coverage.page_truth import compare
+from benchmarks.coverage.page_truth import SEED, compare
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.studio.look import look
@@ -28,7 +29,16 @@ from saccade.studio.views.answer import AnswerView
 from saccade.tasks import load
 from saccade.tasks.ask.task import PublicAskTask
 
-PICTURES = ("pixel_values", "pixel_values_images", "images", "pixel_values_videos")
+PICTURES = (
+    "pixel_values", "pixel_values_images", "images", "image_pixel_values", "pixel_patches", "flattened_patches",
+    "pixel_values_videos",
+)  # fmt: skip
+# Families that take something else: not counted.
+OTHERS = dict.fromkeys(
+    ("instructblipvideo", "pe_audio_video", "timesformer", "tvp", "videomae", "videomt", "videoprism", "vivit",
+     "vjepa2", "xclip"),
+    "it takes films",
+) | dict.fromkeys(("lxmert", "visual_bert"), "it takes features of regions, no pixels")  # fmt: skip
 MOST_BYTES = 400_000_000  # of weights that are written to a folder
 
 
@@ -71,8 +81,8 @@ def open_family(case: Case) -> Opened:
         opened.why, opened.counted = describe_error(error), False
         return opened
     opened.model = type(subject.model).__name__
-    if picture_name(subject) is None:
-        opened.why, opened.counted = "it takes no picture", False
+    if case.family in OTHERS or picture_name(subject) is None:
+        opened.why, opened.counted = OTHERS.get(case.family, "it takes no picture"), False
         return opened
     reasons: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -182,7 +192,12 @@ def picture() -> Picture:
 def record(model: nn.Module, opens: Any) -> tuple[View, Subject]:
     """The view, and what the model was called with first."""
     calls: list[tuple] = []
-    hook = model.register_forward_pre_hook(lambda module, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)
+
+    def note(module: nn.Module, args: tuple, inputs: dict[str, Any]) -> None:
+        calls.append((args, inputs))
+        torch.manual_seed(SEED)  # of models that choose patches at random
+
+    hook = model.register_forward_pre_hook(note, with_kwargs=True)
     try:
         view = opens()
     finally:
