@@ -144,6 +144,14 @@ def test_words_places_and_pictures_on_the_page(found, tmp_path):
         assert len(shares) == 3  # the other picture, the prompt, words before
         other = float(weights[1][pieces].mean(dim=0).sum())
         assert float(shares[0].split()[-1].rstrip("%")) / 100 == pytest.approx(other, rel=0.02)
+        browser.run("document.querySelectorAll('#view button')[1].click()")
+        browser.wait(READY)
+        words = torch.stack([weights[0][one.pieces].mean(dim=0) for one in answer.words])
+        ratio = words[word] / words.mean(dim=0)
+        said = browser.run("return document.getElementById('readout').textContent")
+        assert float(re.search(r"([\d.]+)×", said)[1]) == pytest.approx(float(ratio.max()), rel=0.03)
+        assert browser.run(OUTSIDE) == []
+        browser.run("document.querySelectorAll('#view button')[0].click()")
         browser.run("document.querySelectorAll('#seen-pictures button')[1].click()")
         browser.wait(READY)
         browser.click("#scene", 0.05, 0.05)

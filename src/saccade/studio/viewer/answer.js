@@ -4,7 +4,7 @@ import { strips } from './charts.js';
 import { get, h } from './dom.js';
 import { bar, PatchScene } from './patches.js';
 import { TargetLook } from './targets.js';
-import { percent } from './texts.js';
+import { figure, percent } from './texts.js';
 import { numbered } from './words.js';
 
 const MOST_WORDS = 12; // listed for a place
@@ -26,6 +26,7 @@ export class AnswerLook extends TargetLook {
       return { ...one, count, first: first - count };
     });
     this.places = first;
+    this.views = ['weights', 'relative'];
     this.start = 0;
     this.turn(0);
   }
@@ -34,7 +35,7 @@ export class AnswerLook extends TargetLook {
   turn(at) {
     const { src, width, height, grid, count } = this.pictures[at];
     Object.assign(this.page, { picture: { src, width, height }, grid });
-    Object.assign(this, { at, patches: count });
+    Object.assign(this, { at, patches: count, usual: new Map() });
   }
 
   recall(from) {
@@ -57,12 +58,27 @@ export class AnswerLook extends TargetLook {
     return mean(rows);
   }
 
-  see(data, head, token) {
-    return this.on(data, head, token, this.pictures[this.at]);
+  /** view: the weights, or these divided by the mean of all words, so that places where every word looks stand back. */
+  see(data, head, token, view) {
+    const weights = this.on(data, head, token, this.pictures[this.at]);
+    if (view !== 'relative') return weights;
+    const key = `${data.name} ${head}`;
+    if (!this.usual.has(key)) this.usual.set(key, mean([...Array(this.words).keys()].map((word) => this.on(data, head, word, this.pictures[this.at]))));
+    const usual = this.usual.get(key);
+    return weights.map((weight, at) => (usual[at] > 0 ? weight / usual[at] : 0));
   }
 
-  weights(l, head, token) {
-    return mean(this.heads(l, head).map((one) => this.see(this.layers[l], one, token)));
+  weights(l, head, token, view) {
+    return mean(this.heads(l, head).map((one) => this.see(this.layers[l], one, token, view)));
+  }
+
+  /** How a ratio is written; weights are written as everywhere. */
+  get format() {
+    return this.viewer?.state.view === 'relative' ? (x) => `${figure(x, 2)}×` : undefined;
+  }
+
+  peak(weights) {
+    return this.format ? Math.max(1, ...weights) : super.peak(weights);
   }
 
   /** One head, or with -1 all; the mean of all layers has one map and no heads. */
@@ -105,6 +121,7 @@ export class AnswerLook extends TargetLook {
   }
 
   outside(weights, say) {
+    if (this.format) return [];
     const { layer, head } = this.viewer.state;
     const [, other, prompt, written] = this.kinds(layer, head, this.viewer.token);
     const elsewhere = this.pictures.length > 1 ? this.shares(layer, head, this.viewer.token).reduce((a, b) => a + b, 0) - weights.reduce((a, b) => a + b, 0) : 0;
@@ -159,7 +176,7 @@ export class AnswerScene extends PatchScene {
       crossWhat1: 'The model reads the image as {rows} × {columns} places among the tokens of its prompt, or through an encoder, and writes one token after another. In every layer the last token attends to all that came before; from what it gathers, the next token is predicted. These are the weights of that step: what the model looked at when it chose the word.',
       crossWhat2: '① Select a word below the image; if it is made of several pieces, these appear beside it. ② shows what the model attended to when it chose that word: dark is a low weight, bright a high one. Below stands the share that went to text. Or point at a place in the image and read which words looked there. ③ has one small map for each layer and head.',
       chooseObject: 'Select a word, or point at a place', sceneHelp: 'The image. Arrow keys move the selected place, Home goes to the first, End to the last; the words that looked there are listed below.',
-      crossName: 'What the model looked at for “{name}”', crossHelp: 'The weights of one step over the places of this image. They sum up to the share that went to it.',
+      crossName: 'What the model looked at for “{name}”', crossHelp: 'The weights of one step over the places of this image; they sum up to the share that went to it. “Compared with all words” divides them by the mean of all words at the same place, layer and head: places that every word looks at no longer stand out.', weights: 'Weights', relative: 'Compared with all words', highestPart: 'Highest: {token}, {share} the mean of all words', readoutPart: '{token}: {share} the mean of all words',
       wordsTitle: 'Words that looked here', wordsWhere: 'For the {patch}: the weight of each word on it. Each is from a step of its own, so they need not sum to 100%.',
       answerShares: '“{name}”: {pictures} of its attention went to images, {text} to text.', promptText: 'text of the prompt', wordsBefore: 'words before', otherPictures: 'other images and views', otherTokens: 'image tokens without a place',
       crossByLayer: 'Attention to images, by layer and head', wideTitle: 'Share on images', wideHelp: 'How much of the attention went to images when “{name}” was chosen.', wideHigh: '↑ share', wideLow: 'none', wideEven: 'uniform over all tokens',
@@ -172,7 +189,7 @@ export class AnswerScene extends PatchScene {
       crossWhat1: '모델은 이미지를 {rows} × {columns}개의 위치로, 프롬프트의 토큰으로 함께 읽거나 인코더를 거쳐 읽고, 토큰을 하나씩 씁니다. 층마다 마지막 토큰이 앞의 모든 토큰에 어텐션을 주고, 그렇게 모은 정보로 다음 토큰을 예측합니다. 여기 보이는 것은 그 단계의 가중치, 곧 그 단어를 고를 때 모델이 본 곳입니다.',
       crossWhat2: '① 이미지 아래에서 단어를 선택하세요. 여러 조각으로 된 단어는 조각이 옆에 나타납니다. ② 그 단어를 고를 때 모델이 어텐션을 준 곳입니다. 어두우면 가중치가 낮고, 밝으면 높습니다. 텍스트에 준 비율은 그 아래에 있습니다. 이미지의 한 위치를 가리키면 그곳을 본 단어가 나타납니다. ③ 층과 헤드마다 작은 어텐션 맵이 하나씩 있습니다.',
       chooseObject: '단어를 선택하거나 위치를 가리키기', sceneHelp: '이미지. 화살표 키로 위치를 옮기고, Home은 처음, End는 마지막으로 갑니다. 그 위치를 본 단어는 아래에 나옵니다.',
-      crossName: '“{name}”을(를) 쓸 때 모델이 본 곳', crossHelp: '한 단계가 이 이미지의 위치들에 준 가중치입니다. 합은 이 이미지에 준 비율입니다.',
+      crossName: '“{name}”을(를) 쓸 때 모델이 본 곳', crossHelp: '한 단계가 이 이미지의 위치들에 준 가중치입니다. 합은 이 이미지에 준 비율입니다. “모든 단어와 비교”는 같은 위치, 층, 헤드에서 모든 단어의 평균으로 나눕니다. 모든 단어가 보는 위치는 더 이상 두드러지지 않습니다.', weights: '가중치', relative: '모든 단어와 비교', highestPart: '최댓값: {token}, 모든 단어 평균의 {share}', readoutPart: '{token}: 모든 단어 평균의 {share}',
       wordsTitle: '이 위치를 본 단어', wordsWhere: '{patch}: 각 단어가 주는 가중치. 서로 다른 단계의 값이므로 합이 100%가 아닐 수 있습니다.',
       answerShares: '“{name}”: 어텐션의 {pictures}은(는) 이미지에, {text}은(는) 텍스트에 갔습니다.', promptText: '프롬프트의 텍스트', wordsBefore: '앞서 쓴 단어', otherPictures: '다른 이미지와 보기', otherTokens: '위치가 없는 이미지 토큰',
       crossByLayer: '층과 헤드별 이미지 어텐션', wideTitle: '이미지에 준 비율', wideHelp: '“{name}”을(를) 고를 때 어텐션이 이미지에 간 비율.', wideHigh: '↑ 비율', wideLow: '없음', wideEven: '균등 분포',
