@@ -164,11 +164,13 @@ def misplaced(view: View, inputs: Subject) -> list[str]:
             if not float(change.sum()) > 0:  # queries that the lens made of a product's scores
                 continue
             found = divmod(int(change.argmax()), columns)
-            far = max(far, abs(found[0] - row), abs(found[1] - column))
+            far += max(abs(found[0] - row), abs(found[1] - column)) > NEAR
             off += _offset(change, row, column) / 4
-        if far > NEAR or float(off.abs().max()) > OFF:
+        if far > 1 or float(off.abs().max()) > OFF:
             shift = ", ".join(f"{step:.1f}" for step in off.tolist())
-            wrong.append(f"{site.name}: changed cells of {rows} x {columns} are {far} away, on average {shift}")
+            wrong.append(
+                f"{site.name}: changed cells of {rows} x {columns} are elsewhere ({far} of 4), on average by {shift}"
+            )
     return wrong
 
 

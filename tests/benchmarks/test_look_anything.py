@@ -69,7 +69,7 @@ def test_other_places_are_wrong(monkeypatch):
     monkeypatch.setattr(PlacesView, "look", changed)
     found = opened(swin)
     assert found.status == "wrong"
-    assert "changed cells of 8 x 8 are off by" in found.wrong[0]
+    assert "changed cells of 8 x 8 are elsewhere" in found.wrong[0]
 
 
 def test_the_table():
