@@ -63,7 +63,7 @@ def test_other_places_are_wrong(monkeypatch):
         view = look(task, picture, options)
         for layer in view.targets.layers:
             targets = layer.call.targets
-            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.roll(2, dims=1)))
+            object.__setattr__(layer.call, "targets", Tokens(targets.grid, targets.cells.flip(1)))
         return view
 
     monkeypatch.setattr(PlacesView, "look", changed)
