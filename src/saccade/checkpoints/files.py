@@ -15,7 +15,8 @@ from saccade.data.output import atomic_folder, make_folder
 from saccade.data.tensor_files import write_tensors
 from saccade.errors import CheckpointError, is_foreign
 
-LAYERS = re.compile(r"layers?$|depths?$|blocks?$|(?<!_per_)stages?$", re.IGNORECASE)  # keys of a config that count these
+# keys of a config that count these
+LAYERS = re.compile(r"layers?$|depths?$|blocks?$|(?<!_per_)stages?$", re.IGNORECASE)
 MOST_LAYERS, MOST_COUNT = 256, 1 << 20  # that any network may have, whatever its weights
 
 

@@ -107,8 +107,8 @@ def load_network(
     notes: list[str],
     optional: tuple[str, ...] = (),
 ) -> Any:
-    """The transformers class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`. optional: how the
-    names of weights begin that may be missing, as nothing is computed with them.
+    """The transformers class `network` with `weights`, in fp32 and evaluation mode. Appends to `notes`. optional: how
+    the names of weights begin that may be missing, as nothing is computed with them.
 
     Raises CheckpointError for weights that are missing or have another shape.
     """
