@@ -18,8 +18,8 @@ def after(operation, shape=(1, 5, 3, 4)):
     follower = PlaceFollower(picture)
     with torch.no_grad(), follower:
         out = operation(picture)
-    places = follower.places(out)
-    decoded = None if places is None else follower.grids.decode(places)
+    places = follower.table.places(out)
+    decoded = None if places is None else follower.table.grids.decode(places)
     if decoded is None:
         return None
     row, column, grid = decoded
@@ -139,7 +139,7 @@ def test_layers_that_cannot_be_placed(sources, reason):
     follower = PlaceFollower(picture)
     with torch.no_grad(), follower, watch(model := Attends(sources)) as trace:
         model(picture)
-    placed, left = placed_calls(trace, follower)
+    placed, left = placed_calls(trace, follower.table)
     assert placed == []
     assert reason in next(iter(left.values()))
 
@@ -150,4 +150,4 @@ def test_what_is_followed_goes_with_its_memory():
     with torch.no_grad(), follower:
         for _ in range(300):
             picture.clone()
-    assert len(follower.shadow._of) < 100
+    assert len(follower.table.shadow._of) < 100

@@ -98,7 +98,7 @@ def followed(model, pixels):
     follower = PlaceFollower(pixels)
     with torch.no_grad(), follower, watch(model) as trace:
         model(pixels)
-    placed, left = placed_calls(trace, follower)
+    placed, left = placed_calls(trace, follower.table)
     assert left == {}
     return placed
 

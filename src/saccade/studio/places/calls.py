@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.places.follow import PlaceFollower, Side
 from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
+from saccade.studio.places.table import PlaceTable, Side
 
 Grid = tuple[int, int]
 
@@ -77,11 +77,11 @@ def _row_by_row(cells: Int[Tensor, "n"], grid: Grid | None) -> bool:
     return prefix >= 0 and bool((cells[:prefix] == NOWHERE).all()) and torch.equal(cells[prefix:], torch.arange(count))
 
 
-def placed_calls(trace: Trace, follower: PlaceFollower) -> tuple[list[PlacedCall], dict[str, str]]:
+def placed_calls(trace: Trace, table: PlaceTable) -> tuple[list[PlacedCall], dict[str, str]]:
     """The calls of a pass over one picture that can be shown on it, and the reason for each of the others, by name."""
     placed, left = list[PlacedCall](), dict[str, str]()
     for call, name in zip(trace, _unique([call.name for call in trace]), strict=True):
-        found = _place(call, name, follower)
+        found = _place(call, name, table)
         if isinstance(found, PlacedCall):
             placed.append(found)
         else:
@@ -98,12 +98,12 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
+def _place(call: Call, name: str, table: PlaceTable) -> PlacedCall | str:
     if call.kind == "channels":
         return "its tokens are channels, not places of the picture"
     if not bool(call.q.isfinite().all() and call.k.isfinite().all()):
         return "its queries or keys are not all finite"
-    targets, sources = _both(call, follower)
+    targets, sources = _both(call, table)
     if not bool((sources >= 0).any()):
         if bool((targets >= 0).any()):
             return "its sources are no places of the picture"
@@ -117,7 +117,7 @@ def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
         return f"it holds {call.shape[0]} sets of targets"
     sides = []
     for codes in (targets, sources):
-        side = _tokens(torch.stack([codes[slices[0]] for slices in windows]), follower.grids)
+        side = _tokens(torch.stack([codes[slices[0]] for slices in windows]), table.grids)
         if side is None:
             return "its tokens lie on several grids at once"
         sides.append(side)
@@ -125,45 +125,43 @@ def _place(call: Call, name: str, follower: PlaceFollower) -> PlacedCall | str:
     return _doubt(found) or found
 
 
-def _both(call: Call, follower: PlaceFollower) -> tuple[Int[Tensor, "b h n"], Int[Tensor, "b g m"]]:
+def _both(call: Call, table: PlaceTable) -> tuple[Int[Tensor, "b h n"], Int[Tensor, "b g m"]]:
     """The places of targets and sources. Where a trace keeps queries or keys of its own making (with scales of heads in
     them), those of the product that the model made."""
-    targets, sources = (_codes(t, follower) for t in (call.q, call.k))
+    targets, sources = (_codes(t, table) for t in (call.q, call.k))
     if targets is None and sources is not None:
         heads = call.shape[1] // sources.shape[1]
-        targets = _partners("columns", sources.repeat_interleave(heads, dim=1), call.shape[2], follower)
+        targets = _partners("columns", sources.repeat_interleave(heads, dim=1), call.shape[2], table)
     elif sources is None and targets is not None:
-        sources = _partners("rows", targets, call.shape[3], follower)
+        sources = _partners("rows", targets, call.shape[3], table)
     elif targets is None and sources is None and call.mask is not None:  # kept by its scores
-        targets = _rows(call, follower)
-        sources = None if targets is None else _partners("weights", targets, call.shape[3], follower)
+        targets = _rows(call, table)
+        sources = None if targets is None else _partners("weights", targets, call.shape[3], table)
     found = []
     for places, t in ((targets, call.q), (sources, call.k)):
         found.append(torch.full(t.shape[:3], NOWHERE, dtype=torch.int32) if places is None else places)
     return found[0], found[1]
 
 
-def _rows(call: Call, follower: PlaceFollower) -> Int[Tensor, "b h n"] | None:
+def _rows(call: Call, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
     """The places of the targets of a call that is kept by its scores."""
-    places = None if call.mask is None else follower.places(call.mask)
+    places = None if call.mask is None else table.places(call.mask)
     if places is None or places.shape != call.shape or not constant(places, [3]):
         return None
     return places[..., 0]
 
 
-def _partners(
-    side: Side, places: Int[Tensor, "b h n"], count: int, follower: PlaceFollower
-) -> Int[Tensor, "b h m"] | None:
-    found = [follower.multiplied_with(side, each) for each in places.flatten(0, 1)]
+def _partners(side: Side, places: Int[Tensor, "b h n"], count: int, table: PlaceTable) -> Int[Tensor, "b h m"] | None:
+    found = [table.multiplied_with(side, each) for each in places.flatten(0, 1)]
     if any(each is None or len(each) != count for each in found):
         return None
     return torch.stack(found).unflatten(0, places.shape[:2])  # type: ignore[arg-type]  # none is None
 
 
-def _codes(t: Tensor, follower: PlaceFollower) -> Int[Tensor, "b h n"] | None:
+def _codes(t: Tensor, table: PlaceTable) -> Int[Tensor, "b h n"] | None:
     """The place of each token: that of those of its numbers which have one, nowhere where these differ; None if it is
     not followed."""
-    places = follower.places(t)
+    places = table.places(t)
     if places is None:
         return None
     codes = places.amax(-1)

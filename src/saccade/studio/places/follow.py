@@ -5,7 +5,7 @@ its place; a convolution over a whole feature map makes a grid of its own. What 
 then on: tokens without places are named, and never drawn where they may not lie.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.studio.places.rules import RULES, index_put, pointwise, tensors_in
-from saccade.studio.places.shadow import Grids, Shadow
-
-Side = Literal["rows", "columns", "weights"]
+from saccade.studio.places.shadow import Grids
+from saccade.studio.places.table import PlaceTable
 
 
 class PlaceFollower(TorchDispatchMode):
@@ -29,35 +28,9 @@ class PlaceFollower(TorchDispatchMode):
         grids: Grids | None = None,
     ) -> None:
         super().__init__()
-        self.grids, self.shadow = grids or Grids(), Shadow()
-        self.shadow.put(picture, self.grids.codes(*picture.shape[-2:]) if places is None else places)
-        self._products: dict[tuple[str, bytes], set[bytes]] = {}
-
-    def places(self, t: Tensor) -> Int[Tensor, "..."] | None:
-        """The place of every number of a tensor; None if it is not followed."""
-        return self.shadow.get(t)
-
-    def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
-        """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these
-        places: where the other lay. None if there was no such product, or several that differ."""
-        found = self._products.get((side, places.contiguous().numpy().tobytes()), set())
-        return torch.frombuffer(bytearray(next(iter(found))), dtype=torch.int32) if len(found) == 1 else None
-
-    def multiply(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"], weights: bool = False) -> None:
-        """Note that rows at these places were multiplied with columns at those; or weights with values."""
-        lead = torch.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
-        pairs = {
-            (n.tobytes(), m.tobytes())
-            for n, m in zip(
-                rows.expand(*lead, -1).flatten(0, -2).contiguous().numpy(),
-                columns.expand(*lead, -1).flatten(0, -2).contiguous().numpy(),
-                strict=True,
-            )
-        }
-        for n, m in pairs:
-            self._products.setdefault(("weights" if weights else "rows", n), set()).add(m)
-            if not weights:
-                self._products.setdefault(("columns", m), set()).add(n)
+        self.table = PlaceTable(grids or Grids())
+        codes = self.table.grids.codes(*picture.shape[-2:]) if places is None else places
+        self.table.shadow.put(picture, codes)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -73,7 +46,7 @@ class PlaceFollower(TorchDispatchMode):
         written = func._schema.is_mutable
         if not written and any(_shares(first, t) for t in tensors_in(args)):
             return  # a view
-        known = [t for t in tensors_in([args, kwargs]) if self.places(t) is not None]
+        known = [t for t in tensors_in([args, kwargs]) if self.table.places(t) is not None]
         if not known:
             return
         name = func._schema.name.removeprefix("aten::")
@@ -81,12 +54,12 @@ class PlaceFollower(TorchDispatchMode):
         if rule is None and torch.Tag.pointwise in func.tags:
             rule = pointwise
         if name == "index_put_":
-            index_put(self, args)
+            index_put(self.table, args)
         elif rule is None:
             for t in tensors_in(out):
-                self.shadow.put(t, None)
+                self.table.shadow.put(t, None)
         else:
-            self.shadow.put(first, rule(self, args, kwargs, first))
+            self.table.shadow.put(first, rule(self.table, args, kwargs, first))
 
 
 def _shares(a: Tensor, b: Tensor) -> bool:

@@ -1,18 +1,16 @@
 """What operations do to places: those that move numbers, mix the channels of tokens, pool and convolve."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
+from saccade.studio.places.table import PlaceTable
 
-if TYPE_CHECKING:
-    from saccade.studio.places.follow import PlaceFollower
-
-Rule = Callable[["PlaceFollower", tuple, dict, Any], Tensor | None]
+Rule = Callable[[PlaceTable, tuple, dict, Any], Tensor | None]
 
 
 def tensors_in(given: Any) -> list[Tensor]:
@@ -24,27 +22,27 @@ def tensors_in(given: Any) -> list[Tensor]:
     return [t for each in given for t in tensors_in(each)] if isinstance(given, (list, tuple)) else []
 
 
-def _of(follower: "PlaceFollower", t: Any) -> Int[Tensor, "..."]:
+def _of(table: PlaceTable, t: Any) -> Int[Tensor, "..."]:
     """The places of an argument: nowhere in all of it where it is not followed."""
-    found = follower.places(t) if isinstance(t, Tensor) else None
+    found = table.places(t) if isinstance(t, Tensor) else None
     return torch.full(t.shape, NOWHERE, dtype=torch.int32) if found is None else found
 
 
-def _kept(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def _kept(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Each token by itself, and no number leaves its place."""
-    places = follower.places(args[0])
+    places = table.places(args[0])
     return places if places is not None and places.shape == out.shape else None
 
 
-def pointwise(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def pointwise(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Of several tensors: the place that one has, where others have none; of nested grids the finer one."""
     merged: Tensor | None = None
     for t in tensors_in([args, kwargs]):
-        places = follower.places(t)
+        places = table.places(t)
         if places is None:
             continue
         places = places.expand(out.shape)
-        merged = places if merged is None else _merged(follower.grids, merged, places)
+        merged = places if merged is None else _merged(table.grids, merged, places)
     return merged
 
 
@@ -64,9 +62,9 @@ def _merged(grids: Grids, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(differ, b, one) if rows <= others and columns <= more else torch.where(differ, none, one)
 
 
-def _again(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor, func: Any) -> Tensor | None:
+def _again(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor, func: Any) -> Tensor | None:
     """An operation that only moves numbers, done to their places."""
-    moved = func(_of(follower, args[0]), *_on_cpu(args[1:]), **_on_cpu(kwargs))
+    moved = func(_of(table, args[0]), *_on_cpu(args[1:]), **_on_cpu(kwargs))
     return moved if moved.shape == out.shape else None
 
 
@@ -80,68 +78,68 @@ def _on_cpu(given: Any) -> Any:
 
 def _moving(name: str) -> Rule:
     func = getattr(torch.ops.aten, name)
-    return lambda follower, args, kwargs, out: _again(follower, args, kwargs, out, func)
+    return lambda table, args, kwargs, out: _again(table, args, kwargs, out, func)
 
 
 def _in_float(name: str) -> Rule:
     func = getattr(torch.ops.aten, name)
 
-    def rule(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-        moved = func((_of(follower, args[0]) + 1).double(), *args[1:], **kwargs)  # padding of 0 is nowhere
+    def rule(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+        moved = func((_of(table, args[0]) + 1).double(), *args[1:], **kwargs)  # padding of 0 is nowhere
         return moved.round().to(torch.int32) - 1 if moved.shape == out.shape else None
 
     return rule
 
 
-def _pad(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return torch.constant_pad_nd(_of(follower, args[0]), args[1], PADDING)
+def _pad(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
+    return torch.constant_pad_nd(_of(table, args[0]), args[1], PADDING)
 
 
-def _copied(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return _of(follower, args[1]).expand(out.shape)
+def _copied(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
+    return _of(table, args[1]).expand(out.shape)
 
 
-def _scattered(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor:
+def _scattered(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
     """Pictures that are put among the tokens of a text."""
     target, mask, source = args
-    return _of(follower, target).expand(out.shape).masked_scatter(mask.cpu().expand(out.shape), _of(follower, source))
+    return _of(table, target).expand(out.shape).masked_scatter(mask.cpu().expand(out.shape), _of(table, source))
 
 
-def _lost(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> None:
+def _lost(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> None:
     return None
 
 
-def _joined(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    parts = [_of(follower, t) for t in args[0] if t.shape != (0,)]
+def _joined(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
+    parts = [_of(table, t) for t in args[0] if t.shape != (0,)]
     return torch.cat(parts, *args[1:], **kwargs)
 
 
-def _stacked(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor:
-    return torch.stack([_of(follower, t) for t in args[0]], *args[1:], **kwargs)
+def _stacked(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor:
+    return torch.stack([_of(table, t) for t in args[0]], *args[1:], **kwargs)
 
 
-def _index(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _again(follower, args, kwargs, out, torch.ops.aten.index)
+def _index(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+    return _again(table, args, kwargs, out, torch.ops.aten.index)
 
 
-def index_put(follower: "PlaceFollower", args: tuple) -> None:
+def index_put(table: PlaceTable, args: tuple) -> None:
     """Write places where the operation writes values."""
     target, where, values = args[:3]
-    places = _of(follower, target).clone()
-    torch.ops.aten.index_put_(places, _on_cpu(where), _of(follower, values).to(torch.int32))
-    follower.shadow.put(target, places)
+    places = _of(table, target).clone()
+    torch.ops.aten.index_put_(places, _on_cpu(where), _of(table, values).to(torch.int32))
+    table.shadow.put(target, places)
 
 
-def _reduced(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def _reduced(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """A mean, a sum or a largest one: the place of all, or the cell of a coarser grid in which all lie."""
-    places = follower.places(args[0])
+    places = table.places(args[0])
     if places is None:
         return None
     dim = kwargs.get("dim", next((a for a in args[1:] if isinstance(a, (list, tuple, int)) and a is not True), None))
     if dim is None or isinstance(dim, bool):
         return None
     dims = sorted({d % places.ndim for d in ([dim] if isinstance(dim, int) else dim)}) or list(range(places.ndim))
-    found = _contracted(follower.grids, places, dims)
+    found = _contracted(table.grids, places, dims)
     return found.view(out.shape) if found.numel() == out.numel() else None
 
 
@@ -154,43 +152,43 @@ def _contracted(grids: Grids, places: Tensor, dims: Sequence[int]) -> Tensor:
     return grids.coarser(places.permute(*rest, *dims).flatten(len(rest)))
 
 
-def _product(follower: "PlaceFollower", a: Tensor, b: Tensor) -> Tensor | None:
+def _product(table: PlaceTable, a: Tensor, b: Tensor) -> Tensor | None:
     """Of a matrix product (... n k) (... k m): the places of the rows of a, else of the columns of b."""
-    rows, columns = follower.places(a), follower.places(b)
-    above = None if rows is None else _contracted(follower.grids, rows, [rows.ndim - 1])
-    beside = None if columns is None else _contracted(follower.grids, columns, [columns.ndim - 2])
+    rows, columns = table.places(a), table.places(b)
+    above = None if rows is None else _contracted(table.grids, rows, [rows.ndim - 1])
+    beside = None if columns is None else _contracted(table.grids, columns, [columns.ndim - 2])
     if above is not None and beside is not None and above.ndim > 1:
-        follower.multiply(above, beside)
+        table.multiply(above, beside)
     if above is not None and bool((above >= 0).any()):
         if columns is not None and above.ndim > 1 and constant(columns, [columns.ndim - 1]):
-            follower.multiply(above, columns[..., 0], weights=True)
+            table.multiply(above, columns[..., 0], weights=True)
         return above[..., :, None].expand(*above.shape, b.shape[-1])
     if beside is not None and bool((beside >= 0).any()):
         return beside[..., None, :].expand(*beside.shape[:-1], a.shape[-2], beside.shape[-1])
     return None
 
 
-def _matmul(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[0], args[1])
+def _matmul(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+    return _product(table, args[0], args[1])
 
 
-def _addmm(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[1], args[2])
+def _addmm(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+    return _product(table, args[1], args[2])
 
 
-def _linear(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    return _product(follower, args[0], args[1].mT)
+def _linear(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+    return _product(table, args[0], args[1].mT)
 
 
-def _attention(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def _attention(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """A fused kernel: outputs lie where the queries do."""
-    places = follower.places(args[0])
+    places = table.places(args[0])
     if places is None:
         return None
-    return _contracted(follower.grids, places, [places.ndim - 1])[..., None].expand(out.shape)
+    return _contracted(table.grids, places, [places.ndim - 1])[..., None].expand(out.shape)
 
 
-def _whole(follower: "PlaceFollower", places: Tensor) -> tuple[int, int] | None:
+def _whole(table: PlaceTable, places: Tensor) -> tuple[int, int] | None:
     """The grid of a feature map (b c ... y x), if its places are all those of one, in order; a border of padding
     around it is left out."""
     if not constant(places, [0, 1]):
@@ -205,17 +203,17 @@ def _whole(follower: "PlaceFollower", places: Tensor) -> tuple[int, int] | None:
         return None
     (y, x), (bottom, right) = real.amin(0).tolist(), real.amax(0).tolist()
     inner = plane[y : bottom + 1, x : right + 1]
-    same = torch.equal(inner, follower.grids.codes(*inner.shape))
+    same = torch.equal(inner, table.grids.codes(*inner.shape))
     return (inner.shape[0], inner.shape[1]) if same else None
 
 
-def _convolution(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     given, stride, transposed = args[0], args[3], args[6]
-    places = follower.places(given)
+    places = table.places(given)
     if places is None:
         return None
-    channels = _contracted(follower.grids, places, [1])[:, None]
-    grid = _whole(follower, channels) if given.ndim >= 4 else None
+    channels = _contracted(table.grids, places, [1])[:, None]
+    grid = _whole(table, channels) if given.ndim >= 4 else None
     if grid is None:
         same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
         return channels.expand(out.shape) if same else None
@@ -224,16 +222,16 @@ def _convolution(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tens
         fits = all(n // s <= m <= n // s + 1 for n, s, m in zip(grid, steps[-2:], out.shape[-2:], strict=True))
         if not fits:
             return None
-    return follower.grids.codes(*out.shape[-2:]).expand(out.shape)
+    return table.grids.codes(*out.shape[-2:]).expand(out.shape)
 
 
-def _resized(follower: "PlaceFollower", args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Pooling and resizing of a whole feature map."""
-    places = follower.places(args[0])
+    places = table.places(args[0])
     if places is None or places.ndim < 4:
         return None
-    if _whole(follower, places) == tuple(places.shape[-2:]):
-        return follower.grids.codes(*out.shape[-2:]).expand(out.shape)
+    if _whole(table, places) == tuple(places.shape[-2:]):
+        return table.grids.codes(*out.shape[-2:]).expand(out.shape)
     return places if places.shape == out.shape else None
 
 

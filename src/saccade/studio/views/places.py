@@ -63,7 +63,7 @@ class PlacesView(View):
         with follower, watch(task.model) as trace:
             out = run(task, inputs)
         seconds = time.perf_counter() - started
-        placed, left = placed_calls(trace, follower)
+        placed, left = placed_calls(trace, follower.table)
         placed = selected(placed, options.module, task.name)
         if not placed:
             raise SaccadeError(f"{task.name}: no page shows it: {_reasons(trace, left)} (docs/lens.md)")
@@ -198,7 +198,7 @@ def other_layers(
     follower = PlaceFollower(pixels_of(inputs))
     with follower, watch(task.model) as trace:
         call_model(task.model, inputs)
-    placed, left = placed_calls(trace, follower)
+    placed, left = placed_calls(trace, follower.table)
     names = Counter(call.name for call in shown if call.mask is None and not call.causal)
     rest = [each for each in placed if not names[each.call.name]]
     rest = [each for each in rest if not options.module or fnmatchcase(each.name, options.module)]

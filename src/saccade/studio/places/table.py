@@ -1,0 +1,45 @@
+"""What is known of the places of tensors, and where the two sides of products lay."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from saccade.studio.places.shadow import Grids, Shadow
+
+Side = Literal["rows", "columns", "weights"]
+
+
+class PlaceTable:
+    """The places of the tensors of one pass. grids: what places are counted in. shadow: places by memory."""
+
+    def __init__(self, grids: Grids) -> None:
+        self.grids, self.shadow = grids, Shadow()
+        self._products: dict[tuple[str, bytes], set[bytes]] = {}
+
+    def places(self, t: Tensor) -> Int[Tensor, "..."] | None:
+        """The place of every number of a tensor; None if it is not followed."""
+        return self.shadow.get(t)
+
+    def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
+        """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these
+        places: where the other lay. None if there was no such product, or several that differ."""
+        found = self._products.get((side, places.contiguous().numpy().tobytes()), set())
+        return torch.frombuffer(bytearray(next(iter(found))), dtype=torch.int32) if len(found) == 1 else None
+
+    def multiply(self, rows: Int[Tensor, "... n"], columns: Int[Tensor, "... m"], weights: bool = False) -> None:
+        """Note that rows at these places were multiplied with columns at those; or weights with values."""
+        lead = torch.broadcast_shapes(rows.shape[:-1], columns.shape[:-1])
+        pairs = {
+            (n.tobytes(), m.tobytes())
+            for n, m in zip(
+                rows.expand(*lead, -1).flatten(0, -2).contiguous().numpy(),
+                columns.expand(*lead, -1).flatten(0, -2).contiguous().numpy(),
+                strict=True,
+            )
+        }
+        for n, m in pairs:
+            self._products.setdefault(("weights" if weights else "rows", n), set()).add(m)
+            if not weights:
+                self._products.setdefault(("columns", m), set()).add(n)
