@@ -1,5 +1,6 @@
 // The page: the selection, and what is redrawn when it changes.
 import { addressOf, follow, framed, OPACITY, recall, remember } from './address.js';
+import { showChips } from './chips.js';
 import { get, h, segmented } from './dom.js';
 import { Extras } from './extras.js';
 import { showCharts, showFacts } from './facts.js';
@@ -154,7 +155,7 @@ export class Viewer {
   refresh() {
     const { token, kind, state: { layer, head, shared, log } } = this;
     this.showMap();
-    this.chips();
+    showChips(this);
     if (this.state.mode === 'cross') this.charts(); // of the chosen object; those of patches are of all together
     this.maps.select(layer, this.look.columnOf?.(token) ?? head);
     this.keep();
@@ -280,26 +281,6 @@ export class Viewer {
   mapName() {
     const key = this.named && this.state.view !== 'negative' ? 'crossName' : `${this.state.view}Name`;
     get('map-name').textContent = this.say(key, { name: this.extras.title(this.state.view) ?? this.name(this.token) });
-  }
-
-  chips() {
-    const held = document.activeElement?.dataset?.token;
-    const tokens = this.look.chips(this.state.token);
-    const absent = tokens.find((token) => this.look.there?.(token) === false);
-    get('chips').replaceChildren(...tokens.flatMap((token) => [
-      ...(token === absent ? [h('span', { className: 'quiet' }, this.say('absent'))] : []), this.chip(token),
-    ]));
-    if (held) get('chips').querySelector(`[data-token="${held}"]`)?.focus();
-  }
-
-  chip(token) {
-    const content = this.state.mode === 'cross' ? [this.scene.swatch(token), `${this.name(token)} `, h('small', {}, this.look.score(token))] : [this.name(token)];
-    const chip = h('button', { type: 'button', className: 'chip', onclick: () => this.pick(token) }, ...content);
-    chip.dataset.token = token;
-    chip.setAttribute('aria-pressed', String(token === this.state.token));
-    chip.onpointerenter = (event) => event.pointerType === 'mouse' && this.peek(token);
-    chip.onpointerleave = () => this.peek(null);
-    return chip;
   }
 }
 
