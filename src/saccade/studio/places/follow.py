@@ -53,13 +53,18 @@ class PlaceFollower(TorchDispatchMode):
         rule = RULES.get(name.removesuffix("_") if written else name)
         if rule is None and torch.Tag.pointwise in func.tags:
             rule = pointwise
-        if name == "index_put_":
-            index_put(self.table, args)
-        elif rule is None:
+        try:
+            if name == "index_put_":
+                index_put(self.table, args)
+                return
+            places = None if rule is None else rule(self.table, args, kwargs, first)
+        except (RuntimeError, TypeError, ValueError, IndexError):  # a form of the operation that is not known here
+            places = None
+        if places is None:
             for t in tensors_in(out):
                 self.table.shadow.put(t, None)
         else:
-            self.table.shadow.put(first, rule(self.table, args, kwargs, first))
+            self.table.shadow.put(first, places)
 
 
 def _shares(a: Tensor, b: Tensor) -> bool:
