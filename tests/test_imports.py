@@ -25,15 +25,28 @@ MAY_IMPORT = {
     "lens": GROUND,
     "data": GROUND,
     "checkpoints": GROUND | {"layers", "models", "data"},
-    "tasks": BELOW_TASKS,
+    "engines": GROUND,
+    "language": set(),
+    "tasks": BELOW_TASKS | {"engines", "language"},
     "train": BELOW_TASKS | {"tasks"},
-    "studio": BELOW_TASKS | {"tasks", "train"},
-    "cli": BELOW_TASKS | {"tasks", "train", "studio", ""},
+    "studio": BELOW_TASKS | {"language", "tasks", "train"},
+    "cli": BELOW_TASKS | {"language", "tasks", "train", "studio", ""},
     "__main__": {"cli"},
     "": BELOW_TASKS | {"tasks", "train", "studio"},
 }
 # Not needed by the library itself: imported, if at all, inside the function that needs them.
-OPTIONAL = {"av", "transformers", "torchvision", "timm", "diffusers", "open_clip"}
+OPTIONAL = {
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+    "av",
+    "transformers",
+    "torchvision",
+    "timm",
+    "diffusers",
+    "open_clip",
+}
 # Modules and functions that can run code found in a file.
 UNPICKLES = {
     "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal",
