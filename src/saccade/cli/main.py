@@ -42,6 +42,10 @@ COMMANDS = {
         "saccade.cli.search:search",
         "Rank the pictures of a folder for a text.",
     ),
+    "export": (
+        "saccade.cli.export:export",
+        "Write a model as a file of an inference engine, with its preprocessing and the names of its classes inside.",
+    ),
     "models": (
         "saccade.cli.models:models",
         "List the bundled models with the scores of their cards.",

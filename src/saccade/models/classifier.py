@@ -55,7 +55,10 @@ class Classifier(nn.Module):
             nn.init.zeros_(head.weight)  # the first predictions do not depend on the picture
 
     def forward(self, picture: Float[Tensor, "b c y x"]) -> Float[Tensor, "b classes"]:
-        tokens = self.vit(picture)
+        return self.classify(self.vit(picture))
+
+    def classify(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b classes"]:
+        """The logits, from the tokens of the encoder."""
         if self.distilled_head is not None:
             return (self.head(tokens[:, 0]) + self.distilled_head(tokens[:, 1])) / 2
         return self.head(self.pool_norm(self.pooled(tokens)))

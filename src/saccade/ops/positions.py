@@ -98,7 +98,8 @@ def interpolate(
     antialias: smooth when the grid shrinks (timm, DINOv2 with registers; HF ViT does not).
     offset: added to the target size in the scale factor, 0.1 in the original DINOv2.
     """
-    if grid == to:
+    exporting = torch.compiler.is_exporting() and not offset  # an exported graph has no branches on its sizes
+    if grid == to and not exporting:
         return table
     exact = table if table.dtype == torch.float64 else table.float()
     picture = rearrange(exact, "(y x) d -> 1 d y x", y=grid[0], x=grid[1])

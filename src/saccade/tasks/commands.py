@@ -66,6 +66,8 @@ class TaskCommands:
             `saccade.train.train` runs.
         report: "module:function" of the scores of a model on a data set, called as `evaluate`.
         view: "module:Class" of what `look` shows; None for the attention alone.
+        exported: "module:Class" of its models in files of inference engines (`saccade.tasks.exported.ExportedTask`);
+            None for a task that exports none.
         example: "module:function" that draws a picture of a data set with its annotations, as `draw_data_sheet` calls
             it; None for no sheet.
         examines: kinds of the sets that `saccade doctor` examines and that `example` draws.
@@ -85,6 +87,7 @@ class TaskCommands:
     trainer: ClassVar[str]
     report: ClassVar[str]
     view: ClassVar[str | None] = None
+    exported: ClassVar[str | None] = None
     example: ClassVar[str | None] = None
     examines: ClassVar[tuple[str, ...]] = ()
 

@@ -21,6 +21,7 @@ from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER, bundled, bundled_fo
 from saccade.tasks.classify.films import FilmClassifyTask
 from saccade.tasks.classify.task import ClassifyTask
 from saccade.tasks.detect.public import PublicDetectTask
+from saccade.tasks.exported import is_exported, open_exported
 from saccade.tasks.generate.public import PublicGenerateTask
 from saccade.tasks.generate.public_film import PublicFilmTask
 from saccade.tasks.generate.task import GenerateTask
@@ -49,14 +50,17 @@ def load(
     """A task, ready for `predict` where it has a head to predict with.
 
     spec: the name of a bundled model ("cifar"), a folder that `saccade train` wrote (the run's or its model's),
-    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, or a safetensors file; of a pipeline
-    of diffusers, which `generate`s, "diffusers:FOLDER" or its folder (from the hub: `load_generator`).
+    "hf:owner/name", "timm:name", a folder with config.json and model.safetensors, a safetensors file, or an .onnx or
+    .xml file that `saccade export` wrote; of a pipeline of diffusers, which `generate`s, "diffusers:FOLDER" or its
+    folder (from the hub: `load_generator`).
 
     Raises CheckpointError, in one line, if there is no such model or it cannot be read.
     """
     name = str(spec)
     if (ours := _ours(name)) is not None:
         return _open(*ours)
+    if is_exported(spec):
+        return open_exported(Path(spec))
     if is_pipeline(spec):
         return load_public_generator(spec)
     _check_name(name)

@@ -114,8 +114,8 @@ class TrainedTask(Task):
             rows, columns = (side // getattr(shape, "vit", shape).patch for side in config.preprocess.size)
             if rows * columns > MAX_PATCHES:
                 raise ValueError(f"its pictures would have {rows} x {columns} patches; at most {MAX_PATCHES} expected")
-            _check("labels", config.labels, getattr(shape, "classes", 0))
-            _check("relations", config.relations, getattr(shape, "relations", 0))
+            check_names("labels", config.labels, getattr(shape, "classes", 0))
+            check_names("relations", config.relations, getattr(shape, "relations", 0))
             weights = {k: v.float() for k, v in weights.items()}
             with torch.device("meta"):  # allocates nothing until the shapes are known to match the file
                 cls.network(shape).load_state_dict(weights, assign=True)
@@ -201,7 +201,8 @@ def _difference(found: list[str], expected: list[str]) -> str:
     return f"it {' and '.join(parts)}" if parts else "they come in another order"
 
 
-def _check(what: str, names: list[str], count: int) -> None:
+def check_names(what: str, names: list[str], count: int) -> None:
+    """Raises ValueError for another number of names, and for names that are empty, alike or hold control characters."""
     if len(names) != count:
         raise ValueError(f"there are {len(names)} {what} for the {count} of the model")
     for i, name in enumerate(names):

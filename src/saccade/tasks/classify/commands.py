@@ -58,6 +58,7 @@ Examples:
     trainer = "saccade.tasks.classify.training:ClassifyTraining"
     report = "saccade.tasks.classify.report:evaluate"
     view = "saccade.studio.views.classify:ClassifyView"
+    exported = "saccade.tasks.classify.exported:ExportedClassifyTask"
     example = "saccade.tasks.classify.example:draw_example"
     examines = ("classes",)
 

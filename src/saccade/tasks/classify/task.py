@@ -61,10 +61,21 @@ class ClassifyTask(TrainedTask):
         # Resized at once: a batch of large photographs would fill the memory.
         inputs = ((picture.name, picture.notes, self.preprocess(picture.image)) for picture in map(read_image, sources))
         while chunk := list(islice(inputs, batch)):
-            with torch.no_grad(), record_pooled(self.vit) as features:
-                rows = probabilities(self.model.eval(), torch.stack([x for *_, x in chunk]).to(device)).cpu()
-            for row, feature, (name, notes, _) in zip(rows, torch.cat(features), chunk, strict=True):
-                yield self.named(row, feature, name, notes, top)
+            with torch.no_grad():
+                rows, ood_scores = self.answer(torch.stack([x for *_, x in chunk]).to(device))
+            for row, score, (name, notes, _) in zip(rows, ood_scores, chunk, strict=True):
+                yield classification(name, self.labels, row, top, notes, self._confidence(row, score))
+
+    def answer(
+        self, inputs: Float[Tensor, "b c y x"]
+    ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b"] | list[None]]:
+        """Probabilities of preprocessed pictures, and their out-of-distribution scores where there is a `detector`, on
+        the CPU. Raises SaccadeError for probabilities that are not finite."""
+        with record_pooled(self.vit) as features:
+            rows = probabilities(self.model.eval(), inputs).cpu()
+        if self.detector is None:
+            return rows, [None] * len(rows)
+        return rows, self.detector(torch.cat(features)).cpu()
 
     def named(
         self,
@@ -75,11 +86,14 @@ class ClassifyTask(TrainedTask):
         top: int,
     ) -> Classification:
         """The `top` most likely classes of one picture, from the probabilities of all and its `pooled_features`."""
-        confidence = Confidence(float(margin(probabilities)))
-        if (ood := self.detector) is not None:
-            score = float(ood(features[None])[0])
-            confidence = Confidence(confidence.margin, ood.margin, score, ood.threshold)
-        return classification(name, self.labels, probabilities, top, notes, confidence)
+        score = None if self.detector is None else self.detector(features[None])[0]
+        return classification(name, self.labels, probabilities, top, notes, self._confidence(probabilities, score))
+
+    def _confidence(self, probabilities: Float[Tensor, "classes"], score: Float[Tensor, ""] | None) -> Confidence:
+        known = float(margin(probabilities))
+        if self.detector is None or score is None:
+            return Confidence(known)
+        return Confidence(known, self.detector.margin, float(score), self.detector.threshold)
 
     @property
     def detector(self) -> OODDetector | None:
@@ -94,7 +108,7 @@ class ClassifyTask(TrainedTask):
         DataError if the classes of the data are not the model's.
         """
         check_classes(data.classes, self.labels, data.label, self.name)
-        model = self.model.to(device.device).eval()
+        self.model.to(device.device)
         predicted: list[Tensor] = []
         truth: list[int] = []
         unlike: list[Tensor] = []
@@ -105,11 +119,10 @@ class ClassifyTask(TrainedTask):
                 bar.update(len(indices))
                 if not readable:
                     continue
-                with device.precision(), record_pooled(self.vit) as features:
-                    pictures = torch.stack([picture for picture, _ in readable]).to(device.device)
-                    predicted.append(probabilities(model, pictures).cpu())
-                if self.detector is not None:
-                    unlike.append(self.detector(features[0]).cpu())
+                with device.precision():
+                    rows, ood_scores = self.answer(torch.stack([picture for picture, _ in readable]).to(device.device))
+                predicted.append(rows)
+                unlike += [ood_scores] if isinstance(ood_scores, Tensor) else []
                 truth += [label for _, label in readable]
         if not truth:
             raise no_readable_pictures(data.store.label, data.skipped)

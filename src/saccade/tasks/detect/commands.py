@@ -59,6 +59,7 @@ Examples:
     trainer = "saccade.tasks.detect.training:DetectTraining"
     report = "saccade.tasks.detect.report:evaluate"
     view = "saccade.studio.views.detect:DetectView"
+    exported = "saccade.tasks.detect.exported:ExportedDetectTask"
     example = "saccade.tasks.detect.example:draw_example"
     examines = ("boxes",)
 

@@ -149,8 +149,12 @@ class DetectTask(BaseDetectTask, TrainedTask):
     def _proposed(self, pictures: list[Picture]) -> tuple[DetectorOutput, list[Detections]]:
         device = next(self.model.parameters()).device
         inputs = torch.stack([self.preprocess(picture.image) for picture in pictures]).to(device)
-        output = self.model.eval()(inputs)
+        output = self.forward(inputs)
         return output, postprocess(output, self.preprocess.size)
+
+    def forward(self, inputs: Float[Tensor, "b c y x"]) -> DetectorOutput:
+        """Output of the network for preprocessed pictures."""
+        return self.model.eval()(inputs)
 
     def _candidates(self, pictures: list[Picture]) -> list[Found]:
         output, proposed = self._proposed(pictures)

@@ -68,6 +68,7 @@ Examples:
     trainer = "saccade.tasks.segment.training:SegmentTraining"
     report = "saccade.tasks.segment.report:evaluate"
     view = "saccade.studio.views.segment:SegmentView"
+    exported = "saccade.tasks.segment.exported:ExportedSegmentTask"
     example = "saccade.tasks.segment.example:draw_example"
     examines = ("masks",)
 
