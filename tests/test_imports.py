@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "engines": GROUND,
     "language": set(),
     "tasks": BELOW_TASKS | {"engines", "language"},
-    "train": BELOW_TASKS | {"tasks"},
+    "train": BELOW_TASKS | {"language", "tasks"},
     "studio": BELOW_TASKS | {"language", "tasks", "train"},
     "cli": BELOW_TASKS | {"language", "tasks", "train", "studio", ""},
     "__main__": {"cli"},
