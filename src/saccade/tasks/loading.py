@@ -1,6 +1,7 @@
 """One way to a model, whatever it is called and wherever it lies."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saccade.checkpoints import load_checkpoint
 from saccade.checkpoints.detectors import is_detector, load_detector
@@ -15,7 +16,6 @@ from saccade.checkpoints.vision_language import load_vision_language, writes
 from saccade.checkpoints.vision_models import VisionModel, is_vision_model, load_vision_model
 from saccade.errors import CheckpointError
 from saccade.models import Classifier
-from saccade.tasks.ask.task import PublicAskTask
 from saccade.tasks.base import Task
 from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER, bundled, bundled_folder
 from saccade.tasks.classify.films import FilmClassifyTask
@@ -31,6 +31,9 @@ from saccade.tasks.registry import TASKS, commands
 from saccade.tasks.saved import TrainedTask, kind_in
 from saccade.tasks.segment.public import PublicSegmentTask
 from saccade.tasks.vision import PublicVisionTask
+
+if TYPE_CHECKING:
+    from saccade.tasks.ask.task import PublicAskTask
 
 ASK = 'it writes about pictures: give --ask "What is in the picture?" to see where it looks for each word'
 READS_TEXT = "this model reads text too: give --text to see which words and patches answer one another"
@@ -125,7 +128,7 @@ def _vision_model(source: Source) -> VisionModel:
         raise CheckpointError(f"{source.name}: {ASK}") from error
 
 
-def load_answering(spec: str | Path) -> PublicAskTask:
+def load_answering(spec: str | Path) -> "PublicAskTask":
     """A model of transformers that writes about pictures, ready for `ask`. spec: "hf:owner/name" or a folder.
 
     Raises CheckpointError, in one line, for one that does not write, and as `load_vision_language` does."""
@@ -136,6 +139,8 @@ def load_answering(spec: str | Path) -> PublicAskTask:
             "hf:HuggingFaceTB/SmolVLM-256M-Instruct"
         )
     _check_name(name)
+    from saccade.tasks.ask.task import PublicAskTask  # and the lens, which other tasks start without
+
     return PublicAskTask(load_vision_language(open_checkpoint(spec, tokenizer=True)))
 
 
