@@ -70,7 +70,7 @@ class PublicAskTask(PublicTask):
         cut = [f"the answer was cut off after {tokens} tokens"] if len(ids) == tokens else []
         tokenizer = self.wrapper.processor.tokenizer
         decode = functools.partial(tokenizer.decode, skip_special_tokens=True)
-        pieces = pieces_of(ids, decode, lambda one: str(tokenizer.convert_ids_to_tokens(one)))
+        pieces = pieces_of(ids, decode, lambda one: tokenizer.convert_ids_to_tokens(one) or f"<{one}>")
         return Answer(
             question=question,
             text=decode(ids).strip(),
