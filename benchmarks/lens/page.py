@@ -23,8 +23,8 @@ import torch
 from PIL import Image
 
 from saccade.lens import Call, Trace
-from saccade.studio.pack import balance, encode
-from saccade.studio.page import PageInput, write_page
+from saccade.studio.page.pack import balance, encode
+from saccade.studio.page.page import PageInput, write_page
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "studio"))
 import webdriver

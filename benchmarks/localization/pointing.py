@@ -13,7 +13,7 @@ from saccade.data.scenes import Scenes
 from saccade.lens import watch
 from saccade.lens.scores import pointing_game
 from saccade.ops.boxes import iou
-from saccade.studio.queries import query_layers
+from saccade.studio.page.queries import query_layers
 from saccade.tasks.detect.task import DetectTask, postprocess
 
 

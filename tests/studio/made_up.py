@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from saccade.lens import Call, Trace
-from saccade.studio.page import PageInput
+from saccade.studio.page.page import PageInput
 
 
 def trace(rows=3, columns=5, prefix=2, layers=2, heads=4, groups=4, width=7, values=True, sharp=1.0):

@@ -11,15 +11,15 @@ from saccade.data import Picture
 from saccade.data.preprocess import Preprocess
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
-from saccade.studio.canvas import lay_out
+from saccade.studio.inputs.canvas import lay_out
 from saccade.studio.look import look
 from saccade.studio.views import LookOptions
 from saccade.studio.views.areas import MOST, RANKS, patch_coverage, patch_probabilities
 from saccade.tasks.segment.colours import class_colours
 
 from .detectors import noise
+from .page.test_page import content
 from .segmenters import CLASSES, task
-from .test_page import content
 
 
 def fitting():

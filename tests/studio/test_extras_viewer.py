@@ -12,8 +12,8 @@ from saccade.studio.views import LookOptions
 
 from ..tasks import tiny
 from . import webdriver
-from .test_class_maps import red, task
-from .test_features import cosines
+from .patches.test_class_maps import red, task
+from .patches.test_features import cosines
 from .test_viewer import CLICK
 
 pytestmark = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")

@@ -13,7 +13,7 @@ from saccade.studio.views import match as module
 
 from .detectors import noise
 from .matchers import task
-from .test_page import content
+from .page.test_page import content
 
 TEXTS = ["a red star left of a ring", "blue", "빨간 공"]
 

@@ -11,13 +11,13 @@ from saccade.lens import Call, Trace
 from saccade.lens.scores import coverage
 from saccade.ops.boxes import cxcywh_to_xyxy
 from saccade.studio.look import look
-from saccade.studio.queries import QueryLayer, query_layers
+from saccade.studio.page.queries import QueryLayer, query_layers
 from saccade.studio.views import LookOptions
 from saccade.studio.views.objects import MOST
 from saccade.tasks.detect.task import filter_by_score, postprocess
 
 from .detectors import CLASSES, noise, task
-from .test_page import content
+from .page.test_page import content
 
 
 @torch.no_grad()

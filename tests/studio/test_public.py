@@ -15,7 +15,7 @@ from saccade.tasks.detect.public import PublicDetectTask
 
 from ..checkpoints.tiny_detectors import NAMES, processor, tiny
 from .detectors import noise
-from .test_page import content
+from .page.test_page import content
 
 
 def public(family):

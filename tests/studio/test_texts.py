@@ -13,7 +13,7 @@ import saccade.studio
 from saccade.language import labels_of
 from saccade.language.particles import with_particles
 from saccade.studio.look import look
-from saccade.studio.page import write_page
+from saccade.studio.page.page import write_page
 from saccade.studio.views import LookOptions
 
 from . import detectors, segmenters, webdriver

@@ -10,7 +10,7 @@ import torch
 
 import saccade.studio
 from saccade.lens import Call, Trace
-from saccade.studio.page import write_page
+from saccade.studio.page.page import write_page
 
 from . import webdriver
 from .made_up import page, trace

@@ -20,7 +20,7 @@ from saccade.tasks.commands import TaskCommands
 
 from ..tasks import tiny
 from .detectors import noise
-from .test_page import content
+from .page.test_page import content
 
 
 @dataclass

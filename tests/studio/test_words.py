@@ -19,7 +19,7 @@ from saccade.studio.views.words import SPECIAL
 
 from ..checkpoints import tiny_matchers
 from .detectors import noise
-from .test_page import content
+from .page.test_page import content
 
 TEXT = "a Red table, on"
 

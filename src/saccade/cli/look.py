@@ -18,7 +18,7 @@ from saccade.tasks.bundled_models import DEFAULT_CLASSIFIER
 
 if TYPE_CHECKING:
     from saccade.data import Picture
-    from saccade.studio.page import PageReport
+    from saccade.studio.page.page import PageReport
     from saccade.studio.views import View
     from saccade.tasks.match.yardstick import Comparison
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from saccade.errors import SaccadeError
-from saccade.studio.class_maps import MOST_TOKENS, PREDICTED
+from saccade.studio.patches.class_maps import MOST_TOKENS, PREDICTED
 from saccade.studio.progress import note
 from saccade.tasks.base import Task
 

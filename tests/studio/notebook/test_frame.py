@@ -11,7 +11,7 @@ from saccade.errors import SaccadeError
 from saccade.lens import Call, TokenMap, Trace
 from saccade.studio.notebook import TraceView
 from saccade.studio.notebook.frame import BUDGET, frame
-from saccade.studio.page import render_page
+from saccade.studio.page.page import render_page
 
 from ..made_up import trace
 

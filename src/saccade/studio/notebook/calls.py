@@ -9,8 +9,8 @@ from torch import Tensor
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.document import document
 from saccade.studio.notebook.frame import frame
+from saccade.studio.page.document import document
 
 BYTES = 1_500_000  # of all rows together, before they are compressed
 MOST_CALLS = 300  # with rows; a trace of a denoiser has thousands

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from saccade.errors import SaccadeError, install_hint
 from saccade.studio.notebook.frame import BUDGET, frame
-from saccade.studio.page import PageInput, render_page
+from saccade.studio.page.page import PageInput, render_page
 
 if TYPE_CHECKING:
     from saccade.studio.notebook.widget import AttentionWidget

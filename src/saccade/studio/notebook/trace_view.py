@@ -7,7 +7,7 @@ from PIL import Image
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace
 from saccade.studio.notebook.shown import ShownInNotebook
-from saccade.studio.page import PageInput
+from saccade.studio.page.page import PageInput
 
 PATCH = 16  # pixels of a patch where there is no picture
 

@@ -8,7 +8,7 @@ import traitlets
 
 from saccade.errors import SaccadeError
 from saccade.studio.notebook.frame import BUDGET, HEIGHT
-from saccade.studio.page import PageInput, render_page
+from saccade.studio.page.page import PageInput, render_page
 
 
 class AttentionWidget(anywidget.AnyWidget):

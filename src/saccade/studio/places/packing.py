@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from saccade.studio.page.queries import rounded
 from saccade.studio.places.calls import Grid, PlacedCall, Tokens
 from saccade.studio.places.shadow import NOWHERE, PADDING
-from saccade.studio.queries import rounded
 
 STEP = 0.01  # of a log of a weight: each is off by 0.5 % of itself at most
 NONE = 65535  # the number of a weight of 0

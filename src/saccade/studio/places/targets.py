@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from saccade.studio.page.targets import Targets
 from saccade.studio.places.calls import Grid
 from saccade.studio.places.packing import PlacedLayer
 from saccade.studio.progress import track
-from saccade.studio.targets import Targets
 
 BYTES = 1.9  # of a weight on a page, about
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.errors import SaccadeError, printable
 from saccade.lens import Trace
-from saccade.studio.page import data_url
+from saccade.studio.page.page import data_url
+from saccade.studio.page.queries import QueryLayer, rounded
+from saccade.studio.page.targets import Targets
 from saccade.studio.progress import step
-from saccade.studio.queries import QueryLayer, rounded
-from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.tasks.ask.answer import Answer, AnswerLayer

@@ -12,9 +12,9 @@ from saccade.data import Picture
 from saccade.data.segments import IGNORE_INDEX
 from saccade.errors import SaccadeError
 from saccade.lens import Trace
-from saccade.studio.canvas import Canvas
-from saccade.studio.queries import query_layers, rounded
-from saccade.studio.targets import Queries
+from saccade.studio.inputs.canvas import Canvas
+from saccade.studio.page.queries import query_layers, rounded
+from saccade.studio.page.targets import Queries
 from saccade.tasks.drawing import Colour
 from saccade.tasks.segment.colours import class_colours
 from saccade.tasks.segment.draw import transparent_classes

@@ -22,8 +22,8 @@ from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import local
 from saccade.lens import Interactions, TokenMap, Tower, Trace, interactions, token_map, watch
-from saccade.studio.extras import Extras
-from saccade.studio.features import record_features
+from saccade.studio.patches.extras import Extras
+from saccade.studio.patches.features import record_features
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.base import LookOptions, View, require_own_size, to_rows
 from saccade.studio.views.encoder import visible_part

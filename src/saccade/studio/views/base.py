@@ -17,11 +17,11 @@ from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import labels_of
 from saccade.lens import Summary, Trace
-from saccade.studio.extras import Extras
-from saccade.studio.input_summary import InputSummary
+from saccade.studio.inputs.summary import InputSummary
 from saccade.studio.notebook.shown import ShownInNotebook
-from saccade.studio.page import PageInput, PageReport, write_page
-from saccade.studio.targets import Targets
+from saccade.studio.page.page import PageInput, PageReport, write_page
+from saccade.studio.page.targets import Targets
+from saccade.studio.patches.extras import Extras
 from saccade.tasks.match.yardstick import Comparison
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from saccade.data import Picture
 from saccade.language import labels_of
 from saccade.lens import TokenMap
-from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
-from saccade.studio.input_summary import InputSummary, input_summary
-from saccade.studio.targets import Targets
+from saccade.studio.inputs.summary import InputSummary, input_summary
+from saccade.studio.page.targets import Targets
+from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions
 from saccade.studio.views.encoder import EncoderView, ForwardPass, forward

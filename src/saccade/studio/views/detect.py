@@ -13,7 +13,7 @@ from saccade.data.objects.contours import rings
 from saccade.data.objects.run_lengths import RunLengths, decode
 from saccade.data.placement import Placement
 from saccade.errors import SaccadeError
-from saccade.studio.queries import rounded
+from saccade.studio.page.queries import rounded
 from saccade.studio.views.base import LookOptions, View
 from saccade.studio.views.detect_base import ObjectsView
 from saccade.studio.views.detect_public import PublicDetectView

@@ -17,13 +17,13 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Summary, Trace, watch
 from saccade.models import ViT
-from saccade.studio.class_maps import ClassMaps
 from saccade.studio.effort import check_effort
-from saccade.studio.extras import Extras, OtherImage
-from saccade.studio.features import record_features
-from saccade.studio.input_summary import InputSummary
+from saccade.studio.inputs.summary import InputSummary
+from saccade.studio.page.targets import Targets
+from saccade.studio.patches.class_maps import ClassMaps
+from saccade.studio.patches.extras import Extras, OtherImage
+from saccade.studio.patches.features import record_features
 from saccade.studio.progress import step, track_layers
-from saccade.studio.targets import Targets
 from saccade.studio.terminal import draw_heat
 from saccade.studio.views.base import LookOptions, View, page_title
 from saccade.tasks import Task

@@ -3,7 +3,7 @@ at every sampling step, layer and head."""
 
 from pathlib import Path
 
-from saccade.studio.page import BUDGET, PageInput, PageReport, write_page
+from saccade.studio.page.page import BUDGET, PageInput, PageReport, write_page
 from saccade.studio.views.painting_pipeline import pipeline_words
 from saccade.studio.views.painting_trace import painted_words
 from saccade.tasks.generate.image import Originals

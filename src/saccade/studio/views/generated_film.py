@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from saccade.lens import Call, Trace
-from saccade.studio.film_attention import FilmCall
-from saccade.studio.page import PageInput, PageReport, write_page
-from saccade.studio.painted_film import PaintedFilm, PaintedLayout
+from saccade.studio.film.attention import FilmCall
+from saccade.studio.film.painted import PaintedFilm, PaintedLayout
+from saccade.studio.page.page import PageInput, PageReport, write_page
 from saccade.studio.views.painting import PaintedWords
 from saccade.studio.views.painting_trace import painting_notes, text_maps
 from saccade.studio.views.public_film import FilmWords, film_words

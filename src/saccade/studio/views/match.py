@@ -16,7 +16,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.language import local
 from saccade.lens import watch
-from saccade.studio.targets import Targets
+from saccade.studio.page.targets import Targets
 from saccade.studio.terminal import plain_table
 from saccade.studio.views.attribution import AttributionView
 from saccade.studio.views.base import LookOptions, View, to_rows

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from saccade.lens import Trace, watch
 from saccade.models.matcher import Matcher, PictureFeatures
-from saccade.studio.queries import QueryLayer, rounded
-from saccade.studio.targets import Targets
+from saccade.studio.page.queries import QueryLayer, rounded
+from saccade.studio.page.targets import Targets
 from saccade.tasks.match.yardstick import Comparison
 
 MOST = 12  # texts with maps on a page; all are ranked

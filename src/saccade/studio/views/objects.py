@@ -11,8 +11,8 @@ from torch import Tensor
 from saccade.data.files import escape
 from saccade.lens import Trace
 from saccade.lens.scores import coverage
-from saccade.studio.queries import query_layers, rounded
-from saccade.studio.targets import Queries
+from saccade.studio.page.queries import query_layers, rounded
+from saccade.studio.page.targets import Queries
 from saccade.tasks.detect.result import Detection, Detections
 
 MOST = 24  # objects with maps on a page: more than a person can click through, and 24 bytes a patch, layer and head

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from saccade.studio.page import data_url
-from saccade.studio.queries import rounded
-from saccade.studio.targets import Targets
+from saccade.studio.page.page import data_url
+from saccade.studio.page.queries import rounded
+from saccade.studio.page.targets import Targets
 from saccade.studio.views.word_scores import WordScores
 
 

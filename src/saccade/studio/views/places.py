@@ -19,7 +19,8 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError, in_one_line, some_of
 from saccade.lens import Trace, watch
-from saccade.studio.input_summary import public_input_summary
+from saccade.studio.inputs.seen import seen_picture
+from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.places.packing import PlacedLayer
@@ -27,7 +28,6 @@ from saccade.studio.places.patch_lists import patch_places
 from saccade.studio.places.shadow import Grids
 from saccade.studio.places.targets import Places, finest
 from saccade.studio.progress import step
-from saccade.studio.seen import seen_picture
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.detect_public import resized

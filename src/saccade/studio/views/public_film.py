@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from saccade.lens import Trace
-from saccade.studio.film import group_name
-from saccade.studio.page import data_url
-from saccade.studio.targets import Targets
+from saccade.studio.film.film import group_name
+from saccade.studio.page.page import data_url
+from saccade.studio.page.targets import Targets
 from saccade.studio.views.painting import PaintedWords
 from saccade.studio.views.painting_pipeline import OTHER, each_token_once
 from saccade.studio.views.word_scores import PatchGrid, WordScores

@@ -13,7 +13,7 @@ from saccade.data import Picture
 from saccade.data.files import escape
 from saccade.errors import SaccadeError
 from saccade.language import local
-from saccade.studio.canvas import Canvas, lay_out
+from saccade.studio.inputs.canvas import Canvas, lay_out
 from saccade.studio.terminal import bar, fitted_size, has_colour, plain_table, side_by_side
 from saccade.studio.views.areas import SegmentedClasses, class_targets, hex_colour
 from saccade.studio.views.base import LookOptions, View

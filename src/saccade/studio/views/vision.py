@@ -16,9 +16,9 @@ from saccade.checkpoints.inputs import ModelInput, picture_call, pixels_of, prec
 from saccade.data import Picture
 from saccade.errors import SaccadeError, some_of
 from saccade.lens import Summary, TokenMap, Trace, token_map, watch
-from saccade.studio.features import record_features
-from saccade.studio.input_summary import public_input_summary
-from saccade.studio.seen import seen_picture
+from saccade.studio.inputs.seen import seen_picture
+from saccade.studio.inputs.summary import public_input_summary
+from saccade.studio.patches.features import record_features
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.places import PlacesView, classified, left_notes, one_picture, other_layers, run, unmasked

@@ -12,10 +12,10 @@ from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, watch
-from saccade.studio.class_maps import ClassMaps, chosen_classes, class_maps
-from saccade.studio.extras import Extras, OtherImage
-from saccade.studio.features import FeatureRecorder, record_features
-from saccade.studio.seen import seen_picture
+from saccade.studio.inputs.seen import seen_picture
+from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
+from saccade.studio.patches.extras import Extras, OtherImage
+from saccade.studio.patches.features import FeatureRecorder, record_features
 from saccade.studio.views.base import LookOptions, page_title
 from saccade.tasks.vision import PublicVisionTask
 

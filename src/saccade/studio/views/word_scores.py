@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.studio.pack import LARGEST, deflate
+from saccade.studio.page.pack import LARGEST, deflate
 
 QUANTUM = 0.002  # of a score on the page: a weight is off by at most this fraction of itself
 ERROR = 0.001  # standard deviation of a score that a page computes from a query and a key

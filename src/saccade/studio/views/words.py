@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.studio.queries import rounded
-from saccade.studio.targets import Targets
+from saccade.studio.page.queries import rounded
+from saccade.studio.page.targets import Targets
 from saccade.tasks.match.yardstick import Comparison
 
 SPECIAL = "begin and end"  # special tokens of the text

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Int
 from PIL import Image
 from torch import Tensor
 
-from saccade.studio.budget import fit
-from saccade.studio.film import FILL, Film, FilmAttention, group_name
-from saccade.studio.film_attention import FilmLayout, Reach
-from saccade.studio.page import TARGETS_SHARE, data_url
+from saccade.studio.film.attention import FilmLayout, Reach
+from saccade.studio.film.film import FILL, Film, FilmAttention, group_name
+from saccade.studio.page.budget import fit
+from saccade.studio.page.page import TARGETS_SHARE, data_url
 from saccade.studio.views.painting import PaintedWords
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from saccade.lens import Call
-from saccade.studio.pack import deflate
+from saccade.studio.page.pack import deflate
 
 STEPS = (1 / 256, 1 / 128, 1 / 64)  # of a coordinate of a unit feature: the finest that fits
 MOST_BYTES = 4_000_000  # of a page, for the features of one image

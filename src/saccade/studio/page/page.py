@@ -14,13 +14,13 @@ from PIL import Image
 from saccade.data import output
 from saccade.errors import DataError
 from saccade.lens import Call, Summary, Trace
-from saccade.studio.budget import Attention, Fitted, fit
-from saccade.studio.document import document
-from saccade.studio.extras import Extras
-from saccade.studio.input_summary import InputSummary
-from saccade.studio.korean import korean_texts
-from saccade.studio.queries import rounded
-from saccade.studio.targets import Targets
+from saccade.studio.inputs.summary import InputSummary
+from saccade.studio.page.budget import Attention, Fitted, fit
+from saccade.studio.page.document import document
+from saccade.studio.page.korean import korean_texts
+from saccade.studio.page.queries import rounded
+from saccade.studio.page.targets import Targets
+from saccade.studio.patches.extras import Extras
 
 BUDGET = 30_000_000
 TARGETS_SHARE = 1 / 3  # of the bytes of a page at most

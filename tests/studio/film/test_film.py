@@ -15,17 +15,17 @@ import saccade.studio
 from saccade.data.clips import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
-from saccade.studio.film import Film
-from saccade.studio.film_attention import FilmCall, FilmLayout, film_calls
-from saccade.studio.page import PageInput, write_page
+from saccade.studio.film.attention import FilmCall, FilmLayout, film_calls
+from saccade.studio.film.film import Film
+from saccade.studio.page.page import PageInput, write_page
 from saccade.studio.views import LookOptions
 from saccade.studio.views.film import FilmView
 from saccade.tasks import load
 
-from ..checkpoints import tiny_video_classifiers as tiny
-from ..data import tiny_videos
+from ...checkpoints import tiny_video_classifiers as tiny
+from ...data import tiny_videos
+from ..phone import check_on_phone
 from . import webdriver
-from .phone import check_on_phone
 
 VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 FAMILIES = ["videomae", "videomae-first", "vivit", "timesformer", "timesformer-joint"]

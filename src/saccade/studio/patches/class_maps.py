@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, Trace, watch
 from saccade.lens.scores import Perturbation, deletion, insertion
-from saccade.studio.pack import deflate
+from saccade.studio.page.pack import deflate
 from saccade.studio.progress import track
 
 PREDICTED = 5  # classes with a map, the most likely first

@@ -12,10 +12,10 @@ from PIL import Image
 
 from saccade.errors import DataError, SaccadeError
 from saccade.lens import Call, Trace
-from saccade.studio.document import script_modules
-from saccade.studio.page import PageInput, write_page
+from saccade.studio.page.document import script_modules
+from saccade.studio.page.page import PageInput, write_page
 
-from .made_up import page, trace
+from ..made_up import page, trace
 
 
 def content(path) -> dict:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from saccade.studio.pack import balance, encode, round_to
+from saccade.studio.page.pack import balance, encode, round_to
 
 
 @pytest.fixture(params=[(3, 3, 23, 11), (6, 2, 41, 7), (2, 2, 5, 13), (5, 1, 1, 3)], ids=str)

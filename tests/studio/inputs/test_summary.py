@@ -5,11 +5,11 @@ from PIL import Image
 
 from saccade.data import Preprocess, read_image
 from saccade.language import korean
-from saccade.studio.input_summary import described
+from saccade.studio.inputs.summary import described
 from saccade.studio.look import look
-from saccade.studio.page import render_page
+from saccade.studio.page.page import render_page
 
-from ..tasks import tiny
+from ...tasks import tiny
 
 REDUCED = "reduced to 40 x 40 pixels"
 DETAILED = Preprocess((40, 40), "crop", detail=32)

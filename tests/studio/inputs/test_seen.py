@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.studio.seen import seen_picture
+from saccade.studio.inputs.seen import seen_picture
 
 IMAGE = Image.effect_mandelbrot((230, 170), (-2, -1, 1, 1), 30).convert("RGB")
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Call
-from saccade.studio.pack import Balanced, Packed, Rounded, balance, encode
+from saccade.studio.page.pack import Balanced, Packed, Rounded, balance, encode
 from saccade.studio.progress import step, track
 
 FINEST, COARSEST = 0.01, 0.25  # error of a score, which is that of a weight as a fraction of itself

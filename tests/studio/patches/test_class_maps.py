@@ -11,13 +11,13 @@ from saccade.data.preprocess import Preprocess
 from saccade.errors import SaccadeError
 from saccade.lens import TokenMap, watch
 from saccade.models import Classifier
-from saccade.studio import class_maps as module
-from saccade.studio.class_maps import class_maps
 from saccade.studio.look import look
+from saccade.studio.patches import class_maps as module
+from saccade.studio.patches.class_maps import class_maps
 from saccade.studio.views import LookOptions
 from saccade.tasks import ClassifyTask
 
-from ..tasks import tiny
+from ...tasks import tiny
 from .test_features import in_node, needs_node, node_viewer  # noqa: F401
 
 

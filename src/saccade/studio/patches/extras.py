@@ -7,8 +7,8 @@ from typing import Any
 from PIL import Image
 
 from saccade.lens import Call
-from saccade.studio.class_maps import ClassMaps
-from saccade.studio.features import Features, pack_features
+from saccade.studio.patches.class_maps import ClassMaps
+from saccade.studio.patches.features import Features, pack_features
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from saccade.studio.budget import Attention, Fitted, fit
-from saccade.studio.film_attention import FilmCall, FilmLayout, divided_scores, log_sums, weights
-from saccade.studio.pack import Rounded
-from saccade.studio.page import TARGETS_SHARE, data_url
-from saccade.studio.queries import rounded
-from saccade.studio.targets import Targets
+from saccade.studio.film.attention import FilmCall, FilmLayout, divided_scores, log_sums, weights
+from saccade.studio.page.budget import Attention, Fitted, fit
+from saccade.studio.page.pack import Rounded
+from saccade.studio.page.page import TARGETS_SHARE, data_url
+from saccade.studio.page.queries import rounded
+from saccade.studio.page.targets import Targets
 
 FILL = 0.9  # of the bytes of a page, for attention and frames
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import Trace
-from saccade.studio.budget import Fitted
-from saccade.studio.queries import QueryLayer, rounded
+from saccade.studio.page.budget import Fitted
+from saccade.studio.page.queries import QueryLayer, rounded
 
 
 class Packs(Protocol):

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 import saccade.studio
-import saccade.studio.extras
+import saccade.studio.patches.extras
 from saccade.data import Picture
 from saccade.errors import SaccadeError
-from saccade.studio import features as module
-from saccade.studio.features import Features, pack_features, principal_components, record_features
 from saccade.studio.look import look
-from saccade.studio.page import write_page
+from saccade.studio.page.page import write_page
+from saccade.studio.patches import features as module
+from saccade.studio.patches.features import Features, pack_features, principal_components, record_features
 from saccade.studio.views import LookOptions
 
-from ..tasks import tiny
-from .made_up import page, trace
+from ...tasks import tiny
+from ..made_up import page, trace
 
 VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -58,8 +58,8 @@ def cosines(a, b):
 @needs_node
 def test_similarity_and_components_in_the_page_are_torchs(tmp_path, node_viewer):
     calls, one, two = trace(), made_up(["blocks.0.attn", "blocks.1.attn"]), made_up(["blocks.1.attn", "blocks.0.attn"])
-    other = saccade.studio.extras.OtherImage("other.png", red().image, (3, 5), two)
-    extras = saccade.studio.extras.Extras(one, other)
+    other = saccade.studio.patches.extras.OtherImage("other.png", red().image, (3, 5), two)
+    extras = saccade.studio.patches.extras.Extras(one, other)
     report = write_page(tmp_path / "look.html", page(calls, extras=extras))
     got = in_node(node_viewer, report.path, layer=1, token=7)
     first, second = one.layers["blocks.1.attn"], two.layers["blocks.1.attn"]
@@ -87,7 +87,7 @@ def test_similarity_and_components_in_the_page_are_torchs(tmp_path, node_viewer)
 @needs_node
 def test_scale_and_best_match_leave_the_token_itself_out(tmp_path, node_viewer):
     calls, one = trace(), made_up(["blocks.0.attn", "blocks.1.attn"])
-    report = write_page(tmp_path / "look.html", page(calls, extras=saccade.studio.extras.Extras(one)))
+    report = write_page(tmp_path / "look.html", page(calls, extras=saccade.studio.patches.extras.Extras(one)))
     got = in_node(node_viewer, report.path, layer=0, token=4)
     expected = cosines(*[one.layers["blocks.0.attn"]] * 2)[4, 2:]
     others = torch.cat([expected[:2], expected[3:]])
@@ -102,7 +102,9 @@ def test_scale_and_best_match_leave_the_token_itself_out(tmp_path, node_viewer):
 @needs_node
 def test_similarity_to_the_mean_of_all_patches(tmp_path, node_viewer):
     one = made_up(["blocks.0.attn", "blocks.1.attn"])
-    report = write_page(tmp_path / "look.html", page(trace(), target="mean", extras=saccade.studio.extras.Extras(one)))
+    report = write_page(
+        tmp_path / "look.html", page(trace(), target="mean", extras=saccade.studio.patches.extras.Extras(one))
+    )
     got = in_node(node_viewer, report.path, layer=1, token=17)
     tokens = one.layers["blocks.1.attn"].double()
     units = tokens / tokens.norm(dim=1, keepdim=True)
@@ -191,6 +193,6 @@ def write(view, folder):
 
 
 def test_what_cannot_be_compared_says_so(monkeypatch):
-    monkeypatch.setattr("saccade.studio.features.FeatureRecorder.features", lambda *_: None)
+    monkeypatch.setattr("saccade.studio.patches.features.FeatureRecorder.features", lambda *_: None)
     with pytest.raises(SaccadeError, match="two pictures are compared by features of patches"):
         look(tiny.task(), red(), LookOptions(other=red()))

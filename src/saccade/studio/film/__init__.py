@@ -1,0 +1,1 @@
+"""Attention of films, by frames and patches, for the page."""

@@ -1,0 +1,1 @@
+"""The input of a model as the page and the terminal show it."""
