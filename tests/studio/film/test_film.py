@@ -24,8 +24,8 @@ from saccade.tasks import load
 
 from ...checkpoints import tiny_video_classifiers as tiny
 from ...data import tiny_videos
+from .. import webdriver
 from ..phone import check_on_phone
-from . import webdriver
 
 VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 FAMILIES = ["videomae", "videomae-first", "vivit", "timesformer", "timesformer-joint"]
