@@ -63,7 +63,7 @@ def predict(
         Files, folders (with all pictures in them) or patterns. Videos (MP4, MOV, MKV, WebM, AVI and more) are given as
         files or by a pattern, and need the extra "film"; an animated GIF is a picture.
     model
-        As for look.
+        As for look, or an .onnx or .xml file that saccade export wrote.
     out
         File to write to instead of the terminal.
     on_error

@@ -105,7 +105,7 @@ Parameters
 data
     Folder or tar, or a COCO .json, a table of captions, or scenes:N for N drawn scenes.
 model
-    As for look.
+    As for look, or an .onnx or .xml file that saccade export wrote.
 out
     Folder for scores.json, charts, and pictures.csv with scores of each picture; default runs/val-MODEL.
 split

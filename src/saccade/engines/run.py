@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -83,6 +83,14 @@ class EngineNetwork(nn.Module):
         outputs: Sequence[Any] = self.engine.run(np.ascontiguousarray(pictures.float().cpu().numpy()))
         tensors = (torch.from_numpy(np.array(output)).to(pictures.device) for output in outputs)
         return dict(zip(self.signature.outputs, tensors, strict=True))
+
+    @property
+    def vit(self) -> NoReturn:
+        """Raises SaccadeError: an engine shows the outputs of a network and nothing of its inside."""
+        raise SaccadeError(
+            "an exported network runs in an inference engine, so its layers cannot be looked into or trained: use the "
+            "model that it was exported from"
+        )
 
 
 def _present(metadata: str | None, file: Path) -> str:

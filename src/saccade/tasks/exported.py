@@ -21,7 +21,6 @@ from saccade.engines.signature import Axis, Signature
 from saccade.engines.write import FORMATS
 from saccade.errors import CheckpointError, SaccadeError, in_one_line
 from saccade.lazy import resolve
-from saccade.models import ViT
 from saccade.tasks.encoders import ceil_to_patches
 from saccade.tasks.registry import TASKS, all_commands, commands
 from saccade.tasks.saved import TrainedTask, check_names
@@ -85,14 +84,6 @@ class ExportedTask(TrainedTask):
         if (found := outputs["logits"].shape[self.class_axis]) != len(self.labels):
             raise CheckpointError(f"{self.name} has {found} classes and {len(self.labels)} labels: export it again")
         return outputs
-
-    @property
-    def vit(self) -> ViT:
-        """Raises SaccadeError: an engine shows its outputs only."""
-        raise SaccadeError(
-            f"{self.name} runs in an inference engine, so its layers cannot be looked into or trained: use the model "
-            "that it was exported from"
-        )
 
     def save(self, folder: Path, **card: Any) -> None:
         """Raises SaccadeError: there is no network to save."""

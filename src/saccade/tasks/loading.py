@@ -179,7 +179,7 @@ def is_public_matcher(spec: str | Path) -> bool:
     """Whether the model, as for `load`, is a public one that matches text with pictures, so that `load_matching` reads
     it with both towers. Raises CheckpointError if there is no such model."""
     name = str(spec)
-    if _ours(name) is not None:
+    if _ours(name) is not None or is_exported(spec):
         return False
     _check_name(name)
     return is_text_image_model(open_checkpoint(spec))
