@@ -91,6 +91,17 @@ def test_a_running_mean_in_low_precision():
     torch.testing.assert_close(seen, expected[None])
 
 
+def test_what_a_view_computes_is_not_the_models():
+    def projected(call: Call) -> torch.Tensor:
+        return call.rows(-1)[0, :, 0] @ torch.randn(5, 3)
+
+    x = torch.randn(2, 5, 14)
+    with watch(stack := model(), views={"projected": projected}) as trace:
+        stack(x, x)
+    assert not trace.missed
+    assert list(trace.seen["projected"]) == ["blocks.a", "blocks.b", "blocks.cross"]
+
+
 def test_what_cannot_be_asked():
     stack, x = Stack(a=Attend()), torch.randn(2, 5, 14)
     for options, said in (

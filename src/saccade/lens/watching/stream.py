@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from saccade.errors import SaccadeError, some_of
+from saccade.lens.modes import Mode, modes_removed
 from saccade.lens.modules.stack import matches
 from saccade.lens.trace.call import Call
 
@@ -58,9 +59,9 @@ class Stream:
         return self._only is None or any(matches(name, pattern) for pattern in self._only)
 
     def view(self, call: Call) -> None:
-        """Compute the views of a call."""
+        """Compute the views of a call, unseen by watches: what a view computes is not the model's."""
         for name, view in (self.views or {}).items():
-            with torch.no_grad():
+            with torch.no_grad(), modes_removed(lambda mode: isinstance(mode, Mode)):
                 if isinstance(view, Mean):
                     self._add(name, call.name, view.view(call))
                 else:
