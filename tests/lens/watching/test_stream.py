@@ -4,6 +4,7 @@ import weakref
 
 import pytest
 import torch
+from torch import nn
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Mean, watch
@@ -91,15 +92,24 @@ def test_a_running_mean_in_low_precision():
     torch.testing.assert_close(seen, expected[None])
 
 
+class Fused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(12, 36)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, 3, 4)).permute(2, 0, 3, 1, 4)
+        return nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
 def test_what_a_view_computes_is_not_the_models():
     def projected(call: Call) -> torch.Tensor:
-        return call.rows(-1)[0, :, 0] @ torch.randn(5, 3)
+        return call.rows(-1)[0, :, 0] @ torch.randn(7, 2)
 
-    x = torch.randn(2, 5, 14)
-    with watch(stack := model(), views={"projected": projected}) as trace:
-        stack(x, x)
+    with watch(model := nn.Sequential(Fused(), Fused()), views={"projected": projected}) as trace:
+        model(torch.randn(1, 7, 12))
     assert not trace.missed
-    assert list(trace.seen["projected"]) == ["blocks.a", "blocks.b", "blocks.cross"]
+    assert list(trace.seen["projected"]) == ["0", "1"]
 
 
 def test_what_cannot_be_asked():
