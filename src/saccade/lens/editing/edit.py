@@ -9,7 +9,8 @@ import torch
 
 from saccade.errors import SaccadeError
 from saccade.lens.editing.base import Edit, as_edits
-from saccade.lens.editing.editor import Editor, Edits
+from saccade.lens.editing.done import Edits
+from saccade.lens.editing.editor import Editor
 from saccade.lens.modules.components import components_of
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.errors import SaccadeError, some_of
+from saccade.errors import SaccadeError
 from saccade.lens.attention.args import ATTENTION_FUNCTIONS, AttentionArgs, as_four_axes, not_plain, other_attention
 from saccade.lens.attention.call_context import call_context, set_edited_call
 from saccade.lens.attention.heads import with_heads
@@ -19,36 +19,24 @@ from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin
 from saccade.lens.dataflow.operation import Operation
 from saccade.lens.editing.base import Edit, Site
+from saccade.lens.editing.done import Edits, check_patterns
 from saccade.lens.editing.fast_path import check_alike, may_differ
 from saccade.lens.editing.multihead import multi_head_attention
-from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, UNAPPLIED, checkpointed
+from saccade.lens.editing.refusals import CHECKPOINTED, HEADLESS, checkpointed
 from saccade.lens.editing.remake import lead_axes, remake
 from saccade.lens.editing.returned import ReturnedWeights
 from saccade.lens.editing.separate import arguments_of, separate
 from saccade.lens.modes import Mode, hidden, modes_removed
 from saccade.lens.modules.components import uncompiled
+from saccade.lens.modules.declared import heads_of
 from saccade.lens.modules.hooks import Hook
 from saccade.lens.modules.patch_forward import patch_forward
-from saccade.lens.modules.stack import OUTSIDE, PYTORCH, SCRIPTED, ModuleStack, heads_of, in_backward, matches
+from saccade.lens.modules.stack import PYTORCH, SCRIPTED, ModuleStack, in_backward, matches
 from saccade.lens.recognising.eager import Recogniser, not_followed
 from saccade.lens.recognising.products import Product
 from saccade.lens.recognising.resolve import ResolvedSoftmax
 
 SDPA = F.scaled_dot_product_attention
-
-
-class Edits:
-    """What an edit block did. applied: module name -> how many of its calls were edited. missed: name of each module
-    that matches a pattern but attends in a way that cannot be edited -> why."""
-
-    def __init__(self) -> None:
-        self.applied: dict[str, int] = {}
-        self.missed: dict[str, str] = {}
-
-    def __repr__(self) -> str:
-        lines = [f"Edits of {sum(self.applied.values())} attention calls in {len(self.applied)} modules"]
-        lines += [f"  {name}: {count}" for name, count in self.applied.items()]
-        return "\n".join([*lines, *(f"missed: {name}: {why}" for name, why in self.missed.items())])
 
 
 class Editor(Mode):
@@ -92,28 +80,12 @@ class Editor(Mode):
 
     def check_patterns(self) -> None:
         """At the end of the block: raise SaccadeError for a pattern that matched no attention call."""
-        if not (self.modules.runs or self._outside or self.done.missed):
-            return
-        for pattern in self.edits:
-            met = [name for name in self._calls if matches(name, pattern)]
-            if any(part and matches(part, pattern) for part in self._parts):
-                continue
-            if any(name in self.done.applied or name not in self.done.missed for name in met):
-                continue
-            for name, why in self.done.missed.items():
-                if matches(name, pattern):
-                    raise SaccadeError(f"edits of {pattern!r} changed nothing: {name!r} cannot be edited: {why}")
-            there = OUTSIDE.format("edit") if self._outside else "the model made none that can be edited"
-            there = f"there are {some_of(self._calls)}" if self._calls else there
-            raise SaccadeError(f"edits of {pattern!r} changed nothing: no attention call has such a name; {there}")
+        if self.modules.runs or self._outside or self.done.missed:
+            check_patterns(self.edits, self.done, self._calls, self._parts, self._outside)
 
     def miss_unapplied(self) -> None:
         """At the end of the block: name what a pattern matched and no edit changed, as it is limited to other calls."""
-        for pattern in self.edits:
-            met = [name for name in self._calls if matches(name, pattern)]
-            if not any(name in self.done.applied for name in met):
-                for name in met:
-                    self.done.missed.setdefault(name, UNAPPLIED.format(self._calls[name]))
+        self.done.miss_unapplied(self.edits, self._calls)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}

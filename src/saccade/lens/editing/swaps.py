@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from saccade import ops
@@ -15,6 +15,7 @@ from saccade.errors import SaccadeError, some_of
 from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.base import Edit, Site, checked_indices, ungrouped, whole_mask
 from saccade.lens.editing.edits import Heads
+from saccade.lens.editing.joint_masks import columns_of_both, side_by_side
 from saccade.lens.editing.limits import Pictures, limited
 from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call
@@ -160,7 +161,7 @@ class _Borrow(Edit):
             new = replace(arguments, k=other.k, v=other.v, mask=mask, causal=False, borrowed=True)
             return new if new.k.shape[1] == new.v.shape[1] else ungrouped(new)
         own, other = ungrouped(arguments), ungrouped(replace(arguments, k=other.k, v=other.v))
-        joint = _beside(whole_mask(arguments), mask, arguments.k.shape[2], other.k.shape[2], arguments.q)
+        joint = side_by_side(whole_mask(arguments), mask, arguments.k.shape[2], other.k.shape[2], arguments.q)
         k, v = torch.cat([own.k, other.k], dim=2), torch.cat([own.v, other.v], dim=2)
         return replace(arguments, k=k, v=v, mask=joint, causal=False, borrowed=True)
 
@@ -223,7 +224,7 @@ def refined(arguments: AttentionArgs, call: Call, tokens: dict[int, int], where:
     q = torch.cat([own.q, other.q * (call.scale / scale), high, low], dim=-1)
     theirs_k = other.k[:, :, at].masked_fill(~taken[:, None], 0.0)
     k = torch.cat([own.k.masked_fill(taken[:, None], 0.0), theirs_k, one, one], dim=-1)
-    mask = _columns(whole_mask(arguments), whole_mask(other), taken, at, arguments.q)
+    mask = columns_of_both(whole_mask(arguments), whole_mask(other), taken, at, arguments.q)
     return replace(own, q=q, k=k, mask=mask, scale=scale, causal=False, scores=arguments.scores or other.scores)
 
 
@@ -265,43 +266,6 @@ def _same_shape(arguments: AttentionArgs, call: Call, where: str) -> None:
     expected = (*arguments.q.shape[:3], arguments.v.shape[2])
     if call.shape != expected:
         raise SaccadeError(f"{where}: the recorded call has (b h n m) {call.shape}; expected {expected}")
-
-
-def _columns(
-    own: Shaped[Tensor, "..."] | None,
-    other: Shaped[Tensor, "..."] | None,
-    taken: Tensor,
-    at: Tensor,
-    like: Tensor,
-) -> Shaped[Tensor, "..."] | None:
-    """A mask whose columns are the other's at `at` where `taken`, else one's own."""
-    if own is None and other is None:
-        return None
-    own, other = _alike(own, other, like)
-    other = other if other.shape[-1] == 1 else other[..., at]
-    return torch.where(taken, other, own)
-
-
-def _beside(
-    own: Shaped[Tensor, "..."] | None, other: Shaped[Tensor, "..."] | None, m: int, more: int, like: Tensor
-) -> Float[Tensor, "..."] | None:
-    """A mask for m sources and `more` after them."""
-    if own is None and other is None:
-        return None
-    own, other = (torch.atleast_2d(t) for t in _alike(own, other, like))
-    lead = torch.broadcast_shapes(own.shape[:-1], other.shape[:-1])
-    return torch.cat([own.expand(*lead, m), other.expand(*lead, more)], dim=-1)
-
-
-def _alike(own: Tensor | None, other: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Two masks of one dtype: boolean if both are, else added to the scores."""
-    true = torch.ones(1, 1, dtype=torch.bool, device=like.device)
-    masks = [true if t is None else t for t in (own, other)]
-    if all(t.dtype == torch.bool for t in masks):
-        return masks[0], masks[1]
-    zero = like.new_zeros(())
-    one, two = (zero.masked_fill(~t, -torch.inf) if t.dtype == torch.bool else t.to(like.dtype) for t in masks)
-    return one, two
 
 
 def _is_pair(pair: tuple[object, object]) -> bool:

@@ -1,13 +1,11 @@
 """Which module is running: forward hooks keep a stack, so that every attention call knows its name and kind."""
 
-import re
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from saccade.lens.dataflow.origins import LearnedOrigins, Origins, address, lear
 from saccade.lens.dataflow.parts import Parts, slices
 from saccade.lens.dataflow.windows import LayoutSteps, may_cut
 from saccade.lens.modules.components import component_of, named_modules
+from saccade.lens.modules.declared import like_attention
 from saccade.lens.modules.frame import Frame
 from saccade.lens.modules.hooks import hook
 from saccade.lens.modules.skipped import AttendingRuns, reason
@@ -37,8 +36,6 @@ OUTSIDE = (
     "attention was called while no module of the model was running; call the model itself (not its .forward), or {} "
     "the model that made the call"
 )
-HEADS = ("num_heads", "num_attention_heads", "heads", "n_heads", "n_head", "nhead")
-CALLED = re.compile(r"(.*_)?(attention|attn)\d*")  # what a module that attends is called by the one around it
 NOTHING = "it ran, but no attention was seen in it (a kernel of its own, scripted code, or attention of another kind)"
 
 
@@ -153,7 +150,7 @@ class ModuleStack:
             return None
         name = self.display_name(name)
         if threading.get_ident() != self._thread:
-            self._elsewhere[name] = _like_attention(type(module).__name__, name)
+            self._elsewhere[name] = like_attention(type(module).__name__, name)
             return None
         if not self._inside():
             return None
@@ -192,7 +189,7 @@ class ModuleStack:
             self.windowed -= frame.module in self._may_cut
             if not frame.attended:
                 self._attended.idle(frame.name, frame.run)
-            if _like_attention(type(frame.module).__name__, frame.name):
+            if like_attention(type(frame.module).__name__, frame.name):
                 if not (frame.attended or frame.contains_attention):
                     self._silent[frame.name] = NOTHING
                 for outer in self.frames:
@@ -294,21 +291,6 @@ class ModuleStack:
         return self._attended.skipped()
 
 
-def heads_of(module: nn.Module) -> int | None:
-    """How many heads a module that attends says it has."""
-    found = (getattr(module, name, None) for name in HEADS)
-    return next((count for count in found if type(count) is int), None)
-
-
 def in_backward() -> bool:
     """Whether autograd is running a backward pass in this thread."""
     return torch._C._current_graph_task_id() != -1
-
-
-@lru_cache(maxsize=4096)
-def _like_attention(kind: str, name: str) -> bool:
-    """Whether the class of a module is called like one that attends, or else the module itself (`0.linear_attn`)."""
-    kind = kind.lower()
-    # What comes after an attention (LxmertAttentionOutput) attends to nothing itself.
-    of_class = ("attention" in kind or "attn" in kind) and not kind.endswith("output")
-    return of_class or CALLED.fullmatch(name.rpartition(".")[2].lower()) is not None

@@ -9,8 +9,9 @@ from saccade.lens.attention.heads import CHANNELS, over_channels, with_heads
 from saccade.lens.attention.kernels import KernelCall
 from saccade.lens.attention.processes import PART, processes_of
 from saccade.lens.dataflow.call_origin import CallOrigin, find_origin
+from saccade.lens.modules.declared import heads_of
 from saccade.lens.modules.frame import Frame
-from saccade.lens.modules.stack import OUTSIDE, ModuleStack, heads_of, in_backward
+from saccade.lens.modules.stack import OUTSIDE, ModuleStack, in_backward
 from saccade.lens.notes import joined
 from saccade.lens.recognising.resolve import SCORES
 from saccade.lens.trace.call import Call

@@ -10,13 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.errors import GraphError, SaccadeError, some_of
-from saccade.lens.attention.args import (
-    ATTENTION_FUNCTIONS,
-    TRANSFORMED,
-    AttentionArgs,
-    mapped,
-    other_attention,
-)  # fmt: skip
+from saccade.lens.attention.args import ATTENTION_FUNCTIONS, TRANSFORMED, AttentionArgs, mapped, other_attention
 from saccade.lens.attention.call_context import CallContext, call_context, current_call
 from saccade.lens.attention.kernels import KernelCall, KernelRecorder
 from saccade.lens.dataflow.call_origin import CallOrigin
@@ -38,15 +32,8 @@ from saccade.lens.watching.recording import Recording
 from saccade.lens.watching.stream import Stream
 
 BACKWARD = {Tensor.backward, torch.autograd.grad, torch.autograd.backward}
-METADATA_TYPES = {
-    torch.Size,
-    torch.dtype,
-    torch.device,
-    bool,
-    int,
-    float,
-    str,
-}  # results of functions that look at a tensor's metadata
+# Results of functions that look at a tensor's metadata.
+METADATA_TYPES = {torch.Size, torch.dtype, torch.device, bool, int, float, str}
 
 
 class Watcher(Mode):
@@ -135,17 +122,8 @@ class Watcher(Mode):
         for product, call in made:
             product.resolved.used = True
             arguments = call.arguments
-            new = self._recording.add(
-                arguments.q,
-                arguments.k,
-                call.v,
-                arguments.mask,
-                arguments.scale,
-                call.origin,
-                call.note,
-                None,
-                arguments.causal,
-            )
+            q, k, mask, scale = arguments.q, arguments.k, arguments.mask, arguments.scale
+            new = self._recording.add(q, k, call.v, mask, scale, call.origin, call.note, None, arguments.causal)
             added += [new] if new is not None else []
             if new is not None and self.gradients:
                 new.gradient = gradient_of(product, out, new.v)
