@@ -75,7 +75,7 @@ class PictureCall(nn.Module):
 
 def picture_call(model: nn.Module, inputs: ModelInput) -> nn.Module:
     """A module that takes the picture alone: the model itself where it does."""
-    plain = isinstance(inputs, Tensor) or (
-        len(inputs) == 1 and pixels_of(inputs).shape == next(iter(inputs.values())).shape
-    )
-    return model if plain else PictureCall(model, inputs)
+    if isinstance(inputs, Tensor):
+        return model
+    alone = len(inputs) == 1 and pixels_of(inputs).shape == next(iter(inputs.values())).shape
+    return model if alone else PictureCall(model, inputs)
