@@ -54,16 +54,14 @@ class PlacedCall:
             yield targets.cpu(), weights.float().cpu()[index[..., 0], index[..., 1]]
 
     @property
-    def plain(self) -> bool:
-        """Whether it is self-attention without a mask over all places of one grid, row by row after the other tokens:
-        what a page shows from queries and keys."""
+    def in_order(self) -> bool:
+        """Whether it is self-attention over all places of one grid, row by row after the other tokens: what a page
+        shows from queries and keys."""
         cells = self.targets.cells[0]
         return (
             self.call.kind == "self"
             and self.call.shape[0] == 1
             and len(self.slices) == 1
-            and self.call.mask is None
-            and not self.call.causal
             and torch.equal(cells, self.sources.cells[0])
             and _row_by_row(cells, self.targets.grid)
         )

@@ -5,7 +5,7 @@ its place; a convolution over a whole feature map makes a grid of its own. What 
 then on: tokens without places are named, and never drawn where they may not lie.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -31,6 +31,17 @@ class PlaceFollower(TorchDispatchMode):
         self.table = PlaceTable(grids or Grids())
         codes = self.table.grids.codes(*picture.shape[-2:]) if places is None else places
         self.table.shadow.put(picture, codes)
+        self._fast_path: list[bool] = []
+
+    def __enter__(self) -> Self:
+        """PyTorch's fused kernel for whole attention modules is off meanwhile: queries and keys are not seen in it."""
+        self._fast_path.append(torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        torch.backends.mha.set_fastpath_enabled(self._fast_path.pop())
+        super().__exit__(*error)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}

@@ -1,7 +1,6 @@
 """The view of any model that takes a picture, layer by layer: windows, pyramids, queries, each on a grid of its own."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -191,18 +190,13 @@ def _prediction(
 
 
 def other_layers(
-    task: PublicVisionTask, inputs: ModelInput, shown: Trace, options: LookOptions
-) -> tuple[Places | None, dict[str, str]]:
-    """The layers that are not in `shown`, as targets of its page, and why others are not on it. The model is run once
-    more."""
-    follower = PlaceFollower(pixels_of(inputs))
-    with follower, watch(task.model) as trace:
-        call_model(task.model, inputs)
-    placed, left = placed_calls(trace, follower.table)
-    names = Counter(call.name for call in shown if call.mask is None and not call.causal)
-    rest = [each for each in placed if not names[each.call.name]]
+    task: PublicVisionTask, placed: Sequence[PlacedCall], shown: Trace, options: LookOptions
+) -> Places | None:
+    """The placed calls that are not in `shown`, as targets of its page."""
+    calls = {id(call) for call in shown}
+    rest = [each for each in placed if id(each.call) not in calls]
     rest = [each for each in rest if not options.module or fnmatchcase(each.name, options.module)]
-    return (places(rest, shown, task) if rest else None), left
+    return places(rest, shown, task) if rest else None
 
 
 def places(placed: Sequence[PlacedCall], others: Trace, task: PublicVisionTask) -> Places:

@@ -19,6 +19,8 @@ from saccade.lens import Summary, TokenMap, Trace, token_map, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.patches.features import record_features
+from saccade.studio.places.calls import PlacedCall, placed_calls
+from saccade.studio.places.follow import PlaceFollower
 from saccade.studio.terminal import bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.places import PlacesView, classified, left_notes, one_picture, other_layers, run, unmasked
@@ -50,18 +52,20 @@ class VisionView(View):
             return PlacesView.look(task, picture, options)  # a list of patches
         one_picture(pixels, task.name)
         started = time.perf_counter()
-        with record_features(task.model) as recorder, watch(task.model, values=True) as trace:
+        follower = PlaceFollower(pixels)
+        with record_features(task.model) as recorder, follower, watch(task.model, values=True) as trace:
             out = run(task, inputs)
         seconds = time.perf_counter() - started
+        placed, why = placed_calls(trace, follower.table)
         try:
             layers, tokens = _located(task, trace, inputs)
         except SaccadeError:
             return PlacesView.look(task, picture, options)
+        confirmed = _confirmed(layers, tokens, placed)
         layers = unmasked(layers, options.module)
-        if not layers:
+        if not layers or not confirmed:
             return PlacesView.look(task, picture, options)
-        every = len(layers) == len(trace) and all(c.mask is None and not c.causal for c in layers)
-        rest, why = (None, {}) if every else other_layers(task, inputs, layers, options)
+        rest = other_layers(task, placed, layers, options)
         found = (layers, tokens)
         extras, class_notes = vision_extras(task, recorder, found, inputs, out, options, partial(_located, task))
         height, width = pixels.shape[-2:]
@@ -117,6 +121,12 @@ class VisionView(View):
         if self.seen is not None:
             self.seen.print_after(console)
         draw_heat(console, self.picture, self.heat)
+
+
+def _confirmed(layers: Trace, tokens: TokenMap, placed: Sequence[PlacedCall]) -> bool:
+    """Whether following the picture through the model finds the tokens of every call where `tokens` has them."""
+    found = {id(each.call) for each in placed if each.in_order and each.targets.grid == tokens.grid}
+    return all(id(call) in found for call in layers)
 
 
 def _located(task: PublicVisionTask, trace: Trace, inputs: ModelInput) -> tuple[Trace, TokenMap]:
