@@ -87,10 +87,8 @@ def test_different_settings_in_one_call(task):
 
 
 def test_large_pictures_are_painted_in_smaller_batches(task, monkeypatch):
-    from saccade.tasks.generate import task as module
-
     batches = []
-    monkeypatch.setattr(module, "MAX_BATCH_TOKENS", 2 * 35 + 1)
+    monkeypatch.setattr("saccade.tasks.generate.sizes.MAX_BATCH_TOKENS", 2 * 35 + 1)
     encode = GenerateTask.encode
     monkeypatch.setattr(
         GenerateTask, "encode", lambda self, s, *given: batches.append(len(s)) or encode(self, s, *given)

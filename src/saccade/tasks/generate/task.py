@@ -35,12 +35,11 @@ from saccade.tasks.generate.sample import (
     sample,
 )
 from saccade.tasks.generate.settings import Settings
+from saccade.tasks.generate.sizes import check_size, most_at_once
 from saccade.tasks.generate.start import Start
 from saccade.tasks.saved import TrainedTask
 
 BATCH = 16  # pictures that are painted at once
-MAX_TOKENS = 4096  # of a picture
-MAX_BATCH_TOKENS = 16384  # of the pictures that are painted at once
 
 
 @dataclass
@@ -185,7 +184,7 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             self.preprocess.size[0] if height is None else height,
             self.preprocess.size[1] if width is None else width,
         )
-        self._check_size(size)
+        check_size(size, self.model.config.patch)
         image = None if given.image is None else given.image.settings(strength, known)
         style = None if given.style is None else given.style.style_settings(style_strength, known)
         sampling = sampling or self.default_sampling
@@ -208,8 +207,8 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
         """A picture for each of the settings, in order; those that follow one another with equal size, sampling, image
         and style are painted together, at most `batch` at once, and fewer large ones. observe: as in `sample.sample`.
         originals: the pictures of settings with an image or a style; SaccadeError is raised if they are others."""
-        model = self.model.eval()
-        runs = list(chunks(settings, _shared, lambda each: self._most(each, batch)))
+        model, patch = self.model.eval(), self.model.config.patch
+        runs = list(chunks(settings, _shared, lambda each: min(batch, most_at_once(each.size, patch))))
         total = sum(run[0].sampling.steps for run in runs)
         done = 0
         for chunk in runs:
@@ -285,24 +284,6 @@ class GenerateTask(ReadsNoPictures, TrainedTask):
             found.update(name.encode())
             found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()[:10]
-
-    def _most(self, settings: Settings, batch: int) -> int:
-        """How many pictures of a size are painted at once."""
-        height, width = settings.size
-        tokens = height // self.model.config.patch * (width // self.model.config.patch)
-        return min(batch, max(1, MAX_BATCH_TOKENS // tokens))
-
-    def _check_size(self, size: tuple[int, int]) -> None:
-        patch = self.model.config.patch
-        height, width = size
-        if height < patch or width < patch or height % patch or width % patch:
-            raise SaccadeError(
-                f"a size of {width} x {height} pixels: multiples of {patch}, from {patch} on, are expected"
-            )
-        if height // patch * (width // patch) > MAX_TOKENS:
-            raise SaccadeError(
-                f"a size of {width} x {height} pixels has more than {MAX_TOKENS} patches of {patch}: use a smaller one"
-            )
 
 
 def _noise(settings: Settings, channels: int) -> Float[Tensor, "1 c y x"]:
