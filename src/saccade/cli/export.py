@@ -65,7 +65,9 @@ def export(
     largest = max(written.differences.values())
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in written.shapes)
     console.line(stdout, f"{out}: {', '.join(map(str, written.signature.axes))}")
-    console.line(stdout, f"largest difference to PyTorch: {largest:.1e} of an output's range, on inputs of {shapes}")
+    console.line(
+        stdout, f"largest difference to PyTorch: {largest:.1e} of an output's largest number, on inputs of {shapes}"
+    )
 
 
 def _as_dict(written: "Export") -> dict[str, object]:

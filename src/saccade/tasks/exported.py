@@ -111,7 +111,7 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
         raise SaccadeError(f"{escape(file)} ends in {file.suffix or 'nothing'}; a file of {format} ends in {suffix}")
     if not isinstance(task, TrainedTask) or isinstance(task, ExportedTask):
         raise SaccadeError(f"{task.name} is a model of another library, or exported already: it cannot be exported")
-    graph = _exported_class(task.kind).graph(task).eval().cpu()
+    graph = exported_class(task.kind).graph(task).eval().cpu()
     signature = signature_of(task, graph.outputs)
     metadata = _Metadata(
         task=task.kind,
@@ -159,7 +159,7 @@ def open_exported(file: Path) -> ExportedTask:
         check_names("relations", metadata.relations, len(metadata.relations))
     except ValueError as error:
         raise CheckpointError(f"{file} was not written by this version of saccade: {in_one_line(error)}") from error
-    exported = _exported_class(metadata.task)
+    exported = exported_class(metadata.task)
     return exported(
         EngineNetwork(engine, metadata.network),
         metadata.preprocess,
@@ -228,8 +228,8 @@ def _outputs(program: ExportedProgram, names: tuple[str, ...]) -> Callable[[Tens
     return lambda pictures: dict(zip(names, module(pictures), strict=True))
 
 
-def _exported_class(kind: str | None) -> type[ExportedTask]:
-    """Raises SaccadeError for the kind of a model that is not exported."""
+def exported_class(kind: str | None) -> type[ExportedTask]:
+    """Of the models of a kind. Raises SaccadeError for a kind that is not exported."""
     name = commands(kind).exported if kind in TASKS else None
     if name is None:
         kinds = [each.name for each in all_commands() if each.exported is not None]
