@@ -45,7 +45,7 @@ from saccade.data import Augment, ImageFolder
 from saccade.models import Classifier
 from saccade.tasks.classify.training import ClassifyRecipe, ClassifyTraining
 from saccade.train.config import TrainConfig
-from saccade.train.optim import optimizers, schedulers
+from saccade.train.optim import optimizers, schedulers, warmup_cosine
 
 OURS, PEER = "Saccade", "transformers"
 
@@ -183,7 +183,7 @@ def our_trainer(task: ClassifyTraining, settings: Settings) -> Trainer:
     steps = settings.epochs * (len(task) // settings.batch)
     config = TrainConfig(epochs=settings.epochs, batch=settings.batch, seed=settings.seed)
     chosen = optimizers(task.model, config)
-    schedule = Schedule(chosen, schedulers(chosen, steps, config.warmup))
+    schedule = Schedule(chosen, schedulers(chosen, warmup_cosine(steps, config.warmup)))
     return Trainer(OURS, task.model, schedule, task.batch, len(task), settings, steps, config.ema)
 
 

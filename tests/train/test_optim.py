@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from saccade.train.muon import Muon
-from saccade.train.optim import moving_average, optimizers, schedulers
+from saccade.train.optim import moving_average, optimizers, schedulers, warmup_cosine
 
 from .points import Net, quick
 
@@ -66,7 +66,7 @@ def test_no_decay_moves_a_vector_whose_gradient_is_zero():
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 0.05), (100, 0.0), (37, 0.31), (1, 0.05), (2, 0.9)])
 def test_rates_rise_in_a_line_and_fall_as_a_half_cosine(steps, warmup):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.7)
-    (scheduler,) = schedulers([optimizer], steps, warmup)
+    (scheduler,) = schedulers([optimizer], warmup_cosine(steps, warmup))
     rise = max(1, round(steps * warmup))
     for step in range(steps):
         if step < rise:
@@ -85,13 +85,13 @@ def test_rates_of_a_resumed_run_go_on_where_they_were(done):
         return torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.7)
 
     whole = fresh()
-    (scheduler,) = schedulers([whole], 20, 0.25)
+    (scheduler,) = schedulers([whole], warmup_cosine(20, 0.25))
     for _ in range(done):
         whole.step()
         scheduler.step()
     resumed = fresh()
     resumed.load_state_dict(whole.state_dict())
-    (again,) = schedulers([resumed], 20, 0.25, done)
+    (again,) = schedulers([resumed], warmup_cosine(20, 0.25), done)
     for _ in range(20 - done):
         assert resumed.param_groups[0]["lr"] == pytest.approx(whole.param_groups[0]["lr"], rel=1e-12)
         for optimizer, each in ((whole, scheduler), (resumed, again)):

@@ -1,6 +1,7 @@
 """`saccade train TASK`, for each task of the registry."""
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,7 @@ def restarted() -> bool:
 
 def run_training(task: TaskCommands, run: Run) -> None:
     """Train, and print the scores of the best weights."""
+    begun = time.monotonic()  # reading the data is part of the time of a run
     import_library()
     from saccade.device import is_main_process
     from saccade.tasks.data_sheet import write_data_sheet
@@ -136,7 +138,7 @@ def run_training(task: TaskCommands, run: Run) -> None:
         return [f"what was read is drawn in {sheet}: look at it"] if drawn else []
 
     try:
-        scores = train(trainable, run.config, run.folder, run.resume, run.data, draw)
+        scores = train(trainable, run.config, run.folder, run.resume, run.data, draw, begun)
     finally:  # too few samples may be the reason why it fails
         _print_skipped(stderr, datasets, printed, task.items)
     console.line(stdout, f"{run.folder / 'model'}: {format_scores(scores) or 'no scores'}")

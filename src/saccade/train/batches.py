@@ -28,23 +28,24 @@ class Sampler(Protocol):
 
 
 class Batches(Dataset[list[Any]]):
-    """What one of `world` processes computes at each step of a run. Item i is that of step i, and follows from i
-    alone."""
+    """What one of `world` processes computes at each step of a run. An item follows from its step and the progress of
+    the run (0 to 1) alone."""
 
-    def __init__(self, sampler: Sampler, batch: int, steps: int, seed: int, rank: int = 0, world: int = 1):
-        self.sampler, self.batch, self.steps, self.seed = sampler, batch, steps, seed
+    def __init__(self, sampler: Sampler, batch: int, seed: int, rank: int = 0, world: int = 1):
+        self.sampler, self.batch, self.seed = sampler, batch, seed
         self.mine = range(rank, SHARDS, world)
         self.per_epoch = max(1, len(sampler) // batch)
         self._ordered: tuple[int, Tensor] | None = None
 
-    def __getitem__(self, step: int) -> list[Any]:
+    def __getitem__(self, item: tuple[int, float]) -> list[Any]:
+        step, progress = item
         epoch, place = divmod(step, self.per_epoch)
         indices = self._order(epoch)[place * self.batch : (place + 1) * self.batch].chunk(SHARDS)
         batches = [
             self.sampler.batch(
                 indices[shard],
                 torch.Generator().manual_seed(combined_seed(self.seed, step, shard)),
-                step / self.steps,
+                progress,
             )
             for shard in self.mine
         ]
@@ -59,29 +60,28 @@ class Batches(Dataset[list[Any]]):
             self._ordered = epoch, torch.cat(orders)
         return self._ordered[1]
 
-    def ahead(self, first: int, workers: int) -> Generator[list[Any]]:
-        """The items from `first` on, each prepared before it is needed: by `workers` processes, to which the sampler is
-        sent, or, if there are none, by a thread."""
-        steps = range(first, self.steps)
-        return self._by_processes(steps, workers) if workers else self._by_a_thread(steps)
+    def ahead(self, items: Iterable[tuple[int, float]], workers: int) -> Generator[list[Any]]:
+        """The items, each prepared before it is needed: by `workers` processes, to which the sampler is sent, or, if
+        there are none, by a thread. `items` is iterated in the thread of the caller, one ahead, or two a worker."""
+        return self._by_processes(items, workers) if workers else self._by_a_thread(items)
 
-    def _by_a_thread(self, steps: Iterable[int]) -> Generator[list[Any]]:
+    def _by_a_thread(self, items: Iterable[tuple[int, float]]) -> Generator[list[Any]]:
         with ThreadPoolExecutor(1) as thread:
             pending = None
-            for step in steps:
-                before, pending = pending, thread.submit(self.__getitem__, step)
+            for item in items:
+                before, pending = pending, thread.submit(self.__getitem__, item)
                 if before is not None:
                     yield before.result()
             if pending is not None:
                 yield pending.result()
 
-    def _by_processes(self, steps: range, workers: int) -> Generator[list[Any]]:
+    def _by_processes(self, items: Iterable[tuple[int, float]], workers: int) -> Generator[list[Any]]:
         # A process that is forked after threads or a GPU were used may hang: these start anew.
         yield from DataLoader(
             self,
             batch_size=None,
-            sampler=steps,
-            num_workers=min(workers, max(1, len(steps))),
+            sampler=items,
+            num_workers=workers,
             multiprocessing_context="spawn",
             worker_init_fn=_leave_signals,
         )

@@ -3,13 +3,14 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from saccade.data.digests import check_digest, with_digest
 from saccade.data.output import write_file
-from saccade.errors import SaccadeError, in_one_line
+from saccade.errors import SaccadeError, UsageError, in_one_line
+from saccade.train.durations import parse_duration
 
 if TYPE_CHECKING:
     from saccade.device import Device
@@ -23,6 +24,8 @@ CONFIG, LOCK = "config.json", ".lock"  # in the folder of a run
 # Options that may differ when a run is resumed: they change results by rounding only, or not at all.
 _MAY_CHANGE = {"device", "precision", "compile", "workers", "patience", "save_every"}
 
+_MAY_GROW = {"epochs", "budget"}
+
 Options = TypeVar("Options", bound=BaseModel)
 
 
@@ -34,6 +37,10 @@ class TrainConfig(BaseModel):
     epochs: Annotated[int | None, Field(gt=0)] = None
     """Passes over the training pictures; default: 30, or as many as 1,000 updates take. With --resume, more than the
     run had continue it, at the rates of the longer schedule."""
+    budget: Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(parse_duration)] = None
+    """Time of the whole run, such as 1h, 30m, 90s or 2h30m, instead of --epochs: rates, sizes and validations follow
+    the share of it that is used, and the number of passes follows from the speed of the machine, so that a run is not
+    repeated bit for bit. --resume goes on with the time that is left, or with a larger budget."""
     batch: Annotated[int | None, Field(gt=0)] = None
     """Pictures an update, over all processes together; default: 256, less for small sets."""
     lr: Annotated[float, Field(gt=0)] = 0.02
@@ -64,10 +71,18 @@ class TrainConfig(BaseModel):
     deterministic: bool = False
     """Ask PyTorch for deterministic algorithms throughout."""
 
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        """Raises UsageError for a run whose length is given twice."""
+        if self.epochs is not None and self.budget is not None:
+            raise UsageError("--budget ends a run by time and --epochs by passes: give one of them")
+        return self
+
     def fitted(self, samples: int) -> "TrainConfig":
-        """A copy whose unset batch size and number of epochs are chosen for this many training samples."""
+        """A copy whose unset batch size and, without a budget, number of epochs are chosen for this many training
+        samples."""
         batch = self.batch or max(SHARDS, min(256, samples // 8 // SHARDS * SHARDS))
-        epochs = self.epochs or max(30, math.ceil(1000 / max(1, samples // batch)))
+        epochs = None if self.budget else self.epochs or max(30, math.ceil(1000 / max(1, samples // batch)))
         return self.model_copy(update={"batch": batch, "epochs": epochs})
 
 
@@ -117,8 +132,8 @@ def check_same_options(folder: Path, options: dict[str, Any]) -> None:
     with. Raises SaccadeError for others."""
     before = _flat(saved_options(folder))
     for name, value in _flat(json.loads(json.dumps(options))).items():
-        if name == "epochs" and value > before.get(name, value):  # the rates follow the longer schedule
-            continue
+        if name in _MAY_GROW and None not in (value, old := before.get(name, value)) and value > old:
+            continue  # the rates follow the longer schedule
         if name not in _MAY_CHANGE and before.get(name, value) != value:
             raise SaccadeError(
                 f"{folder} was started with {name} {before[name]}, and is now given {value}: resume it with the "

@@ -11,8 +11,8 @@ from saccade.train.config import TrainConfig
 from saccade.train.trainable import Trainable
 
 
-def wrapped(task: Trainable, model: nn.Module, config: TrainConfig, device: Device, steps: int) -> nn.Module:
-    """The model for a run of `steps`, compiled and with gradients averaged over all processes."""
+def wrapped(task: Trainable, model: nn.Module, config: TrainConfig, device: Device, steps: int | None) -> nn.Module:
+    """The model, compiled and with gradients averaged over all processes. steps: of the run; None with a budget."""
     forward: Any = model
     if should_compile(config, device, steps):
         forward = task.compiled(forward)
@@ -21,9 +21,9 @@ def wrapped(task: Trainable, model: nn.Module, config: TrainConfig, device: Devi
     return forward
 
 
-def should_compile(config: TrainConfig, device: Device, steps: int) -> bool:
+def should_compile(config: TrainConfig, device: Device, steps: int | None) -> bool:
     """Compiling takes one or two minutes per image size and makes steps 2 to 8 times faster."""
     if config.compile != "auto":
         return config.compile == "yes"
     compiler = device.device.type == "cuda" or any(map(shutil.which, ("g++", "clang++")))
-    return compiler and steps > 500
+    return compiler and (steps > 500 if steps is not None else (config.budget or 0) >= 20 * 60)

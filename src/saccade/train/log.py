@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,11 +21,11 @@ class RunLog:
     outside the main process.
 
     Args:
-        steps: of the whole run.
+        steps: of the whole run; None where that is not known.
         start, validated: updates before this process, and before the last validation.
     """
 
-    def __init__(self, folder: Path, steps: int, start: int, validated: int, main: bool):
+    def __init__(self, folder: Path, steps: int | None, start: int, validated: int, main: bool):
         self.main = main
         if not main:
             return
@@ -37,16 +38,16 @@ class RunLog:
         if why:
             self.say(f"note: no TensorBoard files are written ({why})")
 
-    def step(self, step: int, loss: float, **numbers: float) -> None:
-        """Log one update."""
+    def step(self, step: int, loss: float, last: bool, **numbers: float) -> None:
+        """Log one update. last: of the run."""
         if not self.main:
             return
         self.bar.update(step - self.bar.n)
         self.bar.set_postfix(loss=f"{loss:.3f}", **{k: f"{v:.3g}" for k, v in numbers.items()}, refresh=False)
-        if step % 20 == 0 or step == self.bar.total:
+        if step % 20 == 0 or last:
             self._write(step, {"loss": loss, **numbers})
 
-    def scores(self, step: int, epoch: int, scores: dict[str, float | None], size: int | None = None) -> None:
+    def scores(self, step: int, epoch: float, scores: dict[str, float | None], size: int | None = None) -> None:
         """Log validation scores, at full size; None is "n/a". size: current size of training images, if smaller."""
         if not self.main:
             return
@@ -60,6 +61,12 @@ class RunLog:
         """Print a line above the bar."""
         if self.main:
             self.bar.write(local(line))
+
+    def estimate(self, step: int, line: str, numbers: dict[str, float]) -> None:
+        """Print and log how long the run will take."""
+        if self.main:
+            self.bar.write(local(f"note: {line}"), file=sys.stderr)
+            self._write(step, numbers)
 
     def sync(self) -> None:
         """Wait until all lines are on disk."""

@@ -18,10 +18,12 @@ from saccade.errors import SaccadeError
 from saccade.tasks.saved import is_sound
 from saccade.train.batches import Batches
 from saccade.train.config import TrainConfig, check_batch, check_same_options, saved_options, write_options
+from saccade.train.estimate import Estimate
 from saccade.train.forward import wrapped
 from saccade.train.guards import check_finite, deterministic, exclusive_folder
 from saccade.train.log import RunLog
 from saccade.train.optim import moving_average, optimizers, schedulers
+from saccade.train.schedule import length_in_words, schedule_of
 from saccade.train.seeds import combined_seed
 from saccade.train.selection import Scores, Selection, validate
 from saccade.train.signals import Signals, Stopped
@@ -37,9 +39,6 @@ from saccade.train.state import (
 )
 from saccade.train.trainable import Calibrated, Stateful, Trainable
 from saccade.train.writer import StateWriter
-
-# About the maximum per run: epochs of a small set are short, and validation would take most of the time.
-VALIDATIONS = 50
 
 
 class Interrupted(SaccadeError):
@@ -57,21 +56,23 @@ def train(
     resume: bool = False,
     source: BaseModel | None = None,
     describe: Callable[[Path], list[str]] | None = None,
+    begun: float | None = None,
 ) -> Scores:
-    """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...); keep the best
-    averaged weights in `folder`/model.
+    """Train and validate after every epoch (of more than VALIDATIONS, after every second, third, ...; with a budget,
+    after shares of it); keep the best averaged weights in `folder`/model.
 
     Writes config.json, log.jsonl, TensorBoard events, and state/ to resume from: in the background, every
     `config.save_every` minutes and before every validation. source: options that the task was built from, stored with
     the run for resuming it (`resume_options`). describe: writes what else the folder of a new run holds, and returns
-    notes on it. Returns the scores of the weights kept.
+    notes on it. begun: `time.monotonic()` at which the time of `config.budget` begins; default: now. Returns the scores
+    of the weights kept.
     SIGUSR1 saves the state. SIGINT, SIGTERM and SIGHUP save it and raise Interrupted; a second one ends the process.
     Raises SaccadeError on a loss that is not finite (before the update), and if a file cannot be written.
     """
     device = join(config.device, config.precision)
     with deterministic(config.deterministic):
         try:
-            scores = _Run(task, config, folder, device).go(resume, source, describe)
+            scores = _Run(task, config, folder, device, begun).go(resume, source, describe)
         except Interrupted:  # other processes may still compute: leaving them in order would wait for them
             raise
         except BaseException as error:
@@ -84,16 +85,15 @@ def train(
 
 
 class _Run:
-    def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device):
+    def __init__(self, task: Trainable, config: TrainConfig, folder: Path, device: Device, begun: float | None = None):
         config = config.fitted(len(task))
         assert config.batch is not None
-        assert config.epochs is not None
         check_batch(len(task), config.batch, device)
-        self.batch, self.epochs = config.batch, config.epochs
+        self.batch = config.batch
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = max(1, len(task) // self.batch)
-        self.steps = self.per_epoch * self.epochs
-        self.between = self.per_epoch * max(1, round(self.epochs / VALIDATIONS))  # steps between validations
+        self.schedule = schedule_of(config, self.per_epoch, device, begun, float(isinstance(task, Calibrated)))
+        self.size_at: Callable[[float], int] | None = getattr(task.recipe, "size_at", None)
         self.model = task.model.to(device.device)
         self.average = moving_average(self.model, config.ema)
         self.optimizers = optimizers(self.model, config)
@@ -127,13 +127,14 @@ class _Run:
             sweep_run(self.folder)
         resumed = resume and bool(states(self.folder / "state"))
         notes = self._resume() if resumed else self._start(resume, source)
-        self.schedulers = schedulers(self.optimizers, self.steps, self.config.warmup, self.step)
-        self.forward = wrapped(self.task, self.model, self.config, self.device, self.steps)
-        self.log = RunLog(self.folder, self.steps, self.step, self.validated, self.device.main)
+        self.schedulers = schedulers(self.optimizers, self.schedule.factor(self.config.warmup), self.step)
+        self.forward = wrapped(self.task, self.model, self.config, self.device, self.schedule.steps)
+        self.estimate = Estimate(self.schedule, self.step, self.per_epoch, self.size_at)
+        self.log = RunLog(self.folder, self.schedule.steps, self.step, self.validated, self.device.main)
         for note in notes:
             self.log.say(f"note: {note}")
         self.log.say(
-            f"training on {self.device}: {len(self.task)} samples, {self.epochs} epochs of {self.per_epoch} steps of "
+            f"training on {self.device}: {len(self.task)} samples, {self.schedule} of "
             f"{self.batch}{f', from step {self.step} on' if self.step else ''}; results go to {self.folder}"
         )
         if len(self.task) < self.batch:
@@ -143,7 +144,7 @@ class _Run:
         try:
             self._validate()  # before which the run was stopped
             with closing(self._batches()) as ahead:
-                while self.step < self.steps and not self._ended_early():
+                while not self.schedule.ended(self.step) and not self._ended_early():
                     self._update(ahead)
                     self._validate()
             self._finish()
@@ -162,7 +163,7 @@ class _Run:
 
     def _ended_early(self) -> bool:
         """Whether the score has not risen for `--patience` epochs."""
-        if self.step in (0, self.steps) or self.step != self.validated:
+        if self.step == 0 or self.schedule.ended(self.step) or self.step != self.validated:
             return False
         if not self.best.exhausted(self.step, self.patience):
             return False
@@ -174,12 +175,12 @@ class _Run:
         """This process's share of every remaining batch."""
         workers, device = self.config.workers, self.device
         sampler = self.task.sampler() if workers else self.task
-        batches = Batches(sampler, self.batch, self.steps, self.config.seed, device.rank, device.world)
-        return batches.ahead(self.step, workers)
+        batches = Batches(sampler, self.batch, self.config.seed, device.rank, device.world)
+        return batches.ahead(self.schedule.upcoming(self.step), workers)
 
     def _update(self, ahead: Iterator[list[Any]]) -> None:
         """One step. Before its update it is given up on a signal; of several processes, all end after the same one."""
-        alone = self.device.world == 1
+        alone, begun = self.device.world == 1, time.monotonic()
         with self.signals.interruptible(ends=alone):
             batches = next(ahead)
             torch.manual_seed(combined_seed(self.config.seed, self.step, self.device.rank, 1))  # for drop-path
@@ -196,12 +197,16 @@ class _Run:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        self.schedule.tick()
         for scheduler in self.schedulers:
             scheduler.step()
         self.average.update_parameters(self.model)
         self.step += 1
         self.sound = True
-        self.log.step(self.step, value, lr=float(self.schedulers[0].get_last_lr()[0]))
+        rate = float(self.schedulers[0].get_last_lr()[0])
+        self.log.step(self.step, value, self.schedule.ended(self.step), lr=rate)
+        if (estimated := self.estimate.add(time.monotonic() - begun)) is not None:
+            self.log.estimate(self.step, *estimated)
         if stops:
             self._finish()
             self.device.wait()
@@ -212,8 +217,9 @@ class _Run:
     def _validate(self) -> None:
         """Where it is time, validate the averaged weights: at full size even while training images are smaller, so that
         weights are selected for the size at which they are used."""
-        if self.step == self.validated or (self.step % self.between and self.step < self.steps):
+        if self.step == self.validated or not self.schedule.validates(self.step):
             return
+        begun = time.monotonic()
         self._save()
         with self.signals.interruptible():
             model = self.average.module.eval()
@@ -223,11 +229,17 @@ class _Run:
         if failure:
             self.log.say(f"note: no scores of step {self.step}, training goes on ({failure})")
         else:
-            self.log.scores(self.step, self.step // self.per_epoch, scores, self._current_size())
+            self.log.scores(self.step, self._epoch(), scores, self._current_size())
         self.validated = self.step
         if self.best.update(scores, self.step) and self.device.main:
             self.best_weights = copy_weights(model)
             self.task.save(model, self.folder / "model", scores)
+        self.schedule.validated(time.monotonic() - begun)
+
+    def _epoch(self) -> float:
+        """Passes over the training samples so far."""
+        whole, part = divmod(self.step, self.per_epoch)
+        return round(self.step / self.per_epoch, 2) if part else whole
 
     def _calibrate(self) -> None:
         """Calibrate the trained model. It may be interrupted: resuming the finished run does it again."""
@@ -243,11 +255,10 @@ class _Run:
 
     def _current_size(self) -> int | None:
         """Side of the images of the last step; None at full size."""
-        size_at = getattr(self.task.recipe, "size_at", None)
-        if size_at is None:
+        if self.size_at is None:
             return None
-        size = size_at((self.step - 1) / self.steps)
-        return size if size < size_at(1.0) else None
+        size = self.size_at(self.schedule.progress(self.step - 1))
+        return size if size < self.size_at(1.0) else None
 
     def _save(self) -> None:
         """Begin to write the state, unless one is being written."""
@@ -270,6 +281,7 @@ class _Run:
             "validated": self.validated,
             "kept": self.best.kept,
             "improved": self.best.improved,
+            **self.schedule.state(),
             **gathered,
         }
 
@@ -285,6 +297,9 @@ class _Run:
         """Write the options of a new run. Returns notes for the log."""
         if states(self.folder / "state"):
             raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
+        self.schedule.tick()
+        if self.schedule.ended(0):
+            raise SaccadeError("the time of --budget was over before the training began: give more")
         if self.device.main:
             made = {} if source is None else {"source": source.model_dump(mode="json")}
             write_options(self.folder, {**self._options(), **made})
@@ -307,20 +322,23 @@ class _Run:
         self.validated = state.get("validated", self.step)  # earlier versions saved it after validating
         self.best.kept, self.best.improved = state.get("kept", {}), state.get("improved", self.step)
         self.best_weights = state.get("best")
+        self.schedule.restore(state)
+        self.schedule.tick()
         if "task" in state and isinstance(self.task, Stateful):
             self.task.load_state_dict(state["task"])
         self._restore_model()
         before = saved_options(self.folder)
-        if before.get("epochs") != self.epochs:
-            notes.append(f"the run has {self.epochs} epochs now, and had {before.get('epochs')}")
+        length = {name: getattr(self.config, name) for name in ("epochs", "budget")}
+        if length != (old := {name: before.get(name) for name in length}):
+            notes.append(f"the run has {length_in_words(**length)} now, and had {length_in_words(**old)}")
             if self.device.main:
-                write_options(self.folder, {**before, "epochs": self.epochs})
+                write_options(self.folder, {**before, **length})
         return notes
 
     def _restore_model(self) -> None:
         """Make model/ that of the state, unless the run is finished and it is sound."""
         place = self.folder / "model"
-        finished = self.validated == self.step == self.steps
+        finished = self.validated == self.step and self.schedule.ended(self.step)
         if self.best_weights is not None and not (finished and is_sound(place)):
             model = copy.deepcopy(self.average.module)
             model.load_state_dict(self.best_weights)

@@ -1,6 +1,7 @@
 """Optimizers, learning rate schedule, and moving average of the weights."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +35,9 @@ def optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimi
     return found
 
 
-def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, done: int = 0) -> list[LambdaLR]:
-    """Linear warmup over the fraction `warmup` of the steps, then cosine decay to 0 (Loshchilov 2017).
-
-    done: steps completed before the run was resumed."""
+def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
+    """From a step to the factor of the peak rate: linear warmup over the fraction `warmup` of the steps, then cosine
+    decay to 0 (Loshchilov 2017)."""
     rise = max(1, round(steps * warmup))
 
     def factor(step: int) -> float:
@@ -45,6 +45,13 @@ def schedulers(found: list[torch.optim.Optimizer], steps: int, warmup: float, do
             return (step + 1) / rise
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
+    return factor
+
+
+def schedulers(found: list[torch.optim.Optimizer], factor: Callable[[int], float], done: int = 0) -> list[LambdaLR]:
+    """Learning rates that are the peak rates times `factor` of the step.
+
+    done: steps completed before the run was resumed."""
     return [LambdaLR(optimizer, factor, last_epoch=done - 1) for optimizer in found]
 
 

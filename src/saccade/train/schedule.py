@@ -1,0 +1,182 @@
+"""How far a run is: by its updates, or by the share of its time that is used."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+
+from saccade.device import Device
+from saccade.train.config import TrainConfig
+from saccade.train.durations import in_words
+from saccade.train.optim import warmup_cosine
+
+# About the maximum per run: epochs of a small set are short, and validation would take most of the time.
+VALIDATIONS = 50
+
+_TRAINED = 9  # with a budget, at least so many times as long as a validation takes is trained before the next one
+_FINE = 10_000  # steps of the learning rates of a run by time
+
+
+class Schedule(Protocol):
+    """What decides on progress (0 to 1), validation, learning rates and the end of a run."""
+
+    @property
+    def steps(self) -> int | None:
+        """Updates of the whole run; None where its time decides."""
+
+    def progress(self, step: int) -> float:
+        """After `step` updates; in a run by time, as of the last `tick`."""
+
+    def ended(self, step: int) -> bool:
+        """Whether no update follows."""
+
+    def validates(self, step: int) -> bool:
+        """Whether the weights after this update are validated."""
+
+    def factor(self, warmup: float) -> Callable[[int], float]:
+        """From updates done to the factor of the peak learning rates of the next one."""
+
+    def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
+        """The updates from `first` on, each with the progress at which its batch is made."""
+
+    def tick(self) -> None:
+        """Read the clock. All processes call it after the same updates."""
+
+    def validated(self, seconds: float) -> None:
+        """Account for a validation that took so long. All processes call it."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run goes on from, as JSON."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+
+
+class StepSchedule:
+    """A run of a number of epochs."""
+
+    def __init__(self, per_epoch: int, epochs: int):
+        self.steps = per_epoch * epochs
+        self._between = per_epoch * max(1, round(epochs / VALIDATIONS))  # steps between validations
+        self._length = f"{epochs} epochs of {per_epoch} steps"
+
+    def __str__(self) -> str:
+        return self._length
+
+    def progress(self, step: int) -> float:
+        return step / self.steps
+
+    def ended(self, step: int) -> bool:
+        return step >= self.steps
+
+    def validates(self, step: int) -> bool:
+        return step % self._between == 0 or self.ended(step)
+
+    def factor(self, warmup: float) -> Callable[[int], float]:
+        return warmup_cosine(self.steps, warmup)
+
+    def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
+        return ((step, self.progress(step)) for step in range(first, self.steps))
+
+    def tick(self) -> None:
+        pass
+
+    def validated(self, seconds: float) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class TimeSchedule:
+    """A run of a number of seconds, of which everything is part: updates, validations, and states. What follows the
+    last update (a validation, and `calibrations` times its time) is expected to take as long as it took before.
+
+    Args:
+        begun: `time.monotonic()` at which the time begins; default: now.
+        calibrations: how many validations the calibration of the trained model takes as long as.
+    """
+
+    steps = None
+
+    def __init__(self, seconds: float, device: Device, begun: float | None = None, calibrations: float = 0.0):
+        self.seconds, self.device = seconds, device
+        self._begun = time.monotonic() if begun is None else begun
+        self._after = 1 + calibrations  # validations' time after the last update
+        self._validation = 0.0  # seconds that the last one took
+        self._progress, self._due = 0.0, False
+        self._next = 1 / VALIDATIONS  # progress at the next validation
+        self._ticked = self._elapsed()
+
+    def __str__(self) -> str:
+        return f"{in_words(self.seconds)} in steps"
+
+    def progress(self, step: int) -> float:
+        return self._progress
+
+    def ended(self, step: int) -> bool:
+        return self._progress >= 1
+
+    def validates(self, step: int) -> bool:
+        return self._due
+
+    def factor(self, warmup: float) -> Callable[[int], float]:
+        curve = warmup_cosine(_FINE, warmup)
+        return lambda _: curve(int(self._progress * _FINE))
+
+    def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
+        return ((step, self._progress) for step in itertools.count(first))
+
+    def tick(self) -> None:
+        """The clock of the first process decides for all."""
+        now = self._elapsed()
+        left = self.seconds - self._after * self._validation  # for updates
+        ends = now + (now - self._ticked) / 2 >= left  # another update would end further from it
+        progress = 1.0 if ends else max(self._progress, now / left)
+        due = ends or self._next <= progress < 1 - self._spacing / 2
+        self._ticked = now
+        shared = torch.tensor([progress, due], dtype=torch.float32, device=self.device.device) * self.device.main
+        self._progress, due = self.device.sum(shared).tolist()
+        self._due = bool(due)
+
+    def validated(self, seconds: float) -> None:
+        self._validation = seconds
+        self._ticked = self._elapsed()
+        self.tick()
+        self._next = self._progress + self._spacing
+
+    def state(self) -> dict[str, Any]:
+        return {"used": self._elapsed(), "validation": self._validation}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._begun -= state.get("used", 0.0)
+        self._validation = state.get("validation", 0.0)
+        self._ticked = self._elapsed()
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._begun
+
+    @property
+    def _spacing(self) -> float:
+        """Progress from one validation to the next."""
+        return max(1 / VALIDATIONS, _TRAINED * self._validation / self.seconds)
+
+
+def length_in_words(epochs: int | None, budget: float | None) -> str:
+    """The length of a run."""
+    return f"{epochs} epochs" if budget is None else in_words(budget)
+
+
+def schedule_of(
+    config: TrainConfig, per_epoch: int, device: Device, begun: float | None, calibrations: float
+) -> Schedule:
+    """The schedule of a run with these options; `begun` and `calibrations` as for `TimeSchedule`."""
+    if config.budget is not None:
+        return TimeSchedule(config.budget, device, begun, calibrations)
+    assert config.epochs is not None
+    return StepSchedule(per_epoch, config.epochs)
