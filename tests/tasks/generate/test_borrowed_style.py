@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from saccade.errors import SaccadeError
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Site
 from saccade.ops import attend
 from saccade.tasks.generate.borrowed_style import _StyleKeys
@@ -30,8 +30,8 @@ def test_the_attention_to_own_patches_and_those_of_the_style(strength):
     """Two pictures and two terms: rows 0, 1, 4, 5 are the style."""
     generator = torch.Generator().manual_seed(1)
     q, k, v = (torch.randn(8, 3, 5, 7, dtype=torch.float64, generator=generator) for _ in range(3))
-    asked = _StyleKeys(2, strength).rewrite(Asked(q, k, v), Site("blocks.0.self_attention", 0, 0))
-    found = attend(asked.q, asked.k, asked.v, mask=asked.mask)
+    arguments = _StyleKeys(2, strength).rewrite(AttentionArgs(q, k, v), Site("blocks.0.self_attention", 0, 0))
+    found = attend(arguments.q, arguments.k, arguments.v, mask=arguments.mask)
     for row, style in ((2, 0), (3, 1), (6, 4), (7, 5)):
         scores = torch.cat([q[row] @ k[row].mT, q[row] @ k[style].mT], dim=-1) / 7**0.5
         powers = scores.exp() * torch.tensor([1.0] * 5 + [strength] * 5)

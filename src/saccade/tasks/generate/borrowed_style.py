@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from saccade.lens import edit
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.models.generator import Generator, Sources
 from saccade.ops.flow import noised
@@ -75,11 +75,11 @@ class _StyleKeys(Edit):
     n: int
     strength: float
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        rows = torch.arange(len(asked.q), device=asked.q.device)
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        rows = torch.arange(len(arguments.q), device=arguments.q.device)
         style = rows // (2 * self.n) * (2 * self.n) + rows % self.n
         # A sample of the style finds its own keys twice, which changes nothing.
-        bias = torch.zeros(len(rows), 1, 1, 2 * asked.k.shape[2], device=asked.q.device)
-        bias[rows != style, ..., asked.k.shape[2] :] = math.log(self.strength) if self.strength > 0 else -math.inf
-        k, v = (torch.cat([own, own[style]], dim=2) for own in (asked.k, asked.v))
-        return replace(asked, k=k, v=v, mask=bias, borrowed=True)
+        bias = torch.zeros(len(rows), 1, 1, 2 * arguments.k.shape[2], device=arguments.q.device)
+        bias[rows != style, ..., arguments.k.shape[2] :] = math.log(self.strength) if self.strength > 0 else -math.inf
+        k, v = (torch.cat([own, own[style]], dim=2) for own in (arguments.k, arguments.v))
+        return replace(arguments, k=k, v=v, mask=bias, borrowed=True)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from saccade.errors import SaccadeError
 from saccade.lens import Call, during, edit
-from saccade.lens.attention.args import Asked
+from saccade.lens.attention.args import AttentionArgs
 from saccade.lens.editing.edits import Edit, Site
 from saccade.lens.editing.swaps import refined
 from saccade.tasks.generate.result import GeneratedPicture
@@ -99,11 +99,11 @@ def _evaluations(steps: int, settings: Settings) -> range:
 class _Replaced(Edit):
     """The second sample of the batch takes the map of the first."""
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        order = torch.arange(len(asked.q), device=asked.q.device)
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        order = torch.arange(len(arguments.q), device=arguments.q.device)
         order[1] = 0
-        mask = None if asked.mask is None else asked.mask[order]
-        return replace(asked, q=asked.q[order], k=asked.k[order], mask=mask)
+        mask = None if arguments.mask is None else arguments.mask[order]
+        return replace(arguments, q=arguments.q[order], k=arguments.k[order], mask=mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,23 +112,23 @@ class _Refined(Edit):
 
     tokens: Mapping[int, int]
 
-    def rewrite(self, asked: Asked, site: Site) -> Asked:
-        first, own = (_sample(asked, i) for i in (0, 1))
+    def rewrite(self, arguments: AttentionArgs, site: Site) -> AttentionArgs:
+        first, own = (_sample(arguments, i) for i in (0, 1))
         where = f"prompt-to-prompt of {site.name!r}"
         call = Call(site.name, "cross", first.q, first.k, mask=first.mask, scale=first.scale)
         new = refined(own, call, dict(self.tokens), where)
-        more = new.q.shape[-1] - asked.q.shape[-1]  # its queries and keys hold both samples; zeros change no score
-        q, k = (F.pad(t, (0, more)) for t in (asked.q, asked.k))
+        more = new.q.shape[-1] - arguments.q.shape[-1]  # its queries and keys hold both samples; zeros change no score
+        q, k = (F.pad(t, (0, more)) for t in (arguments.q, arguments.k))
         q, k = (torch.cat([t[:1], part, t[2:]]) for t, part in ((q, new.q), (k, new.k)))
-        mask = asked.mask
+        mask = arguments.mask
         if mask is not None and new.mask is not None:
             mask = torch.cat([mask[:1], new.mask, mask[2:]])
-        return replace(asked, q=q, k=k, mask=mask, scale=new.scale)
+        return replace(arguments, q=q, k=k, mask=mask, scale=new.scale)
 
 
-def _sample(asked: Asked, i: int) -> Asked:
-    mask = None if asked.mask is None else asked.mask[i : i + 1]
-    return replace(asked, q=asked.q[i : i + 1], k=asked.k[i : i + 1], v=asked.v[i : i + 1], mask=mask)
+def _sample(arguments: AttentionArgs, i: int) -> AttentionArgs:
+    mask = None if arguments.mask is None else arguments.mask[i : i + 1]
+    return replace(arguments, q=arguments.q[i : i + 1], k=arguments.k[i : i + 1], v=arguments.v[i : i + 1], mask=mask)
 
 
 def instead_of(settings: Settings, prompt: str, keep_layout: bool) -> Settings:
