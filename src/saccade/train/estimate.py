@@ -57,9 +57,10 @@ class Estimate:
 
     def _updates(self, schedule: TimeSchedule, each: float) -> tuple[str, dict[str, float]] | None:
         costs = self._costs()
-        updates = schedule.seconds * (1 - self._begin) / each * sum(1 / cost for cost in costs) / len(costs)
         if schedule.seconds < _SHORTEST:
             return None
+        done = self.first + self._skipped + self._measured
+        updates = done + schedule.left() / each * sum(1 / cost for cost in costs) / len(costs)
         epochs = updates / self.per_epoch
         words = f"about {round(updates)} steps in the time of --budget: {epochs:.3g} epochs on this machine"
         return words, {"estimated_steps": round(updates)}

@@ -193,11 +193,11 @@ class _Run:
             value = total / self.device.world
             check_finite(self.model, value, self.step, self.per_epoch, self.folder)
         self.writer.wait_for_copy()
+        self.schedule.tick()
         self.sound = False
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        self.schedule.tick()
         for scheduler in self.schedulers:
             scheduler.step()
         self.average.update_parameters(self.model)
@@ -297,7 +297,7 @@ class _Run:
         """Write the options of a new run. Returns notes for the log."""
         if states(self.folder / "state"):
             raise SaccadeError(f"{self.folder} already holds a run: resume it, or start one under another name")
-        self.schedule.tick()
+        self.schedule.begin({})
         if self.schedule.ended(0):
             raise SaccadeError("the time of --budget was over before the training began: give more")
         if self.device.main:
@@ -322,8 +322,7 @@ class _Run:
         self.validated = state.get("validated", self.step)  # earlier versions saved it after validating
         self.best.kept, self.best.improved = state.get("kept", {}), state.get("improved", self.step)
         self.best_weights = state.get("best")
-        self.schedule.restore(state)
-        self.schedule.tick()
+        self.schedule.begin(state)
         if "task" in state and isinstance(self.task, Stateful):
             self.task.load_state_dict(state["task"])
         self._restore_model()

@@ -15,8 +15,10 @@ from saccade.train.optim import warmup_cosine
 # About the maximum per run: epochs of a small set are short, and validation would take most of the time.
 VALIDATIONS = 50
 
-_TRAINED = 9  # with a budget, at least so many times as long as a validation takes is trained before the next one
-_FINE = 10_000  # steps of the learning rates of a run by time
+# Of a run by time:
+_FIRST = 0.1  # progress at the first validation, so that none uses up the time of the warm-up
+_TRAINED = 9  # training between two validations takes at least so many times as long as one of them
+_FINE = 10_000  # steps in which the learning rates change
 
 
 class Schedule(Protocol):
@@ -41,17 +43,17 @@ class Schedule(Protocol):
     def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
         """The updates from `first` on, each with the progress at which its batch is made."""
 
+    def begin(self, state: dict[str, Any]) -> None:
+        """Begin a run, or go on from what `state` returned. All processes call it."""
+
     def tick(self) -> None:
-        """Read the clock. All processes call it after the same updates."""
+        """Read the clock. All processes call it, after every update."""
 
     def validated(self, seconds: float) -> None:
         """Account for a validation that took so long. All processes call it."""
 
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on from, as JSON."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
 
 
 class StepSchedule:
@@ -80,6 +82,9 @@ class StepSchedule:
     def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
         return ((step, self.progress(step)) for step in range(first, self.steps))
 
+    def begin(self, state: dict[str, Any]) -> None:
+        pass
+
     def tick(self) -> None:
         pass
 
@@ -89,13 +94,13 @@ class StepSchedule:
     def state(self) -> dict[str, Any]:
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        pass
-
 
 class TimeSchedule:
-    """A run of a number of seconds, of which everything is part: updates, validations, and states. What follows the
-    last update (a validation, and `calibrations` times its time) is expected to take as long as it took before.
+    """A run of a number of seconds, of which everything is part: reading data, updates, validations, and states.
+
+    Progress is linear in the time after the first update of this process, so that reading data and compiling, which
+    come before, do not shorten the warm-up. What follows the last update (a validation, and `calibrations` times its
+    time) is expected to take as long as it took before.
 
     Args:
         begun: `time.monotonic()` at which the time begins; default: now.
@@ -110,8 +115,9 @@ class TimeSchedule:
         self._after = 1 + calibrations  # validations' time after the last update
         self._validation = 0.0  # seconds that the last one took
         self._progress, self._due = 0.0, False
-        self._next = 1 / VALIDATIONS  # progress at the next validation
+        self._next = _FIRST  # progress at the next validation
         self._ticked = self._elapsed()
+        self._origin: tuple[float, float] | None = None  # seconds and progress after the first update
 
     def __str__(self) -> str:
         return f"{in_words(self.seconds)} in steps"
@@ -132,12 +138,28 @@ class TimeSchedule:
     def upcoming(self, first: int) -> Iterator[tuple[int, float]]:
         return ((step, self._progress) for step in itertools.count(first))
 
+    def begin(self, state: dict[str, Any]) -> None:
+        used = state.get("used", 0.0)
+        self._begun -= used
+        self._validation = state.get("validation", 0.0)
+        if "budget" in state:  # a larger one: as if it had been so from the start
+            self._progress = state["progress"] if state["budget"] == self.seconds else used / self.seconds
+            self._next = max(_FIRST, self._progress + self._spacing)
+        self._ticked = self._elapsed()
+        self._read()
+
     def tick(self) -> None:
+        if self._origin is None:
+            self._origin = self._elapsed(), self._progress
+        self._read()
+
+    def _read(self) -> None:
         """The clock of the first process decides for all."""
         now = self._elapsed()
-        left = self.seconds - self._after * self._validation  # for updates
-        ends = now + (now - self._ticked) / 2 >= left  # another update would end further from it
-        progress = 1.0 if ends else max(self._progress, now / left)
+        last = self.seconds - self._after * self._validation  # of the updates
+        ends = now + (now - self._ticked) / 2 >= last  # the end of another update would be further from it
+        since, start = self._origin or (now, self._progress)
+        progress = 1.0 if ends else max(self._progress, start + (1 - start) * (now - since) / (last - since))
         due = ends or self._next <= progress < 1 - self._spacing / 2
         self._ticked = now
         shared = torch.tensor([progress, due], dtype=torch.float32, device=self.device.device) * self.device.main
@@ -147,16 +169,20 @@ class TimeSchedule:
     def validated(self, seconds: float) -> None:
         self._validation = seconds
         self._ticked = self._elapsed()
-        self.tick()
+        self._read()
         self._next = self._progress + self._spacing
 
     def state(self) -> dict[str, Any]:
-        return {"used": self._elapsed(), "validation": self._validation}
+        return {
+            "budget": self.seconds,
+            "used": self._elapsed(),
+            "progress": self._progress,
+            "validation": self._validation,
+        }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._begun -= state.get("used", 0.0)
-        self._validation = state.get("validation", 0.0)
-        self._ticked = self._elapsed()
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self.seconds - self._elapsed()
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begun
