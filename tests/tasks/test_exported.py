@@ -42,6 +42,10 @@ def detector() -> DetectTask:
 def segmenter() -> SegmentTask:
     vit = tiny.config(depth=1).vit
     model = Segmenter(SegmenterConfig(vit=vit, classes=3, depth=1, pixel_channels=8)).eval()
+    for head in (model.patch_head, model.pixel_head):  # so that the classes depend on the picture
+        torch.nn.init.normal_(head.query.weight)
+        torch.nn.init.zeros_(head.bias.weight)
+        torch.nn.init.zeros_(head.bias.bias)
     return SegmentTask(model, Preprocess((16, 16), "crop", 17), "tiny", labels=list(tiny.COLOURS))
 
 
@@ -93,6 +97,7 @@ def test_a_classifier_gives_the_same_answers(pair):
     pictures = [read_image(tiny.picture(colour, seed=i)) for i, colour in enumerate([*tiny.COLOURS] * 2)]
     for right, answer in zip(task.predict_all(pictures, 3, 4), found.predict_all(pictures, 3, 4), strict=True):
         assert answer.labels == right.labels
+        assert found.parameters == task.parameters > 0
         assert answer.probabilities == pytest.approx(right.probabilities, abs=1e-5)
         assert answer.confidence.ood_score == pytest.approx(right.confidence.ood_score, rel=1e-4)
         assert answer.confidence.margin_threshold == 0.3
@@ -134,9 +139,20 @@ def test_an_archive_of_torch_export_answers_alike_and_is_not_read(tmp_path):
         load(file)
 
 
-def test_learned_positions_are_those_of_each_size(tmp_path):
-    task = tiny.task(depth=1, positions=("learned",))
-    assert max(export(task, tmp_path / "tiny.pt2", "torch").differences.values()) < 1e-5
+@pytest.mark.parametrize("antialias", [True, False])
+def test_learned_positions_are_those_of_each_size(tmp_path, antialias):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    task = tiny.task(depth=1, positions=("learned",), antialias=antialias)
+    assert max(export(task, tmp_path / "tiny.onnx", "onnx").differences.values()) < 1e-5
+
+
+def test_positions_with_an_offset_are_of_one_size(tmp_path):
+    task = tiny.task(depth=1, positions=("learned",), offset=0.1)
+    written = export(task, tmp_path / "tiny.pt2", "torch")
+    assert [str(axis) for axis in written.signature.axes[2:]] == ["height 16", "width 16"]
+    assert written.shapes == [(1, 3, 16, 16), (3, 3, 16, 16)]
+    assert max(written.differences.values()) < 1e-5
 
 
 def test_what_is_not_exported(tmp_path, monkeypatch):

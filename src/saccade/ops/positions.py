@@ -99,7 +99,7 @@ def interpolate(
     offset: added to the target size in the scale factor, 0.1 in the original DINOv2.
     """
     exporting = torch.compiler.is_exporting() and not offset  # an exported graph has no branches on its sizes
-    if grid == to and not exporting:
+    if not exporting and grid == to:
         return table
     exact = table if table.dtype == torch.float64 else table.float()
     picture = rearrange(exact, "(y x) d -> 1 d y x", y=grid[0], x=grid[1])

@@ -77,6 +77,11 @@ class ExportedTask(TrainedTask):
         assert isinstance(self.model, EngineNetwork)
         return self.model.signature
 
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the model that was exported."""
+        return int(self.card.get("parameters", 0))
+
     def run(self, pictures: Float[Tensor, "b c y x"]) -> dict[str, Tensor]:
         """The outputs by name. Raises SaccadeError as `EngineNetwork` does, and for another number of classes than
         there are labels."""
@@ -118,7 +123,7 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
         labels=task.labels,
         relations=task.relations,
         preprocess=task.preprocess,
-        card={**task.card, **graph.card},
+        card={**task.card, **graph.card, "parameters": task.parameters},
         network=signature,
     )
     size = ceil_to_patches(task.preprocess.size, task.vit.config.patch)
