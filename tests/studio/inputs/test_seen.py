@@ -74,3 +74,17 @@ def test_another_picture_is_not_cut_from_this_one():
     other = Image.effect_noise(IMAGE.size, 90).convert("RGB")
     seen = np.array(seen_picture(crop, IMAGE, crop(other)), float)
     assert np.abs(seen - np.array(other.resize((58, 43), Image.Resampling.BICUBIC).crop((14, 7, 45, 36)))).max() <= 1
+
+
+def test_a_random_crop_is_not_cut_from_elsewhere():
+    smooth = Image.linear_gradient("L").convert("RGB").resize((230, 170))
+    lefts = iter([3, 3, 3, 8, 8, 8])
+
+    def prepare(image):
+        left = next(lefts)
+        return tensor(image.crop((left, left, left + 100, left + 100)).resize((35, 35)))
+
+    pixels = prepare(smooth)
+    seen = seen_picture(prepare, smooth, pixels)
+    assert seen.size == (35, 35)
+    assert np.abs(np.array(seen, float) / 255 - pixels[0].permute(1, 2, 0).numpy()).max() < 0.01

@@ -15,6 +15,7 @@ from saccade.errors import SaccadeError
 SLACK = 0.25  # values that far outside 0..1 come from resizing with bicubic filters
 SHOWN = 1024  # longest side in pixels of a picture on a page
 CLOSE = 0.03  # mean difference, of 1, of the same part of a picture resized in two ways
+ROUNDED = 2  # steps of 8 bits by which the same pixels may differ in the precision of a model
 STEP = 2 / 255  # by which a straight ramp of 8 bits may be off
 
 Prepare = Callable[[Image.Image], ModelInput]
@@ -74,7 +75,11 @@ def _image(values: Float[Tensor, "c y x"]) -> Image.Image:
 
 
 def _sharp(prepare: Prepare, undo: _Undo, image: Image.Image, small: Image.Image) -> Image.Image | None:
-    """The rectangle of the image that became `small`, cut from the image itself; None if there is none."""
+    """The rectangle of the image that became `small`, cut from the image itself; None if there is none, or if the
+    preprocessing is random."""
+    repeated = undo(_first(prepare(image)))
+    if repeated is None or np.abs(np.asarray(_image(repeated), float) - np.asarray(small, float)).max() > ROUNDED:
+        return None
     values = undo(_first(prepare(_ramps(image.size))))
     if values is None or len(values) < 3:
         return None
