@@ -92,7 +92,8 @@ class _Run:
         self.batch = config.batch
         self.task, self.config, self.folder, self.device = task, config, folder, device
         self.per_epoch = max(1, len(task) // self.batch)
-        self.schedule = schedule_of(config, self.per_epoch, device, begun, float(isinstance(task, Calibrated)))
+        calibrations = task.calibration_cost if isinstance(task, Calibrated) else 0.0
+        self.schedule = schedule_of(config, self.per_epoch, device, begun, calibrations)
         self.size_at: Callable[[float], int] | None = getattr(task.recipe, "size_at", None)
         self.model = task.model.to(device.device)
         self.average = moving_average(self.model, config.ema)

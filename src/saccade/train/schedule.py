@@ -104,7 +104,7 @@ class TimeSchedule:
 
     Args:
         begun: `time.monotonic()` at which the time begins; default: now.
-        calibrations: how many validations the calibration of the trained model takes as long as.
+        calibrations: the time that the calibration of the trained model takes, in validations.
     """
 
     steps = None

@@ -47,6 +47,10 @@ class Trainable(Sampler, Protocol):
 class Calibrated(Protocol):
     """A task whose trained model is calibrated at the end of a run."""
 
+    @property
+    def calibration_cost(self) -> float:
+        """The time that `calibrate` takes, about, in validations."""
+
     def calibrate(self, folder: Path, device: Device) -> tuple[TrainedTask | None, str]:
         """The calibrated model in `folder`, None if it is calibrated already or cannot be; and a note for the log, or
         ""."""

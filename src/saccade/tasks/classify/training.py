@@ -13,7 +13,7 @@ from saccade.device import Device
 from saccade.models import Classifier, ClassifierConfig
 from saccade.tasks.base import Task
 from saccade.tasks.classify.batches import Augmentation, Batch
-from saccade.tasks.classify.calibrate import calibrate
+from saccade.tasks.classify.calibrate import PICTURES, calibrate
 from saccade.tasks.classify.loss import classification_loss
 from saccade.tasks.classify.ood import ACCEPTED
 from saccade.tasks.classify.recipe import ClassifyRecipe
@@ -91,6 +91,13 @@ class ClassifyTraining(Training):
         other = super().sampler()
         other.sets = None
         return other
+
+    @property
+    def calibration_cost(self) -> float:
+        """Pictures that `calibrate` looks at, for each one of a validation."""
+        if self.sets is None:
+            return 0.0
+        return sum(min(len(data), PICTURES) for data in self.sets) / max(1, len(self.sets[1]))
 
     def calibrate(self, folder: Path, device: Device) -> tuple[ClassifyTask | None, str]:
         """The model in `folder` with an out-of-distribution detector, unless it has one."""
