@@ -1,6 +1,6 @@
 // What a model wrote about pictures: the places that each word attended to, and the words that attended to a place.
 import { mean } from './attend.js';
-import { strips } from './charts.js';
+import { chartWords, strips } from './charts.js';
 import { get, h } from './dom.js';
 import { bar, PatchScene } from './patches.js';
 import { TargetLook } from './targets.js';
@@ -273,11 +273,7 @@ export class AnswerScene extends PatchScene {
     this.tint(); // the words were written anew
     strips(get('entropy'), series, {
       chosen: { layer: layer - 1, head }, reference: even, end: Math.min(1, 1.1 * Math.max(0.01, even, ...series.flat())), choose: (l, one) => choose(l + 1, one),
-      words: {
-        title: say('wideTitle'), help: say('wideHelp', { name: look.name(token) }), high: say('wideHigh'), low: say('wideLow'),
-        reference: say('wideEven'), layer: say('layer'), key: say('chartKey'),
-        name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: percent(x) }),
-      },
+      words: chartWords(say, 'wide', percent, { name: look.name(token) }),
     });
   }
 }

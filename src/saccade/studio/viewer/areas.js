@@ -1,6 +1,7 @@
 // Semantic segmentation: the image under the colours of its classes, and the classes of the selected patch.
 import { get, h, svg } from './dom.js';
 import { ClassLook, shareOfPixels } from './classes.js';
+import { laidMarks } from './picture.js';
 import { amongSection, Scene } from './scene.js';
 import { arrange } from './tags.js';
 import { percent } from './texts.js';
@@ -92,12 +93,8 @@ export class AreaScene extends Scene {
 
   draw() {
     const { look, stage, viewer: { token, state: { areas } } } = this;
-    const [rows, columns] = look.page.grid;
-    const marks = stage.querySelector('svg');
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
     const outline = look.outline(token);
-    marks.replaceChildren(...(outline ? [svg('path', { d: outline.d, class: 'halo' }), svg('path', outline)] : []));
+    laidMarks(stage, look.page.grid).replaceChildren(...(outline ? [svg('path', { d: outline.d, class: 'halo' }), svg('path', outline)] : []));
     this.paint(0, areas === 'one' ? token : null);
     this.write(areas === 'no' ? [] : areas === 'one' ? [token] : look.chips());
   }

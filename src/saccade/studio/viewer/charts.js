@@ -23,6 +23,15 @@ function axes(y, end, words, reference) {
   ];
 }
 
+/** The texts of a chart, whose keys begin with `key`. format: of the value of a head. */
+export function chartWords(say, key, format, facts = {}) {
+  return {
+    ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(`${key}${part}`, facts)])),
+    reference: say(`${key}Even`, facts), layer: say('layer'), key: say('chartKey'),
+    name: (l, head, x) => say('dotName', { layer: l + 1, head: head + 1, value: format(x) }),
+  };
+}
+
 /** Draw series[layer][head], the mean of each layer's heads as a line, and a dashed reference line. */
 export function strips(figure, series, { chosen, reference, end, words, choose }) {
   const wide = Math.min(34, (RIGHT - LEFT) / series.length);

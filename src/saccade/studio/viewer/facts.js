@@ -1,5 +1,5 @@
 // What does not depend on the selected token: predictions, charts over layers, exactness of the numbers.
-import { strips } from './charts.js';
+import { chartWords, strips } from './charts.js';
 import { get, h } from './dom.js';
 import { inputParts } from './input.js';
 import { figure, percent } from './texts.js';
@@ -78,12 +78,7 @@ export function showCharts({ page, look, say }, { layer, head }, choose) {
   const [most, uniform] = [Math.log(look.tokens), uniformDistance(...page.grid)];
   const facts = { tokens: look.tokens, most: most.toFixed(2) };
   const draw = (id, reference, end, digits) => strips(get(id), page.layers.map((info) => info[id]), {
-    chosen: { layer, head }, reference, end, choose,
-    words: {
-      ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(id + part, facts)])),
-      reference: say(`${id}Even`, facts), layer: say('layer'), key: say('chartKey'),
-      name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: x.toFixed(digits) }),
-    },
+    chosen: { layer, head }, reference, end, choose, words: chartWords(say, id, (x) => x.toFixed(digits), facts),
   });
   draw('distance', uniform, 1.1 * Math.max(uniform, ...page.layers.flatMap((info) => info.distance)), 1);
   draw('entropy', most, 1.1 * most, 2);

@@ -1,12 +1,12 @@
 // A film: one chosen frame large, and every frame small, on one colour scale.
-import { strips } from './charts.js';
+import { chartWords, strips } from './charts.js';
 import { paint } from './colour.js';
 import { get, h, svg } from './dom.js';
 import { predictionBars, uniformDistance } from './facts.js';
 import { FilmLook } from './filmlook.js';
 import { FILM_TEXTS } from './filmtexts.js';
 import { explain } from './how.js';
-import { patch, step, thumbnail } from './picture.js';
+import { laidMarks, outlined, patch, step, thumbnail } from './picture.js';
 import { Scene } from './scene.js';
 import { percent } from './texts.js';
 
@@ -152,17 +152,12 @@ export class FilmScene extends Scene {
   }
 
   outlined(token, first, kind) {
-    const place = patch(token, first, this.look.page.grid);
-    return place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })] : [];
+    return outlined(patch(token, first, this.look.page.grid), kind);
   }
 
   draw() {
     const { look, viewer } = this;
-    const [rows, columns] = look.page.grid;
-    const marks = this.stage.querySelector('svg');
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
-    marks.replaceChildren(...this.outlined(viewer.state.token, look.first, 'chosen'), ...this.outlined(viewer.peeked, look.first, 'pointed'));
+    laidMarks(this.stage, look.page.grid).replaceChildren(...this.outlined(viewer.state.token, look.first, 'chosen'), ...this.outlined(viewer.peeked, look.first, 'pointed'));
   }
 
   show() {
@@ -227,8 +222,7 @@ export class FilmScene extends Scene {
         chosen: { layer: layers.indexOf(layer), head }, reference: even, end: 1.1 * Math.max(even, ...series.flat()) || 1,
         choose: (l, one) => choose(layers[l], one),
         words: {
-          ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(key + part)])),
-          reference: say('distanceEven'), layer: say('layer'), key: say('chartKey'),
+          ...chartWords(say, key), reference: say('distanceEven'),
           name: (l, one, x) => say('filmDot', { layer: look.layerName(layers[l], say), head: one + 1, value: x.toFixed(2) }),
         },
       });

@@ -78,7 +78,7 @@ export class LargeMap {
   paint(weights, log) {
     const { low, look, viewer } = this;
     const shown = low ? weights.map((x) => x - low) : weights;
-    paint(this.canvas, shown, look.first, look.shown ?? look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
+    paint(this.canvas, shown, look.first, look.layerGrid ?? look.page.grid, this.end - low, log, look.hidden?.(viewer.state.layer, viewer.token));
   }
 
   /** The map lies over the picture, and so does its colour scale over grey, so that both show the same colours. */

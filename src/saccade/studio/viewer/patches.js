@@ -1,6 +1,6 @@
 // The base of scenes of words: the image as a grid of patches, and the words that go with the patch under the pointer.
-import { get, h, svg } from './dom.js';
-import { patch, step } from './picture.js';
+import { get, h } from './dom.js';
+import { cellAt, laidMarks, outlined, patch, step } from './picture.js';
 import { Scene } from './scene.js';
 
 /**
@@ -18,11 +18,7 @@ export class PatchScene extends Scene {
   constructor(viewer, look) {
     super(viewer, look);
     Object.assign(this, { chosen: null, pointed: null });
-    const spot = (event) => {
-      const [x, y] = this.spot(event);
-      const [rows, columns] = look.page.grid;
-      return x < 0 || y < 0 || x >= 1 || y >= 1 ? null : Math.floor(y * rows) * columns + Math.floor(x * columns);
-    };
+    const spot = (event) => cellAt(this.spot(event), look.page.grid);
     this.stage.onpointermove = (event) => event.pointerType === 'mouse' && this.point(spot(event));
     this.stage.onpointerleave = () => this.point(null);
     this.stage.onclick = (event) => this.keep(spot(event));
@@ -51,16 +47,10 @@ export class PatchScene extends Scene {
   }
 
   draw() {
-    const { grid, grid: [rows, columns] } = this.look.page;
-    const marks = this.stage.querySelector('svg');
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
-    const outlined = (at, kind) => {
-      const place = patch(at, 0, grid);
-      return place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })] : [];
-    };
+    const { grid } = this.look.page;
+    const mark = (at, kind) => outlined(patch(at, 0, grid), kind);
     const implied = this.chosen === null && this.look.layers[this.viewer.state.layer] ? this.listed() : null;
-    marks.replaceChildren(...outlined(this.chosen, 'chosen'), ...outlined(this.pointed ?? implied, 'pointed'));
+    laidMarks(this.stage, grid).replaceChildren(...mark(this.chosen, 'chosen'), ...mark(this.pointed ?? implied, 'pointed'));
   }
 
   show() {

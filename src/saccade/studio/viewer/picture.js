@@ -8,9 +8,8 @@ import { ARROWS, svg } from './dom.js';
  */
 export function makePicture(element, look, { hover, pick, go, from }) {
   const img = element.querySelector('img');
-  const marks = element.querySelector('svg');
-  let [laid, lines] = [[], null];
-  const grid = () => look().shown ?? look().page.grid; // that of the layer, where each has its own
+  let [laid, lines, marks] = [[], null, null];
+  const grid = () => look().layerGrid ?? look().page.grid; // that of the layer, where each has its own
   /** Fit the element to the picture of the page, which a scene of several pictures changes, and to the grid. */
   const lay = ({ picture }) => {
     const [rows, columns] = grid();
@@ -20,8 +19,7 @@ export function makePicture(element, look, { hover, pick, go, from }) {
     const shape = picture.width / picture.height;
     element.style.aspectRatio = shape;
     element.style.width = `min(100%, ${75 * shape}vh)`;
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
+    marks = laidMarks(element, [rows, columns]);
     lines = svg('path', { d: edges(rows, columns), class: 'edges' });
   };
   lay(look().page);
@@ -41,13 +39,31 @@ export function makePicture(element, look, { hover, pick, go, from }) {
     event.preventDefault();
     go(next);
   });
-  const tag = (place) => ('d' in place ? 'path' : 'rect'); // of an area, or of a box or patch
-  const outline = (place, kind) => (place ? [svg(tag(place), { ...place, class: 'halo' }), svg(tag(place), { class: kind, ...place })] : []);
   return (chosen, pointed) => {
     const { page, first } = look();
     if ([page.picture, ...grid()].some((one, i) => one !== laid[i])) lay(page);
-    marks.replaceChildren(lines, ...outline(look().outline(chosen), 'chosen'), ...outline(patch(pointed, first, grid()), 'pointed'));
+    marks.replaceChildren(lines, ...outlined(look().outline(chosen), 'chosen'), ...outlined(patch(pointed, first, grid()), 'pointed'));
   };
+}
+
+/** The <svg> of an element, in units of patches. */
+export function laidMarks(element, [rows, columns]) {
+  const marks = element.querySelector('svg');
+  marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
+  marks.setAttribute('preserveAspectRatio', 'none');
+  return marks;
+}
+
+/** A box, a patch or the path of an area (null for none) with an outline, and a halo that sets it off the picture. */
+export function outlined(place, kind) {
+  if (!place) return [];
+  const tag = 'd' in place ? 'path' : 'rect';
+  return [svg(tag, { ...place, class: 'halo' }), svg(tag, { class: kind, ...place })];
+}
+
+/** The cell of a grid at a place in shares of the picture, counted row by row; null outside of it. */
+export function cellAt([x, y], [rows, columns]) {
+  return x < 0 || y < 0 || x >= 1 || y >= 1 ? null : Math.floor(y * rows) * columns + Math.floor(x * columns);
 }
 
 /** Where the patch of a token is, in patches; null for a token without a place. */

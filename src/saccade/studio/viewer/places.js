@@ -1,9 +1,9 @@
 // Layers that attend on grids of their own: windows, pyramids, queries. A place of the picture is chosen, and every
 // layer shows it on its grid.
-import { strips } from './charts.js';
-import { get, svg } from './dom.js';
+import { chartWords, strips } from './charts.js';
+import { get } from './dom.js';
 import { predictionBars } from './facts.js';
-import { step } from './picture.js';
+import { cellAt, laidMarks, outlined, step } from './picture.js';
 import { PlacesLook } from './placeslook.js';
 import { PLACES_TEXTS } from './placestexts.js';
 import { Scene } from './scene.js';
@@ -34,22 +34,13 @@ export class PlacesScene extends Scene {
 
   /** The place under the pointer, on the finest grid. */
   place(event) {
-    const [x, y] = this.spot(event);
-    const [rows, columns] = this.look.page.grid;
-    return x < 0 || y < 0 || x >= 1 || y >= 1 ? null : Math.floor(y * rows) * columns + Math.floor(x * columns);
+    return cellAt(this.spot(event), this.look.page.grid);
   }
 
   draw() {
     const { look, viewer } = this;
-    const [rows, columns] = look.page.grid;
-    const marks = this.stage.querySelector('svg');
-    marks.setAttribute('viewBox', `0 0 ${columns} ${rows}`);
-    marks.setAttribute('preserveAspectRatio', 'none');
-    const outlined = (token, kind) => {
-      const place = token === null ? null : look.outline(token, look.page.grid);
-      return place ? [svg('rect', { ...place, class: 'halo' }), svg('rect', { ...place, class: kind })] : [];
-    };
-    marks.replaceChildren(...outlined(viewer.state.token, 'chosen'), ...outlined(viewer.peeked, 'pointed'));
+    const mark = (token, kind) => outlined(token === null ? null : look.outline(token, look.page.grid), kind);
+    laidMarks(this.stage, look.page.grid).replaceChildren(...mark(viewer.state.token, 'chosen'), ...mark(viewer.peeked, 'pointed'));
   }
 
   show() {
@@ -62,12 +53,7 @@ export class PlacesScene extends Scene {
   charts(choose) {
     const { look, viewer: { say, state: { layer, head } } } = this;
     const draw = (id, key, even, end) => strips(get(id), look.infos.map((info) => info[id]), {
-      chosen: { layer, head }, reference: even, end, choose,
-      words: {
-        ...Object.fromEntries(['Title', 'Help', 'High', 'Low'].map((part) => [part.toLowerCase(), say(`${key}${part}`)])),
-        reference: say(`${key}Even`), layer: say('layer'), key: say('chartKey'),
-        name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: x.toFixed(2) }),
-      },
+      chosen: { layer, head }, reference: even, end, choose, words: chartWords(say, key, (x) => x.toFixed(2)),
     });
     draw('distance', 'span', 0.369, Math.max(0.41, 1.1 * Math.max(...look.infos.flatMap((info) => info.distance)))); // 0.5214 / √2: of two places at random
     draw('entropy', 'spread', 1, 1.1);

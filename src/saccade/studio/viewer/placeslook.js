@@ -69,7 +69,7 @@ export class PlacesLook {
   }
 
   /** That of the large map. */
-  get shown() {
+  get layerGrid() {
     return this.gridOf(this.layer);
   }
 
@@ -180,7 +180,7 @@ export class PlacesLook {
 
   /** A cell of the large map, in words. */
   spot(cell, say) {
-    return this.cellName(cell, this.shown, say);
+    return this.cellName(cell, this.layerGrid, say);
   }
 
   /** The targets of the layer that have no place. */
@@ -197,7 +197,7 @@ export class PlacesLook {
   }
 
   /** The place of a token in the layer, in cells of a grid. */
-  outline(token, grid = this.shown) {
+  outline(token, grid = this.layerGrid) {
     if (token >= this.patches) return null;
     const info = this.infos[this.layer];
     const own = (this.kind === 'column' ? info.sources[1] : info.targets[1]) ?? grid;

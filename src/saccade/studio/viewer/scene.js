@@ -1,5 +1,5 @@
 // The base of all scenes: the image with its targets, and what is listed beside it about the selected one.
-import { strips } from './charts.js';
+import { chartWords, strips } from './charts.js';
 import { ARROWS, get, h } from './dom.js';
 import { percent } from './texts.js';
 
@@ -116,11 +116,7 @@ export function showTargetCharts(look, { layer, head, token }, say, choose) {
   const most = Math.log(look.patches);
   const draw = (id, key, series, reference, end) => strips(get(id), series, {
     chosen: { layer, head }, reference, end, choose,
-    words: {
-      title: say(`${key}Title`), help: say(`${key}Help`, { name: look.name(token), most: most.toFixed(2) }),
-      high: say(`${key}High`), low: say(`${key}Low`), reference: say(`${key}Even`), layer: say('layer'), key: say('chartKey'),
-      name: (l, one, x) => say('dotName', { layer: l + 1, head: one + 1, value: key === 'in' ? percent(x) : x.toFixed(2) }),
-    },
+    words: chartWords(say, key, (x) => (key === 'in' ? percent(x) : x.toFixed(2)), { name: look.name(token), most: most.toFixed(2) }),
   });
   const area = look.targets.area?.[token];
   get('distance').hidden = !area; // without a region nothing is inside

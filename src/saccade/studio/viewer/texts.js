@@ -160,7 +160,6 @@ export function translator(page) {
   if (classes) written.push([classes, { maps: classes.maps }]);
   if (seen) written.push([seen, { texts: seen.texts }]);
   if (targets) written.push([targets, { names: targets.names, labels: targets.labels, relations: targets.relations }]);
-  if (classes) written.push([classes, { maps: classes.maps }]);
   return (language) => written.forEach(([place, texts]) => Object.assign(place, translated(texts, language === 'ko' ? korean : {})));
 }
 

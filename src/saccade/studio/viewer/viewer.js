@@ -13,6 +13,7 @@ import { Save } from './save.js';
 import { showTargetCharts } from './scene.js';
 import { SCENES } from './scenes.js';
 import { fill, percent, translator } from './texts.js';
+import { fail, report } from './trouble.js';
 
 export class Viewer {
   /** page: the content that Python wrote; packed(name): bytes of a layer in base64. */
@@ -284,19 +285,11 @@ export class Viewer {
   }
 }
 
-/** Show errors on the page, not only in the console. */
-function fail(error) {
-  const language = document.documentElement.lang === 'ko' ? 'ko' : 'en';
-  get('trouble').hidden = false;
-  get('trouble').textContent = fill(language, 'failed', { error: error?.message ?? error });
-}
-
 if (typeof document !== 'undefined' && get('content')) {
   addEventListener('error', (event) => fail(event.error ?? event.message));
   addEventListener('unhandledrejection', (event) => fail(event.reason));
   if (typeof DecompressionStream === 'undefined') {
-    get('trouble').hidden = false;
-    get('trouble').textContent = `${fill('en', 'noDecompression')} ${fill('ko', 'noDecompression')}`;
+    report(`${fill('en', 'noDecompression')} ${fill('ko', 'noDecompression')}`);
   } else {
     new Viewer(JSON.parse(get('content').textContent), (name) => {
       const text = get(name).textContent;
