@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import saccade
-from saccade.errors import DataError, SaccadeError
+from saccade.errors import DataError, SaccadeError, UsageError
 from saccade.studio.any_model import look
 from saccade.studio.views.vision import VisionView
 
@@ -180,6 +180,42 @@ def test_what_is_refused(tmp_path, model):
         look(model, tmp_path / "none.png", preprocess=prepare)
     with pytest.raises(SaccadeError, match="preprocess= and labels= are for modules; cifar has its own"):
         look("cifar", PICTURE, labels=LABELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": [1, 2, 3, 4, 5]}, r"labels=\[1, 2, 3, 4, 5\]: expected a list of strings"),
+        ({"labels": "abcde"}, "labels='abcde': expected a list of strings"),
+        ({"labels": LABELS, "classes": [None]}, r"classes=\[None\]: expected a list of strings"),
+        ({"labels": LABELS, "top": -1}, "top=-1: expected a whole number of 1 or more"),
+        ({"labels": LABELS, "top": "3"}, "top='3': expected a whole number"),
+    ],
+)
+def test_options_of_another_type(model, options, message):
+    with pytest.raises(UsageError, match=message):
+        look(model, PICTURE, preprocess=prepare, **options)
+
+
+def test_what_is_no_model():
+    with pytest.raises(UsageError, match=r"found the class Vit \(an instance is needed\)"):
+        look(Vit, PICTURE, preprocess=prepare)
+    with pytest.raises(UsageError, match=r"a task of saccade.load or a module, found <class 'NoneType'>"):
+        look(None, PICTURE)
+    with pytest.raises(UsageError, match="Vit has weights on the meta device"):
+        look(Vit().to("meta"), PICTURE, preprocess=prepare)
+
+
+def test_a_model_that_fails_while_class_maps_are_made(model):
+    class Once(Vit):
+        def forward(self, x):
+            if torch.is_grad_enabled():
+                raise KeyError("two\nlines")
+            return super().forward(x)
+
+    view = look(Once(), PICTURE, preprocess=prepare, labels=LABELS)
+    assert view.extras.classes is None
+    assert [note for note in view.notes if note.startswith("no class maps: KeyError: ") and "\n" not in note]
 
 
 def test_places_that_cannot_be_told(model):

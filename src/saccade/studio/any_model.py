@@ -66,6 +66,7 @@ def look(
         SaccadeError: the model's attention cannot be shown, with the reason (the tokens' places cannot be told, for
             one); options that do not apply to it; a picture or model that cannot be read.
     """
+    _check(model, top, labels=labels, texts=texts, classes=classes)
     if ask is not None:
         many = picture if isinstance(picture, list) else [picture]
         return ask_about(model, [read_image(one) for one in many], ask, "cpu")
@@ -84,6 +85,18 @@ def look(
     return look_at(os.fspath(model), read_image(picture), options, "cpu")
 
 
+def _check(model: Any, top: int, **names: Sequence[str]) -> None:
+    """Raise UsageError for a model that is none, and for options of another type."""
+    if not isinstance(model, str | os.PathLike | nn.Module) and (isinstance(model, type) or not hasattr(model, "name")):
+        found = f"the class {model.__name__} (an instance is needed)" if isinstance(model, type) else repr(type(model))
+        raise UsageError(f"a model: expected its name or path, a task of saccade.load or a module, found {found}")
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise UsageError(f"top={top!r}: expected a whole number of 1 or more")
+    for option, given in names.items():
+        if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+            raise UsageError(f"{option}={given!r}: expected a list of strings")
+
+
 def _look_with_module(
     model: nn.Module,
     picture: Source,
@@ -96,6 +109,8 @@ def _look_with_module(
         raise UsageError(
             f"texts=, size= and threshold= are not for a module ({name}): its preprocess= prepares its input"
         )
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise UsageError(f"{name} has weights on the meta device, which hold no numbers: load them first")
     if isinstance(picture, Tensor) and preprocess is None:
         given = one_picture(picture)
         shown, prepare = Picture(Image.new("RGB", (1, 1)), "tensor"), lambda _: given

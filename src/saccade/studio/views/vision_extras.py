@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from saccade.checkpoints.inputs import ModelInput, call_model, picture_call, pixels_of, to_model
 from saccade.checkpoints.vision_models import probabilities
 from saccade.data import Picture
-from saccade.errors import SaccadeError
+from saccade.errors import SaccadeError, in_one_line
 from saccade.lens import TokenMap, Trace, watch
 from saccade.studio.inputs.seen import seen_picture
 from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
@@ -59,8 +59,10 @@ def _class_maps(
     named = {i: task.labels[i] for i in chosen_classes(task.labels, known, options.classes)}
     try:
         return class_maps(task.model, model, pixels_of(inputs), tokens, named)
-    except (RuntimeError, SaccadeError) as error:  # a model may take one picture at a time, or have no gradients
-        return None, [f"no class maps: {str(error).splitlines()[0]}"]
+    except SaccadeError as error:
+        return None, [f"no class maps: {error}"]
+    except Exception as error:  # whatever a library raises: it may take one picture at a time, or have no gradients
+        return None, [f"no class maps: {type(error).__name__}: {in_one_line(error)}"]
 
 
 class _Logits(nn.Module):
