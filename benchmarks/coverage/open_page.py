@@ -190,7 +190,8 @@ def picture() -> Picture:
 
 
 def record(model: nn.Module, opens: Any) -> tuple[View, Subject]:
-    """The view, and what the model was called with first."""
+    """The view, and what the model was called with for its page: the first call at the size that it shows, as the work
+    may have been measured on a smaller picture before."""
     calls: list[tuple] = []
 
     def note(module: nn.Module, args: tuple, inputs: dict[str, Any]) -> None:
@@ -202,8 +203,14 @@ def record(model: nn.Module, opens: Any) -> tuple[View, Subject]:
         view = opens()
     finally:
         hook.remove()
-    args, inputs = calls[0]
+    args, inputs = next((each for each in calls if _of_size(each, view.pixels)), calls[0])
     return view, Subject(model, args, inputs)
+
+
+def _of_size(call: tuple, size: tuple[int, int]) -> bool:
+    """Whether a picture of (height, width) is in the inputs."""
+    given = [*call[0], *call[1].values()]
+    return any(isinstance(each, Tensor) and each.ndim >= 4 and each.shape[-2:] == size for each in given)
 
 
 def write_timm(model: nn.Module, folder: Path) -> None:

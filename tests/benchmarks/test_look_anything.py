@@ -72,6 +72,36 @@ def test_other_places_are_wrong(monkeypatch):
     assert "changed cells of 8 x 8 are elsewhere" in found.wrong[0]
 
 
+def test_cells_that_depend_on_all_pixels():
+    """Those in the middle change most, whatever is changed; their own pixels matter somewhat more."""
+    follows = importlib.import_module("benchmarks.coverage.page_truth")._follows
+    generator = torch.Generator().manual_seed(3)
+    middle = torch.hann_window(7, periodic=False).add(0.1).outer(torch.hann_window(7, periodic=False).add(0.1))
+
+    def change(row, column):
+        found = middle * (1 + 0.3 * torch.rand(7, 7, generator=generator))
+        found[row, column] *= 1.5
+        return found
+
+    assert follows(change, (7, 7))
+    assert not follows(lambda row, column: change(row, 6 - column), (7, 7))
+    assert not follows(lambda row, column: change(column, row), (7, 7))
+
+
+def test_inputs_are_those_of_the_page():
+    pages = importlib.import_module("benchmarks.coverage.open_page")
+    model = torch.nn.Identity()
+
+    def opens():
+        model(torch.zeros(1, 3, 5, 5))  # to measure the work
+        model(torch.ones(1, 3, 7, 11))
+        model(torch.zeros(1, 3, 7, 11))
+        return SimpleNamespace(pixels=(7, 11))
+
+    given = pages.record(model, opens)[1].args[0]
+    assert torch.equal(given, torch.ones(1, 3, 7, 11))
+
+
 def test_the_table():
     tables = importlib.import_module("benchmarks.coverage.look_anything")
     page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
