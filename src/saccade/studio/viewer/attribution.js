@@ -125,7 +125,7 @@ export class AttributionScene extends PatchScene {
     en: {
       ...RANKING_TEXTS.en,
       wholeText: 'whole text', special: '(begin and end)', positive: 'Positive', negative: 'Negative',
-      similarity: 'The text “{text}” and this image have a similarity of {similarity} (a cosine, from −1 to 1).',
+      textSimilarity: 'The text “{text}” and this image have a similarity of {similarity} (a cosine, from −1 to 1).',
       similarityParts: 'Pairs of a word and a part of the image contribute {shared} of it; {rest} is what an empty image or an empty text has as well.',
       adds: '{name} adds {sum}, summed over the patches: {plus} positive, {minus} negative.',
       addsElsewhere: 'From image tokens that are not patches: {elsewhere}.', wordsTitle: 'Words that correspond to this patch',
@@ -143,7 +143,7 @@ export class AttributionScene extends PatchScene {
     ko: {
       ...RANKING_TEXTS.ko,
       wholeText: '텍스트 전체', special: '(시작과 끝)', positive: '양의 기여', negative: '음의 기여',
-      similarity: '텍스트 “{text}”과(와) 이 이미지의 유사도는 {similarity}입니다(코사인, −1부터 1까지).',
+      textSimilarity: '텍스트 “{text}”과(와) 이 이미지의 유사도는 {similarity}입니다(코사인, −1부터 1까지).',
       similarityParts: '그중 {shared}은(는) 단어와 이미지 부분의 쌍이 기여하고, {rest}은(는) 빈 이미지나 빈 텍스트에도 있는 값입니다.',
       adds: '{name}: 패치 전체에서 {sum}을(를) 더합니다(양 {plus}, 음 {minus}).', addsElsewhere: '패치가 아닌 이미지 토큰에서는 {elsewhere}.', wordsTitle: '이 패치에 대응하는 단어',
       wordsWhere: '{patch}: 각 단어와 함께 유사도에 기여하는 정도(양 또는 음).', readoutPart: '{token}: {share}', highestPart: '최댓값: {token}, {share}', crossLayer: '깊이',
@@ -167,7 +167,7 @@ export class AttributionScene extends PatchScene {
     const { look: { targets, infos }, viewer: { say } } = this;
     const facts = { text: targets.text, similarity: figure(targets.similarity, 3), shared: part(infos[0].shared) };
     const rest = part(targets.similarity - infos[0].shared);
-    const lines = [h('p', {}, say('similarity', facts)), h('p', { className: 'quiet' }, say('similarityParts', { ...facts, rest }))];
+    const lines = [h('p', {}, say('textSimilarity', facts)), h('p', { className: 'quiet' }, say('similarityParts', { ...facts, rest }))];
     return targets.comparison ? [...ranking(targets.comparison, say), ...lines] : lines;
   }
 }
