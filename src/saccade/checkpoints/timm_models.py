@@ -73,7 +73,7 @@ def _import_timm(where: str) -> Any:
 
 def _described(timm: Any, config: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What timm knows of the weights, without the places to fetch them from. Classes and channels are those of the
-    model: where they differ, timm starts these layers anew at random."""
+    model: where they differ, timm initializes these layers at random."""
     known = timm.models.PretrainedCfg.__dataclass_fields__
     described = {k: v for k, v in config["pretrained_cfg"].items() if k in known and k not in SOURCES}
     classes = config.get("num_classes", described.get("num_classes", 0))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from saccade.checkpoints.files import Source
+from saccade.checkpoints.files import Source, read_json
 from saccade.checkpoints.public import (
     PublicModel,
     load_network,
@@ -155,8 +155,6 @@ def _image_processor(library: Any, folder: Path, options: Mapping[str, Any]) -> 
 
 def _named_processor(library: Any, folder: Path) -> str | None:
     """By the checkpoint's own files."""
-    from saccade.checkpoints.files import read_json
-
     for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
         if (folder / file).is_file() and (name := read_json(folder / file).get("processor_class")):
             return name if hasattr(library, str(name)) else None

@@ -46,7 +46,7 @@ class VisionModel(PublicModel):
 
 
 def is_vision_model(source: Source) -> bool:
-    """Whether transformers is to be asked for its class: it has a config.json of that library, of a family that is not
+    """Whether its class is looked up in transformers: it has a config.json of that library, of a family that is not
     read here."""
     family = source.config().get("model_type")
     return isinstance(family, str) and family not in NATIVE and bool(source.weights)

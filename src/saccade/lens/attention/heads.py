@@ -53,7 +53,7 @@ def over_channels(q: Tensor, k: Tensor, given: Sequence[Tensor]) -> bool:
 
 def one_source(q: Tensor, k: Tensor) -> bool:
     """Whether the keys (b g m k) of all pictures are those of one, and the queries are not."""
-    first = k[:, :1, :1]  # as a rule one number tells
+    first = k[:, :1, :1]  # usually one number is enough
     return bool((first == first[:1]).all()) and bool((k == k[:1]).all()) and not bool((q == q[:1]).all())
 
 

@@ -1,4 +1,4 @@
-"""Where queries and keys come from: tells self-attention from cross-attention of equal lengths."""
+"""Where queries and keys come from, to distinguish self-attention from cross-attention of equal lengths."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -46,9 +46,9 @@ class Editor(Mode):
         super().__init__()
         self.edits, self.done, self.modules = edits, Edits(), ModuleStack(components, lambda: self.active)
         self._eager = Recogniser(self._miss, lambda *_: CallOrigin("self"), context=hidden)
-        self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps met by values
+        self._sites: WeakKeyDictionary[ResolvedSoftmax, Site] = WeakKeyDictionary()  # of maps already multiplied
         self._returned = ReturnedWeights(self._eager)
-        self._calls: dict[str, int] = {}  # attention calls met so far, by module name
+        self._calls: dict[str, int] = {}  # attention calls so far, by module name
         self._calls_in_run: dict[tuple[str, int], int] = {}
         self._applied: dict[str, set[int]] = {}  # which of them were edited
         self._by_part = any("#" in pattern for pattern in edits)
@@ -276,7 +276,7 @@ class Editor(Mode):
         return Site(name, run, nth, nth_in_run, self._memory)
 
     def _site_of(self, product: Product) -> Site:
-        """The same for a product, which is no other call if its weights were met by values before."""
+        """The same for a product, which is no other call if its weights were multiplied with values before."""
         if product.resolved not in self._sites:
             self._sites[product.resolved] = self._site()
         return self._sites[product.resolved]

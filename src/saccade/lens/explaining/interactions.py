@@ -159,21 +159,21 @@ class _Run:
 
     def _entered(self, given: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The tokens with which the layer is entered, and the embedding."""
-        met: list[Tensor] = []
+        entered: list[Tensor] = []
 
         def keep(tokens: Any) -> Any:
-            met.append(tokens)
+            entered.append(tokens)
             return tokens
 
         with _entering(self._tower.layer, keep):
             out = self._tower.encode(**given)
-        if len(met) != 1 or not isinstance(met[0], Tensor) or met[0].ndim != 3 or len(met[0]) != 1:
-            found = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in met]
+        if len(entered) != 1 or not isinstance(entered[0], Tensor) or entered[0].ndim != 3 or len(entered[0]) != 1:
+            found = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in entered]
             raise SaccadeError(
                 f"{type(self._tower.layer).__name__} was entered with {found or 'nothing'}; expected once, with tokens "
                 "(1 n c) as its first argument: choose a block of the encoder"
             )
-        return met[0].detach(), out.detach()[0]
+        return entered[0].detach(), out.detach()[0]
 
 
 @contextmanager

@@ -77,8 +77,8 @@ def _changed(picture: Tensor, chosen: Tensor, layout: PatchLayout) -> Tensor:
     return torch.where(fine.to(picture.device), picture + 3 * spread, picture)
 
 
-class _Met(Exception):
-    """The call is met; the rest of the model need not run."""
+class _Found(Exception):
+    """The call is found; the rest of the model need not run."""
 
 
 def _seen(model: nn.Module, picture: Tensor, tokens: int, seed: int) -> Float[Tensor, "b g m k"] | None:
@@ -88,7 +88,7 @@ def _seen(model: nn.Module, picture: Tensor, tokens: int, seed: int) -> Float[Te
     def stop(call: Call) -> Tensor:
         if tokens in call.shape[2:]:
             kept.append((call.k if call.shape[3] == tokens else call.q).float().cpu())
-            raise _Met
+            raise _Found
         return call.q
 
     kept: list[Tensor] = []
@@ -97,7 +97,7 @@ def _seen(model: nn.Module, picture: Tensor, tokens: int, seed: int) -> Float[Te
         try:
             with watch(model, views={"tokens": stop}):
                 model(picture)
-        except _Met:
+        except _Found:
             pass
         except Exception:  # what it needs besides a picture is not known here
             return None

@@ -1,4 +1,4 @@
-"""Attention weighted by the gradient of what the model said: which tokens that came from.
+"""Attention weighted by the gradient of an output of the model: which tokens that output comes from.
 
 Of each call the map A and its gradient dL/dA = dO Vᵀ are made tile by tile, multiplied, and only their product with a
 vector is kept: O(m) numbers a row, never an n x m map.

@@ -278,7 +278,7 @@ class ModuleStack:
         silent = {
             name: why
             for name, why in self._silent.items()
-            if not any(name == met or name.startswith(f"{met}.") for met in self._attended.names)
+            if not any(name == other or name.startswith(f"{other}.") for other in self._attended.names)
         }
         attending = [name for name, alike in self._elsewhere.items() if alike] or list(self._elsewhere)[:1]
         partly = {

@@ -113,7 +113,7 @@ class Watcher(Mode):
         raise GraphError(f"a backward pass began at numbers that are part of no graph. {why}")
 
     def _made(self, recogniser: Recogniser, op: Operation) -> list[tuple[Product, UnfusedCall]]:
-        """The calls that an operation makes of separate operations, those of weights that were met before left out."""
+        """The calls that an operation makes of separate operations, but for weights recorded before."""
         products = recogniser.follow(op)
         return [(each, unfused_call(each, op.out, self.values)) for each in products if not each.resolved.used]
 

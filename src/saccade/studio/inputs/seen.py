@@ -96,7 +96,7 @@ def _sharp(prepare: Prepare, undo: _Undo, image: Image.Image, small: Image.Image
 
 
 def _ramps(size: tuple[int, int]) -> Image.Image:
-    """Red says how far to the right a pixel is, green how far down."""
+    """Red grows from left to right, green from top to bottom."""
     width, height = size
     x, y = (((np.arange(n) + 0.5) / n * 255).round().astype(np.uint8) for n in (width, height))
     red, green = np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.studio.places.rules import RULES, index_put, pointwise, tensors_in
+from saccade.lens.dataflow.operation import tensors
+from saccade.studio.places.rules import RULES, index_put, pointwise
 from saccade.studio.places.shadow import Grids
 from saccade.studio.places.table import PlaceTable
 
@@ -28,7 +29,7 @@ class PlaceFollower(TorchDispatchMode):
         grids: Grids | None = None,
     ) -> None:
         super().__init__()
-        self.table = PlaceTable(grids or Grids())
+        self.table = PlaceTable(grids or Grids(), picture.shape[-2:])
         codes = self.table.grids.codes(*picture.shape[-2:]) if places is None else places
         self.table.shadow.put(picture, codes)
         self._fast_path: list[bool] = []
@@ -51,13 +52,13 @@ class PlaceFollower(TorchDispatchMode):
         return out
 
     def _note(self, func: Any, args: tuple, kwargs: dict, out: Any) -> None:
-        first = out if isinstance(out, Tensor) else next((t for t in tensors_in(out)), None)
+        first = next(iter(tensors((out,))), None)
         if first is None or first.layout != torch.strided:
             return
         written = func._schema.is_mutable
-        if not written and any(_shares(first, t) for t in tensors_in(args)):
+        if not written and any(_shares(first, t) for t in tensors(args)):
             return  # a view
-        known = [t for t in tensors_in([args, kwargs]) if self.table.places(t) is not None]
+        known = [t for t in tensors(args, kwargs) if self.table.places(t) is not None]
         if not known:
             return
         name = func._schema.name.removeprefix("aten::")
@@ -72,7 +73,7 @@ class PlaceFollower(TorchDispatchMode):
         except (RuntimeError, TypeError, ValueError, IndexError):  # a form of the operation that is not known here
             places = None
         if places is None:
-            for t in tensors_in(out):
+            for t in tensors((out,)):
                 self.table.shadow.put(t, None)
         else:
             self.table.shadow.put(first, places)

@@ -1,8 +1,8 @@
 """Where the patches of a picture lie that a processor gives as a list (SigLIP 2's NaFlex, Qwen-VL).
 
-The processor itself tells: it is given a picture whose brightness grows from top to bottom, one that grows from left to
-right, a black and a white one, all of the size of the picture. What a patch is of the first two is its row and its
-column; what is the same of the last two is padding.
+The processor is probed: it prepares a picture that grows brighter from top to bottom, one that does from left to right,
+a black and a white one, all of the size of the picture. The brightness of a patch in the first two is its row and its
+column; a patch that is the same in the last two is padding.
 """
 
 from collections.abc import Callable

@@ -7,19 +7,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from saccade.lens.dataflow.operation import tensors
 from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
 from saccade.studio.places.table import PlaceTable
 
+MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
+
 Rule = Callable[[PlaceTable, tuple, dict, Any], Tensor | None]
-
-
-def tensors_in(given: Any) -> list[Tensor]:
-    """The tensors in the arguments or results of an operation, in order."""
-    if isinstance(given, Tensor):
-        return [given]
-    if isinstance(given, dict):
-        given = list(given.values())
-    return [t for each in given for t in tensors_in(each)] if isinstance(given, (list, tuple)) else []
 
 
 def _of(table: PlaceTable, t: Any) -> Int[Tensor, "..."]:
@@ -37,7 +31,7 @@ def _kept(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor |
 def pointwise(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Of several tensors: the place that one has, where others have none; of nested grids the finer one."""
     merged: Tensor | None = None
-    for t in tensors_in([args, kwargs]):
+    for t in tensors(args, kwargs):
         places = table.places(t)
         if places is None:
             continue
@@ -188,9 +182,12 @@ def _attention(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Ten
     return _contracted(table.grids, places, [places.ndim - 1])[..., None].expand(out.shape)
 
 
-def _whole(table: PlaceTable, places: Tensor) -> tuple[int, int] | None:
-    """The grid of a feature map (b c ... y x), if its places are all those of one, in order; a border of padding
-    around it is left out."""
+Frame = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _frame(table: PlaceTable, places: Tensor) -> Frame | None:
+    """Rows and columns: where the places of a feature map (b c ... y x) begin and how many they are, if they are all
+    those of one grid, in order; a border of padding around it is left out."""
     if not constant(places, [0, 1]):
         return None
     plane = places[0, 0].flatten(0, -3) if places.ndim > 4 else places[0, 0]
@@ -204,33 +201,72 @@ def _whole(table: PlaceTable, places: Tensor) -> tuple[int, int] | None:
     (y, x), (bottom, right) = real.amin(0).tolist(), real.amax(0).tolist()
     inner = plane[y : bottom + 1, x : right + 1]
     same = torch.equal(inner, table.grids.codes(*inner.shape))
-    return (inner.shape[0], inner.shape[1]) if same else None
+    return ((y, inner.shape[0]), (x, inner.shape[1])) if same else None
+
+
+def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool:
+    """Whether the cells that a sliding window makes of a row of cells lie about where a page draws them: evenly over
+    the whole row. begins: the first of the cells, after padding. first: the centre of the first window."""
+    apart = cells / made
+    drawn = ((i + 0.5) * apart - 0.5 for i in (0, made - 1))
+    true = (first + i * step - begins for i in (0, made - 1))
+    return all(abs(x - y) <= MISFIT * max(apart, 1.0) for x, y in zip(true, drawn, strict=True))
+
+
+def _slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequence[int]]) -> Tensor | None:
+    """The places of what windows see that slide over a feature map. windows: of rows and of columns, the size, step,
+    padding and dilation."""
+    made = out.shape[-2:]
+    if all(size == step and not padding and begins == 0 for (size, step, padding, _), (begins, _) in
+           zip(windows, frame, strict=True)):  # fmt: skip
+        covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
+        if table.cover(tuple(cells for _, cells in frame), covered):
+            return table.grids.codes(*made).expand(out.shape)
+    for (begins, cells), n, (size, step, padding, dilation) in zip(frame, made, windows, strict=True):
+        if not _fits(begins, cells, n, dilation * (size - 1) / 2 - padding, step):
+            return None
+    return table.grids.codes(*made).expand(out.shape)
+
+
+def _both(given: Sequence[int]) -> list[int]:
+    """Settings of rows and columns."""
+    return [*given, *given][-2:] if len(given) == 1 else list(given)[-2:]
 
 
 def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    given, stride, transposed = args[0], args[3], args[6]
+    given, weight, _, stride, padding, dilation, transposed = args[:7]
     places = table.places(given)
     if places is None:
         return None
     channels = _contracted(table.grids, places, [1])[:, None]
-    grid = _whole(table, channels) if given.ndim >= 4 else None
-    if grid is None:
+    frame = _frame(table, channels) if given.ndim >= 4 else None
+    if frame is None:
         same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
         return channels.expand(out.shape) if same else None
-    if not transposed:
-        steps = stride if len(stride) > 1 else [stride[0]] * 2
-        fits = all(n // s <= m <= n // s + 1 for n, s, m in zip(grid, steps[-2:], out.shape[-2:], strict=True))
-        if not fits:
-            return None
-    return table.grids.codes(*out.shape[-2:]).expand(out.shape)
+    if transposed:
+        return table.grids.codes(*out.shape[-2:]).expand(out.shape)
+    settings = (_both(each) for each in (weight.shape[2:], stride, padding, dilation))
+    return _slid(table, frame, out, list(zip(*settings, strict=True)))
+
+
+def _pooled(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
+    """Pooling of a whole feature map by windows."""
+    given, size, stride, padding = (*args[:4], *([], 0)[len(args[2:4]) :])[:4]
+    places = table.places(given)
+    frame = None if places is None or places.ndim < 4 else _frame(table, places)
+    if frame is None:
+        return None
+    sizes = _both([size] if isinstance(size, int) else size)
+    settings = [sizes, _both(stride) if stride else sizes, _both([padding] if isinstance(padding, int) else padding)]
+    return _slid(table, frame, out, list(zip(*settings, [1, 1], strict=True)))
 
 
 def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
-    """Pooling and resizing of a whole feature map."""
+    """Resizing of a whole feature map."""
     places = table.places(args[0])
     if places is None or places.ndim < 4:
         return None
-    if _whole(table, places) == tuple(places.shape[-2:]):
+    if _frame(table, places) == tuple((0, n) for n in places.shape[-2:]):
         return table.grids.codes(*out.shape[-2:]).expand(out.shape)
     return places if places.shape == out.shape else None
 
@@ -265,9 +301,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
                      "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
                      "_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention"), _attention),
-    **dict.fromkeys(("convolution", "mkldnn_convolution", "cudnn_convolution"), _convolution),
-    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d",
-                     "max_pool3d_with_indices", "avg_pool3d", "adaptive_max_pool2d", "upsample_bilinear2d",
+    "convolution": _convolution,
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool3d_with_indices", "avg_pool3d"), _pooled),
+    **dict.fromkeys(("adaptive_avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "upsample_bilinear2d",
                      "upsample_nearest2d", "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
-                     "_upsample_nearest_exact2d", "mkldnn_max_pool2d"), _resized),
+                     "_upsample_nearest_exact2d"), _resized),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """What is known of the places of tensors, and where the two sides of products lay."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,15 +13,26 @@ Side = Literal["rows", "columns", "weights"]
 
 
 class PlaceTable:
-    """The places of the tensors of one pass. grids: what places are counted in. shadow: places by memory."""
+    """The places of the tensors of one pass. grids: what places are counted in. shadow: places by memory. size: of the
+    picture (rows, columns), in places. covered: the part of it from its top left that has patches."""
 
-    def __init__(self, grids: Grids) -> None:
+    def __init__(self, grids: Grids, size: Sequence[int]) -> None:
         self.grids, self.shadow = grids, Shadow()
+        self.size = self.covered = tuple(size)
+        self._patched = False
         self._products: dict[tuple[str, bytes], set[bytes]] = {}
 
     def places(self, t: Tensor) -> Int[Tensor, "..."] | None:
         """The place of every number of a tensor; None if it is not followed."""
         return self.shadow.get(t)
+
+    def cover(self, cells: tuple[int, ...], covered: Sequence[int]) -> bool:
+        """Note what part of the picture patches cover; False for cells that are no pixels of the picture, and where
+        other patches cover another part."""
+        if cells != self.size or (self._patched and self.covered != tuple(covered)):
+            return False
+        self.covered, self._patched = tuple(covered), True
+        return True
 
     def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
         """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these

@@ -74,8 +74,8 @@ def _other(one: SeenPicture, place: int, change: Float[Tensor, "m"]) -> LayoutEr
     )
 
 
-class _Met(Exception):
-    """The network of text is met; the rest of the model need not run."""
+class _Reached(Exception):
+    """The network of text is reached; the rest of the model need not run."""
 
 
 class _WithoutAttention(TorchFunctionMode):
@@ -100,12 +100,12 @@ def embedded(model: Any, inputs: dict[str, Tensor]) -> Float[Tensor, "m d"]:
     def stop(module: nn.Module, args: Any, kwargs: Any) -> None:
         if isinstance(kwargs.get("inputs_embeds"), Tensor):
             kept.append(kwargs["inputs_embeds"][0].float())
-            raise _Met
+            raise _Reached
 
     hook = reader.register_forward_pre_hook(stop, with_kwargs=True)
     try:
         model(**inputs)
-    except _Met:
+    except _Reached:
         pass
     finally:
         hook.remove()

@@ -30,7 +30,7 @@ class Recorder:
 
     def __call__(self, call: Call) -> None:
         step = self._calls.get(call.name, 0)
-        if step == 0 and call.kind != self._kind:  # of later steps the first call of the module tells
+        if step == 0 and call.kind != self._kind:  # the kind of a module's first call holds for all
             self._others.add(call.name)
             if self._kind == "self":
                 self._left_out[call.name] = f"it is cross-attention to {call.shape[3]} other sources"
