@@ -26,7 +26,7 @@ def noise(tmp_path):
 def test_look_by_option_and_by_locale(saccade, model, red, monkeypatch):
     english, korean = saccade("look", red, "--model", model), saccade("look", red, "--model", model, "--lang", "ko")
     assert (korean.code, korean.err) == (0, "")
-    for part in ("패치 4 x 4개", "어텐션: 패치당", "브라우저로 열고 패치를 클릭하세요"):
+    for part in ("패치 4 x 4개", "모든 층을 거친 어텐션(롤아웃): 패치당", "브라우저로 열고 패치를 클릭하세요"):
         assert part in korean.out
     assert "The page" not in korean.out
     monkeypatch.setenv("LANG", "ko_KR.UTF-8")

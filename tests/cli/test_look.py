@@ -12,7 +12,13 @@ from ..tasks import tiny
 def test_it_says_what_it_sees_and_writes_the_page(saccade, model, red, tmp_path):
     completed = saccade("look", red, "--model", model)
     assert (completed.code, completed.err) == (0, "")
-    for part in ("tiny", "4 x 4 patches", *tiny.COLOURS, "attention: dark", "saccade-look.html"):
+    for part in (
+        "tiny",
+        "4 x 4 patches",
+        *tiny.COLOURS,
+        "attention through all layers (rollout): dark",
+        "saccade-look.html",
+    ):
         assert part in completed.out
     page = (tmp_path / "saccade-look.html").read_text(encoding="utf-8")
     assert page.lower().startswith("<!doctype html>")

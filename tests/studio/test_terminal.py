@@ -49,7 +49,7 @@ def test_bars():
 def test_on_paper_the_heat_map_alone_in_shades():
     heat = torch.tensor([[0.0, 0.5], [0.25, 1.0]]) / 4
     console = paper()
-    draw_heat(console, Image.new("RGB", (8, 8), "teal"), heat)
+    draw_heat(console, Image.new("RGB", (8, 8), "teal"), heat, "attention")
     first, second, scale = said(console).splitlines()
     assert first.rstrip() == "    ==" or first.startswith("  ")
     assert second.endswith("@@")
@@ -60,7 +60,7 @@ def test_on_paper_the_heat_map_alone_in_shades():
 @pytest.mark.parametrize("grid", [(64, 64), (3, 200), (200, 3)])
 def test_large_grids_fit_the_paper(grid):
     console = paper()
-    draw_heat(console, Image.new("RGB", (8, 8)), torch.rand(grid))
+    draw_heat(console, Image.new("RGB", (8, 8)), torch.rand(grid), "attention")
     assert max(len(line) for line in said(console).splitlines()) <= 80
 
 
@@ -81,7 +81,7 @@ def test_in_colour_the_picture_and_where_it_looks():
     heat = torch.zeros(4, 4)
     heat[0, 0] = 1
     console = terminal()
-    draw_heat(console, picture, heat)
+    draw_heat(console, picture, heat, "attention")
     rows = blocks(said(console))
     assert len(rows) == 18
     assert all(len(row) == 2 * 36 for row in rows)
@@ -97,27 +97,27 @@ def test_in_colour_the_picture_and_where_it_looks():
 @pytest.mark.parametrize("width", [10, 20, 40, 79])
 def test_narrow_terminals(width):
     console = terminal(width)
-    draw_heat(console, Image.new("RGB", (40, 30), "red"), torch.rand(3, 4))
+    draw_heat(console, Image.new("RGB", (40, 30), "red"), torch.rand(3, 4), "attention")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", said(console))
     assert max(map(len, plain.splitlines())) <= max(width, 18)
 
 
 def test_a_map_of_one_value_is_no_division_by_zero():
     for console in (paper(), terminal()):
-        draw_heat(console, Image.new("RGB", (4, 4)), torch.full((2, 2), 0.25))
+        draw_heat(console, Image.new("RGB", (4, 4)), torch.full((2, 2), 0.25), "attention")
         assert "25.00%" in said(console)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1)])
 def test_pictures_of_any_shape(shape):
     for console in (paper(), terminal()):
-        draw_heat(console, Image.new("L", shape), torch.rand(2, 3))
+        draw_heat(console, Image.new("L", shape), torch.rand(2, 3), "attention")
         assert len(said(console).splitlines()) < 700
 
 
 def test_a_dumb_terminal_gets_no_codes():
     console = terminal(color_system=None)
-    draw_heat(console, Image.new("RGB", (4, 4)), torch.rand(2, 2))
+    draw_heat(console, Image.new("RGB", (4, 4)), torch.rand(2, 2), "attention")
     assert "\x1b" not in said(console)
 
 

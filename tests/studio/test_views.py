@@ -66,7 +66,7 @@ def test_without_a_view_the_text_of_the_result_and_the_attention(tmp_path):
     assert type(view) is EncoderView
     assert view.prediction == pytest.approx(expected)
     assert printed(view).startswith(str(expected))
-    assert "attention: dark" in printed(view)
+    assert "attention through all layers (rollout): dark" in printed(view)
     assert view.to_dict()["prediction"] == str(expected)
     page = content(view.page(tmp_path / "look.html").path)
     assert page["text"] == str(expected)

@@ -16,6 +16,7 @@ from saccade.language import local
 # Dark to bright, even steps of lightness: where nothing is looked at the picture stays visible, darkened.
 _RAMP = np.array([(22, 18, 46), (86, 20, 98), (160, 42, 92), (222, 80, 56), (250, 152, 42), (252, 238, 130)], float)
 _SHADES = " .:-=+*#%@"
+ROLLOUT = "attention through all layers (rollout)"  # caption of a heat map
 
 
 def has_colour(console: Console) -> bool:
@@ -50,8 +51,10 @@ def fitted_size(picture: Image.Image, room: int, width: int) -> tuple[int, int]:
     return columns, min(max(4, round(columns * picture.height / picture.width / 2) * 2), 3 * columns)
 
 
-def draw_heat(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], width: int = 36) -> None:
+def draw_heat(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"], of: str, width: int = 36) -> None:
     """The image and, beside it, the image under its heat map (any scale), from its minimum to its maximum.
+
+    of: what the heat map is of, for the caption.
 
     In colour two pixels make one character, and an image is drawn at most three times as high as wide; without colour
     the heat map alone is drawn in shades.
@@ -59,7 +62,7 @@ def draw_heat(console: Console, picture: Image.Image, heat: Float[Tensor, "y x"]
     columns, rows = fitted_size(picture, (console.width - 4) // 2, width)
     least, most = float(heat.min()), float(heat.max())
     scaled = (heat.float().numpy() - least) / max(most - least, 1e-12)
-    caption = f"attention: {_scale(least, most)}"
+    caption = f"{of}: {_scale(least, most)}"
     if not has_colour(console):
         console.print(_shaded(scaled), highlight=False, markup=False)
         console.print(caption, highlight=False)

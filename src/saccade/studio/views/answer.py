@@ -151,7 +151,7 @@ class AnswerView(View):
             table.add_row(printable(word.text), *(f"{x:.0%}" for x in (pictures + other, prompt, written)))
         console.print(table)
         if answer.located:
-            draw_heat(console, self.picture, self.heat)
+            draw_heat(console, self.picture, self.heat, "attention of the words, mean of all layers")
 
     def to_dict(self) -> dict[str, Any]:
         first = self.prediction.pictures

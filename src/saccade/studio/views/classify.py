@@ -14,7 +14,7 @@ from saccade.lens import TokenMap
 from saccade.studio.inputs.summary import InputSummary, input_summary
 from saccade.studio.page.targets import Targets
 from saccade.studio.patches.class_maps import ClassMaps, chosen_classes, class_maps
-from saccade.studio.terminal import bars, draw_heat
+from saccade.studio.terminal import ROLLOUT, bars, draw_heat
 from saccade.studio.views.base import LookOptions
 from saccade.studio.views.encoder import EncoderView, ForwardPass, forward
 from saccade.tasks.classify.ood import record_pooled
@@ -73,7 +73,7 @@ class ClassifyView(EncoderView):
         console.print(bars(self.prediction.labels, self.prediction.probabilities))
         if self.seen is not None:
             self.seen.print_after(console)
-        draw_heat(console, self.picture, self.heat)
+        draw_heat(console, self.picture, self.heat, ROLLOUT)
 
     @property
     def predictions(self) -> Sequence[tuple[str, float]]:

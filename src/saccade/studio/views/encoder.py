@@ -24,7 +24,7 @@ from saccade.studio.patches.class_maps import ClassMaps
 from saccade.studio.patches.extras import Extras, OtherImage
 from saccade.studio.patches.features import record_features
 from saccade.studio.progress import step, track_layers
-from saccade.studio.terminal import draw_heat
+from saccade.studio.terminal import ROLLOUT, draw_heat
 from saccade.studio.views.base import LookOptions, View, page_title
 from saccade.tasks import Task
 
@@ -139,7 +139,7 @@ class EncoderView(View):
     def print_summary(self, console: Console) -> None:
         if self.prediction is not None:
             console.print(escape(str(self.prediction)), markup=False, highlight=False)
-        draw_heat(console, self.picture, self.heat)
+        draw_heat(console, self.picture, self.heat, ROLLOUT)
 
     def facts(self) -> dict[str, str]:
         patch = self.task.vit.config.patch

@@ -72,7 +72,7 @@ class PlacesView(View):
         return cls(
             task=task,
             name=picture.name,
-            picture=shown,
+            picture=follower.table.covered_part(shown),
             pixels=size,
             grid=finest(targets.layers),
             prediction=prediction,
@@ -123,7 +123,7 @@ class PlacesView(View):
         if self.seen is not None:
             self.seen.print_after(console)
         if self.heat is not None:
-            draw_heat(console, self.picture, self.heat)
+            draw_heat(console, self.picture, self.heat, "attention in the last layer, mean of all places")
 
 
 def preparation(task: Any) -> Callable[[Image.Image], ModelInput]:

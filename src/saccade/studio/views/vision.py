@@ -21,7 +21,7 @@ from saccade.studio.inputs.summary import public_input_summary
 from saccade.studio.patches.features import record_features
 from saccade.studio.places.calls import PlacedCall, placed_calls
 from saccade.studio.places.follow import PlaceFollower
-from saccade.studio.terminal import bars, draw_heat
+from saccade.studio.terminal import ROLLOUT, bars, draw_heat
 from saccade.studio.views.base import LookOptions, View, require_own_size
 from saccade.studio.views.places import PlacesView, classified, left_notes, one_picture, other_layers, run, unmasked
 from saccade.studio.views.vision_extras import vision_extras
@@ -76,7 +76,7 @@ class VisionView(View):
         return cls(
             task=task,
             name=picture.name,
-            picture=shown,
+            picture=follower.table.covered_part(shown),
             pixels=(height, width),
             grid=tokens.grid,
             prediction=prediction,
@@ -120,7 +120,7 @@ class VisionView(View):
             console.print(bars(self.prediction.labels, self.prediction.probabilities))
         if self.seen is not None:
             self.seen.print_after(console)
-        draw_heat(console, self.picture, self.heat)
+        draw_heat(console, self.picture, self.heat, ROLLOUT)
 
 
 def _confirmed(layers: Trace, tokens: TokenMap, placed: Sequence[PlacedCall]) -> bool:
