@@ -108,7 +108,7 @@ def test_coarser_grids():
         lambda x: x + x.flip(3)[..., :4] * (torch.arange(4) != 9),  # two places in one number
         lambda x: nn.Linear(12, 12)(x.flatten(2)),  # an MLP over the tokens
         lambda x: x.mean(dim=(2, 3)),
-        lambda x: nn.Conv2d(5, 2, 3)(x),  # without a border it covers less than the picture
+        lambda x: nn.Conv2d(5, 2, 3)(F.interpolate(x, (13, 17))),  # without a border it covers less than the picture
     ],
 )
 def test_what_is_not_known_has_no_places(operation):

@@ -132,3 +132,55 @@ def test_the_fast_path_is_followed_and_left_as_it_was():
 
 def test_a_usual_model_keeps_its_page():
     assert isinstance(saccade.look(Vit(), PICTURE, preprocess=prepare), VisionView)
+
+
+def spotted(view):
+    """Which cell of the page a bright spot in its picture lies in."""
+    rows, columns = view.grid
+    grey = view.picture.convert("L")
+    y, x = divmod(int(torch.tensor(list(grey.tobytes())).argmax()), grey.width)
+    return y * rows // grey.height, x * columns // grey.width
+
+
+@pytest.mark.parametrize("size", [(41, 37), (37, 48)])
+def test_pixels_without_a_patch_are_not_on_the_page(size):
+    class Sized(Vit):
+        def tokens(self, x):
+            patches = self.conv_proj(x).flatten(2).mT
+            positions = torch.zeros(1, 1 + patches.shape[1], WIDTH)
+            return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1) + positions
+
+    height, width = size
+    rows, columns = height // PATCH, width // PATCH
+    for row, column in ((0, 0), (rows - 1, columns - 1), (2, 3)):
+        pixels = torch.zeros(3, *size)
+        pixels[:, PATCH * row + PATCH // 2, PATCH * column + PATCH // 2] = 1
+        view = saccade.look(Sized(), pixels, preprocess=None)
+        assert isinstance(view, VisionView)
+        assert view.grid == (rows, columns)
+        assert view.picture.size == (columns * PATCH, rows * PATCH)
+        assert spotted(view) == (row, column)
+
+
+def test_a_border_that_shifts_all_cells_is_refused():
+    class Bordered(Vit):
+        def tokens(self, x):
+            return super().tokens(F.pad(F.interpolate(x, (28, 28)), (7, 0, 7, 0)))
+
+    with pytest.raises(saccade.SaccadeError, match="no token of it is known to be a place of the picture"):
+        saccade.look(Bordered(), PICTURE, preprocess=prepare)
+
+
+@pytest.mark.parametrize("smaller", [nn.MaxPool2d(5, 1), nn.AvgPool2d(5, 1), nn.Conv2d(WIDTH, WIDTH, 5)])
+def test_windows_that_leave_out_a_border_are_refused(smaller):
+    class Reduced(Vit):
+        def __init__(self):
+            super().__init__()
+            self.conv_proj, self.smaller = nn.Conv2d(3, WIDTH, 4, 4), smaller
+
+        def tokens(self, x):
+            patches = self.smaller(self.conv_proj(F.pad(x, (0, 1, 0, 1)))).flatten(2).mT
+            return torch.cat([self.class_token.expand(len(x), -1, -1), patches], 1) + self.positions
+
+    with pytest.raises(saccade.SaccadeError, match="no token of it is known to be a place of the picture"):
+        saccade.look(Reduced(), PICTURE, preprocess=prepare)

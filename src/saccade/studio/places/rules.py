@@ -9,9 +9,8 @@ from torch import Tensor
 
 from saccade.lens.dataflow.operation import tensors
 from saccade.studio.places.shadow import NOWHERE, PADDING, Grids, constant
+from saccade.studio.places.sliding import frame_of, slid
 from saccade.studio.places.table import PlaceTable
-
-MISFIT = 0.6  # of a cell: how far from its centre a page may draw it
 
 Rule = Callable[[PlaceTable, tuple, dict, Any], Tensor | None]
 
@@ -182,52 +181,6 @@ def _attention(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Ten
     return _contracted(table.grids, places, [places.ndim - 1])[..., None].expand(out.shape)
 
 
-Frame = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _frame(table: PlaceTable, places: Tensor) -> Frame | None:
-    """Rows and columns: where the places of a feature map (b c ... y x) begin and how many they are, if they are all
-    those of one grid, in order; a border of padding around it is left out."""
-    if not constant(places, [0, 1]):
-        return None
-    plane = places[0, 0].flatten(0, -3) if places.ndim > 4 else places[0, 0]
-    if plane.ndim == 3:
-        if not constant(plane, [0]):
-            return None
-        plane = plane[0]
-    real = (plane >= 0).nonzero()
-    if not len(real):
-        return None
-    (y, x), (bottom, right) = real.amin(0).tolist(), real.amax(0).tolist()
-    inner = plane[y : bottom + 1, x : right + 1]
-    same = torch.equal(inner, table.grids.codes(*inner.shape))
-    return ((y, inner.shape[0]), (x, inner.shape[1])) if same else None
-
-
-def _fits(begins: int, cells: int, made: int, first: float, step: float) -> bool:
-    """Whether the cells that a sliding window makes of a row of cells lie about where a page draws them: evenly over
-    the whole row. begins: the first of the cells, after padding. first: the centre of the first window."""
-    apart = cells / made
-    drawn = ((i + 0.5) * apart - 0.5 for i in (0, made - 1))
-    true = (first + i * step - begins for i in (0, made - 1))
-    return all(abs(x - y) <= MISFIT * max(apart, 1.0) for x, y in zip(true, drawn, strict=True))
-
-
-def _slid(table: PlaceTable, frame: Frame, out: Tensor, windows: Sequence[Sequence[int]]) -> Tensor | None:
-    """The places of what windows see that slide over a feature map. windows: of rows and of columns, the size, step,
-    padding and dilation."""
-    made = out.shape[-2:]
-    if all(size == step and not padding and begins == 0 for (size, step, padding, _), (begins, _) in
-           zip(windows, frame, strict=True)):  # fmt: skip
-        covered = [n * window[1] for n, window in zip(made, windows, strict=True)]
-        if table.cover(tuple(cells for _, cells in frame), covered):
-            return table.grids.codes(*made).expand(out.shape)
-    for (begins, cells), n, (size, step, padding, dilation) in zip(frame, made, windows, strict=True):
-        if not _fits(begins, cells, n, dilation * (size - 1) / 2 - padding, step):
-            return None
-    return table.grids.codes(*made).expand(out.shape)
-
-
 def _both(given: Sequence[int]) -> list[int]:
     """Settings of rows and columns."""
     return [*given, *given][-2:] if len(given) == 1 else list(given)[-2:]
@@ -239,26 +192,26 @@ def _convolution(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> T
     if places is None:
         return None
     channels = _contracted(table.grids, places, [1])[:, None]
-    frame = _frame(table, channels) if given.ndim >= 4 else None
+    frame = frame_of(table, channels) if given.ndim >= 4 else None
     if frame is None:
         same = all(s == 1 for s in stride) and given.shape[2:] == out.shape[2:]
         return channels.expand(out.shape) if same else None
     if transposed:
         return table.grids.codes(*out.shape[-2:]).expand(out.shape)
     settings = (_both(each) for each in (weight.shape[2:], stride, padding, dilation))
-    return _slid(table, frame, out, list(zip(*settings, strict=True)))
+    return slid(table, frame, out, list(zip(*settings, strict=True)))
 
 
 def _pooled(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
     """Pooling of a whole feature map by windows."""
     given, size, stride, padding = (*args[:4], *([], 0)[len(args[2:4]) :])[:4]
     places = table.places(given)
-    frame = None if places is None or places.ndim < 4 else _frame(table, places)
+    frame = None if places is None or places.ndim < 4 else frame_of(table, places)
     if frame is None:
         return None
     sizes = _both([size] if isinstance(size, int) else size)
     settings = [sizes, _both(stride) if stride else sizes, _both([padding] if isinstance(padding, int) else padding)]
-    return _slid(table, frame, out, list(zip(*settings, [1, 1], strict=True)))
+    return slid(table, frame, out, list(zip(*settings, [1, 1], strict=True)))
 
 
 def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tensor | None:
@@ -266,7 +219,7 @@ def _resized(table: PlaceTable, args: tuple, kwargs: dict, out: Tensor) -> Tenso
     places = table.places(args[0])
     if places is None or places.ndim < 4:
         return None
-    if _frame(table, places) == tuple((0, n) for n in places.shape[-2:]):
+    if frame_of(table, places) == tuple((0, n) for n in places.shape[-2:]):
         return table.grids.codes(*out.shape[-2:]).expand(out.shape)
     return places if places.shape == out.shape else None
 

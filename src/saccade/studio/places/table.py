@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Int
+from PIL import Image
 from torch import Tensor
 
 from saccade.studio.places.shadow import Grids, Shadow
@@ -33,6 +34,14 @@ class PlaceTable:
             return False
         self.covered, self._patched = tuple(covered), True
         return True
+
+    def covered_part(self, picture: Image.Image) -> Image.Image:
+        """The part of a picture of any size that patches cover."""
+        if self.covered == self.size:
+            return picture
+        height, width = (side * part / whole for side, part, whole in
+                         zip((picture.height, picture.width), self.covered, self.size, strict=True))  # fmt: skip
+        return picture.crop((0, 0, max(1, round(width)), max(1, round(height))))
 
     def multiplied_with(self, side: Side, places: Int[Tensor, "n"]) -> Int[Tensor, "m"] | None:
         """In the products of queries and keys (rows, columns), or of weights and values, of which one side lay at these
