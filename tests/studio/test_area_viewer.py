@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
 import zlib
 
 import pytest
@@ -15,11 +13,10 @@ from saccade.studio.look import look
 
 from . import webdriver
 from .detectors import noise
+from .node import evaluate, needs_node
 from .segmenters import task
 from .test_object_viewer import CHOSEN, LIST, PEAK, PIXELS, peak, shown_percent
-from .test_viewer import VIEWER
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
 CLICK = """
@@ -45,21 +42,12 @@ def found(tmp_path_factory):
     return one, one.page(tmp_path_factory.mktemp("areas") / "look.html").path
 
 
-def node(folder, program):
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-    command = ["node", "--input-type=module", "-e", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def packed(data):
     return base64.b64encode(zlib.compress(bytes(data))).decode()
 
 
 @needs_node
-def test_outlines_and_middles_against_every_pixel(tmp_path):
+def test_outlines_and_middles_against_every_pixel(node_viewer):
     height, width, rows, columns = 11, 17, 2, 3
     mask = torch.randint(0, 3, (height, width), dtype=torch.uint8)
     mask[2:9, 3:12] = 1
@@ -78,7 +66,7 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     await look.ready;
     console.log(JSON.stringify({{ d: look.outline(1).d, none: look.outline(3), middle: look.middle(1),
       absent: look.middle(3), speaker: look.speaker, at: look.at(0.3, 0.5), beside: look.at(0.99, 0.1) }}));"""
-    got = node(tmp_path, program)
+    got = evaluate(node_viewer, program)
     drawn = set()
     for x, y, way, end in re.findall(r"M([\d.]+) ([\d.]+)([HV])([\d.]+)", got["d"]):
         start = (round(float(x) * width / columns), round(float(y) * height / rows))
@@ -107,16 +95,6 @@ def test_outlines_and_middles_against_every_pixel(tmp_path):
     assert got["speaker"] == 1, "the largest class that has a colour"
     assert got["at"] == int(mask[5, 5])
     assert got["beside"] is None
-
-
-@needs_node
-def test_both_languages_say_the_same_things(tmp_path):
-    program = """import { TEXTS } from './texts.js'; import { SCENES } from './scenes.js';
-    console.log(JSON.stringify([TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));"""
-    for said in node(tmp_path, program):
-        assert set(said["en"]) == set(said["ko"])
-        for key, text in said["en"].items():
-            assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", said["ko"][key])), key
 
 
 @needs_chromium

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-import saccade.studio
 from saccade.studio.views.generated_film import film_layout, painted_film, write_film_page
 from saccade.tasks.generate.film import KnownFrames
 from saccade.tasks.generate.film_look import trace_generated_film
@@ -21,9 +18,9 @@ from saccade.tasks.generate.sample import Sampling
 
 from ..tasks.generate import generators
 from . import webdriver
+from .node import decode, needs_node
 from .phone import check_on_phone
 
-VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 PATCHES, WORDS = 6, 3  # of a frame of 16 x 24 pixels, of the prompt
 needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
@@ -116,19 +113,9 @@ def test_the_page(found):
     assert not any("windows" in note for note in content(found["none"][1])["notes"])
 
 
-def in_node(folder, page, asked):
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-    script = Path(__file__).with_name("decode_painted_film.mjs")
-    command = ["node", str(script), str(folder), str(page), json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@needs_node
 @pytest.mark.parametrize("name", KNOWN)
-def test_numbers_of_the_page(found, name, tmp_path):
+def test_numbers_of_the_page(found, name, node_viewer):
     generation, page = found[name]
     layout = film_layout(generation)
     places = [int(layout.targets[4]), layout.tokens - 1, 2, layout.tokens + 1]  # the last one is a word
@@ -138,7 +125,9 @@ def test_numbers_of_the_page(found, name, tmp_path):
         for token in places
     ]
     painted = [group for group in range(len(layout.groups)) if group not in layout.known]
-    for one, got in zip(asked, in_node(tmp_path / "viewer", page, asked), strict=True):
+    for one, got in zip(
+        asked, decode(node_viewer, Path(__file__).with_name("decode_painted_film.mjs"), page, asked), strict=True
+    ):
         step, layer, head, token = one.values()
         heads = slice(None) if head < 0 else slice(head, head + 1)
         rows = expected(generation, step, layer)[heads].mean(0)

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import shutil
-import subprocess
 import zlib
 
 import numpy as np
@@ -54,7 +52,7 @@ from saccade.studio.views import LookOptions
 from saccade.studio.views.places import PlacesView
 from saccade.tasks import load
 
-from .test_viewer import VIEWER
+from .node import evaluate, needs_node, put_modules
 
 SIDE = 64
 PICTURE = Picture(Image.effect_mandelbrot((70, 60), (-2, -1, 1, 1), 9).convert("RGB"), "picture")
@@ -281,7 +279,7 @@ def test_a_page_that_grows_too_large_joins_places():
     assert (joined.numbers, joined.targets.grid, joined.meta()["joined"]) == (whole.numbers // 16, (4, 4), [2, 2])
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@needs_node
 @pytest.mark.parametrize("name", ["swin", "segformer", "hiera"])
 def test_the_page_computes_the_same_weights(name, tmp_path):
     model = liven(MODELS[name]())
@@ -291,8 +289,7 @@ def test_the_page_computes_the_same_weights(name, tmp_path):
     grid = placed[0].targets.grid
     page = {"grid": grid, "targets": {"layers": [meta for _, meta in packed], "tokens": []}}
     data = [base64.b64encode(some).decode() for some, _ in packed]
-    shutil.copytree(VIEWER, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "package.json").write_text('{"type": "module"}')
+    put_modules(tmp_path)
     (tmp_path / "input.json").write_text(json.dumps({"page": page, "data": data}))
     program = """
       import { readFileSync } from 'fs';
@@ -310,11 +307,7 @@ def test_the_page_computes_the_same_weights(name, tmp_path):
         }
       }
       console.log(JSON.stringify(out));"""
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", program], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    for number, token, row, column, outside in json.loads(done.stdout):
+    for number, token, row, column, outside in evaluate(tmp_path, program):
         layer, (y, x) = layers[number], divmod(token, grid[1])
         targets, sources = layer.targets, layer.sources
         cell = (y * targets.grid[0] // grid[0]) * targets.grid[1] + x * targets.grid[1] // grid[1]

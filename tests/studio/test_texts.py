@@ -3,13 +3,9 @@
 import itertools
 import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
-import saccade.studio
 from saccade.language import labels_of
 from saccade.language.particles import with_particles
 from saccade.studio.look import look
@@ -18,37 +14,22 @@ from saccade.studio.views import LookOptions
 
 from . import detectors, segmenters, webdriver
 from .made_up import page, trace
+from .node import VIEWER, evaluate, needs_node
 
-VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 SOURCES = {file.name: file.read_text(encoding="utf-8") for kind in ("js", "html") for file in VIEWER.glob(f"*.{kind}")}
 PYTHON = "\n".join(file.read_text(encoding="utf-8") for file in (VIEWER.parent / "views").glob("*.py"))
 PARTICLE = r"(?:을|를|이|가|은|는|과|와|으로|로)(?![가-힣(])"
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
 
 @pytest.fixture(scope="module")
-def in_node(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("viewer")
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-
-    def run(program):
-        command = ["node", "--input-type=module", "-e", program]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def tables(in_node):
-    return in_node(
+def tables(node_viewer):
+    return evaluate(
+        node_viewer,
         "import { TEXTS } from './texts.js'; import { CALL_TEXTS } from './callstexts.js';"
         "import { SCENES } from './scenes.js';"
-        "console.log(JSON.stringify([TEXTS, CALL_TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));"
+        "console.log(JSON.stringify([TEXTS, CALL_TEXTS, ...Object.values(SCENES).map((scene) => scene.texts)]));",
     )
 
 
@@ -112,11 +93,11 @@ WORDS = [
 
 
 @needs_node
-def test_particles_follow_the_words_as_read_aloud(in_node):
+def test_particles_follow_the_words_as_read_aloud(node_viewer):
     marked = [f"{word}{form}" for word in WORDS for form in ("은(는)", "이(가)", "을(를)", "과(와)", "(으)로")]
     program = "import { withParticles } from './korean.js';"
     program += f"console.log(JSON.stringify({json.dumps(marked)}.map(withParticles)));"
-    assert in_node(program) == [with_particles(text) for text in marked]
+    assert evaluate(node_viewer, program) == [with_particles(text) for text in marked]
 
 
 READ = """return [...document.querySelectorAll('main *')]

@@ -1,39 +1,23 @@
 """The viewer's numbers against Python's: its math in node, the page itself in a real headless Chromium."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
-import saccade.studio
 from saccade.lens import Call, Trace
 from saccade.studio.page.page import write_page
 
 from . import webdriver
 from .made_up import page, trace
+from .node import decode, evaluate, needs_node
 
-VIEWER = Path(saccade.studio.__file__).parent / "viewer"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
 
-@pytest.fixture(scope="module")
-def node_viewer(tmp_path_factory):
-    """The viewer's files where node takes them for modules."""
-    folder = tmp_path_factory.mktemp("viewer")
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-    return folder
-
-
 def in_node(viewer, path, **asked):
-    command = ["node", str(Path(__file__).with_name("decode.mjs")), str(viewer), str(path), json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return decode(viewer, Path(__file__).with_name("decode.mjs"), path, asked)
 
 
 @needs_node
@@ -72,10 +56,8 @@ def test_numbers_that_take_two_bytes(tmp_path, node_viewer):
 
 @needs_node
 def test_colours_grow_lighter_in_even_steps(node_viewer):
-    script = f"""import {{ COLOURS, oklab }} from '{(node_viewer / "colour.js").as_uri()}';
-    console.log(JSON.stringify(COLOURS.map(oklab)))"""
-    done = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
-    lab = torch.tensor(json.loads(done.stdout))
+    program = "import { COLOURS, oklab } from './colour.js'; console.log(JSON.stringify(COLOURS.map(oklab)))"
+    lab = torch.tensor(evaluate(node_viewer, program))
     assert (lab[8:, 0] > lab[:-8, 0]).all()
     steps = (lab[8::8] - lab[:-8:8]).norm(dim=1)
     assert steps.max() < 1.25 * steps.min()
@@ -161,10 +143,7 @@ def test_a_model_without_a_head_is_not_said_to_predict(node_viewer, predictions,
         f"const key = speaker({json.dumps(page)}, {json.dumps(look)});"
         "console.log(JSON.stringify([key, ...['en', 'ko'].map((one) => key && fill(one, key, { name: 'cls' }))]));"
     )
-    command = ["node", "--input-type=module", "-e", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=node_viewer)
-    assert done.returncode == 0, done.stderr
-    found, english, korean = json.loads(done.stdout)
+    found, english, korean = evaluate(node_viewer, program)
     assert found == key
     assert english != korean or key == ""
     assert ("predict" in english) == (bool(predictions) and key != "")

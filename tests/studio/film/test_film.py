@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-import saccade.studio
 from saccade.data.clips import read_clip
 from saccade.errors import SaccadeError
 from saccade.lens import Call, Trace, watch
@@ -25,11 +22,10 @@ from saccade.tasks import load
 from ...checkpoints import tiny_video_classifiers as tiny
 from ...data import tiny_videos
 from .. import webdriver
+from ..node import decode, needs_node
 from ..phone import check_on_phone
 
-VIEWER = Path(saccade.studio.__file__).parent / "viewer"
 FAMILIES = ["videomae", "videomae-first", "vivit", "timesformer", "timesformer-joint"]
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 needs_chromium = pytest.mark.skipif(bool(webdriver.missing()), reason=webdriver.missing() or "-")
 
 
@@ -166,19 +162,9 @@ def test_calls_that_cannot_be_shown_are_named():
         film_calls(Trace([masked]), layout)
 
 
-def in_node(folder, page, asked):
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-    script = Path(__file__).with_name("decode_film.mjs")
-    command = ["node", str(script), str(folder), str(page), json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 @needs_node
 @pytest.mark.parametrize("name", ["vivit", "timesformer", "timesformer-joint"])
-def test_numbers_of_the_page(views, name, tmp_path):
+def test_numbers_of_the_page(views, name, tmp_path, node_viewer):
     view = views[name]
     view.page(tmp_path / "look.html")
     layout, calls = view.targets.layout, view.targets.layers
@@ -187,7 +173,11 @@ def test_numbers_of_the_page(views, name, tmp_path):
         for layer in range(len(calls))
         for head, token in [(1, 0), (2, layout.token(1, 2, 0)), (-1, layout.token(2, 1, 1))]
     ]
-    for one, got in zip(asked, in_node(tmp_path / "viewer", tmp_path / "look.html", asked), strict=True):
+    for one, got in zip(
+        asked,
+        decode(node_viewer, Path(__file__).with_name("decode_film.mjs"), tmp_path / "look.html", asked),
+        strict=True,
+    ):
         call, token = calls[one["layer"]], one["token"]
         weights = call.rows(range(layout.tokens))[0]
         weights = weights.mean(0) if one["head"] < 0 else weights[one["head"]]

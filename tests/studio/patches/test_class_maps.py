@@ -18,7 +18,8 @@ from saccade.studio.views import LookOptions
 from saccade.tasks import ClassifyTask
 
 from ...tasks import tiny
-from .test_features import in_node, needs_node, node_viewer  # noqa: F401
+from ..node import needs_node
+from .test_features import in_node
 
 
 def red(size=(23, 19)):
@@ -118,7 +119,7 @@ def test_large_grids_have_no_maps():
 
 
 @needs_node
-def test_the_page_holds_the_maps_and_their_scores(tmp_path, node_viewer):  # noqa: F811
+def test_the_page_holds_the_maps_and_their_scores(tmp_path, node_viewer):
     view = look(task(), red())
     report = view.page(tmp_path / "look.html")
     got = in_node(node_viewer, report.path, layer=0, token=3)

@@ -1,14 +1,11 @@
 """Features of patches on a page: cosines and principal components are those of torch in float64, to what is stated."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
-import saccade.studio
 import saccade.studio.patches.extras
 from saccade.data import Picture
 from saccade.errors import SaccadeError
@@ -20,24 +17,11 @@ from saccade.studio.views import LookOptions
 
 from ...tasks import tiny
 from ..made_up import page, trace
-
-VIEWER = Path(saccade.studio.__file__).parent / "viewer"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-
-
-@pytest.fixture(scope="module")
-def node_viewer(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("viewer")
-    shutil.copytree(VIEWER, folder, dirs_exist_ok=True)
-    (folder / "package.json").write_text('{"type": "module"}')
-    return folder
+from ..node import decode, needs_node
 
 
 def in_node(viewer, path, **asked):
-    command = ["node", str(Path(__file__).with_name("decode_features.mjs")), str(viewer), str(path), json.dumps(asked)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return decode(viewer, Path(__file__).with_name("decode_features.mjs"), path, asked)
 
 
 def red(size=(23, 19)):
