@@ -42,7 +42,8 @@ def test_a_run_of_seconds(train, tmp_path):
 
 def test_what_is_refused(train):
     both = train("--budget", "1h", "--epochs", "3")
-    assert (both.code, both.line) == (2, "saccade: --budget ends a run by time and --epochs by passes: give one of them")
+    assert both.code == 2
+    assert both.line == "saccade: --budget ends a run by time and --epochs by passes: give one of them"
     for bad in ("1h30", "0s", "soon"):
         refused = train("--budget", bad)
         assert refused.code == 2

@@ -156,7 +156,7 @@ class TimeSchedule:
     def _read(self) -> None:
         """The clock of the first process decides for all."""
         now = self._elapsed()
-        last = self.seconds - self._after * self._validation  # of the updates
+        last = now + self.left()
         ends = now + (now - self._ticked) / 2 >= last  # the end of another update would be further from it
         since, start = self._origin or (now, self._progress)
         progress = 1.0 if ends else max(self._progress, start + (1 - start) * (now - since) / (last - since))
@@ -181,8 +181,8 @@ class TimeSchedule:
         }
 
     def left(self) -> float:
-        """Seconds that are left."""
-        return self.seconds - self._elapsed()
+        """Seconds until the last update."""
+        return self.seconds - self._after * self._validation - self._elapsed()
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._begun
