@@ -25,6 +25,7 @@ from saccade.tasks.encoders import ceil_to_patches
 from saccade.tasks.registry import TASKS, all_commands, commands
 from saccade.tasks.saved import TrainedTask, check_names
 
+Network = Callable[[Tensor], dict[str, Tensor]]  # pictures in, outputs by name
 FormatName = Literal["onnx", "openvino", "torch"]
 TOLERANCE = 1e-3  # largest difference to PyTorch, of the largest number of an output, or of 1 if that is less
 MAX_BATCH, MAX_ROWS = 4096, 256  # of an exported network: pictures, and patches along a side
@@ -115,9 +116,27 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
     if file.suffix != suffix:
         raise SaccadeError(f"{escape(file)} ends in {file.suffix or 'nothing'}; a file of {format} ends in {suffix}")
     if not isinstance(task, TrainedTask) or isinstance(task, ExportedTask):
-        raise SaccadeError(f"{task.name} is a model of another library, or exported already: it cannot be exported")
+        why = "a model of another library, without a head, or exported already"
+        raise SaccadeError(f"{task.name} is {why}: it cannot be exported")
     graph = exported_class(task.kind).graph(task).eval().cpu()
     signature = signature_of(task, graph.outputs)
+    size = ceil_to_patches(task.preprocess.size, task.vit.config.patch)
+    program = capture(graph, signature, size)
+    with TemporaryDirectory() as place:
+        written = Path(place) / file.name
+        FORMATS[format].write(program, signature.outputs, _metadata(task, graph, signature), written)
+        network: Network = (
+            EngineNetwork(ENGINES[suffix](written), signature) if suffix in ENGINES else _module(program, signature)
+        )
+        shapes = _shapes(signature, size)
+        differences = compare(graph, network, shapes)
+        _check(differences, file)
+        for part in sorted(Path(place).iterdir()):  # the weights of OpenVINO before the .xml that names them
+            write_file(file.parent / part.name, part.read_bytes())
+    return Export(signature, differences, shapes)
+
+
+def _metadata(task: TrainedTask, graph: Graph, signature: Signature) -> str:
     metadata = _Metadata(
         task=task.kind,
         labels=task.labels,
@@ -126,27 +145,21 @@ def export(task: Any, file: Path, format: FormatName) -> Export:
         card={**task.card, **graph.card, "parameters": task.parameters},
         network=signature,
     )
-    size = ceil_to_patches(task.preprocess.size, task.vit.config.patch)
-    program = capture(graph, signature, size)
-    shapes = _shapes(signature, size)
-    with TemporaryDirectory() as place:
-        written = Path(place) / file.name
-        FORMATS[format].write(program, signature.outputs, metadata.model_dump_json(), written)
-        outputs: Callable[[Tensor], dict[str, Tensor]] = (
-            EngineNetwork(ENGINES[suffix](written), signature)
-            if suffix in ENGINES
-            else _outputs(program, signature.outputs)
-        )
-        differences = compare(graph, outputs, shapes)
-        worst = max(differences, key=lambda name: differences[name])
-        if not all(difference <= TOLERANCE for difference in differences.values()):
+    return metadata.model_dump_json()
+
+
+def _module(program: ExportedProgram, signature: Signature) -> Network:
+    module = program.module()
+    return lambda pictures: dict(zip(signature.outputs, module(pictures), strict=True))
+
+
+def _check(differences: Mapping[str, float], file: Path) -> None:
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:  # NaN too
             raise SaccadeError(
-                f"{escape(file)} is not written, as it answers otherwise than PyTorch: {worst} differs by "
-                f"{differences[worst]:.1e} of its largest number, and at most {TOLERANCE:.0e} is allowed"
+                f"{escape(file)} is not written, as it answers otherwise than PyTorch: {name} differs by "
+                f"{difference:.1e} of its largest number, and at most {TOLERANCE:.0e} is allowed"
             )
-        for part in sorted(Path(place).iterdir()):  # the weights of OpenVINO before the .xml that names them
-            write_file(file.parent / part.name, part.read_bytes())
-    return Export(signature, differences, shapes)
 
 
 def open_exported(file: Path) -> ExportedTask:
@@ -180,9 +193,7 @@ def is_exported(spec: str | Path) -> bool:
     return Path(spec).suffix in {each.suffix for each in FORMATS.values()} and Path(spec).is_file()
 
 
-def compare(
-    graph: Graph, exported: Callable[[Tensor], dict[str, Tensor]], shapes: Iterable[tuple[int, ...]]
-) -> dict[str, float]:
+def compare(graph: Graph, exported: Network, shapes: Iterable[tuple[int, ...]]) -> dict[str, float]:
     """For each output the largest difference, of its largest number, or of 1 if that is less; NaN where one is."""
     generator = torch.Generator().manual_seed(0)
     differences = dict.fromkeys(graph.outputs, 0.0)
@@ -203,9 +214,9 @@ def signature_of(task: TrainedTask, outputs: tuple[str, ...]) -> Signature:
     """Any batch, and any size in whole patches. Positions that are interpolated with an offset (DINOv2's) are computed
     for one size only: that of the preprocessing."""
     config = task.vit.config
-    ranges = [(config.patch, MAX_ROWS * config.patch)] * 2
-    if "learned" in config.positions and config.offset:
-        ranges = [(size, size) for size in ceil_to_patches(task.preprocess.size, config.patch)]
+    sizes = ceil_to_patches(task.preprocess.size, config.patch)
+    fixed = "learned" in config.positions and config.offset
+    ranges = [(size, size) if fixed else (config.patch, max(MAX_ROWS * config.patch, size)) for size in sizes]
     batch, channels, height, width = (
         Axis(name=name, low=low, high=high, step=step)
         for name, step, (low, high) in (
@@ -223,14 +234,9 @@ def _shapes(signature: Signature, size: tuple[int, int]) -> list[tuple[int, ...]
     _, channels, height, width = signature.axes
     shapes: list[tuple[int, ...]] = [(1, channels.low, *size), (3, channels.low, *size)]
     if not height.fixed:
-        other = size[0] + height.step, max(width.low, size[1] - width.step)
+        other = min(height.high, size[0] + height.step), max(width.low, size[1] - width.step)
         shapes.append((2, channels.low, *other))
     return shapes
-
-
-def _outputs(program: ExportedProgram, names: tuple[str, ...]) -> Callable[[Tensor], dict[str, Tensor]]:
-    module = program.module()
-    return lambda pictures: dict(zip(names, module(pictures), strict=True))
 
 
 def exported_class(kind: str | None) -> type[ExportedTask]:
