@@ -72,7 +72,6 @@ def test_maps_are_those_of_the_calls_and_of_the_right_text(task):
         maps = weights.transpose(2, 3).unflatten(-1, (1, *generators.GRID))
         torch.testing.assert_close(generation.word_maps(step, layer), maps[0, :, :3])
         torch.testing.assert_close(generation.word_maps(step, layer).sum(dim=1), torch.ones(3, 1, *generators.GRID))
-        torch.testing.assert_close(generation.word_map(step, layer, 1), maps[0, :, 1])
         torch.testing.assert_close(generation.word_maps(step, layer, "negative"), maps[1, :, :4])
         torch.testing.assert_close(generation.patch_words(step, layer, 11), weights[0, :, 11, :3])
         assert float(maps[0, :, :3].std()) > 0.02
@@ -99,8 +98,6 @@ def test_what_there_is_not(task, monkeypatch):
         generation.word_maps(3, 0)
     with pytest.raises(SaccadeError, match="layer -1: the generator has 2"):
         generation.word_maps(0, -1)
-    with pytest.raises(SaccadeError, match="word 2: the prompt has 2"):
-        generation.word_map(0, 0, 2)
     monkeypatch.setattr(look, "MOST_BYTES", 10_000)
     with pytest.raises(SaccadeError, match="use fewer steps or a smaller size"):
         trace_generation(task, task.settings("a star", "", 5, Sampling(3)))

@@ -92,11 +92,8 @@ class PaintingTrace:
         """How much each patch listens to each word; of one patch, all words and other sources together sum to 1.
 
         Raises SaccadeError for a step or layer that there is not, and for the negative prompt in unguided steps."""
-        return self._maps(step, layer, list(range(len(self._words(text)))), text)
-
-    def word_map(self, step: int, layer: int, word: int, text: Text = "prompt") -> Float[Tensor, "h f y x"]:
-        """The same of one word, without making the others."""
-        return self._maps(step, layer, [word], text)[:, 0]
+        row, words = self._row(step, text), list(range(len(self._words(text))))
+        return self.call(step, layer).columns(words)[row].transpose(1, 2).unflatten(-1, self.grid)
 
     def patch_words(self, step: int, layer: int, patch: int, text: Text = "prompt") -> Float[Tensor, "h m"]:
         """How much a patch listens to each word; sums to 1 with other sources. patch: from 0, frame by frame and
@@ -150,12 +147,6 @@ class PaintingTrace:
         if not 0 <= layer < self.depth:
             raise SaccadeError(f"layer {layer}: the generator has {self.depth}, 0 to {self.depth - 1}")
         return self._step(step).call(layer, kind)
-
-    def _maps(self, step: int, layer: int, words: list[int], text: Text) -> Float[Tensor, "h m f y x"]:
-        row, known = self._row(step, text), len(self._words(text))
-        if wrong := [word for word in words if not 0 <= word < known]:
-            raise SaccadeError(f"word {wrong[0]}: the {text} has {known}, 0 to {known - 1}")
-        return self.call(step, layer).columns(words)[row].transpose(1, 2).unflatten(-1, self.grid)
 
     def _words(self, text: Text) -> list[str]:
         return self.words if text == "prompt" else self.negative_words

@@ -69,17 +69,6 @@ class FilmTrace:
         maps = [sum((next(columns).cpu() for _ in each), start=zero) for each in self.tokens]
         return torch.stack(maps, dim=1).unflatten(-1, self.grid)
 
-    def words_by_frame(self, evaluation: int, layer: int) -> Float[Tensor, "h m t"]:
-        """How much each word acts in each frame of tokens: the mean of its map over rows and columns. Raises as
-        `word_maps` does."""
-        return self.word_maps(evaluation, layer).mean(dim=(-2, -1))
-
-    def film_maps(self, evaluation: int, layer: int) -> Float[Tensor, "h m f y x"]:
-        """`word_maps` with a map for each frame of the film: the one of the frame of tokens that holds it. Raises as
-        `word_maps` does."""
-        owner = [t for t, span in enumerate(self.spans) for _ in span]
-        return self.word_maps(evaluation, layer)[:, :, owner]
-
     def _calls(self, evaluation: int) -> list[Call]:
         if not 0 <= evaluation < len(self.calls):
             raise SaccadeError(f"evaluation {evaluation}: there are {len(self.calls)}, from 0")
