@@ -496,6 +496,8 @@ def test_compile_is_chosen_by_hardware_and_length(monkeypatch):
     assert not pays(quick(compile="auto"), cuda, 100)
     assert pays(quick(compile="yes"), cpu, 1)
     assert not pays(quick(compile="no"), cuda, 10**6)
+    assert pays(quick(compile="auto", epochs=None, budget="20m"), cuda, None)
+    assert not pays(quick(compile="auto", epochs=None, budget="19m"), cuda, None)
 
 
 def test_a_package_that_breaks_tensorboard_ends_no_training(tmp_path, capsys, monkeypatch):
